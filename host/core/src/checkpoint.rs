@@ -1,0 +1,162 @@
+//! The stored form of a run's state: named parts, of which a step rewrites only its own.
+//!
+//! Part `created` never changes, `run` changes when the run starts or stops, `step/<id>` with that step. Position, epoch and
+//! time of the last event are columns of the store, so a step that settles does not rewrite the run's part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{DecodeError, RunCreated, close_body, open_body};
+use crate::ids::{Epoch, StepId};
+use crate::payload::FindBlob;
+use crate::state::{Binding, Phase, RunState, StepRecord, Touched};
+use crate::time::Timestamp;
+
+const CREATED: &str = "created";
+const RUN: &str = "run";
+const STEP: &str = "step/";
+
+#[derive(Serialize, Deserialize)]
+struct CreatedPart {
+    created: RunCreated,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunPart {
+    binding: Binding,
+    phase: Phase,
+    started_at: Option<Timestamp>,
+    recoveries: u32,
+}
+
+/// A part by name: put with a body, or removed.
+pub type Part = (String, Option<String>);
+
+/// The parts that `touched` changed.
+#[must_use]
+pub fn changed_parts(state: &RunState, touched: &Touched) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(touched.steps.len() + 1);
+    if touched.run {
+        parts.push((RUN.to_owned(), Some(run_part(state))));
+    }
+    for id in &touched.steps {
+        let body = state.steps.get(id).map(close_body);
+        parts.push((format!("{STEP}{id}"), body));
+    }
+    parts
+}
+
+/// Every part, for a new run.
+#[must_use]
+pub fn all_parts(state: &RunState) -> Vec<Part> {
+    let created = close_body(&CreatedPart {
+        created: (*state.created).clone(),
+        created_at: state.created_at,
+    });
+    let touched = Touched {
+        steps: state.steps.keys().cloned().collect(),
+        run: true,
+    };
+    let mut parts = changed_parts(state, &touched);
+    parts.push((CREATED.to_owned(), Some(created)));
+    parts
+}
+
+fn run_part(state: &RunState) -> String {
+    close_body(&RunPart {
+        binding: state.binding.clone(),
+        phase: state.phase.clone(),
+        started_at: state.started_at,
+        recoveries: state.recoveries,
+    })
+}
+
+/// Columns of the store that belong to the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Position of the last event.
+    pub seq: u64,
+    /// The present fencing token.
+    pub epoch: Epoch,
+    /// Time of the last event.
+    pub updated_at: Timestamp,
+}
+
+/// A checkpoint that cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DamagedCheckpoint {
+    /// A part is missing.
+    #[error("the checkpoint has no part `{0}`")]
+    Missing(&'static str),
+    /// A part is not what it should be.
+    #[error("part `{part}` of the checkpoint cannot be read: {cause}")]
+    Part {
+        /// Name of the part.
+        part: String,
+        /// What is wrong with it.
+        cause: DecodeError,
+    },
+}
+
+/// Reads a state back from its parts.
+///
+/// # Errors
+/// [`DamagedCheckpoint`] when a part is missing, damaged or of a newer format. Nothing is guessed or dropped (B111).
+pub fn restore<'a>(
+    position: Position,
+    parts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    find: &FindBlob<'_>,
+) -> Result<RunState, DamagedCheckpoint> {
+    let mut created: Option<CreatedPart> = None;
+    let mut run: Option<RunPart> = None;
+    let mut steps = BTreeMap::new();
+    for (name, body) in parts {
+        let damaged = |cause| DamagedCheckpoint::Part {
+            part: name.to_owned(),
+            cause,
+        };
+        if name == CREATED {
+            created = Some(read(body, &["/created/inputs"], find).map_err(damaged)?);
+        } else if name == RUN {
+            run = Some(read(body, &["/phase/output"], find).map_err(damaged)?);
+        } else if let Some(id) = name.strip_prefix(STEP) {
+            let id = StepId::new(id).map_err(|e| damaged(malformed(&e)))?;
+            let pointers = ["/phase/result/output", "/previous/result/output"];
+            let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
+            steps.insert(id, record);
+        } else {
+            return Err(damaged(malformed(&"its name is unknown")));
+        }
+    }
+    let created = created.ok_or(DamagedCheckpoint::Missing(CREATED))?;
+    let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
+    Ok(RunState {
+        created: Arc::new(created.created),
+        created_at: created.created_at,
+        binding: run.binding,
+        phase: run.phase,
+        started_at: run.started_at,
+        updated_at: position.updated_at,
+        seq: position.seq,
+        epoch: position.epoch,
+        recoveries: run.recoveries,
+        output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
+        steps,
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    text: &str,
+    pointers: &[&str],
+    find: &FindBlob<'_>,
+) -> Result<T, DecodeError> {
+    let body = open_body(text, pointers, find)?;
+    serde_json::from_value(body).map_err(|e| malformed(&e))
+}
+
+fn malformed(cause: &dyn std::fmt::Display) -> DecodeError {
+    DecodeError::Malformed(cause.to_string())
+}

@@ -1,0 +1,537 @@
+//! What a run does next. A pure function of definition, state and time; the engine performs what it says, replay checks
+//! that the record agrees with it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::definition::{ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind};
+use crate::event::{Event, Stop, StopCode};
+use crate::expr::{Budget, EvalError};
+use crate::ids::{Path, RunId};
+use crate::limits;
+use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
+use crate::payload::Payload;
+use crate::retry::Verdict;
+use crate::scope::StateScope;
+use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::tape::Tape;
+use crate::time::Timestamp;
+
+/// What a run does next.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Decision {
+    /// Record this event, apply it, and ask again.
+    Record(Event),
+    /// Nothing to record until an attempt in flight ends, or until `wake_at`.
+    Wait {
+        /// Executions whose attempt was started and has no outcome.
+        in_flight: Vec<Path>,
+        /// The earliest due retry.
+        wake_at: Option<Timestamp>,
+    },
+    /// The run does not move: it is not running.
+    Stopped,
+}
+
+/// Decides the next move of a run.
+///
+/// # Panics
+/// Never on states that [`RunState::apply`] produced under the same definition.
+pub fn decide(definition: &Definition, state: &RunState, now: Timestamp) -> Decision {
+    if state.phase != Phase::Running {
+        return Decision::Stopped;
+    }
+    let decider = Decider {
+        definition,
+        state,
+        now,
+    };
+    let mut wait = Wait::default();
+    match decider.scope(definition.top(), None, &mut wait) {
+        ScopeNext::Record(event) => Decision::Record(event),
+        ScopeNext::Busy => Decision::Wait {
+            in_flight: wait.in_flight,
+            wake_at: wait.wake_at,
+        },
+        ScopeNext::Done => Decision::Record(decider.finish()),
+    }
+}
+
+/// The events that an attempt's outcome gives; the first one settles, delays or pauses the step.
+#[must_use]
+pub fn settle(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    outcome: Outcome,
+    tape: Tape,
+    now: Timestamp,
+) -> Event {
+    let path = path.clone();
+    match outcome {
+        Outcome::Completed(output) => {
+            let output = Payload::new(output);
+            let replaced = state
+                .steps
+                .get(path.step())
+                .and_then(StepRecord::visible)
+                .map_or(0, |settled| match &settled.result {
+                    StepResult::Completed { output } => output.text().len(),
+                    StepResult::Failed { .. } | StepResult::Skipped => 0,
+                });
+            let total = state.output_bytes - replaced.min(state.output_bytes) + output.text().len();
+            if total > limits::RUN_STATE_BYTES {
+                let error = StepError::new(
+                    ErrorClass::Failed,
+                    codes::RUN_STATE_TOO_LARGE,
+                    format!(
+                        "with this output the recorded outputs of the run would take {total} bytes, more than {}",
+                        limits::RUN_STATE_BYTES
+                    ),
+                );
+                return Event::StepFailed {
+                    path,
+                    attempt: Some(attempt),
+                    error,
+                    tape,
+                };
+            }
+            Event::StepCompleted {
+                path,
+                attempt,
+                output,
+                tape,
+            }
+        }
+        Outcome::Paused(pause) => Event::StepPaused {
+            path,
+            attempt,
+            pause,
+            error: None,
+            tape,
+        },
+        Outcome::Cancelled(message) => Event::StepFailed {
+            path,
+            attempt: Some(attempt),
+            error: StepError::new(ErrorClass::Failed, codes::CANCELLED, message),
+            tape,
+        },
+        Outcome::Failed(error) => failed(definition, state, path, attempt, error, tape, now),
+    }
+}
+
+/// Passes a failed attempt through the step's retry policy: one classifier for returned errors, traps and host errors.
+fn failed(
+    definition: &Definition,
+    state: &RunState,
+    path: Path,
+    attempt: u32,
+    error: StepError,
+    tape: Tape,
+    now: Timestamp,
+) -> Event {
+    let failures = state.steps.get(path.step()).map_or(0, |r| r.failures) + 1;
+    let policy = definition
+        .step(path.step())
+        .and_then(|step| match &step.kind {
+            StepKind::Component(component) => Some(&component.retry),
+            StepKind::Loop(_) => None,
+        });
+    let verdict = policy.map_or(Verdict::Fail, |policy| {
+        policy.verdict(&state.created.run, &path, failures, &error)
+    });
+    match verdict {
+        Verdict::Retry(wait) => Event::AttemptFailed {
+            path,
+            attempt,
+            error,
+            retry_at: now.after(wait),
+            tape,
+        },
+        Verdict::Pause(wait) => Event::StepPaused {
+            path,
+            attempt,
+            pause: Pause {
+                code: error.code.clone(),
+                reason: error.message.clone(),
+                provider: error.provider.clone(),
+                until: wait.map(|wait| now.after(wait)),
+                signal: None,
+                state: None,
+            },
+            error: Some(error),
+            tape,
+        },
+        Verdict::Fail => Event::StepFailed {
+            path,
+            attempt: Some(attempt),
+            error,
+            tape,
+        },
+    }
+}
+
+/// The events that stop a running run from outside: every attempt in flight is interrupted, then the run stops.
+#[must_use]
+pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
+    let mut events: Vec<Event> = state
+        .steps
+        .values()
+        .filter(|record| matches!(record.phase, StepPhase::InFlight { .. }))
+        .map(|record| Event::StepInterrupted {
+            path: record.path.clone(),
+            attempt: record.attempts,
+        })
+        .collect();
+    events.push(last);
+    events
+}
+
+/// The seed of one attempt, derived from the run's seed.
+#[must_use]
+pub fn attempt_seed(run_seed: u64, run: &RunId, path: &Path, attempt: u32) -> u64 {
+    let hash = Sha256::digest(format!("{run_seed}/{run}/{path}/{attempt}").as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    // 53 bits: what every reader of the journal can hold exactly.
+    u64::from_be_bytes(bytes) >> 11
+}
+
+#[derive(Default)]
+struct Wait {
+    in_flight: Vec<Path>,
+    wake_at: Option<Timestamp>,
+}
+
+enum ScopeNext {
+    Record(Event),
+    /// Something is in flight or due later.
+    Busy,
+    /// Every member is settled, or a failure ends the scope.
+    Done,
+}
+
+struct Decider<'a> {
+    definition: &'a Definition,
+    state: &'a RunState,
+    now: Timestamp,
+}
+
+impl Decider<'_> {
+    /// Walks the members of one scope in file order: the top level (`pass` is `None`) or one pass of a loop's body.
+    fn scope(&self, members: &[usize], pass: Option<(&Path, u32)>, wait: &mut Wait) -> ScopeNext {
+        for index in members {
+            let step = &self.definition.steps()[*index];
+            let path = match pass {
+                None => Path::top(step.id.clone()),
+                Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
+            };
+            match self.step(step, &path, wait) {
+                StepNext::Settled { failed } => {
+                    // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
+                    if failed && pass.is_none() && !step.continue_on_error {
+                        return ScopeNext::Done;
+                    }
+                }
+                StepNext::Record(event) => return ScopeNext::Record(event),
+                StepNext::Busy => return ScopeNext::Busy,
+            }
+        }
+        ScopeNext::Done
+    }
+
+    fn step(&self, step: &Step, path: &Path, wait: &mut Wait) -> StepNext {
+        let record = self
+            .state
+            .steps
+            .get(&step.id)
+            .filter(|record| record.path == *path);
+        let Some(record) = record else {
+            return self.begin(step, path, None);
+        };
+        match &record.phase {
+            StepPhase::Settled(settled) => StepNext::Settled {
+                failed: matches!(settled.result, StepResult::Failed { .. }),
+            },
+            StepPhase::Pending => self.begin(step, path, Some(record)),
+            StepPhase::InFlight { .. } => {
+                wait.in_flight.push(path.clone());
+                StepNext::Busy
+            }
+            StepPhase::Waiting { retry_at, .. } if *retry_at <= self.now => match &step.kind {
+                StepKind::Component(component) => {
+                    self.start(component, step, path, record.attempts + 1)
+                }
+                StepKind::Loop(_) => StepNext::Settled { failed: true },
+            },
+            StepPhase::Waiting { retry_at, .. } => {
+                wait.wake_at = Some(wait.wake_at.map_or(*retry_at, |at| at.min(*retry_at)));
+                StepNext::Busy
+            }
+            StepPhase::Paused {
+                pause,
+                retries_exhausted,
+            } => StepNext::Record(Event::RunPaused {
+                stop: self.pause_stop(path, pause, *retries_exhausted),
+            }),
+            StepPhase::Looping {
+                iteration,
+                condition_met,
+            } => match &step.kind {
+                StepKind::Loop(body) => {
+                    self.in_loop(body, step, path, *iteration, *condition_met, wait)
+                }
+                StepKind::Component(_) => self.begin(step, path, Some(record)),
+            },
+        }
+    }
+
+    /// A step whose turn has come: its condition decides, then it starts.
+    fn begin(&self, step: &Step, path: &Path, record: Option<&StepRecord>) -> StepNext {
+        if let Some(condition) = &step.condition {
+            let scope = StateScope::of_step(self.definition, self.state, path);
+            match condition.eval_bool(&scope, &mut Budget::default()) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return StepNext::Record(Event::StepSkipped {
+                        path: path.clone(),
+                        condition: condition.text().to_owned(),
+                    });
+                }
+                Err(error) => return StepNext::Record(expression_failed(path, "if", &error)),
+            }
+        }
+        match &step.kind {
+            StepKind::Component(component) => {
+                self.start(component, step, path, record.map_or(0, |r| r.attempts) + 1)
+            }
+            StepKind::Loop(body) => StepNext::Record(self.next_pass(body, path, 0)),
+        }
+    }
+
+    fn start(&self, component: &ComponentStep, step: &Step, path: &Path, attempt: u32) -> StepNext {
+        let scope = StateScope::of_step(self.definition, self.state, path);
+        let input = match component.with.resolve(&scope, &mut Budget::default()) {
+            Ok(input) => input,
+            Err(error) => return StepNext::Record(expression_failed(path, "with", &error)),
+        };
+        debug_assert_eq!(step.id, *path.step());
+        StepNext::Record(Event::StepStarted {
+            path: path.clone(),
+            attempt,
+            input: Payload::new(input),
+            seed: attempt_seed(
+                self.state.created.seed,
+                &self.state.created.run,
+                path,
+                attempt,
+            ),
+            timeout_millis: u64::try_from(component.timeout.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn in_loop(
+        &self,
+        body: &LoopStep,
+        step: &Step,
+        path: &Path,
+        iteration: u32,
+        condition_met: Option<bool>,
+        wait: &mut Wait,
+    ) -> StepNext {
+        if let Some(met) = condition_met {
+            return StepNext::Record(if met {
+                Event::LoopCompleted {
+                    path: path.clone(),
+                    iterations: iteration,
+                    condition_met: true,
+                }
+            } else {
+                self.next_pass(body, path, iteration)
+            });
+        }
+        // A limit that was lowered below the recorded pass ends the loop; it never starts it afresh (B134).
+        if iteration > body.max_iterations {
+            return StepNext::Record(self.exhausted(body, path, iteration));
+        }
+        match self.scope(&body.body, Some((path, iteration)), wait) {
+            ScopeNext::Record(event) => StepNext::Record(event),
+            ScopeNext::Busy => StepNext::Busy,
+            ScopeNext::Done => {
+                let scope = StateScope::of_until(self.definition, self.state, path, iteration);
+                debug_assert_eq!(step.id, *path.step());
+                StepNext::Record(match body.until.eval_bool(&scope, &mut Budget::default()) {
+                    Ok(condition_met) => Event::LoopIterationEnded {
+                        path: path.clone(),
+                        iteration,
+                        condition_met,
+                    },
+                    Err(error) => expression_failed(path, "until", &error),
+                })
+            }
+        }
+    }
+
+    fn next_pass(&self, body: &LoopStep, path: &Path, done: u32) -> Event {
+        if done >= body.max_iterations {
+            return self.exhausted(body, path, done);
+        }
+        Event::LoopIterationStarted {
+            path: path.clone(),
+            iteration: done + 1,
+        }
+    }
+
+    fn exhausted(&self, body: &LoopStep, path: &Path, iterations: u32) -> Event {
+        match body.on_exhausted {
+            OnExhausted::Continue => Event::LoopCompleted {
+                path: path.clone(),
+                iterations,
+                condition_met: false,
+            },
+            OnExhausted::Fail => {
+                let mut message = format!(
+                    "condition not met after {iterations} iteration{}: {}",
+                    if iterations == 1 { "" } else { "s" },
+                    body.until.text()
+                );
+                let last_error = body
+                    .body
+                    .iter()
+                    .rev()
+                    .filter_map(|index| {
+                        let id = &self.definition.steps()[*index].id;
+                        self.state.steps.get(id)
+                    })
+                    .filter(|record| record.path.is_inside(path, iterations))
+                    .find_map(|record| match &record.settled()?.result {
+                        StepResult::Failed { error } => Some((record, error)),
+                        StepResult::Completed { .. } | StepResult::Skipped => None,
+                    });
+                if let Some((record, error)) = last_error {
+                    message.push_str(&format!("; last, `{}` failed: {}", record.path, error.message));
+                }
+                Event::StepFailed {
+                    path: path.clone(),
+                    attempt: None,
+                    error: StepError::new(ErrorClass::Failed, codes::LOOP_EXHAUSTED, message),
+                    tape: Tape::default(),
+                }
+            }
+        }
+    }
+
+    fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
+        let run = &self.state.created.run;
+        let mut next = format!("`milepost resume {run}` goes on at `{path}`");
+        if let Some(signal) = &pause.signal {
+            next.push_str(&format!("; the step waits for the signal `{signal}`"));
+        }
+        if let Some(until) = pause.until {
+            next.push_str(&format!("; before {until} it makes no sense"));
+        }
+        Stop {
+            code: if retries_exhausted {
+                StopCode::RetriesExhausted
+            } else {
+                StopCode::StepPaused
+            },
+            message: format!("`{path}` paused ({}): {}", pause.code, pause.reason),
+            path: Some(path.clone()),
+            next,
+            due_at: pause.until,
+            provider: pause.provider.clone(),
+        }
+    }
+
+    /// The end of the top level: failed if anything failed, else completed with what the workflow returns.
+    fn finish(&self) -> Event {
+        let run = &self.state.created.run;
+        let failures: Vec<(&StepRecord, &StepError)> = self
+            .definition
+            .top()
+            .iter()
+            .filter_map(|index| {
+                let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+                match &record.settled()?.result {
+                    StepResult::Failed { error } => Some((record, error)),
+                    StepResult::Completed { .. } | StepResult::Skipped => None,
+                }
+            })
+            .collect();
+        if let Some((first, _)) = failures.first() {
+            let message = failures
+                .iter()
+                .map(|(record, error)| format!("`{}` failed ({}): {}", record.path, error.code, error.message))
+                .collect::<Vec<_>>()
+                .join("; ");
+            return Event::RunFailed {
+                stop: Stop {
+                    code: StopCode::StepFailed,
+                    message,
+                    path: Some(first.path.clone()),
+                    next: format!(
+                        "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
+                    ),
+                    due_at: None,
+                    provider: None,
+                },
+            };
+        }
+        match self.returns() {
+            Ok(output) => Event::RunCompleted {
+                output: Payload::new(output),
+            },
+            Err(error) => Event::RunFailed {
+                stop: Stop {
+                    code: StopCode::ReturnsFailed,
+                    message: format!("`returns` could not be evaluated: {error}"),
+                    path: None,
+                    next: format!(
+                        "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
+                    ),
+                    due_at: None,
+                    provider: None,
+                },
+            },
+        }
+    }
+
+    fn returns(&self) -> Result<Value, EvalError> {
+        if let Some(returns) = &self.definition.returns {
+            let scope = StateScope::of_run(self.definition, self.state);
+            return returns.resolve(&scope, &mut Budget::default());
+        }
+        let last = self.definition.top().iter().rev().find_map(|index| {
+            let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+            match &record.settled()?.result {
+                StepResult::Completed { output } => Some(Arc::clone(output.value())),
+                StepResult::Failed { .. } | StepResult::Skipped => None,
+            }
+        });
+        Ok(last.map_or(Value::Null, Arc::unwrap_or_clone))
+    }
+}
+
+enum StepNext {
+    Settled { failed: bool },
+    Record(Event),
+    Busy,
+}
+
+fn expression_failed(path: &Path, place: &str, error: &EvalError) -> Event {
+    Event::StepFailed {
+        path: path.clone(),
+        attempt: None,
+        error: StepError::new(
+            ErrorClass::Definition,
+            error.code(),
+            format!("in `{place}`: {error}"),
+        ),
+        tape: Tape::default(),
+    }
+}

@@ -1,0 +1,146 @@
+//! `use`: which plugin, which of its steps, and what its manifest says about it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::codes;
+use super::manifest::{Manifest, Manifests, StepManifest};
+use super::names::check_id;
+use super::nearest::nearest;
+use super::outline::{Kind, Outline};
+use super::view::Named;
+use crate::diagnostic::Diagnostic;
+
+/// The resolved `use` of one step.
+#[derive(Debug, Clone)]
+pub(super) struct Call<'m> {
+    pub(super) plugin: String,
+    /// Unknown until the manifest has been seen.
+    pub(super) step: Option<Arc<str>>,
+    /// What the manifest says, when there is one.
+    pub(super) manifest: Option<&'m StepManifest>,
+}
+
+/// Resolves the `use` of every component step; `None` where it cannot be, which has been reported.
+pub(super) fn resolve<'m>(
+    outline: &Outline<'_>,
+    plugins: &[Named<'_>],
+    manifests: Option<&'m Manifests>,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Option<Call<'m>>> {
+    let names: BTreeSet<_> = plugins.iter().map(|plugin| plugin.name).collect();
+    let mut used = BTreeSet::new();
+    let mut calls = Vec::with_capacity(outline.entries.len());
+    for entry in &outline.entries {
+        let call = match (entry.view.text("use"), entry.view.node("use")) {
+            (Some(text), Some(node)) if !text.trim().is_empty() => {
+                let plugin = text.split_once('/').map_or(text, |(plugin, _)| plugin);
+                used.insert(plugin);
+                let resolved = resolve_one(text, node.span(), &names, manifests);
+                let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
+                resolved.filter(|_| entry.kind == Kind::Component)
+            }
+            (_, _) => None,
+        };
+        calls.push(call);
+    }
+    // While a `use` is misspelt, its plugin only looks unused.
+    let sure = !calls.is_empty()
+        && outline
+            .entries
+            .iter()
+            .zip(&calls)
+            .all(|(entry, call)| entry.kind != Kind::Component || call.is_some());
+    for plugin in plugins
+        .iter()
+        .filter(|plugin| sure && !used.contains(plugin.name))
+    {
+        let message = format!("no step uses the plugin `{}`", plugin.name);
+        out.push(Diagnostic::warning(
+            codes::UNUSED_PLUGIN,
+            plugin.span.clone(),
+            message,
+        ));
+    }
+    calls
+}
+
+fn resolve_one<'m>(
+    text: &str,
+    span: Range<usize>,
+    plugins: &BTreeSet<&str>,
+    manifests: Option<&'m Manifests>,
+) -> Result<Call<'m>, Box<Diagnostic>> {
+    let (plugin, step) = match text.split_once('/') {
+        Some((plugin, step)) => (plugin, Some(step)),
+        None => (text, None),
+    };
+    if check_id(plugin).is_err()
+        || step.is_some_and(|step| step.is_empty() || step.contains(['/', ' ']))
+    {
+        let message = format!("`{text}` is not of the form `plugin/step`");
+        return Err(Box::new(Diagnostic::error(codes::BAD_USE, span, message)));
+    }
+    if !plugins.contains(plugin) {
+        let message = format!("there is no plugin `{plugin}`");
+        let help = format!("declare it:\n[plugins.{plugin}]\nsource = \"plugins/{plugin}.wasm\"");
+        let candidates = nearest(plugin, plugins.iter().copied());
+        return Err(Box::new(
+            Diagnostic::error(codes::UNKNOWN_PLUGIN, span, message)
+                .with_help(help)
+                .with_candidates(candidates),
+        ));
+    }
+    let call = |step: Option<&str>, manifest| Call {
+        plugin: plugin.to_owned(),
+        step: step.map(Arc::from),
+        manifest,
+    };
+    match (manifests.and_then(|all| all.get(plugin)), step) {
+        (None, _) | (Some(None), Some(_)) => Ok(call(step, None)),
+        (Some(None), None) => {
+            let message =
+                format!("plugin `{plugin}` has no manifest, so `use` must name one of its steps");
+            Err(Box::new(
+                Diagnostic::error(codes::STEP_OF_PLUGIN, span, message)
+                    .with_help(format!("write `use = \"{plugin}/<step>\"`")),
+            ))
+        }
+        (Some(Some(manifest)), Some(step)) => {
+            let Some(found) = manifest.steps.get(step) else {
+                let message = format!("plugin `{plugin}` has no step `{step}`");
+                let names = manifest.steps.keys().map(String::as_str);
+                let problem = Diagnostic::error(codes::UNKNOWN_PLUGIN_STEP, span, message);
+                return Err(Box::new(
+                    problem
+                        .with_help(steps_of(manifest))
+                        .with_candidates(nearest(step, names)),
+                ));
+            };
+            Ok(call(Some(step), Some(found)))
+        }
+        (Some(Some(manifest)), None) => {
+            let mut steps = manifest.steps.iter();
+            let (Some((only, found)), None) = (steps.next(), steps.next()) else {
+                let message = format!(
+                    "plugin `{plugin}` has {} steps, so `use` must name one",
+                    manifest.steps.len()
+                );
+                return Err(Box::new(
+                    Diagnostic::error(codes::STEP_OF_PLUGIN, span, message)
+                        .with_help(steps_of(manifest)),
+                ));
+            };
+            Ok(call(Some(only), Some(found)))
+        }
+    }
+}
+
+fn steps_of(Manifest { steps, .. }: &Manifest) -> String {
+    if steps.is_empty() {
+        return "the component has no steps".to_owned();
+    }
+    let names: Vec<_> = steps.keys().map(|name| format!("`{name}`")).collect();
+    format!("its steps are {}", names.join(", "))
+}

@@ -1,0 +1,177 @@
+//! Every diagnostic code, with the text that `explain` prints.
+
+/// One code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `MP0123`.
+    pub code: &'static str,
+    /// What it is about, in a few words.
+    pub title: &'static str,
+    /// Why it is a problem and how to mend it, with an example where one helps.
+    pub explanation: &'static str,
+}
+
+/// What a code means, in a few sentences with an example.
+#[must_use]
+pub fn explain(code: &str) -> Option<&'static str> {
+    let found = ALL
+        .iter()
+        .find(|known| known.code.eq_ignore_ascii_case(code));
+    found.map(|known| known.explanation)
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $title:literal, $explanation:literal;)*) => {
+        $(#[doc = $title] pub(super) const $name: &str = $code;)*
+
+        /// Every code, in ascending order.
+        pub const ALL: &[Code] = &[
+            $(Code { code: $code, title: $title, explanation: $explanation },)*
+        ];
+    };
+}
+
+codes! {
+    SYNTAX = "MP0001", "not TOML",
+        "The file is not valid TOML, so nothing else could be checked. The message is the parser's own.\n\n    name = \"a    # the quote is not closed";
+    DUPLICATE_KEY = "MP0002", "key given twice",
+        "The same key or table stands twice in one place. Neither could be preferred without guessing; remove one.\n\n    [inputs.repo]\n    type = \"string\"\n    [inputs.repo]      # MP0002";
+    FILE_TOO_LARGE = "MP0003", "file too large",
+        "A definition may have at most 1 MiB. Move data out of the file, for example into an input.";
+    SCHEMA_VERSION = "MP0004", "unsupported schema version",
+        "`schema` names the version of the definition language. This program reads version 1 only, and never rewrites a file.\n\n    schema = 1";
+
+    UNKNOWN_KEY = "MP0101", "unknown key",
+        "The language has no such key here. Unknown keys are errors because a dropped key silently changes what a workflow does.\n\n    retrys = { max_attempts = 5 }      # MP0101: did you mean `retry`?";
+    MISSING_KEY = "MP0102", "missing key",
+        "A required key is absent. A workflow needs `schema`, `name` and at least one `[[step]]`; a step needs `id`; a plugin needs `source`; a loop needs `until`; an input needs `type`.";
+    WRONG_TYPE = "MP0103", "wrong type",
+        "The value is of another TOML type than the key needs.\n\n    continue_on_error = \"true\"      # MP0103: a boolean is written without quotes";
+    OUT_OF_RANGE = "MP0104", "value out of range",
+        "A number, a duration or a size lies outside what the key allows. `[limits]` can lower the engine's limits, never raise them.\n\n    loop = { until = \"..\", max_iterations = 0 }      # MP0104";
+    UNKNOWN_CHOICE = "MP0105", "not one of the choices",
+        "The key takes one of a few words, and this is none of them.\n\n    on_exhausted = \"stop\"      # MP0105: `fail` or `continue`";
+    BAD_DURATION = "MP0106", "not a duration",
+        "Durations are strings of a whole number and a unit: ms, s, m, h or d. A bare number would leave the unit to guessing.\n\n    timeout = \"30s\"";
+    BAD_SIZE = "MP0107", "not a size",
+        "Sizes are strings of a whole number and a unit: B, KiB, MiB or GiB.\n\n    memory = \"64MiB\"";
+    BAD_NAME = "MP0108", "not a valid name",
+        "Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
+    ALIAS_TWICE = "MP0109", "one key under two spellings",
+        "`max_iterations` may also be spelled `maxIterations`, but only one of them may be given.";
+    DATE_TIME = "MP0110", "date-time without quotes",
+        "Step values are JSON, which has no date-time type. Put the value in quotes.\n\n    with = { since = \"2026-01-01\" }";
+    NOT_JSON = "MP0111", "value that JSON cannot hold",
+        "Step values are JSON: `nan`, `inf` and integers beyond 64 bits do not exist there, and values may be nested at most 64 levels deep.";
+    BAD_DIGEST = "MP0112", "not a digest",
+        "A digest is `sha256:` followed by 64 hex digits.";
+    RESERVED = "MP0113", "not supported yet",
+        "The language reserves this key or value for a later version. It is refused rather than ignored, because a workflow that relies on it would not do what it says.";
+    EMPTY = "MP0114", "empty text",
+        "The value must not be empty. For a condition that always holds, leave `if` out.";
+
+    NO_STEPS = "MP0201", "no steps",
+        "A workflow needs at least one `[[step]]`.";
+    STEP_KIND = "MP0202", "not exactly one kind",
+        "A step is exactly one thing: `use` calls a component, `loop` repeats its members. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
+    DUPLICATE_ID = "MP0203", "step id given twice",
+        "Step ids are unique over the whole definition, loop bodies included, because expressions and records name steps by id.";
+    UNKNOWN_LOOP = "MP0204", "unknown loop",
+        "`in` names the loop whose body the step belongs to, and no step has that id.";
+    NOT_A_LOOP = "MP0205", "not a loop",
+        "`in` names a step that is not a loop. Only loops have members.";
+    MEMBER_BEFORE_LOOP = "MP0206", "member before its loop",
+        "A loop stands before its members in the file, so that the file reads in the order of execution. This also rules out loops inside themselves.";
+    EMPTY_LOOP = "MP0207", "loop without members",
+        "A loop repeats its members; give at least one step with `in = \"<loop id>\"`.";
+    NESTING = "MP0208", "loops nested too deep",
+        "Loops may stand inside loops up to 16 levels.";
+    TOO_MANY_STEPS = "MP0209", "too many steps",
+        "A definition may have at most 1,000 steps, loop members included.";
+    NOT_FOR_LOOPS = "MP0210", "key does not apply to loops",
+        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and time-out.";
+    UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
+        "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
+    STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",
+        "`use = \"plugin\"` is enough only when the manifest inside the component lists exactly one step. Otherwise write `use = \"plugin/step\"`.";
+    UNKNOWN_PLUGIN_STEP = "MP0213", "unknown step of the plugin",
+        "The manifest inside the component does not list this step.";
+    BAD_USE = "MP0214", "malformed `use`",
+        "`use` is `plugin/step` or, when the plugin has exactly one step, `plugin`.";
+
+    EXPR_SYNTAX = "MP0301", "expression syntax",
+        "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";
+    EXPR_TOO_LARGE = "MP0302", "expression too large",
+        "An expression may have at most 4 KiB of text, 32 levels and 512 parts. Compute the value in a step instead.";
+    EXPR_UNKNOWN_NAME = "MP0303", "unknown name in an expression",
+        "The expression names an input, a step, a field or a function that does not exist. A step id with a `-` is written `steps['my-step']`.";
+    EXPR_NOT_READABLE = "MP0304", "value that cannot exist here",
+        "The expression reads something that cannot exist at this point: a step that runs later, `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is no loop.";
+    EXPR_TYPE = "MP0305", "type mismatch in an expression",
+        "An operator, a function or the key itself needs another type. `if` and `until` are of type bool.\n\n    if = \"size(steps.list.output) > 0\"";
+    EXPR_UNSUPPORTED = "MP0306", "expression feature that is not supported",
+        "CEL has this feature, but this strict subset does not: no macros, no regular expressions, no time, no random values.";
+    EXPR_TEMPLATE = "MP0307", "`${ }` in an expression",
+        "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
+    EXPR_STATUS = "MP0308", "no such status",
+        "A step's status is `completed`, `failed`, `skipped`, `pending`, `running` or `paused`. A comparison with another word would be quietly false (or true) for ever.\n\n    if = \"steps.test.status == 'completed'\"";
+
+    INPUT_DEFAULT = "MP0401", "default does not fit the input",
+        "The default must be of the declared type and, when `enum` is given, one of its values.";
+    INPUT_ENUM = "MP0402", "enum does not fit the input",
+        "Every value of `enum` must be of the declared type, and there must be at least one.";
+
+    WITH_MISSING = "MP0501", "missing step input",
+        "The step's manifest requires this input, and `with` does not give it.";
+    WITH_UNKNOWN = "MP0502", "unknown step input",
+        "The step's manifest has no such input and allows no others.";
+    WITH_TYPE = "MP0503", "step input of the wrong type",
+        "The value, or the type of its expression, cannot be what the step's manifest asks for.";
+
+    UNUSED_PLUGIN = "MP0601", "plugin never used",
+        "No step uses this plugin. The run works, but the entry may be left over.";
+
+    UNKNOWN_INPUT = "MP0701", "unknown input",
+        "The workflow declares no such input. `--allow-extra-inputs` turns this into a warning.";
+    INPUT_TWICE = "MP0702", "input given twice",
+        "The same input stands more than once on the command line; which one was meant is not guessed.";
+    MISSING_INPUT = "MP0703", "missing input",
+        "A required input has neither a value nor a default. An empty text, `false` and `0` count as given.";
+    INPUT_TYPE = "MP0704", "input of the wrong type",
+        "The value is not of the type that the workflow declares for this input.";
+    INPUT_FORM = "MP0705", "input without `=`",
+        "Inputs are given as `name=value`; everything after the first `=` is the value.";
+    INPUT_FILE = "MP0706", "unreadable inputs file",
+        "An inputs file is a JSON object or a TOML table of input names and values.";
+    INPUT_NOT_ALLOWED = "MP0707", "input value not allowed",
+        "The workflow restricts this input with `enum`.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_ascending_and_explained() {
+        for pair in ALL.windows(2) {
+            assert!(
+                pair[0].code < pair[1].code,
+                "{} {}",
+                pair[0].code,
+                pair[1].code
+            );
+        }
+        for code in ALL {
+            assert_eq!(code.code.len(), 6, "{}", code.code);
+            assert!(code.code.starts_with("MP"), "{}", code.code);
+            assert!(
+                !code.title.is_empty() && code.explanation.len() > 20,
+                "{}",
+                code.code
+            );
+            assert_eq!(explain(code.code), Some(code.explanation));
+        }
+        assert_eq!(explain("mp0101"), explain("MP0101"));
+        assert_eq!(explain("MP9999"), None);
+    }
+}

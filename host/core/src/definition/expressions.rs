@@ -1,0 +1,187 @@
+//! Compiles the expressions of a file and shows their problems at the place in the file, also inside strings.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use super::codes;
+use super::json::to_json;
+use super::nearest::nearest;
+use super::outline::Outline;
+use super::scope::{Place, Scope};
+use super::shape::Node;
+use super::status_words::{self, STATUSES};
+use super::string_map::StringMap;
+use crate::diagnostic::Diagnostic;
+use crate::expr::Template;
+use crate::expr::{Expr, Problem, ProblemKind, Type};
+use crate::limits;
+
+/// Everything that compiling needs, for any place of one file.
+#[derive(Debug)]
+pub(super) struct Compiler<'a> {
+    pub(super) file: &'a str,
+    pub(super) outline: &'a Outline<'a>,
+    pub(super) inputs: &'a BTreeMap<String, Type>,
+    pub(super) outputs: &'a [Type],
+    pub(super) out: Vec<Diagnostic>,
+}
+
+impl Compiler<'_> {
+    fn scope(&self, place: Place) -> Scope<'_> {
+        Scope {
+            outline: self.outline,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            place,
+        }
+    }
+
+    /// Compiles an expression of type bool. An empty one has been reported by the shape check.
+    pub(super) fn condition(&mut self, key: &str, node: &Node<'_>, place: Place) -> Option<Expr> {
+        let text = node
+            .get_ref()
+            .as_str()
+            .filter(|text| !text.trim().is_empty())?;
+        match Expr::compile(text, &self.scope(place)) {
+            Ok(expr) if matches!(expr.ty(), Type::Bool | Type::Dyn) => {
+                self.check_statuses(node, text);
+                Some(expr)
+            }
+            Ok(expr) => {
+                let message = format!("`{key}` must be of type bool, this is {}", expr.ty());
+                let problem = Diagnostic::error(
+                    codes::EXPR_TYPE,
+                    self.inside(node, text, 0..text.len()),
+                    message,
+                );
+                self.out.push(
+                    problem.with_help(
+                        "compare it with something, such as `.. == 0` or `size(..) > 0`",
+                    ),
+                );
+                None
+            }
+            Err(problems) => {
+                self.report(problems, node, text);
+                None
+            }
+        }
+    }
+
+    /// Compiles a value whose strings may hold `${ }`.
+    pub(super) fn template(&mut self, node: &Node<'_>, place: Place) -> Option<Template> {
+        self.template_at(node, place, 0)
+    }
+
+    fn template_at(&mut self, node: &Node<'_>, place: Place, depth: usize) -> Option<Template> {
+        // Reported by the shape check; here only the recursion must end.
+        if depth > limits::JSON_DEPTH {
+            return None;
+        }
+        match node.get_ref() {
+            DeValue::String(text) => match Template::compile_text(text, &self.scope(place)) {
+                Ok(template) => Some(template),
+                Err(problems) => {
+                    self.report(problems, node, text);
+                    None
+                }
+            },
+            DeValue::Array(items) => {
+                // Collected before it is judged, so that every item reports its problems.
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| self.template_at(item, place, depth + 1))
+                    .collect();
+                items.into_iter().collect::<Option<_>>().map(Template::List)
+            }
+            DeValue::Table(table) => {
+                let fields: Vec<_> = table
+                    .iter()
+                    .map(|(name, value)| {
+                        Some((
+                            name.get_ref().to_string(),
+                            self.template_at(value, place, depth + 1)?,
+                        ))
+                    })
+                    .collect();
+                fields
+                    .into_iter()
+                    .collect::<Option<_>>()
+                    .map(Template::Object)
+            }
+            literal @ (DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)) => Some(Template::Literal(to_json(literal))),
+        }
+    }
+
+    fn check_statuses(&mut self, node: &Node<'_>, text: &str) {
+        for word in status_words::impossible(text) {
+            let message = format!("no step ever has the status `{}`", word.text);
+            let all: Vec<_> = STATUSES
+                .iter()
+                .map(|status| format!("`{status}`"))
+                .collect();
+            let problem = Diagnostic::error(
+                codes::EXPR_STATUS,
+                self.inside(node, text, word.range),
+                message,
+            );
+            self.out.push(
+                problem
+                    .with_help(format!("statuses are {}", all.join(", ")))
+                    .with_candidates(nearest(&word.text, STATUSES.iter().copied())),
+            );
+        }
+    }
+
+    fn inside(&self, node: &Node<'_>, text: &str, range: Range<usize>) -> Range<usize> {
+        StringMap::new(self.file, node.span(), text).range(range)
+    }
+
+    fn report(&mut self, problems: Vec<Problem>, node: &Node<'_>, text: &str) {
+        let map = StringMap::new(self.file, node.span(), text);
+        for problem in problems {
+            let code = code_of(&problem.kind);
+            let dashed = self.dashed(&problem, text);
+            let mut item = Diagnostic::error(code, map.range(problem.range), problem.message);
+            // The candidates are shown as a question of their own.
+            item.help = dashed.or(problem.help.filter(|_| problem.candidates.is_empty()));
+            item.candidates = problem.candidates;
+            self.out.push(item);
+        }
+    }
+
+    /// `steps.my-step` reads as a subtraction; shows how such an id is written.
+    fn dashed(&self, problem: &Problem, text: &str) -> Option<String> {
+        if problem.kind != ProblemKind::UnknownName {
+            return None;
+        }
+        let before = text.get(..problem.range.end)?;
+        let rest = &before[before.rfind("steps.")? + "steps.".len()..];
+        let after = text.get(problem.range.end..)?;
+        let mut ids = self.outline.names();
+        let id = ids.find(|id| {
+            id.strip_prefix(rest)
+                .is_some_and(|tail| tail.starts_with('-') && after.starts_with(tail))
+        })?;
+        Some(format!(
+            "write `steps['{id}']`: without the quotes, `-` is a subtraction"
+        ))
+    }
+}
+
+fn code_of(kind: &ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Syntax => codes::EXPR_SYNTAX,
+        ProblemKind::TooLarge => codes::EXPR_TOO_LARGE,
+        ProblemKind::UnknownName => codes::EXPR_UNKNOWN_NAME,
+        ProblemKind::NotReadable => codes::EXPR_NOT_READABLE,
+        ProblemKind::TypeMismatch => codes::EXPR_TYPE,
+        ProblemKind::UnsupportedFeature => codes::EXPR_UNSUPPORTED,
+        ProblemKind::TemplateInExpression => codes::EXPR_TEMPLATE,
+    }
+}

@@ -1,0 +1,466 @@
+//! The definition language as data: every key, its shape and its meaning. The reader and the editor schema both follow
+//! these tables, so that they cannot drift.
+
+use crate::limits;
+
+/// What a value must look like.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// The version of the language.
+    SchemaVersion,
+    /// A text that is not empty.
+    Text,
+    /// Any text.
+    FreeText,
+    /// A step id.
+    StepId,
+    /// Whole number within bounds, both included.
+    Integer { min: i64, max: i64 },
+    /// Number within bounds, both included.
+    Number { min: f64, max: f64 },
+    /// `true` or `false`.
+    Bool,
+    /// Text such as `30s`; not zero unless `zero`.
+    Duration { zero: bool },
+    /// Text such as `64MiB`, within bounds in bytes.
+    Size { min: usize, max: usize },
+    /// One of some words; `planned` ones are known but not supported yet.
+    Choice {
+        words: &'static [&'static str],
+        planned: &'static [&'static str],
+    },
+    /// `sha256:<hex>`.
+    Digest,
+    /// An expression of type bool.
+    Condition,
+    /// Any JSON value.
+    Json,
+    /// Any JSON value whose strings may hold `${ }`.
+    Template,
+    /// A table of [`Shape::Json`] values.
+    JsonTable,
+    /// A table of [`Shape::Template`] values.
+    TemplateTable,
+    /// A list of values of one shape.
+    List(&'static Shape),
+    /// A table with fixed keys.
+    Record(&'static Record),
+    /// A table whose keys the author chooses.
+    Map {
+        names: Names,
+        values: &'static Record,
+    },
+    /// The list of `[[..]]` tables.
+    Tables(&'static Record),
+    /// A table that must stay empty until the named feature exists.
+    Planned(&'static str),
+}
+
+/// Which names an author may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Letters, digits and `_`, no digit first: expressions write the name after a dot.
+    Identifier,
+    /// As step ids.
+    Id,
+}
+
+/// One key of a record.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Second accepted spelling.
+    pub(super) alias: Option<&'static str>,
+    pub(super) required: bool,
+    pub(super) shape: Shape,
+    /// For the author, in the editor.
+    pub(super) doc: &'static str,
+}
+
+/// A table with fixed keys.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// What the table is, for messages: "a step".
+    pub(super) title: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Keys that the language reserves, each with the feature it belongs to.
+    pub(super) planned: &'static [(&'static str, &'static str)],
+    /// Sets of keys of which exactly one must be present.
+    pub(super) one_of: &'static [&'static str],
+}
+
+impl Record {
+    /// The key of that name or alias.
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys
+            .iter()
+            .find(|key| key.name == name || key.alias == Some(name))
+    }
+}
+
+const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key {
+        name,
+        alias: None,
+        required: false,
+        shape,
+        doc,
+    }
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key {
+        name,
+        alias: None,
+        required: true,
+        shape,
+        doc,
+    }
+}
+
+const fn record(title: &'static str, keys: &'static [Key]) -> Record {
+    Record {
+        title,
+        keys,
+        planned: &[],
+        one_of: &[],
+    }
+}
+
+/// Key that holds the language version.
+pub(super) const SCHEMA: &str = "schema";
+/// Versions of the language that this program reads.
+pub(super) const SCHEMA_VERSIONS: &[i64] = &[1];
+
+/// The whole file.
+pub(super) static WORKFLOW: Record = record(
+    "a workflow",
+    &[
+        required(
+            SCHEMA,
+            Shape::SchemaVersion,
+            "Version of the definition language.",
+        ),
+        required("name", Shape::Text, "Name of the workflow."),
+        key(
+            "version",
+            Shape::FreeText,
+            "Your own version of this workflow.",
+        ),
+        key("description", Shape::FreeText, "What the workflow does."),
+        key(
+            "flow",
+            Shape::Choice {
+                words: &["sequence"],
+                planned: &["graph"],
+            },
+            "Order of the steps: `sequence` is file order.",
+        ),
+        key(
+            "returns",
+            Shape::Template,
+            "Output of the run; default: the output of the last top-level step that completed.",
+        ),
+        key(
+            "inputs",
+            Shape::Map {
+                names: Names::Identifier,
+                values: &INPUT,
+            },
+            "Inputs by name, read as `inputs.<name>`.",
+        ),
+        key(
+            "plugins",
+            Shape::Map {
+                names: Names::Id,
+                values: &PLUGIN,
+            },
+            "Components by name, used as `<name>/<step>`.",
+        ),
+        key(
+            "defaults",
+            Shape::Record(&DEFAULTS),
+            "Values for every component step that has no own.",
+        ),
+        key(
+            "limits",
+            Shape::Record(&LIMITS),
+            "Limits of every run, each at most the engine's own.",
+        ),
+        required("step", Shape::Tables(&STEP), "The steps, in file order."),
+    ],
+);
+
+static INPUT: Record = record(
+    "an input",
+    &[
+        required(
+            "type",
+            Shape::Choice {
+                words: &["string", "int", "float", "bool", "json"],
+                planned: &[],
+            },
+            "Type of the value.",
+        ),
+        key(
+            "required",
+            Shape::Bool,
+            "Whether a run needs a value; default: true unless there is a default. A default always counts as a value.",
+        ),
+        key("default", Shape::Json, "Value when none is given."),
+        key("description", Shape::FreeText, "What the input is for."),
+        key(
+            "enum",
+            Shape::List(&Shape::Json),
+            "The only values that are allowed.",
+        ),
+    ],
+);
+
+static PLUGIN: Record = record(
+    "a plugin",
+    &[
+        required(
+            "source",
+            Shape::Text,
+            "Component file, relative to this file.",
+        ),
+        key(
+            "digest",
+            Shape::Digest,
+            "Digest that the file must have: `sha256:<64 hex digits>`.",
+        ),
+        key(
+            "allow",
+            Shape::Planned("granting capabilities with `allow`"),
+            "Capabilities granted to the component.",
+        ),
+        key(
+            "config",
+            Shape::JsonTable,
+            "Settings that the component can read.",
+        ),
+    ],
+);
+
+static DEFAULTS: Record = record(
+    "defaults",
+    &[
+        key(
+            "timeout",
+            Shape::Duration { zero: false },
+            "Time-out of one attempt.",
+        ),
+        key(
+            "retry",
+            Shape::Record(&RETRY),
+            "Retry policy; a step's own keys win one by one.",
+        ),
+    ],
+);
+
+static LIMITS: Record = record(
+    "limits",
+    &[
+        key(
+            "loop",
+            Shape::Integer {
+                min: 0,
+                max: limits::LOOP_ITERATIONS as i64,
+            },
+            "Most iterations of any loop; 0 runs no loop body at all.",
+        ),
+        key(
+            "memory",
+            Shape::Size {
+                min: 64 * 1024,
+                max: limits::MEMORY_BYTES,
+            },
+            "Memory of one attempt.",
+        ),
+        key(
+            "table_elements",
+            Shape::Integer {
+                min: 1,
+                max: limits::TABLE_ELEMENTS as i64,
+            },
+            "Elements of one WebAssembly table.",
+        ),
+        key(
+            "host_calls",
+            Shape::Integer {
+                min: 1,
+                max: limits::HOST_CALLS as i64,
+            },
+            "Host calls of one attempt.",
+        ),
+        key(
+            "step_output",
+            Shape::Size {
+                min: 1,
+                max: limits::STEP_OUTPUT_BYTES,
+            },
+            "Output of one step, as compact JSON.",
+        ),
+        key(
+            "tape",
+            Shape::Size {
+                min: 0,
+                max: limits::TAPE_BYTES,
+            },
+            "Recorded host calls of one attempt; beyond it the attempt cannot be replayed.",
+        ),
+        key(
+            "log",
+            Shape::Size {
+                min: 0,
+                max: limits::LOG_BYTES,
+            },
+            "Log text of one attempt; the rest is dropped and counted.",
+        ),
+    ],
+);
+
+/// Keys of which a step has exactly one.
+pub(super) const KINDS: &[&str] = &["use", "loop"];
+/// Kinds that the language reserves, each with its feature.
+pub(super) const PLANNED_KINDS: &[&str] = &["approval", "wait", "workflow"];
+/// Keys that belong to a call of a component.
+pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout"];
+
+static STEP: Record = Record {
+    title: "a step",
+    keys: &[
+        required("id", Shape::StepId, "Unique name of the step."),
+        key("use", Shape::Text, "Calls a component: `plugin/step`."),
+        key(
+            "loop",
+            Shape::Record(&LOOP),
+            "Repeats the steps that name this one with `in`.",
+        ),
+        key(
+            "in",
+            Shape::Text,
+            "Id of the loop that this step is a member of.",
+        ),
+        key(
+            "if",
+            Shape::Condition,
+            "Runs the step only when this expression is true.",
+        ),
+        key("with", Shape::TemplateTable, "Input of the step."),
+        key(
+            "retry",
+            Shape::Record(&RETRY),
+            "What happens after a failed attempt.",
+        ),
+        key(
+            "timeout",
+            Shape::Duration { zero: false },
+            "Time-out of one attempt.",
+        ),
+        key(
+            "continue_on_error",
+            Shape::Bool,
+            "Whether later steps run after this one failed.",
+        ),
+    ],
+    planned: &[
+        ("approval", "approval steps"),
+        ("wait", "wait steps"),
+        ("workflow", "child workflows"),
+        ("needs", "dependencies with `needs`"),
+        ("foreach", "fan-out with `foreach`"),
+        ("deadline", "deadlines"),
+        ("secrets", "secrets"),
+        ("always_run", "clean-up steps with `always_run`"),
+    ],
+    one_of: KINDS,
+};
+
+static LOOP: Record = record(
+    "a loop",
+    &[
+        required(
+            "until",
+            Shape::Condition,
+            "Ends the loop when true; evaluated after every full pass.",
+        ),
+        Key {
+            name: "max_iterations",
+            alias: Some("maxIterations"),
+            required: false,
+            shape: Shape::Integer {
+                min: 1,
+                max: limits::LOOP_ITERATIONS as i64,
+            },
+            doc: "Most iterations; default 3. `limits.loop` may lower it.",
+        },
+        key(
+            "on_exhausted",
+            Shape::Choice {
+                words: &["fail", "continue"],
+                planned: &[],
+            },
+            "What happens when the iterations are used up; default `fail`.",
+        ),
+    ],
+);
+
+static RETRY: Record = record(
+    "a retry policy",
+    &[
+        key(
+            "max_attempts",
+            Shape::Integer {
+                min: 1,
+                max: limits::RETRY_ATTEMPTS as i64,
+            },
+            "Attempts in all, the first included; default 3.",
+        ),
+        key(
+            "initial",
+            Shape::Duration { zero: true },
+            "Wait before the second attempt; default 10s.",
+        ),
+        key(
+            "factor",
+            Shape::Number {
+                min: 1.0,
+                max: 100.0,
+            },
+            "Growth of the wait from attempt to attempt; default 2.",
+        ),
+        key(
+            "max",
+            Shape::Duration { zero: true },
+            "Longest wait; default 60s.",
+        ),
+        key(
+            "jitter",
+            Shape::Number { min: 0.0, max: 1.0 },
+            "Share of the wait that is drawn at random around it; default 0.",
+        ),
+        key(
+            "on",
+            Shape::List(&Shape::Choice {
+                words: &["retryable", "timeout", "trap", "failed"],
+                planned: &[],
+            }),
+            "Kinds of failure that are tried again; default only `retryable`.",
+        ),
+        key(
+            "codes",
+            Shape::List(&Shape::Text),
+            "When given, only errors with one of these codes are tried again.",
+        ),
+        key(
+            "then",
+            Shape::Choice {
+                words: &["pause", "fail"],
+                planned: &[],
+            },
+            "What happens when the attempts are used up; default `pause`.",
+        ),
+    ],
+);

@@ -1,0 +1,317 @@
+//! Inputs of a run: what the user gave, checked against what the workflow declares. Text in, typed values out; reading
+//! files is the caller's part.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::codes;
+use super::json::to_json;
+use super::model::{Definition, InputSpec, InputType};
+use super::nearest::nearest;
+use super::nesting::too_deep;
+use crate::limits;
+
+/// What the user gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GivenInputs {
+    /// From an inputs file; see [`read_file`].
+    pub file: BTreeMap<String, Value>,
+    /// From the command line, in order; see [`read_argument`]. Each wins over the file.
+    pub arguments: Vec<(String, String)>,
+    /// Undeclared inputs are ignored instead of refused.
+    pub allow_extra: bool,
+}
+
+/// The inputs of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inputs {
+    /// Values by name, of their declared types. An optional input that was not given has none.
+    pub values: BTreeMap<String, Value>,
+    /// Names whose value is the declared default.
+    pub defaulted: BTreeSet<String>,
+    /// Undeclared names that were given and allowed; the caller warns about them.
+    pub ignored: BTreeSet<String>,
+}
+
+/// Why the inputs cannot start a run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InputProblem {
+    /// Stable code, as in diagnostics.
+    pub code: &'static str,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+    /// Nearest valid names, best first.
+    pub candidates: Vec<String>,
+}
+
+impl InputProblem {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+            candidates: Vec::new(),
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Syntax of an inputs file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// A TOML table.
+    Toml,
+    /// A JSON object.
+    Json,
+}
+
+/// Splits `name=value` at the first `=` (B36).
+///
+/// # Errors
+/// When there is no `=`, or nothing before it.
+pub fn read_argument(text: &str) -> Result<(String, String), InputProblem> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(InputProblem::new(
+            codes::INPUT_FORM,
+            format!("`{text}` is not of the form `name=value`"),
+        )),
+    }
+}
+
+/// Reads the text of an inputs file; `file` is its name in messages.
+///
+/// # Errors
+/// When the text is malformed, is not a table or an object, or holds what JSON cannot.
+pub fn read_file(
+    file: &str,
+    text: &str,
+    format: FileFormat,
+) -> Result<BTreeMap<String, Value>, InputProblem> {
+    let bad = |reason: String| {
+        InputProblem::new(
+            codes::INPUT_FILE,
+            format!("cannot read the inputs file {file}: {reason}"),
+        )
+    };
+    let value = match format {
+        FileFormat::Json => serde_json::from_str(text).map_err(|error| bad(error.to_string()))?,
+        FileFormat::Toml if too_deep(text).is_some() => {
+            return Err(bad("it is nested too deep".to_owned()));
+        }
+        FileFormat::Toml => {
+            let root = toml::de::DeValue::Table(
+                toml::de::DeTable::parse(text)
+                    .map_err(|error| bad(error.to_string().trim_end().to_owned()))?
+                    .into_inner(),
+            );
+            let mut found = Vec::new();
+            super::shape::check_json(&toml::Spanned::new(0..0, root.clone()), 0, &mut found);
+            if let Some(problem) = found.first() {
+                let at = crate::diagnostic::Position::of(text, problem.span.start);
+                return Err(bad(format!("line {}: {}", at.line, problem.message)));
+            }
+            to_json(&root)
+        }
+    };
+    match value {
+        Value::Object(entries) => Ok(entries.into_iter().collect()),
+        _ => Err(bad("it is not an object of names and values".to_owned())),
+    }
+}
+
+impl Inputs {
+    /// Checks and types what was given.
+    ///
+    /// A value counts as given when it is present, also when it is empty, `false` or zero (B33).
+    ///
+    /// # Errors
+    /// Every problem: undeclared, doubled, missing and mistyped inputs.
+    pub fn resolve(
+        definition: &Definition,
+        given: &GivenInputs,
+    ) -> Result<Self, Vec<InputProblem>> {
+        let mut inputs = Self::default();
+        let mut problems = doubled(&given.arguments);
+        let names: BTreeSet<_> = given
+            .file
+            .keys()
+            .chain(given.arguments.iter().map(|(name, _)| name))
+            .collect();
+        for name in names {
+            if definition.inputs.contains_key(name) {
+                continue;
+            }
+            if given.allow_extra {
+                inputs.ignored.insert(name.clone());
+            } else {
+                problems.push(undeclared(name, &definition.inputs));
+            }
+        }
+        for (name, spec) in &definition.inputs {
+            let argument = given
+                .arguments
+                .iter()
+                .rev()
+                .find(|(given, _)| given == name);
+            let value = match (argument, given.file.get(name)) {
+                (Some((_, text)), _) => from_text(name, spec, text),
+                (None, Some(value)) => from_value(name, spec, value),
+                (None, None) => match &spec.default {
+                    Some(default) => {
+                        inputs.defaulted.insert(name.clone());
+                        Ok(default.clone())
+                    }
+                    None if spec.required => Err(missing(name, spec)),
+                    None => continue,
+                },
+            };
+            match value {
+                Ok(value) => {
+                    inputs.values.insert(name.clone(), value);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(inputs)
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn doubled(arguments: &[(String, String)]) -> Vec<InputProblem> {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for (name, _) in arguments {
+        *counts.entry(name).or_default() += 1;
+    }
+    let doubled = counts.into_iter().filter(|(_, count)| *count > 1);
+    doubled
+        .map(|(name, count)| {
+            InputProblem::new(
+                codes::INPUT_TWICE,
+                format!("input `{name}` is given {count} times"),
+            )
+        })
+        .collect()
+}
+
+fn undeclared(name: &str, declared: &BTreeMap<String, InputSpec>) -> InputProblem {
+    let names = declared.keys().map(String::as_str);
+    let mut problem = InputProblem::new(
+        codes::UNKNOWN_INPUT,
+        format!("the workflow has no input `{name}`"),
+    );
+    problem.candidates = nearest(name, names.clone());
+    if problem.candidates.is_empty() && !declared.is_empty() {
+        let all: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        problem.help = Some(format!("its inputs are {}", all.join(", ")));
+    }
+    problem
+}
+
+fn missing(name: &str, spec: &InputSpec) -> InputProblem {
+    let problem = InputProblem::new(codes::MISSING_INPUT, format!("input `{name}` is missing"));
+    match &spec.description {
+        Some(description) => problem.help(format!("{name} ({}): {description}", spec.ty.name())),
+        None => problem.help(format!("it is of type {}", spec.ty.name())),
+    }
+}
+
+fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputProblem> {
+    let value = match spec.ty {
+        InputType::String => Some(Value::from(text)),
+        InputType::Int => text.parse::<i64>().ok().map(Value::from),
+        // Non-finite numbers have no JSON form and read as null.
+        InputType::Float => text
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+            .map(Value::from),
+        InputType::Bool => text.parse::<bool>().ok().map(Value::from),
+        InputType::Json => {
+            let parsed = serde_json::from_str(text);
+            return parsed
+                .map_err(|error| mistyped(name, spec, text).help(error.to_string()))
+                .and_then(|value| {
+                    check_depth(name, &value)?;
+                    check_allowed(name, spec, value)
+                });
+        }
+    };
+    check_allowed(name, spec, value.ok_or_else(|| mistyped(name, spec, text))?)
+}
+
+fn from_value(name: &str, spec: &InputSpec, value: &Value) -> Result<Value, InputProblem> {
+    check_depth(name, value)?;
+    let accepted = spec.ty.accept(value.clone());
+    check_allowed(
+        name,
+        spec,
+        accepted.ok_or_else(|| mistyped(name, spec, &value.to_string()))?,
+    )
+}
+
+fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
+    let message = format!(
+        "input `{name}` must be of type {}, `{given}` is not",
+        spec.ty.name()
+    );
+    let problem = InputProblem::new(codes::INPUT_TYPE, message);
+    match spec.ty {
+        InputType::Bool => problem.help("write `true` or `false`"),
+        InputType::Json => problem.help("texts are written in quotes: '\"text\"'"),
+        InputType::String | InputType::Int | InputType::Float => problem,
+    }
+}
+
+fn check_allowed(name: &str, spec: &InputSpec, value: Value) -> Result<Value, InputProblem> {
+    match &spec.allowed {
+        Some(allowed) if !allowed.contains(&value) => {
+            let all: Vec<_> = allowed
+                .iter()
+                .map(|value| format!("`{}`", bare(value)))
+                .collect();
+            let message = format!("input `{name}` cannot be `{}`", bare(&value));
+            Err(InputProblem::new(codes::INPUT_NOT_ALLOWED, message)
+                .help(format!("choose one of {}", all.join(", "))))
+        }
+        Some(_) | None => Ok(value),
+    }
+}
+
+/// Texts without quotes, as they are given on a command line.
+fn bare(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn check_depth(name: &str, value: &Value) -> Result<(), InputProblem> {
+    /// Whether the value has at most `left` levels.
+    fn within(value: &Value, left: usize) -> bool {
+        let inner = |value| within(value, left - 1);
+        match value {
+            Value::Array(items) => left > 0 && items.iter().all(inner),
+            Value::Object(entries) => left > 0 && entries.values().all(inner),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        }
+    }
+    if within(value, limits::JSON_DEPTH) {
+        return Ok(());
+    }
+    let message = format!(
+        "input `{name}` is nested deeper than {} levels",
+        limits::JSON_DEPTH
+    );
+    Err(InputProblem::new(codes::INPUT_TYPE, message))
+}

@@ -1,0 +1,54 @@
+//! Types of declared inputs: their names, and which values fit.
+
+use serde_json::{Number, Value};
+
+use super::model::InputType;
+use crate::expr::Type;
+
+impl InputType {
+    /// The type of that name in a definition.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "string" => Self::String,
+            "int" => Self::Int,
+            "float" => Self::Float,
+            "bool" => Self::Bool,
+            "json" => Self::Json,
+            _ => return None,
+        })
+    }
+
+    /// Its name in a definition.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Json => "json",
+        }
+    }
+
+    /// What expressions see.
+    pub(super) fn expr_type(self) -> Type {
+        match self {
+            Self::String => Type::String,
+            Self::Int => Type::Int,
+            Self::Float => Type::Double,
+            Self::Bool => Type::Bool,
+            Self::Json => Type::Dyn,
+        }
+    }
+
+    /// The value in this type: as it is, or a whole number where a float is wanted; `None` when it does not fit.
+    pub(super) fn accept(self, value: Value) -> Option<Value> {
+        match self {
+            Self::String => value.is_string().then_some(value),
+            Self::Int => value.is_i64().then_some(value),
+            Self::Float => value.as_f64().and_then(Number::from_f64).map(Value::Number),
+            Self::Bool => value.is_boolean().then_some(value),
+            Self::Json => Some(value),
+        }
+    }
+}

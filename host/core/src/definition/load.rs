@@ -1,0 +1,237 @@
+//! From text to a checked definition, with every problem found on the way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::calls;
+use super::codes;
+use super::declarations;
+use super::expressions::Compiler;
+use super::grammar::{SCHEMA, WORKFLOW};
+use super::manifest::Manifests;
+use super::model::{Definition, Source};
+use super::nesting::too_deep;
+use super::outline::{Kind, Outline};
+use super::scope::{Place, loop_output};
+use super::settings::Settings;
+use super::shape;
+use super::steps;
+use super::view::View;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::expr::Type;
+use crate::ids::Digest;
+use crate::limits;
+
+/// A definition that can be run, and what its author should know.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The definition.
+    pub definition: Definition,
+    /// Warnings, sorted by position.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// The warnings with the text that they point into, for rendering.
+    #[must_use]
+    pub fn diagnostics(&self) -> Diagnostics {
+        let source = &self.definition.source;
+        Diagnostics::new(&source.file, source.text.clone(), self.warnings.clone())
+    }
+}
+
+impl Definition {
+    /// Reads a definition. `file` is its name in messages.
+    ///
+    /// What a component's manifest would tell is not checked: [`Definition::with_manifests`] does that once the
+    /// components have been read.
+    ///
+    /// # Errors
+    /// Every problem of the text, sorted by position, warnings included.
+    pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), None)
+    }
+
+    /// Checks a definition again, now against the manifests of its components: step names, inputs, and reads of outputs.
+    ///
+    /// # Errors
+    /// Every problem of the text, sorted by position, warnings included.
+    pub fn with_manifests(parsed: &Parsed, manifests: &Manifests) -> Result<Parsed, Diagnostics> {
+        let source = &parsed.definition.source;
+        load(&source.file, &source.text, Some(manifests))
+    }
+}
+
+fn load(file: &str, text: &Arc<str>, manifests: Option<&Manifests>) -> Result<Parsed, Diagnostics> {
+    let mut problems = Vec::new();
+    let definition = check(file, text, manifests, &mut problems);
+    let diagnostics = Diagnostics::new(file, text.clone(), problems);
+    match definition {
+        Some(definition) if !diagnostics.has_errors() => Ok(Parsed {
+            definition,
+            warnings: diagnostics.items,
+        }),
+        _ => {
+            debug_assert!(diagnostics.has_errors(), "a refusal without a reason");
+            Err(diagnostics)
+        }
+    }
+}
+
+/// The definition, as far as it can be built; it may be used only when no problem is an error.
+fn check(
+    file: &str,
+    text: &Arc<str>,
+    manifests: Option<&Manifests>,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Definition> {
+    if text.len() > limits::DEFINITION_BYTES {
+        let message = format!(
+            "the file has {} bytes; at most {} are allowed",
+            text.len(),
+            limits::DEFINITION_BYTES
+        );
+        out.push(Diagnostic::error(codes::FILE_TOO_LARGE, 0..0, message));
+        return None;
+    }
+    if let Some(at) = too_deep(text) {
+        out.push(Diagnostic::error(
+            codes::NOT_JSON,
+            at..at + 1,
+            "tables, arrays and dotted keys are nested too deep here",
+        ));
+        return None;
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let broken = !errors.iter().all(is_duplicate);
+    out.extend(errors.iter().map(|error| syntax(text, error)));
+    // After a syntax error the recovered tree has holes, and every hole would be reported as a mistake of its own.
+    if broken {
+        return None;
+    }
+    let root = root.get_ref();
+    shape::check_record(&WORKFLOW, root, 0..0, out);
+    // A file of another version may follow other rules: nothing else of it can be judged.
+    if let Some(at) = out
+        .iter()
+        .position(|problem| problem.code == codes::SCHEMA_VERSION)
+    {
+        let version = out.swap_remove(at);
+        out.clear();
+        out.push(version);
+        return None;
+    }
+    let workflow = View::new(&WORKFLOW, root, 0..0);
+    debug_assert!(workflow.node(SCHEMA).is_some() || !out.is_empty());
+    let views = workflow.tables("step");
+    if views.len() > limits::STEPS {
+        let message = format!(
+            "the workflow has {} steps; at most {} are allowed",
+            views.len(),
+            limits::STEPS
+        );
+        out.push(Diagnostic::error(
+            codes::TOO_MANY_STEPS,
+            views[limits::STEPS].span.clone(),
+            message,
+        ));
+        return None;
+    }
+    build(file, text, &workflow, views, manifests, out)
+}
+
+fn build(
+    file: &str,
+    text: &Arc<str>,
+    workflow: &View<'_>,
+    views: Vec<View<'_>>,
+    manifests: Option<&Manifests>,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Definition> {
+    let settings = Settings::read(workflow, out);
+    let inputs = declarations::inputs(&workflow.map("inputs"), out);
+    let declared = workflow.map("plugins");
+    let plugins = declarations::plugins(&declared, out);
+    let outline = Outline::build(views, out);
+    let calls = calls::resolve(&outline, &declared, manifests, out);
+
+    let input_types = inputs
+        .iter()
+        .map(|(name, spec)| (name.clone(), spec.ty.expr_type()))
+        .collect();
+    let outputs: Vec<_> = outline
+        .entries
+        .iter()
+        .zip(&calls)
+        .map(
+            |(entry, call)| match (entry.kind, call.as_ref().and_then(|call| call.manifest)) {
+                (Kind::Loop, _) => loop_output(),
+                (Kind::Component, Some(manifest)) => manifest.output_type(),
+                (Kind::Component, None) | (Kind::Unknown, _) => Type::Dyn,
+            },
+        )
+        .collect();
+    let mut compiler = Compiler {
+        file: text,
+        outline: &outline,
+        inputs: &input_types,
+        outputs: &outputs,
+        out: Vec::new(),
+    };
+    let steps = steps::build(&mut compiler, &calls, &settings);
+    let returns = workflow
+        .node("returns")
+        .map(|node| compiler.template(node, Place::Returns));
+    out.append(&mut compiler.out);
+
+    let steps = steps?;
+    let top = (0..steps.len())
+        .filter(|index| steps[*index].parent.is_none())
+        .collect();
+    let by_id: BTreeMap<_, _> = steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| (step.id.clone(), index))
+        .collect();
+    Some(Definition {
+        source: Source {
+            file: file.to_owned(),
+            text: text.clone(),
+            digest: Digest::of(text.as_bytes()),
+        },
+        name: workflow.text("name").unwrap_or_default().into(),
+        version: workflow.owned("version"),
+        description: workflow.owned("description"),
+        inputs,
+        plugins,
+        returns: returns.flatten(),
+        call_limits: settings.call_limits,
+        steps,
+        top,
+        by_id,
+    })
+}
+
+fn is_duplicate(error: &toml::de::Error) -> bool {
+    error.message() == "duplicate key"
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    if is_duplicate(error) {
+        let key = text.get(span.clone()).unwrap_or_default();
+        return Diagnostic::error(
+            codes::DUPLICATE_KEY,
+            span,
+            format!("`{key}` is given twice"),
+        )
+        .with_help("remove one of them");
+    }
+    Diagnostic::error(
+        codes::SYNTAX,
+        span,
+        format!("this is not TOML: {}", error.message()),
+    )
+}

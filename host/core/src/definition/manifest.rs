@@ -1,0 +1,146 @@
+//! What a component says about itself: its steps, with JSON Schemas of their inputs and outputs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::expr::Type;
+
+/// The manifest inside a component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of the plugin, as its author calls it.
+    pub name: String,
+    /// Version of the plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its steps, by the name given to `guest.run`.
+    pub steps: BTreeMap<String, StepManifest>,
+}
+
+/// One step of a component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepManifest {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of the input; `true` (anything) when absent.
+    #[serde(default = "anything")]
+    pub input: Value,
+    /// JSON Schema of the output; `true` (anything) when absent.
+    #[serde(default = "anything")]
+    pub output: Value,
+}
+
+impl StepManifest {
+    /// What expressions may read of the output. A manifest declares its outputs: where properties are listed and nothing
+    /// is said about others, a name that is not listed is a mistake (B48), although JSON Schema would allow it.
+    pub(super) fn output_type(&self) -> Type {
+        let mut schema = self.output.clone();
+        close(&mut schema);
+        Type::from_json_schema(&schema)
+    }
+}
+
+fn close(schema: &mut Value) {
+    let Some(keywords) = schema.as_object_mut() else {
+        return;
+    };
+    if let Some(Value::Object(properties)) = keywords.get_mut("properties") {
+        properties.values_mut().for_each(close);
+        keywords
+            .entry("additionalProperties")
+            .or_insert(Value::Bool(false));
+    }
+    if let Some(items) = keywords.get_mut("items") {
+        close(items);
+    }
+}
+
+fn anything() -> Value {
+    Value::Bool(true)
+}
+
+/// Manifests by plugin name. `None`: the component was read and carries none. No entry: it was not read.
+pub type Manifests = BTreeMap<String, Option<Manifest>>;
+
+/// A manifest that cannot be read: the component was built with a broken or a newer tool.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidManifest {
+    /// Not the expected JSON.
+    #[error("the component's manifest cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A schema is neither an object nor a boolean.
+    #[error(
+        "the component's manifest cannot be read: the {which} schema of step `{step}` is neither an object nor a boolean"
+    )]
+    Schema {
+        /// Name of the step.
+        step: String,
+        /// `input` or `output`.
+        which: &'static str,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest from its JSON text.
+    ///
+    /// # Errors
+    /// [`InvalidManifest`] on anything but the fields above, and on schemas that are neither objects nor booleans.
+    pub fn parse(text: &str) -> Result<Self, InvalidManifest> {
+        let manifest: Self = serde_json::from_str(text)?;
+        for (step, shape) in &manifest.steps {
+            for (which, schema) in [("input", &shape.input), ("output", &shape.output)] {
+                if !schema.is_object() && !schema.is_boolean() {
+                    return Err(InvalidManifest::Schema {
+                        step: step.clone(),
+                        which,
+                    });
+                }
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_are_strict() {
+        let good = r#"{"name": "git", "version": "1.0.0", "steps": {"log": {"input": {"type": "object"}}}}"#;
+        let manifest = Manifest::parse(good).ok();
+        assert_eq!(
+            manifest.map(|m| m.steps["log"].output.clone()),
+            Some(Value::Bool(true))
+        );
+        for (text, reason) in [
+            ("", "EOF"),
+            ("3", "invalid type"),
+            (r#"{"name": "git"}"#, "missing field `steps`"),
+            (
+                r#"{"name": "git", "steps": {}, "stepps": {}}"#,
+                "unknown field `stepps`",
+            ),
+            (
+                r#"{"name": "git", "steps": {"log": {"inputs": {}}}}"#,
+                "unknown field `inputs`",
+            ),
+            (
+                r#"{"name": "git", "steps": {"log": {"output": 3}}}"#,
+                "the output schema of step `log`",
+            ),
+        ] {
+            let error =
+                Manifest::parse(text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

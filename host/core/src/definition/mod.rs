@@ -1,0 +1,42 @@
+//! The definition language: from TOML text to a [`Definition`] that cannot be wrong.
+//!
+//! [`Definition::parse`] reports every problem of a file at once. The way through: the TOML tree is checked against the
+//! tables in `grammar` (keys, types, ranges), the steps are put in their tree (`outline`), `use` is resolved (`calls`),
+//! and the expressions are compiled against what exists at their place (`scope`). The editor schema ([`json_schema`])
+//! is made from the same tables.
+
+mod calls;
+mod codes;
+mod contract;
+mod declarations;
+mod expressions;
+mod grammar;
+pub mod graph;
+pub mod input;
+mod input_type;
+mod json;
+mod load;
+mod manifest;
+mod model;
+mod names;
+mod nearest;
+mod nesting;
+mod outline;
+mod schema;
+mod scope;
+mod settings;
+mod shape;
+mod size;
+mod status_words;
+mod steps;
+mod string_map;
+mod view;
+
+pub use codes::{ALL as CODES, Code, explain};
+pub use load::Parsed;
+pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
+pub use model::{
+    ComponentStep, Definition, InputSpec, InputType, LoopStep, OnExhausted, PluginSpec, Source,
+    Step, StepKind, TimeoutSource,
+};
+pub use schema::json_schema;

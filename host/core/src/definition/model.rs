@@ -1,0 +1,204 @@
+//! The checked definition: a type that cannot be wrong. Only the loader builds one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::expr::{Expr, Template};
+use crate::ids::{Digest, StepId};
+use crate::limits::CallLimits;
+use crate::retry::RetryPolicy;
+
+/// A workflow as the engine sees it.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Where it came from, with its exact text.
+    pub source: Source,
+    /// Name of the workflow.
+    pub name: Arc<str>,
+    /// The author's version text.
+    pub version: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Declared inputs, by name.
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// Declared components, by name.
+    pub plugins: BTreeMap<String, PluginSpec>,
+    /// The run's output; without it, the output of the last top-level step that completed.
+    pub returns: Option<Template>,
+    /// What an attempt is granted.
+    pub call_limits: CallLimits,
+    /// Every step, in file order; indices are stable within one definition.
+    pub(super) steps: Vec<Step>,
+    /// Indices of the top-level steps, in file order.
+    pub(super) top: Vec<usize>,
+    /// Index of a step by its id.
+    pub(super) by_id: BTreeMap<StepId, usize>,
+}
+
+/// The text of a definition and where it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// File name for diagnostics, as the user gave it.
+    pub file: String,
+    /// The exact text.
+    pub text: Arc<str>,
+    /// Digest of the text.
+    pub digest: Digest,
+}
+
+/// Type of a declared input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputType {
+    /// UTF-8 text.
+    String,
+    /// 64-bit signed integer.
+    Int,
+    /// Double.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// Any JSON value.
+    Json,
+}
+
+/// A declared input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// Its type.
+    pub ty: InputType,
+    /// Whether a run needs it (default: unless there is a default).
+    pub required: bool,
+    /// Value when none is given; already of type `ty`.
+    pub default: Option<Value>,
+    /// For people.
+    pub description: Option<String>,
+    /// Allowed values, when restricted; already of type `ty`.
+    pub allowed: Option<Vec<Value>>,
+}
+
+/// A declared component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginSpec {
+    /// File, relative to the definition file.
+    pub source: String,
+    /// Digest that the file must have, when pinned.
+    pub digest: Option<Digest>,
+    /// Settings for `config.get`.
+    pub config: Arc<BTreeMap<String, Value>>,
+}
+
+/// One unit of a definition.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Unique over the definition.
+    pub id: StepId,
+    /// Index of the loop whose body this step is in.
+    pub parent: Option<usize>,
+    /// What it does.
+    pub kind: StepKind,
+    /// `if`: of type bool.
+    pub condition: Option<Expr>,
+    /// Whether later steps run after this one failed.
+    pub continue_on_error: bool,
+    /// Steps whose record this step's expressions read, itself and its body excluded.
+    pub reads: BTreeSet<StepId>,
+    /// Byte range of its `id` in the source, for messages.
+    pub span: std::ops::Range<usize>,
+}
+
+/// What a step does. Further kinds (approval, wait, child workflow) will be further variants.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// Calls a component.
+    Component(ComponentStep),
+    /// Repeats its body.
+    Loop(LoopStep),
+}
+
+/// A call of one step of one component.
+#[derive(Debug, Clone)]
+pub struct ComponentStep {
+    /// Key into [`Definition::plugins`].
+    pub plugin: String,
+    /// Step name inside the component; `None` when `use` named only the plugin and its manifest has not been seen yet.
+    pub step: Option<Arc<str>>,
+    /// Input of the step: an object.
+    pub with: Template,
+    /// What happens after a failed attempt.
+    pub retry: RetryPolicy,
+    /// Effective time-out of one attempt.
+    pub timeout: Duration,
+    /// Where the time-out comes from.
+    pub timeout_source: TimeoutSource,
+}
+
+/// Which line of the definition set a time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeoutSource {
+    /// The step's own `timeout`.
+    Step,
+    /// `[defaults] timeout`.
+    Defaults,
+    /// The engine's default.
+    Engine,
+}
+
+/// A repeated body.
+#[derive(Debug, Clone)]
+pub struct LoopStep {
+    /// Evaluated once after every full pass.
+    pub until: Expr,
+    /// Effective limit: min(own or default, `limits.loop`, the engine's cap).
+    pub max_iterations: u32,
+    /// What exhaustion means.
+    pub on_exhausted: OnExhausted,
+    /// Indices of the members, in file order; never empty.
+    pub body: Vec<usize>,
+}
+
+/// What happens to a loop whose passes are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// The loop step fails.
+    Fail,
+    /// The loop step completes with `condition_met = false`.
+    Continue,
+}
+
+impl Definition {
+    /// Every step, in file order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Indices of the top-level steps, in file order.
+    #[must_use]
+    pub fn top(&self) -> &[usize] {
+        &self.top
+    }
+
+    /// The step of that id.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.by_id.get(id).map(|index| &self.steps[*index])
+    }
+
+    /// Index of the step of that id.
+    #[must_use]
+    pub fn index_of(&self, id: &StepId) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The outermost step that contains the step at `index` (itself when top-level).
+    #[must_use]
+    pub fn outermost(&self, mut index: usize) -> usize {
+        while let Some(parent) = self.steps[index].parent {
+            index = parent;
+        }
+        index
+    }
+}

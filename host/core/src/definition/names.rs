@@ -1,0 +1,38 @@
+//! Names that authors choose.
+
+use crate::ids::StepId;
+
+/// Words that an expression would read as something else.
+const WORDS: &[&str] = &["true", "false", "null", "in"];
+/// As long as a step id may be.
+const LONGEST: usize = 64;
+
+/// Why a text is not an identifier.
+pub(super) fn check_identifier(text: &str) -> Result<(), &'static str> {
+    let start = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    let mut bytes = text.bytes();
+    match bytes.next() {
+        None => return Err("it is empty"),
+        Some(first) if !start(first) => return Err("it must start with a letter or `_`"),
+        Some(_) => {}
+    }
+    if !bytes.all(|b| start(b) || b.is_ascii_digit()) {
+        return Err(
+            "only letters, digits and `_` are allowed, because expressions write it as `inputs.<name>`",
+        );
+    }
+    if WORDS.contains(&text) {
+        return Err("expressions use this word for something else");
+    }
+    if text.len() > LONGEST {
+        return Err("it is longer than 64 bytes");
+    }
+    Ok(())
+}
+
+/// Why a text is neither a step id nor a plugin name.
+pub(super) fn check_id(text: &str) -> Result<(), &'static str> {
+    StepId::new(text)
+        .map(|_| ())
+        .map_err(|invalid| invalid.reason)
+}

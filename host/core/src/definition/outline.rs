@@ -1,0 +1,260 @@
+//! The tree of steps: which step is what, and which loop it is a member of.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::codes;
+use super::grammar::{KINDS, PLANNED_KINDS};
+use super::nearest::nearest;
+use super::view::View;
+use crate::diagnostic::Diagnostic;
+use crate::limits;
+
+/// What a step is, as far as its keys tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Component,
+    Loop,
+    /// None, several, or a kind that is not supported yet; reported.
+    Unknown,
+}
+
+/// One step of the file.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) view: View<'a>,
+    /// Its id; empty when it has none.
+    pub(super) name: &'a str,
+    /// Its id's place, or its header's.
+    pub(super) span: Range<usize>,
+    pub(super) kind: Kind,
+    /// The loop that it is a member of.
+    pub(super) parent: Option<usize>,
+    /// `in` could not be resolved, so that nothing is known about what this step may read.
+    pub(super) lost: bool,
+    /// Direct members, in file order.
+    pub(super) members: Vec<usize>,
+}
+
+/// Every step of the file, in file order.
+#[derive(Debug)]
+pub(super) struct Outline<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    by_name: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Outline<'a> {
+    pub(super) fn build(views: Vec<View<'a>>, out: &mut Vec<Diagnostic>) -> Self {
+        let entries = views.into_iter().map(|view| entry(view, out)).collect();
+        let mut outline = Self {
+            entries,
+            by_name: BTreeMap::new(),
+        };
+        outline.index(out);
+        outline.link(out);
+        outline.check_nesting(out);
+        outline
+    }
+
+    /// Index of the step of that name.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Every step id.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.by_name.keys().copied()
+    }
+
+    /// The loops around a step, outermost first.
+    pub(super) fn enclosing(&self, index: usize) -> Vec<usize> {
+        let mut loops: Vec<_> =
+            std::iter::successors(self.entries[index].parent, |at| self.entries[*at].parent)
+                .collect();
+        loops.reverse();
+        loops
+    }
+
+    fn index(&mut self, out: &mut Vec<Diagnostic>) {
+        for (index, entry) in self.entries.iter().enumerate() {
+            if entry.name.is_empty() {
+                continue;
+            }
+            if let Some(first) = self.by_name.get(entry.name) {
+                let message = format!("step id `{}` is given twice", entry.name);
+                out.push(
+                    Diagnostic::error(codes::DUPLICATE_ID, entry.span.clone(), message)
+                        .with_related(self.entries[*first].span.clone(), "first given here"),
+                );
+            } else {
+                self.by_name.insert(entry.name, index);
+            }
+        }
+    }
+
+    /// Resolves every `in`. A parent stands before its members, so that a chain of parents always ends.
+    fn link(&mut self, out: &mut Vec<Diagnostic>) {
+        let mut meant = Vec::new();
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            let (Some(owner), Some(node)) = (entry.view.text("in"), entry.view.node("in")) else {
+                self.entries[index].lost = entry.view.node("in").is_some();
+                continue;
+            };
+            match self.owner(index, owner, node.span()) {
+                Ok(parent) => {
+                    self.entries[index].parent = Some(parent);
+                    self.entries[parent].members.push(index);
+                }
+                Err(problem) => {
+                    meant.push(owner.to_owned());
+                    meant.extend(
+                        problem
+                            .iter()
+                            .flat_map(|problem| problem.candidates.clone()),
+                    );
+                    out.extend(problem.map(|problem| *problem));
+                    self.entries[index].lost = true;
+                }
+            }
+        }
+        for (index, entry) in self.entries.iter().enumerate() {
+            // A loop whose only member misspelt its name has one problem, not two; so has the second of two equal ids.
+            let expected =
+                meant.iter().any(|name| name == entry.name) || self.find(entry.name) != Some(index);
+            if entry.kind == Kind::Loop && entry.members.is_empty() && !expected {
+                let message = format!("loop `{}` has no members", entry.name);
+                let help = format!("add a step with `in = \"{}\"`", entry.name);
+                out.push(
+                    Diagnostic::error(codes::EMPTY_LOOP, entry.span.clone(), message)
+                        .with_help(help),
+                );
+            }
+        }
+    }
+
+    /// The loop that `in = "owner"` of the step at `index` names; `Err(None)` when the problem has been reported.
+    fn owner(
+        &self,
+        index: usize,
+        owner: &str,
+        span: Range<usize>,
+    ) -> Result<usize, Option<Box<Diagnostic>>> {
+        let Some(parent) = self.find(owner) else {
+            if owner.trim().is_empty() {
+                return Err(None);
+            }
+            let loops = self.entries.iter().filter(|entry| entry.kind == Kind::Loop);
+            let candidates = nearest(owner, loops.map(|entry| entry.name));
+            let message = format!("there is no loop `{owner}`");
+            return Err(Some(Box::new(
+                Diagnostic::error(codes::UNKNOWN_LOOP, span, message).with_candidates(candidates),
+            )));
+        };
+        let place = self.entries[parent].span.clone();
+        match self.entries[parent].kind {
+            Kind::Unknown => return Err(None),
+            Kind::Component => {
+                let message = format!("`{owner}` is not a loop");
+                return Err(Some(Box::new(
+                    Diagnostic::error(codes::NOT_A_LOOP, span, message)
+                        .with_related(place, "a step of another kind"),
+                )));
+            }
+            Kind::Loop => {}
+        }
+        if parent == index {
+            let message = format!("loop `{owner}` cannot be a member of itself");
+            return Err(Some(Box::new(Diagnostic::error(
+                codes::MEMBER_BEFORE_LOOP,
+                span,
+                message,
+            ))));
+        }
+        if parent > index {
+            let message = format!("loop `{owner}` must stand before its members");
+            let help = "move the loop above this step; two loops cannot be members of each other";
+            let problem = Diagnostic::error(codes::MEMBER_BEFORE_LOOP, span, message);
+            return Err(Some(Box::new(
+                problem.with_help(help).with_related(place, "the loop"),
+            )));
+        }
+        Ok(parent)
+    }
+
+    fn check_nesting(&self, out: &mut Vec<Diagnostic>) {
+        let mut depths = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let around = entry.parent.map_or(0, |parent: usize| depths[parent]);
+            let depth: usize = around + usize::from(entry.kind == Kind::Loop);
+            // Only the first level too many: the levels inside it are no news.
+            if depth == limits::NESTING + 1 && entry.kind == Kind::Loop {
+                let message = format!("loops are nested deeper than {} levels", limits::NESTING);
+                out.push(Diagnostic::error(
+                    codes::NESTING,
+                    entry.span.clone(),
+                    message,
+                ));
+            }
+            depths.push(depth);
+        }
+    }
+}
+
+fn entry<'a>(view: View<'a>, out: &mut Vec<Diagnostic>) -> Entry<'a> {
+    let id = view.node("id");
+    let name = id
+        .and_then(|node| node.get_ref().as_str())
+        .unwrap_or_default();
+    let span = id.map_or_else(|| view.span.clone(), |node| node.span());
+    Entry {
+        kind: kind(&view, name, out),
+        name,
+        span,
+        view,
+        parent: None,
+        lost: false,
+        members: Vec::new(),
+    }
+}
+
+fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
+    let kinds = KINDS.iter().map(|key| (*key, view.key_span(key)));
+    let planned = PLANNED_KINDS
+        .iter()
+        .map(|key| (*key, view.planned_span(key)));
+    let mut found: Vec<_> = kinds
+        .chain(planned)
+        .filter_map(|(key, span)| Some((key, span?)))
+        .collect();
+    found.sort_by_key(|(_, span)| span.start);
+    let what = if name.is_empty() {
+        "the step".to_owned()
+    } else {
+        format!("step `{name}`")
+    };
+    match &found[..] {
+        [] => {
+            let message = format!("{what} does nothing");
+            let help = "add `use = \"plugin/step\"` to call a component, or `loop = { until = \"..\" }` to repeat its members";
+            out.push(
+                Diagnostic::error(codes::STEP_KIND, view.span.clone(), message).with_help(help),
+            );
+            Kind::Unknown
+        }
+        [("use", _)] => Kind::Component,
+        [("loop", _)] => Kind::Loop,
+        [_] => Kind::Unknown,
+        [(first, span), rest @ ..] => {
+            let all: Vec<_> = found.iter().map(|(key, _)| format!("`{key}`")).collect();
+            let message = format!("{what} is more than one kind: {}", all.join(" and "));
+            let (_, second) = &rest[0];
+            out.push(
+                Diagnostic::error(codes::STEP_KIND, second.clone(), message)
+                    .with_help("split it into several steps")
+                    .with_related(span.clone(), format!("`{first}` makes it one kind already")),
+            );
+            Kind::Unknown
+        }
+    }
+}

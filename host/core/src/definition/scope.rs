@@ -1,0 +1,166 @@
+//! What an expression may read at its place: the static half of every missing value.
+
+use std::collections::BTreeMap;
+
+use super::outline::{Kind, Outline};
+use crate::expr::{Env, StepField, StepProblem, Type};
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `if` or `with` of the step at this index.
+    Step(usize),
+    /// `until` of the loop at this index: inside its body, after the last member.
+    Until(usize),
+    /// `returns`: after every step.
+    Returns,
+}
+
+/// The names that exist at a place.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) outline: &'a Outline<'a>,
+    pub(super) inputs: &'a BTreeMap<String, Type>,
+    /// Output type of each step, by index.
+    pub(super) outputs: &'a [Type],
+    pub(super) place: Place,
+}
+
+impl Scope<'_> {
+    /// The loops around the place, outermost first.
+    fn enclosing(&self) -> Vec<usize> {
+        match self.place {
+            Place::Step(index) => self.outline.enclosing(index),
+            Place::Until(index) => {
+                let mut loops = self.outline.enclosing(index);
+                loops.push(index);
+                loops
+            }
+            Place::Returns => Vec::new(),
+        }
+    }
+
+    /// Nothing is known about the place, because its `in` could not be resolved.
+    fn lost(&self) -> bool {
+        let is_lost = |index: &usize| self.outline.entries[*index].lost;
+        match self.place {
+            Place::Step(index) | Place::Until(index) => {
+                is_lost(&index) || self.enclosing().iter().any(is_lost)
+            }
+            Place::Returns => false,
+        }
+    }
+
+    /// Whether the step at `target` can have a record when the expression is evaluated.
+    fn check_readable(&self, target: usize, field: StepField) -> Result<(), StepProblem> {
+        let name = self.outline.entries[target].name;
+        let around = self.enclosing();
+        if around.contains(&target) {
+            return if field == StepField::Iterations {
+                Ok(())
+            } else {
+                Err(StepProblem::NotReadable(
+                    format!("loop `{name}` is still running here"),
+                    Some(format!(
+                        "inside the loop, only `steps.{name}.iterations` can be read"
+                    )),
+                ))
+            };
+        }
+        let around_target = self.outline.enclosing(target);
+        // Members of one loop body may read each other: an earlier pass may have run them.
+        let share_a_loop = !around.is_empty() && around.first() == around_target.first();
+        let index = match self.place {
+            Place::Returns => return Ok(()),
+            Place::Step(index) | Place::Until(index) => index,
+        };
+        if share_a_loop || self.lost() || self.outline.entries[target].lost {
+            return Ok(());
+        }
+        let here = around.first().copied().unwrap_or(index);
+        let there = around_target.first().copied().unwrap_or(target);
+        match there.cmp(&here) {
+            std::cmp::Ordering::Less => Ok(()),
+            std::cmp::Ordering::Equal if target == index => Err(StepProblem::NotReadable(
+                format!("step `{name}` cannot read its own result"),
+                None,
+            )),
+            std::cmp::Ordering::Equal => Err(StepProblem::NotReadable(
+                format!("step `{name}` is a member of this loop, which has not begun here"),
+                None,
+            )),
+            std::cmp::Ordering::Greater => Err(StepProblem::NotReadable(
+                format!("step `{name}` runs later"),
+                Some("only earlier steps, and members of the same loop, can be read".to_owned()),
+            )),
+        }
+    }
+}
+
+impl Env for Scope<'_> {
+    fn input(&self, name: &str) -> Option<Type> {
+        self.inputs.get(name).cloned()
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.inputs.keys().cloned().collect()
+    }
+
+    fn step(&self, id: &str, field: StepField) -> Result<Type, StepProblem> {
+        let target = self.outline.find(id).ok_or(StepProblem::Unknown)?;
+        self.check_readable(target, field)?;
+        match field {
+            StepField::Status => Ok(Type::String),
+            StepField::Output => Ok(self.outputs[target].clone()),
+            StepField::Error => Ok(error_type()),
+            StepField::Attempts => Ok(Type::Int),
+            StepField::Iterations => match self.outline.entries[target].kind {
+                Kind::Loop | Kind::Unknown => Ok(Type::Int),
+                Kind::Component => Err(StepProblem::NotReadable(
+                    format!("step `{id}` is not a loop, so it has no iterations"),
+                    None,
+                )),
+            },
+        }
+    }
+
+    fn step_names(&self) -> Vec<String> {
+        self.outline.names().map(str::to_owned).collect()
+    }
+
+    fn in_loop(&self) -> bool {
+        !self.enclosing().is_empty() || self.lost()
+    }
+
+    fn in_foreach(&self) -> bool {
+        // `foreach` itself is refused for now; what it would provide is then no second mistake.
+        match self.place {
+            Place::Step(index) => {
+                let view = &self.outline.entries[index].view;
+                view.planned_span("foreach").is_some()
+            }
+            Place::Until(_) | Place::Returns => false,
+        }
+    }
+}
+
+/// Type of `steps.<id>.error`.
+fn error_type() -> Type {
+    object([("code", Type::String), ("message", Type::String)], true)
+}
+
+/// Type of a loop's output.
+pub(super) fn loop_output() -> Type {
+    object(
+        [("iterations", Type::Int), ("condition_met", Type::Bool)],
+        false,
+    )
+}
+
+fn object<const N: usize>(fields: [(&str, Type); N], open: bool) -> Type {
+    let fields = fields.into_iter().map(|(name, ty)| (name.to_owned(), ty));
+    Type::Object {
+        fields: fields.collect(),
+        open,
+    }
+}

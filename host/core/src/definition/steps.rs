@@ -1,0 +1,188 @@
+//! Turns the checked tables of steps into the steps that the engine runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::calls::Call;
+use super::codes;
+use super::contract;
+use super::expressions::Compiler;
+use super::grammar::CALL_KEYS;
+use super::model::{ComponentStep, LoopStep, OnExhausted, Step, StepKind, TimeoutSource};
+use super::outline::{Entry, Kind};
+use super::scope::Place;
+use super::settings::{Settings, retry};
+use crate::diagnostic::Diagnostic;
+use crate::expr::Reference;
+use crate::expr::Template;
+use crate::ids::StepId;
+use crate::limits;
+
+/// Builds every step, in file order; `None` when one of them has a problem that was reported.
+pub(super) fn build(
+    compiler: &mut Compiler<'_>,
+    calls: &[Option<Call<'_>>],
+    settings: &Settings,
+) -> Option<Vec<Step>> {
+    let outline = compiler.outline;
+    let steps: Vec<_> = outline
+        .entries
+        .iter()
+        .zip(calls)
+        .enumerate()
+        .map(|(index, (entry, call))| step(compiler, index, entry, call.as_ref(), settings))
+        .collect();
+    steps.into_iter().collect()
+}
+
+fn step(
+    compiler: &mut Compiler<'_>,
+    index: usize,
+    entry: &Entry<'_>,
+    call: Option<&Call<'_>>,
+    settings: &Settings,
+) -> Option<Step> {
+    let mut reads = BTreeSet::new();
+    let condition = match entry.view.node("if") {
+        Some(node) => {
+            let condition = compiler.condition("if", node, Place::Step(index));
+            reads.extend(
+                condition
+                    .iter()
+                    .flat_map(|expr| steps_read(expr.references())),
+            );
+            // A condition with a problem must not end the step here: its other keys have problems of their own.
+            condition.map(Some)
+        }
+        None => Some(None),
+    };
+    let kind = match entry.kind {
+        Kind::Component => {
+            component(compiler, index, entry, call, settings, &mut reads).map(StepKind::Component)
+        }
+        Kind::Loop => repeat(compiler, index, entry, settings, &mut reads).map(StepKind::Loop),
+        Kind::Unknown => {
+            // Its expressions are checked all the same, so that nothing new appears once the kind is mended.
+            if let Some(node) = entry.view.node("with") {
+                compiler.template(node, Place::Step(index));
+            }
+            None
+        }
+    };
+    let id = StepId::new(entry.name).ok();
+    let outside = |read: &StepId| {
+        let target = compiler.outline.find(read.as_str());
+        target.is_some_and(|target| {
+            target != index && !compiler.outline.enclosing(target).contains(&index)
+        })
+    };
+    reads.retain(outside);
+    Some(Step {
+        id: id?,
+        parent: entry.parent,
+        kind: kind?,
+        condition: condition?,
+        continue_on_error: entry.view.flag("continue_on_error").unwrap_or(false),
+        reads,
+        span: entry.span.clone(),
+    })
+}
+
+fn component(
+    compiler: &mut Compiler<'_>,
+    index: usize,
+    entry: &Entry<'_>,
+    call: Option<&Call<'_>>,
+    settings: &Settings,
+    reads: &mut BTreeSet<StepId>,
+) -> Option<ComponentStep> {
+    let view = &entry.view;
+    let policy = retry(
+        view.record("retry").as_ref(),
+        &settings.retry,
+        &mut compiler.out,
+    );
+    let given = view.node("with");
+    let with = match given {
+        Some(node) => compiler.template(node, Place::Step(index)),
+        None => Some(Template::Object(BTreeMap::new())),
+    };
+    reads.extend(
+        with.iter()
+            .flat_map(|template| steps_read(template.references())),
+    );
+    if let (Some(manifest), Some(template)) = (call.and_then(|call| call.manifest), &with) {
+        let place = view
+            .key_span("with")
+            .or_else(|| view.node("use").map(|node| node.span()));
+        let place = place.unwrap_or_else(|| entry.span.clone());
+        contract::check(
+            &manifest.input,
+            given.map(|node| (node, template)),
+            place,
+            &mut compiler.out,
+        );
+    }
+    let (timeout, timeout_source) = match (view.duration("timeout"), settings.timeout) {
+        (Some(own), _) => (own, TimeoutSource::Step),
+        (None, Some(default)) => (default, TimeoutSource::Defaults),
+        (None, None) => (limits::ATTEMPT_TIMEOUT, TimeoutSource::Engine),
+    };
+    let call = call?;
+    Some(ComponentStep {
+        plugin: call.plugin.clone(),
+        step: call.step.clone(),
+        with: with?,
+        retry: policy,
+        timeout,
+        timeout_source,
+    })
+}
+
+fn repeat(
+    compiler: &mut Compiler<'_>,
+    index: usize,
+    entry: &Entry<'_>,
+    settings: &Settings,
+    reads: &mut BTreeSet<StepId>,
+) -> Option<LoopStep> {
+    for key in CALL_KEYS {
+        if let Some(span) = entry.view.key_span(key) {
+            let message = format!("`{key}` does not apply to a loop");
+            let help = format!("give `{key}` to the members of the loop");
+            compiler
+                .out
+                .push(Diagnostic::error(codes::NOT_FOR_LOOPS, span, message).with_help(help));
+        }
+    }
+    let view = entry.view.record("loop")?;
+    let until = compiler.condition("until", view.node("until")?, Place::Until(index));
+    reads.extend(until.iter().flat_map(|expr| steps_read(expr.references())));
+    let own = view
+        .integer("max_iterations")
+        .unwrap_or(limits::LOOP_DEFAULT_ITERATIONS);
+    Some(LoopStep {
+        until: until?,
+        max_iterations: own.min(settings.loop_limit).min(limits::LOOP_ITERATIONS),
+        on_exhausted: match view.text("on_exhausted") {
+            Some("continue") => OnExhausted::Continue,
+            _ => OnExhausted::Fail,
+        },
+        body: entry.members.clone(),
+    })
+}
+
+fn steps_read<'a>(references: impl IntoIterator<Item = &'a Reference>) -> Vec<StepId> {
+    let ids = references
+        .into_iter()
+        .filter_map(|reference| match reference {
+            Reference::Step { id, .. } => Some(id.clone()),
+            Reference::Input(_)
+            | Reference::LoopIteration
+            | Reference::LoopPrevious
+            | Reference::Item
+            | Reference::ItemIndex
+            | Reference::RunId
+            | Reference::RunStartedAt => None,
+        });
+    ids.collect()
+}

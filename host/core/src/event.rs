@@ -1,0 +1,464 @@
+//! The journal's events: what happened to a run, in the past tense. Folding them gives the run's state.
+//!
+//! An event is *decided* (the core derives it from definition and state) or *reported* (it brings something new in: an
+//! outcome, a claim, a person's request). Replay derives the first kind again and takes the second kind from the record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Digest, Epoch, Path, RunId, StepId};
+use crate::outcome::{Pause, StepError};
+use crate::payload::{FindBlob, MissingBlob, Payload, hydrate};
+use crate::tape::Tape;
+use crate::time::Timestamp;
+
+/// Version of the stored form of events and checkpoint parts.
+pub const FORMAT: u32 = 1;
+
+/// One event at its place in the journal of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Position, from 1, without gaps.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Under which claim.
+    pub epoch: Epoch,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// Reported. The run exists, with everything that is frozen for its life. Always the first event; gives `pending`.
+    RunCreated(RunCreated),
+    /// Reported. Somebody took ownership; the entry's epoch is the new one. Gives `running`. Attempts that were in flight
+    /// under the previous claim are lost and will start again.
+    RunClaimed {
+        /// The owner, for people: host, process id.
+        owner: String,
+        /// Why.
+        cause: ClaimCause,
+    },
+    /// Reported. The owner let go without an ending (graceful shutdown). Gives `pending`; does not count as a recovery.
+    RunReleased {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Reported. A person or a scheduler asked a stopped run to go on. Clears the stop; the following claim makes it run.
+    RunResumed(RunResumed),
+    /// Reported. The definition or its components were replaced with consent.
+    DefinitionChanged {
+        /// Digest of the new text.
+        definition: Digest,
+        /// Digests of all components, by plugin name.
+        plugins: BTreeMap<String, Digest>,
+        /// Steps whose record was dropped because they no longer exist, or stand elsewhere.
+        dropped: Vec<StepId>,
+    },
+
+    /// Decided. An attempt is about to start: recorded before the component is called.
+    StepStarted {
+        /// Where.
+        path: Path,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Resolved `with`.
+        input: Payload,
+        /// Seed of all randomness of the attempt.
+        seed: u64,
+        /// How long the attempt may take, milliseconds.
+        timeout_millis: u64,
+    },
+    /// Reported. An attempt returned an output: the step is settled.
+    StepCompleted {
+        /// Where.
+        path: Path,
+        /// Which attempt.
+        attempt: u32,
+        /// The output.
+        output: Payload,
+        /// What the host answered to the attempt.
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
+        tape: Tape,
+    },
+    /// Reported. An attempt failed and will be followed by another one.
+    AttemptFailed {
+        /// Where.
+        path: Path,
+        /// Which attempt.
+        attempt: u32,
+        /// How it failed.
+        error: StepError,
+        /// When the next attempt is due.
+        retry_at: Timestamp,
+        /// What the host answered to the attempt.
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
+        tape: Tape,
+    },
+    /// Reported after an attempt, decided when no attempt was needed to fail (an expression, a loop's limit). The step is
+    /// settled.
+    StepFailed {
+        /// Where.
+        path: Path,
+        /// Which attempt; `None` when the component was not called.
+        attempt: Option<u32>,
+        /// How it failed.
+        error: StepError,
+        /// What the host answered to the attempt.
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
+        tape: Tape,
+    },
+    /// Reported. An attempt asked to stop here, or used up its retries. The run pauses next.
+    StepPaused {
+        /// Where.
+        path: Path,
+        /// Which attempt.
+        attempt: u32,
+        /// Why, and until when.
+        pause: Pause,
+        /// The last error, when retries were used up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<StepError>,
+        /// What the host answered to the attempt.
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
+        tape: Tape,
+    },
+    /// Reported. The host ended an attempt (a signal, a cancel, a shutdown); it has no outcome and will start again.
+    StepInterrupted {
+        /// Where.
+        path: Path,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Decided. The step's `if` was false. The step is settled.
+    StepSkipped {
+        /// Where.
+        path: Path,
+        /// The condition's text.
+        condition: String,
+    },
+
+    /// Decided. A pass of a loop began.
+    LoopIterationStarted {
+        /// The loop.
+        path: Path,
+        /// Which pass, from 1.
+        iteration: u32,
+    },
+    /// Decided. A pass is over and `until` was evaluated.
+    LoopIterationEnded {
+        /// The loop.
+        path: Path,
+        /// Which pass.
+        iteration: u32,
+        /// What `until` gave.
+        condition_met: bool,
+    },
+    /// Decided. The loop ended without failing. The step is settled with output `{iterations, condition_met}`.
+    LoopCompleted {
+        /// The loop.
+        path: Path,
+        /// Passes run.
+        iterations: u32,
+        /// What `until` gave last; false when no pass ran.
+        condition_met: bool,
+    },
+
+    /// Decided after a step paused; reported on a signal or a request. Gives `paused`.
+    RunPaused {
+        /// Why, and what happens next.
+        stop: Stop,
+    },
+    /// Decided. Gives `completed`.
+    RunCompleted {
+        /// What the workflow returns.
+        output: Payload,
+    },
+    /// Decided after a step failed; reported when the host could not go on. Gives `failed`.
+    RunFailed {
+        /// Why, and what happens next.
+        stop: Stop,
+    },
+    /// Reported. Gives `cancelled`.
+    RunCancelled {
+        /// Why.
+        stop: Stop,
+    },
+}
+
+/// The frozen facts of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunCreated {
+    /// The run.
+    pub run: RunId,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Digest of the definition's text; the text is a blob.
+    pub definition: Digest,
+    /// File of the definition, absolute, so that components are found again.
+    pub file: String,
+    /// Digests of all components, by plugin name.
+    pub plugins: BTreeMap<String, Digest>,
+    /// Typed inputs: an object.
+    pub inputs: Payload,
+    /// Every attempt's seed is derived from this one.
+    pub seed: u64,
+}
+
+/// Why somebody took ownership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimCause {
+    /// First start, or after a release.
+    Start,
+    /// After a resume.
+    Resume,
+    /// After a retry.
+    Retry,
+    /// The previous owner is gone.
+    Recovery,
+}
+
+/// A stopped run is asked to go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResumed {
+    /// How it was asked.
+    pub cause: ResumeCause,
+    /// Steps that will run again from the start.
+    pub reset: Vec<StepId>,
+    /// Failed loops that go on at their recorded pass.
+    pub reopened: Vec<StepId>,
+    /// Steps that stay completed.
+    pub completed: u32,
+    /// The stop that this clears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<Stop>,
+}
+
+/// How a stopped run was asked to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeCause {
+    /// Continue.
+    Resume,
+    /// Run failed or named steps again.
+    Retry,
+}
+
+/// Why a run does not move, and what happens next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Reason from a closed set.
+    pub code: StopCode,
+    /// For a person; lists every failed step.
+    pub message: String,
+    /// The step that stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    /// What happens next, and by whom.
+    pub next: String,
+    /// When it happens, if by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// Whose limit was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+}
+
+/// The closed set of reasons for a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCode {
+    /// A step failed.
+    StepFailed,
+    /// A step asked to pause.
+    StepPaused,
+    /// A step used up its attempts on a retryable error.
+    RetriesExhausted,
+    /// A signal or a person paused the run.
+    Interrupted,
+    /// A person cancelled the run.
+    Cancelled,
+    /// The `returns` expression could not be evaluated.
+    ReturnsFailed,
+    /// The host could not go on.
+    HostError,
+    /// The checkpoint could not be saved.
+    CheckpointNotSaved,
+    /// The owning process was lost too often.
+    ProcessLost,
+}
+
+impl StopCode {
+    /// The stable text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StepFailed => "step_failed",
+            Self::StepPaused => "step_paused",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
+            Self::ReturnsFailed => "returns_failed",
+            Self::HostError => "host_error",
+            Self::CheckpointNotSaved => "checkpoint_not_saved",
+            Self::ProcessLost => "process_lost",
+        }
+    }
+}
+
+impl std::fmt::Display for StopCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A stored record that cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A version that this program does not know.
+    #[error("it has format {0}, this program knows up to {FORMAT}")]
+    TooNew(u64),
+    /// Not the expected shape.
+    #[error("it does not have the expected shape: {0}")]
+    Malformed(String),
+    /// A blob is gone.
+    #[error(transparent)]
+    MissingBlob(#[from] MissingBlob),
+}
+
+/// Checks and removes the format version of a stored body and puts its blobs back.
+pub(crate) fn open_body(
+    text: &str,
+    pointers: &[&str],
+    find: &FindBlob<'_>,
+) -> Result<Value, DecodeError> {
+    let malformed = |e: &dyn std::fmt::Display| DecodeError::Malformed(e.to_string());
+    let mut body: Value = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+    let format = body
+        .get("format")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| malformed(&"it has no format version"))?;
+    if format > u64::from(FORMAT) {
+        return Err(DecodeError::TooNew(format));
+    }
+    let mut inner = body
+        .get_mut("body")
+        .map(Value::take)
+        .ok_or_else(|| malformed(&"it has no body"))?;
+    hydrate(&mut inner, pointers, find)?;
+    Ok(inner)
+}
+
+/// Wraps a record with the format version.
+pub(crate) fn close_body<T: Serialize>(body: &T) -> String {
+    #[derive(Serialize)]
+    struct Stored<'a, T> {
+        format: u32,
+        body: &'a T,
+    }
+    serde_json::to_string(&Stored {
+        format: FORMAT,
+        body,
+    })
+    .expect("records have string keys and no failing serializers")
+}
+
+impl Event {
+    /// The stable name, as in `"type"`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RunCreated(_) => "run_created",
+            Self::RunClaimed { .. } => "run_claimed",
+            Self::RunReleased { .. } => "run_released",
+            Self::RunResumed(_) => "run_resumed",
+            Self::DefinitionChanged { .. } => "definition_changed",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepCompleted { .. } => "step_completed",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepPaused { .. } => "step_paused",
+            Self::StepInterrupted { .. } => "step_interrupted",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::LoopIterationStarted { .. } => "loop_iteration_started",
+            Self::LoopIterationEnded { .. } => "loop_iteration_ended",
+            Self::LoopCompleted { .. } => "loop_completed",
+            Self::RunPaused { .. } => "run_paused",
+            Self::RunCompleted { .. } => "run_completed",
+            Self::RunFailed { .. } => "run_failed",
+            Self::RunCancelled { .. } => "run_cancelled",
+        }
+    }
+
+    /// The step execution that it is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::StepStarted { path, .. }
+            | Self::StepCompleted { path, .. }
+            | Self::AttemptFailed { path, .. }
+            | Self::StepFailed { path, .. }
+            | Self::StepPaused { path, .. }
+            | Self::StepInterrupted { path, .. }
+            | Self::StepSkipped { path, .. }
+            | Self::LoopIterationStarted { path, .. }
+            | Self::LoopIterationEnded { path, .. }
+            | Self::LoopCompleted { path, .. } => Some(path),
+            Self::RunPaused { stop } | Self::RunFailed { stop } | Self::RunCancelled { stop } => {
+                stop.path.as_ref()
+            }
+            Self::RunCreated(_)
+            | Self::RunClaimed { .. }
+            | Self::RunReleased { .. }
+            | Self::RunResumed(_)
+            | Self::DefinitionChanged { .. }
+            | Self::RunCompleted { .. } => None,
+        }
+    }
+
+    /// The value of a user or a plugin that it carries.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::RunCreated(created) => Some(&created.inputs),
+            Self::StepStarted { input, .. } => Some(input),
+            Self::StepCompleted { output, .. } | Self::RunCompleted { output } => Some(output),
+            Self::RunClaimed { .. }
+            | Self::RunReleased { .. }
+            | Self::RunResumed(_)
+            | Self::DefinitionChanged { .. }
+            | Self::AttemptFailed { .. }
+            | Self::StepFailed { .. }
+            | Self::StepPaused { .. }
+            | Self::StepInterrupted { .. }
+            | Self::StepSkipped { .. }
+            | Self::LoopIterationStarted { .. }
+            | Self::LoopIterationEnded { .. }
+            | Self::LoopCompleted { .. }
+            | Self::RunPaused { .. }
+            | Self::RunFailed { .. }
+            | Self::RunCancelled { .. } => None,
+        }
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        close_body(self)
+    }
+
+    /// Reads the stored form back.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
+    pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
+        let body = open_body(text, &["/inputs", "/input", "/output"], find)?;
+        serde_json::from_value(body).map_err(|e| DecodeError::Malformed(e.to_string()))
+    }
+}

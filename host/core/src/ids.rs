@@ -1,0 +1,400 @@
+//! Names and numbers that identify things: runs, steps, executions, content.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A text that is not a valid identifier of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a valid {kind}: {reason}")]
+pub struct InvalidId {
+    /// What the text should have been ("run id", "step id", "path", "digest").
+    pub kind: &'static str,
+    /// The text as given.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+fn invalid(kind: &'static str, text: &str, reason: &'static str) -> InvalidId {
+    InvalidId {
+        kind,
+        text: text.to_owned(),
+        reason,
+    }
+}
+
+/// Letters, digits, `_`, `-`; at most 64 bytes; starts with a letter, a digit or `_`.
+fn check_name(kind: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
+    let mut bytes = text.bytes();
+    match bytes.next() {
+        None => return Err(invalid(kind, text, "it is empty")),
+        Some(b) if !(b.is_ascii_alphanumeric() || b == b'_') => {
+            return Err(invalid(
+                kind,
+                text,
+                "it must start with a letter, a digit or `_`",
+            ));
+        }
+        Some(_) => {}
+    }
+    if !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        return Err(invalid(
+            kind,
+            text,
+            "only letters, digits, `_` and `-` are allowed",
+        ));
+    }
+    if text.len() > max {
+        return Err(invalid(kind, text, "it is too long"));
+    }
+    Ok(())
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and wraps a text.
+            ///
+            /// # Errors
+            /// [`InvalidId`] when the text is empty, too long, or holds another character than letters, digits, `_`, `-`.
+            pub fn new(text: &str) -> Result<Self, InvalidId> {
+                check_name($kind, text, $max)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// Identifies one run in a store. Chosen by the host, or by the user through `run --id`.
+    RunId, "run id", 128
+}
+name_type! {
+    /// Identifies a step; unique over the whole definition, loop bodies included.
+    StepId, "step id", 64
+}
+
+/// One level of a [`Path`]: a step, and which pass or item of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Segment {
+    /// The step.
+    pub step: StepId,
+    /// Pass of the loop that this step is, from 1. `None` on the last segment of a loop's own path.
+    pub iteration: Option<u32>,
+    /// Item of the fan-out that this step is, from 0.
+    pub item: Option<u32>,
+}
+
+/// Where a step execution stands: `test`, `fix#2/test` (second pass of loop `fix`), `notes[3]` (fourth item).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Path(Vec<Segment>);
+
+impl Path {
+    /// The path of a top-level step.
+    #[must_use]
+    pub fn top(step: StepId) -> Self {
+        Self(vec![Segment {
+            step,
+            iteration: None,
+            item: None,
+        }])
+    }
+
+    /// The path of `member` in pass `iteration` of the loop at this path.
+    #[must_use]
+    pub fn member(&self, iteration: u32, member: StepId) -> Self {
+        let mut segments = Vec::with_capacity(self.0.len() + 1);
+        segments.extend_from_slice(&self.0);
+        if let Some(last) = segments.last_mut() {
+            last.iteration = Some(iteration);
+        }
+        segments.push(Segment {
+            step: member,
+            iteration: None,
+            item: None,
+        });
+        Self(segments)
+    }
+
+    /// The path of the loop whose body this path stands in, directly.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let mut segments = self.0[..self.0.len() - 1].to_vec();
+        segments.last_mut()?.iteration = None;
+        Some(Self(segments))
+    }
+
+    /// The step that this path leads to.
+    #[must_use]
+    pub fn step(&self) -> &StepId {
+        &self.0[self.0.len() - 1].step
+    }
+
+    /// All levels, outermost first; never empty.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// Pass of the innermost enclosing loop, from 1.
+    #[must_use]
+    pub fn loop_iteration(&self) -> Option<u32> {
+        self.0.iter().rev().find_map(|s| s.iteration)
+    }
+
+    /// Position in the innermost enclosing fan-out, from 0.
+    #[must_use]
+    pub fn item_index(&self) -> Option<u32> {
+        self.0.iter().rev().find_map(|s| s.item)
+    }
+
+    /// Whether this path stands inside pass `iteration` of the loop at `outer`, directly or deeper.
+    #[must_use]
+    pub fn is_inside(&self, outer: &Path, iteration: u32) -> bool {
+        let depth = outer.0.len();
+        self.0.len() > depth
+            && self.0[..depth - 1] == outer.0[..depth - 1]
+            && self.0[depth - 1].step == outer.0[depth - 1].step
+            && self.0[depth - 1].item == outer.0[depth - 1].item
+            && self.0[depth - 1].iteration == Some(iteration)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("/")?;
+            }
+            f.write_str(segment.step.as_str())?;
+            if let Some(item) = segment.item {
+                write!(f, "[{item}]")?;
+            }
+            if let Some(iteration) = segment.iteration {
+                write!(f, "#{iteration}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Path {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let number = |digits: &str| {
+            digits
+                .parse::<u32>()
+                .map_err(|_| invalid("path", text, "a pass or an item is not a number"))
+        };
+        let mut segments = Vec::new();
+        for part in text.split('/') {
+            let (part, iteration) = match part.split_once('#') {
+                Some((rest, digits)) => (rest, Some(number(digits)?)),
+                None => (part, None),
+            };
+            let (name, item) = match part.split_once('[') {
+                Some((rest, tail)) => {
+                    let digits = tail
+                        .strip_suffix(']')
+                        .ok_or_else(|| invalid("path", text, "a `[` is not closed"))?;
+                    (rest, Some(number(digits)?))
+                }
+                None => (part, None),
+            };
+            let step = StepId::new(name)
+                .map_err(|_| invalid("path", text, "a part of it is not a step id"))?;
+            segments.push(Segment {
+                step,
+                iteration,
+                item,
+            });
+        }
+        Ok(Self(segments))
+    }
+}
+
+impl TryFrom<String> for Path {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<Path> for String {
+    fn from(path: Path) -> String {
+        path.to_string()
+    }
+}
+
+/// The fencing token of a run: raised by every claim, presented by every later write.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// SHA-256 of some bytes, written `sha256:<64 hex digits>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The raw 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The 64 lower-case hex digits, without the `sha256:` in front.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.iter().fold(String::with_capacity(64), |mut s, b| {
+            let _ = write!(s, "{b:02x}");
+            s
+        })
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let hex = text
+            .strip_prefix("sha256:")
+            .ok_or_else(|| invalid("digest", text, "it must start with `sha256:`"))?;
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(invalid(
+                "digest",
+                text,
+                "`sha256:` must be followed by 64 hex digits",
+            ));
+        }
+        let mut bytes = [0; 32];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16)
+                .map_err(|_| invalid("digest", text, "it holds a character that is no hex digit"))?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_survive_text() {
+        for text in [
+            "test",
+            "fix#2/test",
+            "notes[3]",
+            "outer#1/inner#4/check",
+            "all[2]#7/x",
+        ] {
+            assert_eq!(text.parse::<Path>().map(|p| p.to_string()), Ok(text.into()));
+        }
+        for text in ["", "a//b", "a#x/b", "a[1", "a b", "-a"] {
+            assert!(text.parse::<Path>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_stand_inside_their_pass() -> Result<(), InvalidId> {
+        let outer = Path::top(StepId::new("outer")?);
+        let inner = outer.member(2, StepId::new("inner")?);
+        let leaf = inner.member(3, StepId::new("leaf")?);
+        assert_eq!(leaf.to_string(), "outer#2/inner#3/leaf");
+        assert!(leaf.is_inside(&outer, 2) && leaf.is_inside(&inner, 3));
+        assert!(!leaf.is_inside(&outer, 1) && !inner.is_inside(&inner, 3));
+        assert_eq!(leaf.loop_iteration(), Some(3));
+        Ok(())
+    }
+
+    #[test]
+    fn digests_survive_text() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert!("sha256:12".parse::<Digest>().is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The pure core of Milepost.
+//!
+//! Everything that *decides* lives here: what a definition means, what an expression evaluates to, how an event changes a
+//! run, and what a run does next. There is no clock, no I/O, no random source, no async runtime, no WebAssembly and no
+//! database in this package; time and randomness are arguments. The engine, replay and every test drive the same code.
+//!
+//! Entry points: [`definition::Definition::parse`] turns text into a checked definition, [`state::RunState::apply`] folds
+//! one event, [`decide::decide`] says what comes next.
+
+pub mod checkpoint;
+pub mod decide;
+pub mod definition;
+pub mod diagnostic;
+pub mod event;
+pub mod expr;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod payload;
+pub mod replay;
+pub mod resume;
+pub mod retry;
+pub mod scope;
+pub mod state;
+pub mod tape;
+pub mod time;

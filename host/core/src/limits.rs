@@ -1,0 +1,103 @@
+//! Every limit of the engine, by name, in one place. The documentation table and the hostile tests follow this file.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Bytes of a definition file.
+pub const DEFINITION_BYTES: usize = MIB;
+/// Steps in a definition, loop bodies included.
+pub const STEPS: usize = 1_000;
+/// Levels of loops inside loops.
+pub const NESTING: usize = 16;
+/// Upper bound of every loop's `max_iterations`.
+pub const LOOP_ITERATIONS: u32 = 10_000;
+/// Passes of a loop that sets no `max_iterations` (B23).
+pub const LOOP_DEFAULT_ITERATIONS: u32 = 3;
+/// Upper bound of `retry.max_attempts`.
+pub const RETRY_ATTEMPTS: u32 = 100;
+/// Bytes of one step output, as compact JSON.
+pub const STEP_OUTPUT_BYTES: usize = 4 * MIB;
+/// Bytes of all recorded outputs of a run together.
+pub const RUN_STATE_BYTES: usize = 32 * MIB;
+/// Levels of arrays and objects in a JSON value.
+pub const JSON_DEPTH: usize = 64;
+/// Bytes of an expression's text.
+pub const EXPRESSION_BYTES: usize = 4 * KIB;
+/// Levels of an expression's syntax tree.
+pub const EXPRESSION_DEPTH: usize = 32;
+/// Nodes of an expression's syntax tree.
+pub const EXPRESSION_NODES: usize = 512;
+/// Bytes that evaluating all expressions of one step may produce.
+pub const EXPRESSION_OUTPUT_BYTES: usize = 4 * MIB;
+/// Bytes of a component file.
+pub const COMPONENT_BYTES: usize = 64 * MIB;
+/// Linear memory of one attempt, bytes.
+pub const MEMORY_BYTES: usize = 256 * MIB;
+/// Elements of one table.
+pub const TABLE_ELEMENTS: usize = 20_000;
+/// Core instances and component instances of one attempt.
+pub const INSTANCES: usize = 64;
+/// Live host resources of one attempt.
+pub const HANDLES: usize = 1_000;
+/// Host calls of one attempt.
+pub const HOST_CALLS: u64 = 100_000;
+/// Bytes that a guest may hand to one host call.
+pub const HOST_CALL_BYTES: usize = 8 * MIB;
+/// Bytes of the tape of one attempt; beyond it the attempt is marked "not replayable".
+pub const TAPE_BYTES: usize = 8 * MIB;
+/// Bytes of log text of one attempt; the rest is dropped and counted.
+pub const LOG_BYTES: usize = MIB;
+/// Bytes of one log message; longer ones are cut.
+pub const LOG_MESSAGE_BYTES: usize = 16 * KIB;
+/// Bytes of one `random` draw.
+pub const RANDOM_BYTES: u32 = 64 * KIB as u32;
+/// Longest `clock.sleep`; longer waits are for a pause.
+pub const SLEEP: Duration = Duration::from_secs(60);
+/// Bytes of WebAssembly stack of one attempt.
+pub const STACK_BYTES: usize = MIB;
+/// Time-out of an attempt that sets none (B24).
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Validity of a claim without renewal.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often an owner renews its lease.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(10);
+/// Recoveries of a lost run without progress in between.
+pub const RECOVERIES: u32 = 1;
+/// Values above this size go to content-addressed blobs, bytes of compact JSON.
+pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
+/// Events that one commit may record before it gives way.
+pub const EVENTS_PER_COMMIT: usize = 256;
+
+/// Limits of one component call: what the host grants at most to an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLimits {
+    /// See [`MEMORY_BYTES`].
+    pub memory_bytes: usize,
+    /// See [`TABLE_ELEMENTS`].
+    pub table_elements: usize,
+    /// See [`HOST_CALLS`].
+    pub host_calls: u64,
+    /// See [`STEP_OUTPUT_BYTES`].
+    pub output_bytes: usize,
+    /// See [`TAPE_BYTES`].
+    pub tape_bytes: usize,
+    /// See [`LOG_BYTES`].
+    pub log_bytes: usize,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: MEMORY_BYTES,
+            table_elements: TABLE_ELEMENTS,
+            host_calls: HOST_CALLS,
+            output_bytes: STEP_OUTPUT_BYTES,
+            tape_bytes: TAPE_BYTES,
+            log_bytes: LOG_BYTES,
+        }
+    }
+}

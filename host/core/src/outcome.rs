@@ -1,0 +1,129 @@
+//! How an attempt can end, as typed data. Classes come from the plugin's error variant or from the host, never from text.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::time::Timestamp;
+
+/// Which kind of ending an error is; the word that `retry.on` uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The plugin said that another attempt may succeed.
+    Retryable,
+    /// The plugin said that it failed.
+    Failed,
+    /// The component trapped, or a limit of the sandbox ended it.
+    Trap,
+    /// The attempt ran out of time.
+    Timeout,
+    /// The host could not do its part: the component is missing, or does not fit the contract.
+    Host,
+    /// An expression of the step could not be evaluated, or its input was refused; the component was not called.
+    Definition,
+}
+
+/// Why an attempt or a step has no output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepError {
+    /// The kind of ending.
+    pub class: ErrorClass,
+    /// Stable code: the plugin's own, or one of the host's (see [`codes`]).
+    pub code: String,
+    /// For a person.
+    pub message: String,
+    /// More, chosen by the plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// Whose limit was met ("acme-llm").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Milliseconds that the plugin asked to wait before another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_millis: Option<u64>,
+}
+
+impl StepError {
+    /// An error without detail.
+    pub fn new(class: ErrorClass, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            code: code.to_owned(),
+            message: message.into(),
+            detail: None,
+            provider: None,
+            retry_after_millis: None,
+        }
+    }
+}
+
+/// Why a plugin stopped without failing; see `step.wit`, record `pause`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Stable code ("quota-exhausted", "needs-approval").
+    pub code: String,
+    /// For a person.
+    pub reason: String,
+    /// Whose limit was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// When a scheduler may resume the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Which signal resumes the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Handed to the next attempt through `context.resume-state`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Value>,
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With an output.
+    Completed(Value),
+    /// With an error of any class.
+    Failed(StepError),
+    /// With a pause.
+    Paused(Pause),
+    /// Cancellation was noticed by the plugin, which cleaned up; the text is its message.
+    Cancelled(String),
+}
+
+/// The host's own error codes. A plugin may use any other text.
+pub mod codes {
+    /// `unreachable`, division by zero, out-of-bounds access and the like.
+    pub const TRAP: &str = "trap";
+    /// The guest exhausted its call stack.
+    pub const STACK_OVERFLOW: &str = "stack_overflow";
+    /// The attempt asked for more memory than it may have, and trapped.
+    pub const OUT_OF_MEMORY: &str = "out_of_memory";
+    /// A table, instance, handle or host-call limit was met.
+    pub const LIMIT_EXCEEDED: &str = "limit_exceeded";
+    /// The attempt ran out of time.
+    pub const TIMEOUT: &str = "timeout";
+    /// The output is not JSON, or is nested too deep.
+    pub const INVALID_OUTPUT: &str = "invalid_output";
+    /// The output is larger than a step output may be.
+    pub const OUTPUT_TOO_LARGE: &str = "output_too_large";
+    /// All recorded outputs together are larger than a run's state may be.
+    pub const RUN_STATE_TOO_LARGE: &str = "run_state_too_large";
+    /// An expression read a value that does not exist.
+    pub const MISSING_VALUE: &str = "missing_value";
+    /// An expression could not be evaluated for another reason.
+    pub const EXPRESSION_ERROR: &str = "expression_error";
+    /// A loop used up its passes.
+    pub const LOOP_EXHAUSTED: &str = "loop_exhausted";
+    /// A component could not be read, or its bytes changed.
+    pub const PLUGIN_UNAVAILABLE: &str = "plugin_unavailable";
+    /// A component does not fit the contract (core module, wrong world, unsupported import).
+    pub const PLUGIN_INCOMPATIBLE: &str = "plugin_incompatible";
+    /// The guest ended itself through WASI's `exit`.
+    pub const EXITED: &str = "exited";
+    /// The plugin noticed a cancellation although nobody had asked for one.
+    pub const CANCELLED: &str = "cancelled";
+    /// The host itself failed while it ran the step.
+    pub const HOST_ERROR: &str = "host_error";
+}

@@ -1,0 +1,238 @@
+//! Checks a journal against the core that should have produced it: every decided event is decided again, every outcome
+//! passes the same classifier, and nothing follows what it cannot follow.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::decide::{Decision, decide, settle};
+use crate::definition::Definition;
+use crate::event::{Entry, Event, StopCode};
+use crate::ids::Path;
+use crate::outcome::{Outcome, codes};
+use crate::state::{Rejected, RunState};
+use crate::tape::Tape;
+
+/// The first place where the record and the replay differ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Divergence {
+    /// Position of the event in the journal.
+    pub seq: u64,
+    /// Name of the event.
+    pub event: String,
+    /// The step execution that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    /// Where in the event, as a JSON pointer; empty for the whole.
+    pub field: String,
+    /// What the journal holds there.
+    pub recorded: Value,
+    /// What the replay gives there.
+    pub actual: Value,
+}
+
+/// How an event came into the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// The core decides it.
+    Decided,
+    /// An attempt ended.
+    Attempt(Ending),
+    /// It came from outside: a claim, a person, a signal, a host failure.
+    Outside,
+}
+
+/// How an attempt ended, as the journal tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Where.
+    pub path: Path,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// What the host answered to it.
+    pub tape: Tape,
+}
+
+/// Classifies an event.
+#[must_use]
+pub fn origin(event: &Event) -> Origin {
+    match event {
+        Event::StepStarted { .. }
+        | Event::StepSkipped { .. }
+        | Event::LoopIterationStarted { .. }
+        | Event::LoopIterationEnded { .. }
+        | Event::LoopCompleted { .. }
+        | Event::RunCompleted { .. }
+        | Event::StepFailed { attempt: None, .. } => Origin::Decided,
+        Event::StepCompleted {
+            path,
+            attempt,
+            output,
+            tape,
+        } => ended(
+            path,
+            *attempt,
+            Outcome::Completed(output.value().as_ref().clone()),
+            tape,
+        ),
+        Event::AttemptFailed {
+            path,
+            attempt,
+            error,
+            tape,
+            ..
+        }
+        | Event::StepFailed {
+            path,
+            attempt: Some(attempt),
+            error,
+            tape,
+        }
+        | Event::StepPaused {
+            path,
+            attempt,
+            error: Some(error),
+            tape,
+            ..
+        } => ended(path, *attempt, Outcome::Failed(error.clone()), tape),
+        Event::StepPaused {
+            path,
+            attempt,
+            pause,
+            error: None,
+            tape,
+        } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
+        Event::RunPaused { stop } | Event::RunFailed { stop } => match stop.code {
+            StopCode::StepFailed
+            | StopCode::StepPaused
+            | StopCode::RetriesExhausted
+            | StopCode::ReturnsFailed => Origin::Decided,
+            StopCode::Interrupted
+            | StopCode::Cancelled
+            | StopCode::HostError
+            | StopCode::CheckpointNotSaved
+            | StopCode::ProcessLost => Origin::Outside,
+        },
+        Event::RunCreated(_)
+        | Event::RunClaimed { .. }
+        | Event::RunReleased { .. }
+        | Event::RunResumed(_)
+        | Event::DefinitionChanged { .. }
+        | Event::StepInterrupted { .. }
+        | Event::RunCancelled { .. } => Origin::Outside,
+    }
+}
+
+fn ended(path: &Path, attempt: u32, outcome: Outcome, tape: &Tape) -> Origin {
+    Origin::Attempt(Ending {
+        path: path.clone(),
+        attempt,
+        outcome,
+        tape: tape.clone(),
+    })
+}
+
+/// Checks that `entry` may follow `state` and folds it.
+///
+/// # Errors
+/// [`Divergence`] when the core would have recorded another event, or none.
+pub fn check(
+    definition: &Definition,
+    state: &mut RunState,
+    entry: &Entry,
+) -> Result<(), Box<Divergence>> {
+    let expected = match origin(&entry.event) {
+        Origin::Decided => match decide(definition, state, entry.at) {
+            Decision::Record(event) => Some(event),
+            Decision::Wait { .. } => return Err(nothing(entry, "nothing before an attempt ends")),
+            Decision::Stopped => return Err(nothing(entry, "nothing: the run does not move")),
+        },
+        Origin::Attempt(ending) => again(definition, state, entry, ending),
+        Origin::Outside => None,
+    };
+    if let Some(expected) = expected
+        && expected != entry.event
+    {
+        return Err(differing(entry, &json!(entry.event), &json!(expected)));
+    }
+    state
+        .apply(entry)
+        .map(drop)
+        .map_err(|rejected: Rejected| nothing(entry, &rejected.to_string()))
+}
+
+/// The event that the recorded outcome gives today; `None` where the outcome alone does not tell.
+fn again(
+    definition: &Definition,
+    state: &RunState,
+    entry: &Entry,
+    ending: Ending,
+) -> Option<Event> {
+    if let Outcome::Failed(error) = &ending.outcome
+        // Recorded in place of an output or a cancellation, which the journal does not keep.
+        && (error.code == codes::RUN_STATE_TOO_LARGE || error.code == codes::CANCELLED)
+    {
+        return None;
+    }
+    Some(settle(
+        definition,
+        state,
+        &ending.path,
+        ending.attempt,
+        ending.outcome,
+        ending.tape,
+        entry.at,
+    ))
+}
+
+fn nothing(entry: &Entry, actual: &str) -> Box<Divergence> {
+    Box::new(Divergence {
+        seq: entry.seq,
+        event: entry.event.name().to_owned(),
+        path: entry.event.path().cloned(),
+        field: String::new(),
+        recorded: json!(entry.event.name()),
+        actual: json!(actual),
+    })
+}
+
+/// The divergence at the first field in which two values differ.
+#[must_use]
+pub fn differing(entry: &Entry, recorded: &Value, actual: &Value) -> Box<Divergence> {
+    let (field, recorded, actual) =
+        first_difference(recorded, actual).unwrap_or((String::new(), Value::Null, Value::Null));
+    Box::new(Divergence {
+        seq: entry.seq,
+        event: entry.event.name().to_owned(),
+        path: entry.event.path().cloned(),
+        field,
+        recorded,
+        actual,
+    })
+}
+
+/// The first place, in key order, where two values differ: a JSON pointer and both sides. A side that has nothing there
+/// reads as null.
+#[must_use]
+pub fn first_difference(left: &Value, right: &Value) -> Option<(String, Value, Value)> {
+    if left == right {
+        return None;
+    }
+    let deeper = |step: &str, l: Option<&Value>, r: Option<&Value>| {
+        let (l, r) = (l.unwrap_or(&Value::Null), r.unwrap_or(&Value::Null));
+        first_difference(l, r).map(|(rest, l, r)| (format!("/{step}{rest}"), l, r))
+    };
+    let found = match (left, right) {
+        (Value::Object(l), Value::Object(r)) => {
+            let keys: std::collections::BTreeSet<&String> = l.keys().chain(r.keys()).collect();
+            keys.into_iter()
+                .find_map(|key| deeper(key, l.get(key), r.get(key)))
+        }
+        (Value::Array(l), Value::Array(r)) => {
+            (0..l.len().max(r.len())).find_map(|i| deeper(&i.to_string(), l.get(i), r.get(i)))
+        }
+        _ => None,
+    };
+    found.or_else(|| Some((String::new(), left.clone(), right.clone())))
+}

@@ -1,0 +1,173 @@
+//! Asking a stopped run to go on: what runs again, what stays, and what a changed definition keeps of the record.
+
+use std::collections::BTreeSet;
+
+use crate::definition::{Definition, StepKind};
+use crate::event::{ResumeCause, RunResumed};
+use crate::ids::StepId;
+use crate::state::{RunState, Status, StepPhase, StepRecord, StepResult};
+
+/// How a stopped run is asked to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent<'a> {
+    /// Continue: failed steps run again, failed loops are looked at again in their recorded pass.
+    Resume,
+    /// Run the failed steps again, loops from their first pass; with `from`, that step and what depends on it too.
+    Retry {
+        /// The step to begin at.
+        from: Option<&'a StepId>,
+    },
+}
+
+/// Why a run cannot be asked to go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Only paused and failed runs can (B180).
+    #[error("the run is {0}; only a paused or failed run can go on")]
+    NotStopped(Status),
+    /// The named step is not in the definition.
+    #[error("the definition has no step `{0}`")]
+    UnknownStep(StepId),
+}
+
+/// Plans a resume or a retry: the event to record.
+///
+/// Failed steps run again, and with them every step that reads their record, directly or through others. A loop that
+/// depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still in a pass stay
+/// as they are: the loop's `until` decides about them.
+///
+/// # Errors
+/// [`Refused`] when the run does not stand still, or the named step does not exist.
+pub fn plan(
+    definition: &Definition,
+    state: &RunState,
+    intent: Intent<'_>,
+) -> Result<RunResumed, Refused> {
+    let status = state.phase.status();
+    if !matches!(status, Status::Paused | Status::Failed) {
+        return Err(Refused::NotStopped(status));
+    }
+    let mut reset = BTreeSet::new();
+    let mut reopened = BTreeSet::new();
+    for index in definition.top() {
+        let id = &definition.steps()[*index].id;
+        let Some(record) = state.steps.get(id).filter(|record| has_failed(record)) else {
+            continue;
+        };
+        let passes = record.settled().and_then(|s| s.iterations).unwrap_or(0);
+        match intent {
+            Intent::Resume if passes > 0 => {
+                reopened.insert(id.clone());
+            }
+            Intent::Resume | Intent::Retry { .. } => add_subtree(definition, *index, &mut reset),
+        }
+    }
+    if let Intent::Retry { from: Some(from) } = intent {
+        let index = definition
+            .index_of(from)
+            .ok_or_else(|| Refused::UnknownStep(from.clone()))?;
+        add_subtree(definition, definition.outermost(index), &mut reset);
+    }
+    add_readers(definition, state, &mut reset, &reopened);
+    reopened.retain(|id| !reset.contains(id));
+
+    let completed = definition
+        .top()
+        .iter()
+        .map(|index| &definition.steps()[*index].id)
+        .filter(|id| !reset.contains(*id) && !reopened.contains(*id))
+        .filter(|id| state.steps.get(*id).is_some_and(has_completed))
+        .count();
+    Ok(RunResumed {
+        cause: match intent {
+            Intent::Resume => ResumeCause::Resume,
+            Intent::Retry { .. } => ResumeCause::Retry,
+        },
+        reset: reset
+            .into_iter()
+            .filter(|id| state.steps.contains_key(id))
+            .collect(),
+        reopened: reopened.into_iter().collect(),
+        completed: u32::try_from(completed).unwrap_or(u32::MAX),
+        cleared: state.phase.stop().cloned(),
+    })
+}
+
+/// Steps whose record a changed definition cannot keep: they are gone, stand in another loop, or do something else.
+#[must_use]
+pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
+    let fits = |record: &StepRecord| {
+        let Some(index) = definition.index_of(record.path.step()) else {
+            return false;
+        };
+        let step = &definition.steps()[index];
+        let was_loop = matches!(record.phase, StepPhase::Looping { .. })
+            || record.settled().is_some_and(|s| s.iterations.is_some());
+        let is_loop = matches!(step.kind, StepKind::Loop(_));
+        let mut ancestry = vec![&step.id];
+        let mut parent = step.parent;
+        while let Some(index) = parent {
+            ancestry.push(&definition.steps()[index].id);
+            parent = definition.steps()[index].parent;
+        }
+        let recorded = record.path.segments().iter().rev().map(|s| &s.step);
+        (is_loop || !was_loop) && recorded.eq(ancestry)
+    };
+    state
+        .steps
+        .iter()
+        .filter(|(_, record)| !fits(record))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId>) {
+    let step = &definition.steps()[index];
+    into.insert(step.id.clone());
+    if let StepKind::Loop(body) = &step.kind {
+        for member in &body.body {
+            add_subtree(definition, *member, into);
+        }
+    }
+}
+
+/// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added.
+fn add_readers(
+    definition: &Definition,
+    state: &RunState,
+    reset: &mut BTreeSet<StepId>,
+    reopened: &BTreeSet<StepId>,
+) {
+    loop {
+        let before = reset.len();
+        for (index, step) in definition.steps().iter().enumerate() {
+            let outermost = definition.outermost(index);
+            let touched = state.steps.contains_key(&step.id);
+            let outer_id = &definition.steps()[outermost].id;
+            let reads = step.reads.iter().any(|read| {
+                let own = definition
+                    .index_of(read)
+                    .is_some_and(|read| definition.outermost(read) == outermost);
+                !own && (reset.contains(read) || reopened.contains(read))
+            });
+            if touched && reads && !reset.contains(outer_id) {
+                add_subtree(definition, outermost, reset);
+            }
+        }
+        if reset.len() == before {
+            return;
+        }
+    }
+}
+
+fn has_failed(record: &StepRecord) -> bool {
+    record
+        .settled()
+        .is_some_and(|s| matches!(s.result, StepResult::Failed { .. }))
+}
+
+fn has_completed(record: &StepRecord) -> bool {
+    record
+        .settled()
+        .is_some_and(|s| matches!(s.result, StepResult::Completed { .. }))
+}

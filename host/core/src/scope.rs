@@ -1,0 +1,159 @@
+//! What an expression of one step sees: the recorded state, from where that step stands.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::definition::{Definition, StepKind};
+use crate::expr::{Reference, Scope, StepField};
+use crate::ids::{Path, StepId};
+use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult};
+
+/// The scope of the step at a path. Reads the record and nothing else (B71).
+pub struct StateScope<'a> {
+    definition: &'a Definition,
+    state: &'a RunState,
+    /// `None` for `returns`, which stands outside every step.
+    at: Option<&'a Path>,
+    /// For `until`: the loop itself is the innermost loop, in this pass.
+    own_pass: Option<u32>,
+}
+
+impl<'a> StateScope<'a> {
+    /// The scope of `if` and `with` of the step at `path`.
+    #[must_use]
+    pub fn of_step(definition: &'a Definition, state: &'a RunState, path: &'a Path) -> Self {
+        Self {
+            definition,
+            state,
+            at: Some(path),
+            own_pass: None,
+        }
+    }
+
+    /// The scope of `until` of the loop at `path`, after pass `iteration`.
+    #[must_use]
+    pub fn of_until(
+        definition: &'a Definition,
+        state: &'a RunState,
+        path: &'a Path,
+        iteration: u32,
+    ) -> Self {
+        Self {
+            definition,
+            state,
+            at: Some(path),
+            own_pass: Some(iteration),
+        }
+    }
+
+    /// The scope of `returns`.
+    #[must_use]
+    pub fn of_run(definition: &'a Definition, state: &'a RunState) -> Self {
+        Self {
+            definition,
+            state,
+            at: None,
+            own_pass: None,
+        }
+    }
+
+    fn iteration(&self) -> Option<u32> {
+        self.own_pass
+            .or_else(|| self.at.and_then(Path::loop_iteration))
+    }
+
+    /// Output of the last member of the innermost loop in the pass before this one.
+    fn previous(&self) -> Option<&'a Value> {
+        let iteration = self.iteration()?;
+        let path = self.at?;
+        let (loop_id, loop_path) = if self.own_pass.is_some() {
+            (path.step().clone(), path.clone())
+        } else {
+            let outer = path.parent()?;
+            (outer.step().clone(), outer)
+        };
+        let StepKind::Loop(inner) = &self.definition.step(&loop_id)?.kind else {
+            return None;
+        };
+        let last = &self.definition.steps()[*inner.body.last()?].id;
+        let record = self.state.steps.get(last)?;
+        let settled = if record.path.is_inside(&loop_path, iteration) {
+            record.previous.as_ref()
+        } else {
+            record.settled()
+        };
+        settled.and_then(output_of)
+    }
+
+    fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'a, Value>> {
+        let record = self.state.steps.get(id);
+        match field {
+            StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
+            StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, |r| r.attempts)))),
+            StepField::Output => record?.visible().and_then(output_of).map(Cow::Borrowed),
+            StepField::Error => match &record?.visible()?.result {
+                StepResult::Failed { error } => Some(Cow::Owned(json!(error))),
+                StepResult::Completed { .. } | StepResult::Skipped => None,
+            },
+            StepField::Iterations => {
+                let record = record?;
+                let running = match record.phase {
+                    StepPhase::Looping { iteration, .. } => Some(iteration),
+                    StepPhase::Pending
+                    | StepPhase::InFlight { .. }
+                    | StepPhase::Waiting { .. }
+                    | StepPhase::Paused { .. }
+                    | StepPhase::Settled(_) => None,
+                };
+                running
+                    .or_else(|| record.visible().and_then(|s| s.iterations))
+                    .map(|n| Cow::Owned(json!(n)))
+            }
+        }
+    }
+}
+
+fn status_of(record: Option<&StepRecord>) -> &'static str {
+    let Some(record) = record else {
+        return "pending";
+    };
+    match (record.visible(), &record.phase) {
+        (Some(settled), _) => settled.result.status(),
+        // Between two attempts a step is still running for whoever looks from another one.
+        (None, StepPhase::Waiting { .. }) => "running",
+        (None, _) => record.status(),
+    }
+}
+
+fn output_of(settled: &Settled) -> Option<&Value> {
+    match &settled.result {
+        StepResult::Completed { output } => Some(output.value()),
+        StepResult::Failed { .. } | StepResult::Skipped => None,
+    }
+}
+
+impl Scope for StateScope<'_> {
+    fn lookup(&self, reference: &Reference) -> Option<Cow<'_, Value>> {
+        match reference {
+            Reference::Input(name) => self
+                .state
+                .created
+                .inputs
+                .value()
+                .get(name.as_str())
+                .map(Cow::Borrowed),
+            Reference::Step { id, field } => self.step(id, *field),
+            Reference::LoopIteration => self.iteration().map(|n| Cow::Owned(json!(n))),
+            Reference::LoopPrevious => self.previous().map(Cow::Borrowed),
+            Reference::RunId => Some(Cow::Owned(json!(self.state.created.run))),
+            Reference::RunStartedAt => self.state.started_at.map(|at| Cow::Owned(json!(at))),
+            Reference::ItemIndex => self
+                .at
+                .and_then(Path::item_index)
+                .map(|n| Cow::Owned(json!(n))),
+            // Fan-out is reserved: the loader refuses `item` where no item can be.
+            Reference::Item => None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The tape: what the host answered to one attempt, in order, so that the attempt can be executed again.
+
+use serde::{Deserialize, Serialize};
+
+/// One recorded host call whose answer is not a function of the attempt's recorded input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum TapeEntry {
+    /// A reading of the wall clock: `clock.now` or WASI's. Nanoseconds since the Unix epoch.
+    WallClock {
+        /// The reading.
+        nanos: u64,
+    },
+    /// A reading of WASI's monotonic clock, nanoseconds since the attempt began.
+    MonotonicClock {
+        /// The reading.
+        nanos: u64,
+    },
+    /// `clock.sleep`, with the duration that was asked for.
+    Sleep {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// `context.cancel-requested` and what it answered.
+    CancelRequested {
+        /// The answer.
+        requested: bool,
+    },
+}
+
+/// The recorded host calls of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tape {
+    /// In the order in which the guest made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<TapeEntry>,
+    /// Why this attempt cannot be replayed, when it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_replayable: Option<String>,
+}
+
+impl Tape {
+    /// Whether nothing was recorded and nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.not_replayable.is_none()
+    }
+}

@@ -1,0 +1,72 @@
+//! The definition language: one fixture per kind of mistake, with its report, and what good definitions turn into.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+#[path = "definition/checked.rs"]
+mod checked;
+#[path = "definition/editor.rs"]
+mod editor;
+#[path = "definition/hostile.rs"]
+mod hostile;
+#[path = "definition/inputs.rs"]
+mod inputs;
+#[path = "definition/reading.rs"]
+mod reading;
+#[path = "definition/reports.rs"]
+mod reports;
+
+use std::path::{Path, PathBuf};
+
+use milepost_core::definition::{Definition, Manifest, Manifests, Parsed};
+use milepost_core::diagnostic::Diagnostics;
+
+/// A definition with a plugin `p` and these further lines.
+fn sample(rest: &str) -> String {
+    format!("schema = 1\nname = \"sample\"\n[plugins.p]\nsource = \"p.wasm\"\n{rest}")
+}
+
+/// A good definition, read.
+fn good(text: &str) -> Definition {
+    let parsed = Definition::parse("workflow.toml", text);
+    parsed
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .definition
+}
+
+/// The problems of a bad definition.
+fn bad(text: &str) -> Diagnostics {
+    Definition::parse("workflow.toml", text)
+        .map_or_else(|problems| problems, |_| panic!("accepted: {text}"))
+}
+
+/// The codes of the problems of a bad definition, in the order of the text.
+fn codes(text: &str) -> Vec<&'static str> {
+    bad(text).items.iter().map(|item| item.code).collect()
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/definition")
+}
+
+/// Manifests of the plugins that the fixtures use: `git` and `ci` have one, `bare` has none.
+fn manifests() -> Manifests {
+    let read = |name: &str| {
+        let path = fixtures().join(format!("manifests/{name}.json"));
+        Manifest::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    Manifests::from([
+        ("git".to_owned(), Some(read("git"))),
+        ("ci".to_owned(), Some(read("ci"))),
+        ("bare".to_owned(), None),
+    ])
+}
+
+/// Reads a fixture, against the manifests when its name asks for them.
+fn load(name: &str) -> Result<Parsed, Diagnostics> {
+    let file = format!("{name}.toml");
+    let text = std::fs::read_to_string(fixtures().join(&file)).unwrap();
+    let parsed = Definition::parse(&file, &text)?;
+    if name.contains("manifest") {
+        return Definition::with_manifests(&parsed, &manifests());
+    }
+    Ok(parsed)
+}

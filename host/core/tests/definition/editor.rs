@@ -1,0 +1,175 @@
+//! What editors and people see of a good definition.
+
+use milepost_core::definition::graph;
+use milepost_core::definition::json_schema;
+use serde_json::Value;
+
+use crate::good;
+
+/// Every key of the language once.
+const FULL: &str = r##"#:schema ./workflow.schema.json
+schema = 1
+name = "release-notes"
+version = "1.0"
+description = "Collect changes, fix the build, publish"
+flow = "sequence"
+returns = { url = "${ steps.publish.output.url }", all = ["${ steps.fix.output }", 1] }
+
+[inputs.repo]
+type = "string"
+required = true
+description = "owner/name"
+
+[inputs.since]
+type = "string"
+default = "last-tag"
+enum = ["last-tag", "start"]
+
+[plugins.git]
+source = "plugins/git.wasm"
+digest = "sha256:9f2c0000000000000000000000000000000000000000000000000000000000ab"
+allow = {}
+config = { api = "v3" }
+
+[defaults]
+timeout = "5m"
+retry = { max_attempts = 3, initial = "2s", factor = 2.0, max = "1m", jitter = 0.25, on = ["retryable", "timeout"], codes = ["busy"], then = "pause" }
+
+[limits]
+loop = 10
+memory = "64MiB"
+table_elements = 1000
+host_calls = 500
+step_output = "1MiB"
+tape = "1MiB"
+log = "64KiB"
+
+[[step]]
+id = "collect"
+use = "git/list-commits"
+with = { repo = "${ inputs.repo }", since = "${ inputs.since }", limit = 200 }
+retry = { then = "fail" }
+timeout = "30s"
+continue_on_error = true
+
+[[step]]
+id = "fix"
+loop = { until = "steps.test.output.exit_code == 0", max_iterations = 5, on_exhausted = "continue" }
+
+[[step]]
+id = "patch"
+in = "fix"
+if = "loop.iteration > 1 && steps.test.output.log != \"\""
+use = "git/apply-fix"
+
+[[step]]
+id = "test"
+in = "fix"
+use = "git/test"
+
+[[step]]
+id = "again"
+if = "steps.fix.output.condition_met"
+loop = { until = "true", maxIterations = 2 }
+
+[[step]]
+id = "publish"
+in = "again"
+use = "git/release"
+"##;
+
+fn as_json(text: &str) -> Value {
+    toml::from_str(text).unwrap()
+}
+
+#[test]
+fn the_schema_accepts_every_key_of_the_language() {
+    good(FULL);
+    let schema = json_schema();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let found: Vec<_> = validator
+        .iter_errors(&as_json(FULL))
+        .map(|error| error.to_string())
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+    // The sample names every key that the schema has, so that this test sees a key that is added.
+    let text = schema.to_string();
+    for (name, _) in schema["properties"].as_object().unwrap() {
+        assert!(FULL.contains(name.as_str()), "{name}: {text}");
+    }
+    for (name, _) in schema["properties"]["step"]["items"]["properties"]
+        .as_object()
+        .unwrap()
+    {
+        assert!(FULL.contains(&format!("\n{name} = ")), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses_by_shape() {
+    let validator = jsonschema::draft202012::new(&json_schema()).unwrap();
+    for (from, to) in [
+        ("schema = 1", "schema = 2"),
+        ("name = \"release-notes\"", "name = \"\""),
+        ("name = \"release-notes\"\n", ""),
+        ("flow = \"sequence\"", "flow = \"graph\""),
+        ("timeout = \"5m\"", "timeout = 300"),
+        ("timeout = \"30s\"", "timeout = \"0s\""),
+        ("max_iterations = 5", "max_iterations = 0"),
+        ("max_iterations = 5", "max_iteration = 5"),
+        ("factor = 2.0", "factor = 0.5"),
+        ("allow = {}", "allow = { http = [] }"),
+        ("[inputs.repo]", "[inputs.re-po]"),
+        ("id = \"collect\"", "id = \"col lect\""),
+        (
+            "in = \"fix\"\nuse = \"git/test\"",
+            "in = \"fix\"\nuse = \"git/test\"\nloop = { until = \"true\" }",
+        ),
+        ("use = \"git/release\"", "deadline = \"1h\""),
+        ("memory = \"64MiB\"", "memory = \"64MB\""),
+    ] {
+        assert!(FULL.contains(from), "{from}");
+        let text = FULL.replacen(from, to, 1);
+        assert!(
+            !validator.is_valid(&as_json(&text)),
+            "the schema accepts {to}"
+        );
+        crate::bad(&text);
+    }
+}
+
+#[test]
+fn definitions_are_drawn() {
+    let definition = good(FULL);
+    assert_eq!(
+        graph::text(&definition),
+        "\
+release-notes
+  collect: git/list-commits, goes on after an error
+  fix: loop until steps.test.output.exit_code == 0, at most 5 times, then go on
+    patch: git/apply-fix, if loop.iteration > 1 && steps.test.output.log != \"\"
+    test: git/test
+  again: loop until true, at most 2 times, then fail, if steps.fix.output.condition_met
+    publish: git/release
+",
+    );
+    assert_eq!(
+        graph::mermaid(&definition),
+        "\
+flowchart TD
+  s0[\"collect<br>git/list-commits\"]
+  subgraph s1[\"fix: loop until steps.test.output.exit_code == 0, at most 5 times, then go on\"]
+    s2[\"patch<br>git/apply-fix\"]
+    s3[\"test<br>git/test\"]
+  end
+  subgraph s4[\"again: loop until true, at most 2 times, then fail\"]
+    s5[\"publish<br>git/release\"]
+  end
+  s0 --> s1
+  s1 -->|\"if steps.fix.output.condition_met\"| s4
+  s2 --> s3
+  s3 -. \"until steps.test.output.exit_code == 0\" .-> s2
+  s5 -. \"until true\" .-> s5
+",
+    );
+}

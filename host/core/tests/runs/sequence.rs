@@ -1,0 +1,227 @@
+//! The flow of top-level steps.
+
+use milepost_core::event::StopCode;
+use milepost_core::state::{Status, StepResult};
+use serde_json::json;
+
+use crate::sim::{Sim, fail, ok};
+
+const THREE: &str = r#"
+[[step]]
+id = "a"
+use = "p/a"
+[[step]]
+id = "b"
+use = "p/b"
+with = { from = "${ steps.a.output.n }" }
+[[step]]
+id = "c"
+use = "p/c"
+with = { all = ["${ steps.a.output.n }", "${ steps.b.output.n }"], text = "b gave ${ steps.b.output.n }" }
+"#;
+
+#[test]
+fn b82_steps_run_in_file_order_and_see_earlier_outputs() {
+    let mut sim = Sim::new(THREE);
+    let mut inputs = Vec::new();
+    sim.run(|attempt| {
+        inputs.push(attempt.input.clone());
+        ok(json!({"n": inputs.len()}))
+    });
+    assert_eq!(sim.calls, ["a", "b", "c"]);
+    assert_eq!(
+        inputs,
+        [
+            json!({}),
+            json!({"from": 1}),
+            json!({"all": [1, 2], "text": "b gave 2"})
+        ]
+    );
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+#[test]
+fn an_outcome_and_the_next_intent_stand_side_by_side() {
+    let mut sim = Sim::new(THREE);
+    sim.run(|_| ok(json!({"n": 1})));
+    assert_eq!(
+        sim.events(),
+        [
+            "step_started",
+            "step_completed",
+            "step_started",
+            "step_completed",
+            "step_started",
+            "step_completed",
+            "run_completed"
+        ]
+    );
+}
+
+#[test]
+fn b83_a_false_condition_skips_the_step_and_the_run_continues() {
+    let mut sim = Sim::new(
+        r#"
+        [[step]]
+        id = "a"
+        use = "p/a"
+        [[step]]
+        id = "b"
+        if = "steps.a.output.go"
+        use = "p/b"
+        [[step]]
+        id = "c"
+        use = "p/c"
+        "#,
+    );
+    sim.run(|_| ok(json!({"go": false})));
+    assert_eq!(sim.calls, ["a", "c"]);
+    assert_eq!(sim.settled("b").result, StepResult::Skipped);
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+#[test]
+fn b84_a_failure_ends_the_run_and_names_the_step() {
+    let mut sim = Sim::new(THREE);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "b" => fail("broken"),
+        _ => ok(json!({"n": 1})),
+    });
+    assert_eq!(sim.calls, ["a", "b"]);
+    assert_eq!(sim.status(), Status::Failed);
+    assert_eq!(sim.stop().code, StopCode::StepFailed);
+    assert!(sim.stop().message.contains("`b` failed (broken): broken happened"));
+    assert_eq!(sim.output("a"), json!({"n": 1}), "earlier outputs stay visible");
+}
+
+const TOLERANT: &str = r#"
+[[step]]
+id = "a"
+use = "p/a"
+continue_on_error = true
+[[step]]
+id = "b"
+use = "p/b"
+continue_on_error = true
+[[step]]
+id = "c"
+use = "p/c"
+with = { a = "${ steps.a.status }", code = "${ steps.a.error.code }" }
+"#;
+
+#[test]
+fn b85_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() {
+    let mut sim = Sim::new(TOLERANT);
+    let mut seen = json!(null);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => fail("broken"),
+        "c" => {
+            seen = attempt.input.clone();
+            ok(json!({}))
+        }
+        _ => ok(json!({})),
+    });
+    assert_eq!(sim.calls, ["a", "b", "c"]);
+    assert_eq!(seen, json!({"a": "failed", "code": "broken"}));
+    assert_eq!(sim.status(), Status::Failed);
+}
+
+#[test]
+fn b86_the_stop_lists_every_failed_step() {
+    let mut sim = Sim::new(TOLERANT);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" | "b" => fail(&format!("{}_broke", attempt.step)),
+        _ => ok(json!({})),
+    });
+    let message = &sim.stop().message;
+    assert!(message.contains("`a` failed (a_broke)"), "{message}");
+    assert!(message.contains("`b` failed (b_broke)"), "{message}");
+}
+
+#[test]
+fn b87_only_successful_steps_are_completed() {
+    let mut sim = Sim::new(TOLERANT);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => fail("broken"),
+        _ => ok(json!({})),
+    });
+    let completed: Vec<&str> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|id| matches!(sim.settled(id).result, StepResult::Completed { .. }))
+        .collect();
+    assert_eq!(completed, ["b", "c"]);
+}
+
+#[test]
+fn b332_without_returns_the_last_completed_step_gives_the_output() {
+    let mut sim = Sim::new(
+        r#"
+        [[step]]
+        id = "a"
+        use = "p/a"
+        [[step]]
+        id = "b"
+        if = "false"
+        use = "p/b"
+        "#,
+    );
+    sim.run(|_| ok(json!({"n": 5})));
+    let text = serde_json::to_value(&sim.state.phase).unwrap();
+    assert_eq!(text["output"]["inline"], json!({"n": 5}));
+}
+
+#[test]
+fn returns_is_evaluated_at_the_end() {
+    let mut sim = Sim::new(
+        r#"returns = { n = "${ steps.a.output.n + 1 }", text = "n was ${ steps.a.output.n }" }
+        [[step]]
+        id = "a"
+        use = "p/a"
+        "#,
+    );
+    sim.run(|_| ok(json!({"n": 5})));
+    let text = serde_json::to_value(&sim.state.phase).unwrap();
+    assert_eq!(text["output"]["inline"], json!({"n": 6, "text": "n was 5"}));
+}
+
+#[test]
+fn a_returns_that_cannot_be_evaluated_fails_the_run() {
+    let mut sim = Sim::new(
+        r#"returns = "${ steps.a.output.missing }"
+        [[step]]
+        id = "a"
+        use = "p/a"
+        "#,
+    );
+    sim.run(|_| ok(json!({"n": 5})));
+    assert_eq!(sim.stop().code, StopCode::ReturnsFailed);
+}
+
+#[test]
+fn b42_a_missing_value_fails_the_step_before_anything_is_called() {
+    let mut sim = Sim::new(THREE);
+    sim.run(|_| ok(json!({})));
+    assert_eq!(sim.calls, ["a"]);
+    let error = sim.error("b");
+    assert_eq!(error.code, "missing_value");
+    assert!(error.message.contains("steps.a.output"), "{}", error.message);
+}
+
+#[test]
+fn b41_all_missing_values_are_listed_at_once() {
+    let mut sim = Sim::new(
+        r#"
+        [[step]]
+        id = "a"
+        use = "p/a"
+        [[step]]
+        id = "b"
+        use = "p/b"
+        with = { x = "${ steps.a.output.one } and ${ steps.a.output.two }" }
+        "#,
+    );
+    sim.run(|_| ok(json!({})));
+    let message = sim.error("b").message;
+    let (one, two) = (message.find("one"), message.find("two"));
+    assert!(one.is_some() && one < two, "{message}");
+}

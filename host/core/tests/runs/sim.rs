@@ -1,0 +1,270 @@
+//! A run that a test drives by hand: it answers every attempt from a script and keeps the journal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use milepost_core::decide::{Decision, decide, interrupt, settle};
+use milepost_core::definition::Definition;
+use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, Stop, StopCode};
+use milepost_core::ids::{Epoch, Path, RunId, StepId};
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
+use milepost_core::payload::Payload;
+use milepost_core::resume::{Intent, dropped_by, plan};
+use milepost_core::state::{RunState, Settled, Status, StepRecord, StepResult};
+use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
+use serde_json::{Value, json};
+
+/// What a script may look at.
+pub(crate) struct Attempt {
+    pub(crate) step: String,
+    pub(crate) path: String,
+    pub(crate) attempt: u32,
+    pub(crate) input: Value,
+}
+
+pub(crate) struct Sim {
+    pub(crate) definition: Definition,
+    pub(crate) state: RunState,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) now: Timestamp,
+    /// Paths of every attempt that was called, in order.
+    pub(crate) calls: Vec<String>,
+    /// Waits for retries, in order.
+    pub(crate) waits: Vec<Duration>,
+}
+
+const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\"\n";
+
+/// Parses a definition whose steps use the plugin `p`.
+pub(crate) fn definition(body: &str) -> Definition {
+    // Top-level keys of a body must stand before the first table.
+    let (top, rest) = body.split_at(body.find('[').unwrap_or(0));
+    let text = format!("{}{}", HEAD.replacen("[plugins", &format!("{top}[plugins"), 1), rest);
+    match Definition::parse("test.toml", &text) {
+        Ok(parsed) => parsed.definition,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    }
+}
+
+impl Sim {
+    pub(crate) fn new(body: &str) -> Self {
+        Self::with_inputs(body, json!({}))
+    }
+
+    pub(crate) fn with_inputs(body: &str, inputs: Value) -> Self {
+        let definition = definition(body);
+        let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
+        let entry = Entry {
+            seq: 1,
+            at: now,
+            epoch: Epoch(0),
+            event: Event::RunCreated(RunCreated {
+                run: RunId::new("r1").unwrap(),
+                workflow: definition.name.to_string(),
+                definition: definition.source.digest,
+                file: "/w/test.toml".into(),
+                plugins: BTreeMap::new(),
+                inputs: Payload::new(inputs),
+                seed: 7,
+            }),
+        };
+        let mut sim = Self {
+            definition,
+            state: RunState::create(&entry).unwrap(),
+            journal: vec![entry],
+            now,
+            calls: Vec::new(),
+            waits: Vec::new(),
+        };
+        sim.claim(ClaimCause::Start);
+        sim
+    }
+
+    pub(crate) fn record(&mut self, event: Event) {
+        let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
+        let entry = Entry {
+            seq: self.state.seq + 1,
+            at: self.now,
+            epoch: Epoch(self.state.epoch.0 + raises),
+            event,
+        };
+        self.state.apply(&entry).unwrap();
+        self.journal.push(entry);
+    }
+
+    pub(crate) fn claim(&mut self, cause: ClaimCause) {
+        self.record(Event::RunClaimed {
+            owner: "test".into(),
+            cause,
+        });
+    }
+
+    /// Runs until the run stops, answering attempts from `script`.
+    pub(crate) fn run(&mut self, mut script: impl FnMut(&Attempt) -> Outcome) -> &mut Self {
+        while let Some(attempt) = self.next_attempt() {
+            let outcome = script(&attempt);
+            self.end(&attempt, outcome);
+        }
+        self
+    }
+
+    /// Moves the run to its next attempt; waits pass at once.
+    pub(crate) fn next_attempt(&mut self) -> Option<Attempt> {
+        loop {
+            match decide(&self.definition, &self.state, self.now) {
+                Decision::Record(event) => {
+                    let attempt = match &event {
+                        Event::StepStarted {
+                            path,
+                            attempt,
+                            input,
+                            ..
+                        } => Some(Attempt {
+                            step: path.step().to_string(),
+                            path: path.to_string(),
+                            attempt: *attempt,
+                            input: input.value().as_ref().clone(),
+                        }),
+                        _ => None,
+                    };
+                    self.record(event);
+                    if let Some(attempt) = attempt {
+                        self.calls.push(attempt.path.clone());
+                        return Some(attempt);
+                    }
+                }
+                Decision::Wait { wake_at, .. } => {
+                    let at = wake_at.expect("nothing is in flight, so something is due");
+                    self.waits.push(at.since(self.now));
+                    self.now = at;
+                }
+                Decision::Stopped => return None,
+            }
+        }
+    }
+
+    pub(crate) fn end(&mut self, attempt: &Attempt, outcome: Outcome) {
+        let path: Path = attempt.path.parse().unwrap();
+        let event = settle(
+            &self.definition,
+            &self.state,
+            &path,
+            attempt.attempt,
+            outcome,
+            Tape::default(),
+            self.now,
+        );
+        self.record(event);
+    }
+
+    /// The process dies and another one takes the run over.
+    pub(crate) fn crash(&mut self) {
+        self.claim(ClaimCause::Resume);
+    }
+
+    pub(crate) fn pause(&mut self) {
+        let stop = Stop {
+            code: StopCode::Interrupted,
+            message: "paused by SIGINT".into(),
+            path: None,
+            next: "resume".into(),
+            due_at: None,
+            provider: None,
+        };
+        for event in interrupt(&self.state, Event::RunPaused { stop }) {
+            self.record(event);
+        }
+    }
+
+    pub(crate) fn resume(&mut self) -> &mut Self {
+        self.go_on(Intent::Resume)
+    }
+
+    pub(crate) fn retry(&mut self, from: Option<&str>) -> &mut Self {
+        let from = from.map(|id| StepId::new(id).unwrap());
+        self.go_on(Intent::Retry {
+            from: from.as_ref(),
+        })
+    }
+
+    fn go_on(&mut self, intent: Intent<'_>) -> &mut Self {
+        let resumed = plan(&self.definition, &self.state, intent).unwrap();
+        self.record(Event::RunResumed(resumed));
+        self.claim(ClaimCause::Resume);
+        self
+    }
+
+    /// Another definition, accepted.
+    pub(crate) fn change(&mut self, body: &str) {
+        self.definition = definition(body);
+        let dropped = dropped_by(&self.definition, &self.state);
+        self.record(Event::DefinitionChanged {
+            definition: self.definition.source.digest,
+            plugins: BTreeMap::new(),
+            dropped,
+        });
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.state.phase.status()
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        self.state.phase.stop().expect("the run stopped")
+    }
+
+    pub(crate) fn step(&self, id: &str) -> &StepRecord {
+        &self.state.steps[id]
+    }
+
+    pub(crate) fn settled(&self, id: &str) -> &Settled {
+        self.step(id).settled().expect("the step is settled")
+    }
+
+    pub(crate) fn output(&self, id: &str) -> Value {
+        match &self.settled(id).result {
+            StepResult::Completed { output } => output.value().as_ref().clone(),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn error(&self, id: &str) -> StepError {
+        match &self.settled(id).result {
+            StepResult::Failed { error } => error.clone(),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+
+    /// Names of the journal's events, without the first two.
+    pub(crate) fn events(&self) -> Vec<&'static str> {
+        self.journal[2..].iter().map(|e| e.event.name()).collect()
+    }
+}
+
+pub(crate) fn ok(output: Value) -> Outcome {
+    Outcome::Completed(output)
+}
+
+pub(crate) fn fail(code: &str) -> Outcome {
+    Outcome::Failed(StepError::new(ErrorClass::Failed, code, format!("{code} happened")))
+}
+
+pub(crate) fn error(class: ErrorClass, code: &str) -> Outcome {
+    Outcome::Failed(StepError::new(class, code, format!("{code} happened")))
+}
+
+pub(crate) fn retryable(code: &str) -> Outcome {
+    error(ErrorClass::Retryable, code)
+}
+
+pub(crate) fn pause(code: &str) -> Outcome {
+    Outcome::Paused(Pause {
+        code: code.into(),
+        reason: format!("{code} reason"),
+        provider: None,
+        until: None,
+        signal: None,
+        state: None,
+    })
+}

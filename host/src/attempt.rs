@@ -1,0 +1,172 @@
+//! One attempt as data: what the host hands to a component call, and what comes back. This is the seam between the engine,
+//! which decides, and whatever executes a step (`wasm`, a script in a test, later other kinds).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use milepost_core::ids::{Path, RunId, StepId};
+use milepost_core::limits::CallLimits;
+use milepost_core::outcome::Outcome;
+use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but the tape.
+#[derive(Clone)]
+pub struct Call {
+    /// The run.
+    pub run: RunId,
+    /// Name of the workflow.
+    pub workflow: Arc<str>,
+    /// Name of the step inside the component (`use = "plugin/step"`).
+    pub step: Arc<str>,
+    /// Where the execution stands.
+    pub path: Path,
+    /// Number of this attempt, from 1.
+    pub attempt: u32,
+    /// Resolved `with`, as one JSON document.
+    pub input: Arc<Value>,
+    /// Settings of the plugin from the definition.
+    pub config: Arc<BTreeMap<String, Value>>,
+    /// Outputs of earlier steps that this step may read.
+    pub outputs: Arc<BTreeMap<StepId, Arc<Value>>>,
+    /// What the last pause of this step saved.
+    pub resume_state: Option<Arc<Value>>,
+    /// All randomness of the attempt comes from here.
+    pub seed: u64,
+    /// When the attempt is ended at the latest, as the guest sees it.
+    pub deadline: Option<Timestamp>,
+    /// How long the attempt may take.
+    pub timeout: Duration,
+    /// What the sandbox grants.
+    pub limits: CallLimits,
+    /// Raised when somebody asked for the run to stop.
+    pub cancel: CancelFlag,
+    /// Live, or from a recorded tape.
+    pub mode: Mode,
+}
+
+/// Where answers of the journaled host calls come from.
+#[derive(Clone)]
+pub enum Mode {
+    /// From the real world, recorded on the way.
+    Live,
+    /// From the tape of the recorded attempt. A call that differs from the tape ends the attempt as a divergence.
+    Replay(Arc<Tape>),
+}
+
+/// A flag that both the engine and a running guest can see.
+#[derive(Clone, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Asks the attempt to stop.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody asked.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// How one attempt went.
+#[derive(Debug, Clone)]
+pub struct CallResult {
+    /// The ending, classified.
+    pub outcome: Outcome,
+    /// What the host answered.
+    pub tape: Tape,
+    /// What the guest wrote, in order, bounded.
+    pub logs: Vec<LogLine>,
+    /// Log bytes that were dropped at the limit.
+    pub log_dropped: u64,
+    /// The last progress report.
+    pub progress: Option<Progress>,
+    /// In replay: the first call that differed from the tape.
+    pub divergence: Option<TapeDivergence>,
+}
+
+/// A host call that differed from the recorded tape.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapeDivergence {
+    /// Position on the tape, from 0.
+    pub index: usize,
+    /// What the tape holds there; `None` at its end.
+    pub recorded: Option<String>,
+    /// What the guest did.
+    pub actual: String,
+}
+
+/// Severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Finest.
+    Trace,
+    /// For the plugin's author.
+    Debug,
+    /// Also WASI stdout.
+    Info,
+    /// Also WASI stderr.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// One line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When the host received it.
+    pub at: Timestamp,
+    /// Severity.
+    pub level: LogLevel,
+    /// The text; cut at the limit of one message.
+    pub message: String,
+    /// Structured fields, in the guest's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, String)>,
+}
+
+/// A guest's last word on how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all, when known.
+    pub total: Option<u64>,
+    /// For a person.
+    pub message: String,
+}
+
+/// Receives what a guest says while it runs. Called from the executing thread: must be quick and must not block.
+pub trait CallSink: Send + Sync {
+    /// A log line was accepted.
+    fn log(&self, line: &LogLine);
+    /// Progress was reported.
+    fn progress(&self, progress: &Progress);
+}
+
+/// A sink for nobody.
+pub struct NoSink;
+
+impl CallSink for NoSink {
+    fn log(&self, _: &LogLine) {}
+    fn progress(&self, _: &Progress) {}
+}
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something whose steps can be called: a loaded component, or a script in a test.
+pub trait Callable: Send + Sync {
+    /// Executes one attempt. Never fails: whatever goes wrong is an [`Outcome`]. Dropping the future ends the attempt.
+    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult>;
+}

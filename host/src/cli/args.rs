@@ -1,0 +1,206 @@
+//! The whole command line as one type.
+//!
+//! The parser's own exit code for a mistake is 2, which means "paused" here. [`parse`] is the only way in, so that code
+//! cannot get out.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::context::Reply;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{
+    cancel, completions, context, events, explain, graph, inspect, logs, ls, pack, replay, resume, retry,
+    run, schema, show, validate,
+};
+
+/// Durable workflows of WebAssembly steps.
+///
+/// The flow is a TOML file, every step is a WebAssembly component, and the outcome of each step is saved before the next
+/// one begins. Stop a run anywhere; `milepost resume` goes on from there.
+#[derive(Debug, Parser)]
+#[command(name = "milepost", version, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  milepost run hello/workflow.toml --input name=World
+  milepost ls --status paused --status failed
+  milepost resume 7k3m
+
+Exit codes:
+  0 completed   1 failed   2 paused   3 cancelled
+  64 usage   65 invalid definition or input   69 store or component unavailable
+  70 internal error   75 already running, try again";
+
+/// What holds for every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the store; `.milepost` in the working directory by default
+    #[arg(long, global = true, value_name = "PATH", env = "MILEPOST_STORE", hide_env_values = true, help_heading = "Global options")]
+    pub(crate) store: Option<PathBuf>,
+    /// Print one JSON document instead of text, also for errors
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto, help_heading = "Global options")]
+    pub(crate) color: Color,
+    /// Write what the program does to stderr; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also in a pipe
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// What can be asked of the program.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start a run of a workflow
+    Run(run::RunArgs),
+    /// Go on with a stopped run from its checkpoint
+    Resume(resume::ResumeArgs),
+    /// Run the failed steps of a stopped run again
+    Retry(retry::RetryArgs),
+    /// End a run for good
+    Cancel(cancel::CancelArgs),
+    /// List runs, newest first
+    Ls(ls::LsArgs),
+    /// Show one run: status, steps, output
+    Show(show::ShowArgs),
+    /// Print the journal of a run
+    Events(events::EventsArgs),
+    /// Print what the steps of a run logged
+    Logs(logs::LogsArgs),
+    /// Execute a recorded run again and compare
+    Replay(replay::ReplayArgs),
+    /// Check definitions without running them
+    Validate(validate::ValidateArgs),
+    /// Draw a workflow as an outline or a diagram
+    Graph(graph::GraphArgs),
+    /// Show what a component is and needs, without executing it
+    Inspect(inspect::InspectArgs),
+    /// Ask a component for its manifest and embed it
+    Pack(pack::PackArgs),
+    /// Print the JSON Schema of definitions, for editors
+    #[command(after_help = schema::EXAMPLES)]
+    Schema,
+    /// Explain the code of an error
+    Explain(explain::ExplainArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// A command line that asks for nothing: a mistake, or `--help` and `--version`.
+pub(crate) struct Refused {
+    error: clap::Error,
+    json: bool,
+}
+
+/// Reads a command line, the program's name first.
+pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, Refused> {
+    // Errors come before there is a parsed `--json`.
+    let json = line.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    Cli::try_parse_from(line).map_err(|error| Refused { error, json })
+}
+
+impl Refused {
+    /// What stands on the command line is how the program ends.
+    fn exit(&self) -> Exit {
+        match self.error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Completed,
+            _ => Exit::Usage,
+        }
+    }
+
+    /// Prints help to stdout and mistakes to stderr.
+    pub(crate) fn print(&self) -> Exit {
+        match self.exit() {
+            Exit::Completed => Reply::text(Exit::Completed, self.error.render().to_string()).print(),
+            exit if self.json => {
+                let text = self.error.render().to_string();
+                let message = text.trim_start_matches("error: ").trim_end();
+                context::print_error(&Failure::new(exit, "usage", message))
+            }
+            exit => {
+                // A closed stderr leaves nobody to tell.
+                let _ = self.error.print();
+                exit
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn exit_of(line: &str) -> Exit {
+        let line = std::iter::once("milepost").chain(line.split(' ')).map(OsString::from).collect();
+        parse(line).map_or_else(|refused| refused.exit(), |_| panic!("it was accepted"))
+    }
+
+    #[test]
+    fn b171_a_mistake_is_64_and_never_paused() {
+        for line in [
+            "nope",
+            "run",
+            "run a.toml b.toml",
+            "run a.toml --inptu a=b",
+            "run a.toml --id",
+            "resume",
+            "retry --from",
+            "ls --status sleeping",
+            "ls --limit many",
+            "events r --after -1",
+            "graph a.toml --format png",
+            "completions tcsh",
+            "--color sometimes schema",
+            "schema extra",
+            "--json",
+        ] {
+            assert_eq!(exit_of(line), Exit::Usage, "{line}");
+        }
+        let bare = parse(vec!["milepost".into()]).unwrap_err();
+        assert_eq!(bare.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn help_and_version_are_no_mistakes() {
+        for line in ["--help", "-h", "--version", "help", "help run", "run --help", "ls -h"] {
+            assert_eq!(exit_of(line), Exit::Completed, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_has_examples() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let name = verb.get_name();
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("milepost {name}")), "{name}: no example");
+        }
+    }
+}

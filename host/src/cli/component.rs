@@ -1,0 +1,71 @@
+//! Component files, for the verbs that look at them as they are.
+
+use std::fs;
+use std::path::Path;
+
+use milepost::core::limits;
+use milepost::wasm::{Inspection, Rejection};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+
+/// Reads a component file, bounded.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read, or is larger than a component may be.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::file("read", file, &error);
+    let bytes = fs::metadata(file).map_err(failed)?.len();
+    if bytes > limits::COMPONENT_BYTES as u64 {
+        return Err(Rejection::TooLarge { bytes }.into());
+    }
+    fs::read(file).map_err(failed)
+}
+
+/// A component as a document.
+pub(crate) fn document(file: &Path, inspection: &Inspection) -> Value {
+    let problem = inspection.check().err();
+    json!({
+        "file": file,
+        "digest": inspection.digest,
+        "bytes": inspection.bytes,
+        "runs": problem.is_none(),
+        "problem": problem.map(|problem| problem.to_string()),
+        "capabilities": inspection.capabilities,
+        "imports": inspection.imports,
+        "exports": inspection.exports,
+        "manifest": inspection.manifest,
+    })
+}
+
+/// A component for a person: what it is, what it needs, what it can do.
+pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
+    let mut lines = Vec::new();
+    let head = match &inspection.manifest {
+        Some(manifest) => format!("{} {}", manifest.name, manifest.version),
+        None => file.display().to_string(),
+    };
+    lines.push(head);
+    if let Some(description) = inspection.manifest.as_ref().and_then(|manifest| manifest.description.as_ref()) {
+        lines.push(format!("  {description}"));
+    }
+    lines.push(format!("  digest:       {}", inspection.digest));
+    lines.push(format!("  size:         {} bytes", inspection.bytes));
+    let capabilities = if inspection.capabilities.is_empty() { "none".to_owned() } else { inspection.capabilities.join(", ") };
+    lines.push(format!("  capabilities: {capabilities}"));
+    if let Err(problem) = inspection.check() {
+        lines.push(format!("  cannot run here: {problem}"));
+    }
+    match &inspection.manifest {
+        None => lines.push("  no manifest: its steps are not checked; `milepost pack` embeds one".to_owned()),
+        Some(manifest) => {
+            for (name, step) in &manifest.steps {
+                let about = step.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+                lines.push(format!("\nstep {name}{about}"));
+                lines.push(format!("  input:  {}", step.input));
+                lines.push(format!("  output: {}", step.output));
+            }
+        }
+    }
+    super::format::printable(&lines.join("\n"))
+}

@@ -1,0 +1,182 @@
+//! The choices that hold for every verb, and the two ways out: one reply on stdout, notes on stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use milepost::Engine;
+use milepost::core::ids::RunId;
+use milepost::wasm_plugins::WasmPlugins;
+use serde::Serialize;
+use serde_json::Value;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::args::{Color, Global};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::place;
+use super::style::Style;
+
+/// What every verb gets.
+pub(crate) struct Context {
+    /// Whether stdout gets one JSON document.
+    pub(crate) json: bool,
+    /// Folder of the store.
+    pub(crate) store: PathBuf,
+    /// Colours of stdout.
+    pub(crate) out: Style,
+    /// Colours of stderr.
+    pub(crate) err: Style,
+    /// Whether stderr is a terminal, where progress may move.
+    pub(crate) lively: bool,
+    /// Whether the store was named on this command line, so that a suggested command has to name it too.
+    store_named: bool,
+}
+
+/// What a verb says on stdout, and how the program ends. Printed once, by the dispatcher.
+#[must_use]
+pub(crate) struct Reply {
+    exit: Exit,
+    body: String,
+}
+
+impl Context {
+    /// Reads the environment once and sets up the log.
+    pub(crate) fn new(global: &Global) -> Self {
+        let variable = std::env::var_os("MILEPOST_STORE").map(PathBuf::from);
+        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let context = Self {
+            json: global.json,
+            store: global.store.clone().unwrap_or_else(|| ".milepost".into()),
+            out: style(global.color, stdout),
+            err: style(global.color, stderr),
+            lively: stderr,
+            store_named: global.store.is_some() && global.store != variable,
+        };
+        log_to_stderr(global.verbose, context.err);
+        context
+    }
+
+    /// The reply of a verb: the document, or the text for a person.
+    pub(crate) fn reply<T: Serialize>(&self, exit: Exit, document: &T, text: impl FnOnce() -> String) -> Reply {
+        let body = if self.json { pretty(document) } else { text() };
+        Reply { exit, body }
+    }
+
+    /// Says something beside the reply.
+    pub(crate) fn note(&self, text: &str) {
+        // A closed stderr leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Says something that deserves attention.
+    pub(crate) fn warn(&self, text: &str) {
+        self.note(&format!("{} {text}", self.err.yellow("warning:")));
+    }
+
+    /// Says why a verb did nothing.
+    pub(crate) fn fail(&self, failure: &Failure) -> Exit {
+        if self.json {
+            print_error(failure)
+        } else {
+            self.note(failure.render(self.err).trim_end());
+            failure.exit
+        }
+    }
+
+    /// A command that a person can type next.
+    pub(crate) fn command(&self, verb: &str, run: &RunId) -> String {
+        if self.store_named {
+            format!("milepost --store {} {verb} {run}", self.store.display())
+        } else {
+            format!("milepost {verb} {run}")
+        }
+    }
+
+    /// The components, for verbs that may load some.
+    pub(crate) fn plugins(&self) -> Arc<WasmPlugins> {
+        Arc::new(WasmPlugins::new(place::code_cache()))
+    }
+
+    /// An engine on a store that exists, for verbs that look at runs.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no store, or it cannot be opened.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        let store = place::open_existing(&self.store)?;
+        Ok(Engine::builder(store, self.plugins()).build())
+    }
+}
+
+impl Reply {
+    /// A text, whatever was asked for.
+    pub(crate) fn text(exit: Exit, body: String) -> Self {
+        Self { exit, body }
+    }
+
+    /// Prints it, with one line end.
+    pub(crate) fn print(self) -> Exit {
+        let body = self.body.trim_end_matches('\n');
+        if body.is_empty() {
+            return self.exit;
+        }
+        let mut out = io::stdout().lock();
+        let written = out
+            .write_all(body.as_bytes())
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush());
+        match written {
+            Ok(()) => self.exit,
+            // `milepost events | head`: the reader has had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.exit,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+                Exit::Internal
+            }
+        }
+    }
+}
+
+/// The document of a failure.
+pub(crate) fn print_error(failure: &Failure) -> Exit {
+    Reply::text(failure.exit, pretty(&failure.document())).print()
+}
+
+/// JSON for a person's eyes and for programs.
+pub(crate) fn pretty<T: Serialize>(document: &T) -> String {
+    serde_json::to_string_pretty(document).expect("documents have string keys and no failing serializers")
+}
+
+/// An output as a person wants it: a text as it is, anything else as JSON.
+pub(crate) fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| pretty(value), str::to_owned)
+}
+
+fn style(wanted: Color, terminal: bool) -> Style {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    Style::new(match wanted {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb"),
+    })
+}
+
+/// Warnings always show: nothing that went wrong stays silent. Other packages' talk is for their authors.
+fn log_to_stderr(verbose: u8, style: Style) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        3.. => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(style.is_on())
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(Targets::new().with_target("milepost", level))
+        .init();
+}

@@ -1,0 +1,90 @@
+//! A run in the foreground: drives it to where it does not move, shows progress, and obeys signals.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use milepost::Engine;
+use milepost::core::definition::Definition;
+use milepost::core::ids::RunId;
+use milepost::engine::{Control, EngineError, Request};
+use milepost::plugin::PluginSource;
+use milepost::record;
+use milepost::report::RunReport;
+use milepost::store::Store;
+use tokio::runtime::{Builder, Runtime};
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::progress::{Limits, Progress};
+use super::signals::Signals;
+
+/// Builds the engine and lets `work` drive a run with it. The first SIGINT or SIGTERM pauses the run (B165); a second one
+/// drops the work and closes the store, which releases the claim.
+///
+/// # Errors
+/// [`Failure`] when there is no run to report on.
+pub(crate) fn drive<W, F>(
+    cx: &Context,
+    store: Arc<dyn Store>,
+    plugins: Arc<dyn PluginSource>,
+    limits: Limits,
+    work: W,
+) -> Result<RunReport, Failure>
+where
+    W: FnOnce(Engine, Control) -> F,
+    F: Future<Output = Result<RunReport, EngineError>>,
+{
+    let progress = Arc::new(Progress::new(limits, cx.err, cx.lively));
+    let observer: Arc<Progress> = Arc::clone(&progress);
+    let engine = Engine::builder(store, plugins).observer(observer).build();
+    let control = Control::default();
+    let ended = runtime()?.block_on(async {
+        let mut signals = Signals::listen().map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
+        // The work owns the engine and with it the store: dropping it closes both.
+        let mut work = Box::pin(work(engine, control.clone()));
+        let signal = tokio::select! {
+            ended = &mut work => return ended.map_err(Failure::from),
+            signal = signals.next() => signal,
+        };
+        control.ask(Request::Pause(signal.to_owned()));
+        progress.say(&format!("{signal}: pausing; a second signal stops at once"));
+        tokio::select! {
+            ended = &mut work => ended.map_err(Failure::from),
+            signal = signals.next() => {
+                drop(work);
+                Err(stopped_at_once(signal))
+            }
+        }
+    });
+    progress.finish();
+    ended
+}
+
+fn stopped_at_once(signal: &str) -> Failure {
+    let message = format!("stopped by a second {signal} before the pause was saved");
+    Failure::new(Exit::Failed, "stopped", message)
+        .help("`milepost ls` shows where the run stands, `milepost resume` goes on from its last checkpoint")
+}
+
+/// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left
+/// for the engine to tell.
+pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
+    let text = record::load(store, run)
+        .ok()
+        .and_then(|recorded| store.blob(&recorded.state.binding.definition).ok().flatten());
+    let parsed = text.and_then(|text| Definition::parse("", std::str::from_utf8(&text).ok()?).ok());
+    parsed.map(|parsed| Limits::of(&parsed.definition)).unwrap_or_default()
+}
+
+/// One thread: a run is one chain of steps, guests give way at every time slice, and a second thread would only cost time
+/// at the start.
+///
+/// # Errors
+/// [`Failure`] when the operating system gives no timer or no signal pipe.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+}

@@ -1,0 +1,89 @@
+//! What is printed when a run does not move any more: its output on stdout, the rest on stderr.
+
+use std::time::Duration;
+
+use milepost::core::event::StopCode;
+use milepost::core::state::Status;
+use milepost::report::{RunReport, StopReport};
+
+use super::context::{Context, Reply, bare};
+use super::exit::Exit;
+use super::format;
+
+/// The reply of `run`, `resume` and `retry`.
+pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
+    if report.stop.as_ref().is_some_and(|stop| stop.code == StopCode::CheckpointNotSaved) {
+        cx.warn("the checkpoint could not be saved");
+    }
+    cx.note(summary(cx, report).trim_end());
+    cx.reply(Exit::from(report.status), report, || match report.status {
+        Status::Completed => bare(&report.output),
+        Status::Failed | Status::Paused | Status::Cancelled | Status::Pending | Status::Running => String::new(),
+    })
+}
+
+/// The lines for a person: how it ended, why, and what happens next.
+fn summary(cx: &Context, report: &RunReport) -> String {
+    let status = cx.err.status(report.status, report.status.as_str());
+    let steps = steps(report);
+    let took = format::length(Duration::from_millis(report.duration_millis));
+    let mut lines = vec![format!("{status}: run {} after {took}, {steps}", report.id)];
+    match report.status {
+        Status::Completed => {}
+        Status::Failed => {
+            lines.extend(failures(report));
+            lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
+            lines.push(format!("  look:   {}", cx.command("show", &report.id)));
+        }
+        Status::Paused => {
+            lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
+            lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
+        }
+        Status::Cancelled => lines.extend(report.stop.as_ref().into_iter().flat_map(reasons)),
+        Status::Pending | Status::Running => {
+            lines.push(format!("  another process has it; {} tells how far it is", cx.command("show", &report.id)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// `3 of 4 steps (1 skipped)`.
+fn steps(report: &RunReport) -> String {
+    let counts = &report.summary;
+    let settled = counts.completed + counts.skipped + counts.failed;
+    let rest: Vec<String> = [(counts.skipped, "skipped"), (counts.failed, "failed")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let plural = if counts.total == 1 { "" } else { "s" };
+    let rest = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join(", ")) };
+    format!("{settled} of {} step{plural}{rest}", counts.total)
+}
+
+/// One line per failed step, loop members included.
+fn failures(report: &RunReport) -> impl Iterator<Item = String> {
+    report.steps.iter().filter(|step| step.status == "failed").map(|step| {
+        let error = step.error.as_ref().map(format::error).unwrap_or_default();
+        format!("  step {}: {}", step.path, indent(&error))
+    })
+}
+
+/// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
+pub(crate) fn reasons(stop: &StopReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if stop.code != StopCode::StepFailed {
+        let provider = stop.provider.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
+        let message = format::printable(&stop.message);
+        lines.extend(stop.path.as_ref().map(|path| format!("  step:   {path}")));
+        lines.push(format!("  reason: {}: {}{provider}", stop.code, indent(&message)));
+    }
+    let due = stop.due_at.map(|at| format!(" (due {})", format::instant(at))).unwrap_or_default();
+    lines.push(format!("  next:   {}{due}", stop.next));
+    lines
+}
+
+/// Further lines stand under the first one.
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}

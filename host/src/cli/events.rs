@@ -1,0 +1,80 @@
+//! `milepost events`: the journal of a run.
+
+use clap::Args;
+use milepost::core::event::{Entry, Event};
+use milepost::record;
+use serde_json::{Value, json};
+
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{format, ids, place};
+
+/// Prints the journal of a run: what happened, in order, as it was recorded.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost events 7k3m
+  milepost events 7k3m --after 120 --limit 20
+  milepost events 7k3m --json | jq '.events[].event.type'")]
+pub(crate) struct EventsArgs {
+    /// Id of the run, or its beginning
+    run: String,
+    /// Only events after this position
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    after: u64,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
+    let store = place::open_existing(&cx.store)?;
+    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let entries = record::journal(store.as_ref(), &run, args.after, limit).map_err(milepost::engine::EngineError::from)?;
+    let document = json!({ "id": run, "events": entries.iter().map(document).collect::<Vec<_>>() });
+    Ok(cx.reply(Exit::Completed, &document, || {
+        entries.iter().map(|entry| line(cx, entry)).collect()
+    }))
+}
+
+fn document(entry: &Entry) -> Value {
+    json!({ "seq": entry.seq, "at": entry.at, "epoch": entry.epoch, "event": entry.event })
+}
+
+fn line(cx: &Context, entry: &Entry) -> String {
+    let at = cx.out.dim(&format::instant(entry.at));
+    let path = entry.event.path().map(|path| format!(" {path}")).unwrap_or_default();
+    let more = format::printable(&details(&entry.event)).replace('\n', " ");
+    format!("{:>5} {at} {}{path}{more}\n", entry.seq, cx.out.bold(entry.event.name()))
+}
+
+/// What the name and the path do not tell, short enough for a line.
+fn details(event: &Event) -> String {
+    match event {
+        Event::RunCreated(created) => format!(" {} from {}", created.workflow, created.file),
+        Event::RunClaimed { owner, .. } => format!(" by {owner}"),
+        Event::RunReleased { reason } => format!(": {reason}"),
+        Event::RunResumed(resumed) => format!(": {} completed steps stay", resumed.completed),
+        Event::DefinitionChanged { definition, .. } => format!(" to {definition}"),
+        Event::StepStarted { attempt, .. } => format!(", attempt {attempt}"),
+        Event::StepCompleted { output, .. } => format!(", {} bytes", output.text().len()),
+        Event::AttemptFailed { attempt, error, retry_at, .. } => {
+            format!(", attempt {attempt}: {}; again at {}", format::error(error), format::instant(*retry_at))
+        }
+        Event::StepFailed { error, .. } => format!(": {}", format::error(error)),
+        Event::StepPaused { pause, .. } => format!(": {}: {}", pause.code, pause.reason),
+        Event::StepInterrupted { attempt, .. } => format!(", attempt {attempt}"),
+        Event::StepSkipped { condition, .. } => format!(": {condition}"),
+        Event::LoopIterationStarted { iteration, .. } => format!(", pass {iteration}"),
+        Event::LoopIterationEnded { iteration, condition_met, .. } => {
+            format!(", pass {iteration}: condition {}", if *condition_met { "met" } else { "not met" })
+        }
+        Event::LoopCompleted { iterations, .. } => format!(", {iterations} passes"),
+        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {
+            format!(": {}: {}", stop.code, stop.message)
+        }
+        Event::RunCompleted { output } => format!(", {} bytes", output.text().len()),
+    }
+}

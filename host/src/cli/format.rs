@@ -1,0 +1,116 @@
+//! Times, errors and foreign texts for people.
+
+use std::time::Duration;
+
+use milepost::core::outcome::{ErrorClass, StepError};
+use milepost::core::time::Timestamp;
+
+/// A length of time in at most two units: `12 ms`, `3.4 s`, `2m 05s`, `3h 20m`, `5d 4h`.
+pub(crate) fn length(of: Duration) -> String {
+    let (seconds, millis) = (of.as_secs(), of.as_millis());
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..60 => format!("{}.{} s", seconds, millis % 1000 / 100),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// How long ago something was: `just now`, `4m ago`, `2d ago`.
+pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.since(then).as_secs();
+    match seconds {
+        0..5 => "just now".to_owned(),
+        5..60 => format!("{seconds}s ago"),
+        60..3_600 => format!("{}m ago", seconds / 60),
+        3_600..86_400 => format!("{}h ago", seconds / 3_600),
+        _ => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// An instant to the second, UTC: `2026-03-01 14:05:09Z`.
+pub(crate) fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.get(..19) {
+        Some(seconds) => format!("{}Z", seconds.replace('T', " ")),
+        None => text,
+    }
+}
+
+/// Kind, code and message of an error: `retryable busy: the server is busy [acme]`. The usual kind goes without saying.
+pub(crate) fn error(error: &StepError) -> String {
+    let kind = match error.class {
+        ErrorClass::Failed => "",
+        ErrorClass::Retryable => "retryable ",
+        ErrorClass::Trap => "trap ",
+        ErrorClass::Timeout => "timeout ",
+        ErrorClass::Host => "host ",
+        ErrorClass::Definition => "definition ",
+    };
+    let provider = error.provider.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
+    printable(&format!("{kind}{}: {}{provider}", error.code, error.message))
+}
+
+/// The same, cut to one line: a trap brings a whole backtrace.
+pub(crate) fn brief_error(of: &StepError) -> String {
+    error(of).lines().next().unwrap_or_default().to_owned()
+}
+
+/// A text from outside, made safe for a terminal: control characters are shown, not obeyed. Lines stay lines.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            // Also what reverses the direction of writing, which can make a line lie.
+            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+                out.extend(c.escape_unicode());
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_have_at_most_two_units() {
+        for (millis, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1.0 s"),
+            (59_960, "59.9 s"),
+            (65_000, "1m 05s"),
+            (3_600_000, "1h 00m"),
+            (90_000_000, "1d 1h"),
+        ] {
+            assert_eq!(length(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn errors_name_their_kind_and_who_is_to_blame() {
+        let mut error = StepError::new(ErrorClass::Retryable, "busy", "come back\nlater");
+        error.provider = Some("acme".into());
+        assert_eq!(super::error(&error), "retryable busy: come back\nlater [acme]");
+        assert_eq!(brief_error(&error), "retryable busy: come back");
+        assert_eq!(brief_error(&StepError::new(ErrorClass::Failed, "broken", "")), "broken: ");
+    }
+
+    #[test]
+    fn a_guest_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\r\u{202e}c\nü\t"), "a\\u{1b}[2Jb\\u{d}\\u{202e}c\nü\t");
+    }
+
+    #[test]
+    fn instants_are_short_and_relative_ones_never_negative() {
+        let at = Timestamp::from_nanos(1_700_000_000_123_000_000);
+        assert_eq!(instant(at), "2023-11-14 22:13:20Z");
+        assert_eq!(ago(at, at.after(Duration::from_secs(60))), "just now");
+        assert_eq!(ago(at.after(Duration::from_secs(7_200)), at), "2h ago");
+    }
+}

@@ -1,0 +1,45 @@
+//! `milepost graph`: the flow of a workflow, drawn.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use milepost::core::definition::{Definition, graph};
+use milepost::workflow::read_definition;
+use serde_json::json;
+
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Draws a workflow. Components are not needed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost graph workflow.toml
+  milepost graph workflow.toml --format mermaid > flow.mmd")]
+pub(crate) struct GraphArgs {
+    /// The definition
+    file: PathBuf,
+    /// How to draw
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// An indented outline
+    Text,
+    /// A Mermaid flowchart
+    Mermaid,
+}
+
+pub(super) fn run(args: &GraphArgs, cx: &Context) -> Result<Reply, Failure> {
+    let text = read_definition(&args.file)?;
+    let parsed = Definition::parse(&args.file.display().to_string(), &text)?;
+    let (name, drawn) = match args.format {
+        Format::Text => ("text", graph::text(&parsed.definition)),
+        Format::Mermaid => ("mermaid", graph::mermaid(&parsed.definition)),
+    };
+    let document = json!({ "workflow": parsed.definition.name, "format": name, "graph": drawn });
+    Ok(cx.reply(Exit::Completed, &document, || drawn))
+}

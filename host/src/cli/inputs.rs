@@ -1,0 +1,73 @@
+//! What `run` was given as inputs: files are read here, the rest is the core's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use milepost::core::definition::input::{FileFormat, GivenInputs, InputProblem, read_argument, read_file};
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// The inputs of a new run.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// Value of an input; `name=@file` takes the file's text, `name=@@text` means `@text`. May be repeated
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    input: Vec<String>,
+    /// File with inputs, TOML or JSON; `--input` wins over it
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+    /// Ignore inputs that the workflow does not declare, with a warning
+    #[arg(long)]
+    allow_extra_inputs: bool,
+}
+
+impl InputArgs {
+    /// Reads what the arguments name.
+    ///
+    /// # Errors
+    /// [`Failure`] when a file cannot be read (B38) or an argument has no `=` (B36).
+    pub(crate) fn read(self) -> Result<GivenInputs, Failure> {
+        let mut given = GivenInputs {
+            allow_extra: self.allow_extra_inputs,
+            ..GivenInputs::default()
+        };
+        if let Some(file) = &self.inputs {
+            let format = format_of(file)?;
+            let text = read(file)?;
+            given.file = read_file(&file.display().to_string(), &text, format).map_err(one)?;
+        }
+        for argument in &self.input {
+            let (name, value) = read_argument(argument).map_err(one)?;
+            let value = match value.strip_prefix('@') {
+                Some(text) if text.starts_with('@') => text.to_owned(),
+                Some(file) => read(Path::new(file)).map_err(|failure| {
+                    failure.help(format!("to give a text that starts with `@`, write `{name}=@@…`"))
+                })?,
+                None => value,
+            };
+            given.arguments.push((name, value));
+        }
+        Ok(given)
+    }
+}
+
+fn format_of(file: &Path) -> Result<FileFormat, Failure> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => Ok(FileFormat::Toml),
+        Some("json") => Ok(FileFormat::Json),
+        Some(_) | None => {
+            let message = format!("cannot tell whether {} is TOML or JSON", file.display());
+            Err(Failure::new(Exit::Invalid, "invalid_input", message).help("name it `.toml` or `.json`"))
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))
+}
+
+fn one(problem: InputProblem) -> Failure {
+    Failure::inputs(vec![problem])
+}

@@ -1,0 +1,29 @@
+//! `milepost inspect`: what a component is and needs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use milepost::wasm::Inspection;
+
+use super::component;
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Shows a component's steps with their schemas, the capabilities that it needs, its digest and its size. Nothing of it is
+/// executed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost inspect plugins/git.wasm
+  milepost inspect plugins/git.wasm --json | jq -r .digest")]
+pub(crate) struct InspectArgs {
+    /// The component
+    component: PathBuf,
+}
+
+pub(super) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
+    let inspection = Inspection::of(&component::read(&args.component)?)?;
+    let document = component::document(&args.component, &inspection);
+    Ok(cx.reply(Exit::Completed, &document, || component::text(&args.component, &inspection)))
+}

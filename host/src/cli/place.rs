@@ -1,0 +1,73 @@
+//! Where things are kept: the store, and the compiled code of components.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use milepost::store::Store;
+use milepost::store::sqlite::{Durability, SqliteStore};
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Name of the database in the store's folder.
+const FILE: &str = "milepost.db";
+
+/// Opens the store in `folder`; creates it when it is missing.
+///
+/// # Errors
+/// [`Failure`] when it cannot be opened.
+pub(crate) fn open_or_create(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+    if folder.is_file() {
+        let message = format!("the store {} is a file", folder.display());
+        let help = format!("name the folder that holds {FILE}");
+        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+    }
+    Ok(Arc::new(SqliteStore::open(&folder.join(FILE), Durability::PowerLoss)?))
+}
+
+/// Opens the store in `folder`, for verbs that have nothing to do in an empty one. Creates nothing.
+///
+/// # Errors
+/// [`Failure`] when there is none, or it cannot be opened.
+pub(crate) fn open_existing(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+    if !folder.is_file() && !folder.join(FILE).exists() {
+        let message = format!("there is no store in {}", folder.display());
+        let help = "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
+        return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));
+    }
+    open_or_create(folder)
+}
+
+/// Where compiled code is kept: MILEPOST_CACHE, else the user's cache folder. None when the user has none.
+pub(crate) fn code_cache() -> Option<PathBuf> {
+    cache_folder(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    variable("MILEPOST_CACHE").or_else(|| {
+        // The standard says: a relative path is to be ignored.
+        let user = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        let user = user.or_else(|| Some(variable("HOME")?.join(".cache")))?;
+        Some(user.join("milepost"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_follows_the_standard() {
+        let with = |set: &'static [(&str, &str)]| {
+            cache_folder(|name| set.iter().find(|(n, _)| *n == name).map(|(_, path)| path.into()))
+        };
+        for (set, expected) in [
+            (&[("MILEPOST_CACHE", "/c"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")][..], Some("/c")),
+            (&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], Some("/x/milepost")),
+            (&[("XDG_CACHE_HOME", "relative"), ("HOME", "/h")], Some("/h/.cache/milepost")),
+            (&[], None),
+        ] {
+            assert_eq!(with(set), expected.map(PathBuf::from));
+        }
+    }
+}

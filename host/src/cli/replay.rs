@@ -1,0 +1,64 @@
+//! `milepost replay`: executes a recorded run again, against the record.
+
+use clap::Args;
+use milepost::core::replay::Divergence;
+use milepost::replay::{Replayed, replay};
+use serde_json::Value;
+
+use super::context::{Context, Reply, bare};
+use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{format, ids, place};
+
+/// Executes a recorded run again and compares every decision and every output with the record.
+///
+/// Steps get their recorded input, time, random numbers and answers; nothing outside is touched. Exit code 1 means that
+/// something differs; the first difference is shown.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost replay 7k3m
+  milepost replay 7k3m --json | jq .divergence")]
+pub(crate) struct ReplayArgs {
+    /// Id of the run, or its beginning
+    run: String,
+}
+
+pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
+    let store = place::open_existing(&cx.store)?;
+    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let plugins = cx.plugins();
+    let replayed = runtime()?.block_on(replay(store.as_ref(), plugins.as_ref(), &run))?;
+    let exit = if replayed.divergence.is_none() { Exit::Completed } else { Exit::Failed };
+    Ok(cx.reply(exit, &replayed, || text(cx, &replayed)))
+}
+
+fn text(cx: &Context, replayed: &Replayed) -> String {
+    let mut lines: Vec<String> = replayed
+        .not_replayed
+        .iter()
+        .map(|it| format!("not replayed: {}, attempt {}: {}", it.path, it.attempt, it.reason))
+        .collect();
+    let counts = format!("{} events, {} attempts", replayed.events, replayed.attempts);
+    match &replayed.divergence {
+        None => lines.push(format!("{}: {counts}", cx.out.green("same as recorded"))),
+        Some(divergence) => {
+            lines.extend(difference(divergence));
+            lines.push(format!("{} after {counts}", cx.out.red("differs")));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Recorded and actual, one under the other.
+fn difference(divergence: &Divergence) -> Vec<String> {
+    let path = divergence.path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
+    let field = if divergence.field.is_empty() { String::new() } else { format!(" at {}", divergence.field) };
+    let show = |value: &Value| format::printable(&bare(value));
+    vec![
+        format!("event {} ({}{path}){field}", divergence.seq, divergence.event),
+        format!("  recorded: {}", show(&divergence.recorded)),
+        format!("  actual:   {}", show(&divergence.actual)),
+    ]
+}

@@ -1,0 +1,180 @@
+//! `milepost validate`: every problem of every file, before anything runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use milepost::core::definition::{Definition, Parsed};
+use milepost::core::diagnostic::Diagnostics;
+use milepost::plugin::{PluginError, PluginSource};
+use milepost::workflow::read_definition;
+use serde_json::{Value, json};
+
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Checks definitions and the components that they name, without running anything.
+///
+/// In a folder, every TOML file is checked that has a `schema` line or a `[[step]]`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost validate workflow.toml
+  milepost validate flows/ --no-components
+  milepost validate . --json | jq '.files[] | select(.ok | not)'")]
+pub(crate) struct ValidateArgs {
+    /// Definitions, or folders with definitions
+    #[arg(required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+    /// Do not look at the components
+    #[arg(long)]
+    no_components: bool,
+}
+
+/// What was found in one file.
+struct Checked {
+    file: PathBuf,
+    /// Why the file could not be looked at.
+    unreadable: Option<String>,
+    /// Warnings included.
+    diagnostics: Option<Diagnostics>,
+    components: Vec<PluginError>,
+}
+
+pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
+    let mut files = Vec::new();
+    for path in &args.files {
+        if path.is_dir() {
+            collect(path, &mut files).map_err(|error| Failure::file("read", path, &error))?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::new(Exit::Invalid, "no_definitions", "there is no definition in there")
+            .help("a definition is a TOML file with a `schema` line"));
+    }
+    let plugins = cx.plugins();
+    let source = (!args.no_components).then_some(plugins.as_ref() as &dyn PluginSource);
+    let checked: Vec<Checked> = files.iter().map(|file| Checked::of(file, source)).collect();
+    let bad = checked.iter().filter(|checked| !checked.is_ok()).count();
+    let exit = if bad == 0 { Exit::Completed } else { Exit::Invalid };
+    let documents: Vec<Value> = checked.iter().map(Checked::document).collect();
+    Ok(cx.reply(exit, &json!({ "ok": bad == 0, "files": documents }), || {
+        let mut out: String = checked.iter().map(|checked| checked.text(cx)).collect();
+        let plural = if files.len() == 1 { "file" } else { "files" };
+        out.push_str(&match bad {
+            0 => format!("{} {plural} checked, no errors", files.len()),
+            _ => format!("{} {plural} checked, {bad} with errors", files.len()),
+        });
+        out
+    }))
+}
+
+/// Definitions below a folder, in the order of their names. Hidden folders are left alone, and links are not followed.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "toml") && looks_like_a_definition(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Other TOML files stand beside definitions. One that cannot be read counts, so that it is told about.
+fn looks_like_a_definition(file: &Path) -> bool {
+    read_definition(file).map_or(true, |text| {
+        text.lines().map(str::trim_start).any(|line| {
+            let schema = line.strip_prefix("schema").map(str::trim_start);
+            line.starts_with("[[step]]") || schema.is_some_and(|rest| rest.starts_with('='))
+        })
+    })
+}
+
+impl Checked {
+    /// Checks one file; `source` loads its components.
+    fn of(file: &Path, source: Option<&dyn PluginSource>) -> Self {
+        let mut checked = Self {
+            file: file.to_owned(),
+            unreadable: None,
+            diagnostics: None,
+            components: Vec::new(),
+        };
+        let text = match read_definition(file) {
+            Ok(text) => text,
+            Err(error) => {
+                checked.unreadable = Some(error.to_string());
+                return checked;
+            }
+        };
+        let parsed = Definition::parse(&file.display().to_string(), &text);
+        let diagnostics = match (parsed, source) {
+            (Ok(parsed), Some(source)) => checked.with_components(&parsed, source),
+            (Ok(parsed), None) => parsed.diagnostics(),
+            (Err(diagnostics), _) => diagnostics,
+        };
+        checked.diagnostics = Some(diagnostics);
+        checked
+    }
+
+    fn with_components(&mut self, parsed: &Parsed, source: &dyn PluginSource) -> Diagnostics {
+        let base = self.file.parent().unwrap_or(Path::new(""));
+        let mut manifests = BTreeMap::new();
+        for (name, spec) in &parsed.definition.plugins {
+            match source.load(name, spec, base) {
+                Ok(plugin) => drop(manifests.insert(name.clone(), plugin.manifest)),
+                Err(error) => self.components.push(error),
+            }
+        }
+        Definition::with_manifests(parsed, &manifests).map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics())
+    }
+
+    fn is_ok(&self) -> bool {
+        let errors = self.diagnostics.as_ref().is_some_and(Diagnostics::has_errors);
+        self.unreadable.is_none() && !errors && self.components.is_empty()
+    }
+
+    fn text(&self, cx: &Context) -> String {
+        let mut out = String::new();
+        let error = cx.out.red("error:");
+        if let Some(reason) = &self.unreadable {
+            out.push_str(&format!("{error} {reason}\n"));
+        }
+        if let Some(diagnostics) = self.diagnostics.as_ref().filter(|found| !found.items.is_empty()) {
+            out.push_str(diagnostics.render(cx.out.is_on()).trim_end());
+            out.push('\n');
+        }
+        for component in &self.components {
+            out.push_str(&format!("{error} {}: {component}\n", self.file.display()));
+        }
+        if self.is_ok() {
+            out.push_str(&format!("{} {}\n", cx.out.green("ok"), self.file.display()));
+        }
+        out
+    }
+
+    fn document(&self) -> Value {
+        let diagnostics = self.diagnostics.as_ref().map(Diagnostics::to_json);
+        let components = self.components.iter().map(|error| {
+            let (code, plugin) = match error {
+                PluginError::Unavailable { name, .. } => ("plugin_unavailable", name),
+                PluginError::Incompatible { name, .. } => ("plugin_incompatible", name),
+            };
+            json!({ "plugin": plugin, "code": code, "message": error.to_string() })
+        });
+        json!({
+            "file": self.file,
+            "ok": self.is_ok(),
+            "error": self.unreadable,
+            "diagnostics": diagnostics.map_or_else(|| json!([]), |mut found| found["diagnostics"].take()),
+            "components": components.collect::<Value>(),
+        })
+    }
+}

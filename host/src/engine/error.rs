@@ -1,0 +1,143 @@
+//! Why the engine did not do what it was asked. Nothing was changed when one of these comes back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use milepost_core::ids::{Digest, RunId};
+use milepost_core::resume::Refused;
+use milepost_core::state::{Rejected, Status};
+
+use crate::record::RecordError;
+use crate::store::{Owner, StoreError};
+use crate::workflow::OpenError;
+
+/// Why a request to the engine was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The workflow cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(RecordError),
+    /// The store said no.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A run of that id exists with another definition or other inputs.
+    #[error("a run `{0}` exists already, with another definition or other inputs; choose another id")]
+    IdTaken(RunId),
+    /// The run does not stand where it could be resumed, retried or claimed (B180).
+    #[error("run `{run}` is {status}: {reason}")]
+    NotResumable {
+        /// The run.
+        run: RunId,
+        /// Its status.
+        status: Status,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Somebody else has it, or was quicker (B283).
+    #[error("run `{run}` is already being resumed or run ({status}){}; try again later", OwnedBy(.owner.as_ref()))]
+    AlreadyRunning {
+        /// The run.
+        run: RunId,
+        /// Its status.
+        status: Status,
+        /// Who has it.
+        owner: Option<Owner>,
+    },
+    /// Definition or components differ from those that the run was started with.
+    #[error("run `{run}` was started with another version of its workflow:\n{changes}")]
+    Changed {
+        /// The run.
+        run: RunId,
+        /// What differs.
+        changes: Box<Changes>,
+    },
+    /// The named step does not exist.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A defect of the engine: the core rejected an event that it was given.
+    #[error("internal error: {0}")]
+    Internal(#[from] Rejected),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<RecordError> for EngineError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Store(error) => Self::Store(error),
+            other @ (RecordError::Checkpoint { .. } | RecordError::Entry { .. }) => {
+                Self::Record(other)
+            }
+        }
+    }
+}
+
+struct OwnedBy<'a>(Option<&'a Owner>);
+
+impl fmt::Display for OwnedBy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(owner) => write!(f, " by process {} on {}", owner.pid, owner.host),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How a workflow on disk differs from the one that a run carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Old and new text of the definition, when they differ.
+    pub definition: Option<(String, String)>,
+    /// Old and new digest of every component that differs; `None` where there is none.
+    pub plugins: BTreeMap<String, (Option<Digest>, Option<Digest>)>,
+}
+
+impl Changes {
+    /// How two sets of components differ.
+    #[must_use]
+    pub fn of_plugins(old: &BTreeMap<String, Digest>, new: &BTreeMap<String, Digest>) -> Self {
+        let plugins = old
+            .keys()
+            .chain(new.keys())
+            .filter(|name| old.get(*name) != new.get(*name))
+            .map(|name| (name.clone(), (old.get(name).copied(), new.get(name).copied())))
+            .collect();
+        Self {
+            definition: None,
+            plugins,
+        }
+    }
+
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.definition.is_none() && self.plugins.is_empty()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((old, new)) = &self.definition {
+            let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
+            let mut unified = diff.unified_diff();
+            unified
+                .context_radius(2)
+                .header("the run's definition", "the definition on disk");
+            write!(f, "{unified}")?;
+        }
+        for (name, (old, new)) in &self.plugins {
+            let show = |digest: &Option<Digest>| {
+                digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string())
+            };
+            writeln!(f, "component `{name}`: {} -> {}", show(old), show(new))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! From a recorded start to a call: the same for a live attempt and for one that is executed again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost_core::definition::StepKind;
+use milepost_core::ids::Path;
+use milepost_core::state::{RunState, StepResult};
+use milepost_core::time::Timestamp;
+use serde_json::Value;
+
+use crate::attempt::{Call, Callable, CancelFlag, Mode};
+use crate::workflow::Workflow;
+
+/// An attempt whose start is recorded: what `step_started` holds, and when it was recorded.
+pub(crate) struct Launch {
+    pub(crate) path: Path,
+    pub(crate) attempt: u32,
+    pub(crate) input: Arc<Value>,
+    pub(crate) seed: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) at: Timestamp,
+}
+
+impl Launch {
+    /// The call, and the component that takes it. `state` must stand as it did when the attempt was started: the call gets
+    /// copies of the outputs that the step reads, so nothing that happens later reaches it. `None` when the definition has
+    /// no such component step.
+    pub(crate) fn prepare(
+        self,
+        workflow: &Workflow,
+        state: &RunState,
+        cancel: CancelFlag,
+        mode: Mode,
+    ) -> Option<(Arc<dyn Callable>, Call)> {
+        let step = workflow.definition.step(self.path.step())?;
+        let StepKind::Component(component) = &step.kind else {
+            return None;
+        };
+        let spec = workflow.definition.plugins.get(&component.plugin)?;
+        let callable = workflow.callable(&component.plugin)?;
+        let outputs = step
+            .reads
+            .iter()
+            .filter_map(|id| match &state.steps.get(id)?.visible()?.result {
+                StepResult::Completed { output } => Some((id.clone(), Arc::clone(output.value()))),
+                StepResult::Failed { .. } | StepResult::Skipped => None,
+            })
+            .collect();
+        let record = state.steps.get(self.path.step());
+        let call = Call {
+            run: state.created.run.clone(),
+            workflow: Arc::clone(&workflow.definition.name),
+            step: component.step.clone()?,
+            attempt: self.attempt,
+            input: self.input,
+            config: Arc::clone(&spec.config),
+            outputs: Arc::new(outputs),
+            resume_state: record.and_then(|record| record.resume_state.clone().map(Arc::new)),
+            seed: self.seed,
+            deadline: Some(self.at.after(self.timeout)),
+            timeout: self.timeout,
+            limits: workflow.definition.call_limits.clone(),
+            cancel,
+            mode,
+            path: self.path,
+        };
+        Some((callable, call))
+    }
+}

@@ -1,0 +1,258 @@
+//! Between the core and the store: reads runs back, and gathers what one transaction will hold.
+
+use std::collections::BTreeSet;
+
+use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
+use milepost_core::event::{DecodeError, Entry, Event};
+use milepost_core::ids::{Digest, Epoch, RunId, StepId};
+use milepost_core::state::{Rejected, RunState, Touched};
+use milepost_core::time::Timestamp;
+
+use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
+
+/// Why a recorded run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The checkpoint is damaged.
+    #[error("run `{run}` cannot be read back: {cause}")]
+    Checkpoint {
+        /// The run.
+        run: RunId,
+        /// What is wrong.
+        cause: DamagedCheckpoint,
+    },
+    /// A journal entry is damaged.
+    #[error("event {seq} of run `{run}` cannot be read back: {cause}")]
+    Entry {
+        /// The run.
+        run: RunId,
+        /// Position of the event.
+        seq: u64,
+        /// What is wrong.
+        cause: DecodeError,
+    },
+}
+
+/// A run as it stands in the store.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Its row.
+    pub row: RunRow,
+    /// Its state.
+    pub state: RunState,
+}
+
+/// Reads the state of a run from its checkpoint: the cost does not depend on how long the run is.
+///
+/// # Errors
+/// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
+pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+    let stored = store
+        .checkpoint(run)?
+        .ok_or_else(|| StoreError::NotFound(run.clone()))?;
+    let position = Position {
+        seq: stored.row.seq,
+        epoch: stored.row.epoch,
+        updated_at: stored.row.updated_at,
+    };
+    let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
+    let find = |digest: &Digest| store.blob(digest).ok().flatten();
+    let state = checkpoint::restore(position, parts, &find).map_err(|cause| {
+        RecordError::Checkpoint {
+            run: run.clone(),
+            cause,
+        }
+    })?;
+    Ok(Recorded {
+        row: stored.row,
+        state,
+    })
+}
+
+/// Reads up to `limit` journal entries after position `after`.
+///
+/// # Errors
+/// [`RecordError`] when the store fails or an entry is damaged.
+pub fn journal(
+    store: &dyn Store,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, RecordError> {
+    let find = |digest: &Digest| store.blob(digest).ok().flatten();
+    let entries = store.journal(run, after, limit)?;
+    entries
+        .into_iter()
+        .map(|stored| {
+            let event = Event::decode(&stored.body, &find).map_err(|cause| RecordError::Entry {
+                run: run.clone(),
+                seq: stored.seq,
+                cause,
+            })?;
+            Ok(Entry {
+                seq: stored.seq,
+                at: stored.at,
+                epoch: stored.epoch,
+                event,
+            })
+        })
+        .collect()
+}
+
+/// Events that were applied to the state and wait for their transaction.
+#[derive(Debug)]
+pub struct Batch {
+    expect: Expect,
+    claim: Option<Claim>,
+    entries: Vec<Entry>,
+    touched: BTreeSet<StepId>,
+    run_touched: bool,
+    logs: Vec<NewLog>,
+    blobs: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Batch {
+    /// For a run that does not exist yet.
+    #[must_use]
+    pub fn for_new_run() -> Self {
+        Self::expecting(Expect::Absent)
+    }
+
+    /// For a run that stands at `seq` in `epoch`.
+    #[must_use]
+    pub fn after(seq: u64, epoch: Epoch) -> Self {
+        Self::expecting(Expect::At { seq, epoch })
+    }
+
+    fn expecting(expect: Expect) -> Self {
+        Self {
+            expect,
+            claim: None,
+            entries: Vec::new(),
+            touched: BTreeSet::new(),
+            run_touched: false,
+            logs: Vec::new(),
+            blobs: Vec::new(),
+        }
+    }
+
+    /// Starts a run with its first event.
+    ///
+    /// # Errors
+    /// [`Rejected`] when it is not a first event.
+    pub fn create(&mut self, event: Event, at: Timestamp) -> Result<RunState, Rejected> {
+        let entry = Entry {
+            seq: 1,
+            at,
+            epoch: Epoch(0),
+            event,
+        };
+        let state = RunState::create(&entry)?;
+        self.run_touched = true;
+        self.keep(entry);
+        Ok(state)
+    }
+
+    /// Applies an event to the state and keeps it for the transaction.
+    ///
+    /// # Errors
+    /// [`Rejected`]; nothing was kept then.
+    pub fn record(
+        &mut self,
+        state: &mut RunState,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(), Rejected> {
+        let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
+        let entry = Entry {
+            seq: state.seq + 1,
+            // The wall clock may step back; the journal's times do not.
+            at: now.max(state.updated_at),
+            epoch: Epoch(state.epoch.0 + raises),
+            event,
+        };
+        let touched: Touched = state.apply(&entry)?;
+        self.touched.extend(touched.steps);
+        self.run_touched |= touched.run;
+        self.keep(entry);
+        Ok(())
+    }
+
+    /// Takes ownership in the same transaction; goes with a `run_claimed` event.
+    pub fn claim(&mut self, claim: Claim) {
+        self.claim = Some(claim);
+    }
+
+    /// Adds log lines.
+    pub fn logs(&mut self, logs: impl IntoIterator<Item = NewLog>) {
+        self.logs.extend(logs);
+    }
+
+    /// Adds a blob.
+    pub fn blob(&mut self, bytes: &[u8]) {
+        self.blobs.push((Digest::of(bytes), bytes.to_vec()));
+    }
+
+    /// Events so far.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.logs.is_empty()
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        if let Some((digest, bytes)) = entry.event.payload().and_then(|p| p.blob()) {
+            self.blobs.push((digest, bytes.to_vec()));
+        }
+        self.entries.push(entry);
+    }
+
+    /// The transaction, with the state as it stands after all events.
+    #[must_use]
+    pub fn to_write(&self, state: &RunState) -> Write {
+        let parts = if self.expect == Expect::Absent {
+            checkpoint::all_parts(state)
+        } else {
+            let touched = Touched {
+                steps: self.touched.iter().cloned().collect(),
+                run: self.run_touched,
+            };
+            checkpoint::changed_parts(state, &touched)
+        };
+        let stop = state.phase.stop();
+        Write {
+            run: state.created.run.clone(),
+            expect: self.expect,
+            claim: self.claim.clone(),
+            head: Head {
+                workflow: state.created.workflow.clone(),
+                status: state.phase.status(),
+                at: state.updated_at,
+                stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
+                due_at: stop.and_then(|stop| stop.due_at),
+                recoveries: state.recoveries,
+            },
+            entries: self
+                .entries
+                .iter()
+                .map(|entry| StoredEntry {
+                    seq: entry.seq,
+                    at: entry.at,
+                    epoch: entry.epoch,
+                    body: entry.event.encode(),
+                })
+                .collect(),
+            parts,
+            logs: self.logs.clone(),
+            blobs: self.blobs.clone(),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Replay of a recorded run: folds the journal, checks that the core allows every event, and executes every attempt again
+//! with its recorded input, seed and tape. No clock, no network, no side effect: the store is only read.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost_core::event::{Entry, Event};
+use milepost_core::ids::{Path, RunId};
+use milepost_core::outcome::{ErrorClass, Outcome, codes};
+use milepost_core::replay::{
+    Divergence, Ending, Origin, check, differing, first_difference, origin,
+};
+use milepost_core::state::RunState;
+use milepost_core::tape::Tape;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::attempt::{CancelFlag, Mode, NoSink};
+use crate::engine::launch::Launch;
+use crate::engine::{Changes, EngineError};
+use crate::plugin::PluginSource;
+use crate::record::{self, RecordError};
+use crate::store::{Store, StoreError};
+use crate::workflow::Workflow;
+
+/// Journal entries read at once: memory stays bounded however long the run is.
+const PAGE: usize = 512;
+
+/// What a replay found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replayed {
+    /// The run.
+    pub run: RunId,
+    /// Events checked.
+    pub events: u64,
+    /// Attempts executed again.
+    pub attempts: u64,
+    /// Attempts that cannot be executed again, with the reason: no outcome was recorded, the tape outgrew its bound, a
+    /// time-out depends on the machine.
+    pub not_replayed: Vec<NotReplayed>,
+    /// The first place where record and replay differ; null when there is none.
+    pub divergence: Option<Box<Divergence>>,
+}
+
+/// An attempt that was not executed again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotReplayed {
+    /// The execution.
+    pub path: Path,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Replays a run.
+///
+/// # Errors
+/// [`EngineError`] when the record or a component cannot be read. A divergence is not an error but the result.
+pub async fn replay(
+    store: &dyn Store,
+    plugins: &dyn PluginSource,
+    run: &RunId,
+) -> Result<Replayed, EngineError> {
+    let checkpoint = match record::load(store, run) {
+        Ok(recorded) => Ok(recorded.state),
+        Err(RecordError::Checkpoint { cause, .. }) => Err(cause.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut replayer: Option<Replayer<'_>> = None;
+    let mut after = 0;
+    loop {
+        let entries = match record::journal(store, run, after, PAGE) {
+            Ok(entries) => entries,
+            // A damaged event is a finding about the run, not a failure of the replay.
+            Err(RecordError::Entry { seq, cause, .. }) if replayer.is_some() || seq == 1 => {
+                let mut found = replayer.map_or_else(|| Replayed::nothing(run), |r| r.found);
+                found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
+                return Ok(found);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = entries.last() else {
+            break;
+        };
+        after = last.seq;
+        for entry in &entries {
+            let Some(replayer) = &mut replayer else {
+                replayer = Some(Replayer::new(store, plugins, entry)?);
+                continue;
+            };
+            if let Some(divergence) = replayer.entry(entry).await? {
+                let mut found = replayer.found.clone();
+                found.divergence = Some(divergence);
+                return Ok(found);
+            }
+        }
+    }
+    let Some(replayer) = replayer else {
+        return Ok(Replayed::nothing(run));
+    };
+    Ok(Replayed {
+        divergence: match checkpoint {
+            Ok(state) => checkpoint_differs(&replayer.state, &state),
+            Err(cause) => Some(damaged(replayer.state.seq, "checkpoint", &cause)),
+        },
+        ..replayer.found
+    })
+}
+
+impl Replayed {
+    fn nothing(run: &RunId) -> Self {
+        Self {
+            run: run.clone(),
+            events: 0,
+            attempts: 0,
+            not_replayed: Vec::new(),
+            divergence: None,
+        }
+    }
+}
+
+struct Replayer<'a> {
+    store: &'a dyn Store,
+    plugins: &'a dyn PluginSource,
+    workflow: Workflow,
+    state: RunState,
+    /// Attempts that were started and have no outcome yet.
+    started: BTreeMap<(Path, u32), Launch>,
+    found: Replayed,
+}
+
+impl<'a> Replayer<'a> {
+    fn new(
+        store: &'a dyn Store,
+        plugins: &'a dyn PluginSource,
+        first: &Entry,
+    ) -> Result<Self, EngineError> {
+        let state = RunState::create(first)?;
+        Ok(Self {
+            store,
+            plugins,
+            workflow: link(store, plugins, &state)?,
+            started: BTreeMap::new(),
+            found: Replayed {
+                run: state.created.run.clone(),
+                events: 1,
+                attempts: 0,
+                not_replayed: Vec::new(),
+                divergence: None,
+            },
+            state,
+        })
+    }
+
+    async fn entry(&mut self, entry: &Entry) -> Result<Option<Box<Divergence>>, EngineError> {
+        if let Origin::Attempt(ending) = origin(&entry.event)
+            && let Some(divergence) = self.execute(entry, &ending).await
+        {
+            return Ok(Some(divergence));
+        }
+        if let Err(divergence) = check(&self.workflow.definition, &mut self.state, entry) {
+            return Ok(Some(divergence));
+        }
+        self.found.events += 1;
+        match &entry.event {
+            Event::StepStarted {
+                path,
+                attempt,
+                input,
+                seed,
+                timeout_millis,
+            } => {
+                let started = Launch {
+                    path: path.clone(),
+                    attempt: *attempt,
+                    input: Arc::clone(input.value()),
+                    seed: *seed,
+                    timeout: Duration::from_millis(*timeout_millis),
+                    at: entry.at,
+                };
+                self.started.insert((path.clone(), *attempt), started);
+            }
+            Event::RunClaimed { .. } | Event::RunReleased { .. } => {
+                for ((path, attempt), _) in std::mem::take(&mut self.started) {
+                    self.skip(&path, attempt, "its process was lost before it had an outcome");
+                }
+            }
+            Event::StepInterrupted { path, attempt } => {
+                self.started.remove(&(path.clone(), *attempt));
+                self.skip(path, *attempt, "it was interrupted and has no outcome");
+            }
+            Event::DefinitionChanged { .. } => {
+                self.workflow = link(self.store, self.plugins, &self.state)?;
+            }
+            Event::RunCreated(_)
+            | Event::RunResumed(_)
+            | Event::StepCompleted { .. }
+            | Event::AttemptFailed { .. }
+            | Event::StepFailed { .. }
+            | Event::StepPaused { .. }
+            | Event::StepSkipped { .. }
+            | Event::LoopIterationStarted { .. }
+            | Event::LoopIterationEnded { .. }
+            | Event::LoopCompleted { .. }
+            | Event::RunPaused { .. }
+            | Event::RunCompleted { .. }
+            | Event::RunFailed { .. }
+            | Event::RunCancelled { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn skip(&mut self, path: &Path, attempt: u32, reason: &str) {
+        self.found.not_replayed.push(NotReplayed {
+            path: path.clone(),
+            attempt,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Executes an attempt again and compares its outcome with the recorded one.
+    async fn execute(
+        &mut self,
+        entry: &Entry,
+        ending: &Ending,
+    ) -> Option<Box<Divergence>> {
+        let Ending {
+            path,
+            attempt,
+            outcome,
+            tape,
+        } = ending;
+        // An outcome without a start is for `check` to refuse.
+        let started = self.started.remove(&(path.clone(), *attempt))?;
+        if let Some(reason) = not_replayable(outcome, tape) {
+            self.skip(path, *attempt, &reason);
+            return None;
+        }
+        let mode = Mode::Replay(Arc::new(tape.clone()));
+        let (callable, call) =
+            started.prepare(&self.workflow, &self.state, CancelFlag::default(), mode)?;
+        let result = callable.call(call, Arc::new(NoSink)).await;
+        self.found.attempts += 1;
+        if let Some(divergence) = result.divergence {
+            let recorded = json!({ "tape": [divergence.recorded] });
+            let actual = json!({ "tape": [divergence.actual] });
+            let mut found = differing(entry, &recorded, &actual);
+            found.field = format!("/tape/entries/{}", divergence.index);
+            return Some(found);
+        }
+        let (recorded, actual) = (outcome_json(outcome), outcome_json(&result.outcome));
+        (recorded != actual).then(|| differing(entry, &recorded, &actual))
+    }
+}
+
+/// The workflow as the run carries it: the frozen text, with components of the recorded digests.
+fn link(
+    store: &dyn Store,
+    plugins: &dyn PluginSource,
+    state: &RunState,
+) -> Result<Workflow, EngineError> {
+    let digest = &state.binding.definition;
+    let text = store
+        .blob(digest)?
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| {
+            StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
+        })?;
+    let workflow = Workflow::link(FilePath::new(&state.created.file), &text, plugins)?;
+    let changes = Changes::of_plugins(&state.binding.plugins, &workflow.digests());
+    if changes.is_empty() {
+        Ok(workflow)
+    } else {
+        Err(EngineError::Changed {
+            run: state.created.run.clone(),
+            changes: Box::new(changes),
+        })
+    }
+}
+
+/// Why an attempt cannot be executed again, if so.
+fn not_replayable(outcome: &Outcome, tape: &Tape) -> Option<String> {
+    if let Some(reason) = &tape.not_replayable {
+        return Some(reason.clone());
+    }
+    match outcome {
+        Outcome::Failed(error) => match error.class {
+            ErrorClass::Timeout => Some("a time-out depends on the machine".to_owned()),
+            ErrorClass::Host => Some("the host failed, not the component".to_owned()),
+            ErrorClass::Failed
+                if error.code == codes::RUN_STATE_TOO_LARGE || error.code == codes::CANCELLED =>
+            {
+                Some(format!("`{}` stands in place of its outcome", error.code))
+            }
+            ErrorClass::Failed
+            | ErrorClass::Retryable
+            | ErrorClass::Trap
+            | ErrorClass::Definition => None,
+        },
+        Outcome::Completed(_) | Outcome::Paused(_) => None,
+        Outcome::Cancelled(_) => Some("a cancellation has no outcome".to_owned()),
+    }
+}
+
+/// Outcomes side by side, under the names of the journal's fields.
+fn outcome_json(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Completed(output) => json!({ "output": output }),
+        Outcome::Failed(error) => json!({ "error": error }),
+        Outcome::Paused(pause) => json!({ "pause": pause }),
+        Outcome::Cancelled(message) => json!({ "cancelled": message }),
+    }
+}
+
+fn damaged(seq: u64, event: &str, cause: &str) -> Box<Divergence> {
+    Box::new(Divergence {
+        seq,
+        event: event.to_owned(),
+        path: None,
+        field: String::new(),
+        recorded: json!(cause),
+        actual: json!("a readable record"),
+    })
+}
+
+/// The checkpoint must be what the journal folds to.
+fn checkpoint_differs(folded: &RunState, checkpoint: &RunState) -> Option<Box<Divergence>> {
+    if folded == checkpoint {
+        return None;
+    }
+    let parts = |state: &RunState| -> Value {
+        let parts = milepost_core::checkpoint::all_parts(state);
+        parts
+            .into_iter()
+            .map(|(name, body)| {
+                let body = body.and_then(|body| serde_json::from_str(&body).ok());
+                (name, body.unwrap_or(Value::Null))
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let (field, recorded, actual) = first_difference(&parts(checkpoint), &parts(folded))
+        .unwrap_or_else(|| (String::new(), json!(checkpoint.seq), json!(folded.seq)));
+    Some(Box::new(Divergence {
+        seq: folded.seq,
+        event: "checkpoint".to_owned(),
+        path: None,
+        field,
+        recorded,
+        actual,
+    }))
+}

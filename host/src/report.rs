@@ -1,0 +1,246 @@
+//! The run as people and programs see it: the document of `run`, `resume`, `retry` and `show`.
+
+use std::collections::BTreeMap;
+
+use milepost_core::definition::{Definition, Step};
+use milepost_core::event::{Stop, StopCode};
+use milepost_core::ids::{Digest, RunId};
+use milepost_core::outcome::StepError;
+use milepost_core::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
+use milepost_core::time::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A run, whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunReport {
+    /// The run.
+    pub id: RunId,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Status.
+    pub status: Status,
+    /// What the workflow returned; null unless completed.
+    pub output: Value,
+    /// Why the run does not move, and what happens next; null unless paused, failed or cancelled.
+    pub stop: Option<StopReport>,
+    /// Every step of the definition, in file order; a loop before its members.
+    pub steps: Vec<StepReport>,
+    /// Counts over the top-level steps (B88).
+    pub summary: Summary,
+    /// The inputs it was started with.
+    pub inputs: Value,
+    /// File of the definition.
+    pub file: String,
+    /// Digest of the definition's text.
+    pub definition: Digest,
+    /// Digests of the components.
+    pub plugins: BTreeMap<String, Digest>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was claimed first.
+    pub started_at: Option<Timestamp>,
+    /// Time of its last event.
+    pub updated_at: Timestamp,
+    /// When it stopped for good, or failed.
+    pub ended_at: Option<Timestamp>,
+    /// When it paused.
+    pub paused_at: Option<Timestamp>,
+    /// Milliseconds from the first claim to the end, the pause, or the last event (B235).
+    pub duration_millis: u64,
+    /// Events recorded.
+    pub events: u64,
+    /// How often it was claimed.
+    pub epoch: u64,
+    /// Recoveries without progress in between.
+    pub recoveries: u32,
+}
+
+/// Why a run does not move.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StopReport {
+    /// Reason from a closed set.
+    pub code: StopCode,
+    /// For a person.
+    pub message: String,
+    /// The step that stopped it.
+    pub path: Option<String>,
+    /// What happens next, and by whom.
+    pub next: String,
+    /// When, if by itself.
+    pub due_at: Option<Timestamp>,
+    /// Whose limit was met.
+    pub provider: Option<String>,
+}
+
+impl From<&Stop> for StopReport {
+    fn from(stop: &Stop) -> Self {
+        Self {
+            code: stop.code,
+            message: stop.message.clone(),
+            path: stop.path.as_ref().map(ToString::to_string),
+            next: stop.next.clone(),
+            due_at: stop.due_at,
+            provider: stop.provider.clone(),
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Where its latest execution stands; the step's id when there was none.
+    pub path: String,
+    /// `pending`, `running`, `waiting`, `paused`, `completed`, `failed` or `skipped`.
+    pub status: &'static str,
+    /// Attempts of its latest execution.
+    pub attempts: u32,
+    /// Passes of a loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// The output; null unless completed.
+    pub output: Value,
+    /// Why it failed, or why its last attempt did; null otherwise.
+    pub error: Option<StepError>,
+    /// When the next attempt is due, while it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// When its latest execution began.
+    pub started_at: Option<Timestamp>,
+    /// When its latest execution ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Counts over the top-level steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// All of them.
+    pub total: usize,
+    /// Completed.
+    pub completed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Skipped.
+    pub skipped: usize,
+    /// Settled, of all, in percent, rounded down (B89).
+    pub percent: usize,
+}
+
+impl RunReport {
+    /// Reports a state under its definition.
+    #[must_use]
+    pub fn new(definition: &Definition, state: &RunState) -> Self {
+        let (ended_at, paused_at) = match &state.phase {
+            Phase::Completed { at, .. } | Phase::Failed { at, .. } | Phase::Cancelled { at, .. } => {
+                (Some(*at), None)
+            }
+            Phase::Paused { at, .. } => (None, Some(*at)),
+            Phase::Pending | Phase::Running => (None, None),
+        };
+        let until = ended_at.or(paused_at).unwrap_or(state.updated_at);
+        let duration = state.started_at.map(|start| until.since(start));
+        Self {
+            id: state.created.run.clone(),
+            workflow: state.created.workflow.clone(),
+            status: state.phase.status(),
+            output: match &state.phase {
+                Phase::Completed { output, .. } => output.value().as_ref().clone(),
+                Phase::Pending
+                | Phase::Running
+                | Phase::Paused { .. }
+                | Phase::Failed { .. }
+                | Phase::Cancelled { .. } => Value::Null,
+            },
+            stop: state.phase.stop().map(StopReport::from),
+            steps: definition
+                .steps()
+                .iter()
+                .map(|step| StepReport::new(step, state.steps.get(&step.id)))
+                .collect(),
+            summary: Summary::new(definition, state),
+            inputs: state.created.inputs.value().as_ref().clone(),
+            file: state.created.file.clone(),
+            definition: state.binding.definition,
+            plugins: state.binding.plugins.clone(),
+            created_at: state.created_at,
+            started_at: state.started_at,
+            updated_at: state.updated_at,
+            ended_at,
+            paused_at,
+            duration_millis: duration
+                .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            events: state.seq,
+            epoch: state.epoch.0,
+            recoveries: state.recoveries,
+        }
+    }
+}
+
+impl StepReport {
+    fn new(step: &Step, record: Option<&StepRecord>) -> Self {
+        let mut report = Self {
+            path: step.id.to_string(),
+            status: "pending",
+            attempts: 0,
+            iterations: None,
+            output: Value::Null,
+            error: None,
+            retry_at: None,
+            started_at: None,
+            ended_at: None,
+        };
+        let Some(record) = record else {
+            return report;
+        };
+        report.path = record.path.to_string();
+        report.status = record.status();
+        report.attempts = record.attempts;
+        report.started_at = Some(record.started_at);
+        match &record.phase {
+            StepPhase::Settled(settled) => {
+                report.ended_at = Some(settled.at);
+                report.iterations = settled.iterations;
+                match &settled.result {
+                    StepResult::Completed { output } => {
+                        report.output = output.value().as_ref().clone();
+                    }
+                    StepResult::Failed { error } => report.error = Some(error.clone()),
+                    StepResult::Skipped => {}
+                }
+            }
+            StepPhase::Waiting { retry_at, error } => {
+                report.retry_at = Some(*retry_at);
+                report.error = Some(error.clone());
+            }
+            StepPhase::Looping { iteration, .. } => report.iterations = Some(*iteration),
+            StepPhase::Pending | StepPhase::InFlight { .. } | StepPhase::Paused { .. } => {}
+        }
+        report
+    }
+}
+
+impl Summary {
+    fn new(definition: &Definition, state: &RunState) -> Self {
+        let mut summary = Self {
+            total: definition.top().len(),
+            ..Self::default()
+        };
+        for index in definition.top() {
+            let record = state.steps.get(&definition.steps()[*index].id);
+            match record.and_then(StepRecord::settled).map(|s| &s.result) {
+                Some(StepResult::Completed { .. }) => summary.completed += 1,
+                Some(StepResult::Failed { .. }) => summary.failed += 1,
+                Some(StepResult::Skipped) => summary.skipped += 1,
+                None => {}
+            }
+        }
+        let settled = summary.completed + summary.failed + summary.skipped;
+        summary.percent = match state.phase.status() {
+            Status::Completed | Status::Failed => 100,
+            Status::Pending | Status::Running | Status::Paused | Status::Cancelled => {
+                (settled * 100).checked_div(summary.total).unwrap_or(100)
+            }
+        };
+        summary
+    }
+}

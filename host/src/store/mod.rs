@@ -1,0 +1,343 @@
+//! Where runs are kept: the trait, its words, and two implementations.
+//!
+//! A store keeps four things per run: one *row* (what lists and claims look at), the *journal* (append-only events), the
+//! *checkpoint* (named parts, rewritten in place, bounded by the size of the definition) and *logs*. Blobs are shared,
+//! content-addressed bytes. The store understands none of the bodies: the core encodes and decodes them.
+//!
+//! Every change of a run goes through one door, [`Store::write`]: a transaction that applies only if the run still stands
+//! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
+
+pub mod memory;
+mod migrations;
+pub mod sqlite;
+
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::BoxFuture;
+
+/// A place that keeps runs. Reads are quick, blocking calls that never wait for a writer; writes are awaited.
+pub trait Store: Send + Sync {
+    /// Applies one transaction, whole or not at all; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] or [`StoreError::NotFound`] or [`StoreError::Conflict`] when the expectation does not hold:
+    /// nothing was changed. [`StoreError::Unavailable`] when it could not be saved: it may be tried again.
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>>;
+
+    /// Asks the owner of a run, in whatever process, to stop it. Needs no epoch and changes no state: the owner decides.
+    /// Returns false when the run is terminal already.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn request_cancel<'a>(
+        &'a self,
+        run: &'a RunId,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Extends the lease of a claim. Fails with [`StoreError::Conflict`] when the epoch is not the present one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// The row of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// Rows, newest first (creation time, then id).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. A row that cannot be read is returned in [`Listing::unreadable`], not as an error.
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError>;
+
+    /// Ids that start with `prefix`, sorted, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError>;
+
+    /// Row and all checkpoint parts, from one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError>;
+
+    /// Journal entries with a sequence number above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// Log lines with a position above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError>;
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the bytes do not match the digest.
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// One transaction on one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// The run.
+    pub run: RunId,
+    /// Where the run must stand.
+    pub expect: Expect,
+    /// Raises the epoch by one and makes this the owner.
+    pub claim: Option<Claim>,
+    /// Columns after the write.
+    pub head: Head,
+    /// New journal entries; numbered on from the expected sequence number, without gaps.
+    pub entries: Vec<StoredEntry>,
+    /// Checkpoint parts to put (`Some`) or to remove (`None`).
+    pub parts: Vec<(String, Option<String>)>,
+    /// Log lines to append.
+    pub logs: Vec<NewLog>,
+    /// Blobs to keep; one that exists already is left alone.
+    pub blobs: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Write {
+    /// The run's last sequence number after this write.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the entries are not numbered on from the expected one: saved, they would damage the
+    /// journal.
+    fn seq_after(&self) -> Result<u64, StoreError> {
+        let mut seq = match self.expect {
+            Expect::Absent => 0,
+            Expect::At { seq, .. } => seq,
+        };
+        for entry in &self.entries {
+            if seq.checked_add(1) != Some(entry.seq) {
+                return Err(StoreError::Corrupt(format!(
+                    "run `{}`: the entry after {seq} is numbered {}; entries must continue without a gap",
+                    self.run, entry.seq
+                )));
+            }
+            seq = entry.seq;
+        }
+        Ok(seq)
+    }
+}
+
+/// The compare side of the compare-and-swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// The run does not exist; this write creates it (epoch 0, before a claim in the same write raises it).
+    Absent,
+    /// The run's last sequence number and epoch are these.
+    At {
+        /// Sequence number of the last journal entry.
+        seq: u64,
+        /// The present epoch.
+        epoch: Epoch,
+    },
+}
+
+/// Taking ownership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who.
+    pub owner: Owner,
+    /// Until when the claim is valid without renewal.
+    pub lease_until: Timestamp,
+}
+
+/// Who owns a run: enough to tell whether that process still lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Host name.
+    pub host: String,
+    /// Identity of the host's present boot.
+    pub boot: String,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, in the kernel's own unit: tells a reused pid.
+    pub started: u64,
+    /// Drawn once per process.
+    pub nonce: String,
+}
+
+/// The columns that a write sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Name of the workflow; set when the run is created, ignored later.
+    pub workflow: String,
+    /// Status after the write. A status other than `running` clears owner and lease; a terminal one clears a cancel request.
+    pub status: Status,
+    /// Time of the write.
+    pub at: Timestamp,
+    /// Reason code of the stop, when stopped.
+    pub stop_code: Option<String>,
+    /// When a scheduler may go on with the run.
+    pub due_at: Option<Timestamp>,
+    /// Recoveries without progress in between.
+    pub recoveries: u32,
+}
+
+/// What a write, or a renewal, tells its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The epoch from now on.
+    pub epoch: Epoch,
+    /// Whether somebody asked for the run to be cancelled.
+    pub cancel_requested: bool,
+}
+
+/// What a run looks like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run.
+    pub id: RunId,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Status.
+    pub status: Status,
+    /// Sequence number of the last journal entry.
+    pub seq: u64,
+    /// Fencing token.
+    pub epoch: Epoch,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Time of the last write.
+    pub updated_at: Timestamp,
+    /// Who owns it, while it runs.
+    pub owner: Option<Owner>,
+    /// Until when the claim is valid, while it runs.
+    pub lease_until: Option<Timestamp>,
+    /// Reason code of the stop.
+    pub stop_code: Option<String>,
+    /// When a scheduler may go on with it.
+    pub due_at: Option<Timestamp>,
+    /// Recoveries without progress in between.
+    pub recoveries: u32,
+    /// When somebody asked for it to be cancelled.
+    pub cancel_requested_at: Option<Timestamp>,
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only these; empty means all.
+    pub statuses: Vec<Status>,
+    /// Only runs of this workflow.
+    pub workflow: Option<String>,
+    /// At most so many; `None` means all.
+    pub limit: Option<usize>,
+}
+
+/// A list of runs.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What could be read.
+    pub rows: Vec<RunRow>,
+    /// Rows that could not, with the reason (B244).
+    pub unreadable: Vec<(String, String)>,
+    /// How many more there are beyond the limit.
+    pub more: usize,
+}
+
+/// A checkpoint as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// The row, from the same snapshot.
+    pub row: RunRow,
+    /// Parts by name.
+    pub parts: Vec<(String, String)>,
+}
+
+/// A journal entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Position in the run, from 1.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Under which claim.
+    pub epoch: Epoch,
+    /// JSON with a format version.
+    pub body: String,
+}
+
+/// A log line to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLog {
+    /// When the host received it.
+    pub at: Timestamp,
+    /// Path of the step that wrote it.
+    pub path: String,
+    /// Attempt that wrote it.
+    pub attempt: u32,
+    /// JSON of the line.
+    pub body: String,
+}
+
+/// A log line as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLog {
+    /// Position in the run's log; grows, with gaps.
+    pub position: u64,
+    /// The line.
+    pub line: NewLog,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such run.
+    #[error("no run `{0}` in this store")]
+    NotFound(RunId),
+    /// A run of that id exists already.
+    #[error("a run `{0}` exists already")]
+    Exists(RunId),
+    /// The run does not stand where the writer last saw it: somebody else moved it on.
+    #[error("run `{run}` was changed by somebody else: it is {status} at {seq} in epoch {}", epoch.0)]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// Its present status.
+        status: Status,
+        /// Its present sequence number.
+        seq: u64,
+        /// Its present epoch.
+        epoch: Epoch,
+    },
+    /// The store is of a newer version than this program.
+    #[error("the store {place} has version {found}, this program knows up to {known}; use a newer milepost")]
+    TooNew {
+        /// Which store.
+        place: String,
+        /// Its version.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// Something stored cannot be read back.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The store could not be opened, read or written just now (disk full, locked, I/O error).
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,342 @@
+//! Reading: a few connections of their own, and the way from columns back to the trait's types. What a column holds is
+//! checked again here, because a file can be damaged or edited; the error then names the run and the column.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::time::Timestamp;
+use rusqlite::types::{FromSql, Value};
+use rusqlite::{Connection, Row, params, params_from_iter};
+
+use super::{signed, store_error};
+use crate::store::{
+    Filter, Listing, NewLog, RunRow, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+};
+
+/// Connections that are kept open for the next reader.
+const IDLE: usize = 4;
+
+/// The connections that read. A reader never waits for another: when all are in use, one more is opened.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let db = match idle {
+            Some(db) => db,
+            None => super::open::reader(&self.path)?,
+        };
+        let found = read(&db);
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(db);
+        }
+        found
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at, recoveries, cancel_requested_at";
+
+pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let mut statement = db
+        .prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM run WHERE id = ?1"))
+        .map_err(failed)?;
+    let mut rows = statement.query([run.as_str()]).map_err(failed)?;
+    rows.next()
+        .map_err(failed)?
+        .map(|row| run_row(row, run.as_str()))
+        .transpose()
+}
+
+fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
+    let columns = Columns::new(row, run);
+    let owner = columns.value::<Option<String>>(7)?;
+    Ok(RunRow {
+        id: columns.parsed(0)?,
+        workflow: columns.value(1)?,
+        status: columns.parsed(2)?,
+        seq: columns.number(3)?,
+        epoch: Epoch(columns.number(4)?),
+        created_at: columns.instant(5)?,
+        updated_at: columns.instant(6)?,
+        owner: owner
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| columns.damaged(7, &error))?,
+        lease_until: columns.optional_instant(8)?,
+        stop_code: columns.value(9)?,
+        due_at: columns.optional_instant(10)?,
+        recoveries: columns.count(11)?,
+        cancel_requested_at: columns.optional_instant(12)?,
+    })
+}
+
+pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let mut conditions = Vec::new();
+    let mut values = Vec::new();
+    if !filter.statuses.is_empty() {
+        let marks = vec!["?"; filter.statuses.len()].join(", ");
+        conditions.push(format!("status IN ({marks})"));
+        values.extend(filter.statuses.iter().map(|s| Value::from(s.to_string())));
+    }
+    if let Some(workflow) = &filter.workflow {
+        conditions.push("workflow = ?".to_owned());
+        values.push(Value::from(workflow.clone()));
+    }
+    let condition = match conditions.is_empty() {
+        true => String::new(),
+        false => format!("WHERE {}", conditions.join(" AND ")),
+    };
+    // A negative limit is none.
+    let limit = filter.limit.map_or(-1, count_limit);
+
+    // One snapshot for the rows and the count of the rest.
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let mut listing = Listing::default();
+    let mut shown = 0;
+    {
+        let mut statement = tx
+            .prepare_cached(&format!(
+                "SELECT {RUN_COLUMNS} FROM run {condition} ORDER BY created_at DESC, id DESC LIMIT {limit}"
+            ))
+            .map_err(failed)?;
+        let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            shown += 1;
+            let id =
+                String::from_utf8_lossy(row.get_ref(0).map_err(failed)?.as_bytes().unwrap_or(b"?"))
+                    .into_owned();
+            match run_row(row, &id) {
+                Ok(row) => listing.rows.push(row),
+                Err(error) => listing.unreadable.push((id, error.to_string())),
+            }
+        }
+    }
+    if filter.limit.is_some() {
+        let all: i64 = tx
+            .prepare_cached(&format!("SELECT count(*) FROM run {condition}"))
+            .and_then(|mut count| count.query_row(params_from_iter(&values), |row| row.get(0)))
+            .map_err(failed)?;
+        listing.more = usize::try_from(all)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(shown);
+    }
+    tx.finish().map_err(failed)?;
+    Ok(listing)
+}
+
+pub(super) fn ids_with_prefix(
+    db: &Connection,
+    prefix: &str,
+    limit: usize,
+) -> Result<Vec<RunId>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let mut statement = db
+        .prepare_cached("SELECT id FROM run WHERE id >= ?1 ORDER BY id")
+        .map_err(failed)?;
+    let mut rows = statement.query([prefix]).map_err(failed)?;
+    let mut ids = Vec::new();
+    while ids.len() < limit
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        let bytes = row
+            .get_ref(0)
+            .map_err(failed)?
+            .as_bytes()
+            .unwrap_or_default();
+        if !bytes.starts_with(prefix.as_bytes()) {
+            break;
+        }
+        // What is no id belongs to an unreadable row, which a list shows.
+        ids.extend(
+            std::str::from_utf8(bytes)
+                .ok()
+                .and_then(|text| RunId::new(text).ok()),
+        );
+    }
+    Ok(ids)
+}
+
+pub(super) fn checkpoint(
+    db: &Connection,
+    run: &RunId,
+) -> Result<Option<StoredCheckpoint>, StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let Some(row) = row(&tx, run)? else {
+        return Ok(None);
+    };
+    let parts = tx
+        .prepare_cached(
+            "SELECT part, body FROM checkpoint
+             WHERE run = (SELECT key FROM run WHERE id = ?1) ORDER BY part",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map([run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .map_err(failed)?;
+    tx.finish().map_err(failed)?;
+    Ok(Some(StoredCheckpoint { row, parts }))
+}
+
+pub(super) fn journal(
+    db: &Connection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    let sql = "SELECT seq, at, epoch, body FROM journal
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3";
+    of_run(db, sql, run, after, limit, |columns| {
+        Ok(StoredEntry {
+            seq: columns.number(0)?,
+            at: columns.instant(1)?,
+            epoch: Epoch(columns.number(2)?),
+            body: columns.value(3)?,
+        })
+    })
+}
+
+pub(super) fn logs(
+    db: &Connection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredLog>, StoreError> {
+    let sql = "SELECT position, at, path, attempt, body FROM log
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND position > ?2 ORDER BY position LIMIT ?3";
+    of_run(db, sql, run, after, limit, |columns| {
+        Ok(StoredLog {
+            position: columns.number(0)?,
+            line: NewLog {
+                at: columns.instant(1)?,
+                path: columns.value(2)?,
+                attempt: columns.count(3)?,
+                body: columns.value(4)?,
+            },
+        })
+    })
+}
+
+/// A page of what a run has many of.
+fn of_run<T>(
+    db: &Connection,
+    sql: &str,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+    read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement
+        .query(params![run.as_str(), signed(after), count_limit(limit)])
+        .map_err(failed)?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        page.push(read(&Columns::new(row, run.as_str()))?);
+    }
+    Ok(page)
+}
+
+pub(super) fn blob(db: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, &format!("blob {digest}"));
+    let mut statement = db
+        .prepare_cached("SELECT bytes FROM blob WHERE digest = ?1")
+        .map_err(failed)?;
+    let mut rows = statement.query([digest.as_bytes()]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else {
+        return Ok(None);
+    };
+    let bytes: Vec<u8> = row.get(0).map_err(failed)?;
+    if Digest::of(&bytes) == *digest {
+        Ok(Some(bytes))
+    } else {
+        Err(StoreError::Corrupt(format!(
+            "blob {digest}: its bytes do not match its digest"
+        )))
+    }
+}
+
+/// The columns of one result row that belongs to a run.
+pub(super) struct Columns<'r> {
+    row: &'r Row<'r>,
+    run: &'r str,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) fn new(row: &'r Row<'r>, run: &'r str) -> Self {
+        Self { row, run }
+    }
+
+    fn value<T: FromSql>(&self, index: usize) -> Result<T, StoreError> {
+        self.row
+            .get(index)
+            .map_err(|error| self.damaged(index, &error))
+    }
+
+    pub(super) fn number(&self, index: usize) -> Result<u64, StoreError> {
+        u64::try_from(self.value::<i64>(index)?).map_err(|error| self.damaged(index, &error))
+    }
+
+    fn count(&self, index: usize) -> Result<u32, StoreError> {
+        u32::try_from(self.value::<i64>(index)?).map_err(|error| self.damaged(index, &error))
+    }
+
+    fn instant(&self, index: usize) -> Result<Timestamp, StoreError> {
+        self.number(index).map(Timestamp::from_nanos)
+    }
+
+    fn optional_instant(&self, index: usize) -> Result<Option<Timestamp>, StoreError> {
+        match self.value::<Option<i64>>(index)? {
+            Some(_) => self.instant(index).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        index: usize,
+    ) -> Result<T, StoreError> {
+        self.value::<String>(index)?
+            .parse()
+            .map_err(|error| self.damaged(index, &error))
+    }
+
+    fn damaged(&self, index: usize, reason: &dyn std::fmt::Display) -> StoreError {
+        let column = self.row.as_ref().column_name(index).unwrap_or("?");
+        StoreError::Corrupt(format!("run `{}`: {column}: {reason}", self.run))
+    }
+}
+
+fn run_error(error: &rusqlite::Error, run: &str) -> StoreError {
+    store_error(error, &format!("run `{run}`"))
+}
+
+fn count_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

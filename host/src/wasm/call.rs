@@ -1,0 +1,127 @@
+//! One attempt: a fresh store, the guest's `run` in it, and whatever ends it.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use milepost_core::limits;
+use milepost_core::outcome::{Outcome, StepError};
+use wasmtime::{Store, UpdateDeadline};
+
+use super::ending;
+use super::engine::Shared;
+use super::loader::{Inner, Plugin};
+use super::state::HostState;
+use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+
+impl Callable for Plugin {
+    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+        Box::pin(attempt(&self.inner, call, sink))
+    }
+}
+
+async fn attempt(plugin: &Inner, call: Call, sink: Arc<dyn CallSink>) -> CallResult {
+    let shared = &plugin.engine;
+    let timeout = call.timeout;
+    let max_output = call.limits.output_bytes;
+    let step = Arc::clone(&call.step);
+    let input = call.input.to_string();
+    let state = HostState::new(call, Arc::clone(&shared.clock), sink);
+    let (state, ended) = execute(shared, state, timeout, async |store| {
+        let instance = plugin.pre.instantiate_async(&mut *store).await?;
+        instance
+            .milepost_step_guest()
+            .call_run(store, &step, &input)
+            .await
+    })
+    .await;
+    let outcome = match ended {
+        Ok(result) => ending::returned(result, max_output),
+        Err(stop) => Outcome::Failed(stop.error(&state)),
+    };
+    state.finish(outcome)
+}
+
+/// What stopped a guest.
+pub(super) enum Stop {
+    Error(wasmtime::Error),
+    TimedOut(Duration),
+    HostPanic(String),
+}
+
+impl Stop {
+    pub(super) fn error(&self, state: &HostState) -> StepError {
+        match self {
+            Self::Error(error) => ending::stopped(error, &state.allocations),
+            Self::TimedOut(after) => ending::timed_out(*after),
+            Self::HostPanic(message) => ending::host_failed(message),
+        }
+    }
+}
+
+/// Runs `body` on a store with `state`, for `timeout` at most once it has its turn. Dropping the future ends the guest.
+pub(super) async fn execute<T>(
+    shared: &Shared,
+    state: HostState,
+    timeout: Duration,
+    body: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
+) -> (HostState, Result<T, Stop>) {
+    let _slot = shared
+        .slots
+        .acquire()
+        .await
+        .expect("the semaphore is never closed");
+    let _awake = shared.ticker.attempt();
+    let mut store = store(shared, state);
+    let ended = match tokio::time::timeout(timeout, catch_panic(body(&mut store))).await {
+        Ok(Ok(Ok(value))) => match store.data().check_host_calls() {
+            Ok(()) => Ok(value),
+            Err(refusal) => Err(Stop::Error(refusal.into())),
+        },
+        Ok(Ok(Err(error))) => Err(Stop::Error(error)),
+        Ok(Err(message)) => Err(Stop::HostPanic(message)),
+        Err(_) => Err(Stop::TimedOut(timeout)),
+    };
+    (store.into_data(), ended)
+}
+
+fn store(shared: &Shared, state: HostState) -> Store<HostState> {
+    let mut store = Store::new(&shared.engine, state);
+    store.limiter(|state| &mut state.allocations);
+    // Also bounds what the guest returns.
+    let copied = limits::HOST_CALL_BYTES.max(store.data().call.limits.output_bytes);
+    store.set_hostcall_fuel(copied);
+    store.set_max_component_handles(limits::HANDLES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().check_host_calls()?;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
+}
+
+/// A panic of a host function, which wasmtime carries through the guest's frames, ends the attempt and nothing else.
+async fn catch_panic<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        // The store, all that a panic may leave half-changed, is dropped with the attempt.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(payload) => Poll::Ready(Err(panic_message(payload.as_ref()))),
+        }
+    })
+    .await
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("the host panicked: {}", text.unwrap_or("no message"))
+}

@@ -1,0 +1,39 @@
+//! Capability `clock`: wall-clock readings and short sleeps, both on the tape.
+
+use std::time::Duration;
+
+use milepost_core::limits;
+
+use super::bindings::milepost::step::clock::Host;
+use super::limits::Refusal;
+use super::state::HostState;
+
+impl HostState {
+    /// A taped reading of the wall clock, nanoseconds since the Unix epoch.
+    pub(super) fn wall_clock(&mut self) -> Result<u64, Refusal> {
+        let clock = &self.clock;
+        self.recorder.wall_clock(|| clock.now().as_nanos())
+    }
+}
+
+impl Host for HostState {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        self.charge()?;
+        Ok(self.wall_clock()?)
+    }
+
+    async fn sleep(&mut self, millis: u64) -> wasmtime::Result<()> {
+        self.charge()?;
+        let duration = Duration::from_millis(millis);
+        if duration > limits::SLEEP {
+            return Err(Refusal::Sleep { millis }.into());
+        }
+        if !self.recorder.skips_sleep(millis)? {
+            self.clock
+                .sleep_until(self.clock.now().after(duration))
+                .await;
+            self.recorder.slept(millis);
+        }
+        Ok(())
+    }
+}

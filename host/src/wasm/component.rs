@@ -1,0 +1,351 @@
+//! The bytes of a component, looked at from outside: is it one, what does it import and export, which manifest does it carry.
+//! Nothing here compiles or executes anything.
+
+use std::ops::Range;
+
+use milepost_core::ids::Digest;
+use milepost_core::limits;
+use wasmtime::wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentExportSectionReader, ComponentImportSectionReader,
+    CustomSectionReader,
+};
+
+use super::bindings::{GUEST, PACKAGE, PROVIDED};
+use super::manifest::{self, Manifest, ManifestError};
+
+/// First bytes of every WebAssembly binary.
+const MAGIC: &[u8] = b"\0asm";
+/// What follows in a component; a core module has version 1, layer 0.
+const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
+const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
+/// Packages of WASI p2 that are linked, all with an empty context.
+const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+
+/// Numbers of the sections that are read here.
+mod section {
+    pub(super) const CUSTOM: u8 = 0;
+    pub(super) const IMPORT: u8 = 10;
+    pub(super) const EXPORT: u8 = 11;
+}
+
+/// Why a file is no plugin that this version can run.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// The file is not WebAssembly.
+    #[error("it is not WebAssembly")]
+    NotWasm,
+    /// The file is a core module.
+    #[error("it is a core module, not a component")]
+    CoreModule,
+    /// The file is damaged, or uses a part of WebAssembly that is switched off.
+    #[error("it is not a valid component: {0}")]
+    Invalid(String),
+    /// The file is larger than [`limits::COMPONENT_BYTES`].
+    #[error(
+        "it has {bytes} bytes, more than the {} that a component may have",
+        limits::COMPONENT_BYTES
+    )]
+    TooLarge {
+        /// Size of the file.
+        bytes: u64,
+    },
+    /// The component does not export the contract's interface.
+    #[error(
+        "it does not export `milepost:step/guest@0.1`; it exports {}",
+        list(exports)
+    )]
+    WrongWorld {
+        /// What it does export.
+        exports: Vec<String>,
+    },
+    /// The component needs capabilities of the contract that this version has not got.
+    #[error("it imports {}, which this version does not provide", list(interfaces))]
+    NotProvided {
+        /// The interfaces, without version.
+        interfaces: Vec<String>,
+    },
+    /// The component needs something from outside the contract and WASI p2.
+    #[error("it imports {}, which no part of Milepost provides", list(imports))]
+    UnknownImports {
+        /// The imports, as written in the component.
+        imports: Vec<String>,
+    },
+    /// An import or export has the right name and another type.
+    #[error("it does not fit the contract: {0}")]
+    OtherType(String),
+    /// The component could not even start within the limits of an attempt.
+    #[error("it needs more than an attempt may have: {0}")]
+    TooDemanding(String),
+    /// The manifest inside is wrong.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+impl Rejection {
+    /// What to do about it, when there is something to say.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotWasm => {
+                Some("give the path of a compiled component; its first bytes are `\\0asm`")
+            }
+            Self::CoreModule => Some(
+                "build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: \
+                 `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then \
+                 `wasm-tools component new embedded.wasm -o plugin.wasm`",
+            ),
+            Self::Invalid(_) => Some("the file may be incomplete: build or copy it again"),
+            Self::TooLarge { .. } => Some("strip debug information (`wasm-tools strip`)"),
+            Self::WrongWorld { .. } | Self::OtherType(_) => {
+                Some("build the component for the world `milepost:step/step` of wit/v0.1.0")
+            }
+            Self::NotProvided { .. } => Some(
+                "remove the calls to it from the plugin (unused imports vanish), or use a newer Milepost",
+            ),
+            Self::UnknownImports { .. } => Some(
+                "a plugin may import the interfaces of `milepost:step` and WASI 0.2 without `wasi:http`",
+            ),
+            Self::TooDemanding(_) => {
+                Some("lower the initial memory or table size that the plugin is linked with")
+            }
+            Self::Manifest(_) => {
+                Some("repair what `describe` returns and pack the component again")
+            }
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// A component as seen from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    /// Of the whole file.
+    pub digest: Digest,
+    /// Size of the file.
+    pub bytes: usize,
+    /// Names of everything that it imports, in its order.
+    pub imports: Vec<String>,
+    /// Names of everything that it exports, in its order.
+    pub exports: Vec<String>,
+    /// Interfaces of the contract that it uses (`log`, `clock`), and `wasi` when it uses any of WASI.
+    pub capabilities: Vec<String>,
+    /// The embedded manifest, if there is one.
+    pub manifest: Option<Manifest>,
+}
+
+impl Inspection {
+    /// Reads a component. One that this version cannot run is no error here, unless it is no component at all.
+    ///
+    /// # Errors
+    /// [`Rejection`] when the bytes are no component, or the manifest is wrong.
+    pub fn of(bytes: &[u8]) -> Result<Self, Rejection> {
+        Self::with_digest(bytes, Digest::of(bytes))
+    }
+
+    /// The same for a caller who knows the digest already.
+    pub(super) fn with_digest(bytes: &[u8], digest: Digest) -> Result<Self, Rejection> {
+        check_preamble(bytes)?;
+        let mut imports = Vec::new();
+        let mut exports = Vec::new();
+        let mut manifest = None;
+        for part in Sections::of(bytes) {
+            let part = part.map_err(invalid)?;
+            let reader = BinaryReader::new(&bytes[part.body.clone()], part.body.start);
+            match part.id {
+                section::CUSTOM => {
+                    let custom = CustomSectionReader::new(reader).map_err(invalid)?;
+                    if custom.name() == manifest::SECTION {
+                        manifest = Some(Manifest::parse(custom.data())?);
+                    }
+                }
+                section::IMPORT => {
+                    for import in ComponentImportSectionReader::new(reader).map_err(invalid)? {
+                        imports.push(import.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                section::EXPORT => {
+                    for export in ComponentExportSectionReader::new(reader).map_err(invalid)? {
+                        exports.push(export.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            digest,
+            bytes: bytes.len(),
+            capabilities: capabilities(&imports),
+            imports,
+            exports,
+            manifest,
+        })
+    }
+
+    /// Whether this version can run it, as far as names tell.
+    ///
+    /// # Errors
+    /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports.
+    pub fn check(&self) -> Result<(), Rejection> {
+        if !self.exports.iter().any(|name| name.starts_with(GUEST)) {
+            return Err(Rejection::WrongWorld {
+                exports: self.exports.clone(),
+            });
+        }
+        let mut interfaces = Vec::new();
+        let mut unknown = Vec::new();
+        for import in &self.imports {
+            match contract_interface(import) {
+                Some(name) if PROVIDED.contains(&name) => {}
+                Some(name) => interfaces.push(format!("{PACKAGE}{name}")),
+                None if is_wasi(import) => {}
+                None => unknown.push(import.clone()),
+            }
+        }
+        if !interfaces.is_empty() {
+            return Err(Rejection::NotProvided { interfaces });
+        }
+        if !unknown.is_empty() {
+            return Err(Rejection::UnknownImports { imports: unknown });
+        }
+        Ok(())
+    }
+}
+
+/// `log` of `milepost:step/log@0.1.0`.
+fn contract_interface(import: &str) -> Option<&str> {
+    let (name, version) = import.strip_prefix(PACKAGE)?.split_once('@')?;
+    version.starts_with("0.1.").then_some(name)
+}
+
+fn is_wasi(import: &str) -> bool {
+    import
+        .strip_prefix("wasi:")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(package, name)| WASI.contains(&package) && name.contains("@0.2."))
+}
+
+fn capabilities(imports: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = imports
+        .iter()
+        .filter_map(|import| contract_interface(import))
+        .filter(|name| *name != "types")
+        .map(str::to_owned)
+        .collect();
+    if imports.iter().any(|import| import.starts_with("wasi:")) {
+        names.push("wasi".to_owned());
+    }
+    names
+}
+
+/// Puts a manifest into a component, in place of the one that it may carry.
+///
+/// # Errors
+/// [`Rejection`] when the bytes are no component, or the text is no manifest.
+pub fn embed_manifest(bytes: &[u8], json: &str) -> Result<Vec<u8>, Rejection> {
+    Manifest::parse(json.as_bytes())?;
+    check_preamble(bytes)?;
+    let mut out = bytes[..MAGIC.len() + COMPONENT_VERSION.len()].to_vec();
+    for part in Sections::of(bytes) {
+        let part = part.map_err(invalid)?;
+        let reader = BinaryReader::new(&bytes[part.body.clone()], part.body.start);
+        let is_manifest = part.id == section::CUSTOM
+            && CustomSectionReader::new(reader).map_err(invalid)?.name() == manifest::SECTION;
+        if !is_manifest {
+            out.extend_from_slice(&bytes[part.whole]);
+        }
+    }
+    let mut body = Vec::new();
+    write_u32(&mut body, manifest::SECTION.len());
+    body.extend_from_slice(manifest::SECTION.as_bytes());
+    body.extend_from_slice(json.as_bytes());
+    out.push(section::CUSTOM);
+    write_u32(&mut out, body.len());
+    out.extend_from_slice(&body);
+    Ok(out)
+}
+
+/// LEB128, as all lengths in WebAssembly.
+fn write_u32(out: &mut Vec<u8>, mut value: usize) {
+    loop {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn check_preamble(bytes: &[u8]) -> Result<(), Rejection> {
+    let Some(version) = bytes.strip_prefix(MAGIC) else {
+        return Err(Rejection::NotWasm);
+    };
+    if version.starts_with(COMPONENT_VERSION) {
+        Ok(())
+    } else if version.starts_with(CORE_VERSION) {
+        Err(Rejection::CoreModule)
+    } else {
+        Err(Rejection::Invalid("unknown binary version".to_owned()))
+    }
+}
+
+fn invalid(error: BinaryReaderError) -> Rejection {
+    Rejection::Invalid(error.to_string())
+}
+
+/// The top-level sections of a component whose preamble was checked.
+struct Sections<'a> {
+    reader: BinaryReader<'a>,
+}
+
+struct Section {
+    id: u8,
+    whole: Range<usize>,
+    body: Range<usize>,
+}
+
+impl<'a> Sections<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let start = MAGIC.len() + COMPONENT_VERSION.len();
+        Self {
+            reader: BinaryReader::new(&bytes[start..], start),
+        }
+    }
+
+    fn read(&mut self) -> Result<Section, BinaryReaderError> {
+        let reader = &mut self.reader;
+        let start = reader.original_position();
+        let id = reader.read_u8()?;
+        let length = reader.read_var_u32()?;
+        let body = reader.original_position();
+        reader.read_bytes(length as usize)?;
+        let end = reader.original_position();
+        Ok(Section {
+            id,
+            whole: start..end,
+            body: body..end,
+        })
+    }
+}
+
+impl Iterator for Sections<'_> {
+    type Item = Result<Section, BinaryReaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.eof() {
+            return None;
+        }
+        let section = self.read();
+        if section.is_err() {
+            self.reader = BinaryReader::new(&[], 0);
+        }
+        Some(section)
+    }
+}

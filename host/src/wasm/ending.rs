@@ -1,0 +1,159 @@
+//! How the end of a guest's call becomes an outcome: the one classifier for what a guest returns and for what stops it.
+//!
+//! An output that breaks the contract (no JSON, too deep, too large) is of class [`ErrorClass::Trap`], like a trap: the
+//! component misbehaved, and said nothing about whether another attempt may succeed.
+
+use milepost_core::limits;
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
+use milepost_core::time::{Timestamp, format_duration};
+use serde_json::Value;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::bindings::exports::milepost::step::guest;
+use super::bindings::milepost::step::types;
+use super::json::{self, UnusableJson};
+use super::limits::{Allocations, Refusal};
+
+/// Longest code, provider or signal name that a plugin may choose, bytes.
+const NAME_BYTES: usize = 128;
+/// Longest message, bytes.
+const MESSAGE_BYTES: usize = 16 * 1024;
+
+/// The outcome of a call that returned. `max_bytes` bounds every JSON text in it.
+pub(super) fn returned(result: Result<String, guest::StepError>, max_bytes: usize) -> Outcome {
+    let outcome = match result {
+        Ok(text) => parse(text, max_bytes).map(Outcome::Completed),
+        Err(types::StepError::Retryable(retry)) => {
+            failure(ErrorClass::Retryable, retry.cause, max_bytes).map(|error| {
+                Outcome::Failed(StepError {
+                    provider: retry.provider.map(|name| cut(name, NAME_BYTES)),
+                    retry_after_millis: retry.after,
+                    ..error
+                })
+            })
+        }
+        Err(types::StepError::Failed(cause)) => {
+            failure(ErrorClass::Failed, cause, max_bytes).map(Outcome::Failed)
+        }
+        Err(types::StepError::Paused(pause)) => paused(pause, max_bytes).map(Outcome::Paused),
+        Err(types::StepError::Cancelled(message)) => {
+            Ok(Outcome::Cancelled(cut(message, MESSAGE_BYTES)))
+        }
+    };
+    outcome.unwrap_or_else(|unusable| Outcome::Failed(contract_broken(&unusable)))
+}
+
+/// The error of a call that something stopped: a trap, a limit, or the host.
+pub(super) fn stopped(error: &wasmtime::Error, allocations: &Allocations) -> StepError {
+    let (class, code) = cause(error, allocations);
+    let mut message = format!("{}", error.root_cause());
+    if let Some(frames) = error.downcast_ref::<WasmBacktrace>() {
+        message = format!("{message}\n{frames}");
+    }
+    StepError::new(class, code, cut(message, MESSAGE_BYTES))
+}
+
+/// The error of an attempt that ran out of time.
+pub(super) fn timed_out(after: std::time::Duration) -> StepError {
+    let message = format!("the attempt took longer than {}", format_duration(after));
+    StepError::new(ErrorClass::Timeout, codes::TIMEOUT, message)
+}
+
+/// The error of an attempt during which the host itself failed.
+pub(super) fn host_failed(message: &str) -> StepError {
+    StepError::new(ErrorClass::Host, codes::HOST_ERROR, message)
+}
+
+fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'static str) {
+    let code = if let Some(refusal) = error.downcast_ref() {
+        match refusal {
+            Refusal::HostCalls { .. } | Refusal::Sleep { .. } | Refusal::Random { .. } => {
+                codes::LIMIT_EXCEEDED
+            }
+            // Nobody did anything wrong but the tape; the divergence tells.
+            Refusal::Diverged => return (ErrorClass::Host, codes::HOST_ERROR),
+        }
+    } else if error.is::<PoolConcurrencyLimitError>() {
+        return (ErrorClass::Host, codes::HOST_ERROR);
+    } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        codes::LIMIT_EXCEEDED
+    } else if error.is::<I32Exit>() {
+        codes::EXITED
+    } else if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {
+        codes::STACK_OVERFLOW
+    } else if allocations.memory_refused() {
+        codes::OUT_OF_MEMORY
+    } else if allocations.table_refused() {
+        codes::LIMIT_EXCEEDED
+    } else {
+        untyped(error)
+    };
+    (ErrorClass::Trap, code)
+}
+
+/// wasmtime has no types for these, only texts. A text that changes turns one code into another, which the hostile tests
+/// notice.
+fn untyped(error: &wasmtime::Error) -> &'static str {
+    let text = error.root_cause().to_string();
+    if text.contains("fuel allocated for hostcalls") {
+        // With no guest on the stack it is the guest's result that is too large.
+        let in_guest = error
+            .downcast_ref::<WasmBacktrace>()
+            .is_some_and(|trace| !trace.frames().is_empty());
+        return if in_guest {
+            codes::LIMIT_EXCEEDED
+        } else {
+            codes::OUTPUT_TOO_LARGE
+        };
+    }
+    if text.contains("store handle limit exceeded") || text.starts_with("resource limit exceeded") {
+        return codes::LIMIT_EXCEEDED;
+    }
+    codes::TRAP
+}
+
+fn contract_broken(unusable: &UnusableJson) -> StepError {
+    let code = match unusable {
+        UnusableJson::TooLarge { .. } => codes::OUTPUT_TOO_LARGE,
+        UnusableJson::TooDeep { .. } | UnusableJson::Syntax(_) => codes::INVALID_OUTPUT,
+    };
+    let message = format!("what the step returned cannot be used: {unusable}");
+    StepError::new(ErrorClass::Trap, code, message)
+}
+
+fn parse(text: String, max_bytes: usize) -> Result<Value, UnusableJson> {
+    json::parse(&text, max_bytes, limits::JSON_DEPTH)
+}
+
+fn failure(
+    class: ErrorClass,
+    cause: types::Failure,
+    max_bytes: usize,
+) -> Result<StepError, UnusableJson> {
+    let code = cut(cause.code, NAME_BYTES);
+    Ok(StepError {
+        detail: cause
+            .detail
+            .map(|text| parse(text, max_bytes))
+            .transpose()?,
+        ..StepError::new(class, &code, cut(cause.message, MESSAGE_BYTES))
+    })
+}
+
+fn paused(pause: types::Pause, max_bytes: usize) -> Result<Pause, UnusableJson> {
+    Ok(Pause {
+        code: cut(pause.code, NAME_BYTES),
+        reason: cut(pause.reason, MESSAGE_BYTES),
+        provider: pause.provider.map(|name| cut(name, NAME_BYTES)),
+        until: pause.until.map(Timestamp::from_nanos),
+        signal: pause.signal.map(|name| cut(name, NAME_BYTES)),
+        state: pause.state.map(|text| parse(text, max_bytes)).transpose()?,
+    })
+}
+
+fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}

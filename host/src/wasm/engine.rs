@@ -1,0 +1,219 @@
+//! The process's one wasmtime engine: its settings, its slots, and what all attempts share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use milepost_core::limits;
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails, WasmFeatures,
+};
+
+use super::bindings::milepost::step;
+use super::cache::CodeCache;
+use super::component::{Inspection, Rejection};
+use super::state::HostState;
+use super::ticker::Ticker;
+use super::wasi;
+use crate::clock::Clock;
+
+/// Attempts that may be in flight at once; further calls wait for their turn before their time begins to run.
+const ATTEMPTS: u32 = 256;
+/// Bytes of a memory slot that stay mapped between attempts: enough for a small guest, so that its next attempt needs no
+/// page fault, and little enough for many slots.
+const KEEP_RESIDENT: usize = 256 * 1024;
+/// Idle slots that keep their pages.
+const WARM_SLOTS: u32 = 32;
+/// Stack of an attempt's fiber: the guest's share and as much again for host functions.
+const FIBER_STACK: usize = 2 * limits::STACK_BYTES;
+
+/// The WebAssembly engine of the process. A clone is another handle on it.
+#[derive(Clone)]
+pub struct WasmEngine {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What every plugin and every attempt has in common.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) ticker: Ticker,
+    pub(super) slots: Semaphore,
+    pub(super) clock: Arc<dyn Clock>,
+    cache: Option<CodeCache>,
+    compilations: AtomicU64,
+    /// With the contract's interfaces.
+    plain: OnceLock<Linker<HostState>>,
+    /// With WASI as well: some hundred functions that small guests do not need.
+    with_wasi: OnceLock<Linker<HostState>>,
+}
+
+/// The engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refused its settings.
+    #[error("the WebAssembly engine cannot be set up on this machine: {0}")]
+    Settings(String),
+    /// The ticker thread could not be started.
+    #[error("the thread that interrupts guests cannot be started")]
+    Ticker(#[source] std::io::Error),
+}
+
+impl WasmEngine {
+    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt time-outs use tokio's timer.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn new(cache: Option<CodeCache>, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        let pooling =
+            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
+        let engine = pooling.or_else(|error| {
+            // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid.
+            tracing::warn!(%error, "memory is not pooled; steps start more slowly");
+            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+                .map_err(|error| EngineError::Settings(format!("{error:#}")))
+        })?;
+        let ticker = Ticker::start(engine.clone()).map_err(EngineError::Ticker)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                engine,
+                ticker,
+                slots: Semaphore::new(ATTEMPTS as usize),
+                clock,
+                cache,
+                compilations: AtomicU64::new(0),
+                plain: OnceLock::new(),
+                with_wasi: OnceLock::new(),
+            }),
+        })
+    }
+
+    /// Components that this engine compiled, rather than found in its cache.
+    #[must_use]
+    pub fn compilations(&self) -> u64 {
+        self.shared.compilations.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// Machine code of a component, and whether it came from the cache.
+    pub(super) fn code(
+        &self,
+        bytes: &[u8],
+        inspection: &Inspection,
+    ) -> Result<(Component, bool), Rejection> {
+        let digest = inspection.digest;
+        if let Some(cache) = &self.cache
+            && let Some(code) = cache.read(&self.engine, digest)
+        {
+            match self.deserialize(&code) {
+                Ok(component) => return Ok((component, true)),
+                // Intact, but not what its name says.
+                Err(_) => cache.remove(&self.engine, digest),
+            }
+        }
+        self.compilations.fetch_add(1, Ordering::Relaxed);
+        let code = self
+            .engine
+            .precompile_component(bytes)
+            .map_err(|error| Rejection::Invalid(format!("{error:#}")))?;
+        let component = self.deserialize(&code)?;
+        if let Some(cache) = &self.cache {
+            cache.write(&self.engine, digest, &code);
+        }
+        Ok((component, false))
+    }
+
+    /// # Errors
+    /// [`Rejection::TooDemanding`]: all that can be wrong with code that this engine made is that it does not fit the pool.
+    fn deserialize(&self, code: &[u8]) -> Result<Component, Rejection> {
+        #[expect(
+            unsafe_code,
+            reason = "machine code from outside cannot be checked by the compiler"
+        )]
+        // SAFETY: `code` must have been made by wasmtime's compiler and not been changed since; wasmtime itself checks its
+        // version and settings. It was made by `precompile_component` either just now or in an earlier process of this
+        // user: `CodeCache` reads only from a directory that no other user can write to, and checks a hash over the entry,
+        // so that accidental damage does not get here. Whoever can still forge an entry can also replace this program.
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        component.map_err(|error| Rejection::TooDemanding(format!("{error:#}")))
+    }
+
+    /// The host functions for a component, which only gets WASI when it asks for it.
+    pub(super) fn linker(&self, inspection: &Inspection) -> wasmtime::Result<&Linker<HostState>> {
+        let needs_wasi = inspection
+            .imports
+            .iter()
+            .any(|import| import.starts_with("wasi:"));
+        let linker = if needs_wasi {
+            &self.with_wasi
+        } else {
+            &self.plain
+        };
+        if linker.get().is_none() {
+            let mut new = Linker::new(&self.engine);
+            add_contract(&mut new)?;
+            if needs_wasi {
+                wasi::add_to_linker(&mut new)?;
+            }
+            // Another thread may have been faster; theirs is the same.
+            let _ = linker.set(new);
+        }
+        Ok(linker.get().expect("it was set above"))
+    }
+}
+
+fn add_contract(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    step::types::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::context::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::config::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::log::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::progress::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::clock::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::random::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// The contract's `types` holds no functions.
+impl step::types::Host for HostState {}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    // The same input gives the same bytes on every machine.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    // No threads, no shared memory, no garbage collector; the features they need are not compiled in either.
+    config.wasm_features(WasmFeatures::THREADS, false);
+    config.wasm_features(WasmFeatures::GC, false);
+    // One guest task at a time: switching this off saves a third of an isolated call.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits::STACK_BYTES);
+    config.async_stack_size(FIBER_STACK);
+    // Not from the environment, as by default.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+/// Slots for every attempt in flight. They are reserved address space until they are used.
+fn pool() -> PoolingAllocationConfig {
+    let per_attempt = limits::INSTANCES as u32;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto)
+        .total_stacks(ATTEMPTS)
+        // Counters, not slots.
+        .total_component_instances(ATTEMPTS * per_attempt)
+        .total_core_instances(ATTEMPTS * per_attempt)
+        .max_core_instances_per_component(per_attempt)
+        // Most components have one memory and a few tables; linked ones (Python's) have more.
+        .total_memories(ATTEMPTS * 2)
+        .max_memories_per_component(4)
+        .total_tables(ATTEMPTS * 8)
+        .max_tables_per_module(4)
+        .max_tables_per_component(per_attempt)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(limits::MEMORY_BYTES);
+    pool
+}

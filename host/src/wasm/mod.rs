@@ -1,0 +1,56 @@
+//! The WebAssembly host: loads components, keeps their compiled code, and executes attempts of their steps.
+//!
+//! This module is the only one that names wasmtime. It knows nothing of runs, stores or retries: a [`Call`] goes in as
+//! data, a [`CallResult`] comes out, and every way in which a guest can end is an [`Outcome`].
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`engine`], `ticker` | one [`WasmEngine`] per process: wasmtime's knobs, and the thread behind its time slices |
+//! | [`loader`], [`component`], [`manifest`] | from a file to a [`Plugin`], without executing any of it |
+//! | [`cache`] | compiled code on disk |
+//! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
+//! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
+//! | `recorder` | the tape: recording live, answering in replay |
+//! | `ending`, `json` | from a returned value or a trap to a classified outcome |
+//! | `context` .. `random`, `wasi` | one file per capability |
+//!
+//! # Invariants
+//! - Loading never executes guest code. Only [`Plugin`]'s call and [`WasmEngine::describe`] do.
+//! - A guest sees its [`Call`] and its tape and nothing else: no clock, environment, file, socket or random source of the
+//!   machine reaches it, not through WASI either.
+//! - Whatever is not a function of the call goes through the recorder, so that replay gives the same bytes.
+//! - Nothing a guest does ends the process, blocks a runtime thread for longer than a time slice, or outlives the attempt:
+//!   each attempt has its own store, which is dropped with it.
+//!
+//! [`Call`]: crate::attempt::Call
+//! [`CallResult`]: crate::attempt::CallResult
+//! [`Outcome`]: milepost_core::outcome::Outcome
+
+mod bindings;
+pub mod cache;
+mod call;
+mod clock;
+pub mod component;
+mod config;
+mod context;
+pub mod describe;
+mod ending;
+pub mod engine;
+mod json;
+mod limits;
+pub mod loader;
+mod log;
+pub mod manifest;
+mod progress;
+mod random;
+mod recorder;
+mod state;
+mod ticker;
+mod wasi;
+
+pub use cache::CodeCache;
+pub use component::{Inspection, Rejection, embed_manifest};
+pub use describe::DescribeError;
+pub use engine::{EngineError, WasmEngine};
+pub use loader::{LoadError, Plugin};
+pub use manifest::Manifest;

@@ -1,0 +1,254 @@
+//! The tape at work: live it notes what the host answered, in replay it answers from what was noted.
+
+use std::sync::Arc;
+
+use milepost_core::tape::{Tape, TapeEntry};
+use milepost_core::time::Timestamp;
+
+use super::limits::Refusal;
+use crate::attempt::{Mode, TapeDivergence};
+
+/// What one entry counts against the tape's bound: about what it takes up in the journal.
+const ENTRY_BYTES: usize = 48;
+
+/// Answers the journaled host calls of one attempt.
+pub(super) struct Recorder {
+    tape: Tape,
+    max_bytes: usize,
+    replay: Option<Arc<Tape>>,
+    divergence: Option<TapeDivergence>,
+}
+
+impl Recorder {
+    pub(super) fn new(mode: Mode, max_bytes: usize) -> Self {
+        let replay = match mode {
+            Mode::Live => None,
+            Mode::Replay(tape) => Some(tape),
+        };
+        Self {
+            tape: Tape::default(),
+            max_bytes,
+            replay,
+            divergence: None,
+        }
+    }
+
+    pub(super) fn is_replay(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// A reading of the wall clock, nanoseconds since the Unix epoch.
+    pub(super) fn wall_clock(&mut self, read: impl FnOnce() -> u64) -> Result<u64, Refusal> {
+        let pick = |entry: &TapeEntry| {
+            let TapeEntry::WallClock { nanos } = entry else {
+                return None;
+            };
+            Some(*nanos)
+        };
+        self.answer("wall clock", pick, read, |nanos| TapeEntry::WallClock {
+            nanos,
+        })
+    }
+
+    /// A reading of the monotonic clock, nanoseconds since the attempt began.
+    pub(super) fn monotonic_clock(&mut self, read: impl FnOnce() -> u64) -> Result<u64, Refusal> {
+        let pick = |entry: &TapeEntry| {
+            let TapeEntry::MonotonicClock { nanos } = entry else {
+                return None;
+            };
+            Some(*nanos)
+        };
+        self.answer("monotonic clock", pick, read, |nanos| {
+            TapeEntry::MonotonicClock { nanos }
+        })
+    }
+
+    /// Whether somebody asked for the run to stop.
+    pub(super) fn cancel_requested(
+        &mut self,
+        read: impl FnOnce() -> bool,
+    ) -> Result<bool, Refusal> {
+        let pick = |entry: &TapeEntry| {
+            let TapeEntry::CancelRequested { requested } = entry else {
+                return None;
+            };
+            Some(*requested)
+        };
+        self.answer("cancel requested", pick, read, |requested| {
+            TapeEntry::CancelRequested { requested }
+        })
+    }
+
+    /// In replay, checks a sleep against the tape and returns true: there is nothing to wait for. Live, returns false; the
+    /// caller sleeps and then calls [`Recorder::slept`], so that a sleep that was cut short is not on the tape.
+    pub(super) fn skips_sleep(&mut self, millis: u64) -> Result<bool, Refusal> {
+        let wanted = TapeEntry::Sleep { millis };
+        let pick = |entry: &TapeEntry| (*entry == wanted).then_some(());
+        Ok(self.recorded(&describe(&wanted), pick)?.is_some())
+    }
+
+    /// A live sleep is over.
+    pub(super) fn slept(&mut self, millis: u64) {
+        self.note(TapeEntry::Sleep { millis });
+    }
+
+    /// Ends the attempt because the guest did `actual` where the tape holds something else.
+    pub(super) fn diverge(&mut self, actual: &str) -> Refusal {
+        let index = self.tape.entries.len();
+        let recorded = self
+            .replay
+            .as_ref()
+            .and_then(|tape| tape.entries.get(index));
+        self.divergence.get_or_insert_with(|| TapeDivergence {
+            index,
+            recorded: recorded.map(describe),
+            actual: actual.to_owned(),
+        });
+        Refusal::Diverged
+    }
+
+    /// The tape of the attempt, and where it left the tape that it replayed. What is left over is a divergence too.
+    pub(super) fn finish(mut self) -> (Tape, Option<TapeDivergence>) {
+        let used = self.tape.entries.len();
+        if self
+            .replay
+            .as_ref()
+            .is_some_and(|tape| tape.entries.len() > used)
+        {
+            self.diverge("the attempt ended");
+        }
+        (self.tape, self.divergence)
+    }
+
+    /// The recorded answer in replay, the real one otherwise.
+    fn answer<T: Copy>(
+        &mut self,
+        actual: &str,
+        pick: impl FnOnce(&TapeEntry) -> Option<T>,
+        read: impl FnOnce() -> T,
+        entry: impl FnOnce(T) -> TapeEntry,
+    ) -> Result<T, Refusal> {
+        if let Some(answer) = self.recorded(actual, pick)? {
+            return Ok(answer);
+        }
+        let answer = read();
+        self.note(entry(answer));
+        Ok(answer)
+    }
+
+    /// What `pick` takes from the next entry of the tape that is replayed; its refusal is a divergence. `None` when live.
+    fn recorded<T>(
+        &mut self,
+        actual: &str,
+        pick: impl FnOnce(&TapeEntry) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(replay) = &self.replay else {
+            return Ok(None);
+        };
+        let next = replay.entries.get(self.tape.entries.len());
+        match next.and_then(|entry| Some((entry, pick(entry)?))) {
+            Some((entry, answer)) => {
+                self.tape.entries.push(entry.clone());
+                Ok(Some(answer))
+            }
+            None => Err(self.diverge(actual)),
+        }
+    }
+
+    fn note(&mut self, entry: TapeEntry) {
+        if self.tape.not_replayable.is_some() {
+            return;
+        }
+        if (self.tape.entries.len() + 1) * ENTRY_BYTES > self.max_bytes {
+            self.tape.not_replayable = Some(format!(
+                "the tape outgrew its bound of {} bytes",
+                self.max_bytes
+            ));
+            return;
+        }
+        self.tape.entries.push(entry);
+    }
+}
+
+/// An entry for a person.
+fn describe(entry: &TapeEntry) -> String {
+    match entry {
+        TapeEntry::WallClock { nanos } => format!("wall clock {}", Timestamp::from_nanos(*nanos)),
+        TapeEntry::MonotonicClock { nanos } => format!("monotonic clock {nanos} ns"),
+        TapeEntry::Sleep { millis } => format!("sleep {millis} ms"),
+        TapeEntry::CancelRequested { requested } => format!("cancel requested: {requested}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tape(entries: Vec<TapeEntry>) -> Mode {
+        Mode::Replay(Arc::new(Tape {
+            entries,
+            not_replayable: None,
+        }))
+    }
+
+    #[test]
+    fn what_is_recorded_live_is_answered_in_replay() {
+        let mut live = Recorder::new(Mode::Live, 1_000);
+        assert_eq!(live.wall_clock(|| 7), Ok(7));
+        assert_eq!(live.skips_sleep(5), Ok(false));
+        live.slept(5);
+        assert_eq!(live.cancel_requested(|| true), Ok(true));
+        assert_eq!(live.monotonic_clock(|| 9), Ok(9));
+        let (recorded, none) = live.finish();
+        assert_eq!(none, None);
+
+        let mut replay = Recorder::new(tape(recorded.entries.clone()), 1_000);
+        assert_eq!(replay.wall_clock(|| 0), Ok(7));
+        assert_eq!(replay.skips_sleep(5), Ok(true));
+        assert_eq!(replay.cancel_requested(|| false), Ok(true));
+        assert_eq!(replay.monotonic_clock(|| 0), Ok(9));
+        assert_eq!(replay.finish(), (recorded, None));
+    }
+
+    #[test]
+    fn another_call_a_missing_call_and_a_call_too_many_diverge() {
+        let sleep = || vec![TapeEntry::Sleep { millis: 5 }];
+        let cases = [
+            (sleep(), None, Some("sleep 5 ms"), "the attempt ended"),
+            (sleep(), Some(6), Some("sleep 5 ms"), "sleep 6 ms"),
+            (vec![], Some(6), None, "sleep 6 ms"),
+            (
+                vec![TapeEntry::CancelRequested { requested: false }],
+                Some(5),
+                Some("cancel requested: false"),
+                "sleep 5 ms",
+            ),
+        ];
+        for (entries, asks, recorded, actual) in cases {
+            let mut replay = Recorder::new(tape(entries), 1_000);
+            if let Some(millis) = asks {
+                assert_eq!(replay.skips_sleep(millis), Err(Refusal::Diverged));
+            }
+            let expected = TapeDivergence {
+                index: 0,
+                recorded: recorded.map(Into::into),
+                actual: actual.into(),
+            };
+            assert_eq!(replay.finish().1, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_tape_that_outgrows_its_bound_says_so() {
+        let mut live = Recorder::new(Mode::Live, 2 * ENTRY_BYTES);
+        for _ in 0..3 {
+            assert_eq!(live.wall_clock(|| 1), Ok(1));
+        }
+        let (tape, _) = live.finish();
+        assert_eq!(tape.entries.len(), 2);
+        assert_eq!(
+            tape.not_replayable.as_deref(),
+            Some("the tape outgrew its bound of 96 bytes")
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Components from files: the [`PluginSource`] of the real world.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use milepost_core::definition::{Manifest, PluginSpec, StepManifest};
+
+use crate::clock::SystemClock;
+use crate::plugin::{LoadedPlugin, PluginError, PluginSource};
+use crate::wasm::{self, CodeCache, LoadError, WasmEngine};
+
+/// Loads the components that definitions name, relative to the definition's folder.
+///
+/// The WebAssembly engine is set up with the first component: whoever only looks at runs does not pay for it.
+pub struct WasmPlugins {
+    cache: Option<PathBuf>,
+    engine: OnceLock<Result<WasmEngine, wasm::EngineError>>,
+}
+
+impl WasmPlugins {
+    /// `cache` is the folder for compiled code; without one, components are compiled in every process.
+    #[must_use]
+    pub fn new(cache: Option<PathBuf>) -> Self {
+        Self {
+            cache,
+            engine: OnceLock::new(),
+        }
+    }
+
+    /// The WebAssembly engine.
+    ///
+    /// # Errors
+    /// When this machine lacks what it needs.
+    pub fn engine(&self) -> Result<&WasmEngine, &wasm::EngineError> {
+        let engine = self.engine.get_or_init(|| {
+            let cache = self.cache.as_deref().map(CodeCache::open);
+            WasmEngine::new(cache, Arc::new(SystemClock))
+        });
+        engine.as_ref()
+    }
+}
+
+impl PluginSource for WasmPlugins {
+    fn load(&self, name: &str, spec: &PluginSpec, base: &Path) -> Result<LoadedPlugin, PluginError> {
+        let engine = self.engine().map_err(|error| PluginError::Unavailable {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let plugin = engine
+            .load(&base.join(&spec.source), spec.digest)
+            .map_err(|error| refusal(name, &error))?;
+        Ok(LoadedPlugin {
+            digest: plugin.digest(),
+            manifest: plugin.manifest().map(Manifest::from),
+            callable: Arc::new(plugin),
+        })
+    }
+}
+
+/// Whose fault it is, decides the kind: a file that can be put in place, or a component that has to be built differently.
+fn refusal(name: &str, error: &LoadError) -> PluginError {
+    let name = name.to_owned();
+    let mut reason = error.to_string();
+    if let LoadError::Read { source, .. } = error {
+        reason = format!("{reason}: {source}");
+    }
+    if let Some(help) = error.help() {
+        reason = format!("{reason}; {help}");
+    }
+    match error {
+        LoadError::Read { .. } | LoadError::OtherDigest { .. } => PluginError::Unavailable { name, reason },
+        LoadError::Rejected { .. } => PluginError::Incompatible { name, reason },
+    }
+}
+
+impl From<&wasm::Manifest> for Manifest {
+    fn from(manifest: &wasm::Manifest) -> Self {
+        let steps = manifest.steps.iter().map(|(name, step)| {
+            let step = StepManifest {
+                description: step.description.clone(),
+                input: step.input.clone(),
+                output: step.output.clone(),
+            };
+            (name.clone(), step)
+        });
+        Self {
+            name: manifest.name.clone(),
+            version: Some(manifest.version.clone()),
+            description: manifest.description.clone(),
+            steps: steps.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use std::collections::BTreeMap;
+
+    use milepost_core::ids::Digest;
+
+    use super::*;
+
+    fn load(bytes: Option<&[u8]>, digest: Option<Digest>) -> PluginError {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(bytes) = bytes {
+            std::fs::write(folder.path().join("p.wasm"), bytes).unwrap();
+        }
+        let spec = PluginSpec {
+            source: "p.wasm".into(),
+            digest,
+            config: Arc::new(BTreeMap::new()),
+        };
+        match WasmPlugins::new(None).load("p", &spec, folder.path()) {
+            Ok(_) => panic!("it was loaded"),
+            Err(error) => error,
+        }
+    }
+
+    fn component(text: &str) -> Vec<u8> {
+        wat::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_can_be_put_in_place_is_unavailable() {
+        for error in [load(None, None), load(Some(b"x"), Some(Digest::of(b"y")))] {
+            assert!(matches!(error, PluginError::Unavailable { .. }), "{error}");
+            assert!(error.to_string().contains("p.wasm"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_component_that_does_not_fit_is_incompatible_and_told_why() {
+        let wants_http = r#"(component
+            (import "milepost:step/http@0.1.0" (instance))
+            (instance $guest)
+            (export "milepost:step/guest@0.1.0" (instance $guest)))"#;
+        for (bytes, says) in [
+            (b"not wasm".to_vec(), "not WebAssembly"),
+            (component("(module)"), "core module"),
+            (component("(component)"), "milepost:step/guest@0.1"),
+            (component(wants_http), "milepost:step/http"),
+        ] {
+            let error = load(Some(&bytes), None);
+            assert!(matches!(error, PluginError::Incompatible { .. }), "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}

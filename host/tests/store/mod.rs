@@ -1,0 +1,249 @@
+//! What the tests of stores share: short ways to say a write, and to wait for it.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use milepost::store::{
+    Claim, Expect, Filter, Head, NewLog, Owner, RunRow, Store, StoreError, StoredEntry, Write,
+    Written,
+};
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+
+/// The end of every journal, log or list in these tests.
+pub(crate) const ALL: usize = 1_000_000;
+
+/// Waits on this thread.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Lets a future go as far as it can without waiting.
+pub(crate) fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+pub(crate) fn id(text: &str) -> RunId {
+    RunId::new(text).unwrap()
+}
+
+/// So many seconds after some day.
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_nanos((1_700_000_000 + seconds) * 1_000_000_000)
+}
+
+pub(crate) fn owner(nonce: &str) -> Owner {
+    Owner {
+        host: "host \"1\"".to_owned(),
+        boot: "boot".to_owned(),
+        pid: u32::MAX,
+        started: u64::MAX,
+        nonce: nonce.to_owned(),
+    }
+}
+
+pub(crate) fn claim(nonce: &str, lease: u64) -> Claim {
+    Claim {
+        owner: owner(nonce),
+        lease_until: at(lease),
+    }
+}
+
+pub(crate) fn entry(seq: u64) -> StoredEntry {
+    StoredEntry {
+        seq,
+        at: at(seq),
+        epoch: Epoch(1),
+        body: format!("{{\"v\":1,\"n\":{seq}}}"),
+    }
+}
+
+pub(crate) fn line(text: &str) -> NewLog {
+    NewLog {
+        at: at(9),
+        path: "fix#2/test".to_owned(),
+        attempt: 3,
+        body: text.to_owned(),
+    }
+}
+
+/// Creates a pending run at second 0, with no entries.
+pub(crate) fn create(run: &str) -> Write {
+    Write {
+        run: id(run),
+        expect: Expect::Absent,
+        claim: None,
+        head: Head {
+            workflow: "build".to_owned(),
+            status: Status::Pending,
+            at: at(0),
+            stop_code: None,
+            due_at: None,
+            recoveries: 0,
+        },
+        entries: Vec::new(),
+        parts: Vec::new(),
+        logs: Vec::new(),
+        blobs: Vec::new(),
+    }
+}
+
+/// Creates a running run, claimed by `a` in epoch 1 until second 30.
+pub(crate) fn start(run: &str) -> Write {
+    create(run).status(Status::Running).claim("a", 30)
+}
+
+/// Changes a running run that stands at `seq` in `epoch`; adds no entry.
+pub(crate) fn change(run: &str, seq: u64, epoch: u64) -> Write {
+    Write {
+        expect: Expect::At {
+            seq,
+            epoch: Epoch(epoch),
+        },
+        ..create(run).status(Status::Running).at(1)
+    }
+}
+
+/// Like [`change`], with one entry.
+pub(crate) fn step(run: &str, seq: u64, epoch: u64) -> Write {
+    change(run, seq, epoch).entry(seq + 1)
+}
+
+/// Words to complete a write with.
+pub(crate) trait With: Sized {
+    fn status(self, status: Status) -> Self;
+    fn at(self, seconds: u64) -> Self;
+    fn workflow(self, name: &str) -> Self;
+    fn claim(self, nonce: &str, lease: u64) -> Self;
+    fn entry(self, seq: u64) -> Self;
+    fn part(self, name: &str, body: &str) -> Self;
+    fn without(self, part: &str) -> Self;
+    fn log(self, text: &str) -> Self;
+    fn blob(self, bytes: &[u8]) -> Self;
+}
+
+impl With for Write {
+    fn status(mut self, status: Status) -> Self {
+        self.head.status = status;
+        self
+    }
+    fn at(mut self, seconds: u64) -> Self {
+        self.head.at = at(seconds);
+        self
+    }
+    fn workflow(mut self, name: &str) -> Self {
+        self.head.workflow = name.to_owned();
+        self
+    }
+    fn claim(mut self, nonce: &str, lease: u64) -> Self {
+        self.claim = Some(claim(nonce, lease));
+        self
+    }
+    fn entry(mut self, seq: u64) -> Self {
+        self.entries.push(entry(seq));
+        self
+    }
+    fn part(mut self, name: &str, body: &str) -> Self {
+        self.parts.push((name.to_owned(), Some(body.to_owned())));
+        self
+    }
+    fn without(mut self, part: &str) -> Self {
+        self.parts.push((part.to_owned(), None));
+        self
+    }
+    fn log(mut self, text: &str) -> Self {
+        self.logs.push(line(text));
+        self
+    }
+    fn blob(mut self, bytes: &[u8]) -> Self {
+        self.blobs.push((Digest::of(bytes), bytes.to_vec()));
+        self
+    }
+}
+
+/// The store as the tests talk to it: blocking, with texts for ids.
+pub(crate) trait Talk {
+    fn try_save(&self, write: Write) -> Result<Written, StoreError>;
+    fn save(&self, write: Write) -> Written;
+    fn cancel(&self, run: &str, seconds: u64) -> Result<bool, StoreError>;
+    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError>;
+    fn see(&self, run: &str) -> RunRow;
+    fn parts(&self, run: &str) -> Vec<(String, String)>;
+    fn entries(&self, run: &str) -> Vec<u64>;
+    fn lines(&self, run: &str) -> Vec<String>;
+    fn listed(&self, filter: &Filter) -> Vec<String>;
+}
+
+impl<S: Store + ?Sized> Talk for S {
+    fn try_save(&self, write: Write) -> Result<Written, StoreError> {
+        wait(self.write(write))
+    }
+    fn save(&self, write: Write) -> Written {
+        self.try_save(write).unwrap()
+    }
+    fn cancel(&self, run: &str, seconds: u64) -> Result<bool, StoreError> {
+        wait(self.request_cancel(&id(run), at(seconds)))
+    }
+    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError> {
+        wait(self.renew_lease(&id(run), Epoch(epoch), at(seconds)))
+    }
+    fn see(&self, run: &str) -> RunRow {
+        self.row(&id(run)).unwrap().unwrap()
+    }
+    fn parts(&self, run: &str) -> Vec<(String, String)> {
+        self.checkpoint(&id(run)).unwrap().unwrap().parts
+    }
+    fn entries(&self, run: &str) -> Vec<u64> {
+        let entries = self.journal(&id(run), 0, ALL).unwrap();
+        entries.into_iter().map(|entry| entry.seq).collect()
+    }
+    fn lines(&self, run: &str) -> Vec<String> {
+        let logs = self.logs(&id(run), 0, ALL).unwrap();
+        logs.into_iter().map(|log| log.line.body).collect()
+    }
+    fn listed(&self, filter: &Filter) -> Vec<String> {
+        let listing = self.list(filter).unwrap();
+        assert!(listing.unreadable.is_empty());
+        listing
+            .rows
+            .into_iter()
+            .map(|row| row.id.to_string())
+            .collect()
+    }
+}
+
+/// A run in a status, by the way that leads there; in epoch 1, at sequence number 1.
+pub(crate) fn in_status(store: &dyn Store, run: &str, status: Status) {
+    match status {
+        Status::Pending => {
+            store.save(start(run));
+            store.save(step(run, 0, 1).status(Status::Pending));
+        }
+        Status::Running => {
+            store.save(start(run).entry(1));
+        }
+        Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => {
+            store.save(start(run));
+            store.save(step(run, 0, 1).status(status));
+        }
+    }
+}
+
+/// The present place of a run that a refused write was told.
+pub(crate) fn conflict(refused: Result<Written, StoreError>) -> (String, Status, u64, u64) {
+    match refused {
+        Err(StoreError::Conflict {
+            run,
+            status,
+            seq,
+            epoch,
+        }) => (run.to_string(), status, seq, epoch.0),
+        other => panic!("expected a conflict, got {other:?}"),
+    }
+}

@@ -1,0 +1,270 @@
+//! From a file to a plugin: what is refused and why, what an inspection tells, the manifest inside, and the cache of
+//! compiled code.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod wasm_guests;
+
+use std::sync::Arc;
+
+use milepost::clock::SystemClock;
+use milepost::wasm::{
+    CodeCache, DescribeError, Inspection, LoadError, Rejection, WasmEngine, embed_manifest,
+};
+use milepost_core::ids::Digest;
+use milepost_core::limits;
+use serde_json::json;
+use wasm_guests::{
+    Guest, block_on, call, component_of_other_world, engine, execute, load, output, returns,
+};
+
+#[test]
+fn instances_are_bounded() {
+    let many = |n: usize| {
+        let instances = "(core instance (instantiate $m))".repeat(n);
+        wat::parse_str(format!("(component (core module $m) {instances} (export \"milepost:step/guest@0.1.0\" (instance $i)))").replace(
+            "(export",
+            "(instance $i) (export",
+        ))
+        .unwrap()
+    };
+    let rejection = |n| engine().load_bytes(&many(n)).err();
+    assert!(matches!(
+        rejection(limits::INSTANCES + 1),
+        Some(Rejection::TooDemanding(_))
+    ));
+    assert!(
+        matches!(rejection(limits::INSTANCES), Some(Rejection::OtherType(_))),
+        "it exports no functions"
+    );
+}
+
+#[test]
+fn files_that_are_no_plugin_are_refused_with_a_reason() {
+    let good = returns("1");
+    let core = wat::parse_str("(module)").unwrap();
+    let imports = |import: &str, call: &str| {
+        let run = format!("{call} (unreachable)");
+        let guest = Guest {
+            imports: import,
+            run: &run,
+            ..Guest::default()
+        };
+        guest.build()
+    };
+    let other_world = component_of_other_world(
+        r#"(module (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+            (func (export "run") (result i32) (i32.const 0)))"#,
+    );
+    let http = imports(
+        r#"(import "milepost:step/http@0.1.0" "[method]response.status" (func $status (param i32) (result i32)))"#,
+        "(drop (call $status (i32.const 0)))",
+    );
+    let secrets = imports(
+        r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func $s (param i32 i32 i32)))"#,
+        "(call $s (i32.const 0) (i32.const 0) (i32.const 0))",
+    );
+    let wasi_http = imports(
+        r#"(import "wasi:http/types@0.2.6" "http-error" (func $h (result i32)))"#,
+        "(drop (call $h))",
+    );
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0xff;
+    let mut garbled = good.clone();
+    garbled.truncate(8);
+    garbled.extend([0xee; 40]);
+    let large = vec![0; limits::COMPONENT_BYTES + 1];
+    let cases: [(&str, &[u8], &str); 14] = [
+        ("empty", &[], "not WebAssembly"),
+        ("text", b"(component)", "not WebAssembly"),
+        ("magic", b"\0asm", "unknown binary version"),
+        ("core", &core, "core module, not a component"),
+        ("cut", &good[..good.len() / 2], "not a valid component"),
+        ("cut late", &good[..good.len() - 1], "not a valid component"),
+        ("flipped", &flipped, "not a valid component"),
+        ("garbled", &garbled, "not a valid component"),
+        ("large", &large, "more than the 67108864"),
+        ("bare", &good[..8], "it exports nothing"),
+        ("other world", &other_world, "it exports `run`"),
+        (
+            "http",
+            &http,
+            "imports `milepost:step/http`, which this version does not provide",
+        ),
+        (
+            "secrets",
+            &secrets,
+            "imports `milepost:step/secrets`, which this version does not provide",
+        ),
+        ("wasi:http", &wasi_http, "imports `wasi:http/types@0.2.6`"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes, says) in cases {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let error = engine().load(&path, None).err().unwrap();
+        assert!(
+            matches!(error, LoadError::Rejected { .. }),
+            "{name}: {error:?}"
+        );
+        assert!(error.to_string().contains(says), "{name}: {error}");
+        assert!(error.help().is_some(), "{name}");
+    }
+    let missing = engine()
+        .load(&dir.path().join("missing"), None)
+        .err()
+        .unwrap();
+    assert!(matches!(missing, LoadError::Read { .. }));
+    assert_eq!(output(&execute(&load(&good), call())), &json!(1));
+}
+
+#[test]
+fn a_right_name_with_another_type_is_refused() {
+    let rejection = engine()
+        .load_bytes(
+            &wat::parse_str(
+                r#"(component (instance $i) (export "milepost:step/guest@0.1.0" (instance $i)))"#,
+            )
+            .unwrap(),
+        )
+        .err();
+    assert!(
+        matches!(rejection, Some(Rejection::OtherType(_))),
+        "{rejection:?}"
+    );
+}
+
+#[test]
+fn compiled_code_is_found_again_repaired_when_damaged_and_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("code");
+    let bytes = returns("1");
+    // Each time as a new process would.
+    let start = || {
+        let cache = CodeCache::open(&dir);
+        assert!(cache.is_usable());
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        let plugin = engine.load_bytes(&bytes).unwrap();
+        assert_eq!(output(&execute(&plugin, call())), 1);
+        (plugin.from_cache(), engine.compilations())
+    };
+    assert_eq!(start(), (false, 1));
+    assert_eq!(start(), (true, 0));
+    let entries: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let whole = std::fs::read(&entries[0]).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [&flipped[..], &whole[..whole.len() / 2], &whole[..10], b""] {
+        std::fs::write(&entries[0], damaged).unwrap();
+        assert_eq!(start(), (false, 1), "{} bytes", damaged.len());
+        assert_eq!(start(), (true, 0));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&entries[0])), (0o700, 0o600));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_that_others_may_write_to_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    for mode in [0o770, 0o702, 0o777] {
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let cache = CodeCache::open(dir.path());
+        assert!(!cache.is_usable(), "{mode:o}");
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        assert!(!engine.load_bytes(&returns("1")).unwrap().from_cache());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
+
+const MANIFEST: &str = r#"{"name":"n","version":"1","steps":{"s":{"input":{},"output":true}}}"#;
+
+#[test]
+fn a_component_describes_itself_and_carries_the_answer() {
+    let bytes = returns(MANIFEST);
+    assert_eq!(Inspection::of(&bytes).unwrap().manifest, None);
+    let text = block_on(engine().describe(&bytes)).unwrap();
+    assert_eq!(text, MANIFEST);
+    let packed = embed_manifest(&bytes, &text).unwrap();
+    let twice = embed_manifest(&packed, &MANIFEST.replace("\"n\"", "\"renamed\"")).unwrap();
+    assert_eq!(load(&packed).manifest().unwrap().name, "n");
+    assert_eq!(load(&twice).manifest().unwrap().name, "renamed");
+    assert_eq!(
+        twice.len(),
+        packed.len() + "renamed".len() - 1,
+        "the old one is gone"
+    );
+    assert!(matches!(
+        embed_manifest(&bytes, "{}"),
+        Err(Rejection::Manifest(_))
+    ));
+    assert!(matches!(
+        embed_manifest(b"", MANIFEST),
+        Err(Rejection::NotWasm)
+    ));
+}
+
+#[test]
+fn describing_has_no_capabilities() {
+    // The same function serves `describe` here: it asks for the run's id first.
+    let core = r#"(module
+        (import "milepost:step/context@0.1.0" "run-id" (func $id (param i32)))
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+        (func (export "milepost:step/guest@0.1.0#describe") (result i32) (call $id (i32.const 0)) (i32.const 0))
+        (func (export "milepost:step/guest@0.1.0#run") (param i32 i32 i32 i32) (result i32) (unreachable)))"#;
+    let result = block_on(engine().describe(&wasm_guests::component(core)));
+    assert!(
+        matches!(result, Err(DescribeError::Stopped(_))),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn an_inspection_tells_what_a_component_needs() {
+    let guest = Guest {
+        imports: r#"
+            (import "milepost:step/context@0.1.0" "attempt" (func $attempt (result i32)))
+            (import "wasi:random/random@0.2.6" "get-random-u64" (func $u64 (result i64)))"#,
+        run: "(drop (call $attempt)) (drop (call $u64)) (unreachable)",
+        ..Guest::default()
+    };
+    let bytes = guest.build();
+    let inspection = Inspection::of(&bytes).unwrap();
+    assert_eq!(inspection.digest, Digest::of(&bytes));
+    assert_eq!(inspection.bytes, bytes.len());
+    assert_eq!(inspection.capabilities, ["context", "wasi"]);
+    assert!(
+        inspection
+            .imports
+            .contains(&"wasi:random/random@0.2.6".to_owned())
+    );
+    assert_eq!(inspection.exports, ["milepost:step/guest@0.1.0"]);
+}
+
+#[test]
+fn a_component_that_changed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.wasm");
+    let bytes = returns("1");
+    std::fs::write(&path, &bytes).unwrap();
+    let right = Digest::of(&bytes);
+    assert_eq!(engine().load(&path, Some(right)).unwrap().digest(), right);
+    let refused = engine()
+        .load(&path, Some(Digest::of(b"another")))
+        .err()
+        .unwrap();
+    assert!(matches!(refused, LoadError::OtherDigest { found, .. } if found == right));
+}
