@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use milepost_core::definition::{Manifest, PluginSpec, StepManifest};
+use milepost_core::definition::PluginSpec;
 
 use crate::clock::SystemClock;
 use crate::plugin::{LoadedPlugin, PluginError, PluginSource};
@@ -51,7 +51,7 @@ impl PluginSource for WasmPlugins {
             .map_err(|error| refusal(name, &error))?;
         Ok(LoadedPlugin {
             digest: plugin.digest(),
-            manifest: plugin.manifest().map(Manifest::from),
+            manifest: plugin.manifest().cloned(),
             callable: Arc::new(plugin),
         })
     }
@@ -70,25 +70,6 @@ fn refusal(name: &str, error: &LoadError) -> PluginError {
     match error {
         LoadError::Read { .. } | LoadError::OtherDigest { .. } => PluginError::Unavailable { name, reason },
         LoadError::Rejected { .. } => PluginError::Incompatible { name, reason },
-    }
-}
-
-impl From<&wasm::Manifest> for Manifest {
-    fn from(manifest: &wasm::Manifest) -> Self {
-        let steps = manifest.steps.iter().map(|(name, step)| {
-            let step = StepManifest {
-                description: step.description.clone(),
-                input: step.input.clone(),
-                output: step.output.clone(),
-            };
-            (name.clone(), step)
-        });
-        Self {
-            name: manifest.name.clone(),
-            version: Some(manifest.version.clone()),
-            description: manifest.description.clone(),
-            steps: steps.collect(),
-        }
     }
 }
 

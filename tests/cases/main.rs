@@ -1,1 +1,3 @@
+//! Milepost as its users see it.
 
+mod cli;

@@ -42,7 +42,10 @@ pub(crate) fn document(file: &Path, inspection: &Inspection) -> Value {
 pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     let head = match &inspection.manifest {
-        Some(manifest) => format!("{} {}", manifest.name, manifest.version),
+        Some(manifest) => match &manifest.version {
+            Some(version) => format!("{} {version}", manifest.name),
+            None => manifest.name.clone(),
+        },
         None => file.display().to_string(),
     };
     lines.push(head);

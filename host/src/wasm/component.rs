@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use milepost_core::definition::{InvalidManifest, Manifest};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use wasmtime::wasmparser::{
@@ -11,8 +12,9 @@ use wasmtime::wasmparser::{
 };
 
 use super::bindings::{GUEST, PACKAGE, PROVIDED};
-use super::manifest::{self, Manifest, ManifestError};
 
+/// Name of the custom section that holds the manifest, as UTF-8 JSON.
+const MANIFEST_SECTION: &str = "milepost:manifest";
 /// First bytes of every WebAssembly binary.
 const MAGIC: &[u8] = b"\0asm";
 /// What follows in a component; a core module has version 1, layer 0.
@@ -78,7 +80,7 @@ pub enum Rejection {
     TooDemanding(String),
     /// The manifest inside is wrong.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Manifest(#[from] InvalidManifest),
 }
 
 impl Rejection {
@@ -161,8 +163,8 @@ impl Inspection {
             match part.id {
                 section::CUSTOM => {
                     let custom = CustomSectionReader::new(reader).map_err(invalid)?;
-                    if custom.name() == manifest::SECTION {
-                        manifest = Some(Manifest::parse(custom.data())?);
+                    if custom.name() == MANIFEST_SECTION {
+                        manifest = Some(read_manifest(custom.data())?);
                     }
                 }
                 section::IMPORT => {
@@ -244,26 +246,32 @@ fn capabilities(imports: &[String]) -> Vec<String> {
     names
 }
 
+fn read_manifest(bytes: &[u8]) -> Result<Manifest, Rejection> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Rejection::Manifest(InvalidManifest::NotText))?;
+    Ok(Manifest::parse(text)?)
+}
+
 /// Puts a manifest into a component, in place of the one that it may carry.
 ///
 /// # Errors
 /// [`Rejection`] when the bytes are no component, or the text is no manifest.
 pub fn embed_manifest(bytes: &[u8], json: &str) -> Result<Vec<u8>, Rejection> {
-    Manifest::parse(json.as_bytes())?;
+    Manifest::parse(json)?;
     check_preamble(bytes)?;
     let mut out = bytes[..MAGIC.len() + COMPONENT_VERSION.len()].to_vec();
     for part in Sections::of(bytes) {
         let part = part.map_err(invalid)?;
         let reader = BinaryReader::new(&bytes[part.body.clone()], part.body.start);
         let is_manifest = part.id == section::CUSTOM
-            && CustomSectionReader::new(reader).map_err(invalid)?.name() == manifest::SECTION;
+            && CustomSectionReader::new(reader).map_err(invalid)?.name() == MANIFEST_SECTION;
         if !is_manifest {
             out.extend_from_slice(&bytes[part.whole]);
         }
     }
     let mut body = Vec::new();
-    write_u32(&mut body, manifest::SECTION.len());
-    body.extend_from_slice(manifest::SECTION.as_bytes());
+    write_u32(&mut body, MANIFEST_SECTION.len());
+    body.extend_from_slice(MANIFEST_SECTION.as_bytes());
     body.extend_from_slice(json.as_bytes());
     out.push(section::CUSTOM);
     write_u32(&mut out, body.len());

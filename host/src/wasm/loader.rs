@@ -5,13 +5,13 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use milepost_core::definition::Manifest;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
 use super::bindings::PluginPre;
 use super::component::{Inspection, Rejection};
 use super::engine::{Shared, WasmEngine};
-use super::manifest::Manifest;
 use super::state::HostState;
 
 /// A loaded component whose steps can be called. A clone is another handle on it.

@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`engine`], `ticker` | one [`WasmEngine`] per process: wasmtime's knobs, and the thread behind its time slices |
-//! | [`loader`], [`component`], [`manifest`] | from a file to a [`Plugin`], without executing any of it |
+//! | [`loader`], [`component`] | from a file to a [`Plugin`], without executing any of it |
 //! | [`cache`] | compiled code on disk |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
@@ -40,7 +40,6 @@ mod json;
 mod limits;
 pub mod loader;
 mod log;
-pub mod manifest;
 mod progress;
 mod random;
 mod recorder;
@@ -53,4 +52,3 @@ pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};
 pub use loader::{LoadError, Plugin};
-pub use manifest::Manifest;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expr::Type;
+use crate::ids::{InvalidId, StepId};
 
 /// The manifest inside a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +20,17 @@ pub struct Manifest {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its steps, by the name given to `guest.run`.
+    /// Its steps, by the name given to `guest.run`; at least one.
     pub steps: BTreeMap<String, StepManifest>,
+    /// Hosts that it wants to talk to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Buckets that it wants to keep state in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<String>,
+    /// Secrets that it wants to use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// One step of a component.
@@ -76,6 +86,15 @@ pub enum InvalidManifest {
     /// Not the expected JSON.
     #[error("the component's manifest cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// Not UTF-8.
+    #[error("the component's manifest is not UTF-8 text")]
+    NotText,
+    /// It names no step.
+    #[error("the component's manifest lists no step")]
+    NoSteps,
+    /// A step's name cannot be written in `use = "plugin/step"`.
+    #[error("the component's manifest cannot be read: step {0}")]
+    StepName(#[from] InvalidId),
     /// A schema is neither an object nor a boolean.
     #[error(
         "the component's manifest cannot be read: the {which} schema of step `{step}` is neither an object nor a boolean"
@@ -92,10 +111,14 @@ impl Manifest {
     /// Reads a manifest from its JSON text.
     ///
     /// # Errors
-    /// [`InvalidManifest`] on anything but the fields above, and on schemas that are neither objects nor booleans.
+    /// [`InvalidManifest`]: the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidManifest> {
         let manifest: Self = serde_json::from_str(text)?;
+        if manifest.steps.is_empty() {
+            return Err(InvalidManifest::NoSteps);
+        }
         for (step, shape) in &manifest.steps {
+            StepId::new(step)?;
             for (which, schema) in [("input", &shape.input), ("output", &shape.output)] {
                 if !schema.is_object() && !schema.is_boolean() {
                     return Err(InvalidManifest::Schema {
@@ -125,6 +148,8 @@ mod tests {
             ("", "EOF"),
             ("3", "invalid type"),
             (r#"{"name": "git"}"#, "missing field `steps`"),
+            (r#"{"name": "git", "steps": {}}"#, "lists no step"),
+            (r#"{"name": "git", "steps": {"a/b": {}}}"#, "`a/b`"),
             (
                 r#"{"name": "git", "steps": {}, "stepps": {}}"#,
                 "unknown field `stepps`",
