@@ -75,6 +75,11 @@ impl VirtualClock {
         due.into_values().for_each(Waker::wake);
     }
 
+    /// Sets time to any point, also back: what happens to a wall clock when it is corrected. Wakes nobody.
+    pub fn set(&self, now: Timestamp) {
+        self.lock().now = now;
+    }
+
     /// Every wait that was asked for so far, in order.
     #[must_use]
     pub fn waits(&self) -> Vec<Duration> {

@@ -41,7 +41,12 @@ impl WasmPlugins {
 }
 
 impl PluginSource for WasmPlugins {
-    fn load(&self, name: &str, spec: &PluginSpec, base: &Path) -> Result<LoadedPlugin, PluginError> {
+    fn load(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        base: &Path,
+    ) -> Result<LoadedPlugin, PluginError> {
         let engine = self.engine().map_err(|error| PluginError::Unavailable {
             name: name.to_owned(),
             reason: error.to_string(),
@@ -68,7 +73,9 @@ fn refusal(name: &str, error: &LoadError) -> PluginError {
         reason = format!("{reason}; {help}");
     }
     match error {
-        LoadError::Read { .. } | LoadError::OtherDigest { .. } => PluginError::Unavailable { name, reason },
+        LoadError::Read { .. } | LoadError::OtherDigest { .. } => {
+            PluginError::Unavailable { name, reason }
+        }
         LoadError::Rejected { .. } => PluginError::Incompatible { name, reason },
     }
 }

@@ -130,7 +130,7 @@ impl Output {
     }
 
     /// The same output, if its exit code is this one.
-    #[must_use]
+    #[track_caller]
     pub fn expect(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self:#?}");
         self
@@ -143,7 +143,11 @@ impl Running {
         loop {
             let mut line = String::new();
             let bytes = self.stderr.read_line(&mut line).expect("stderr is text");
-            assert!(bytes > 0, "it ended without saying {part:?}:\n{}", self.said);
+            assert!(
+                bytes > 0,
+                "it ended without saying {part:?}:\n{}",
+                self.said
+            );
             self.said.push_str(&line);
             if line.contains(part) {
                 return;
@@ -154,8 +158,13 @@ impl Running {
     /// Sends a signal (`INT`, `TERM`, `KILL`).
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill -{name} {pid}"
+        );
     }
 
     /// Waits for its end.
@@ -225,7 +234,10 @@ fn profile_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let test = std::env::current_exe().expect("a test has a file");
-        let folder = test.ancestors().nth(2).expect("tests stand in target/<profile>/deps");
+        let folder = test
+            .ancestors()
+            .nth(2)
+            .expect("tests stand in target/<profile>/deps");
         folder.to_owned()
     })
 }
@@ -244,11 +256,28 @@ fn program() -> &'static Path {
         let profile = profile.filter(|name| *name != "debug").unwrap_or("dev");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
-            .args(["build", "--locked", "--package", "milepost", "--bin", "milepost", "--profile", profile])
+            .args([
+                "build",
+                "--locked",
+                "--package",
+                "milepost",
+                "--bin",
+                "milepost",
+                "--profile",
+                profile,
+            ])
             .current_dir(root())
-            .env("CARGO_TARGET_DIR", profile_folder().parent().expect("target holds the profiles"))
+            .env(
+                "CARGO_TARGET_DIR",
+                profile_folder()
+                    .parent()
+                    .expect("target holds the profiles"),
+            )
             .status();
-        assert!(status.is_ok_and(|status| status.success()), "the program cannot be built");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "the program cannot be built"
+        );
         program
     })
 }
@@ -260,11 +289,18 @@ fn newest(folder: &Path) -> SystemTime {
         .filter_map(|entry| {
             let kind = entry.file_type().ok()?;
             if kind.is_dir() {
-                let skip = ["tests", "benches"].iter().any(|name| entry.file_name() == *name);
+                let skip = ["tests", "benches"]
+                    .iter()
+                    .any(|name| entry.file_name() == *name);
                 return (!skip).then(|| newest(&entry.path()));
             }
-            let source = entry.path().extension().is_some_and(|e| e == "rs" || e == "toml");
-            source.then(|| entry.metadata().ok()?.modified().ok()).flatten()
+            let source = entry
+                .path()
+                .extension()
+                .is_some_and(|e| e == "rs" || e == "toml");
+            source
+                .then(|| entry.metadata().ok()?.modified().ok())
+                .flatten()
         })
         .max()
         .unwrap_or(SystemTime::UNIX_EPOCH)

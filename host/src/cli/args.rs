@@ -13,8 +13,8 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{
-    cancel, completions, context, events, explain, graph, inspect, logs, ls, pack, replay, resume, retry,
-    run, schema, show, validate,
+    cancel, completions, context, events, explain, graph, inspect, logs, ls, pack, replay, resume,
+    retry, run, schema, show, validate,
 };
 
 /// Durable workflows of WebAssembly steps.
@@ -22,7 +22,7 @@ use super::{
 /// The flow is a TOML file, every step is a WebAssembly component, and the outcome of each step is saved before the next
 /// one begins. Stop a run anywhere; `milepost resume` goes on from there.
 #[derive(Debug, Parser)]
-#[command(name = "milepost", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "milepost", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -45,7 +45,14 @@ Exit codes:
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Folder of the store; `.milepost` in the working directory by default
-    #[arg(long, global = true, value_name = "PATH", env = "MILEPOST_STORE", hide_env_values = true, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "MILEPOST_STORE",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     pub(crate) store: Option<PathBuf>,
     /// Print one JSON document instead of text, also for errors
     #[arg(long, global = true, help_heading = "Global options")]
@@ -69,41 +76,26 @@ pub(crate) enum Color {
     Never,
 }
 
-/// What can be asked of the program.
+/// What can be asked of the program. Each verb's help stands on its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Start a run of a workflow
     Run(run::RunArgs),
-    /// Go on with a stopped run from its checkpoint
     Resume(resume::ResumeArgs),
-    /// Run the failed steps of a stopped run again
     Retry(retry::RetryArgs),
-    /// End a run for good
     Cancel(cancel::CancelArgs),
-    /// List runs, newest first
     Ls(ls::LsArgs),
-    /// Show one run: status, steps, output
     Show(show::ShowArgs),
-    /// Print the journal of a run
     Events(events::EventsArgs),
-    /// Print what the steps of a run logged
     Logs(logs::LogsArgs),
-    /// Execute a recorded run again and compare
     Replay(replay::ReplayArgs),
-    /// Check definitions without running them
     Validate(validate::ValidateArgs),
-    /// Draw a workflow as an outline or a diagram
     Graph(graph::GraphArgs),
-    /// Show what a component is and needs, without executing it
     Inspect(inspect::InspectArgs),
-    /// Ask a component for its manifest and embed it
     Pack(pack::PackArgs),
     /// Print the JSON Schema of definitions, for editors
     #[command(after_help = schema::EXAMPLES)]
     Schema,
-    /// Explain the code of an error
     Explain(explain::ExplainArgs),
-    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
 
@@ -116,7 +108,11 @@ pub(crate) struct Refused {
 /// Reads a command line, the program's name first.
 pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, Refused> {
     // Errors come before there is a parsed `--json`.
-    let json = line.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    let json = line
+        .iter()
+        .skip(1)
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "--json");
     Cli::try_parse_from(line).map_err(|error| Refused { error, json })
 }
 
@@ -132,7 +128,9 @@ impl Refused {
     /// Prints help to stdout and mistakes to stderr.
     pub(crate) fn print(&self) -> Exit {
         match self.exit() {
-            Exit::Completed => Reply::text(Exit::Completed, self.error.render().to_string()).print(),
+            Exit::Completed => {
+                Reply::text(Exit::Completed, self.error.render().to_string()).print()
+            }
             exit if self.json => {
                 let text = self.error.render().to_string();
                 let message = text.trim_start_matches("error: ").trim_end();
@@ -156,7 +154,10 @@ mod tests {
     use super::*;
 
     fn exit_of(line: &str) -> Exit {
-        let line = std::iter::once("milepost").chain(line.split(' ')).map(OsString::from).collect();
+        let line = std::iter::once("milepost")
+            .chain(line.split(' '))
+            .map(OsString::from)
+            .collect();
         parse(line).map_or_else(|refused| refused.exit(), |_| panic!("it was accepted"))
     }
 
@@ -187,7 +188,15 @@ mod tests {
 
     #[test]
     fn help_and_version_are_no_mistakes() {
-        for line in ["--help", "-h", "--version", "help", "help run", "run --help", "ls -h"] {
+        for line in [
+            "--help",
+            "-h",
+            "--version",
+            "help",
+            "help run",
+            "run --help",
+            "ls -h",
+        ] {
             assert_eq!(exit_of(line), Exit::Completed, "{line}");
         }
     }
@@ -197,10 +206,19 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        for verb in command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help")
+        {
             let name = verb.get_name();
-            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("milepost {name}")), "{name}: no example");
+            let help = verb
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains(&format!("milepost {name}")),
+                "{name}: no example"
+            );
         }
     }
 }

@@ -10,6 +10,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
 
+/// End a run for good
+///
 /// Ends a run for good. One that another process runs is asked to end; its step gets a moment to clean up.
 ///
 /// Cancelling a run that has ended changes nothing and is no error.
@@ -28,8 +30,14 @@ pub(super) fn run(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
     let answer = runtime()?.block_on(engine.cancel(&run, "`milepost cancel`"))?;
     let (word, text) = match answer {
         CancelAnswer::Cancelled => ("cancelled", format!("run {run} is cancelled")),
-        CancelAnswer::Cancelling => ("cancelling", format!("run {run} is running; its process was asked to end it")),
-        CancelAnswer::Already(status) => ("nothing_to_cancel", format!("nothing to cancel: run {run} is {status}")),
+        CancelAnswer::Cancelling => (
+            "cancelling",
+            format!("run {run} is running; its process was asked to end it"),
+        ),
+        CancelAnswer::Already(status) => (
+            "nothing_to_cancel",
+            format!("nothing to cancel: run {run} is {status}"),
+        ),
     };
     let status = engine.store().row(&run)?.map(|row| row.status.as_str());
     let document = json!({ "id": run, "answer": word, "status": status });

@@ -9,7 +9,7 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Prints a completion script for a shell.
+/// Print a completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -49,21 +49,35 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
         None => file.display().to_string(),
     };
     lines.push(head);
-    if let Some(description) = inspection.manifest.as_ref().and_then(|manifest| manifest.description.as_ref()) {
+    if let Some(description) = inspection
+        .manifest
+        .as_ref()
+        .and_then(|manifest| manifest.description.as_ref())
+    {
         lines.push(format!("  {description}"));
     }
     lines.push(format!("  digest:       {}", inspection.digest));
     lines.push(format!("  size:         {} bytes", inspection.bytes));
-    let capabilities = if inspection.capabilities.is_empty() { "none".to_owned() } else { inspection.capabilities.join(", ") };
+    let capabilities = if inspection.capabilities.is_empty() {
+        "none".to_owned()
+    } else {
+        inspection.capabilities.join(", ")
+    };
     lines.push(format!("  capabilities: {capabilities}"));
     if let Err(problem) = inspection.check() {
         lines.push(format!("  cannot run here: {problem}"));
     }
     match &inspection.manifest {
-        None => lines.push("  no manifest: its steps are not checked; `milepost pack` embeds one".to_owned()),
+        None => lines.push(
+            "  no manifest: its steps are not checked; `milepost pack` embeds one".to_owned(),
+        ),
         Some(manifest) => {
             for (name, step) in &manifest.steps {
-                let about = step.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+                let about = step
+                    .description
+                    .as_ref()
+                    .map(|text| format!(": {text}"))
+                    .unwrap_or_default();
                 lines.push(format!("\nstep {name}{about}"));
                 lines.push(format!("  input:  {}", step.input));
                 lines.push(format!("  output: {}", step.output));

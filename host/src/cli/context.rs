@@ -60,7 +60,12 @@ impl Context {
     }
 
     /// The reply of a verb: the document, or the text for a person.
-    pub(crate) fn reply<T: Serialize>(&self, exit: Exit, document: &T, text: impl FnOnce() -> String) -> Reply {
+    pub(crate) fn reply<T: Serialize>(
+        &self,
+        exit: Exit,
+        document: &T,
+        text: impl FnOnce() -> String,
+    ) -> Reply {
         let body = if self.json { pretty(document) } else { text() };
         Reply { exit, body }
     }
@@ -146,7 +151,8 @@ pub(crate) fn print_error(failure: &Failure) -> Exit {
 
 /// JSON for a person's eyes and for programs.
 pub(crate) fn pretty<T: Serialize>(document: &T) -> String {
-    serde_json::to_string_pretty(document).expect("documents have string keys and no failing serializers")
+    serde_json::to_string_pretty(document)
+        .expect("documents have string keys and no failing serializers")
 }
 
 /// An output as a person wants it: a text as it is, anything else as JSON.
@@ -159,7 +165,9 @@ fn style(wanted: Color, terminal: bool) -> Style {
     Style::new(match wanted {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb"),
+        Color::Auto => {
+            terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+        }
     })
 }
 

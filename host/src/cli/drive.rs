@@ -40,7 +40,8 @@ where
     let engine = Engine::builder(store, plugins).observer(observer).build();
     let control = Control::default();
     let ended = runtime()?.block_on(async {
-        let mut signals = Signals::listen().map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
+        let mut signals = Signals::listen()
+            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
         // The work owns the engine and with it the store: dropping it closes both.
         let mut work = Box::pin(work(engine, control.clone()));
         let signal = tokio::select! {
@@ -70,11 +71,16 @@ fn stopped_at_once(signal: &str) -> Failure {
 /// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left
 /// for the engine to tell.
 pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
-    let text = record::load(store, run)
-        .ok()
-        .and_then(|recorded| store.blob(&recorded.state.binding.definition).ok().flatten());
+    let text = record::load(store, run).ok().and_then(|recorded| {
+        store
+            .blob(&recorded.state.binding.definition)
+            .ok()
+            .flatten()
+    });
     let parsed = text.and_then(|text| Definition::parse("", std::str::from_utf8(&text).ok()?).ok());
-    parsed.map(|parsed| Limits::of(&parsed.definition)).unwrap_or_default()
+    parsed
+        .map(|parsed| Limits::of(&parsed.definition))
+        .unwrap_or_default()
 }
 
 /// One thread: a run is one chain of steps, guests give way at every time slice, and a second thread would only cost time

@@ -12,13 +12,19 @@ use super::format;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
-    if report.stop.as_ref().is_some_and(|stop| stop.code == StopCode::CheckpointNotSaved) {
+    if report
+        .stop
+        .as_ref()
+        .is_some_and(|stop| stop.code == StopCode::CheckpointNotSaved)
+    {
         cx.warn("the checkpoint could not be saved");
     }
     cx.note(summary(cx, report).trim_end());
     cx.reply(Exit::from(report.status), report, || match report.status {
         Status::Completed => bare(&report.output),
-        Status::Failed | Status::Paused | Status::Cancelled | Status::Pending | Status::Running => String::new(),
+        Status::Failed | Status::Paused | Status::Cancelled | Status::Pending | Status::Running => {
+            String::new()
+        }
     })
 }
 
@@ -41,7 +47,10 @@ fn summary(cx: &Context, report: &RunReport) -> String {
         }
         Status::Cancelled => lines.extend(report.stop.as_ref().into_iter().flat_map(reasons)),
         Status::Pending | Status::Running => {
-            lines.push(format!("  another process has it; {} tells how far it is", cx.command("show", &report.id)));
+            lines.push(format!(
+                "  another process has it; {} tells how far it is",
+                cx.command("show", &report.id)
+            ));
         }
     }
     lines.join("\n")
@@ -57,28 +66,47 @@ fn steps(report: &RunReport) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     let plural = if counts.total == 1 { "" } else { "s" };
-    let rest = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join(", ")) };
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", rest.join(", "))
+    };
     format!("{settled} of {} step{plural}{rest}", counts.total)
 }
 
 /// One line per failed step, loop members included.
 fn failures(report: &RunReport) -> impl Iterator<Item = String> {
-    report.steps.iter().filter(|step| step.status == "failed").map(|step| {
-        let error = step.error.as_ref().map(format::error).unwrap_or_default();
-        format!("  step {}: {}", step.path, indent(&error))
-    })
+    report
+        .steps
+        .iter()
+        .filter(|step| step.status == "failed")
+        .map(|step| {
+            let error = step.error.as_ref().map(format::error).unwrap_or_default();
+            format!("  step {}: {}", step.path, indent(&error))
+        })
 }
 
 /// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
 pub(crate) fn reasons(stop: &StopReport) -> Vec<String> {
     let mut lines = Vec::new();
     if stop.code != StopCode::StepFailed {
-        let provider = stop.provider.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
+        let provider = stop
+            .provider
+            .as_ref()
+            .map(|name| format!(" [{name}]"))
+            .unwrap_or_default();
         let message = format::printable(&stop.message);
         lines.extend(stop.path.as_ref().map(|path| format!("  step:   {path}")));
-        lines.push(format!("  reason: {}: {}{provider}", stop.code, indent(&message)));
+        lines.push(format!(
+            "  reason: {}: {}{provider}",
+            stop.code,
+            indent(&message)
+        ));
     }
-    let due = stop.due_at.map(|at| format!(" (due {})", format::instant(at))).unwrap_or_default();
+    let due = stop
+        .due_at
+        .map(|at| format!(" (due {})", format::instant(at)))
+        .unwrap_or_default();
     lines.push(format!("  next:   {}{due}", stop.next));
     lines
 }

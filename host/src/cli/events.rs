@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{format, ids, place};
 
-/// Prints the journal of a run: what happened, in order, as it was recorded.
+/// Print the journal of a run
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +32,8 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_existing(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limit = args.limit.unwrap_or(usize::MAX);
-    let entries = record::journal(store.as_ref(), &run, args.after, limit).map_err(milepost::engine::EngineError::from)?;
+    let entries = record::journal(store.as_ref(), &run, args.after, limit)
+        .map_err(milepost::engine::EngineError::from)?;
     let document = json!({ "id": run, "events": entries.iter().map(document).collect::<Vec<_>>() });
     Ok(cx.reply(Exit::Completed, &document, || {
         entries.iter().map(|entry| line(cx, entry)).collect()
@@ -45,9 +46,17 @@ fn document(entry: &Entry) -> Value {
 
 fn line(cx: &Context, entry: &Entry) -> String {
     let at = cx.out.dim(&format::instant(entry.at));
-    let path = entry.event.path().map(|path| format!(" {path}")).unwrap_or_default();
+    let path = entry
+        .event
+        .path()
+        .map(|path| format!(" {path}"))
+        .unwrap_or_default();
     let more = format::printable(&details(&entry.event)).replace('\n', " ");
-    format!("{:>5} {at} {}{path}{more}\n", entry.seq, cx.out.bold(entry.event.name()))
+    format!(
+        "{:>5} {at} {}{path}{more}\n",
+        entry.seq,
+        cx.out.bold(entry.event.name())
+    )
 }
 
 /// What the name and the path do not tell, short enough for a line.
@@ -60,16 +69,32 @@ fn details(event: &Event) -> String {
         Event::DefinitionChanged { definition, .. } => format!(" to {definition}"),
         Event::StepStarted { attempt, .. } => format!(", attempt {attempt}"),
         Event::StepCompleted { output, .. } => format!(", {} bytes", output.text().len()),
-        Event::AttemptFailed { attempt, error, retry_at, .. } => {
-            format!(", attempt {attempt}: {}; again at {}", format::error(error), format::instant(*retry_at))
+        Event::AttemptFailed {
+            attempt,
+            error,
+            retry_at,
+            ..
+        } => {
+            format!(
+                ", attempt {attempt}: {}; again at {}",
+                format::error(error),
+                format::instant(*retry_at)
+            )
         }
         Event::StepFailed { error, .. } => format!(": {}", format::error(error)),
         Event::StepPaused { pause, .. } => format!(": {}: {}", pause.code, pause.reason),
         Event::StepInterrupted { attempt, .. } => format!(", attempt {attempt}"),
         Event::StepSkipped { condition, .. } => format!(": {condition}"),
         Event::LoopIterationStarted { iteration, .. } => format!(", pass {iteration}"),
-        Event::LoopIterationEnded { iteration, condition_met, .. } => {
-            format!(", pass {iteration}: condition {}", if *condition_met { "met" } else { "not met" })
+        Event::LoopIterationEnded {
+            iteration,
+            condition_met,
+            ..
+        } => {
+            format!(
+                ", pass {iteration}: condition {}",
+                if *condition_met { "met" } else { "not met" }
+            )
         }
         Event::LoopCompleted { iterations, .. } => format!(", {iterations} passes"),
         Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {

@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     Paused = 2,
     /// The run was cancelled.
     Cancelled = 3,
+    /// A replay differs from its record.
+    Diverged = 4,
     /// The command line is wrong.
     Usage = 64,
     /// A definition, an input, a component or a run id is wrong.

@@ -8,7 +8,7 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Explains the code of a problem in a definition or an input: why it is one, and how to mend it.
+/// Explain the code of an error
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,12 +19,23 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
-    let Some(Code { code, title, explanation }) = CODES.iter().find(|known| known.code.eq_ignore_ascii_case(&args.code)) else {
+    let Some(Code {
+        code,
+        title,
+        explanation,
+    }) = CODES
+        .iter()
+        .find(|known| known.code.eq_ignore_ascii_case(&args.code))
+    else {
         let message = format!("there is no code `{}`", args.code);
-        return Err(Failure::new(Exit::Usage, "usage", message).help("codes look like MP0101 and stand in brackets after `error`"));
+        return Err(Failure::new(Exit::Usage, "usage", message)
+            .help("codes look like MP0101 and stand in brackets after `error`"));
     };
     let document = json!({ "code": code, "title": title, "explanation": explanation });
     Ok(cx.reply(Exit::Completed, &document, || {
-        format!("{}\n\n{explanation}", cx.out.bold(&format!("{code}: {title}")))
+        format!(
+            "{}\n\n{explanation}",
+            cx.out.bold(&format!("{code}: {title}"))
+        )
     }))
 }

@@ -5,6 +5,16 @@ use std::time::Duration;
 use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::time::Timestamp;
 
+/// A value in one line: the beginning and the size of a long one.
+pub(crate) fn excerpt(value: &serde_json::Value) -> String {
+    const LONGEST: usize = 100;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text,
+    }
+}
+
 /// A length of time in at most two units: `12 ms`, `3.4 s`, `2m 05s`, `3h 20m`, `5d 4h`.
 pub(crate) fn length(of: Duration) -> String {
     let (seconds, millis) = (of.as_secs(), of.as_millis());
@@ -48,8 +58,15 @@ pub(crate) fn error(error: &StepError) -> String {
         ErrorClass::Host => "host ",
         ErrorClass::Definition => "definition ",
     };
-    let provider = error.provider.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
-    printable(&format!("{kind}{}: {}{provider}", error.code, error.message))
+    let provider = error
+        .provider
+        .as_ref()
+        .map(|name| format!(" [{name}]"))
+        .unwrap_or_default();
+    printable(&format!(
+        "{kind}{}: {}{provider}",
+        error.code, error.message
+    ))
 }
 
 /// The same, cut to one line: a trap brings a whole backtrace.
@@ -64,7 +81,10 @@ pub(crate) fn printable(text: &str) -> String {
         match c {
             '\n' | '\t' => out.push(c),
             // Also what reverses the direction of writing, which can make a line lie.
-            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+            c if c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c) =>
+            {
                 out.extend(c.escape_unicode());
             }
             c => out.push(c),
@@ -96,14 +116,23 @@ mod tests {
     fn errors_name_their_kind_and_who_is_to_blame() {
         let mut error = StepError::new(ErrorClass::Retryable, "busy", "come back\nlater");
         error.provider = Some("acme".into());
-        assert_eq!(super::error(&error), "retryable busy: come back\nlater [acme]");
+        assert_eq!(
+            super::error(&error),
+            "retryable busy: come back\nlater [acme]"
+        );
         assert_eq!(brief_error(&error), "retryable busy: come back");
-        assert_eq!(brief_error(&StepError::new(ErrorClass::Failed, "broken", "")), "broken: ");
+        assert_eq!(
+            brief_error(&StepError::new(ErrorClass::Failed, "broken", "")),
+            "broken: "
+        );
     }
 
     #[test]
     fn a_guest_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\r\u{202e}c\nü\t"), "a\\u{1b}[2Jb\\u{d}\\u{202e}c\nü\t");
+        assert_eq!(
+            printable("a\x1b[2Jb\r\u{202e}c\nü\t"),
+            "a\\u{1b}[2Jb\\u{d}\\u{202e}c\nü\t"
+        );
     }
 
     #[test]

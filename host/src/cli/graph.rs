@@ -11,6 +11,8 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 
+/// Draw a workflow as an outline or a diagram
+///
 /// Draws a workflow. Components are not needed.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -14,20 +14,100 @@ const CANDIDATES: usize = 10;
 /// # Errors
 /// [`Failure`]: 64 when the text is no id (B190) or several runs begin with it, 65 when none does (B186).
 pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> {
-    let prefix = RunId::new(typed).map_err(|invalid| Failure::new(Exit::Usage, "usage", invalid.to_string()))?;
+    let prefix = RunId::new(typed)
+        .map_err(|invalid| Failure::new(Exit::Usage, "usage", invalid.to_string()))?;
     let mut found = store.ids_with_prefix(typed, CANDIDATES + 1)?;
     if found.contains(&prefix) {
         return Ok(prefix);
     }
     match found.len() {
-        0 => Err(Failure::new(Exit::Invalid, "run_not_found", format!("no run begins with `{typed}`"))
-            .help("`milepost ls` lists the runs")),
+        0 => Err(Failure::new(
+            Exit::Invalid,
+            "run_not_found",
+            format!("no run begins with `{typed}`"),
+        )
+        .help("`milepost ls` lists the runs")),
         1 => Ok(found.remove(0)),
         count => {
-            let names: Vec<_> = found.iter().take(CANDIDATES).map(|id| format!("`{id}`")).collect();
+            let names: Vec<_> = found
+                .iter()
+                .take(CANDIDATES)
+                .map(|id| format!("`{id}`"))
+                .collect();
             let more = if count > CANDIDATES { " and more" } else { "" };
-            let message = format!("several runs begin with `{typed}`: {}{more}", names.join(", "));
+            let message = format!(
+                "several runs begin with `{typed}`: {}{more}",
+                names.join(", ")
+            );
             Err(Failure::new(Exit::Usage, "ambiguous_run", message).help("type more of the id"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use milepost::core::state::Status;
+    use milepost::core::time::Timestamp;
+    use milepost::store::memory::MemoryStore;
+    use milepost::store::{Expect, Head, Write};
+
+    use super::super::drive::runtime;
+    use super::*;
+
+    fn store(ids: &[&str]) -> MemoryStore {
+        let store = MemoryStore::new();
+        for id in ids {
+            let write = Write {
+                run: RunId::new(id).unwrap(),
+                expect: Expect::Absent,
+                claim: None,
+                head: Head {
+                    workflow: "w".into(),
+                    status: Status::Pending,
+                    at: Timestamp::default(),
+                    stop_code: None,
+                    due_at: None,
+                    recoveries: 0,
+                },
+                entries: Vec::new(),
+                parts: Vec::new(),
+                logs: Vec::new(),
+                blobs: Vec::new(),
+            };
+            runtime().unwrap().block_on(store.write(write)).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn a_prefix_resolves_when_one_run_has_it() {
+        let store = store(&["abc", "abd", "ab", "x1"]);
+        for (typed, expected) in [
+            ("x", Ok("x1")),
+            ("abc", Ok("abc")),
+            ("ab", Ok("ab")),
+            ("a", Err(Exit::Usage)),
+            ("y", Err(Exit::Invalid)),
+            ("", Err(Exit::Usage)),
+            ("a%", Err(Exit::Usage)),
+        ] {
+            let found = resolve(&store, typed);
+            let found = found
+                .as_ref()
+                .map(RunId::as_str)
+                .map_err(|failure| failure.exit);
+            assert_eq!(found, expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_candidates_is_cut() {
+        let ids: Vec<String> = (10..40).map(|n| format!("r{n}")).collect();
+        let store = store(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let message = resolve(&store, "r").unwrap_err().document()["error"]["message"].to_string();
+        assert_eq!(message.matches("`r").count(), CANDIDATES + 1, "{message}");
+        assert!(message.contains(" and more"), "{message}");
     }
 }

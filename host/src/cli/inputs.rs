@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use milepost::core::definition::input::{FileFormat, GivenInputs, InputProblem, read_argument, read_file};
+use milepost::core::definition::input::{
+    FileFormat, GivenInputs, InputProblem, read_argument, read_file,
+};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -43,7 +45,9 @@ impl InputArgs {
             let value = match value.strip_prefix('@') {
                 Some(text) if text.starts_with('@') => text.to_owned(),
                 Some(file) => read(Path::new(file)).map_err(|failure| {
-                    failure.help(format!("to give a text that starts with `@`, write `{name}=@@…`"))
+                    failure.help(format!(
+                        "to give a text that starts with `@`, write `{name}=@@…`"
+                    ))
                 })?,
                 None => value,
             };
@@ -59,7 +63,8 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
         Some("json") => Ok(FileFormat::Json),
         Some(_) | None => {
             let message = format!("cannot tell whether {} is TOML or JSON", file.display());
-            Err(Failure::new(Exit::Invalid, "invalid_input", message).help("name it `.toml` or `.json`"))
+            Err(Failure::new(Exit::Invalid, "invalid_input", message)
+                .help("name it `.toml` or `.json`"))
         }
     }
 }

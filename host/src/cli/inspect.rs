@@ -10,6 +10,8 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 
+/// Show what a component is and needs, without executing it
+///
 /// Shows a component's steps with their schemas, the capabilities that it needs, its digest and its size. Nothing of it is
 /// executed.
 #[derive(Debug, Args)]
@@ -25,5 +27,7 @@ pub(crate) struct InspectArgs {
 pub(super) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
     let inspection = Inspection::of(&component::read(&args.component)?)?;
     let document = component::document(&args.component, &inspection);
-    Ok(cx.reply(Exit::Completed, &document, || component::text(&args.component, &inspection)))
+    Ok(cx.reply(Exit::Completed, &document, || {
+        component::text(&args.component, &inspection)
+    }))
 }

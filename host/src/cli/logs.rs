@@ -11,6 +11,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{format, ids, place};
 
+/// Print what the steps of a run logged
+///
 /// Prints what the steps of a run logged, in the order in which it was saved.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -33,29 +35,48 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
     let step = args.step.as_ref().map(ToString::to_string);
     let lines: Vec<_> = stored
         .iter()
-        .filter(|stored| step.as_deref().is_none_or(|step| stands_in(&stored.line.path, step)))
-        .filter_map(|stored| match serde_json::from_str::<LogLine>(&stored.line.body) {
-            Ok(line) => Some((stored, line)),
-            Err(error) => {
-                cx.warn(&format!("line {} cannot be read: {error}", stored.position));
-                None
-            }
+        .filter(|stored| {
+            step.as_deref()
+                .is_none_or(|step| stands_in(&stored.line.path, step))
         })
+        .filter_map(
+            |stored| match serde_json::from_str::<LogLine>(&stored.line.body) {
+                Ok(line) => Some((stored, line)),
+                Err(error) => {
+                    cx.warn(&format!("line {} cannot be read: {error}", stored.position));
+                    None
+                }
+            },
+        )
         .collect();
-    let documents: Vec<Value> = lines.iter().map(|(stored, line)| document(stored, line)).collect();
-    Ok(cx.reply(Exit::Completed, &json!({ "id": run, "lines": documents }), || {
-        lines.iter().map(|(stored, line)| text(cx, stored, line)).collect()
-    }))
+    let documents: Vec<Value> = lines
+        .iter()
+        .map(|(stored, line)| document(stored, line))
+        .collect();
+    Ok(cx.reply(
+        Exit::Completed,
+        &json!({ "id": run, "lines": documents }),
+        || {
+            lines
+                .iter()
+                .map(|(stored, line)| text(cx, stored, line))
+                .collect()
+        },
+    ))
 }
 
 /// Whether `path` is `step` or stands inside it: `fix` and `fix#2` hold `fix#2/test`, `fix#2` does not hold `fix#20/test`.
 fn stands_in(path: &str, step: &str) -> bool {
-    path.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#', '[']))
+    path.strip_prefix(step)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#', '[']))
 }
 
 fn document(stored: &StoredLog, line: &LogLine) -> Value {
-    let fields: serde_json::Map<String, Value> =
-        line.fields.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let fields: serde_json::Map<String, Value> = line
+        .fields
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
     json!({
         "at": line.at,
         "path": stored.line.path,
@@ -74,11 +95,22 @@ fn text(cx: &Context, stored: &StoredLog, line: &LogLine) -> String {
         LogLevel::Warn => cx.out.yellow("warn"),
         LogLevel::Error => cx.out.red("error"),
     };
-    let attempt = if stored.line.attempt > 1 { format!(" (attempt {})", stored.line.attempt) } else { String::new() };
-    let fields: String = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let attempt = if stored.line.attempt > 1 {
+        format!(" (attempt {})", stored.line.attempt)
+    } else {
+        String::new()
+    };
+    let fields: String = line
+        .fields
+        .iter()
+        .map(|(name, value)| format!(" {name}={value}"))
+        .collect();
     let at = cx.out.dim(&format::instant(line.at));
     let said = format::printable(&format!("{}{fields}", line.message));
-    format!("{at} {}{attempt} {level}: {said}\n", cx.out.bold(&stored.line.path))
+    format!(
+        "{at} {}{attempt} {level}: {said}\n",
+        cx.out.bold(&stored.line.path)
+    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{format, place};
 /// Rows of a table on a screen.
 const SCREEN: usize = 50;
 
-/// Lists runs, newest first.
+/// List runs, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -56,13 +56,20 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         cx.warn(&format!("run {id} cannot be read: {reason}"));
     }
     if listing.more > 0 {
-        cx.note(&format!("{} more; `--limit` shows more of them", listing.more));
+        cx.note(&format!(
+            "{} more; `--limit` shows more of them",
+            listing.more
+        ));
     }
     let now = SystemTime::now().into();
     let documents: Vec<Value> = listing.rows.iter().map(document).collect();
     Ok(cx.reply(Exit::Completed, &documents, || {
         if listing.rows.is_empty() {
-            let which = if filtered { "no run is like that" } else { "no runs yet" };
+            let which = if filtered {
+                "no run is like that"
+            } else {
+                "no runs yet"
+            };
             return format!("{which} (store: {})", cx.store.display());
         }
         table(cx, &listing.rows, now)

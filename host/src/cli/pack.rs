@@ -13,6 +13,8 @@ use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
 
+/// Ask a component for its manifest and embed it
+///
 /// Asks a component for its manifest and writes a copy that carries it. With it, workflows are checked against the
 /// component's steps before anything runs.
 ///
@@ -32,7 +34,9 @@ pub(crate) struct PackArgs {
 pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     let bytes = component::read(&args.component)?;
     let plugins = cx.plugins();
-    let engine = plugins.engine().map_err(|error| Failure::new(Exit::Unavailable, "engine_unavailable", error.to_string()))?;
+    let engine = plugins.engine().map_err(|error| {
+        Failure::new(Exit::Unavailable, "engine_unavailable", error.to_string())
+    })?;
     let manifest = runtime()?.block_on(engine.describe(&bytes))?;
     let packed = embed_manifest(&bytes, &manifest)?;
     let inspection = Inspection::of(&packed)?;
@@ -41,7 +45,9 @@ pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     }
     replace(&args.output, &packed).map_err(|error| Failure::file("write", &args.output, &error))?;
     let document = component::document(&args.output, &inspection);
-    Ok(cx.reply(Exit::Completed, &document, || component::text(&args.output, &inspection)))
+    Ok(cx.reply(Exit::Completed, &document, || {
+        component::text(&args.output, &inspection)
+    }))
 }
 
 /// Whoever reads meanwhile sees the old file or the new one, never a part.

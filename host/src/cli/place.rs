@@ -22,7 +22,10 @@ pub(crate) fn open_or_create(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
         let help = format!("name the folder that holds {FILE}");
         return Err(Failure::new(Exit::Usage, "usage", message).help(help));
     }
-    Ok(Arc::new(SqliteStore::open(&folder.join(FILE), Durability::PowerLoss)?))
+    Ok(Arc::new(SqliteStore::open(
+        &folder.join(FILE),
+        Durability::PowerLoss,
+    )?))
 }
 
 /// Opens the store in `folder`, for verbs that have nothing to do in an empty one. Creates nothing.
@@ -32,7 +35,8 @@ pub(crate) fn open_or_create(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
 pub(crate) fn open_existing(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
     if !folder.is_file() && !folder.join(FILE).exists() {
         let message = format!("there is no store in {}", folder.display());
-        let help = "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
+        let help =
+            "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
         return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));
     }
     open_or_create(folder)
@@ -40,7 +44,11 @@ pub(crate) fn open_existing(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
 
 /// Where compiled code is kept: MILEPOST_CACHE, else the user's cache folder. None when the user has none.
 pub(crate) fn code_cache() -> Option<PathBuf> {
-    cache_folder(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    cache_folder(|name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    })
 }
 
 fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
@@ -59,12 +67,29 @@ mod tests {
     #[test]
     fn the_cache_follows_the_standard() {
         let with = |set: &'static [(&str, &str)]| {
-            cache_folder(|name| set.iter().find(|(n, _)| *n == name).map(|(_, path)| path.into()))
+            cache_folder(|name| {
+                set.iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, path)| path.into())
+            })
         };
         for (set, expected) in [
-            (&[("MILEPOST_CACHE", "/c"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")][..], Some("/c")),
-            (&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], Some("/x/milepost")),
-            (&[("XDG_CACHE_HOME", "relative"), ("HOME", "/h")], Some("/h/.cache/milepost")),
+            (
+                &[
+                    ("MILEPOST_CACHE", "/c"),
+                    ("XDG_CACHE_HOME", "/x"),
+                    ("HOME", "/h"),
+                ][..],
+                Some("/c"),
+            ),
+            (
+                &[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")],
+                Some("/x/milepost"),
+            ),
+            (
+                &[("XDG_CACHE_HOME", "relative"), ("HOME", "/h")],
+                Some("/h/.cache/milepost"),
+            ),
             (&[], None),
         ] {
             assert_eq!(with(set), expected.map(PathBuf::from));

@@ -11,9 +11,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{format, ids, place};
 
+/// Execute a recorded run again and compare
+///
 /// Executes a recorded run again and compares every decision and every output with the record.
 ///
-/// Steps get their recorded input, time, random numbers and answers; nothing outside is touched. Exit code 1 means that
+/// Steps get their recorded input, time, random numbers and answers; nothing outside is touched. Exit code 4 means that
 /// something differs; the first difference is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -30,7 +32,11 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
     let replayed = runtime()?.block_on(replay(store.as_ref(), plugins.as_ref(), &run))?;
-    let exit = if replayed.divergence.is_none() { Exit::Completed } else { Exit::Failed };
+    let exit = if replayed.divergence.is_none() {
+        Exit::Completed
+    } else {
+        Exit::Diverged
+    };
     Ok(cx.reply(exit, &replayed, || text(cx, &replayed)))
 }
 
@@ -38,7 +44,12 @@ fn text(cx: &Context, replayed: &Replayed) -> String {
     let mut lines: Vec<String> = replayed
         .not_replayed
         .iter()
-        .map(|it| format!("not replayed: {}, attempt {}: {}", it.path, it.attempt, it.reason))
+        .map(|it| {
+            format!(
+                "not replayed: {}, attempt {}: {}",
+                it.path, it.attempt, it.reason
+            )
+        })
         .collect();
     let counts = format!("{} events, {} attempts", replayed.events, replayed.attempts);
     match &replayed.divergence {
@@ -53,11 +64,22 @@ fn text(cx: &Context, replayed: &Replayed) -> String {
 
 /// Recorded and actual, one under the other.
 fn difference(divergence: &Divergence) -> Vec<String> {
-    let path = divergence.path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
-    let field = if divergence.field.is_empty() { String::new() } else { format!(" at {}", divergence.field) };
+    let path = divergence
+        .path
+        .as_ref()
+        .map(|path| format!(" {path}"))
+        .unwrap_or_default();
+    let field = if divergence.field.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}", divergence.field)
+    };
     let show = |value: &Value| format::printable(&bare(value));
     vec![
-        format!("event {} ({}{path}){field}", divergence.seq, divergence.event),
+        format!(
+            "event {} ({}{path}){field}",
+            divergence.seq, divergence.event
+        ),
         format!("  recorded: {}", show(&divergence.recorded)),
         format!("  actual:   {}", show(&divergence.actual)),
     ]

@@ -8,6 +8,8 @@ use super::drive::{drive, recorded_limits};
 use super::failure::Failure;
 use super::{ending, ids, place};
 
+/// Go on with a stopped run from its checkpoint
+///
 /// Goes on with a paused or failed run, or with one whose process is gone.
 ///
 /// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
@@ -29,9 +31,18 @@ pub(super) fn run(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let accept_changes = args.accept_changes;
     let limits = recorded_limits(store.as_ref(), &run);
-    let report = drive(cx, store, cx.plugins(), limits, |engine, control| async move {
-        let options = ResumeOptions { accept_changes, control };
-        engine.resume(&run, options).await
-    })?;
+    let report = drive(
+        cx,
+        store,
+        cx.plugins(),
+        limits,
+        |engine, control| async move {
+            let options = ResumeOptions {
+                accept_changes,
+                control,
+            };
+            engine.resume(&run, options).await
+        },
+    )?;
     Ok(ending::reply(cx, &report))
 }

@@ -9,6 +9,8 @@ use super::drive::{drive, recorded_limits};
 use super::failure::Failure;
 use super::{ending, ids, place};
 
+/// Run the failed steps of a stopped run again
+///
 /// Runs the failed steps of a paused or failed run again, loops from their first pass.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,9 +33,18 @@ pub(super) fn run(args: &RetryArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limits = recorded_limits(store.as_ref(), &run);
     let (from, accept_changes) = (args.from.clone(), args.accept_changes);
-    let report = drive(cx, store, cx.plugins(), limits, |engine, control| async move {
-        let options = ResumeOptions { accept_changes, control };
-        engine.retry(&run, from.as_ref(), options).await
-    })?;
+    let report = drive(
+        cx,
+        store,
+        cx.plugins(),
+        limits,
+        |engine, control| async move {
+            let options = ResumeOptions {
+                accept_changes,
+                control,
+            };
+            engine.retry(&run, from.as_ref(), options).await
+        },
+    )?;
     Ok(ending::reply(cx, &report))
 }

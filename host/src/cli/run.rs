@@ -16,7 +16,9 @@ use super::inputs::InputArgs;
 use super::progress::Limits;
 use super::{ending, place};
 
-/// Starts a run of a workflow and stays until it completes, fails, pauses or is cancelled.
+/// Start a run of a workflow
+///
+/// Stays until the run completes, fails, pauses or is cancelled.
 ///
 /// What the workflow returns goes to stdout, everything else to stderr. SIGINT or SIGTERM pauses the run with a
 /// checkpoint; a second one stops at once.
@@ -44,7 +46,9 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
     warn(cx, &workflow);
     let inputs = Inputs::resolve(&workflow.definition, &given).map_err(Failure::inputs)?;
     for name in &inputs.ignored {
-        cx.warn(&format!("the workflow has no input `{name}`; it is ignored"));
+        cx.warn(&format!(
+            "the workflow has no input `{name}`; it is ignored"
+        ));
     }
     // Only now: a mistake above leaves no store behind.
     let store = place::open_or_create(&cx.store)?;
@@ -55,10 +59,15 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
     let limits = Limits::of(&workflow.definition);
     let id = args.id;
     let report = drive(cx, store, plugins, limits, |engine, control| async move {
-        engine.run(workflow, inputs.values, StartOptions { id, control }).await
+        engine
+            .run(workflow, inputs.values, StartOptions { id, control })
+            .await
     })?;
     if existed {
-        cx.note(&format!("run {} existed already, with the same workflow and inputs", report.id));
+        cx.note(&format!(
+            "run {} existed already, with the same workflow and inputs",
+            report.id
+        ));
     }
     Ok(ending::reply(cx, &report))
 }
@@ -68,6 +77,7 @@ fn warn(cx: &Context, workflow: &Workflow) {
         return;
     }
     let source = &workflow.definition.source;
-    let diagnostics = Diagnostics::new(&source.file, source.text.clone(), workflow.warnings.clone());
+    let diagnostics =
+        Diagnostics::new(&source.file, source.text.clone(), workflow.warnings.clone());
     cx.note(diagnostics.render(cx.err.is_on()).trim_end());
 }

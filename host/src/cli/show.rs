@@ -14,6 +14,8 @@ use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::{format, ids};
 
+/// Show one run: status, steps, output
+///
 /// Shows one run: its status, why it stopped and what happens next, its steps and its output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -35,20 +37,35 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
 fn text(cx: &Context, report: &RunReport) -> String {
     let status = cx.out.status(report.status, report.status.as_str());
     let mut lines = vec![
-        format!("run {} of {}: {status}", cx.out.bold(report.id.as_str()), report.workflow),
+        format!(
+            "run {} of {}: {status}",
+            cx.out.bold(report.id.as_str()),
+            report.workflow
+        ),
         format!("  file:   {}", report.file),
-        format!("  begun:  {}, took {}", format::instant(report.created_at), format::length(Duration::from_millis(report.duration_millis))),
+        format!(
+            "  begun:  {}, took {}",
+            format::instant(report.created_at),
+            format::length(Duration::from_millis(report.duration_millis))
+        ),
     ];
     lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
     if let Value::Object(inputs) = &report.inputs
         && !inputs.is_empty()
     {
         lines.push(String::new());
-        lines.extend(inputs.iter().map(|(name, value)| format!("  {name} = {value}")));
+        lines.extend(
+            inputs
+                .iter()
+                .map(|(name, value)| format!("  {name} = {}", format::excerpt(value))),
+        );
     }
     lines.push(String::new());
     lines.push(steps(cx, report));
-    let failed = report.steps.iter().filter_map(|step| Some((step, step.error.as_ref()?)));
+    let failed = report
+        .steps
+        .iter()
+        .filter_map(|step| Some((step, step.error.as_ref()?)));
     lines.extend(failed.map(|(step, error)| format!("{}: {}", step.path, format::error(error))));
     if report.status == Status::Completed {
         lines.push(cx.out.bold("output"));
@@ -82,7 +99,11 @@ fn paint(cx: &Context, status: &str) -> String {
 }
 
 fn count(number: u32) -> Cell {
-    if number == 0 { "".into() } else { number.to_string().into() }
+    if number == 0 {
+        "".into()
+    } else {
+        number.to_string().into()
+    }
 }
 
 fn took(step: &StepReport) -> String {

@@ -14,21 +14,29 @@ pub(crate) struct Cell {
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         let text = text.into();
-        Self { shown: text.clone(), text }
+        Self {
+            shown: text.clone(),
+            text,
+        }
     }
 }
 
 impl Cell {
     /// The same cell in colour.
     pub(crate) fn painted(text: &str, paint: impl FnOnce(&str) -> String) -> Self {
-        Self { text: text.to_owned(), shown: paint(text) }
+        Self {
+            text: text.to_owned(),
+            shown: paint(text),
+        }
     }
 }
 
 impl Table {
     /// A table with these headings.
     pub(crate) fn new<const N: usize>(headings: [Cell; N]) -> Self {
-        Self { rows: vec![headings.into()] }
+        Self {
+            rows: vec![headings.into()],
+        }
     }
 
     /// Adds a row.
@@ -41,7 +49,10 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+            cells
+                .map(|cell| cell.text.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut out = String::new();
@@ -66,7 +77,11 @@ mod tests {
     #[test]
     fn colour_does_not_shift_columns() {
         let mut table = Table::new(["id".into(), "status".into(), "x".into()]);
-        table.row(["a".into(), Cell::painted("ok", |t| format!("\x1b[32m{t}\x1b[0m")), "1".into()]);
+        table.row([
+            "a".into(),
+            Cell::painted("ok", |t| format!("\x1b[32m{t}\x1b[0m")),
+            "1".into(),
+        ]);
         table.row(["long".into(), "failed".into(), "2".into()]);
         assert_eq!(
             table.render(),

@@ -15,6 +15,8 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 
+/// Check definitions without running them
+///
 /// Checks definitions and the components that they name, without running anything.
 ///
 /// In a folder, every TOML file is checked that has a `schema` line or a `[[step]]`.
@@ -53,24 +55,34 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(Failure::new(Exit::Invalid, "no_definitions", "there is no definition in there")
-            .help("a definition is a TOML file with a `schema` line"));
+        return Err(Failure::new(
+            Exit::Invalid,
+            "no_definitions",
+            "there is no definition in there",
+        )
+        .help("a definition is a TOML file with a `schema` line"));
     }
     let plugins = cx.plugins();
     let source = (!args.no_components).then_some(plugins.as_ref() as &dyn PluginSource);
     let checked: Vec<Checked> = files.iter().map(|file| Checked::of(file, source)).collect();
     let bad = checked.iter().filter(|checked| !checked.is_ok()).count();
-    let exit = if bad == 0 { Exit::Completed } else { Exit::Invalid };
+    let exit = if bad == 0 {
+        Exit::Completed
+    } else {
+        Exit::Invalid
+    };
     let documents: Vec<Value> = checked.iter().map(Checked::document).collect();
-    Ok(cx.reply(exit, &json!({ "ok": bad == 0, "files": documents }), || {
-        let mut out: String = checked.iter().map(|checked| checked.text(cx)).collect();
-        let plural = if files.len() == 1 { "file" } else { "files" };
-        out.push_str(&match bad {
-            0 => format!("{} {plural} checked, no errors", files.len()),
-            _ => format!("{} {plural} checked, {bad} with errors", files.len()),
-        });
-        out
-    }))
+    Ok(
+        cx.reply(exit, &json!({ "ok": bad == 0, "files": documents }), || {
+            let mut out: String = checked.iter().map(|checked| checked.text(cx)).collect();
+            let plural = if files.len() == 1 { "file" } else { "files" };
+            out.push_str(&match bad {
+                0 => format!("{} {plural} checked, no errors", files.len()),
+                _ => format!("{} {plural} checked, {bad} with errors", files.len()),
+            });
+            out
+        }),
+    )
 }
 
 /// Definitions below a folder, in the order of their names. Hidden folders are left alone, and links are not followed.
@@ -81,7 +93,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "toml") && looks_like_a_definition(&path) {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+            && looks_like_a_definition(&path)
+        {
             files.push(path);
         }
     }
@@ -133,11 +149,15 @@ impl Checked {
                 Err(error) => self.components.push(error),
             }
         }
-        Definition::with_manifests(parsed, &manifests).map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics())
+        Definition::with_manifests(parsed, &manifests)
+            .map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics())
     }
 
     fn is_ok(&self) -> bool {
-        let errors = self.diagnostics.as_ref().is_some_and(Diagnostics::has_errors);
+        let errors = self
+            .diagnostics
+            .as_ref()
+            .is_some_and(Diagnostics::has_errors);
         self.unreadable.is_none() && !errors && self.components.is_empty()
     }
 
@@ -147,7 +167,11 @@ impl Checked {
         if let Some(reason) = &self.unreadable {
             out.push_str(&format!("{error} {reason}\n"));
         }
-        if let Some(diagnostics) = self.diagnostics.as_ref().filter(|found| !found.items.is_empty()) {
+        if let Some(diagnostics) = self
+            .diagnostics
+            .as_ref()
+            .filter(|found| !found.items.is_empty())
+        {
             out.push_str(diagnostics.render(cx.out.is_on()).trim_end());
             out.push('\n');
         }

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::decide::{Decision, decide, interrupt, settle};
 use milepost_core::event::{Entry, Event, Stop, StopCode};
-use milepost_core::ids::Path;
+use milepost_core::ids::{Epoch, Path};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use milepost_core::state::{RunState, Status, StepPhase};
@@ -69,6 +69,8 @@ pub(super) struct Driver {
     started: Vec<Launch>,
     /// Raised for all attempts in flight when the run is cancelled.
     cancel: CancelFlag,
+    /// Somebody asked through the store for the run to be cancelled.
+    cancel_requested: bool,
     /// While set, dropping the driver releases the claim.
     owns: bool,
 }
@@ -105,6 +107,7 @@ impl Driver {
             control,
             started: Vec::new(),
             cancel: CancelFlag::default(),
+            cancel_requested: false,
             owns: false,
         }
     }
@@ -146,7 +149,7 @@ impl Driver {
                 in_flight.push(self.launch(started));
             }
             if self.state.phase.status() != Status::Running {
-                return Ok(());
+                return self.cancel_if_requested().await;
             }
             match self.next_stimulus(&mut in_flight, wake_at, &mut heartbeat).await {
                 Stimulus::Ended(ended) => self.ended(*ended)?,
@@ -283,16 +286,7 @@ impl Driver {
             },
             Request::Cancel(by) => {
                 self.let_clean_up(in_flight).await?;
-                Event::RunCancelled {
-                    stop: Stop {
-                        code: StopCode::Cancelled,
-                        message: format!("cancelled by {by}"),
-                        path: self.present_path(),
-                        next: "nothing; the run is over".to_owned(),
-                        due_at: None,
-                        provider: None,
-                    },
-                }
+                self.cancelled_by(&by)
             }
         };
         // Results that arrive from now on do not count (B169).
@@ -304,6 +298,30 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// A request that came while the run paused or failed: its sender was told that the owner ends the run.
+    async fn cancel_if_requested(&mut self) -> Result<(), Halted> {
+        if !self.cancel_requested || self.state.phase.status().is_terminal() {
+            return Ok(());
+        }
+        let event = self.cancelled_by("a request");
+        let now = self.shared.clock.now();
+        self.batch.record(&mut self.state, event, now)?;
+        self.commit().await
+    }
+
+    fn cancelled_by(&self, by: &str) -> Event {
+        Event::RunCancelled {
+            stop: Stop {
+                code: StopCode::Cancelled,
+                message: format!("cancelled by {by}"),
+                path: self.present_path(),
+                next: "nothing; the run is over".to_owned(),
+                due_at: None,
+                provider: None,
+            },
+        }
     }
 
     /// Tells the attempts in flight that they should stop and gives them a moment; outputs that come in time are kept.
@@ -374,6 +392,13 @@ impl Driver {
         loop {
             match self.write_once().await {
                 Ok(()) => return Ok(()),
+                // An earlier try was saved after all, only its answer was lost: nobody else writes in this epoch.
+                Err(StoreError::Conflict { seq, epoch, .. })
+                    if (seq, epoch) == (self.state.seq, self.state.epoch) =>
+                {
+                    self.saved(epoch);
+                    return Ok(());
+                }
                 Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
                     self.owns = false;
                     return Err(Halted::LostClaim);
@@ -387,7 +412,7 @@ impl Driver {
                         reason: &reason,
                         retry_at,
                     };
-                    self.shared.observer.notice(&self.state.created.run, notice);
+                    self.shared.tell(&self.state.created.run, notice);
                     self.shared.clock.sleep_until(retry_at).await;
                 }
                 Err(error) => return Err(Halted::Failed(error.into())),
@@ -401,20 +426,25 @@ impl Driver {
         }
         let write = self.batch.to_write(&self.state);
         let written = self.shared.store.write(write).await?;
-        let next = Batch::after(self.state.seq, written.epoch);
-        let batch = std::mem::replace(&mut self.batch, next);
-        self.tell(batch.entries());
+        self.saved(written.epoch);
+        self.cancel_requested = written.cancel_requested;
         if written.cancel_requested && self.state.phase.status() == Status::Running {
             self.control.ask(Request::Cancel("a request".to_owned()));
         }
         Ok(())
     }
 
+    /// The batch is durable.
+    fn saved(&mut self, epoch: Epoch) {
+        let next = Batch::after(self.state.seq, epoch);
+        let batch = std::mem::replace(&mut self.batch, next);
+        self.tell(batch.entries());
+    }
+
     fn tell(&self, entries: &[Entry]) {
         for entry in entries {
             self.shared
-                .observer
-                .notice(&self.state.created.run, Notice::Recorded(entry));
+                .tell(&self.state.created.run, Notice::Recorded(entry));
         }
     }
 
@@ -493,7 +523,7 @@ impl CallSink for Sink {
             attempt: self.attempt,
             line,
         };
-        self.shared.observer.notice(&self.run, notice);
+        self.shared.tell(&self.run, notice);
     }
 
     fn progress(&self, progress: &Progress) {
@@ -501,7 +531,7 @@ impl CallSink for Sink {
             path: &self.path,
             progress,
         };
-        self.shared.observer.notice(&self.run, notice);
+        self.shared.tell(&self.run, notice);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The engine: starts, resumes, retries and cancels runs, and drives the ones that this process owns.
 //!
-//! Everything that changes a run goes load -> decide -> record -> commit -> perform; see [`driver`] for the loop. A run whose
+//! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. A run whose
 //! future is dropped releases its claim; a run whose process dies is found by [`Engine::resume`] through its owner.
 
 mod control;
@@ -133,8 +133,8 @@ impl Engine {
 
     /// Runs a workflow until it does not move: completed, failed, paused or cancelled.
     ///
-    /// `inputs` are typed already ([`milepost_core::definition::parse_inputs`]). An id that exists with the same workflow and
-    /// inputs gives that run's report as it stands; a pending one is driven.
+    /// `inputs` are typed already ([`Inputs::resolve`](milepost_core::definition::input::Inputs::resolve)). An id that
+    /// exists with the same workflow and inputs gives that run's report as it stands; a pending one is driven.
     ///
     /// # Errors
     /// [`EngineError`] when the run could not be started; then there is none.
@@ -327,7 +327,9 @@ impl Engine {
             let owned = row.owner.as_ref().map(liveness);
             if status == Status::Running && owned != Some(Liveness::Gone) {
                 let asked = self.shared.store.request_cancel(run, now).await?;
-                if asked {
+                let row = self.shared.store.row(run)?;
+                // Its owner may have stopped it meanwhile and will not look at the request any more.
+                if asked && row.is_some_and(|row| row.status == Status::Running) {
                     return Ok(CancelAnswer::Cancelling);
                 }
                 continue;

@@ -1,8 +1,11 @@
 //! What all runs of one engine share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::observer::Observer;
+use milepost_core::ids::RunId;
+
+use super::observer::{Notice, Observer};
 use crate::clock::Clock;
 use crate::plugin::PluginSource;
 use crate::store::Store;
@@ -12,4 +15,13 @@ pub(super) struct Shared {
     pub(super) plugins: Arc<dyn PluginSource>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observer: Arc<dyn Observer>,
+}
+
+impl Shared {
+    /// Tells the observer. It only watches: its panic is its own affair and ends no run.
+    pub(super) fn tell(&self, run: &RunId, notice: Notice<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| self.observer.notice(run, notice))).is_err() {
+            tracing::error!(%run, "the observer panicked");
+        }
+    }
 }

@@ -24,7 +24,8 @@ fn break_store(cli: &Cli) -> Connection {
 }
 
 fn mend_store(db: &Connection) {
-    db.execute_batch("DROP TRIGGER broken").expect("the store can be mended");
+    db.execute_batch("DROP TRIGGER broken")
+        .expect("the store can be mended");
 }
 
 #[test]
@@ -38,9 +39,16 @@ fn b165_sigint_and_sigterm_pause_with_a_checkpoint() {
         assert_eq!(run["status"], "paused");
         assert_eq!(run["stop"]["message"], format!("paused by {name}"));
         assert_eq!(run["steps"][0]["status"], "completed");
-        assert_eq!(cli.run("show spin --json").expect(0).json(), run, "the checkpoint is saved");
+        assert_eq!(
+            cli.run("show spin --json").expect(0).json(),
+            run,
+            "the checkpoint is saved"
+        );
         let events = cli.run("events spin").expect(0).stdout;
-        assert!(events.contains("run_paused") && events.contains(name), "{events}");
+        assert!(
+            events.contains("run_paused") && events.contains(name),
+            "{events}"
+        );
     }
 }
 
@@ -51,7 +59,12 @@ fn b166_a_pause_that_cannot_be_saved_fails_with_a_warning() {
     let db = break_store(&cli);
     running.signal("INT");
     let ended = running.wait().expect(1);
-    assert!(ended.stderr.contains("warning: the checkpoint could not be saved"), "{ended:#?}");
+    assert!(
+        ended
+            .stderr
+            .contains("warning: the checkpoint could not be saved"),
+        "{ended:#?}"
+    );
     let run = ended.json();
     assert_eq!(run["status"], "failed");
     assert_eq!(run["stop"]["code"], "checkpoint_not_saved");
@@ -74,5 +87,8 @@ fn b167_a_second_signal_ends_the_program_with_the_store_closed() {
     let ended = running.wait().expect(1);
     assert_eq!(ended.json()["error"]["code"], "stopped");
     mend_store(&db);
-    assert_eq!(cli.run("show spin --json").expect(0).json()["steps"][0]["status"], "completed");
+    assert_eq!(
+        cli.run("show spin --json").expect(0).json()["steps"][0]["status"],
+        "completed"
+    );
 }

@@ -26,7 +26,8 @@ impl Bar {
             // The buffer of the bar does not fail.
             let _ = out.write_str(&cut);
         };
-        let style = ProgressStyle::with_template("{spinner} {now}").expect("the template is well-formed");
+        let style =
+            ProgressStyle::with_template("{spinner} {now}").expect("the template is well-formed");
         let bar = ProgressBar::new_spinner().with_style(style.with_key("now", now));
         bar.enable_steady_tick(TICK);
         Self(bar)

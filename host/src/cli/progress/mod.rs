@@ -2,6 +2,7 @@
 //!
 //! [`narrate`] turns what the engine tells into lines, the same for both; [`live`] is the moving line under them.
 
+mod limits;
 mod live;
 mod narrate;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use milepost::core::ids::RunId;
 use milepost::engine::{Notice, Observer};
 
-pub(crate) use self::narrate::Limits;
+pub(crate) use self::limits::Limits;
 
 use self::live::Bar;
 use self::narrate::Narrator;

@@ -3,21 +3,14 @@
 use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
-use milepost::core::definition::{Definition, StepKind};
 use milepost::core::event::{ClaimCause, Entry, Event};
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::time::Timestamp;
 use milepost::engine::Notice;
 
+use super::limits::Limits;
 use crate::cli::format;
 use crate::cli::style::Style;
-
-/// The "of n" in "attempt k of n" and "pass k of n".
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Limits {
-    attempts: BTreeMap<StepId, u32>,
-    passes: BTreeMap<StepId, u32>,
-}
 
 /// A line to print.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,37 +44,6 @@ struct Waiting {
     error: String,
 }
 
-impl Limits {
-    /// Of a definition.
-    pub(crate) fn of(definition: &Definition) -> Self {
-        let mut limits = Self::default();
-        for step in definition.steps() {
-            match &step.kind {
-                StepKind::Component(component) => {
-                    limits.attempts.insert(step.id.clone(), component.retry.max_attempts);
-                }
-                StepKind::Loop(repeat) => {
-                    limits.passes.insert(step.id.clone(), repeat.max_iterations);
-                }
-            }
-        }
-        limits
-    }
-
-    /// `2 of 3`, or `2` for a step that the definition at hand does not have.
-    fn attempt(&self, path: &Path, attempt: u32) -> String {
-        of(attempt, self.attempts.get(path.step()))
-    }
-
-    fn pass(&self, step: &StepId, pass: u32) -> String {
-        of(pass, self.passes.get(step))
-    }
-}
-
-fn of(count: u32, most: Option<&u32>) -> String {
-    most.map_or_else(|| count.to_string(), |most| format!("{count} of {most}"))
-}
-
 impl Narrator {
     pub(super) fn new(limits: Limits, style: Style) -> Self {
         Self {
@@ -104,7 +66,9 @@ impl Narrator {
             }
             Notice::SaveDelayed { reason, .. } => {
                 let mark = self.style.yellow("warning:");
-                Some(lasting(format!("{mark} the checkpoint is not saved yet, trying again: {reason}")))
+                Some(lasting(format!(
+                    "{mark} the checkpoint is not saved yet, trying again: {reason}"
+                )))
             }
         }
     }
@@ -114,24 +78,35 @@ impl Narrator {
         match &entry.event {
             Event::RunClaimed { cause, .. } => match cause {
                 ClaimCause::Start => Some(lasting(format!("run {run}: started"))),
-                ClaimCause::Recovery => Some(lasting(format!("run {run}: taken over from a process that is gone"))),
+                ClaimCause::Recovery => Some(lasting(format!(
+                    "run {run}: taken over from a process that is gone"
+                ))),
                 // The request that led to the claim was told.
                 ClaimCause::Resume | ClaimCause::Retry => None,
             },
             Event::RunResumed(resumed) => {
                 let again = names(&resumed.reset, "; again: ");
-                Some(lasting(format!("run {run}: resumed, {} completed steps stay{again}", resumed.completed)))
+                Some(lasting(format!(
+                    "run {run}: resumed, {} completed steps stay{again}",
+                    resumed.completed
+                )))
             }
             Event::DefinitionChanged { dropped, .. } => {
                 let dropped = names(dropped, "; forgotten: ");
-                Some(lasting(format!("run {run}: goes on under the changed workflow{dropped}")))
+                Some(lasting(format!(
+                    "run {run}: goes on under the changed workflow{dropped}"
+                )))
             }
             Event::StepStarted { path, .. } => {
                 self.waiting.remove(path);
                 let tried = self.tried.entry(path.clone()).or_default();
                 *tried += 1;
                 let attempt = *tried;
-                let in_flight = InFlight { since: entry.at, attempt, progress: None };
+                let in_flight = InFlight {
+                    since: entry.at,
+                    attempt,
+                    progress: None,
+                };
                 self.in_flight.insert(path.clone(), in_flight);
                 let which = if attempt > 1 {
                     format!(", attempt {}", self.limits.attempt(path, attempt))
@@ -142,47 +117,89 @@ impl Narrator {
             }
             Event::StepCompleted { path, .. } => {
                 let took = self.ended(path, entry.at);
-                Some(lasting(format!("step {path}: {}{took}", style.green("completed"))))
+                Some(lasting(format!(
+                    "step {path}: {}{took}",
+                    style.green("completed")
+                )))
             }
-            Event::AttemptFailed { path, error, retry_at, .. } => {
+            Event::AttemptFailed {
+                path,
+                error,
+                retry_at,
+                ..
+            } => {
                 self.ended(path, entry.at);
                 let next_attempt = self.tried.get(path).copied().unwrap_or_default() + 1;
                 let error = format::brief_error(error);
                 let which = self.limits.attempt(path, next_attempt);
                 let wait = format::length(retry_at.since(entry.at));
-                let waiting = Waiting { next_attempt, retry_at: *retry_at, error: error.clone() };
+                let waiting = Waiting {
+                    next_attempt,
+                    retry_at: *retry_at,
+                    error: error.clone(),
+                };
                 self.waiting.insert(path.clone(), waiting);
-                Some(lasting(format!("step {path}: {} {which} in {wait}: {error}", style.yellow("retry"))))
+                Some(lasting(format!(
+                    "step {path}: {} {which} in {wait}: {error}",
+                    style.yellow("retry")
+                )))
             }
             Event::StepFailed { path, error, .. } => {
                 self.ended(path, entry.at);
-                Some(lasting(format!("step {path}: {}: {}", style.red("failed"), format::brief_error(error))))
+                Some(lasting(format!(
+                    "step {path}: {}: {}",
+                    style.red("failed"),
+                    format::brief_error(error)
+                )))
             }
             Event::StepPaused { path, pause, .. } => {
                 self.ended(path, entry.at);
                 let why = format::printable(&format!("{}: {}", pause.code, pause.reason));
-                Some(lasting(format!("step {path}: {}: {why}", style.yellow("paused"))))
+                Some(lasting(format!(
+                    "step {path}: {}: {why}",
+                    style.yellow("paused")
+                )))
             }
             Event::StepInterrupted { path, .. } => {
                 self.ended(path, entry.at);
-                Some(lasting(format!("step {path}: {}", style.yellow("interrupted"))))
+                Some(lasting(format!(
+                    "step {path}: {}",
+                    style.yellow("interrupted")
+                )))
             }
-            Event::StepSkipped { path, condition } => {
-                Some(lasting(format!("step {path}: {}, because `{condition}` is false", style.dim("skipped"))))
-            }
+            Event::StepSkipped { path, condition } => Some(lasting(format!(
+                "step {path}: {}, because `{condition}` is false",
+                style.dim("skipped")
+            ))),
             Event::LoopIterationStarted { path, iteration } => {
                 // Earlier passes do not come back, and there may be thousands.
-                self.tried.retain(|tried, _| !iteration.checked_sub(1).is_some_and(|last| tried.is_inside(path, last)));
+                self.tried.retain(|tried, _| {
+                    !iteration
+                        .checked_sub(1)
+                        .is_some_and(|last| tried.is_inside(path, last))
+                });
                 let which = self.limits.pass(path.step(), *iteration);
                 Some(passing(format!("loop {path}: pass {which}")))
             }
-            Event::LoopCompleted { path, iterations, condition_met } => {
-                let met = if *condition_met { "" } else { ", its condition not met" };
+            Event::LoopCompleted {
+                path,
+                iterations,
+                condition_met,
+            } => {
+                let met = if *condition_met {
+                    ""
+                } else {
+                    ", its condition not met"
+                };
                 let plural = if *iterations == 1 { "pass" } else { "passes" };
                 let done = style.green("completed");
-                Some(lasting(format!("loop {path}: {done} after {iterations} {plural}{met}")))
+                Some(lasting(format!(
+                    "loop {path}: {done} after {iterations} {plural}{met}"
+                )))
             }
-            Event::RunReleased { reason } => Some(lasting(format!("run {run}: released: {reason}"))),
+            Event::RunReleased { reason } => {
+                Some(lasting(format!("run {run}: released: {reason}")))
+            }
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::RunCreated(_)
             | Event::LoopIterationEnded { .. }
@@ -197,7 +214,9 @@ impl Narrator {
     fn ended(&mut self, path: &Path, at: Timestamp) -> String {
         self.waiting.remove(path);
         let in_flight = self.in_flight.remove(path);
-        in_flight.map_or_else(String::new, |it| format!(" in {}", format::length(at.since(it.since))))
+        in_flight.map_or_else(String::new, |it| {
+            format!(" in {}", format::length(at.since(it.since)))
+        })
     }
 
     fn logged(&self, path: &Path, line: &LogLine) -> Option<Line> {
@@ -207,14 +226,23 @@ impl Narrator {
             LogLevel::Warn => "warning: ",
             LogLevel::Error => "error: ",
         };
-        let fields: String = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        let fields: String = line
+            .fields
+            .iter()
+            .map(|(name, value)| format!(" {name}={value}"))
+            .collect();
         let said = format::printable(&format!("{}{fields}", line.message));
-        Some(lasting(self.style.dim(&format!("  {path} | {level}{said}"))))
+        Some(lasting(
+            self.style.dim(&format!("  {path} | {level}{said}")),
+        ))
     }
 
     /// What happens at this moment, in one line.
     pub(super) fn now(&self, at: Timestamp) -> String {
-        let running = self.in_flight.iter().map(|(path, it)| self.running(path, it, at));
+        let running = self
+            .in_flight
+            .iter()
+            .map(|(path, it)| self.running(path, it, at));
         let waiting = self.waiting.iter().map(|(path, it)| {
             let which = self.limits.attempt(path, it.next_attempt);
             let left = format::length(it.retry_at.since(at));
@@ -226,7 +254,11 @@ impl Narrator {
 
     fn running(&self, path: &Path, it: &InFlight, at: Timestamp) -> String {
         let mut parts = vec![path.to_string()];
-        let pass = path.segments().iter().rev().find_map(|segment| Some((&segment.step, segment.iteration?)));
+        let pass = path
+            .segments()
+            .iter()
+            .rev()
+            .find_map(|segment| Some((&segment.step, segment.iteration?)));
         if let Some((step, pass)) = pass {
             parts.push(format!("pass {}", self.limits.pass(step, pass)));
         }
@@ -235,7 +267,10 @@ impl Narrator {
         }
         parts.push(format::length(at.since(it.since)));
         if let Some(progress) = &it.progress {
-            let total = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
+            let total = progress
+                .total
+                .map(|total| format!(" of {total}"))
+                .unwrap_or_default();
             let message = format::printable(&progress.message).replace('\n', " ");
             parts.push(format!("{}{total} {message}", progress.done));
         }
@@ -252,9 +287,18 @@ fn names(ids: &[StepId], lead: &str) -> String {
 }
 
 fn lasting(text: String) -> Line {
-    Line { text, passing: false }
+    Line {
+        text,
+        passing: false,
+    }
 }
 
 fn passing(text: String) -> Line {
-    Line { text, passing: true }
+    Line {
+        text,
+        passing: true,
+    }
 }
+
+#[cfg(test)]
+mod tests;

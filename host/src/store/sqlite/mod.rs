@@ -1,9 +1,9 @@
 //! The SQLite store: one file, safe against `kill -9` and (by default) power loss, shared by any number of processes.
 //!
-//! * [`open`] brings a file into the expected state and proves it: WAL, `synchronous`, schema version.
-//! * [`change`] is the SQL of the three kinds of change, each guarded by its own compare-and-swap.
-//! * [`writer`] turns changes into transactions: in place for a lone run, joined for many (group commit).
-//! * [`read`] answers from separate connections, which WAL keeps out of the writer's way.
+//! * `open` brings a file into the expected state and proves it: WAL, `synchronous`, schema version.
+//! * `change` is the SQL of the three kinds of change, each guarded by its own compare-and-swap.
+//! * `writer` turns changes into transactions: in place for a lone run, joined for many (group commit).
+//! * `read` answers from separate connections, which WAL keeps out of the writer's way.
 //!
 //! Locking: inside a process, one connection writes; between processes, `BEGIN IMMEDIATE`. No lock is held between calls.
 //! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.

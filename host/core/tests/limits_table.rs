@@ -1,0 +1,125 @@
+//! The limits in the README are those of the code: every one of them, and no other number.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use milepost_core::limits;
+
+const README: &str = include_str!("../../../README.md");
+const SOURCE: &str = include_str!("../src/limits.rs");
+
+/// Constants that limit nothing yet: no run is recovered without somebody asking for it.
+const NOT_IN_USE: &[&str] = &["RECOVERIES"];
+
+#[test]
+fn the_table_of_the_readme_is_the_code() {
+    let expected: BTreeMap<String, String> = in_code()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    assert_eq!(documented(), expected);
+}
+
+#[test]
+fn every_limit_of_the_code_is_compared() {
+    let compared = in_code();
+    let declared: Vec<&str> = SOURCE
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split(':').next())
+        .collect();
+    assert!(declared.len() > 20, "the source is not read: {declared:?}");
+    for name in declared {
+        assert!(
+            compared.contains_key(name) || NOT_IN_USE.contains(&name),
+            "{name} is missing"
+        );
+    }
+}
+
+/// Name and value of every row whose last cell is the name of a constant.
+fn documented() -> BTreeMap<String, String> {
+    README
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [_, value, name] = cells[..] else {
+                return None;
+            };
+            let name = name.strip_prefix('`')?.strip_suffix('`')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn in_code() -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("DEFINITION_BYTES", bytes(limits::DEFINITION_BYTES)),
+        ("STEPS", number(limits::STEPS as u64)),
+        ("NESTING", number(limits::NESTING as u64)),
+        ("LOOP_ITERATIONS", number(limits::LOOP_ITERATIONS.into())),
+        (
+            "LOOP_DEFAULT_ITERATIONS",
+            number(limits::LOOP_DEFAULT_ITERATIONS.into()),
+        ),
+        ("RETRY_ATTEMPTS", number(limits::RETRY_ATTEMPTS.into())),
+        ("STEP_OUTPUT_BYTES", bytes(limits::STEP_OUTPUT_BYTES)),
+        ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
+        ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
+        ("EXPRESSION_BYTES", bytes(limits::EXPRESSION_BYTES)),
+        ("EXPRESSION_DEPTH", number(limits::EXPRESSION_DEPTH as u64)),
+        ("EXPRESSION_NODES", number(limits::EXPRESSION_NODES as u64)),
+        (
+            "EXPRESSION_OUTPUT_BYTES",
+            bytes(limits::EXPRESSION_OUTPUT_BYTES),
+        ),
+        ("COMPONENT_BYTES", bytes(limits::COMPONENT_BYTES)),
+        ("MEMORY_BYTES", bytes(limits::MEMORY_BYTES)),
+        ("TABLE_ELEMENTS", number(limits::TABLE_ELEMENTS as u64)),
+        ("INSTANCES", number(limits::INSTANCES as u64)),
+        ("HANDLES", number(limits::HANDLES as u64)),
+        ("HOST_CALLS", number(limits::HOST_CALLS)),
+        ("HOST_CALL_BYTES", bytes(limits::HOST_CALL_BYTES)),
+        ("TAPE_BYTES", bytes(limits::TAPE_BYTES)),
+        ("LOG_BYTES", bytes(limits::LOG_BYTES)),
+        ("LOG_MESSAGE_BYTES", bytes(limits::LOG_MESSAGE_BYTES)),
+        ("RANDOM_BYTES", bytes(limits::RANDOM_BYTES as usize)),
+        ("SLEEP", time(limits::SLEEP)),
+        ("STACK_BYTES", bytes(limits::STACK_BYTES)),
+        ("ATTEMPT_TIMEOUT", time(limits::ATTEMPT_TIMEOUT)),
+        ("LEASE", time(limits::LEASE)),
+        ("LEASE_RENEWAL", time(limits::LEASE_RENEWAL)),
+        ("INLINE_VALUE_BYTES", bytes(limits::INLINE_VALUE_BYTES)),
+        (
+            "EVENTS_PER_COMMIT",
+            number(limits::EVENTS_PER_COMMIT as u64),
+        ),
+    ])
+}
+
+fn bytes(bytes: usize) -> String {
+    let kib = bytes / 1024;
+    assert_eq!(kib * 1024, bytes, "a limit in whole KiB");
+    if kib % 1024 == 0 {
+        format!("{} MiB", kib / 1024)
+    } else {
+        format!("{kib} KiB")
+    }
+}
+
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds % 60 == 0 {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// With commas between thousands.
+fn number(number: u64) -> String {
+    if number < 1_000 {
+        return number.to_string();
+    }
+    assert!(number < 1_000_000, "a limit below a million");
+    format!("{},{:03}", number / 1_000, number % 1_000)
+}

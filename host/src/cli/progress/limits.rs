@@ -1,0 +1,47 @@
+//! How many attempts and passes a definition allows.
+
+use std::collections::BTreeMap;
+
+use milepost::core::definition::{Definition, StepKind};
+use milepost::core::ids::{Path, StepId};
+
+/// The "of n" in "attempt k of n" and "pass k of n".
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Limits {
+    pub(super) attempts: BTreeMap<StepId, u32>,
+    pub(super) passes: BTreeMap<StepId, u32>,
+}
+
+impl Limits {
+    /// Of a definition.
+    pub(crate) fn of(definition: &Definition) -> Self {
+        let mut limits = Self::default();
+        for step in definition.steps() {
+            match &step.kind {
+                StepKind::Component(component) => {
+                    limits
+                        .attempts
+                        .insert(step.id.clone(), component.retry.max_attempts);
+                }
+                StepKind::Loop(repeat) => {
+                    limits.passes.insert(step.id.clone(), repeat.max_iterations);
+                }
+            }
+        }
+        limits
+    }
+
+    /// `2 of 3`, or `2` for a step that the definition at hand does not have.
+    pub(super) fn attempt(&self, path: &Path, attempt: u32) -> String {
+        of(attempt, self.attempts.get(path.step()))
+    }
+
+    /// The same for a pass of a loop.
+    pub(super) fn pass(&self, step: &StepId, pass: u32) -> String {
+        of(pass, self.passes.get(step))
+    }
+}
+
+fn of(count: u32, most: Option<&u32>) -> String {
+    most.map_or_else(|| count.to_string(), |most| format!("{count} of {most}"))
+}

@@ -1,0 +1,145 @@
+//! The real program, killed with SIGKILL at random moments and resumed until it ends: the result is the one of an
+//! undisturbed run, no completed step ran twice, the store opens clean and the run replays.
+//!
+//! `MILEPOST_KILLS` sets how often each example is killed (default 12), `MILEPOST_SEED` the moments; both are printed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use milepost_tests::cli::Cli;
+use serde_json::Value;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// A small generator (splitmix64): the same seed gives the same moments.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// What a run leaves that must not depend on where it was disturbed: its output, and ending and output of every step.
+fn essence(report: &Value) -> Value {
+    let steps: Vec<Value> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| serde_json::json!([step["path"], step["status"], step["output"], step["error"]]))
+        .collect();
+    serde_json::json!([report["status"], report["output"], steps])
+}
+
+fn kill_again_and_again(name: &str, arguments: &str) {
+    let kills = setting("MILEPOST_KILLS", 12);
+    let seed = setting("MILEPOST_SEED", 1);
+    println!("{name}: {kills} kills, MILEPOST_SEED={seed}");
+    let mut draws = Draws(seed);
+    let cli = Cli::new();
+    let file = examples().join(name).join("workflow.toml");
+    let start = |id: &str| format!("run {} {arguments} --id {id} --json", file.display());
+
+    // Once to fill the code cache, once to see how long an undisturbed run takes.
+    cli.run(&start("warm")).expect(0);
+    let begun = Instant::now();
+    let undisturbed = essence(&cli.run(&start("undisturbed")).expect(0).json());
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap();
+
+    let mut killed = 0;
+    let mut run = 0;
+    while killed < kills {
+        run += 1;
+        let id = format!("run-{run}");
+        // Up to three kills of one run: while it starts, works, or is being resumed.
+        let mut report = None;
+        for _ in 0..=3 {
+            let exists = cli.run(&format!("show {id} --json")).status != 65;
+            let line = if exists { format!("resume {id} --json") } else { start(&id) };
+            let mut child = cli
+                .command(&line)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_micros(draws.below(micros)));
+            // It may have ended before: then there is nothing to kill.
+            child.kill().unwrap();
+            let ended = child.wait().unwrap().success();
+            if ended {
+                report = Some(cli.run(&format!("show {id} --json")).expect(0).json());
+                break;
+            }
+            killed += 1;
+        }
+        let report = report.unwrap_or_else(|| {
+            let shown = cli.run(&format!("show {id} --json"));
+            let line = match shown.status {
+                65 => start(&id),
+                _ if shown.json()["status"] == "completed" => format!("show {id} --json"),
+                _ => format!("resume {id} --json"),
+            };
+            cli.run(&line).expect(0).json()
+        });
+        assert_eq!(essence(&report), undisturbed, "{id}");
+        assert_every_step_completed_once(&cli, &id);
+        cli.run(&format!("replay {id}")).expect(0);
+    }
+    let integrity: String = rusqlite::Connection::open(cli.database())
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(integrity, "ok");
+    // No run is lost: every one that was started is listed.
+    let listed = cli.run("ls --json").expect(0).json();
+    let text = listed.to_string();
+    for n in 1..=run {
+        assert!(text.contains(&format!("\"run-{n}\"")), "run-{n} is not listed");
+    }
+}
+
+/// Counts in the journal: each execution is completed exactly once and never started afterwards.
+fn assert_every_step_completed_once(cli: &Cli, id: &str) {
+    let document = cli.run(&format!("events {id} --json")).expect(0).json();
+    let mut completed: BTreeMap<String, u64> = BTreeMap::new();
+    for entry in document["events"].as_array().unwrap() {
+        let event = &entry["event"];
+        let path = event["path"].as_str().unwrap_or_default().to_owned();
+        match event["type"].as_str().unwrap() {
+            "step_started" => assert!(
+                !completed.contains_key(&path),
+                "{id}: {path} was completed and started again"
+            ),
+            "step_completed" | "loop_completed" => {
+                let count = completed.entry(path.clone()).or_default();
+                *count += 1;
+                assert_eq!(*count, 1, "{id}: {path} was completed twice");
+            }
+            _ => {}
+        }
+    }
+    assert!(!completed.is_empty());
+}
+
+#[test]
+fn b106_table_report_survives_kills_at_random_moments() {
+    let data = examples().join("table-report/data/orders.csv");
+    kill_again_and_again("table-report", &format!("--input csv=@{}", data.display()));
+}
+
+#[test]
+fn b106_nested_loops_survive_kills_at_random_moments() {
+    kill_again_and_again("nested-loops", "");
+}

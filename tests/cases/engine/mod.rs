@@ -1,0 +1,22 @@
+//! The engine with scripted steps and a clock that the test owns: what only it can show. How a run moves is tested in the
+//! core.
+
+mod changes;
+mod commits;
+mod crashes;
+mod damage;
+mod finalization;
+mod ownership;
+mod replays;
+mod resumes;
+mod saves;
+mod starts;
+mod stops;
+mod times;
+
+/// A sequence of steps, each of which uses the scripted step of its own name.
+fn steps(ids: &[&str]) -> String {
+    ids.iter()
+        .map(|id| format!("[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\n"))
+        .collect()
+}

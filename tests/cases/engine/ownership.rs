@@ -1,0 +1,202 @@
+//! One run, one owner: claims, take-overs, and owners that are too late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::engine::{Control, EngineError, ResumeOptions};
+use milepost::owner::this_process;
+use milepost::report::RunReport;
+use milepost::store::{Owner, Store};
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::scripted::{Gate, Script, at, fail};
+
+use super::steps;
+
+/// The engine's view of the store from a process of that identity.
+fn as_process(rig: &Rig, owner: Owner) -> Arc<dyn Store> {
+    Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(owner))
+}
+
+/// Step `a` waits at the gate in its first attempt only.
+fn held_once(gate: &Gate) -> Script {
+    let gate = gate.clone();
+    Script::new().slow("a", move |call| {
+        let gate = gate.clone();
+        async move {
+            if call.attempt == 1 {
+                gate.pass().await;
+            }
+            at(&call)
+        }
+    })
+}
+
+fn already_running(answer: Result<RunReport, EngineError>) -> (Status, Option<Owner>) {
+    match answer {
+        Err(EngineError::AlreadyRunning { status, owner, .. }) => (status, owner),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn b183_a_run_whose_process_is_dead_is_taken_over() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    let first = rig.engine_on(as_process(&rig, dead_process()));
+    tokio::select! {
+        _ = rig.run_on(&first, Control::default()) => unreachable!("step a is held"),
+        () = async {
+            gate.came().await;
+            let report = rig.resume().await.unwrap();
+            assert_eq!((report.status, report.epoch), (Status::Completed, 2));
+        } => {}
+    }
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
+}
+
+#[tokio::test]
+async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
+    let elsewhere = Owner {
+        host: "elsewhere".to_owned(),
+        nonce: "other".to_owned(),
+        ..this_process().clone()
+    };
+    for owner in [this_process().clone(), elsewhere] {
+        let gate = Gate::default();
+        let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate));
+        let first = rig.engine_on(as_process(&rig, owner.clone()));
+        let control = Control::default();
+        let (report, ()) = tokio::join!(rig.run_on(&first, control.clone()), async {
+            gate.came().await;
+            let before = rig.journal();
+            let (status, told) = already_running(rig.resume().await);
+            assert_eq!((status, told), (Status::Running, Some(owner)));
+            assert_eq!(rig.journal(), before);
+            gate.open();
+        });
+        assert_eq!(report.unwrap().status, Status::Completed);
+        assert_eq!(rig.script.calls(), ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn b276_b283_of_two_resumes_at_once_one_wins() {
+    let script = Script::new().step("a", |call| match call.attempt {
+        1 => fail("broken"),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &script);
+    assert_eq!(rig.run().await.unwrap().status, Status::Failed);
+
+    // Both have read the failed run and are about to claim it, each through its own handle on the file.
+    let gates = [Gate::default(), Gate::default()];
+    let engines = gates.clone().map(|gate| {
+        let store = FaultyStore::new(Arc::new(rig.open_sqlite()), move |n| match n {
+            1 => Fault::Held(gate.clone()),
+            _ => Fault::None,
+        });
+        rig.engine_on(Arc::new(store))
+    });
+    let id = r1();
+    let resume = |n: usize| engines[n].resume(&id, ResumeOptions::default());
+    let (first, second, ()) = tokio::join!(resume(0), resume(1), async {
+        for gate in &gates {
+            gate.came().await;
+        }
+        gates.iter().for_each(Gate::open);
+    });
+    let (winner, loser) = match (first, second) {
+        (Ok(winner), loser) => (winner, loser),
+        (loser, Ok(winner)) => (winner, loser),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(winner.status, Status::Completed);
+    let (status, _) = already_running(loser);
+    assert!(matches!(status, Status::Running | Status::Completed), "the present one: {status}");
+    let resumed = rig.events().iter().filter(|name| **name == "run_resumed").count();
+    assert_eq!(resumed, 1);
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
+}
+
+#[tokio::test]
+async fn b181_a_run_that_changed_since_it_was_read_is_not_resumed() {
+    let script = Script::new().step("a", |_| fail("broken"));
+    let rig = Rig::new(&steps(&["a"]), &script);
+    rig.run().await.unwrap();
+    let gate = Gate::default();
+    let store = FaultyStore::new(Arc::clone(&rig.store), {
+        let gate = gate.clone();
+        move |_| Fault::Held(gate.clone())
+    });
+    let late = rig.engine_on(Arc::new(store));
+    let id = r1();
+    let (answer, ()) = tokio::join!(late.resume(&id, ResumeOptions::default()), async {
+        gate.came().await;
+        rig.engine().cancel(&id, "somebody").await.unwrap();
+        gate.open();
+    });
+    assert_eq!(already_running(answer).0, Status::Cancelled);
+    assert_eq!(rig.row().status, Status::Cancelled);
+    assert_eq!(rig.script.calls(), ["a"]);
+}
+
+#[tokio::test]
+async fn b291_an_owner_that_lost_its_claim_writes_nothing_more() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    let first = rig.engine_on(as_process(&rig, dead_process()));
+    let control = Control::default();
+    let mut after_take_over = Vec::new();
+    let (late, ()) = tokio::join!(rig.run_on(&first, control.clone()), async {
+        gate.came().await;
+        rig.resume().await.unwrap();
+        after_take_over = rig.journal();
+        gate.open();
+    });
+    assert_eq!(already_running(late).0, Status::Completed);
+    assert_eq!(rig.journal(), after_take_over);
+    assert_eq!(rig.script.calls(), ["a", "a", "b"], "the late one does not go on to step b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b291_an_owner_that_lost_its_claim_notices_while_its_step_runs() {
+    let (gate, other) = (Gate::default(), Gate::default());
+    let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate).held("b", &other));
+    let first = rig.engine_on(as_process(&rig, dead_process()));
+    let control = Control::default();
+    let late = rig.run_on(&first, control.clone());
+    let taken = async {
+        gate.came().await;
+        rig.resume().await
+    };
+    tokio::pin!(taken);
+    let answer = tokio::select! {
+        answer = late => answer,
+        _ = &mut taken => unreachable!("step b is held"),
+    };
+    assert_eq!(already_running(answer).0, Status::Running);
+    other.open();
+    assert_eq!(taken.await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_while_a_step_runs() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    let lease = || rig.row().lease_until.unwrap();
+    let engine = rig.engine();
+    let control = Control::default();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        gate.came().await;
+        assert_eq!(lease(), START.after(limits::LEASE));
+        rig.clock.advance(limits::LEASE_RENEWAL);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(lease(), START.after(limits::LEASE_RENEWAL).after(limits::LEASE));
+        gate.open();
+    });
+    assert_eq!(report.unwrap().status, Status::Completed);
+    assert_eq!(rig.row().lease_until, None);
+}

@@ -1,0 +1,133 @@
+//! The store does not take a commit: it is held in memory and tried again; the component is not called again for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::engine::{Control, EngineError};
+use milepost::store::StoreError;
+use milepost_core::event::StopCode;
+use milepost_core::outcome::{ErrorClass, Outcome};
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::scripted::{Script, at, error, fail, pause};
+use serde_json::Value;
+
+use super::steps;
+
+const ALL_WAITS: [u64; 6] = [100, 200, 400, 800, 1_600, 3_200];
+
+fn faulty(rig: &Rig, plan: impl Fn(usize) -> Fault + Send + Sync + 'static) -> Arc<FaultyStore> {
+    Arc::new(FaultyStore::new(Arc::clone(&rig.store), plan).owned_by(dead_process()))
+}
+
+fn millis(all: &[u64]) -> Vec<Duration> {
+    all.iter().copied().map(Duration::from_millis).collect()
+}
+
+#[tokio::test]
+async fn b107_b116_a_refused_commit_is_kept_and_tried_again() {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
+    let store = faulty(&rig, |n| match n {
+        2..=4 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(rig.script.calls(), ["a", "b"]);
+    assert_eq!(rig.clock.waits(), millis(&[100, 200, 400]));
+    let told = [100, 300, 700].map(|after| START.after(Duration::from_millis(after)));
+    assert_eq!(rig.recorder.delays(), told);
+    assert_eq!(rig.recorder.events(), rig.events(), "each event is announced once, when it is durable");
+}
+
+#[tokio::test]
+async fn b107_every_commit_has_all_its_tries() {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
+    // Six refusals and the seventh try succeeds, for the second and for the third commit.
+    let store = faulty(&rig, |n| match n {
+        2..=7 | 9..=14 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(rig.clock.waits(), millis(&[ALL_WAITS, ALL_WAITS].concat()));
+    assert_eq!(rig.script.calls(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn b156_what_was_not_saved_is_failed_whatever_it_would_have_been() {
+    let outcomes: [(&str, fn() -> Outcome); 4] = [
+        ("paused", || pause("quota")),
+        ("failed", || fail("broken")),
+        ("failed", || error(ErrorClass::Trap, "trap")),
+        ("completed", || Outcome::Completed(Value::Null)),
+    ];
+    for (step_status, outcome) in outcomes {
+        let rig = Rig::new(&steps(&["a"]), &Script::new().step("a", move |_| outcome()));
+        let store = faulty(&rig, |n| if n == 1 { Fault::None } else { Fault::Refused });
+        let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+        let stop = report.stop.unwrap();
+        assert_eq!((report.status, stop.code), (Status::Failed, StopCode::CheckpointNotSaved));
+        assert!(stop.message.contains("the disk is full"), "{}", stop.message);
+        assert_eq!(report.output, Value::Null);
+        // B263: the trouble with the store does not hide how the step itself ended.
+        assert_eq!(report.steps[0].status, step_status);
+        assert_eq!(rig.clock.waits(), millis(&ALL_WAITS));
+        assert_eq!(rig.script.calls(), ["a"]);
+        assert_eq!(rig.row().status, Status::Running, "the record still shows what was saved");
+    }
+}
+
+#[tokio::test]
+async fn b156_once_the_store_takes_writes_again_the_run_goes_on() {
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
+    let store = faulty(&rig, |n| if n <= 2 { Fault::None } else { Fault::Refused });
+    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Failed);
+    let report = rig.resume().await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    // The outcome of `b` was lost with its process.
+    assert_eq!(rig.script.calls(), ["a", "b", "b", "c"]);
+    assert_eq!(report.steps[1].attempts, 2);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_saved_is_no_run() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let store = faulty(&rig, |_| Fault::Refused);
+    let answer = rig.run_on(&rig.engine_on(store), Control::default()).await;
+    assert!(
+        matches!(answer, Err(EngineError::Store(StoreError::Unavailable(_)))),
+        "{answer:?}"
+    );
+    assert_eq!(rig.store.row(&r1()).unwrap(), None);
+    assert!(rig.script.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_counts_once() {
+    for lost in 2..=4 {
+        let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
+        let store = faulty(&rig, move |n| if n == lost { Fault::AnswerLost } else { Fault::None });
+        let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+        assert_eq!(report.status, Status::Completed, "answer {lost}");
+        assert_eq!(rig.script.calls(), ["a", "b", "c"], "answer {lost}");
+        assert_eq!(rig.recorder.events(), rig.events(), "answer {lost}");
+        assert_eq!(rig.row().status, Status::Completed, "answer {lost}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_before_a_refusal_counts_once_too() {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new().step("a", at));
+    let store = faulty(&rig, |n| match n {
+        2 => Fault::AnswerLost,
+        3 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(rig.script.calls(), ["a", "b"]);
+    assert_eq!(rig.recorder.events(), rig.events());
+}

@@ -1,0 +1,326 @@
+//! Pause and cancel, from this process and from others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::attempt::Call;
+use milepost::engine::{CancelAnswer, Control, EngineError, Request};
+use milepost::report::RunReport;
+use milepost::store::StoreError;
+use milepost_core::event::StopCode;
+use milepost_core::outcome::Outcome;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore};
+use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::scripted::{Gate, Script, at, fail, ok, pause};
+use serde_json::json;
+
+use super::steps;
+
+fn pause_by(who: &str) -> Request {
+    Request::Pause(who.to_owned())
+}
+
+fn cancel_by(who: &str) -> Request {
+    Request::Cancel(who.to_owned())
+}
+
+fn stop_of(report: &RunReport) -> (StopCode, &str, Option<&str>) {
+    let stop = report.stop.as_ref().unwrap();
+    (stop.code, &stop.message, stop.path.as_deref())
+}
+
+/// Runs until `gate` holds a step, asks, and returns the report.
+async fn asked_at(rig: &Rig, gate: &Gate, request: Request) -> RunReport {
+    let control = Control::default();
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        gate.came().await;
+        assert!(control.ask(request));
+    });
+    report.unwrap()
+}
+
+/// A step that ends when it sees the cancellation.
+async fn until_cancelled(call: Call, outcome: Outcome) -> Outcome {
+    while !call.cancel.is_raised() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    outcome
+}
+
+#[tokio::test]
+async fn b165_a_pause_interrupts_the_attempt_in_flight() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new().held("b", &gate));
+    let report = asked_at(&rig, &gate, pause_by("SIGINT")).await;
+    assert_eq!(report.status, Status::Paused);
+    assert_eq!(stop_of(&report), (StopCode::Interrupted, "paused by SIGINT", Some("b")));
+    assert_eq!(rig.events()[4..], ["step_started", "step_interrupted", "run_paused"]);
+    assert_eq!(rig.row().owner, None);
+
+    gate.open();
+    let report = rig.resume().await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(report.steps[1].attempts, 2);
+    assert_eq!(rig.script.calls(), ["a", "b", "b", "c"]);
+}
+
+#[tokio::test]
+async fn b169_a_result_that_comes_with_the_request_does_not_count() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let control = Control::default();
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        gate.came().await;
+        gate.open();
+        control.ask(pause_by("SIGTERM"));
+    });
+    assert_eq!(report.unwrap().status, Status::Paused);
+    assert!(!rig.events().contains(&"step_completed"));
+}
+
+#[tokio::test]
+async fn b167_the_first_request_holds() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let control = Control::default();
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        gate.came().await;
+        assert!(control.ask(pause_by("SIGINT")));
+        assert!(!control.ask(cancel_by("somebody")));
+        assert!(!control.clone().ask(pause_by("SIGTERM")));
+    });
+    let report = report.unwrap();
+    assert_eq!(stop_of(&report).1, "paused by SIGINT");
+}
+
+#[tokio::test]
+async fn a_request_before_the_start_pauses_at_the_first_step() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let control = Control::default();
+    control.ask(pause_by("SIGINT"));
+    let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();
+    assert_eq!(report.status, Status::Paused);
+    gate.open();
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_step_is_asked_first_and_its_output_is_kept() {
+    let gate = Gate::default();
+    let script = Script::new().slow("a", {
+        let gate = gate.clone();
+        move |call| {
+            let gate = gate.clone();
+            async move {
+                tokio::join!(gate.pass(), until_cancelled(call, ok(json!("cleaned up")))).1
+            }
+        }
+    });
+    gate.open();
+    let rig = Rig::new(&steps(&["a", "b"]), &script);
+    let report = asked_at(&rig, &gate, cancel_by("somebody")).await;
+    assert_eq!(report.status, Status::Cancelled);
+    assert_eq!(stop_of(&report).1, "cancelled by somebody");
+    assert_eq!(report.steps[0].output, json!("cleaned up"));
+    assert_eq!(rig.script.calls(), ["a"], "nothing starts after it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_cleans_up_without_an_output_is_interrupted() {
+    for outcome in [|| Outcome::Cancelled("stopped".to_owned()), || fail("half"), || pause("later")] {
+        let script = Script::new().slow("a", move |call| until_cancelled(call, outcome()));
+        let rig = Rig::new(&steps(&["a", "b"]), &script);
+        let control = Control::default();
+        control.ask(cancel_by("somebody"));
+        let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();
+        assert_eq!(report.status, Status::Cancelled);
+        assert_eq!(rig.events()[2..], ["step_started", "step_interrupted", "run_cancelled"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_does_not_listen_is_interrupted_after_the_grace() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let began = tokio::time::Instant::now();
+    let report = asked_at(&rig, &gate, cancel_by("somebody")).await;
+    assert_eq!(report.status, Status::Cancelled);
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+    assert_eq!(rig.events()[2..], ["step_started", "step_interrupted", "run_cancelled"]);
+}
+
+#[tokio::test]
+async fn b285_b286_stopped_runs_can_be_cancelled_and_terminal_ones_stay() {
+    for (outcome, before) in [
+        (Some(pause("quota")), Status::Paused),
+        (Some(fail("broken")), Status::Failed),
+        (None, Status::Completed),
+    ] {
+        let script = Script::new().step("a", move |call| outcome.clone().unwrap_or_else(|| at(call)));
+        let rig = Rig::sqlite(&steps(&["a"]), &script);
+        assert_eq!(rig.run().await.unwrap().status, before);
+        rig.clock.advance(Duration::from_secs(60));
+        let first = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+        let stands = (rig.row(), rig.journal());
+        rig.clock.advance(Duration::from_secs(60));
+        let again = rig.engine().cancel(&r1(), "somebody else").await.unwrap();
+        if before == Status::Completed {
+            assert_eq!(first, CancelAnswer::Already(Status::Completed));
+            assert_eq!(again, first);
+        } else {
+            assert_eq!(first, CancelAnswer::Cancelled);
+            assert_eq!(again, CancelAnswer::Already(Status::Cancelled));
+        }
+        assert_eq!((rig.row(), rig.journal()), stands, "nothing is stamped again");
+    }
+}
+
+#[tokio::test]
+async fn b285_a_pending_run_and_an_orphan_are_cancelled_at_once() {
+    for orphan in [false, true] {
+        let gate = Gate::default();
+        let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+        let store: Arc<FaultyStore> = Arc::new(if orphan {
+            FaultyStore::dying_after(Arc::clone(&rig.store), 1)
+        } else {
+            FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None)
+        });
+        let engine = rig.engine_on(Arc::clone(&store) as _);
+        tokio::select! {
+            _ = rig.run_on(&engine, Control::default()) => unreachable!("it is held or dies"),
+            () = gate.came() => {}
+            () = store.died() => {}
+        }
+        let expected = if orphan { Status::Running } else { Status::Pending };
+        assert_eq!(rig.row().status, expected);
+        let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+        assert_eq!(answer, CancelAnswer::Cancelled);
+        let report = rig.engine().report(&r1()).unwrap();
+        assert_eq!((report.status, stop_of(&report).1), (Status::Cancelled, "cancelled by somebody"));
+    }
+}
+
+#[tokio::test]
+async fn b186_cancelling_an_unknown_run_says_so() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let answer = rig.engine().cancel(&r1(), "somebody").await;
+    assert!(matches!(answer, Err(EngineError::Store(StoreError::NotFound(id))) if id == r1()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b292_a_run_of_a_living_owner_is_ended_by_its_owner() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    let (owner, control) = (rig.engine(), Control::default());
+    let began = tokio::time::Instant::now();
+    let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
+        gate.came().await;
+        let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+        assert_eq!(answer, CancelAnswer::Cancelling);
+        assert_eq!(rig.row().status, Status::Running, "its owner decides");
+    });
+    assert_eq!(report.unwrap().status, Status::Cancelled);
+    // One heartbeat, then the grace for a step that does not listen.
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
+    assert_eq!(rig.row().cancel_requested_at, None);
+    assert_eq!(rig.script.calls(), ["a"]);
+}
+
+#[tokio::test]
+async fn b292_the_next_commit_notices_too() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new().held("a", &gate));
+    let (owner, control) = (rig.engine(), Control::default());
+    let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
+        gate.came().await;
+        rig.engine().cancel(&r1(), "somebody").await.unwrap();
+        gate.open();
+    });
+    let report = report.unwrap();
+    assert_eq!(report.status, Status::Cancelled);
+    assert_eq!(report.steps[0].status, "completed");
+    assert_eq!(report.steps[2].status, "pending");
+}
+
+#[tokio::test]
+async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel() {
+    for (outcome, answer, status) in [
+        (ok(json!(1)), CancelAnswer::Already(Status::Completed), Status::Completed),
+        (pause("quota"), CancelAnswer::Cancelled, Status::Cancelled),
+        (fail("broken"), CancelAnswer::Cancelled, Status::Cancelled),
+    ] {
+        let (gate, on_the_way) = (Gate::default(), Gate::default());
+        let script = Script::new().slow("a", {
+            let gate = gate.clone();
+            move |_| {
+                let (gate, outcome) = (gate.clone(), outcome.clone());
+                async move {
+                    gate.pass().await;
+                    outcome
+                }
+            }
+        });
+        let rig = Rig::new(&steps(&["a"]), &script);
+        let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+        let other = rig.engine_on(Arc::new(store.cancels_wait_at(&on_the_way)));
+        let (owner, control) = (rig.engine(), Control::default());
+        let id = r1();
+        let run = async {
+            let report = rig.run_on(&owner, control.clone()).await;
+            on_the_way.open();
+            report
+        };
+        let cancel = async {
+            gate.came().await;
+            other.cancel(&id, "somebody").await
+        };
+        let (report, given, ()) = tokio::join!(run, cancel, async {
+            on_the_way.came().await;
+            gate.open();
+        });
+        report.unwrap();
+        assert_eq!(given.unwrap(), answer);
+        assert_eq!(rig.row().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
+    for outcome in [pause("quota"), fail("broken")] {
+        let rig = Rig::new(&steps(&["a"]), &Script::new().step("a", move |_| outcome.clone()));
+        let stopping = Gate::default();
+        let store = FaultyStore::new(Arc::clone(&rig.store), {
+            let stopping = stopping.clone();
+            move |n| if n == 2 { Fault::Held(stopping.clone()) } else { Fault::None }
+        });
+        let (owner, control) = (rig.engine_on(Arc::new(store)), Control::default());
+        let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
+            stopping.came().await;
+            let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+            assert_eq!(answer, CancelAnswer::Cancelling);
+            stopping.open();
+        });
+        assert_eq!(report.unwrap().status, Status::Cancelled);
+        assert_eq!(rig.row().status, Status::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
+    let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), 1));
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    tokio::select! {
+        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
+        () = store.died() => {}
+    }
+    rig.store.request_cancel(&r1(), START).await.unwrap();
+    let report = rig.resume().await.unwrap();
+    assert_eq!(report.status, Status::Cancelled);
+    assert_eq!(rig.script.calls().len(), 1, "only the step that had begun before the answer came");
+}

@@ -1,0 +1,203 @@
+//! A store that does to its writes what disks, networks and power cuts do.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use milepost::attempt::BoxFuture;
+use milepost::owner::this_process;
+use milepost::store::{
+    Filter, Listing, Owner, RunRow, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    Write, Written,
+};
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::time::Timestamp;
+
+use crate::scripted::Gate;
+
+/// What happens to one write.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Nothing: it is saved.
+    None,
+    /// It is not saved, and its writer is told.
+    Refused,
+    /// It is saved, but its writer is told that it was not.
+    AnswerLost,
+    /// It waits at the gate, and is saved then.
+    Held(Gate),
+    /// It is saved and the process dies: its writer never hears of it.
+    LastWords,
+    /// It comes from a process that is dead.
+    Dead,
+}
+
+type Plan = dyn Fn(usize) -> Fault + Send + Sync;
+
+/// Another store, with faults by the number of the write, from 1.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    plan: Box<Plan>,
+    owner: Option<Owner>,
+    before_cancel: Option<Gate>,
+    death: Gate,
+    writes: Mutex<Vec<Write>>,
+}
+
+impl FaultyStore {
+    /// Faults as `plan` says.
+    #[must_use]
+    pub fn new(
+        inner: Arc<dyn Store>,
+        plan: impl Fn(usize) -> Fault + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            inner,
+            plan: Box::new(plan),
+            owner: None,
+            before_cancel: None,
+            death: Gate::default(),
+            writes: Mutex::default(),
+        }
+    }
+
+    /// The store as a process sees it that dies after its write number `last`.
+    #[must_use]
+    pub fn dying_after(inner: Arc<dyn Store>, last: usize) -> Self {
+        Self::new(inner, move |n| match n.cmp(&last) {
+            std::cmp::Ordering::Less => Fault::None,
+            std::cmp::Ordering::Equal => Fault::LastWords,
+            std::cmp::Ordering::Greater => Fault::Dead,
+        })
+        .owned_by(dead_process())
+    }
+
+    /// Claims made through this store are those of `owner`.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Requests for a cancellation wait at the gate.
+    #[must_use]
+    pub fn cancels_wait_at(mut self, gate: &Gate) -> Self {
+        self.before_cancel = Some(gate.clone());
+        self
+    }
+
+    /// Waits until the process is dead.
+    pub async fn died(&self) {
+        self.death.came().await;
+    }
+
+    /// Every write that was tried, in order.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Write> {
+        self.tried().clone()
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Vec<Write>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A process on this host that no longer exists.
+#[must_use]
+pub fn dead_process() -> Owner {
+    Owner {
+        started: this_process().started + 1,
+        nonce: "dead".to_owned(),
+        ..this_process().clone()
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("the disk is full".to_owned())
+}
+
+impl Store for FaultyStore {
+    fn write(&self, mut write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(async move {
+            let number = {
+                let mut tried = self.tried();
+                tried.push(write.clone());
+                tried.len()
+            };
+            if let (Some(claim), Some(owner)) = (&mut write.claim, &self.owner) {
+                claim.owner = owner.clone();
+            }
+            match (self.plan)(number) {
+                Fault::None => self.inner.write(write).await,
+                Fault::Refused => Err(unavailable()),
+                Fault::AnswerLost => {
+                    self.inner.write(write).await?;
+                    Err(unavailable())
+                }
+                Fault::Held(gate) => {
+                    gate.pass().await;
+                    self.inner.write(write).await
+                }
+                Fault::LastWords => {
+                    self.inner.write(write).await?;
+                    self.death.pass().await;
+                    Err(unavailable())
+                }
+                Fault::Dead => std::future::pending().await,
+            }
+        })
+    }
+
+    fn request_cancel<'a>(
+        &'a self,
+        run: &'a RunId,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if let Some(gate) = &self.before_cancel {
+                gate.pass().await;
+            }
+            self.inner.request_cancel(run, at).await
+        })
+    }
+
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        self.inner.renew_lease(run, epoch, until)
+    }
+
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        self.inner.row(run)
+    }
+
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        self.inner.list(filter)
+    }
+
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.inner.ids_with_prefix(prefix, limit)
+    }
+
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.inner.checkpoint(run)
+    }
+
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        self.inner.journal(run, after, limit)
+    }
+
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
+        self.inner.logs(run, after, limit)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.blob(digest)
+    }
+}

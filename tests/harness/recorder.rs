@@ -1,0 +1,65 @@
+//! An observer that remembers what it was told.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use milepost::engine::{Notice, Observer};
+use milepost_core::event::Event;
+use milepost_core::ids::RunId;
+use milepost_core::time::Timestamp;
+
+type Reaction = dyn Fn(&Event) + Send + Sync;
+
+/// Remembers notices, and can react to durable events.
+#[derive(Default)]
+pub struct Recorder {
+    seen: Mutex<Seen>,
+    reaction: Option<Box<Reaction>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    events: Vec<&'static str>,
+    delays: Vec<Timestamp>,
+}
+
+impl Recorder {
+    /// Calls `reaction` for every durable event, after it was noted.
+    #[must_use]
+    pub fn reacting(reaction: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self {
+            seen: Mutex::default(),
+            reaction: Some(Box::new(reaction)),
+        }
+    }
+
+    /// Names of the durable events, in order.
+    #[must_use]
+    pub fn events(&self) -> Vec<&'static str> {
+        self.seen().events.clone()
+    }
+
+    /// When each delayed save was to be tried again.
+    #[must_use]
+    pub fn delays(&self) -> Vec<Timestamp> {
+        self.seen().delays.clone()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Recorder {
+    fn notice(&self, _: &RunId, notice: Notice<'_>) {
+        match notice {
+            Notice::Recorded(entry) => {
+                self.seen().events.push(entry.event.name());
+                if let Some(reaction) = &self.reaction {
+                    reaction(&entry.event);
+                }
+            }
+            Notice::SaveDelayed { retry_at, .. } => self.seen().delays.push(retry_at),
+            Notice::Log { .. } | Notice::Progress { .. } => {}
+        }
+    }
+}

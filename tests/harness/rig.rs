@@ -1,0 +1,244 @@
+//! An engine on a bench: a definition in a folder, scripted steps, a store, a clock that the test owns.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use milepost::Engine;
+use milepost::clock::VirtualClock;
+use milepost::engine::{Control, EngineError, ResumeOptions, StartOptions};
+use milepost::record;
+use milepost::replay::{Replayed, replay};
+use milepost::report::RunReport;
+use milepost::store::memory::MemoryStore;
+use milepost::store::sqlite::{Durability, SqliteStore};
+use milepost::store::{Filter, RunRow, Store};
+use milepost::workflow::Workflow;
+use milepost_core::event::Entry;
+use milepost_core::ids::RunId;
+use milepost_core::state::RunState;
+use milepost_core::time::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::recorder::Recorder;
+use crate::scripted::Script;
+
+const HEAD: &str = "schema = 1\nname = \"test\"\n";
+const PLUGIN: &str = "[plugins.p]\nsource = \"p.wasm\"\n";
+
+/// When every case begins.
+pub const START: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
+
+/// One workflow on one store. When it goes, every run in the store is checked: the journal must fold to the checkpoint.
+pub struct Rig {
+    folder: TempDir,
+    /// Where runs are kept.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: VirtualClock,
+    /// The component `p`.
+    pub script: Script,
+    /// What the engines of this rig said.
+    pub recorder: Arc<Recorder>,
+    /// Set by a case that damages the store on purpose.
+    pub damaged: bool,
+}
+
+impl Rig {
+    /// A workflow with the steps of `body`, which use the plugin `p`, on a store in memory.
+    #[must_use]
+    pub fn new(body: &str, script: &Script) -> Self {
+        let rig = Self {
+            folder: tempfile::tempdir().expect("a folder for the test"),
+            store: Arc::new(MemoryStore::new()),
+            clock: VirtualClock::jumping(START),
+            script: script.clone(),
+            recorder: Arc::default(),
+            damaged: false,
+        };
+        rig.edit(body);
+        rig
+    }
+
+    /// The same on a store in a file.
+    #[must_use]
+    pub fn sqlite(body: &str, script: &Script) -> Self {
+        let mut rig = Self::new(body, script);
+        rig.reopen();
+        rig
+    }
+
+    /// Closes the store in the file and opens it again, as a new process would.
+    pub fn reopen(&mut self) {
+        self.store = Arc::new(MemoryStore::new());
+        self.store = Arc::new(self.open_sqlite());
+    }
+
+    /// Another handle on the store in the file.
+    #[must_use]
+    pub fn open_sqlite(&self) -> SqliteStore {
+        SqliteStore::open(&self.store_file(), Durability::ProcessCrash)
+            .expect("the store can be opened")
+    }
+
+    /// File of the store.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.folder.path().join("store.db")
+    }
+
+    /// File of the definition.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("test.toml")
+    }
+
+    /// Writes the definition anew.
+    pub fn edit(&self, body: &str) {
+        // Top-level keys of a body must stand before the first table.
+        let (top, tables) = body.split_at(body.find('[').unwrap_or(0));
+        fs::write(self.file(), format!("{HEAD}{top}{PLUGIN}{tables}"))
+            .expect("the definition can be written");
+    }
+
+    /// An engine on the rig's store.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine_on(Arc::clone(&self.store))
+    }
+
+    /// An engine on another view of the store.
+    #[must_use]
+    pub fn engine_on(&self, store: Arc<dyn Store>) -> Engine {
+        Engine::builder(store, Arc::new(self.script.clone()))
+            .clock(Arc::new(self.clock.clone()))
+            .observer(Arc::clone(&self.recorder) as _)
+            .build()
+    }
+
+    /// The workflow as it is on disk.
+    #[must_use]
+    pub fn workflow(&self) -> Workflow {
+        match self.engine().open(&self.file()) {
+            Ok(workflow) => workflow,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs the workflow as run `r1`.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn run(&self) -> Result<RunReport, EngineError> {
+        self.run_on(&self.engine(), Control::default()).await
+    }
+
+    /// Runs the workflow as run `r1` on another engine, under a control.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn run_on(&self, engine: &Engine, control: Control) -> Result<RunReport, EngineError> {
+        self.run_with(engine, BTreeMap::new(), control).await
+    }
+
+    /// Runs the workflow as run `r1` with inputs.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn run_with(
+        &self,
+        engine: &Engine,
+        inputs: BTreeMap<String, Value>,
+        control: Control,
+    ) -> Result<RunReport, EngineError> {
+        let options = StartOptions {
+            id: Some(r1()),
+            control,
+        };
+        engine.run(self.workflow(), inputs, options).await
+    }
+
+    /// Resumes `r1` on a new engine.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn resume(&self) -> Result<RunReport, EngineError> {
+        self.engine().resume(&r1(), ResumeOptions::default()).await
+    }
+
+    /// Replays `r1`.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn replay(&self) -> Result<Replayed, EngineError> {
+        replay(self.store.as_ref(), &self.script, &r1()).await
+    }
+
+    /// The row of `r1`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn row(&self) -> RunRow {
+        let row = self.store.row(&r1()).expect("the store can be read");
+        row.expect("the run exists")
+    }
+
+    /// The journal of `r1`.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        journal(self.store.as_ref(), &r1())
+    }
+
+    /// Names of the events of `r1`.
+    #[must_use]
+    pub fn events(&self) -> Vec<&'static str> {
+        self.journal().iter().map(|e| e.event.name()).collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if self.damaged || std::thread::panicking() {
+            return;
+        }
+        let listing = self.store.list(&Filter::default());
+        for row in listing.expect("the store can be read").rows {
+            assert_folds(self.store.as_ref(), &row.id);
+        }
+    }
+}
+
+/// The run that the cases use.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn r1() -> RunId {
+    RunId::new("r1").expect("a run id")
+}
+
+fn journal(store: &dyn Store, run: &RunId) -> Vec<Entry> {
+    record::journal(store, run, 0, 1_000_000).expect("the journal can be read")
+}
+
+/// The journal of a run must be in order and fold to its checkpoint.
+///
+/// # Panics
+/// When it does not.
+pub fn assert_folds(store: &dyn Store, run: &RunId) {
+    let journal = journal(store, run);
+    for pair in journal.windows(2) {
+        assert_eq!(pair[1].seq, pair[0].seq + 1, "positions of {run}");
+        assert!(pair[1].at >= pair[0].at, "times of {run} at {}", pair[1].seq);
+        assert!(pair[1].epoch >= pair[0].epoch, "epochs of {run} at {}", pair[1].seq);
+    }
+    let recorded = record::load(store, run).expect("the checkpoint can be read");
+    let folded = RunState::fold(&journal).expect("every event can follow");
+    assert_eq!(folded, recorded.state, "checkpoint of {run}");
+}

@@ -1,0 +1,223 @@
+//! Steps that a test writes as closures, and gates at which it holds them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
+use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost_core::definition::PluginSpec;
+use milepost_core::ids::Digest;
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
+use milepost_core::tape::Tape;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+type Body = dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync;
+
+/// A component whose steps are closures. Clones are the same component. A step without a closure completes with
+/// `{"at": <its path>}`.
+#[derive(Clone, Default)]
+pub struct Script {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    steps: BTreeMap<String, Arc<Body>>,
+    calls: Vec<String>,
+    build: u32,
+    missing: bool,
+}
+
+impl Script {
+    /// A component without closures.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers the step `name` at once.
+    #[must_use]
+    pub fn step(
+        self,
+        name: &str,
+        body: impl Fn(&Call) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        self.answer(name, body);
+        self
+    }
+
+    /// Like [`Script::step`], from now on: a component that behaves otherwise under the same digest.
+    pub fn answer(&self, name: &str, body: impl Fn(&Call) -> Outcome + Send + Sync + 'static) {
+        let body: Arc<Body> = Arc::new(move |call| {
+            let outcome = body(&call);
+            Box::pin(std::future::ready(outcome))
+        });
+        self.shared().steps.insert(name.to_owned(), body);
+    }
+
+    /// Answers the step `name` when the future ends.
+    #[must_use]
+    pub fn slow<F>(self, name: &str, body: impl Fn(Call) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let body: Arc<Body> = Arc::new(move |call| Box::pin(body(call)));
+        self.shared().steps.insert(name.to_owned(), body);
+        self
+    }
+
+    /// Completes the step `name` once it was let through `gate`.
+    #[must_use]
+    pub fn held(self, name: &str, gate: &Gate) -> Self {
+        let gate = gate.clone();
+        self.slow(name, move |call| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                at(&call)
+            }
+        })
+    }
+
+    /// Paths of the live attempts so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        self.shared().calls.clone()
+    }
+
+    /// Builds the component anew: its digest is another one from now on.
+    pub fn rebuild(&self) {
+        self.shared().build += 1;
+    }
+
+    /// Removes the component from disk, or puts it back.
+    pub fn lose(&self, missing: bool) {
+        self.shared().missing = missing;
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PluginSource for Script {
+    fn load(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<LoadedPlugin, PluginError> {
+        let shared = self.shared();
+        if shared.missing {
+            return Err(PluginError::Unavailable {
+                name: name.to_owned(),
+                reason: "its file is gone".to_owned(),
+            });
+        }
+        Ok(LoadedPlugin {
+            digest: Digest::of(format!("{name} {}", shared.build).as_bytes()),
+            manifest: None,
+            callable: Arc::new(self.clone()),
+        })
+    }
+}
+
+impl Callable for Script {
+    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+        Box::pin(async move {
+            let body = {
+                let mut shared = self.shared();
+                if let Mode::Live = call.mode {
+                    shared.calls.push(call.path.to_string());
+                }
+                shared.steps.get(&*call.step).cloned()
+            };
+            let outcome = match body {
+                Some(body) => body(call).await,
+                None => at(&call),
+            };
+            CallResult {
+                outcome,
+                tape: Tape::default(),
+                logs: Vec::new(),
+                log_dropped: 0,
+                progress: None,
+                divergence: None,
+            }
+        })
+    }
+}
+
+/// Holds whoever wants to pass until the test opens it, and tells the test that somebody came.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    came: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            came: Arc::new(Semaphore::new(0)),
+            open: Arc::new(Semaphore::new(0)),
+        }
+    }
+}
+
+impl Gate {
+    /// Says that somebody is here and waits to be let through.
+    pub async fn pass(&self) {
+        self.came.add_permits(1);
+        take(&self.open).await;
+    }
+
+    /// Waits until somebody came.
+    pub async fn came(&self) {
+        take(&self.came).await;
+    }
+
+    /// Lets one through.
+    pub fn open(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+async fn take(permits: &Semaphore) {
+    let permit = permits.acquire().await;
+    permit.expect("a gate is never closed").forget();
+}
+
+/// An output that tells where it comes from.
+#[must_use]
+pub fn at(call: &Call) -> Outcome {
+    ok(json!({ "at": call.path }))
+}
+
+/// An output.
+#[must_use]
+pub fn ok(output: Value) -> Outcome {
+    Outcome::Completed(output)
+}
+
+/// A failure of the class `failed`.
+#[must_use]
+pub fn fail(code: &str) -> Outcome {
+    error(ErrorClass::Failed, code)
+}
+
+/// A failure of any class.
+#[must_use]
+pub fn error(class: ErrorClass, code: &str) -> Outcome {
+    Outcome::Failed(StepError::new(class, code, format!("{code} happened")))
+}
+
+/// A pause of the step's own wish.
+#[must_use]
+pub fn pause(code: &str) -> Outcome {
+    Outcome::Paused(Pause {
+        code: code.to_owned(),
+        reason: format!("{code} happened"),
+        provider: None,
+        until: None,
+        signal: None,
+        state: None,
+    })
+}
