@@ -72,20 +72,15 @@ pub async fn replay(
     let mut replayer: Option<Replayer<'_>> = None;
     let mut after = 0;
     loop {
-        let entries = match record::journal(store, run, after, PAGE) {
-            Ok(entries) => entries,
-            // A damaged event is a finding about the run, not a failure of the replay.
-            Err(RecordError::Entry { seq, cause, .. }) if replayer.is_some() || seq == 1 => {
-                let mut found = replayer.map_or_else(|| Replayed::nothing(run), |r| r.found);
-                found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
-                return Ok(found);
+        let (entries, damage) = match record::journal(store, run, after, PAGE) {
+            Ok(entries) => (entries, None),
+            // A damaged event is a finding about the run, not a failure of the replay; what stands before it is replayed.
+            Err(RecordError::Entry { seq, cause, .. }) => {
+                let before = usize::try_from(seq - after - 1).unwrap_or(PAGE);
+                (record::journal(store, run, after, before)?, Some((seq, cause)))
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(last) = entries.last() else {
-            break;
-        };
-        after = last.seq;
         for entry in &entries {
             let Some(replayer) = &mut replayer else {
                 replayer = Some(Replayer::new(store, plugins, entry)?);
@@ -97,6 +92,15 @@ pub async fn replay(
                 return Ok(found);
             }
         }
+        if let Some((seq, cause)) = damage {
+            let mut found = replayer.map_or_else(|| Replayed::nothing(run), |r| r.found);
+            found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
+            return Ok(found);
+        }
+        let Some(last) = entries.last() else {
+            break;
+        };
+        after = last.seq;
     }
     let Some(replayer) = replayer else {
         return Ok(Replayed::nothing(run));

@@ -22,11 +22,13 @@ pub enum Fault {
     Refused,
     /// It is saved, but its writer is told that it was not.
     AnswerLost,
+    /// It is not saved, and the store panics.
+    Panic,
     /// It waits at the gate, and is saved then.
     Held(Gate),
     /// It is saved and the process dies: its writer never hears of it.
     LastWords,
-    /// It comes from a process that is dead.
+    /// It is not saved: the process dies before, or is dead already.
     Dead,
 }
 
@@ -67,6 +69,16 @@ impl FaultyStore {
             std::cmp::Ordering::Equal => Fault::LastWords,
             std::cmp::Ordering::Greater => Fault::Dead,
         })
+        .owned_by(dead_process())
+    }
+
+    /// The store as a process sees it that dies before its write number `first`.
+    #[must_use]
+    pub fn dying_before(inner: Arc<dyn Store>, first: usize) -> Self {
+        Self::new(
+            inner,
+            move |n| if n < first { Fault::None } else { Fault::Dead },
+        )
         .owned_by(dead_process())
     }
 
@@ -132,6 +144,7 @@ impl Store for FaultyStore {
                     self.inner.write(write).await?;
                     Err(unavailable())
                 }
+                Fault::Panic => panic!("a defect in the store"),
                 Fault::Held(gate) => {
                     gate.pass().await;
                     self.inner.write(write).await
@@ -141,7 +154,10 @@ impl Store for FaultyStore {
                     self.death.pass().await;
                     Err(unavailable())
                 }
-                Fault::Dead => std::future::pending().await,
+                Fault::Dead => {
+                    self.death.pass().await;
+                    std::future::pending().await
+                }
             }
         })
     }

@@ -20,6 +20,7 @@ pub struct Recorder {
 struct Seen {
     events: Vec<&'static str>,
     delays: Vec<Timestamp>,
+    logs: Vec<String>,
 }
 
 impl Recorder {
@@ -44,6 +45,12 @@ impl Recorder {
         self.seen().delays.clone()
     }
 
+    /// Texts of the log lines, as they were written.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        self.seen().logs.clone()
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,7 +66,8 @@ impl Observer for Recorder {
                 }
             }
             Notice::SaveDelayed { retry_at, .. } => self.seen().delays.push(retry_at),
-            Notice::Log { .. } | Notice::Progress { .. } => {}
+            Notice::Log { line, .. } => self.seen().logs.push(line.message.clone()),
+            Notice::Progress { .. } => {}
         }
     }
 }

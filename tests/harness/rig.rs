@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use milepost::Engine;
+use milepost::attempt::LogLine;
 use milepost::clock::VirtualClock;
 use milepost::engine::{Control, EngineError, ResumeOptions, StartOptions};
 use milepost::record;
@@ -139,7 +140,11 @@ impl Rig {
     ///
     /// # Errors
     /// What the engine says.
-    pub async fn run_on(&self, engine: &Engine, control: Control) -> Result<RunReport, EngineError> {
+    pub async fn run_on(
+        &self,
+        engine: &Engine,
+        control: Control,
+    ) -> Result<RunReport, EngineError> {
         self.run_with(engine, BTreeMap::new(), control).await
     }
 
@@ -195,6 +200,24 @@ impl Rig {
         journal(self.store.as_ref(), &r1())
     }
 
+    /// Texts of the log lines that are kept of `r1`.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        let stored = self
+            .store
+            .logs(&r1(), 0, 1_000)
+            .expect("the store can be read");
+        let lines = stored
+            .iter()
+            .map(|log| serde_json::from_str::<LogLine>(&log.line.body));
+        lines
+            .map(|line| line.expect("a log line").message)
+            .collect()
+    }
+
     /// Names of the events of `r1`.
     #[must_use]
     pub fn events(&self) -> Vec<&'static str> {
@@ -235,8 +258,16 @@ pub fn assert_folds(store: &dyn Store, run: &RunId) {
     let journal = journal(store, run);
     for pair in journal.windows(2) {
         assert_eq!(pair[1].seq, pair[0].seq + 1, "positions of {run}");
-        assert!(pair[1].at >= pair[0].at, "times of {run} at {}", pair[1].seq);
-        assert!(pair[1].epoch >= pair[0].epoch, "epochs of {run} at {}", pair[1].seq);
+        assert!(
+            pair[1].at >= pair[0].at,
+            "times of {run} at {}",
+            pair[1].seq
+        );
+        assert!(
+            pair[1].epoch >= pair[0].epoch,
+            "epochs of {run} at {}",
+            pair[1].seq
+        );
     }
     let recorded = record::load(store, run).expect("the checkpoint can be read");
     let folded = RunState::fold(&journal).expect("every event can follow");

@@ -5,19 +5,20 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
+use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, LogLevel, LogLine, Mode};
 use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 type Body = dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync;
 
 /// A component whose steps are closures. Clones are the same component. A step without a closure completes with
-/// `{"at": <its path>}`.
+/// `{"at": <its path>}`. Every attempt logs one line when it begins: `<path>, attempt <n>`.
 #[derive(Clone, Default)]
 pub struct Script {
     shared: Arc<Mutex<Shared>>,
@@ -40,11 +41,7 @@ impl Script {
 
     /// Answers the step `name` at once.
     #[must_use]
-    pub fn step(
-        self,
-        name: &str,
-        body: impl Fn(&Call) -> Outcome + Send + Sync + 'static,
-    ) -> Self {
+    pub fn step(self, name: &str, body: impl Fn(&Call) -> Outcome + Send + Sync + 'static) -> Self {
         self.answer(name, body);
         self
     }
@@ -121,8 +118,15 @@ impl PluginSource for Script {
 }
 
 impl Callable for Script {
-    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
         Box::pin(async move {
+            let line = LogLine {
+                at: Timestamp::default(),
+                level: LogLevel::Info,
+                message: format!("{}, attempt {}", call.path, call.attempt),
+                fields: Vec::new(),
+            };
+            sink.log(&line);
             let body = {
                 let mut shared = self.shared();
                 if let Mode::Live = call.mode {
@@ -137,7 +141,7 @@ impl Callable for Script {
             CallResult {
                 outcome,
                 tape: Tape::default(),
-                logs: Vec::new(),
+                logs: vec![line],
                 log_dropped: 0,
                 progress: None,
                 divergence: None,

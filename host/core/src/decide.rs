@@ -22,6 +22,10 @@ use crate::time::Timestamp;
 /// What a run does next.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
 pub enum Decision {
     /// Record this event, apply it, and ask again.
     Record(Event),
@@ -207,6 +211,10 @@ struct Wait {
     wake_at: Option<Timestamp>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
 enum ScopeNext {
     Record(Event),
     /// Something is in flight or due later.
@@ -226,11 +234,24 @@ impl Decider<'_> {
     fn scope(&self, members: &[usize], pass: Option<(&Path, u32)>, wait: &mut Wait) -> ScopeNext {
         for index in members {
             let step = &self.definition.steps()[*index];
-            let path = match pass {
-                None => Path::top(step.id.clone()),
-                Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
+            // Most members are settled: looking at them must not cost an allocation.
+            let record = self
+                .state
+                .steps
+                .get(&step.id)
+                .filter(|record| record.path.stands_in(pass));
+            let next = if let Some(settled) = record.and_then(StepRecord::settled) {
+                StepNext::Settled {
+                    failed: matches!(settled.result, StepResult::Failed { .. }),
+                }
+            } else {
+                let path = match pass {
+                    None => Path::top(step.id.clone()),
+                    Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
+                };
+                self.step(step, &path, record, wait)
             };
-            match self.step(step, &path, wait) {
+            match next {
                 StepNext::Settled { failed } => {
                     // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
                     if failed && pass.is_none() && !step.continue_on_error {
@@ -244,12 +265,13 @@ impl Decider<'_> {
         ScopeNext::Done
     }
 
-    fn step(&self, step: &Step, path: &Path, wait: &mut Wait) -> StepNext {
-        let record = self
-            .state
-            .steps
-            .get(&step.id)
-            .filter(|record| record.path == *path);
+    fn step(
+        &self,
+        step: &Step,
+        path: &Path,
+        record: Option<&StepRecord>,
+        wait: &mut Wait,
+    ) -> StepNext {
         let Some(record) = record else {
             return self.begin(step, path, None);
         };
@@ -517,6 +539,10 @@ impl Decider<'_> {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
 enum StepNext {
     Settled { failed: bool },
     Record(Event),

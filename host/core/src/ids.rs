@@ -196,6 +196,17 @@ impl Path {
         self.0.iter().rev().find_map(|s| s.item)
     }
 
+    /// Whether this path is a direct member of pass `iteration` of the loop at `outer`, or of the top level for `None`.
+    #[must_use]
+    pub fn stands_in(&self, pass: Option<(&Path, u32)>) -> bool {
+        match pass {
+            None => self.0.len() == 1,
+            Some((outer, iteration)) => {
+                self.0.len() == outer.0.len() + 1 && self.is_inside(outer, iteration)
+            }
+        }
+    }
+
     /// Whether this path stands inside pass `iteration` of the loop at `outer`, directly or deeper.
     #[must_use]
     pub fn is_inside(&self, outer: &Path, iteration: u32) -> bool {

@@ -32,6 +32,10 @@ pub struct Divergence {
 
 /// How an event came into the journal.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
 pub enum Origin {
     /// The core decides it.
     Decided,

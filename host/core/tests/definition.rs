@@ -1,6 +1,6 @@
 //! The definition language: one fixture per kind of mistake, with its report, and what good definitions turn into.
 #![expect(clippy::unwrap_used, reason = "a test")]
-#![expect(clippy::disallowed_methods, reason = "fixtures are files; only the tests read them")]
+#![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
 #[path = "definition/checked.rs"]
 mod checked;

@@ -99,7 +99,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
 fn bytes(bytes: usize) -> String {
     let kib = bytes / 1024;
     assert_eq!(kib * 1024, bytes, "a limit in whole KiB");
-    if kib % 1024 == 0 {
+    if kib.is_multiple_of(1024) {
         format!("{} MiB", kib / 1024)
     } else {
         format!("{kib} KiB")
@@ -108,7 +108,7 @@ fn bytes(bytes: usize) -> String {
 
 fn time(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds % 60 == 0 {
+    if seconds.is_multiple_of(60) {
         format!("{} min", seconds / 60)
     } else {
         format!("{seconds} s")

@@ -14,7 +14,7 @@ use super::drive::drive;
 use super::failure::Failure;
 use super::inputs::InputArgs;
 use super::progress::Limits;
-use super::{ending, place};
+use super::{ending, format, place};
 
 /// Start a run of a workflow
 ///
@@ -49,6 +49,9 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
         cx.warn(&format!(
             "the workflow has no input `{name}`; it is ignored"
         ));
+    }
+    for name in &inputs.defaulted {
+        cx.note(&format!("input {name} = {} (default)", format::excerpt(&inputs.values[name])));
     }
     // Only now: a mistake above leaves no store behind.
     let store = place::open_or_create(&cx.store)?;

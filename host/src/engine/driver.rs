@@ -132,7 +132,8 @@ impl Driver {
             Ok(ended) => ended,
             Err(panic) => self.fail_after_panic(&panic_text(panic.as_ref())).await,
         };
-        self.owns = false;
+        // What could not be saved is gone, but the run need not stay with this process: dropping the driver releases it.
+        self.owns = !matches!(ended, Ok(()) | Err(Halted::LostClaim));
         Ok(ended)
     }
 
@@ -484,11 +485,19 @@ impl Drop for Driver {
         if !self.owns {
             return;
         }
-        let run = &self.state.created.run;
-        let Ok(recorded) = record::load(self.shared.store.as_ref(), run) else {
-            return;
-        };
-        let mut state = recorded.state;
+        // A commit that was under way may have been handed over and be applied yet. Then this release fits, else the next.
+        if !self.batch.is_empty() {
+            self.release(self.state.clone());
+        }
+        if let Ok(recorded) = record::load(self.shared.store.as_ref(), &self.state.created.run) {
+            self.release(recorded.state);
+        }
+    }
+}
+
+impl Driver {
+    /// Releases the claim of a run that stands like this, if it does.
+    fn release(&self, mut state: RunState) {
         if state.epoch != self.state.epoch || state.phase.status() != Status::Running {
             return;
         }
@@ -496,13 +505,16 @@ impl Drop for Driver {
         let event = Event::RunReleased {
             reason: "the engine was shut down".to_owned(),
         };
-        if batch
-            .record(&mut state, event, self.shared.clock.now())
-            .is_ok()
-        {
-            let write = batch.to_write(&state);
-            // One poll hands the write to the store, which finishes it; nobody is left to wait for more.
-            if let Some(Err(error)) = self.shared.store.write(write).now_or_never() {
+        let now = self.shared.clock.now();
+        if batch.record(&mut state, event, now).is_err() {
+            return;
+        }
+        // One poll hands the write to the store, which finishes it; nobody is left to wait for more.
+        let answer = self.shared.store.write(batch.to_write(&state));
+        match answer.now_or_never() {
+            None | Some(Ok(_) | Err(StoreError::Conflict { .. })) => {}
+            Some(Err(error)) => {
+                let run = &state.created.run;
                 tracing::warn!(%run, %error, "the claim could not be released");
             }
         }

@@ -21,6 +21,7 @@ use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::resume::{Intent, dropped_by, plan};
 use milepost_core::state::{Phase, RunState, Status};
+use milepost_core::time::Timestamp;
 use serde_json::Value;
 
 pub use control::{Control, Request};
@@ -34,7 +35,7 @@ use crate::owner::{Liveness, liveness, this_process};
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, Recorded};
 use crate::report::{RunReport, StopReport};
-use crate::store::{Claim, Store, StoreError};
+use crate::store::{Claim, RunRow, Store, StoreError};
 use crate::workflow::{self, OpenError, Workflow};
 
 /// Runs workflows against one store. Cheap to clone.
@@ -233,7 +234,7 @@ impl Engine {
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
-        let cause = resumable(&recorded, intent)?;
+        let cause = resumable(&recorded, intent, self.shared.clock.now())?;
         let bound = self.bind(&recorded, options.accept_changes)?;
         let Recorded { mut state, .. } = recorded;
         let now = self.shared.clock.now();
@@ -324,8 +325,7 @@ impl Engine {
                 return Ok(CancelAnswer::Already(status));
             }
             let now = self.shared.clock.now();
-            let owned = row.owner.as_ref().map(liveness);
-            if status == Status::Running && owned != Some(Liveness::Gone) {
+            if status == Status::Running && owner_may_live(&row, now) {
                 let asked = self.shared.store.request_cancel(run, now).await?;
                 let row = self.shared.store.row(run)?;
                 // Its owner may have stopped it meanwhile and will not look at the request any more.
@@ -448,7 +448,11 @@ struct Bound {
 }
 
 /// Whether a run can be taken now, and under which cause.
-fn resumable(recorded: &Recorded, intent: Intent<'_>) -> Result<ClaimCause, EngineError> {
+fn resumable(
+    recorded: &Recorded,
+    intent: Intent<'_>,
+    now: Timestamp,
+) -> Result<ClaimCause, EngineError> {
     let run = recorded.row.id.clone();
     let status = recorded.state.phase.status();
     let refuse = |reason: &str| EngineError::NotResumable {
@@ -467,16 +471,27 @@ fn resumable(recorded: &Recorded, intent: Intent<'_>) -> Result<ClaimCause, Engi
             if let Intent::Retry { .. } = intent {
                 return Err(refuse("only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone"));
             }
-            match recorded.row.owner.as_ref().map(liveness) {
-                None => Ok(ClaimCause::Start),
-                Some(Liveness::Gone) => Ok(ClaimCause::Resume),
-                Some(Liveness::Alive | Liveness::Unknown) => Err(EngineError::AlreadyRunning {
+            if recorded.row.owner.is_none() {
+                Ok(ClaimCause::Start)
+            } else if owner_may_live(&recorded.row, now) {
+                Err(EngineError::AlreadyRunning {
                     run,
                     status,
                     owner: recorded.row.owner.clone(),
-                }),
+                })
+            } else {
+                Ok(ClaimCause::Resume)
             }
         }
+    }
+}
+
+/// Whether the owner of a run can still be at work. One whose process this host cannot see lives as long as its lease.
+fn owner_may_live(row: &RunRow, now: Timestamp) -> bool {
+    match row.owner.as_ref().map(liveness) {
+        None | Some(Liveness::Gone) => false,
+        Some(Liveness::Alive) => true,
+        Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| until > now),
     }
 }
 

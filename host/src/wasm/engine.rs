@@ -24,6 +24,8 @@ const ATTEMPTS: u32 = 256;
 /// Bytes of a memory slot that stay mapped between attempts: enough for a small guest, so that its next attempt needs no
 /// page fault, and little enough for many slots.
 const KEEP_RESIDENT: usize = 256 * 1024;
+/// The same for each table: giving its pages back would cost a flush of every core's address cache per call.
+const KEEP_TABLE_RESIDENT: usize = 64 * 1024;
 /// Idle slots that keep their pages.
 const WARM_SLOTS: u32 = 32;
 /// Stack of an attempt's fiber: the guest's share and as much again for host functions.
@@ -201,6 +203,7 @@ fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_TABLE_RESIDENT)
         .pagemap_scan(Enabled::Auto)
         .total_stacks(ATTEMPTS)
         // Counters, not slots.

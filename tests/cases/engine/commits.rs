@@ -1,12 +1,13 @@
 //! What one transaction holds, and how many there are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost::engine::{Control, Request};
+use milepost::engine::{Control, Request, StartOptions};
 use milepost_core::event::Event;
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_tests::faulty::{FaultyStore, Fault};
+use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::Rig;
 use milepost_tests::scripted::{Script, ok};
@@ -94,7 +95,10 @@ async fn a_thousand_passes_without_a_call_are_committed_in_pieces() {
     assert_eq!(report.status, Status::Completed);
     assert_eq!(report.steps[0].iterations, Some(1000));
     let sizes: Vec<usize> = store.writes().iter().map(|w| w.entries.len()).collect();
-    assert!(sizes.iter().all(|size| *size <= limits::EVENTS_PER_COMMIT), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size <= limits::EVENTS_PER_COMMIT),
+        "{sizes:?}"
+    );
     assert_eq!(sizes.iter().sum::<usize>(), rig.journal().len());
     assert!(rig.clock.waits().iter().all(std::time::Duration::is_zero));
 }
@@ -116,11 +120,14 @@ async fn a_run_that_calls_nothing_can_still_be_paused() {
 
 #[tokio::test]
 async fn large_values_come_back_equal() {
-    let large = json!({ "text": "é".repeat(limits::INLINE_VALUE_BYTES), "blob": "sha256:0", "inline": 1 });
+    let large =
+        json!({ "text": "é".repeat(limits::INLINE_VALUE_BYTES), "blob": "sha256:0", "inline": 1 });
     // Looks like the record's own words for a value that stands elsewhere.
     let tricky = json!({ "blob": "sha256:0000", "bytes": 3 });
     let body = "
         returns = { large = '${ steps.large.output }', tricky = '${ steps.tricky.output }' }
+        [inputs.text]
+        type = 'string'
         [[step]]
         id = 'large'
         use = 'p/large'
@@ -130,24 +137,41 @@ async fn large_values_come_back_equal() {
         [[step]]
         id = 'reader'
         use = 'p/reader'
-        with = { all = ['${ steps.large.output }', '${ steps.tricky.output }'] }
+        with = { all = ['${ steps.large.output }', '${ steps.tricky.output }', '${ inputs.text }'] }
     ";
     let script = Script::new()
-        .step("large", { let large = large.clone(); move |_| ok(large.clone()) })
-        .step("tricky", { let tricky = tricky.clone(); move |_| ok(tricky.clone()) })
+        .step("large", {
+            let large = large.clone();
+            move |_| ok(large.clone())
+        })
+        .step("tricky", {
+            let tricky = tricky.clone();
+            move |_| ok(tricky.clone())
+        })
         .step("reader", |call| ok(call.input["all"].clone()));
     let mut rig = Rig::sqlite(body, &script);
-    let first = rig.run().await.unwrap();
+    let text = json!("t".repeat(limits::INLINE_VALUE_BYTES));
+    let inputs = BTreeMap::from([("text".to_owned(), text.clone())]);
+    let first = rig
+        .run_with(&rig.engine(), inputs, Control::default())
+        .await
+        .unwrap();
     rig.reopen();
     let report = rig.engine().report(&first.id).unwrap();
     assert_eq!(report, first);
     assert_eq!(report.output, json!({ "large": large, "tricky": tricky }));
-    assert_eq!(report.steps[2].output, json!([large, tricky]));
-    let started = rig.journal().into_iter().find_map(|entry| match entry.event {
-        Event::StepStarted { path, input, .. } if path.to_string() == "reader" => Some(input),
-        _ => None,
-    });
-    assert_eq!(started.unwrap().value()["all"], json!([large, tricky]));
+    assert_eq!(report.steps[2].output, json!([large, tricky, text]));
+    let started = rig
+        .journal()
+        .into_iter()
+        .find_map(|entry| match entry.event {
+            Event::StepStarted { path, input, .. } if path.to_string() == "reader" => Some(input),
+            _ => None,
+        });
+    assert_eq!(
+        started.unwrap().value()["all"],
+        json!([large, tricky, text])
+    );
     assert_eq!(rig.replay().await.unwrap().divergence, None);
 }
 
@@ -161,6 +185,28 @@ async fn outputs_beyond_the_limit_of_a_run_fail_the_step() {
     let report = rig.run().await.unwrap();
     assert_eq!(report.status, Status::Failed);
     assert_eq!(report.steps[0].status, "completed");
-    assert_eq!(report.steps[1].error.as_ref().unwrap().code, "run_state_too_large");
+    assert_eq!(
+        report.steps[1].error.as_ref().unwrap().code,
+        "run_state_too_large"
+    );
     assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_runs_share_one_store() {
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
+    let runs: Vec<_> = (0..50)
+        .map(|_| {
+            let (engine, workflow) = (rig.engine(), rig.workflow());
+            tokio::spawn(async move {
+                engine
+                    .run(workflow, BTreeMap::new(), StartOptions::default())
+                    .await
+            })
+        })
+        .collect();
+    for run in runs {
+        assert_eq!(run.await.unwrap().unwrap().status, Status::Completed);
+    }
+    assert_eq!(rig.script.calls().len(), 150);
 }

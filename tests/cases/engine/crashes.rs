@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost::engine::Control;
+use milepost::engine::{Control, ResumeOptions};
 use milepost::report::RunReport;
+use milepost::store::Store;
 use milepost_core::event::Event;
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
-use milepost_tests::faulty::FaultyStore;
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::rig::Rig;
 use milepost_tests::scripted::{Script, error, fail, ok};
+use proptest::collection::vec;
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use serde_json::{Value, json};
 
 /// Steps, a loop with a failing and a skipped member, a retry, and values that travel between them.
@@ -42,6 +45,18 @@ use = 'p/sum'
 with = { all = ['${ steps.a.output }', '${ steps.flaky.output }', '${ steps.fix.iterations }'] }
 ";
 
+/// Paths in the order in which they are called.
+const CALLS: [&str; 8] = [
+    "a",
+    "flaky",
+    "fix#1/test",
+    "fix#2/patch",
+    "fix#2/test",
+    "fix#3/patch",
+    "fix#3/test",
+    "sum",
+];
+
 fn script() -> Script {
     Script::new()
         .step("a", |_| ok(json!({ "blob": "x".repeat(20_000) })))
@@ -63,7 +78,7 @@ fn result(report: &RunReport) -> (Status, Value, Vec<(String, &'static str, Valu
     (report.status, report.output.clone(), steps.collect())
 }
 
-/// How often each path was settled, and how often it was called after it had been.
+/// No path has two outcomes.
 fn settled_once(rig: &Rig) {
     let mut settled: BTreeMap<String, usize> = BTreeMap::new();
     for entry in rig.journal() {
@@ -79,40 +94,51 @@ fn settled_once(rig: &Rig) {
 
 async fn undisturbed() -> (RunReport, usize) {
     let rig = Rig::new(BODY, &script());
-    let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| {
-        milepost_tests::faulty::Fault::None
-    }));
+    let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None));
     let engine = rig.engine_on(Arc::clone(&store) as _);
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     (report, store.writes().len())
 }
 
+/// Runs in a process that dies where `mortal` says, then in one that lives.
+async fn one_death(mortal: impl Fn(Arc<dyn Store>) -> FaultyStore, whole: &RunReport, when: &str) {
+    let mut rig = Rig::sqlite(BODY, &script());
+    let store = Arc::new(mortal(Arc::clone(&rig.store)));
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    tokio::select! {
+        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
+        () = store.died() => {}
+    }
+    drop((engine, store));
+    rig.reopen();
+    let report = match rig.row().status {
+        Status::Completed => rig.engine().report(&whole.id).unwrap(),
+        status => {
+            assert_eq!(status, Status::Running, "{when}");
+            rig.resume().await.unwrap()
+        }
+    };
+    assert_eq!(result(&report), result(whole), "{when}");
+    settled_once(&rig);
+    // The step in flight may be called twice, nothing else may be, and nothing is left out.
+    let mut calls = rig.script.calls();
+    calls.dedup();
+    assert_eq!(calls, CALLS, "{when}");
+    assert!(rig.script.calls().len() <= CALLS.len() + 2, "{when}");
+    assert_eq!(rig.replay().await.unwrap().divergence, None, "{when}");
+}
+
 #[tokio::test]
-async fn b106_death_after_any_commit_loses_the_step_in_flight_at_most() {
+async fn b106_death_around_any_commit_loses_the_step_in_flight_at_most() {
     let (whole, commits) = undisturbed().await;
     assert_eq!(whole.status, Status::Completed);
-    for last in 1..=commits {
-        let mut rig = Rig::sqlite(BODY, &script());
-        let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), last));
-        let engine = rig.engine_on(Arc::clone(&store) as _);
-        tokio::select! {
-            _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-            () = store.died() => {}
-        }
-        drop((engine, store));
-        rig.reopen();
-        let report = if last == commits {
-            rig.engine().report(&whole.id).unwrap()
-        } else {
-            assert_eq!(rig.row().status, Status::Running, "after commit {last}");
-            rig.resume().await.unwrap()
-        };
-        assert_eq!(result(&report), result(&whole), "after commit {last}");
-        settled_once(&rig);
-        // The intent was committed, the attempt had not begun: even the step in flight is called once here.
-        let undisturbed_calls = ["a", "flaky", "flaky", "fix#1/test", "fix#2/patch", "fix#2/test", "fix#3/patch", "fix#3/test", "sum"];
-        assert_eq!(rig.script.calls(), undisturbed_calls, "after commit {last}");
-        assert_eq!(rig.replay().await.unwrap().divergence, None, "after commit {last}");
+    for n in 1..=commits {
+        let after = |store| FaultyStore::dying_after(store, n);
+        one_death(after, &whole, &format!("after commit {n}")).await;
+    }
+    for n in 2..=commits {
+        let before = |store| FaultyStore::dying_before(store, n);
+        one_death(before, &whole, &format!("before commit {n}")).await;
     }
 }
 
@@ -130,7 +156,7 @@ async fn b106_death_on_top_of_death_ends_the_same() {
             if deaths == 0 {
                 rig.run_on(&engine, control.clone()).await
             } else {
-                engine.resume(&whole.id, Default::default()).await
+                engine.resume(&whole.id, ResumeOptions::default()).await
             }
         };
         tokio::select! {
@@ -145,4 +171,67 @@ async fn b106_death_on_top_of_death_ends_the_same() {
     assert_eq!(result(&report), result(&whole));
     assert_eq!(report.epoch, deaths);
     settled_once(&rig);
+}
+
+/// What happens to the writes of one process, in order; the rest succeed.
+fn lifetime() -> impl Strategy<Value = Vec<Fault>> {
+    let fault = prop_oneof![
+        6 => Just(Fault::None),
+        3 => Just(Fault::Refused),
+        2 => Just(Fault::AnswerLost),
+        1 => Just(Fault::LastWords),
+    ];
+    let long_outage = Just(vec![Fault::Refused; 9]);
+    prop_oneof![9 => vec(fault, 0..12), 1 => long_outage]
+}
+
+/// Processes come and go, each with the faults of its store, until one ends the run.
+async fn survive(lives: Vec<Vec<Fault>>, whole: &RunReport) {
+    let rig = Rig::new(BODY, &script());
+    for faults in lives.into_iter().chain([Vec::new()]) {
+        let plan = move |n: usize| faults.get(n - 1).cloned().unwrap_or(Fault::None);
+        let store = FaultyStore::new(Arc::clone(&rig.store), plan).owned_by(dead_process());
+        let store = Arc::new(store);
+        let engine = rig.engine_on(Arc::clone(&store) as _);
+        let exists = rig.store.row(&whole.id).unwrap().is_some();
+        let driven = async {
+            if exists {
+                engine.resume(&whole.id, ResumeOptions::default()).await
+            } else {
+                rig.run_on(&engine, Control::default()).await
+            }
+        };
+        tokio::select! {
+            _ = driven => {}
+            () = store.died() => {}
+        }
+        let row = rig.store.row(&whole.id).unwrap();
+        if row.is_some_and(|row| row.status == Status::Completed) {
+            break;
+        }
+    }
+    let report = rig.engine().report(&whole.id).unwrap();
+    assert_eq!(result(&report), result(whole));
+    settled_once(&rig);
+    let mut calls = rig.script.calls();
+    calls.dedup();
+    assert_eq!(calls, CALLS);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn b106_whatever_happens_to_writes_the_run_ends_the_same(lives in vec(lifetime(), 0..6)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (whole, _) = undisturbed().await;
+            survive(lives, &whole).await;
+        });
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::engine::{Control, EngineError, ResumeOptions};
+use milepost::engine::{CancelAnswer, Control, EngineError, ResumeOptions};
 use milepost::owner::this_process;
 use milepost::report::RunReport;
 use milepost::store::{Owner, Store};
@@ -18,6 +18,15 @@ use super::steps;
 /// The engine's view of the store from a process of that identity.
 fn as_process(rig: &Rig, owner: Owner) -> Arc<dyn Store> {
     Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(owner))
+}
+
+/// A process on another host: nobody here can tell whether it lives.
+fn elsewhere() -> Owner {
+    Owner {
+        host: "elsewhere".to_owned(),
+        nonce: "other".to_owned(),
+        ..this_process().clone()
+    }
 }
 
 /// Step `a` waits at the gate in its first attempt only.
@@ -59,12 +68,7 @@ async fn b183_a_run_whose_process_is_dead_is_taken_over() {
 
 #[tokio::test]
 async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
-    let elsewhere = Owner {
-        host: "elsewhere".to_owned(),
-        nonce: "other".to_owned(),
-        ..this_process().clone()
-    };
-    for owner in [this_process().clone(), elsewhere] {
+    for owner in [this_process().clone(), elsewhere()] {
         let gate = Gate::default();
         let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate));
         let first = rig.engine_on(as_process(&rig, owner.clone()));
@@ -80,6 +84,46 @@ async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
         assert_eq!(report.unwrap().status, Status::Completed);
         assert_eq!(rig.script.calls(), ["a", "b"]);
     }
+}
+
+#[tokio::test]
+async fn an_owner_that_cannot_be_seen_lives_as_long_as_its_lease() {
+    for cancel in [false, true] {
+        let gate = Gate::default();
+        let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+        let first = rig.engine_on(as_process(&rig, elsewhere()));
+        let mut lost = Box::pin(rig.run_on(&first, Control::default()));
+        tokio::select! {
+            _ = &mut lost => unreachable!("step a is held"),
+            () = gate.came() => {}
+        }
+        rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
+        already_running(rig.resume().await);
+        rig.clock.advance(Duration::from_nanos(1));
+        let status = if cancel {
+            let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+            assert_eq!(answer, CancelAnswer::Cancelled);
+            Status::Cancelled
+        } else {
+            assert_eq!(rig.resume().await.unwrap().epoch, 2);
+            Status::Completed
+        };
+        assert_eq!(rig.row().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_living_owner_keeps_its_run_however_late_it_is() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        rig.clock.advance(limits::LEASE * 10);
+        already_running(rig.resume().await);
+        gate.open();
+    });
+    assert_eq!(report.unwrap().status, Status::Completed);
 }
 
 #[tokio::test]
@@ -115,8 +159,15 @@ async fn b276_b283_of_two_resumes_at_once_one_wins() {
     };
     assert_eq!(winner.status, Status::Completed);
     let (status, _) = already_running(loser);
-    assert!(matches!(status, Status::Running | Status::Completed), "the present one: {status}");
-    let resumed = rig.events().iter().filter(|name| **name == "run_resumed").count();
+    assert!(
+        matches!(status, Status::Running | Status::Completed),
+        "the present one: {status}"
+    );
+    let resumed = rig
+        .events()
+        .iter()
+        .filter(|name| **name == "run_resumed")
+        .count();
     assert_eq!(resumed, 1);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }
@@ -158,7 +209,11 @@ async fn b291_an_owner_that_lost_its_claim_writes_nothing_more() {
     });
     assert_eq!(already_running(late).0, Status::Completed);
     assert_eq!(rig.journal(), after_take_over);
-    assert_eq!(rig.script.calls(), ["a", "a", "b"], "the late one does not go on to step b");
+    assert_eq!(
+        rig.script.calls(),
+        ["a", "a", "b"],
+        "the late one does not go on to step b"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +249,10 @@ async fn the_lease_is_renewed_while_a_step_runs() {
         assert_eq!(lease(), START.after(limits::LEASE));
         rig.clock.advance(limits::LEASE_RENEWAL);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(lease(), START.after(limits::LEASE_RENEWAL).after(limits::LEASE));
+        assert_eq!(
+            lease(),
+            START.after(limits::LEASE_RENEWAL).after(limits::LEASE)
+        );
         gate.open();
     });
     assert_eq!(report.unwrap().status, Status::Completed);

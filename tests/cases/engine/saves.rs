@@ -6,12 +6,12 @@ use std::time::Duration;
 use milepost::engine::{Control, EngineError};
 use milepost::store::StoreError;
 use milepost_core::event::StopCode;
-use milepost_core::outcome::{ErrorClass, Outcome};
+use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::rig::{Rig, START, r1};
-use milepost_tests::scripted::{Script, at, error, fail, pause};
-use serde_json::Value;
+use milepost_tests::scripted::{Script, at, error, fail, ok, pause};
+use serde_json::{Value, json};
 
 use super::steps;
 
@@ -32,13 +32,20 @@ async fn b107_b116_a_refused_commit_is_kept_and_tried_again() {
         2..=4 => Fault::Refused,
         _ => Fault::None,
     });
-    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    let report = rig
+        .run_on(&rig.engine_on(store), Control::default())
+        .await
+        .unwrap();
     assert_eq!(report.status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "b"]);
     assert_eq!(rig.clock.waits(), millis(&[100, 200, 400]));
     let told = [100, 300, 700].map(|after| START.after(Duration::from_millis(after)));
     assert_eq!(rig.recorder.delays(), told);
-    assert_eq!(rig.recorder.events(), rig.events(), "each event is announced once, when it is durable");
+    assert_eq!(
+        rig.recorder.events(),
+        rig.events(),
+        "each event is announced once, when it is durable"
+    );
 }
 
 #[tokio::test]
@@ -49,7 +56,10 @@ async fn b107_every_commit_has_all_its_tries() {
         2..=7 | 9..=14 => Fault::Refused,
         _ => Fault::None,
     });
-    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    let report = rig
+        .run_on(&rig.engine_on(store), Control::default())
+        .await
+        .unwrap();
     assert_eq!(report.status, Status::Completed);
     assert_eq!(rig.clock.waits(), millis(&[ALL_WAITS, ALL_WAITS].concat()));
     assert_eq!(rig.script.calls(), ["a", "b"]);
@@ -57,25 +67,41 @@ async fn b107_every_commit_has_all_its_tries() {
 
 #[tokio::test]
 async fn b156_what_was_not_saved_is_failed_whatever_it_would_have_been() {
-    let outcomes: [(&str, fn() -> Outcome); 4] = [
-        ("paused", || pause("quota")),
-        ("failed", || fail("broken")),
-        ("failed", || error(ErrorClass::Trap, "trap")),
-        ("completed", || Outcome::Completed(Value::Null)),
-    ];
-    for (step_status, outcome) in outcomes {
-        let rig = Rig::new(&steps(&["a"]), &Script::new().step("a", move |_| outcome()));
+    for (step_status, outcome) in [
+        ("paused", pause("quota")),
+        ("failed", fail("broken")),
+        ("failed", error(ErrorClass::Trap, "trap")),
+        ("completed", ok(json!(1))),
+    ] {
+        let rig = Rig::new(
+            &steps(&["a"]),
+            &Script::new().step("a", move |_| outcome.clone()),
+        );
         let store = faulty(&rig, |n| if n == 1 { Fault::None } else { Fault::Refused });
-        let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+        let report = rig
+            .run_on(&rig.engine_on(store), Control::default())
+            .await
+            .unwrap();
         let stop = report.stop.unwrap();
-        assert_eq!((report.status, stop.code), (Status::Failed, StopCode::CheckpointNotSaved));
-        assert!(stop.message.contains("the disk is full"), "{}", stop.message);
+        assert_eq!(
+            (report.status, stop.code),
+            (Status::Failed, StopCode::CheckpointNotSaved)
+        );
+        assert!(
+            stop.message.contains("the disk is full"),
+            "{}",
+            stop.message
+        );
         assert_eq!(report.output, Value::Null);
         // B263: the trouble with the store does not hide how the step itself ended.
         assert_eq!(report.steps[0].status, step_status);
         assert_eq!(rig.clock.waits(), millis(&ALL_WAITS));
         assert_eq!(rig.script.calls(), ["a"]);
-        assert_eq!(rig.row().status, Status::Running, "the record still shows what was saved");
+        assert_eq!(
+            rig.row().status,
+            Status::Running,
+            "the record still shows what was saved"
+        );
     }
 }
 
@@ -83,13 +109,32 @@ async fn b156_what_was_not_saved_is_failed_whatever_it_would_have_been() {
 async fn b156_once_the_store_takes_writes_again_the_run_goes_on() {
     let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
     let store = faulty(&rig, |n| if n <= 2 { Fault::None } else { Fault::Refused });
-    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    let report = rig
+        .run_on(&rig.engine_on(store), Control::default())
+        .await
+        .unwrap();
     assert_eq!(report.status, Status::Failed);
     let report = rig.resume().await.unwrap();
     assert_eq!(report.status, Status::Completed);
     // The outcome of `b` was lost with its process.
     assert_eq!(rig.script.calls(), ["a", "b", "b", "c"]);
     assert_eq!(report.steps[1].attempts, 2);
+}
+
+#[tokio::test]
+async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new());
+    // The outage outlasts the tries for the outcome of `a`, and ends then.
+    let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
+        2..=8 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let engine = rig.engine_on(Arc::new(store));
+    let report = rig.run_on(&engine, Control::default()).await.unwrap();
+    assert_eq!(report.stop.unwrap().code, StopCode::CheckpointNotSaved);
+    assert_eq!(rig.row().status, Status::Pending);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }
 
 #[tokio::test]
@@ -109,8 +154,17 @@ async fn a_start_that_cannot_be_saved_is_no_run() {
 async fn a_commit_whose_answer_was_lost_counts_once() {
     for lost in 2..=4 {
         let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
-        let store = faulty(&rig, move |n| if n == lost { Fault::AnswerLost } else { Fault::None });
-        let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+        let store = faulty(&rig, move |n| {
+            if n == lost {
+                Fault::AnswerLost
+            } else {
+                Fault::None
+            }
+        });
+        let report = rig
+            .run_on(&rig.engine_on(store), Control::default())
+            .await
+            .unwrap();
         assert_eq!(report.status, Status::Completed, "answer {lost}");
         assert_eq!(rig.script.calls(), ["a", "b", "c"], "answer {lost}");
         assert_eq!(rig.recorder.events(), rig.events(), "answer {lost}");
@@ -126,8 +180,30 @@ async fn a_lost_answer_before_a_refusal_counts_once_too() {
         3 => Fault::Refused,
         _ => Fault::None,
     });
-    let report = rig.run_on(&rig.engine_on(store), Control::default()).await.unwrap();
+    let report = rig
+        .run_on(&rig.engine_on(store), Control::default())
+        .await
+        .unwrap();
     assert_eq!(report.status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "b"]);
     assert_eq!(rig.recorder.events(), rig.events());
+}
+
+#[tokio::test]
+async fn log_lines_are_kept_once_with_the_outcome_of_their_attempt() {
+    let script = Script::new().step("b", |call| match call.attempt {
+        1 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &script);
+    let store = faulty(&rig, |n| match n {
+        2 => Fault::AnswerLost,
+        4 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let engine = rig.engine_on(store);
+    rig.run_on(&engine, Control::default()).await.unwrap();
+    let lines = ["a, attempt 1", "b, attempt 1", "b, attempt 2"];
+    assert_eq!(rig.logs(), lines);
+    assert_eq!(rig.recorder.logs(), lines);
 }

@@ -57,14 +57,21 @@ async fn two_starts_of_one_id_at_once_execute_once() {
     let (one, other) = (rig.engine(), rig.engine());
     let control = Control::default();
     let both = async {
-        tokio::join!(rig.run_on(&one, control.clone()), rig.run_on(&other, control.clone()))
+        tokio::join!(
+            rig.run_on(&one, control.clone()),
+            rig.run_on(&other, control.clone())
+        )
     };
     let ((first, second), ()) = tokio::join!(both, async {
         gate.came().await;
         gate.open();
     });
     assert_eq!(first.unwrap().status, Status::Completed);
-    assert_eq!(second.unwrap().status, Status::Running, "told of the first one's run");
+    assert_eq!(
+        second.unwrap().status,
+        Status::Running,
+        "told of the first one's run"
+    );
     assert_eq!(rig.script.calls(), ["a", "b"]);
     assert_eq!(rig.row().epoch.0, 1);
 }
@@ -102,6 +109,9 @@ async fn b168_a_request_after_the_end_changes_nothing() {
     let rig = Rig::new(&steps(&["a"]), &Script::new());
     let control = Control::default();
     let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();
-    assert!(control.ask(Request::Cancel("somebody".to_owned())), "nobody asked before");
+    assert!(
+        control.ask(Request::Cancel("somebody".to_owned())),
+        "nobody asked before"
+    );
     assert_eq!(rig.engine().report(&r1()).unwrap(), report);
 }

@@ -55,8 +55,14 @@ async fn b165_a_pause_interrupts_the_attempt_in_flight() {
     let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new().held("b", &gate));
     let report = asked_at(&rig, &gate, pause_by("SIGINT")).await;
     assert_eq!(report.status, Status::Paused);
-    assert_eq!(stop_of(&report), (StopCode::Interrupted, "paused by SIGINT", Some("b")));
-    assert_eq!(rig.events()[4..], ["step_started", "step_interrupted", "run_paused"]);
+    assert_eq!(
+        stop_of(&report),
+        (StopCode::Interrupted, "paused by SIGINT", Some("b"))
+    );
+    assert_eq!(
+        rig.events()[4..],
+        ["step_started", "step_interrupted", "run_paused"]
+    );
     assert_eq!(rig.row().owner, None);
 
     gate.open();
@@ -112,15 +118,16 @@ async fn a_request_before_the_start_pauses_at_the_first_step() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_step_is_asked_first_and_its_output_is_kept() {
     let gate = Gate::default();
-    let script = Script::new().slow("a", {
-        let gate = gate.clone();
-        move |call| {
+    let script =
+        Script::new().slow("a", {
             let gate = gate.clone();
-            async move {
-                tokio::join!(gate.pass(), until_cancelled(call, ok(json!("cleaned up")))).1
+            move |call| {
+                let gate = gate.clone();
+                async move {
+                    tokio::join!(gate.pass(), until_cancelled(call, ok(json!("cleaned up")))).1
+                }
             }
-        }
-    });
+        });
     gate.open();
     let rig = Rig::new(&steps(&["a", "b"]), &script);
     let report = asked_at(&rig, &gate, cancel_by("somebody")).await;
@@ -132,14 +139,21 @@ async fn a_cancelled_step_is_asked_first_and_its_output_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_cleans_up_without_an_output_is_interrupted() {
-    for outcome in [|| Outcome::Cancelled("stopped".to_owned()), || fail("half"), || pause("later")] {
+    for outcome in [
+        || Outcome::Cancelled("stopped".to_owned()),
+        || fail("half"),
+        || pause("later"),
+    ] {
         let script = Script::new().slow("a", move |call| until_cancelled(call, outcome()));
         let rig = Rig::new(&steps(&["a", "b"]), &script);
         let control = Control::default();
         control.ask(cancel_by("somebody"));
         let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();
         assert_eq!(report.status, Status::Cancelled);
-        assert_eq!(rig.events()[2..], ["step_started", "step_interrupted", "run_cancelled"]);
+        assert_eq!(
+            rig.events()[2..],
+            ["step_started", "step_interrupted", "run_cancelled"]
+        );
     }
 }
 
@@ -151,7 +165,10 @@ async fn a_step_that_does_not_listen_is_interrupted_after_the_grace() {
     let report = asked_at(&rig, &gate, cancel_by("somebody")).await;
     assert_eq!(report.status, Status::Cancelled);
     assert_eq!(began.elapsed(), Duration::from_secs(2));
-    assert_eq!(rig.events()[2..], ["step_started", "step_interrupted", "run_cancelled"]);
+    assert_eq!(
+        rig.events()[2..],
+        ["step_started", "step_interrupted", "run_cancelled"]
+    );
 }
 
 #[tokio::test]
@@ -161,7 +178,8 @@ async fn b285_b286_stopped_runs_can_be_cancelled_and_terminal_ones_stay() {
         (Some(fail("broken")), Status::Failed),
         (None, Status::Completed),
     ] {
-        let script = Script::new().step("a", move |call| outcome.clone().unwrap_or_else(|| at(call)));
+        let script =
+            Script::new().step("a", move |call| outcome.clone().unwrap_or_else(|| at(call)));
         let rig = Rig::sqlite(&steps(&["a"]), &script);
         assert_eq!(rig.run().await.unwrap().status, before);
         rig.clock.advance(Duration::from_secs(60));
@@ -176,7 +194,11 @@ async fn b285_b286_stopped_runs_can_be_cancelled_and_terminal_ones_stay() {
             assert_eq!(first, CancelAnswer::Cancelled);
             assert_eq!(again, CancelAnswer::Already(Status::Cancelled));
         }
-        assert_eq!((rig.row(), rig.journal()), stands, "nothing is stamped again");
+        assert_eq!(
+            (rig.row(), rig.journal()),
+            stands,
+            "nothing is stamped again"
+        );
     }
 }
 
@@ -196,12 +218,19 @@ async fn b285_a_pending_run_and_an_orphan_are_cancelled_at_once() {
             () = gate.came() => {}
             () = store.died() => {}
         }
-        let expected = if orphan { Status::Running } else { Status::Pending };
+        let expected = if orphan {
+            Status::Running
+        } else {
+            Status::Pending
+        };
         assert_eq!(rig.row().status, expected);
         let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
         assert_eq!(answer, CancelAnswer::Cancelled);
         let report = rig.engine().report(&r1()).unwrap();
-        assert_eq!((report.status, stop_of(&report).1), (Status::Cancelled, "cancelled by somebody"));
+        assert_eq!(
+            (report.status, stop_of(&report).1),
+            (Status::Cancelled, "cancelled by somebody")
+        );
     }
 }
 
@@ -250,7 +279,11 @@ async fn b292_the_next_commit_notices_too() {
 #[tokio::test]
 async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel() {
     for (outcome, answer, status) in [
-        (ok(json!(1)), CancelAnswer::Already(Status::Completed), Status::Completed),
+        (
+            ok(json!(1)),
+            CancelAnswer::Already(Status::Completed),
+            Status::Completed,
+        ),
         (pause("quota"), CancelAnswer::Cancelled, Status::Cancelled),
         (fail("broken"), CancelAnswer::Cancelled, Status::Cancelled),
     ] {
@@ -292,11 +325,20 @@ async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel()
 #[tokio::test]
 async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
     for outcome in [pause("quota"), fail("broken")] {
-        let rig = Rig::new(&steps(&["a"]), &Script::new().step("a", move |_| outcome.clone()));
+        let rig = Rig::new(
+            &steps(&["a"]),
+            &Script::new().step("a", move |_| outcome.clone()),
+        );
         let stopping = Gate::default();
         let store = FaultyStore::new(Arc::clone(&rig.store), {
             let stopping = stopping.clone();
-            move |n| if n == 2 { Fault::Held(stopping.clone()) } else { Fault::None }
+            move |n| {
+                if n == 2 {
+                    Fault::Held(stopping.clone())
+                } else {
+                    Fault::None
+                }
+            }
         });
         let (owner, control) = (rig.engine_on(Arc::new(store)), Control::default());
         let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
@@ -322,5 +364,9 @@ async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
     rig.store.request_cancel(&r1(), START).await.unwrap();
     let report = rig.resume().await.unwrap();
     assert_eq!(report.status, Status::Cancelled);
-    assert_eq!(rig.script.calls().len(), 1, "only the step that had begun before the answer came");
+    assert_eq!(
+        rig.script.calls().len(),
+        1,
+        "only the step that had begun before the answer came"
+    );
 }

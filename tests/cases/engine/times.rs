@@ -1,1 +1,171 @@
+//! Waits, durations, and clocks that are set.
 
+use std::time::Duration;
+
+use milepost::clock::VirtualClock;
+use milepost::engine::{Control, Request};
+use milepost_core::outcome::ErrorClass;
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use milepost_tests::rig::{Rig, START};
+use milepost_tests::scripted::{Gate, Script, at, error, ok, pause};
+use serde_json::json;
+
+use super::steps;
+
+fn seconds(all: &[u64]) -> Vec<Duration> {
+    all.iter().copied().map(Duration::from_secs).collect()
+}
+
+#[tokio::test]
+async fn b147_retries_wait_ten_and_twenty_seconds() {
+    let busy = |call: &milepost::attempt::Call| match call.attempt {
+        1 | 2 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    };
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().step("a", busy));
+    let report = rig.run().await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(report.steps[0].attempts, 3);
+    assert_eq!(rig.clock.waits(), seconds(&[10, 20]));
+    assert_eq!(report.ended_at, Some(START.after(Duration::from_secs(30))));
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+#[tokio::test]
+async fn b148_after_the_last_attempt_there_is_no_wait() {
+    let busy = |_: &milepost::attempt::Call| error(ErrorClass::Retryable, "busy");
+    let rig = Rig::new(&steps(&["a"]), &Script::new().step("a", busy));
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    assert_eq!(rig.clock.waits(), seconds(&[10, 20]));
+    // Resumed by a person: all attempts again, with the same waits.
+    assert_eq!(rig.resume().await.unwrap().status, Status::Paused);
+    assert_eq!(rig.clock.waits(), seconds(&[10, 20, 10, 20]));
+}
+
+/// Runs until the first attempt of step `a` has failed and its retry is waited for.
+async fn paused_while_waiting(rig: &Rig) {
+    let (engine, control) = (rig.engine(), Control::default());
+    let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        while rig.clock.waits().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        control.ask(Request::Pause("SIGINT".to_owned()));
+    });
+    let report = report.unwrap();
+    assert_eq!(report.status, Status::Paused);
+    assert_eq!(report.stop.unwrap().path.as_deref(), Some("a"));
+}
+
+#[tokio::test]
+async fn a_wait_for_a_retry_can_be_paused_and_keeps_its_time() {
+    let busy = |call: &milepost::attempt::Call| match call.attempt {
+        1 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    };
+    for (away, remaining) in [(4, vec![6]), (10, vec![]), (3_600, vec![])] {
+        let mut rig = Rig::new(&steps(&["a"]), &Script::new().step("a", busy));
+        rig.clock = VirtualClock::manual(START);
+        paused_while_waiting(&rig).await;
+        assert_eq!(rig.script.calls(), ["a"]);
+        rig.clock = VirtualClock::jumping(START.after(Duration::from_secs(away)));
+        let report = rig.resume().await.unwrap();
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(rig.clock.waits(), seconds(&remaining), "after {away} s");
+    }
+}
+
+#[tokio::test]
+async fn the_times_of_the_record_never_go_back() {
+    let script = Script::new();
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &script);
+    for (step, at) in [("a", 100), ("b", 40), ("c", 70)] {
+        let clock = rig.clock.clone();
+        script.answer(step, move |_| {
+            clock.set(Timestamp::from_nanos(START.as_nanos() - 200 + at));
+            ok(json!(at))
+        });
+    }
+    let report = rig.run().await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    // All of them before the start: the record stands still rather than going back.
+    assert!(rig.journal().iter().all(|entry| entry.at == START));
+    assert_eq!(report.duration_millis, 0);
+}
+
+#[tokio::test]
+async fn a_resume_under_an_older_clock_keeps_the_order() {
+    let script = Script::new().step("b", |call| match call.attempt {
+        1 => pause("quota"),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &script);
+    rig.clock.advance(Duration::from_secs(60));
+    rig.run().await.unwrap();
+    rig.clock.set(START);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+    assert_eq!(rig.row().updated_at, START.after(Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn b231_b235_durations_stop_where_the_run_stopped() {
+    let script = Script::new();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &script);
+    let clock = rig.clock.clone();
+    script.answer("a", {
+        let clock = clock.clone();
+        move |call| {
+            clock.advance(Duration::from_secs(5));
+            at(call)
+        }
+    });
+    script.answer("b", move |call| {
+        clock.advance(Duration::from_secs(2));
+        if call.attempt == 1 {
+            pause("quota")
+        } else {
+            at(call)
+        }
+    });
+    let seconds_of = |report: milepost::report::RunReport| report.duration_millis / 1_000;
+    assert_eq!(seconds_of(rig.run().await.unwrap()), 7);
+    rig.clock.advance(Duration::from_secs(1_000));
+    let report = || rig.engine().report(&milepost_tests::rig::r1()).unwrap();
+    assert_eq!(
+        report().paused_at,
+        Some(START.after(Duration::from_secs(7)))
+    );
+    assert_eq!(seconds_of(report()), 7, "fixed at the pause");
+    rig.resume().await.unwrap();
+    rig.clock.advance(Duration::from_secs(1_000));
+    assert_eq!(report().started_at, Some(START), "set once");
+    assert_eq!(
+        seconds_of(report()),
+        1_009,
+        "from the first start to the end"
+    );
+    assert_eq!(report().steps[1].ended_at, report().ended_at);
+}
+
+#[tokio::test]
+async fn b235_the_duration_of_a_running_run_counts_to_its_last_event() {
+    let gate = Gate::default();
+    let script = Script::new().held("b", &gate);
+    let rig = Rig::new(&steps(&["a", "b"]), &script);
+    let clock = rig.clock.clone();
+    script.answer("a", move |call| {
+        clock.advance(Duration::from_secs(3));
+        at(call)
+    });
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let now = rig.engine().report(&milepost_tests::rig::r1()).unwrap();
+        assert_eq!(
+            (now.status, now.duration_millis, now.ended_at),
+            (Status::Running, 3_000, None)
+        );
+        gate.open();
+    });
+    report.unwrap();
+}
