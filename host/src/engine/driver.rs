@@ -23,6 +23,7 @@ use super::launch::Launch;
 use super::observer::Notice;
 use super::shared::Shared;
 use crate::attempt::{BoxFuture, CallResult, CallSink, CancelFlag, LogLine, Mode, Progress};
+use crate::owner::this_process;
 use crate::record::{self, Batch};
 use crate::store::{NewLog, StoreError};
 use crate::workflow::Workflow;
@@ -123,7 +124,10 @@ impl Driver {
         if let Err(halted) = self.advance() {
             return Ok(Err(halted));
         }
-        self.write_once().await?;
+        match self.write_once().await {
+            Err(StoreError::Unavailable(_)) if self.claim_stands() => self.saved(self.state.epoch),
+            answer => answer?,
+        }
         self.owns = true;
         let ended = std::panic::AssertUnwindSafe(self.drive())
             .catch_unwind()
@@ -135,6 +139,19 @@ impl Driver {
         // What could not be saved is gone, but the run need not stay with this process: dropping the driver releases it.
         self.owns = !matches!(ended, Ok(()) | Err(Halted::LostClaim));
         Ok(ended)
+    }
+
+    /// Whether the claim was saved although its answer was lost. Turned away, its owner would hold the run without driving it.
+    fn claim_stands(&self) -> bool {
+        let (store, run) = (self.shared.store.as_ref(), &self.state.created.run);
+        let owned = store.row(run).ok().flatten().is_some_and(|row| {
+            (row.seq, row.epoch) == (self.state.seq, self.state.epoch)
+                && row.owner.as_ref() == Some(this_process())
+        });
+        // Another claim of this very process would have been made at another time.
+        owned
+            && record::journal(store, run, self.state.seq - 1, 1)
+                .is_ok_and(|entries| entries.last() == self.batch.entries().last())
     }
 
     async fn drive(&mut self) -> Result<(), Halted> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::engine::{Control, EngineError};
+use milepost::engine::{Control, EngineError, ResumeOptions};
 use milepost::store::StoreError;
 use milepost_core::event::StopCode;
 use milepost_core::outcome::ErrorClass;
@@ -170,6 +170,36 @@ async fn a_commit_whose_answer_was_lost_counts_once() {
         assert_eq!(rig.recorder.events(), rig.events(), "answer {lost}");
         assert_eq!(rig.row().status, Status::Completed, "answer {lost}");
     }
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_a_claim() {
+    let rig = Rig::sqlite(
+        &steps(&["a", "b"]),
+        &Script::new().step("a", |call| match call.attempt {
+            1 => fail("broken"),
+            _ => at(call),
+        }),
+    );
+    let engine = || {
+        let lost = |n| {
+            if n == 1 {
+                Fault::AnswerLost
+            } else {
+                Fault::None
+            }
+        };
+        rig.engine_on(Arc::new(FaultyStore::new(Arc::clone(&rig.store), lost)))
+    };
+    let report = rig.run_on(&engine(), Control::default()).await.unwrap();
+    assert_eq!((report.status, report.epoch), (Status::Failed, 1));
+    let report = engine()
+        .resume(&r1(), ResumeOptions::default())
+        .await
+        .unwrap();
+    assert_eq!((report.status, report.epoch), (Status::Completed, 2));
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
+    assert_eq!(rig.recorder.events(), rig.events());
 }
 
 #[tokio::test]
