@@ -69,7 +69,9 @@ impl VirtualClock {
         let mut inner = self.lock();
         inner.now = inner.now.after(by);
         let now = inner.now;
-        let later = inner.sleepers.split_off(&(now.after(Duration::from_nanos(1)), 0));
+        let later = inner
+            .sleepers
+            .split_off(&(now.after(Duration::from_nanos(1)), 0));
         let due = std::mem::replace(&mut inner.sleepers, later);
         drop(inner);
         due.into_values().for_each(Waker::wake);

@@ -14,7 +14,8 @@ pub trait PluginSource: Send + Sync {
     ///
     /// # Errors
     /// [`PluginError`], with the remedy.
-    fn load(&self, name: &str, spec: &PluginSpec, base: &Path) -> Result<LoadedPlugin, PluginError>;
+    fn load(&self, name: &str, spec: &PluginSpec, base: &Path)
+    -> Result<LoadedPlugin, PluginError>;
 }
 
 /// A component that can be called.

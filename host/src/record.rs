@@ -60,12 +60,11 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     };
     let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
     let find = |digest: &Digest| store.blob(digest).ok().flatten();
-    let state = checkpoint::restore(position, parts, &find).map_err(|cause| {
-        RecordError::Checkpoint {
+    let state =
+        checkpoint::restore(position, parts, &find).map_err(|cause| RecordError::Checkpoint {
             run: run.clone(),
             cause,
-        }
-    })?;
+        })?;
     Ok(Recorded {
         row: stored.row,
         state,

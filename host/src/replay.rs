@@ -1,11 +1,12 @@
 //! Replay of a recorded run: folds the journal, checks that the core allows every event, and executes every attempt again
 //! with its recorded input, seed and tape. No clock, no network, no side effect: the store is only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost_core::definition::StepKind;
 use milepost_core::event::{Entry, Event};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
@@ -77,7 +78,10 @@ pub async fn replay(
             // A damaged event is a finding about the run, not a failure of the replay; what stands before it is replayed.
             Err(RecordError::Entry { seq, cause, .. }) => {
                 let before = usize::try_from(seq - after - 1).unwrap_or(PAGE);
-                (record::journal(store, run, after, before)?, Some((seq, cause)))
+                (
+                    record::journal(store, run, after, before)?,
+                    Some((seq, cause)),
+                )
             }
             Err(error) => return Err(error.into()),
         };
@@ -130,6 +134,8 @@ struct Replayer<'a> {
     store: &'a dyn Store,
     plugins: &'a dyn PluginSource,
     workflow: Workflow,
+    /// Components that are not the recorded ones any more.
+    replaced: BTreeSet<String>,
     state: RunState,
     /// Attempts that were started and have no outcome yet.
     started: BTreeMap<(Path, u32), Launch>,
@@ -143,10 +149,12 @@ impl<'a> Replayer<'a> {
         first: &Entry,
     ) -> Result<Self, EngineError> {
         let state = RunState::create(first)?;
+        let (workflow, replaced) = link(store, plugins, &state)?;
         Ok(Self {
             store,
             plugins,
-            workflow: link(store, plugins, &state)?,
+            workflow,
+            replaced,
             started: BTreeMap::new(),
             found: Replayed {
                 run: state.created.run.clone(),
@@ -189,7 +197,11 @@ impl<'a> Replayer<'a> {
             }
             Event::RunClaimed { .. } | Event::RunReleased { .. } => {
                 for ((path, attempt), _) in std::mem::take(&mut self.started) {
-                    self.skip(&path, attempt, "its process was lost before it had an outcome");
+                    self.skip(
+                        &path,
+                        attempt,
+                        "its process was lost before it had an outcome",
+                    );
                 }
             }
             Event::StepInterrupted { path, attempt } => {
@@ -197,7 +209,7 @@ impl<'a> Replayer<'a> {
                 self.skip(path, *attempt, "it was interrupted and has no outcome");
             }
             Event::DefinitionChanged { .. } => {
-                self.workflow = link(self.store, self.plugins, &self.state)?;
+                (self.workflow, self.replaced) = link(self.store, self.plugins, &self.state)?;
             }
             Event::RunCreated(_)
             | Event::RunResumed(_)
@@ -226,11 +238,7 @@ impl<'a> Replayer<'a> {
     }
 
     /// Executes an attempt again and compares its outcome with the recorded one.
-    async fn execute(
-        &mut self,
-        entry: &Entry,
-        ending: &Ending,
-    ) -> Option<Box<Divergence>> {
+    async fn execute(&mut self, entry: &Entry, ending: &Ending) -> Option<Box<Divergence>> {
         let Ending {
             path,
             attempt,
@@ -240,6 +248,17 @@ impl<'a> Replayer<'a> {
         // An outcome without a start is for `check` to refuse.
         let started = self.started.remove(&(path.clone(), *attempt))?;
         if let Some(reason) = not_replayable(outcome, tape) {
+            self.skip(path, *attempt, &reason);
+            return None;
+        }
+        if let Some(StepKind::Component(component)) = self
+            .workflow
+            .definition
+            .step(path.step())
+            .map(|step| &step.kind)
+            && self.replaced.contains(&component.plugin)
+        {
+            let reason = format!("its component `{}` was replaced since", component.plugin);
             self.skip(path, *attempt, &reason);
             return None;
         }
@@ -260,12 +279,13 @@ impl<'a> Replayer<'a> {
     }
 }
 
-/// The workflow as the run carries it: the frozen text, with components of the recorded digests.
+/// The workflow as the run carries it: the frozen text, and the components as they are found now. Those that were
+/// replaced since cannot execute what their predecessors did; they come back by name.
 fn link(
     store: &dyn Store,
     plugins: &dyn PluginSource,
     state: &RunState,
-) -> Result<Workflow, EngineError> {
+) -> Result<(Workflow, BTreeSet<String>), EngineError> {
     let digest = &state.binding.definition;
     let text = store
         .blob(digest)?
@@ -274,15 +294,8 @@ fn link(
             StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
         })?;
     let workflow = Workflow::link(FilePath::new(&state.created.file), &text, plugins)?;
-    let changes = Changes::of_plugins(&state.binding.plugins, &workflow.digests());
-    if changes.is_empty() {
-        Ok(workflow)
-    } else {
-        Err(EngineError::Changed {
-            run: state.created.run.clone(),
-            changes: Box::new(changes),
-        })
-    }
+    let replaced = Changes::of_plugins(&state.binding.plugins, &workflow.digests());
+    Ok((workflow, replaced.plugins.into_keys().collect()))
 }
 
 /// Why an attempt cannot be executed again, if so.

@@ -131,9 +131,9 @@ impl RunReport {
     #[must_use]
     pub fn new(definition: &Definition, state: &RunState) -> Self {
         let (ended_at, paused_at) = match &state.phase {
-            Phase::Completed { at, .. } | Phase::Failed { at, .. } | Phase::Cancelled { at, .. } => {
-                (Some(*at), None)
-            }
+            Phase::Completed { at, .. }
+            | Phase::Failed { at, .. }
+            | Phase::Cancelled { at, .. } => (Some(*at), None),
             Phase::Paused { at, .. } => (None, Some(*at)),
             Phase::Pending | Phase::Running => (None, None),
         };

@@ -426,7 +426,7 @@ fn at_least_128_attempts_are_in_flight_at_once() {
 }
 
 #[test]
-fn a_fresh_instance_serves_every_attempt() {
+fn b152_a_fresh_instance_serves_every_attempt() {
     // A counter in memory never gets beyond one.
     let plugin = load(&runs(
         "(i32.store (i32.const 1500) (i32.add (i32.load (i32.const 1500)) (i32.const 1)))

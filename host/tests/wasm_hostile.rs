@@ -266,7 +266,7 @@ fn texts_inside_errors_and_pauses_are_bounded_and_must_be_json() {
 }
 
 #[test]
-fn a_flood_of_log_lines_is_dropped_and_counted() {
+fn b250_a_flood_of_log_lines_is_dropped_and_counted() {
     let flood = |length: usize| {
         let run = format!(
             "(local $i i32) (memory.fill (i32.const 16384) (i32.const 97) (i32.const 40000))

@@ -138,11 +138,20 @@ with = { n = 2 }
     assert_eq!(paused["status"], "paused");
     assert_eq!(paused["stop"]["code"], "step_paused");
     assert_eq!(paused["stop"]["path"], "pause");
-    assert_eq!(paused["steps"][2]["status"], "pending", "nothing after it ran");
-    assert_eq!(cli.run("show p --json").expect(0).json()["status"], "paused");
+    assert_eq!(
+        paused["steps"][2]["status"], "pending",
+        "nothing after it ran"
+    );
+    assert_eq!(
+        cli.run("show p --json").expect(0).json()["status"],
+        "paused"
+    );
     let resumed = cli.run("resume p --json").expect(0).json();
     assert_eq!(resumed["output"], serde_json::json!({"kept": true}));
-    assert_eq!(resumed["steps"][0]["attempts"], 1, "a completed step never runs again");
+    assert_eq!(
+        resumed["steps"][0]["attempts"], 1,
+        "a completed step never runs again"
+    );
     cli.run("replay p").expect(0);
 }
 
@@ -175,7 +184,10 @@ with = { text = "${ steps.first.output.text }" }
     let replay = cli.run("replay c");
     assert_eq!(replay.status, 4, "an exit code of its own: {replay:#?}");
     for part in ["first", "/output/text", "MILESTOME", "MILESTONE"] {
-        assert!(replay.stdout.contains(part) || replay.stderr.contains(part), "{part}: {replay:#?}");
+        assert!(
+            replay.stdout.contains(part) || replay.stderr.contains(part),
+            "{part}: {replay:#?}"
+        );
     }
     let json = cli.run("replay c --json").json();
     assert_eq!(json["divergence"]["path"], "first");

@@ -38,7 +38,9 @@ fn essence(report: &Value) -> Value {
         .as_array()
         .unwrap()
         .iter()
-        .map(|step| serde_json::json!([step["path"], step["status"], step["output"], step["error"]]))
+        .map(|step| {
+            serde_json::json!([step["path"], step["status"], step["output"], step["error"]])
+        })
         .collect();
     serde_json::json!([report["status"], report["output"], steps])
 }
@@ -67,7 +69,11 @@ fn kill_again_and_again(name: &str, arguments: &str) {
         let mut report = None;
         for _ in 0..=3 {
             let exists = cli.run(&format!("show {id} --json")).status != 65;
-            let line = if exists { format!("resume {id} --json") } else { start(&id) };
+            let line = if exists {
+                format!("resume {id} --json")
+            } else {
+                start(&id)
+            };
             let mut child = cli
                 .command(&line)
                 .stdout(Stdio::null())
@@ -106,7 +112,10 @@ fn kill_again_and_again(name: &str, arguments: &str) {
     let listed = cli.run("ls --json").expect(0).json();
     let text = listed.to_string();
     for n in 1..=run {
-        assert!(text.contains(&format!("\"run-{n}\"")), "run-{n} is not listed");
+        assert!(
+            text.contains(&format!("\"run-{n}\"")),
+            "run-{n} is not listed"
+        );
     }
 }
 

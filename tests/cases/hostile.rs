@@ -6,7 +6,11 @@ use serde_json::Value;
 
 /// Runs one step of `hostile`, then a good one, tolerating the first.
 fn run(cli: &Cli, step: &str, with: &str, settings: &str) -> Value {
-    let limits = if settings.starts_with("[limits]") { settings } else { "" };
+    let limits = if settings.starts_with("[limits]") {
+        settings
+    } else {
+        ""
+    };
     let keys = if limits.is_empty() { settings } else { "" };
     cli.workflow(
         "hostile.toml",
@@ -38,9 +42,21 @@ fn b260_b261_every_hostile_step_ends_with_its_stable_code() {
         ("trap", "", "", "trap", "trap"),
         ("panic", "message = \"boo\"", "", "trap", "trap"),
         ("spin", "", "timeout = \"300ms\"", "timeout", "timeout"),
-        ("sleep", "ms = 30000", "timeout = \"300ms\"", "timeout", "timeout"),
+        (
+            "sleep",
+            "ms = 30000",
+            "timeout = \"300ms\"",
+            "timeout",
+            "timeout",
+        ),
         ("allocate", "", "", "trap", "out_of_memory"),
-        ("allocate", "mib = 20", "[limits]\nmemory = \"16MiB\"", "trap", "out_of_memory"),
+        (
+            "allocate",
+            "mib = 20",
+            "[limits]\nmemory = \"16MiB\"",
+            "trap",
+            "out_of_memory",
+        ),
         // A Rust guest keeps its frames in its own memory, whose lower end comes before the host's limit of the stack.
         ("recurse", "n = 100000000", "", "trap", "trap"),
         ("big_output", "n = 5000000", "", "trap", "output_too_large"),
@@ -65,13 +81,17 @@ fn a_trap_shows_the_guests_backtrace() {
 }
 
 #[test]
-fn a_log_flood_is_cut_and_the_step_goes_on() {
+fn b250_a_log_flood_is_cut_and_the_step_goes_on() {
     let cli = Cli::new();
     let report = run(&cli, "log_flood", "lines = 5000, bytes = 1000", "");
     assert_eq!(report["status"], "completed");
     let id = report["id"].as_str().unwrap();
     let logs = cli.run(&format!("logs {id}")).expect(0);
-    assert!(logs.stdout.len() < 2 * 1024 * 1024, "{} bytes", logs.stdout.len());
+    assert!(
+        logs.stdout.len() < 2 * 1024 * 1024,
+        "{} bytes",
+        logs.stdout.len()
+    );
 }
 
 #[test]
@@ -83,7 +103,12 @@ fn the_sandbox_is_empty() {
     assert_eq!(output["variables"], serde_json::json!([]));
     assert_eq!(output["arguments"], serde_json::json!([]));
 
-    let report = run(&cli, "files", "paths = [\"secret.txt\", \"/etc/passwd\", \"/\", \"new.txt\"]", "");
+    let report = run(
+        &cli,
+        "files",
+        "paths = [\"secret.txt\", \"/etc/passwd\", \"/\", \"new.txt\"]",
+        "",
+    );
     let output = &report["steps"][0]["output"];
     for verdicts in ["read", "list", "create"] {
         for verdict in output[verdicts].as_array().unwrap() {
@@ -101,7 +126,12 @@ fn the_sandbox_is_empty() {
 #[test]
 fn stdout_and_stderr_of_a_guest_become_log_lines() {
     let cli = Cli::new();
-    let report = run(&cli, "print", "stdout = \"to out\", stderr = \"to err\"", "");
+    let report = run(
+        &cli,
+        "print",
+        "stdout = \"to out\", stderr = \"to err\"",
+        "",
+    );
     let id = report["id"].as_str().unwrap();
     let logs = cli.run(&format!("logs {id}")).expect(0).stdout;
     assert!(logs.contains("to out") && logs.contains("to err"), "{logs}");

@@ -1,10 +1,10 @@
 //! Milepost as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod card;
 mod cli;
 mod crash;
-mod examples;
 mod engine;
-mod card;
+mod examples;
 mod hostile;
 mod prebuilt;

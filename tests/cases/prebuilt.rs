@@ -28,7 +28,14 @@ fn no_component_names_a_build_folder_or_a_registry() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         let text = String::from_utf8_lossy(&bytes);
-        for trace in ["/root/", "/home/", "/tmp/", "/work/", ".cargo/registry", "crates.io"] {
+        for trace in [
+            "/root/",
+            "/home/",
+            "/tmp/",
+            "/work/",
+            ".cargo/registry",
+            "crates.io",
+        ] {
             assert!(!text.contains(trace), "{} holds {trace}", path.display());
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{DecodeError, RunCreated, close_body, open_body};
 use crate::ids::{Epoch, StepId};
 use crate::payload::FindBlob;
-use crate::state::{Binding, Phase, RunState, StepRecord, Touched};
+use crate::state::{Binding, Phase, RunState, StepPhase, StepRecord, Touched};
 use crate::time::Timestamp;
 
 const CREATED: &str = "created";
@@ -126,6 +126,7 @@ pub fn restore<'a>(
             let id = StepId::new(id).map_err(|e| damaged(malformed(&e)))?;
             let pointers = ["/phase/result/output", "/previous/result/output"];
             let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
+            check(&id, &record).map_err(damaged)?;
             steps.insert(id, record);
         } else {
             return Err(damaged(malformed(&"its name is unknown")));
@@ -146,6 +147,20 @@ pub fn restore<'a>(
         output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
         steps,
     })
+}
+
+/// What the shape alone cannot promise: the record is of this step, and passes count from 1 (B110, B117).
+fn check(id: &StepId, record: &StepRecord) -> Result<(), DecodeError> {
+    if record.path.step() != id {
+        return Err(malformed(&format_args!(
+            "it is the record of `{}`",
+            record.path
+        )));
+    }
+    if let StepPhase::Looping { iteration: 0, .. } = record.phase {
+        return Err(malformed(&"a loop is in pass 0"));
+    }
+    Ok(())
 }
 
 fn read<T: serde::de::DeserializeOwned>(

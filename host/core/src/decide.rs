@@ -435,7 +435,10 @@ impl Decider<'_> {
                         StepResult::Completed { .. } | StepResult::Skipped => None,
                     });
                 if let Some((record, error)) = last_error {
-                    message.push_str(&format!("; last, `{}` failed: {}", record.path, error.message));
+                    message.push_str(&format!(
+                        "; last, `{}` failed: {}",
+                        record.path, error.message
+                    ));
                 }
                 Event::StepFailed {
                     path: path.clone(),
@@ -488,7 +491,12 @@ impl Decider<'_> {
         if let Some((first, _)) = failures.first() {
             let message = failures
                 .iter()
-                .map(|(record, error)| format!("`{}` failed ({}): {}", record.path, error.code, error.message))
+                .map(|(record, error)| {
+                    format!(
+                        "`{}` failed ({}): {}",
+                        record.path, error.code, error.message
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join("; ");
             return Event::RunFailed {

@@ -86,7 +86,11 @@ impl RetryPolicy {
                 WhenExhausted::Fail => Verdict::Fail,
             };
         }
-        Verdict::Retry(asked.unwrap_or_default().max(self.wait(run, path, failures)))
+        Verdict::Retry(
+            asked
+                .unwrap_or_default()
+                .max(self.wait(run, path, failures)),
+        )
     }
 
     /// The wait after the `failures`-th failed attempt: `initial * factor^(failures-1)`, capped, with seeded jitter.

@@ -154,9 +154,9 @@ impl Phase {
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
-            Self::Paused { stop, .. } | Self::Failed { stop, .. } | Self::Cancelled { stop, .. } => {
-                Some(stop)
-            }
+            Self::Paused { stop, .. }
+            | Self::Failed { stop, .. }
+            | Self::Cancelled { stop, .. } => Some(stop),
             Self::Pending | Self::Running | Self::Completed { .. } => None,
         }
     }
@@ -756,10 +756,15 @@ impl RunState {
         iteration: u32,
         at: Timestamp,
     ) -> Result<Touched, Rejected> {
-        if iteration == 1 {
-            self.open(event, path, at)?;
-        } else {
-            self.looping(event, path, iteration - 1)?;
+        match iteration {
+            // Only a damaged or forged journal says so: passes count from 1 (B117).
+            0 => return Err(reject(event, path, self.steps.get(path.step()))),
+            1 => {
+                self.open(event, path, at)?;
+            }
+            _ => {
+                self.looping(event, path, iteration - 1)?;
+            }
         }
         if let Some(record) = self.steps.get_mut(path.step()) {
             record.phase = StepPhase::Looping {
@@ -909,13 +914,7 @@ impl RunState {
         }
     }
 
-    fn settle(
-        &mut self,
-        path: &Path,
-        result: StepResult,
-        iterations: Option<u32>,
-        at: Timestamp,
-    ) {
+    fn settle(&mut self, path: &Path, result: StepResult, iterations: Option<u32>, at: Timestamp) {
         if let Some(record) = self.steps.get_mut(path.step()) {
             let before = record.output_bytes();
             record.phase = StepPhase::Settled(Settled {

@@ -69,7 +69,9 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration; write a whole number and one of ms, s, m, h, d, such as \"250ms\", \"30s\" or \"5m\"")]
+#[error(
+    "`{0}` is not a duration; write a whole number and one of ms, s, m, h, d, such as \"250ms\", \"30s\" or \"5m\""
+)]
 pub struct InvalidDuration(String);
 
 /// Parses a duration with its unit: `250ms`, `30s`, `5m`, `24h`, `7d`.
@@ -120,7 +122,17 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("24h"), Ok(Duration::from_secs(86_400)));
-        for text in ["", "30", "1.5s", "-1s", "s", "5 m", "1w", "99999999999999999999s", "9999999999999h"] {
+        for text in [
+            "",
+            "30",
+            "1.5s",
+            "-1s",
+            "s",
+            "5 m",
+            "1w",
+            "99999999999999999999s",
+            "9999999999999h",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
         for text in ["250ms", "90s", "5m", "24h", "7d"] {

@@ -12,6 +12,8 @@ mod hostile;
 mod inputs;
 #[path = "definition/reading.rs"]
 mod reading;
+#[path = "definition/refusals.rs"]
+mod refusals;
 #[path = "definition/reports.rs"]
 mod reports;
 

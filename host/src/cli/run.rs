@@ -51,7 +51,10 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
         ));
     }
     for name in &inputs.defaulted {
-        cx.note(&format!("input {name} = {} (default)", format::excerpt(&inputs.values[name])));
+        cx.note(&format!(
+            "input {name} = {} (default)",
+            format::excerpt(&inputs.values[name])
+        ));
     }
     // Only now: a mistake above leaves no store behind.
     let store = place::open_or_create(&cx.store)?;

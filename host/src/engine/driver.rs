@@ -169,7 +169,10 @@ impl Driver {
             if self.state.phase.status() != Status::Running {
                 return self.cancel_if_requested().await;
             }
-            match self.next_stimulus(&mut in_flight, wake_at, &mut heartbeat).await {
+            match self
+                .next_stimulus(&mut in_flight, wake_at, &mut heartbeat)
+                .await
+            {
                 Stimulus::Ended(ended) => self.ended(*ended)?,
                 Stimulus::Woken => {}
                 Stimulus::Asked(request) => self.asked(request, &mut in_flight).await?,
@@ -236,12 +239,7 @@ impl Driver {
 
     fn launch(&self, launch: Launch) -> BoxFuture<'static, Ended> {
         let (path, attempt) = (launch.path.clone(), launch.attempt);
-        let prepared = launch.prepare(
-            &self.workflow,
-            &self.state,
-            self.cancel.clone(),
-            Mode::Live,
-        );
+        let prepared = launch.prepare(&self.workflow, &self.state, self.cancel.clone(), Mode::Live);
         let Some((callable, call)) = prepared else {
             return ended_at_once(path, attempt, "its component is not loaded");
         };
@@ -364,7 +362,12 @@ impl Driver {
         self.state
             .steps
             .values()
-            .find(|r| matches!(r.phase, StepPhase::InFlight { .. } | StepPhase::Waiting { .. }))
+            .find(|r| {
+                matches!(
+                    r.phase,
+                    StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
+                )
+            })
             .map(|record| record.path.clone())
     }
 

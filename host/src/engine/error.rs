@@ -24,7 +24,9 @@ pub enum EngineError {
     #[error(transparent)]
     Store(StoreError),
     /// A run of that id exists with another definition or other inputs.
-    #[error("a run `{0}` exists already, with another definition or other inputs; choose another id")]
+    #[error(
+        "a run `{0}` exists already, with another definition or other inputs; choose another id"
+    )]
     IdTaken(RunId),
     /// The run does not stand where it could be resumed, retried or claimed (B180).
     #[error("run `{run}` is {status}: {reason}")]
@@ -107,7 +109,12 @@ impl Changes {
             .keys()
             .chain(new.keys())
             .filter(|name| old.get(*name) != new.get(*name))
-            .map(|name| (name.clone(), (old.get(name).copied(), new.get(name).copied())))
+            .map(|name| {
+                (
+                    name.clone(),
+                    (old.get(name).copied(), new.get(name).copied()),
+                )
+            })
             .collect();
         Self {
             definition: None,

@@ -308,9 +308,8 @@ impl Engine {
         let bytes = self.shared.store.blob(digest)?.ok_or_else(|| {
             StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
         })?;
-        String::from_utf8(bytes).map_err(|_| {
-            StoreError::Corrupt(format!("the definition {digest} is not text")).into()
-        })
+        String::from_utf8(bytes)
+            .map_err(|_| StoreError::Corrupt(format!("the definition {digest} is not text")).into())
     }
 
     /// Ends a run for good. One that another process runs is asked through the store.
@@ -469,7 +468,9 @@ fn resumable(
         Status::Cancelled => Err(refuse("it was cancelled for good; start a new run")),
         Status::Pending | Status::Running => {
             if let Intent::Retry { .. } = intent {
-                return Err(refuse("only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone"));
+                return Err(refuse(
+                    "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone",
+                ));
             }
             if recorded.row.owner.is_none() {
                 Ok(ClaimCause::Start)

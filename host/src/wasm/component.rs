@@ -247,8 +247,8 @@ fn capabilities(imports: &[String]) -> Vec<String> {
 }
 
 fn read_manifest(bytes: &[u8]) -> Result<Manifest, Rejection> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Rejection::Manifest(InvalidManifest::NotText))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Rejection::Manifest(InvalidManifest::NotText))?;
     Ok(Manifest::parse(text)?)
 }
 

@@ -9,9 +9,10 @@ use milepost_core::limits::CallLimits;
 use milepost_core::outcome::StepError;
 use milepost_core::time::Timestamp;
 use serde_json::Value;
-use wasmtime::component::Linker;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType};
 
-use super::bindings::PluginPre;
+use super::bindings::{PACKAGE, PluginPre};
 use super::call::execute;
 use super::component::{Inspection, Rejection};
 use super::engine::WasmEngine;
@@ -45,7 +46,7 @@ impl WasmEngine {
         let (component, _) = self.shared.code(bytes, &inspection)?;
         let mut linker = Linker::new(&self.shared.engine);
         let pre = wasi::add_to_linker(&mut linker)
-            .and_then(|()| linker.define_unknown_imports_as_traps(&component))
+            .and_then(|()| trap_contract(&mut linker, &component))
             .and_then(|()| linker.instantiate_pre(&component))
             .and_then(PluginPre::new)
             .map_err(|error| Rejection::OtherType(format!("{error:#}")))?;
@@ -60,6 +61,41 @@ impl WasmEngine {
         ended.map_err(|stop| DescribeError::Stopped(stop.error(&state)))
     }
 }
+
+/// Links every import of the contract with functions that trap. WASI's stay as they are: a component built against another
+/// patch version of them resolves to the linked one.
+fn trap_contract(linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    for (interface, item) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        if !interface.starts_with(PACKAGE) {
+            continue;
+        }
+        let mut trapped = linker.instance(interface)?;
+        for (name, item) in instance.exports(&engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    let called = format!(
+                        "`{interface}#{name}` is not available while a component describes itself"
+                    );
+                    trapped.func_new(name, move |_, _, _, _| {
+                        Err(wasmtime::format_err!("{called}"))
+                    })?;
+                }
+                ComponentItem::Resource(_) => {
+                    trapped.resource(name, ResourceType::host::<Nobody>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Type of every resource that a component imports while it describes itself; no value of it exists.
+enum Nobody {}
 
 /// A call that stands for none.
 fn nobody() -> Result<Call, InvalidId> {

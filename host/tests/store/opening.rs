@@ -15,7 +15,7 @@ fn refusal(place: &Place) -> StoreError {
 }
 
 #[test]
-fn missing_folders_are_created() {
+fn b249_missing_folders_are_created() {
     let place = Place::new();
     let path = place.folder.path().join("a/b/store.db");
     open(&path).save(create("r"));

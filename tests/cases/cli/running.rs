@@ -233,7 +233,7 @@ fn b286_cancelling_is_idempotent() {
 }
 
 #[test]
-fn a_run_of_another_process_is_cancelled_by_asking() {
+fn b195_a_run_of_another_process_is_left_to_it_and_cancelled_by_asking() {
     let cli = Cli::new();
     cli.workflow("endless.toml", ENDLESS);
     let mut running = cli.start("run endless.toml --id busy --json");
@@ -250,7 +250,7 @@ fn a_run_of_another_process_is_cancelled_by_asking() {
 }
 
 #[test]
-fn a_run_whose_process_was_killed_goes_on() {
+fn b195_a_run_whose_process_was_killed_goes_on() {
     let cli = Cli::new();
     cli.workflow("endless.toml", ENDLESS);
     let mut running = cli.start("run endless.toml --id dead");

@@ -120,7 +120,7 @@ fn b22_b23_the_effective_limit_is_the_smallest() {
 }
 
 #[test]
-fn b24_the_nearest_time_out_wins() {
+fn b13_b24_the_nearest_time_out_wins() {
     for (own, defaults, seconds, source) in [
         (
             "timeout = \"30s\"",
@@ -143,7 +143,7 @@ fn b24_the_nearest_time_out_wins() {
 }
 
 #[test]
-fn b25_retry_is_merged_key_by_key() {
+fn b13_b25_retry_is_merged_key_by_key() {
     let definition = good(&sample(
         "[defaults.retry]\nmax_attempts = 5\nfactor = 3\nmax = \"10m\"\non = [\"timeout\"]\n\
          [[step]]\nid = \"a\"\nuse = \"p/x\"\n[[step]]\nid = \"b\"\nuse = \"p/x\"\n\

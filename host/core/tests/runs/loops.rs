@@ -328,7 +328,7 @@ fn a_loop_of_skipped_members_still_counts() {
 }
 
 #[test]
-fn the_state_does_not_grow_with_passes() {
+fn b271_the_state_does_not_grow_with_passes() {
     let size = |passes: usize| {
         let mut sim = Sim::new(&fix("max_iterations = 10000"));
         sim.run(passes_in(passes));

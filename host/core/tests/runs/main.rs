@@ -1,11 +1,16 @@
 //! Runs in the pure core: a definition and scripted outcomes in, events and records out. No clock, no component, no store.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod classes;
 mod conditions;
+mod identity;
 mod loops;
 mod pauses;
 mod properties;
+mod record;
 mod replays;
 mod resumes;
 mod sequence;
 mod sim;
+mod statuses;
+mod words;

@@ -81,7 +81,7 @@ fn a_wait_longer_than_the_policys_longest_pauses_until_then() {
 }
 
 #[test]
-fn b150_any_other_failure_fails_the_run_and_keeps_the_record() {
+fn b150_b152_any_other_failure_fails_the_run_at_once_and_keeps_the_record() {
     let mut sim = Sim::new(ONE);
     sim.run(|_| fail("no"));
     assert_eq!(sim.calls.len(), 1);

@@ -345,7 +345,7 @@ fn b165_b169_a_signal_interrupts_the_attempt_and_its_result_does_not_count() {
 }
 
 #[test]
-fn a_lost_attempt_runs_again_under_the_next_number_and_counts_no_failure() {
+fn b268_a_lost_attempt_runs_again_under_the_next_number_and_counts_no_failure() {
     let mut sim = Sim::new(THREE);
     sim.next_attempt().unwrap();
     sim.crash();
@@ -365,7 +365,7 @@ fn b127_records_of_steps_that_no_longer_exist_are_dropped() {
 }
 
 #[test]
-fn a_step_that_moved_into_a_loop_is_not_taken_for_done() {
+fn b135_a_step_that_moved_into_a_loop_is_not_taken_for_done() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("c"));
     sim.change(

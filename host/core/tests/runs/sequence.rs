@@ -110,7 +110,7 @@ with = { a = "${ steps.a.status }", code = "${ steps.a.error.code }" }
 "#;
 
 #[test]
-fn b85_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() {
+fn b85_b331_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() {
     let mut sim = Sim::new(TOLERANT);
     let mut seen = json!(null);
     sim.run(|attempt| match attempt.step.as_str() {
@@ -127,7 +127,7 @@ fn b85_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() {
 }
 
 #[test]
-fn b86_the_stop_lists_every_failed_step() {
+fn b86_b330_the_stop_lists_every_failed_step() {
     let mut sim = Sim::new(TOLERANT);
     sim.run(|attempt| match attempt.step.as_str() {
         "a" | "b" => fail(&format!("{}_broke", attempt.step)),

@@ -1,0 +1,272 @@
+//! What a definition must hold and must not hold, key by key. (The full reports: `reports`.)
+
+use milepost_core::definition::Definition;
+
+use crate::{bad, codes, good, manifests, sample};
+
+/// Code and message of every problem, in the order of the text.
+fn problems(text: &str) -> Vec<(&'static str, String)> {
+    let items = bad(text).items;
+    items
+        .into_iter()
+        .map(|item| (item.code, item.message))
+        .collect()
+}
+
+/// The only problem of a text.
+fn only(text: &str) -> (&'static str, String) {
+    match problems(text).as_slice() {
+        [problem] => problem.clone(),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+const STEP: &str = "[[step]]\nid = \"a\"\nuse = \"p/x\"\n";
+
+// What is required here is `schema`, `name` and `step`.
+#[test]
+fn b1_each_required_key_is_missed_by_its_name() {
+    let whole = sample(STEP);
+    good(&whole);
+    for (line, key) in [
+        ("schema = 1\n", "schema"),
+        ("name = \"sample\"\n", "name"),
+        (STEP, "step"),
+    ] {
+        let (code, message) = only(&whole.replace(line, ""));
+        assert_eq!(code, "MP0102");
+        assert_eq!(message, format!("a workflow needs `{key}`"));
+    }
+}
+
+#[test]
+fn b5_independent_mistakes_are_reported_together() {
+    let text = sample(
+        "[[step]]\nid = \"a\"\nuse = \"gone/x\"\n[[step]]\nid = \"a\"\nuse = \"p/x\"\ntimeout = 3\n",
+    );
+    assert_eq!(codes(&text), ["MP0211", "MP0203", "MP0106"]);
+}
+
+// A kind is the key that says it, so an unknown kind is an unknown key of a step that does nothing.
+#[test]
+fn b9_b10_an_unknown_kind_is_refused_at_load_at_every_level() {
+    for kind in ["agent", "command", "bash", "script", "prompt"] {
+        let top = format!("[[step]]\nid = \"a\"\n{kind} = \"x\"\n");
+        assert_eq!(codes(&sample(&top)), ["MP0202", "MP0101"], "{kind}");
+        let member = format!(
+            "[[step]]\nid = \"l\"\nloop = {{ until = \"true\" }}\n[[step]]\nid = \"m\"\nin = \"l\"\n{kind} = \"x\"\n"
+        );
+        assert_eq!(codes(&sample(&member)), ["MP0202", "MP0101"], "{kind}");
+    }
+}
+
+// Commands are run by components; what one needs stands in its manifest.
+#[test]
+fn b12_what_a_step_needs_and_was_not_given_is_a_load_error() {
+    let check = |with: &str| {
+        let text = format!(
+            "schema = 1\nname = \"n\"\n[plugins.git]\nsource = \"git.wasm\"\n[[step]]\nid = \"a\"\nuse = \"git/log\"\n{with}"
+        );
+        let parsed = Definition::parse("w.toml", &text).unwrap();
+        match Definition::with_manifests(&parsed, &manifests()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.items.iter().map(|item| item.code).collect(),
+        }
+    };
+    assert_eq!(check(""), ["MP0501"], "required");
+    assert_eq!(
+        check("with = { repo = \".\" }\n"),
+        [""; 0],
+        "the rest is optional"
+    );
+    assert_eq!(
+        check("with = { repo = 1 }\n"),
+        ["MP0503"],
+        "of another type"
+    );
+}
+
+fn looping(settings: &str) -> String {
+    sample(&format!(
+        "[[step]]\nid = \"l\"\nloop = {{ {settings} }}\n[[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/x\"\n"
+    ))
+}
+
+#[test]
+fn b14_a_loop_needs_until_and_a_positive_whole_limit() {
+    good(&looping("until = \"true\""));
+    good(&looping("until = \"true\", max_iterations = 1"));
+    assert_eq!(codes(&looping("max_iterations = 2")), ["MP0102"]);
+    for key in ["max_iterations", "maxIterations"] {
+        for (value, code) in [
+            ("0", "MP0104"),
+            ("-1", "MP0104"),
+            ("2.5", "MP0103"),
+            ("\"2\"", "MP0103"),
+        ] {
+            let text = looping(&format!("until = \"true\", {key} = {value}"));
+            assert_eq!(codes(&text), [code], "{key} = {value}");
+        }
+    }
+}
+
+#[test]
+fn b15_a_loop_without_members_is_refused_inside_a_loop_too() {
+    let empty = "[[step]]\nid = \"l\"\nloop = { until = \"true\" }\n";
+    assert_eq!(only(&sample(empty)).0, "MP0207");
+    let inner = format!("{empty}[[step]]\nid = \"i\"\nin = \"l\"\nloop = {{ until = \"true\" }}\n");
+    let (code, message) = only(&sample(&inner));
+    assert_eq!(code, "MP0207");
+    assert!(message.contains("`i`"), "{message}");
+}
+
+#[test]
+fn b16_an_id_is_unique_in_the_whole_tree_and_both_places_are_shown() {
+    let first = "[[step]]\nid = \"same\"\nuse = \"p/x\"\n";
+    let inside = "[[step]]\nid = \"l\"\nloop = { until = \"true\" }\n[[step]]\nid = \"same\"\nin = \"l\"\nuse = \"p/x\"\n";
+    for second in [first, inside] {
+        let text = sample(&format!("{first}{second}"));
+        let problems = bad(&text);
+        let [problem] = problems.items.as_slice() else {
+            panic!("{problems}");
+        };
+        assert_eq!(problem.code, "MP0203");
+        assert!(problem.message.contains("`same`"));
+        let (first, second) = (text.find("\"same\""), text.rfind("\"same\""));
+        assert_eq!(Some(problem.span.start), second);
+        let report = problems.to_json();
+        let related = &report["diagnostics"][0]["related"][0]["span"]["start"];
+        assert_eq!(*related, serde_json::json!(first));
+    }
+}
+
+#[test]
+fn b20_an_unknown_key_is_an_error_with_its_place_and_the_nearest_key() {
+    for (text, key, nearest) in [
+        (
+            format!("verison = \"1\"\n{}", sample(STEP)),
+            "verison",
+            "version",
+        ),
+        (
+            sample(&format!("soruce = \"x\"\n{STEP}")),
+            "soruce",
+            "source",
+        ),
+        (
+            sample(&format!("{STEP}timout = \"1s\"\n")),
+            "timout",
+            "timeout",
+        ),
+        (
+            looping("until = \"true\", max_iteration = 2"),
+            "max_iteration",
+            "max_iterations",
+        ),
+    ] {
+        let problems = bad(&text);
+        let [problem] = problems.items.as_slice() else {
+            panic!("{problems}");
+        };
+        assert_eq!(problem.code, "MP0101");
+        assert_eq!(&text[problem.span.start..problem.span.end], key);
+        assert!(
+            problems
+                .render(false)
+                .contains(&format!("did you mean `{nearest}`?")),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
+fn b21_another_schema_version_is_refused_with_the_supported_ones() {
+    for version in ["0", "2", "99"] {
+        let text = sample(STEP).replace("schema = 1", &format!("schema = {version}"));
+        let problems = bad(&text);
+        assert_eq!(problems.items[0].code, "MP0004", "{version}");
+        assert!(problems.render(false).contains("supported versions: 1"));
+    }
+}
+
+// Nothing recreates a workspace, because a run has none: the key is refused.
+#[test]
+fn b188_a_workspace_is_not_offered() {
+    for key in ["workspace", "worktree", "branch"] {
+        let (code, message) = only(&format!("{key} = \"x\"\n{}", sample(STEP)));
+        assert_eq!(code, "MP0101");
+        assert!(message.contains(key), "{message}");
+    }
+}
+
+// The graph is reserved: what would ask for it is refused, not ignored.
+#[test]
+fn b325_a_graph_is_not_supported_yet() {
+    assert_eq!(
+        only(&format!("flow = \"graph\"\n{}", sample(STEP))).0,
+        "MP0113"
+    );
+    good(&format!("flow = \"sequence\"\n{}", sample(STEP)));
+    assert_eq!(
+        only(&sample(&format!("{STEP}needs = [\"b\"]\n"))).0,
+        "MP0113"
+    );
+}
+
+// The one relation between steps that exists is `in`.
+#[test]
+fn b326_membership_is_checked_and_names_the_ids() {
+    let a_loop = |id: &str, owner: &str| {
+        format!("[[step]]\nid = \"{id}\"\nin = \"{owner}\"\nloop = {{ until = \"true\" }}\n")
+    };
+    for (text, id) in [
+        (a_loop("own", "own"), "`own`"),
+        (format!("{STEP}in = \"nobody\"\n"), "`nobody`"),
+        (a_loop("x", "y") + &a_loop("y", "x"), "`y`"),
+    ] {
+        let problems = problems(&sample(&text));
+        assert!(
+            problems.iter().any(|(_, message)| message.contains(id)),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn b327_b333_join_rules_and_cancel_steps_are_not_offered() {
+    for key in ["trigger_rule", "join", "cancel"] {
+        let (code, message) = only(&sample(&format!("{STEP}{key} = \"x\"\n")));
+        assert_eq!(code, "MP0101");
+        assert!(message.contains(&format!("`{key}`")), "{message}");
+    }
+}
+
+#[test]
+fn b334_a_step_has_exactly_one_kind() {
+    let kinds = [
+        ("use", "use = \"p/x\"\n"),
+        ("loop", "loop = { until = \"true\" }\n"),
+        ("approval", "approval = { message = \"?\" }\n"),
+        ("wait", "wait = { for = \"1h\" }\n"),
+        ("workflow", "workflow = \"w.toml\"\n"),
+    ];
+    let one_kind = |problems: Vec<(&'static str, String)>| {
+        let found = problems.into_iter().find(|(code, _)| *code == "MP0202");
+        found.map_or_else(String::new, |(_, message)| message)
+    };
+    assert_eq!(
+        one_kind(problems(&sample("[[step]]\nid = \"a\"\n"))),
+        "step `a` does nothing"
+    );
+    for (i, (first, one)) in kinds.iter().enumerate() {
+        for (second, other) in &kinds[i + 1..] {
+            let message = one_kind(problems(&sample(&format!(
+                "[[step]]\nid = \"a\"\n{one}{other}"
+            ))));
+            assert!(
+                message.contains(&format!("`{first}`")) && message.contains(&format!("`{second}`")),
+                "{first}, {second}: {message}"
+            );
+        }
+    }
+}
