@@ -1,5 +1,6 @@
 //! Between the core and the store: reads runs back, and gathers what one transaction will hold.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
@@ -81,15 +82,18 @@ pub fn journal(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, RecordError> {
-    let find = |digest: &Digest| store.blob(digest).ok().flatten();
+    let blobs = Blobs::of(store);
     let entries = store.journal(run, after, limit)?;
     entries
         .into_iter()
         .map(|stored| {
-            let event = Event::decode(&stored.body, &find).map_err(|cause| RecordError::Entry {
-                run: run.clone(),
-                seq: stored.seq,
-                cause,
+            let decoded = Event::decode(&stored.body, &|digest| blobs.find(digest));
+            let event = decoded.map_err(|cause| {
+                blobs.failure().unwrap_or_else(|| RecordError::Entry {
+                    run: run.clone(),
+                    seq: stored.seq,
+                    cause,
+                })
             })?;
             Ok(Entry {
                 seq: stored.seq,
@@ -99,6 +103,36 @@ pub fn journal(
             })
         })
         .collect()
+}
+
+/// Looks blobs up and remembers when the store could not be asked: that is no damage of the record.
+struct Blobs<'a> {
+    store: &'a dyn Store,
+    unavailable: Cell<Option<StoreError>>,
+}
+
+impl<'a> Blobs<'a> {
+    fn of(store: &'a dyn Store) -> Self {
+        Self {
+            store,
+            unavailable: Cell::new(None),
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Vec<u8>> {
+        match self.store.blob(digest) {
+            Ok(bytes) => bytes,
+            Err(StoreError::Corrupt(_)) => None,
+            Err(error) => {
+                self.unavailable.set(Some(error));
+                None
+            }
+        }
+    }
+
+    fn failure(&self) -> Option<RecordError> {
+        self.unavailable.take().map(RecordError::Store)
+    }
 }
 
 /// Events that were applied to the state and wait for their transaction.

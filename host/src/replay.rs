@@ -6,10 +6,11 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost_core::decide::settle;
 use milepost_core::definition::StepKind;
 use milepost_core::event::{Entry, Event};
 use milepost_core::ids::{Path, RunId};
-use milepost_core::outcome::{ErrorClass, Outcome, codes};
+use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{
     Divergence, Ending, Origin, check, differing, first_difference, origin,
 };
@@ -65,9 +66,14 @@ pub async fn replay(
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
-    let checkpoint = match record::load(store, run) {
-        Ok(recorded) => Ok(recorded.state),
-        Err(RecordError::Checkpoint { cause, .. }) => Err(cause.to_string()),
+    let (last, checkpoint) = match record::load(store, run) {
+        Ok(recorded) => (recorded.row.seq, Ok(recorded.state)),
+        Err(RecordError::Checkpoint { cause, .. }) => {
+            let row = store
+                .row(run)?
+                .ok_or_else(|| StoreError::NotFound(run.clone()))?;
+            (row.seq, Err(cause.to_string()))
+        }
         Err(error) => return Err(error.into()),
     };
     let mut replayer: Option<Replayer<'_>> = None;
@@ -85,8 +91,14 @@ pub async fn replay(
             }
             Err(error) => return Err(error.into()),
         };
-        for entry in &entries {
+        // A run that moves on meanwhile is replayed up to the checkpoint that was read.
+        for entry in entries.iter().filter(|entry| entry.seq <= last) {
             let Some(replayer) = &mut replayer else {
+                if let Err(rejected) = RunState::create(entry) {
+                    let mut found = Replayed::nothing(run);
+                    found.divergence = Some(damaged(entry.seq, entry.event.name(), &rejected.to_string()));
+                    return Ok(found);
+                }
                 replayer = Some(Replayer::new(store, plugins, entry)?);
                 continue;
             };
@@ -101,14 +113,19 @@ pub async fn replay(
             found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
             return Ok(found);
         }
-        let Some(last) = entries.last() else {
-            break;
-        };
-        after = last.seq;
+        match entries.last() {
+            Some(entry) if entry.seq < last => after = entry.seq,
+            Some(_) | None => break,
+        }
     }
-    let Some(replayer) = replayer else {
-        return Ok(Replayed::nothing(run));
+    let folded = replayer.as_ref().map_or(0, |replayer| replayer.state.seq);
+    let Some(mut replayer) = replayer.filter(|_| folded == last) else {
+        let mut found = Replayed::nothing(run);
+        let cause = format!("the journal ends after event {folded}, the run has {last}");
+        found.divergence = Some(damaged(folded + 1, "missing", &cause));
+        return Ok(found);
     };
+    replayer.lose_started("it has no outcome");
     Ok(Replayed {
         divergence: match checkpoint {
             Ok(state) => checkpoint_differs(&replayer.state, &state),
@@ -229,6 +246,12 @@ impl<'a> Replayer<'a> {
         Ok(None)
     }
 
+    fn lose_started(&mut self, reason: &str) {
+        for (path, attempt) in std::mem::take(&mut self.started).into_keys() {
+            self.skip(&path, attempt, reason);
+        }
+    }
+
     fn skip(&mut self, path: &Path, attempt: u32, reason: &str) {
         self.found.not_replayed.push(NotReplayed {
             path: path.clone(),
@@ -263,8 +286,11 @@ impl<'a> Replayer<'a> {
             return None;
         }
         let mode = Mode::Replay(Arc::new(tape.clone()));
-        let (callable, call) =
-            started.prepare(&self.workflow, &self.state, CancelFlag::default(), mode)?;
+        let prepared = started.prepare(&self.workflow, &self.state, CancelFlag::default(), mode);
+        let Some((callable, call)) = prepared else {
+            self.skip(path, *attempt, "the definition has no such component step");
+            return None;
+        };
         let result = callable.call(call, Arc::new(NoSink)).await;
         self.found.attempts += 1;
         if let Some(divergence) = result.divergence {
@@ -274,8 +300,26 @@ impl<'a> Replayer<'a> {
             found.field = format!("/tape/entries/{}", divergence.index);
             return Some(found);
         }
+        // Through the core, as it was recorded: what the host made of an outcome (a run that grew too large, a
+        // cancellation) is made of it again, and no code that a guest may choose is taken at its word.
+        let again = settle(
+            &self.workflow.definition,
+            &self.state,
+            path,
+            *attempt,
+            result.outcome.clone(),
+            tape.clone(),
+            entry.at,
+        );
+        if again == entry.event {
+            return None;
+        }
         let (recorded, actual) = (outcome_json(outcome), outcome_json(&result.outcome));
-        (recorded != actual).then(|| differing(entry, &recorded, &actual))
+        Some(if recorded == actual {
+            differing(entry, &json!(entry.event), &json!(again))
+        } else {
+            differing(entry, &recorded, &actual)
+        })
     }
 }
 
@@ -307,11 +351,6 @@ fn not_replayable(outcome: &Outcome, tape: &Tape) -> Option<String> {
         Outcome::Failed(error) => match error.class {
             ErrorClass::Timeout => Some("a time-out depends on the machine".to_owned()),
             ErrorClass::Host => Some("the host failed, not the component".to_owned()),
-            ErrorClass::Failed
-                if error.code == codes::RUN_STATE_TOO_LARGE || error.code == codes::CANCELLED =>
-            {
-                Some(format!("`{}` stands in place of its outcome", error.code))
-            }
             ErrorClass::Failed
             | ErrorClass::Retryable
             | ErrorClass::Trap

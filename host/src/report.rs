@@ -6,7 +6,9 @@ use milepost_core::definition::{Definition, Step};
 use milepost_core::event::{Stop, StopCode};
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::outcome::StepError;
-use milepost_core::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
+use milepost_core::state::{
+    Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
+};
 use milepost_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -98,7 +100,7 @@ pub struct StepReport {
     /// Passes of a loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u32>,
-    /// The output; null unless completed.
+    /// The output; null unless completed. A failed loop has one too: how far it came.
     pub output: Value,
     /// Why it failed, or why its last attempt did; null otherwise.
     pub error: Option<StepError>,
@@ -204,7 +206,12 @@ impl StepReport {
                     StepResult::Completed { output } => {
                         report.output = output.value().as_ref().clone();
                     }
-                    StepResult::Failed { error } => report.error = Some(error.clone()),
+                    StepResult::Failed { error } => {
+                        report.error = Some(error.clone());
+                        if let Some(passes) = settled.iterations {
+                            report.output = loop_output(passes, false).value().as_ref().clone();
+                        }
+                    }
                     StepResult::Skipped => {}
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,34 +66,13 @@ impl Workflow {
     /// # Errors
     /// [`OpenError::Invalid`], [`OpenError::Plugin`].
     pub fn link(file: &Path, text: &str, source: &dyn PluginSource) -> Result<Self, OpenError> {
-        let shown = file.display().to_string();
-        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        let base = absolute.parent().unwrap_or(Path::new(".")).to_owned();
-        let parsed = Definition::parse(&shown, text)?;
-        let mut plugins = BTreeMap::new();
-        for (name, spec) in &parsed.definition.plugins {
-            plugins.insert(name.clone(), source.load(name, spec, &base)?);
-        }
-        let manifests: Manifests = plugins
-            .iter()
-            .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
-            .collect();
-        let parsed = Definition::with_manifests(&parsed, &manifests)?;
-        Ok(Self {
-            definition: Arc::new(parsed.definition),
-            file: absolute,
-            warnings: parsed.warnings,
-            plugins,
-        })
+        Components::load(file, text, source).link(text)
     }
 
     /// Digests of all components, by plugin name.
     #[must_use]
     pub fn digests(&self) -> BTreeMap<String, Digest> {
-        self.plugins
-            .iter()
-            .map(|(name, plugin)| (name.clone(), plugin.digest))
-            .collect()
+        digests(&self.plugins)
     }
 
     /// The component of that name.
@@ -104,6 +84,74 @@ impl Workflow {
     }
 }
 
+/// The components that a text declares, loaded, before the text itself is judged.
+pub(crate) struct Components {
+    file: PathBuf,
+    shown: String,
+    plugins: BTreeMap<String, LoadedPlugin>,
+    refused: Option<PluginError>,
+}
+
+impl Components {
+    /// Loads what can be loaded; what cannot is told by [`Components::link`], after the problems of the text.
+    pub(crate) fn load(file: &Path, text: &str, source: &dyn PluginSource) -> Self {
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let base = absolute.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut components = Self {
+            file: absolute,
+            shown: file.display().to_string(),
+            plugins: BTreeMap::new(),
+            refused: None,
+        };
+        for (name, spec) in Definition::plugins_of(text) {
+            match source.load(&name, &spec, &base) {
+                Ok(plugin) => drop(components.plugins.insert(name, plugin)),
+                Err(error) => drop(components.refused.get_or_insert(error)),
+            }
+        }
+        components
+    }
+
+    /// Digests of the components that were loaded, by plugin name.
+    pub(crate) fn digests(&self) -> BTreeMap<String, Digest> {
+        digests(&self.plugins)
+    }
+
+    /// Why a component could not be loaded.
+    pub(crate) fn refused(&self) -> Option<&PluginError> {
+        self.refused.as_ref()
+    }
+
+    /// Checks the text against its components.
+    ///
+    /// # Errors
+    /// [`OpenError::Invalid`] with every problem of the text, else [`OpenError::Plugin`].
+    pub(crate) fn link(self, text: &str) -> Result<Workflow, OpenError> {
+        let manifests: Manifests = self
+            .plugins
+            .iter()
+            .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
+            .collect();
+        let parsed = Definition::parse_against(&self.shown, text, &manifests)?;
+        if let Some(refused) = self.refused {
+            return Err(refused.into());
+        }
+        Ok(Workflow {
+            definition: Arc::new(parsed.definition),
+            file: self.file,
+            warnings: parsed.warnings,
+            plugins: self.plugins,
+        })
+    }
+}
+
+fn digests(plugins: &BTreeMap<String, LoadedPlugin>) -> BTreeMap<String, Digest> {
+    plugins
+        .iter()
+        .map(|(name, plugin)| (name.clone(), plugin.digest))
+        .collect()
+}
+
 /// Reads a definition's text, bounded.
 ///
 /// # Errors
@@ -113,13 +161,15 @@ pub fn read_definition(file: &Path) -> Result<String, OpenError> {
         file: file.to_owned(),
         cause,
     };
-    let size = fs::metadata(file).map_err(unreadable)?.len();
-    if size > limits::DEFINITION_BYTES as u64 {
-        let text = format!(
-            "it has {size} bytes, a definition may have {}",
-            limits::DEFINITION_BYTES
-        );
-        return Err(unreadable(std::io::Error::other(text)));
+    // Not by the size that the file system tells: a pipe or a device has none.
+    let mut text = String::new();
+    let most = limits::DEFINITION_BYTES as u64;
+    fs::File::open(file)
+        .and_then(|file| file.take(most + 1).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    if text.len() > limits::DEFINITION_BYTES {
+        let reason = format!("it is larger than {} bytes", limits::DEFINITION_BYTES);
+        return Err(unreadable(std::io::Error::other(reason)));
     }
-    fs::read_to_string(file).map_err(unreadable)
+    Ok(text)
 }

@@ -193,3 +193,32 @@ with = { text = "${ steps.first.output.text }" }
     assert_eq!(json["divergence"]["path"], "first");
     assert_eq!(json["divergence"]["field"], "/output/text");
 }
+
+#[test]
+fn a_record_that_was_tampered_with_does_not_replay_clean() {
+    let cli = Cli::new();
+    cli.workflow(
+        "tampered.toml",
+        r#"
+[[step]]
+id = "fails"
+use = "flaky/fail_always"
+with = { class = "failed", code = "broken" }
+"#,
+    );
+    cli.run("run tampered.toml --id t").expect(1);
+    cli.run("replay t").expect(0);
+    let db = rusqlite::Connection::open(cli.database()).unwrap();
+    // Another code, one that the host itself uses too, in every place where it stands.
+    for table in ["journal", "checkpoint"] {
+        let changed = format!("UPDATE {table} SET body = replace(body, 'broken', 'cancelled')");
+        assert!(db.execute(&changed, []).unwrap() > 0);
+    }
+    let replay = cli.run("replay t --json").expect(4).json();
+    assert_eq!(replay["divergence"]["path"], "fails");
+
+    db.execute("DELETE FROM journal WHERE seq > 3", []).unwrap();
+    cli.run("replay t").expect(4);
+    db.execute("DELETE FROM journal", []).unwrap();
+    cli.run("replay t").expect(4);
+}

@@ -4,7 +4,10 @@
 mod card;
 mod cli;
 mod crash;
+mod durable;
 mod engine;
 mod examples;
 mod hostile;
+mod logs;
 mod prebuilt;
+mod status;

@@ -30,6 +30,8 @@ struct RunPart {
     phase: Phase,
     started_at: Option<Timestamp>,
     recoveries: u32,
+    /// How many step parts there are.
+    steps: usize,
 }
 
 /// A part by name: put with a body, or removed.
@@ -71,6 +73,7 @@ fn run_part(state: &RunState) -> String {
         phase: state.phase.clone(),
         started_at: state.started_at,
         recoveries: state.recoveries,
+        steps: state.steps.len(),
     })
 }
 
@@ -91,6 +94,14 @@ pub enum DamagedCheckpoint {
     /// A part is missing.
     #[error("the checkpoint has no part `{0}`")]
     Missing(&'static str),
+    /// Parts of steps are missing, or too many.
+    #[error("the checkpoint has parts of {found} steps, it should have {expected}")]
+    Steps {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// A part is not what it should be.
     #[error("part `{part}` of the checkpoint cannot be read: {cause}")]
     Part {
@@ -134,6 +145,13 @@ pub fn restore<'a>(
     }
     let created = created.ok_or(DamagedCheckpoint::Missing(CREATED))?;
     let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
+    // A missing part would let a completed step run again.
+    if run.steps != steps.len() {
+        return Err(DamagedCheckpoint::Steps {
+            expected: run.steps,
+            found: steps.len(),
+        });
+    }
     Ok(RunState {
         created: Arc::new(created.created),
         created_at: created.created_at,

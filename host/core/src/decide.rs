@@ -79,15 +79,7 @@ pub fn settle(
     match outcome {
         Outcome::Completed(output) => {
             let output = Payload::new(output);
-            let replaced = state
-                .steps
-                .get(path.step())
-                .and_then(StepRecord::visible)
-                .map_or(0, |settled| match &settled.result {
-                    StepResult::Completed { output } => output.text().len(),
-                    StepResult::Failed { .. } | StepResult::Skipped => 0,
-                });
-            let total = state.output_bytes - replaced.min(state.output_bytes) + output.text().len();
+            let total = state.output_bytes + output.text().len();
             if total > limits::RUN_STATE_BYTES {
                 let error = StepError::new(
                     ErrorClass::Failed,
@@ -288,7 +280,7 @@ impl Decider<'_> {
                 StepKind::Component(component) => {
                     self.start(component, step, path, record.attempts + 1)
                 }
-                StepKind::Loop(_) => StepNext::Settled { failed: true },
+                StepKind::Loop(_) => self.begin(step, path, Some(record)),
             },
             StepPhase::Waiting { retry_at, .. } => {
                 wait.wake_at = Some(wait.wake_at.map_or(*retry_at, |at| at.min(*retry_at)));
@@ -504,9 +496,16 @@ impl Decider<'_> {
                     code: StopCode::StepFailed,
                     message,
                     path: Some(first.path.clone()),
-                    next: format!(
-                        "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
-                    ),
+                    next: if failures.iter().any(|(_, error)| error.code == codes::LOOP_EXHAUSTED) {
+                        format!(
+                            "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \
+                             `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"
+                        )
+                    } else {
+                        format!(
+                            "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
+                        )
+                    },
                     due_at: None,
                     provider: None,
                 },

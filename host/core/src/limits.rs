@@ -23,6 +23,8 @@ pub const RETRY_ATTEMPTS: u32 = 100;
 pub const STEP_OUTPUT_BYTES: usize = 4 * MIB;
 /// Bytes of all recorded outputs of a run together.
 pub const RUN_STATE_BYTES: usize = 32 * MIB;
+/// Bytes of all inputs of a run together, as compact JSON.
+pub const INPUTS_BYTES: usize = 8 * MIB;
 /// Levels of arrays and objects in a JSON value.
 pub const JSON_DEPTH: usize = 64;
 /// Bytes of an expression's text.
@@ -65,8 +67,6 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often an owner renews its lease.
 pub const LEASE_RENEWAL: Duration = Duration::from_secs(10);
-/// Recoveries of a lost run without progress in between.
-pub const RECOVERIES: u32 = 1;
 /// Values above this size go to content-addressed blobs, bytes of compact JSON.
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
 /// Events that one commit may record before it gives way.

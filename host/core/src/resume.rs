@@ -101,8 +101,10 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             return false;
         };
         let step = &definition.steps()[index];
+        // What a record shows of its kind: passes are a loop's, attempts a component's. One that shows neither fits both.
         let was_loop = matches!(record.phase, StepPhase::Looping { .. })
             || record.settled().is_some_and(|s| s.iterations.is_some());
+        let was_component = record.attempts > 0;
         let is_loop = matches!(step.kind, StepKind::Loop(_));
         let mut ancestry = vec![&step.id];
         let mut parent = step.parent;
@@ -111,7 +113,8 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             parent = definition.steps()[index].parent;
         }
         let recorded = record.path.segments().iter().rev().map(|s| &s.step);
-        (is_loop || !was_loop) && recorded.eq(ancestry)
+        let same_kind = if is_loop { !was_component } else { !was_loop };
+        same_kind && recorded.eq(ancestry)
     };
     state
         .steps

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::definition::{Definition, StepKind};
 use crate::expr::{Reference, Scope, StepField};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult};
+use crate::state::{RunState, loop_output, Settled, StepPhase, StepRecord, StepResult};
 
 /// The scope of the step at a path. Reads the record and nothing else (B71).
 pub struct StateScope<'a> {
@@ -91,7 +91,17 @@ impl<'a> StateScope<'a> {
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
             StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, |r| r.attempts)))),
-            StepField::Output => record?.visible().and_then(output_of).map(Cow::Borrowed),
+            StepField::Output => {
+                let settled = record?.visible()?;
+                match (output_of(settled), settled.iterations) {
+                    (Some(output), _) => Some(Cow::Borrowed(output)),
+                    // A loop says how far it came also when it failed (B94).
+                    (None, Some(passes)) => {
+                        Some(Cow::Owned(loop_output(passes, false).value().as_ref().clone()))
+                    }
+                    (None, None) => None,
+                }
+            }
             StepField::Error => match &record?.visible()?.result {
                 StepResult::Failed { error } => Some(Cow::Owned(json!(error))),
                 StepResult::Completed { .. } | StepResult::Skipped => None,

@@ -171,7 +171,7 @@ pub struct StepRecord {
     pub phase: StepPhase,
     /// Attempts made at this path.
     pub attempts: u32,
-    /// Failed attempts in a row since the run was started or resumed last; what the retry policy counts.
+    /// Failed attempts in a row; what the retry policy counts. A pause or a reset begins afresh.
     pub failures: u32,
     /// When the first attempt at this path, or the first pass, began.
     pub started_at: Timestamp,
@@ -338,7 +338,7 @@ pub struct RunState {
     pub recoveries: u32,
     /// Every step that was touched so far.
     pub steps: BTreeMap<StepId, StepRecord>,
-    /// Bytes of all visible outputs together.
+    /// Bytes of all recorded outputs together, those of the pass before included.
     pub output_bytes: usize,
 }
 
@@ -478,7 +478,10 @@ impl RunState {
                 found: entry.seq,
             });
         }
-        let touched = self.change(entry)?;
+        let known = self.steps.len();
+        let mut touched = self.change(entry)?;
+        // The run's part counts the steps' parts, so that a lost one is noticed.
+        touched.run |= self.steps.len() != known;
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;

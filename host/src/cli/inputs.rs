@@ -1,12 +1,15 @@
 //! What `run` was given as inputs: files are read here, the rest is the core's.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use milepost::core::definition::input::{
     FileFormat, GivenInputs, InputProblem, read_argument, read_file,
 };
+
+use milepost::core::limits::INPUTS_BYTES;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -69,8 +72,18 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
     }
 }
 
+/// Reads a file's text, as far as inputs may go: a device or a pipe has no end that could be asked for.
 fn read(file: &Path) -> Result<String, Failure> {
-    fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))
+    let mut text = String::new();
+    fs::File::open(file)
+        .and_then(|file| file.take(INPUTS_BYTES as u64 + 1).read_to_string(&mut text))
+        .map_err(|error| Failure::file("read", file, &error))?;
+    if text.len() > INPUTS_BYTES {
+        let message = format!("{} is larger than {INPUTS_BYTES} bytes", file.display());
+        return Err(Failure::new(Exit::Invalid, "invalid_input", message)
+            .help("inputs are kept with the run; give the step a place to read from instead"));
+    }
+    Ok(text)
 }
 
 fn one(problem: InputProblem) -> Failure {

@@ -1,11 +1,10 @@
 //! `milepost validate`: every problem of every file, before anything runs.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use milepost::core::definition::{Definition, Parsed};
+use milepost::core::definition::{Definition, Manifests};
 use milepost::core::diagnostic::Diagnostics;
 use milepost::plugin::{PluginError, PluginSource};
 use milepost::workflow::read_definition;
@@ -130,27 +129,30 @@ impl Checked {
                 return checked;
             }
         };
-        let parsed = Definition::parse(&file.display().to_string(), &text);
-        let diagnostics = match (parsed, source) {
-            (Ok(parsed), Some(source)) => checked.with_components(&parsed, source),
-            (Ok(parsed), None) => parsed.diagnostics(),
-            (Err(diagnostics), _) => diagnostics,
+        let shown = file.display().to_string();
+        let parsed = match source {
+            Some(source) => {
+                let manifests = checked.manifests(&text, source);
+                Definition::parse_against(&shown, &text, &manifests)
+            }
+            None => Definition::parse(&shown, &text),
         };
+        let diagnostics =
+            parsed.map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics());
         checked.diagnostics = Some(diagnostics);
         checked
     }
 
-    fn with_components(&mut self, parsed: &Parsed, source: &dyn PluginSource) -> Diagnostics {
+    fn manifests(&mut self, text: &str, source: &dyn PluginSource) -> Manifests {
         let base = self.file.parent().unwrap_or(Path::new(""));
-        let mut manifests = BTreeMap::new();
-        for (name, spec) in &parsed.definition.plugins {
+        let mut manifests = Manifests::new();
+        for (name, spec) in &Definition::plugins_of(text) {
             match source.load(name, spec, base) {
                 Ok(plugin) => drop(manifests.insert(name.clone(), plugin.manifest)),
                 Err(error) => self.components.push(error),
             }
         }
-        Definition::with_manifests(parsed, &manifests)
-            .map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics())
+        manifests
     }
 
     fn is_ok(&self) -> bool {

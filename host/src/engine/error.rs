@@ -56,6 +56,9 @@ pub enum EngineError {
         /// What differs.
         changes: Box<Changes>,
     },
+    /// The inputs are larger than a run may keep.
+    #[error("the inputs take {0} bytes, a run may keep {max}", max = milepost_core::limits::INPUTS_BYTES)]
+    InputsTooLarge(usize),
     /// The named step does not exist.
     #[error(transparent)]
     Refused(#[from] Refused),

@@ -36,7 +36,7 @@ use crate::plugin::PluginSource;
 use crate::record::{self, Batch, Recorded};
 use crate::report::{RunReport, StopReport};
 use crate::store::{Claim, RunRow, Store, StoreError};
-use crate::workflow::{self, OpenError, Workflow};
+use crate::workflow::{self, Components, OpenError, Workflow};
 
 /// Runs workflows against one store. Cheap to clone.
 #[derive(Clone)]
@@ -147,13 +147,17 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let run = options.id.clone().unwrap_or_else(new_run_id);
         let now = self.shared.clock.now();
+        let inputs = Payload::new(Value::Object(inputs.into_iter().collect()));
+        if inputs.text().len() > limits::INPUTS_BYTES {
+            return Err(EngineError::InputsTooLarge(inputs.text().len()));
+        }
         let created = RunCreated {
             run: run.clone(),
             workflow: workflow.definition.name.to_string(),
             definition: workflow.definition.source.digest,
             file: workflow.file.display().to_string(),
             plugins: workflow.digests(),
-            inputs: Payload::new(Value::Object(inputs.into_iter().collect())),
+            inputs,
             seed: random_bits() >> 11,
         };
         let mut batch = Batch::for_new_run();
@@ -190,12 +194,23 @@ impl Engine {
         {
             return Err(EngineError::IdTaken(wanted.run));
         }
-        if recorded.state.phase != Phase::Pending {
-            return Ok(RunReport::new(&workflow.definition, &recorded.state));
-        }
+        let lost = recorded.state.phase == Phase::Running
+            && !owner_may_live(&recorded.row, self.shared.clock.now());
+        let cause = match recorded.state.phase {
+            Phase::Pending => ClaimCause::Start,
+            // A supervisor that starts the same command again takes over from the process that died.
+            Phase::Running if lost => ClaimCause::Recovery,
+            Phase::Running
+            | Phase::Paused { .. }
+            | Phase::Completed { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled { .. } => {
+                return Ok(RunReport::new(&workflow.definition, &recorded.state));
+            }
+        };
         let mut state = recorded.state;
         let mut batch = Batch::after(state.seq, state.epoch);
-        self.claim(&mut batch, &mut state, ClaimCause::Start)?;
+        self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&workflow.definition);
         let driver = Driver::new(Arc::clone(&self.shared), workflow, state, batch, control);
         self.drive(driver, &definition).await
@@ -272,7 +287,11 @@ impl Engine {
         // A definition that is gone from disk cannot have been edited: the frozen one serves.
         let on_disk = match workflow::read_definition(file) {
             Ok(text) => Some(text),
-            Err(_) if !accept_changes => None,
+            Err(OpenError::Unreadable { cause, .. })
+                if cause.kind() == std::io::ErrorKind::NotFound && !accept_changes =>
+            {
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let mut changes = Changes {
@@ -285,8 +304,13 @@ impl Engine {
             Some((_, new)) if accept_changes => new,
             Some(_) | None => &frozen,
         };
-        let workflow = Workflow::link(file, text, self.shared.plugins.as_ref())?;
-        changes.plugins = Changes::of_plugins(&state.binding.plugins, &workflow.digests()).plugins;
+        let components = Components::load(file, text, self.shared.plugins.as_ref());
+        if let Some(refused) = components.refused() {
+            return Err(OpenError::from(refused.clone()).into());
+        }
+        // Before the text is checked against the components: a replaced one is not a mistake in the text.
+        changes.plugins =
+            Changes::of_plugins(&state.binding.plugins, &components.digests()).plugins;
         if !changes.is_empty() && !accept_changes {
             return Err(EngineError::Changed {
                 run: state.created.run.clone(),
@@ -294,7 +318,7 @@ impl Engine {
             });
         }
         Ok(Bound {
-            workflow,
+            workflow: components.link(text)?,
             changed: !changes.is_empty(),
         })
     }
@@ -481,7 +505,7 @@ fn resumable(
                     owner: recorded.row.owner.clone(),
                 })
             } else {
-                Ok(ClaimCause::Resume)
+                Ok(ClaimCause::Recovery)
             }
         }
     }

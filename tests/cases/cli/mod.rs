@@ -1,6 +1,7 @@
 //! The program as its users see it. Each test reads like a terminal session.
 
 mod errors;
+mod going_on;
 mod looking;
 mod running;
 mod signals;

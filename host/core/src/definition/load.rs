@@ -11,7 +11,7 @@ use super::declarations;
 use super::expressions::Compiler;
 use super::grammar::{SCHEMA, WORKFLOW};
 use super::manifest::Manifests;
-use super::model::{Definition, Source};
+use super::model::{Definition, PluginSpec, Source};
 use super::nesting::too_deep;
 use super::outline::{Kind, Outline};
 use super::scope::{Place, loop_output};
@@ -52,6 +52,30 @@ impl Definition {
     /// Every problem of the text, sorted by position, warnings included.
     pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
         load(file, &Arc::from(text), None)
+    }
+
+    /// The components that a text declares, as far as it can be read: what has to be loaded before
+    /// [`Definition::parse_against`] can judge the rest. Problems are left to that.
+    #[must_use]
+    pub fn plugins_of(text: &str) -> BTreeMap<String, PluginSpec> {
+        if text.len() > limits::DEFINITION_BYTES || too_deep(text).is_some() {
+            return BTreeMap::new();
+        }
+        let (root, _) = DeTable::parse_recoverable(text);
+        let workflow = View::new(&WORKFLOW, root.get_ref(), 0..0);
+        declarations::plugins(&workflow.map("plugins"), &mut Vec::new())
+    }
+
+    /// Reads a definition and checks it against the manifests of its components, all in one pass.
+    ///
+    /// # Errors
+    /// Every problem of the text, sorted by position, warnings included.
+    pub fn parse_against(
+        file: &str,
+        text: &str,
+        manifests: &Manifests,
+    ) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), Some(manifests))
     }
 
     /// Checks a definition again, now against the manifests of its components: step names, inputs, and reads of outputs.

@@ -51,10 +51,10 @@ fn b5_independent_mistakes_are_reported_together() {
 #[test]
 fn b9_b10_an_unknown_kind_is_refused_at_load_at_every_level() {
     for kind in ["agent", "command", "bash", "script", "prompt"] {
-        let top = format!("[[step]]\nid = \"a\"\n{kind} = \"x\"\n");
+        let top = format!("{STEP}[[step]]\nid = \"b\"\n{kind} = \"x\"\n");
         assert_eq!(codes(&sample(&top)), ["MP0202", "MP0101"], "{kind}");
         let member = format!(
-            "[[step]]\nid = \"l\"\nloop = {{ until = \"true\" }}\n[[step]]\nid = \"m\"\nin = \"l\"\n{kind} = \"x\"\n"
+            "{STEP}[[step]]\nid = \"l\"\nloop = {{ until = \"true\" }}\n[[step]]\nid = \"m\"\nin = \"l\"\n{kind} = \"x\"\n"
         );
         assert_eq!(codes(&sample(&member)), ["MP0202", "MP0101"], "{kind}");
     }
@@ -112,8 +112,8 @@ fn b14_a_loop_needs_until_and_a_positive_whole_limit() {
 
 #[test]
 fn b15_a_loop_without_members_is_refused_inside_a_loop_too() {
-    let empty = "[[step]]\nid = \"l\"\nloop = { until = \"true\" }\n";
-    assert_eq!(only(&sample(empty)).0, "MP0207");
+    let empty = format!("{STEP}[[step]]\nid = \"l\"\nloop = {{ until = \"true\" }}\n");
+    assert_eq!(only(&sample(&empty)).0, "MP0207");
     let inner = format!("{empty}[[step]]\nid = \"i\"\nin = \"l\"\nloop = {{ until = \"true\" }}\n");
     let (code, message) = only(&sample(&inner));
     assert_eq!(code, "MP0207");

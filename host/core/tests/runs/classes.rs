@@ -35,8 +35,16 @@ fn b141_b142_b143_no_text_decides_about_another_attempt() {
         "invalid api key",
         "error 14290",
     ] {
-        assert_eq!(attempts(ErrorClass::Failed, text), (1, Status::Failed), "{text}");
-        assert_eq!(attempts(ErrorClass::Retryable, text), (3, Status::Paused), "{text}");
+        assert_eq!(
+            attempts(ErrorClass::Failed, text),
+            (1, Status::Failed),
+            "{text}"
+        );
+        assert_eq!(
+            attempts(ErrorClass::Retryable, text),
+            (3, Status::Paused),
+            "{text}"
+        );
     }
 }
 
@@ -94,7 +102,10 @@ fn b10_a_step_that_cannot_be_executed_fails_alike_at_every_level() {
     let unknown = StepError::new(ErrorClass::Host, codes::PLUGIN_INCOMPATIBLE, "no such step");
     sim.run(|_| Outcome::Failed(unknown.clone()));
     assert_eq!(sim.calls, ["top", "l#1/member"]);
-    assert_eq!((sim.error("top"), sim.error("member")), (unknown.clone(), unknown));
+    assert_eq!(
+        (sim.error("top"), sim.error("member")),
+        (unknown.clone(), unknown)
+    );
     assert!(!sim.events().contains(&"step_skipped"));
     assert_eq!(sim.status(), Status::Failed);
 }
@@ -166,8 +177,16 @@ fn b330_a_run_is_failed_exactly_when_a_step_is() {
     let mut failed = Sim::new(flow);
     failed.run(|_| fail("broken"));
     assert_eq!(failed.stop().code, StopCode::StepFailed);
-    assert!(failed.stop().message.contains("`b` failed (broken): broken happened"));
-    assert!(!failed.stop().message.contains("`a`"), "a skipped step is no failure");
+    assert!(
+        failed
+            .stop()
+            .message
+            .contains("`b` failed (broken): broken happened")
+    );
+    assert!(
+        !failed.stop().message.contains("`a`"),
+        "a skipped step is no failure"
+    );
     let mut skipped = Sim::new(&flow.replace("use = \"p/b\"", "if = \"false\"\nuse = \"p/b\""));
     skipped.run(|_| unreachable!("both steps are skipped"));
     assert_eq!(skipped.status(), Status::Completed);

@@ -107,16 +107,25 @@ fn b94_an_unmet_condition_fails_the_loop_after_its_passes() {
     assert_eq!(sim.calls.len(), 8);
     let error = sim.error("fix");
     assert_eq!(error.code, "loop_exhausted");
-    assert!(error.message.starts_with("condition not met after 4 iterations"));
+    assert!(
+        error
+            .message
+            .starts_with("condition not met after 4 iterations")
+    );
     assert_eq!(sim.settled("fix").iterations, Some(4));
 
-    let mut sim = Sim::new(&fix("max_iterations = 1").replace("test.output.exit == 0", "test.status == 'completed'"));
+    let mut sim = Sim::new(
+        &fix("max_iterations = 1").replace("test.output.exit == 0", "test.status == 'completed'"),
+    );
     sim.run(|attempt| match attempt.step.as_str() {
         "test" => fail("red"),
         _ => ok(json!({})),
     });
     let message = sim.error("fix").message;
-    assert!(message.contains("`fix#1/test` failed: red happened"), "{message}");
+    assert!(
+        message.contains("`fix#1/test` failed: red happened"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -129,7 +138,10 @@ fn exhaustion_may_be_tolerated() {
 
 #[test]
 fn b95_the_workflow_limit_caps_the_loop() {
-    let mut sim = Sim::new(&format!("[limits]\nloop = 3\n{}", fix("max_iterations = 10")));
+    let mut sim = Sim::new(&format!(
+        "[limits]\nloop = 3\n{}",
+        fix("max_iterations = 10")
+    ));
     sim.run(passes_in(99));
     assert_eq!(sim.settled("fix").iterations, Some(3));
 }
@@ -145,7 +157,10 @@ fn b23_a_loop_without_a_limit_runs_three_times() {
 
 #[test]
 fn b96_limit_zero_never_runs_the_body() {
-    let mut sim = Sim::new(&format!("[limits]\nloop = 0\n{}", fix("max_iterations = 5")));
+    let mut sim = Sim::new(&format!(
+        "[limits]\nloop = 0\n{}",
+        fix("max_iterations = 5")
+    ));
     sim.run(|_| unreachable!("the body must not run"));
     assert_eq!(sim.calls, [""; 0]);
     assert_eq!(sim.error("fix").code, "loop_exhausted");
@@ -277,7 +292,10 @@ fn b100_inner_exhaustion_is_a_failed_member_and_inner_starts_afresh() {
             "outer#2/check"
         ]
     );
-    assert!(matches!(sim.settled("inner").result, StepResult::Failed { .. }));
+    assert!(matches!(
+        sim.settled("inner").result,
+        StepResult::Failed { .. }
+    ));
     assert_eq!(sim.output("outer"), loop_output(2, true));
     assert_eq!(sim.status(), Status::Completed);
 }
@@ -297,12 +315,17 @@ fn b101_a_pause_leaves_all_loops_and_is_no_failure() {
     assert_eq!(sim.calls.len(), 2, "nothing runs after the pause");
     assert_eq!(sim.step("work").status(), "paused");
     assert_eq!(sim.step("inner").status(), "running");
-    assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "outer#1/inner#2/work");
+    assert_eq!(
+        sim.stop().path.as_ref().unwrap().to_string(),
+        "outer#1/inner#2/work"
+    );
 }
 
 #[test]
 fn b102_a_trap_counts_as_the_failed_member_and_the_count_is_the_hosts() {
-    let mut sim = Sim::new(&fix("max_iterations = 3").replace("test.output.exit == 0", "test.status == 'completed'"));
+    let mut sim = Sim::new(
+        &fix("max_iterations = 3").replace("test.output.exit == 0", "test.status == 'completed'"),
+    );
     sim.run(|attempt| match attempt.step.as_str() {
         "test" => error(ErrorClass::Trap, "trap"),
         // Whatever a guest returns, it neither ends nor extends the loop.
@@ -322,7 +345,11 @@ fn an_until_that_cannot_be_evaluated_fails_the_loop() {
 
 #[test]
 fn a_loop_of_skipped_members_still_counts() {
-    let mut sim = Sim::new(&fix("max_iterations = 100").replace("in = \"fix\"", "in = \"fix\"\nif = \"false\"").replace("test.output.exit == 0", "test.status == 'completed'"));
+    let mut sim = Sim::new(
+        &fix("max_iterations = 100")
+            .replace("in = \"fix\"", "in = \"fix\"\nif = \"false\"")
+            .replace("test.output.exit == 0", "test.status == 'completed'"),
+    );
     sim.run(|_| unreachable!("all members are skipped"));
     assert_eq!(sim.settled("fix").iterations, Some(100));
 }
@@ -333,17 +360,24 @@ fn b271_the_state_does_not_grow_with_passes() {
         let mut sim = Sim::new(&fix("max_iterations = 10000"));
         sim.run(passes_in(passes));
         let parts = milepost_core::checkpoint::all_parts(&sim.state);
-        parts.iter().map(|(_, body)| body.as_ref().map_or(0, String::len)).sum::<usize>()
+        parts
+            .iter()
+            .map(|(_, body)| body.as_ref().map_or(0, String::len))
+            .sum::<usize>()
     };
     let (few, many) = (size(10), size(2_000));
-    assert!(many < few + 100, "{few} bytes after 10 passes, {many} after 2,000");
+    assert!(
+        many < few + 100,
+        "{few} bytes after 10 passes, {many} after 2,000"
+    );
 }
 
 #[test]
 fn every_started_pass_has_one_end() {
     let mut sim = Sim::new(NESTED);
     sim.run(|_| ok(json!({"ok": true, "done": false})));
-    let count = |wanted: fn(&Event) -> bool| sim.journal.iter().filter(|e| wanted(&e.event)).count();
+    let count =
+        |wanted: fn(&Event) -> bool| sim.journal.iter().filter(|e| wanted(&e.event)).count();
     assert_eq!(
         count(|e| matches!(e, Event::LoopIterationStarted { .. })),
         count(|e| matches!(e, Event::LoopIterationEnded { .. }))

@@ -32,7 +32,10 @@ fn b147_a_retryable_error_is_tried_again_with_growing_waits() {
     });
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(seconds(&sim.waits), [10.0, 20.0]);
-    assert!(!sim.events().contains(&"step_paused"), "no trace of a pause");
+    assert!(
+        !sim.events().contains(&"step_paused"),
+        "no trace of a pause"
+    );
 }
 
 #[test]
@@ -47,7 +50,9 @@ fn b148_after_all_attempts_the_run_pauses() {
 
 #[test]
 fn exhausted_retries_may_fail_instead() {
-    let mut sim = Sim::new(&with_retry("max_attempts = 2, initial = \"1s\", then = \"fail\""));
+    let mut sim = Sim::new(&with_retry(
+        "max_attempts = 2, initial = \"1s\", then = \"fail\"",
+    ));
     sim.run(|_| retryable("busy"));
     assert_eq!(sim.status(), Status::Failed);
     assert_eq!(sim.error("a").code, "busy");
@@ -91,10 +96,19 @@ fn b150_b152_any_other_failure_fails_the_run_at_once_and_keeps_the_record() {
 
 #[test]
 fn b151_traps_host_errors_and_returned_errors_pass_one_classifier() {
-    for class in [ErrorClass::Trap, ErrorClass::Host, ErrorClass::Failed, ErrorClass::Timeout] {
+    for class in [
+        ErrorClass::Trap,
+        ErrorClass::Host,
+        ErrorClass::Failed,
+        ErrorClass::Timeout,
+    ] {
         let mut sim = Sim::new(ONE);
         sim.run(|_| error(class, "x"));
-        assert_eq!((sim.calls.len(), sim.status()), (1, Status::Failed), "{class:?}");
+        assert_eq!(
+            (sim.calls.len(), sim.status()),
+            (1, Status::Failed),
+            "{class:?}"
+        );
     }
     for (word, class) in [
         ("trap", ErrorClass::Trap),
@@ -103,7 +117,11 @@ fn b151_traps_host_errors_and_returned_errors_pass_one_classifier() {
     ] {
         let mut sim = Sim::new(&with_retry(&format!("on = [\"{word}\"], max_attempts = 2")));
         sim.run(|_| error(class, "x"));
-        assert_eq!((sim.calls.len(), sim.status()), (2, Status::Paused), "{class:?}");
+        assert_eq!(
+            (sim.calls.len(), sim.status()),
+            (2, Status::Paused),
+            "{class:?}"
+        );
     }
 }
 
@@ -227,7 +245,11 @@ fn a_paused_step_gets_its_state_back() {
     assert_eq!(attempt.attempt, 2);
     assert_eq!(sim.step("a").resume_state, Some(json!({"asked": true})));
     sim.end(&attempt, ok(json!({})));
-    assert_eq!(sim.step("a").resume_state, None, "settled steps need no state");
+    assert_eq!(
+        sim.step("a").resume_state,
+        None,
+        "settled steps need no state"
+    );
 }
 
 #[test]

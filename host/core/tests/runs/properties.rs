@@ -138,6 +138,17 @@ proptest! {
     }
 
     #[test]
+    fn b111_a_missing_part_is_damage_and_not_a_step_that_never_ran(lost in any::<prop::sample::Index>()) {
+        let mut sim = Sim::new(FLOW);
+        to_the_end(&mut sim, &[7]);
+        let mut parts = all_parts(&sim.state);
+        parts.remove(lost.index(parts.len()));
+        let position = Position { seq: 1, epoch: sim.state.epoch, updated_at: sim.now };
+        let parts = parts.iter().filter_map(|(n, b)| Some((n.as_str(), b.as_deref()?)));
+        prop_assert!(restore(position, parts, &|_| None).is_err());
+    }
+
+    #[test]
     fn damaged_parts_never_panic(name in "(created|run|step/[a-z]{1,3}|other)", body in ".{0,80}") {
         let mut sim = Sim::new(FLOW);
         to_the_end(&mut sim, &[7]);

@@ -57,7 +57,11 @@ fn replay(sim: &Sim, journal: &[Entry]) -> Result<RunState, Box<Divergence>> {
 #[test]
 fn every_prefix_of_a_real_journal_replays() {
     let sim = eventful();
-    assert!(sim.journal.len() > 25, "an eventful run: {}", sim.journal.len());
+    assert!(
+        sim.journal.len() > 25,
+        "an eventful run: {}",
+        sim.journal.len()
+    );
     for cut in 1..=sim.journal.len() {
         assert!(replay(&sim, &sim.journal[..cut]).is_ok(), "cut at {cut}");
     }
@@ -78,7 +82,10 @@ fn a_changed_output_is_found_where_it_matters() {
     let divergence = replay(&sim, &journal).unwrap_err();
     assert!(divergence.seq > journal[index].seq);
     assert_eq!(divergence.field, "/condition_met");
-    assert_eq!((divergence.recorded, divergence.actual), (json!(false), json!(true)));
+    assert_eq!(
+        (divergence.recorded, divergence.actual),
+        (json!(false), json!(true))
+    );
 }
 
 #[test]
@@ -97,10 +104,16 @@ fn a_missing_a_doubled_and_a_foreign_event_are_found() {
         if matches!(removed, Event::RunClaimed { .. } | Event::RunResumed(_)) {
             continue;
         }
-        assert!(replay(&sim, &renumber(missing)).is_err(), "without {removed:?}");
+        assert!(
+            replay(&sim, &renumber(missing)).is_err(),
+            "without {removed:?}"
+        );
         let mut doubled = sim.journal.clone();
         doubled.insert(index, doubled[index].clone());
-        assert!(replay(&sim, &renumber(doubled)).is_err(), "{removed:?} twice");
+        assert!(
+            replay(&sim, &renumber(doubled)).is_err(),
+            "{removed:?} twice"
+        );
     }
 }
 
@@ -121,6 +134,9 @@ fn a_changed_seed_input_or_due_time_is_found() {
             _ => continue,
         };
         let divergence = replay(&sim, &journal).unwrap_err();
-        assert_eq!((divergence.seq, divergence.field.as_str()), (index as u64 + 1, field));
+        assert_eq!(
+            (divergence.seq, divergence.field.as_str()),
+            (index as u64 + 1, field)
+        );
     }
 }

@@ -112,7 +112,11 @@ fn b137_conditions_of_open_steps_are_evaluated_anew() {
     sim.run(failing_at("a"));
     assert_eq!(sim.calls, ["a", "b"]);
     sim.resume().run(fine);
-    assert_eq!(sim.calls, ["a", "b", "a"], "b reads a, so it is judged again");
+    assert_eq!(
+        sim.calls,
+        ["a", "b", "a"],
+        "b reads a, so it is judged again"
+    );
     assert_eq!(sim.settled("b").result, StepResult::Skipped);
     assert_eq!(sim.status(), Status::Completed);
 }
@@ -143,7 +147,15 @@ fn b138_failed_steps_run_again_with_their_dependents_and_nothing_else() {
     sim.resume().run(fine);
     assert_eq!(
         sim.calls,
-        ["a", "reads_a", "reads_reader", "free", "a", "reads_a", "reads_reader"]
+        [
+            "a",
+            "reads_a",
+            "reads_reader",
+            "free",
+            "a",
+            "reads_a",
+            "reads_reader"
+        ]
     );
     assert_eq!(sim.status(), Status::Completed);
 }
@@ -162,7 +174,11 @@ fn retry_from_an_unknown_step_is_refused() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("c"));
     let nope = "nope".parse().unwrap();
-    let refused = plan(&sim.definition, &sim.state, Intent::Retry { from: Some(&nope) });
+    let refused = plan(
+        &sim.definition,
+        &sim.state,
+        Intent::Retry { from: Some(&nope) },
+    );
     assert_eq!(refused, Err(Refused::UnknownStep(nope)));
 }
 
@@ -192,7 +208,8 @@ fn b130_a_loop_goes_on_at_its_pass_and_member() {
         _ => ok(json!({"ok": false})),
     });
     assert_eq!(sim.status(), Status::Paused);
-    sim.resume().run(|attempt| ok(json!({"ok": attempt.path == "fix#3/two"})));
+    sim.resume()
+        .run(|attempt| ok(json!({"ok": attempt.path == "fix#3/two"})));
     assert_eq!(
         sim.calls[4..],
         ["fix#2/two", "fix#3/one", "fix#3/two"],
@@ -241,7 +258,10 @@ fn b132_a_skipped_member_stays_skipped_and_empty() {
     sim.resume();
     assert_eq!(sim.settled("one").result, StepResult::Skipped);
     sim.run(fine);
-    assert_eq!(sim.calls, ["fix#1/one", "fix#1/two", "fix#2/two", "fix#2/two"]);
+    assert_eq!(
+        sim.calls,
+        ["fix#1/one", "fix#1/two", "fix#2/two", "fix#2/two"]
+    );
 }
 
 #[test]
@@ -252,7 +272,8 @@ fn b134_a_limit_lowered_below_the_recorded_pass_fails_the_loop() {
         _ => ok(json!({"ok": false})),
     });
     sim.change(&looping(3));
-    sim.resume().run(|_| unreachable!("no side effect is repeated"));
+    sim.resume()
+        .run(|_| unreachable!("no side effect is repeated"));
     assert_eq!(sim.error("fix").code, "loop_exhausted");
     assert_eq!(sim.status(), Status::Failed);
 }
@@ -339,7 +360,10 @@ fn b165_b169_a_signal_interrupts_the_attempt_and_its_result_does_not_count() {
             tape: Default::default(),
         },
     };
-    assert!(matches!(sim.state.apply(&late), Err(Rejected::NotRunning { .. })));
+    assert!(matches!(
+        sim.state.apply(&late),
+        Err(Rejected::NotRunning { .. })
+    ));
     sim.resume().run(fine);
     assert_eq!(sim.calls, ["a", "a", "b", "c"]);
 }
@@ -403,7 +427,10 @@ fn b237_illegal_transitions_name_both_states() {
     };
     let before = sim.state.clone();
     let rejected = sim.state.apply(&entry).unwrap_err().to_string();
-    assert!(rejected.contains("completed") && rejected.contains("paused"), "{rejected}");
+    assert!(
+        rejected.contains("completed") && rejected.contains("paused"),
+        "{rejected}"
+    );
     assert_eq!(sim.state, before, "a rejected event changes nothing");
 }
 
@@ -415,4 +442,84 @@ fn b231_the_start_time_is_set_once() {
     sim.now = sim.now.after(std::time::Duration::from_secs(60));
     sim.resume();
     assert_eq!(sim.state.started_at, started);
+}
+
+#[test]
+fn a_step_that_became_a_loop_or_ceased_to_be_one_is_not_taken_for_done() {
+    let component = "[[step]]\nid = \"a\"\nuse = \"p/a\"\n";
+    let a_loop = "[[step]]\nid = \"a\"\nloop = { until = \"true\" }\n[[step]]\nid = \"m\"\nin = \"a\"\nuse = \"p/m\"\n";
+    let last = "[[step]]\nid = \"z\"\nuse = \"p/z\"\n";
+    let (component, a_loop) = (format!("{component}{last}"), format!("{a_loop}{last}"));
+    // Completed, waiting for a retry, paused, interrupted: in each phase the kind may change.
+    let ways: [(&str, fn(&str) -> milepost_core::outcome::Outcome); 2] = [
+        ("a", |_| crate::sim::pause("quota")),
+        ("z", |_| crate::sim::pause("quota")),
+    ];
+    for (stops_at, outcome) in ways {
+        let script = move |attempt: &Attempt| {
+            if attempt.step == stops_at {
+                return outcome(&attempt.step);
+            }
+            ok(json!({"n": 1}))
+        };
+        let mut sim = Sim::new(&component);
+        sim.run(script);
+        sim.change(&a_loop);
+        assert!(
+            !sim.state.steps.contains_key("a"),
+            "a component became a loop"
+        );
+        sim.resume().run(fine);
+        assert!(sim.calls.contains(&"a#1/m".to_owned()));
+        assert_eq!(sim.status(), Status::Completed);
+
+        let mut sim = Sim::new(&a_loop);
+        sim.run(|attempt| {
+            if attempt.step == "z" {
+                crate::sim::pause("quota")
+            } else {
+                ok(json!({}))
+            }
+        });
+        sim.change(&component);
+        assert!(
+            !sim.state.steps.contains_key("a"),
+            "a loop became a component"
+        );
+        sim.resume().run(fine);
+        assert!(sim.calls.contains(&"a".to_owned()));
+        assert_eq!(sim.status(), Status::Completed);
+    }
+    let mut sim = Sim::new(&component);
+    let attempt = sim.next_attempt().unwrap();
+    sim.end(&attempt, crate::sim::retryable("busy"));
+    sim.pause();
+    sim.change(&a_loop);
+    sim.now = sim.now.after(std::time::Duration::from_secs(3_600));
+    sim.resume().run(fine);
+    assert_eq!(
+        sim.calls,
+        ["a", "a#1/m", "z"],
+        "a waiting component became a loop"
+    );
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+#[test]
+fn an_exhausted_loop_says_how_to_go_on_and_how_far_it_came() {
+    let mut sim = Sim::new(&format!(
+        "{}[[step]]\nid = \"after\"\nuse = \"p/after\"\nwith = {{ met = \"${{ steps.fix.output.condition_met }}\" }}\n",
+        looping(2).replace("loop = {", "continue_on_error = true\nloop = {")
+    ));
+    let mut seen = json!(null);
+    sim.run(|attempt| {
+        seen = attempt.input.clone();
+        ok(json!({"ok": false}))
+    });
+    assert_eq!(seen, json!({"met": false}));
+    let next = &sim.stop().next;
+    assert!(
+        next.contains("milepost retry r1") && next.contains("max_iterations"),
+        "{next}"
+    );
 }

@@ -90,8 +90,16 @@ fn b84_a_failure_ends_the_run_and_names_the_step() {
     assert_eq!(sim.calls, ["a", "b"]);
     assert_eq!(sim.status(), Status::Failed);
     assert_eq!(sim.stop().code, StopCode::StepFailed);
-    assert!(sim.stop().message.contains("`b` failed (broken): broken happened"));
-    assert_eq!(sim.output("a"), json!({"n": 1}), "earlier outputs stay visible");
+    assert!(
+        sim.stop()
+            .message
+            .contains("`b` failed (broken): broken happened")
+    );
+    assert_eq!(
+        sim.output("a"),
+        json!({"n": 1}),
+        "earlier outputs stay visible"
+    );
 }
 
 const TOLERANT: &str = r#"
@@ -204,7 +212,11 @@ fn b42_a_missing_value_fails_the_step_before_anything_is_called() {
     assert_eq!(sim.calls, ["a"]);
     let error = sim.error("b");
     assert_eq!(error.code, "missing_value");
-    assert!(error.message.contains("steps.a.output"), "{}", error.message);
+    assert!(
+        error.message.contains("steps.a.output"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]

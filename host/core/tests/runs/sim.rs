@@ -40,7 +40,11 @@ const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\
 pub(crate) fn definition(body: &str) -> Definition {
     // Top-level keys of a body must stand before the first table.
     let (top, rest) = body.split_at(body.find('[').unwrap_or(0));
-    let text = format!("{}{}", HEAD.replacen("[plugins", &format!("{top}[plugins"), 1), rest);
+    let text = format!(
+        "{}{}",
+        HEAD.replacen("[plugins", &format!("{top}[plugins"), 1),
+        rest
+    );
     match Definition::parse("test.toml", &text) {
         Ok(parsed) => parsed.definition,
         Err(diagnostics) => panic!("{diagnostics}"),
@@ -247,7 +251,11 @@ pub(crate) fn ok(output: Value) -> Outcome {
 }
 
 pub(crate) fn fail(code: &str) -> Outcome {
-    Outcome::Failed(StepError::new(ErrorClass::Failed, code, format!("{code} happened")))
+    Outcome::Failed(StepError::new(
+        ErrorClass::Failed,
+        code,
+        format!("{code} happened"),
+    ))
 }
 
 pub(crate) fn error(class: ErrorClass, code: &str) -> Outcome {

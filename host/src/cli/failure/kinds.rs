@@ -26,6 +26,7 @@ impl From<EngineError> for Failure {
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
                 "`--accept-changes` goes on under the new version; undo the changes to go on under the recorded one",
             ),
+            EngineError::InputsTooLarge(_) => Self::new(Exit::Invalid, "invalid_input", message),
             EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
             EngineError::Internal(_) => Self::internal(message),
         }

@@ -35,7 +35,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
     {
-        std::fs::create_dir_all(folder).map_err(|error| {
+        private_folder(folder).map_err(|error| {
             StoreError::Unavailable(format!("cannot create `{}`: {error}", folder.display()))
         })?;
     }
@@ -72,6 +72,18 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     migrations::migrate(&mut db).map_err(|obstacle| obstacle.at(&place))?;
     Ok(db)
+}
+
+/// Runs hold inputs and outputs: a folder that is made for them belongs to its owner alone. One that exists stays as it is.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
 }
 
 /// One of the connections that read.

@@ -1,0 +1,91 @@
+//! The journal's words: a closed set of events, each with what it must say.
+
+use std::collections::BTreeSet;
+
+use milepost_core::event::{DecodeError, Event};
+use serde_json::{Value, json};
+
+fn decode(body: &Value) -> Result<Event, DecodeError> {
+    let text = json!({ "format": 1, "body": body }).to_string();
+    Event::decode(&text, &|_| None)
+}
+
+/// One event of each kind, with the keys that it must have and no other.
+fn smallest() -> Vec<Value> {
+    let at = "2024-01-01T00:00:00Z";
+    let digest = "0".repeat(64);
+    let digest = format!("sha256:{digest}");
+    let stop = json!({ "code": "interrupted", "message": "m", "next": "n" });
+    let error = json!({ "class": "failed", "code": "c", "message": "m" });
+    let value = json!({ "inline": 1 });
+    vec![
+        json!({ "type": "run_created", "run": "r", "workflow": "w", "definition": digest, "file": "/f",
+            "plugins": {}, "inputs": { "inline": {} }, "seed": 1 }),
+        json!({ "type": "run_claimed", "owner": "o", "cause": "start" }),
+        json!({ "type": "run_released", "reason": "r" }),
+        json!({ "type": "run_resumed", "cause": "resume", "reset": [], "reopened": [], "completed": 0 }),
+        json!({ "type": "definition_changed", "definition": digest, "plugins": {}, "dropped": [] }),
+        json!({ "type": "step_started", "path": "a", "attempt": 1, "input": value, "seed": 1, "timeout_millis": 1 }),
+        json!({ "type": "step_completed", "path": "a", "attempt": 1, "output": value }),
+        json!({ "type": "attempt_failed", "path": "a", "attempt": 1, "error": error, "retry_at": at }),
+        // `attempt` is absent when the component was not called.
+        json!({ "type": "step_failed", "path": "a", "error": error }),
+        json!({ "type": "step_paused", "path": "a", "attempt": 1, "pause": { "code": "c", "reason": "r" } }),
+        json!({ "type": "step_interrupted", "path": "a", "attempt": 1 }),
+        json!({ "type": "step_skipped", "path": "a", "condition": "false" }),
+        json!({ "type": "loop_iteration_started", "path": "l", "iteration": 1 }),
+        json!({ "type": "loop_iteration_ended", "path": "l", "iteration": 1, "condition_met": true }),
+        json!({ "type": "loop_completed", "path": "l", "iterations": 1, "condition_met": true }),
+        json!({ "type": "run_paused", "stop": stop }),
+        json!({ "type": "run_completed", "output": value }),
+        json!({ "type": "run_failed", "stop": stop }),
+        json!({ "type": "run_cancelled", "stop": stop }),
+    ]
+}
+
+#[test]
+fn b247_events_are_a_closed_set() {
+    let unknown = decode(&json!({ "type": "agent_recovery" }))
+        .unwrap_err()
+        .to_string();
+    assert!(unknown.contains("`agent_recovery`"), "{unknown}");
+    // The refusal lists every event that exists: the list below cannot fall behind.
+    let (_, listed) = unknown.split_once("expected one of").unwrap();
+    let known: BTreeSet<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let written: BTreeSet<String> = smallest()
+        .iter()
+        .map(|body| decode(body).unwrap().name().to_owned())
+        .collect();
+    assert_eq!(known, written.iter().map(String::as_str).collect());
+    for body in smallest() {
+        assert_eq!(decode(&body).unwrap().name(), body["type"]);
+    }
+}
+
+#[test]
+fn b248_what_an_event_must_say_is_required_and_the_rest_is_optional() {
+    for body in smallest() {
+        decode(&body).unwrap();
+        for key in body.as_object().unwrap().keys() {
+            let mut less = body.clone();
+            less.as_object_mut().unwrap().remove(key);
+            let error = decode(&less).unwrap_err();
+            assert!(
+                matches!(error, DecodeError::Malformed(_)),
+                "{body} without {key}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn b249_the_stored_form_is_one_object_on_one_line() {
+    for mut body in smallest() {
+        if body.get("output").is_some() {
+            body["output"]["inline"] = json!("two\nlines\r\n");
+        }
+        let text = decode(&body).unwrap().encode();
+        assert!(!text.contains(['\n', '\r']), "{text}");
+        assert!(serde_json::from_str::<Value>(&text).unwrap().is_object());
+    }
+}
