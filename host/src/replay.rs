@@ -76,6 +76,18 @@ pub async fn replay(
         }
         Err(error) => return Err(error.into()),
     };
+    // Components that were replaced during the run, with consent, are gone; those that it ended with must be there, or a
+    // replay would execute nothing and yet find nothing.
+    if let Ok(state) = &checkpoint {
+        let found = link(store, plugins, state)?.0.digests();
+        let changes = Changes::of_plugins(&state.binding.plugins, &found);
+        if !changes.is_empty() {
+            return Err(EngineError::Changed {
+                run: run.clone(),
+                changes: Box::new(changes),
+            });
+        }
+    }
     let mut replayer: Option<Replayer<'_>> = None;
     let mut after = 0;
     loop {
@@ -96,7 +108,11 @@ pub async fn replay(
             let Some(replayer) = &mut replayer else {
                 if let Err(rejected) = RunState::create(entry) {
                     let mut found = Replayed::nothing(run);
-                    found.divergence = Some(damaged(entry.seq, entry.event.name(), &rejected.to_string()));
+                    found.divergence = Some(damaged(
+                        entry.seq,
+                        entry.event.name(),
+                        &rejected.to_string(),
+                    ));
                     return Ok(found);
                 }
                 replayer = Some(Replayer::new(store, plugins, entry)?);

@@ -496,7 +496,10 @@ impl Decider<'_> {
                     code: StopCode::StepFailed,
                     message,
                     path: Some(first.path.clone()),
-                    next: if failures.iter().any(|(_, error)| error.code == codes::LOOP_EXHAUSTED) {
+                    next: if failures
+                        .iter()
+                        .any(|(_, error)| error.code == codes::LOOP_EXHAUSTED)
+                    {
                         format!(
                             "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \
                              `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"

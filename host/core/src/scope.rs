@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::definition::{Definition, StepKind};
 use crate::expr::{Reference, Scope, StepField};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, loop_output, Settled, StepPhase, StepRecord, StepResult};
+use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult, loop_output};
 
 /// The scope of the step at a path. Reads the record and nothing else (B71).
 pub struct StateScope<'a> {
@@ -96,9 +96,9 @@ impl<'a> StateScope<'a> {
                 match (output_of(settled), settled.iterations) {
                     (Some(output), _) => Some(Cow::Borrowed(output)),
                     // A loop says how far it came also when it failed (B94).
-                    (None, Some(passes)) => {
-                        Some(Cow::Owned(loop_output(passes, false).value().as_ref().clone()))
-                    }
+                    (None, Some(passes)) => Some(Cow::Owned(
+                        loop_output(passes, false).value().as_ref().clone(),
+                    )),
                     (None, None) => None,
                 }
             }

@@ -26,10 +26,7 @@ fn every_limit_of_the_code_is_compared() {
         .collect();
     assert!(declared.len() > 20, "the source is not read: {declared:?}");
     for name in declared {
-        assert!(
-            compared.contains_key(name),
-            "{name} is missing"
-        );
+        assert!(compared.contains_key(name), "{name} is missing");
     }
 }
 
