@@ -450,20 +450,15 @@ fn a_step_that_became_a_loop_or_ceased_to_be_one_is_not_taken_for_done() {
     let a_loop = "[[step]]\nid = \"a\"\nloop = { until = \"true\" }\n[[step]]\nid = \"m\"\nin = \"a\"\nuse = \"p/m\"\n";
     let last = "[[step]]\nid = \"z\"\nuse = \"p/z\"\n";
     let (component, a_loop) = (format!("{component}{last}"), format!("{a_loop}{last}"));
-    // Completed, waiting for a retry, paused, interrupted: in each phase the kind may change.
-    let ways: [(&str, fn(&str) -> milepost_core::outcome::Outcome); 2] = [
-        ("a", |_| crate::sim::pause("quota")),
-        ("z", |_| crate::sim::pause("quota")),
-    ];
-    for (stops_at, outcome) in ways {
-        let script = move |attempt: &Attempt| {
+    // The step is completed, or paused itself, when its kind changes.
+    for stops_at in ["a", "z"] {
+        let mut sim = Sim::new(&component);
+        sim.run(|attempt| {
             if attempt.step == stops_at {
-                return outcome(&attempt.step);
+                return pause("quota");
             }
             ok(json!({"n": 1}))
-        };
-        let mut sim = Sim::new(&component);
-        sim.run(script);
+        });
         sim.change(&a_loop);
         assert!(
             !sim.state.steps.contains_key("a"),
@@ -472,24 +467,21 @@ fn a_step_that_became_a_loop_or_ceased_to_be_one_is_not_taken_for_done() {
         sim.resume().run(fine);
         assert!(sim.calls.contains(&"a#1/m".to_owned()));
         assert_eq!(sim.status(), Status::Completed);
-
-        let mut sim = Sim::new(&a_loop);
-        sim.run(|attempt| {
-            if attempt.step == "z" {
-                crate::sim::pause("quota")
-            } else {
-                ok(json!({}))
-            }
-        });
-        sim.change(&component);
-        assert!(
-            !sim.state.steps.contains_key("a"),
-            "a loop became a component"
-        );
-        sim.resume().run(fine);
-        assert!(sim.calls.contains(&"a".to_owned()));
-        assert_eq!(sim.status(), Status::Completed);
     }
+    let mut sim = Sim::new(&a_loop);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "z" => pause("quota"),
+        _ => ok(json!({})),
+    });
+    sim.change(&component);
+    assert!(
+        !sim.state.steps.contains_key("a"),
+        "a loop became a component"
+    );
+    sim.resume().run(fine);
+    assert!(sim.calls.contains(&"a".to_owned()));
+    assert_eq!(sim.status(), Status::Completed);
+
     let mut sim = Sim::new(&component);
     let attempt = sim.next_attempt().unwrap();
     sim.end(&attempt, crate::sim::retryable("busy"));
