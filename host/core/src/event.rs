@@ -297,7 +297,7 @@ pub enum StopCode {
 impl StopCode {
     /// The stable text.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::StepFailed => "step_failed",
             Self::StepPaused => "step_paused",

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod definition;
 pub mod diagnostic;
 pub mod event;
+pub mod explain;
 pub mod expr;
 pub mod ids;
 pub mod limits;

@@ -1,7 +1,8 @@
 //! `milepost explain`: what the code of a problem means.
 
 use clap::Args;
-use milepost::core::definition::{CODES, Code};
+use milepost::core::definition::CODES;
+use milepost::core::explain::RUN_CODES;
 use serde_json::json;
 
 use super::context::{Context, Reply};
@@ -12,30 +13,32 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost explain MP0101")]
+  milepost explain MP0101
+  milepost explain loop_exhausted")]
 pub(crate) struct ExplainArgs {
-    /// The code, as in `error[MP0101]`
+    /// The code, as in `error[MP0101]` or in the report of a run
     code: String,
 }
 
 pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
-    let Some(Code {
-        code,
-        title,
-        explanation,
-    }) = CODES
+    let wanted = |code: &str| code.eq_ignore_ascii_case(&args.code);
+    let of_a_definition = CODES
         .iter()
-        .find(|known| known.code.eq_ignore_ascii_case(&args.code))
-    else {
+        .find(|known| wanted(known.code))
+        .map(|known| (known.code, Some(known.title), known.explanation));
+    let of_a_run = || {
+        let found = RUN_CODES.iter().find(|(code, _)| wanted(code));
+        found.map(|(code, explanation)| (*code, None, *explanation))
+    };
+    let Some((code, title, explanation)) = of_a_definition.or_else(of_a_run) else {
         let message = format!("there is no code `{}`", args.code);
-        return Err(Failure::new(Exit::Usage, "usage", message)
-            .help("codes look like MP0101 and stand in brackets after `error`"));
+        return Err(Failure::new(Exit::Usage, "usage", message).help(
+            "codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report",
+        ));
     };
     let document = json!({ "code": code, "title": title, "explanation": explanation });
     Ok(cx.reply(Exit::Completed, &document, || {
-        format!(
-            "{}\n\n{explanation}",
-            cx.out.bold(&format!("{code}: {title}"))
-        )
+        let head = title.map_or_else(|| code.to_owned(), |title| format!("{code}: {title}"));
+        format!("{}\n\n{explanation}", cx.out.bold(&head))
     }))
 }

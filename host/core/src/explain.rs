@@ -1,0 +1,147 @@
+//! What the codes of a run mean: why a step has no output, and why a run does not move. (Codes of definitions explain
+//! themselves: [`crate::definition::explain`].)
+
+use crate::event::StopCode;
+use crate::outcome::codes;
+
+/// Code and explanation, in the order of [`codes`] and [`StopCode`].
+pub const RUN_CODES: &[(&str, &str)] = &[
+    (
+        codes::TRAP,
+        "The component trapped: it executed `unreachable` (a panic), divided by zero or reached outside its memory. The \
+         message holds the guest's backtrace. Mend the component; `retry.on = [\"trap\"]` tries again first.",
+    ),
+    (
+        codes::STACK_OVERFLOW,
+        "The component called itself too deep. Its stack has a fixed size; recursion over input needs a bound.",
+    ),
+    (
+        codes::OUT_OF_MEMORY,
+        "The component asked for more memory than an attempt may have, and gave up. `[limits] memory` can only lower the \
+         limit: split the work into smaller steps.",
+    ),
+    (
+        codes::LIMIT_EXCEEDED,
+        "The component used more tables, handles, host calls or sleep than an attempt may. The message names the limit.",
+    ),
+    (
+        codes::TIMEOUT,
+        "The attempt ran out of time and was ended. Raise `timeout` of the step, or name it in `retry.on = [\"timeout\"]`.",
+    ),
+    (
+        codes::INVALID_OUTPUT,
+        "What the component returned is not JSON, or is nested too deep. The component has to be mended.",
+    ),
+    (
+        codes::OUTPUT_TOO_LARGE,
+        "The output is larger than a step's output may be. Return less, or a reference to where the data is.",
+    ),
+    (
+        codes::RUN_STATE_TOO_LARGE,
+        "With this output the run would keep more than it may. Return less from the steps before, or start a new run.",
+    ),
+    (
+        codes::MISSING_VALUE,
+        "An expression read a value that does not exist: a skipped or failed step has no output, an optional input was not \
+         given, an output lacks the field. Ask with `has(..)`, or write `.?field.orValue(..)`.",
+    ),
+    (
+        codes::EXPRESSION_ERROR,
+        "An expression could not be evaluated: types that do not fit, a division by zero, an overflow, too large a result.",
+    ),
+    (
+        codes::LOOP_EXHAUSTED,
+        "The loop used up its passes and its `until` was still false. `retry` starts it again from its first pass; a higher \
+         `max_iterations` with `resume --accept-changes` goes on where it stopped; `on_exhausted = \"continue\"` lets the \
+         run go on.",
+    ),
+    (
+        codes::PLUGIN_UNAVAILABLE,
+        "A component could not be read, or is not the one that its digest names. Put the file back.",
+    ),
+    (
+        codes::PLUGIN_INCOMPATIBLE,
+        "A component does not fit the contract: a core module, another world, an interface that this version lacks.",
+    ),
+    (
+        codes::EXITED,
+        "The component ended itself through `exit` instead of returning. A step returns an output or an error.",
+    ),
+    (
+        codes::CANCELLED,
+        "The plugin said that it was cancelled although nobody had asked for that.",
+    ),
+    (
+        codes::HOST_ERROR,
+        "The host itself could not run the step. The message tells more; `resume` tries again.",
+    ),
+    (
+        StopCode::StepFailed.as_str(),
+        "A step failed, and the run with it. `show` lists every failed step; `resume` runs them again.",
+    ),
+    (
+        StopCode::StepPaused.as_str(),
+        "A step asked to stop here until somebody decides or something changes. `resume` calls it again.",
+    ),
+    (
+        StopCode::RetriesExhausted.as_str(),
+        "A step met a retryable error more often than its `retry` policy allows. `resume` begins a new round of attempts.",
+    ),
+    (
+        StopCode::Interrupted.as_str(),
+        "A signal paused the run; the step in flight was interrupted and will start again. `resume` goes on.",
+    ),
+    (
+        StopCode::ReturnsFailed.as_str(),
+        "All steps went well, but `returns` could not be evaluated. Mend it, then `resume --accept-changes`.",
+    ),
+    (
+        StopCode::CheckpointNotSaved.as_str(),
+        "The store did not take a checkpoint, however often it was tried. What was saved before is good: make the store \
+         writable, then `resume`; steps whose outcome was not saved run again.",
+    ),
+    (
+        StopCode::ProcessLost.as_str(),
+        "The process that ran the run is gone. `resume` takes the run over from its last checkpoint.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_a_run_is_explained_once() {
+        let source = include_str!("outcome.rs");
+        let declared = source.lines().filter_map(|line| {
+            let (_, text) = line
+                .trim()
+                .strip_prefix("pub const ")?
+                .split_once("&str = \"")?;
+            text.strip_suffix("\";")
+        });
+        let mut count = 0;
+        for code in declared {
+            count += 1;
+            assert_eq!(
+                RUN_CODES.iter().filter(|(c, _)| *c == code).count(),
+                1,
+                "{code}"
+            );
+        }
+        assert!(count > 10, "the source is not read");
+        for stop in [
+            StopCode::StepFailed,
+            StopCode::StepPaused,
+            StopCode::RetriesExhausted,
+            StopCode::Interrupted,
+            StopCode::Cancelled,
+            StopCode::ReturnsFailed,
+            StopCode::HostError,
+            StopCode::CheckpointNotSaved,
+            StopCode::ProcessLost,
+        ] {
+            assert!(RUN_CODES.iter().any(|(c, _)| *c == stop.as_str()), "{stop}");
+        }
+    }
+}
