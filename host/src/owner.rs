@@ -25,7 +25,13 @@ pub fn this_process() -> &'static Owner {
     OWNER.get_or_init(|| {
         let pid = std::process::id();
         let started = start_time(pid).unwrap_or(0);
-        let boot = read_trimmed("/proc/sys/kernel/random/boot_id");
+        // Process ids mean something within one namespace only: containers of one boot do not see each other's.
+        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let boot = format!(
+            "{} {}",
+            read_trimmed("/proc/sys/kernel/random/boot_id"),
+            namespace.display()
+        );
         let nonce = milepost_core::ids::Digest::of(
             format!("{boot}/{pid}/{started}/{:?}", std::time::SystemTime::now()).as_bytes(),
         );
@@ -46,16 +52,25 @@ pub fn liveness(owner: &Owner) -> Liveness {
     if owner.nonce == here.nonce {
         return Liveness::Alive;
     }
-    if owner.boot.is_empty() || here.boot.is_empty() || owner.host != here.host {
+    let ((boot, namespace), (boot_here, namespace_here)) = (boot_of(owner), boot_of(here));
+    if boot.is_empty() || boot_here.is_empty() || owner.host != here.host {
         return Liveness::Unknown;
     }
-    if owner.boot != here.boot {
+    if boot != boot_here {
         return Liveness::Gone;
+    }
+    if namespace != namespace_here {
+        return Liveness::Unknown;
     }
     match start_time(owner.pid) {
         Some(started) if started == owner.started => Liveness::Alive,
         Some(_) | None => Liveness::Gone,
     }
+}
+
+/// Identity of the boot and of the process namespace.
+fn boot_of(owner: &Owner) -> (&str, &str) {
+    owner.boot.split_once(' ').unwrap_or((&owner.boot, ""))
 }
 
 /// Field 22 of `/proc/<pid>/stat`: clock ticks from boot to the start of the process. A zombie counts as gone.
@@ -96,6 +111,13 @@ mod tests {
             ..me.clone()
         };
         assert_eq!(liveness(&rebooted), Liveness::Gone, "another boot");
+        let (boot, _) = boot_of(me);
+        let contained = Owner {
+            boot: format!("{boot} pid:[1]"),
+            nonce: "other".into(),
+            ..me.clone()
+        };
+        assert_eq!(liveness(&contained), Liveness::Unknown, "another container");
         let elsewhere = Owner {
             host: "another".into(),
             nonce: "other".into(),

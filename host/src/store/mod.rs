@@ -170,7 +170,7 @@ pub struct Claim {
 pub struct Owner {
     /// Host name.
     pub host: String,
-    /// Identity of the host's present boot.
+    /// Identity of the host's present boot, and of the namespace of its process ids.
     pub boot: String,
     /// Process id.
     pub pid: u32,
