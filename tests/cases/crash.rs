@@ -69,7 +69,13 @@ fn kill_again_and_again(name: &str, arguments: &str) {
         // Up to three kills of one run: while it starts, works, or is being resumed.
         let mut report = None;
         for _ in 0..=3 {
-            let exists = cli.run(&format!("show {id} --json")).status != 65;
+            let shown = cli.run(&format!("show {id} --json"));
+            let exists = shown.status == 0;
+            if exists && shown.json()["status"] == "completed" {
+                // The kill came between the last commit and the end of the process.
+                report = Some(shown.json());
+                break;
+            }
             // A supervisor would give the same command again; a person would resume. Both go on.
             let line = if exists && draws.below(2) == 0 {
                 format!("resume {id} --json")

@@ -1,0 +1,612 @@
+//! The one door for every change of a run's state: what each event does to it, and when it cannot follow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{
+    Binding, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult, loop_output,
+};
+use crate::event::{ClaimCause, Entry, Event, RunResumed};
+use crate::ids::{Path, StepId};
+use crate::outcome::Pause;
+use crate::time::Timestamp;
+
+/// An event that cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The transition table forbids it (B237).
+    #[error("`{event}` would take the run from {from} to {to}, which is not possible")]
+    Transition {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        from: Status,
+        /// Wanted status.
+        to: Status,
+    },
+    /// It is not the next event of this run.
+    #[error("event {found} follows event {last}")]
+    OutOfOrder {
+        /// Position of the last event.
+        last: u64,
+        /// Position of the new one.
+        found: u64,
+    },
+    /// The step is not in a phase in which this can happen to it.
+    #[error("`{event}` cannot happen to `{path}`, which is {phase}")]
+    Step {
+        /// Name of the event.
+        event: &'static str,
+        /// The execution.
+        path: Path,
+        /// What is recorded of it.
+        phase: String,
+    },
+    /// The run is not running.
+    #[error("`{event}` cannot happen to a run that is {status}")]
+    NotRunning {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        status: Status,
+    },
+    /// The journal does not begin with `run_created`.
+    #[error("a journal begins with `run_created`, not with `{0}`")]
+    NotCreated(&'static str),
+}
+
+/// Which parts of the checkpoint an event changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// These step records.
+    pub steps: Vec<StepId>,
+    /// Phase, times or counters of the run.
+    pub run: bool,
+}
+
+impl Touched {
+    fn step(path: &Path) -> Self {
+        Self {
+            steps: vec![path.step().clone()],
+            run: false,
+        }
+    }
+
+    fn run() -> Self {
+        Self {
+            steps: Vec::new(),
+            run: true,
+        }
+    }
+}
+
+impl RunState {
+    /// The state after the first event of a journal.
+    ///
+    /// # Errors
+    /// [`Rejected::NotCreated`] when it is another one than `run_created`; [`Rejected::OutOfOrder`] when it is not event 1.
+    pub fn create(entry: &Entry) -> Result<Self, Rejected> {
+        let Event::RunCreated(created) = &entry.event else {
+            return Err(Rejected::NotCreated(entry.event.name()));
+        };
+        if entry.seq != 1 {
+            return Err(Rejected::OutOfOrder {
+                last: 0,
+                found: entry.seq,
+            });
+        }
+        Ok(Self {
+            binding: Binding {
+                definition: created.definition,
+                plugins: created.plugins.clone(),
+            },
+            created: Arc::new(created.clone()),
+            created_at: entry.at,
+            phase: Phase::Pending,
+            started_at: None,
+            updated_at: entry.at,
+            seq: entry.seq,
+            epoch: entry.epoch,
+            recoveries: 0,
+            steps: BTreeMap::new(),
+            output_bytes: 0,
+        })
+    }
+
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// [`Rejected`] at the first event that cannot follow; an empty journal is [`Rejected::NotCreated`].
+    pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Self, Rejected> {
+        let mut entries = entries.into_iter();
+        let first = entries.next().ok_or(Rejected::NotCreated("nothing"))?;
+        let mut state = Self::create(first)?;
+        for entry in entries {
+            state.apply(entry)?;
+        }
+        Ok(state)
+    }
+
+    /// Folds one event. Rejected events change nothing.
+    ///
+    /// # Errors
+    /// [`Rejected`] when the event cannot follow from the present state.
+    pub fn apply(&mut self, entry: &Entry) -> Result<Touched, Rejected> {
+        if entry.seq != self.seq + 1 {
+            return Err(Rejected::OutOfOrder {
+                last: self.seq,
+                found: entry.seq,
+            });
+        }
+        let known = self.steps.len();
+        let mut touched = self.change(entry)?;
+        // The run's part counts the steps' parts, so that a lost one is noticed.
+        touched.run |= self.steps.len() != known;
+        self.seq = entry.seq;
+        self.epoch = entry.epoch;
+        self.updated_at = entry.at;
+        Ok(touched)
+    }
+
+    fn change(&mut self, entry: &Entry) -> Result<Touched, Rejected> {
+        let at = entry.at;
+        let name = entry.event.name();
+        match &entry.event {
+            Event::RunCreated(_) => Err(Rejected::OutOfOrder {
+                last: self.seq,
+                found: 1,
+            }),
+            Event::RunClaimed { cause, .. } => self.claimed(name, *cause, at),
+            Event::RunReleased { .. } => {
+                self.must_run(name)?;
+                let steps = self.lose_attempts();
+                self.phase = Phase::Pending;
+                Ok(Touched { steps, run: true })
+            }
+            Event::RunResumed(resumed) => self.resumed(name, resumed),
+            Event::DefinitionChanged {
+                definition,
+                plugins,
+                dropped,
+            } => {
+                self.binding = Binding {
+                    definition: *definition,
+                    plugins: plugins.clone(),
+                };
+                for step in dropped {
+                    if let Some(old) = self.steps.remove(step) {
+                        self.output_bytes -= old.output_bytes();
+                    }
+                }
+                Ok(Touched {
+                    steps: dropped.clone(),
+                    run: true,
+                })
+            }
+            Event::StepStarted { path, attempt, .. } => self.started(name, path, *attempt, at),
+            Event::StepCompleted {
+                path,
+                attempt,
+                output,
+                ..
+            } => {
+                self.attempt_in_flight(name, path, Some(*attempt))?;
+                let output = output.clone();
+                self.settle(path, StepResult::Completed { output }, None, at);
+                Ok(self.progressed(path))
+            }
+            Event::AttemptFailed {
+                path,
+                attempt,
+                error,
+                retry_at,
+                ..
+            } => {
+                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                record.failures += 1;
+                record.phase = StepPhase::Waiting {
+                    retry_at: *retry_at,
+                    error: error.clone(),
+                };
+                Ok(Touched::step(path))
+            }
+            Event::StepFailed {
+                path,
+                attempt,
+                error,
+                ..
+            } => {
+                let iterations = self.failing(name, path, *attempt, at)?;
+                let error = error.clone();
+                self.settle(path, StepResult::Failed { error }, iterations, at);
+                Ok(self.progressed(path))
+            }
+            Event::StepPaused {
+                path,
+                attempt,
+                pause,
+                error,
+                ..
+            } => {
+                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                if pause.state.is_some() {
+                    record.resume_state.clone_from(&pause.state);
+                }
+                record.phase = StepPhase::Paused {
+                    pause: Pause {
+                        state: None,
+                        ..pause.clone()
+                    },
+                    retries_exhausted: error.is_some(),
+                };
+                record.failures = 0;
+                Ok(self.progressed(path))
+            }
+            Event::StepInterrupted { path, attempt } => {
+                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                record.phase = StepPhase::Pending;
+                Ok(Touched::step(path))
+            }
+            Event::StepSkipped { path, .. } => {
+                self.must_run(name)?;
+                self.open(name, path, at)?;
+                self.settle(path, StepResult::Skipped, None, at);
+                Ok(Touched::step(path))
+            }
+            Event::LoopIterationStarted { path, iteration } => {
+                self.must_run(name)?;
+                self.iterate(name, path, *iteration, at)
+            }
+            Event::LoopIterationEnded {
+                path,
+                iteration,
+                condition_met,
+            } => {
+                self.must_run(name)?;
+                let record = self.looping(name, path, *iteration)?;
+                record.phase = StepPhase::Looping {
+                    iteration: *iteration,
+                    condition_met: Some(*condition_met),
+                };
+                Ok(Touched::step(path))
+            }
+            Event::LoopCompleted {
+                path,
+                iterations,
+                condition_met,
+            } => {
+                self.must_run(name)?;
+                if *iterations == 0 {
+                    self.open(name, path, at)?;
+                } else {
+                    self.looping(name, path, *iterations)?;
+                }
+                let output = loop_output(*iterations, *condition_met);
+                let result = StepResult::Completed { output };
+                self.settle(path, result, Some(*iterations), at);
+                Ok(Touched::step(path))
+            }
+            Event::RunPaused { stop } => self.stopped(
+                name,
+                Phase::Paused {
+                    stop: stop.clone(),
+                    at,
+                },
+            ),
+            Event::RunCompleted { output } => self.stopped(
+                name,
+                Phase::Completed {
+                    output: output.clone(),
+                    at,
+                },
+            ),
+            Event::RunFailed { stop } => self.stopped(
+                name,
+                Phase::Failed {
+                    stop: stop.clone(),
+                    at,
+                },
+            ),
+            Event::RunCancelled { stop } => self.stopped(
+                name,
+                Phase::Cancelled {
+                    stop: stop.clone(),
+                    at,
+                },
+            ),
+        }
+    }
+
+    fn claimed(
+        &mut self,
+        event: &'static str,
+        cause: ClaimCause,
+        at: Timestamp,
+    ) -> Result<Touched, Rejected> {
+        let from = self.phase.status();
+        // A resumed run is already on its way to `running`; only a recovery takes a running run.
+        if !matches!(from, Status::Pending | Status::Running) {
+            return Err(Rejected::Transition {
+                event,
+                from,
+                to: Status::Running,
+            });
+        }
+        if cause == ClaimCause::Recovery {
+            self.recoveries += 1;
+        }
+        let steps = self.lose_attempts();
+        self.phase = Phase::Running;
+        self.started_at.get_or_insert(at);
+        Ok(Touched { steps, run: true })
+    }
+
+    /// Attempts of a lost claim have no outcome and never will: they start again.
+    fn lose_attempts(&mut self) -> Vec<StepId> {
+        let mut lost = Vec::new();
+        for (id, record) in &mut self.steps {
+            if matches!(record.phase, StepPhase::InFlight { .. }) {
+                record.phase = StepPhase::Pending;
+                lost.push(id.clone());
+            }
+        }
+        lost
+    }
+
+    fn resumed(&mut self, event: &'static str, resumed: &RunResumed) -> Result<Touched, Rejected> {
+        let from = self.phase.status();
+        if !matches!(from, Status::Paused | Status::Failed) {
+            return Err(Rejected::Transition {
+                event,
+                from,
+                to: Status::Running,
+            });
+        }
+        let mut touched = Touched::run();
+        for (id, record) in &mut self.steps {
+            if matches!(record.phase, StepPhase::Paused { .. }) {
+                record.phase = StepPhase::Pending;
+                touched.steps.push(id.clone());
+            }
+        }
+        for id in &resumed.reset {
+            if let Some(record) = self.steps.get_mut(id) {
+                self.output_bytes -= record.output_bytes();
+                record.phase = StepPhase::Pending;
+                record.failures = 0;
+                record.previous = None;
+                record.resume_state = None;
+                touched.steps.push(id.clone());
+            }
+        }
+        for id in &resumed.reopened {
+            if let Some(record) = self.steps.get_mut(id)
+                && let Some(iteration) = record.settled().and_then(|s| s.iterations)
+                && iteration > 0
+            {
+                record.phase = StepPhase::Looping {
+                    iteration,
+                    condition_met: None,
+                };
+                touched.steps.push(id.clone());
+            }
+        }
+        self.phase = Phase::Pending;
+        Ok(touched)
+    }
+
+    fn started(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        attempt: u32,
+        at: Timestamp,
+    ) -> Result<Touched, Rejected> {
+        self.must_run(event)?;
+        let record = self.open(event, path, at)?;
+        if attempt != record.attempts + 1 {
+            return Err(reject(event, path, Some(record)));
+        }
+        record.attempts = attempt;
+        record.phase = StepPhase::InFlight { since: at };
+        Ok(Touched::step(path))
+    }
+
+    fn iterate(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        iteration: u32,
+        at: Timestamp,
+    ) -> Result<Touched, Rejected> {
+        match iteration {
+            // Only a damaged or forged journal says so: passes count from 1 (B117).
+            0 => return Err(reject(event, path, self.steps.get(path.step()))),
+            1 => {
+                self.open(event, path, at)?;
+            }
+            _ => {
+                self.looping(event, path, iteration - 1)?;
+            }
+        }
+        if let Some(record) = self.steps.get_mut(path.step()) {
+            record.phase = StepPhase::Looping {
+                iteration,
+                condition_met: None,
+            };
+        }
+        Ok(Touched::step(path))
+    }
+
+    /// Checks that a failure can happen here and returns the passes of a loop. A step fails after an attempt, or before
+    /// one (its expressions), or as a loop that is in a pass.
+    fn failing(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        attempt: Option<u32>,
+        at: Timestamp,
+    ) -> Result<Option<u32>, Rejected> {
+        if attempt.is_some() {
+            self.attempt_in_flight(event, path, attempt)?;
+            return Ok(None);
+        }
+        self.must_run(event)?;
+        if let Some(record) = self.steps.get(path.step())
+            && record.path == *path
+            && let StepPhase::Looping { iteration, .. } = record.phase
+        {
+            return Ok(Some(iteration));
+        }
+        self.open(event, path, at)?;
+        Ok(None)
+    }
+
+    fn stopped(&mut self, event: &'static str, phase: Phase) -> Result<Touched, Rejected> {
+        let (from, to) = (self.phase.status(), phase.status());
+        let possible = match to {
+            Status::Paused | Status::Completed => from == Status::Running,
+            Status::Pending | Status::Running | Status::Failed | Status::Cancelled => {
+                from.may_become(to)
+            }
+        };
+        let busy = self
+            .steps
+            .values()
+            .any(|r| matches!(r.phase, StepPhase::InFlight { .. }));
+        if !possible {
+            return Err(Rejected::Transition { event, from, to });
+        }
+        // An attempt must be settled or interrupted before its run stops, or its outcome would be in doubt.
+        if busy && to != Status::Failed {
+            return Err(Rejected::NotRunning {
+                event,
+                status: from,
+            });
+        }
+        let steps = self.lose_attempts();
+        self.phase = phase;
+        Ok(Touched { steps, run: true })
+    }
+
+    fn must_run(&self, event: &'static str) -> Result<(), Rejected> {
+        match self.phase.status() {
+            Status::Running => Ok(()),
+            status => Err(Rejected::NotRunning { event, status }),
+        }
+    }
+
+    /// The record of a path that is about to begin or to begin again: new, of an earlier pass, or waiting for its turn.
+    fn open(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        at: Timestamp,
+    ) -> Result<&mut StepRecord, Rejected> {
+        let fresh = |previous: Option<Settled>| StepRecord {
+            path: path.clone(),
+            phase: StepPhase::Pending,
+            attempts: 0,
+            failures: 0,
+            started_at: at,
+            previous,
+            resume_state: None,
+        };
+        let record = self
+            .steps
+            .entry(path.step().clone())
+            .or_insert_with(|| fresh(None));
+        if record.path != *path {
+            if record.settled().is_none() && record.phase != StepPhase::Pending {
+                return Err(reject(event, path, Some(record)));
+            }
+            let before = record.output_bytes();
+            let previous = match std::mem::replace(&mut record.phase, StepPhase::Pending) {
+                StepPhase::Settled(settled) => Some(settled),
+                StepPhase::Pending
+                | StepPhase::InFlight { .. }
+                | StepPhase::Waiting { .. }
+                | StepPhase::Paused { .. }
+                | StepPhase::Looping { .. } => record.previous.take(),
+            };
+            *record = fresh(previous);
+            self.output_bytes = self.output_bytes - before + record.output_bytes();
+        }
+        match record.phase {
+            StepPhase::Pending | StepPhase::Waiting { .. } => Ok(record),
+            StepPhase::InFlight { .. }
+            | StepPhase::Paused { .. }
+            | StepPhase::Looping { .. }
+            | StepPhase::Settled(_) => Err(reject(event, path, Some(record))),
+        }
+    }
+
+    fn attempt_in_flight(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        attempt: Option<u32>,
+    ) -> Result<&mut StepRecord, Rejected> {
+        self.must_run(event)?;
+        match self.steps.get_mut(path.step()) {
+            Some(record)
+                if record.path == *path
+                    && Some(record.attempts) == attempt
+                    && matches!(record.phase, StepPhase::InFlight { .. }) =>
+            {
+                Ok(record)
+            }
+            other => Err(reject(event, path, other.as_deref())),
+        }
+    }
+
+    fn looping(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        in_pass: u32,
+    ) -> Result<&mut StepRecord, Rejected> {
+        match self.steps.get_mut(path.step()) {
+            Some(record)
+                if record.path == *path
+                    && matches!(record.phase, StepPhase::Looping { iteration, .. } if iteration == in_pass) =>
+            {
+                Ok(record)
+            }
+            other => Err(reject(event, path, other.as_deref())),
+        }
+    }
+
+    fn settle(&mut self, path: &Path, result: StepResult, iterations: Option<u32>, at: Timestamp) {
+        if let Some(record) = self.steps.get_mut(path.step()) {
+            let before = record.output_bytes();
+            record.phase = StepPhase::Settled(Settled {
+                result,
+                at,
+                iterations,
+            });
+            record.resume_state = None;
+            self.output_bytes = self.output_bytes - before + record.output_bytes();
+        }
+    }
+
+    /// A recorded outcome is progress: the run did not just die and come back.
+    fn progressed(&mut self, path: &Path) -> Touched {
+        let run = std::mem::take(&mut self.recoveries) > 0;
+        Touched {
+            run,
+            ..Touched::step(path)
+        }
+    }
+}
+
+fn reject(event: &'static str, path: &Path, record: Option<&StepRecord>) -> Rejected {
+    Rejected::Step {
+        event,
+        path: path.clone(),
+        phase: record.map_or_else(
+            || "not started".to_owned(),
+            |r| format!("{} at `{}`, attempt {}", r.status(), r.path, r.attempts),
+        ),
+    }
+}
