@@ -72,6 +72,19 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     })
 }
 
+/// The text of the definition that a run carries.
+///
+/// # Errors
+/// [`StoreError`] when the text is gone, damaged, or cannot be read now.
+pub fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
+    let digest = &state.binding.definition;
+    let bytes = store.blob(digest)?.ok_or_else(|| {
+        StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| StoreError::Corrupt(format!("the definition {digest} is not text")))
+}
+
 /// Reads up to `limit` journal entries after position `after`.
 ///
 /// # Errors

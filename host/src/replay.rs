@@ -25,7 +25,7 @@ use crate::engine::{Changes, EngineError};
 use crate::plugin::PluginSource;
 use crate::record::{self, RecordError};
 use crate::store::{Store, StoreError};
-use crate::workflow::Workflow;
+use crate::workflow::{Components, OpenError, Workflow};
 
 /// Journal entries read at once: memory stays bounded however long the run is.
 const PAGE: usize = 512;
@@ -79,8 +79,12 @@ pub async fn replay(
     // Components that were replaced during the run, with consent, are gone; those that it ended with must be there, or a
     // replay would execute nothing and yet find nothing.
     if let Ok(state) = &checkpoint {
-        let found = link(store, plugins, state)?.0.digests();
-        let changes = Changes::of_plugins(&state.binding.plugins, &found);
+        let text = record::definition_text(store, state)?;
+        let components = Components::load(FilePath::new(&state.created.file), &text, plugins);
+        if let Some(refused) = components.refused() {
+            return Err(OpenError::from(refused.clone()).into());
+        }
+        let changes = Changes::of_plugins(&state.binding.plugins, &components.digests());
         if !changes.is_empty() {
             return Err(EngineError::Changed {
                 run: run.clone(),
@@ -106,16 +110,15 @@ pub async fn replay(
         // A run that moves on meanwhile is replayed up to the checkpoint that was read.
         for entry in entries.iter().filter(|entry| entry.seq <= last) {
             let Some(replayer) = &mut replayer else {
-                if let Err(rejected) = RunState::create(entry) {
-                    let mut found = Replayed::nothing(run);
-                    found.divergence = Some(damaged(
-                        entry.seq,
-                        entry.event.name(),
-                        &rejected.to_string(),
-                    ));
-                    return Ok(found);
+                match RunState::create(entry) {
+                    Ok(state) => replayer = Some(Replayer::new(store, plugins, state)?),
+                    Err(rejected) => {
+                        let mut found = Replayed::nothing(run);
+                        let cause = rejected.to_string();
+                        found.divergence = Some(damaged(entry.seq, entry.event.name(), &cause));
+                        return Ok(found);
+                    }
                 }
-                replayer = Some(Replayer::new(store, plugins, entry)?);
                 continue;
             };
             if let Some(divergence) = replayer.entry(entry).await? {
@@ -179,9 +182,8 @@ impl<'a> Replayer<'a> {
     fn new(
         store: &'a dyn Store,
         plugins: &'a dyn PluginSource,
-        first: &Entry,
+        state: RunState,
     ) -> Result<Self, EngineError> {
-        let state = RunState::create(first)?;
         let (workflow, replaced) = link(store, plugins, &state)?;
         Ok(Self {
             store,
@@ -346,13 +348,7 @@ fn link(
     plugins: &dyn PluginSource,
     state: &RunState,
 ) -> Result<(Workflow, BTreeSet<String>), EngineError> {
-    let digest = &state.binding.definition;
-    let text = store
-        .blob(digest)?
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| {
-            StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
-        })?;
+    let text = record::definition_text(store, state)?;
     let workflow = Workflow::link(FilePath::new(&state.created.file), &text, plugins)?;
     let replaced = Changes::of_plugins(&state.binding.plugins, &workflow.digests());
     Ok((workflow, replaced.plugins.into_keys().collect()))

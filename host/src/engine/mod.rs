@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, StopCode};
-use milepost_core::ids::{Digest, RunId, StepId};
+use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::resume::{Intent, dropped_by, plan};
@@ -328,12 +328,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`] when the text is gone or damaged.
     pub fn frozen_text(&self, state: &RunState) -> Result<String, EngineError> {
-        let digest: &Digest = &state.binding.definition;
-        let bytes = self.shared.store.blob(digest)?.ok_or_else(|| {
-            StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
-        })?;
-        String::from_utf8(bytes)
-            .map_err(|_| StoreError::Corrupt(format!("the definition {digest} is not text")).into())
+        Ok(record::definition_text(self.shared.store.as_ref(), state)?)
     }
 
     /// Ends a run for good. One that another process runs is asked through the store.
