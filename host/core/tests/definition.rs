@@ -69,7 +69,7 @@ fn load(name: &str) -> Result<Parsed, Diagnostics> {
     let text = std::fs::read_to_string(fixtures().join(&file)).unwrap();
     let parsed = Definition::parse(&file, &text)?;
     if name.contains("manifest") {
-        return Definition::with_manifests(&parsed, &manifests());
+        return Definition::parse_against(&file, &text, &manifests());
     }
     Ok(parsed)
 }

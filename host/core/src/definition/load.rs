@@ -45,7 +45,7 @@ impl Parsed {
 impl Definition {
     /// Reads a definition. `file` is its name in messages.
     ///
-    /// What a component's manifest would tell is not checked: [`Definition::with_manifests`] does that once the
+    /// What a component's manifest would tell is not checked: [`Definition::parse_against`] does that once the
     /// components have been read.
     ///
     /// # Errors
@@ -76,15 +76,6 @@ impl Definition {
         manifests: &Manifests,
     ) -> Result<Parsed, Diagnostics> {
         load(file, &Arc::from(text), Some(manifests))
-    }
-
-    /// Checks a definition again, now against the manifests of its components: step names, inputs, and reads of outputs.
-    ///
-    /// # Errors
-    /// Every problem of the text, sorted by position, warnings included.
-    pub fn with_manifests(parsed: &Parsed, manifests: &Manifests) -> Result<Parsed, Diagnostics> {
-        let source = &parsed.definition.source;
-        load(&source.file, &source.text, Some(manifests))
     }
 }
 

@@ -282,13 +282,13 @@ fn a_manifest_with_one_step_completes_use() {
     let text = "schema = 1\nname = \"n\"\n[plugins.ci]\nsource = \"ci.wasm\"\n[[step]]\nid = \"a\"\nuse = \"ci\"\n";
     let parsed = Definition::parse("w.toml", text).unwrap();
     assert_eq!(component(&parsed.definition, "a").step, None);
-    let checked = Definition::with_manifests(&parsed, &manifests()).unwrap();
+    let checked = Definition::parse_against("w.toml", text, &manifests()).unwrap();
     assert_eq!(
         component(&checked.definition, "a").step.as_deref(),
         Some("run")
     );
     // A component that was not read is not judged.
-    let unread = Definition::with_manifests(&parsed, &Default::default()).unwrap();
+    let unread = Definition::parse_against("w.toml", text, &Default::default()).unwrap();
     assert_eq!(component(&unread.definition, "a").step, None);
 }
 

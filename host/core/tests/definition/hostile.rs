@@ -117,7 +117,7 @@ fn many_mistakes_are_all_reported() {
 /// Loads, checks and renders; the result does not matter, but it must be one, and its places must lie in the text.
 fn digest(text: &str) {
     let checked = Definition::parse("fuzz.toml", text)
-        .and_then(|parsed| Definition::with_manifests(&parsed, &manifests()));
+        .and_then(|_| Definition::parse_against("fuzz.toml", text, &manifests()));
     let problems = match checked {
         Ok(parsed) => parsed.diagnostics(),
         Err(problems) => {

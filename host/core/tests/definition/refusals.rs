@@ -67,8 +67,8 @@ fn b12_what_a_step_needs_and_was_not_given_is_a_load_error() {
         let text = format!(
             "schema = 1\nname = \"n\"\n[plugins.git]\nsource = \"git.wasm\"\n[[step]]\nid = \"a\"\nuse = \"git/log\"\n{with}"
         );
-        let parsed = Definition::parse("w.toml", &text).unwrap();
-        match Definition::with_manifests(&parsed, &manifests()) {
+        Definition::parse("w.toml", &text).unwrap();
+        match Definition::parse_against("w.toml", &text, &manifests()) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.items.iter().map(|item| item.code).collect(),
         }
