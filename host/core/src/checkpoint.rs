@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{DecodeError, RunCreated, close_body, open_body};
 use crate::ids::{Epoch, StepId};
 use crate::payload::FindBlob;
-use crate::state::{Binding, Phase, RunState, StepPhase, StepRecord, Touched};
+use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord, Touched};
 use crate::time::Timestamp;
 
 const CREATED: &str = "created";
@@ -30,6 +30,8 @@ struct RunPart {
     phase: Phase,
     started_at: Option<Timestamp>,
     recoveries: u32,
+    #[serde(default)]
+    episode: Episode,
     /// How many step parts there are.
     steps: usize,
 }
@@ -73,6 +75,7 @@ fn run_part(state: &RunState) -> String {
         phase: state.phase.clone(),
         started_at: state.started_at,
         recoveries: state.recoveries,
+        episode: state.episode.clone(),
         steps: state.steps.len(),
     })
 }
@@ -162,6 +165,7 @@ pub fn restore<'a>(
         seq: position.seq,
         epoch: position.epoch,
         recoveries: run.recoveries,
+        episode: run.episode,
         output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
         steps,
     })

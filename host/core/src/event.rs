@@ -13,6 +13,7 @@ use crate::outcome::{Pause, StepError};
 use crate::payload::{FindBlob, MissingBlob, Payload, hydrate};
 use crate::tape::Tape;
 use crate::time::Timestamp;
+use crate::wait::{Verdict, Wait};
 
 /// Version of the stored form of events and checkpoint parts.
 pub const FORMAT: u32 = 1;
@@ -143,6 +144,48 @@ pub enum Event {
         condition: String,
     },
 
+    /// Decided. A wait or an approval began.
+    WaitStarted {
+        /// Where.
+        path: Path,
+        /// What ends it.
+        wait: Wait,
+    },
+    /// Decided. Time ended a wait, and that is no failure. The step is settled.
+    WaitEnded {
+        /// Where.
+        path: Path,
+        /// The step's output.
+        output: Payload,
+    },
+    /// Reported. A signal came to the step that waits for it. A wait is settled by it, a paused component is called again.
+    SignalReceived {
+        /// Where.
+        path: Path,
+        /// The signal's name.
+        signal: String,
+        /// What was sent with it.
+        data: Payload,
+        /// When it was sent.
+        sent_at: Timestamp,
+    },
+    /// Reported. A person decided. The step is settled, unless the decision is to go over the work again.
+    ApprovalDecided {
+        /// Where.
+        path: Path,
+        /// What was decided.
+        decision: Verdict,
+        /// Why, in the person's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+        /// Who decided, in their own words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Steps that run again before the approval is asked for again; empty when the decision is final.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rework: Vec<StepId>,
+    },
+
     /// Decided. A pass of a loop began.
     LoopIterationStarted {
         /// The loop.
@@ -167,6 +210,15 @@ pub enum Event {
         iterations: u32,
         /// What `until` gave last; false when no pass ran.
         condition_met: bool,
+    },
+
+    /// Reported. An automatic resume of a paused run was tried and could not begin. The run stays paused.
+    RunPostponed {
+        /// Why it could not begin.
+        reason: String,
+        /// When it is tried again; never by itself when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
     },
 
     /// Decided after a step paused; reported on a signal or a request. Gives `paused`.
@@ -248,6 +300,10 @@ pub enum ResumeCause {
     Resume,
     /// Run failed or named steps again.
     Retry,
+    /// An automatic resume: its time had come.
+    Schedule,
+    /// What it waited for has come, or its time is over.
+    Wait,
 }
 
 /// Why a run does not move, and what happens next.
@@ -292,9 +348,49 @@ pub enum StopCode {
     CheckpointNotSaved,
     /// The owning process was lost too often.
     ProcessLost,
+    /// It waits for a point in time.
+    WaitingForTime,
+    /// It waits for a signal.
+    WaitingForSignal,
+    /// It waits for a person's decision.
+    WaitingForApproval,
+    /// What it waited for has come: it goes on as soon as somebody takes it.
+    Ready,
+    /// A person rejected it at an approval.
+    Rejected,
+    /// Nobody decided in time at an approval.
+    ApprovalTimedOut,
 }
 
 impl StopCode {
+    /// Every code.
+    pub const ALL: [Self; 15] = [
+        Self::StepFailed,
+        Self::StepPaused,
+        Self::RetriesExhausted,
+        Self::Interrupted,
+        Self::Cancelled,
+        Self::ReturnsFailed,
+        Self::HostError,
+        Self::CheckpointNotSaved,
+        Self::ProcessLost,
+        Self::WaitingForTime,
+        Self::WaitingForSignal,
+        Self::WaitingForApproval,
+        Self::Ready,
+        Self::Rejected,
+        Self::ApprovalTimedOut,
+    ];
+
+    /// Whether the run stands at a wait or an approval, resolved or not: going on repeats nothing.
+    #[must_use]
+    pub const fn is_wait(self) -> bool {
+        matches!(
+            self,
+            Self::WaitingForTime | Self::WaitingForSignal | Self::WaitingForApproval | Self::Ready
+        )
+    }
+
     /// The stable text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -308,6 +404,12 @@ impl StopCode {
             Self::HostError => "host_error",
             Self::CheckpointNotSaved => "checkpoint_not_saved",
             Self::ProcessLost => "process_lost",
+            Self::WaitingForTime => "waiting_for_time",
+            Self::WaitingForSignal => "waiting_for_signal",
+            Self::WaitingForApproval => "waiting_for_approval",
+            Self::Ready => "ready",
+            Self::Rejected => "rejected",
+            Self::ApprovalTimedOut => "approval_timed_out",
         }
     }
 }
@@ -386,9 +488,14 @@ impl Event {
             Self::StepPaused { .. } => "step_paused",
             Self::StepInterrupted { .. } => "step_interrupted",
             Self::StepSkipped { .. } => "step_skipped",
+            Self::WaitStarted { .. } => "wait_started",
+            Self::WaitEnded { .. } => "wait_ended",
+            Self::SignalReceived { .. } => "signal_received",
+            Self::ApprovalDecided { .. } => "approval_decided",
             Self::LoopIterationStarted { .. } => "loop_iteration_started",
             Self::LoopIterationEnded { .. } => "loop_iteration_ended",
             Self::LoopCompleted { .. } => "loop_completed",
+            Self::RunPostponed { .. } => "run_postponed",
             Self::RunPaused { .. } => "run_paused",
             Self::RunCompleted { .. } => "run_completed",
             Self::RunFailed { .. } => "run_failed",
@@ -407,6 +514,10 @@ impl Event {
             | Self::StepPaused { path, .. }
             | Self::StepInterrupted { path, .. }
             | Self::StepSkipped { path, .. }
+            | Self::WaitStarted { path, .. }
+            | Self::WaitEnded { path, .. }
+            | Self::SignalReceived { path, .. }
+            | Self::ApprovalDecided { path, .. }
             | Self::LoopIterationStarted { path, .. }
             | Self::LoopIterationEnded { path, .. }
             | Self::LoopCompleted { path, .. } => Some(path),
@@ -418,6 +529,7 @@ impl Event {
             | Self::RunReleased { .. }
             | Self::RunResumed(_)
             | Self::DefinitionChanged { .. }
+            | Self::RunPostponed { .. }
             | Self::RunCompleted { .. } => None,
         }
     }
@@ -428,7 +540,10 @@ impl Event {
         match self {
             Self::RunCreated(created) => Some(&created.inputs),
             Self::StepStarted { input, .. } => Some(input),
-            Self::StepCompleted { output, .. } | Self::RunCompleted { output } => Some(output),
+            Self::StepCompleted { output, .. }
+            | Self::WaitEnded { output, .. }
+            | Self::RunCompleted { output } => Some(output),
+            Self::SignalReceived { data, .. } => Some(data),
             Self::RunClaimed { .. }
             | Self::RunReleased { .. }
             | Self::RunResumed(_)
@@ -438,9 +553,12 @@ impl Event {
             | Self::StepPaused { .. }
             | Self::StepInterrupted { .. }
             | Self::StepSkipped { .. }
+            | Self::WaitStarted { .. }
+            | Self::ApprovalDecided { .. }
             | Self::LoopIterationStarted { .. }
             | Self::LoopIterationEnded { .. }
             | Self::LoopCompleted { .. }
+            | Self::RunPostponed { .. }
             | Self::RunPaused { .. }
             | Self::RunFailed { .. }
             | Self::RunCancelled { .. } => None,
@@ -458,7 +576,7 @@ impl Event {
     /// # Errors
     /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
     pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
-        let body = open_body(text, &["/inputs", "/input", "/output"], find)?;
+        let body = open_body(text, &["/inputs", "/input", "/output", "/data"], find)?;
         serde_json::from_value(body).map_err(|e| DecodeError::Malformed(e.to_string()))
     }
 }

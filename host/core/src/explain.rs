@@ -72,6 +72,11 @@ pub const RUN_CODES: &[(&str, &str)] = &[
         "The plugin said that it was cancelled although nobody had asked for that.",
     ),
     (
+        codes::WAIT_TIMED_OUT,
+        "A wait gave up: its signal or decision did not come in time. `retry` waits again; `on_timeout = \"continue\"` lets \
+         the run go on without it.",
+    ),
+    (
         codes::HOST_ERROR,
         "The host itself could not run the step. The message tells more; `resume` tries again.",
     ),
@@ -102,7 +107,33 @@ pub const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         StopCode::ProcessLost.as_str(),
-        "The process that ran the run is gone. `resume` takes the run over from its last checkpoint.",
+        "The processes that ran the run died twice in a row without recording anything in between, so it is not tried a third \
+         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` goes on from the \
+         last checkpoint.",
+    ),
+    (
+        StopCode::WaitingForTime.as_str(),
+        "The run waits for a point in time. A worker (`milepost work`) goes on with it then.",
+    ),
+    (
+        StopCode::WaitingForSignal.as_str(),
+        "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker goes on with the run.",
+    ),
+    (
+        StopCode::WaitingForApproval.as_str(),
+        "The run waits for a person's decision: `milepost approve RUN` or `milepost reject RUN`.",
+    ),
+    (
+        StopCode::Ready.as_str(),
+        "What the run waited for has come. A worker goes on with it at once; without one, `milepost resume RUN` does.",
+    ),
+    (
+        StopCode::Rejected.as_str(),
+        "A person rejected the run at an approval that has no rework left, so it was cancelled.",
+    ),
+    (
+        StopCode::ApprovalTimedOut.as_str(),
+        "Nobody decided at an approval before its time-out, whose `on_timeout` is `reject`, so the run was cancelled.",
     ),
 ];
 
@@ -130,17 +161,7 @@ mod tests {
             );
         }
         assert!(count > 10, "the source is not read");
-        for stop in [
-            StopCode::StepFailed,
-            StopCode::StepPaused,
-            StopCode::RetriesExhausted,
-            StopCode::Interrupted,
-            StopCode::Cancelled,
-            StopCode::ReturnsFailed,
-            StopCode::HostError,
-            StopCode::CheckpointNotSaved,
-            StopCode::ProcessLost,
-        ] {
+        for stop in StopCode::ALL {
             assert!(RUN_CODES.iter().any(|(c, _)| *c == stop.as_str()), "{stop}");
         }
     }

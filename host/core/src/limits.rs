@@ -67,6 +67,32 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often an owner renews its lease.
 pub const LEASE_RENEWAL: Duration = Duration::from_secs(10);
+/// Automatic recoveries of a run without progress in between.
+pub const RECOVERIES: u32 = 1;
+/// Waits before the automatic resumes of one pause episode; their number is how many there are.
+pub const AUTOMATIC_RESUMES: [Duration; 5] = [
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(2 * 60 * 60),
+];
+/// Share of such a wait that is drawn at random around it.
+pub const AUTOMATIC_RESUME_JITTER: f64 = 0.25;
+/// Longest wait for a point in time that a run sits out in its process; a longer one pauses it.
+pub const WAIT_IN_PLACE: Duration = Duration::from_secs(60);
+/// How long a cancelled attempt may take to clean up before it is interrupted.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a worker that was told to stop lets attempts in flight end before it interrupts them.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// Bytes of a signal's data, as compact JSON.
+pub const SIGNAL_BYTES: usize = 256 * KIB;
+/// Signals that wait for one run.
+pub const SIGNALS: usize = 1_000;
+/// Bytes of a signal's name, an approval's comment or the name of who decided.
+pub const NOTE_BYTES: usize = 16 * KIB;
+/// Upper bound of `rework.max_attempts`.
+pub const REWORK_ATTEMPTS: u32 = 10;
 /// Values above this size go to content-addressed blobs, bytes of compact JSON.
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
 /// Events that one commit may record before it gives way.

@@ -124,6 +124,8 @@ pub mod codes {
     pub const EXITED: &str = "exited";
     /// The plugin noticed a cancellation although nobody had asked for one.
     pub const CANCELLED: &str = "cancelled";
+    /// A signal or a decision did not come in time.
+    pub const WAIT_TIMED_OUT: &str = "wait_timed_out";
     /// The host itself failed while it ran the step.
     pub const HOST_ERROR: &str = "host_error";
 }

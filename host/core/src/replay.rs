@@ -64,6 +64,8 @@ pub fn origin(event: &Event) -> Origin {
     match event {
         Event::StepStarted { .. }
         | Event::StepSkipped { .. }
+        | Event::WaitStarted { .. }
+        | Event::WaitEnded { .. }
         | Event::LoopIterationStarted { .. }
         | Event::LoopIterationEnded { .. }
         | Event::LoopCompleted { .. }
@@ -107,12 +109,20 @@ pub fn origin(event: &Event) -> Origin {
             error: None,
             tape,
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
-        Event::RunPaused { stop } | Event::RunFailed { stop } => match stop.code {
+        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => match stop
+            .code
+        {
             StopCode::StepFailed
             | StopCode::StepPaused
             | StopCode::RetriesExhausted
-            | StopCode::ReturnsFailed => Origin::Decided,
-            StopCode::Interrupted
+            | StopCode::ReturnsFailed
+            | StopCode::WaitingForTime
+            | StopCode::WaitingForSignal
+            | StopCode::WaitingForApproval
+            | StopCode::ApprovalTimedOut => Origin::Decided,
+            StopCode::Ready
+            | StopCode::Rejected
+            | StopCode::Interrupted
             | StopCode::Cancelled
             | StopCode::HostError
             | StopCode::CheckpointNotSaved
@@ -123,8 +133,10 @@ pub fn origin(event: &Event) -> Origin {
         | Event::RunReleased { .. }
         | Event::RunResumed(_)
         | Event::DefinitionChanged { .. }
-        | Event::StepInterrupted { .. }
-        | Event::RunCancelled { .. } => Origin::Outside,
+        | Event::SignalReceived { .. }
+        | Event::ApprovalDecided { .. }
+        | Event::RunPostponed { .. }
+        | Event::StepInterrupted { .. } => Origin::Outside,
     }
 }
 

@@ -6,17 +6,29 @@ use crate::definition::{Definition, StepKind};
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::StepId;
 use crate::state::{RunState, Status, StepPhase, StepRecord, StepResult};
+use crate::wait::Wait;
 
 /// How a stopped run is asked to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent<'a> {
     /// Continue: failed steps run again, failed loops are looked at again in their recorded pass.
     Resume,
+    /// Continue where the run waits, and repeat nothing.
+    GoOn(GoOn),
     /// Run the failed steps again, loops from their first pass; with `from`, that step and what depends on it too.
     Retry {
         /// The step to begin at.
         from: Option<&'a StepId>,
     },
+}
+
+/// What lets a paused run go on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoOn {
+    /// The time of its automatic resume has come.
+    Schedule,
+    /// What it waited for has come, or the time of the wait is over.
+    Wait,
 }
 
 /// Why a run cannot be asked to go on.
@@ -49,7 +61,14 @@ pub fn plan(
     }
     let mut reset = BTreeSet::new();
     let mut reopened = BTreeSet::new();
-    for index in definition.top() {
+    let waits = state.phase.stop().is_some_and(|stop| stop.code.is_wait());
+    // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
+    let repeats = match intent {
+        Intent::Resume => !waits,
+        Intent::GoOn(_) => false,
+        Intent::Retry { .. } => true,
+    };
+    for index in definition.top().iter().filter(|_| repeats) {
         let id = &definition.steps()[*index].id;
         let Some(record) = state.steps.get(id).filter(|record| has_failed(record)) else {
             continue;
@@ -59,7 +78,7 @@ pub fn plan(
             Intent::Resume if passes > 0 => {
                 reopened.insert(id.clone());
             }
-            Intent::Resume | Intent::Retry { .. } => add_subtree(definition, *index, &mut reset),
+            Intent::Resume | Intent::GoOn(_) | Intent::Retry { .. } => add_subtree(definition, *index, &mut reset),
         }
     }
     if let Intent::Retry { from: Some(from) } = intent {
@@ -81,6 +100,8 @@ pub fn plan(
     Ok(RunResumed {
         cause: match intent {
             Intent::Resume => ResumeCause::Resume,
+            Intent::GoOn(GoOn::Schedule) => ResumeCause::Schedule,
+            Intent::GoOn(GoOn::Wait) => ResumeCause::Wait,
             Intent::Retry { .. } => ResumeCause::Retry,
         },
         reset: reset
@@ -104,8 +125,7 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         // What a record shows of its kind: passes are a loop's, attempts a component's. One that shows neither fits both.
         let was_loop = matches!(record.phase, StepPhase::Looping { .. })
             || record.settled().is_some_and(|s| s.iterations.is_some());
-        let was_component = record.attempts > 0;
-        let is_loop = matches!(step.kind, StepKind::Loop(_));
+        let was_component = record.attempts > 0 && !record.waited;
         let mut ancestry = vec![&step.id];
         let mut parent = step.parent;
         while let Some(index) = parent {
@@ -113,7 +133,12 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             parent = definition.steps()[index].parent;
         }
         let recorded = record.path.segments().iter().rev().map(|s| &s.step);
-        let same_kind = if is_loop { !was_component } else { !was_loop };
+        let same_kind = match step.kind {
+            StepKind::Loop(_) => !was_component && !record.waited,
+            StepKind::Component(_) => !was_loop && !record.waited,
+            StepKind::Wait(_) => !was_loop && !was_component && !asks(record),
+            StepKind::Approval(_) => !was_loop && !was_component && !waits(record),
+        };
         same_kind && recorded.eq(ancestry)
     };
     state
@@ -122,6 +147,47 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         .filter(|(_, record)| !fits(record))
         .map(|(id, _)| id.clone())
         .collect()
+}
+
+/// Whether the record shows an open approval.
+fn asks(record: &StepRecord) -> bool {
+    matches!(&record.phase, StepPhase::Awaiting { wait: Wait::Approval { .. } })
+}
+
+/// Whether the record shows an open wait for time or a signal.
+fn waits(record: &StepRecord) -> bool {
+    matches!(&record.phase, StepPhase::Awaiting { .. }) && !asks(record)
+}
+
+/// The steps that run again when the approval at `gate` is rejected with rework from `from`: that step, and every one
+/// between it and the approval that reads, directly or through others, what runs again.
+#[must_use]
+pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<StepId> {
+    let (Some(gate), Some(from)) = (definition.index_of(gate), definition.index_of(from)) else {
+        return Vec::new();
+    };
+    let parent = definition.steps()[gate].parent;
+    let mut again = BTreeSet::new();
+    for index in from..gate {
+        let step = &definition.steps()[index];
+        if step.parent == parent && (index == from || reads_any(definition, index, &again)) {
+            add_subtree(definition, index, &mut again);
+        }
+    }
+    again.into_iter().collect()
+}
+
+/// Whether the step at `index`, or a member of its body, reads one of `steps`.
+fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<StepId>) -> bool {
+    let step = &definition.steps()[index];
+    let members = match &step.kind {
+        StepKind::Loop(body) => body.body.as_slice(),
+        StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => &[],
+    };
+    !step.reads.is_disjoint(steps)
+        || members
+            .iter()
+            .any(|member| reads_any(definition, *member, steps))
 }
 
 fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId>) {

@@ -105,7 +105,7 @@ impl RetryPolicy {
 }
 
 /// A number in 0..1 that depends on the run, the path and the count alone, so that waits replay.
-fn unit_draw(run: &RunId, path: &Path, count: u32) -> f64 {
+pub(crate) fn unit_draw(run: &RunId, path: &Path, count: u32) -> f64 {
     let hash = Sha256::digest(format!("{run}/{path}/{count}").as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash[..8]);

@@ -114,6 +114,7 @@ impl<'a> StateScope<'a> {
                     | StepPhase::InFlight { .. }
                     | StepPhase::Waiting { .. }
                     | StepPhase::Paused { .. }
+                    | StepPhase::Awaiting { .. }
                     | StepPhase::Settled(_) => None,
                 };
                 running

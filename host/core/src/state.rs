@@ -4,6 +4,7 @@
 //! changes nothing.
 
 mod apply;
+mod awaiting;
 mod status;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::ids::{Digest, Epoch, Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
 use crate::time::Timestamp;
+use crate::wait::Wait;
 
 pub use apply::{Rejected, Touched};
 pub use status::{Status, UnknownStatus};
@@ -104,6 +106,12 @@ pub struct StepRecord {
     /// What the last pause at this path left for the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_state: Option<Value>,
+    /// What came with the signal that ended the last pause at this path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_signal: Option<Value>,
+    /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
 }
 
 /// How far one step execution is.
@@ -130,6 +138,11 @@ pub enum StepPhase {
         pause: Pause,
         /// Whether retries were used up.
         retries_exhausted: bool,
+    },
+    /// A wait or an approval that nothing has ended yet.
+    Awaiting {
+        /// What ends it.
+        wait: Wait,
     },
     /// A loop is in this pass.
     Looping {
@@ -182,6 +195,7 @@ impl StepRecord {
             | StepPhase::InFlight { .. }
             | StepPhase::Waiting { .. }
             | StepPhase::Paused { .. }
+            | StepPhase::Awaiting { .. }
             | StepPhase::Looping { .. } => self.previous.as_ref(),
         }
     }
@@ -195,6 +209,7 @@ impl StepRecord {
             | StepPhase::InFlight { .. }
             | StepPhase::Waiting { .. }
             | StepPhase::Paused { .. }
+            | StepPhase::Awaiting { .. }
             | StepPhase::Looping { .. } => None,
         }
     }
@@ -205,7 +220,7 @@ impl StepRecord {
         match &self.phase {
             StepPhase::Pending => "pending",
             StepPhase::InFlight { .. } | StepPhase::Looping { .. } => "running",
-            StepPhase::Waiting { .. } => "waiting",
+            StepPhase::Waiting { .. } | StepPhase::Awaiting { .. } => "waiting",
             StepPhase::Paused { .. } => "paused",
             StepPhase::Settled(settled) => settled.result.status(),
         }
@@ -259,10 +274,22 @@ pub struct RunState {
     pub epoch: Epoch,
     /// Recoveries without progress in between.
     pub recoveries: u32,
+    /// The present or last pause episode.
+    pub episode: Episode,
     /// Every step that was touched so far.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Bytes of all recorded outputs together, those of the pass before included.
     pub output_bytes: usize,
+}
+
+/// A row of pauses without progress in between: what bounds automatic resumes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Episode {
+    /// Whose limit was met; another one begins another episode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Automatic resumes so far, those that could not begin included.
+    pub resumes: u32,
 }
 
 /// Which text and which components the run executes.

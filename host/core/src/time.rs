@@ -52,6 +52,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A text that is no point in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a point in time; write RFC 3339 text such as \"2026-03-01T09:00:00Z\"")]
+pub struct InvalidTimestamp(String);
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        humantime::parse_rfc3339(text)
+            .map(Self::from)
+            .map_err(|_| InvalidTimestamp(text.to_owned()))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,8 +1,12 @@
 //! A definition as an outline and as a diagram, for people.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::model::{ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind};
+use super::model::{
+    ApprovalStep, ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind, WaitStep,
+};
+use crate::time::format_duration;
 
 /// An indented outline: one line per step, with what it does and when.
 #[must_use]
@@ -19,6 +23,8 @@ fn outline(definition: &Definition, index: usize, depth: usize, out: &mut String
     let what = match &step.kind {
         StepKind::Component(component) => component_text(component),
         StepKind::Loop(repeat) => loop_text(repeat),
+        StepKind::Wait(wait) => wait_text(wait),
+        StepKind::Approval(approval) => approval_text(approval),
     };
     let indent = "  ".repeat(depth);
     // Writing to a String cannot fail.
@@ -61,6 +67,14 @@ fn nodes(definition: &Definition, indices: &[usize], depth: usize, out: &mut Str
                 nodes(definition, &repeat.body, depth + 1, out);
                 writeln!(out, "{indent}end")
             }
+            StepKind::Wait(wait) => {
+                let label = quote(&format!("{}\n{}", step.id, wait_text(wait)));
+                writeln!(out, "{indent}s{index}([{label}])")
+            }
+            StepKind::Approval(approval) => {
+                let label = quote(&format!("{}\n{}", step.id, approval_text(approval)));
+                writeln!(out, "{indent}s{index}{{{{{label}}}}}")
+            }
         };
     }
 }
@@ -99,6 +113,33 @@ fn component_text(component: &ComponentStep) -> String {
         Some(step) => format!("{}/{step}", component.plugin),
         None => component.plugin.clone(),
     }
+}
+
+fn wait_text(wait: &WaitStep) -> String {
+    match wait {
+        WaitStep::For(duration) => format!("wait {}", format_duration(*duration)),
+        WaitStep::Until(until) => format!("wait until {}", one_line(until.text())),
+        WaitStep::Signal { name, timeout, .. } => {
+            format!("wait for signal {name}{}", at_most(*timeout))
+        }
+    }
+}
+
+fn approval_text(approval: &ApprovalStep) -> String {
+    let rework = match &approval.rework {
+        Some(rework) => format!(
+            ", rework from {} at most {} times",
+            rework.from, rework.max_attempts
+        ),
+        None => String::new(),
+    };
+    format!("approval{}{rework}", at_most(approval.timeout))
+}
+
+fn at_most(timeout: Option<Duration>) -> String {
+    timeout.map_or_else(String::new, |timeout| {
+        format!(", at most {}", format_duration(timeout))
+    })
 }
 
 fn loop_text(repeat: &LoopStep) -> String {

@@ -36,7 +36,8 @@ pub use codes::{ALL as CODES, Code, explain};
 pub use load::Parsed;
 pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
 pub use model::{
-    ComponentStep, Definition, InputSpec, InputType, LoopStep, OnExhausted, PluginSpec, Source,
-    Step, StepKind, TimeoutSource,
+    ApprovalStep, ComponentStep, Definition, InputSpec, InputType, LoopStep, OnApprovalTimeout,
+    OnExhausted, OnReject, OnWaitTimeout, PluginSpec, Rework, Source, Step, StepKind,
+    TimeoutSource, WaitStep,
 };
 pub use schema::json_schema;

@@ -109,13 +109,17 @@ pub struct Step {
     pub span: std::ops::Range<usize>,
 }
 
-/// What a step does. Further kinds (approval, wait, child workflow) will be further variants.
+/// What a step does. Further kinds (child workflow) will be further variants.
 #[derive(Debug, Clone)]
 pub enum StepKind {
     /// Calls a component.
     Component(ComponentStep),
     /// Repeats its body.
     Loop(LoopStep),
+    /// Waits for time or a signal.
+    Wait(WaitStep),
+    /// Asks a person.
+    Approval(ApprovalStep),
 }
 
 /// A call of one step of one component.
@@ -157,6 +161,77 @@ pub struct LoopStep {
     pub on_exhausted: OnExhausted,
     /// Indices of the members, in file order; never empty.
     pub body: Vec<usize>,
+}
+
+/// A wait without a component.
+#[derive(Debug, Clone)]
+pub enum WaitStep {
+    /// `for`: so long, from when the step's turn comes.
+    For(Duration),
+    /// `until`: to a point in time, which the expression gives as RFC 3339 text.
+    Until(Expr),
+    /// `signal`: for a signal of this name.
+    Signal {
+        /// The name.
+        name: String,
+        /// How long at most.
+        timeout: Option<Duration>,
+        /// What a time-out means.
+        on_timeout: OnWaitTimeout,
+    },
+}
+
+/// What happens to a wait for a signal whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnWaitTimeout {
+    /// The step fails.
+    Fail,
+    /// The step completes with `timed_out = true`.
+    Continue,
+}
+
+/// A question to a person.
+#[derive(Debug, Clone)]
+pub struct ApprovalStep {
+    /// What the person is asked: a text.
+    pub message: Template,
+    /// How long at most.
+    pub timeout: Option<Duration>,
+    /// What a time-out means.
+    pub on_timeout: OnApprovalTimeout,
+    /// What a rejection means when there is no rework.
+    pub on_reject: OnReject,
+    /// What runs again after a rejection.
+    pub rework: Option<Rework>,
+}
+
+/// What happens to an approval whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnApprovalTimeout {
+    /// As if somebody had rejected, without rework.
+    Reject,
+    /// As if somebody had approved.
+    Approve,
+    /// The run stays paused until somebody decides.
+    Stay,
+}
+
+/// What a rejection does to the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnReject {
+    /// It is cancelled.
+    Cancel,
+    /// The step completes with `decision = "rejected"`, and the run goes on.
+    Continue,
+}
+
+/// A second chance after a rejection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rework {
+    /// The earlier step, of the same loop body or the top level, from which the run goes over its work again.
+    pub from: StepId,
+    /// The rejection that ends it: from 1 to [`REWORK_ATTEMPTS`](crate::limits::REWORK_ATTEMPTS).
+    pub max_attempts: u32,
 }
 
 /// What happens to a loop whose passes are used up.

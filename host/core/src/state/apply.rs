@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Binding, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult, loop_output,
+    Binding, Episode, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
-use crate::event::{ClaimCause, Entry, Event, RunResumed};
+use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
 use crate::outcome::Pause;
 use crate::time::Timestamp;
+use crate::wait::approval_output;
 
 /// An event that cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,14 @@ pub enum Rejected {
         /// Present status.
         status: Status,
     },
+    /// The run is not paused.
+    #[error("`{event}` cannot happen to a run that is {status}, only to a paused one")]
+    NotPaused {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        status: Status,
+    },
     /// The journal does not begin with `run_created`.
     #[error("a journal begins with `run_created`, not with `{0}`")]
     NotCreated(&'static str),
@@ -65,14 +74,14 @@ pub struct Touched {
 }
 
 impl Touched {
-    fn step(path: &Path) -> Self {
+    pub(super) fn step(path: &Path) -> Self {
         Self {
             steps: vec![path.step().clone()],
             run: false,
         }
     }
 
-    fn run() -> Self {
+    pub(super) fn run() -> Self {
         Self {
             steps: Vec::new(),
             run: true,
@@ -108,6 +117,7 @@ impl RunState {
             seq: entry.seq,
             epoch: entry.epoch,
             recoveries: 0,
+            episode: Episode::default(),
             steps: BTreeMap::new(),
             output_bytes: 0,
         })
@@ -193,7 +203,10 @@ impl RunState {
                 self.attempt_in_flight(name, path, Some(*attempt))?;
                 let output = output.clone();
                 self.settle(path, StepResult::Completed { output }, None, at);
-                Ok(self.progressed(path))
+                let counted = std::mem::take(&mut self.episode.resumes) > 0;
+                let mut touched = self.progressed(path);
+                touched.run |= counted;
+                Ok(touched)
             }
             Event::AttemptFailed {
                 path,
@@ -232,6 +245,7 @@ impl RunState {
                 if pause.state.is_some() {
                     record.resume_state.clone_from(&pause.state);
                 }
+                record.resume_signal = None;
                 record.phase = StepPhase::Paused {
                     pause: Pause {
                         state: None,
@@ -252,6 +266,28 @@ impl RunState {
                 self.open(name, path, at)?;
                 self.settle(path, StepResult::Skipped, None, at);
                 Ok(Touched::step(path))
+            }
+            Event::WaitStarted { path, wait } => self.wait_started(name, path, wait, at),
+            Event::WaitEnded { path, output } => {
+                self.must_run(name)?;
+                self.awaiting(name, path)?;
+                let output = output.clone();
+                self.settle(path, StepResult::Completed { output }, None, at);
+                Ok(self.progressed(path))
+            }
+            Event::SignalReceived {
+                path, signal, data, ..
+            } => self.signalled(name, path, signal, data, at),
+            Event::ApprovalDecided {
+                path,
+                decision,
+                comment,
+                by,
+                rework,
+            } => {
+                let output =
+                    approval_output(*decision, comment.as_deref(), by.as_deref(), false);
+                self.decided(name, path, output, rework, at)
             }
             Event::LoopIterationStarted { path, iteration } => {
                 self.must_run(name)?;
@@ -286,13 +322,21 @@ impl RunState {
                 self.settle(path, result, Some(*iterations), at);
                 Ok(Touched::step(path))
             }
-            Event::RunPaused { stop } => self.stopped(
-                name,
-                Phase::Paused {
+            Event::RunPostponed { reason, due_at } => self.postponed(name, reason, *due_at),
+            Event::RunPaused { stop } => {
+                let phase = Phase::Paused {
                     stop: stop.clone(),
                     at,
-                },
-            ),
+                };
+                let touched = self.stopped(name, phase)?;
+                if self.episode.provider != stop.provider {
+                    self.episode = Episode {
+                        provider: stop.provider.clone(),
+                        resumes: 0,
+                    };
+                }
+                Ok(touched)
+            }
             Event::RunCompleted { output } => self.stopped(
                 name,
                 Phase::Completed {
@@ -363,22 +407,19 @@ impl RunState {
             });
         }
         let mut touched = Touched::run();
+        match resumed.cause {
+            // A person's word begins afresh; a schedule's does not (B202).
+            ResumeCause::Resume | ResumeCause::Retry => self.episode.resumes = 0,
+            ResumeCause::Schedule => self.episode.resumes += 1,
+            ResumeCause::Wait => {}
+        }
         for (id, record) in &mut self.steps {
             if matches!(record.phase, StepPhase::Paused { .. }) {
                 record.phase = StepPhase::Pending;
                 touched.steps.push(id.clone());
             }
         }
-        for id in &resumed.reset {
-            if let Some(record) = self.steps.get_mut(id) {
-                self.output_bytes -= record.output_bytes();
-                record.phase = StepPhase::Pending;
-                record.failures = 0;
-                record.previous = None;
-                record.resume_state = None;
-                touched.steps.push(id.clone());
-            }
-        }
+        self.reset(&resumed.reset, &mut touched);
         for id in &resumed.reopened {
             if let Some(record) = self.steps.get_mut(id)
                 && let Some(iteration) = record.settled().and_then(|s| s.iterations)
@@ -393,6 +434,21 @@ impl RunState {
         }
         self.phase = Phase::Pending;
         Ok(touched)
+    }
+
+    /// These steps run again as if they had not run before.
+    pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
+        for id in steps {
+            if let Some(record) = self.steps.get_mut(id) {
+                self.output_bytes -= record.output_bytes();
+                record.phase = StepPhase::Pending;
+                record.failures = 0;
+                record.previous = None;
+                record.resume_state = None;
+                record.resume_signal = None;
+                touched.steps.push(id.clone());
+            }
+        }
     }
 
     fn started(
@@ -454,9 +510,16 @@ impl RunState {
         self.must_run(event)?;
         if let Some(record) = self.steps.get(path.step())
             && record.path == *path
-            && let StepPhase::Looping { iteration, .. } = record.phase
         {
-            return Ok(Some(iteration));
+            match record.phase {
+                StepPhase::Looping { iteration, .. } => return Ok(Some(iteration)),
+                StepPhase::Awaiting { .. } => return Ok(None),
+                StepPhase::Pending
+                | StepPhase::InFlight { .. }
+                | StepPhase::Waiting { .. }
+                | StepPhase::Paused { .. }
+                | StepPhase::Settled(_) => {}
+            }
         }
         self.open(event, path, at)?;
         Ok(None)
@@ -489,7 +552,7 @@ impl RunState {
         Ok(Touched { steps, run: true })
     }
 
-    fn must_run(&self, event: &'static str) -> Result<(), Rejected> {
+    pub(super) fn must_run(&self, event: &'static str) -> Result<(), Rejected> {
         match self.phase.status() {
             Status::Running => Ok(()),
             status => Err(Rejected::NotRunning { event, status }),
@@ -497,7 +560,7 @@ impl RunState {
     }
 
     /// The record of a path that is about to begin or to begin again: new, of an earlier pass, or waiting for its turn.
-    fn open(
+    pub(super) fn open(
         &mut self,
         event: &'static str,
         path: &Path,
@@ -511,6 +574,8 @@ impl RunState {
             started_at: at,
             previous,
             resume_state: None,
+            resume_signal: None,
+            waited: false,
         };
         let record = self
             .steps
@@ -527,6 +592,7 @@ impl RunState {
                 | StepPhase::InFlight { .. }
                 | StepPhase::Waiting { .. }
                 | StepPhase::Paused { .. }
+                | StepPhase::Awaiting { .. }
                 | StepPhase::Looping { .. } => record.previous.take(),
             };
             *record = fresh(previous);
@@ -536,6 +602,7 @@ impl RunState {
             StepPhase::Pending | StepPhase::Waiting { .. } => Ok(record),
             StepPhase::InFlight { .. }
             | StepPhase::Paused { .. }
+            | StepPhase::Awaiting { .. }
             | StepPhase::Looping { .. }
             | StepPhase::Settled(_) => Err(reject(event, path, Some(record))),
         }
@@ -577,7 +644,7 @@ impl RunState {
         }
     }
 
-    fn settle(&mut self, path: &Path, result: StepResult, iterations: Option<u32>, at: Timestamp) {
+    pub(super) fn settle(&mut self, path: &Path, result: StepResult, iterations: Option<u32>, at: Timestamp) {
         if let Some(record) = self.steps.get_mut(path.step()) {
             let before = record.output_bytes();
             record.phase = StepPhase::Settled(Settled {
@@ -586,12 +653,13 @@ impl RunState {
                 iterations,
             });
             record.resume_state = None;
+            record.resume_signal = None;
             self.output_bytes = self.output_bytes - before + record.output_bytes();
         }
     }
 
     /// A recorded outcome is progress: the run did not just die and come back.
-    fn progressed(&mut self, path: &Path) -> Touched {
+    pub(super) fn progressed(&mut self, path: &Path) -> Touched {
         let run = std::mem::take(&mut self.recoveries) > 0;
         Touched {
             run,
@@ -600,7 +668,7 @@ impl RunState {
     }
 }
 
-fn reject(event: &'static str, path: &Path, record: Option<&StepRecord>) -> Rejected {
+pub(super) fn reject(event: &'static str, path: &Path, record: Option<&StepRecord>) -> Rejected {
     Rejected::Step {
         event,
         path: path.clone(),
