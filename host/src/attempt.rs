@@ -37,6 +37,8 @@ pub struct Call {
     pub outputs: Arc<BTreeMap<StepId, Arc<Value>>>,
     /// What the last pause of this step saved.
     pub resume_state: Option<Arc<Value>>,
+    /// What came with the signal that ended the last pause of this step.
+    pub resume_signal: Option<Arc<Value>>,
     /// All randomness of the attempt comes from here.
     pub seed: u64,
     /// When the attempt is ended at the latest, as the guest sees it.

@@ -35,6 +35,7 @@
 pub mod attempt;
 pub mod clock;
 pub mod engine;
+mod fault;
 pub mod owner;
 pub mod plugin;
 pub mod record;

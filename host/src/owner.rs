@@ -1,57 +1,91 @@
 //! Who this process is, and whether another one still lives: the identity behind a claim.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use milepost_core::ids::Digest;
+pub use milepost_core::recovery::Liveness;
 
 use crate::store::Owner;
 
-/// Whether an owner can still be at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
-    /// That very process runs on this host.
-    Alive,
-    /// It is gone: no such process, the pid belongs to another one, or the host was booted since.
-    Gone,
-    /// It is on another host, or this host does not tell: only its lease speaks for it.
-    Unknown,
+/// Gives out identities for claims and knows which of them still live.
+pub trait Host: Send + Sync {
+    /// The identity for a new claim. It lives until it is given back.
+    fn enter(&self) -> Owner;
+
+    /// The claim is over, or was never made: its identity lives no longer.
+    fn leave(&self, owner: &Owner);
+
+    /// Whether the owner of a claim still lives, as far as this host can tell.
+    fn liveness(&self, owner: &Owner) -> Liveness;
 }
 
-/// The identity of this process. The same value for its whole life.
+/// The machine that this process runs on.
 ///
-/// On systems without `/proc` the boot and the start time are empty, which makes liveness unknown elsewhere.
-#[must_use]
-pub fn this_process() -> &'static Owner {
+/// On systems without `/proc` the boot and the start time are empty, which makes the liveness of other processes unknown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ThisHost;
+
+impl Host for ThisHost {
+    fn enter(&self) -> Owner {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+        let owner = Owner {
+            nonce: Digest::of(&bytes).hex()[..16].to_owned(),
+            ..this_process().clone()
+        };
+        claims().insert(owner.nonce.clone());
+        owner
+    }
+
+    fn leave(&self, owner: &Owner) {
+        claims().remove(&owner.nonce);
+    }
+
+    fn liveness(&self, owner: &Owner) -> Liveness {
+        let here = this_process();
+        if (owner.pid, owner.started, &owner.boot, &owner.host)
+            == (here.pid, here.started, &here.boot, &here.host)
+        {
+            // A claim of this process that nobody drives is as lost as one of a dead process.
+            return match claims().contains(&owner.nonce) {
+                true => Liveness::Alive,
+                false => Liveness::Gone,
+            };
+        }
+        liveness_of_process(owner, here)
+    }
+}
+
+/// The claims that this process drives, by nonce.
+fn claims() -> MutexGuard<'static, BTreeSet<String>> {
+    static CLAIMS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    CLAIMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What all claims of this process share; the nonce is empty.
+fn this_process() -> &'static Owner {
     static OWNER: OnceLock<Owner> = OnceLock::new();
     OWNER.get_or_init(|| {
         let pid = std::process::id();
-        let started = start_time(pid).unwrap_or(0);
         // Process ids mean something within one namespace only: containers of one boot do not see each other's.
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let boot = format!(
-            "{} {}",
-            read_trimmed("/proc/sys/kernel/random/boot_id"),
-            namespace.display()
-        );
-        let nonce = milepost_core::ids::Digest::of(
-            format!("{boot}/{pid}/{started}/{:?}", std::time::SystemTime::now()).as_bytes(),
-        );
         Owner {
             host: read_trimmed("/proc/sys/kernel/hostname"),
-            boot,
+            boot: format!(
+                "{} {}",
+                read_trimmed("/proc/sys/kernel/random/boot_id"),
+                namespace.display()
+            ),
             pid,
-            started,
-            nonce: nonce.hex()[..16].to_owned(),
+            started: start_time(pid).unwrap_or(0),
+            nonce: String::new(),
         }
     })
 }
 
-/// Looks whether `owner` still lives, as far as this host can tell.
-#[must_use]
-pub fn liveness(owner: &Owner) -> Liveness {
-    let here = this_process();
-    if owner.nonce == here.nonce {
-        return Liveness::Alive;
-    }
+fn liveness_of_process(owner: &Owner, here: &Owner) -> Liveness {
     let ((boot, namespace), (boot_here, namespace_here)) = (boot_of(owner), boot_of(here));
     if boot.is_empty() || boot_here.is_empty() || owner.host != here.host {
         return Liveness::Unknown;
@@ -93,36 +127,51 @@ fn read_trimmed(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
     use super::*;
 
     #[test]
-    fn this_process_lives_and_others_do_not() {
-        let me = this_process();
-        assert_eq!(liveness(me), Liveness::Alive);
+    fn b174_b175_b401_a_claim_lives_as_long_as_its_process_and_its_driver() {
+        let me = ThisHost.enter();
+        assert_eq!(ThisHost.liveness(&me), Liveness::Alive);
+        let other_claim = ThisHost.enter();
+        ThisHost.leave(&me);
+        assert_eq!(ThisHost.liveness(&me), Liveness::Gone, "given back");
+        assert_eq!(ThisHost.liveness(&other_claim), Liveness::Alive);
         let reused = Owner {
             started: me.started + 1,
-            nonce: "other".into(),
             ..me.clone()
         };
-        assert_eq!(liveness(&reused), Liveness::Gone, "a reused pid");
+        assert_eq!(ThisHost.liveness(&reused), Liveness::Gone, "a reused pid");
         let rebooted = Owner {
             boot: "another".into(),
-            nonce: "other".into(),
             ..me.clone()
         };
-        assert_eq!(liveness(&rebooted), Liveness::Gone, "another boot");
-        let (boot, _) = boot_of(me);
+        assert_eq!(ThisHost.liveness(&rebooted), Liveness::Gone, "another boot");
+        let (boot, _) = boot_of(&me);
         let contained = Owner {
             boot: format!("{boot} pid:[1]"),
-            nonce: "other".into(),
             ..me.clone()
         };
-        assert_eq!(liveness(&contained), Liveness::Unknown, "another container");
+        assert_eq!(
+            ThisHost.liveness(&contained),
+            Liveness::Unknown,
+            "another container"
+        );
         let elsewhere = Owner {
             host: "another".into(),
-            nonce: "other".into(),
             ..me.clone()
         };
-        assert_eq!(liveness(&elsewhere), Liveness::Unknown);
+        assert_eq!(ThisHost.liveness(&elsewhere), Liveness::Unknown);
+        // Process 1 is one that a test may not signal; it counts as alive.
+        let init = Owner {
+            pid: 1,
+            started: start_time(1).unwrap(),
+            ..me.clone()
+        };
+        assert_eq!(ThisHost.liveness(&init), Liveness::Alive);
+        let no_pid = Owner { pid: 0, ..me };
+        assert_eq!(ThisHost.liveness(&no_pid), Liveness::Gone);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::event::{DecodeError, Entry, Event};
 use milepost_core::ids::{Digest, Epoch, RunId, StepId};
-use milepost_core::state::{Rejected, RunState, Touched};
+use milepost_core::state::{Rejected, RunState, Status, Touched};
 use milepost_core::time::Timestamp;
 
 use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
@@ -158,6 +158,7 @@ pub struct Batch {
     run_touched: bool,
     logs: Vec<NewLog>,
     blobs: Vec<(Digest, Vec<u8>)>,
+    consumed: Vec<u64>,
 }
 
 impl Batch {
@@ -182,6 +183,7 @@ impl Batch {
             run_touched: false,
             logs: Vec::new(),
             blobs: Vec::new(),
+            consumed: Vec::new(),
         }
     }
 
@@ -242,6 +244,17 @@ impl Batch {
         self.blobs.push((Digest::of(bytes), bytes.to_vec()));
     }
 
+    /// Takes a signal out of the run's inbox; goes with a `signal_received` event.
+    pub fn consume(&mut self, signal: u64) {
+        self.consumed.push(signal);
+    }
+
+    /// Signals taken so far.
+    #[must_use]
+    pub fn consumed(&self) -> &[u64] {
+        &self.consumed
+    }
+
     /// Events so far.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -285,6 +298,12 @@ impl Batch {
                 stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
                 due_at: stop.and_then(|stop| stop.due_at),
                 recoveries: state.recoveries,
+                auto_resumes: state.episode.resumes,
+                provider: stop.and_then(|stop| stop.provider.clone()),
+                awaits: match state.phase.status() {
+                    Status::Paused => state.awaited().map(|(_, name)| name.to_owned()).collect(),
+                    _ => Vec::new(),
+                },
             },
             entries: self
                 .entries
@@ -299,6 +318,7 @@ impl Batch {
             parts,
             logs: self.logs.clone(),
             blobs: self.blobs.clone(),
+            consumed: self.consumed.clone(),
         }
     }
 }

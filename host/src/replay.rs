@@ -253,6 +253,11 @@ impl<'a> Replayer<'a> {
             | Event::StepFailed { .. }
             | Event::StepPaused { .. }
             | Event::StepSkipped { .. }
+            | Event::WaitStarted { .. }
+            | Event::WaitEnded { .. }
+            | Event::SignalReceived { .. }
+            | Event::ApprovalDecided { .. }
+            | Event::RunPostponed { .. }
             | Event::LoopIterationStarted { .. }
             | Event::LoopIterationEnded { .. }
             | Event::LoopCompleted { .. }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use milepost_core::definition::{Definition, Step};
+use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
 use milepost_core::event::{Stop, StopCode};
 use milepost_core::ids::{Digest, RunId};
-use milepost_core::outcome::StepError;
+use milepost_core::outcome::{ErrorClass, StepError};
+use milepost_core::recovery::Liveness;
 use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
 use milepost_core::time::Timestamp;
+use milepost_core::wait::Wait;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::store::RunRow;
 
 /// A run, whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +60,48 @@ pub struct RunReport {
     pub epoch: u64,
     /// Recoveries without progress in between.
     pub recoveries: u32,
+    /// Automatic resumes of the present or last pause episode.
+    pub automatic_resumes: u32,
+    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    pub stop_reason: Option<&'static str>,
+    /// What happens next, and by whom; null when it is over.
+    pub next_action: Option<String>,
+    /// When something was recorded last. (Renewing a claim records nothing.)
+    pub last_progress_at: Timestamp,
+    /// Who owns it and whether that process lives, while it runs.
+    pub owner: Option<OwnerReport>,
+}
+
+/// Who runs a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnerReport {
+    /// Process id.
+    pub pid: u32,
+    /// Host name.
+    pub host: String,
+    /// `alive`, `gone`, `unknown` or `detached`.
+    pub liveness: &'static str,
+    /// Until when the claim holds without renewal.
+    pub lease_until: Option<Timestamp>,
+}
+
+impl OwnerReport {
+    /// Reports the owner of a row.
+    #[must_use]
+    pub fn new(row: &RunRow, liveness: Option<Liveness>) -> Option<Self> {
+        let owner = row.owner.as_ref()?;
+        Some(Self {
+            pid: owner.pid,
+            host: owner.host.clone(),
+            liveness: match (liveness, row.detached_at) {
+                (Some(Liveness::Alive), Some(_)) => "detached",
+                (Some(Liveness::Alive), None) => "alive",
+                (Some(Liveness::Gone), _) => "gone",
+                (Some(Liveness::Unknown) | None, _) => "unknown",
+            },
+            lease_until: row.lease_until,
+        })
+    }
 }
 
 /// Why a run does not move.
@@ -111,6 +157,26 @@ pub struct StepReport {
     pub started_at: Option<Timestamp>,
     /// When its latest execution ended.
     pub ended_at: Option<Timestamp>,
+    /// Why its latest execution or attempt ended: `completed`, `failed`, `timeout`, `skipped`, `paused`,
+    /// `retries_exhausted`; null while it has not.
+    pub stop_reason: Option<&'static str>,
+    /// The time that an attempt may take, and where it was set; absent for steps that call no component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<TimeoutReport>,
+    /// What it waits for, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Wait>,
+}
+
+/// The time-out in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TimeoutReport {
+    /// How long, in milliseconds.
+    pub millis: u64,
+    /// `step`, `defaults` or `engine`.
+    pub source: &'static str,
+    /// Whether the latest attempt met it.
+    pub fired: bool,
 }
 
 /// Counts over the top-level steps.
@@ -174,7 +240,58 @@ impl RunReport {
             events: state.seq,
             epoch: state.epoch.0,
             recoveries: state.recoveries,
+            automatic_resumes: state.episode.resumes,
+            stop_reason: match &state.phase {
+                Phase::Completed { .. } => Some("completed"),
+                phase => phase.stop().map(|stop| stop.code.as_str()),
+            },
+            next_action: next_action(state),
+            last_progress_at: state.updated_at,
+            owner: None,
         }
+    }
+}
+
+fn next_action(state: &RunState) -> Option<String> {
+    match &state.phase {
+        Phase::Pending => Some(format!(
+            "a worker (`milepost work`) takes it, or `milepost resume {}`",
+            state.created.run
+        )),
+        Phase::Running => Some("it moves by itself".to_owned()),
+        Phase::Paused { stop, .. } | Phase::Failed { stop, .. } => Some(stop.next.clone()),
+        Phase::Completed { .. } | Phase::Cancelled { .. } => None,
+    }
+}
+
+/// The time-out of a component step.
+fn timeout(step: &Step, record: Option<&StepRecord>) -> Option<TimeoutReport> {
+    let StepKind::Component(component) = &step.kind else {
+        return None;
+    };
+    let error = record.and_then(|record| match &record.phase {
+        StepPhase::Waiting { error, .. } => Some(error),
+        StepPhase::Settled(settled) => match &settled.result {
+            StepResult::Failed { error } => Some(error),
+            StepResult::Completed { .. } | StepResult::Skipped => None,
+        },
+        _ => None,
+    });
+    Some(TimeoutReport {
+        millis: u64::try_from(component.timeout.as_millis()).unwrap_or(u64::MAX),
+        source: match component.timeout_source {
+            TimeoutSource::Step => "step",
+            TimeoutSource::Defaults => "defaults",
+            TimeoutSource::Engine => "engine",
+        },
+        fired: error.is_some_and(|error| error.class == ErrorClass::Timeout),
+    })
+}
+
+fn why_failed(error: &StepError) -> &'static str {
+    match error.class {
+        ErrorClass::Timeout => "timeout",
+        _ => "failed",
     }
 }
 
@@ -190,6 +307,9 @@ impl StepReport {
             retry_at: None,
             started_at: None,
             ended_at: None,
+            stop_reason: None,
+            timeout: timeout(step, record),
+            waits_for: None,
         };
         let Some(record) = record else {
             return report;
@@ -204,23 +324,35 @@ impl StepReport {
                 report.iterations = settled.iterations;
                 match &settled.result {
                     StepResult::Completed { output } => {
+                        report.stop_reason = Some("completed");
                         report.output = output.value().as_ref().clone();
                     }
                     StepResult::Failed { error } => {
+                        report.stop_reason = Some(why_failed(error));
                         report.error = Some(error.clone());
                         if let Some(passes) = settled.iterations {
                             report.output = loop_output(passes, false).value().as_ref().clone();
                         }
                     }
-                    StepResult::Skipped => {}
+                    StepResult::Skipped => report.stop_reason = Some("skipped"),
                 }
             }
             StepPhase::Waiting { retry_at, error } => {
                 report.retry_at = Some(*retry_at);
+                report.stop_reason = Some(why_failed(error));
                 report.error = Some(error.clone());
             }
             StepPhase::Looping { iteration, .. } => report.iterations = Some(*iteration),
-            StepPhase::Pending | StepPhase::InFlight { .. } | StepPhase::Paused { .. } => {}
+            StepPhase::Awaiting { wait } => report.waits_for = Some(wait.clone()),
+            StepPhase::Paused {
+                retries_exhausted, ..
+            } => {
+                report.stop_reason = Some(match retries_exhausted {
+                    true => "retries_exhausted",
+                    false => "paused",
+                });
+            }
+            StepPhase::Pending | StepPhase::InFlight { .. } => {}
         }
         report
     }

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::attempt::BoxFuture;
-use milepost::owner::this_process;
+use milepost::owner::{Host as _, ThisHost};
 use milepost::store::{
-    Filter, Listing, Owner, RunRow, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    Write, Written,
+    Attention, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest, Store,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use crate::scripted::Gate;
@@ -115,10 +116,11 @@ impl FaultyStore {
 /// A process on this host that no longer exists.
 #[must_use]
 pub fn dead_process() -> Owner {
+    let here = ThisHost.enter();
+    ThisHost.leave(&here);
     Owner {
-        started: this_process().started + 1,
-        nonce: "dead".to_owned(),
-        ..this_process().clone()
+        started: here.started + 1,
+        ..here
     }
 }
 
@@ -162,17 +164,38 @@ impl Store for FaultyStore {
         })
     }
 
-    fn request_cancel<'a>(
+    fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
         Box::pin(async move {
             if let Some(gate) = &self.before_cancel {
                 gate.pass().await;
             }
-            self.inner.request_cancel(run, at).await
+            self.inner.request_stop(run, request).await
         })
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        self.inner.send_signal(run, signal)
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.inner.mark_detached(run, epoch, at)
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.delete(run, seq)
     }
 
     fn renew_lease<'a>(
@@ -215,5 +238,26 @@ impl Store for FaultyStore {
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.blob(digest)
+    }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        self.inner.inbox(run, limit)
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        self.inner.attention(now, limit)
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.inner.written_before(before, statuses, limit)
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        self.inner.health()
     }
 }

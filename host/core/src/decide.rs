@@ -398,13 +398,7 @@ impl Decider<'_> {
     }
 
     /// A wait that nothing has ended yet: time may, else the run stops here until somebody or something does.
-    fn awaiting(
-        &self,
-        step: &Step,
-        path: &Path,
-        awaited: &Awaited,
-        wait: &mut Wait,
-    ) -> StepNext {
+    fn awaiting(&self, step: &Step, path: &Path, awaited: &Awaited, wait: &mut Wait) -> StepNext {
         let until = awaited.until();
         if until.is_some_and(|until| until <= self.now) {
             return StepNext::Record(self.timed_out(step, path, awaited));
@@ -497,7 +491,9 @@ impl Decider<'_> {
             Awaited::Time { until } => (
                 StopCode::WaitingForTime,
                 format!("`{path}` waits until {until}"),
-                format!("a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"),
+                format!(
+                    "a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"
+                ),
             ),
             Awaited::Signal { name, until } => (
                 StopCode::WaitingForSignal,

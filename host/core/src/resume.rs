@@ -78,7 +78,9 @@ pub fn plan(
             Intent::Resume if passes > 0 => {
                 reopened.insert(id.clone());
             }
-            Intent::Resume | Intent::GoOn(_) | Intent::Retry { .. } => add_subtree(definition, *index, &mut reset),
+            Intent::Resume | Intent::GoOn(_) | Intent::Retry { .. } => {
+                add_subtree(definition, *index, &mut reset)
+            }
         }
     }
     if let Intent::Retry { from: Some(from) } = intent {
@@ -151,7 +153,12 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
 
 /// Whether the record shows an open approval.
 fn asks(record: &StepRecord) -> bool {
-    matches!(&record.phase, StepPhase::Awaiting { wait: Wait::Approval { .. } })
+    matches!(
+        &record.phase,
+        StepPhase::Awaiting {
+            wait: Wait::Approval { .. }
+        }
+    )
 }
 
 /// Whether the record shows an open wait for time or a signal.

@@ -1,7 +1,7 @@
 //! `milepost cancel`: ends a run for good.
 
 use clap::Args;
-use milepost::engine::CancelAnswer;
+use milepost::engine::StopAnswer;
 use serde_json::json;
 
 use super::context::{Context, Reply};
@@ -29,13 +29,13 @@ pub(super) fn run(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(engine.store().as_ref(), &args.run)?;
     let answer = runtime()?.block_on(engine.cancel(&run, "`milepost cancel`"))?;
     let (word, text) = match answer {
-        CancelAnswer::Cancelled => ("cancelled", format!("run {run} is cancelled")),
-        CancelAnswer::Cancelling => (
-            "cancelling",
+        StopAnswer::Done(_) => ("cancelled".to_owned(), format!("run {run} is cancelled")),
+        StopAnswer::Asked => (
+            "cancelling".to_owned(),
             format!("run {run} is running; its process was asked to end it"),
         ),
-        CancelAnswer::Already(status) => (
-            "nothing_to_cancel",
+        StopAnswer::Already(status) => (
+            format!("already_{status}"),
             format!("nothing to cancel: run {run} is {status}"),
         ),
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use milepost::Engine;
 use milepost::core::definition::Definition;
 use milepost::core::ids::RunId;
-use milepost::engine::{Control, EngineError, Request};
+use milepost::engine::{Control, Demand, EngineError, Request};
 use milepost::plugin::PluginSource;
 use milepost::record;
 use milepost::report::RunReport;
@@ -48,7 +48,7 @@ where
             ended = &mut work => return ended.map_err(Failure::from),
             signal = signals.next() => signal,
         };
-        control.ask(Request::Pause(signal.to_owned()));
+        control.ask(Request::new(Demand::PauseNow, signal));
         progress.say(&format!("{signal}: pausing; a second signal stops at once"));
         tokio::select! {
             ended = &mut work => ended.map_err(Failure::from),

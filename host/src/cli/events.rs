@@ -2,6 +2,7 @@
 
 use clap::Args;
 use milepost::core::event::{Entry, Event};
+use milepost::core::wait::Wait;
 use milepost::record;
 use serde_json::{Value, json};
 
@@ -85,6 +86,30 @@ fn details(event: &Event) -> String {
         Event::StepPaused { pause, .. } => format!(": {}: {}", pause.code, pause.reason),
         Event::StepInterrupted { attempt, .. } => format!(", attempt {attempt}"),
         Event::StepSkipped { condition, .. } => format!(": {condition}"),
+        Event::WaitStarted { wait, .. } => match wait {
+            Wait::Time { until } => format!(", until {}", format::instant(*until)),
+            Wait::Signal { name, .. } => format!(", for the signal `{name}`"),
+            Wait::Approval { message, .. } => format!(", for a decision: {message}"),
+        },
+        Event::WaitEnded { output, .. } => format!(", {} bytes", output.text().len()),
+        Event::SignalReceived { signal, data, .. } => {
+            format!(", `{signal}`, {} bytes", data.text().len())
+        }
+        Event::ApprovalDecided {
+            decision,
+            comment,
+            by,
+            ..
+        } => {
+            let by = by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {by}"));
+            let comment = comment
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            format!(", {decision}{by}{comment}")
+        }
+        Event::RunPostponed { reason, .. } => format!(": {reason}"),
         Event::LoopIterationStarted { iteration, .. } => format!(", pass {iteration}"),
         Event::LoopIterationEnded {
             iteration,

@@ -116,7 +116,7 @@ fn document(row: &RunRow) -> Value {
         "updated_at": row.updated_at,
         "owner": row.owner.as_ref().map(|owner| json!({ "host": owner.host, "pid": owner.pid })),
         "lease_until": row.lease_until,
-        "cancel_requested_at": row.cancel_requested_at,
+        "request": row.request,
         "events": row.seq,
         "epoch": row.epoch,
         "recoveries": row.recoveries,

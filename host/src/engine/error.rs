@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::resume::Refused;
 use milepost_core::state::{Rejected, Status};
 
@@ -55,6 +55,42 @@ pub enum EngineError {
         run: RunId,
         /// What differs.
         changes: Box<Changes>,
+    },
+    /// No such approval waits.
+    #[error("run `{run}` is {status}: {reason}")]
+    NotWaiting {
+        /// The run.
+        run: RunId,
+        /// Its status.
+        status: Status,
+        /// Why there is nothing to decide.
+        reason: String,
+    },
+    /// Somebody decided before (B302).
+    #[error("`{path}` of run `{run}` is already {decision}; the first decision holds")]
+    AlreadyDecided {
+        /// The run.
+        run: RunId,
+        /// The approval.
+        path: Path,
+        /// What was decided.
+        decision: String,
+    },
+    /// A signal cannot be taken.
+    #[error("run `{run}` does not take the signal: {reason}")]
+    Signal {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// The run does not stand where it could be paused (B290).
+    #[error("run `{run}` is {status}: only a running run can be paused")]
+    NotPausable {
+        /// The run.
+        run: RunId,
+        /// Its status.
+        status: Status,
     },
     /// The inputs are larger than a run may keep.
     #[error("the inputs take {0} bytes, a run may keep {max}", max = milepost_core::limits::INPUTS_BYTES)]

@@ -57,6 +57,7 @@ impl Launch {
             config: Arc::clone(&spec.config),
             outputs: Arc::new(outputs),
             resume_state: record.and_then(|record| record.resume_state.clone().map(Arc::new)),
+            resume_signal: record.and_then(|record| record.resume_signal.clone().map(Arc::new)),
             seed: self.seed,
             deadline: Some(self.at.after(self.timeout)),
             timeout: self.timeout,

@@ -1,41 +1,51 @@
 //! The engine: starts, resumes, retries and cancels runs, and drives the ones that this process owns.
 //!
-//! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. A run whose
-//! future is dropped releases its claim; a run whose process dies is found by [`Engine::resume`] through its owner.
+//! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. `stops` asks
+//! runs to stop, `inbox` brings signals and decisions, `sweep` looks after runs that nobody drives, `worker` drives many.
+//! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
 mod control;
 mod driver;
 mod error;
+mod housekeeping;
+mod inbox;
 pub(crate) mod launch;
 mod observer;
 mod shared;
+mod stops;
+mod sweep;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, StopCode};
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::resume::{Intent, dropped_by, plan};
 use milepost_core::state::{Phase, RunState, Status};
-use milepost_core::time::Timestamp;
 use serde_json::Value;
 
-pub use control::{Control, Request};
+pub use control::{Control, Demand, Request};
 pub use error::{Changes, EngineError};
+pub use housekeeping::{Collected, Doctor, Finding, Gravity};
+pub use inbox::{Decided, Decision, SignalAnswer};
 pub use observer::{Notice, Observer, Unobserved};
+pub use stops::StopAnswer;
+pub use sweep::Swept;
+pub use worker::{WorkOptions, Worked};
 
 use self::driver::{Driver, Halted};
 use self::shared::Shared;
 use crate::clock::{Clock, SystemClock};
-use crate::owner::{Liveness, liveness, this_process};
+use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, Recorded};
-use crate::report::{RunReport, StopReport};
-use crate::store::{Claim, RunRow, Store, StoreError};
+use crate::report::{OwnerReport, RunReport, StopReport};
+use crate::store::{Claim, Owner, RunRow, Store, StoreError};
 use crate::workflow::{self, Components, OpenError, Workflow};
 
 /// Runs workflows against one store. Cheap to clone.
@@ -54,6 +64,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.shared.clock = clock;
+        self
+    }
+
+    /// Uses other identities for its claims, and another way to tell whether an owner lives.
+    #[must_use]
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.shared.host = host;
         self
     }
 
@@ -92,18 +109,6 @@ pub struct ResumeOptions {
     pub control: Control,
 }
 
-/// What a cancel did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case", tag = "answer", content = "status")]
-pub enum CancelAnswer {
-    /// The run is cancelled.
-    Cancelled,
-    /// It was terminal before; nothing was changed (B286).
-    Already(Status),
-    /// Its owner was asked and will end it.
-    Cancelling,
-}
-
 impl Engine {
     /// An engine on a store, with a source of components.
     #[must_use]
@@ -114,6 +119,7 @@ impl Engine {
                 plugins,
                 clock: Arc::new(SystemClock),
                 observer: Arc::new(Unobserved),
+                host: Arc::new(ThisHost),
             },
         }
     }
@@ -145,14 +151,52 @@ impl Engine {
         inputs: BTreeMap<String, Value>,
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
-        let run = options.id.clone().unwrap_or_else(new_run_id);
-        let now = self.shared.clock.now();
+        let (created, mut batch, mut state) = self.create(&workflow, inputs, &options)?;
+        let owner = self.claim(&mut batch, &mut state, ClaimCause::Start)?;
+        let control = options.control.clone();
+        let driver = self.driver(workflow.clone(), state, batch, owner, control);
+        match self.drive(driver, &workflow.definition).await {
+            Err(EngineError::Store(StoreError::Exists(_))) => {
+                self.run_existing(workflow, created, options.control).await
+            }
+            other => other,
+        }
+    }
+
+    /// Records a run without running it: a worker will. Idempotent by id, as [`Engine::run`] is.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the run could not be recorded.
+    pub async fn submit(
+        &self,
+        workflow: Workflow,
+        inputs: BTreeMap<String, Value>,
+        options: StartOptions,
+    ) -> Result<RunReport, EngineError> {
+        let (created, batch, state) = self.create(&workflow, inputs, &options)?;
+        match self.shared.store.write(batch.to_write(&state)).await {
+            Ok(_) => Ok(RunReport::new(&workflow.definition, &state)),
+            Err(StoreError::Exists(_)) => {
+                let state = self.existing(&created)?.state;
+                Ok(RunReport::new(&workflow.definition, &state))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The first event of a new run.
+    fn create(
+        &self,
+        workflow: &Workflow,
+        inputs: BTreeMap<String, Value>,
+        options: &StartOptions,
+    ) -> Result<(RunCreated, Batch, RunState), EngineError> {
         let inputs = Payload::new(Value::Object(inputs.into_iter().collect()));
         if inputs.text().len() > limits::INPUTS_BYTES {
             return Err(EngineError::InputsTooLarge(inputs.text().len()));
         }
         let created = RunCreated {
-            run: run.clone(),
+            run: options.id.clone().unwrap_or_else(new_run_id),
             workflow: workflow.definition.name.to_string(),
             definition: workflow.definition.source.digest,
             file: workflow.file.display().to_string(),
@@ -162,21 +206,34 @@ impl Engine {
         };
         let mut batch = Batch::for_new_run();
         batch.blob(workflow.definition.source.text.as_bytes());
-        let mut state = batch.create(Event::RunCreated(created.clone()), now)?;
-        self.claim(&mut batch, &mut state, ClaimCause::Start)?;
-        let driver = Driver::new(
-            Arc::clone(&self.shared),
-            workflow.clone(),
-            state,
-            batch,
-            options.control.clone(),
-        );
-        match self.drive(driver, &workflow.definition).await {
-            Err(EngineError::Store(StoreError::Exists(_))) => {
-                self.run_existing(workflow, created, options.control).await
-            }
-            other => other,
+        let event = Event::RunCreated(created.clone());
+        let state = batch.create(event, self.shared.clock.now())?;
+        Ok((created, batch, state))
+    }
+
+    /// The run of that id, if it is the same start: the same workflow, components and inputs.
+    fn existing(&self, wanted: &RunCreated) -> Result<Recorded, EngineError> {
+        let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
+        let existing = &recorded.state.created;
+        if existing.definition != wanted.definition
+            || existing.inputs != wanted.inputs
+            || existing.plugins != wanted.plugins
+        {
+            return Err(EngineError::IdTaken(wanted.run.clone()));
         }
+        Ok(recorded)
+    }
+
+    fn driver(
+        &self,
+        workflow: Workflow,
+        state: RunState,
+        batch: Batch,
+        owner: Owner,
+        control: Control,
+    ) -> Driver {
+        let shared = Arc::clone(&self.shared);
+        Driver::new(shared, workflow, state, batch, owner, control)
     }
 
     /// The id exists: the same start again is answered with that run, another one is refused.
@@ -186,16 +243,8 @@ impl Engine {
         wanted: RunCreated,
         control: Control,
     ) -> Result<RunReport, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
-        let existing = &recorded.state.created;
-        if existing.definition != wanted.definition
-            || existing.inputs != wanted.inputs
-            || existing.plugins != wanted.plugins
-        {
-            return Err(EngineError::IdTaken(wanted.run));
-        }
-        let lost = recorded.state.phase == Phase::Running
-            && !owner_may_live(&recorded.row, self.shared.clock.now());
+        let recorded = self.existing(&wanted)?;
+        let lost = recorded.state.phase == Phase::Running && !self.owner_may_live(&recorded.row);
         let cause = match recorded.state.phase {
             Phase::Pending => ClaimCause::Start,
             // A supervisor that starts the same command again takes over from the process that died.
@@ -210,9 +259,9 @@ impl Engine {
         };
         let mut state = recorded.state;
         let mut batch = Batch::after(state.seq, state.epoch);
-        self.claim(&mut batch, &mut state, cause)?;
+        let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&workflow.definition);
-        let driver = Driver::new(Arc::clone(&self.shared), workflow, state, batch, control);
+        let driver = self.driver(workflow, state, batch, owner, control);
         self.drive(driver, &definition).await
     }
 
@@ -242,14 +291,14 @@ impl Engine {
         self.go_on(run, Intent::Retry { from }, options).await
     }
 
-    async fn go_on(
+    pub(super) async fn go_on(
         &self,
         run: &RunId,
         intent: Intent<'_>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
-        let cause = resumable(&recorded, intent, self.shared.clock.now())?;
+        let cause = self.resumable(&recorded, intent)?;
         let bound = self.bind(&recorded, options.accept_changes)?;
         let Recorded { mut state, .. } = recorded;
         let now = self.shared.clock.now();
@@ -267,15 +316,9 @@ impl Engine {
             let resumed: RunResumed = plan(&bound.workflow.definition, &state, intent)?;
             batch.record(&mut state, Event::RunResumed(resumed), now)?;
         }
-        self.claim(&mut batch, &mut state, cause)?;
+        let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&bound.workflow.definition);
-        let driver = Driver::new(
-            Arc::clone(&self.shared),
-            bound.workflow,
-            state,
-            batch,
-            options.control,
-        );
+        let driver = self.driver(bound.workflow, state, batch, owner, options.control);
         self.drive(driver, &definition).await
     }
 
@@ -331,49 +374,6 @@ impl Engine {
         Ok(record::definition_text(self.shared.store.as_ref(), state)?)
     }
 
-    /// Ends a run for good. One that another process runs is asked through the store.
-    ///
-    /// # Errors
-    /// [`EngineError`]; the run stands as before.
-    pub async fn cancel(&self, run: &RunId, by: &str) -> Result<CancelAnswer, EngineError> {
-        loop {
-            let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
-            let status = state.phase.status();
-            if status.is_terminal() {
-                return Ok(CancelAnswer::Already(status));
-            }
-            let now = self.shared.clock.now();
-            if status == Status::Running && owner_may_live(&row, now) {
-                let asked = self.shared.store.request_cancel(run, now).await?;
-                let row = self.shared.store.row(run)?;
-                // Its owner may have stopped it meanwhile and will not look at the request any more.
-                if asked && row.is_some_and(|row| row.status == Status::Running) {
-                    return Ok(CancelAnswer::Cancelling);
-                }
-                continue;
-            }
-            let mut batch = Batch::after(state.seq, state.epoch);
-            let stop = Stop {
-                code: StopCode::Cancelled,
-                message: format!("cancelled by {by}"),
-                path: None,
-                next: "nothing; the run is over".to_owned(),
-                due_at: None,
-                provider: None,
-            };
-            for event in milepost_core::decide::interrupt(&state, Event::RunCancelled { stop }) {
-                batch.record(&mut state, event, now)?;
-            }
-            let write = batch.to_write(&state);
-            match self.shared.store.write(write).await {
-                Ok(_) => return Ok(CancelAnswer::Cancelled),
-                // Somebody moved the run meanwhile: look again.
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
     /// The run as it stands.
     ///
     /// # Errors
@@ -381,7 +381,9 @@ impl Engine {
     pub fn report(&self, run: &RunId) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
         let definition = self.frozen(&recorded.state)?;
-        Ok(RunReport::new(&definition, &recorded.state))
+        let mut report = RunReport::new(&definition, &recorded.state);
+        report.owner = OwnerReport::new(&recorded.row, self.liveness(&recorded.row));
+        Ok(report)
     }
 
     /// The definition that a run carries, checked without its components.
@@ -394,24 +396,28 @@ impl Engine {
         Ok(parsed.definition)
     }
 
+    /// Adds a claim to the batch, under an identity of its own; the driver gives that back.
     fn claim(
         &self,
         batch: &mut Batch,
         state: &mut RunState,
         cause: ClaimCause,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Owner, EngineError> {
         let now = self.shared.clock.now();
-        let owner = this_process();
+        let owner = self.shared.host.enter();
         let event = Event::RunClaimed {
             owner: format!("process {} on {}", owner.pid, owner.host),
             cause,
         };
-        batch.record(state, event, now)?;
+        if let Err(rejected) = batch.record(state, event, now) {
+            self.shared.host.leave(&owner);
+            return Err(rejected.into());
+        }
         batch.claim(Claim {
             owner: owner.clone(),
             lease_until: now.after(limits::LEASE),
         });
-        Ok(())
+        Ok(owner)
     }
 
     async fn drive(
@@ -465,53 +471,63 @@ struct Bound {
     changed: bool,
 }
 
-/// Whether a run can be taken now, and under which cause.
-fn resumable(
-    recorded: &Recorded,
-    intent: Intent<'_>,
-    now: Timestamp,
-) -> Result<ClaimCause, EngineError> {
-    let run = recorded.row.id.clone();
-    let status = recorded.state.phase.status();
-    let refuse = |reason: &str| EngineError::NotResumable {
-        run: run.clone(),
-        status,
-        reason: reason.to_owned(),
-    };
-    match status {
-        Status::Paused | Status::Failed => Ok(match intent {
-            Intent::Resume => ClaimCause::Resume,
-            Intent::Retry { .. } => ClaimCause::Retry,
-        }),
-        Status::Completed => Err(refuse("it has ended; start a new run")),
-        Status::Cancelled => Err(refuse("it was cancelled for good; start a new run")),
-        Status::Pending | Status::Running => {
-            if let Intent::Retry { .. } = intent {
-                return Err(refuse(
-                    "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone",
-                ));
-            }
-            if recorded.row.owner.is_none() {
-                Ok(ClaimCause::Start)
-            } else if owner_may_live(&recorded.row, now) {
-                Err(EngineError::AlreadyRunning {
-                    run,
-                    status,
-                    owner: recorded.row.owner.clone(),
-                })
-            } else {
-                Ok(ClaimCause::Recovery)
+impl Engine {
+    /// Whether a run can be taken now, and under which cause.
+    fn resumable(
+        &self,
+        recorded: &Recorded,
+        intent: Intent<'_>,
+    ) -> Result<ClaimCause, EngineError> {
+        let run = recorded.row.id.clone();
+        let status = recorded.state.phase.status();
+        let refuse = |reason: &str| EngineError::NotResumable {
+            run: run.clone(),
+            status,
+            reason: reason.to_owned(),
+        };
+        match status {
+            Status::Paused | Status::Failed => Ok(match intent {
+                Intent::Resume | Intent::GoOn(_) => ClaimCause::Resume,
+                Intent::Retry { .. } => ClaimCause::Retry,
+            }),
+            Status::Completed => Err(refuse("it has ended; start a new run")),
+            Status::Cancelled => Err(refuse("it was cancelled for good; start a new run")),
+            Status::Pending | Status::Running => {
+                if let Intent::Retry { .. } = intent {
+                    return Err(refuse(
+                        "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone",
+                    ));
+                }
+                if recorded.row.owner.is_none() {
+                    Ok(ClaimCause::Start)
+                } else if self.owner_may_live(&recorded.row) {
+                    Err(EngineError::AlreadyRunning {
+                        run,
+                        status,
+                        owner: recorded.row.owner.clone(),
+                    })
+                } else {
+                    Ok(ClaimCause::Recovery)
+                }
             }
         }
     }
-}
 
-/// Whether the owner of a run can still be at work. One whose process this host cannot see lives as long as its lease.
-fn owner_may_live(row: &RunRow, now: Timestamp) -> bool {
-    match row.owner.as_ref().map(liveness) {
-        None | Some(Liveness::Gone) => false,
-        Some(Liveness::Alive) => true,
-        Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| until > now),
+    /// Whether the owner of a run can still be at work. One whose process this host cannot see lives as long as its lease.
+    pub(super) fn owner_may_live(&self, row: &RunRow) -> bool {
+        let now = self.shared.clock.now();
+        match self.liveness(row) {
+            None | Some(Liveness::Gone) => false,
+            Some(Liveness::Alive) => true,
+            Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| until > now),
+        }
+    }
+
+    /// Whether the owner of a run lives, as far as this host can tell; `None` when nobody owns it.
+    #[must_use]
+    pub fn liveness(&self, row: &RunRow) -> Option<Liveness> {
+        let host = self.shared.host.as_ref();
+        row.owner.as_ref().map(|owner| host.liveness(owner))
     }
 }
 

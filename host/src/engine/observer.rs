@@ -10,6 +10,9 @@ use crate::attempt::{LogLine, Progress};
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, run: &RunId, notice: Notice<'_>);
+
+    /// A worker met trouble that is no run's own doing; `run` is as the store spells it.
+    fn trouble(&self, _run: Option<&str>, _reason: &str) {}
 }
 
 /// Something that happened to a run.

@@ -7,6 +7,7 @@ use milepost_core::ids::RunId;
 
 use super::observer::{Notice, Observer};
 use crate::clock::Clock;
+use crate::owner::Host;
 use crate::plugin::PluginSource;
 use crate::store::Store;
 
@@ -15,6 +16,7 @@ pub(super) struct Shared {
     pub(super) plugins: Arc<dyn PluginSource>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) host: Arc<dyn Host>,
 }
 
 impl Shared {
@@ -22,6 +24,13 @@ impl Shared {
     pub(super) fn tell(&self, run: &RunId, notice: Notice<'_>) {
         if catch_unwind(AssertUnwindSafe(|| self.observer.notice(run, notice))).is_err() {
             tracing::error!(%run, "the observer panicked");
+        }
+    }
+
+    /// Tells the observer about trouble.
+    pub(super) fn tell_trouble(&self, run: Option<&str>, reason: &str) {
+        if catch_unwind(AssertUnwindSafe(|| self.observer.trouble(run, reason))).is_err() {
+            tracing::error!("the observer panicked");
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The store without a file: for tests, simulation, and as the oracle that other stores are compared with. Plain on purpose:
 //! one map behind one lock, every write checked first and then applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Expect, Filter, Listing, RunRow, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    Write, Written,
+    Attention, Expect, Filter, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -25,6 +26,8 @@ struct State {
     runs: BTreeMap<RunId, Run>,
     blobs: BTreeMap<Digest, Vec<u8>>,
     last_log: u64,
+    last_signal: u64,
+    created: usize,
 }
 
 #[derive(Debug)]
@@ -33,6 +36,10 @@ struct Run {
     journal: Vec<StoredEntry>,
     parts: BTreeMap<String, String>,
     logs: Vec<StoredLog>,
+    inbox: Vec<StoredSignal>,
+    blobs: BTreeSet<Digest>,
+    /// Place in the order of creation.
+    key: usize,
 }
 
 impl MemoryStore {
@@ -52,19 +59,80 @@ impl Store for MemoryStore {
         Box::pin(async move { self.state().write(write) })
     }
 
-    fn request_cancel<'a>(
+    fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            let weaker = row.request.as_ref().is_none_or(|r| r.kind < request.kind);
+            if row.status == Status::Running && weaker {
+                row.request = Some(request);
+            }
+            Ok(row.status)
+        })
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let number = state.last_signal + 1;
+            let run = state.run(run)?;
+            if run.row.status.is_terminal() {
+                return Ok(Sent::Over(run.row.status));
+            }
+            if run.inbox.len() >= limits::SIGNALS {
+                return Ok(Sent::Full);
+            }
+            run.inbox.push(StoredSignal { number, signal });
+            state.last_signal = number;
+            Ok(Sent::Kept(number))
+        })
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut state = self.state();
             let row = &mut state.run(run)?.row;
-            if row.status.is_terminal() {
-                return Ok(false);
+            let expired = row.lease_until.is_some_and(|until| until <= at);
+            let marks = row.epoch == epoch && expired && row.detached_at.is_none();
+            if marks {
+                row.detached_at = Some(at);
             }
-            row.cancel_requested_at.get_or_insert(at);
-            Ok(true)
+            Ok(marks)
+        })
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &state.run(run)?.row;
+            let over = matches!(
+                row.status,
+                Status::Completed | Status::Failed | Status::Cancelled
+            );
+            if row.seq != seq || !over {
+                return Err(conflict(row));
+            }
+            state.runs.remove(run);
+            let used: BTreeSet<Digest> = state
+                .runs
+                .values()
+                .flat_map(|run| run.blobs.clone())
+                .collect();
+            state.blobs.retain(|digest, _| used.contains(digest));
+            Ok(())
         })
     }
 
@@ -81,6 +149,7 @@ impl Store for MemoryStore {
                 return Err(conflict(row));
             }
             row.lease_until = Some(until);
+            row.detached_at = None;
             Ok(written(row))
         })
     }
@@ -162,6 +231,84 @@ impl Store for MemoryStore {
         }
         Ok(bytes)
     }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        let state = self.state();
+        let signals = state.runs.get(run).into_iter().flat_map(|run| &run.inbox);
+        Ok(signals.take(limit).cloned().collect())
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        let state = self.state();
+        let runs = || state.runs.values();
+        let rows = |status: Status| {
+            runs()
+                .map(|run| &run.row)
+                .filter(move |r| r.status == status)
+        };
+        let oldest = |mut rows: Vec<RunRow>| {
+            rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            rows.truncate(limit);
+            rows
+        };
+        let is_due = |run: &&Run| {
+            run.row.status == Status::Paused && run.row.due_at.is_some_and(|due| due <= now)
+        };
+        let mut due: Vec<&Run> = runs().filter(is_due).collect();
+        due.sort_by_key(|run| (run.row.due_at, run.key));
+        let signalled = runs().filter(|run| {
+            let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.signal.name);
+            run.row.status == Status::Paused && run.inbox.iter().any(awaited)
+        });
+        let requested = runs().map(|run| &run.row);
+        let requested = requested.filter(|r| r.request.is_some() && r.status != Status::Running);
+        Ok(Attention {
+            pending: oldest(rows(Status::Pending).cloned().collect()),
+            due: due
+                .into_iter()
+                .take(limit)
+                .map(|run| run.row.clone())
+                .collect(),
+            signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
+            requested: oldest(requested.cloned().collect()),
+            running: oldest(rows(Status::Running).cloned().collect()),
+            unreadable: Vec::new(),
+            next_due: rows(Status::Paused)
+                .filter_map(|row| row.due_at)
+                .filter(|due| *due > now)
+                .min(),
+        })
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let state = self.state();
+        let rows = state.runs.values().map(|run| &run.row);
+        let old = rows.filter(|row| row.updated_at < before && statuses.contains(&row.status));
+        let mut old: Vec<RunRow> = old.cloned().collect();
+        old.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        old.truncate(limit);
+        Ok(old)
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        let mut runs = BTreeMap::new();
+        for run in self.state().runs.values() {
+            *runs.entry(run.row.status).or_default() += 1;
+        }
+        Ok(Health {
+            version: 0,
+            problems: Vec::new(),
+            bytes: 0,
+            wal_bytes: 0,
+            free_bytes: None,
+            runs,
+        })
+    }
 }
 
 impl State {
@@ -178,7 +325,9 @@ impl State {
                 return Err(StoreError::Exists(write.run));
             }
             Expect::Absent => {
-                self.runs.insert(write.run.clone(), new_run(&write));
+                self.created += 1;
+                self.runs
+                    .insert(write.run.clone(), new_run(&write, self.created));
             }
             Expect::At { seq, epoch } => {
                 let row = &self.run(&write.run)?.row;
@@ -187,12 +336,20 @@ impl State {
                 }
             }
         }
+        let run = self.run(&write.run)?;
+        let there = |number: &u64| run.inbox.iter().any(|s| s.number == *number);
+        if !write.consumed.iter().all(there) {
+            return Err(conflict(&run.row));
+        }
         // Nothing below can fail.
-        for (digest, bytes) in write.blobs {
-            self.blobs.entry(digest).or_insert(bytes);
+        for (digest, bytes) in &write.blobs {
+            self.blobs.entry(*digest).or_insert_with(|| bytes.clone());
         }
         let mut position = self.last_log;
         let run = self.run(&write.run)?;
+        run.blobs
+            .extend(write.blobs.iter().map(|(digest, _)| *digest));
+        run.inbox.retain(|s| !write.consumed.contains(&s.number));
         for line in write.logs {
             position += 1;
             run.logs.push(StoredLog { position, line });
@@ -211,6 +368,10 @@ impl State {
         row.stop_code = head.stop_code;
         row.due_at = head.due_at;
         row.recoveries = head.recoveries;
+        row.auto_resumes = head.auto_resumes;
+        row.provider = head.provider;
+        row.awaits = head.awaits;
+        row.detached_at = None;
         if let Some(claim) = write.claim {
             row.epoch.0 += 1;
             row.owner = Some(claim.owner);
@@ -220,16 +381,14 @@ impl State {
             row.owner = None;
             row.lease_until = None;
         }
-        if row.status.is_terminal() {
-            row.cancel_requested_at = None;
-        }
+        row.request = row.request.take().filter(|r| r.kind.outlives(row.status));
         let written = written(row);
         self.last_log = position;
         Ok(written)
     }
 }
 
-fn new_run(write: &Write) -> Run {
+fn new_run(write: &Write, key: usize) -> Run {
     Run {
         row: RunRow {
             id: write.run.clone(),
@@ -244,18 +403,25 @@ fn new_run(write: &Write) -> Run {
             stop_code: None,
             due_at: None,
             recoveries: 0,
-            cancel_requested_at: None,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
+            request: None,
+            detached_at: None,
         },
         journal: Vec::new(),
         parts: BTreeMap::new(),
         logs: Vec::new(),
+        inbox: Vec::new(),
+        blobs: BTreeSet::new(),
+        key,
     }
 }
 
 fn written(row: &RunRow) -> Written {
     Written {
         epoch: row.epoch,
-        cancel_requested: row.cancel_requested_at.is_some(),
+        request: row.request.as_ref().map(|request| request.kind),
     }
 }
 

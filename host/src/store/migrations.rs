@@ -71,7 +71,43 @@ CREATE TABLE blob (
 ) STRICT;
 ";
 
-const STEPS: &[&str] = &[VERSION_1];
+/// Requests of every kind, scheduled resumes, signals, and which runs use a blob.
+///
+/// `awaits` is a JSON list of signal names. Blobs of older files are given to every run whose record names them.
+const VERSION_2: &str = "
+ALTER TABLE run ADD COLUMN auto_resumes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN provider TEXT;
+ALTER TABLE run ADD COLUMN awaits TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE run ADD COLUMN request TEXT;
+ALTER TABLE run ADD COLUMN requested_at INTEGER;
+ALTER TABLE run ADD COLUMN requested_by TEXT;
+ALTER TABLE run ADD COLUMN detached_at INTEGER;
+UPDATE run SET request = 'cancel', requested_at = cancel_requested_at, requested_by = 'a request'
+    WHERE cancel_requested_at IS NOT NULL;
+ALTER TABLE run DROP COLUMN cancel_requested_at;
+CREATE INDEX run_by_request ON run (key) WHERE request IS NOT NULL;
+
+CREATE TABLE signal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX signal_by_run ON signal (run);
+
+CREATE TABLE blob_use (
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (run, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_use_by_digest ON blob_use (digest);
+INSERT INTO blob_use (run, digest)
+    SELECT DISTINCT journal.run, blob.digest FROM blob
+    JOIN journal ON instr(journal.body, lower(hex(blob.digest))) > 0;
+";
+
+const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Why a file is not brought to the present version.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 //! Every change of a run goes through one door, [`Store::write`]: a transaction that applies only if the run still stands
 //! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
 
+mod attention;
 pub mod memory;
 mod migrations;
 pub mod sqlite;
@@ -16,6 +17,9 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::attention::{
+    Attention, Health, NewSignal, Sent, StopKind, StopRequest, StoredSignal, UnknownStopKind,
+};
 use crate::attempt::BoxFuture;
 
 /// A place that keeps runs. Reads are quick, blocking calls that never wait for a writer; writes are awaited.
@@ -27,16 +31,46 @@ pub trait Store: Send + Sync {
     /// nothing was changed. [`StoreError::Unavailable`] when it could not be saved: it may be tried again.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>>;
 
-    /// Asks the owner of a run, in whatever process, to stop it. Needs no epoch and changes no state: the owner decides.
-    /// Returns false when the run is terminal already.
+    /// Asks the owner of a running run, in whatever process, to stop it. Needs no epoch and changes no state: the owner
+    /// decides. Returns the run's status; the request is kept only when that is `running`, and replaces a weaker one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    fn request_cancel<'a>(
+    fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>>;
+
+    /// Keeps a signal for a run that is not over. Needs no epoch and changes no state: [`Write::consumed`] takes it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>>;
+
+    /// Marks a run whose owner lives but does not renew its lease, until the owner writes or renews again. Returns whether
+    /// this call set the mark: false when it is set, the epoch is not the present one, or the lease holds at `at`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Removes a run that stands at `seq` and is completed, failed or cancelled, with its journal, checkpoint, logs and
+    /// signals, and the blobs that no other run uses.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when it stands elsewhere or is not over;
+    /// [`StoreError::Unavailable`].
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Extends the lease of a claim. Fails with [`StoreError::Conflict`] when the epoch is not the present one.
     ///
@@ -95,6 +129,35 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the bytes do not match the digest.
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Signals that wait for a run, the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError>;
+
+    /// What a worker has to look at. The cost does not depend on how many runs are over or paused.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError>;
+
+    /// Runs of these statuses whose last write was before `before`, the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Examines the whole store: takes as long as reading all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn health(&self) -> Result<Health, StoreError>;
 }
 
 /// One transaction on one run.
@@ -116,16 +179,24 @@ pub struct Write {
     pub logs: Vec<NewLog>,
     /// Blobs to keep; one that exists already is left alone.
     pub blobs: Vec<(Digest, Vec<u8>)>,
+    /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
+    pub consumed: Vec<u64>,
 }
 
 impl Write {
     /// The run's last sequence number after this write.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when the entries are not numbered on from the expected one: saved, they would damage the
-    /// journal.
+    /// [`StoreError::Corrupt`] when the entries are not numbered on from the expected one (saved, they would damage the
+    /// journal), or signals are taken for a run that is being created.
     fn seq_after(&self) -> Result<u64, StoreError> {
         let mut seq = match self.expect {
+            Expect::Absent if !self.consumed.is_empty() => {
+                return Err(StoreError::Corrupt(format!(
+                    "run `{}`: a run that does not exist has no signals to take",
+                    self.run
+                )));
+            }
             Expect::Absent => 0,
             Expect::At { seq, .. } => seq,
         };
@@ -176,7 +247,7 @@ pub struct Owner {
     pub pid: u32,
     /// When the process started, in the kernel's own unit: tells a reused pid.
     pub started: u64,
-    /// Drawn once per process.
+    /// Drawn once per claim.
     pub nonce: String,
 }
 
@@ -185,7 +256,8 @@ pub struct Owner {
 pub struct Head {
     /// Name of the workflow; set when the run is created, ignored later.
     pub workflow: String,
-    /// Status after the write. A status other than `running` clears owner and lease; a terminal one clears a cancel request.
+    /// Status after the write. A status other than `running` clears owner and lease; a request that means nothing to the
+    /// status ([`StopKind::outlives`]) is cleared.
     pub status: Status,
     /// Time of the write.
     pub at: Timestamp,
@@ -195,6 +267,12 @@ pub struct Head {
     pub due_at: Option<Timestamp>,
     /// Recoveries without progress in between.
     pub recoveries: u32,
+    /// Automatic resumes of the present pause episode.
+    pub auto_resumes: u32,
+    /// Whose limit stopped it, when stopped.
+    pub provider: Option<String>,
+    /// Names of the signals that it waits for, when paused.
+    pub awaits: Vec<String>,
 }
 
 /// What a write, or a renewal, tells its caller.
@@ -202,8 +280,8 @@ pub struct Head {
 pub struct Written {
     /// The epoch from now on.
     pub epoch: Epoch,
-    /// Whether somebody asked for the run to be cancelled.
-    pub cancel_requested: bool,
+    /// What somebody asked of the run.
+    pub request: Option<StopKind>,
 }
 
 /// What a run looks like from outside.
@@ -233,8 +311,16 @@ pub struct RunRow {
     pub due_at: Option<Timestamp>,
     /// Recoveries without progress in between.
     pub recoveries: u32,
-    /// When somebody asked for it to be cancelled.
-    pub cancel_requested_at: Option<Timestamp>,
+    /// Automatic resumes of the present pause episode.
+    pub auto_resumes: u32,
+    /// Whose limit stopped it.
+    pub provider: Option<String>,
+    /// Names of the signals that it waits for, when paused.
+    pub awaits: Vec<String>,
+    /// What somebody asked of it, until its owner has met that.
+    pub request: Option<StopRequest>,
+    /// Since when its owner lives without renewing the lease.
+    pub detached_at: Option<Timestamp>,
 }
 
 /// Which runs a list shows.

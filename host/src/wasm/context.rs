@@ -59,10 +59,9 @@ impl Host for HostState {
         Ok(self.call.resume_state.as_ref().map(ToString::to_string))
     }
 
-    /// None: no part of this version delivers signals.
     fn resume_signal(&mut self) -> wasmtime::Result<Option<String>> {
         self.charge()?;
-        Ok(None)
+        Ok(self.call.resume_signal.as_ref().map(ToString::to_string))
     }
 
     fn output_of(&mut self, step_id: String) -> wasmtime::Result<Option<String>> {

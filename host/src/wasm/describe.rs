@@ -109,6 +109,7 @@ fn nobody() -> Result<Call, InvalidId> {
         config: Arc::new(BTreeMap::new()),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
+        resume_signal: None,
         seed: 0,
         deadline: None,
         timeout: TIMEOUT,

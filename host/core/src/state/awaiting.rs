@@ -37,12 +37,14 @@ impl RunState {
 
     /// The approvals that nobody has decided yet, with what is asked.
     pub fn approvals(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.steps.values().filter_map(|record| match &record.phase {
-            StepPhase::Awaiting {
-                wait: Wait::Approval { message, .. },
-            } => Some((&record.path, message.as_str())),
-            _ => None,
-        })
+        self.steps
+            .values()
+            .filter_map(|record| match &record.phase {
+                StepPhase::Awaiting {
+                    wait: Wait::Approval { message, .. },
+                } => Some((&record.path, message.as_str())),
+                _ => None,
+            })
     }
 
     pub(super) fn wait_started(
@@ -118,10 +120,19 @@ impl RunState {
             });
         }
         let record = self.awaiting(event, path)?;
-        if !matches!(&record.phase, StepPhase::Awaiting { wait: Wait::Approval { .. } }) {
+        if !matches!(
+            &record.phase,
+            StepPhase::Awaiting {
+                wait: Wait::Approval { .. }
+            }
+        ) {
             return Err(reject(event, path, Some(record)));
         }
-        let word = match output.value().get("decision").and_then(|word| word.as_str()) {
+        let word = match output
+            .value()
+            .get("decision")
+            .and_then(|word| word.as_str())
+        {
             Some(word) => format!("`{path}` was {word}"),
             None => format!("`{path}` was decided"),
         };

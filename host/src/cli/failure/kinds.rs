@@ -26,6 +26,13 @@ impl From<EngineError> for Failure {
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
                 "`--accept-changes` goes on under the new version; undo the changes to go on under the recorded one",
             ),
+            EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
+                .help(format!("`milepost show {run}` tells what it waits for")),
+            EngineError::AlreadyDecided { run, .. } => Self::new(Exit::Failed, "already_decided", message)
+                .help(format!("`milepost events {run}` tells who decided; a worker or `milepost resume {run}` goes on")),
+            EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
+            EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
+                .help(format!("`milepost cancel {run}` ends it")),
             EngineError::InputsTooLarge(_) => Self::new(Exit::Invalid, "invalid_input", message),
             EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
             EngineError::Internal(_) => Self::internal(message),

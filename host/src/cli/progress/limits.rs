@@ -26,6 +26,7 @@ impl Limits {
                 StepKind::Loop(repeat) => {
                     limits.passes.insert(step.id.clone(), repeat.max_iterations);
                 }
+                StepKind::Wait(_) | StepKind::Approval(_) => {}
             }
         }
         limits

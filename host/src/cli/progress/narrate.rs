@@ -6,6 +6,7 @@ use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{ClaimCause, Entry, Event};
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::time::Timestamp;
+use milepost::core::wait::Wait;
 use milepost::engine::Notice;
 
 use super::limits::Limits;
@@ -171,6 +172,33 @@ impl Narrator {
                 "step {path}: {}, because `{condition}` is false",
                 style.dim("skipped")
             ))),
+            Event::WaitStarted { path, wait } => {
+                let (for_what, until) = match wait {
+                    Wait::Time { until } => (String::new(), Some(*until)),
+                    Wait::Signal { name, until } => (format!(" for the signal `{name}`"), *until),
+                    Wait::Approval { message, until } => (
+                        format!(" for a decision: {}", format::printable(message)),
+                        *until,
+                    ),
+                };
+                let until = until.map_or_else(String::new, |until| {
+                    format!(" until {}", format::instant(until))
+                });
+                Some(lasting(format!(
+                    "step {path}: {}{for_what}{until}",
+                    style.yellow("waits")
+                )))
+            }
+            Event::WaitEnded { path, .. } => Some(lasting(format!(
+                "step {path}: {}, its time is over",
+                style.green("completed")
+            ))),
+            Event::SignalReceived { path, signal, .. } => {
+                Some(lasting(format!("step {path}: the signal `{signal}` came")))
+            }
+            Event::ApprovalDecided { path, decision, .. } => {
+                Some(lasting(format!("step {path}: {decision}")))
+            }
             Event::LoopIterationStarted { path, iteration } => {
                 // Earlier passes do not come back, and there may be thousands.
                 self.tried.retain(|tried, _| {
@@ -203,6 +231,7 @@ impl Narrator {
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::RunCreated(_)
             | Event::LoopIterationEnded { .. }
+            | Event::RunPostponed { .. }
             | Event::RunPaused { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }

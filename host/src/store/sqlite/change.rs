@@ -1,14 +1,13 @@
-//! The SQL of a change. Each begins with one guarded statement that changes nothing when its expectation does not hold, so a
+//! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes nothing when its expectation does not hold, so a
 //! refused change can share a transaction with others.
 
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
-use milepost_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read::Columns;
 use super::{nanos, signed};
-use crate::store::{Expect, StoreError, Write, Written};
+use crate::store::{Expect, StopKind, StoreError, Write, Written};
 
 /// Why a change was not applied.
 pub(super) enum Failure {
@@ -45,6 +44,7 @@ impl Change for Write {
 
     fn apply(&self, db: &Connection) -> Result<Written, Failure> {
         let seq = self.seq_after().map_err(Failure::Refused)?;
+        check_signals(db, self)?;
         let (key, written) = match self.expect {
             Expect::Absent => create(db, self, seq)?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, seq)?,
@@ -60,8 +60,10 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
     let (owner, lease_until) = ownership(write);
     let key = db
         .prepare_cached(
-            "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at, recoveries)
-             VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at, :recoveries)
+            "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
+                 recoveries, auto_resumes, provider, awaits)
+             VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at,
+                 :recoveries, :auto_resumes, :provider, :awaits)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -77,6 +79,9 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
                 ":stop_code": head.stop_code,
                 ":due_at": head.due_at.map(nanos),
                 ":recoveries": head.recoveries,
+                ":auto_resumes": head.auto_resumes,
+                ":provider": head.provider,
+                ":awaits": names(&head.awaits),
             },
             |row| row.get(0),
         )
@@ -84,7 +89,7 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
     let key = key.ok_or_else(|| Failure::Refused(StoreError::Exists(write.run.clone())))?;
     let written = Written {
         epoch,
-        cancel_requested: false,
+        request: None,
     };
     Ok((key, written))
 }
@@ -111,10 +116,11 @@ fn advance(
             "UPDATE run SET status = :status, seq = :seq, epoch = :raised, updated_at = :at,
                  owner = CASE WHEN :running THEN coalesce(:owner, owner) END,
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
-                 stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries,
-                 cancel_requested_at = CASE WHEN :terminal THEN NULL ELSE cancel_requested_at END
+                 stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
+                 provider = :provider, awaits = :awaits, detached_at = NULL,
+                 request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch
-             RETURNING key, cancel_requested_at IS NOT NULL",
+             RETURNING key, request",
         )?
         .query_row(
             named_params! {
@@ -123,7 +129,8 @@ fn advance(
                 ":epoch": signed(epoch.0),
                 ":status": head.status.as_str(),
                 ":running": head.status == Status::Running,
-                ":terminal": head.status.is_terminal(),
+                ":ended": !StopKind::Kill.outlives(head.status),
+                ":stopped": !StopKind::Pause.outlives(head.status),
                 ":seq": signed(seq),
                 ":raised": signed(raised.0),
                 ":at": nanos(head.at),
@@ -132,16 +139,19 @@ fn advance(
                 ":stop_code": head.stop_code,
                 ":due_at": head.due_at.map(nanos),
                 ":recoveries": head.recoveries,
+                ":auto_resumes": head.auto_resumes,
+                ":provider": head.provider,
+                ":awaits": names(&head.awaits),
             },
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
         )
         .optional()?;
     match found {
-        Some((key, cancel_requested)) => Ok((
+        Some((key, request)) => Ok((
             key,
             Written {
                 epoch: raised,
-                cancel_requested,
+                request: kind(request.as_deref()),
             },
         )),
         None => Err(conflict(db, &write.run)?),
@@ -158,10 +168,10 @@ fn step_on(
     seq: u64,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     db.prepare_cached(
-        "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3
+        "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3, auto_resumes = ?7, detached_at = NULL
          WHERE id = ?4 AND seq = ?5 AND epoch = ?6
              AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
-         RETURNING key, cancel_requested_at IS NOT NULL",
+         RETURNING key, request",
     )?
     .query_row(
         params![
@@ -171,11 +181,13 @@ fn step_on(
             write.run.as_str(),
             signed(from),
             signed(epoch.0),
+            write.head.auto_resumes,
         ],
         |row| {
+            let request = row.get_ref(1)?.as_str_or_null()?;
             let written = Written {
                 epoch,
-                cancel_requested: row.get(1)?,
+                request: kind(request),
             };
             Ok((row.get(0)?, written))
         },
@@ -195,6 +207,31 @@ fn ownership(write: &Write) -> (Option<String>, Option<i64>) {
         ),
         _ => (None, None),
     }
+}
+
+/// A column's word; one that this program does not know asks for nothing.
+pub(super) fn kind(word: Option<&str>) -> Option<StopKind> {
+    word.and_then(|word| word.parse().ok())
+}
+
+/// The column of awaited signals.
+fn names(names: &[String]) -> String {
+    serde_json::to_string(names).expect("a list of texts, which JSON can hold")
+}
+
+/// Whether the signals that the write takes are there. Asked before anything is changed.
+fn check_signals(db: &Connection, write: &Write) -> Result<(), Failure> {
+    for number in &write.consumed {
+        let there: bool = db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM signal WHERE number = ?1 AND run = (SELECT key FROM run WHERE id = ?2))",
+            )?
+            .query_row(params![signed(*number), write.run.as_str()], |row| row.get(0))?;
+        if !there {
+            return Err(conflict(db, &write.run)?);
+        }
+    }
+    Ok(())
 }
 
 fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Error> {
@@ -240,79 +277,26 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
             "INSERT INTO blob (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
         )?
         .execute(params![digest.as_bytes(), bytes])?;
+        db.prepare_cached(
+            "INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![key, digest.as_bytes()])?;
+    }
+    for number in &write.consumed {
+        db.prepare_cached("DELETE FROM signal WHERE number = ?1")?
+            .execute(params![signed(*number)])?;
     }
     Ok(())
 }
 
-/// Asks the owner to stop.
-pub(super) struct CancelRequest {
-    pub(super) run: RunId,
-    pub(super) at: Timestamp,
-}
-
-impl Change for CancelRequest {
-    type Reply = bool;
-
-    fn run(&self) -> &RunId {
-        &self.run
-    }
-
-    fn apply(&self, db: &Connection) -> Result<bool, Failure> {
-        if present(db, &self.run)?.status.is_terminal() {
-            return Ok(false);
-        }
-        // The first request keeps its time.
-        db.prepare_cached(
-            "UPDATE run SET cancel_requested_at = ?2 WHERE id = ?1 AND cancel_requested_at IS NULL",
-        )?
-        .execute(params![self.run.as_str(), nanos(self.at)])?;
-        Ok(true)
-    }
-}
-
-/// Extends a claim.
-pub(super) struct LeaseRenewal {
-    pub(super) run: RunId,
-    pub(super) epoch: Epoch,
-    pub(super) until: Timestamp,
-}
-
-impl Change for LeaseRenewal {
-    type Reply = Written;
-
-    fn run(&self) -> &RunId {
-        &self.run
-    }
-
-    fn apply(&self, db: &Connection) -> Result<Written, Failure> {
-        let cancel_requested = db
-            .prepare_cached(
-                "UPDATE run SET lease_until = ?3 WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL
-                 RETURNING cancel_requested_at IS NOT NULL",
-            )?
-            .query_row(
-                params![self.run.as_str(), signed(self.epoch.0), nanos(self.until)],
-                |row| row.get(0),
-            )
-            .optional()?;
-        match cancel_requested {
-            Some(cancel_requested) => Ok(Written {
-                epoch: self.epoch,
-                cancel_requested,
-            }),
-            None => Err(conflict(db, &self.run)?),
-        }
-    }
-}
-
 /// Where a run stands.
-struct Present {
-    status: Status,
-    seq: u64,
-    epoch: Epoch,
+pub(super) struct Present {
+    pub(super) status: Status,
+    pub(super) seq: u64,
+    pub(super) epoch: Epoch,
 }
 
-fn present(db: &Connection, run: &RunId) -> Result<Present, Failure> {
+pub(super) fn present(db: &Connection, run: &RunId) -> Result<Present, Failure> {
     let mut statement = db.prepare_cached("SELECT status, seq, epoch FROM run WHERE id = ?1")?;
     let mut rows = statement.query([run.as_str()])?;
     let Some(row) = rows.next()? else {
@@ -330,7 +314,7 @@ fn present(db: &Connection, run: &RunId) -> Result<Present, Failure> {
 }
 
 /// The refusal for a run that is not where the caller saw it.
-fn conflict(db: &Connection, run: &RunId) -> Result<Failure, Failure> {
+pub(super) fn conflict(db: &Connection, run: &RunId) -> Result<Failure, Failure> {
     let present = present(db, run)?;
     Ok(Failure::Refused(StoreError::Conflict {
         run: run.clone(),

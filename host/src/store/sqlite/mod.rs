@@ -1,7 +1,7 @@
 //! The SQLite store: one file, safe against `kill -9` and (by default) power loss, shared by any number of processes.
 //!
 //! * `open` brings a file into the expected state and proves it: WAL, `synchronous`, schema version.
-//! * `change` is the SQL of the three kinds of change, each guarded by its own compare-and-swap.
+//! * `change` and `request` are the SQL of the changes, each guarded by its own compare-and-swap.
 //! * `writer` turns changes into transactions: in place for a lone run, joined for many (group commit).
 //! * `read` answers from separate connections, which WAL keeps out of the writer's way.
 //!
@@ -11,20 +11,23 @@
 mod change;
 mod open;
 mod read;
+mod request;
+mod scan;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::ErrorCode;
 
-use self::change::{CancelRequest, LeaseRenewal};
 use self::read::Readers;
+use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal};
 use self::writer::Writer;
 use super::{
-    Filter, Listing, RunRow, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, Write,
-    Written,
+    Attention, Filter, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -44,6 +47,7 @@ pub struct SqliteStore {
     // Dropped first: the last connection to close folds the WAL into the file, and only the writer's can.
     readers: Readers,
     writer: Writer,
+    path: PathBuf,
 }
 
 impl SqliteStore {
@@ -57,6 +61,7 @@ impl SqliteStore {
         Ok(Self {
             readers: Readers::new(path),
             writer: Writer::start(connection)?,
+            path: path.to_owned(),
         })
     }
 
@@ -72,14 +77,45 @@ impl Store for SqliteStore {
         Box::pin(self.writer.submit(write))
     }
 
-    fn request_cancel<'a>(
+    fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(self.writer.submit(Request {
+            run: run.clone(),
+            request,
+        }))
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        Box::pin(self.writer.submit(Signal {
+            run: run.clone(),
+            signal,
+        }))
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.writer.submit(CancelRequest {
+        Box::pin(self.writer.submit(DetachedMark {
             run: run.clone(),
+            epoch,
             at,
+        }))
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.writer.submit(Deletion {
+            run: run.clone(),
+            seq,
         }))
     }
 
@@ -128,6 +164,28 @@ impl Store for SqliteStore {
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.readers.with(|db| read::blob(db, digest))
+    }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        self.readers.with(|db| read::inbox(db, run, limit))
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        self.readers.with(|db| scan::attention(db, now, limit))
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.readers
+            .with(|db| scan::written_before(db, before, statuses, limit))
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        self.readers.with(|db| scan::health(db, &self.path))
     }
 }
 

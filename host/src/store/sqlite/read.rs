@@ -12,7 +12,8 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::{signed, store_error};
 use crate::store::{
-    Filter, Listing, NewLog, RunRow, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    Filter, Listing, NewLog, NewSignal, RunRow, StopRequest, StoreError, StoredCheckpoint,
+    StoredEntry, StoredLog, StoredSignal,
 };
 
 /// Connections that are kept open for the next reader.
@@ -55,7 +56,8 @@ impl Readers {
     }
 }
 
-const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at, recoveries, cancel_requested_at";
+pub(super) const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, \
+    due_at, recoveries, auto_resumes, provider, awaits, request, requested_at, requested_by, detached_at";
 
 pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
     let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
@@ -69,7 +71,7 @@ pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreE
         .transpose()
 }
 
-fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
+pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
     let columns = Columns::new(row, run);
     let owner = columns.value::<Option<String>>(7)?;
     Ok(RunRow {
@@ -88,7 +90,38 @@ fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
         stop_code: columns.value(9)?,
         due_at: columns.optional_instant(10)?,
         recoveries: columns.count(11)?,
-        cancel_requested_at: columns.optional_instant(12)?,
+        auto_resumes: columns.count(12)?,
+        provider: columns.value(13)?,
+        awaits: serde_json::from_str(&columns.value::<String>(14)?)
+            .map_err(|error| columns.damaged(14, &error))?,
+        request: match columns.value::<Option<String>>(15)? {
+            Some(_) => Some(StopRequest {
+                kind: columns.parsed(15)?,
+                at: columns.instant(16)?,
+                by: columns.value(17)?,
+            }),
+            None => None,
+        },
+        detached_at: columns.optional_instant(18)?,
+    })
+}
+
+pub(super) fn inbox(
+    db: &Connection,
+    run: &RunId,
+    limit: usize,
+) -> Result<Vec<StoredSignal>, StoreError> {
+    let sql = "SELECT number, name, data, at FROM signal
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND number > ?2 ORDER BY number LIMIT ?3";
+    of_run(db, sql, run, 0, limit, |columns| {
+        Ok(StoredSignal {
+            number: columns.number(0)?,
+            signal: NewSignal {
+                name: columns.value(1)?,
+                data: columns.value(2)?,
+                at: columns.instant(3)?,
+            },
+        })
     })
 }
 
@@ -125,12 +158,9 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
         let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             shown += 1;
-            let id =
-                String::from_utf8_lossy(row.get_ref(0).map_err(failed)?.as_bytes().unwrap_or(b"?"))
-                    .into_owned();
-            match run_row(row, &id) {
+            match listed(row).map_err(failed)? {
                 Ok(row) => listing.rows.push(row),
-                Err(error) => listing.unreadable.push((id, error.to_string())),
+                Err(unreadable) => listing.unreadable.push(unreadable),
             }
         }
     }
@@ -145,6 +175,12 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
     }
     tx.finish().map_err(failed)?;
     Ok(listing)
+}
+
+/// A row of a list, or its id and what is wrong with it (B244).
+pub(super) fn listed(row: &Row<'_>) -> Result<Result<RunRow, (String, String)>, rusqlite::Error> {
+    let id = String::from_utf8_lossy(row.get_ref(0)?.as_bytes().unwrap_or(b"?")).into_owned();
+    Ok(run_row(row, &id).map_err(|error| (id, error.to_string())))
 }
 
 pub(super) fn ids_with_prefix(
@@ -337,6 +373,6 @@ fn run_error(error: &rusqlite::Error, run: &str) -> StoreError {
     store_error(error, &format!("run `{run}`"))
 }
 
-fn count_limit(limit: usize) -> i64 {
+pub(super) fn count_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

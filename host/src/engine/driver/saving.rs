@@ -1,0 +1,172 @@
+//! Commits, and what happens to the claim when driving ends.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use milepost_core::decide::interrupt;
+use milepost_core::event::{Entry, Event, Stop, StopCode};
+use milepost_core::ids::Epoch;
+use milepost_core::state::{RunState, Status};
+
+use super::{Driver, Halted};
+use crate::engine::observer::Notice;
+use crate::fault;
+use crate::record::{self, Batch};
+use crate::store::StoreError;
+
+/// Waits between the tries to save a commit that the store did not take.
+const SAVE_WAITS: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+    Duration::from_millis(3_200),
+];
+
+impl Driver {
+    /// Whether the claim was saved although its answer was lost. Turned away, its owner would hold the run without driving it.
+    pub(super) fn claim_stands(&self) -> bool {
+        let (store, run) = (self.shared.store.as_ref(), &self.state.created.run);
+        store.row(run).ok().flatten().is_some_and(|row| {
+            (row.seq, row.epoch) == (self.state.seq, self.state.epoch)
+                && row.owner.as_ref() == Some(&self.owner)
+        })
+    }
+
+    /// Writes the batch; a store that does not take it is tried again, with the batch held in memory.
+    pub(super) async fn commit(&mut self) -> Result<(), Halted> {
+        let mut waits = SAVE_WAITS.iter();
+        loop {
+            match self.write_once().await {
+                Ok(()) => return Ok(()),
+                // An earlier try was saved after all, only its answer was lost: nobody else writes in this epoch.
+                Err(StoreError::Conflict { seq, epoch, .. })
+                    if (seq, epoch) == (self.state.seq, self.state.epoch) =>
+                {
+                    self.saved(epoch);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
+                    self.owns = false;
+                    return Err(Halted::LostClaim);
+                }
+                Err(StoreError::Unavailable(reason)) => {
+                    let Some(wait) = waits.next() else {
+                        return Err(Halted::NotSaved(reason));
+                    };
+                    let retry_at = self.shared.clock.now().after(*wait);
+                    let notice = Notice::SaveDelayed {
+                        reason: &reason,
+                        retry_at,
+                    };
+                    self.shared.tell(&self.state.created.run, notice);
+                    self.shared.clock.sleep_until(retry_at).await;
+                }
+                Err(error) => return Err(Halted::Failed(error.into())),
+            }
+        }
+    }
+
+    pub(super) async fn write_once(&mut self) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let write = self.batch.to_write(&self.state);
+        fault::point("before_commit");
+        let written = self.shared.store.write(write).await?;
+        fault::point("after_commit");
+        self.saved(written.epoch);
+        self.hear(written.request);
+        Ok(())
+    }
+
+    /// The batch is durable.
+    pub(super) fn saved(&mut self, epoch: Epoch) {
+        let next = Batch::after(self.state.seq, epoch);
+        let batch = std::mem::replace(&mut self.batch, next);
+        self.tell(batch.entries());
+    }
+
+    fn tell(&self, entries: &[Entry]) {
+        for entry in entries {
+            self.shared
+                .tell(&self.state.created.run, Notice::Recorded(entry));
+        }
+    }
+
+    /// The host panicked while it drove this run: what was saved is good, so the run fails from there.
+    pub(super) async fn fail_after_panic(&mut self, text: &str) -> Result<(), Halted> {
+        let run = self.state.created.run.clone();
+        let recorded = record::load(self.shared.store.as_ref(), &run)
+            .map_err(|error| Halted::Failed(error.into()))?;
+        if recorded.state.epoch != self.state.epoch {
+            return Err(Halted::LostClaim);
+        }
+        self.state = recorded.state;
+        self.batch = Batch::after(self.state.seq, self.state.epoch);
+        self.started.clear();
+        let last = Event::RunFailed {
+            stop: Stop {
+                code: StopCode::HostError,
+                message: format!("the engine failed: {text}"),
+                path: self.present_path(),
+                next: format!("nothing by itself; `milepost resume {run}` tries again"),
+                due_at: None,
+                provider: None,
+            },
+        };
+        let now = self.shared.clock.now();
+        for event in interrupt(&self.state, last) {
+            self.batch.record(&mut self.state, event, now)?;
+        }
+        self.commit().await
+    }
+}
+
+impl Drop for Driver {
+    /// The future that drove the run was dropped (a shutdown of the runtime, a caller that lost interest): the claim is
+    /// released, so that the run need not wait for its lease to expire.
+    fn drop(&mut self) {
+        if self.owns {
+            self.let_go();
+        }
+        self.shared.host.leave(&self.owner);
+    }
+}
+
+impl Driver {
+    fn let_go(&self) {
+        // A commit that was under way may have been handed over and be applied yet. Then this release fits, else the next.
+        if !self.batch.is_empty() {
+            self.release(self.state.clone());
+        }
+        if let Ok(recorded) = record::load(self.shared.store.as_ref(), &self.state.created.run) {
+            self.release(recorded.state);
+        }
+    }
+
+    /// Releases the claim of a run that stands like this, if it does.
+    fn release(&self, mut state: RunState) {
+        if state.epoch != self.state.epoch || state.phase.status() != Status::Running {
+            return;
+        }
+        let mut batch = Batch::after(state.seq, state.epoch);
+        let event = Event::RunReleased {
+            reason: "the engine was shut down".to_owned(),
+        };
+        let now = self.shared.clock.now();
+        if batch.record(&mut state, event, now).is_err() {
+            return;
+        }
+        // One poll hands the write to the store, which finishes it; nobody is left to wait for more.
+        let answer = self.shared.store.write(batch.to_write(&state));
+        match answer.now_or_never() {
+            None | Some(Ok(_) | Err(StoreError::Conflict { .. })) => {}
+            Some(Err(error)) => {
+                let run = &state.created.run;
+                tracing::warn!(%run, %error, "the claim could not be released");
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Requests to stop: when they are due, and what they record.
+
+use futures_util::StreamExt as _;
+use milepost_core::decide::interrupt;
+use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::ids::Path;
+use milepost_core::limits;
+use milepost_core::outcome::Outcome;
+use milepost_core::state::{Status, StepPhase};
+use tokio::time::Instant;
+
+use super::{Driver, Halted, InFlight};
+use crate::engine::control::{Demand, Request};
+use crate::fault;
+use crate::store::{StopKind, StoreError};
+
+impl Driver {
+    /// Whether a request is met now: patient ones wait for what is in flight.
+    pub(super) fn is_due(&self, request: &Request, in_flight: &InFlight) -> bool {
+        !request.demand.is_patient() || in_flight.is_empty()
+    }
+
+    /// The patient request that keeps new steps from starting.
+    pub(super) fn held(&self) -> Option<Request> {
+        self.control
+            .present()
+            .filter(|request| request.demand.is_patient())
+    }
+
+    pub(super) async fn asked(
+        &mut self,
+        request: Request,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Halted> {
+        if self.is_due(&request, in_flight) {
+            return self.meet(request, in_flight).await;
+        }
+        self.patient = Some(request.demand);
+        Ok(())
+    }
+
+    /// Meets a request that is due: the run stops moving under this claim.
+    pub(super) async fn meet(
+        &mut self,
+        mut request: Request,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Halted> {
+        self.cancel.raise();
+        if request.demand == Demand::Cancel {
+            self.let_clean_up(in_flight).await?;
+            // Somebody may have lost patience meanwhile.
+            request = self.control.present().unwrap_or(request);
+        }
+        // Results that arrive from now on do not count (B169).
+        in_flight.clear();
+        self.started.clear();
+        if self.state.phase.status() == Status::Running {
+            self.stop(&request)?;
+        }
+        Ok(())
+    }
+
+    /// Records that the run stops; attempts in flight are interrupted.
+    pub(super) fn stop(&mut self, request: &Request) -> Result<(), Halted> {
+        let run = self.state.created.run.clone();
+        let last = match request.demand {
+            Demand::Release | Demand::ReleaseNow => Event::RunReleased {
+                reason: request.by.clone(),
+            },
+            Demand::Pause | Demand::PauseNow => Event::RunPaused {
+                stop: Stop {
+                    code: StopCode::Interrupted,
+                    message: format!("paused by {}", request.by),
+                    path: self.present_path(),
+                    next: format!("`milepost resume {run}` goes on"),
+                    due_at: None,
+                    provider: None,
+                },
+            },
+            Demand::Cancel | Demand::Kill => self.cancelled_by(&request.by),
+        };
+        let now = self.shared.clock.now();
+        for event in interrupt(&self.state, last) {
+            self.batch.record(&mut self.state, event, now)?;
+        }
+        Ok(())
+    }
+
+    /// A request that came while the run paused or failed: its sender was told that the owner ends the run.
+    pub(super) async fn cancel_if_requested(&mut self) -> Result<(), Halted> {
+        let ends = |request: &Request| matches!(request.demand, Demand::Cancel | Demand::Kill);
+        let Some(request) = self.control.present().filter(ends) else {
+            return Ok(());
+        };
+        if !matches!(self.state.phase.status(), Status::Paused | Status::Failed) {
+            return Ok(());
+        }
+        let event = self.cancelled_by(&request.by);
+        let now = self.shared.clock.now();
+        self.batch.record(&mut self.state, event, now)?;
+        self.commit().await
+    }
+
+    fn cancelled_by(&self, by: &str) -> Event {
+        Event::RunCancelled {
+            stop: Stop {
+                code: StopCode::Cancelled,
+                message: format!("cancelled by {by}"),
+                path: self.present_path(),
+                next: "nothing; the run is over".to_owned(),
+                due_at: None,
+                provider: None,
+            },
+        }
+    }
+
+    /// Tells the attempts in flight that they should stop and gives them a moment; outputs that come in time are kept.
+    async fn let_clean_up(&mut self, in_flight: &mut InFlight) -> Result<(), Halted> {
+        let control = self.control.clone();
+        let killed = control.asked(Some(Demand::Cancel));
+        let grace = tokio::time::sleep(limits::CANCEL_GRACE);
+        tokio::pin!(grace, killed);
+        while !in_flight.is_empty() {
+            tokio::select! {
+                biased;
+                _ = &mut killed => break,
+                Some(ended) = in_flight.next() => {
+                    if let Outcome::Completed(_) = ended.result.outcome {
+                        self.ended(ended)?;
+                    }
+                }
+                () = &mut grace => break,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn present_path(&self) -> Option<Path> {
+        self.state
+            .steps
+            .values()
+            .find(|r| {
+                matches!(
+                    r.phase,
+                    StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
+                )
+            })
+            .map(|record| record.path.clone())
+    }
+
+    /// Looks whether the claim holds and what was asked through the store, and renews the lease in good time. Its pace is that
+    /// of the process: a wall clock that jumps neither hurries nor delays it.
+    pub(super) async fn heartbeat(&mut self, renewed: &mut Instant) -> Result<(), Halted> {
+        let run = self.state.created.run.clone();
+        let answer = if renewed.elapsed() >= limits::LEASE_RENEWAL {
+            let until = self.shared.clock.now().after(limits::LEASE);
+            fault::point("before_renewal");
+            let answer = self
+                .shared
+                .store
+                .renew_lease(&run, self.state.epoch, until)
+                .await;
+            fault::point("after_renewal");
+            if answer.is_ok() {
+                *renewed = Instant::now();
+            }
+            answer.map(|written| written.request)
+        } else {
+            match self.shared.store.row(&run) {
+                Ok(Some(row)) if row.epoch == self.state.epoch => {
+                    Ok(row.request.map(|request| request.kind))
+                }
+                Ok(Some(_) | None) => return Err(Halted::LostClaim),
+                Err(error) => Err(error),
+            }
+        };
+        match answer {
+            Ok(request) => self.hear(request),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
+                return Err(Halted::LostClaim);
+            }
+            // The next look may succeed; a commit will find out otherwise.
+            Err(error) => tracing::warn!(%run, %error, "the claim could not be looked at"),
+        }
+        Ok(())
+    }
+
+    /// What somebody asked through the store.
+    pub(super) fn hear(&self, request: Option<StopKind>) {
+        let Some(kind) = request else { return };
+        let known = self.control.present().map(|request| request.demand);
+        if known >= Some(kind.into()) {
+            return;
+        }
+        // The write tells what was asked; who asked stands in the row.
+        let row = self.shared.store.row(&self.state.created.run);
+        let by = row.ok().flatten().and_then(|row| row.request);
+        let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
+        self.control.ask(Request::new(kind.into(), by));
+    }
+}

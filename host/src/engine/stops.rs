@@ -1,0 +1,124 @@
+//! Asking runs to stop, from whatever process: pause, cancel, kill.
+
+use milepost_core::decide::interrupt;
+use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::ids::RunId;
+use milepost_core::state::Status;
+
+use super::Engine;
+use super::error::EngineError;
+use crate::fault;
+use crate::record::{self, Batch, Recorded};
+use crate::store::{StopKind, StopRequest, StoreError};
+
+/// What a request to stop did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopAnswer {
+    /// The run stands now as was asked: paused, or cancelled.
+    Done(Status),
+    /// It was paused, or over, before; nothing was changed (B286).
+    Already(Status),
+    /// Its owner was asked and will see to it.
+    Asked,
+}
+
+impl Engine {
+    /// Ends a run for good. One that another process runs is asked through the store; its step may clean up for a moment.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the run stands as before.
+    pub async fn cancel(&self, run: &RunId, by: &str) -> Result<StopAnswer, EngineError> {
+        self.stop(run, StopKind::Cancel, by).await
+    }
+
+    /// Ends a run for good, at once: its step gets no time to clean up.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the run stands as before.
+    pub async fn kill(&self, run: &RunId, by: &str) -> Result<StopAnswer, EngineError> {
+        self.stop(run, StopKind::Kill, by).await
+    }
+
+    /// Pauses a running run where its step in flight has ended; with `now`, at once, and that step will run again.
+    ///
+    /// # Errors
+    /// [`EngineError::NotPausable`] for a pending run; the run stands as before.
+    pub async fn pause(&self, run: &RunId, now: bool, by: &str) -> Result<StopAnswer, EngineError> {
+        let kind = if now {
+            StopKind::PauseNow
+        } else {
+            StopKind::Pause
+        };
+        self.stop(run, kind, by).await
+    }
+
+    pub(super) async fn stop(
+        &self,
+        run: &RunId,
+        kind: StopKind,
+        by: &str,
+    ) -> Result<StopAnswer, EngineError> {
+        loop {
+            let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
+            let status = state.phase.status();
+            if status.is_terminal()
+                || !kind.ends() && matches!(status, Status::Paused | Status::Failed)
+            {
+                return Ok(StopAnswer::Already(status));
+            }
+            if status == Status::Pending && !kind.ends() {
+                return Err(EngineError::NotPausable {
+                    run: run.clone(),
+                    status,
+                });
+            }
+            let now = self.shared.clock.now();
+            if status == Status::Running && self.owner_may_live(&row) {
+                let request = StopRequest {
+                    kind,
+                    at: now,
+                    by: by.to_owned(),
+                };
+                fault::point("before_request");
+                // Its owner may have stopped it meanwhile and will not look at requests any more.
+                if self.shared.store.request_stop(run, request).await? == Status::Running {
+                    return Ok(StopAnswer::Asked);
+                }
+                continue;
+            }
+            let mut batch = Batch::after(state.seq, state.epoch);
+            let last = match kind.ends() {
+                true => Event::RunCancelled {
+                    stop: Stop {
+                        code: StopCode::Cancelled,
+                        message: format!("cancelled by {by}"),
+                        path: None,
+                        next: "nothing; the run is over".to_owned(),
+                        due_at: None,
+                        provider: None,
+                    },
+                },
+                false => Event::RunPaused {
+                    stop: Stop {
+                        code: StopCode::Interrupted,
+                        message: format!("paused by {by}; the process that ran it was gone"),
+                        path: None,
+                        next: format!("`milepost resume {run}` goes on"),
+                        due_at: None,
+                        provider: None,
+                    },
+                },
+            };
+            for event in interrupt(&state, last) {
+                batch.record(&mut state, event, now)?;
+            }
+            fault::point("before_stop");
+            match self.shared.store.write(batch.to_write(&state)).await {
+                Ok(_) => return Ok(StopAnswer::Done(state.phase.status())),
+                // Somebody moved the run meanwhile: look again.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

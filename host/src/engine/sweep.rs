@@ -1,0 +1,205 @@
+//! Looking after runs that nobody drives: lost owners, met and unmet requests, signals, what cannot begin.
+//!
+//! Every change here is one compare-and-swap on the row that was looked at. Whoever loses it leaves the run alone: somebody
+//! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
+
+use milepost_core::decide::interrupt;
+use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::ids::RunId;
+use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::schedule;
+use milepost_core::state::{Phase, Status};
+use serde::Serialize;
+
+use super::Engine;
+use super::error::EngineError;
+use crate::fault;
+use crate::record::{self, Batch};
+use crate::store::{Attention, RunRow, StoreError};
+
+/// What a sweep found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Runs whose owner is gone; to be taken over.
+    pub lost: Vec<RunId>,
+    /// Runs whose owner was lost too often; they failed.
+    pub given_up: Vec<RunId>,
+    /// Runs whose owner lives but does not renew, newly noticed.
+    pub detached: Vec<RunId>,
+    /// Runs that got the signal that they waited for.
+    pub delivered: Vec<RunId>,
+    /// Runs whose pending cancellation was carried out.
+    pub cancelled: Vec<RunId>,
+    /// Runs that could not be looked after, with the reason.
+    pub troubled: Vec<(String, String)>,
+}
+
+impl Engine {
+    /// Looks after the runs that nobody drives, as far as that needs no component: `lost` ones are left to be taken over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be asked. Trouble with one run is in [`Swept::troubled`].
+    pub async fn sweep(&self, attention: &Attention) -> Result<Swept, StoreError> {
+        let mut swept = Swept {
+            troubled: attention.unreadable.clone(),
+            ..Swept::default()
+        };
+        for row in &attention.running {
+            let done = self.look_after(row, &mut swept).await;
+            note(&mut swept, &row.id, done)?;
+        }
+        for row in &attention.requested {
+            let done = self.meet_request(row, &mut swept).await;
+            note(&mut swept, &row.id, done)?;
+        }
+        for row in &attention.signalled {
+            let done = self.deliver(&row.id).await.map(|delivered| {
+                if delivered {
+                    swept.delivered.push(row.id.clone());
+                }
+            });
+            note(&mut swept, &row.id, done)?;
+        }
+        Ok(swept)
+    }
+
+    async fn look_after(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
+        let now = self.shared.clock.now();
+        let expired = row.lease_until.is_none_or(|until| until <= now);
+        let owner = self.liveness(row).unwrap_or(Liveness::Gone);
+        match judge(owner, expired, row.recoveries) {
+            Verdict::Healthy => {}
+            Verdict::Detached => {
+                if self
+                    .shared
+                    .store
+                    .mark_detached(&row.id, row.epoch, now)
+                    .await?
+                {
+                    swept.detached.push(row.id.clone());
+                }
+            }
+            Verdict::Recover => swept.lost.push(row.id.clone()),
+            Verdict::GiveUp => {
+                let message = format!(
+                    "the process that ran it was lost {} times in a row, and nothing was recorded in between",
+                    row.recoveries + 1
+                );
+                if self.fail_lost(row, message).await? {
+                    swept.given_up.push(row.id.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails a run whose owner is gone. Returns whether it was this call that did.
+    pub(super) async fn fail_lost(
+        &self,
+        row: &RunRow,
+        message: String,
+    ) -> Result<bool, EngineError> {
+        let run = &row.id;
+        let stop = Stop {
+            code: StopCode::ProcessLost,
+            message,
+            path: None,
+            next: format!(
+                "nothing by itself; see `milepost show {run}` for the step in flight, then `milepost resume {run}`"
+            ),
+            due_at: None,
+            provider: None,
+        };
+        self.change(row, |_| Some(Event::RunFailed { stop })).await
+    }
+
+    async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
+        if let Some(request) = row.request.as_ref().filter(|request| request.kind.ends()) {
+            self.stop(&row.id, request.kind, &request.by).await?;
+            swept.cancelled.push(row.id.clone());
+        }
+        Ok(())
+    }
+
+    /// A run that was to go on could not even begin: it is put off or fails, so that it does not come up at every sweep.
+    pub(super) async fn could_not_begin(
+        &self,
+        row: &RunRow,
+        error: &EngineError,
+    ) -> Result<bool, EngineError> {
+        let reason = error.to_string();
+        match row.status {
+            Status::Running => {
+                let message =
+                    format!("the process that ran it is gone, and it cannot go on: {reason}");
+                self.fail_lost(row, message).await
+            }
+            Status::Pending => {
+                let run = &row.id;
+                let stop = Stop {
+                    code: StopCode::HostError,
+                    message: format!("it could not begin: {reason}"),
+                    path: None,
+                    next: format!(
+                        "nothing by itself; mend the cause, then `milepost resume {run}`"
+                    ),
+                    due_at: None,
+                    provider: None,
+                };
+                self.change(row, |_| Some(Event::RunFailed { stop })).await
+            }
+            Status::Paused => {
+                let now = self.shared.clock.now();
+                self.change(row, |phase| {
+                    let stop = phase.stop()?;
+                    let path = stop.path.clone()?;
+                    // This try counts as well.
+                    let due_at = schedule::due(&row.id, &path, row.auto_resumes + 1, None, now);
+                    Some(Event::RunPostponed { reason, due_at })
+                })
+                .await
+            }
+            Status::Completed | Status::Failed | Status::Cancelled => Ok(false),
+        }
+    }
+
+    /// Records one event on a run that still stands as the row says. Returns whether it did.
+    async fn change(
+        &self,
+        row: &RunRow,
+        event: impl FnOnce(&Phase) -> Option<Event>,
+    ) -> Result<bool, EngineError> {
+        let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+            return Ok(false);
+        }
+        let Some(event) = event(&state.phase) else {
+            return Ok(false);
+        };
+        let mut batch = Batch::after(state.seq, state.epoch);
+        for event in interrupt(&state, event) {
+            batch.record(&mut state, event, self.shared.clock.now())?;
+        }
+        fault::point("sweep");
+        match self.shared.store.write(batch.to_write(&state)).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Trouble with one run is told; a store that is not available ends the sweep.
+fn note(swept: &mut Swept, run: &RunId, done: Result<(), EngineError>) -> Result<(), StoreError> {
+    match done {
+        Ok(()) => Ok(()),
+        Err(EngineError::Store(error @ StoreError::Unavailable(_))) => Err(error),
+        Err(error) => {
+            swept.troubled.push((run.to_string(), error.to_string()));
+            Ok(())
+        }
+    }
+}
+
+/// Most rows of one kind that a sweep looks at; the rest comes at the next one.
+pub(super) const SWEEP_ROWS: usize = 1_000;

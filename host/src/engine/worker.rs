@@ -1,0 +1,266 @@
+//! A long-lived worker: drives pending, due and lost runs, several at once, and sweeps the store in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use milepost_core::event::StopCode;
+use milepost_core::ids::RunId;
+use milepost_core::limits;
+use milepost_core::resume::{GoOn, Intent};
+use milepost_core::state::Status;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::control::{Control, Demand, Request};
+use super::error::EngineError;
+use super::sweep::SWEEP_ROWS;
+use super::{Engine, ResumeOptions};
+use crate::fault;
+use crate::report::RunReport;
+use crate::store::{Attention, RunRow, StoreError};
+
+/// How often a worker looks for work.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Longest pause of a worker whose store is not available.
+const STORE_WAIT: Duration = Duration::from_secs(30);
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkOptions {
+    /// How many runs it drives at once; at least 1.
+    pub max_runs: usize,
+    /// Whether it ends when there is nothing left to do now. Runs that are due later do not keep it.
+    pub until_idle: bool,
+    /// By which it is told to stop: any request lets runs end their step in flight and gives them back;
+    /// [`Demand::ReleaseNow`] and stronger ones interrupt them.
+    pub control: Control,
+}
+
+/// What a worker did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Worked {
+    /// How often it took a run.
+    pub taken: u64,
+    /// How those ended: completed, failed, paused, cancelled, or pending when they were given back.
+    pub ended: BTreeMap<Status, u64>,
+    /// Of those, the ones that it took over from a lost owner.
+    pub recovered: u64,
+    /// Runs that could not begin.
+    pub refused: u64,
+}
+
+struct Ended {
+    row: RunRow,
+    result: Result<RunReport, EngineError>,
+}
+
+struct Worker<'a> {
+    engine: &'a Engine,
+    options: WorkOptions,
+    tasks: JoinSet<Ended>,
+    /// The runs that this worker drives, with the way to stop them.
+    active: BTreeMap<RunId, Control>,
+    worked: Worked,
+    /// Trouble that was told about, so that it is told once.
+    told: BTreeSet<(String, String)>,
+    /// Runs that could neither begin nor be put off where they stand, as after damage: passed over until they move.
+    stuck: BTreeMap<RunId, u64>,
+}
+
+impl Engine {
+    /// Drives runs until it is told to stop, or, when asked, until there is nothing left to do.
+    ///
+    /// Any number of workers may share a store: every run is driven by one of them.
+    ///
+    /// # Errors
+    /// None of a run: those are told to the observer. A store that is not available is waited for.
+    pub async fn work(&self, options: WorkOptions) -> Worked {
+        let mut worker = Worker {
+            engine: self,
+            options,
+            tasks: JoinSet::new(),
+            active: BTreeMap::new(),
+            worked: Worked::default(),
+            told: BTreeSet::new(),
+            stuck: BTreeMap::new(),
+        };
+        worker.work().await;
+        worker.worked
+    }
+}
+
+impl Worker<'_> {
+    async fn work(&mut self) {
+        let mut store_wait = SWEEP_EVERY;
+        let control = self.options.control.clone();
+        loop {
+            let (idle, next) = match self.look().await {
+                Ok(idle) => {
+                    store_wait = SWEEP_EVERY;
+                    (idle, SWEEP_EVERY)
+                }
+                Err(error) => {
+                    // A full disk, say: nothing more is claimed until it is over.
+                    self.engine.shared.tell_trouble(None, &error.to_string());
+                    store_wait = (store_wait * 2).min(STORE_WAIT);
+                    (false, store_wait)
+                }
+            };
+            if idle && self.options.until_idle && self.tasks.is_empty() {
+                return;
+            }
+            let wake = Instant::now() + next;
+            tokio::select! {
+                biased;
+                request = control.asked(None) => return self.drain(request).await,
+                Some(ended) = self.tasks.join_next() => self.ended(ended.ok()).await,
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// Sweeps, and takes what there is room for. Returns whether there was nothing to do.
+    async fn look(&mut self) -> Result<bool, StoreError> {
+        let now = self.engine.shared.clock.now();
+        let attention = self.engine.shared.store.attention(now, SWEEP_ROWS)?;
+        let swept = self.engine.sweep(&attention).await?;
+        for (run, reason) in &swept.troubled {
+            self.tell_once(run, reason);
+        }
+        for run in &swept.detached {
+            self.tell_once(
+                run.as_str(),
+                "its process lives but has stopped renewing its claim; it is left alone",
+            );
+        }
+        let changed = !swept.delivered.is_empty() || !swept.cancelled.is_empty();
+        let mut left = changed;
+        for (row, intent) in candidates(&attention, &swept.lost) {
+            if self.active.contains_key(&row.id) || self.stuck.get(&row.id) == Some(&row.seq) {
+                continue;
+            }
+            left = true;
+            if self.active.len() >= self.options.max_runs.max(1) {
+                break;
+            }
+            self.take(row.clone(), intent);
+        }
+        Ok(!left)
+    }
+
+    fn take(&mut self, row: RunRow, intent: Intent<'static>) {
+        let control = Control::default();
+        self.active.insert(row.id.clone(), control.clone());
+        self.worked.taken += 1;
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move {
+            let options = ResumeOptions {
+                accept_changes: false,
+                control,
+            };
+            let result = engine.go_on(&row.id, intent, options).await;
+            Ended { row, result }
+        });
+    }
+
+    async fn ended(&mut self, ended: Option<Ended>) {
+        // A task that panicked says so itself; its run is found by the next sweep, because its claim lives no longer.
+        let Some(Ended { row, result }) = ended else {
+            let lost: Vec<RunId> = self.active.keys().cloned().collect();
+            // Which one is not known: whatever the store says is not driven here is looked at again.
+            for run in lost {
+                let mine = self.engine.shared.store.row(&run).ok().flatten();
+                if mine.is_none_or(|row| !self.engine.owner_may_live(&row)) {
+                    self.active.remove(&run);
+                }
+            }
+            return;
+        };
+        self.active.remove(&row.id);
+        match result {
+            Ok(report) => {
+                if row.status == Status::Running {
+                    self.worked.recovered += 1;
+                }
+                *self.worked.ended.entry(report.status).or_default() += 1;
+            }
+            // Somebody else was quicker, or moved it: that is final for this worker (B431).
+            Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
+                self.worked.taken -= 1;
+            }
+            Err(EngineError::Store(StoreError::Unavailable(reason))) => {
+                self.tell_once(row.id.as_str(), &reason);
+            }
+            Err(error) => {
+                self.worked.refused += 1;
+                self.tell_once(row.id.as_str(), &error.to_string());
+                if let Err(error) = self.engine.could_not_begin(&row, &error).await {
+                    self.tell_once(row.id.as_str(), &error.to_string());
+                    self.stuck.insert(row.id, row.seq);
+                }
+            }
+        }
+    }
+
+    /// Lets every run end its step in flight and gives it back; after a while, or when told again, at once.
+    async fn drain(&mut self, first: Request) {
+        fault::point("drain");
+        let control = self.options.control.clone();
+        let ask = |active: &BTreeMap<RunId, Control>, demand| {
+            for run in active.values() {
+                run.ask(Request::new(demand, first.by.as_str()));
+            }
+        };
+        let mut demand = Demand::Release;
+        if first.demand >= Demand::ReleaseNow {
+            demand = Demand::ReleaseNow;
+        }
+        ask(&self.active, demand);
+        let grace = tokio::time::sleep(limits::DRAIN_GRACE);
+        tokio::pin!(grace);
+        while !self.tasks.is_empty() {
+            let patient = demand == Demand::Release;
+            tokio::select! {
+                biased;
+                Some(ended) = self.tasks.join_next() => self.ended(ended.ok()).await,
+                _ = control.asked(Some(Demand::Pause)), if patient => {
+                    demand = Demand::ReleaseNow;
+                    ask(&self.active, demand);
+                }
+                () = &mut grace, if patient => {
+                    demand = Demand::ReleaseNow;
+                    ask(&self.active, demand);
+                }
+            }
+        }
+    }
+
+    fn tell_once(&mut self, run: &str, reason: &str) {
+        if self.told.insert((run.to_owned(), reason.to_owned())) {
+            self.engine.shared.tell_trouble(Some(run), reason);
+        }
+    }
+}
+
+/// What to take, the most urgent first: lost runs, then due ones, then new ones.
+fn candidates<'a>(
+    attention: &'a Attention,
+    lost: &'a [RunId],
+) -> impl Iterator<Item = (&'a RunRow, Intent<'static>)> {
+    let lost = attention
+        .running
+        .iter()
+        .filter(|row| lost.contains(&row.id))
+        .map(|row| (row, Intent::Resume));
+    let due = attention.due.iter().map(|row| {
+        let code = row.stop_code.as_deref();
+        let waits = StopCode::ALL
+            .iter()
+            .any(|stop| stop.is_wait() && Some(stop.as_str()) == code);
+        let how = if waits { GoOn::Wait } else { GoOn::Schedule };
+        (row, Intent::GoOn(how))
+    });
+    let pending = attention.pending.iter().map(|row| (row, Intent::Resume));
+    lost.chain(due).chain(pending)
+}

@@ -1,0 +1,155 @@
+//! What others ask of a run beside its owner's writes (requests, signals), and what a worker looks for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::RunRow;
+
+/// How a running run is asked to stop; a later one is stronger and replaces a weaker one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopKind {
+    /// Pause where the step in flight has ended.
+    Pause,
+    /// Pause at once; the step in flight is interrupted.
+    PauseNow,
+    /// End for good: the step in flight may clean up for a moment.
+    Cancel,
+    /// End for good, at once.
+    Kill,
+}
+
+impl StopKind {
+    /// Every kind, the weakest first.
+    pub const ALL: [Self; 4] = [Self::Pause, Self::PauseNow, Self::Cancel, Self::Kill];
+
+    /// The stable text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::PauseNow => "pause_now",
+            Self::Cancel => "cancel",
+            Self::Kill => "kill",
+        }
+    }
+
+    /// Whether it ends the run, rather than pausing it.
+    #[must_use]
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Cancel | Self::Kill)
+    }
+
+    /// Whether a request of this kind still means something to a run of that status.
+    #[must_use]
+    pub const fn outlives(self, status: Status) -> bool {
+        match status {
+            Status::Pending | Status::Running => true,
+            Status::Paused | Status::Failed => self.ends(),
+            Status::Completed | Status::Cancelled => false,
+        }
+    }
+}
+
+impl fmt::Display for StopKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no kind of stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of stop")]
+pub struct UnknownStopKind(String);
+
+impl FromStr for StopKind {
+    type Err = UnknownStopKind;
+    fn from_str(text: &str) -> Result<Self, UnknownStopKind> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownStopKind(text.to_owned()))
+    }
+}
+
+/// A request to stop, as it is kept until the owner has met it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// What is asked.
+    pub kind: StopKind,
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom, for people.
+    pub by: String,
+}
+
+/// A signal on its way to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSignal {
+    /// Its name.
+    pub name: String,
+    /// JSON.
+    pub data: String,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is kept, durably, until the run takes it; the number names it.
+    Kept(u64),
+    /// The run is over; the signal was not kept.
+    Over(Status),
+    /// So many signals wait for the run that no more are kept.
+    Full,
+}
+
+/// A signal that waits for its run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSignal {
+    /// Its number: grows, is never used again.
+    pub number: u64,
+    /// The signal.
+    pub signal: NewSignal,
+}
+
+/// Runs that need somebody's attention now, each list bounded by the limit that was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// Pending, the oldest first.
+    pub pending: Vec<RunRow>,
+    /// Paused, and due; the one that is due longest first.
+    pub due: Vec<RunRow>,
+    /// Paused, and a signal that it waits for is there.
+    pub signalled: Vec<RunRow>,
+    /// Not running, with a request that nobody has met: its owner died, or paused it, before it could.
+    pub requested: Vec<RunRow>,
+    /// Running: whether their owners live is for the caller to judge.
+    pub running: Vec<RunRow>,
+    /// Rows that cannot be read, with the reason.
+    pub unreadable: Vec<(String, String)>,
+    /// When the next paused run will be due.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What a store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Version of its layout.
+    pub version: u32,
+    /// What is wrong with it; empty when nothing is.
+    pub problems: Vec<String>,
+    /// Bytes of its main file.
+    pub bytes: u64,
+    /// Bytes of its write-ahead log.
+    pub wal_bytes: u64,
+    /// Bytes left on its disk, where that can be told.
+    pub free_bytes: Option<u64>,
+    /// Runs by status.
+    pub runs: std::collections::BTreeMap<Status, u64>,
+}

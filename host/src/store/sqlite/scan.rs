@@ -1,0 +1,203 @@
+//! Looking over many runs: what a worker has to do, what may be removed, how the store is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::read::{RUN_COLUMNS, count_limit, listed};
+use super::{nanos, store_error};
+use crate::store::{Attention, Health, RunRow, StoreError};
+
+/// The questions of [`attention`], each answered from an index: what is over, or paused and not due, is never looked at.
+/// `?1` is the time and `?2` the limit.
+const PENDING: &str = "FROM run WHERE status = 'pending' ORDER BY created_at, id LIMIT ?2";
+const DUE: &str = "FROM run INDEXED BY run_by_due WHERE due_at <= ?1 AND status = 'paused'
+    ORDER BY due_at, key LIMIT ?2";
+const SIGNALLED: &str = "FROM run WHERE status = 'paused' AND key IN (
+        SELECT run FROM signal WHERE EXISTS (
+            SELECT 1 FROM run AS r, json_each(r.awaits) WHERE r.key = signal.run AND value = signal.name))
+    ORDER BY created_at, id LIMIT ?2";
+const REQUESTED: &str =
+    "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status <> 'running'
+    ORDER BY created_at, id LIMIT ?2";
+const RUNNING: &str = "FROM run WHERE status = 'running' ORDER BY created_at, id LIMIT ?2";
+const NEXT_DUE: &str =
+    "SELECT due_at FROM run INDEXED BY run_by_due WHERE due_at > ?1 AND status = 'paused'
+    ORDER BY due_at LIMIT 1";
+
+pub(super) fn attention(
+    db: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Attention, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the runs that need attention");
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let mut unreadable = BTreeMap::new();
+    let mut ask = |question: &str| {
+        let values = [Value::from(nanos(now)), Value::from(count_limit(limit))];
+        let (rows, bad) = rows(&tx, question, &values).map_err(failed)?;
+        unreadable.extend(bad);
+        Ok::<_, StoreError>(rows)
+    };
+    let mut attention = Attention {
+        pending: ask(PENDING)?,
+        due: ask(DUE)?,
+        signalled: ask(SIGNALLED)?,
+        requested: ask(REQUESTED)?,
+        running: ask(RUNNING)?,
+        ..Attention::default()
+    };
+    attention.unreadable = unreadable.into_iter().collect();
+    attention.next_due = tx
+        .prepare_cached(NEXT_DUE)
+        .and_then(|mut next| {
+            let mut rows = next.query([nanos(now)])?;
+            rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()
+        })
+        .map_err(failed)?
+        .map(|at| Timestamp::from_nanos(at.unsigned_abs()));
+    tx.finish().map_err(failed)?;
+    Ok(attention)
+}
+
+pub(super) fn written_before(
+    db: &Connection,
+    before: Timestamp,
+    statuses: &[Status],
+    limit: usize,
+) -> Result<Vec<RunRow>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the runs to remove");
+    let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+    let question = "FROM run WHERE status IN (SELECT value FROM json_each(?3))
+        AND created_at < ?1 AND updated_at < ?1 ORDER BY created_at, id LIMIT ?2";
+    let values = [
+        Value::from(nanos(before)),
+        Value::from(count_limit(limit)),
+        Value::from(serde_json::to_string(&words).expect("a list of texts, which JSON can hold")),
+    ];
+    let (rows, _) = rows(db, question, &values).map_err(failed)?;
+    Ok(rows)
+}
+
+type Rows = (Vec<RunRow>, Vec<(String, String)>);
+
+fn rows(db: &Connection, question: &str, values: &[Value]) -> Result<Rows, rusqlite::Error> {
+    let mut statement = db.prepare_cached(&format!("SELECT {RUN_COLUMNS} {question}"))?;
+    let named = statement.parameter_count();
+    let mut found = Rows::default();
+    // A question names the parameters that it needs; SQLite counts up to the highest.
+    let mut rows = statement.query(params_from_iter(&values[..named]))?;
+    while let Some(row) = rows.next()? {
+        match listed(row)? {
+            Ok(row) => found.0.push(row),
+            Err(unreadable) => found.1.push(unreadable),
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the store");
+    let texts = |sql: &str| -> Result<Vec<String>, rusqlite::Error> {
+        db.prepare(sql)?
+            .query_map([], |row| row.get::<_, String>(0))?
+            .collect()
+    };
+    let mut problems = texts("PRAGMA integrity_check").map_err(failed)?;
+    problems.retain(|line| line != "ok");
+    let orphans: i64 = db
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    if orphans > 0 {
+        problems.push(format!("{orphans} rows belong to runs that do not exist"));
+    }
+    let gaps = texts(
+        "SELECT id FROM run WHERE seq <> (SELECT count(*) FROM journal WHERE run = key)
+             OR seq <> (SELECT coalesce(max(seq), 0) FROM journal WHERE run = key)",
+    )
+    .map_err(failed)?;
+    problems.extend(
+        gaps.iter()
+            .map(|run| format!("the journal of run `{run}` has gaps")),
+    );
+    let mut runs = BTreeMap::new();
+    let mut statement = db
+        .prepare("SELECT status, count(*) FROM run GROUP BY status")
+        .map_err(failed)?;
+    let mut counted = statement.query([]).map_err(failed)?;
+    while let Some(row) = counted.next().map_err(failed)? {
+        let (status, count): (String, i64) =
+            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+        match status.parse::<Status>() {
+            Ok(status) => {
+                runs.insert(status, count.unsigned_abs());
+            }
+            Err(unknown) => problems.push(format!("{count} runs: {unknown}")),
+        }
+    }
+    let version: u32 = db
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed)?;
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    Ok(Health {
+        version,
+        problems,
+        bytes: size(path),
+        wal_bytes: size(Path::new(&wal)),
+        free_bytes: rustix::fs::statvfs(path)
+            .ok()
+            .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+        runs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::store::sqlite::{Durability, open};
+
+    /// What the database says that it does: a search by an index, or a scan of everything.
+    fn plan(db: &Connection, question: &str) -> Vec<String> {
+        let mut statement = db
+            .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
+            .unwrap();
+        let values = [Value::from(1_i64), Value::from(10_i64)];
+        let count = statement.parameter_count();
+        let lines = statement.query_map(params_from_iter(&values[..count]), |row| row.get(3));
+        lines.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_sweep_never_scans_the_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open::writer(&folder.path().join("s.db"), Durability::PowerLoss).unwrap();
+        let selects = [PENDING, DUE, SIGNALLED, REQUESTED, RUNNING]
+            .map(|question| format!("SELECT {RUN_COLUMNS} {question}"));
+        for question in selects.iter().map(String::as_str).chain([NEXT_DUE]) {
+            let plan = plan(&db, question);
+            assert!(
+                plan.iter()
+                    .any(|line| line.contains("SEARCH run") || line.contains("run_by_request")),
+                "{question}: {plan:?}"
+            );
+            // Signals that wait and requests that nobody met are few: those may be walked.
+            let walks = |line: &&String| {
+                line.contains("SCAN")
+                    && !line.contains("SCAN signal")
+                    && !line.contains("run_by_request")
+                    && !line.contains("json_each")
+            };
+            assert_eq!(plan.iter().find(walks), None, "{question}: {plan:?}");
+        }
+    }
+}
