@@ -24,8 +24,8 @@ struct Load {
 }
 
 const SMALL: Load = Load {
-    rounds: 10,
-    reopens: 15,
+    rounds: 7,
+    reopens: 30,
     weight: 3_000,
 };
 
