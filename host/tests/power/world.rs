@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::SqliteStore;
-use milepost::store::{Store, StoreError, Write};
+use milepost::store::{StopKind, StopRequest, Store, StoreError, Write};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
@@ -37,7 +37,14 @@ impl Change {
     pub(crate) async fn make(&self, store: &dyn Store) -> Result<(), StoreError> {
         match self {
             Self::Write(write) => store.write((**write).clone()).await.map(drop),
-            Self::Cancel(run, at) => store.request_cancel(run, *at).await.map(drop),
+            Self::Cancel(run, at) => {
+                let request = StopRequest {
+                    kind: StopKind::Cancel,
+                    at: *at,
+                    by: "somebody".to_owned(),
+                };
+                store.request_stop(run, request).await.map(drop)
+            }
             Self::Renew(run, epoch, until) => {
                 store.renew_lease(run, *epoch, *until).await.map(drop)
             }
