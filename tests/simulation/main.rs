@@ -1,7 +1,7 @@
 //! The real engine under virtual time: several workers on one store, an operator who meddles, and faults. Everything that
 //! chance decides comes from one seed, so the same seed gives the same trace.
 //!
-//! `MILEPOST_SEEDS=50000` tries more seeds, `MILEPOST_SEED=17` only that one.
+//! `MILEPOST_SEEDS=50000` tries more seeds; `MILEPOST_SEED=17` plays only that one and, with `--nocapture`, shows its trace.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod invariants;
@@ -57,9 +57,13 @@ fn whatever_happens_nothing_is_lost_and_everything_moves_on() {
                         else {
                             return failed;
                         };
-                        if std::panic::catch_unwind(|| play(*seed)).is_err() {
-                            eprintln!("seed {seed} failed: MILEPOST_SEED={seed} plays it again");
-                            failed.push(*seed);
+                        match std::panic::catch_unwind(|| play(*seed)) {
+                            Ok(trace) if seeds.len() == 1 => println!("{trace}"),
+                            Ok(_) => {}
+                            Err(_) => {
+                                eprintln!("seed {seed} failed: MILEPOST_SEED={seed} plays it again");
+                                failed.push(*seed);
+                            }
                         }
                     }
                 })

@@ -314,6 +314,6 @@ impl Store for View {
     }
 
     fn health(&self) -> Result<Health, StoreError> {
-        self.0.read(Store::health)
+        self.0.read(|store| store.health())
     }
 }
