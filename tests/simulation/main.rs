@@ -61,7 +61,9 @@ fn whatever_happens_nothing_is_lost_and_everything_moves_on() {
                             Ok(trace) if seeds.len() == 1 => println!("{trace}"),
                             Ok(_) => {}
                             Err(_) => {
-                                eprintln!("seed {seed} failed: MILEPOST_SEED={seed} plays it again");
+                                eprintln!(
+                                    "seed {seed} failed: MILEPOST_SEED={seed} plays it again"
+                                );
                                 failed.push(*seed);
                             }
                         }

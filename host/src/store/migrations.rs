@@ -7,6 +7,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
+use crate::fault;
 
 /// Marks a SQLite file as ours ("mpst"), so that another program's database is never written to.
 const APPLICATION_ID: i32 = 0x6d70_7374;
@@ -143,6 +144,7 @@ fn run_steps(db: &mut Connection, steps: &[&str]) -> Result<(), Obstacle> {
         let done = version(&tx, steps)?;
         if let Some(step) = steps.get(done) {
             tx.execute_batch(step)?;
+            fault::point("migration");
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", number(done + 1))?;
         }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read::Columns;
 use super::{nanos, signed};
+use crate::fault;
 use crate::store::{Expect, StopKind, StoreError, Write, Written};
 
 /// Why a change was not applied.
@@ -49,6 +50,7 @@ impl Change for Write {
             Expect::Absent => create(db, self, seq)?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, seq)?,
         };
+        fault::point("row_written");
         append(db, self, key)?;
         Ok(written)
     }
@@ -247,6 +249,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
             entry.body
         ])?;
     }
+    fault::point("journal_written");
     for (part, body) in &write.parts {
         match body {
             Some(body) => db
@@ -260,6 +263,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
                 .execute(params![key, part])?,
         };
     }
+    fault::point("checkpoint_written");
     for line in &write.logs {
         db.prepare_cached(
             "INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -282,6 +286,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
         )?
         .execute(params![key, digest.as_bytes()])?;
     }
+    fault::point("logs_and_blobs_written");
     for number in &write.consumed {
         db.prepare_cached("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use super::change::{Change, Failure};
 use super::open::BUSY;
 use super::store_error;
+use crate::fault;
 use crate::store::StoreError;
 
 /// Changes in one transaction: bounds how long the first of them waits for the last.
@@ -261,7 +262,10 @@ impl Session {
     }
 
     fn commit(&self) -> Result<(), rusqlite::Error> {
-        self.execute("COMMIT").inspect_err(|_| self.roll_back())
+        fault::point("before_sync");
+        self.execute("COMMIT").inspect_err(|_| self.roll_back())?;
+        fault::point("after_sync");
+        Ok(())
     }
 
     fn roll_back(&self) {
