@@ -346,7 +346,7 @@ impl Decider<'_> {
             },
             WaitStep::Until(expr) => match self.instant(expr, path) {
                 Ok(until) => Awaited::Time { until },
-                Err(failed) => return failed,
+                Err(failed) => return *failed,
             },
             WaitStep::Signal { name, timeout, .. } => Awaited::Signal {
                 name: name.clone(),
@@ -360,13 +360,13 @@ impl Decider<'_> {
     }
 
     /// The point in time that `wait.until` gives.
-    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Event> {
+    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<Event>> {
         let scope = StateScope::of_step(self.definition, self.state, path);
         let value = expr
             .eval(&scope, &mut Budget::default())
-            .map_err(|error| expression_failed(path, "wait.until", &error))?;
+            .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
         let instant = value.as_str().and_then(|text| text.parse().ok());
-        instant.ok_or_else(|| Event::StepFailed {
+        instant.ok_or_else(|| Box::new(Event::StepFailed {
             path: path.clone(),
             attempt: None,
             error: StepError::new(
@@ -377,7 +377,7 @@ impl Decider<'_> {
                 ),
             ),
             tape: Tape::default(),
-        })
+        }))
     }
 
     fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {
@@ -398,13 +398,7 @@ impl Decider<'_> {
     }
 
     /// A wait that nothing has ended yet: time may, else the run stops here until somebody or something does.
-    fn awaiting(
-        &self,
-        step: &Step,
-        path: &Path,
-        awaited: &Awaited,
-        wait: &mut Wait,
-    ) -> StepNext {
+    fn awaiting(&self, step: &Step, path: &Path, awaited: &Awaited, wait: &mut Wait) -> StepNext {
         let until = awaited.until();
         if until.is_some_and(|until| until <= self.now) {
             return StepNext::Record(self.timed_out(step, path, awaited));
@@ -497,7 +491,9 @@ impl Decider<'_> {
             Awaited::Time { until } => (
                 StopCode::WaitingForTime,
                 format!("`{path}` waits until {until}"),
-                format!("a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"),
+                format!(
+                    "a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"
+                ),
             ),
             Awaited::Signal { name, until } => (
                 StopCode::WaitingForSignal,

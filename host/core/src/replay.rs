@@ -109,25 +109,25 @@ pub fn origin(event: &Event) -> Origin {
             error: None,
             tape,
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
-        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => match stop
-            .code
-        {
-            StopCode::StepFailed
-            | StopCode::StepPaused
-            | StopCode::RetriesExhausted
-            | StopCode::ReturnsFailed
-            | StopCode::WaitingForTime
-            | StopCode::WaitingForSignal
-            | StopCode::WaitingForApproval
-            | StopCode::ApprovalTimedOut => Origin::Decided,
-            StopCode::Ready
-            | StopCode::Rejected
-            | StopCode::Interrupted
-            | StopCode::Cancelled
-            | StopCode::HostError
-            | StopCode::CheckpointNotSaved
-            | StopCode::ProcessLost => Origin::Outside,
-        },
+        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {
+            match stop.code {
+                StopCode::StepFailed
+                | StopCode::StepPaused
+                | StopCode::RetriesExhausted
+                | StopCode::ReturnsFailed
+                | StopCode::WaitingForTime
+                | StopCode::WaitingForSignal
+                | StopCode::WaitingForApproval
+                | StopCode::ApprovalTimedOut => Origin::Decided,
+                StopCode::Ready
+                | StopCode::Rejected
+                | StopCode::Interrupted
+                | StopCode::Cancelled
+                | StopCode::HostError
+                | StopCode::CheckpointNotSaved
+                | StopCode::ProcessLost => Origin::Outside,
+            }
+        }
         Event::RunCreated(_)
         | Event::RunClaimed { .. }
         | Event::RunReleased { .. }

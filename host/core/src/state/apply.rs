@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Binding, Episode, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult, loop_output,
+    Binding, Episode, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult,
+    loop_output,
 };
 use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
@@ -285,8 +286,7 @@ impl RunState {
                 by,
                 rework,
             } => {
-                let output =
-                    approval_output(*decision, comment.as_deref(), by.as_deref(), false);
+                let output = approval_output(*decision, comment.as_deref(), by.as_deref(), false);
                 self.decided(name, path, output, rework, at)
             }
             Event::LoopIterationStarted { path, iteration } => {
@@ -644,7 +644,13 @@ impl RunState {
         }
     }
 
-    pub(super) fn settle(&mut self, path: &Path, result: StepResult, iterations: Option<u32>, at: Timestamp) {
+    pub(super) fn settle(
+        &mut self,
+        path: &Path,
+        result: StepResult,
+        iterations: Option<u32>,
+        at: Timestamp,
+    ) {
         if let Some(record) = self.steps.get_mut(path.step()) {
             let before = record.output_bytes();
             record.phase = StepPhase::Settled(Settled {

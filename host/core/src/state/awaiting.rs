@@ -37,12 +37,14 @@ impl RunState {
 
     /// The approvals that nobody has decided yet, with what is asked.
     pub fn approvals(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.steps.values().filter_map(|record| match &record.phase {
-            StepPhase::Awaiting {
-                wait: Wait::Approval { message, .. },
-            } => Some((&record.path, message.as_str())),
-            _ => None,
-        })
+        self.steps
+            .values()
+            .filter_map(|record| match &record.phase {
+                StepPhase::Awaiting {
+                    wait: Wait::Approval { message, .. },
+                } => Some((&record.path, message.as_str())),
+                _ => None,
+            })
     }
 
     pub(super) fn wait_started(
@@ -118,10 +120,19 @@ impl RunState {
             });
         }
         let record = self.awaiting(event, path)?;
-        if !matches!(&record.phase, StepPhase::Awaiting { wait: Wait::Approval { .. } }) {
+        if !matches!(
+            &record.phase,
+            StepPhase::Awaiting {
+                wait: Wait::Approval { .. }
+            }
+        ) {
             return Err(reject(event, path, Some(record)));
         }
-        let word = match output.value().get("decision").and_then(|word| word.as_str()) {
+        let word = match output
+            .value()
+            .get("decision")
+            .and_then(|word| word.as_str())
+        {
             Some(word) => format!("`{path}` was {word}"),
             None => format!("`{path}` was decided"),
         };
@@ -166,10 +177,13 @@ impl RunState {
         Ok(Touched::run())
     }
 
-    /// What a paused run waited for has come: it is due at once.
+    /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
+    /// stays as it is.
     fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) {
         let run = self.created.run.clone();
-        if let Phase::Paused { stop, .. } = &mut self.phase {
+        if let Phase::Paused { stop, .. } = &mut self.phase
+            && stop.path.as_ref() == Some(path)
+        {
             *stop = Stop {
                 code: StopCode::Ready,
                 message,
