@@ -154,36 +154,27 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
 /// Whether a record can be one of this wait: not an approval's, and when it is open, of the same kind and signal. An open
 /// wait keeps the end that it began with.
 fn keeps_wait(step: &WaitStep, record: &StepRecord) -> bool {
-    match (&record.phase, step) {
-        (
-            StepPhase::Awaiting {
-                wait: Wait::Time { .. },
-            },
-            WaitStep::For(_) | WaitStep::Until(_),
-        ) => true,
-        (
-            StepPhase::Awaiting {
-                wait: Wait::Signal { name: open, .. },
-            },
-            WaitStep::Signal { name, .. },
-        ) => open == name,
-        (StepPhase::Awaiting { .. }, _) => false,
-        (_, _) => !decided(record),
+    let StepPhase::Awaiting { wait } = &record.phase else {
+        return !decided(record);
+    };
+    match (wait, step) {
+        (Wait::Time { .. }, WaitStep::For(_) | WaitStep::Until(_)) => true,
+        (Wait::Signal { name: open, .. }, WaitStep::Signal { name, .. }) => open == name,
+        (Wait::Time { .. }, WaitStep::Signal { .. })
+        | (Wait::Signal { .. }, WaitStep::For(_) | WaitStep::Until(_))
+        | (Wait::Approval { .. }, _) => false,
     }
 }
 
-/// Whether the record shows a wait for time or a signal. One that did would count as approved if it were kept.
+/// Whether the record shows a wait for time or a signal. One that is over would count as approved if it were kept.
 fn was_wait(record: &StepRecord) -> bool {
-    match &record.phase {
-        StepPhase::Awaiting { wait } => !matches!(wait, Wait::Approval { .. }),
-        _ => {
-            record.waited
-                && record
-                    .visible()
-                    .is_some_and(|settled| matches!(settled.result, StepResult::Completed { .. }))
-                && !decided(record)
-        }
+    if let StepPhase::Awaiting { wait } = &record.phase {
+        return !matches!(wait, Wait::Approval { .. });
     }
+    let completed = record
+        .visible()
+        .is_some_and(|settled| matches!(settled.result, StepResult::Completed { .. }));
+    record.waited && completed && !decided(record)
 }
 
 /// Whether the record holds the decision of an approval.

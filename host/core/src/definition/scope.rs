@@ -84,7 +84,7 @@ impl Scope<'_> {
         let goes_over = self.outline.entries[target]
             .rework
             .is_some_and(|from| (from..=target).contains(&here));
-        if goes_over && around_target.is_empty() {
+        if goes_over {
             return Ok(());
         }
         match there.cmp(&here) {
