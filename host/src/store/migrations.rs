@@ -103,9 +103,13 @@ CREATE TABLE blob_use (
     PRIMARY KEY (run, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_use_by_digest ON blob_use (digest);
+WITH RECURSIVE named (run, rest) AS (
+    SELECT run, substr(body, instr(body, 'sha256:') + 7) FROM journal WHERE instr(body, 'sha256:') > 0
+    UNION ALL
+    SELECT run, substr(rest, instr(rest, 'sha256:') + 7) FROM named WHERE instr(rest, 'sha256:') > 0
+)
 INSERT INTO blob_use (run, digest)
-    SELECT DISTINCT journal.run, blob.digest FROM blob
-    JOIN journal ON instr(journal.body, lower(hex(blob.digest))) > 0;
+    SELECT DISTINCT named.run, blob.digest FROM named CROSS JOIN blob ON blob.digest = unhex(substr(named.rest, 1, 64));
 ";
 
 const STEPS: &[&str] = &[VERSION_1, VERSION_2];

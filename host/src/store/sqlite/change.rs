@@ -1,5 +1,5 @@
-//! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes nothing when its expectation does not hold, so a
-//! refused change can share a transaction with others.
+//! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes
+//! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
@@ -107,7 +107,9 @@ fn advance(
     let goes_on = head.status == Status::Running
         && write.claim.is_none()
         && head.stop_code.is_none()
-        && head.due_at.is_none();
+        && head.due_at.is_none()
+        && head.provider.is_none()
+        && head.awaits.is_empty();
     if goes_on && let Some(done) = step_on(db, write, from, epoch, seq)? {
         return Ok(done);
     }
@@ -172,7 +174,7 @@ fn step_on(
     db.prepare_cached(
         "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3, auto_resumes = ?7, detached_at = NULL
          WHERE id = ?4 AND seq = ?5 AND epoch = ?6
-             AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
+             AND status = 'running' AND stop_code IS NULL AND due_at IS NULL AND provider IS NULL AND awaits = '[]'
          RETURNING key, request",
     )?
     .query_row(
