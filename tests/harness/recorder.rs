@@ -21,6 +21,7 @@ struct Seen {
     events: Vec<&'static str>,
     delays: Vec<Timestamp>,
     logs: Vec<String>,
+    trouble: Vec<String>,
 }
 
 impl Recorder {
@@ -51,12 +52,23 @@ impl Recorder {
         self.seen().logs.clone()
     }
 
+    /// What workers complained about, as `run: reason`.
+    #[must_use]
+    pub fn trouble(&self) -> Vec<String> {
+        self.seen().trouble.clone()
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Recorder {
+    fn trouble(&self, run: Option<&str>, reason: &str) {
+        let line = format!("{}: {reason}", run.unwrap_or("the store"));
+        self.seen().trouble.push(line);
+    }
+
     fn notice(&self, _: &RunId, notice: Notice<'_>) {
         match notice {
             Notice::Recorded(entry) => {

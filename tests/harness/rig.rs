@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use milepost::Engine;
 use milepost::attempt::LogLine;
-use milepost::clock::VirtualClock;
-use milepost::engine::{Control, EngineError, ResumeOptions, StartOptions};
+use milepost::clock::{Clock as _, VirtualClock};
+use milepost::engine::{
+    Control, EngineError, ResumeOptions, StartOptions, Swept, WorkOptions, Worked,
+};
 use milepost::record;
 use milepost::replay::{Replayed, replay};
 use milepost::report::RunReport;
@@ -117,6 +119,43 @@ impl Rig {
             .clock(Arc::new(self.clock.clone()))
             .observer(Arc::clone(&self.recorder) as _)
             .build()
+    }
+
+    /// Works on the rig's store until there is nothing left to do.
+    pub async fn work(&self) -> Worked {
+        let options = WorkOptions {
+            max_runs: 4,
+            until_idle: true,
+            control: Control::default(),
+        };
+        self.engine().work(options).await
+    }
+
+    /// Sweeps the rig's store once.
+    ///
+    /// # Panics
+    /// When the store cannot be asked.
+    pub async fn sweep(&self) -> Swept {
+        let attention = self.store.attention(self.clock.now(), 100);
+        let attention = attention.expect("the store can be asked");
+        let swept = self.engine().sweep(&attention).await;
+        swept.expect("the store can be asked")
+    }
+
+    /// Records the workflow as a pending run.
+    ///
+    /// # Panics
+    /// When it cannot be recorded.
+    pub async fn submit(&self, id: &str) {
+        let options = StartOptions {
+            id: Some(RunId::new(id).expect("a run id")),
+            control: Control::default(),
+        };
+        let engine = self.engine();
+        let submitted = engine
+            .submit(self.workflow(), BTreeMap::new(), options)
+            .await;
+        submitted.expect("the run can be recorded");
     }
 
     /// The workflow as it is on disk.

@@ -5,14 +5,18 @@ mod changes;
 mod commits;
 mod crashes;
 mod damage;
+mod decisions;
 mod finalization;
 mod ownership;
 mod replays;
 mod resumes;
 mod saves;
+mod scheduled;
 mod starts;
 mod stops;
+mod sweeps;
 mod times;
+mod workers;
 
 /// A sequence of steps, each of which uses the scripted step of its own name.
 fn steps(ids: &[&str]) -> String {

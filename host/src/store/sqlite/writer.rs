@@ -396,11 +396,15 @@ mod tests {
                 stop_code: None,
                 due_at: None,
                 recoveries: 0,
+                auto_resumes: 0,
+                provider: None,
+                awaits: Vec::new(),
             },
             entries: Vec::new(),
             parts: vec![("p".to_owned(), Some(body))],
             logs: Vec::new(),
             blobs: Vec::new(),
+            consumed: Vec::new(),
         }
     }
 

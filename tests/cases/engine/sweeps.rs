@@ -1,0 +1,230 @@
+//! Sweeps: runs whose owner is gone, lives but sleeps, or cannot be seen; and runs that only look as if they needed help.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::clock::Clock as _;
+use milepost::engine::{Control, ResumeOptions, StartOptions};
+use milepost::owner::{Host as _, ThisHost};
+use milepost::store::Owner;
+use milepost_core::event::StopCode;
+use milepost_core::ids::RunId;
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::rig::{Rig, r1};
+use milepost_tests::scripted::{Gate, Script, at, fail, pause};
+
+use super::steps;
+
+/// A run that another process began, and that hangs in step `a`. What it left behind stays as long as the future.
+async fn begun_by<T>(rig: &Rig, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(owner);
+    let engine = rig.engine_on(Arc::new(store));
+    let mut begun = Box::pin(rig.run_on(&engine, Control::default()));
+    tokio::select! {
+        _ = &mut begun => unreachable!("step a is held"),
+        () = gate.came() => {}
+    }
+    then.await
+}
+
+/// Step `a` waits at the gate in its first attempt.
+fn held_once(gate: &Gate) -> Script {
+    let gate = gate.clone();
+    Script::new().slow("a", move |call| {
+        let gate = gate.clone();
+        async move {
+            if call.attempt == 1 {
+                gate.pass().await;
+            }
+            at(&call)
+        }
+    })
+}
+
+fn elsewhere() -> Owner {
+    Owner {
+        host: "elsewhere".to_owned(),
+        ..ThisHost.enter()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b183_b213_b398_b424_a_lost_run_is_taken_over_at_once_and_goes_on() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    begun_by(&rig, dead_process(), &gate, async {
+        let swept = rig.sweep().await;
+        assert_eq!(swept.lost, [r1()], "before its lease expires");
+        let worked = rig.work().await;
+        assert_eq!((worked.taken, worked.recovered), (1, 1));
+    })
+    .await;
+    let row = rig.row();
+    assert_eq!((row.status, row.epoch.0), (Status::Completed, 2));
+    assert_eq!(row.recoveries, 0, "what was recorded since is progress");
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    begun_by(&rig, dead_process(), &gate, async {
+        // The recovery dies too, at the same step.
+        let store =
+            FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(dead_process());
+        let engine = rig.engine_on(Arc::new(store));
+        let run = r1();
+        let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
+        tokio::select! {
+            _ = &mut again => unreachable!("step a is held"),
+            () = gate.came() => {}
+        }
+        assert_eq!(
+            rig.row().recoveries,
+            1,
+            "counted at the claim, before any work"
+        );
+        let swept = rig.sweep().await;
+        assert_eq!(
+            (swept.given_up.as_slice(), swept.lost.len()),
+            (&[r1()][..], 0)
+        );
+    })
+    .await;
+    let report = rig.engine().report(&r1()).unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!(
+        (report.status, stop.code),
+        (Status::Failed, StopCode::ProcessLost)
+    );
+    assert!(stop.message.contains("2 times"), "{}", stop.message);
+    assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+    assert_eq!(
+        (report.stop_reason, report.recoveries),
+        (Some("process_lost"), 1)
+    );
+    assert_eq!(rig.row().owner, None, "ownership is released");
+    assert_eq!(
+        rig.sweep().await,
+        Default::default(),
+        "and nothing more happens"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn b214_b220_b295_a_run_of_a_living_owner_is_left_alone() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    begun_by(&rig, ThisHost.enter(), &gate, async {
+        let before = (rig.row(), rig.journal());
+        assert_eq!(rig.sweep().await, Default::default());
+        assert_eq!(
+            rig.work().await.taken,
+            0,
+            "starting a worker fails nobody's run"
+        );
+        assert_eq!((rig.row(), rig.journal()), before);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    begun_by(&rig, ThisHost.enter(), &gate, async {
+        rig.clock.advance(limits::LEASE + Duration::from_secs(1));
+        assert_eq!(rig.sweep().await.detached, [r1()]);
+        assert_eq!(rig.sweep().await, Default::default(), "one warning");
+        let row = rig.row();
+        assert_eq!(
+            (row.status, row.detached_at),
+            (Status::Running, Some(rig.clock.now()))
+        );
+        let owner = rig.engine().report(&r1()).unwrap().owner.unwrap();
+        assert_eq!(owner.liveness, "detached");
+        assert_eq!(owner.pid, std::process::id());
+        let until = rig.clock.now().after(limits::LEASE);
+        rig.store
+            .renew_lease(&r1(), row.epoch, until)
+            .await
+            .unwrap();
+        assert_eq!(rig.row().detached_at, None, "its activity clears the mark");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b212_b218_an_owner_that_cannot_be_seen_has_its_lease() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    begun_by(&rig, elsewhere(), &gate, async {
+        rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
+        assert_eq!(rig.sweep().await, Default::default());
+        rig.clock.advance(Duration::from_nanos(1));
+        assert_eq!(rig.sweep().await.lost, [r1()]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn b211_b224_what_stands_still_is_never_touched() {
+    for (script, status) in [
+        (Script::new(), Status::Completed),
+        (Script::new().step("a", |_| fail("broken")), Status::Failed),
+        (Script::new().step("a", |_| pause("review")), Status::Paused),
+    ] {
+        let rig = Rig::new(&steps(&["a"]), &script);
+        assert_eq!(rig.run().await.unwrap().status, status);
+        let before = (rig.row(), rig.journal());
+        rig.clock.advance(Duration::from_secs(1_000_000));
+        assert_eq!(rig.sweep().await, Default::default());
+        assert_eq!(rig.work().await.taken, 0);
+        assert_eq!((rig.row(), rig.journal()), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b221_b427_one_poisoned_run_does_not_keep_the_others_waiting() {
+    let gate = Gate::default();
+    let mut rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    for id in ["bad", "good"] {
+        let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+        let engine = rig.engine_on(Arc::new(store.owned_by(dead_process())));
+        let options = StartOptions {
+            id: Some(RunId::new(id).unwrap()),
+            ..Default::default()
+        };
+        let mut begun = Box::pin(engine.run(rig.workflow(), Default::default(), options));
+        tokio::select! {
+            _ = &mut begun => unreachable!("step a is held"),
+            () = gate.came() => {}
+        }
+        // Dropped, its engine cannot let go: the row tells another owner.
+        std::mem::forget(begun);
+    }
+    let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+    db.execute(
+        "DELETE FROM checkpoint WHERE part = 'run' AND run = (SELECT key FROM run WHERE id = 'bad')",
+        [],
+    )
+    .unwrap();
+    rig.damaged = true;
+    let worked = rig.work().await;
+    assert_eq!((worked.recovered, worked.refused), (1, 1));
+    let row = |id: &str| rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+    assert_eq!(row("good").status, Status::Completed);
+    assert_eq!(
+        row("bad").status,
+        Status::Running,
+        "nothing is guessed about it"
+    );
+    let trouble = rig.recorder.trouble();
+    assert!(
+        trouble.iter().any(|line| line.starts_with("bad: ")),
+        "{trouble:?}"
+    );
+}

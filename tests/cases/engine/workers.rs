@@ -1,0 +1,185 @@
+//! Workers: what they take, how many at once, and how they let go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::engine::{Control, Demand, Request, WorkOptions};
+use milepost_core::event::StopCode;
+use milepost_core::ids::RunId;
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore};
+use milepost_tests::rig::{Rig, r1};
+use milepost_tests::scripted::{Gate, Script};
+
+use super::steps;
+
+fn status(rig: &Rig, id: &str) -> Status {
+    rig.store
+        .row(&RunId::new(id).unwrap())
+        .unwrap()
+        .unwrap()
+        .status
+}
+
+fn working(max_runs: usize, control: &Control) -> WorkOptions {
+    WorkOptions {
+        max_runs,
+        until_idle: false,
+        control: control.clone(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn submitted_runs_are_driven_to_their_end() {
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new());
+    for id in ["one", "two", "three"] {
+        rig.submit(id).await;
+        assert_eq!(status(&rig, id), Status::Pending);
+    }
+    let worked = rig.work().await;
+    assert_eq!((worked.taken, worked.ended[&Status::Completed]), (3, 3));
+    assert_eq!(rig.script.calls().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_drives_no_more_than_it_was_told() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    for id in ["one", "two", "three"] {
+        rig.submit(id).await;
+    }
+    let control = Control::default();
+    let engine = rig.engine();
+    tokio::join!(engine.work(working(2, &control)), async {
+        gate.came().await;
+        gate.came().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(rig.script.calls().len(), 2);
+        let pending = ["one", "two", "three"].map(|id| status(&rig, id) == Status::Pending);
+        assert_eq!(pending.iter().filter(|pending| **pending).count(), 1);
+        gate.open();
+        gate.came().await;
+        gate.open();
+        gate.open();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+    });
+    for id in ["one", "two", "three"] {
+        assert_eq!(status(&rig, id), Status::Completed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b431_b201_of_many_workers_one_takes_a_run() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    for n in 0..8 {
+        rig.submit(&format!("run-{n}")).await;
+    }
+    let engines = [rig.engine(), rig.engine(), rig.engine()];
+    let [one, two, three] = &engines;
+    let options = || WorkOptions {
+        max_runs: 4,
+        until_idle: true,
+        control: Control::default(),
+    };
+    let worked = tokio::join!(
+        one.work(options()),
+        two.work(options()),
+        three.work(options())
+    );
+    assert_eq!(worked.0.taken + worked.1.taken + worked.2.taken, 8);
+    assert_eq!(rig.script.calls().len(), 8, "no step ran twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b209_b432_a_drained_worker_lets_steps_end_and_gives_runs_back_uncounted() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    rig.submit("r1").await;
+    let control = Control::default();
+    let engine = rig.engine();
+    let (worked, ()) = tokio::join!(engine.work(working(4, &control)), async {
+        gate.came().await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.open();
+    });
+    assert_eq!(worked.ended[&Status::Pending], 1);
+    let row = rig.row();
+    assert_eq!(
+        (row.status, row.recoveries, row.owner),
+        (Status::Pending, 0, None)
+    );
+    assert!(
+        rig.events().contains(&"step_completed"),
+        "the step in flight could end"
+    );
+    assert_eq!(rig.work().await.recovered, 0);
+    assert_eq!(rig.script.calls(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_outlives_the_drain_is_interrupted_and_runs_again() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    rig.submit("r1").await;
+    let control = Control::default();
+    let engine = rig.engine();
+    let began = tokio::time::Instant::now();
+    tokio::join!(engine.work(working(4, &control)), async {
+        gate.came().await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+    });
+    assert!(began.elapsed() >= limits::DRAIN_GRACE);
+    assert_eq!(rig.events().last(), Some(&"run_released"));
+    gate.open();
+    assert_eq!(rig.work().await.ended[&Status::Completed], 1);
+    assert_eq!(rig.script.calls(), ["a", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    rig.script.lose(true);
+    assert_eq!(rig.work().await.refused, 1);
+    let report = rig.engine().report(&r1()).unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!(
+        (report.status, stop.code),
+        (Status::Failed, StopCode::HostError)
+    );
+    assert!(
+        stop.message.contains("its file is gone"),
+        "{}",
+        stop.message
+    );
+    rig.script.lose(false);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_waited_for_and_nothing_is_lost() {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
+    rig.submit("r1").await;
+    let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
+        1..5 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let engine = rig.engine_on(Arc::new(store));
+    let worked = engine
+        .work(WorkOptions {
+            max_runs: 1,
+            until_idle: true,
+            control: Control::default(),
+        })
+        .await;
+    assert_eq!(worked.ended[&Status::Completed], 1);
+    assert!(
+        rig.recorder
+            .trouble()
+            .iter()
+            .any(|line| line.contains("the disk is full"))
+    );
+}
