@@ -1,7 +1,7 @@
-//! Named points at which a test can end the process, as a crash would. Without the feature `fault-points` they are nothing.
+//! Named points at which a test can end the process, as a crash would. A release build has none.
 
 /// Ends the process here when `MILEPOST_FAULT=<name>:<n>` names this point and it is reached for the n-th time.
-#[cfg(feature = "fault-points")]
+#[cfg(debug_assertions)]
 pub(crate) fn point(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub(crate) fn point(name: &str) {
     }
 }
 
-/// Nothing: only a build for tests can be told to crash.
-#[cfg(not(feature = "fault-points"))]
+/// Nothing: only a debug build can be told to crash.
+#[cfg(not(debug_assertions))]
 #[inline(always)]
 pub(crate) fn point(_name: &str) {}

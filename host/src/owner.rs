@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use milepost_core::ids::Digest;
 pub use milepost_core::recovery::Liveness;
 
 use crate::store::Owner;
@@ -19,6 +18,9 @@ pub trait Host: Send + Sync {
 
     /// Whether the owner of a claim still lives, as far as this host can tell.
     fn liveness(&self, owner: &Owner) -> Liveness;
+
+    /// Random bits: ids and seeds of runs come from here.
+    fn draw(&self) -> u64;
 }
 
 /// The machine that this process runs on.
@@ -29,10 +31,8 @@ pub struct ThisHost;
 
 impl Host for ThisHost {
     fn enter(&self) -> Owner {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
         let owner = Owner {
-            nonce: Digest::of(&bytes).hex()[..16].to_owned(),
+            nonce: format!("{:016x}", self.draw()),
             ..this_process().clone()
         };
         claims().insert(owner.nonce.clone());
@@ -55,6 +55,12 @@ impl Host for ThisHost {
             };
         }
         liveness_of_process(owner, here)
+    }
+
+    fn draw(&self) -> u64 {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+        u64::from_le_bytes(bytes)
     }
 }
 

@@ -2,11 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "store/deletion.rs"]
+mod deletion;
 #[path = "store/ownership.rs"]
 mod ownership;
 #[path = "store/query.rs"]
 mod query;
+#[path = "store/requests.rs"]
+mod requests;
+#[path = "store/signals.rs"]
+mod signals;
 mod store;
+#[path = "store/sweep.rs"]
+mod sweep;
 #[path = "store/writes.rs"]
 mod writes;
 
@@ -58,6 +66,8 @@ conformance! {
         the_workflow_is_set_once,
         a_write_moves_the_update_time_only,
         stop_code_due_time_and_recoveries_are_as_the_last_write_says,
+        b210_every_column_of_the_head_is_as_the_last_write_says,
+        a_create_sets_every_column_of_the_head,
         b104_parts_come_back_as_they_were_saved,
         b104_a_checkpoint_may_be_empty,
         b108_saving_twice_keeps_the_newest_state_and_the_history,
@@ -98,14 +108,66 @@ conformance! {
         a_renewal_in_another_epoch_is_refused,
         a_renewal_of_what_nobody_owns_is_refused,
         a_renewal_of_an_unknown_run_is_refused,
-        a_cancel_request_is_kept_for_whoever_decides,
-        the_first_cancel_request_keeps_its_time,
-        a_terminal_run_has_nothing_to_cancel,
-        a_cancel_request_for_an_unknown_run_is_refused,
-        writes_and_renewals_tell_of_a_cancel_request,
-        a_cancel_request_moves_neither_place_nor_update_time,
-        a_cancel_request_outlives_what_is_not_terminal,
-        a_terminal_status_clears_the_cancel_request,
+        b178_b433_a_stale_claim_is_taken_over_from_where_it_was_seen,
+        b179_b432_the_owner_releases_its_own_claim_only,
+        b276_b280_a_claim_that_is_too_late_is_told_the_present_status,
+        a_mark_is_set_once_and_only_when_the_lease_is_over,
+        what_nobody_owns_is_not_marked,
+        b294_a_write_and_a_renewal_take_the_mark_away,
+    }
+    requests {
+        a_request_is_kept_while_the_run_runs,
+        b285_b286_what_does_not_run_is_told_and_nothing_is_kept,
+        b279_a_request_for_an_unknown_run_is_refused,
+        a_stronger_request_replaces_a_weaker_one_and_never_the_reverse,
+        writes_and_renewals_tell_of_a_request,
+        a_status_clears_the_requests_that_mean_nothing_to_it,
+        a_request_that_was_cleared_does_not_come_back,
+        a_refused_write_leaves_the_request,
+        a_request_is_of_one_run,
+        b286_the_end_of_a_run_is_stamped_once,
+        b303_of_two_decisions_exactly_one_wins_and_the_other_writes_nothing,
+        b303_b431_of_many_decisions_at_once_one_leaves_its_trace,
+    }
+    signals {
+        signals_wait_in_the_order_of_their_arrival,
+        a_signal_comes_back_as_it_was_sent,
+        a_signal_changes_nothing_else,
+        a_signal_may_come_before_anybody_waits_for_it,
+        a_run_that_is_over_takes_no_signal,
+        a_signal_for_an_unknown_run_is_refused,
+        a_full_inbox_takes_no_more_until_one_is_taken,
+        a_write_takes_signals_with_its_entries,
+        a_signal_that_is_not_there_is_a_conflict_and_nothing_changes,
+        a_refused_write_leaves_the_signals,
+        a_run_that_does_not_exist_has_no_signals_to_take,
+        of_many_that_take_one_signal_exactly_one_does,
+        a_number_is_never_used_again,
+        the_end_of_a_run_keeps_what_it_never_took,
+    }
+    deletion {
+        b296_a_run_that_is_over_goes_with_everything_it_had,
+        b296_a_run_that_is_not_over_is_kept,
+        a_run_that_stands_elsewhere_is_kept,
+        b279_what_is_unknown_or_deleted_is_not_found,
+        other_runs_stay_as_they_were,
+        a_blob_stays_while_another_run_uses_it,
+        an_id_may_be_used_again_for_a_new_run,
+        of_a_deletion_and_a_write_at_once_exactly_one_happens,
+        b433_a_late_claim_does_not_bring_a_deleted_run_back,
+    }
+    sweep {
+        an_empty_store_needs_no_attention,
+        what_is_over_or_merely_paused_needs_none,
+        the_rows_are_the_rows,
+        pending_and_running_are_the_oldest_first_up_to_the_limit,
+        b210_due_are_paused_runs_whose_time_has_come_the_longest_first,
+        b210_b431_a_due_run_is_claimed_once,
+        signalled_are_paused_runs_that_wait_for_what_is_there,
+        requested_are_runs_that_stopped_before_they_met_a_request,
+        old_are_runs_that_were_last_written_before,
+        b296_old_are_runs_of_these_statuses_only,
+        a_clean_store_is_healthy_and_counts_its_runs,
     }
     query {
         b114_of_an_unknown_run_there_is_nothing,

@@ -5,6 +5,7 @@ mod bounds;
 mod card;
 mod cli;
 mod crash;
+mod crash_matrix;
 mod durable;
 mod engine;
 mod examples;

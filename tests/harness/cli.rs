@@ -93,17 +93,18 @@ impl Cli {
 
     /// Runs a command line to its end.
     pub fn run(&self, line: &str) -> Output {
-        let output = self.command(line).output().expect("the program starts");
-        Output {
-            status: code(output.status),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Output::of(self.command(line).output().expect("the program starts"))
     }
 
     /// Starts a command line.
     pub fn start(&self, line: &str) -> Running {
+        self.start_with(line, &[])
+    }
+
+    /// Starts a command line with more environment.
+    pub fn start_with(&self, line: &str, environment: &[(&str, &str)]) -> Running {
         let mut command = self.command(line);
+        command.envs(environment.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("stderr is a pipe");
@@ -122,6 +123,16 @@ impl Cli {
 }
 
 impl Output {
+    /// What a process left behind.
+    #[must_use]
+    pub fn of(output: std::process::Output) -> Self {
+        Self {
+            status: code(output.status),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// Stdout as the one JSON document that it has to be.
     #[must_use]
     pub fn json(&self) -> Value {

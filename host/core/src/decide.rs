@@ -346,7 +346,7 @@ impl Decider<'_> {
             },
             WaitStep::Until(expr) => match self.instant(expr, path) {
                 Ok(until) => Awaited::Time { until },
-                Err(failed) => return failed,
+                Err(failed) => return *failed,
             },
             WaitStep::Signal { name, timeout, .. } => Awaited::Signal {
                 name: name.clone(),
@@ -360,13 +360,13 @@ impl Decider<'_> {
     }
 
     /// The point in time that `wait.until` gives.
-    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Event> {
+    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<Event>> {
         let scope = StateScope::of_step(self.definition, self.state, path);
         let value = expr
             .eval(&scope, &mut Budget::default())
-            .map_err(|error| expression_failed(path, "wait.until", &error))?;
+            .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
         let instant = value.as_str().and_then(|text| text.parse().ok());
-        instant.ok_or_else(|| Event::StepFailed {
+        instant.ok_or_else(|| Box::new(Event::StepFailed {
             path: path.clone(),
             attempt: None,
             error: StepError::new(
@@ -377,7 +377,7 @@ impl Decider<'_> {
                 ),
             ),
             tape: Tape::default(),
-        })
+        }))
     }
 
     fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {

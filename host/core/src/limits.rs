@@ -93,6 +93,8 @@ pub const SIGNALS: usize = 1_000;
 pub const NOTE_BYTES: usize = 16 * KIB;
 /// Upper bound of `rework.max_attempts`.
 pub const REWORK_ATTEMPTS: u32 = 10;
+/// Rejections at an approval whose `rework` sets no `max_attempts` (B307).
+pub const REWORK_DEFAULT_ATTEMPTS: u32 = 3;
 /// Values above this size go to content-addressed blobs, bytes of compact JSON.
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
 /// Events that one commit may record before it gives way.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::definition::{Definition, StepKind};
+use crate::definition::{Definition, StepKind, WaitStep};
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::StepId;
 use crate::state::{RunState, Status, StepPhase, StepRecord, StepResult};
@@ -138,8 +138,8 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         let same_kind = match step.kind {
             StepKind::Loop(_) => !was_component && !record.waited,
             StepKind::Component(_) => !was_loop && !record.waited,
-            StepKind::Wait(_) => !was_loop && !was_component && !asks(record),
-            StepKind::Approval(_) => !was_loop && !was_component && !waits(record),
+            StepKind::Wait(ref wait) => !was_loop && !was_component && keeps_wait(wait, record),
+            StepKind::Approval(_) => !was_loop && !was_component && !was_wait(record),
         };
         same_kind && recorded.eq(ancestry)
     };
@@ -151,36 +151,58 @@ pub fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         .collect()
 }
 
-/// Whether the record shows an open approval.
-fn asks(record: &StepRecord) -> bool {
-    matches!(
-        &record.phase,
-        StepPhase::Awaiting {
-            wait: Wait::Approval { .. }
-        }
-    )
+/// Whether a record can be one of this wait: not an approval's, and when it is open, of the same kind and signal. An open
+/// wait keeps the end that it began with.
+fn keeps_wait(step: &WaitStep, record: &StepRecord) -> bool {
+    let StepPhase::Awaiting { wait } = &record.phase else {
+        return !decided(record);
+    };
+    match (wait, step) {
+        (Wait::Time { .. }, WaitStep::For(_) | WaitStep::Until(_)) => true,
+        (Wait::Signal { name: open, .. }, WaitStep::Signal { name, .. }) => open == name,
+        (Wait::Time { .. }, WaitStep::Signal { .. })
+        | (Wait::Signal { .. }, WaitStep::For(_) | WaitStep::Until(_))
+        | (Wait::Approval { .. }, _) => false,
+    }
 }
 
-/// Whether the record shows an open wait for time or a signal.
-fn waits(record: &StepRecord) -> bool {
-    matches!(&record.phase, StepPhase::Awaiting { .. }) && !asks(record)
+/// Whether the record shows a wait for time or a signal. One that is over would count as approved if it were kept.
+fn was_wait(record: &StepRecord) -> bool {
+    if let StepPhase::Awaiting { wait } = &record.phase {
+        return !matches!(wait, Wait::Approval { .. });
+    }
+    let completed = record
+        .visible()
+        .is_some_and(|settled| matches!(settled.result, StepResult::Completed { .. }));
+    record.waited && completed && !decided(record)
+}
+
+/// Whether the record holds the decision of an approval.
+fn decided(record: &StepRecord) -> bool {
+    record
+        .visible()
+        .is_some_and(|settled| match &settled.result {
+            StepResult::Completed { output } => output.value().get("decision").is_some(),
+            StepResult::Failed { .. } | StepResult::Skipped => false,
+        })
 }
 
 /// The steps that run again when the approval at `gate` is rejected with rework from `from`: that step, and every one
-/// between it and the approval that reads, directly or through others, what runs again.
+/// between it and the approval that reads, directly or through others, what runs again or what the approval leaves.
 #[must_use]
 pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<StepId> {
-    let (Some(gate), Some(from)) = (definition.index_of(gate), definition.index_of(from)) else {
+    let (Some(end), Some(from)) = (definition.index_of(gate), definition.index_of(from)) else {
         return Vec::new();
     };
-    let parent = definition.steps()[gate].parent;
-    let mut again = BTreeSet::new();
-    for index in from..gate {
+    let parent = definition.steps()[end].parent;
+    let mut again = BTreeSet::from([gate.clone()]);
+    for index in from..end {
         let step = &definition.steps()[index];
         if step.parent == parent && (index == from || reads_any(definition, index, &again)) {
             add_subtree(definition, index, &mut again);
         }
     }
+    again.remove(gate);
     again.into_iter().collect()
 }
 
@@ -207,7 +229,8 @@ fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId
     }
 }
 
-/// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added.
+/// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added. What an earlier step read of an approval
+/// that rejected its work is past, and does not make it run again.
 fn add_readers(
     definition: &Definition,
     state: &RunState,
@@ -221,10 +244,10 @@ fn add_readers(
             let touched = state.steps.contains_key(&step.id);
             let outer_id = &definition.steps()[outermost].id;
             let reads = step.reads.iter().any(|read| {
-                let own = definition
+                let earlier = definition
                     .index_of(read)
-                    .is_some_and(|read| definition.outermost(read) == outermost);
-                !own && (reset.contains(read) || reopened.contains(read))
+                    .is_some_and(|read| definition.outermost(read) < outermost);
+                earlier && (reset.contains(read) || reopened.contains(read))
             });
             if touched && reads && !reset.contains(outer_id) {
                 add_subtree(definition, outermost, reset);

@@ -60,10 +60,33 @@ pub struct InvalidTimestamp(String);
 impl std::str::FromStr for Timestamp {
     type Err = InvalidTimestamp;
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        humantime::parse_rfc3339(text)
-            .map(Self::from)
-            .map_err(|_| InvalidTimestamp(text.to_owned()))
+        rfc_3339(text).ok_or_else(|| InvalidTimestamp(text.to_owned()))
     }
+}
+
+/// Reads a point in time in UTC or with an offset, which the parser of times does not know.
+fn rfc_3339(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = humantime::parse_rfc3339(text) {
+        return Some(time.into());
+    }
+    let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
+    if !local.ends_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let number = |digits: &str, below: u64| -> Option<u64> {
+        let plain = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+        let number: u64 = plain.then(|| digits.parse().ok()).flatten()?;
+        (number < below).then_some(number)
+    };
+    let offset_by = Duration::from_secs(number(hours, 24)? * 3_600 + number(minutes, 60)? * 60);
+    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
+    match offset.as_bytes()[0] {
+        b'+' => local.checked_sub(offset_by),
+        b'-' => local.checked_add(offset_by),
+        _ => None,
+    }
+    .map(Timestamp::from)
 }
 
 impl Serialize for Timestamp {
@@ -155,6 +178,35 @@ mod tests {
         }
         assert_eq!(format_duration(Duration::from_secs(90)), "90s");
         assert_eq!(format_duration(Duration::ZERO), "0ms");
+    }
+
+    #[test]
+    fn points_in_time_may_have_an_offset() {
+        let nanos = |text: &str| text.parse().map(Timestamp::as_nanos);
+        let expected = Ok(1_772_352_000_500_000_000);
+        for text in [
+            "2026-03-01T08:00:00.5Z",
+            "2026-03-01T09:30:00.5+01:30",
+            "2026-03-01T00:00:00.5-08:00",
+            "2026-03-01T08:00:00.5+00:00",
+        ] {
+            assert_eq!(nanos(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "+01:00",
+            "2026-03-01",
+            "2026-03-01T08:00:00",
+            "2026-03-01T08:00:00+01",
+            "2026-03-01T08:00:00+24:00",
+            "2026-03-01T08:00:00+01:60",
+            "2026-03-01T08:00:00+-1:00",
+            "2026-03-01T08:00:00Z+01:00",
+            "2026-03-01T08:00:00é1:00",
+            "tomorrow",
+        ] {
+            assert!(nanos(text).is_err(), "{text}");
+        }
     }
 
     #[test]

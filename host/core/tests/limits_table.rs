@@ -83,6 +83,26 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("ATTEMPT_TIMEOUT", time(limits::ATTEMPT_TIMEOUT)),
         ("LEASE", time(limits::LEASE)),
         ("LEASE_RENEWAL", time(limits::LEASE_RENEWAL)),
+        ("RECOVERIES", number(limits::RECOVERIES.into())),
+        (
+            "AUTOMATIC_RESUMES",
+            limits::AUTOMATIC_RESUMES.map(time).join(", "),
+        ),
+        (
+            "AUTOMATIC_RESUME_JITTER",
+            share(limits::AUTOMATIC_RESUME_JITTER),
+        ),
+        ("WAIT_IN_PLACE", time(limits::WAIT_IN_PLACE)),
+        ("CANCEL_GRACE", time(limits::CANCEL_GRACE)),
+        ("DRAIN_GRACE", time(limits::DRAIN_GRACE)),
+        ("SIGNAL_BYTES", bytes(limits::SIGNAL_BYTES)),
+        ("SIGNALS", number(limits::SIGNALS as u64)),
+        ("NOTE_BYTES", bytes(limits::NOTE_BYTES)),
+        ("REWORK_ATTEMPTS", number(limits::REWORK_ATTEMPTS.into())),
+        (
+            "REWORK_DEFAULT_ATTEMPTS",
+            number(limits::REWORK_DEFAULT_ATTEMPTS.into()),
+        ),
         ("INLINE_VALUE_BYTES", bytes(limits::INLINE_VALUE_BYTES)),
         (
             "EVENTS_PER_COMMIT",
@@ -103,11 +123,17 @@ fn bytes(bytes: usize) -> String {
 
 fn time(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds.is_multiple_of(60) {
+    if seconds.is_multiple_of(3_600) {
+        format!("{} h", seconds / 3_600)
+    } else if seconds.is_multiple_of(60) {
         format!("{} min", seconds / 60)
     } else {
         format!("{seconds} s")
     }
+}
+
+fn share(share: f64) -> String {
+    format!("{} %", share * 100.0)
 }
 
 /// With commas between thousands.

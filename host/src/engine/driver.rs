@@ -316,6 +316,7 @@ impl Driver {
             now,
         );
         self.batch.record(&mut self.state, event, now)?;
+        fault::point("output_held");
         Ok(())
     }
 }

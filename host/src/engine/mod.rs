@@ -196,13 +196,13 @@ impl Engine {
             return Err(EngineError::InputsTooLarge(inputs.text().len()));
         }
         let created = RunCreated {
-            run: options.id.clone().unwrap_or_else(new_run_id),
+            run: options.id.clone().unwrap_or_else(|| self.new_run_id()),
             workflow: workflow.definition.name.to_string(),
             definition: workflow.definition.source.digest,
             file: workflow.file.display().to_string(),
             plugins: workflow.digests(),
             inputs,
-            seed: random_bits() >> 11,
+            seed: self.shared.host.draw() >> 11,
         };
         let mut batch = Batch::for_new_run();
         batch.blob(workflow.definition.source.text.as_bytes());
@@ -527,24 +527,19 @@ impl Engine {
         let host = self.shared.host.as_ref();
         row.owner.as_ref().map(|owner| host.liveness(owner))
     }
-}
 
-/// A new run id: 16 characters of lower-case letters and digits, drawn at random.
-fn new_run_id() -> RunId {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bits = u128::from(random_bits()) << 64 | u128::from(random_bits());
-    let text: String = (0..16)
-        .map(|_| {
-            let letter = ALPHABET[(bits % 32) as usize];
-            bits /= 32;
-            char::from(letter)
-        })
-        .collect();
-    RunId::new(&text).expect("letters and digits make a run id")
-}
-
-fn random_bits() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    u64::from_le_bytes(bytes)
+    /// A new run id: 16 characters of lower-case letters and digits, drawn at random.
+    fn new_run_id(&self) -> RunId {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let host = self.shared.host.as_ref();
+        let mut bits = u128::from(host.draw()) << 64 | u128::from(host.draw());
+        let text: String = (0..16)
+            .map(|_| {
+                let letter = ALPHABET[(bits % 32) as usize];
+                bits /= 32;
+                char::from(letter)
+            })
+            .collect();
+        RunId::new(&text).expect("letters and digits make a run id")
+    }
 }

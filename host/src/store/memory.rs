@@ -132,6 +132,9 @@ impl Store for MemoryStore {
                 .flat_map(|run| run.blobs.clone())
                 .collect();
             state.blobs.retain(|digest, _| used.contains(digest));
+            // A run's positions grow; between runs they mean nothing.
+            let logs = state.runs.values().filter_map(|run| run.logs.last());
+            state.last_log = logs.map(|log| log.position).max().unwrap_or(0);
             Ok(())
         })
     }
@@ -288,7 +291,9 @@ impl Store for MemoryStore {
     ) -> Result<Vec<RunRow>, StoreError> {
         let state = self.state();
         let rows = state.runs.values().map(|run| &run.row);
-        let old = rows.filter(|row| row.updated_at < before && statuses.contains(&row.status));
+        let old = rows.filter(|row| {
+            row.created_at < before && row.updated_at < before && statuses.contains(&row.status)
+        });
         let mut old: Vec<RunRow> = old.cloned().collect();
         old.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         old.truncate(limit);

@@ -7,6 +7,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
+use crate::fault;
 
 /// Marks a SQLite file as ours ("mpst"), so that another program's database is never written to.
 const APPLICATION_ID: i32 = 0x6d70_7374;
@@ -102,9 +103,13 @@ CREATE TABLE blob_use (
     PRIMARY KEY (run, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_use_by_digest ON blob_use (digest);
+WITH RECURSIVE named (run, rest) AS (
+    SELECT run, substr(body, instr(body, 'sha256:') + 7) FROM journal WHERE instr(body, 'sha256:') > 0
+    UNION ALL
+    SELECT run, substr(rest, instr(rest, 'sha256:') + 7) FROM named WHERE instr(rest, 'sha256:') > 0
+)
 INSERT INTO blob_use (run, digest)
-    SELECT DISTINCT journal.run, blob.digest FROM blob
-    JOIN journal ON instr(journal.body, lower(hex(blob.digest))) > 0;
+    SELECT DISTINCT named.run, blob.digest FROM named CROSS JOIN blob ON blob.digest = unhex(substr(named.rest, 1, 64));
 ";
 
 const STEPS: &[&str] = &[VERSION_1, VERSION_2];
@@ -143,6 +148,7 @@ fn run_steps(db: &mut Connection, steps: &[&str]) -> Result<(), Obstacle> {
         let done = version(&tx, steps)?;
         if let Some(step) = steps.get(done) {
             tx.execute_batch(step)?;
+            fault::point("migration");
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", number(done + 1))?;
         }

@@ -142,10 +142,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`].
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError>;
 
-    /// Runs of these statuses whose last write was before `before`, the oldest first, at most `limit`.
+    /// Runs of these statuses that were created and last written before `before`, the oldest first, at most `limit`. A row
+    /// that cannot be read is passed over.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    /// [`StoreError::Unavailable`].
     fn written_before(
         &self,
         before: Timestamp,

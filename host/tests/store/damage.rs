@@ -1,10 +1,12 @@
 //! Damaged rows: an error of that run, which hides nothing else.
 
-use milepost::store::{Filter, Store, StoreError, Write};
+use milepost::store::sqlite::{Durability, SqliteStore};
+use milepost::store::{Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
+use milepost_core::state::Status;
 
 use super::Place;
-use super::store::{ALL, Talk, With, create, id, start, step};
+use super::store::{ALL, Talk, With, at, create, id, start, step};
 
 fn damaged<T: std::fmt::Debug>(answer: Result<T, StoreError>, word: &str) {
     match answer {
@@ -30,7 +32,13 @@ fn b244_a_damaged_row_is_an_error_of_that_run_alone() {
         ("due_at", "-5"),
         ("recoveries", "-1"),
         ("recoveries", "4294967296"),
-        ("cancel_requested_at", "-5"),
+        ("auto_resumes", "-1"),
+        ("provider", "CAST(x'ff' AS TEXT)"),
+        ("awaits", "'not json'"),
+        ("awaits", "'{}'"),
+        ("awaits", "'[1]'"),
+        ("request", "'nonsense'"),
+        ("detached_at", "-5"),
         ("workflow", "CAST(x'ff' AS TEXT)"),
     ] {
         let place = Place::new();
@@ -101,7 +109,10 @@ fn damage_is_told_to_a_writer_that_is_refused() {
     store.save(start("r"));
     place.sql("UPDATE run SET status = 'nonsense'");
     damaged(store.try_save(step("r", 7, 7)), "status");
-    damaged(store.cancel("r", 1), "status");
+    damaged(store.ask("r", StopKind::Kill, 1), "status");
+    damaged(store.send("r", "a"), "status");
+    damaged(store.detach("r", 9, 1), "status");
+    damaged(store.remove("r", 9), "status");
     damaged(store.renew("r", 9, 1), "status");
 }
 
@@ -177,10 +188,7 @@ fn a_file_that_was_cut_off_is_damage_and_never_a_panic() {
     let whole = std::fs::read(place.path()).unwrap();
     for length in [100, 4_096, 10_000, whole.len() / 2] {
         std::fs::write(place.path(), &whole[..length]).unwrap();
-        let opened = milepost::store::sqlite::SqliteStore::open(
-            &place.path(),
-            milepost::store::sqlite::Durability::PowerLoss,
-        );
+        let opened = SqliteStore::open(&place.path(), Durability::PowerLoss);
         let outcome = opened.and_then(|store| {
             store.list(&Filter::default())?;
             (0..20).try_for_each(|n| store.checkpoint(&id(&format!("r{n}"))).map(|_| ()))
@@ -192,4 +200,131 @@ fn a_file_that_was_cut_off_is_damage_and_never_a_panic() {
         let _ = std::fs::remove_file(place.folder.path().join("store.db-wal"));
         let _ = std::fs::remove_file(place.folder.path().join("store.db-shm"));
     }
+}
+
+/// What needs attention is found beside rows that cannot be read, and those are told of.
+#[test]
+fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
+    let place = Place::new();
+    let store = place.open();
+    for run in ["bad", "good"] {
+        let paused = || create(&format!("{run}-paused")).status(Status::Paused);
+        store.save(create(&format!("{run}-pending")));
+        store.save(start(&format!("{run}-running")));
+        store.save(paused().due(1).awaits(&["go"]));
+        store.keep(&format!("{run}-paused"), "go");
+        let requested = format!("{run}-requested");
+        store.save(start(&requested));
+        store.ask(&requested, StopKind::Kill, 1).unwrap();
+        store.save(step(&requested, 0, 1).status(Status::Failed));
+    }
+    for damage in [
+        "seq = -1",
+        "awaits = 'not json'",
+        "awaits = '[1]'",
+        "recoveries = -1",
+    ] {
+        place.sql(&format!("UPDATE run SET {damage} WHERE id LIKE 'bad%'"));
+        let attention = store.attention(at(9), ALL).unwrap();
+        assert_eq!(attention.pending, [store.see("good-pending")]);
+        assert_eq!(attention.running, [store.see("good-running")]);
+        assert_eq!(attention.due, [store.see("good-paused")]);
+        assert_eq!(attention.signalled, [store.see("good-paused")]);
+        assert_eq!(attention.requested, [store.see("good-requested")]);
+        let unreadable: Vec<&str> = attention
+            .unreadable
+            .iter()
+            .map(|bad| bad.0.as_str())
+            .collect();
+        // Each once, whichever lists it would have been in.
+        let all = ["bad-paused", "bad-pending", "bad-requested", "bad-running"];
+        assert_eq!(unreadable, all, "{damage}");
+        let failed = store.written_before(at(9), &[Status::Failed], ALL).unwrap();
+        assert_eq!(failed, [store.see("good-requested")]);
+        place.sql("UPDATE run SET seq = (SELECT count(*) FROM journal WHERE journal.run = run.key), awaits = '[]', recoveries = 0");
+        place.sql("UPDATE run SET awaits = '[\"go\"]' WHERE status = 'paused'");
+    }
+    assert_eq!(store.attention(at(9), ALL).unwrap().unreadable, []);
+}
+
+#[test]
+fn a_damaged_signal_is_an_error_of_that_run_alone() {
+    let place = Place::new();
+    let store = place.open();
+    for run in ["bad", "good"] {
+        store.save(start(run));
+        store.keep(run, "go");
+    }
+    place.sql("UPDATE signal SET at = -1 WHERE run = (SELECT key FROM run WHERE id = 'bad')");
+    damaged(store.inbox(&id("bad"), ALL), "bad");
+    assert_eq!(store.waiting("good").len(), 1);
+}
+
+#[test]
+fn damage_that_the_tables_show_is_a_problem_of_the_store() {
+    for (damage, word) in [
+        ("DELETE FROM journal WHERE seq = 2", "journal of run `bad`"),
+        ("DELETE FROM journal WHERE seq = 3", "journal of run `bad`"),
+        (
+            "UPDATE run SET seq = 9 WHERE id = 'bad'",
+            "journal of run `bad`",
+        ),
+        (
+            "UPDATE run SET status = 'nonsense' WHERE id = 'bad'",
+            "nonsense",
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM run WHERE id = 'bad'",
+            "do not exist",
+        ),
+        (
+            "UPDATE run SET seq = 9, id = CAST(x'ff' AS TEXT) WHERE id = 'bad'",
+            "UTF-8",
+        ),
+    ] {
+        let place = Place::new();
+        let store = place.open();
+        store.save(start("good").entry(1));
+        store.save(start("bad").entry(1).entry(2).entry(3));
+        assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+        place.sql(damage);
+        let problems = store.health().unwrap().problems;
+        let told = problems
+            .iter()
+            .any(|problem| problem.to_lowercase().contains(&word.to_lowercase()));
+        assert!(told, "{damage}: {problems:?}");
+        assert_eq!(problems.len(), 1, "{damage}: {problems:?}");
+    }
+}
+
+/// Every page of the file in turn, overwritten: examined, it is a problem; and nothing panics.
+#[test]
+fn a_damaged_page_is_a_problem_and_never_a_panic() {
+    const PAGE: usize = 4_096;
+    let place = Place::new();
+    let store = place.open();
+    for n in 0..20 {
+        let write = start(&format!("r{n}")).entry(1).log("l").blob(b"b");
+        store.save(write.part("p", &"x".repeat(3_000)));
+        store.keep(&format!("r{n}"), "go");
+    }
+    drop(store);
+    let whole = std::fs::read(place.path()).unwrap();
+    let mut told = 0;
+    let pages = whole.len() / PAGE;
+    // The first page says what the file is: without it, there is no store to examine.
+    for page in 1..pages {
+        let mut damaged = whole.clone();
+        damaged[page * PAGE..(page + 1) * PAGE].fill(0xa5);
+        std::fs::write(place.path(), &damaged).unwrap();
+        let Ok(store) = SqliteStore::open(&place.path(), Durability::PowerLoss) else {
+            continue;
+        };
+        let health = store.health().unwrap();
+        told += usize::from(!health.problems.is_empty());
+        let _ = store.attention(at(9), ALL);
+        let _ = store.written_before(at(9), &Status::ALL, ALL);
+        let _ = store.list(&Filter::default());
+    }
+    assert_eq!(told, pages - 1);
 }

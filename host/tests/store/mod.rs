@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use milepost::store::{
-    Claim, Expect, Filter, Head, NewLog, Owner, RunRow, Store, StoreError, StoredEntry, Write,
-    Written,
+    Claim, Expect, Filter, Head, NewLog, NewSignal, Owner, RunRow, Sent, StopKind, StopRequest,
+    Store, StoreError, StoredEntry, Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -86,11 +86,32 @@ pub(crate) fn create(run: &str) -> Write {
             stop_code: None,
             due_at: None,
             recoveries: 0,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
         },
         entries: Vec::new(),
         parts: Vec::new(),
         logs: Vec::new(),
         blobs: Vec::new(),
+        consumed: Vec::new(),
+    }
+}
+
+/// What `request_stop` is given: asked for by `"<kind> by somebody"`.
+pub(crate) fn request(kind: StopKind, seconds: u64) -> StopRequest {
+    StopRequest {
+        kind,
+        at: at(seconds),
+        by: format!("{kind} by \"somebody\""),
+    }
+}
+
+pub(crate) fn signal(name: &str, data: &str, seconds: u64) -> NewSignal {
+    NewSignal {
+        name: name.to_owned(),
+        data: data.to_owned(),
+        at: at(seconds),
     }
 }
 
@@ -126,6 +147,9 @@ pub(crate) trait With: Sized {
     fn without(self, part: &str) -> Self;
     fn log(self, text: &str) -> Self;
     fn blob(self, bytes: &[u8]) -> Self;
+    fn due(self, seconds: u64) -> Self;
+    fn awaits(self, names: &[&str]) -> Self;
+    fn consume(self, signals: &[u64]) -> Self;
 }
 
 impl With for Write {
@@ -165,18 +189,37 @@ impl With for Write {
         self.blobs.push((Digest::of(bytes), bytes.to_vec()));
         self
     }
+    fn due(mut self, seconds: u64) -> Self {
+        self.head.due_at = Some(at(seconds));
+        self
+    }
+    fn awaits(mut self, names: &[&str]) -> Self {
+        self.head.awaits = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+    fn consume(mut self, signals: &[u64]) -> Self {
+        self.consumed.extend(signals);
+        self
+    }
 }
 
 /// The store as the tests talk to it: blocking, with texts for ids.
 pub(crate) trait Talk {
     fn try_save(&self, write: Write) -> Result<Written, StoreError>;
     fn save(&self, write: Write) -> Written;
-    fn cancel(&self, run: &str, seconds: u64) -> Result<bool, StoreError>;
+    fn ask(&self, run: &str, kind: StopKind, seconds: u64) -> Result<Status, StoreError>;
+    fn send(&self, run: &str, name: &str) -> Result<Sent, StoreError>;
+    /// Sends a signal that must be kept; its number.
+    fn keep(&self, run: &str, name: &str) -> u64;
+    fn detach(&self, run: &str, epoch: u64, seconds: u64) -> Result<bool, StoreError>;
+    fn remove(&self, run: &str, seq: u64) -> Result<(), StoreError>;
     fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError>;
     fn see(&self, run: &str) -> RunRow;
     fn parts(&self, run: &str) -> Vec<(String, String)>;
     fn entries(&self, run: &str) -> Vec<u64>;
     fn lines(&self, run: &str) -> Vec<String>;
+    /// Numbers and names of the signals that wait.
+    fn waiting(&self, run: &str) -> Vec<(u64, String)>;
     fn listed(&self, filter: &Filter) -> Vec<String>;
 }
 
@@ -187,8 +230,23 @@ impl<S: Store + ?Sized> Talk for S {
     fn save(&self, write: Write) -> Written {
         self.try_save(write).unwrap()
     }
-    fn cancel(&self, run: &str, seconds: u64) -> Result<bool, StoreError> {
-        wait(self.request_cancel(&id(run), at(seconds)))
+    fn ask(&self, run: &str, kind: StopKind, seconds: u64) -> Result<Status, StoreError> {
+        wait(self.request_stop(&id(run), request(kind, seconds)))
+    }
+    fn send(&self, run: &str, name: &str) -> Result<Sent, StoreError> {
+        wait(self.send_signal(&id(run), signal(name, "null", 7)))
+    }
+    fn keep(&self, run: &str, name: &str) -> u64 {
+        match self.send(run, name) {
+            Ok(Sent::Kept(number)) => number,
+            other => panic!("`{name}` was not kept: {other:?}"),
+        }
+    }
+    fn detach(&self, run: &str, epoch: u64, seconds: u64) -> Result<bool, StoreError> {
+        wait(self.mark_detached(&id(run), Epoch(epoch), at(seconds)))
+    }
+    fn remove(&self, run: &str, seq: u64) -> Result<(), StoreError> {
+        wait(self.delete(&id(run), seq))
     }
     fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError> {
         wait(self.renew_lease(&id(run), Epoch(epoch), at(seconds)))
@@ -206,6 +264,13 @@ impl<S: Store + ?Sized> Talk for S {
     fn lines(&self, run: &str) -> Vec<String> {
         let logs = self.logs(&id(run), 0, ALL).unwrap();
         logs.into_iter().map(|log| log.line.body).collect()
+    }
+    fn waiting(&self, run: &str) -> Vec<(u64, String)> {
+        let signals = self.inbox(&id(run), ALL).unwrap();
+        signals
+            .into_iter()
+            .map(|signal| (signal.number, signal.signal.name))
+            .collect()
     }
     fn listed(&self, filter: &Filter) -> Vec<String> {
         let listing = self.list(filter).unwrap();
@@ -235,8 +300,10 @@ pub(crate) fn in_status(store: &dyn Store, run: &str, status: Status) {
     }
 }
 
-/// The present place of a run that a refused write was told.
-pub(crate) fn conflict(refused: Result<Written, StoreError>) -> (String, Status, u64, u64) {
+/// The present place of a run that a refused change was told.
+pub(crate) fn conflict<T: std::fmt::Debug>(
+    refused: Result<T, StoreError>,
+) -> (String, Status, u64, u64) {
     match refused {
         Err(StoreError::Conflict {
             run,

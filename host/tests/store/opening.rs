@@ -3,7 +3,7 @@
 use std::fs;
 
 use milepost::store::sqlite::{Durability, SqliteStore};
-use milepost::store::{Filter, Store, StoreError};
+use milepost::store::{Filter, StopKind, Store, StoreError};
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 
@@ -29,13 +29,15 @@ fn b104_everything_is_there_after_opening_again() {
     store.save(start("a").entry(1).part("p", "1").log("l").blob(b"b"));
     store.save(step("a", 1, 1).status(Status::Paused).part("q", "2"));
     store.save(start("b"));
-    store.cancel("b", 7).unwrap();
+    store.ask("b", StopKind::PauseNow, 7).unwrap();
+    store.keep("b", "go");
     let seen = |store: &dyn Store| {
         let runs = ["a", "b"].map(|run| {
             (
                 store.checkpoint(&id(run)).unwrap(),
                 store.journal(&id(run), 0, ALL).unwrap(),
                 store.logs(&id(run), 0, ALL).unwrap(),
+                store.inbox(&id(run), ALL).unwrap(),
             )
         });
         (runs, store.blob(&Digest::of(b"b")).unwrap())
@@ -166,6 +168,52 @@ INSERT INTO checkpoint (run, part, body) VALUES (1, 'p', '{"v":1}');
 INSERT INTO log (run, at, path, attempt, body) VALUES (1, 1700000009000000000, 'fix#2/test', 3, 'hello');
 "#;
 
+/// What such a file may hold besides: a request to cancel, and blobs that entries name. The second run names one of the
+/// first's, and the last blob is named by nobody.
+fn version_1_with_blobs() -> String {
+    let named = |bytes: &[u8]| format!("{{\"v\":1,\"blob\":\"{}\"}}", Digest::of(bytes));
+    let both = format!("[{},{}]", named(b"shared"), named(b"own"));
+    let mut sql = VERSION_1.to_owned();
+    sql += "UPDATE run SET cancel_requested_at = 1700000007000000000;";
+    for (key, run, body) in [(2, "one", both), (3, "two", named(b"shared"))] {
+        sql += &format!(
+            "INSERT INTO run VALUES ({key}, '{run}', 'build', 'failed', 2, 1, 1, 1, NULL, NULL, NULL, NULL, 0, NULL);
+             INSERT INTO journal (run, seq, at, epoch, body) VALUES ({key}, 1, 1, 1, '{{\"text\":\"sha256: no digest\"}}');
+             INSERT INTO journal (run, seq, at, epoch, body) VALUES ({key}, 2, 1, 1, '{body}');"
+        );
+    }
+    for bytes in ["shared", "own", "nobodys"] {
+        let digest = Digest::of(bytes.as_bytes());
+        sql += &format!(
+            "INSERT INTO blob VALUES (x'{}', CAST('{bytes}' AS BLOB));",
+            digest.hex()
+        );
+    }
+    sql
+}
+
+#[test]
+fn b236_a_request_and_blobs_of_version_1_are_kept_and_counted() {
+    let place = Place::new();
+    place.sql(&version_1_with_blobs());
+    let store = place.open();
+    let kept = store.see("old").request.unwrap();
+    assert_eq!((kept.kind, kept.at), (StopKind::Cancel, at(7)));
+    assert_eq!(
+        store.save(step("old", 1, 3)).request,
+        Some(StopKind::Cancel)
+    );
+
+    let there = |bytes: &[u8]| store.blob(&Digest::of(bytes)).unwrap().is_some();
+    let all = || [&b"shared"[..], b"own", b"nobodys"].map(there);
+    assert_eq!(all(), [true, true, true]);
+    store.remove("one", 2).unwrap();
+    assert_eq!(all(), [true, false, true]);
+    store.remove("two", 2).unwrap();
+    assert_eq!(all(), [false, false, true]);
+    assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+}
+
 #[test]
 fn b236_a_file_of_version_1_is_read_and_written() {
     let place = Place::new();
@@ -180,7 +228,11 @@ fn b236_a_file_of_version_1_is_read_and_written() {
         (row.owner, row.lease_until),
         (Some(owner("a")), Some(at(30)))
     );
-    assert_eq!((row.recoveries, row.cancel_requested_at), (2, None));
+    assert_eq!((row.recoveries, row.request), (2, None));
+    assert_eq!(
+        (row.auto_resumes, row.provider, row.awaits.len()),
+        (0, None, 0)
+    );
     assert_eq!(
         store.journal(&id("old"), 0, ALL).unwrap(),
         [super::store::entry(1)]

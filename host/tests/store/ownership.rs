@@ -1,4 +1,4 @@
-//! Claims, epochs, leases and requests to cancel.
+//! Claims, epochs, leases, and the mark of an owner that does not renew.
 
 use milepost::store::{Store, StoreError};
 use milepost_core::ids::Epoch;
@@ -8,7 +8,7 @@ use super::store::{Talk, With, at, change, conflict, create, id, in_status, owne
 
 pub(crate) fn a_create_with_a_claim_is_owned_in_epoch_1(s: &dyn Store) {
     let written = s.save(start("r"));
-    assert_eq!((written.epoch, written.cancel_requested), (Epoch(1), false));
+    assert_eq!((written.epoch, written.request), (Epoch(1), None));
     let row = s.see("r");
     assert_eq!((row.epoch, row.status), (Epoch(1), Status::Running));
     assert_eq!(
@@ -160,7 +160,7 @@ pub(crate) fn a_renewal_moves_the_lease_and_nothing_else(s: &dyn Store) {
     // It may also shorten it.
     for seconds in [90, 60] {
         let written = s.renew("r", 1, seconds).unwrap();
-        assert_eq!((written.epoch, written.cancel_requested), (Epoch(1), false));
+        assert_eq!((written.epoch, written.request), (Epoch(1), None));
         expected.lease_until = Some(at(seconds));
         assert_eq!(s.see("r"), expected);
     }
@@ -191,81 +191,112 @@ pub(crate) fn a_renewal_of_an_unknown_run_is_refused(s: &dyn Store) {
     assert!(matches!(s.renew("r", 0, 90), Err(StoreError::NotFound(run)) if run == id("r")));
 }
 
-pub(crate) fn a_cancel_request_is_kept_for_whoever_decides(s: &dyn Store) {
-    let open = [
-        Status::Pending,
-        Status::Running,
-        Status::Paused,
-        Status::Failed,
-    ];
-    for status in open {
-        let run = status.to_string();
-        in_status(s, &run, status);
-        let mut expected = s.see(&run);
-        assert!(s.cancel(&run, 40).unwrap(), "{status}");
-        expected.cancel_requested_at = Some(at(40));
-        assert_eq!(s.see(&run), expected);
-    }
-}
-
-pub(crate) fn the_first_cancel_request_keeps_its_time(s: &dyn Store) {
+/// B178 and B433: the claim is the lock, and it is taken over only from where it was seen. An owner that renewed, or wrote,
+/// or was replaced meanwhile, is not robbed by somebody who looked before.
+pub(crate) fn b178_b433_a_stale_claim_is_taken_over_from_where_it_was_seen(s: &dyn Store) {
     s.save(start("r"));
-    for seconds in [40, 50, 30] {
-        assert!(s.cancel("r", seconds).unwrap());
-        assert_eq!(s.see("r").cancel_requested_at, Some(at(40)));
-    }
-}
-
-pub(crate) fn a_terminal_run_has_nothing_to_cancel(s: &dyn Store) {
-    for status in [Status::Completed, Status::Cancelled] {
-        let run = status.to_string();
-        in_status(s, &run, status);
-        let before = s.see(&run);
-        assert!(!s.cancel(&run, 40).unwrap());
-        assert_eq!(s.see(&run), before);
-    }
-}
-
-pub(crate) fn a_cancel_request_for_an_unknown_run_is_refused(s: &dyn Store) {
-    assert!(matches!(s.cancel("r", 1), Err(StoreError::NotFound(run)) if run == id("r")));
-}
-
-pub(crate) fn writes_and_renewals_tell_of_a_cancel_request(s: &dyn Store) {
-    s.save(start("r"));
-    assert!(!s.save(step("r", 0, 1)).cancel_requested);
-    s.cancel("r", 40).unwrap();
-    assert!(s.save(step("r", 1, 1)).cancel_requested);
-    assert!(s.renew("r", 1, 90).unwrap().cancel_requested);
-    assert!(s.save(step("r", 2, 1).claim("b", 60)).cancel_requested);
-}
-
-pub(crate) fn a_cancel_request_moves_neither_place_nor_update_time(s: &dyn Store) {
-    s.save(start("r").at(2));
-    s.cancel("r", 40).unwrap();
-    assert_eq!((s.see("r").seq, s.see("r").updated_at), (0, at(2)));
+    let seen = s.see("r");
+    let take_over = |nonce: &str| change("r", seen.seq, seen.epoch.0).claim(nonce, 90);
     s.save(step("r", 0, 1));
+    assert_eq!(
+        conflict(s.try_save(take_over("b"))),
+        ("r".into(), Status::Running, 1, 1)
+    );
+    assert_eq!(s.see("r").owner, Some(owner("a")));
+    let seen = s.see("r");
+    s.save(change("r", seen.seq, seen.epoch.0).claim("b", 90));
+    let late = change("r", seen.seq, seen.epoch.0).claim("c", 90);
+    assert_eq!(
+        conflict(s.try_save(late)),
+        ("r".into(), Status::Running, 1, 2)
+    );
+    assert_eq!(s.see("r").owner, Some(owner("b")));
 }
 
-pub(crate) fn a_cancel_request_outlives_what_is_not_terminal(s: &dyn Store) {
-    s.save(start("r"));
-    s.cancel("r", 40).unwrap();
+/// B179 and B432: whoever lost the claim cannot release it, however it ends.
+pub(crate) fn b179_b432_the_owner_releases_its_own_claim_only(s: &dyn Store) {
     for status in [
         Status::Paused,
         Status::Failed,
-        Status::Pending,
-        Status::Running,
+        Status::Completed,
+        Status::Cancelled,
     ] {
-        assert!(s.save(change("r", 0, 1).status(status)).cancel_requested);
-        assert_eq!(s.see("r").cancel_requested_at, Some(at(40)), "{status}");
+        let run = status.to_string();
+        s.save(start(&run));
+        s.save(change(&run, 0, 1).claim("b", 60));
+        conflict(s.try_save(step(&run, 0, 1).status(status)));
+        assert_eq!(s.see(&run).owner, Some(owner("b")));
+        s.save(step(&run, 0, 2).status(status));
+        assert_eq!((s.see(&run).owner, s.see(&run).lease_until), (None, None));
     }
 }
 
-pub(crate) fn a_terminal_status_clears_the_cancel_request(s: &dyn Store) {
-    for status in [Status::Completed, Status::Cancelled] {
+/// B181, B237, B276 to B280: a claim that is too late is told where the run stands, and an unknown run apart from that.
+pub(crate) fn b276_b280_a_claim_that_is_too_late_is_told_the_present_status(s: &dyn Store) {
+    for status in Status::ALL {
         let run = status.to_string();
-        s.save(start(&run));
-        s.cancel(&run, 40).unwrap();
-        assert!(!s.save(step(&run, 0, 1).status(status)).cancel_requested);
-        assert_eq!(s.see(&run).cancel_requested_at, None);
+        in_status(s, &run, status);
+        let before = (s.checkpoint(&id(&run)).unwrap(), s.entries(&run));
+        let refused = conflict(s.try_save(step(&run, 0, 1).claim("b", 60)));
+        assert_eq!(refused, (run.clone(), status, 1, 1));
+        assert_eq!((s.checkpoint(&id(&run)).unwrap(), s.entries(&run)), before);
     }
+    let unknown = s.try_save(step("unknown", 0, 1).claim("b", 60));
+    assert!(matches!(unknown, Err(StoreError::NotFound(run)) if run == id("unknown")));
+}
+
+pub(crate) fn a_mark_is_set_once_and_only_when_the_lease_is_over(s: &dyn Store) {
+    s.save(start("r"));
+    let mut expected = s.see("r");
+    for seconds in [0, 29] {
+        assert!(!s.detach("r", 1, seconds).unwrap(), "the lease holds");
+    }
+    for epoch in [0, 2, u64::MAX] {
+        assert!(!s.detach("r", epoch, 99).unwrap(), "another claim");
+    }
+    assert_eq!(s.see("r"), expected);
+    assert!(s.detach("r", 1, 30).unwrap());
+    expected.detached_at = Some(at(30));
+    assert!(!s.detach("r", 1, 31).unwrap(), "already marked");
+    assert_eq!(s.see("r"), expected);
+}
+
+pub(crate) fn what_nobody_owns_is_not_marked(s: &dyn Store) {
+    for status in Status::ALL.into_iter().filter(|s| *s != Status::Running) {
+        let run = status.to_string();
+        in_status(s, &run, status);
+        assert!(!s.detach(&run, 1, 99).unwrap(), "{status}");
+        assert_eq!(s.see(&run).detached_at, None);
+    }
+    s.save(create("r").status(Status::Running));
+    assert!(!s.detach("r", 0, 99).unwrap());
+    assert!(matches!(s.detach("no", 0, 99), Err(StoreError::NotFound(run)) if run == id("no")));
+}
+
+/// B294: the owner that comes back takes the mark away, however it does.
+pub(crate) fn b294_a_write_and_a_renewal_take_the_mark_away(s: &dyn Store) {
+    s.save(start("r"));
+    let mark = |epoch| {
+        assert!(s.detach("r", epoch, 200).unwrap());
+        assert_eq!(s.see("r").detached_at, Some(at(200)));
+    };
+    mark(1);
+    s.renew("r", 1, 100).unwrap();
+    assert_eq!(s.see("r").detached_at, None);
+    mark(1);
+    s.save(step("r", 0, 1));
+    assert_eq!(s.see("r").detached_at, None);
+    mark(1);
+    conflict(s.renew("r", 2, 300));
+    conflict(s.try_save(step("r", 9, 1)));
+    assert_eq!(
+        s.see("r").detached_at,
+        Some(at(200)),
+        "refused, so unchanged"
+    );
+    s.save(change("r", 1, 1).claim("b", 100));
+    assert_eq!(s.see("r").detached_at, None);
+    mark(2);
+    s.save(change("r", 1, 2).status(Status::Paused));
+    assert_eq!(s.see("r").detached_at, None);
 }

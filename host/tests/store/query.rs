@@ -1,6 +1,6 @@
 //! Reading: rows, lists, pages, blobs.
 
-use milepost::store::{Filter, Store, StoreError, Write};
+use milepost::store::{Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
 
@@ -27,6 +27,7 @@ pub(crate) fn b114_of_an_unknown_run_there_is_nothing(s: &dyn Store) {
     assert_eq!(s.journal(&id("r"), 0, ALL).unwrap(), []);
     assert_eq!(s.logs(&id("r"), 0, ALL).unwrap(), []);
     assert_eq!(s.blob(&Digest::of(b"")).unwrap(), None);
+    assert_eq!(s.inbox(&id("r"), ALL).unwrap(), []);
 }
 
 pub(crate) fn an_empty_store_lists_nothing(s: &dyn Store) {
@@ -59,7 +60,7 @@ pub(crate) fn runs_of_one_moment_are_listed_by_id_downwards(s: &dyn Store) {
 
 pub(crate) fn a_listed_row_is_the_row(s: &dyn Store) {
     s.save(start("r").entry(1));
-    s.cancel("r", 9).unwrap();
+    s.ask("r", StopKind::Cancel, 9).unwrap();
     assert_eq!(s.list(&Filter::default()).unwrap().rows, [s.see("r")]);
 }
 
@@ -247,6 +248,6 @@ pub(crate) fn a_blob_that_does_not_match_its_digest_is_damage(s: &dyn Store) {
 pub(crate) fn a_checkpoint_holds_the_row(s: &dyn Store) {
     s.save(start("r").part("p", "1"));
     s.save(step("r", 0, 1));
-    s.cancel("r", 5).unwrap();
+    s.ask("r", StopKind::Cancel, 5).unwrap();
     assert_eq!(s.checkpoint(&id("r")).unwrap().unwrap().row, s.see("r"));
 }

@@ -1,12 +1,17 @@
 //! One file, several stores: what holds between processes.
 
-use milepost::store::{Filter, Store};
-use milepost_core::ids::Epoch;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use milepost::store::sqlite::{Durability, SqliteStore};
+use milepost::store::{Filter, StopKind, Store, StoreError};
+use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 
 use super::Place;
 use super::store::{
-    Talk, With, conflict, create, id, in_status, owner, poll_once, start, step, wait,
+    Talk, With, at, change, conflict, create, id, in_status, owner, poll_once, start, step, wait,
 };
 
 #[test]
@@ -59,14 +64,16 @@ fn two_stores_see_each_others_writes() {
 }
 
 #[test]
-fn a_cancel_request_reaches_the_owner_in_another_process() {
+fn a_request_reaches_the_owner_in_another_process() {
     let place = Place::new();
     let (owning, asking) = (place.open(), place.open());
     owning.save(start("r"));
-    assert!(asking.cancel("r", 5).unwrap());
-    assert!(owning.save(step("r", 0, 1)).cancel_requested);
+    asking.ask("r", StopKind::Cancel, 5).unwrap();
+    let told = owning.save(step("r", 0, 1)).request;
+    assert_eq!(told, Some(StopKind::Cancel));
     owning.save(step("r", 1, 1).status(Status::Cancelled));
-    assert!(!asking.cancel("r", 6).unwrap());
+    let over = asking.ask("r", StopKind::Kill, 6).unwrap();
+    assert_eq!(over, Status::Cancelled);
 }
 
 #[test]
@@ -134,4 +141,190 @@ fn many_runs_through_several_stores_lose_nothing() {
         );
         assert_eq!(stores[2].logs(&id(run.as_str()), 0, 100).unwrap().len(), 20);
     }
+}
+
+/// How a child of this test is told what to do: `<store> <run> <nonce>`.
+const CHILD: &str = "MILEPOST_TEST_CLAIM";
+
+#[test]
+#[ignore = "a child of b276_b282_of_many_processes_that_claim_one_run_exactly_one_wins"]
+fn a_child_claims_when_it_is_told_to() {
+    let Some(store) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let store = super::open(Path::new(&store));
+    let seen = store.see("r");
+    println!("{READY}");
+    let mut go = String::new();
+    std::io::stdin().read_line(&mut go).unwrap();
+    let nonce = std::process::id().to_string();
+    let claim = step("r", seen.seq, seen.epoch.0).claim(&nonce, 60);
+    match store.try_save(claim.part("winner", &nonce)) {
+        Ok(_) => println!("{WON}"),
+        lost => println!("{LOST}{}", conflict(lost).1),
+    }
+}
+
+const READY: &str = "child: ready";
+const WON: &str = "child: won";
+const LOST: &str = "child: lost, the run is ";
+
+#[test]
+fn b276_b282_of_many_processes_that_claim_one_run_exactly_one_wins() {
+    let place = Place::new();
+    let store = place.open();
+    in_status(&store, "r", Status::Failed);
+    for round in 1..=3 {
+        let mut children: Vec<_> = (0..4)
+            .map(|_| {
+                let mut child = Command::new(std::env::current_exe().unwrap())
+                    .args(["sharing::a_child_claims_when_it_is_told_to", "--exact"])
+                    .args(["--ignored", "--nocapture"])
+                    .env(CHILD, place.path())
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+                (child, lines.map(Result::unwrap))
+            })
+            .collect();
+        // All have looked before any of them claims.
+        for (_, lines) in &mut children {
+            assert!(lines.any(|line| line.ends_with(READY)));
+        }
+        for (child, _) in &mut children {
+            drop(child.stdin.take());
+        }
+        let mut winners = Vec::new();
+        for (child, lines) in &mut children {
+            let answer = lines.find(|line| line.contains("child: ")).unwrap();
+            if answer.contains(WON) {
+                winners.push(child.id().to_string());
+            } else {
+                assert!(answer.ends_with(&format!("{LOST}running")), "{answer}");
+            }
+            assert!(child.wait().unwrap().success());
+        }
+        assert_eq!(winners.len(), 1);
+        // One entry, one trace: the others have written nothing.
+        assert_eq!(store.see("r").owner, Some(owner(&winners[0])));
+        assert_eq!(store.parts("r"), [("winner".into(), winners[0].clone())]);
+        assert_eq!(store.entries("r"), (1..=1 + round).collect::<Vec<_>>());
+        let epoch = store.see("r").epoch.0;
+        store.save(change("r", 1 + round, epoch).status(Status::Failed));
+    }
+}
+
+#[test]
+fn b294_a_renewal_does_not_wait_for_a_long_read() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("r"));
+    let reader = place.raw();
+    reader.execute_batch("BEGIN").unwrap();
+    let lease = || -> i64 {
+        let sql = "SELECT lease_until FROM run";
+        reader.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let before = lease();
+    // The read goes on for as long as this lasts, on this very thread: whoever waited for it would wait for ever.
+    for round in 1..100 {
+        store.renew("r", 1, 30 + round).unwrap();
+        assert_eq!(store.see("r").lease_until, Some(at(30 + round)));
+    }
+    assert_eq!(lease(), before, "the read is still of its own moment");
+}
+
+/// A reader keeps what it sees in the log of writes. When it ends now and then, the log is folded in and used again.
+#[test]
+fn the_log_of_writes_stays_small_beside_readers() {
+    let place = Place::new();
+    let store = SqliteStore::open(&place.path(), Durability::ProcessCrash).unwrap();
+    let body = "x".repeat(100_000);
+    store.save(start("r"));
+    let reader = place.raw();
+    let mut largest = 0;
+    for round in 0..10 {
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM run")
+            .unwrap();
+        for seq in round * 100..(round + 1) * 100 {
+            store.save(step("r", seq, 1).part("p", &body));
+        }
+        largest = largest.max(store.health().unwrap().wal_bytes);
+        reader.execute_batch("COMMIT").unwrap();
+    }
+    let health = store.health().unwrap();
+    assert!(health.bytes > 0 && health.problems.is_empty());
+    assert!(
+        (1..40_000_000).contains(&largest),
+        "{largest} bytes of WAL after 100 MB of writes"
+    );
+}
+
+/// B304: a decision and the entry that tells of it are one transaction. Without the entry there is no decision, and the same
+/// decision may be made again.
+#[test]
+fn b304_a_decision_whose_entry_cannot_be_kept_is_not_made() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(
+        create("r")
+            .claim("a", 30)
+            .status(Status::Paused)
+            .awaits(&["go"]),
+    );
+    let number = store.keep("r", "go");
+    place.sql(
+        "CREATE TRIGGER refusal BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no entry'); END",
+    );
+    let before = (store.checkpoint(&id("r")).unwrap(), store.waiting("r"));
+    let decision = || {
+        let decision = step("r", 0, 1).claim("b", 60).part("p", "1").log("l");
+        decision.blob(b"b").consume(&[number])
+    };
+    let refused = store.try_save(decision());
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("no entry")),
+        "{refused:?}"
+    );
+    assert_eq!(
+        (store.checkpoint(&id("r")).unwrap(), store.waiting("r")),
+        before
+    );
+    assert!(store.lines("r").is_empty());
+    assert_eq!(store.blob(&Digest::of(b"b")).unwrap(), None);
+    place.sql("DROP TRIGGER refusal");
+    store.save(decision());
+    assert_eq!((store.entries("r"), store.waiting("r")), (vec![1], vec![]));
+}
+
+#[test]
+fn a_deletion_that_fails_half_way_removes_nothing() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("r").part("p", "1").blob(b"b").entry(1));
+    store.save(step("r", 1, 1).status(Status::Completed));
+    place.sql(
+        "CREATE TRIGGER refusal BEFORE DELETE ON run BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    );
+    assert!(matches!(
+        store.remove("r", 2),
+        Err(StoreError::Unavailable(_))
+    ));
+    assert_eq!(
+        (store.entries("r"), store.parts("r").len()),
+        (vec![1, 2], 1)
+    );
+    assert!(store.blob(&Digest::of(b"b")).unwrap().is_some());
+    place.sql("DROP TRIGGER refusal");
+    store.remove("r", 2).unwrap();
+    let rows_left = "SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM journal) + (SELECT count(*) FROM checkpoint)
+        + (SELECT count(*) FROM blob) + (SELECT count(*) FROM blob_use)";
+    let left: i64 = place
+        .raw()
+        .query_row(rows_left, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
 }

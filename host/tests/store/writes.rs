@@ -12,7 +12,7 @@ pub(crate) fn create_makes_a_row_of_what_it_was_given(s: &dyn Store) {
     write.head.due_at = Some(at(77));
     write.head.recoveries = 4;
     let written = s.save(write);
-    assert_eq!((written.epoch, written.cancel_requested), (Epoch(0), false));
+    assert_eq!((written.epoch, written.request), (Epoch(0), None));
     let row = s.see("r");
     assert_eq!((row.id.as_str(), row.workflow.as_str()), ("r", "ship it"));
     assert_eq!(
@@ -24,7 +24,7 @@ pub(crate) fn create_makes_a_row_of_what_it_was_given(s: &dyn Store) {
         (row.stop_code.as_deref(), row.due_at),
         (Some("code"), Some(at(77)))
     );
-    assert_eq!((row.recoveries, row.cancel_requested_at), (4, None));
+    assert_eq!((row.recoveries, row.request), (4, None));
     assert_eq!((row.owner, row.lease_until), (None, None));
 }
 
@@ -190,6 +190,44 @@ pub(crate) fn stop_code_due_time_and_recoveries_are_as_the_last_write_says(s: &d
         assert_eq!((row.stop_code, row.due_at, row.recoveries), (None, None, 0));
         assert_eq!(row.status, Status::Running);
     }
+}
+
+/// B210: what a scheduler looks at is in the row. Also for a running run, in whose writes most columns never change.
+pub(crate) fn b210_every_column_of_the_head_is_as_the_last_write_says(s: &dyn Store) {
+    s.save(start("r"));
+    let names = [
+        &[][..],
+        &["approve"],
+        &["a", "b \"quoted\"", "ü", ""],
+        &["a", "a"],
+    ];
+    for status in Status::ALL {
+        for (resumes, awaits) in (0_u32..).zip(names) {
+            let mut write = change("r", 0, 1).status(status).awaits(awaits);
+            write.head.auto_resumes = resumes;
+            write.head.provider = (resumes > 1).then(|| format!("p{resumes}"));
+            let head = write.head.clone();
+            s.save(write);
+            let row = s.see("r");
+            assert_eq!((row.auto_resumes, row.provider), (resumes, head.provider));
+            assert_eq!((row.awaits, row.status), (head.awaits, status));
+        }
+        s.save(change("r", 0, 1));
+        let row = s.see("r");
+        assert_eq!((row.auto_resumes, row.provider), (0, None), "{status}");
+        assert!(row.awaits.is_empty(), "{status}");
+    }
+}
+
+pub(crate) fn a_create_sets_every_column_of_the_head(s: &dyn Store) {
+    let mut write = create("r").status(Status::Paused).awaits(&["a", "b"]);
+    write.head.auto_resumes = u32::MAX;
+    write.head.provider = Some("example".to_owned());
+    s.save(write);
+    let row = s.see("r");
+    assert_eq!(row.auto_resumes, u32::MAX);
+    assert_eq!(row.provider.as_deref(), Some("example"));
+    assert_eq!(row.awaits, ["a", "b"]);
 }
 
 pub(crate) fn b104_parts_come_back_as_they_were_saved(s: &dyn Store) {

@@ -269,6 +269,7 @@ pub(crate) fn call() -> Call {
         config: Arc::new(BTreeMap::new()),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
+        resume_signal: None,
         seed: 7,
         deadline: None,
         timeout: Duration::from_secs(60),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost::engine::{Control, Request, StartOptions};
+use milepost::engine::{Control, Demand, Request, StartOptions};
 use milepost_core::event::Event;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -110,7 +110,7 @@ async fn a_run_that_calls_nothing_can_still_be_paused() {
     rig.recorder = Arc::new(Recorder::reacting({
         let control = control.clone();
         move |_| {
-            control.ask(Request::Pause("SIGINT".to_owned()));
+            control.ask(Request::new(Demand::PauseNow, "SIGINT"));
         }
     }));
     let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::engine::{CancelAnswer, Control, EngineError, ResumeOptions};
-use milepost::owner::this_process;
+use milepost::engine::{Control, EngineError, ResumeOptions, StopAnswer};
+use milepost::owner::{Host as _, ThisHost};
 use milepost::report::RunReport;
 use milepost::store::{Owner, Store};
 use milepost_core::limits;
@@ -25,7 +25,7 @@ fn elsewhere() -> Owner {
     Owner {
         host: "elsewhere".to_owned(),
         nonce: "other".to_owned(),
-        ..this_process().clone()
+        ..ThisHost.enter()
     }
 }
 
@@ -68,7 +68,7 @@ async fn b183_a_run_whose_process_is_dead_is_taken_over() {
 
 #[tokio::test]
 async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
-    for owner in [this_process().clone(), elsewhere()] {
+    for owner in [ThisHost.enter(), elsewhere()] {
         let gate = Gate::default();
         let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate));
         let first = rig.engine_on(as_process(&rig, owner.clone()));
@@ -102,7 +102,7 @@ async fn an_owner_that_cannot_be_seen_lives_as_long_as_its_lease() {
         rig.clock.advance(Duration::from_nanos(1));
         let status = if cancel {
             let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
-            assert_eq!(answer, CancelAnswer::Cancelled);
+            assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
             Status::Cancelled
         } else {
             assert_eq!(rig.resume().await.unwrap().epoch, 2);
@@ -248,7 +248,7 @@ async fn the_lease_is_renewed_while_a_step_runs() {
         gate.came().await;
         assert_eq!(lease(), START.after(limits::LEASE));
         rig.clock.advance(limits::LEASE_RENEWAL);
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(limits::LEASE_RENEWAL + Duration::from_secs(1)).await;
         assert_eq!(
             lease(),
             START.after(limits::LEASE_RENEWAL).after(limits::LEASE)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use milepost::engine::{Control, EngineError, Request, StartOptions};
+use milepost::engine::{Control, Demand, EngineError, Request, StartOptions};
 use milepost_core::state::Status;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script};
@@ -110,7 +110,7 @@ async fn b168_a_request_after_the_end_changes_nothing() {
     let control = Control::default();
     let report = rig.run_on(&rig.engine(), control.clone()).await.unwrap();
     assert!(
-        control.ask(Request::Cancel("somebody".to_owned())),
+        control.ask(Request::new(Demand::Cancel, "somebody")),
         "nobody asked before"
     );
     assert_eq!(rig.engine().report(&r1()).unwrap(), report);

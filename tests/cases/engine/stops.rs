@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::attempt::Call;
-use milepost::engine::{CancelAnswer, Control, EngineError, Request};
+use milepost::engine::{Control, Demand, EngineError, Request, StopAnswer};
 use milepost::report::RunReport;
 use milepost::store::StoreError;
+use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
 use milepost_core::outcome::Outcome;
 use milepost_core::state::Status;
@@ -18,11 +19,11 @@ use serde_json::json;
 use super::steps;
 
 fn pause_by(who: &str) -> Request {
-    Request::Pause(who.to_owned())
+    Request::new(Demand::PauseNow, who)
 }
 
 fn cancel_by(who: &str) -> Request {
-    Request::Cancel(who.to_owned())
+    Request::new(Demand::Cancel, who)
 }
 
 fn stop_of(report: &RunReport) -> (StopCode, &str, Option<&str>) {
@@ -88,7 +89,7 @@ async fn b169_a_result_that_comes_with_the_request_does_not_count() {
 }
 
 #[tokio::test]
-async fn b167_the_first_request_holds() {
+async fn b167_the_first_request_holds_until_a_stronger_one_comes() {
     let gate = Gate::default();
     let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
     let control = Control::default();
@@ -96,11 +97,12 @@ async fn b167_the_first_request_holds() {
     let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
         gate.came().await;
         assert!(control.ask(pause_by("SIGINT")));
-        assert!(!control.ask(cancel_by("somebody")));
         assert!(!control.clone().ask(pause_by("SIGTERM")));
+        assert!(control.ask(cancel_by("somebody")));
+        assert!(!control.ask(pause_by("SIGINT")));
     });
     let report = report.unwrap();
-    assert_eq!(stop_of(&report).1, "paused by SIGINT");
+    assert_eq!(stop_of(&report).1, "cancelled by somebody");
 }
 
 #[tokio::test]
@@ -188,11 +190,11 @@ async fn b285_b286_stopped_runs_can_be_cancelled_and_terminal_ones_stay() {
         rig.clock.advance(Duration::from_secs(60));
         let again = rig.engine().cancel(&r1(), "somebody else").await.unwrap();
         if before == Status::Completed {
-            assert_eq!(first, CancelAnswer::Already(Status::Completed));
+            assert_eq!(first, StopAnswer::Already(Status::Completed));
             assert_eq!(again, first);
         } else {
-            assert_eq!(first, CancelAnswer::Cancelled);
-            assert_eq!(again, CancelAnswer::Already(Status::Cancelled));
+            assert_eq!(first, StopAnswer::Done(Status::Cancelled));
+            assert_eq!(again, StopAnswer::Already(Status::Cancelled));
         }
         assert_eq!(
             (rig.row(), rig.journal()),
@@ -225,7 +227,7 @@ async fn b285_a_pending_run_and_an_orphan_are_cancelled_at_once() {
         };
         assert_eq!(rig.row().status, expected);
         let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
-        assert_eq!(answer, CancelAnswer::Cancelled);
+        assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
         let report = rig.engine().report(&r1()).unwrap();
         assert_eq!(
             (report.status, stop_of(&report).1),
@@ -250,13 +252,13 @@ async fn b292_a_run_of_a_living_owner_is_ended_by_its_owner() {
     let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
         gate.came().await;
         let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
-        assert_eq!(answer, CancelAnswer::Cancelling);
+        assert_eq!(answer, StopAnswer::Asked);
         assert_eq!(rig.row().status, Status::Running, "its owner decides");
     });
     assert_eq!(report.unwrap().status, Status::Cancelled);
     // One heartbeat, then the grace for a step that does not listen.
-    assert_eq!(began.elapsed(), Duration::from_secs(3));
-    assert_eq!(rig.row().cancel_requested_at, None);
+    assert_eq!(began.elapsed(), Duration::from_millis(2_500));
+    assert_eq!(rig.row().request, None);
     assert_eq!(rig.script.calls(), ["a"]);
 }
 
@@ -281,11 +283,19 @@ async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel()
     for (outcome, answer, status) in [
         (
             ok(json!(1)),
-            CancelAnswer::Already(Status::Completed),
+            StopAnswer::Already(Status::Completed),
             Status::Completed,
         ),
-        (pause("quota"), CancelAnswer::Cancelled, Status::Cancelled),
-        (fail("broken"), CancelAnswer::Cancelled, Status::Cancelled),
+        (
+            pause("quota"),
+            StopAnswer::Done(Status::Cancelled),
+            Status::Cancelled,
+        ),
+        (
+            fail("broken"),
+            StopAnswer::Done(Status::Cancelled),
+            Status::Cancelled,
+        ),
     ] {
         let (gate, on_the_way) = (Gate::default(), Gate::default());
         let script = Script::new().slow("a", {
@@ -344,7 +354,7 @@ async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
         let (report, ()) = tokio::join!(rig.run_on(&owner, control.clone()), async {
             stopping.came().await;
             let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
-            assert_eq!(answer, CancelAnswer::Cancelling);
+            assert_eq!(answer, StopAnswer::Asked);
             stopping.open();
         });
         assert_eq!(report.unwrap().status, Status::Cancelled);
@@ -361,12 +371,17 @@ async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
         _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
         () = store.died() => {}
     }
-    rig.store.request_cancel(&r1(), START).await.unwrap();
+    let request = StopRequest {
+        kind: StopKind::Cancel,
+        at: START,
+        by: "somebody".to_owned(),
+    };
+    rig.store.request_stop(&r1(), request).await.unwrap();
     let report = rig.resume().await.unwrap();
     assert_eq!(report.status, Status::Cancelled);
     assert_eq!(
         rig.script.calls().len(),
-        1,
-        "only the step that had begun before the answer came"
+        0,
+        "no step starts after a cancel was acknowledged"
     );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milepost::clock::VirtualClock;
-use milepost::engine::{Control, Request};
+use milepost::engine::{Control, Demand, Request};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -50,7 +50,7 @@ async fn paused_while_waiting(rig: &Rig) {
         while rig.clock.waits().is_empty() {
             tokio::task::yield_now().await;
         }
-        control.ask(Request::Pause("SIGINT".to_owned()));
+        control.ask(Request::new(Demand::PauseNow, "SIGINT"));
     });
     let report = report.unwrap();
     assert_eq!(report.status, Status::Paused);

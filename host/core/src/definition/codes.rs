@@ -44,7 +44,7 @@ codes! {
     UNKNOWN_KEY = "MP0101", "unknown key",
         "The language has no such key here. Unknown keys are errors because a dropped key silently changes what a workflow does.\n\n    retrys = { max_attempts = 5 }      # MP0101: did you mean `retry`?";
     MISSING_KEY = "MP0102", "missing key",
-        "A required key is absent. A workflow needs `schema`, `name` and at least one `[[step]]`; a step needs `id`; a plugin needs `source`; a loop needs `until`; an input needs `type`.";
+        "A required key is absent. A workflow needs `schema`, `name` and at least one `[[step]]`; a step needs `id`; a plugin needs `source`; a loop needs `until`; an approval needs `message`; an input needs `type`.";
     WRONG_TYPE = "MP0103", "wrong type",
         "The value is of another TOML type than the key needs.\n\n    continue_on_error = \"true\"      # MP0103: a boolean is written without quotes";
     OUT_OF_RANGE = "MP0104", "value out of range",
@@ -56,7 +56,7 @@ codes! {
     BAD_SIZE = "MP0107", "not a size",
         "Sizes are strings of a whole number and a unit: B, KiB, MiB or GiB.\n\n    memory = \"64MiB\"";
     BAD_NAME = "MP0108", "not a valid name",
-        "Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
+        "Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, at most 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
     ALIAS_TWICE = "MP0109", "one key under two spellings",
         "`max_iterations` may also be spelled `maxIterations`, but only one of them may be given.";
     DATE_TIME = "MP0110", "date-time without quotes",
@@ -73,7 +73,7 @@ codes! {
     NO_STEPS = "MP0201", "no steps",
         "A workflow needs at least one `[[step]]`.";
     STEP_KIND = "MP0202", "not exactly one kind",
-        "A step is exactly one thing: `use` calls a component, `loop` repeats its members. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
+        "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
     DUPLICATE_ID = "MP0203", "step id given twice",
         "Step ids are unique over the whole definition, loop bodies included, because expressions and records name steps by id.";
     UNKNOWN_LOOP = "MP0204", "unknown loop",
@@ -88,8 +88,8 @@ codes! {
         "Loops may stand inside loops up to 16 levels.";
     TOO_MANY_STEPS = "MP0209", "too many steps",
         "A definition may have at most 1,000 steps, loop members included.";
-    NOT_FOR_LOOPS = "MP0210", "key does not apply to loops",
-        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and time-out.";
+    NOT_FOR_KIND = "MP0210", "key does not apply to this kind of step",
+        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and time-out. A wait for a signal and an approval have a `timeout` of their own, and nothing in them is tried again. `continue_on_error` means nothing at an approval: a rejection is no failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
     UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
         "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
     STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",
@@ -98,6 +98,14 @@ codes! {
         "The manifest inside the component does not list this step.";
     BAD_USE = "MP0214", "malformed `use`",
         "`use` is `plugin/step` or, when the plugin has exactly one step, `plugin`.";
+    WAIT_KIND = "MP0215", "not exactly one thing to wait for",
+        "A wait is for exactly one thing: `for` a duration, `until` a point in time, or for a `signal`.\n\n    wait = { for = \"10m\" }\n    wait = { until = \"inputs.start_at\" }\n    wait = { signal = \"deployed\", timeout = \"2h\" }";
+    LONE_KEY = "MP0216", "key without the one it belongs to",
+        "`timeout` of a wait belongs to a `signal`: a wait for time ends by itself. `on_timeout` says what happens after `timeout`, so it means nothing without one.\n\n    wait = { signal = \"deployed\", timeout = \"2h\", on_timeout = \"continue\" }";
+    REJECT_TWICE = "MP0217", "two answers to a rejection",
+        "With `rework` a rejection goes over the work again, and the last one cancels the run; `on_reject = \"continue\"` lets the run go on after the first. Only one of them can happen.";
+    REWORK_FROM = "MP0218", "rework from a step that is not before the approval",
+        "`rework.from` names the step from which the work is gone over again: one that stands before the approval in the same loop body, or at the top level for an approval at the top level.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";
@@ -108,13 +116,13 @@ codes! {
     EXPR_NOT_READABLE = "MP0304", "value that cannot exist here",
         "The expression reads something that cannot exist at this point: a step that runs later, `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is no loop.";
     EXPR_TYPE = "MP0305", "type mismatch in an expression",
-        "An operator, a function or the key itself needs another type. `if` and `until` are of type bool.\n\n    if = \"size(steps.list.output) > 0\"";
+        "An operator, a function or the key itself needs another type. `if` and `until` are of type bool; `wait.until` is of type string.\n\n    if = \"size(steps.list.output) > 0\"";
     EXPR_UNSUPPORTED = "MP0306", "expression feature that is not supported",
         "CEL has this feature, but this strict subset does not: no macros, no regular expressions, no time, no random values.";
     EXPR_TEMPLATE = "MP0307", "`${ }` in an expression",
-        "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
+        "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
     EXPR_STATUS = "MP0308", "no such status",
-        "A step's status is `completed`, `failed`, `skipped`, `pending`, `running` or `paused`. A comparison with another word would be quietly false (or true) for ever.\n\n    if = \"steps.test.status == 'completed'\"";
+        "A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`. A comparison with another word would be quietly false (or true) for ever.\n\n    if = \"steps.test.status == 'completed'\"";
 
     INPUT_DEFAULT = "MP0401", "default does not fit the input",
         "The default must be of the declared type and, when `enum` is given, one of its values.";

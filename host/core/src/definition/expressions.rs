@@ -40,27 +40,38 @@ impl Compiler<'_> {
 
     /// Compiles an expression of type bool. An empty one has been reported by the shape check.
     pub(super) fn condition(&mut self, key: &str, node: &Node<'_>, place: Place) -> Option<Expr> {
+        let help = "compare it with something, such as `.. == 0` or `size(..) > 0`";
+        self.expression(key, node, place, &Type::Bool, help)
+    }
+
+    /// Compiles an expression that gives a point in time as text.
+    pub(super) fn instant(&mut self, key: &str, node: &Node<'_>, place: Place) -> Option<Expr> {
+        let help = "a point in time is RFC 3339 text, such as '2026-03-01T09:00:00Z'";
+        self.expression(key, node, place, &Type::String, help)
+    }
+
+    fn expression(
+        &mut self,
+        key: &str,
+        node: &Node<'_>,
+        place: Place,
+        wanted: &Type,
+        help: &str,
+    ) -> Option<Expr> {
         let text = node
             .get_ref()
             .as_str()
             .filter(|text| !text.trim().is_empty())?;
         match Expr::compile(text, &self.scope(place)) {
-            Ok(expr) if matches!(expr.ty(), Type::Bool | Type::Dyn) => {
+            Ok(expr) if expr.ty() == wanted || *expr.ty() == Type::Dyn => {
                 self.check_statuses(node, text);
                 Some(expr)
             }
             Ok(expr) => {
-                let message = format!("`{key}` must be of type bool, this is {}", expr.ty());
-                let problem = Diagnostic::error(
-                    codes::EXPR_TYPE,
-                    self.inside(node, text, 0..text.len()),
-                    message,
-                );
-                self.out.push(
-                    problem.with_help(
-                        "compare it with something, such as `.. == 0` or `size(..) > 0`",
-                    ),
-                );
+                let message = format!("`{key}` must be of type {wanted}, this is {}", expr.ty());
+                let range = self.inside(node, text, 0..text.len());
+                self.out
+                    .push(Diagnostic::error(codes::EXPR_TYPE, range, message).with_help(help));
                 None
             }
             Err(problems) => {

@@ -33,6 +33,10 @@ pub(super) enum Shape {
     Digest,
     /// An expression of type bool.
     Condition,
+    /// An expression that gives a point in time, as text.
+    Instant,
+    /// The name of a signal.
+    Signal,
     /// Any JSON value.
     Json,
     /// Any JSON value whose strings may hold `${ }`.
@@ -322,9 +326,11 @@ static LIMITS: Record = record(
 );
 
 /// Keys of which a step has exactly one.
-pub(super) const KINDS: &[&str] = &["use", "loop"];
-/// Kinds that the language reserves, each with its feature.
-pub(super) const PLANNED_KINDS: &[&str] = &["approval", "wait", "workflow"];
+pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval"];
+/// Kinds that the language reserves.
+pub(super) const PLANNED_KINDS: &[&str] = &["workflow"];
+/// Keys of which a wait has exactly one.
+pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
 pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout"];
 
@@ -337,6 +343,16 @@ static STEP: Record = Record {
             "loop",
             Shape::Record(&LOOP),
             "Repeats the steps that name this one with `in`.",
+        ),
+        key(
+            "wait",
+            Shape::Record(&WAIT),
+            "Waits for time or for a signal.",
+        ),
+        key(
+            "approval",
+            Shape::Record(&APPROVAL),
+            "Pauses the run until a person decides.",
         ),
         key(
             "in",
@@ -366,8 +382,6 @@ static STEP: Record = Record {
         ),
     ],
     planned: &[
-        ("approval", "approval steps"),
-        ("wait", "wait steps"),
         ("workflow", "child workflows"),
         ("needs", "dependencies with `needs`"),
         ("foreach", "fan-out with `foreach`"),
@@ -403,6 +417,94 @@ static LOOP: Record = record(
                 planned: &[],
             },
             "What happens when the iterations are used up; default `fail`.",
+        ),
+    ],
+);
+
+static WAIT: Record = Record {
+    title: "a wait",
+    keys: &[
+        key(
+            "for",
+            Shape::Duration { zero: false },
+            "So long, from when the step's turn comes.",
+        ),
+        key(
+            "until",
+            Shape::Instant,
+            "To a point in time: an expression that gives RFC 3339 text.",
+        ),
+        key("signal", Shape::Signal, "For a signal of this name."),
+        key(
+            "timeout",
+            Shape::Duration { zero: false },
+            "How long to wait for the signal at most; default: as long as it takes.",
+        ),
+        key(
+            "on_timeout",
+            Shape::Choice {
+                words: &["fail", "continue"],
+                planned: &[],
+            },
+            "What happens when the signal does not come in time; default `fail`.",
+        ),
+    ],
+    planned: &[],
+    one_of: WAITS,
+};
+
+static APPROVAL: Record = record(
+    "an approval",
+    &[
+        required(
+            "message",
+            Shape::Text,
+            "What the person is asked; may hold `${ }`.",
+        ),
+        key(
+            "timeout",
+            Shape::Duration { zero: false },
+            "How long to wait for a decision at most; default: as long as it takes.",
+        ),
+        key(
+            "on_timeout",
+            Shape::Choice {
+                words: &["reject", "approve", "stay"],
+                planned: &[],
+            },
+            "What happens when nobody decides in time; default `reject`, without rework.",
+        ),
+        key(
+            "on_reject",
+            Shape::Choice {
+                words: &["cancel", "continue"],
+                planned: &[],
+            },
+            "What a rejection does; default `cancel`.",
+        ),
+        key(
+            "rework",
+            Shape::Record(&REWORK),
+            "Goes over the work again after a rejection, and asks again.",
+        ),
+    ],
+);
+
+static REWORK: Record = record(
+    "a rework",
+    &[
+        required(
+            "from",
+            Shape::Text,
+            "Id of the earlier step, beside this one, from which the work is gone over.",
+        ),
+        key(
+            "max_attempts",
+            Shape::Integer {
+                min: 1,
+                max: limits::REWORK_ATTEMPTS as i64,
+            },
+            "The rejection that cancels the run; default 3.",
         ),
     ],
 );

@@ -43,7 +43,8 @@ fn outline(definition: &Definition, index: usize, depth: usize, out: &mut String
     }
 }
 
-/// A Mermaid flowchart. Loops are boxes around their members; a condition labels the arrow into its step.
+/// A Mermaid flowchart. Loops are boxes around their members; a condition labels the arrow into its step; a dotted arrow
+/// goes back.
 #[must_use]
 pub fn mermaid(definition: &Definition) -> String {
     let mut out = String::from("flowchart TD\n");
@@ -90,6 +91,14 @@ fn arrows(definition: &Definition, indices: &[usize], out: &mut String) {
         );
     }
     for index in indices {
+        if let StepKind::Approval(ApprovalStep {
+            rework: Some(rework),
+            ..
+        }) = &definition.steps()[*index].kind
+            && let Some(from) = definition.index_of(&rework.from)
+        {
+            let _ = writeln!(out, "  s{index} -. \"rejected\" .-> s{from}");
+        }
         if let StepKind::Loop(repeat) = &definition.steps()[*index].kind {
             arrows(definition, &repeat.body, out);
             if let (Some(first), Some(last)) = (repeat.body.first(), repeat.body.last()) {

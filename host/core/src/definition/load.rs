@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::calls;
+use super::calls::{self, Call};
 use super::codes;
 use super::declarations;
 use super::expressions::Compiler;
 use super::grammar::{SCHEMA, WORKFLOW};
-use super::manifest::Manifests;
+use super::manifest::{Manifests, StepManifest};
 use super::model::{Definition, PluginSpec, Source};
 use super::nesting::too_deep;
-use super::outline::{Kind, Outline};
-use super::scope::{Place, loop_output};
+use super::outline::{Entry, Kind, Outline};
+use super::scope::{Place, approval_output, loop_output, wait_output};
 use super::settings::Settings;
 use super::shape;
 use super::steps;
@@ -180,13 +180,7 @@ fn build(
         .entries
         .iter()
         .zip(&calls)
-        .map(
-            |(entry, call)| match (entry.kind, call.as_ref().and_then(|call| call.manifest)) {
-                (Kind::Loop, _) => loop_output(),
-                (Kind::Component, Some(manifest)) => manifest.output_type(),
-                (Kind::Component, None) | (Kind::Unknown, _) => Type::Dyn,
-            },
-        )
+        .map(|(entry, call)| output_type(entry, call.as_ref()))
         .collect();
     let mut compiler = Compiler {
         file: text,
@@ -227,6 +221,22 @@ fn build(
         top,
         by_id,
     })
+}
+
+/// What is known about the output of a step.
+fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
+    match entry.kind {
+        Kind::Component => call
+            .and_then(|call| call.manifest)
+            .map_or(Type::Dyn, StepManifest::output_type),
+        Kind::Loop => loop_output(),
+        Kind::Wait => entry
+            .view
+            .record("wait")
+            .map_or(Type::Dyn, |wait| wait_output(&wait)),
+        Kind::Approval => approval_output(),
+        Kind::Unknown => Type::Dyn,
+    }
 }
 
 fn is_duplicate(error: &toml::de::Error) -> bool {

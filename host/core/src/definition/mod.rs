@@ -5,6 +5,7 @@
 //! and the expressions are compiled against what exists at their place (`scope`). The editor schema ([`json_schema`])
 //! is made from the same tables.
 
+mod approvals;
 mod calls;
 mod codes;
 mod contract;
@@ -31,6 +32,7 @@ mod status_words;
 mod steps;
 mod string_map;
 mod view;
+mod waits;
 
 pub use codes::{ALL as CODES, Code, explain};
 pub use load::Parsed;

@@ -6,6 +6,8 @@ use crate::ids::StepId;
 const WORDS: &[&str] = &["true", "false", "null", "in"];
 /// As long as a step id may be.
 const LONGEST: usize = 64;
+/// As long as the name of a signal may be, bytes.
+pub(super) const LONGEST_SIGNAL: usize = 128;
 
 /// Why a text is not an identifier.
 pub(super) fn check_identifier(text: &str) -> Result<(), &'static str> {
@@ -35,4 +37,21 @@ pub(super) fn check_id(text: &str) -> Result<(), &'static str> {
     StepId::new(text)
         .map(|_| ())
         .map_err(|invalid| invalid.reason)
+}
+
+/// Why a text is not the name of a signal.
+pub(super) fn check_signal(text: &str) -> Result<(), &'static str> {
+    match text.bytes().next() {
+        None => return Err("it is empty"),
+        Some(first) if !first.is_ascii_alphabetic() => return Err("it must start with a letter"),
+        Some(_) => {}
+    }
+    let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !text.bytes().all(known) {
+        return Err("only letters, digits, `-`, `_` and `.` are allowed");
+    }
+    if text.len() > LONGEST_SIGNAL {
+        return Err("it is longer than 128 bytes");
+    }
+    Ok(())
 }

@@ -15,6 +15,8 @@ use crate::limits;
 pub(super) enum Kind {
     Component,
     Loop,
+    Wait,
+    Approval,
     /// None, several, or a kind that is not supported yet; reported.
     Unknown,
 }
@@ -34,6 +36,8 @@ pub(super) struct Entry<'a> {
     pub(super) lost: bool,
     /// Direct members, in file order.
     pub(super) members: Vec<usize>,
+    /// For an approval: the step from which a rejection goes over the work again.
+    pub(super) rework: Option<usize>,
 }
 
 /// Every step of the file, in file order.
@@ -52,6 +56,7 @@ impl<'a> Outline<'a> {
         };
         outline.index(out);
         outline.link(out);
+        outline.link_rework(out);
         outline.check_nesting(out);
         outline
     }
@@ -154,7 +159,7 @@ impl<'a> Outline<'a> {
         let place = self.entries[parent].span.clone();
         match self.entries[parent].kind {
             Kind::Unknown => return Err(None),
-            Kind::Component => {
+            Kind::Component | Kind::Wait | Kind::Approval => {
                 let message = format!("`{owner}` is not a loop");
                 return Err(Some(Box::new(
                     Diagnostic::error(codes::NOT_A_LOOP, span, message)
@@ -180,6 +185,72 @@ impl<'a> Outline<'a> {
             )));
         }
         Ok(parent)
+    }
+
+    /// Resolves every `rework.from`.
+    fn link_rework(&mut self, out: &mut Vec<Diagnostic>) {
+        for gate in 0..self.entries.len() {
+            let entry = &self.entries[gate];
+            let rework = entry
+                .view
+                .record("approval")
+                .and_then(|view| view.record("rework"));
+            let Some((from, node)) = rework
+                .as_ref()
+                .and_then(|rework| Some((rework.text("from")?, rework.node("from")?)))
+            else {
+                continue;
+            };
+            if entry.kind != Kind::Approval || from.trim().is_empty() || entry.lost {
+                continue;
+            }
+            match self.rework_from(gate, from, node.span()) {
+                Ok(from) => self.entries[gate].rework = Some(from),
+                Err(problem) => out.extend(problem.map(|problem| *problem)),
+            }
+        }
+    }
+
+    /// Index of the step that `rework.from` of the approval at `gate` names; `Err(None)` when where that step stands is not
+    /// known, which has been reported.
+    fn rework_from(
+        &self,
+        gate: usize,
+        from: &str,
+        span: Range<usize>,
+    ) -> Result<usize, Option<Box<Diagnostic>>> {
+        let parent = self.entries[gate].parent;
+        let found = self.find(from);
+        match found {
+            Some(found) if self.entries[found].lost => return Err(None),
+            Some(found) if found < gate && self.entries[found].parent == parent => {
+                return Ok(found);
+            }
+            Some(_) | None => {}
+        }
+        let name = self.entries[gate].name;
+        let message = match found {
+            None => format!("there is no step `{from}`"),
+            Some(found) if found == gate => "the approval cannot go over itself".to_owned(),
+            Some(found) if self.entries[found].parent == parent => {
+                format!("step `{from}` does not stand before `{name}`")
+            }
+            Some(_) => format!("step `{from}` does not stand beside `{name}`"),
+        };
+        let before = self.entries[..gate]
+            .iter()
+            .filter(|entry| entry.parent == parent && !entry.lost);
+        let place = match parent {
+            Some(parent) => format!("in the body of `{}`", self.entries[parent].name),
+            None => "at the top level".to_owned(),
+        };
+        let mut problem = Diagnostic::error(codes::REWORK_FROM, span, message)
+            .with_help(format!("name a step that stands before `{name}` {place}"))
+            .with_candidates(nearest(from, before.map(|entry| entry.name)));
+        if let Some(found) = found.filter(|found| *found != gate) {
+            problem = problem.with_related(self.entries[found].span.clone(), "this step");
+        }
+        Err(Some(Box::new(problem)))
     }
 
     fn check_nesting(&self, out: &mut Vec<Diagnostic>) {
@@ -215,6 +286,7 @@ fn entry<'a>(view: View<'a>, out: &mut Vec<Diagnostic>) -> Entry<'a> {
         parent: None,
         lost: false,
         members: Vec::new(),
+        rework: None,
     }
 }
 
@@ -236,7 +308,7 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
     match &found[..] {
         [] => {
             let message = format!("{what} does nothing");
-            let help = "add `use = \"plugin/step\"` to call a component, or `loop = { until = \"..\" }` to repeat its members";
+            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `wait` or `approval`";
             out.push(
                 Diagnostic::error(codes::STEP_KIND, view.span.clone(), message).with_help(help),
             );
@@ -244,6 +316,8 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
         }
         [("use", _)] => Kind::Component,
         [("loop", _)] => Kind::Loop,
+        [("wait", _)] => Kind::Wait,
+        [("approval", _)] => Kind::Approval,
         [_] => Kind::Unknown,
         [(first, span), rest @ ..] => {
             let all: Vec<_> = found.iter().map(|(key, _)| format!("`{key}`")).collect();

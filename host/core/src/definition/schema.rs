@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::grammar::{Names, Record, SCHEMA_VERSIONS, Shape, WORKFLOW};
+use super::names::LONGEST_SIGNAL;
 
 /// A JSON Schema (draft 2020-12) of the definition language, for editors (`#:schema` in the first line of a file).
 ///
@@ -54,7 +55,12 @@ fn record(record: &Record) -> Map<String, Value> {
 fn shape(shape: &Shape) -> Map<String, Value> {
     match shape {
         Shape::SchemaVersion => object(json!({ "enum": SCHEMA_VERSIONS })),
-        Shape::Text | Shape::Condition => object(json!({ "type": "string", "pattern": r"\S" })),
+        Shape::Text | Shape::Condition | Shape::Instant => {
+            object(json!({ "type": "string", "pattern": r"\S" }))
+        }
+        Shape::Signal => object(json!({
+            "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]*$", "maxLength": LONGEST_SIGNAL,
+        })),
         Shape::FreeText => object(json!({ "type": "string" })),
         Shape::StepId => {
             object(json!({ "type": "string", "pattern": pattern(Names::Id), "maxLength": 64 }))
@@ -150,6 +156,9 @@ mod tests {
                 "limits",
                 "a step",
                 "a loop",
+                "a wait",
+                "an approval",
+                "a rework",
                 "a retry policy"
             ],
         );

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::outline::{Kind, Outline};
+use super::view::View;
 use crate::expr::{Env, StepField, StepProblem, Type};
 
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// `if` or `with` of the step at this index.
+    /// `if`, `with`, `wait` or `approval` of the step at this index.
     Step(usize),
     /// `until` of the loop at this index: inside its body, after the last member.
     Until(usize),
@@ -79,6 +80,13 @@ impl Scope<'_> {
         }
         let here = around.first().copied().unwrap_or(index);
         let there = around_target.first().copied().unwrap_or(target);
+        // What a rejected approval left is read by the steps that go over the work, and by the approval itself.
+        let goes_over = self.outline.entries[target]
+            .rework
+            .is_some_and(|from| (from..=target).contains(&here));
+        if goes_over {
+            return Ok(());
+        }
         match there.cmp(&here) {
             std::cmp::Ordering::Less => Ok(()),
             std::cmp::Ordering::Equal if target == index => Err(StepProblem::NotReadable(
@@ -116,7 +124,7 @@ impl Env for Scope<'_> {
             StepField::Attempts => Ok(Type::Int),
             StepField::Iterations => match self.outline.entries[target].kind {
                 Kind::Loop | Kind::Unknown => Ok(Type::Int),
-                Kind::Component => Err(StepProblem::NotReadable(
+                Kind::Component | Kind::Wait | Kind::Approval => Err(StepProblem::NotReadable(
                     format!("step `{id}` is not a loop, so it has no iterations"),
                     None,
                 )),
@@ -153,6 +161,39 @@ fn error_type() -> Type {
 pub(super) fn loop_output() -> Type {
     object(
         [("iterations", Type::Int), ("condition_met", Type::Bool)],
+        false,
+    )
+}
+
+/// Type of a wait's output.
+pub(super) fn wait_output(wait: &View<'_>) -> Type {
+    let [time, signal] = [
+        wait.node("for").or_else(|| wait.node("until")),
+        wait.node("signal"),
+    ];
+    match (time, signal) {
+        (Some(_), None) => object([("until", Type::String)], false),
+        (None, Some(_)) => object(
+            [
+                ("signal", Type::String),
+                ("data", Type::Dyn),
+                ("timed_out", Type::Bool),
+            ],
+            false,
+        ),
+        (Some(_), Some(_)) | (None, None) => Type::Dyn,
+    }
+}
+
+/// Type of an approval's output. `by` is null when nobody said who decided.
+pub(super) fn approval_output() -> Type {
+    object(
+        [
+            ("decision", Type::String),
+            ("comment", Type::String),
+            ("by", Type::Dyn),
+            ("timed_out", Type::Bool),
+        ],
         false,
     )
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::codes;
 use super::grammar::{Key, Names, Record, SCHEMA_VERSIONS, Shape};
 use super::json;
-use super::names::{check_id, check_identifier};
+use super::names::{check_id, check_identifier, check_signal};
 use super::nearest::nearest;
 use super::size::{format_size, parse_size};
 use crate::diagnostic::Diagnostic;
@@ -117,12 +117,13 @@ fn check_value(
                 );
             }
         }
-        (Shape::Text | Shape::Condition, DeValue::String(text)) => {
+        (Shape::Text | Shape::Condition | Shape::Instant, DeValue::String(text)) => {
             if text.trim().is_empty() {
                 let message = format!("`{name}` is empty");
                 let problem = Diagnostic::error(codes::EMPTY, span, message);
                 out.push(match shape {
                     Shape::Condition => problem.with_help("write an expression of type bool, such as `steps.test.status == 'completed'`"),
+                    Shape::Instant => problem.with_help("write an expression that gives a time, such as `inputs.start_at`"),
                     _ => problem,
                 });
             }
@@ -133,6 +134,14 @@ fn check_value(
                 error(
                     codes::BAD_NAME,
                     format!("`{text}` is not a valid step id: {reason}"),
+                );
+            }
+        }
+        (Shape::Signal, DeValue::String(text)) => {
+            if let Err(reason) = check_signal(text) {
+                error(
+                    codes::BAD_NAME,
+                    format!("`{text}` is not a valid name of a signal: {reason}"),
                 );
             }
         }
@@ -358,10 +367,13 @@ fn wrong_type(name: &str, expected: &str, node: &Node<'_>) -> Diagnostic {
 fn expected(shape: &Shape) -> &'static str {
     match shape {
         Shape::SchemaVersion | Shape::Integer { .. } => "an integer",
-        Shape::Text | Shape::FreeText | Shape::StepId | Shape::Choice { .. } | Shape::Digest => {
-            "a string"
-        }
-        Shape::Condition => "an expression in a string",
+        Shape::Text
+        | Shape::FreeText
+        | Shape::StepId
+        | Shape::Signal
+        | Shape::Choice { .. }
+        | Shape::Digest => "a string",
+        Shape::Condition | Shape::Instant => "an expression in a string",
         Shape::Number { .. } => "a number",
         Shape::Bool => "a boolean",
         Shape::Duration { .. } => "a duration in a string",

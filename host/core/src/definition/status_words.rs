@@ -9,6 +9,7 @@ pub(super) const STATUSES: &[&str] = &[
     "skipped",
     "pending",
     "running",
+    "waiting",
     "paused",
 ];
 

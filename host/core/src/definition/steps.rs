@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::approvals;
 use super::calls::Call;
 use super::codes;
 use super::contract;
 use super::expressions::Compiler;
 use super::grammar::CALL_KEYS;
-use super::model::{ComponentStep, LoopStep, OnExhausted, Step, StepKind, TimeoutSource};
+use super::model::{ComponentStep, LoopStep, OnExhausted, Step, StepKind, TimeoutSource, WaitStep};
 use super::outline::{Entry, Kind};
 use super::scope::Place;
 use super::settings::{Settings, retry};
+use super::view::View;
+use super::waits;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Reference;
 use crate::expr::Template;
@@ -60,6 +63,25 @@ fn step(
             component(compiler, index, entry, call, settings, &mut reads).map(StepKind::Component)
         }
         Kind::Loop => repeat(compiler, index, entry, settings, &mut reads).map(StepKind::Loop),
+        Kind::Wait => {
+            not_for(&entry.view, CALL_KEYS, "a wait", &mut compiler.out);
+            let view = entry.view.record("wait");
+            let wait = view.and_then(|view| waits::wait(compiler, index, &view));
+            if let Some(WaitStep::Until(until)) = &wait {
+                reads.extend(steps_read(until.references()));
+            }
+            wait.map(StepKind::Wait)
+        }
+        Kind::Approval => {
+            let keys = [CALL_KEYS, &["continue_on_error"]].concat();
+            not_for(&entry.view, &keys, "an approval", &mut compiler.out);
+            let view = entry.view.record("approval");
+            let approval = view.and_then(|view| approvals::approval(compiler, index, entry, &view));
+            if let Some(approval) = &approval {
+                reads.extend(steps_read(approval.message.references()));
+            }
+            approval.map(StepKind::Approval)
+        }
         Kind::Unknown => {
             // Its expressions are checked all the same, so that nothing new appears once the kind is mended.
             if let Some(node) = entry.view.node("with") {
@@ -145,15 +167,7 @@ fn repeat(
     settings: &Settings,
     reads: &mut BTreeSet<StepId>,
 ) -> Option<LoopStep> {
-    for key in CALL_KEYS {
-        if let Some(span) = entry.view.key_span(key) {
-            let message = format!("`{key}` does not apply to a loop");
-            let help = format!("give `{key}` to the members of the loop");
-            compiler
-                .out
-                .push(Diagnostic::error(codes::NOT_FOR_LOOPS, span, message).with_help(help));
-        }
-    }
+    not_for(&entry.view, CALL_KEYS, "a loop", &mut compiler.out);
     let view = entry.view.record("loop")?;
     let until = compiler.condition("until", view.node("until")?, Place::Until(index));
     reads.extend(until.iter().flat_map(|expr| steps_read(expr.references())));
@@ -169,6 +183,31 @@ fn repeat(
         },
         body: entry.members.clone(),
     })
+}
+
+/// Refuses keys that mean nothing at a step of this kind.
+fn not_for(view: &View<'_>, keys: &[&str], kind: &str, out: &mut Vec<Diagnostic>) {
+    for key in keys {
+        let Some(span) = view.key_span(key) else {
+            continue;
+        };
+        let message = format!("`{key}` does not apply to {kind}");
+        let help = match (kind, *key) {
+            ("a loop", _) => format!("give `{key}` to the members of the loop"),
+            ("a wait", "timeout") => {
+                "write it inside: `wait = { signal = \"..\", timeout = \"..\" }`".to_owned()
+            }
+            ("an approval", "timeout") => {
+                "write it inside: `approval = { message = \"..\", timeout = \"..\" }`".to_owned()
+            }
+            (_, "continue_on_error") => {
+                "a rejection is no failure; `on_reject = \"continue\"` lets the run go on after one"
+                    .to_owned()
+            }
+            _ => format!("leave it out: `{key}` belongs to a step with `use`"),
+        };
+        out.push(Diagnostic::error(codes::NOT_FOR_KIND, span, message).with_help(help));
+    }
 }
 
 fn steps_read<'a>(references: impl IntoIterator<Item = &'a Reference>) -> Vec<StepId> {

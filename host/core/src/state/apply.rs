@@ -409,7 +409,10 @@ impl RunState {
         let mut touched = Touched::run();
         match resumed.cause {
             // A person's word begins afresh; a schedule's does not (B202).
-            ResumeCause::Resume | ResumeCause::Retry => self.episode.resumes = 0,
+            ResumeCause::Resume | ResumeCause::Retry => {
+                self.episode.resumes = 0;
+                self.recoveries = 0;
+            }
             ResumeCause::Schedule => self.episode.resumes += 1,
             ResumeCause::Wait => {}
         }

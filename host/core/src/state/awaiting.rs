@@ -177,10 +177,13 @@ impl RunState {
         Ok(Touched::run())
     }
 
-    /// What a paused run waited for has come: it is due at once.
+    /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
+    /// stays as it is.
     fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) {
         let run = self.created.run.clone();
-        if let Phase::Paused { stop, .. } = &mut self.phase {
+        if let Phase::Paused { stop, .. } = &mut self.phase
+            && stop.path.as_ref() == Some(path)
+        {
             *stop = Stop {
                 code: StopCode::Ready,
                 message,

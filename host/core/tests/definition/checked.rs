@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use milepost_core::definition::{
-    ComponentStep, Definition, InputType, LoopStep, OnExhausted, Step, StepKind, TimeoutSource,
+    ApprovalStep, ComponentStep, Definition, InputType, LoopStep, OnApprovalTimeout, OnExhausted,
+    OnReject, OnWaitTimeout, Rework, Step, StepKind, TimeoutSource, WaitStep,
 };
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::ErrorClass;
@@ -21,15 +22,34 @@ fn step<'a>(definition: &'a Definition, id: &str) -> &'a Step {
 fn component<'a>(definition: &'a Definition, id: &str) -> &'a ComponentStep {
     match &step(definition, id).kind {
         StepKind::Component(component) => component,
-        StepKind::Loop(_) => panic!("{id} is a loop"),
+        other => panic!("{id}: {other:?}"),
     }
 }
 
 fn repeat<'a>(definition: &'a Definition, id: &str) -> &'a LoopStep {
     match &step(definition, id).kind {
         StepKind::Loop(repeat) => repeat,
-        StepKind::Component(_) => panic!("{id} is no loop"),
+        other => panic!("{id}: {other:?}"),
     }
+}
+
+fn wait<'a>(definition: &'a Definition, id: &str) -> &'a WaitStep {
+    match &step(definition, id).kind {
+        StepKind::Wait(wait) => wait,
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+fn approval<'a>(definition: &'a Definition, id: &str) -> &'a ApprovalStep {
+    match &step(definition, id).kind {
+        StepKind::Approval(approval) => approval,
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+fn reads(definition: &Definition, id: &str) -> Vec<String> {
+    let reads = step(definition, id).reads.iter();
+    reads.map(ToString::to_string).collect()
 }
 
 #[test]
@@ -264,17 +284,161 @@ fn reads_are_what_a_step_depends_on() {
          [[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/x\"\nif = \"loop.iteration == 1 || steps.n.output.again || has(steps.m.output)\"\n\
          [[step]]\nid = \"n\"\nin = \"l\"\nuse = \"p/x\"\nwith = { a = [\"${ steps.a.output }\", { b = \"x${ steps.m.output.y }\" }] }\n",
     ));
-    let reads = |id: &str| {
-        step(&definition, id)
-            .reads
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
+    let reads = |id: &str| reads(&definition, id);
     assert_eq!(reads("a"), Vec::<String>::new());
     assert_eq!(reads("l"), ["a"]);
     assert_eq!(reads("m"), ["n"]);
     assert_eq!(reads("n"), ["a", "m"]);
+}
+
+#[test]
+fn a_wait_is_for_time_or_for_a_signal() {
+    let definition = good(&sample(
+        "[inputs.at]\ntype = \"string\"\n[inputs.any]\ntype = \"json\"\n\
+         [[step]]\nid = \"a\"\nuse = \"p/x\"\n\
+         [[step]]\nid = \"for\"\nwait = { for = \"10m\" }\n\
+         [[step]]\nid = \"text\"\nwait = { until = \"inputs.at\" }\n\
+         [[step]]\nid = \"any\"\nwait = { until = \"steps.a.output.at\" }\n\
+         [[step]]\nid = \"json\"\nwait = { until = \"inputs.any\" }\n\
+         [[step]]\nid = \"patient\"\nwait = { signal = \"Deploy-1_x.done\" }\n\
+         [[step]]\nid = \"timed\"\nwait = { signal = \"s\", timeout = \"2h\" }\ncontinue_on_error = true\n\
+         [[step]]\nid = \"goes_on\"\nif = \"true\"\nwait = { signal = \"s\", timeout = \"2h\", on_timeout = \"continue\" }\n",
+    ));
+    assert!(matches!(wait(&definition, "for"), WaitStep::For(time) if time.as_secs() == 600));
+    for (id, text) in [
+        ("text", "inputs.at"),
+        ("any", "steps.a.output.at"),
+        ("json", "inputs.any"),
+    ] {
+        match wait(&definition, id) {
+            WaitStep::Until(until) => assert_eq!(until.text(), text),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(reads(&definition, "any"), ["a"]);
+    let signal = |id: &str| match wait(&definition, id) {
+        WaitStep::Signal {
+            name,
+            timeout,
+            on_timeout,
+        } => (
+            name.clone(),
+            timeout.map(|time| time.as_secs()),
+            *on_timeout,
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        signal("patient"),
+        ("Deploy-1_x.done".to_owned(), None, OnWaitTimeout::Fail)
+    );
+    assert_eq!(
+        signal("timed"),
+        ("s".to_owned(), Some(7_200), OnWaitTimeout::Fail)
+    );
+    assert_eq!(
+        signal("goes_on"),
+        ("s".to_owned(), Some(7_200), OnWaitTimeout::Continue)
+    );
+    assert!(step(&definition, "timed").continue_on_error);
+    assert!(step(&definition, "goes_on").condition.is_some());
+}
+
+#[test]
+fn b307_b310_b315_an_approval_has_a_message_and_defaults() {
+    let definition = good(&sample(
+        "[[step]]\nid = \"a\"\nuse = \"p/x\"\n\
+         [[step]]\nid = \"plain\"\napproval = { message = \"Publish ${ steps.a.output.title }?\" }\n\
+         [[step]]\nid = \"full\"\napproval = { message = \"?\", timeout = \"24h\", on_timeout = \"stay\", on_reject = \"continue\" }\n\
+         [[step]]\nid = \"again\"\napproval = { message = \"?\", timeout = \"1d\", on_timeout = \"approve\", on_reject = \"cancel\", rework = { from = \"a\" } }\n\
+         [[step]]\nid = \"once\"\napproval = { message = \"?\", timeout = \"1d\", on_timeout = \"reject\", rework = { from = \"plain\", max_attempts = 1 } }\n",
+    ));
+    let plain = approval(&definition, "plain");
+    assert_eq!(
+        (plain.timeout, plain.on_timeout, plain.on_reject),
+        (None, OnApprovalTimeout::Reject, OnReject::Cancel)
+    );
+    assert_eq!(plain.rework, None);
+    assert_eq!(reads(&definition, "plain"), ["a"]);
+    let full = approval(&definition, "full");
+    assert_eq!(
+        (full.timeout, full.on_timeout, full.on_reject),
+        (
+            Some(Duration::from_secs(86_400)),
+            OnApprovalTimeout::Stay,
+            OnReject::Continue
+        )
+    );
+    let again = approval(&definition, "again");
+    assert_eq!(
+        (again.on_timeout, again.on_reject),
+        (OnApprovalTimeout::Approve, OnReject::Cancel)
+    );
+    let rework = |from: &str, max_attempts| {
+        Some(Rework {
+            from: from.parse().unwrap(),
+            max_attempts,
+        })
+    };
+    assert_eq!(again.rework, rework("a", 3));
+    assert_eq!(approval(&definition, "once").rework, rework("plain", 1));
+}
+
+// The steps that run again may say why: what the person said is theirs to read, the first time with a default.
+#[test]
+fn b307_the_steps_that_go_over_the_work_read_what_was_said() {
+    let read = "${ steps.gate.?output.comment.orValue('') }";
+    let definition = good(&sample(&format!(
+        "[[step]]\nid = \"draft\"\nuse = \"p/x\"\nwith = {{ why = \"{read}\" }}\n\
+         [[step]]\nid = \"l\"\nif = \"!has(steps.gate.output) || steps.gate.status == 'completed'\"\nloop = {{ until = \"steps.gate.?output.timed_out.orValue(true)\" }}\n\
+         [[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/x\"\nwith = {{ by = \"${{ steps.gate.?output.by.orValue(null) }}\" }}\n\
+         [[step]]\nid = \"gate\"\napproval = {{ message = \"{read}?\", rework = {{ from = \"draft\" }} }}\n"
+    )));
+    for id in ["draft", "l", "m"] {
+        assert_eq!(reads(&definition, id), ["gate"], "{id}");
+    }
+    assert_eq!(reads(&definition, "gate"), Vec::<String>::new());
+    // A member of a loop reads the approvals of its body anyway, and the ones around it when it is gone over.
+    good(&sample(
+        "[[step]]\nid = \"l\"\nloop = { until = \"true\" }\n\
+         [[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/x\"\nif = \"steps.inner.?output.comment.orValue('') == ''\"\n\
+         [[step]]\nid = \"inner\"\nin = \"l\"\napproval = { message = \"?\", rework = { from = \"m\" } }\n",
+    ));
+}
+
+#[test]
+fn outputs_of_waits_and_approvals_are_typed() {
+    let read = |expression: &str| {
+        sample(&format!(
+            "[inputs.at]\ntype = \"string\"\n[[step]]\nid = \"time\"\nwait = {{ until = \"inputs.at\" }}\n\
+             [[step]]\nid = \"signal\"\nwait = {{ signal = \"s\" }}\n\
+             [[step]]\nid = \"gate\"\napproval = {{ message = \"?\" }}\n\
+             [[step]]\nid = \"a\"\nuse = \"p/x\"\nif = \"{expression}\"\n"
+        ))
+    };
+    for expression in [
+        "steps.time.output.until != ''",
+        "steps.signal.output.timed_out || steps.signal.output.signal == 's'",
+        "steps.signal.output.data.deep.n > 1",
+        "steps.gate.output.decision == 'approved' && !steps.gate.output.timed_out",
+        "steps.gate.output.comment == '' || steps.gate.output.by == null",
+        "steps.gate.status == 'waiting'",
+    ] {
+        good(&read(expression));
+    }
+    for (expression, code) in [
+        ("steps.time.output.timed_out", "MP0303"),
+        ("steps.time.output.until > 1", "MP0305"),
+        ("steps.signal.output.until == ''", "MP0303"),
+        ("steps.signal.output.timed_out == 'yes'", "MP0305"),
+        ("steps.gate.output.approved", "MP0303"),
+        ("steps.gate.output.decision", "MP0305"),
+        ("steps.gate.iterations == 1", "MP0304"),
+        ("steps.time.iterations == 1", "MP0304"),
+        ("steps.gate.status == 'approved'", "MP0308"),
+    ] {
+        assert_eq!(codes(&read(expression)), [code], "{expression}");
+    }
 }
 
 #[test]

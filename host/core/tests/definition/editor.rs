@@ -76,6 +76,23 @@ loop = { until = "true", maxIterations = 2 }
 id = "publish"
 in = "again"
 use = "git/release"
+
+[[step]]
+id = "rest"
+wait = { for = "10m" }
+
+[[step]]
+id = "night"
+wait = { until = "inputs.since" }
+
+[[step]]
+id = "deployed"
+wait = { signal = "deployed", timeout = "2h", on_timeout = "continue" }
+
+[[step]]
+id = "say"
+if = "steps.deployed.output.timed_out"
+approval = { message = "Announce ${ inputs.repo }?", timeout = "24h", on_timeout = "stay", on_reject = "cancel", rework = { from = "rest", max_attempts = 2 } }
 "##;
 
 fn as_json(text: &str) -> Value {
@@ -127,6 +144,19 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ),
         ("use = \"git/release\"", "deadline = \"1h\""),
         ("memory = \"64MiB\"", "memory = \"64MB\""),
+        ("for = \"10m\"", "for = \"10m\", signal = \"s\""),
+        ("for = \"10m\"", ""),
+        ("for = \"10m\"", "for = \"0m\""),
+        ("signal = \"deployed\"", "signal = \"no way\""),
+        ("on_timeout = \"continue\"", "on_timeout = \"stay\""),
+        ("on_timeout = \"stay\"", "on_timeout = \"continue\""),
+        ("message = \"Announce ${ inputs.repo }?\", ", ""),
+        ("max_attempts = 2 }", "max_attempts = 11 }"),
+        ("from = \"rest\", ", ""),
+        (
+            "wait = { for = \"10m\" }",
+            "wait = { for = \"10m\" }\nuse = \"git/log\"",
+        ),
     ] {
         assert!(FULL.contains(from), "{from}");
         let text = FULL.replacen(from, to, 1);
@@ -151,6 +181,10 @@ release-notes
     test: git/test
   again: loop until true, at most 2 times, then fail, if steps.fix.output.condition_met
     publish: git/release
+  rest: wait 10m
+  night: wait until inputs.since
+  deployed: wait for signal deployed, at most 2h
+  say: approval, at most 1d, rework from rest at most 2 times, if steps.deployed.output.timed_out
 ",
     );
     assert_eq!(
@@ -165,11 +199,20 @@ flowchart TD
   subgraph s4[\"again: loop until true, at most 2 times, then fail\"]
     s5[\"publish<br>git/release\"]
   end
+  s6([\"rest<br>wait 10m\"])
+  s7([\"night<br>wait until inputs.since\"])
+  s8([\"deployed<br>wait for signal deployed, at most 2h\"])
+  s9{{\"say<br>approval, at most 1d, rework from rest at most 2 times\"}}
   s0 --> s1
   s1 -->|\"if steps.fix.output.condition_met\"| s4
+  s4 --> s6
+  s6 --> s7
+  s7 --> s8
+  s8 -->|\"if steps.deployed.output.timed_out\"| s9
   s2 --> s3
   s3 -. \"until steps.test.output.exit_code == 0\" .-> s2
   s5 -. \"until true\" .-> s5
+  s9 -. \"rejected\" .-> s6
 ",
     );
 }

@@ -270,3 +270,196 @@ fn b334_a_step_has_exactly_one_kind() {
         }
     }
 }
+
+/// The codes of the problems of one approval with these settings, after a step `a`.
+fn approval(settings: &str) -> String {
+    sample(&format!(
+        "{STEP}[[step]]\nid = \"gate\"\napproval = {{ message = \"?\"{settings} }}\n"
+    ))
+}
+
+#[test]
+fn b307_the_rejections_of_a_rework_count_from_1_to_10() {
+    for (count, code) in [
+        ("0", Some("MP0104")),
+        ("1", None),
+        ("10", None),
+        ("11", Some("MP0104")),
+        ("-1", Some("MP0104")),
+        ("2.0", Some("MP0103")),
+        ("\"2\"", Some("MP0103")),
+    ] {
+        let text = approval(&format!(
+            ", rework = {{ from = \"a\", max_attempts = {count} }}"
+        ));
+        match code {
+            None => drop(good(&text)),
+            Some(code) => assert_eq!(codes(&text), [code], "{count}"),
+        }
+    }
+}
+
+#[test]
+fn b311_b312_what_an_approval_does_not_know_is_refused() {
+    good(&approval(""));
+    for (settings, code) in [
+        (", kind = \"vote\"", "MP0101"),
+        (", retry = { max_attempts = 2 }", "MP0101"),
+        (", on_reject = \"fail\"", "MP0105"),
+        (", timeout = \"1h\", on_timeout = \"fail\"", "MP0105"),
+        (", on_timeout = \"stay\"", "MP0216"),
+        (", timeout = 60", "MP0106"),
+        (", timeout = \"0s\"", "MP0104"),
+        (
+            ", rework = { from = \"a\" }, on_reject = \"continue\"",
+            "MP0217",
+        ),
+        (", rework = { from = \"gate\" }", "MP0218"),
+        (", rework = { from = \"b\" }", "MP0218"),
+        (", rework = { }", "MP0102"),
+        (", rework = { from = \"\" }", "MP0114"),
+        (", rework = \"a\"", "MP0103"),
+    ] {
+        assert_eq!(codes(&approval(settings)), [code], "{settings}");
+    }
+    for key in [
+        "with = { a = 1 }",
+        "retry = { max_attempts = 2 }",
+        "timeout = \"1h\"",
+        "continue_on_error = true",
+    ] {
+        let text = format!("{}{key}\n", approval(""));
+        assert_eq!(codes(&text), ["MP0210"], "{key}");
+    }
+    for (kind, code) in [
+        ("true", "MP0103"),
+        ("\"vote\"", "MP0103"),
+        ("{ }", "MP0102"),
+    ] {
+        let text = sample(&format!("{STEP}[[step]]\nid = \"b\"\napproval = {kind}\n"));
+        assert_eq!(codes(&text)[0], code, "{kind}");
+    }
+}
+
+#[test]
+fn a_message_is_checked_like_every_text_with_expressions() {
+    let message = |text: &str| {
+        sample(&format!(
+            "[[step]]\nid = \"gate\"\napproval = {{ message = {text} }}\n{STEP}"
+        ))
+    };
+    good(&message("\"run ${ run.id }, costs $${5}\""));
+    for (text, code) in [
+        ("\"\"", "MP0114"),
+        ("3", "MP0103"),
+        ("\"${ inputs.gone }\"", "MP0303"),
+        ("\"${ steps.a.output }\"", "MP0304"),
+        ("\"${ steps.gate.output.comment }\"", "MP0304"),
+        ("\"${ 1 + }\"", "MP0301"),
+    ] {
+        assert_eq!(codes(&message(text))[0], code, "{text}");
+    }
+}
+
+#[test]
+fn a_wait_is_for_exactly_one_thing() {
+    let wait = |settings: &str| {
+        sample(&format!(
+            "[inputs.at]\ntype = \"string\"\n[inputs.n]\ntype = \"int\"\n{STEP}[[step]]\nid = \"w\"\nwait = {{ {settings} }}\n"
+        ))
+    };
+    for (settings, expected) in [
+        ("", vec!["MP0215"]),
+        ("for = \"1h\", signal = \"s\"", vec!["MP0215"]),
+        (
+            "for = \"1h\", until = \"inputs.at\", signal = \"s\"",
+            vec!["MP0215"],
+        ),
+        ("timeout = \"1h\"", vec!["MP0215"]),
+        ("for = \"1h\", timeout = \"2h\"", vec!["MP0216"]),
+        (
+            "until = \"inputs.at\", timeout = \"2h\", on_timeout = \"fail\"",
+            vec!["MP0216", "MP0216"],
+        ),
+        ("signal = \"s\", on_timeout = \"fail\"", vec!["MP0216"]),
+        (
+            "signal = \"s\", timeout = \"1h\", on_timeout = \"stay\"",
+            vec!["MP0105"],
+        ),
+        ("for = \"0s\"", vec!["MP0104"]),
+        ("for = \"soon\"", vec!["MP0106"]),
+        ("for = 60", vec!["MP0106"]),
+        ("until = \"\"", vec!["MP0114"]),
+        ("until = \"inputs.n\"", vec!["MP0305"]),
+        (
+            "until = \"inputs.n\", for = \"1h\"",
+            vec!["MP0215", "MP0305"],
+        ),
+        ("until = \"${ inputs.at }\"", vec!["MP0307"]),
+        ("until = \"steps.w.output.until\"", vec!["MP0304"]),
+        ("until = 2026-03-01T09:00:00Z", vec!["MP0103"]),
+        ("every = \"1h\"", vec!["MP0215", "MP0101"]),
+    ] {
+        assert_eq!(codes(&wait(settings)), expected, "{settings}");
+    }
+    for key in [
+        "with = { a = 1 }",
+        "retry = { max_attempts = 2 }",
+        "timeout = \"1h\"",
+    ] {
+        let text = format!("{}{key}\n", wait("for = \"1h\""));
+        assert_eq!(codes(&text), ["MP0210"], "{key}");
+    }
+}
+
+#[test]
+fn signals_have_plain_names() {
+    let signal = |name: &str| {
+        sample(&format!(
+            "{STEP}[[step]]\nid = \"w\"\nwait = {{ signal = \"{name}\" }}\n"
+        ))
+    };
+    for name in ["a", "Z9", "build.done-2_x", &"x".repeat(128)] {
+        good(&signal(name));
+    }
+    for name in [
+        "",
+        " ",
+        "1a",
+        "-a",
+        ".a",
+        "_a",
+        "a b",
+        "a/b",
+        "é",
+        &"x".repeat(129),
+    ] {
+        assert_eq!(codes(&signal(name)), ["MP0108"], "{name}");
+    }
+}
+
+#[test]
+fn a_wait_has_no_members() {
+    let member = "[[step]]\nid = \"m\"\nin = \"w\"\nuse = \"p/x\"\n";
+    for kind in ["wait = { for = \"1h\" }", "approval = { message = \"?\" }"] {
+        let text = sample(&format!("[[step]]\nid = \"w\"\n{kind}\n{member}"));
+        assert_eq!(codes(&text), ["MP0205"], "{kind}");
+    }
+}
+
+// Outside its rework an approval is read like every step: not before it.
+#[test]
+fn b307_only_the_steps_that_go_over_the_work_read_ahead() {
+    let text = |first: &str, rework: &str| {
+        sample(&format!(
+            "[[step]]\nid = \"first\"\nuse = \"p/x\"\n{first}[[step]]\nid = \"draft\"\nuse = \"p/x\"\n\
+             [[step]]\nid = \"gate\"\napproval = {{ message = \"?\"{rework} }}\n"
+        ))
+    };
+    let reading = "if = \"has(steps.gate.output)\"\n";
+    assert_eq!(codes(&text(reading, "")), ["MP0304"]);
+    let rework = ", rework = { from = \"draft\" }";
+    assert_eq!(codes(&text(reading, rework)), ["MP0304"]);
+    good(&text("", rework));
+    good(&text(reading, ", rework = { from = \"first\" }"));
+}

@@ -84,7 +84,7 @@ fn b71_the_same_outputs_give_the_same_run() {
     let journal = |n: i64| {
         let mut sim = Sim::new(body);
         sim.run(|_| ok(json!({"n": n})));
-        sim.journal
+        sim.journal.clone()
     };
     assert_eq!(journal(1), journal(1));
     assert_ne!(journal(1).len(), journal(2).len());

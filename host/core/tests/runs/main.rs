@@ -1,6 +1,8 @@
 //! Runs in the pure core: a definition and scripted outcomes in, events and records out. No clock, no component, no store.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod approvals;
+mod automatic;
 mod classes;
 mod conditions;
 mod identity;
@@ -11,6 +13,8 @@ mod record;
 mod replays;
 mod resumes;
 mod sequence;
+mod signals;
 mod sim;
 mod statuses;
+mod waits;
 mod words;

@@ -170,7 +170,7 @@ fn b198_jitter_is_seeded_by_run_and_path() {
     let waits = || {
         let mut sim = Sim::new(&body);
         sim.run(|_| retryable("busy"));
-        sim.waits
+        std::mem::take(&mut sim.waits)
     };
     let first = waits();
     assert_eq!(first, waits());

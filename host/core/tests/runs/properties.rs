@@ -1,9 +1,13 @@
 //! Random runs: the journal folds to the checkpoint, any prefix can go on to the same result.
 
+use std::collections::BTreeSet;
+
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
-use milepost_core::event::{ClaimCause, Entry, Event};
-use milepost_core::outcome::Outcome;
+use milepost_core::event::{ClaimCause, Entry, Event, StopCode};
+use milepost_core::outcome::{Outcome, Pause};
+use milepost_core::resume::GoOn;
 use milepost_core::state::{RunState, Status};
+use milepost_core::wait::Verdict;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -16,7 +20,7 @@ use = "p/a"
 continue_on_error = true
 [[step]]
 id = "outer"
-loop = { until = "steps.c.output.n % 5 == 0", max_iterations = 4, on_exhausted = "continue" }
+loop = { until = "steps.c.?output.n.orValue(1) % 5 == 0", max_iterations = 4, on_exhausted = "continue" }
 [[step]]
 id = "inner"
 in = "outer"
@@ -31,11 +35,33 @@ in = "outer"
 if = "steps.b.status != 'skipped'"
 use = "p/c"
 [[step]]
+id = "nap"
+in = "outer"
+wait = { for = "20s" }
+[[step]]
 id = "d"
 if = "steps.a.status == 'completed'"
 use = "p/d"
-with = { c = "${ steps.c.?output.n.orValue(0) }" }
+with = { c = "${ steps.c.?output.n.orValue(0) }", why = "${ steps.gate.?output.comment.orValue('') }" }
+[[step]]
+id = "rest"
+wait = { until = "inputs.at" }
+[[step]]
+id = "go"
+wait = { signal = "go", timeout = "1h", on_timeout = "continue" }
+[[step]]
+id = "gate"
+approval = { message = "${ steps.d.status }?", timeout = "2h", on_timeout = "approve", rework = { from = "d" } }
+[[step]]
+id = "e"
+if = "steps.gate.output.decision == 'approved'"
+use = "p/e"
 "#;
+
+fn start() -> Sim {
+    let body = format!("[inputs.at]\ntype = \"string\"\n{FLOW}");
+    Sim::with_inputs(&body, json!({"at": "2023-11-15T00:00:00Z"}))
+}
 
 /// An outcome that depends on the attempt alone, so that an attempt that runs again ends alike.
 fn outcome(script: &[u8], attempt: &Attempt) -> Outcome {
@@ -47,19 +73,82 @@ fn outcome(script: &[u8], attempt: &Attempt) -> Outcome {
     // A later attempt succeeds, so that runs come to an end.
     match draw % 8 {
         0 if attempt.attempt == 1 => retryable("busy"),
-        1 if attempt.attempt == 1 => pause("quota"),
+        1 if attempt.attempt == 1 => limited(draw),
         2 if attempt.attempt == 1 => fail("red"),
         _ => ok(json!({"n": draw, "text": "x".repeat(usize::from(draw))})),
     }
 }
 
+fn limited(draw: u8) -> Outcome {
+    match pause("quota") {
+        Outcome::Paused(pause) => Outcome::Paused(Pause {
+            provider: (draw >= 128).then(|| "acme".to_owned()),
+            signal: (draw % 16 == 1).then(|| "more".to_owned()),
+            ..pause
+        }),
+        other => other,
+    }
+}
+
 fn to_the_end(sim: &mut Sim, script: &[u8]) {
-    for _ in 0..64 {
+    for _ in 0..512 {
         sim.run(|attempt| outcome(script, attempt));
-        if sim.status() == Status::Completed {
-            return;
+        match sim.status() {
+            Status::Completed => return,
+            Status::Paused => answer(sim, script),
+            _ => {
+                sim.resume();
+            }
         }
-        sim.resume();
+    }
+    panic!("no end: {:?}", sim.state.phase);
+}
+
+/// Lets a paused run go on, in one of the ways that its stop allows. What is chosen depends on the script and on what the run
+/// stands at, so that a run that was cut chooses alike.
+fn answer(sim: &mut Sim, script: &[u8]) {
+    let stop = sim.stop().clone();
+    let path = stop.path.as_ref().map(ToString::to_string);
+    let path = path.unwrap_or_default();
+    let began = stop
+        .path
+        .and_then(|path| sim.state.steps.get(path.step()))
+        .map_or(0, |record| record.attempts as usize);
+    let draw = script[(path.len() + began) % script.len()];
+    match stop.code {
+        StopCode::WaitingForSignal if draw.is_multiple_of(2) => {
+            sim.signal("go", json!({"n": draw})).unwrap();
+        }
+        StopCode::WaitingForApproval if draw.is_multiple_of(2) => {
+            let verdict = match began {
+                1 | 2 if draw.is_multiple_of(4) => Verdict::Rejected,
+                _ => Verdict::Approved,
+            };
+            let comment = "x".repeat(usize::from(draw));
+            sim.decide(&path, verdict, &comment).unwrap();
+        }
+        StopCode::WaitingForTime | StopCode::WaitingForSignal | StopCode::WaitingForApproval => {
+            sim.pass_to_due().work(GoOn::Wait);
+        }
+        StopCode::Ready => {
+            sim.work(GoOn::Wait);
+        }
+        _ if sim.state.awaits("more").is_some() && draw.is_multiple_of(2) => {
+            sim.signal("more", json!({"more": draw})).unwrap();
+        }
+        _ if stop.due_at.is_some() => {
+            sim.pass_to_due();
+            if draw.is_multiple_of(2) {
+                sim.record(Event::RunPostponed {
+                    reason: "not yet".to_owned(),
+                    due_at: Some(sim.now),
+                });
+            }
+            sim.work(GoOn::Schedule);
+        }
+        _ => {
+            sim.resume();
+        }
     }
 }
 
@@ -87,12 +176,36 @@ fn fold_as_a_store(journal: &[Entry]) -> (RunState, Vec<(String, Option<String>)
     (state, parts.into_iter().collect())
 }
 
+#[test]
+fn the_random_runs_meet_every_event_of_a_life() {
+    let mut met = BTreeSet::new();
+    for seed in 0..=255u8 {
+        let mut sim = start();
+        to_the_end(
+            &mut sim,
+            &[seed, seed.wrapping_add(1), seed.wrapping_mul(31), 2],
+        );
+        met.extend(sim.journal.iter().map(|entry| entry.event.name()));
+    }
+    let never = [
+        // Made by hand, by a shutdown, or by an ending that these runs do not have.
+        "definition_changed",
+        "run_released",
+        "run_cancelled",
+        "step_interrupted",
+    ];
+    for name in never {
+        assert!(!met.contains(name), "{name}");
+    }
+    assert_eq!(met.len() + never.len(), 24, "{met:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn the_journal_folds_to_the_checkpoint(script in prop::collection::vec(any::<u8>(), 4..24)) {
-        let mut sim = Sim::new(FLOW);
+        let mut sim = start();
         to_the_end(&mut sim, &script);
         let (state, parts) = fold_as_a_store(&sim.journal);
         prop_assert_eq!(&state, &sim.state);
@@ -102,7 +215,7 @@ proptest! {
 
     #[test]
     fn events_survive_their_stored_form(script in prop::collection::vec(any::<u8>(), 4..24)) {
-        let mut sim = Sim::new(FLOW);
+        let mut sim = start();
         to_the_end(&mut sim, &script);
         for entry in &sim.journal {
             let back = Event::decode(&entry.event.encode(), &|_| None).unwrap();
@@ -115,15 +228,16 @@ proptest! {
         script in prop::collection::vec(any::<u8>(), 4..24),
         cut in any::<prop::sample::Index>(),
     ) {
-        // Without failures, retries and pauses a run's result does not depend on where it was cut.
+        // Without failures, retries and pauses of components a run's result does not depend on where it was cut.
         let calm: Vec<u8> = script.iter().map(|b| b | 0b100).collect();
-        let mut whole = Sim::new(FLOW);
+        let mut whole = start();
         to_the_end(&mut whole, &calm);
         let cut = 2 + cut.index(whole.journal.len() - 2);
-        let mut again = Sim::new(FLOW);
+        let mut again = start();
         again.journal = whole.journal[..cut].to_vec();
         again.state = RunState::fold(&again.journal).unwrap();
-        if again.status() == Status::Running {
+        again.now = again.state.updated_at;
+        if matches!(again.status(), Status::Running | Status::Pending) {
             again.claim(ClaimCause::Resume);
         }
         to_the_end(&mut again, &calm);
@@ -139,7 +253,7 @@ proptest! {
 
     #[test]
     fn b111_a_missing_part_is_damage_and_not_a_step_that_never_ran(lost in any::<prop::sample::Index>()) {
-        let mut sim = Sim::new(FLOW);
+        let mut sim = start();
         to_the_end(&mut sim, &[7]);
         let mut parts = all_parts(&sim.state);
         parts.remove(lost.index(parts.len()));
@@ -150,7 +264,7 @@ proptest! {
 
     #[test]
     fn damaged_parts_never_panic(name in "(created|run|step/[a-z]{1,3}|other)", body in ".{0,80}") {
-        let mut sim = Sim::new(FLOW);
+        let mut sim = start();
         to_the_end(&mut sim, &[7]);
         let mut parts = all_parts(&sim.state);
         parts.retain(|(n, _)| *n != name);

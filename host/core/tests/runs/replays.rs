@@ -2,7 +2,9 @@
 
 use milepost_core::event::{Entry, Event};
 use milepost_core::replay::{Divergence, check};
-use milepost_core::state::RunState;
+use milepost_core::resume::GoOn;
+use milepost_core::state::{RunState, Status};
+use milepost_core::wait::Wait;
 use serde_json::json;
 
 use crate::sim::{Sim, fail, ok, pause, retryable};
@@ -26,6 +28,21 @@ use = "p/s"
 id = "z"
 use = "p/z"
 with = { n = "${ steps.m.output.n }" }
+[[step]]
+id = "nap"
+wait = { for = "30s" }
+[[step]]
+id = "rest"
+wait = { for = "10m" }
+[[step]]
+id = "go"
+wait = { signal = "go", timeout = "1h", on_timeout = "continue" }
+[[step]]
+id = "answer"
+wait = { signal = "answer" }
+[[step]]
+id = "gate"
+approval = { message = "${ steps.z.output.n }?", rework = { from = "z" } }
 "#;
 
 fn eventful() -> Sim {
@@ -43,6 +60,13 @@ fn eventful() -> Sim {
     sim.run(&mut script);
     sim.resume().run(&mut script);
     sim.resume().run(&mut script);
+    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
+    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
+    sim.signal("answer", json!({"yes": true})).unwrap();
+    sim.work(GoOn::Wait).run(&mut script);
+    sim.reject("gate", "no").work(GoOn::Wait).run(&mut script);
+    sim.approve("gate").work(GoOn::Wait).run(&mut script);
+    assert_eq!(sim.status(), Status::Completed);
     sim
 }
 
@@ -130,6 +154,32 @@ fn a_changed_seed_input_or_due_time_is_found() {
             Event::AttemptFailed { retry_at, .. } => {
                 *retry_at = retry_at.after(std::time::Duration::from_secs(1));
                 "/retry_at"
+            }
+            Event::WaitStarted {
+                wait: Wait::Time { until },
+                ..
+            } => {
+                *until = until.after(std::time::Duration::from_secs(1));
+                "/wait/until"
+            }
+            Event::WaitStarted {
+                wait: Wait::Approval { message, .. },
+                ..
+            } => {
+                message.push('!');
+                "/wait/message"
+            }
+            Event::WaitEnded { output, .. } => {
+                let of_time = output.value().get("until").is_some();
+                *output = json!({}).into();
+                match of_time {
+                    true => "/output/inline/until",
+                    false => "/output/inline/signal",
+                }
+            }
+            Event::RunPaused { stop } if stop.code.is_wait() => {
+                stop.due_at = Some(sim.journal[index].at);
+                "/stop/due_at"
             }
             _ => continue,
         };

@@ -1,21 +1,25 @@
-//! A run that a test drives by hand: it answers every attempt from a script and keeps the journal.
+//! A run that a test drives by hand: it answers every attempt from a script and keeps the journal. When it goes, its journal
+//! is checked against the core again: whatever a test does, the record of it replays.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::decide::{Decision, decide, interrupt, settle};
-use milepost_core::definition::Definition;
+use milepost_core::definition::{ApprovalStep, Definition, StepKind};
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, Stop, StopCode};
 use milepost_core::ids::{Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
-use milepost_core::resume::{Intent, dropped_by, plan};
-use milepost_core::state::{RunState, Settled, Status, StepRecord, StepResult};
+use milepost_core::replay::check;
+use milepost_core::resume::{GoOn, Intent, dropped_by, plan, rework};
+use milepost_core::state::{Rejected, RunState, Settled, Status, StepRecord, StepResult};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
+use milepost_core::wait::Verdict;
 use serde_json::{Value, json};
 
 /// What a script may look at.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     pub(crate) step: String,
     pub(crate) path: String,
@@ -30,8 +34,10 @@ pub(crate) struct Sim {
     pub(crate) now: Timestamp,
     /// Paths of every attempt that was called, in order.
     pub(crate) calls: Vec<String>,
-    /// Waits for retries, in order.
+    /// Waits in the process, in order: for retries and for points in time.
     pub(crate) waits: Vec<Duration>,
+    /// Definitions that were replaced, each with the position of the event that replaced it.
+    replaced: Vec<(u64, Definition)>,
 }
 
 const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\"\n";
@@ -80,12 +86,18 @@ impl Sim {
             now,
             calls: Vec::new(),
             waits: Vec::new(),
+            replaced: Vec::new(),
         };
         sim.claim(ClaimCause::Start);
         sim
     }
 
     pub(crate) fn record(&mut self, event: Event) {
+        self.try_record(event).unwrap();
+    }
+
+    /// Records an event if it can follow; a refusal leaves the state as it was.
+    pub(crate) fn try_record(&mut self, event: Event) -> Result<(), Rejected> {
         let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
         let entry = Entry {
             seq: self.state.seq + 1,
@@ -93,8 +105,13 @@ impl Sim {
             epoch: Epoch(self.state.epoch.0 + raises),
             event,
         };
-        self.state.apply(&entry).unwrap();
-        self.journal.push(entry);
+        let before = self.state.clone();
+        let applied = self.state.apply(&entry);
+        match applied {
+            Ok(_) => self.journal.push(entry),
+            Err(_) => assert_eq!(self.state, before, "a refused event changes nothing"),
+        }
+        applied.map(drop)
     }
 
     pub(crate) fn claim(&mut self, cause: ClaimCause) {
@@ -192,6 +209,11 @@ impl Sim {
         })
     }
 
+    /// A worker resumes the run, because its time has come.
+    pub(crate) fn work(&mut self, go_on: GoOn) -> &mut Self {
+        self.go_on(Intent::GoOn(go_on))
+    }
+
     fn go_on(&mut self, intent: Intent<'_>) -> &mut Self {
         let resumed = plan(&self.definition, &self.state, intent).unwrap();
         self.record(Event::RunResumed(resumed));
@@ -199,9 +221,67 @@ impl Sim {
         self
     }
 
+    pub(crate) fn pass(&mut self, time: Duration) -> &mut Self {
+        self.now = self.now.after(time);
+        self
+    }
+
+    /// Moves to when the paused run is due.
+    pub(crate) fn pass_to_due(&mut self) -> &mut Self {
+        self.now = self.stop().due_at.expect("the run is due by itself");
+        self
+    }
+
+    pub(crate) fn signal(&mut self, name: &str, data: Value) -> Result<(), Rejected> {
+        let path = self.state.awaits(name).cloned();
+        self.try_record(Event::SignalReceived {
+            path: path.expect("somebody waits for the signal"),
+            signal: name.to_owned(),
+            data: Payload::new(data),
+            sent_at: self.now,
+        })
+    }
+
+    /// A person decides; a rejection with rework is planned as the engine plans it.
+    pub(crate) fn decide(
+        &mut self,
+        path: &str,
+        decision: Verdict,
+        comment: &str,
+    ) -> Result<(), Rejected> {
+        let path: Path = path.parse().unwrap();
+        let rework = match &self.definition.step(path.step()).unwrap().kind {
+            StepKind::Approval(ApprovalStep {
+                rework: Some(rework_from),
+                ..
+            }) if decision == Verdict::Rejected => {
+                rework(&self.definition, path.step(), &rework_from.from)
+            }
+            _ => Vec::new(),
+        };
+        self.try_record(Event::ApprovalDecided {
+            path,
+            decision,
+            comment: Some(comment.to_owned()).filter(|comment| !comment.is_empty()),
+            by: Some("ann".to_owned()),
+            rework,
+        })
+    }
+
+    pub(crate) fn approve(&mut self, path: &str) -> &mut Self {
+        self.decide(path, Verdict::Approved, "").unwrap();
+        self
+    }
+
+    pub(crate) fn reject(&mut self, path: &str, comment: &str) -> &mut Self {
+        self.decide(path, Verdict::Rejected, comment).unwrap();
+        self
+    }
+
     /// Another definition, accepted.
     pub(crate) fn change(&mut self, body: &str) {
-        self.definition = definition(body);
+        let old = std::mem::replace(&mut self.definition, definition(body));
+        self.replaced.push((self.state.seq + 1, old));
         let dropped = dropped_by(&self.definition, &self.state);
         self.record(Event::DefinitionChanged {
             definition: self.definition.source.digest,
@@ -240,9 +320,28 @@ impl Sim {
         }
     }
 
+    /// Checks the journal against the core that made it.
+    fn replay(&self) {
+        let mut state = RunState::create(&self.journal[0]).unwrap();
+        for entry in &self.journal[1..] {
+            let old = self.replaced.iter().find(|(seq, _)| entry.seq < *seq);
+            let definition = old.map_or(&self.definition, |(_, definition)| definition);
+            check(definition, &mut state, entry).unwrap();
+        }
+        assert_eq!(state, self.state);
+    }
+
     /// Names of the journal's events, without the first two.
     pub(crate) fn events(&self) -> Vec<&'static str> {
         self.journal[2..].iter().map(|e| e.event.name()).collect()
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.replay();
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes nothing when its expectation does not hold, so a
-//! refused change can share a transaction with others.
+//! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes
+//! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read::Columns;
 use super::{nanos, signed};
+use crate::fault;
 use crate::store::{Expect, StopKind, StoreError, Write, Written};
 
 /// Why a change was not applied.
@@ -49,6 +50,7 @@ impl Change for Write {
             Expect::Absent => create(db, self, seq)?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, seq)?,
         };
+        fault::point("row_written");
         append(db, self, key)?;
         Ok(written)
     }
@@ -105,7 +107,9 @@ fn advance(
     let goes_on = head.status == Status::Running
         && write.claim.is_none()
         && head.stop_code.is_none()
-        && head.due_at.is_none();
+        && head.due_at.is_none()
+        && head.provider.is_none()
+        && head.awaits.is_empty();
     if goes_on && let Some(done) = step_on(db, write, from, epoch, seq)? {
         return Ok(done);
     }
@@ -170,7 +174,7 @@ fn step_on(
     db.prepare_cached(
         "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3, auto_resumes = ?7, detached_at = NULL
          WHERE id = ?4 AND seq = ?5 AND epoch = ?6
-             AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
+             AND status = 'running' AND stop_code IS NULL AND due_at IS NULL AND provider IS NULL AND awaits = '[]'
          RETURNING key, request",
     )?
     .query_row(
@@ -247,6 +251,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
             entry.body
         ])?;
     }
+    fault::point("journal_written");
     for (part, body) in &write.parts {
         match body {
             Some(body) => db
@@ -260,6 +265,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
                 .execute(params![key, part])?,
         };
     }
+    fault::point("checkpoint_written");
     for line in &write.logs {
         db.prepare_cached(
             "INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -282,6 +288,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
         )?
         .execute(params![key, digest.as_bytes()])?;
     }
+    fault::point("logs_and_blobs_written");
     for number in &write.consumed {
         db.prepare_cached("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;

@@ -83,7 +83,23 @@ fn private_folder(folder: &Path) -> std::io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
         builder.mode(0o700);
     }
-    builder.create(folder)
+    let missing = missing_folders(folder);
+    builder.create(folder)?;
+    // SQLite syncs the folder of its files, and nothing above: without this, a new store could be lost with its folder.
+    for new in missing {
+        let holder = new.parent().filter(|holder| !holder.as_os_str().is_empty());
+        // Not every system can sync a folder, and not every user may open it; SQLite goes on then, too.
+        if let Ok(holder) = std::fs::File::open(holder.unwrap_or(Path::new("."))) {
+            let _ = holder.sync_all();
+        }
+    }
+    Ok(())
+}
+
+/// What has to be created for a folder to exist, the innermost first.
+fn missing_folders(folder: &Path) -> Vec<&Path> {
+    let all = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
+    all.take_while(|folder| !folder.exists()).collect()
 }
 
 /// One of the connections that read.
@@ -168,6 +184,15 @@ mod tests {
                 .unwrap();
             assert_eq!(mode, "wal");
         }
+    }
+
+    #[test]
+    fn every_folder_that_is_made_is_known_to_be_new() {
+        let root = tempfile::tempdir().unwrap();
+        let (outer, inner) = (root.path().join("a"), root.path().join("a/b"));
+        assert_eq!(missing_folders(&inner), [inner.as_path(), outer.as_path()]);
+        private_folder(&inner).unwrap();
+        assert!(inner.is_dir() && missing_folders(&inner).is_empty());
     }
 
     #[test]

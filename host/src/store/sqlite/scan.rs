@@ -17,9 +17,11 @@ use crate::store::{Attention, Health, RunRow, StoreError};
 const PENDING: &str = "FROM run WHERE status = 'pending' ORDER BY created_at, id LIMIT ?2";
 const DUE: &str = "FROM run INDEXED BY run_by_due WHERE due_at <= ?1 AND status = 'paused'
     ORDER BY due_at, key LIMIT ?2";
+/// A list of names that is damaged matches every signal, so that the row is told of instead of failing the question.
 const SIGNALLED: &str = "FROM run WHERE status = 'paused' AND key IN (
-        SELECT run FROM signal WHERE EXISTS (
-            SELECT 1 FROM run AS r, json_each(r.awaits) WHERE r.key = signal.run AND value = signal.name))
+        SELECT signal.run FROM signal JOIN run AS r ON r.key = signal.run
+        WHERE CASE WHEN json_valid(r.awaits)
+            THEN EXISTS (SELECT 1 FROM json_each(r.awaits) WHERE value = signal.name) ELSE TRUE END)
     ORDER BY created_at, id LIMIT ?2";
 const REQUESTED: &str =
     "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status <> 'running'
@@ -100,63 +102,85 @@ fn rows(db: &Connection, question: &str, values: &[Value]) -> Result<Rows, rusql
     Ok(found)
 }
 
+/// One thing to look at in the whole store; what is wrong goes into the problems.
+type Examination = fn(&Connection, &mut Health) -> Result<(), rusqlite::Error>;
+
 pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the store");
-    let texts = |sql: &str| -> Result<Vec<String>, rusqlite::Error> {
-        db.prepare(sql)?
-            .query_map([], |row| row.get::<_, String>(0))?
-            .collect()
-    };
-    let mut problems = texts("PRAGMA integrity_check").map_err(failed)?;
-    problems.retain(|line| line != "ok");
-    let orphans: i64 = db
-        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
-    if orphans > 0 {
-        problems.push(format!("{orphans} rows belong to runs that do not exist"));
-    }
-    let gaps = texts(
-        "SELECT id FROM run WHERE seq <> (SELECT count(*) FROM journal WHERE run = key)
-             OR seq <> (SELECT coalesce(max(seq), 0) FROM journal WHERE run = key)",
-    )
-    .map_err(failed)?;
-    problems.extend(
-        gaps.iter()
-            .map(|run| format!("the journal of run `{run}` has gaps")),
-    );
-    let mut runs = BTreeMap::new();
-    let mut statement = db
-        .prepare("SELECT status, count(*) FROM run GROUP BY status")
-        .map_err(failed)?;
-    let mut counted = statement.query([]).map_err(failed)?;
-    while let Some(row) = counted.next().map_err(failed)? {
-        let (status, count): (String, i64) =
-            (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-        match status.parse::<Status>() {
-            Ok(status) => {
-                runs.insert(status, count.unsigned_abs());
-            }
-            Err(unknown) => problems.push(format!("{count} runs: {unknown}")),
-        }
-    }
-    let version: u32 = db
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    Ok(Health {
-        version,
-        problems,
+    let mut health = Health {
+        version: 0,
+        problems: Vec::new(),
         bytes: size(path),
         wal_bytes: size(Path::new(&wal)),
         free_bytes: rustix::fs::statvfs(path)
             .ok()
             .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
-        runs,
-    })
+        runs: BTreeMap::new(),
+    };
+    for examine in [version, pages, strays, journals, statuses] as [Examination; 5] {
+        let examined = examine(db, &mut health).map_err(|error| store_error(&error, "the store"));
+        match examined {
+            // Damage is what was asked for: the other questions may still have an answer.
+            Err(StoreError::Corrupt(damage)) => health.problems.push(damage),
+            examined => examined?,
+        }
+    }
+    Ok(health)
+}
+
+fn version(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    health.version = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(())
+}
+
+/// The file as SQLite sees it: pages, indexes, types.
+fn pages(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let mut statement = db.prepare("PRAGMA integrity_check")?;
+    for line in statement.query_map([], |row| row.get::<_, String>(0))? {
+        health
+            .problems
+            .extend(Some(line?).filter(|line| line != "ok"));
+    }
+    Ok(())
+}
+
+fn strays(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let sql = "SELECT count(*) FROM pragma_foreign_key_check";
+    let strays: i64 = db.query_row(sql, [], |row| row.get(0))?;
+    if strays > 0 {
+        let problem = format!("{strays} rows belong to runs that do not exist");
+        health.problems.push(problem);
+    }
+    Ok(())
+}
+
+fn journals(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let mut statement = db.prepare(
+        "SELECT id FROM run WHERE seq <> (SELECT count(*) FROM journal WHERE journal.run = run.key)
+             OR seq <> (SELECT coalesce(max(journal.seq), 0) FROM journal WHERE journal.run = run.key)",
+    )?;
+    for run in statement.query_map([], |row| row.get::<_, String>(0))? {
+        let problem = format!("the journal of run `{}` has gaps", run?);
+        health.problems.push(problem);
+    }
+    Ok(())
+}
+
+fn statuses(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let mut statement = db.prepare("SELECT status, count(*) FROM run GROUP BY status")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (status, count): (String, i64) = (row.get(0)?, row.get(1)?);
+        match status.parse::<Status>() {
+            Ok(status) => {
+                health.runs.insert(status, count.unsigned_abs());
+            }
+            Err(unknown) => health.problems.push(format!("{count} runs: {unknown}")),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

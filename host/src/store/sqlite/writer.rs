@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use super::change::{Change, Failure};
 use super::open::BUSY;
 use super::store_error;
+use crate::fault;
 use crate::store::StoreError;
 
 /// Changes in one transaction: bounds how long the first of them waits for the last.
@@ -105,7 +107,7 @@ impl Writer {
         }));
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unavailable(
-                "the writer thread stopped before it answered".to_owned(),
+                "the writer panicked before it answered".to_owned(),
             ))
         })
     }
@@ -203,7 +205,9 @@ impl Shared {
                 return;
             }
             drop(queue);
-            self.commit_waiting();
+            // A panic has been reported by the panic hook. It costs its own transaction, which the next one undoes, and its
+            // callers learn of it from the closed channels; without this thread, all later ones would wait for ever.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.commit_waiting()));
         }
     }
 
@@ -261,7 +265,10 @@ impl Session {
     }
 
     fn commit(&self) -> Result<(), rusqlite::Error> {
-        self.execute("COMMIT").inspect_err(|_| self.roll_back())
+        fault::point("before_sync");
+        self.execute("COMMIT").inspect_err(|_| self.roll_back())?;
+        fault::point("after_sync");
+        Ok(())
     }
 
     fn roll_back(&self) {

@@ -1,0 +1,295 @@
+//! What goes on by itself: automatic resumes of paused runs, and recoveries of runs whose process is gone.
+
+use std::time::Duration;
+
+use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, StopCode};
+use milepost_core::limits::AUTOMATIC_RESUMES;
+use milepost_core::outcome::{Outcome, Pause};
+use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::resume::GoOn;
+use milepost_core::state::{Rejected, Status};
+use milepost_core::time::Timestamp;
+use milepost_core::wait;
+use serde_json::json;
+
+use crate::sim::{Attempt, Sim, fail, ok, pause, retryable};
+
+const TWO: &str = "[[step]]\nid = \"a\"\nuse = \"p/a\"\n[[step]]\nid = \"b\"\nuse = \"p/b\"\n";
+
+fn limit_of(provider: &'static str) -> impl Fn(&Attempt) -> Outcome {
+    move |_| match pause("quota") {
+        Outcome::Paused(pause) => Outcome::Paused(Pause {
+            provider: Some(provider.to_owned()),
+            ..pause
+        }),
+        other => other,
+    }
+}
+
+fn fine(_: &Attempt) -> Outcome {
+    ok(json!({}))
+}
+
+/// How long until the paused run is due, in seconds.
+fn wait_of(sim: &Sim) -> f64 {
+    sim.stop().due_at.unwrap().since(sim.now).as_secs_f64()
+}
+
+#[test]
+fn b197_b198_a_limit_is_tried_again_after_a_spread_wait() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    let planned = AUTOMATIC_RESUMES[0].as_secs_f64();
+    let wait = wait_of(&sim);
+    assert!((planned * 0.75..=planned * 1.25).contains(&wait), "{wait}");
+    assert_ne!(wait, planned, "spread");
+    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+    let mut again = Sim::new(TWO);
+    again.run(limit_of("acme"));
+    assert_eq!(wait_of(&again), wait, "the same run draws the same");
+}
+
+#[test]
+fn only_what_passes_by_itself_is_resumed_by_itself() {
+    let due = |outcome: &dyn Fn(&Attempt) -> Outcome| {
+        let mut sim = Sim::new(TWO);
+        sim.run(outcome);
+        assert_eq!(sim.status(), Status::Paused);
+        sim.stop().due_at
+    };
+    assert_eq!(due(&|_| pause("ask")), None, "a person has to look");
+    assert!(due(&|_| retryable("busy")).is_some(), "retries are used up");
+    assert!(due(&limit_of("acme")).is_some());
+    let at = "2023-11-15T00:00:00Z".parse::<Timestamp>().unwrap();
+    let with = |signal: Option<&str>, until: Option<Timestamp>| {
+        let signal = signal.map(str::to_owned);
+        move |_: &Attempt| match pause("ask") {
+            Outcome::Paused(pause) => Outcome::Paused(Pause {
+                signal: signal.clone(),
+                until,
+                provider: Some("acme".to_owned()),
+                ..pause
+            }),
+            other => other,
+        }
+    };
+    assert_eq!(due(&with(Some("go"), None)), None, "the signal decides");
+    assert_eq!(due(&with(None, Some(at))), Some(at));
+    assert_eq!(due(&with(Some("go"), Some(at))), Some(at));
+}
+
+#[test]
+fn b199_b202_five_automatic_resumes_and_then_a_person() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    for (used, planned) in AUTOMATIC_RESUMES.iter().enumerate() {
+        assert_eq!(sim.state.episode.resumes as usize, used);
+        let wait = wait_of(&sim) / planned.as_secs_f64();
+        assert!((0.75..=1.25).contains(&wait), "resume {used}: {wait}");
+        sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
+    }
+    assert_eq!(sim.status(), Status::Paused);
+    assert_eq!(sim.stop().due_at, None);
+    assert!(sim.stop().next.contains("milepost resume r1"));
+    assert!(sim.stop().next.contains("5 automatic resumes are used up"));
+    assert_eq!(sim.calls.len(), 6);
+    // A person's word begins afresh (B204).
+    sim.resume().run(limit_of("acme"));
+    assert_eq!(sim.state.episode.resumes, 0);
+    assert!(sim.stop().due_at.is_some());
+}
+
+#[test]
+fn b200_only_a_resume_that_happens_counts() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    let resumed = |cause| {
+        Event::RunResumed(RunResumed {
+            cause,
+            reset: Vec::new(),
+            reopened: Vec::new(),
+            completed: 0,
+            cleared: None,
+        })
+    };
+    sim.pass_to_due().work(GoOn::Schedule);
+    assert_eq!(sim.state.episode.resumes, 1);
+    // B201: somebody else was faster; the run is running already.
+    let late = sim.try_record(resumed(ResumeCause::Schedule));
+    assert!(matches!(late, Err(Rejected::Transition { .. })));
+    assert_eq!(sim.state.episode.resumes, 1);
+}
+
+#[test]
+fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    sim.pass_to_due();
+    let due = sim.now.after(Duration::from_secs(600));
+    sim.record(Event::RunPostponed {
+        reason: "a component is missing".to_owned(),
+        due_at: Some(due),
+    });
+    assert_eq!(sim.status(), Status::Paused);
+    assert_eq!(sim.stop().due_at, Some(due));
+    assert!(sim.stop().next.contains("a component is missing"));
+    assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
+    assert_eq!(sim.state.episode.resumes, 1);
+    sim.record(Event::RunPostponed {
+        reason: "still missing".to_owned(),
+        due_at: None,
+    });
+    assert_eq!((sim.stop().due_at, sim.state.episode.resumes), (None, 2));
+    sim.work(GoOn::Schedule).run(limit_of("acme"));
+    assert_eq!(sim.state.episode.resumes, 3);
+    assert!(sim.stop().next.contains("automatic resume 4 of 5"));
+    sim.resume().run(fine);
+    let late = sim.try_record(Event::RunPostponed {
+        reason: "late".to_owned(),
+        due_at: None,
+    });
+    assert!(matches!(late, Err(Rejected::NotPaused { .. })));
+}
+
+#[test]
+fn b204_a_completed_step_ends_the_episode() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
+    assert_eq!(sim.state.episode.resumes, 1);
+    sim.pass_to_due()
+        .work(GoOn::Schedule)
+        .run(|attempt| match attempt.step.as_str() {
+            "b" => limit_of("acme")(attempt),
+            _ => fine(attempt),
+        });
+    assert_eq!(sim.state.episode.resumes, 0, "`a` went through");
+    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+}
+
+#[test]
+fn b204_a_failed_step_does_not_end_the_episode() {
+    let body = "[[step]]\nid = \"l\"\nloop = { until = \"false\", max_iterations = 9 }\n[[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/m\"\n";
+    let mut sim = Sim::new(body);
+    let script = |attempt: &Attempt| match attempt.attempt {
+        1 => limit_of("acme")(attempt),
+        _ => fail("red"),
+    };
+    sim.run(script);
+    for resumes in 1..=5 {
+        sim.pass_to_due().work(GoOn::Schedule).run(script);
+        assert_eq!(sim.state.episode.resumes, resumes);
+    }
+    assert_eq!(sim.stop().due_at, None, "a loop of failures cannot spin");
+}
+
+#[test]
+fn b206_another_provider_is_another_pool() {
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
+    sim.pass_to_due()
+        .work(GoOn::Schedule)
+        .run(limit_of("other"));
+    assert_eq!(sim.state.episode.resumes, 0);
+    assert_eq!(sim.state.episode.provider.as_deref(), Some("other"));
+    let first = AUTOMATIC_RESUMES[0].as_secs_f64() * 1.25;
+    assert!(wait_of(&sim) <= first, "{}", wait_of(&sim));
+}
+
+#[test]
+fn b199_a_plugin_that_always_asks_for_now_cannot_spin() {
+    let now = |_: &Attempt| match pause("quota") {
+        Outcome::Paused(pause) => Outcome::Paused(Pause {
+            until: Some(Timestamp::from_nanos(1)),
+            ..pause
+        }),
+        other => other,
+    };
+    let mut sim = Sim::new(TWO);
+    sim.run(now);
+    let begin = sim.now;
+    assert_eq!(sim.stop().due_at, Some(begin), "the first time it may");
+    while sim.stop().due_at.is_some() {
+        sim.pass_to_due().work(GoOn::Schedule).run(now);
+    }
+    assert_eq!(sim.calls.len(), 6);
+    assert!(sim.now.since(begin) > Duration::from_secs(4 * 3_600));
+}
+
+#[test]
+fn a_wait_between_two_pauses_is_no_automatic_resume() {
+    let body =
+        "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n[[step]]\nid = \"a\"\nuse = \"p/a\"\n";
+    let mut sim = Sim::new(body);
+    sim.run(fine);
+    sim.pass_to_due().work(GoOn::Wait).run(limit_of("acme"));
+    assert_eq!(sim.state.episode.resumes, 0);
+    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+}
+
+/// What the next sweep would do after the owner of this run is gone.
+fn verdict(sim: &Sim) -> Verdict {
+    judge(Liveness::Gone, true, sim.state.recoveries)
+}
+
+#[test]
+fn b398_b399_a_run_is_recovered_once_without_progress() {
+    let mut sim = Sim::new(TWO);
+    let first = sim.next_attempt().unwrap();
+    assert_eq!(verdict(&sim), Verdict::Recover);
+    sim.claim(ClaimCause::Recovery);
+    assert_eq!(sim.state.recoveries, 1);
+    assert_eq!(verdict(&sim), Verdict::GiveUp);
+    let again = sim.next_attempt().unwrap();
+    assert_eq!(
+        (again.path, again.attempt),
+        (first.path, 2),
+        "it starts again"
+    );
+    sim.claim(ClaimCause::Recovery);
+    assert_eq!(sim.state.recoveries, 2);
+    assert_eq!(verdict(&sim), Verdict::GiveUp);
+}
+
+#[test]
+fn b398_a_claim_that_is_no_recovery_does_not_count() {
+    let mut sim = Sim::new(TWO);
+    for cause in [ClaimCause::Start, ClaimCause::Resume, ClaimCause::Retry] {
+        sim.claim(cause);
+        assert_eq!(sim.state.recoveries, 0);
+    }
+    sim.record(Event::RunReleased {
+        reason: "shut down".to_owned(),
+    });
+    sim.claim(ClaimCause::Start);
+    assert_eq!(sim.state.recoveries, 0);
+}
+
+#[test]
+fn b398_every_ending_is_progress() {
+    let recovered = |body: &str| {
+        let mut sim = Sim::new(body);
+        sim.claim(ClaimCause::Recovery);
+        sim
+    };
+    for outcome in [ok(json!({})), fail("red"), pause("ask")] {
+        let mut sim = recovered(TWO);
+        let attempt = sim.next_attempt().unwrap();
+        assert_eq!(sim.state.recoveries, 1);
+        sim.end(&attempt, outcome);
+        assert_eq!(sim.state.recoveries, 0);
+    }
+    let mut sim = recovered("[[step]]\nid = \"w\"\nwait = { for = \"30s\" }\n");
+    sim.run(fine);
+    assert_eq!(sim.state.recoveries, 0, "a wait is over");
+    let mut sim = recovered("[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n");
+    sim.run(fine);
+    assert_eq!(sim.state.recoveries, 1, "a pause settles nothing");
+    sim.signal("go", json!(null)).unwrap();
+    assert_eq!(sim.state.recoveries, 0);
+    let mut sim = recovered("[[step]]\nid = \"w\"\napproval = { message = \"?\" }\n");
+    sim.run(fine);
+    sim.decide("w", wait::Verdict::Approved, "").unwrap();
+    assert_eq!(sim.state.recoveries, 0);
+}

@@ -1,0 +1,245 @@
+//! Runs as the engine writes them: the core decides every event, [`Batch`] makes the transaction. Only the outcomes of steps
+//! are invented.
+
+use std::collections::BTreeMap;
+
+use milepost::record::Batch;
+use milepost::store::{Claim, NewLog, Write};
+use milepost_core::decide::{Decision, decide, interrupt, settle};
+use milepost_core::definition::Definition;
+use milepost_core::event::{ClaimCause, Event, RunCreated, Stop, StopCode};
+use milepost_core::ids::{Path, RunId};
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
+use milepost_core::payload::Payload;
+use milepost_core::resume::{Intent, plan};
+use milepost_core::state::{Phase, RunState, StepPhase};
+use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::draws::Draws;
+use crate::store::{at, owner};
+
+const DEFINITION: &str = r#"
+schema = 1
+name = "power"
+returns = "${ steps.publish.output.n }"
+plugins.p = { source = "p.wasm" }
+
+[[step]]
+id = "fetch"
+use = "p/s"
+
+[[step]]
+id = "improve"
+loop = { until = "steps.judge.output.n > 900", max_iterations = 20, on_exhausted = "continue" }
+
+[[step]]
+id = "draft"
+in = "improve"
+use = "p/s"
+with = { from = "${ steps.fetch.output.n }" }
+
+[[step]]
+id = "judge"
+in = "improve"
+use = "p/s"
+
+[[step]]
+id = "publish"
+use = "p/s"
+"#;
+
+pub(crate) fn definition() -> Definition {
+    match Definition::parse("power.toml", DEFINITION) {
+        Ok(parsed) => parsed.definition,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    }
+}
+
+/// Makes the moves of runs, each with content that no other has.
+#[derive(Debug)]
+pub(crate) struct Mover {
+    definition: Definition,
+    seconds: u64,
+    /// Bytes that some moves carry, up to.
+    weight: usize,
+}
+
+impl Mover {
+    pub(crate) fn new(weight: usize) -> Self {
+        Self {
+            definition: definition(),
+            seconds: 0,
+            weight,
+        }
+    }
+
+    pub(crate) fn now(&mut self) -> Timestamp {
+        self.seconds += 1;
+        at(self.seconds)
+    }
+
+    /// The first move of a run; some are claimed at once, as the engine does, some wait.
+    pub(crate) fn create(&mut self, run: RunId, draws: &mut Draws) -> Write {
+        let now = self.now();
+        let mut batch = Batch::for_new_run();
+        batch.blob(self.definition.source.text.as_bytes());
+        let created = RunCreated {
+            run,
+            workflow: self.definition.name.to_string(),
+            definition: self.definition.source.digest,
+            file: "/w/power.toml".to_owned(),
+            plugins: BTreeMap::new(),
+            inputs: Payload::new(json!({})),
+            seed: draws.next() >> 11,
+        };
+        let mut state = batch.create(Event::RunCreated(created), now).unwrap();
+        if draws.chance(80) {
+            self.claim(&mut batch, &mut state, ClaimCause::Start, draws);
+        }
+        batch.to_write(&state)
+    }
+
+    /// The next move of a run; `None` when it is over.
+    pub(crate) fn advance(&mut self, state: &RunState, draws: &mut Draws) -> Option<Write> {
+        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut state = state.clone();
+        match &state.phase {
+            Phase::Pending => self.claim(&mut batch, &mut state, ClaimCause::Start, draws),
+            Phase::Paused { .. } | Phase::Failed { .. } => {
+                let resumed = plan(&self.definition, &state, Intent::Resume).unwrap();
+                let now = self.now();
+                batch
+                    .record(&mut state, Event::RunResumed(resumed), now)
+                    .unwrap();
+                self.claim(&mut batch, &mut state, ClaimCause::Resume, draws);
+            }
+            Phase::Running => match draws.below(20) {
+                0 => self.claim(&mut batch, &mut state, ClaimCause::Recovery, draws),
+                1 => self.stop(&mut batch, &mut state, draws),
+                _ => self.step(&mut batch, &mut state, draws),
+            },
+            Phase::Completed { .. } | Phase::Cancelled { .. } => return None,
+        }
+        Some(batch.to_write(&state))
+    }
+
+    fn claim(
+        &mut self,
+        batch: &mut Batch,
+        state: &mut RunState,
+        cause: ClaimCause,
+        draws: &mut Draws,
+    ) {
+        let now = self.now();
+        let event = Event::RunClaimed {
+            owner: "somebody".to_owned(),
+            cause,
+        };
+        batch.record(state, event, now).unwrap();
+        batch.claim(Claim {
+            owner: owner(&draws.next().to_string()),
+            lease_until: at(self.seconds + 30),
+        });
+        self.decide(batch, state);
+    }
+
+    fn stop(&mut self, batch: &mut Batch, state: &mut RunState, draws: &mut Draws) {
+        let now = self.now();
+        let stop = Stop {
+            code: StopCode::Interrupted,
+            message: "enough".to_owned(),
+            path: None,
+            next: "resume".to_owned(),
+            due_at: Some(at(self.seconds + 60)),
+            provider: None,
+        };
+        let last = match draws.below(4) {
+            0 => Event::RunCancelled { stop },
+            1 => Event::RunReleased {
+                reason: "restart".to_owned(),
+            },
+            _ => Event::RunPaused { stop },
+        };
+        for event in interrupt(state, last) {
+            batch.record(state, event, now).unwrap();
+        }
+    }
+
+    /// The attempt in flight ends, and what follows from it begins.
+    fn step(&mut self, batch: &mut Batch, state: &mut RunState, draws: &mut Draws) {
+        let now = self.now();
+        let (path, attempt) = in_flight(state);
+        let event = settle(
+            &self.definition,
+            state,
+            &path,
+            attempt,
+            self.outcome(draws),
+            Tape::default(),
+            now,
+        );
+        batch.record(state, event, now).unwrap();
+        for _ in 0..draws.below(3) {
+            batch.logs([NewLog {
+                at: now,
+                path: path.to_string(),
+                attempt,
+                body: self.filling(draws),
+            }]);
+        }
+        if draws.chance(30) {
+            batch.blob(self.filling(draws).as_bytes());
+        }
+        self.decide(batch, state);
+    }
+
+    fn outcome(&self, draws: &mut Draws) -> Outcome {
+        match draws.below(20) {
+            0 => Outcome::Failed(StepError::new(ErrorClass::Failed, "broken", "it broke")),
+            1 => Outcome::Paused(Pause {
+                code: "wait".to_owned(),
+                reason: "not now".to_owned(),
+                provider: None,
+                until: None,
+                signal: None,
+                state: Some(Value::from(draws.next())),
+            }),
+            // Too large to stand beside its event: becomes a blob.
+            2 => Outcome::Completed(json!({ "n": 0, "text": unique(draws, 17_000) })),
+            n => Outcome::Completed(
+                json!({ "n": draws.below(1_000), "text": unique(draws, n * 50) }),
+            ),
+        }
+    }
+
+    fn decide(&mut self, batch: &mut Batch, state: &mut RunState) {
+        let now = self.now();
+        while let Decision::Record(event) = decide(&self.definition, state, now) {
+            batch.record(state, event, now).unwrap();
+        }
+    }
+
+    fn filling(&self, draws: &mut Draws) -> String {
+        let length = match draws.below(4) {
+            0 => self.weight,
+            _ => 200,
+        };
+        unique(draws, length)
+    }
+}
+
+fn in_flight(state: &RunState) -> (Path, u32) {
+    let record = state
+        .steps
+        .values()
+        .find(|record| matches!(record.phase, StepPhase::InFlight { .. }));
+    let record = record.expect("a running run of this definition waits for an attempt");
+    (record.path.clone(), record.attempts)
+}
+
+/// A text of at least this many bytes that is like no other.
+fn unique(draws: &mut Draws, bytes: usize) -> String {
+    format!("{:016x}{}", draws.next(), ".".repeat(bytes))
+}

@@ -1,0 +1,166 @@
+//! Everything that the runs on a machine were told: the oracle holds what was acknowledged.
+
+use std::collections::BTreeSet;
+
+use milepost::record;
+use milepost::store::memory::MemoryStore;
+use milepost::store::sqlite::SqliteStore;
+use milepost::store::{StopKind, StopRequest, Store, StoreError, Write};
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::{RunState, Status};
+use milepost_core::time::Timestamp;
+
+use super::disk::Mounted;
+use super::draws::Draws;
+use super::runs::Mover;
+use crate::store::{at, id, poll_once, wait};
+
+/// Runs that are on their way at a time.
+const RUNS: usize = 6;
+
+/// One change of one run.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Write(Box<Write>),
+    Cancel(RunId, Timestamp),
+    Renew(RunId, Epoch, Timestamp),
+}
+
+impl Change {
+    pub(crate) fn run(&self) -> &RunId {
+        match self {
+            Self::Write(write) => &write.run,
+            Self::Cancel(run, _) | Self::Renew(run, ..) => run,
+        }
+    }
+
+    pub(crate) async fn make(&self, store: &dyn Store) -> Result<(), StoreError> {
+        match self {
+            Self::Write(write) => store.write((**write).clone()).await.map(drop),
+            Self::Cancel(run, at) => {
+                let request = StopRequest {
+                    kind: StopKind::Cancel,
+                    at: *at,
+                    by: "somebody".to_owned(),
+                };
+                store.request_stop(run, request).await.map(drop)
+            }
+            Self::Renew(run, epoch, until) => {
+                store.renew_lease(run, *epoch, *until).await.map(drop)
+            }
+        }
+    }
+}
+
+pub(crate) struct World {
+    /// What was acknowledged.
+    pub(crate) oracle: MemoryStore,
+    /// Every run that any change named.
+    pub(crate) runs: BTreeSet<RunId>,
+    /// Every blob that any change carried.
+    pub(crate) blobs: BTreeSet<Digest>,
+    /// The runs on their way: as they stand in the oracle, or not begun.
+    actors: Vec<(RunId, Option<RunState>)>,
+    mover: Mover,
+}
+
+impl World {
+    /// `weight`: bytes that some changes carry.
+    pub(crate) fn new(weight: usize) -> Self {
+        let mut world = Self {
+            oracle: MemoryStore::new(),
+            runs: BTreeSet::new(),
+            blobs: BTreeSet::new(),
+            actors: Vec::new(),
+            mover: Mover::new(weight),
+        };
+        for _ in 0..RUNS {
+            let run = world.fresh();
+            world.actors.push((run, None));
+        }
+        world
+    }
+
+    fn fresh(&mut self) -> RunId {
+        let run = id(&format!("r{}", self.runs.len()));
+        self.runs.insert(run.clone());
+        run
+    }
+
+    /// What one to five runs do next, at the same time.
+    pub(crate) fn draw(&mut self, draws: &mut Draws) -> Vec<Change> {
+        let together = if draws.chance(40) {
+            2 + draws.below(4)
+        } else {
+            1
+        };
+        let first = draws.below(RUNS);
+        let chosen = (0..together).map(|n| (first + n) % RUNS);
+        chosen.map(|actor| self.draw_one(actor, draws)).collect()
+    }
+
+    fn draw_one(&mut self, actor: usize, draws: &mut Draws) -> Change {
+        let (run, state) = self.actors[actor].clone();
+        if let Some(state) = &state
+            && state.phase.status() == Status::Running
+        {
+            let later = at(1_000_000 + draws.next() % 1_000);
+            match draws.below(20) {
+                0 => return Change::Cancel(run, later),
+                1 => return Change::Renew(run, state.epoch, later),
+                _ => {}
+            }
+        }
+        let next = match &state {
+            None => Some(self.mover.create(run, draws)),
+            Some(state) => self.mover.advance(state, draws),
+        };
+        let next = next.unwrap_or_else(|| {
+            let run = self.fresh();
+            self.actors[actor] = (run.clone(), None);
+            self.mover.create(run, draws)
+        });
+        self.blobs.extend(next.blobs.iter().map(|(d, _)| *d));
+        Change::Write(Box::new(next))
+    }
+
+    /// The change was made.
+    pub(crate) fn acknowledge(&mut self, change: &Change) {
+        wait(change.make(&self.oracle)).expect("the oracle takes what follows from what it holds");
+        if let Some(actor) = self.actors.iter_mut().find(|a| a.0 == *change.run()) {
+            actor.1 = Some(record::load(&self.oracle, change.run()).unwrap().state);
+        }
+    }
+}
+
+/// Makes changes at the same moment, so that the store joins them; their answers, in the same order.
+pub(crate) fn make(
+    disk: &Mounted,
+    store: &SqliteStore,
+    changes: &[Change],
+) -> Vec<Result<(), StoreError>> {
+    if let [change] = changes {
+        return vec![wait(change.make(store))];
+    }
+    let mut waiting: Vec<_> = changes.iter().map(|c| Box::pin(c.make(store))).collect();
+    let mut answers: Vec<Option<Result<(), StoreError>>> = Vec::new();
+    wait(async {
+        let held = disk.hold_writers();
+        for future in &mut waiting {
+            // Without power there is an answer at once.
+            answers.push(match poll_once(future) {
+                std::task::Poll::Ready(answer) => Some(answer),
+                std::task::Poll::Pending => None,
+            });
+        }
+        drop(held);
+        let mut all = Vec::new();
+        for (future, answer) in waiting.into_iter().zip(answers) {
+            all.push(match answer {
+                Some(answer) => answer,
+                None => future.await,
+            });
+        }
+        all
+    })
+}

@@ -1,0 +1,350 @@
+//! The real program, aborted at every named fault point of its debug build, at the first, second, .. time it gets there, and
+//! started again. Whatever was acknowledged is there, and the run ends as an undisturbed one.
+//!
+//! `MILEPOST_FAULT=<point>:<n>` aborts at the n-th time; a case counts n up until the command survives.
+
+use std::process::Stdio;
+
+use milepost_tests::cli::{Cli, Output};
+use serde_json::Value;
+
+/// Exit code of a process that aborted: 128 and SIGABRT.
+const ABORTED: i32 = 134;
+
+/// Every point that a write of a run passes.
+const WRITE: [&str; 9] = [
+    "before_commit",
+    "row_written",
+    "journal_written",
+    "checkpoint_written",
+    "logs_and_blobs_written",
+    "before_sync",
+    "after_sync",
+    "after_commit",
+    "migration",
+];
+
+/// The points of a call, in addition.
+const CALL: [&str; 4] = ["after_claim", "before_call", "after_call", "output_held"];
+
+const STEPS: &str = "\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"l\"\nloop = { until = \"loop.iteration >= 2\" }\n\
+[[step]]\nid = \"x\"\nin = \"l\"\nuse = \"text/count\"\nwith = { n = \"${ loop.iteration }\" }\n\
+[[step]]\nid = \"f\"\nuse = \"flaky/fail_until\"\nwith = { succeed_on = 2 }\nretry = { initial = \"1ms\" }\n";
+
+const WAITS: &str = "\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.w.output.data }\" }\n";
+
+const ASKS: &str = "\
+[[step]]\nid = \"g\"\napproval = { message = \"Go on?\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.g.output.decision }\" }\n";
+
+const SHORT_WAIT: &str = "[[step]]\nid = \"t\"\nwait = { for = \"300ms\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+const LONG_WAIT: &str = "[[step]]\nid = \"t\"\nwait = { for = \"12s\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+fn cli(steps: &str) -> Cli {
+    let cli = Cli::new();
+    cli.workflow("w.toml", steps);
+    cli
+}
+
+/// Runs a command that aborts at the n-th time at a point.
+fn faulty(cli: &Cli, line: &str, point: &str, n: u64) -> Output {
+    let mut command = cli.command(line);
+    command.env("MILEPOST_FAULT", format!("{point}:{n}"));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Output::of(output)
+}
+
+/// Aborts `line` at every point and every time it gets there; each time in a world of its own that `prepare` made, and then
+/// `check`ed. Returns how often it aborted.
+fn at_every_point(
+    points: &[&str],
+    prepare: impl Fn() -> Cli,
+    line: &str,
+    check: impl Fn(&Cli, bool),
+) -> u64 {
+    let mut aborted = 0;
+    for point in points {
+        for n in 1.. {
+            let cli = prepare();
+            let output = faulty(&cli, line, point, n);
+            let survived = output.status != ABORTED;
+            if survived {
+                assert!(
+                    [0, 2, 3].contains(&output.status),
+                    "{point}:{n}: {output:?}"
+                );
+            }
+            check(&cli, survived);
+            sound(&cli, &format!("{point}:{n}"));
+            if survived {
+                break;
+            }
+            aborted += 1;
+        }
+    }
+    aborted
+}
+
+/// The store is whole, and every run replays.
+fn sound(cli: &Cli, case: &str) {
+    let doctor = cli.run("doctor --json");
+    assert_eq!(doctor.status, 0, "{case}: {doctor:?}");
+    for run in cli.run("ls --json").expect(0).json().as_array().unwrap() {
+        let id = run["id"].as_str().unwrap();
+        let replayed = cli.run(&format!("replay {id}"));
+        assert_eq!(replayed.status, 0, "{case}: {replayed:?}");
+    }
+}
+
+fn work(cli: &Cli) {
+    cli.run("work --until-idle").expect(0);
+}
+
+fn shown(cli: &Cli, run: &str) -> Value {
+    cli.run(&format!("show {run} --json")).expect(0).json()
+}
+
+fn count(cli: &Cli, run: &str, event: &str) -> usize {
+    let document = cli.run(&format!("events {run} --json")).expect(0).json();
+    let events = document["events"].as_array().unwrap();
+    events
+        .iter()
+        .filter(|entry| entry["event"]["type"] == event)
+        .count()
+}
+
+#[test]
+fn a_run_survives_an_abort_at_every_point_of_every_commit() {
+    let points = [&WRITE[..], &CALL[..]].concat();
+    let aborted = at_every_point(
+        &points,
+        || cli(STEPS),
+        "run w.toml --id r",
+        |cli, _| {
+            // A worker takes over what exists; what does not was not acknowledged and is started again.
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(0).json();
+            assert_eq!(run["status"], "completed", "{run}");
+            assert_eq!(run["output"]["attempt"], 2);
+            // One completion per step, and one per pass of the loop.
+            assert_eq!(count(cli, "r", "step_completed"), 4);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 60, "{aborted}");
+}
+
+#[test]
+fn a_submitted_run_is_there_or_was_not_acknowledged() {
+    at_every_point(
+        &WRITE,
+        || cli(STEPS),
+        "submit w.toml --id r",
+        |cli, survived| {
+            let there = cli.database().exists() && cli.run("show r").status == 0;
+            assert!(there || !survived);
+            if there {
+                work(cli);
+                assert_eq!(shown(cli, "r")["status"], "completed");
+            }
+        },
+    );
+}
+
+#[test]
+fn a_worker_survives_an_abort_at_every_point() {
+    let prepare = || {
+        let cli = cli(SHORT_WAIT);
+        cli.run("submit w.toml --id r").expect(0);
+        cli
+    };
+    let points = [&WRITE[..], &CALL[..]].concat();
+    let aborted = at_every_point(&points, prepare, "work --until-idle", |cli, _| {
+        work(cli);
+        assert_eq!(shown(cli, "r")["status"], "completed");
+        assert_eq!(count(cli, "r", "step_completed"), 1);
+    });
+    assert!(aborted > 15, "{aborted}");
+}
+
+fn waiting(steps: &'static str) -> impl Fn() -> Cli {
+    move || {
+        let cli = cli(steps);
+        cli.run("run w.toml --id r").expect(2);
+        cli
+    }
+}
+
+#[test]
+fn a_signal_is_kept_or_was_not_acknowledged_and_is_taken_once() {
+    let points = [
+        &[
+            "before_signal_insert",
+            "after_signal_insert",
+            "before_signal_consume",
+        ],
+        &WRITE[..],
+    ]
+    .concat();
+    at_every_point(
+        &points,
+        waiting(WAITS),
+        "signal r go --data 7",
+        |cli, survived| {
+            work(cli);
+            let run = shown(cli, "r");
+            if survived || run["status"] == "completed" {
+                assert_eq!(run["output"]["got"], 7, "{run}");
+            } else {
+                // Nobody was told that it arrived: sent again, it does.
+                cli.run("signal r go --data 7").expect(0);
+                work(cli);
+                assert_eq!(shown(cli, "r")["output"]["got"], 7);
+            }
+            assert_eq!(count(cli, "r", "signal_received"), 1);
+        },
+    );
+}
+
+#[test]
+fn b304_a_decision_is_recorded_or_can_be_made_again() {
+    let points = [&["before_decision"], &WRITE[..]].concat();
+    at_every_point(&points, waiting(ASKS), "approve r", |cli, survived| {
+        // Made already, the second one is told so.
+        let again = cli.run("approve r");
+        assert_eq!(
+            again.status,
+            i32::from(survived || count(cli, "r", "approval_decided") == 1 && again.status == 1),
+            "{again:?}"
+        );
+        work(cli);
+        let run = shown(cli, "r");
+        assert_eq!(run["output"]["got"], "approved", "{run}");
+        assert_eq!(count(cli, "r", "approval_decided"), 1);
+    });
+}
+
+#[test]
+fn a_resume_goes_on_whenever_it_is_cut_off() {
+    let steps = "[[step]]\nid = \"p\"\nuse = \"pausing/once\"\nwith = { state = 5 }\n";
+    let points = [&WRITE[..], &CALL[..]].concat();
+    at_every_point(&points, waiting(steps), "resume r", |cli, _| {
+        work(cli);
+        if shown(cli, "r")["status"] == "paused" {
+            cli.run("resume r").expect(0);
+        }
+        let run = shown(cli, "r");
+        assert_eq!(run["status"], "completed", "{run}");
+        assert_eq!(run["output"]["state"], 5);
+    });
+}
+
+#[test]
+fn b285_a_cancellation_can_be_asked_for_again() {
+    let points = [&["before_stop"], &WRITE[..]].concat();
+    at_every_point(&points, waiting(WAITS), "cancel r", |cli, survived| {
+        let again = cli.run("cancel r --json").expect(0).json();
+        if survived {
+            assert_eq!(again["answer"], "already_cancelled");
+        }
+        assert_eq!(shown(cli, "r")["status"], "cancelled");
+        assert_eq!(count(cli, "r", "run_cancelled"), 1);
+    });
+}
+
+#[test]
+fn b398_b399_a_run_that_kills_its_host_is_given_up_after_one_recovery() {
+    let prepare = || {
+        let cli = cli(STEPS);
+        // It dies twice where nothing is recorded in between.
+        assert_eq!(
+            faulty(&cli, "run w.toml --id r", "after_claim", 1).status,
+            ABORTED
+        );
+        assert_eq!(
+            faulty(&cli, "work --until-idle", "after_claim", 1).status,
+            ABORTED
+        );
+        cli
+    };
+    at_every_point(&["sweep"], prepare, "work --until-idle", |cli, _| {
+        work(cli);
+        let run = shown(cli, "r");
+        assert_eq!(run["status"], "failed");
+        assert_eq!(run["stop"]["code"], "process_lost");
+        assert_eq!(run["recoveries"], 1);
+        // A person may try all the same.
+        cli.run("resume r").expect(0);
+    });
+}
+
+#[test]
+fn an_abort_around_a_renewal_loses_nothing() {
+    for point in ["before_renewal", "after_renewal"] {
+        let cli = cli(LONG_WAIT);
+        assert_eq!(faulty(&cli, "run w.toml --id r", point, 1).status, ABORTED);
+        work(&cli);
+        assert_eq!(shown(&cli, "r")["status"], "completed");
+        sound(&cli, point);
+    }
+}
+
+#[test]
+fn an_abort_in_a_drain_leaves_runs_to_the_next_worker() {
+    let cli = cli(LONG_WAIT);
+    cli.run("submit w.toml --id r").expect(0);
+    let mut worker = cli.start_with("work", &[("MILEPOST_FAULT", "drain:1")]);
+    worker.until("waits");
+    worker.signal("TERM");
+    worker.wait().expect(ABORTED);
+    work(&cli);
+    assert_eq!(shown(&cli, "r")["status"], "completed");
+    sound(&cli, "drain");
+}
+
+#[test]
+fn an_abort_while_runs_are_removed_leaves_whole_runs() {
+    let prepare = || {
+        let cli = cli(STEPS);
+        for id in ["r1", "r2", "r3"] {
+            cli.run(&format!("run w.toml --id {id}")).expect(0);
+        }
+        cli
+    };
+    let points = ["gc", "before_sync", "after_sync"];
+    at_every_point(&points, prepare, "gc --older-than 0s", |cli, _| {
+        sound(cli, "half removed");
+        cli.run("gc --older-than 0s").expect(0);
+        assert_eq!(cli.run("ls --json").expect(0).json(), serde_json::json!([]));
+    });
+}
+
+#[test]
+fn a_request_to_a_running_run_reaches_it_or_was_not_acknowledged() {
+    for (point, acknowledged) in [
+        ("before_request", false),
+        ("before_sync", false),
+        ("after_sync", true),
+    ] {
+        let cli = cli(LONG_WAIT);
+        let mut running = cli.start("run w.toml --id r");
+        running.until("waits");
+        assert_eq!(faulty(&cli, "cancel r", point, 1).status, ABORTED);
+        if !acknowledged {
+            cli.run("cancel r").expect(0);
+        }
+        running.wait().expect(3);
+        assert_eq!(shown(&cli, "r")["status"], "cancelled");
+        sound(&cli, point);
+    }
+}

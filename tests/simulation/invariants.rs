@@ -1,0 +1,189 @@
+//! What must hold whatever happened.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use milepost::record;
+use milepost::store::Store as _;
+use milepost_core::definition::Definition;
+use milepost_core::event::{Entry, Event, ResumeCause};
+use milepost_core::ids::RunId;
+use milepost_core::replay;
+use milepost_core::state::{Phase, RunState, Status, StepPhase};
+use milepost_core::wait::Wait;
+
+use crate::world::World;
+
+pub(crate) fn check(world: &Arc<World>) {
+    let promises = world.promises();
+    let runs = world.runs();
+    for run in &promises.starts {
+        assert!(
+            runs.contains(run),
+            "the acknowledged start of {run} is lost"
+        );
+    }
+    for ((run, seq), promised) in &promises.entries {
+        let kept = world.store.journal(run, seq - 1, 1).unwrap();
+        assert_eq!(
+            kept.first(),
+            Some(promised),
+            "acknowledged event {seq} of {run}"
+        );
+    }
+    for run in &runs {
+        let journal = world.journal(run);
+        let state = record::load(world.store.as_ref(), run).unwrap().state;
+        assert!(
+            state.phase.status().is_terminal(),
+            "{run} is {}",
+            state.phase.status()
+        );
+        assert_eq!(
+            RunState::fold(&journal).unwrap(),
+            state,
+            "the journal of {run} folds"
+        );
+        let text = record::definition_text(world.store.as_ref(), &state).unwrap();
+        let definition = Definition::parse("w.toml", &text).unwrap().definition;
+        one_ending(&journal);
+        epochs_and_times(&journal);
+        attempts_end_once(&journal);
+        nothing_is_early(&journal);
+        let mut again = RunState::create(&journal[0]).unwrap();
+        for entry in &journal[1..] {
+            if let Err(divergence) = replay::check(&definition, &mut again, entry) {
+                panic!("{run}: the record is not what the core decides: {divergence:?}");
+            }
+        }
+        no_signal_is_lost(world, run, &journal, &promises.signals);
+    }
+    let calls = world.calls();
+    for (run, before) in &promises.cancelled {
+        let late = calls[*before..].iter().find(|(called, ..)| called == run);
+        assert_eq!(
+            late, None,
+            "a step started after the cancellation was acknowledged"
+        );
+        let status = world.store.row(run).unwrap().unwrap().status;
+        assert!(
+            matches!(status, Status::Cancelled | Status::Completed),
+            "{run} was cancelled and is {status}"
+        );
+    }
+}
+
+type Journal = [Entry];
+
+fn one_ending(journal: &Journal) {
+    let ends = |event: &Event| {
+        matches!(
+            event,
+            Event::RunCompleted { .. } | Event::RunCancelled { .. }
+        )
+    };
+    let endings = journal.iter().filter(|entry| ends(&entry.event)).count();
+    assert_eq!(endings, 1, "a run ends once");
+    assert!(
+        ends(&journal.last().unwrap().event),
+        "nothing follows the end"
+    );
+}
+
+fn epochs_and_times(journal: &Journal) {
+    for pair in journal.windows(2) {
+        let claim = matches!(pair[1].event, Event::RunClaimed { .. });
+        assert_eq!(pair[1].seq, pair[0].seq + 1);
+        assert!(pair[1].at >= pair[0].at);
+        assert_eq!(
+            pair[1].epoch.0,
+            pair[0].epoch.0 + u64::from(claim),
+            "only claims raise the epoch"
+        );
+    }
+}
+
+/// Every outcome belongs to a start of its own, in the same epoch.
+fn attempts_end_once(journal: &Journal) {
+    let mut started = BTreeSet::new();
+    for entry in journal {
+        match &entry.event {
+            Event::StepStarted { path, attempt, .. } => {
+                assert!(
+                    started.insert((path.clone(), *attempt, entry.epoch)),
+                    "{path} started twice"
+                );
+            }
+            Event::StepCompleted { path, attempt, .. }
+            | Event::AttemptFailed { path, attempt, .. }
+            | Event::StepPaused { path, attempt, .. }
+            | Event::StepFailed {
+                path,
+                attempt: Some(attempt),
+                ..
+            } => {
+                let own = started.remove(&(path.clone(), *attempt, entry.epoch));
+                assert!(
+                    own,
+                    "the outcome of {path}, attempt {attempt}, has no start under its claim"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn nothing_is_early(journal: &Journal) {
+    let mut state = RunState::create(&journal[0]).unwrap();
+    for entry in &journal[1..] {
+        match &entry.event {
+            Event::WaitEnded { path, .. } => {
+                let record = &state.steps[path.step()];
+                if let StepPhase::Awaiting { wait } = &record.phase {
+                    let until = match wait {
+                        Wait::Time { until } => Some(*until),
+                        Wait::Signal { until, .. } | Wait::Approval { until, .. } => *until,
+                    };
+                    assert!(
+                        until.is_some_and(|until| until <= entry.at),
+                        "{path} ended early"
+                    );
+                }
+            }
+            Event::StepStarted { path, .. } => {
+                if let Some(record) = state.steps.get(path.step())
+                    && let StepPhase::Waiting { retry_at, .. } = record.phase
+                {
+                    assert!(retry_at <= entry.at, "{path} is tried again too early");
+                }
+            }
+            Event::RunResumed(resumed) if resumed.cause == ResumeCause::Schedule => {
+                if let Phase::Paused { stop, .. } = &state.phase {
+                    assert!(
+                        stop.due_at.is_some_and(|due| due <= entry.at),
+                        "resumed too early"
+                    );
+                }
+            }
+            _ => {}
+        }
+        state.apply(entry).unwrap();
+    }
+}
+
+/// Every acknowledged signal was taken once, or is still there.
+fn no_signal_is_lost(world: &World, run: &RunId, journal: &Journal, sent: &[(RunId, u64)]) {
+    let inbox = world.store.inbox(run, usize::MAX).unwrap();
+    let waiting = inbox
+        .iter()
+        .filter_map(|signal| signal.signal.data.parse::<u64>().ok());
+    let taken = journal.iter().filter_map(|entry| match &entry.event {
+        Event::SignalReceived { data, .. } => data.value().as_ref().as_u64(),
+        _ => None,
+    });
+    let found: Vec<u64> = waiting.chain(taken).collect();
+    for (_, number) in sent.iter().filter(|(to, _)| to == run) {
+        let count = found.iter().filter(|found| *found == number).count();
+        assert_eq!(count, 1, "the acknowledged signal {number} of {run}");
+    }
+}

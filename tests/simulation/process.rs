@@ -1,0 +1,319 @@
+//! One process of the simulation: its identity, its clock, and its view of the store, through which the faults come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use milepost::Engine;
+use milepost::attempt::BoxFuture;
+use milepost::clock::Clock;
+use milepost::owner::{Host, Liveness};
+use milepost::store::{
+    Attention, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest, Store,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+};
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::rng::Rng;
+use crate::workload::Steps;
+use crate::world::{START, World};
+
+pub(crate) struct Process {
+    world: Arc<World>,
+    pub(crate) pid: u32,
+    rng: Rng,
+    dead: AtomicBool,
+    pub(crate) died: Notify,
+    /// Nanoseconds that its clock is ahead.
+    skew: AtomicI64,
+    /// Milliseconds of virtual time until which it hangs.
+    hangs_until: AtomicU64,
+    claims: AtomicU64,
+}
+
+impl Process {
+    pub(crate) fn new(world: Arc<World>, pid: u32) -> Self {
+        let seed = world.rng.next();
+        Self {
+            world,
+            pid,
+            rng: Rng::new(seed),
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+            skew: AtomicI64::new(0),
+            hangs_until: AtomicU64::new(0),
+            claims: AtomicU64::new(0),
+        }
+    }
+
+    /// An engine in this process.
+    pub(crate) fn engine(self: &Arc<Self>) -> Engine {
+        let steps = Steps {
+            world: Arc::clone(&self.world),
+        };
+        Engine::builder(Arc::new(View(Arc::clone(self))), Arc::new(steps))
+            .clock(Arc::new(SkewedClock(Arc::clone(self))))
+            .host(Arc::new(Seen(Arc::clone(self))))
+            .build()
+    }
+
+    /// As by SIGKILL: nothing that it does from now on has an effect.
+    pub(crate) fn kill(&self) {
+        if !self.dead.swap(true, Ordering::Relaxed) {
+            self.world.say(format!("process {} dies", self.pid));
+            self.world.bury(self.pid);
+            self.died.notify_one();
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Corrects its clock by so many seconds.
+    pub(crate) fn step_clock(&self, seconds: i64) {
+        self.world
+            .say(format!("clock of {} steps by {seconds} s", self.pid));
+        self.skew
+            .fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
+    }
+
+    /// Stops it for a while, as SIGSTOP or a swapping machine would.
+    pub(crate) fn hang(&self, time: Duration) {
+        self.world
+            .say(format!("process {} hangs for {time:?}", self.pid));
+        let until = self.world.began.elapsed() + time;
+        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.hangs_until.store(millis, Ordering::Relaxed);
+    }
+
+    /// The way to the store: dead processes never come through, hanging ones late.
+    async fn pass(&self) {
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        let until = Duration::from_millis(self.hangs_until.load(Ordering::Relaxed));
+        if until > self.world.began.elapsed() {
+            tokio::time::sleep_until(self.world.began + until).await;
+        }
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn fault(&self, once_in: u64) -> bool {
+        self.world.is_stormy() && self.rng.once_in(once_in)
+    }
+
+    async fn crash(&self) {
+        self.kill();
+        std::future::pending::<()>().await;
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.is_dead() || self.fault(400) {
+            return Err(unavailable());
+        }
+        read(self.world.store.as_ref())
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("a simulated fault".to_owned())
+}
+
+/// The process as a host: it knows which other processes live, as `/proc` would tell. Every third one is on a machine of its
+/// own, where nobody can see it.
+struct Seen(Arc<Process>);
+
+fn host_of(pid: u32) -> String {
+    match pid % 3 {
+        0 => format!("host-{pid}"),
+        _ => "host".to_owned(),
+    }
+}
+
+impl Host for Seen {
+    fn enter(&self) -> Owner {
+        let claim = self.0.claims.fetch_add(1, Ordering::Relaxed);
+        Owner {
+            host: host_of(self.0.pid),
+            boot: "boot".to_owned(),
+            pid: self.0.pid,
+            started: 1,
+            nonce: format!("{}-{claim}", self.0.pid),
+        }
+    }
+
+    fn leave(&self, _: &Owner) {}
+
+    fn liveness(&self, owner: &Owner) -> Liveness {
+        if owner.host != host_of(self.0.pid) {
+            return Liveness::Unknown;
+        }
+        match self.0.world.living(owner.pid) {
+            Some(_) => Liveness::Alive,
+            None => Liveness::Gone,
+        }
+    }
+
+    fn draw(&self) -> u64 {
+        self.0.rng.next()
+    }
+}
+
+struct SkewedClock(Arc<Process>);
+
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        let right = START.after(self.0.world.began.elapsed()).as_nanos();
+        Timestamp::from_nanos(right.saturating_add_signed(self.0.skew.load(Ordering::Relaxed)))
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
+        let wait = until.since(self.now());
+        Box::pin(tokio::time::sleep_until(Instant::now() + wait))
+    }
+}
+
+/// The store as the process sees it.
+struct View(Arc<Process>);
+
+impl View {
+    /// A change, with what can go wrong before and after it.
+    async fn change<T>(
+        &self,
+        change: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let process = self.0.as_ref();
+        process.pass().await;
+        if process.fault(300) {
+            process.crash().await;
+        }
+        if process.fault(60) {
+            return Err(unavailable());
+        }
+        let answer = change.await;
+        if process.fault(300) {
+            process.crash().await;
+        }
+        if answer.is_ok() && process.fault(80) {
+            return Err(unavailable());
+        }
+        answer
+    }
+}
+
+impl Store for View {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(async move {
+            let (run, entries) = (write.run.clone(), write.entries.clone());
+            let written = self.change(self.0.world.store.write(write)).await?;
+            let mut promises = self.0.world.promises();
+            for entry in entries {
+                promises.entries.insert((run.clone(), entry.seq), entry);
+            }
+            Ok(written)
+        })
+    }
+
+    fn request_stop<'a>(
+        &'a self,
+        run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(self.change(self.0.world.store.request_stop(run, request)))
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        Box::pin(self.change(self.0.world.store.send_signal(run, signal)))
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.change(self.0.world.store.mark_detached(run, epoch, at)))
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.change(self.0.world.store.delete(run, seq)))
+    }
+
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(self.change(self.0.world.store.renew_lease(run, epoch, until)))
+    }
+
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        self.0.read(|store| store.row(run))
+    }
+
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        self.0.read(|store| store.list(filter))
+    }
+
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.0.read(|store| store.ids_with_prefix(prefix, limit))
+    }
+
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.0.read(|store| store.checkpoint(run))
+    }
+
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        self.0.read(|store| store.journal(run, after, limit))
+    }
+
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
+        self.0.read(|store| store.logs(run, after, limit))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.read(|store| store.blob(digest))
+    }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        self.0.read(|store| store.inbox(run, limit))
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        self.0.read(|store| store.attention(now, limit))
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.0
+            .read(|store| store.written_before(before, statuses, limit))
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        self.0.read(|store| store.health())
+    }
+}

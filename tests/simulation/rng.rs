@@ -1,0 +1,45 @@
+//! Chance from a seed.
+
+use std::sync::{Mutex, PoisonError};
+
+/// SplitMix64: small, and good enough to pick faults with.
+#[derive(Debug)]
+pub(crate) struct Rng(Mutex<u64>);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(*state)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// True once in `n` times.
+    pub(crate) fn once_in(&self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A number that depends on the seed and the words alone.
+pub(crate) fn hash(seed: u64, words: &[&str]) -> u64 {
+    words
+        .iter()
+        .flat_map(|word| word.bytes())
+        .fold(mix(seed), |state, byte| {
+            mix(state.wrapping_mul(31).wrapping_add(byte.into()))
+        })
+}

@@ -1,0 +1,123 @@
+//! What the runs do: four workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost_core::definition::PluginSpec;
+use milepost_core::ids::Digest;
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
+use milepost_core::tape::Tape;
+use serde_json::json;
+
+use crate::rng::hash;
+use crate::world::{START, World};
+
+const HEAD: &str = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"p.wasm\"\n";
+
+/// Bodies of the workflows.
+const BODIES: [&str; 4] = [
+    "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+     [[step]]\nid = \"l\"\nloop = { until = \"loop.iteration >= 3\", max_iterations = 5 }\n\
+     [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
+     [[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"90s\", on_timeout = \"continue\" }\n\
+     [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
+    "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+     [[step]]\nid = \"g\"\napproval = { message = \"${ steps.a.output.at }?\", rework = { from = \"a\" } }\n\
+     [[step]]\nid = \"b\"\nuse = \"p/b\"\n",
+    "[[step]]\nid = \"t\"\nwait = { for = \"20s\" }\n\
+     [[step]]\nid = \"q\"\nuse = \"p/q\"\ncontinue_on_error = true\n\
+     [[step]]\nid = \"u\"\nwait = { for = \"70s\" }\n\
+     [[step]]\nid = \"d\"\nuse = \"p/d\"\n",
+    "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { initial = \"5s\", then = \"fail\" }\ntimeout = \"1m\"\n\
+     [[step]]\nid = \"b\"\nuse = \"p/b\"\n\
+     [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
+];
+
+/// Files of the workflows.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let files = BODIES.iter().enumerate().map(|(n, body)| {
+        let file = folder.join(format!("w{n}.toml"));
+        std::fs::write(&file, format!("{HEAD}{body}")).unwrap();
+        file
+    });
+    files.collect()
+}
+
+#[derive(Clone)]
+pub(crate) struct Steps {
+    pub(crate) world: Arc<World>,
+}
+
+impl PluginSource for Steps {
+    fn load(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<LoadedPlugin, PluginError> {
+        Ok(LoadedPlugin {
+            digest: Digest::of(name.as_bytes()),
+            manifest: None,
+            callable: Arc::new(self.clone()),
+        })
+    }
+}
+
+impl Callable for Steps {
+    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+        Box::pin(async move {
+            let path = call.path.to_string();
+            self.world.called(&call.run, &path, call.attempt);
+            let attempt = call.attempt.to_string();
+            let chance = hash(self.world.seed, &[call.run.as_str(), &path, &attempt]);
+            // Now and then longer than a lease.
+            let millis = if chance.is_multiple_of(15) {
+                45_000
+            } else {
+                chance % 8_000
+            };
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            let outcome = match self.world.is_stormy() {
+                true => self.stormy((chance >> 32) % 100),
+                false => None,
+            };
+            CallResult {
+                outcome: outcome.unwrap_or_else(|| Outcome::Completed(json!({ "at": path }))),
+                tape: Tape::default(),
+                logs: Vec::new(),
+                log_dropped: 0,
+                progress: None,
+                divergence: None,
+            }
+        })
+    }
+}
+
+impl Steps {
+    fn stormy(&self, percent: u64) -> Option<Outcome> {
+        let pause = |provider: Option<&str>, until: Option<u64>, signal: Option<&str>| {
+            Outcome::Paused(Pause {
+                code: "not-now".to_owned(),
+                reason: "not now".to_owned(),
+                provider: provider.map(str::to_owned),
+                until: until.map(|s| {
+                    START
+                        .after(self.world.began.elapsed())
+                        .after(Duration::from_secs(s))
+                }),
+                signal: signal.map(str::to_owned),
+                state: Some(json!({ "percent": percent })),
+            })
+        };
+        let error = |class| Outcome::Failed(StepError::new(class, "broken", "broken"));
+        Some(match percent {
+            0..10 => error(ErrorClass::Retryable),
+            10..15 => error(ErrorClass::Failed),
+            15..18 => error(ErrorClass::Trap),
+            18..22 => pause(Some("acme"), None, None),
+            22..25 => pause(Some("other"), Some(30), None),
+            25..28 => pause(None, Some(20), None),
+            28..32 => pause(None, None, Some("go")),
+            32..34 => pause(None, None, None),
+            _ => return None,
+        })
+    }
+}
