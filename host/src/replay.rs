@@ -25,7 +25,7 @@ use crate::engine::{Changes, EngineError};
 use crate::plugin::PluginSource;
 use crate::record::{self, RecordError};
 use crate::store::{Store, StoreError};
-use crate::workflow::{Components, OpenError, Workflow};
+use crate::workflow::{Components, Workflow};
 
 /// Journal entries read at once: memory stays bounded however long the run is.
 const PAGE: usize = 512;
@@ -81,9 +81,7 @@ pub async fn replay(
     if let Ok(state) = &checkpoint {
         let text = record::definition_text(store, state)?;
         let components = Components::load(FilePath::new(&state.created.file), &text, plugins);
-        if let Some(refused) = components.refused() {
-            return Err(OpenError::from(refused.clone()).into());
-        }
+        components.complete()?;
         let changes = Changes::of_plugins(&state.binding.plugins, &components.digests());
         if !changes.is_empty() {
             return Err(EngineError::Changed {

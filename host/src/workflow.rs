@@ -1,6 +1,7 @@
 //! A workflow that is ready to run: its checked definition together with its loaded components.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,18 @@ pub enum OpenError {
     /// A component cannot be used.
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    /// Several components cannot be used.
+    #[error("{} plugins cannot be used:{}", .0.len(), Each(.0))]
+    Plugins(Vec<PluginError>),
+}
+
+/// Each on a line of its own.
+struct Each<'a>(&'a [PluginError]);
+
+impl fmt::Display for Each<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
 }
 
 impl From<Diagnostics> for OpenError {
@@ -64,7 +77,7 @@ impl Workflow {
     /// Checks and links a text as if it stood in `file`.
     ///
     /// # Errors
-    /// [`OpenError::Invalid`], [`OpenError::Plugin`].
+    /// [`OpenError`], but for [`OpenError::Unreadable`].
     pub fn link(file: &Path, text: &str, source: &dyn PluginSource) -> Result<Self, OpenError> {
         Components::load(file, text, source).link(text)
     }
@@ -89,7 +102,7 @@ pub(crate) struct Components {
     file: PathBuf,
     shown: String,
     plugins: BTreeMap<String, LoadedPlugin>,
-    refused: Option<PluginError>,
+    refused: Vec<PluginError>,
 }
 
 impl Components {
@@ -101,12 +114,12 @@ impl Components {
             file: absolute,
             shown: file.display().to_string(),
             plugins: BTreeMap::new(),
-            refused: None,
+            refused: Vec::new(),
         };
         for (name, spec) in Definition::plugins_of(text) {
             match source.load(&name, &spec, &base) {
                 Ok(plugin) => drop(components.plugins.insert(name, plugin)),
-                Err(error) => drop(components.refused.get_or_insert(error)),
+                Err(error) => components.refused.push(error),
             }
         }
         components
@@ -117,15 +130,22 @@ impl Components {
         digests(&self.plugins)
     }
 
-    /// Why a component could not be loaded.
-    pub(crate) fn refused(&self) -> Option<&PluginError> {
-        self.refused.as_ref()
+    /// Whether all components could be loaded.
+    ///
+    /// # Errors
+    /// [`OpenError::Plugin`], [`OpenError::Plugins`].
+    pub(crate) fn complete(&self) -> Result<(), OpenError> {
+        match self.refused.as_slice() {
+            [] => Ok(()),
+            [one] => Err(OpenError::Plugin(one.clone())),
+            several => Err(OpenError::Plugins(several.to_vec())),
+        }
     }
 
     /// Checks the text against its components.
     ///
     /// # Errors
-    /// [`OpenError::Invalid`] with every problem of the text, else [`OpenError::Plugin`].
+    /// [`OpenError::Invalid`] with every problem of the text, else what [`Components::complete`] says.
     pub(crate) fn link(self, text: &str) -> Result<Workflow, OpenError> {
         let manifests: Manifests = self
             .plugins
@@ -133,9 +153,7 @@ impl Components {
             .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
             .collect();
         let parsed = Definition::parse_against(&self.shown, text, &manifests)?;
-        if let Some(refused) = self.refused {
-            return Err(refused.into());
-        }
+        self.complete()?;
         Ok(Workflow {
             definition: Arc::new(parsed.definition),
             file: self.file,

@@ -13,8 +13,8 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{
-    cancel, completions, context, events, explain, graph, inspect, logs, ls, pack, replay, resume,
-    retry, run, schema, show, validate,
+    completions, context, decide, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
+    pack, replay, run, schema, show, signal, stop, submit, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps.
@@ -80,9 +80,16 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(run::RunArgs),
-    Resume(resume::ResumeArgs),
-    Retry(retry::RetryArgs),
-    Cancel(cancel::CancelArgs),
+    Submit(submit::SubmitArgs),
+    Work(work::WorkArgs),
+    Resume(go_on::ResumeArgs),
+    Retry(go_on::RetryArgs),
+    Signal(signal::SignalArgs),
+    Approve(decide::ApproveArgs),
+    Reject(decide::RejectArgs),
+    Pause(stop::PauseArgs),
+    Cancel(stop::CancelArgs),
+    Kill(stop::KillArgs),
     Ls(ls::LsArgs),
     Show(show::ShowArgs),
     Events(events::EventsArgs),
@@ -92,6 +99,8 @@ pub(crate) enum Verb {
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),
     Pack(pack::PackArgs),
+    Gc(gc::GcArgs),
+    Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of definitions, for editors
     #[command(after_help = schema::EXAMPLES)]
     Schema,
@@ -173,6 +182,14 @@ mod tests {
             "retry --from",
             "ls --status sleeping",
             "ls --limit many",
+            "ls --watch 0",
+            "ls --watch 61",
+            "work --max-runs 0",
+            "gc --older-than 30",
+            "gc --older-than -1d",
+            "gc --status paused",
+            "signal r",
+            "approve",
             "events r --after -1",
             "graph a.toml --format png",
             "completions tcsh",

@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) err: Style,
     /// Whether stderr is a terminal, where progress may move.
     pub(crate) lively: bool,
+    /// Whether stdout is a terminal, where a list may be drawn in place.
+    pub(crate) screen: bool,
     /// Whether the store was named on this command line, so that a suggested command has to name it too.
     store_named: bool,
 }
@@ -53,6 +55,7 @@ impl Context {
             out: style(global.color, stdout),
             err: style(global.color, stderr),
             lively: stderr,
+            screen: stdout,
             store_named: global.store.is_some() && global.store != variable,
         };
         log_to_stderr(global.verbose, context.err);
@@ -78,7 +81,12 @@ impl Context {
 
     /// Says something that deserves attention.
     pub(crate) fn warn(&self, text: &str) {
-        self.note(&format!("{} {text}", self.err.yellow("warning:")));
+        self.note(&self.warning(text));
+    }
+
+    /// The line of a warning.
+    pub(crate) fn warning(&self, text: &str) -> String {
+        format!("{} {text}", self.err.yellow("warning:"))
     }
 
     /// Says why a verb did nothing.
@@ -86,18 +94,37 @@ impl Context {
         if self.json {
             print_error(failure)
         } else {
-            self.note(failure.render(self.err).trim_end());
+            self.note(self.usable(&failure.render(self.err)).trim_end());
             failure.exit
         }
     }
 
     /// A command that a person can type next.
     pub(crate) fn command(&self, verb: &str, run: &RunId) -> String {
+        format!("{} {run}", self.program(verb))
+    }
+
+    /// The same for a verb that needs no run.
+    pub(crate) fn program(&self, verb: &str) -> String {
         if self.store_named {
-            format!("milepost --store {} {verb} {run}", self.store.display())
+            let store = quoted(&self.store.display().to_string());
+            format!("milepost --store {store} {verb}")
         } else {
-            format!("milepost {verb} {run}")
+            format!("milepost {verb}")
         }
+    }
+
+    /// A text that names commands, as the library writes them, with the store that they need here.
+    pub(crate) fn usable(&self, text: &str) -> String {
+        text.replace("`milepost ", &format!("`{}", self.program("")))
+    }
+
+    /// Who goes on with a run that can go on.
+    pub(crate) fn goes_on(&self, run: &RunId) -> String {
+        format!(
+            "a worker goes on with it, without one `{}` does",
+            self.command("resume", run)
+        )
     }
 
     /// The components, for verbs that may load some.
@@ -158,6 +185,16 @@ pub(crate) fn pretty<T: Serialize>(document: &T) -> String {
 /// An output as a person wants it: a text as it is, anything else as JSON.
 pub(crate) fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| pretty(value), str::to_owned)
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn style(wanted: Color, terminal: bool) -> Style {

@@ -1,6 +1,6 @@
 //! What is printed when a run does not move any more: its output on stdout, the rest on stderr.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use milepost::core::event::StopCode;
 use milepost::core::state::Status;
@@ -38,14 +38,35 @@ fn summary(cx: &Context, report: &RunReport) -> String {
         Status::Completed => {}
         Status::Failed => {
             lines.extend(failures(report));
-            lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
+            lines.extend(
+                report
+                    .stop
+                    .as_ref()
+                    .into_iter()
+                    .flat_map(|stop| reasons(cx, stop)),
+            );
             lines.push(format!("  look:   {}", cx.command("show", &report.id)));
         }
         Status::Paused => {
-            lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
-            lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
+            lines.extend(
+                report
+                    .stop
+                    .as_ref()
+                    .into_iter()
+                    .flat_map(|stop| reasons(cx, stop)),
+            );
+            // Resumed before what it waits for has come, it would stand there again.
+            if report.stop.as_ref().is_none_or(|stop| !waits(stop.code)) {
+                lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
+            }
         }
-        Status::Cancelled => lines.extend(report.stop.as_ref().into_iter().flat_map(reasons)),
+        Status::Cancelled => lines.extend(
+            report
+                .stop
+                .as_ref()
+                .into_iter()
+                .flat_map(|stop| reasons(cx, stop)),
+        ),
         Status::Pending | Status::Running => {
             lines.push(format!(
                 "  another process has it; {} tells how far it is",
@@ -54,6 +75,10 @@ fn summary(cx: &Context, report: &RunReport) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn waits(code: StopCode) -> bool {
+    code.is_wait() && code != StopCode::Ready
 }
 
 /// `3 of 4 steps (1 skipped)`.
@@ -87,7 +112,7 @@ fn failures(report: &RunReport) -> impl Iterator<Item = String> {
 }
 
 /// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
-pub(crate) fn reasons(stop: &StopReport) -> Vec<String> {
+pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
     let mut lines = Vec::new();
     if stop.code != StopCode::StepFailed {
         let provider = stop
@@ -105,9 +130,12 @@ pub(crate) fn reasons(stop: &StopReport) -> Vec<String> {
     }
     let due = stop
         .due_at
-        .map(|at| format!(" (due {})", format::instant(at)))
+        .map(|at| {
+            let now = SystemTime::now().into();
+            format!(" (due {}, {})", format::instant(at), format::ahead(now, at))
+        })
         .unwrap_or_default();
-    lines.push(format!("  next:   {}{due}", stop.next));
+    lines.push(format!("  next:   {}{due}", cx.usable(&stop.next)));
     lines
 }
 

@@ -49,6 +49,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// A file that the program was told to read or write.
     pub(crate) fn file(verb: &str, file: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(

@@ -39,6 +39,29 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
+/// How far ahead something is: `now`, `in 45s`, `in 4m`, `in 2h`, `in 3d`; rounded up, so that nobody comes too early.
+pub(crate) fn ahead(now: Timestamp, then: Timestamp) -> String {
+    let left = then.since(now);
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => format!("in {seconds}s"),
+        60..3_600 => format!("in {}m", seconds.div_ceil(60)),
+        3_600..86_400 => format!("in {}h", seconds.div_ceil(3_600)),
+        _ => format!("in {}d", seconds.div_ceil(86_400)),
+    }
+}
+
+/// An amount of storage: `512 bytes`, `4.2 KiB`, `18.0 GiB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match UNITS.into_iter().find(|(_, size)| count >= *size) {
+        // Not as a float: that would round up into the next unit.
+        Some((unit, size)) => format!("{}.{} {unit}", count / size, count % size * 10 / size),
+        None => format!("{count} bytes"),
+    }
+}
+
 /// An instant to the second, UTC: `2026-03-01 14:05:09Z`.
 pub(crate) fn instant(at: Timestamp) -> String {
     let text = at.to_string();
@@ -141,5 +164,32 @@ mod tests {
         assert_eq!(instant(at), "2023-11-14 22:13:20Z");
         assert_eq!(ago(at, at.after(Duration::from_secs(60))), "just now");
         assert_eq!(ago(at.after(Duration::from_secs(7_200)), at), "2h ago");
+        for (millis, text) in [
+            (0, "now"),
+            (1, "in 1s"),
+            (59_000, "in 59s"),
+            (60_000, "in 1m"),
+            (61_000, "in 2m"),
+            (3_600_000, "in 1h"),
+            (90_000_000, "in 2d"),
+        ] {
+            let then = at.after(Duration::from_millis(millis));
+            assert_eq!(ahead(at, then), text, "{millis}");
+        }
+        assert_eq!(ahead(at.after(Duration::from_secs(1)), at), "now");
+    }
+
+    #[test]
+    fn storage_is_told_in_its_largest_unit() {
+        for (count, text) in [
+            (0, "0 bytes"),
+            (1_023, "1023 bytes"),
+            (1_024, "1.0 KiB"),
+            (1_048_575, "1023.9 KiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
     }
 }

@@ -70,11 +70,15 @@ mod tests {
                     stop_code: None,
                     due_at: None,
                     recoveries: 0,
+                    auto_resumes: 0,
+                    provider: None,
+                    awaits: Vec::new(),
                 },
                 entries: Vec::new(),
                 parts: Vec::new(),
                 logs: Vec::new(),
                 blobs: Vec::new(),
+                consumed: Vec::new(),
             };
             runtime().unwrap().block_on(store.write(write)).unwrap();
         }

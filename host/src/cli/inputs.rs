@@ -29,11 +29,12 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// Reads what the arguments name.
+    /// Reads what the arguments name. Arguments without a `=` (B36) come back as problems, to be told with all others.
     ///
     /// # Errors
-    /// [`Failure`] when a file cannot be read (B38) or an argument has no `=` (B36).
-    pub(crate) fn read(self) -> Result<GivenInputs, Failure> {
+    /// [`Failure`] when a file cannot be read (B38).
+    pub(crate) fn read(self) -> Result<(GivenInputs, Vec<InputProblem>), Failure> {
+        let mut problems = Vec::new();
         let mut given = GivenInputs {
             allow_extra: self.allow_extra_inputs,
             ..GivenInputs::default()
@@ -41,10 +42,17 @@ impl InputArgs {
         if let Some(file) = &self.inputs {
             let format = format_of(file)?;
             let text = read(file)?;
-            given.file = read_file(&file.display().to_string(), &text, format).map_err(one)?;
+            given.file = read_file(&file.display().to_string(), &text, format)
+                .map_err(|problem| Failure::inputs(vec![problem]))?;
         }
         for argument in &self.input {
-            let (name, value) = read_argument(argument).map_err(one)?;
+            let (name, value) = match read_argument(argument) {
+                Ok(read) => read,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
             let value = match value.strip_prefix('@') {
                 Some(text) if text.starts_with('@') => text.to_owned(),
                 Some(file) => read(Path::new(file)).map_err(|failure| {
@@ -56,7 +64,7 @@ impl InputArgs {
             };
             given.arguments.push((name, value));
         }
-        Ok(given)
+        Ok((given, problems))
     }
 }
 
@@ -73,7 +81,10 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
 }
 
 /// Reads a file's text, as far as inputs may go: a device or a pipe has no end that could be asked for.
-fn read(file: &Path) -> Result<String, Failure> {
+///
+/// # Errors
+/// [`Failure`] when it cannot be read or is larger.
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     fs::File::open(file)
         .and_then(|file| file.take(INPUTS_BYTES as u64 + 1).read_to_string(&mut text))
@@ -84,8 +95,4 @@ fn read(file: &Path) -> Result<String, Failure> {
             .help("inputs are kept with the run; give the step a place to read from instead"));
     }
     Ok(text)
-}
-
-fn one(problem: InputProblem) -> Failure {
-    Failure::inputs(vec![problem])
 }

@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use milepost::Engine;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
+use milepost::report::OwnerReport;
 use milepost::store::{Filter, RunRow};
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
-use super::{format, place};
+use super::{format, row, watch};
 
 /// Rows of a table on a screen.
 const SCREEN: usize = 50;
@@ -24,6 +26,7 @@ Examples:
   milepost ls
   milepost ls --status paused --status failed
   milepost ls --workflow release-notes --limit 5
+  milepost ls --watch          # every 3 seconds, until Ctrl-C
   milepost ls --json | jq '.[].id'")]
 pub(crate) struct LsArgs {
     /// Only runs with this status; may be repeated
@@ -35,6 +38,15 @@ pub(crate) struct LsArgs {
     /// At most so many; 50 by default, all with --json
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// List again every so many seconds, 1 to 60, 3 by default; with --json, one document per line
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        default_missing_value = "3",
+        value_parser = clap::value_parser!(u8).range(1..=60)
+    )]
+    watch: Option<u8>,
 }
 
 fn status(text: &str) -> Result<Status, String> {
@@ -44,27 +56,79 @@ fn status(text: &str) -> Result<Status, String> {
     })
 }
 
+/// The list at one moment.
+struct Snapshot {
+    at: Timestamp,
+    rows: Vec<(RunRow, Option<OwnerReport>)>,
+    /// What is to be said beside it.
+    notes: Vec<String>,
+}
+
 pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_existing(&cx.store)?;
-    let filtered = !args.status.is_empty() || args.workflow.is_some();
-    let listing = store.list(&Filter {
+    let engine = cx.engine()?;
+    let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
         limit: args.limit.or((!cx.json).then_some(SCREEN)),
-    })?;
-    for (id, reason) in &listing.unreadable {
-        cx.warn(&format!("run {id} cannot be read: {reason}"));
+    };
+    if let Some(seconds) = args.watch {
+        return watch::watch(cx, Duration::from_secs(seconds.into()), || {
+            let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
+            if cx.json {
+                snapshot.notes.iter().for_each(|note| cx.note(note));
+                return Ok(Value::from(snapshot.documents()).to_string());
+            }
+            // Beside the list they would be drawn over, or be without a time.
+            let notes = std::mem::take(&mut snapshot.notes);
+            Ok(format!(
+                "{}\n{}",
+                snapshot.text(cx, &filter).trim_end(),
+                notes.join("\n")
+            ))
+        });
     }
-    if listing.more > 0 {
-        cx.note(&format!(
-            "{} more; `--limit` shows more of them",
-            listing.more
-        ));
+    let snapshot = Snapshot::take(cx, &engine, &filter)?;
+    snapshot.notes.iter().for_each(|note| cx.note(note));
+    Ok(cx.reply(Exit::Completed, &snapshot.documents(), || {
+        snapshot.text(cx, &filter)
+    }))
+}
+
+impl Snapshot {
+    fn take(cx: &Context, engine: &Engine, filter: &Filter) -> Result<Self, Failure> {
+        let listing = engine.store().list(filter)?;
+        let mut notes: Vec<String> = listing
+            .unreadable
+            .iter()
+            .map(|(id, reason)| cx.warning(&format!("run {id} cannot be read: {reason}")))
+            .collect();
+        if listing.more > 0 {
+            notes.push(format!(
+                "{} more, older, not shown; `--limit` shows more of them",
+                listing.more
+            ));
+        }
+        let rows = listing.rows.into_iter().map(|row| {
+            let owner = OwnerReport::new(&row, engine.liveness(&row));
+            (row, owner)
+        });
+        Ok(Self {
+            at: SystemTime::now().into(),
+            rows: rows.collect(),
+            notes,
+        })
     }
-    let now = SystemTime::now().into();
-    let documents: Vec<Value> = listing.rows.iter().map(document).collect();
-    Ok(cx.reply(Exit::Completed, &documents, || {
-        if listing.rows.is_empty() {
+
+    fn documents(&self) -> Vec<Value> {
+        self.rows
+            .iter()
+            .map(|(row, owner)| document(row, owner.as_ref()))
+            .collect()
+    }
+
+    fn text(&self, cx: &Context, filter: &Filter) -> String {
+        if self.rows.is_empty() {
+            let filtered = !filter.statuses.is_empty() || filter.workflow.is_some();
             let which = if filtered {
                 "no run is like that"
             } else {
@@ -72,28 +136,42 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
             };
             return format!("{which} (store: {})", cx.store.display());
         }
-        table(cx, &listing.rows, now)
-    }))
+        let headings = [
+            "ID", "WORKFLOW", "STATUS", "OWNER", "STARTED", "TOOK", "UPDATED", "NEXT",
+        ];
+        let mut table =
+            Table::new(headings.map(|text| Cell::painted(text, |text| cx.out.bold(text))));
+        for (row, owner) in &self.rows {
+            table.row([
+                row.id.as_str().into(),
+                row.workflow.as_str().into(),
+                Cell::painted(&status_of(row), |text| cx.out.status(row.status, text)),
+                owner.as_ref().map(row::owner).unwrap_or_default().into(),
+                format::ago(self.at, row.created_at).into(),
+                format::length(took(row, self.at)).into(),
+                format::ago(self.at, row.updated_at).into(),
+                row::next(row, owner.as_ref(), self.at).into(),
+            ]);
+        }
+        table.render()
+    }
 }
 
-fn table(cx: &Context, rows: &[RunRow], now: Timestamp) -> String {
-    let headings = ["ID", "WORKFLOW", "STATUS", "STARTED", "TOOK", "UPDATED"];
-    let mut table = Table::new(headings.map(|text| Cell::painted(text, |text| cx.out.bold(text))));
-    for row in rows {
-        let status = match (&row.stop_code, row.status) {
-            (Some(code), Status::Paused) => format!("paused ({code})"),
-            _ => row.status.to_string(),
-        };
-        table.row([
-            row.id.as_str().into(),
-            row.workflow.as_str().into(),
-            Cell::painted(&status, |text| cx.out.status(row.status, text)),
-            format::ago(now, row.created_at).into(),
-            format::length(took(row, now)).into(),
-            format::ago(now, row.updated_at).into(),
-        ]);
+/// `paused (step_paused) [acme]`, `running (cancel asked)`.
+fn status_of(row: &RunRow) -> String {
+    let mut text = row.status.to_string();
+    if row.status == Status::Paused {
+        if let Some(code) = &row.stop_code {
+            text.push_str(&format!(" ({code})"));
+        }
+        if let Some(provider) = &row.provider {
+            text.push_str(&format!(" [{}]", format::printable(provider)));
+        }
     }
-    table.render()
+    if let Some(request) = &row.request {
+        text.push_str(&format!(" ({} asked)", request.kind));
+    }
+    text
 }
 
 /// A run that moves is still taking its time; any other one stopped with its last write (B235).
@@ -105,20 +183,29 @@ fn took(row: &RunRow, now: Timestamp) -> Duration {
     until.since(row.created_at)
 }
 
-fn document(row: &RunRow) -> Value {
+/// The words are those of the document of `show`.
+fn document(row: &RunRow, owner: Option<&OwnerReport>) -> Value {
+    let stop_reason = match row.status {
+        Status::Completed => Some("completed"),
+        _ => row.stop_code.as_deref(),
+    };
     json!({
         "id": row.id,
         "workflow": row.workflow,
         "status": row.status.as_str(),
-        "stop_code": row.stop_code,
+        "stop_reason": stop_reason,
+        "next_action": row::next_action(row, owner),
         "due_at": row.due_at,
+        "awaits": row.awaits,
+        "provider": row.provider,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
-        "owner": row.owner.as_ref().map(|owner| json!({ "host": owner.host, "pid": owner.pid })),
-        "lease_until": row.lease_until,
+        "last_progress_at": row.updated_at,
+        "owner": owner,
         "request": row.request,
+        "recoveries": row.recoveries,
+        "automatic_resumes": row.auto_resumes,
         "events": row.seq,
         "epoch": row.epoch,
-        "recoveries": row.recoveries,
     })
 }

@@ -1,4 +1,4 @@
-//! The command line: one file per verb, and what verbs share.
+//! The command line: one file per verb (twins share one), and what verbs share.
 //!
 //! | file | idea |
 //! |---|---|
@@ -8,12 +8,14 @@
 //! | [`context`] | the choices that hold for every verb, and how answers and notes get out |
 //! | [`place`] | where the store and the code cache are |
 //! | [`ids`] | from what a person typed to the id of a run |
+//! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
+//! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`style`], [`format`], [`table`] | colours, times, columns |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
-//!   `--json` exactly one document, whatever happens.
+//!   `--json` exactly one document, whatever happens. The exception is [`watch`]: one per refresh, each on a line.
 //! - Progress, notes and errors for people go to stderr.
 
 mod args;
@@ -28,26 +30,34 @@ mod ids;
 mod inputs;
 mod place;
 mod progress;
+mod row;
 mod signals;
+mod start;
 mod style;
 mod table;
+mod watch;
 
-mod cancel;
 mod completions;
+mod decide;
+mod doctor;
 mod events;
 mod explain;
+mod gc;
+mod go_on;
 mod graph;
 mod inspect;
 mod logs;
 mod ls;
 mod pack;
 mod replay;
-mod resume;
-mod retry;
 mod run;
 mod schema;
 mod show;
+mod signal;
+mod stop;
+mod submit;
 mod validate;
+mod work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -79,9 +89,16 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
 fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, cx),
-        Verb::Resume(args) => resume::run(&args, cx),
-        Verb::Retry(args) => retry::run(&args, cx),
-        Verb::Cancel(args) => cancel::run(&args, cx),
+        Verb::Submit(args) => submit::run(args, cx),
+        Verb::Work(args) => work::run(&args, cx),
+        Verb::Resume(args) => go_on::resume(&args, cx),
+        Verb::Retry(args) => go_on::retry(&args, cx),
+        Verb::Signal(args) => signal::run(&args, cx),
+        Verb::Approve(args) => decide::approve(&args, cx),
+        Verb::Reject(args) => decide::reject(&args, cx),
+        Verb::Pause(args) => stop::pause(&args, cx),
+        Verb::Cancel(args) => stop::cancel(&args, cx),
+        Verb::Kill(args) => stop::kill(&args, cx),
         Verb::Ls(args) => ls::run(args, cx),
         Verb::Show(args) => show::run(&args, cx),
         Verb::Events(args) => events::run(&args, cx),
@@ -91,6 +108,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Inspect(args) => inspect::run(&args, cx),
         Verb::Pack(args) => pack::run(&args, cx),
         Verb::Replay(args) => replay::run(&args, cx),
+        Verb::Gc(args) => gc::run(&args, cx),
+        Verb::Doctor(args) => doctor::run(&args, cx),
         Verb::Schema => schema::run(cx),
         Verb::Explain(args) => explain::run(&args, cx),
         Verb::Completions(args) => completions::run(&args, cx),

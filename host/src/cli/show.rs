@@ -1,10 +1,15 @@
 //! `milepost show`: one run as it stands.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use milepost::core::limits;
 use milepost::core::state::Status;
-use milepost::report::{RunReport, StepReport};
+use milepost::core::time::{Timestamp, format_duration};
+use milepost::core::wait::Wait;
+use milepost::report::{OwnerReport, RunReport, StepReport};
+use milepost::store::StopRequest;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
@@ -27,14 +32,51 @@ pub(crate) struct ShowArgs {
     run: String,
 }
 
-pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
-    let engine = cx.engine()?;
-    let run = ids::resolve(engine.store().as_ref(), &args.run)?;
-    let report = engine.report(&run)?;
-    Ok(cx.reply(Exit::Completed, &report, || text(cx, &report)))
+/// A run, with what the store keeps for it beside its record.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    report: RunReport,
+    /// What somebody asked of it, until that is met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<StopRequest>,
+    /// Signals that it does not wait for yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inbox: Vec<Kept>,
+    /// Names of the signals that it waits for.
+    #[serde(skip)]
+    awaits: Vec<String>,
 }
 
-fn text(cx: &Context, report: &RunReport) -> String {
+#[derive(Serialize)]
+struct Kept {
+    name: String,
+    sent_at: Timestamp,
+}
+
+pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
+    let engine = cx.engine()?;
+    let store = engine.store();
+    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let row = store.row(&run)?;
+    let inbox = store.inbox(&run, limits::SIGNALS)?.into_iter();
+    let shown = Shown {
+        report: engine.report(&run)?,
+        request: row.as_ref().and_then(|row| row.request.clone()),
+        inbox: inbox
+            .map(|stored| Kept {
+                name: stored.signal.name,
+                sent_at: stored.signal.at,
+            })
+            .collect(),
+        awaits: row.map(|row| row.awaits).unwrap_or_default(),
+    };
+    let now = SystemTime::now().into();
+    Ok(cx.reply(Exit::Completed, &shown, || text(cx, &shown, now)))
+}
+
+fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
+    let report = &shown.report;
     let status = cx.out.status(report.status, report.status.as_str());
     let mut lines = vec![
         format!(
@@ -48,8 +90,14 @@ fn text(cx: &Context, report: &RunReport) -> String {
             format::instant(report.created_at),
             format::length(Duration::from_millis(report.duration_millis))
         ),
+        format!(
+            "  saved:  {}, {}",
+            format::instant(report.last_progress_at),
+            format::ago(now, report.last_progress_at)
+        ),
     ];
-    lines.extend(report.stop.as_ref().into_iter().flat_map(reasons));
+    lines.extend(ledger(cx, shown, now));
+    lines.extend(waits(cx, shown, now));
     if let Value::Object(inputs) = &report.inputs
         && !inputs.is_empty()
     {
@@ -74,8 +122,105 @@ fn text(cx: &Context, report: &RunReport) -> String {
     lines.join("\n")
 }
 
+/// Who has it, what was asked of it, how often it was picked up, why it stands still and what happens next.
+fn ledger(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
+    let report = &shown.report;
+    let mut lines = Vec::new();
+    lines.extend(report.owner.as_ref().map(owner));
+    lines.extend(shown.request.as_ref().map(|request| {
+        format!(
+            "  asked:  {} by {}, {}",
+            request.kind,
+            format::printable(&request.by),
+            format::ago(now, request.at)
+        )
+    }));
+    if report.recoveries > 0 {
+        lines.push(format!(
+            "  lost:   its process, {} times without progress in between",
+            report.recoveries
+        ));
+    }
+    if report.automatic_resumes > 0 {
+        lines.push(format!(
+            "  again:  {} of {} automatic resumes used",
+            report.automatic_resumes,
+            limits::AUTOMATIC_RESUMES.len()
+        ));
+    }
+    match &report.stop {
+        Some(stop) => lines.extend(reasons(cx, stop)),
+        None => lines.extend(
+            report
+                .next_action
+                .as_ref()
+                .map(|next| format!("  next:   {}", cx.usable(next))),
+        ),
+    }
+    lines
+}
+
+fn owner(owner: &OwnerReport) -> String {
+    let what = match owner.liveness {
+        "alive" => "alive",
+        "gone" => "gone: it can be taken over",
+        "detached" => "alive, but it does not renew its claim",
+        _ => "on a host that cannot be asked",
+    };
+    format!("  owner:  process {} on {}, {what}", owner.pid, owner.host)
+}
+
+/// What ends its waits, with the commands that do.
+fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
+    let run = &shown.report.id;
+    let mut lines = Vec::new();
+    for step in &shown.report.steps {
+        let Some(wait) = &step.waits_for else {
+            continue;
+        };
+        let until = wait.until().map_or_else(String::new, |until| {
+            format!(
+                ", until {} ({})",
+                format::instant(until),
+                format::ahead(now, until)
+            )
+        });
+        let path = &step.path;
+        match wait {
+            Wait::Time { .. } => lines.push(format!("  waits:  {path}{until}")),
+            Wait::Signal { name, .. } => {
+                let name = format::printable(name);
+                lines.push(format!("  waits:  {path}, for the signal `{name}`{until}"));
+            }
+            Wait::Approval { message, .. } => {
+                let message = format::printable(message).replace('\n', "\n    ");
+                lines.push(format!(
+                    "  waits:  {path}, for a decision{until}: {message}"
+                ));
+                for verb in ["approve", "reject"] {
+                    let label = format!("{verb}:");
+                    let command = cx.command(verb, run);
+                    lines.push(format!("  {label:<8}{command} --step {path}"));
+                }
+            }
+        }
+    }
+    lines.extend(shown.awaits.iter().map(|name| {
+        let command = cx.command("signal", run);
+        format!("  send:   {command} {}", format::printable(name))
+    }));
+    lines.extend(shown.inbox.iter().map(|kept| {
+        let name = format::printable(&kept.name);
+        format!(
+            "  kept:   the signal `{name}`, sent {}",
+            format::ago(now, kept.sent_at)
+        )
+    }));
+    lines
+}
+
 fn steps(cx: &Context, report: &RunReport) -> String {
-    let headings = ["STEP", "STATUS", "ATTEMPTS", "PASSES", "TOOK"];
+    let headings = ["STEP", "STATUS", "ATTEMPTS", "PASSES", "TOOK", "TIME-OUT"];
     let mut table = Table::new(headings.map(|text| Cell::painted(text, |text| cx.out.bold(text))));
     for step in &report.steps {
         table.row([
@@ -84,6 +229,7 @@ fn steps(cx: &Context, report: &RunReport) -> String {
             count(step.attempts),
             step.iterations.map_or_else(|| "".into(), count),
             took(step).into(),
+            timeout(step).into(),
         ]);
     }
     table.render()
@@ -111,4 +257,14 @@ fn took(step: &StepReport) -> String {
         (Some(start), Some(end)) => format::length(end.since(start)),
         _ => String::new(),
     }
+}
+
+/// `30s (step)`: the time that an attempt has, and where it was set.
+fn timeout(step: &StepReport) -> String {
+    let Some(timeout) = step.timeout else {
+        return String::new();
+    };
+    let fired = if timeout.fired { ", met" } else { "" };
+    let length = format_duration(Duration::from_millis(timeout.millis));
+    format!("{length} ({}{fired})", timeout.source)
 }

@@ -348,9 +348,7 @@ impl Engine {
             Some(_) | None => &frozen,
         };
         let components = Components::load(file, text, self.shared.plugins.as_ref());
-        if let Some(refused) = components.refused() {
-            return Err(OpenError::from(refused.clone()).into());
-        }
+        components.complete()?;
         // Before the text is checked against the components: a replaced one is not a mistake in the text.
         changes.plugins =
             Changes::of_plugins(&state.binding.plugins, &components.digests()).plugins;

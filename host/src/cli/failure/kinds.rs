@@ -49,6 +49,16 @@ impl From<OpenError> for Failure {
             }
             OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
             OpenError::Plugin(error) => error.into(),
+            OpenError::Plugins(errors) => {
+                let missing = errors
+                    .iter()
+                    .any(|error| matches!(error, PluginError::Unavailable { .. }));
+                if missing {
+                    Self::new(Exit::Unavailable, "plugin_unavailable", message)
+                } else {
+                    Self::new(Exit::Invalid, "plugin_incompatible", message)
+                }
+            }
         }
     }
 }

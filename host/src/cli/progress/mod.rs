@@ -1,10 +1,12 @@
 //! Live progress on stderr: a moving line on a terminal, plain lines in a pipe.
 //!
-//! [`narrate`] turns what the engine tells into lines, the same for both; [`live`] is the moving line under them.
+//! [`narrate`] turns what the engine tells into lines, the same for both; [`live`] is the moving line under them;
+//! [`several`] tells about many runs at once.
 
 mod limits;
 mod live;
 mod narrate;
+mod several;
 
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,7 @@ use milepost::core::ids::RunId;
 use milepost::engine::{Notice, Observer};
 
 pub(crate) use self::limits::Limits;
+pub(crate) use self::several::Several;
 
 use self::live::Bar;
 use self::narrate::Narrator;

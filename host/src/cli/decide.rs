@@ -1,0 +1,106 @@
+//! `milepost approve` and `milepost reject`: a person decides at an approval.
+
+use clap::Args;
+use milepost::core::ids::RunId;
+use milepost::core::state::Status;
+use milepost::core::wait::Verdict;
+use milepost::engine::{Decided, Decision};
+use serde_json::json;
+
+use super::context::{Context, Reply};
+use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::ids;
+
+/// Approve what a run waits for
+///
+/// Approves at an approval of a paused run. The first decision holds.
+///
+/// The run does not go on in here: a worker goes on with it, or `milepost resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost approve 7k3m
+  milepost approve 7k3m --step release --comment 'tested on staging'")]
+pub(crate) struct ApproveArgs {
+    #[command(flatten)]
+    decision: DecisionArgs,
+}
+
+/// Reject what a run waits for
+///
+/// Rejects at an approval of a paused run. The first decision holds.
+///
+/// What follows is the workflow's: its rework begins, the run goes on with the rejection, or the run is cancelled.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost reject 7k3m --comment 'the numbers of May are missing'
+  milepost reject 7k3m --step release --by ops")]
+pub(crate) struct RejectArgs {
+    #[command(flatten)]
+    decision: DecisionArgs,
+}
+
+/// Which approval, and what is recorded with the decision.
+#[derive(Debug, Args)]
+struct DecisionArgs {
+    /// Id of the run, or its beginning
+    run: String,
+    /// The approval; needed when several wait
+    #[arg(long, value_name = "PATH")]
+    step: Option<String>,
+    /// Why; the workflow can read it
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Who decides; your login name by default
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+pub(super) fn approve(args: &ApproveArgs, cx: &Context) -> Result<Reply, Failure> {
+    decide(&args.decision, Verdict::Approved, cx)
+}
+
+pub(super) fn reject(args: &RejectArgs, cx: &Context) -> Result<Reply, Failure> {
+    decide(&args.decision, Verdict::Rejected, cx)
+}
+
+fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, Failure> {
+    let engine = cx.engine()?;
+    let run = ids::resolve(engine.store().as_ref(), &args.run)?;
+    let decision = Decision {
+        path: args.step.clone(),
+        verdict,
+        comment: args.comment.clone(),
+        by: args.by.clone().or_else(login_name),
+    };
+    let decided = runtime()?.block_on(engine.decide(&run, &decision))?;
+    let over = decided.status.is_terminal();
+    let document = json!({
+        "id": run,
+        "answer": decided.decision,
+        "path": decided.path,
+        "status": decided.status,
+        "rework_left": decided.rework_left,
+        "continues": (!over).then_some("worker"),
+    });
+    Ok(cx.reply(Exit::Completed, &document, || text(cx, &run, &decided)))
+}
+
+fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
+    let head = format!("`{}` of run {run} is {}", decided.path, decided.decision);
+    let next = match decided.status {
+        Status::Cancelled => "the run is cancelled".to_owned(),
+        _ => cx.goes_on(run),
+    };
+    format!("{head}; {next}")
+}
+
+fn login_name() -> Option<String> {
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.is_empty())
+}

@@ -1,0 +1,88 @@
+//! `milepost doctor`: looks at the whole store and says what is wrong.
+
+use clap::Args;
+use milepost::engine::{Doctor, Gravity};
+use serde_json::json;
+
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::format;
+
+/// Examine the store
+///
+/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. Changes nothing.
+///
+/// Exit code 1 means that something is broken; warnings and notes do not count.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost doctor
+  milepost doctor --json | jq '.findings[] | select(.gravity == \"problem\")'")]
+pub(crate) struct DoctorArgs {}
+
+pub(super) fn run(_: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
+    let doctor = cx.engine()?.examine()?;
+    let broken = doctor
+        .findings
+        .iter()
+        .any(|finding| finding.gravity == Gravity::Problem);
+    let exit = if broken {
+        Exit::Failed
+    } else {
+        Exit::Completed
+    };
+    let document = json!({
+        "path": cx.store,
+        "ok": !broken,
+        "store": doctor.store,
+        "findings": doctor.findings,
+    });
+    Ok(cx.reply(exit, &document, || text(cx, &doctor)))
+}
+
+fn text(cx: &Context, doctor: &Doctor) -> String {
+    let store = &doctor.store;
+    let free = store
+        .free_bytes
+        .map(|bytes| format!(", {} free on its disk", format::bytes(bytes)))
+        .unwrap_or_default();
+    let runs: Vec<String> = store
+        .runs
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    let runs = if runs.is_empty() {
+        "none".to_owned()
+    } else {
+        runs.join(", ")
+    };
+    let mut lines = vec![
+        format!("store {}, version {}", cx.store.display(), store.version),
+        format!(
+            "  size: {} and {} of log{free}",
+            format::bytes(store.bytes),
+            format::bytes(store.wal_bytes)
+        ),
+        format!("  runs: {runs}"),
+    ];
+    for finding in &doctor.findings {
+        let gravity = match finding.gravity {
+            Gravity::Note => cx.out.dim("note:"),
+            Gravity::Warning => cx.out.yellow("warning:"),
+            Gravity::Problem => cx.out.red("problem:"),
+        };
+        let run = finding
+            .run
+            .as_ref()
+            .map(|run| format!("run {run}: "))
+            .unwrap_or_default();
+        let message = format::printable(&format!("{run}{}", finding.message));
+        lines.push(format!("{gravity} {message}"));
+        lines.push(format!("  {}", cx.usable(&finding.remedy)));
+    }
+    if doctor.findings.is_empty() {
+        lines.push(cx.out.green("nothing is wrong"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,87 @@
+//! `milepost resume` and `milepost retry`: a stopped run goes on.
+
+use std::future::Future;
+
+use clap::Args;
+use milepost::Engine;
+use milepost::core::ids::{RunId, StepId};
+use milepost::engine::{EngineError, ResumeOptions};
+use milepost::report::RunReport;
+
+use super::context::{Context, Reply};
+use super::drive::{drive, recorded_limits};
+use super::failure::Failure;
+use super::{ending, ids, place};
+
+/// Go on with a stopped run from its checkpoint
+///
+/// Goes on with a paused or failed run, or with one whose process is gone.
+///
+/// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost resume 7k3m                     # any prefix that only one run has
+  milepost resume 7k3m --accept-changes    # under the workflow and components as they are now")]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    stopped: Stopped,
+}
+
+/// Run the failed steps of a stopped run again
+///
+/// Runs the failed steps of a paused or failed run again, loops from their first pass.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost retry 7k3m
+  milepost retry 7k3m --from collect    # that step and everything that depends on it, also what completed")]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    stopped: Stopped,
+    /// Also run this step again, and every step that depends on it
+    #[arg(long, value_name = "STEP")]
+    from: Option<StepId>,
+}
+
+/// A run that stands still.
+#[derive(Debug, Args)]
+struct Stopped {
+    /// Id of the run, or its beginning
+    run: String,
+    /// Go on although the definition or a component has changed since
+    #[arg(long)]
+    accept_changes: bool,
+}
+
+pub(super) fn resume(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
+    go_on(&args.stopped, cx, |engine, run, options| async move {
+        engine.resume(&run, options).await
+    })
+}
+
+pub(super) fn retry(args: &RetryArgs, cx: &Context) -> Result<Reply, Failure> {
+    let from = args.from.clone();
+    go_on(&args.stopped, cx, |engine, run, options| async move {
+        engine.retry(&run, from.as_ref(), options).await
+    })
+}
+
+fn go_on<W, F>(stopped: &Stopped, cx: &Context, work: W) -> Result<Reply, Failure>
+where
+    W: FnOnce(Engine, RunId, ResumeOptions) -> F,
+    F: Future<Output = Result<RunReport, EngineError>>,
+{
+    let store = place::open_existing(&cx.store)?;
+    let run = ids::resolve(store.as_ref(), &stopped.run)?;
+    let limits = recorded_limits(store.as_ref(), &run);
+    let accept_changes = stopped.accept_changes;
+    let report = drive(cx, store, cx.plugins(), limits, |engine, control| {
+        let options = ResumeOptions {
+            accept_changes,
+            control,
+        };
+        work(engine, run, options)
+    })?;
+    Ok(ending::reply(cx, &report))
+}

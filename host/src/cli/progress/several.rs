@@ -1,0 +1,154 @@
+//! Progress of several runs at once: plain lines on stderr, each with the run that it is about.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use milepost::core::event::{Event, Stop};
+use milepost::core::ids::RunId;
+use milepost::engine::{Notice, Observer};
+
+use super::limits::Limits;
+use super::narrate::Narrator;
+use crate::cli::format;
+use crate::cli::style::Style;
+
+/// Watches the runs of a worker.
+pub(crate) struct Several {
+    style: Style,
+    narrators: Mutex<BTreeMap<RunId, Narrator>>,
+}
+
+impl Several {
+    /// In the colours of stderr.
+    pub(crate) fn new(style: Style) -> Self {
+        Self {
+            style,
+            narrators: Mutex::default(),
+        }
+    }
+
+    /// The line about the last event of a run, for as long as this process has it.
+    fn ending(&self, event: &Event) -> Option<String> {
+        let style = self.style;
+        match event {
+            Event::RunCompleted { .. } => Some(style.green("completed")),
+            Event::RunPaused { stop } => Some(format!("{}: {}", style.yellow("paused"), why(stop))),
+            Event::RunFailed { stop } => Some(format!("{}: {}", style.red("failed"), why(stop))),
+            Event::RunCancelled { stop } => {
+                Some(format!("{}: {}", style.dim("cancelled"), why(stop)))
+            }
+            Event::RunReleased { reason } => Some(format!("released: {reason}")),
+            _ => None,
+        }
+    }
+
+    fn tell(&self, run: &RunId, notice: Notice<'_>) -> Option<String> {
+        let mut narrators = self
+            .narrators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Notice::Recorded(entry) = notice
+            && let Some(ending) = self.ending(&entry.event)
+        {
+            narrators.remove(run);
+            return Some(format!("run {run}: {ending}"));
+        }
+        // How many attempts and passes there may be stands in definitions that nobody here has read.
+        let narrator = narrators
+            .entry(run.clone())
+            .or_insert_with(|| Narrator::new(Limits::default(), self.style));
+        let text = narrator.tell(run, notice)?.text;
+        Some(if text.starts_with("run ") {
+            text
+        } else {
+            format!("{run}: {}", text.trim_start())
+        })
+    }
+}
+
+impl Observer for Several {
+    fn notice(&self, run: &RunId, notice: Notice<'_>) {
+        if let Some(line) = self.tell(run, notice) {
+            say(&line);
+        }
+    }
+
+    fn trouble(&self, run: Option<&str>, reason: &str) {
+        let run = run.map(|run| format!("run {run}: ")).unwrap_or_default();
+        let text = format::printable(&format!("{run}{reason}"));
+        say(&format!("{} {text}", self.style.yellow("warning:")));
+    }
+}
+
+fn why(stop: &Stop) -> String {
+    let provider = stop
+        .provider
+        .as_ref()
+        .map(|name| format!(" [{name}]"))
+        .unwrap_or_default();
+    let due = stop
+        .due_at
+        .map(|at| format!(", goes on at {}", format::instant(at)))
+        .unwrap_or_default();
+    let message = stop.message.lines().next().unwrap_or_default();
+    format::printable(&format!("{}: {message}{provider}{due}", stop.code))
+}
+
+/// One write per line, so that lines of several threads do not mix.
+fn say(line: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use milepost::core::event::{Entry, StopCode};
+    use milepost::core::ids::Epoch;
+    use milepost::core::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn tell(several: &Several, run: &str, event: Event) -> Option<String> {
+        let entry = Entry {
+            seq: 1,
+            at: Timestamp::default(),
+            epoch: Epoch(1),
+            event,
+        };
+        several.tell(&RunId::new(run).unwrap(), Notice::Recorded(&entry))
+    }
+
+    #[test]
+    fn every_line_names_its_run_and_runs_that_stopped_are_forgotten() {
+        let several = Several::new(Style::new(false));
+        for run in ["a", "b"] {
+            let started = Event::StepStarted {
+                path: "test".parse().unwrap(),
+                attempt: 1,
+                input: json!({}).into(),
+                seed: 0,
+                timeout_millis: 1,
+            };
+            let line = tell(&several, run, started).unwrap();
+            assert_eq!(line, format!("{run}: step test: started"));
+        }
+        let stop = Stop {
+            code: StopCode::StepPaused,
+            message: "too much\u{1b}[2J".into(),
+            path: None,
+            next: String::new(),
+            due_at: None,
+            provider: Some("acme".into()),
+        };
+        assert_eq!(
+            tell(&several, "a", Event::RunPaused { stop }).unwrap(),
+            "run a: paused: step_paused: too much\\u{1b}[2J [acme]"
+        );
+        let left: Vec<RunId> = several.narrators.lock().unwrap().keys().cloned().collect();
+        assert_eq!(left, [RunId::new("b").unwrap()]);
+    }
+}

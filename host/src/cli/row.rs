@@ -1,0 +1,172 @@
+//! What the store's row of a run says to people: who has the run, and what happens next.
+
+use milepost::core::event::StopCode;
+use milepost::core::limits::AUTOMATIC_RESUMES;
+use milepost::core::state::Status;
+use milepost::core::time::Timestamp;
+use milepost::report::OwnerReport;
+use milepost::store::RunRow;
+
+use super::format;
+
+/// `812@host`, with a word when that process is not known to be alive.
+pub(crate) fn owner(owner: &OwnerReport) -> String {
+    let liveness = match owner.liveness {
+        "alive" => String::new(),
+        other => format!(" {other}"),
+    };
+    format!("{}@{}{liveness}", owner.pid, owner.host)
+}
+
+/// What happens next with a run, beside its own due time; `None` when it moves by itself, or is over.
+pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<String> {
+    match row.status {
+        Status::Completed | Status::Cancelled => None,
+        Status::Pending => Some("a worker takes it".to_owned()),
+        Status::Running => match owner {
+            Some(owner) if owner.liveness != "gone" => None,
+            Some(_) | None => Some("a worker takes it over".to_owned()),
+        },
+        Status::Failed => Some("resume by hand".to_owned()),
+        Status::Paused => Some(paused(row)),
+    }
+}
+
+fn paused(row: &RunRow) -> String {
+    let is = |code: StopCode| row.stop_code.as_deref() == Some(code.as_str());
+    let most = AUTOMATIC_RESUMES.len();
+    let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
+    if is(StopCode::Ready) {
+        "a worker goes on".to_owned()
+    } else if is(StopCode::WaitingForApproval) {
+        "approve or reject".to_owned()
+    } else if is(StopCode::WaitingForTime) {
+        "a worker goes on".to_owned()
+    } else if !row.awaits.is_empty() {
+        format!("signal {}", row.awaits.join(" or "))
+    } else if row.due_at.is_some() {
+        format!("resume {} of {most}", used.saturating_add(1))
+    } else if used >= most {
+        format!("resume by hand, {used} of {most} automatic ones used")
+    } else {
+        "resume by hand".to_owned()
+    }
+}
+
+/// The same with the run's own due time (B241): `in 4m (resume 2 of 5)`.
+pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) -> String {
+    let action = next_action(row, owner);
+    let due = row.due_at.map(|at| format::ahead(now, at));
+    let text = match (action, due) {
+        (Some(action), Some(due)) => format!("{due} ({action})"),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => String::new(),
+    };
+    format::printable(&text).replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use std::time::Duration;
+
+    use milepost::core::ids::{Epoch, RunId};
+
+    use super::*;
+
+    fn paused(code: StopCode) -> RunRow {
+        RunRow {
+            id: RunId::new("r").unwrap(),
+            workflow: "w".into(),
+            status: Status::Paused,
+            seq: 1,
+            epoch: Epoch(1),
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            owner: None,
+            lease_until: None,
+            stop_code: Some(code.as_str().to_owned()),
+            due_at: None,
+            recoveries: 0,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
+            request: None,
+            detached_at: None,
+        }
+    }
+
+    fn next_of(row: &RunRow) -> String {
+        next(row, None, Timestamp::default())
+    }
+
+    #[test]
+    fn b241_b439_a_paused_row_tells_its_own_due_time_and_which_resume_that_is() {
+        let due = Some(Timestamp::default().after(Duration::from_secs(240)));
+        let mut row = paused(StopCode::StepPaused);
+        assert_eq!(next_of(&row), "resume by hand");
+        (row.due_at, row.auto_resumes) = (due, 1);
+        assert_eq!(next_of(&row), "in 4m (resume 2 of 5)");
+        (row.due_at, row.auto_resumes) = (None, 5);
+        assert_eq!(next_of(&row), "resume by hand, 5 of 5 automatic ones used");
+    }
+
+    #[test]
+    fn b437_a_row_tells_what_it_waits_for() {
+        let due = Some(Timestamp::default().after(Duration::from_secs(5)));
+        for (code, due_at, awaits, text) in [
+            (StopCode::Ready, None, None, "a worker goes on"),
+            (
+                StopCode::WaitingForTime,
+                due,
+                None,
+                "in 5s (a worker goes on)",
+            ),
+            (
+                StopCode::WaitingForApproval,
+                None,
+                None,
+                "approve or reject",
+            ),
+            (StopCode::WaitingForSignal, None, Some("go"), "signal go"),
+            (
+                StopCode::WaitingForSignal,
+                due,
+                Some("a\nb"),
+                "in 5s (signal a b)",
+            ),
+            (StopCode::StepPaused, None, Some("go"), "signal go"),
+        ] {
+            let row = RunRow {
+                due_at,
+                awaits: awaits.into_iter().map(str::to_owned).collect(),
+                ..paused(code)
+            };
+            assert_eq!(next_of(&row), text);
+        }
+    }
+
+    #[test]
+    fn a_run_whose_process_is_gone_says_who_takes_it() {
+        let mut row = paused(StopCode::StepPaused);
+        row.status = Status::Running;
+        let mut who = OwnerReport {
+            pid: 7,
+            host: "h".into(),
+            liveness: "alive",
+            lease_until: None,
+        };
+        assert_eq!(
+            (owner(&who), next_action(&row, Some(&who))),
+            ("7@h".into(), None)
+        );
+        who.liveness = "detached";
+        assert_eq!(owner(&who), "7@h detached");
+        who.liveness = "gone";
+        assert_eq!(
+            next_action(&row, Some(&who)).as_deref(),
+            Some("a worker takes it over")
+        );
+    }
+}

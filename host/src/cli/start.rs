@@ -1,0 +1,105 @@
+//! What `run` and `submit` share: which workflow, with which inputs, under which id.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use milepost::core::definition::input::Inputs;
+use milepost::core::diagnostic::Diagnostics;
+use milepost::core::ids::RunId;
+use milepost::store::Store;
+use milepost::wasm_plugins::WasmPlugins;
+use milepost::workflow::Workflow;
+use serde_json::Value;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::inputs::InputArgs;
+use super::{format, place};
+
+/// What a new run is made of.
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// The definition
+    file: PathBuf,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Id of the run; one that exists with the same workflow and inputs is answered with that run
+    #[arg(long, value_name = "ID")]
+    id: Option<RunId>,
+}
+
+/// Everything that can be wrong has been looked at: the run can be recorded.
+pub(crate) struct Prepared {
+    pub(crate) workflow: Workflow,
+    pub(crate) inputs: BTreeMap<String, Value>,
+    pub(crate) id: Option<RunId>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) plugins: Arc<WasmPlugins>,
+    existed: bool,
+}
+
+impl StartArgs {
+    /// Opens the workflow, types the inputs, and opens or creates the store.
+    ///
+    /// # Errors
+    /// [`Failure`] with all problems of the workflow, or else all problems of the inputs. Neither leaves a store behind.
+    pub(crate) fn prepare(self, cx: &Context) -> Result<Prepared, Failure> {
+        let (given, mut problems) = self.inputs.read()?;
+        let plugins = cx.plugins();
+        let workflow = Workflow::open(&self.file, plugins.as_ref())?;
+        warn(cx, &workflow);
+        let inputs = Inputs::resolve(&workflow.definition, &given).unwrap_or_else(|more| {
+            problems.extend(more);
+            Inputs::default()
+        });
+        if !problems.is_empty() {
+            return Err(Failure::inputs(problems));
+        }
+        for name in &inputs.ignored {
+            cx.warn(&format!(
+                "the workflow has no input `{name}`; it is ignored"
+            ));
+        }
+        for name in &inputs.defaulted {
+            cx.note(&format!(
+                "input {name} = {} (default)",
+                format::excerpt(&inputs.values[name])
+            ));
+        }
+        let store = place::open_or_create(&cx.store)?;
+        let existed = match &self.id {
+            Some(id) => store.row(id)?.is_some(),
+            None => false,
+        };
+        Ok(Prepared {
+            workflow,
+            inputs: inputs.values,
+            id: self.id,
+            store,
+            plugins,
+            existed,
+        })
+    }
+}
+
+impl Prepared {
+    /// What there is to say about a run that was there before.
+    pub(crate) fn existed(&self) -> Option<String> {
+        let id = self.id.as_ref().filter(|_| self.existed)?;
+        Some(format!(
+            "run {id} existed already, with the same workflow and inputs"
+        ))
+    }
+}
+
+fn warn(cx: &Context, workflow: &Workflow) {
+    if workflow.warnings.is_empty() {
+        return;
+    }
+    let source = &workflow.definition.source;
+    let diagnostics =
+        Diagnostics::new(&source.file, source.text.clone(), workflow.warnings.clone());
+    cx.note(diagnostics.render(cx.err.is_on()).trim_end());
+}

@@ -1,0 +1,132 @@
+//! `milepost pause`, `cancel` and `kill`: ask a run to stop, whichever process has it.
+
+use clap::Args;
+use milepost::Engine;
+use milepost::core::ids::RunId;
+use milepost::engine::{EngineError, StopAnswer};
+use serde_json::json;
+
+use super::context::{Context, Reply};
+use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::ids;
+
+/// Pause a running run
+///
+/// Pauses a running run where its step in flight has ended. Whichever process runs it is asked.
+///
+/// Pausing a run that does not run any more changes nothing and is no error.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost pause 7k3m
+  milepost pause 7k3m --now    # interrupts the step in flight, which will run again")]
+pub(crate) struct PauseArgs {
+    /// Id of the run, or its beginning
+    run: String,
+    /// Interrupt the step in flight; it runs again when the run goes on
+    #[arg(long)]
+    now: bool,
+}
+
+/// End a run for good
+///
+/// Ends a run for good. One that another process runs is asked to end; its step gets a moment to clean up.
+///
+/// Cancelling a run that has ended changes nothing and is no error.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost cancel 7k3m")]
+pub(crate) struct CancelArgs {
+    /// Id of the run, or its beginning
+    run: String,
+}
+
+/// End a run for good, at once
+///
+/// Ends a run for good, as `milepost cancel` does, but gives its step no time to clean up.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost kill 7k3m")]
+pub(crate) struct KillArgs {
+    /// Id of the run, or its beginning
+    run: String,
+}
+
+/// How the answers to one verb read.
+struct Words {
+    verb: &'static str,
+    done: &'static str,
+    asked: &'static str,
+    /// What its process was asked to do with the run.
+    wish: &'static str,
+}
+
+const ENDING: Words = Words {
+    verb: "cancel",
+    done: "cancelled",
+    asked: "cancelling",
+    wish: "end it",
+};
+
+pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
+    let words = Words {
+        verb: "pause",
+        done: "paused",
+        asked: "pausing",
+        wish: "pause it",
+    };
+    stop(&args.run, cx, &words, async |engine, run| {
+        engine.pause(run, args.now, "`milepost pause`").await
+    })
+}
+
+pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
+    stop(&args.run, cx, &ENDING, async |engine, run| {
+        engine.cancel(run, "`milepost cancel`").await
+    })
+}
+
+pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {
+    let words = Words {
+        verb: "kill",
+        ..ENDING
+    };
+    stop(&args.run, cx, &words, async |engine, run| {
+        engine.kill(run, "`milepost kill`").await
+    })
+}
+
+fn stop(
+    typed: &str,
+    cx: &Context,
+    words: &Words,
+    ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<StopAnswer, EngineError>,
+) -> Result<Reply, Failure> {
+    let engine = cx.engine()?;
+    let run = ids::resolve(engine.store().as_ref(), typed)?;
+    let answer = runtime()?.block_on(ask(&engine, &run))?;
+    let (word, text) = match answer {
+        StopAnswer::Done(_) => (
+            words.done.to_owned(),
+            format!("run {run} is {}", words.done),
+        ),
+        StopAnswer::Asked => (
+            words.asked.to_owned(),
+            format!(
+                "run {run} is running; its process was asked to {}",
+                words.wish
+            ),
+        ),
+        StopAnswer::Already(status) => (
+            format!("already_{status}"),
+            format!("nothing to {}: run {run} is {status}", words.verb),
+        ),
+    };
+    let status = engine.store().row(&run)?.map(|row| row.status.as_str());
+    let document = json!({ "id": run, "answer": word, "status": status });
+    Ok(cx.reply(Exit::Completed, &document, || text))
+}

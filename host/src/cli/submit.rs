@@ -1,0 +1,60 @@
+//! `milepost submit`: records a run for a worker.
+
+use clap::Args;
+use milepost::Engine;
+use milepost::core::state::Status;
+use milepost::engine::StartOptions;
+
+use super::context::{Context, Reply};
+use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::start::{Prepared, StartArgs};
+
+/// Record a run for a worker to take
+///
+/// Records a run without running it, and prints its id. A worker (`milepost work`) takes it.
+///
+/// The workflow, its components and the inputs are checked as `milepost run` does.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost submit hello/workflow.toml --input name=World
+  run=$(milepost submit notes.toml --inputs release.json)
+  milepost submit notes.toml --id notes-2026-03     # the same command again records no second run")]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    start: StartArgs,
+}
+
+pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
+    let prepared = args.start.prepare(cx)?;
+    if let Some(existed) = prepared.existed() {
+        cx.note(&existed);
+    }
+    let Prepared {
+        workflow,
+        inputs,
+        id,
+        store,
+        plugins,
+        ..
+    } = prepared;
+    let engine = Engine::builder(store, plugins).build();
+    let options = StartOptions {
+        id,
+        ..StartOptions::default()
+    };
+    let report = runtime()?.block_on(engine.submit(workflow, inputs, options))?;
+    let run = &report.id;
+    let next = match report.status {
+        Status::Pending => format!(
+            "; a worker (`{}`) takes it, or `{}`",
+            cx.program("work"),
+            cx.command("resume", run)
+        ),
+        _ => String::new(),
+    };
+    cx.note(&format!("run {run} is {}{next}", report.status));
+    Ok(cx.reply(Exit::Completed, &report, || run.to_string()))
+}

@@ -1,0 +1,196 @@
+//! A list that is kept up to date: drawn in place on a terminal, appended in a pipe, until somebody has seen enough.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use super::context::{Context, Reply};
+use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::signals::Signals;
+
+/// Refreshes that may fail in a row.
+const ERRORS: u32 = 10;
+
+/// Shows what `refresh` gives, again and again, `every` after the last one was shown; so refreshes never overlap (B242).
+/// Ends with exit code 0 when a signal comes or nobody reads any more.
+///
+/// # Errors
+/// [`Failure`] when so many refreshes failed in a row that it is not worth while to go on (B243).
+pub(crate) fn watch(
+    cx: &Context,
+    every: Duration,
+    refresh: impl FnMut() -> Result<String, Failure>,
+) -> Result<Reply, Failure> {
+    let mut view = View::new(cx);
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen()
+            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
+        let show = |text: String| view.show(text);
+        let warn = |text: String| cx.warn(&text);
+        tokio::select! {
+            ended = repeat(every, refresh, show, warn) => ended,
+            _ = signals.next() => Ok(()),
+        }
+    })?;
+    Ok(Reply::text(Exit::Completed, view.last()))
+}
+
+async fn repeat(
+    every: Duration,
+    mut refresh: impl FnMut() -> Result<String, Failure>,
+    mut show: impl FnMut(String) -> io::Result<()>,
+    mut warn: impl FnMut(String),
+) -> Result<(), Failure> {
+    let mut errors = 0;
+    loop {
+        match refresh() {
+            Ok(text) => {
+                errors = 0;
+                // `ls --watch | head`: the reader has had enough.
+                if show(text).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(failure) => {
+                errors += 1;
+                let message = failure.message();
+                if errors == ERRORS {
+                    let message =
+                        format!("{ERRORS} refreshes in a row failed; the last one: {message}");
+                    return Err(Failure::new(Exit::Unavailable, "watch_stopped", message));
+                }
+                warn(format!("refresh {errors} of {ERRORS} failed: {message}"));
+            }
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Where snapshots are shown.
+enum View {
+    /// A screen beside the one on which the person types, which comes back at the end.
+    Screen { last: String },
+    /// Snapshots of one line each.
+    Lines,
+    /// Snapshots with an empty line in between.
+    Paragraphs { begun: bool },
+}
+
+impl View {
+    fn new(cx: &Context) -> Self {
+        if cx.json {
+            return Self::Lines;
+        }
+        if !cx.screen {
+            return Self::Paragraphs { begun: false };
+        }
+        // A screen that is not there any more is noticed with the first snapshot.
+        let _ = write(ENTER_SCREEN);
+        Self::Screen {
+            last: String::new(),
+        }
+    }
+
+    fn show(&mut self, text: String) -> io::Result<()> {
+        let body = text.trim_end();
+        match self {
+            Self::Screen { last } => {
+                write(&format!(
+                    "{HOME}{}\r\n{CLEAR_BELOW}",
+                    body.replace('\n', NEXT_LINE)
+                ))?;
+                *last = text;
+                Ok(())
+            }
+            Self::Lines => write(&format!("{body}\n")),
+            Self::Paragraphs { begun } => {
+                let between = if std::mem::replace(begun, true) {
+                    "\n"
+                } else {
+                    ""
+                };
+                write(&format!("{between}{body}\n"))
+            }
+        }
+    }
+
+    /// What stays on the terminal after the screen is gone.
+    fn last(mut self) -> String {
+        match &mut self {
+            Self::Screen { last } => std::mem::take(last),
+            Self::Lines | Self::Paragraphs { .. } => String::new(),
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if let Self::Screen { .. } = self {
+            let _ = write(LEAVE_SCREEN);
+        }
+    }
+}
+
+/// The alternate screen, without a cursor.
+const ENTER_SCREEN: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
+const LEAVE_SCREEN: &str = "\x1b[?25h\x1b[?1049l";
+const HOME: &str = "\x1b[H";
+/// The rest of the line before may be longer than this one.
+const NEXT_LINE: &str = "\x1b[K\r\n";
+const CLEAR_BELOW: &str = "\x1b[J";
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Refreshes that go as told, for a reader who leaves after `readings`; how it ended, and how often was shown and warned.
+    fn watched(outcomes: &[bool], readings: u32) -> (Result<(), Exit>, u32, u32) {
+        let mut outcomes = outcomes.iter();
+        let (shown, warned) = (Cell::new(0), Cell::new(0));
+        let refresh = || match outcomes.next() {
+            Some(true) => Ok("list".to_owned()),
+            Some(false) => Err(Failure::internal("gone")),
+            None => panic!("it goes on for ever"),
+        };
+        let show = |_| {
+            shown.set(shown.get() + 1);
+            match shown.get() > readings {
+                true => Err(io::ErrorKind::BrokenPipe.into()),
+                false => Ok(()),
+            }
+        };
+        let warn = |_| warned.set(warned.get() + 1);
+        let watching = repeat(Duration::ZERO, refresh, show, warn);
+        let ended = match runtime() {
+            Ok(runtime) => runtime.block_on(watching),
+            Err(failure) => Err(failure),
+        };
+        let ended = ended.map_err(|failure| failure.exit);
+        (ended, shown.get(), warned.get())
+    }
+
+    #[test]
+    fn b243_ten_failures_in_a_row_end_the_watch() {
+        assert_eq!(watched(&[false; 10], 0), (Err(Exit::Unavailable), 0, 9));
+    }
+
+    #[test]
+    fn b243_one_success_resets_the_count() {
+        let outcomes = [[false; 9].as_slice(), &[true], &[false; 10]].concat();
+        assert_eq!(watched(&outcomes, 1), (Err(Exit::Unavailable), 1, 18));
+    }
+
+    #[test]
+    fn a_reader_that_has_had_enough_ends_the_watch() {
+        assert_eq!(watched(&[true; 3], 2), (Ok(()), 3, 0));
+    }
+}

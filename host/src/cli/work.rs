@@ -1,0 +1,117 @@
+//! `milepost work`: drives runs that nobody drives, until it is told to stop.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use clap::Args;
+use milepost::Engine;
+use milepost::engine::{Control, Demand, Request, WorkOptions, Worked};
+use tokio::runtime::{Builder, Runtime};
+
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::place;
+use super::progress::Several;
+use super::signals::Signals;
+
+/// Take care of runs: new, due and lost ones
+///
+/// Drives runs that were submitted, paused ones when their time or their signal has come, and ones whose process is gone.
+/// Any number of workers may share a store.
+///
+/// SIGINT or SIGTERM lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
+/// second one interrupts the steps.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost work
+  milepost work --max-runs 16
+  milepost work --until-idle    # for a timer: does what there is to do now")]
+pub(crate) struct WorkArgs {
+    /// How many runs to drive at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    max_runs: u16,
+    /// End when there is nothing left to do now; runs that are due later are left for the next time
+    #[arg(long)]
+    until_idle: bool,
+}
+
+pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
+    let store = place::open_or_create(&cx.store)?;
+    let progress = Arc::new(Several::new(cx.err));
+    let engine = Engine::builder(store, cx.plugins())
+        .observer(progress)
+        .build();
+    let control = Control::default();
+    let options = WorkOptions {
+        max_runs: usize::from(args.max_runs),
+        until_idle: args.until_idle,
+        control: control.clone(),
+    };
+    let worked = runtime()?.block_on(async {
+        let mut signals = Signals::listen()
+            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
+        // Only now: whoever reads this may send a signal at once.
+        cx.note(&format!(
+            "working on {}, at most {} runs at once",
+            cx.store.display(),
+            args.max_runs
+        ));
+        let mut work = pin!(engine.work(options));
+        for (demand, what) in [
+            (
+                Demand::Release,
+                "steps in flight may end; a second signal interrupts them",
+            ),
+            (Demand::ReleaseNow, "interrupting steps in flight"),
+        ] {
+            tokio::select! {
+                worked = &mut work => return Ok(worked),
+                signal = signals.next() => {
+                    cx.note(&format!("{signal}: {what}"));
+                    control.ask(Request::new(demand, signal));
+                }
+            }
+        }
+        tokio::select! {
+            worked = &mut work => Ok(worked),
+            signal = signals.next() => Err(Failure::new(
+                Exit::Failed,
+                "stopped",
+                format!("stopped by a third {signal} before all runs were given back"),
+            )
+            .help("another worker takes them over")),
+        }
+    })?;
+    Ok(cx.reply(Exit::Completed, &worked, || text(&worked)))
+}
+
+fn text(worked: &Worked) -> String {
+    let mut parts: Vec<String> = worked
+        .ended
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    if worked.refused > 0 {
+        parts.push(format!("{} could not begin", worked.refused));
+    }
+    if worked.recovered > 0 {
+        parts.push(format!("{} taken over", worked.recovered));
+    }
+    let times = if worked.taken == 1 { "run" } else { "runs" };
+    let parts = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", parts.join(", "))
+    };
+    format!("{} {times} taken{parts}", worked.taken)
+}
+
+/// Several threads: a guest that computes holds the thread that it is on for a time slice, and runs are independent.
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+}
