@@ -133,6 +133,7 @@ fn call(path: &str) -> Call {
         config: Arc::default(),
         outputs: Arc::new(BTreeMap::<StepId, _>::new()),
         resume_state: None,
+        resume_signal: None,
         seed: 1,
         deadline: None,
         timeout: Duration::from_secs(60),

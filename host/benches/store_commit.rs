@@ -137,6 +137,7 @@ fn created(run: &RunId) -> Write {
         parts: Vec::new(),
         logs: Vec::new(),
         blobs: Vec::new(),
+        consumed: Vec::new(),
     }
 }
 
@@ -172,5 +173,8 @@ fn head(at: u64) -> Head {
         stop_code: None,
         due_at: None,
         recoveries: 0,
+        auto_resumes: 0,
+        provider: None,
+        awaits: Vec::new(),
     }
 }

@@ -121,6 +121,8 @@ pub(super) enum Obstacle {
     Database(rusqlite::Error),
     /// It is the file of another program.
     Foreign { application_id: i32 },
+    /// An older program wrote it, and it may not be brought forward.
+    Older { found: u32, known: u32 },
     /// A newer program wrote it.
     Newer { found: u32, known: u32 },
 }
@@ -134,6 +136,17 @@ impl From<rusqlite::Error> for Obstacle {
 /// Says whether the file is ours, or empty and may become ours. Changes nothing.
 pub(super) fn inspect(db: &Connection) -> Result<(), Obstacle> {
     snapshot_version(db, STEPS).map(|_| ())
+}
+
+/// Says whether the file is ours and of the present version. Changes nothing.
+pub(super) fn require_current(db: &Connection) -> Result<(), Obstacle> {
+    match snapshot_version(db, STEPS)? {
+        version if version < STEPS.len() => Err(Obstacle::Older {
+            found: number(version),
+            known: number(STEPS.len()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Brings the file to the present version.
@@ -198,6 +211,9 @@ impl Obstacle {
             Self::Database(error) => super::sqlite::store_error(&error, place),
             Self::Foreign { application_id } => StoreError::Unavailable(format!(
                 "`{place}` is a database of another program (application id {application_id:#x}); it is left alone"
+            )),
+            Self::Older { found, known } => StoreError::Unavailable(format!(
+                "`{place}` has version {found}; to be brought to version {known}, it must be opened where it can be written to"
             )),
             Self::Newer { found, known } => StoreError::TooNew {
                 place: format!("`{place}`"),

@@ -241,3 +241,102 @@ fn b236_a_file_of_version_1_is_read_and_written() {
     store.save(step("old", 1, 3).part("p", "new"));
     assert_eq!(store.parts("old"), [("p".into(), "new".into())]);
 }
+
+/// Every kind of change is refused; everything can be read.
+#[test]
+fn a_store_that_is_only_read_answers_and_takes_no_change() {
+    let place = Place::new();
+    let writing = place.open();
+    writing.save(start("r").part("p", "1").entry(1).log("l").blob(b"b"));
+    let number = writing.keep("r", "go");
+    let reading = SqliteStore::open_read_only(&place.path()).unwrap();
+    let refused = |answer: Result<(), StoreError>| {
+        assert!(
+            matches!(&answer, Err(StoreError::Unavailable(text)) if text == "the store is read-only"),
+            "{answer:?}"
+        );
+    };
+    refused(reading.try_save(step("r", 1, 1)).map(drop));
+    refused(reading.try_save(create("s")).map(drop));
+    refused(reading.ask("r", StopKind::Kill, 1).map(drop));
+    refused(reading.send("r", "go").map(drop));
+    refused(reading.renew("r", 1, 60).map(drop));
+    refused(reading.detach("r", 1, 60).map(drop));
+    refused(reading.remove("r", 1));
+    assert_eq!(reading.commits(), 0);
+
+    // What others write is seen.
+    writing.save(step("r", 1, 1).part("q", "2"));
+    assert_eq!(reading.see("r"), writing.see("r"));
+    assert_eq!(
+        (reading.entries("r"), reading.parts("r").len()),
+        (vec![1, 2], 2)
+    );
+    assert_eq!(reading.waiting("r"), [(number, "go".to_owned())]);
+    assert_eq!(
+        (
+            reading.lines("r").len(),
+            reading.listed(&Filter::default()).len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(reading.blob(&Digest::of(b"b")).unwrap().unwrap(), b"b");
+    assert_eq!(reading.attention(at(9), ALL).unwrap().running.len(), 1);
+    assert_eq!(reading.health().unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_only_read_is_not_created_migrated_or_guessed_at() {
+    let opened = |place: &Place| SqliteStore::open_read_only(&place.path()).map(drop);
+    let missing = Place::new();
+    assert!(matches!(opened(&missing), Err(StoreError::Unavailable(_))));
+    assert_eq!(fs::read_dir(missing.folder.path()).unwrap().count(), 0);
+
+    let old = Place::new();
+    old.sql(VERSION_1);
+    let before = fs::read(old.path()).unwrap();
+    assert!(
+        matches!(opened(&old), Err(StoreError::Unavailable(text)) if text.contains("has version 1"))
+    );
+    assert_eq!(fs::read(old.path()).unwrap(), before);
+
+    let newer = Place::new();
+    drop(newer.open());
+    newer.sql("PRAGMA user_version = 1000");
+    assert!(matches!(opened(&newer), Err(StoreError::TooNew { .. })));
+
+    let theirs = Place::new();
+    theirs.sql("CREATE TABLE theirs (x)");
+    assert!(matches!(opened(&theirs), Err(StoreError::Unavailable(_))));
+}
+
+/// A folder that does not take the log beside the database, as one that cannot be written to.
+#[cfg(unix)]
+#[test]
+fn a_store_at_rest_is_read_where_nothing_can_be_written() {
+    let place = Place::new();
+    let odd = place.folder.path().join("100% #1?");
+    let path = odd.join("store.db");
+    open(&path).save(start("r").part("p", "1").entry(1));
+    let log = odd.join("store.db-wal");
+    std::os::unix::fs::symlink(odd.join("no folder/log"), &log).unwrap();
+    assert!(matches!(
+        SqliteStore::open(&path, Durability::PowerLoss),
+        Err(StoreError::Unavailable(_))
+    ));
+    let before = fs::read(&path).unwrap();
+    let store = SqliteStore::open_read_only(&path).unwrap();
+    assert_eq!((store.entries("r"), store.parts("r").len()), (vec![1], 1));
+    assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+    assert!(store.try_save(step("r", 1, 1)).is_err());
+    assert_eq!(fs::read(&path).unwrap(), before);
+    drop(store);
+    // Writes that were not folded in would be missed: better no answer.
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let refused = SqliteStore::open_read_only(&path);
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+}

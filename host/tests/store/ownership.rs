@@ -28,7 +28,7 @@ pub(crate) fn a_create_without_a_claim_is_owned_by_nobody_in_epoch_0(s: &dyn Sto
     }
 }
 
-pub(crate) fn a_claim_raises_the_epoch_and_sets_owner_and_lease(s: &dyn Store) {
+pub(crate) fn b182_b274_a_claim_raises_the_epoch_and_sets_owner_and_lease(s: &dyn Store) {
     s.save(create("r"));
     let written = s.save(step("r", 0, 0).claim("b", 44));
     assert_eq!(written.epoch, Epoch(1));
@@ -72,7 +72,7 @@ pub(crate) fn of_two_claims_from_one_place_the_second_is_refused(s: &dyn Store) 
     assert_eq!(s.see("r").owner, Some(owner("b")));
 }
 
-pub(crate) fn of_many_claims_at_once_exactly_one_wins(s: &dyn Store) {
+pub(crate) fn b172_b276_of_many_claims_at_once_exactly_one_wins(s: &dyn Store) {
     in_status(s, "r", Status::Failed);
     let winners: Vec<String> = std::thread::scope(|scope| {
         let claims: Vec<_> = (0..8)
@@ -107,7 +107,7 @@ pub(crate) fn a_step_keeps_owner_and_lease(s: &dyn Store) {
     );
 }
 
-pub(crate) fn a_status_other_than_running_clears_owner_and_lease(s: &dyn Store) {
+pub(crate) fn b179_a_status_other_than_running_clears_owner_and_lease(s: &dyn Store) {
     for status in Status::ALL {
         let run = status.to_string();
         in_status(s, &run, status);

@@ -100,8 +100,8 @@ pub(crate) fn b210_due_are_paused_runs_whose_time_has_come_the_longest_first(s: 
     );
 }
 
-/// B210 and B431: of all that see a due run, the one that claims it from there goes on with it.
-pub(crate) fn b210_b431_a_due_run_is_claimed_once(s: &dyn Store) {
+/// B210, B281 and B431: a claim compares with the very row that was found. Of all that found it, one goes on with it.
+pub(crate) fn b210_b281_b431_a_due_run_is_claimed_once(s: &dyn Store) {
     s.save(create("r").status(Status::Paused).due(10));
     let seen = at_second(s, 10).due;
     let claim = |nonce: &str| {

@@ -22,6 +22,8 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::ErrorCode;
 
+use self::change::Change;
+use self::open::Place;
 use self::read::Readers;
 use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal};
 use self::writer::Writer;
@@ -46,7 +48,8 @@ pub enum Durability {
 pub struct SqliteStore {
     // Dropped first: the last connection to close folds the WAL into the file, and only the writer's can.
     readers: Readers,
-    writer: Writer,
+    /// None in a store that is only read.
+    writer: Option<Writer>,
     path: PathBuf,
 }
 
@@ -59,8 +62,23 @@ impl SqliteStore {
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let connection = open::writer(path, durability)?;
         Ok(Self {
-            readers: Readers::new(path),
-            writer: Writer::start(connection)?,
+            readers: Readers::new(Place::Shared(path.to_owned())),
+            writer: Some(Writer::start(connection)?),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens the store at `path` for somebody who may not write there: it creates nothing and migrates nothing, and every
+    /// change is answered with [`StoreError::Unavailable`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also [`StoreError::Unavailable`] when the file does not exist, is of an older version, or was
+    /// left with writes that only its owner can fold in.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let (place, connection) = open::read_only(path)?;
+        Ok(Self {
+            readers: Readers::beginning_with(place, connection),
+            writer: None,
             path: path.to_owned(),
         })
     }
@@ -68,13 +86,20 @@ impl SqliteStore {
     /// How many transactions this store has committed: the number of syncs that its writes have cost.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.writer.commits()
+        self.writer.as_ref().map_or(0, Writer::commits)
+    }
+
+    async fn submit<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+        match &self.writer {
+            Some(writer) => writer.submit(change).await,
+            None => Err(StoreError::Unavailable("the store is read-only".to_owned())),
+        }
     }
 }
 
 impl Store for SqliteStore {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
-        Box::pin(self.writer.submit(write))
+        Box::pin(self.submit(write))
     }
 
     fn request_stop<'a>(
@@ -82,7 +107,7 @@ impl Store for SqliteStore {
         run: &'a RunId,
         request: StopRequest,
     ) -> BoxFuture<'a, Result<Status, StoreError>> {
-        Box::pin(self.writer.submit(Request {
+        Box::pin(self.submit(Request {
             run: run.clone(),
             request,
         }))
@@ -93,7 +118,7 @@ impl Store for SqliteStore {
         run: &'a RunId,
         signal: NewSignal,
     ) -> BoxFuture<'a, Result<Sent, StoreError>> {
-        Box::pin(self.writer.submit(Signal {
+        Box::pin(self.submit(Signal {
             run: run.clone(),
             signal,
         }))
@@ -105,7 +130,7 @@ impl Store for SqliteStore {
         epoch: Epoch,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.writer.submit(DetachedMark {
+        Box::pin(self.submit(DetachedMark {
             run: run.clone(),
             epoch,
             at,
@@ -113,7 +138,7 @@ impl Store for SqliteStore {
     }
 
     fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.writer.submit(Deletion {
+        Box::pin(self.submit(Deletion {
             run: run.clone(),
             seq,
         }))
@@ -125,7 +150,7 @@ impl Store for SqliteStore {
         epoch: Epoch,
         until: Timestamp,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        Box::pin(self.writer.submit(LeaseRenewal {
+        Box::pin(self.submit(LeaseRenewal {
             run: run.clone(),
             epoch,
             until,

@@ -1,6 +1,6 @@
 //! Opening: from a path to connections whose settings are proven, not assumed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -102,16 +102,67 @@ fn missing_folders(folder: &Path) -> Vec<&Path> {
     all.take_while(|folder| !folder.exists()).collect()
 }
 
+/// How a file is read.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// Others may write to it.
+    Shared(PathBuf),
+    /// Nobody was writing to it, and its folder does not take the files with which readers and writers agree. What is written
+    /// to it from now on may be missed.
+    Still(PathBuf),
+}
+
 /// One of the connections that read.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let (path, opened) = match place {
+        Place::Shared(path) => (path, Connection::open_with_flags(path, flags)),
+        Place::Still(path) => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            (path, Connection::open_with_flags(still(path), flags))
+        }
+    };
     let place = path.display().to_string();
     let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`"));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let db = opened.map_err(failed)?;
     db.busy_timeout(BUSY).map_err(failed)?;
     set(&db, "cache_size", READER_CACHE, &place)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(db)
+}
+
+/// The name by which SQLite opens a file that does not change.
+fn still(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    format!("file:{path}?immutable=1")
+}
+
+/// A file that is only read, and how.
+pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> {
+    check_version(rusqlite::version_number())?;
+    let current = |place: &Place| {
+        let db = reader(place)?;
+        migrations::require_current(&db)
+            .map_err(|obstacle| obstacle.at(&path.display().to_string()))?;
+        Ok(db)
+    };
+    let shared = Place::Shared(path.to_owned());
+    let refusal = match current(&shared) {
+        Err(refusal @ StoreError::Unavailable(_)) => refusal,
+        answer => return answer.map(|db| (shared, db)),
+    };
+    // Whoever writes keeps a log beside the file: without one, the file is all there is.
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(refusal);
+    }
+    let still = Place::Still(path.to_owned());
+    current(&still).map(|db| (still, db))
 }
 
 fn check_version(number: i32) -> Result<(), StoreError> {
@@ -220,7 +271,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let _writer = writer(&path, Durability::PowerLoss).unwrap();
-        let db = reader(&path).unwrap();
+        let db = reader(&Place::Shared(path)).unwrap();
         assert!(db.execute("DELETE FROM run", []).is_err());
     }
 }

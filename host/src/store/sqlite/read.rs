@@ -1,7 +1,6 @@
 //! Reading: a few connections of their own, and the way from columns back to the trait's types. What a column holds is
 //! checked again here, because a file can be damaged or edited; the error then names the run and the column.
 
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +9,7 @@ use milepost_core::time::Timestamp;
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::open::Place;
 use super::{signed, store_error};
 use crate::store::{
     Filter, Listing, NewLog, NewSignal, RunRow, StopRequest, StoreError, StoredCheckpoint,
@@ -22,15 +22,23 @@ const IDLE: usize = 4;
 /// The connections that read. A reader never waits for another: when all are in use, one more is opened.
 #[derive(Debug)]
 pub(super) struct Readers {
-    path: PathBuf,
+    place: Place,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
-            path: path.to_owned(),
+            place,
             idle: Mutex::default(),
+        }
+    }
+
+    /// With one that is open already.
+    pub(super) fn beginning_with(place: Place, first: Connection) -> Self {
+        Self {
+            place,
+            idle: Mutex::new(vec![first]),
         }
     }
 
@@ -41,7 +49,7 @@ impl Readers {
         let idle = self.idle().pop();
         let db = match idle {
             Some(db) => db,
-            None => super::open::reader(&self.path)?,
+            None => super::open::reader(&self.place)?,
         };
         let found = read(&db);
         let mut idle = self.idle();

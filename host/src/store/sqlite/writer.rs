@@ -437,7 +437,7 @@ mod tests {
             "{refused:?}"
         );
         wait(writer.submit(create("small", "x".to_owned()))).unwrap();
-        let db = open::reader(&path).unwrap();
+        let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
         let found = |run: &str| read::checkpoint(&db, &RunId::new(run).unwrap()).unwrap();
         assert_eq!(found("large"), None);
         assert_eq!(found("small").unwrap().parts.len(), 1);
@@ -462,5 +462,52 @@ mod tests {
             wait(future).unwrap();
         }
         assert_eq!(writer.commits(), 2);
+    }
+
+    /// A change with a bug: it has changed something when it panics.
+    struct Panicking(Write);
+
+    impl Change for Panicking {
+        type Reply = ();
+
+        fn run(&self) -> &RunId {
+            &self.0.run
+        }
+
+        fn apply(&self, db: &Connection) -> Result<(), Failure> {
+            self.0.apply(db)?;
+            panic!("a change with a bug");
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_its_own_transaction_and_no_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let writer = Writer::start(open::writer(&path, Durability::PowerLoss).unwrap()).unwrap();
+        let bad = || Panicking(create("bad", String::new()));
+        // In place, it is the caller's own.
+        let in_place = catch_unwind(AssertUnwindSafe(|| wait(writer.submit(bad()))));
+        assert!(in_place.is_err());
+        wait(writer.submit(create("a", String::new()))).unwrap();
+        for good in ["b", "c"] {
+            // On the writer thread: the file is locked until the change has been queued.
+            let other = Connection::open(&path).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let mut queued = Box::pin(writer.submit(bad()));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(queued.as_mut().poll(&mut context).is_pending());
+            other.execute_batch("ROLLBACK").unwrap();
+            let answer = wait(queued);
+            assert!(
+                matches!(&answer, Err(StoreError::Unavailable(text)) if text.contains("panicked")),
+                "{answer:?}"
+            );
+            wait(writer.submit(create(good, String::new()))).unwrap();
+        }
+        let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
+        let ids = read::ids_with_prefix(&db, "", 9).unwrap();
+        let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+        assert_eq!(ids, ["a", "b", "c"]);
     }
 }
