@@ -138,10 +138,7 @@ impl RunState {
                 found: entry.seq,
             });
         }
-        let known = self.steps.len();
-        let mut touched = self.change(entry)?;
-        // The run's part counts the steps' parts, so that a lost one is noticed.
-        touched.run |= self.steps.len() != known;
+        let touched = self.change(entry)?;
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;

@@ -1,6 +1,7 @@
 //! The SQL of a change. Each begins with one guarded statement that changes nothing when its expectation does not hold, so a
 //! refused change can share a transaction with others.
 
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -60,8 +61,8 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
     let (owner, lease_until) = ownership(write);
     let key = db
         .prepare_cached(
-            "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at, recoveries)
-             VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at, :recoveries)
+            "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at, recoveries, now)
+             VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at, :recoveries, :now)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -77,6 +78,7 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
                 ":stop_code": head.stop_code,
                 ":due_at": head.due_at.map(nanos),
                 ":recoveries": head.recoveries,
+                ":now": now_part(write).flatten(),
             },
             |row| row.get(0),
         )
@@ -106,12 +108,14 @@ fn advance(
     }
     let raised = Epoch(epoch.0.saturating_add(u64::from(write.claim.is_some())));
     let (owner, lease_until) = ownership(write);
+    let now = now_part(write);
     let found = db
         .prepare_cached(
             "UPDATE run SET status = :status, seq = :seq, epoch = :raised, updated_at = :at,
                  owner = CASE WHEN :running THEN coalesce(:owner, owner) END,
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries,
+                 now = CASE WHEN :changes_now THEN :now ELSE now END,
                  cancel_requested_at = CASE WHEN :terminal THEN NULL ELSE cancel_requested_at END
              WHERE id = :id AND seq = :from AND epoch = :epoch
              RETURNING key, cancel_requested_at IS NOT NULL",
@@ -132,6 +136,8 @@ fn advance(
                 ":stop_code": head.stop_code,
                 ":due_at": head.due_at.map(nanos),
                 ":recoveries": head.recoveries,
+                ":changes_now": now.is_some(),
+                ":now": now.flatten(),
             },
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -157,8 +163,10 @@ fn step_on(
     epoch: Epoch,
     seq: u64,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
+    let now = now_part(write);
     db.prepare_cached(
-        "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3
+        "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3,
+             now = CASE WHEN ?7 THEN ?8 ELSE now END
          WHERE id = ?4 AND seq = ?5 AND epoch = ?6
              AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
          RETURNING key, cancel_requested_at IS NOT NULL",
@@ -171,6 +179,8 @@ fn step_on(
             write.run.as_str(),
             signed(from),
             signed(epoch.0),
+            now.is_some(),
+            now.flatten(),
         ],
         |row| {
             let written = Written {
@@ -197,6 +207,12 @@ fn ownership(write: &Write) -> (Option<String>, Option<i64>) {
     }
 }
 
+/// What the write does to the part that stands in the run's row: nothing, remove it, or put it.
+fn now_part(write: &Write) -> Option<Option<&str>> {
+    let last = write.parts.iter().rfind(|(part, _)| part == NOW);
+    last.map(|(_, body)| body.as_deref())
+}
+
 fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Error> {
     for entry in &write.entries {
         db.prepare_cached(
@@ -210,7 +226,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
             entry.body
         ])?;
     }
-    for (part, body) in &write.parts {
+    for (part, body) in write.parts.iter().filter(|(part, _)| part != NOW) {
         match body {
             Some(body) => db
                 .prepare_cached(
