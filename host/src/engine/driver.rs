@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use milepost_core::decide::{Decision, decide, interrupt, settle};
+use milepost_core::decide::{Decision, decide_from, interrupt, settle};
 use milepost_core::event::{Entry, Event, Stop, StopCode};
+use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Epoch, Path};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
@@ -64,6 +65,7 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     workflow: Workflow,
     state: RunState,
+    frontier: Frontier,
     batch: Batch,
     control: Control,
     /// Attempts whose start was recorded and that were not launched yet.
@@ -104,6 +106,7 @@ impl Driver {
             shared,
             workflow,
             state,
+            frontier: Frontier::default(),
             batch,
             control,
             started: Vec::new(),
@@ -189,7 +192,8 @@ impl Driver {
                 return Ok(Some(self.shared.clock.now()));
             }
             let now = self.shared.clock.now().max(self.state.updated_at);
-            match decide(&self.workflow.definition, &self.state, now) {
+            let definition = &self.workflow.definition;
+            match decide_from(&mut self.frontier, definition, &self.state, now) {
                 Decision::Record(event) => {
                     if let Event::StepStarted {
                         path,
@@ -478,6 +482,7 @@ impl Driver {
             return Err(Halted::LostClaim);
         }
         self.state = recorded.state;
+        self.frontier = Frontier::default();
         self.batch = Batch::after(self.state.seq, self.state.epoch);
         self.started.clear();
         let last = Event::RunFailed {
