@@ -60,9 +60,9 @@ pub fn changed_parts(state: &RunState, touched: &Touched) -> Vec<Part> {
         parts.push((RUN.to_owned(), Some(run_part(state))));
     }
     for id in &touched.steps {
-        let record = state.steps.get(id);
-        if !record.is_some_and(is_in_flight) {
-            parts.push((format!("{STEP}{id}"), record.map(close_body)));
+        if !state.in_flight.contains(id) {
+            let body = state.steps.get(id).map(close_body);
+            parts.push((format!("{STEP}{id}"), body));
         }
     }
     parts
@@ -95,10 +95,10 @@ fn run_part(state: &RunState) -> String {
 }
 
 fn now_part(state: &RunState) -> String {
-    let in_flight = state.steps.values().filter(|record| is_in_flight(record));
+    let in_flight = state.in_flight.iter();
     close_body(&NowPart {
         steps: state.steps.len(),
-        in_flight: in_flight.collect(),
+        in_flight: in_flight.filter_map(|id| state.steps.get(id)).collect(),
     })
 }
 
@@ -206,6 +206,11 @@ pub fn restore<'a>(
         epoch: position.epoch,
         recoveries: run.recoveries,
         output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
+        in_flight: steps
+            .iter()
+            .filter(|(_, record)| is_in_flight(record))
+            .map(|(id, _)| id.clone())
+            .collect(),
         steps,
     })
 }

@@ -196,9 +196,9 @@ fn failed(
 #[must_use]
 pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
     let mut events: Vec<Event> = state
-        .steps
-        .values()
-        .filter(|record| matches!(record.phase, StepPhase::InFlight { .. }))
+        .in_flight
+        .iter()
+        .filter_map(|id| state.steps.get(id))
         .map(|record| Event::StepInterrupted {
             path: record.path.clone(),
             attempt: record.attempts,

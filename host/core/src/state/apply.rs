@@ -1,6 +1,6 @@
 //! The one door for every change of a run's state: what each event does to it, and when it cannot follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -109,6 +109,7 @@ impl RunState {
             epoch: entry.epoch,
             recoveries: 0,
             steps: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
             output_bytes: 0,
         })
     }
@@ -171,6 +172,7 @@ impl RunState {
                     plugins: plugins.clone(),
                 };
                 for step in dropped {
+                    self.in_flight.remove(step);
                     if let Some(old) = self.steps.remove(step) {
                         self.output_bytes -= old.output_bytes();
                     }
@@ -187,7 +189,7 @@ impl RunState {
                 output,
                 ..
             } => {
-                self.attempt_in_flight(name, path, Some(*attempt))?;
+                self.end_attempt(name, path, Some(*attempt))?;
                 let output = output.clone();
                 self.settle(path, StepResult::Completed { output }, None, at);
                 Ok(self.progressed(path))
@@ -199,7 +201,7 @@ impl RunState {
                 retry_at,
                 ..
             } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.failures += 1;
                 record.phase = StepPhase::Waiting {
                     retry_at: *retry_at,
@@ -225,7 +227,7 @@ impl RunState {
                 error,
                 ..
             } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 if pause.state.is_some() {
                     record.resume_state.clone_from(&pause.state);
                 }
@@ -240,7 +242,7 @@ impl RunState {
                 Ok(self.progressed(path))
             }
             Event::StepInterrupted { path, attempt } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.phase = StepPhase::Pending;
                 Ok(Touched::step(path))
             }
@@ -340,14 +342,13 @@ impl RunState {
 
     /// Attempts of a lost claim have no outcome and never will: they start again.
     fn lose_attempts(&mut self) -> Vec<StepId> {
-        let mut lost = Vec::new();
-        for (id, record) in &mut self.steps {
-            if matches!(record.phase, StepPhase::InFlight { .. }) {
+        let lost = std::mem::take(&mut self.in_flight);
+        for id in &lost {
+            if let Some(record) = self.steps.get_mut(id) {
                 record.phase = StepPhase::Pending;
-                lost.push(id.clone());
             }
         }
-        lost
+        lost.into_iter().collect()
     }
 
     fn resumed(&mut self, event: &'static str, resumed: &RunResumed) -> Result<Touched, Rejected> {
@@ -406,6 +407,7 @@ impl RunState {
         }
         record.attempts = attempt;
         record.phase = StepPhase::InFlight { since: at };
+        self.in_flight.insert(path.step().clone());
         Ok(Touched::step(path))
     }
 
@@ -445,7 +447,7 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Option<u32>, Rejected> {
         if attempt.is_some() {
-            self.attempt_in_flight(event, path, attempt)?;
+            self.end_attempt(event, path, attempt)?;
             return Ok(None);
         }
         self.must_run(event)?;
@@ -467,15 +469,11 @@ impl RunState {
                 from.may_become(to)
             }
         };
-        let busy = self
-            .steps
-            .values()
-            .any(|r| matches!(r.phase, StepPhase::InFlight { .. }));
         if !possible {
             return Err(Rejected::Transition { event, from, to });
         }
         // An attempt must be settled or interrupted before its run stops, or its outcome would be in doubt.
-        if busy && to != Status::Failed {
+        if !self.in_flight.is_empty() && to != Status::Failed {
             return Err(Rejected::NotRunning {
                 event,
                 status: from,
@@ -538,7 +536,8 @@ impl RunState {
         }
     }
 
-    fn attempt_in_flight(
+    /// The record of an attempt in flight, which from now on is none: the caller gives it another phase.
+    fn end_attempt(
         &mut self,
         event: &'static str,
         path: &Path,
@@ -551,6 +550,7 @@ impl RunState {
                     && Some(record.attempts) == attempt
                     && matches!(record.phase, StepPhase::InFlight { .. }) =>
             {
+                self.in_flight.remove(path.step());
                 Ok(record)
             }
             other => Err(reject(event, path, other.as_deref())),
