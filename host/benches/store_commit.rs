@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{Claim, Expect, Head, Owner, Store, StoredEntry, Write};
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -141,7 +142,7 @@ fn created(run: &RunId) -> Write {
     }
 }
 
-/// One journal entry; the output of one of 20 steps, and the part that says where the run stands.
+/// One journal entry; the output of one of 20 steps, and the part that every write changes.
 fn step(run: &RunId, seq: u64) -> Write {
     let body = "x".repeat(BODY_BYTES);
     Write {
@@ -159,7 +160,7 @@ fn step(run: &RunId, seq: u64) -> Write {
         }],
         parts: vec![
             (format!("step/{}", seq % 20), Some(body)),
-            ("position".to_owned(), Some(format!("{{\"next\":{seq}}}"))),
+            (NOW.to_owned(), Some(format!("{{\"next\":{seq}}}"))),
         ],
         ..created(run)
     }

@@ -24,7 +24,7 @@ pub struct Workflow {
     pub file: PathBuf,
     /// What its author should know.
     pub warnings: Vec<Diagnostic>,
-    plugins: BTreeMap<String, LoadedPlugin>,
+    plugins: Arc<BTreeMap<String, LoadedPlugin>>,
 }
 
 /// Why a workflow cannot be opened.
@@ -158,7 +158,7 @@ impl Components {
             definition: Arc::new(parsed.definition),
             file: self.file,
             warnings: parsed.warnings,
-            plugins: self.plugins,
+            plugins: Arc::new(self.plugins),
         })
     }
 }

@@ -78,6 +78,7 @@ conformance! {
         b118_removing_the_last_part_leaves_an_empty_checkpoint,
         parts_of_one_write_are_taken_in_order,
         parts_are_sorted_by_the_bytes_of_their_names,
+        the_part_that_every_write_changes_is_a_part_like_any_other,
         b119_all_parts_of_a_write_change_together_with_the_row,
         b121_completion_may_drop_the_checkpoint_and_keeps_the_history,
         b122_a_failed_run_keeps_its_checkpoint,

@@ -23,7 +23,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use store::{ALL, With, at, create, id, poll_once, request, signal, wait};
 
 const RUNS: [&str; 4] = ["a", "ab", "b_1", "B"];
-const PARTS: [&str; 3] = ["p", "q", "p/1"];
+const PARTS: [&str; 4] = ["p", "q", "p/1", "now"];
 const BLOBS: [&[u8]; 3] = [b"", b"one", b"two"];
 const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 

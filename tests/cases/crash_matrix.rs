@@ -135,7 +135,8 @@ fn a_run_survives_an_abort_at_every_point_of_every_commit() {
             }
             let run = cli.run("run w.toml --id r --json").expect(0).json();
             assert_eq!(run["status"], "completed", "{run}");
-            assert_eq!(run["output"]["attempt"], 2);
+            // An attempt in flight was lost with its process, and counts.
+            assert!(run["output"]["attempt"].as_u64().unwrap() >= 2, "{run}");
             // One completion per step, and one per pass of the loop.
             assert_eq!(count(cli, "r", "step_completed"), 4);
         },

@@ -1,21 +1,25 @@
 //! The stored form of a run's state: named parts, of which a step rewrites only its own.
 //!
-//! Part `created` never changes, `run` changes when the run starts or stops, `step/<id>` with that step. Position, epoch and
-//! time of the last event are columns of the store, so a step that settles does not rewrite the run's part.
+//! Part `created` never changes, `run` changes when the run starts or stops, `step/<id>` when that step ends an execution or
+//! stops on the way. Part `now` changes with every write: it holds the steps in flight, so that a start costs no part of its
+//! own, and says how many steps there are. Position, epoch and time of the last event are columns of the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::event::{DecodeError, RunCreated, close_body, open_body};
 use crate::ids::{Epoch, StepId};
-use crate::payload::FindBlob;
+use crate::payload::{FindBlob, hydrate};
 use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord, Touched};
 use crate::time::Timestamp;
 
 const CREATED: &str = "created";
 const RUN: &str = "run";
+/// The part that every write changes; a store keeps it where that is cheapest.
+pub const NOW: &str = "now";
 const STEP: &str = "step/";
 
 #[derive(Serialize, Deserialize)]
@@ -32,8 +36,18 @@ struct RunPart {
     recoveries: u32,
     #[serde(default)]
     episode: Episode,
-    /// How many step parts there are.
+    /// How many steps there are. Only records without a part `now` say it here.
+    #[serde(default, skip_serializing)]
+    steps: Option<usize>,
+}
+
+/// Read and written with [`StepRecord`]s by value and by reference.
+#[derive(Serialize, Deserialize)]
+struct NowPart<R> {
+    /// How many steps there are, those in flight included.
     steps: usize,
+    /// These steps stand as they do here. A part of their own is of an execution before.
+    in_flight: Vec<R>,
 }
 
 /// A part by name: put with a body, or removed.
@@ -42,13 +56,16 @@ pub type Part = (String, Option<String>);
 /// The parts that `touched` changed.
 #[must_use]
 pub fn changed_parts(state: &RunState, touched: &Touched) -> Vec<Part> {
-    let mut parts = Vec::with_capacity(touched.steps.len() + 1);
+    let mut parts = Vec::with_capacity(touched.steps.len() + 2);
+    parts.push((NOW.to_owned(), Some(now_part(state))));
     if touched.run {
         parts.push((RUN.to_owned(), Some(run_part(state))));
     }
     for id in &touched.steps {
-        let body = state.steps.get(id).map(close_body);
-        parts.push((format!("{STEP}{id}"), body));
+        if !state.in_flight.contains(id) {
+            let body = state.steps.get(id).map(close_body);
+            parts.push((format!("{STEP}{id}"), body));
+        }
     }
     parts
 }
@@ -76,8 +93,20 @@ fn run_part(state: &RunState) -> String {
         started_at: state.started_at,
         recoveries: state.recoveries,
         episode: state.episode.clone(),
-        steps: state.steps.len(),
+        steps: None,
     })
+}
+
+fn now_part(state: &RunState) -> String {
+    let in_flight = state.in_flight.iter();
+    close_body(&NowPart {
+        steps: state.steps.len(),
+        in_flight: in_flight.filter_map(|id| state.steps.get(id)).collect(),
+    })
+}
+
+fn is_in_flight(record: &StepRecord) -> bool {
+    matches!(record.phase, StepPhase::InFlight { .. })
 }
 
 /// Columns of the store that belong to the state.
@@ -97,8 +126,8 @@ pub enum DamagedCheckpoint {
     /// A part is missing.
     #[error("the checkpoint has no part `{0}`")]
     Missing(&'static str),
-    /// Parts of steps are missing, or too many.
-    #[error("the checkpoint has parts of {found} steps, it should have {expected}")]
+    /// Steps are missing, or too many.
+    #[error("the checkpoint has {found} steps, it should have {expected}")]
     Steps {
         /// How many there should be.
         expected: usize,
@@ -126,6 +155,7 @@ pub fn restore<'a>(
 ) -> Result<RunState, DamagedCheckpoint> {
     let mut created: Option<CreatedPart> = None;
     let mut run: Option<RunPart> = None;
+    let mut now: Option<NowPart<StepRecord>> = None;
     let mut steps = BTreeMap::new();
     for (name, body) in parts {
         let damaged = |cause| DamagedCheckpoint::Part {
@@ -136,6 +166,8 @@ pub fn restore<'a>(
             created = Some(read(body, &["/created/inputs"], find).map_err(damaged)?);
         } else if name == RUN {
             run = Some(read(body, &["/phase/output"], find).map_err(damaged)?);
+        } else if name == NOW {
+            now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {
             let id = StepId::new(id).map_err(|e| damaged(malformed(&e)))?;
             let pointers = ["/phase/result/output", "/previous/result/output"];
@@ -148,10 +180,21 @@ pub fn restore<'a>(
     }
     let created = created.ok_or(DamagedCheckpoint::Missing(CREATED))?;
     let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
+    let expected = match now {
+        Some(now) => {
+            steps.extend(
+                now.in_flight
+                    .into_iter()
+                    .map(|r| (r.path.step().clone(), r)),
+            );
+            now.steps
+        }
+        None => run.steps.ok_or(DamagedCheckpoint::Missing(NOW))?,
+    };
     // A missing part would let a completed step run again.
-    if run.steps != steps.len() {
+    if expected != steps.len() {
         return Err(DamagedCheckpoint::Steps {
-            expected: run.steps,
+            expected,
             found: steps.len(),
         });
     }
@@ -167,6 +210,11 @@ pub fn restore<'a>(
         recoveries: run.recoveries,
         episode: run.episode,
         output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
+        in_flight: steps
+            .iter()
+            .filter(|(_, record)| is_in_flight(record))
+            .map(|(id, _)| id.clone())
+            .collect(),
         steps,
     })
 }
@@ -183,6 +231,23 @@ fn check(id: &StepId, record: &StepRecord) -> Result<(), DecodeError> {
         return Err(malformed(&"a loop is in pass 0"));
     }
     Ok(())
+}
+
+fn read_now(text: &str, find: &FindBlob<'_>) -> Result<NowPart<StepRecord>, DecodeError> {
+    let mut body = open_body(text, &[], find)?;
+    if let Some(records) = body.pointer_mut("/in_flight").and_then(Value::as_array_mut) {
+        for record in records {
+            hydrate(record, &["/previous/result/output"], find)?;
+        }
+    }
+    let now: NowPart<StepRecord> = serde_json::from_value(body).map_err(|e| malformed(&e))?;
+    match now.in_flight.iter().find(|record| !is_in_flight(record)) {
+        Some(other) => Err(malformed(&format_args!(
+            "`{}` is not in flight",
+            other.path
+        ))),
+        None => Ok(now),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(

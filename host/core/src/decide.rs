@@ -12,6 +12,7 @@ use crate::definition::{
 };
 use crate::event::{Event, Stop, StopCode};
 use crate::expr::{Budget, EvalError, Expr};
+use crate::frontier::Frontier;
 use crate::ids::{Path, RunId};
 use crate::limits;
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
@@ -50,6 +51,20 @@ pub enum Decision {
 /// # Panics
 /// Never on states that [`RunState::apply`] produced under the same definition.
 pub fn decide(definition: &Definition, state: &RunState, now: Timestamp) -> Decision {
+    decide_from(&mut Frontier::default(), definition, state, now)
+}
+
+/// [`decide`] for whoever asks again and again: what the frontier has passed is not looked at again, so a decision does not
+/// take longer the more steps have ended. A frontier is of one run.
+///
+/// # Panics
+/// Never on states that [`RunState::apply`] produced under the same definition.
+pub fn decide_from(
+    frontier: &mut Frontier,
+    definition: &Definition,
+    state: &RunState,
+    now: Timestamp,
+) -> Decision {
     if state.phase != Phase::Running {
         return Decision::Stopped;
     }
@@ -58,8 +73,14 @@ pub fn decide(definition: &Definition, state: &RunState, now: Timestamp) -> Deci
         state,
         now,
     };
-    let mut wait = Wait::default();
-    match decider.scope(definition.top(), None, &mut wait) {
+    frontier.under(state.epoch);
+    let mut walk = Walk {
+        frontier,
+        wait: Wait::default(),
+    };
+    let next = decider.scope(definition.top(), None, &mut walk);
+    let wait = walk.wait;
+    match next {
         ScopeNext::Record(event) => Decision::Record(event),
         ScopeNext::Busy => Decision::Wait {
             in_flight: wait.in_flight,
@@ -180,9 +201,9 @@ fn failed(
 #[must_use]
 pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
     let mut events: Vec<Event> = state
-        .steps
-        .values()
-        .filter(|record| matches!(record.phase, StepPhase::InFlight { .. }))
+        .in_flight
+        .iter()
+        .filter_map(|id| state.steps.get(id))
         .map(|record| Event::StepInterrupted {
             path: record.path.clone(),
             attempt: record.attempts,
@@ -200,6 +221,11 @@ pub fn attempt_seed(run_seed: u64, run: &RunId, path: &Path, attempt: u32) -> u6
     bytes.copy_from_slice(&hash[..8]);
     // 53 bits: what every reader of the journal can hold exactly.
     u64::from_be_bytes(bytes) >> 11
+}
+
+struct Walk<'a> {
+    frontier: &'a mut Frontier,
+    wait: Wait,
 }
 
 #[derive(Default)]
@@ -228,10 +254,17 @@ struct Decider<'a> {
 
 impl Decider<'_> {
     /// Walks the members of one scope in file order: the top level (`pass` is `None`) or one pass of a loop's body.
-    fn scope(&self, members: &[usize], pass: Option<(&Path, u32)>, wait: &mut Wait) -> ScopeNext {
-        for index in members {
+    fn scope(
+        &self,
+        members: &[usize],
+        pass: Option<(&Path, u32)>,
+        walk: &mut Walk<'_>,
+    ) -> ScopeNext {
+        let depth = pass.map_or(0, |(outer, _)| outer.segments().len());
+        let behind = walk.frontier.enter(depth, pass.map_or(0, |(_, n)| n));
+        for index in members.iter().skip(behind) {
             let step = &self.definition.steps()[*index];
-            // Most members are settled: looking at them must not cost an allocation.
+            // Looking at a settled member must not cost an allocation.
             let record = self
                 .state
                 .steps
@@ -246,7 +279,7 @@ impl Decider<'_> {
                     None => Path::top(step.id.clone()),
                     Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
                 };
-                self.step(step, &path, record, wait)
+                self.step(step, &path, record, walk)
             };
             match next {
                 StepNext::Settled { failed } => {
@@ -254,6 +287,7 @@ impl Decider<'_> {
                     if failed && pass.is_none() && !step.continue_on_error {
                         return ScopeNext::Done;
                     }
+                    walk.frontier.pass_by(depth);
                 }
                 StepNext::Record(event) => return ScopeNext::Record(event),
                 StepNext::Busy => return ScopeNext::Busy,
@@ -267,7 +301,7 @@ impl Decider<'_> {
         step: &Step,
         path: &Path,
         record: Option<&StepRecord>,
-        wait: &mut Wait,
+        walk: &mut Walk<'_>,
     ) -> StepNext {
         let Some(record) = record else {
             return self.begin(step, path, None);
@@ -278,7 +312,7 @@ impl Decider<'_> {
             },
             StepPhase::Pending => self.begin(step, path, Some(record)),
             StepPhase::InFlight { .. } => {
-                wait.in_flight.push(path.clone());
+                walk.wait.in_flight.push(path.clone());
                 StepNext::Busy
             }
             StepPhase::Waiting { retry_at, .. } if *retry_at <= self.now => match &step.kind {
@@ -290,6 +324,7 @@ impl Decider<'_> {
                 }
             },
             StepPhase::Waiting { retry_at, .. } => {
+                let wait = &mut walk.wait;
                 wait.wake_at = Some(wait.wake_at.map_or(*retry_at, |at| at.min(*retry_at)));
                 StepNext::Busy
             }
@@ -304,13 +339,15 @@ impl Decider<'_> {
                 condition_met,
             } => match &step.kind {
                 StepKind::Loop(body) => {
-                    self.in_loop(body, step, path, *iteration, *condition_met, wait)
+                    self.in_loop(body, step, path, *iteration, *condition_met, walk)
                 }
                 StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => {
                     self.begin(step, path, Some(record))
                 }
             },
-            StepPhase::Awaiting { wait: awaited } => self.awaiting(step, path, awaited, wait),
+            StepPhase::Awaiting { wait: awaited } => {
+                self.awaiting(step, path, awaited, &mut walk.wait)
+            }
         }
     }
 
@@ -547,7 +584,7 @@ impl Decider<'_> {
         path: &Path,
         iteration: u32,
         condition_met: Option<bool>,
-        wait: &mut Wait,
+        walk: &mut Walk<'_>,
     ) -> StepNext {
         if let Some(met) = condition_met {
             return StepNext::Record(if met {
@@ -564,7 +601,7 @@ impl Decider<'_> {
         if iteration > body.max_iterations {
             return StepNext::Record(self.exhausted(body, path, iteration));
         }
-        match self.scope(&body.body, Some((path, iteration)), wait) {
+        match self.scope(&body.body, Some((path, iteration)), walk) {
             ScopeNext::Record(event) => StepNext::Record(event),
             ScopeNext::Busy => StepNext::Busy,
             ScopeNext::Done => {

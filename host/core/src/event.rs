@@ -464,11 +464,15 @@ pub(crate) fn close_body<T: Serialize>(body: &T) -> String {
         format: u32,
         body: &'a T,
     }
-    serde_json::to_string(&Stored {
+    // Room for most bodies: growing on the way would copy them.
+    let mut text = Vec::with_capacity(512);
+    let stored = Stored {
         format: FORMAT,
         body,
-    })
-    .expect("records have string keys and no failing serializers")
+    };
+    serde_json::to_writer(&mut text, &stored)
+        .expect("records have string keys and no failing serializers");
+    String::from_utf8(text).expect("JSON is text")
 }
 
 impl Event {

@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod explain;
 pub mod expr;
+pub mod frontier;
 pub mod ids;
 pub mod limits;
 pub mod outcome;

@@ -7,7 +7,7 @@ mod apply;
 mod awaiting;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -278,6 +278,8 @@ pub struct RunState {
     pub episode: Episode,
     /// Every step that was touched so far.
     pub steps: BTreeMap<StepId, StepRecord>,
+    /// Those of them whose attempt was started and has no outcome.
+    pub in_flight: BTreeSet<StepId>,
     /// Bytes of all recorded outputs together, those of the pass before included.
     pub output_bytes: usize,
 }

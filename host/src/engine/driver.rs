@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use milepost_core::decide::{Decision, decide, settle};
+use milepost_core::decide::{Decision, decide_from, settle};
 use milepost_core::event::Event;
+use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
@@ -60,6 +61,7 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     workflow: Workflow,
     state: RunState,
+    frontier: Frontier,
     batch: Batch,
     control: Control,
     /// Attempts whose start was recorded and that were not launched yet.
@@ -103,6 +105,7 @@ impl Driver {
             shared,
             workflow,
             state,
+            frontier: Frontier::default(),
             batch,
             control,
             started: Vec::new(),
@@ -186,7 +189,8 @@ impl Driver {
                 return Ok(Some(self.shared.clock.now()));
             }
             let now = self.shared.clock.now().max(self.state.updated_at);
-            match decide(&self.workflow.definition, &self.state, now) {
+            let definition = &self.workflow.definition;
+            match decide_from(&mut self.frontier, definition, &self.state, now) {
                 Decision::Record(event) => {
                     if matches!(event, Event::StepStarted { .. } | Event::WaitStarted { .. })
                         && let Some(request) = self.held()

@@ -158,6 +158,11 @@ fn a_damaged_part_is_an_error_of_that_run_alone() {
     place.sql("UPDATE checkpoint SET body = CAST(x'ff' AS TEXT) WHERE run = (SELECT key FROM run WHERE id = 'bad')");
     damaged(store.checkpoint(&id("bad")), "bad");
     assert_eq!(store.parts("good").len(), 1);
+    place.sql("UPDATE checkpoint SET body = '1'");
+    assert_eq!(store.parts("bad").len(), 1);
+    place.sql("UPDATE run SET now = CAST(x'ff' AS TEXT) WHERE id = 'bad'");
+    damaged(store.checkpoint(&id("bad")), "bad");
+    assert_eq!(store.parts("good").len(), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{Filter, StopKind, Store, StoreError};
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 
@@ -238,8 +239,12 @@ fn b236_a_file_of_version_1_is_read_and_written() {
         [super::store::entry(1)]
     );
     assert_eq!(store.lines("old"), ["hello"]);
-    store.save(step("old", 1, 3).part("p", "new"));
-    assert_eq!(store.parts("old"), [("p".into(), "new".into())]);
+    assert_eq!(store.parts("old"), [("p".into(), "{\"v\":1}".into())]);
+    store.save(step("old", 1, 3).part("p", "new").part(NOW, "here"));
+    assert_eq!(
+        store.parts("old"),
+        [(NOW.into(), "here".into()), ("p".into(), "new".into())]
+    );
 }
 
 /// Every kind of change is refused; everything can be read.

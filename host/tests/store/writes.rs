@@ -1,6 +1,7 @@
 //! Creating and changing runs: the compare-and-swap, and that a write is whole or nothing.
 
 use milepost::store::{Expect, Filter, Store, StoreError, Write};
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 
@@ -333,6 +334,30 @@ pub(crate) fn parts_are_sorted_by_the_bytes_of_their_names(s: &dyn Store) {
     );
     let names: Vec<_> = s.parts("r").into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["B", "a/10", "a/2", "b", "ä"]);
+}
+
+pub(crate) fn the_part_that_every_write_changes_is_a_part_like_any_other(s: &dyn Store) {
+    let now = |body: &str| (NOW.to_owned(), body.to_owned());
+    let other = |name: &str| (name.to_owned(), String::new());
+    let all = |body: &str| [other("a"), now(body), other("z")];
+    s.save(create("r").part("z", "").part(NOW, "1").part("a", ""));
+    assert_eq!(s.parts("r"), all("1"));
+    s.save(change("r", 0, 0).claim("a", 30));
+    assert_eq!(s.parts("r"), all("1"), "left alone");
+    s.save(change("r", 0, 1).part(NOW, "2").part(NOW, "3"));
+    assert_eq!(s.parts("r"), all("3"));
+    s.save(change("r", 0, 1));
+    assert_eq!(s.parts("r"), all("3"), "left alone");
+    s.save(change("r", 0, 1).part(NOW, "4").without(NOW));
+    assert_eq!(s.parts("r"), [other("a"), other("z")]);
+    s.save(change("r", 0, 1).without(NOW).part(NOW, ""));
+    assert_eq!(s.parts("r"), all(""), "empty is not absent");
+    s.save(change("r", 0, 1).status(Status::Paused).part(NOW, "5"));
+    assert_eq!(s.parts("r"), all("5"));
+    s.save(change("r", 0, 1).status(Status::Paused).without(NOW));
+    assert_eq!(s.parts("r"), [other("a"), other("z")]);
+    s.save(create("other"));
+    assert_eq!(s.parts("other"), []);
 }
 
 pub(crate) fn b119_all_parts_of_a_write_change_together_with_the_row(s: &dyn Store) {

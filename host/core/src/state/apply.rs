@@ -1,6 +1,6 @@
 //! The one door for every change of a run's state: what each event does to it, and when it cannot follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -120,6 +120,7 @@ impl RunState {
             recoveries: 0,
             episode: Episode::default(),
             steps: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
             output_bytes: 0,
         })
     }
@@ -149,10 +150,7 @@ impl RunState {
                 found: entry.seq,
             });
         }
-        let known = self.steps.len();
-        let mut touched = self.change(entry)?;
-        // The run's part counts the steps' parts, so that a lost one is noticed.
-        touched.run |= self.steps.len() != known;
+        let touched = self.change(entry)?;
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;
@@ -185,6 +183,7 @@ impl RunState {
                     plugins: plugins.clone(),
                 };
                 for step in dropped {
+                    self.in_flight.remove(step);
                     if let Some(old) = self.steps.remove(step) {
                         self.output_bytes -= old.output_bytes();
                     }
@@ -201,7 +200,7 @@ impl RunState {
                 output,
                 ..
             } => {
-                self.attempt_in_flight(name, path, Some(*attempt))?;
+                self.end_attempt(name, path, Some(*attempt))?;
                 let output = output.clone();
                 self.settle(path, StepResult::Completed { output }, None, at);
                 let counted = std::mem::take(&mut self.episode.resumes) > 0;
@@ -216,7 +215,7 @@ impl RunState {
                 retry_at,
                 ..
             } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.failures += 1;
                 record.phase = StepPhase::Waiting {
                     retry_at: *retry_at,
@@ -242,7 +241,7 @@ impl RunState {
                 error,
                 ..
             } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 if pause.state.is_some() {
                     record.resume_state.clone_from(&pause.state);
                 }
@@ -258,7 +257,7 @@ impl RunState {
                 Ok(self.progressed(path))
             }
             Event::StepInterrupted { path, attempt } => {
-                let record = self.attempt_in_flight(name, path, Some(*attempt))?;
+                let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.phase = StepPhase::Pending;
                 Ok(Touched::step(path))
             }
@@ -387,14 +386,13 @@ impl RunState {
 
     /// Attempts of a lost claim have no outcome and never will: they start again.
     fn lose_attempts(&mut self) -> Vec<StepId> {
-        let mut lost = Vec::new();
-        for (id, record) in &mut self.steps {
-            if matches!(record.phase, StepPhase::InFlight { .. }) {
+        let lost = std::mem::take(&mut self.in_flight);
+        for id in &lost {
+            if let Some(record) = self.steps.get_mut(id) {
                 record.phase = StepPhase::Pending;
-                lost.push(id.clone());
             }
         }
-        lost
+        lost.into_iter().collect()
     }
 
     fn resumed(&mut self, event: &'static str, resumed: &RunResumed) -> Result<Touched, Rejected> {
@@ -468,6 +466,7 @@ impl RunState {
         }
         record.attempts = attempt;
         record.phase = StepPhase::InFlight { since: at };
+        self.in_flight.insert(path.step().clone());
         Ok(Touched::step(path))
     }
 
@@ -507,7 +506,7 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Option<u32>, Rejected> {
         if attempt.is_some() {
-            self.attempt_in_flight(event, path, attempt)?;
+            self.end_attempt(event, path, attempt)?;
             return Ok(None);
         }
         self.must_run(event)?;
@@ -536,15 +535,11 @@ impl RunState {
                 from.may_become(to)
             }
         };
-        let busy = self
-            .steps
-            .values()
-            .any(|r| matches!(r.phase, StepPhase::InFlight { .. }));
         if !possible {
             return Err(Rejected::Transition { event, from, to });
         }
         // An attempt must be settled or interrupted before its run stops, or its outcome would be in doubt.
-        if busy && to != Status::Failed {
+        if !self.in_flight.is_empty() && to != Status::Failed {
             return Err(Rejected::NotRunning {
                 event,
                 status: from,
@@ -611,7 +606,8 @@ impl RunState {
         }
     }
 
-    fn attempt_in_flight(
+    /// The record of an attempt in flight, which from now on is none: the caller gives it another phase.
+    fn end_attempt(
         &mut self,
         event: &'static str,
         path: &Path,
@@ -624,6 +620,7 @@ impl RunState {
                     && Some(record.attempts) == attempt
                     && matches!(record.phase, StepPhase::InFlight { .. }) =>
             {
+                self.in_flight.remove(path.step());
                 Ok(record)
             }
             other => Err(reject(event, path, other.as_deref())),

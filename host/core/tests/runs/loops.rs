@@ -383,3 +383,18 @@ fn every_started_pass_has_one_end() {
         count(|e| matches!(e, Event::LoopIterationEnded { .. }))
     );
 }
+
+#[test]
+fn loops_one_after_another_run_all_their_members_in_passes_of_the_same_number() {
+    let of = |name: &str| {
+        format!(
+            "[[step]]\nid = \"{name}\"\nloop = {{ until = \"true\" }}\n\
+             [[step]]\nid = \"{name}1\"\nin = \"{name}\"\nuse = \"p/x\"\n\
+             [[step]]\nid = \"{name}2\"\nin = \"{name}\"\nuse = \"p/x\"\n"
+        )
+    };
+    let mut sim = Sim::new(&format!("{}{}", of("a"), of("b")));
+    sim.run(|_| ok(json!({})));
+    assert_eq!(sim.calls, ["a#1/a1", "a#1/a2", "b#1/b1", "b#1/b2"]);
+    assert_eq!(sim.status(), Status::Completed);
+}

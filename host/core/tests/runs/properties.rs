@@ -263,7 +263,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_parts_never_panic(name in "(created|run|step/[a-z]{1,3}|other)", body in ".{0,80}") {
+    fn damaged_parts_never_panic(name in "(created|run|now|step/[a-z]{1,3}|other)", body in ".{0,80}") {
         let mut sim = start();
         to_the_end(&mut sim, &[7]);
         let mut parts = all_parts(&sim.state);

@@ -7,8 +7,9 @@ use milepost_core::checkpoint::{DamagedCheckpoint, Position, all_parts, restore}
 use milepost_core::event::{Entry, Event, StopCode};
 use milepost_core::ids::Epoch;
 use milepost_core::outcome::{Outcome, Pause};
+use milepost_core::payload::{FindBlob, Payload};
 use milepost_core::resume::GoOn;
-use milepost_core::state::{Episode, RunState, StepPhase, StepResult};
+use milepost_core::state::{Episode, RunState, StepPhase, StepRecord, StepResult};
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok, pause};
@@ -219,6 +220,7 @@ fn b123_a_record_without_optional_keys_loads() {
             "recoveries": 0, "steps": 2,
         } }),
     );
+    parts.remove("now");
     parts.insert(
         "step/b".to_owned(),
         json!({ "format": 1, "body": {
@@ -238,11 +240,96 @@ fn b123_a_record_without_optional_keys_loads() {
     assert_eq!(state.started_at, None);
     let record = &state.steps["b"];
     assert_eq!((&record.previous, &record.resume_state), (&None, &None));
+
+    parts.remove("step/b");
+    let lost = DamagedCheckpoint::Steps {
+        expected: 2,
+        found: 1,
+    };
+    assert_eq!(read_back(&sim.state, &parts), Err(lost));
 }
 
-/// Pointers to every key of an object inside `value`, except those that hold null, which says the same as no key.
+/// In the second pass of the loop, with an attempt of `m` in flight.
+fn in_flight() -> Sim {
+    let mut sim = Sim::new(FLOW);
+    while let Some(attempt) = sim.next_attempt() {
+        match attempt.path.as_str() {
+            "l#2/m" => return sim,
+            path => sim.end(&attempt, ok(json!({"at": path, "done": false}))),
+        }
+    }
+    unreachable!("the loop goes on to its second pass")
+}
+
+#[test]
+fn b111_a_step_in_flight_stands_as_the_part_of_every_write_says() {
+    let sim = in_flight();
+    let mut parts = parts(&sim.state);
+    assert!(!parts.contains_key("step/m"), "no part of its own");
+    assert_eq!(read_back(&sim.state, &parts), Ok(sim.state.clone()));
+    // The part of the pass before is still there in a store.
+    let mut earlier = sim.state.steps["m"].clone();
+    earlier.path = "l#1/m".parse().unwrap();
+    earlier.phase = StepPhase::Settled(earlier.previous.take().unwrap());
+    parts.insert("step/m".to_owned(), json!({ "format": 1, "body": earlier }));
+    assert_eq!(read_back(&sim.state, &parts), Ok(sim.state.clone()));
+
+    let now = parts.get_mut("now").unwrap();
+    now["body"]["in_flight"][0]["phase"] = json!({ "phase": "pending" });
+    let error = read_back(&sim.state, &parts).unwrap_err();
+    assert!(error.to_string().contains("not in flight"), "{error}");
+}
+
+#[test]
+fn a_large_output_of_the_pass_before_is_found_again_while_a_step_is_in_flight() {
+    let large = json!("x".repeat(100_000));
+    let mut sim = in_flight();
+    let record = sim.state.steps.get_mut("m").unwrap();
+    let previous = record.previous.as_mut().unwrap();
+    let payload = Payload::new(large);
+    previous.result = StepResult::Completed {
+        output: payload.clone(),
+    };
+    sim.state.output_bytes = sim.state.steps.values().map(output_bytes).sum();
+    let texts = parts(&sim.state);
+    let texts: Vec<_> = texts.iter().map(|(n, b)| (n, b.to_string())).collect();
+    assert!(texts.iter().all(|(_, text)| text.len() < 10_000));
+    let position = Position {
+        seq: sim.state.seq,
+        epoch: sim.state.epoch,
+        updated_at: sim.state.updated_at,
+    };
+    let read = |find: &FindBlob<'_>| {
+        let texts = texts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
+        restore(position, texts, find)
+    };
+    let (digest, bytes) = payload.blob().unwrap();
+    let found = read(&|wanted| (*wanted == digest).then(|| bytes.to_vec()));
+    assert_eq!(found, Ok(sim.state.clone()));
+    assert!(matches!(
+        read(&|_| None),
+        Err(DamagedCheckpoint::Part { part, .. }) if part == "now"
+    ));
+}
+
+fn output_bytes(record: &StepRecord) -> usize {
+    [record.settled(), record.previous.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|settled| match &settled.result {
+            StepResult::Completed { output } => output.text().len(),
+            StepResult::Failed { .. } | StepResult::Skipped => 0,
+        })
+        .sum()
+}
+
+/// Pointers to every key of every object inside `value`, except those that hold null, which says the same as no key.
 fn keys(value: &Value, at: &str, into: &mut Vec<String>) {
-    if let Value::Object(object) = value {
+    if let Value::Array(values) = value {
+        for (index, value) in values.iter().enumerate() {
+            keys(value, &format!("{at}/{index}"), into);
+        }
+    } else if let Value::Object(object) = value {
         for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
             let at = format!("{at}/{key}");
             keys(value, &at, into);

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, decide, interrupt, settle};
+use milepost_core::decide::{Decision, decide, decide_from, interrupt, settle};
 use milepost_core::definition::{ApprovalStep, Definition, StepKind};
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, Stop, StopCode};
+use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
@@ -31,6 +32,7 @@ pub(crate) struct Sim {
     pub(crate) definition: Definition,
     pub(crate) state: RunState,
     pub(crate) journal: Vec<Entry>,
+    frontier: Frontier,
     pub(crate) now: Timestamp,
     /// Paths of every attempt that was called, in order.
     pub(crate) calls: Vec<String>,
@@ -83,6 +85,7 @@ impl Sim {
             definition,
             state: RunState::create(&entry).unwrap(),
             journal: vec![entry],
+            frontier: Frontier::default(),
             now,
             calls: Vec::new(),
             waits: Vec::new(),
@@ -133,7 +136,14 @@ impl Sim {
     /// Moves the run to its next attempt; waits pass at once.
     pub(crate) fn next_attempt(&mut self) -> Option<Attempt> {
         loop {
-            match decide(&self.definition, &self.state, self.now) {
+            let decision = decide(&self.definition, &self.state, self.now);
+            let frontier = &mut self.frontier;
+            assert_eq!(
+                decide_from(frontier, &self.definition, &self.state, self.now),
+                decision,
+                "what is behind the frontier was not settled"
+            );
+            match decision {
                 Decision::Record(event) => {
                     let attempt = match &event {
                         Event::StepStarted {

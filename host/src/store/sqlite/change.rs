@@ -1,6 +1,7 @@
 //! The SQL of a write, and what it shares with the smaller changes. Each begins with one guarded statement that changes
 //! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
@@ -63,9 +64,9 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
     let key = db
         .prepare_cached(
             "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
-                 recoveries, auto_resumes, provider, awaits)
+                 recoveries, auto_resumes, provider, awaits, now)
              VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at,
-                 :recoveries, :auto_resumes, :provider, :awaits)
+                 :recoveries, :auto_resumes, :provider, :awaits, :now)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -84,6 +85,7 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
                 ":auto_resumes": head.auto_resumes,
                 ":provider": head.provider,
                 ":awaits": names(&head.awaits),
+                ":now": now_part(write).flatten(),
             },
             |row| row.get(0),
         )
@@ -115,6 +117,7 @@ fn advance(
     }
     let raised = Epoch(epoch.0.saturating_add(u64::from(write.claim.is_some())));
     let (owner, lease_until) = ownership(write);
+    let now = now_part(write);
     let found = db
         .prepare_cached(
             "UPDATE run SET status = :status, seq = :seq, epoch = :raised, updated_at = :at,
@@ -122,6 +125,7 @@ fn advance(
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
+                 now = CASE WHEN :changes_now THEN :now ELSE now END,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch
              RETURNING key, request",
@@ -146,6 +150,8 @@ fn advance(
                 ":auto_resumes": head.auto_resumes,
                 ":provider": head.provider,
                 ":awaits": names(&head.awaits),
+                ":changes_now": now.is_some(),
+                ":now": now.flatten(),
             },
             |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
         )
@@ -163,7 +169,8 @@ fn advance(
 }
 
 /// The write of nearly every step: a run that was running and still is. Names no indexed column, because SQLite rewrites the
-/// index entries of every column that an `UPDATE` names, changed or not.
+/// index entries of every column that an `UPDATE` names, changed or not. Looks first and changes then, in the one
+/// transaction: cheaper than `RETURNING`, for which SQLite keeps the row aside and the page as it was.
 fn step_on(
     db: &Connection,
     write: &Write,
@@ -171,32 +178,37 @@ fn step_on(
     epoch: Epoch,
     seq: u64,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
+    let found = db
+        .prepare_cached(
+            "SELECT key, request FROM run
+             WHERE id = ?1 AND seq = ?2 AND epoch = ?3
+                 AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
+                 AND provider IS NULL AND awaits = '[]'",
+        )?
+        .query_row(
+            params![write.run.as_str(), signed(from), signed(epoch.0)],
+            |row| Ok((row.get(0)?, kind(row.get_ref(1)?.as_str_or_null()?))),
+        )
+        .optional()?;
+    let Some((key, request)) = found else {
+        return Ok(None);
+    };
+    let now = now_part(write);
     db.prepare_cached(
-        "UPDATE run SET seq = ?1, updated_at = ?2, recoveries = ?3, auto_resumes = ?7, detached_at = NULL
-         WHERE id = ?4 AND seq = ?5 AND epoch = ?6
-             AND status = 'running' AND stop_code IS NULL AND due_at IS NULL AND provider IS NULL AND awaits = '[]'
-         RETURNING key, request",
+        "UPDATE run SET seq = ?2, updated_at = ?3, recoveries = ?4, auto_resumes = ?7, detached_at = NULL,
+             now = CASE WHEN ?5 THEN ?6 ELSE now END
+         WHERE key = ?1",
     )?
-    .query_row(
-        params![
-            signed(seq),
-            nanos(write.head.at),
-            write.head.recoveries,
-            write.run.as_str(),
-            signed(from),
-            signed(epoch.0),
-            write.head.auto_resumes,
-        ],
-        |row| {
-            let request = row.get_ref(1)?.as_str_or_null()?;
-            let written = Written {
-                epoch,
-                request: kind(request),
-            };
-            Ok((row.get(0)?, written))
-        },
-    )
-    .optional()
+    .execute(params![
+        key,
+        signed(seq),
+        nanos(write.head.at),
+        write.head.recoveries,
+        now.is_some(),
+        now.flatten(),
+        write.head.auto_resumes,
+    ])?;
+    Ok(Some((key, Written { epoch, request })))
 }
 
 /// The columns of a new claim; a run that does not run is owned by nobody.
@@ -238,6 +250,12 @@ fn check_signals(db: &Connection, write: &Write) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the write does to the part that stands in the run's row: nothing, remove it, or put it.
+fn now_part(write: &Write) -> Option<Option<&str>> {
+    let last = write.parts.iter().rfind(|(part, _)| part == NOW);
+    last.map(|(_, body)| body.as_deref())
+}
+
 fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Error> {
     for entry in &write.entries {
         db.prepare_cached(
@@ -252,7 +270,7 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
         ])?;
     }
     fault::point("journal_written");
-    for (part, body) in &write.parts {
+    for (part, body) in write.parts.iter().filter(|(part, _)| part != NOW) {
         match body {
             Some(body) => db
                 .prepare_cached(

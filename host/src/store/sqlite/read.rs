@@ -4,6 +4,7 @@
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
+use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::time::Timestamp;
 use rusqlite::types::{FromSql, Value};
@@ -234,12 +235,13 @@ pub(super) fn checkpoint(
     };
     let parts = tx
         .prepare_cached(
-            "SELECT part, body FROM checkpoint
-             WHERE run = (SELECT key FROM run WHERE id = ?1) ORDER BY part",
+            "SELECT part, body FROM checkpoint WHERE run = (SELECT key FROM run WHERE id = ?1)
+             UNION ALL SELECT ?2, now FROM run WHERE id = ?1 AND now IS NOT NULL
+             ORDER BY part",
         )
         .and_then(|mut statement| {
             statement
-                .query_map([run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map([run.as_str(), NOW], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
         .map_err(failed)?;
