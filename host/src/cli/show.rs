@@ -171,7 +171,7 @@ fn ledger(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
 fn owner(owner: &OwnerReport) -> String {
     let what = match owner.liveness {
         "alive" => "alive",
-        "gone" => "gone: it can be taken over",
+        "gone" => "gone",
         "detached" => "alive, but it does not renew its claim",
         _ => "on a host that cannot be asked",
     };

@@ -158,7 +158,10 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
         "{table}"
     );
     let shown = cli.run("show spin").expect(0).stdout;
-    assert!(shown.contains("gone: it can be taken over"), "{shown}");
+    assert!(
+        shown.contains(", gone\n") && shown.contains("`milepost work`) takes it over"),
+        "{shown}"
+    );
     assert_eq!(
         cli.run("show spin --json").expect(0).json()["owner"]["liveness"],
         "gone"

@@ -176,6 +176,9 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     );
     second.signal("KILL");
     second.wait().expect(128 + 9);
+    let shown = cli.run("show spin --json").expect(0).json();
+    let next = shown["next_action"].as_str().unwrap();
+    assert!(next.starts_with("a worker fails it"), "{next}");
     // Nothing was recorded in between: it is not tried a third time.
     let worked = cli.run("work --until-idle --json").expect(0);
     assert_eq!(worked.json()["taken"], 0);
