@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
 use milepost_core::event::{Stop, StopCode};
 use milepost_core::ids::{Digest, RunId};
+use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
 use milepost_core::recovery::Liveness;
 use milepost_core::state::{
@@ -249,6 +250,23 @@ impl RunReport {
             last_progress_at: state.updated_at,
             owner: None,
         }
+    }
+}
+
+impl RunReport {
+    /// Adds who owns the run. When that process is gone, the run does not move by itself any more.
+    pub(crate) fn owned(&mut self, owner: Option<OwnerReport>) {
+        if owner.as_ref().is_some_and(|owner| owner.liveness == "gone") {
+            let run = &self.id;
+            self.next_action = Some(if self.recoveries < limits::RECOVERIES {
+                format!("a worker (`milepost work`) takes it over, or `milepost resume {run}` does")
+            } else {
+                format!(
+                    "a worker fails it with `process_lost`; `milepost resume {run}` tries it once more"
+                )
+            });
+        }
+        self.owner = owner;
     }
 }
 

@@ -190,7 +190,7 @@ pub(crate) fn bare(value: &Value) -> String {
 /// As a shell takes it for one word.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if text.chars().all(plain) {
+    if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
@@ -224,4 +224,22 @@ fn log_to_stderr(verbose: u8, style: Style) {
         .with(lines)
         .with(Targets::new().with_target("milepost", level))
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_stays_one_word_of_the_command_line() {
+        for (folder, word) in [
+            ("runs/.milepost", "runs/.milepost"),
+            ("my runs", "'my runs'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(folder), word);
+        }
+    }
 }

@@ -16,8 +16,10 @@ use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::{format, row, watch};
 
-/// Rows of a table on a screen.
-const SCREEN: usize = 50;
+/// Rows of a table that is read once: a terminal scrolls.
+const ROWS: usize = 50;
+/// Rows of a table that is drawn in place: on a usual screen nothing scrolls out of it.
+const SCREEN: usize = 20;
 
 /// List runs, newest first
 #[derive(Debug, Args)]
@@ -35,7 +37,7 @@ pub(crate) struct LsArgs {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
-    /// At most so many; 50 by default, all with --json
+    /// At most so many; 50 by default, 20 with --watch, all with --json
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// List again every so many seconds, 1 to 60, 3 by default; with --json, one document per line
@@ -69,7 +71,11 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
-        limit: args.limit.or((!cx.json).then_some(SCREEN)),
+        limit: args.limit.or(match (cx.json, args.watch) {
+            (true, _) => None,
+            (false, Some(_)) => Some(SCREEN),
+            (false, None) => Some(ROWS),
+        }),
     };
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), || {

@@ -1,7 +1,7 @@
 //! What the store's row of a run says to people: who has the run, and what happens next.
 
 use milepost::core::event::StopCode;
-use milepost::core::limits::AUTOMATIC_RESUMES;
+use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
@@ -25,7 +25,10 @@ pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<S
         Status::Pending => Some("a worker takes it".to_owned()),
         Status::Running => match owner {
             Some(owner) if owner.liveness != "gone" => None,
-            Some(_) | None => Some("a worker takes it over".to_owned()),
+            Some(_) | None if row.recoveries < RECOVERIES => {
+                Some("a worker takes it over".to_owned())
+            }
+            Some(_) | None => Some("a worker fails it, or resume by hand".to_owned()),
         },
         Status::Failed => Some("resume by hand".to_owned()),
         Status::Paused => Some(paused(row)),
@@ -167,6 +170,11 @@ mod tests {
         assert_eq!(
             next_action(&row, Some(&who)).as_deref(),
             Some("a worker takes it over")
+        );
+        row.recoveries = RECOVERIES;
+        assert_eq!(
+            next_action(&row, Some(&who)).as_deref(),
+            Some("a worker fails it, or resume by hand")
         );
     }
 }

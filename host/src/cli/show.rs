@@ -88,7 +88,7 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
         format!(
             "  begun:  {}, took {}",
             format::instant(report.created_at),
-            format::length(Duration::from_millis(report.duration_millis))
+            format::length(took_so_far(report, now))
         ),
         format!(
             "  saved:  {}, {}",
@@ -120,6 +120,14 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
         lines.push(bare(&report.output));
     }
     lines.join("\n")
+}
+
+/// A run that moves is still taking its time (B235).
+fn took_so_far(report: &RunReport, now: Timestamp) -> Duration {
+    match (report.status, report.started_at) {
+        (Status::Running, Some(start)) => now.since(start),
+        _ => Duration::from_millis(report.duration_millis),
+    }
 }
 
 /// Who has it, what was asked of it, how often it was picked up, why it stands still and what happens next.
@@ -163,7 +171,7 @@ fn ledger(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
 fn owner(owner: &OwnerReport) -> String {
     let what = match owner.liveness {
         "alive" => "alive",
-        "gone" => "gone: it can be taken over",
+        "gone" => "gone",
         "detached" => "alive, but it does not renew its claim",
         _ => "on a host that cannot be asked",
     };
@@ -200,7 +208,7 @@ fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
                 for verb in ["approve", "reject"] {
                     let label = format!("{verb}:");
                     let command = cx.command(verb, run);
-                    lines.push(format!("  {label:<8}{command} --step {path}"));
+                    lines.push(format!("  {label:<9}{command} --step {path}"));
                 }
             }
         }

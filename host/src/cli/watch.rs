@@ -96,10 +96,8 @@ impl View {
         let body = text.trim_end();
         match self {
             Self::Screen { last } => {
-                write(&format!(
-                    "{HOME}{}\r\n{CLEAR_BELOW}",
-                    body.replace('\n', NEXT_LINE)
-                ))?;
+                let lines = body.lines().map(|line| format!("{line}{CLEAR_RIGHT}\n"));
+                write(&format!("{HOME}{}{CLEAR_BELOW}", lines.collect::<String>()))?;
                 *last = text;
                 Ok(())
             }
@@ -132,12 +130,12 @@ impl Drop for View {
     }
 }
 
-/// The alternate screen, without a cursor.
-const ENTER_SCREEN: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
-const LEAVE_SCREEN: &str = "\x1b[?25h\x1b[?1049l";
+/// The alternate screen, without a cursor, and with long lines cut.
+const ENTER_SCREEN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+const LEAVE_SCREEN: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME: &str = "\x1b[H";
-/// The rest of the line before may be longer than this one.
-const NEXT_LINE: &str = "\x1b[K\r\n";
+/// The line that stood there before may be longer.
+const CLEAR_RIGHT: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
 fn write(text: &str) -> io::Result<()> {

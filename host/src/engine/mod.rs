@@ -380,7 +380,10 @@ impl Engine {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
         let definition = self.frozen(&recorded.state)?;
         let mut report = RunReport::new(&definition, &recorded.state);
-        report.owner = OwnerReport::new(&recorded.row, self.liveness(&recorded.row));
+        report.owned(OwnerReport::new(
+            &recorded.row,
+            self.liveness(&recorded.row),
+        ));
         Ok(report)
     }
 

@@ -2,9 +2,14 @@
 
 mod errors;
 mod going_on;
+mod keeping;
+mod listing;
 mod looking;
 mod running;
 mod signals;
+mod stopping;
+mod waiting;
+mod working;
 
 /// One step that greets.
 const HELLO: &str = r#"
@@ -15,6 +20,26 @@ type = "string"
 id = "greet"
 use = "text/greet"
 with = { name = "${ inputs.name }" }
+"#;
+
+/// A step that asks a person, and one behind it.
+const GATE: &str = r#"
+returns = "${ steps.gate.output.comment }"
+[[step]]
+id = "gate"
+approval = { message = "Publish?" }
+[[step]]
+id = "after"
+use = "text/upper"
+with = { text = "a" }
+"#;
+
+/// A step that pauses until the signal `go` comes, and returns what came with it.
+const SIGNAL: &str = r#"
+[[step]]
+id = "ask"
+use = "pausing/for_signal"
+with = { signal = "go" }
 "#;
 
 /// A step that completes, then one that pauses once.

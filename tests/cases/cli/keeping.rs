@@ -1,0 +1,157 @@
+//! Keeping a store in order: `gc` and `doctor`.
+
+use milepost_tests::cli::Cli;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::{ENDLESS, FAILING, HELLO, PAUSING};
+
+/// One run of every status that nobody has to drive, the oldest first.
+fn store() -> Cli {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    cli.run("run failing.toml --id bad").expect(1);
+    cli.run("run pausing.toml --id nap").expect(2);
+    cli.run("submit hello.toml --input name=x --id gone")
+        .expect(0);
+    cli.run("cancel gone").expect(0);
+    cli.run("submit hello.toml --input name=x --id new")
+        .expect(0);
+    cli
+}
+
+fn ids(cli: &Cli) -> Vec<String> {
+    let rows = cli.run("ls --json").expect(0).json();
+    let rows = rows.as_array().into_iter().flatten();
+    rows.filter_map(|row| row["id"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn b296_only_runs_that_are_over_and_old_are_removed() {
+    let cli = store();
+    let young = cli.run("gc --json").expect(0).json();
+    assert_eq!(young["runs"], json!([]), "30 days is the default");
+    let pretended = cli
+        .run("gc --older-than 0s --dry-run --json")
+        .expect(0)
+        .json();
+    assert_eq!(
+        (&pretended["runs"], &pretended["dry_run"]),
+        (&json!(["done", "gone"]), &json!(true))
+    );
+    assert_eq!(
+        cli.run("gc --older-than 0s --dry-run").expect(0).stdout,
+        "2 runs would be removed\n  done\n  gone\n"
+    );
+    assert_eq!(ids(&cli).len(), 5, "nothing was removed yet");
+    assert_eq!(
+        cli.run("gc --older-than 0s").expect(0).stdout,
+        "2 runs removed\n"
+    );
+    assert_eq!(ids(&cli), ["new", "nap", "bad"]);
+    cli.run("show done").expect(65);
+    let failed = cli
+        .run("gc --older-than 0s --status failed --json")
+        .expect(0)
+        .json();
+    assert_eq!(
+        (&failed["runs"], &failed["kept"]),
+        (&json!(["bad"]), &json!([]))
+    );
+    assert_eq!(ids(&cli), ["new", "nap"]);
+    cli.run("doctor").expect(0);
+}
+
+#[test]
+fn b296_a_run_that_is_not_over_has_to_be_cancelled_first() {
+    let cli = store();
+    for status in ["paused", "pending", "running"] {
+        let refused = cli
+            .run(&format!("gc --older-than 0s --status {status} --json"))
+            .expect(64)
+            .json();
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("cancel it first"), "{message}");
+    }
+    for wrong in [
+        "--older-than 30",
+        "--older-than -1d",
+        "--older-than 1.5h",
+        "--status sleeping",
+    ] {
+        cli.run(&format!("gc {wrong}")).expect(64);
+    }
+    assert_eq!(ids(&cli).len(), 5);
+}
+
+#[test]
+fn a_store_without_problems_is_well() {
+    let cli = store();
+    let seen = cli.run("doctor --json").expect(0).json();
+    assert_eq!(
+        (&seen["ok"], &seen["path"]),
+        (&json!(true), &json!(".milepost"))
+    );
+    assert_eq!(
+        seen["store"]["runs"],
+        json!({ "cancelled": 1, "completed": 1, "failed": 1, "paused": 1, "pending": 1 })
+    );
+    assert!(
+        seen["store"]["version"].is_u64() && seen["store"]["bytes"].is_u64(),
+        "{seen:#}"
+    );
+    assert_eq!(seen["findings"], json!([]));
+    let text = cli.run("doctor").expect(0).stdout;
+    assert!(
+        text.starts_with("store .milepost, version ") && text.contains("nothing is wrong"),
+        "{text}"
+    );
+    let none = Cli::new().run("doctor --json").expect(69).json();
+    assert_eq!(none["error"]["code"], "no_store");
+}
+
+#[test]
+fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
+    let cli = store();
+    cli.workflow("endless.toml", ENDLESS);
+    let mut running = cli.start("run endless.toml --id spin");
+    running.until("step spin: started");
+    cli.run("doctor").expect(0);
+    running.signal("KILL");
+    running.wait().expect(128 + 9);
+    let finding = |gravity: &str, status: i32| -> Value {
+        let seen = cli.run("doctor --json").expect(status).json();
+        let findings = seen["findings"].as_array().cloned().unwrap_or_default();
+        assert!(!findings.is_empty(), "{seen:#}");
+        let first = findings[0].clone();
+        assert_eq!(first["gravity"], gravity, "the gravest first: {seen:#}");
+        first
+    };
+    let lost = finding("warning", 0);
+    assert_eq!(lost["run"], "spin");
+    assert!(
+        lost["remedy"].as_str().unwrap().contains("`milepost work`"),
+        "{lost:#}"
+    );
+
+    let db = Connection::open(cli.database()).unwrap();
+    let removed = db.execute(
+        "DELETE FROM journal WHERE seq = 2 AND run = (SELECT key FROM run WHERE id = 'done')",
+        (),
+    );
+    assert_eq!(removed.unwrap(), 1);
+    let broken = finding("problem", 1);
+    assert!(
+        broken["message"].as_str().unwrap().contains("`done`"),
+        "{broken:#}"
+    );
+    let text = cli.run("doctor").expect(1).stdout;
+    assert!(
+        text.contains("problem: ") && text.contains("warning: run spin: "),
+        "{text}"
+    );
+}

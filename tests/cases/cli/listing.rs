@@ -1,0 +1,350 @@
+//! `ls` and `show` as a ledger: who has a run, why it stands still, what happens next.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use milepost_tests::cli::Cli;
+use serde_json::{Value, json};
+
+use super::{ENDLESS, FAILING, HELLO, PAUSING};
+
+fn rows(cli: &Cli, line: &str) -> Vec<Value> {
+    let rows = cli.run(line).expect(0).json();
+    rows.as_array().cloned().unwrap_or_default()
+}
+
+/// A list that is kept up to date, in a pipe.
+fn watching(cli: &Cli, line: &str) -> (Child, BufReader<impl std::io::Read>) {
+    let mut command = cli.command(line);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
+}
+
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+}
+
+#[test]
+fn b238_an_empty_list_is_a_message_or_an_empty_array() {
+    let cli = Cli::new();
+    let none = cli.run("ls --json").expect(69).json();
+    assert_eq!(none["error"]["code"], "no_store");
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(
+        cli.run("ls").expect(0).stdout,
+        "no runs yet (store: .milepost)\n"
+    );
+    assert_eq!(rows(&cli, "ls --json"), [Value::Null; 0]);
+    let filtered = cli.run("ls --status failed").expect(0).stdout;
+    assert_eq!(filtered, "no run is like that (store: .milepost)\n");
+}
+
+#[test]
+fn b239_b404_a_row_has_every_field_of_the_ledger() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    cli.run("run failing.toml --id bad").expect(1);
+    cli.run("run pausing.toml --id nap").expect(2);
+    cli.run("submit hello.toml --input name=x --id new")
+        .expect(0);
+    let rows = rows(&cli, "ls --json");
+    let keys: Vec<&str> = rows[0]
+        .as_object()
+        .into_iter()
+        .flat_map(|row| row.keys().map(String::as_str))
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "automatic_resumes",
+            "awaits",
+            "created_at",
+            "due_at",
+            "epoch",
+            "events",
+            "id",
+            "last_progress_at",
+            "next_action",
+            "owner",
+            "provider",
+            "recoveries",
+            "request",
+            "status",
+            "stop_reason",
+            "updated_at",
+            "workflow",
+        ]
+    );
+    let ledger: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!([
+                row["id"],
+                row["status"],
+                row["stop_reason"],
+                row["next_action"],
+                row["provider"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        ledger,
+        [
+            json!(["new", "pending", null, "a worker takes it", null]),
+            json!(["nap", "paused", "step_paused", "resume 1 of 5", "acme"]),
+            json!(["bad", "failed", "step_failed", "resume by hand", null]),
+            json!(["done", "completed", "completed", null, null]),
+        ],
+        "newest first"
+    );
+    assert!(rows[1]["due_at"].is_string() && rows[0]["due_at"].is_null());
+}
+
+#[test]
+fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
+    let cli = Cli::new();
+    cli.workflow("pausing.toml", PAUSING);
+    cli.run("run pausing.toml --id nap").expect(2);
+    let table = cli.run("ls").expect(0).stdout;
+    let row = table
+        .lines()
+        .find(|line| line.starts_with("nap"))
+        .unwrap_or_default();
+    assert!(row.contains("paused (step_paused) [acme]"), "{table}");
+    assert!(
+        row.contains("  in ") && row.ends_with("(resume 1 of 5)"),
+        "{table}"
+    );
+    let shown = cli.run("show nap").expect(0).stdout;
+    assert!(shown.contains("automatic resume 1 of 5 (due "), "{shown}");
+}
+
+#[test]
+fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
+    let cli = Cli::new();
+    cli.workflow("endless.toml", ENDLESS);
+    let mut running = cli.start("run endless.toml --id spin");
+    running.until("step spin: started");
+    let row = &rows(&cli, "ls --json")[0];
+    let pid = row["owner"]["pid"].clone();
+    assert_eq!(
+        (&row["owner"]["liveness"], &row["next_action"]),
+        (&json!("alive"), &json!(null))
+    );
+    assert!(row["owner"]["host"].is_string() && row["owner"]["lease_until"].is_string());
+    assert!(cli.run("ls").expect(0).stdout.contains(&format!("{pid}@")));
+    let shown = cli.run("show spin").expect(0).stdout;
+    assert!(
+        shown.contains(&format!("owner:  process {pid} on ")),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(", alive\n") && shown.contains("saved:  "),
+        "{shown}"
+    );
+
+    running.signal("KILL");
+    running.wait().expect(128 + 9);
+    let table = cli.run("ls").expect(0).stdout;
+    assert!(
+        table.contains(" gone  ") && table.contains("a worker takes it over"),
+        "{table}"
+    );
+    let shown = cli.run("show spin").expect(0).stdout;
+    assert!(
+        shown.contains(", gone\n") && shown.contains("`milepost work`) takes it over"),
+        "{shown}"
+    );
+    assert_eq!(
+        cli.run("show spin --json").expect(0).json()["owner"]["liveness"],
+        "gone"
+    );
+}
+
+#[test]
+fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "first"
+        use = "text/upper"
+        with = { text = "a" }
+        [[step]]
+        id = "spin"
+        use = "hostile/spin"
+        timeout = "200ms"
+    "#;
+    cli.workflow("slow.toml", steps);
+    cli.run("run slow.toml --id r").expect(1);
+    let run = cli.run("show r --json").expect(0).json();
+    let ledger = |step: usize| {
+        json!([
+            run["steps"][step]["stop_reason"],
+            run["steps"][step]["timeout"]
+        ])
+    };
+    assert_eq!(
+        ledger(0),
+        json!(["completed", { "millis": 1_800_000, "source": "engine", "fired": false }])
+    );
+    assert_eq!(
+        ledger(1),
+        json!(["timeout", { "millis": 200, "source": "step", "fired": true }])
+    );
+    let shown = cli.run("show r").expect(0).stdout;
+    assert!(
+        shown.contains("200ms (step, met)") && shown.contains("30m (engine)"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn b439_used_up_resumes_are_visible_without_opening_logs() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "ask"
+        use = "pausing/until_attempt"
+        with = { complete_on = 9, provider = "acme" }
+    "#;
+    cli.workflow("nine.toml", steps);
+    cli.run("run nine.toml --id r").expect(2);
+    // Nobody can wait for hours here: the row is moved on to its due time instead.
+    let db = rusqlite::Connection::open(cli.database()).unwrap();
+    for resume in 1..=5 {
+        assert_eq!(
+            rows(&cli, "ls --json")[0]["next_action"],
+            format!("resume {resume} of 5")
+        );
+        db.execute("UPDATE run SET due_at = 1 WHERE id = 'r'", ())
+            .unwrap();
+        cli.run("work --until-idle").expect(0);
+    }
+    let row = &rows(&cli, "ls --json")[0];
+    assert_eq!(
+        (
+            &row["automatic_resumes"],
+            &row["due_at"],
+            &row["next_action"]
+        ),
+        (
+            &json!(5),
+            &json!(null),
+            &json!("resume by hand, 5 of 5 automatic ones used")
+        )
+    );
+    let shown = cli.run("show r").expect(0).stdout;
+    assert!(
+        shown.contains("again:  5 of 5 automatic resumes used"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn b441_what_is_not_shown_is_counted() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for n in 0..4 {
+        cli.run(&format!("submit hello.toml --input name=x --id r{n}"))
+            .expect(0);
+    }
+    let cut = cli.run("ls --limit 1").expect(0);
+    assert!(
+        cut.stdout.contains("r3") && !cut.stdout.contains("r2"),
+        "{cut:#?}"
+    );
+    assert!(cut.stderr.contains("3 more, older, not shown"), "{cut:#?}");
+}
+
+#[test]
+fn b242_the_interval_of_a_watch_is_one_to_sixty_seconds() {
+    let cli = Cli::new();
+    cli.run("work --until-idle").expect(0);
+    for wrong in ["0", "61", "300", "-1", "1.5", "x"] {
+        cli.run(&format!("ls --watch {wrong}")).expect(64);
+    }
+}
+
+#[test]
+fn b242_a_watch_in_a_pipe_appends_lists_and_ends_well_with_ctrl_c() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit hello.toml --input name=x --id one")
+        .expect(0);
+    let (mut child, mut stdout) = watching(&cli, "ls --watch 1");
+    let mut said = String::new();
+    while !said.ends_with("\n\n") {
+        assert_ne!(stdout.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    interrupt(&child);
+    stdout.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let lists: Vec<&str> = said.split("\n\n").collect();
+    assert!(lists.len() >= 2, "{said}");
+    for list in lists {
+        assert!(
+            list.starts_with("ID") && list.lines().nth(1).unwrap().starts_with("one"),
+            "{said}"
+        );
+    }
+    assert!(!said.contains('\x1b'), "a pipe is no screen");
+}
+
+#[test]
+fn b246_a_watch_gives_one_document_per_line_with_json() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit hello.toml --input name=x --id one")
+        .expect(0);
+    let (mut child, mut stdout) = watching(&cli, "ls --watch 1 --json");
+    let mut next = || {
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    assert_eq!(next()[0]["status"], "pending");
+    cli.run("cancel one").expect(0);
+    while next()[0]["status"] != "cancelled" {}
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn b244_a_watch_goes_on_beside_a_row_that_cannot_be_read() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit hello.toml --input name=x --id good")
+        .expect(0);
+    cli.run("submit hello.toml --input name=x --id bad")
+        .expect(0);
+    let db = rusqlite::Connection::open(cli.database()).unwrap();
+    db.execute("UPDATE run SET status = 'dancing' WHERE id = 'bad'", ())
+        .unwrap();
+    let (mut child, mut stdout) = watching(&cli, "ls --watch 1");
+    let mut said = String::new();
+    while !said.ends_with("\n\n") {
+        assert_ne!(stdout.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(said.contains("good"), "{said}");
+    assert!(said.contains("warning: run bad cannot be read"), "{said}");
+}
+
+#[test]
+fn a_watch_ends_when_nobody_reads_any_more() {
+    let cli = Cli::new();
+    cli.run("work --until-idle").expect(0);
+    let (mut child, mut stdout) = watching(&cli, "ls --watch 1");
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,185 @@
+//! Pause, cancel and kill, from another process than the one that has the run.
+
+use milepost_tests::cli::{Cli, Running};
+use serde_json::{Value, json};
+
+use super::{ENDLESS, FAILING, HELLO, PAUSING};
+
+/// A program in the middle of a step that never ends.
+fn spinning(cli: &Cli) -> Running {
+    cli.workflow("endless.toml", ENDLESS);
+    let mut running = cli.start("run endless.toml --id spin --json");
+    running.until("step spin: started");
+    running
+}
+
+fn answer(cli: &Cli, line: &str) -> Value {
+    cli.run(&format!("{line} --json")).expect(0).json()
+}
+
+fn shown(cli: &Cli, run: &str) -> Value {
+    cli.run(&format!("show {run} --json")).expect(0).json()
+}
+
+#[test]
+fn b290_only_a_running_run_is_paused() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    cli.run("submit hello.toml --input name=x --id new")
+        .expect(0);
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    cli.run("run pausing.toml --id nap").expect(2);
+    cli.run("run failing.toml --id bad").expect(1);
+    let refused = cli.run("pause new --json").expect(65).json();
+    assert_eq!(refused["error"]["code"], "not_pausable");
+    for (run, status) in [("done", "completed"), ("nap", "paused"), ("bad", "failed")] {
+        let before = shown(&cli, run);
+        assert_eq!(
+            answer(&cli, &format!("pause {run}")),
+            json!({ "id": run, "answer": format!("already_{status}"), "status": status })
+        );
+        assert_eq!(shown(&cli, run), before);
+    }
+    let running = spinning(&cli);
+    assert_eq!(
+        answer(&cli, "pause spin --now"),
+        json!({ "id": "spin", "answer": "pausing", "status": "running" })
+    );
+    let run = running.wait().expect(2).json();
+    assert_eq!(run["stop"]["message"], "paused by `milepost pause`");
+    assert_eq!(
+        (&run["ended_at"], run["paused_at"].is_string()),
+        (&json!(null), true)
+    );
+    assert_eq!(
+        run["steps"][1]["status"], "pending",
+        "the step in flight was interrupted"
+    );
+}
+
+#[test]
+fn a_patient_pause_comes_when_no_attempt_is_in_flight() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "try"
+        use = "flaky/fail_until"
+        with = { succeed_on = 2 }
+        retry = { initial = "1h", max = "1h" }
+    "#;
+    cli.workflow("flaky.toml", steps);
+    let mut running = cli.start("run flaky.toml --id r");
+    running.until("step try: retry 2 of 3");
+    let told = cli.run("pause r").expect(0).stdout;
+    assert_eq!(
+        told,
+        "run r is running; its process was asked to pause it\n"
+    );
+    running.wait().expect(2);
+    assert_eq!(shown(&cli, "r")["stop_reason"], "interrupted");
+}
+
+#[test]
+fn b285_everything_but_the_completed_and_the_cancelled_can_be_cancelled() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    for verb in ["cancel", "kill"] {
+        let id = |word: &str| format!("{word}-{verb}");
+        cli.run(&format!(
+            "submit hello.toml --input name=x --id {}",
+            id("new")
+        ))
+        .expect(0);
+        cli.run(&format!("run pausing.toml --id {}", id("nap")))
+            .expect(2);
+        cli.run(&format!("run failing.toml --id {}", id("bad")))
+            .expect(1);
+        for run in [id("new"), id("nap"), id("bad")] {
+            assert_eq!(
+                answer(&cli, &format!("{verb} {run}")),
+                json!({ "id": run, "answer": "cancelled", "status": "cancelled" })
+            );
+        }
+    }
+}
+
+#[test]
+fn b286_b287_a_run_that_is_over_has_nothing_to_cancel() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    cli.run("submit hello.toml --input name=x --id gone")
+        .expect(0);
+    cli.run("cancel gone").expect(0);
+    for (run, status) in [("done", "completed"), ("gone", "cancelled")] {
+        let before = shown(&cli, run);
+        for verb in ["cancel", "kill"] {
+            assert_eq!(
+                answer(&cli, &format!("{verb} {run}"))["answer"],
+                format!("already_{status}")
+            );
+            let told = cli.run(&format!("{verb} {run}")).expect(0).stdout;
+            assert_eq!(told, format!("nothing to {verb}: run {run} is {status}\n"));
+        }
+        assert_eq!(shown(&cli, run), before, "its end is not stamped again");
+    }
+}
+
+#[test]
+fn b408_b292_a_running_run_is_cancelled_through_the_store() {
+    for (verb, answered) in [("cancel", "cancelling"), ("kill", "cancelling")] {
+        let cli = Cli::new();
+        let running = spinning(&cli);
+        assert_eq!(
+            answer(&cli, &format!("{verb} spin")),
+            json!({ "id": "spin", "answer": answered, "status": "running" })
+        );
+        let run = running.wait().expect(3).json();
+        assert_eq!(
+            (&run["status"], &run["stop_reason"]),
+            (&json!("cancelled"), &json!("cancelled"))
+        );
+        assert_eq!(run["steps"][1]["timeout"]["fired"], false);
+        assert_eq!(shown(&cli, "spin"), run);
+    }
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_stopped_by_whoever_asks() {
+    for (verb, answered, status) in [
+        ("pause", "paused", "paused"),
+        ("cancel", "cancelled", "cancelled"),
+    ] {
+        let cli = Cli::new();
+        let running = spinning(&cli);
+        running.signal("KILL");
+        running.wait().expect(128 + 9);
+        assert_eq!(
+            answer(&cli, &format!("{verb} spin")),
+            json!({ "id": "spin", "answer": answered, "status": status })
+        );
+    }
+}
+
+#[test]
+fn b190_what_is_no_id_is_a_mistake_in_the_command_line() {
+    let cli = Cli::new();
+    cli.run("work --until-idle").expect(0);
+    for verb in [
+        "show", "resume", "retry", "pause", "cancel", "kill", "approve", "reject", "events",
+        "logs", "replay",
+    ] {
+        for id in ["a%", "A.B", "../x"] {
+            let refused = cli.run(&format!("{verb} {id} --json")).expect(64).json();
+            assert_eq!(refused["error"]["code"], "usage", "{verb} {id}");
+        }
+        let unknown = cli.run(&format!("{verb} nobody --json")).expect(65).json();
+        assert_eq!(unknown["error"]["code"], "run_not_found", "{verb}");
+    }
+    cli.run("signal a% go").expect(64);
+    cli.run("signal nobody go").expect(65);
+}

@@ -1,0 +1,282 @@
+//! Runs that wait for a signal or a person.
+
+use std::process::Stdio;
+
+use milepost_tests::cli::Cli;
+use serde_json::{Value, json};
+
+use super::{ENDLESS, GATE, HELLO, SIGNAL};
+
+fn shown(cli: &Cli, run: &str) -> Value {
+    cli.run(&format!("show {run} --json")).expect(0).json()
+}
+
+fn events(cli: &Cli, run: &str) -> Value {
+    cli.run(&format!("events {run} --json")).expect(0).json()
+}
+
+fn at_the_gate(run: &str) -> Cli {
+    let cli = Cli::new();
+    cli.workflow("gate.toml", GATE);
+    cli.run(&format!("run gate.toml --id {run}")).expect(2);
+    cli
+}
+
+#[test]
+fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.workflow("hello.toml", HELLO);
+    cli.run("run signal.toml --id r").expect(2);
+    let kept = cli.run("signal r other --json").expect(0).json();
+    assert_eq!(
+        (&kept["answer"], &kept["continues"]),
+        (&json!("kept"), &json!(null))
+    );
+    let names: Vec<_> = shown(&cli, "r")["inbox"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|signal| (signal["name"].clone(), signal["sent_at"].is_string()))
+        .collect();
+    assert_eq!(names, [(json!("other"), true)]);
+    let table = cli.run("ls").expect(0).stdout;
+    assert!(table.contains("signal go"), "{table}");
+
+    cli.write("data.json", "{\"n\":\n [1]}");
+    let told = cli.run("signal r go --data @data.json").expect(0).stdout;
+    assert_eq!(
+        told,
+        "run r got `go`; a worker goes on with it, without one `milepost resume r` does\n"
+    );
+    let row = &cli.run("ls --json").expect(0).json()[0];
+    assert_eq!(
+        (&row["status"], &row["stop_reason"], &row["awaits"]),
+        (&json!("paused"), &json!("ready"), &json!([]))
+    );
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(
+        shown(&cli, "r")["output"],
+        json!({ "payload": { "n": [1] } })
+    );
+
+    let over = cli.run("signal r go --json").expect(65).json();
+    assert_eq!(over["error"]["code"], "signal_refused");
+    // Sent before the run waits for it, and without data.
+    cli.run("submit signal.toml --id early").expect(0);
+    cli.run("signal early go").expect(0);
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(shown(&cli, "early")["output"], json!({ "payload": null }));
+}
+
+#[test]
+fn data_that_is_no_json_is_a_mistake_with_its_place() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id r").expect(2);
+    cli.write("bad.json", "{\n  \"n\": }");
+    for (data, place) in [
+        ("{\"n\":", "--data is not JSON"),
+        ("{\"n\":", "at line 1 column 5"),
+        ("@bad.json", "bad.json is not JSON"),
+        ("@bad.json", "at line 2 column 8"),
+    ] {
+        let refused = cli
+            .run(&format!("signal r go --data {data} --json"))
+            .expect(64)
+            .json();
+        assert_eq!(refused["error"]["code"], "usage");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains(place), "{message}");
+    }
+    cli.run("signal r go --data @gone.json").expect(65);
+    assert_eq!(
+        shown(&cli, "r")["stop_reason"],
+        "step_paused",
+        "nothing was sent"
+    );
+}
+
+#[test]
+fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
+    let cli = at_the_gate("r");
+    let mut approve = cli.command("approve r --json --comment");
+    let output = approve
+        .arg("good so far")
+        .env("USER", "ada")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let decided: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        decided,
+        json!({
+            "id": "r", "answer": "approved", "path": "gate", "status": "paused", "rework_left": null, "continues": "worker"
+        })
+    );
+    let run = shown(&cli, "r");
+    assert_eq!(
+        (
+            &run["status"],
+            &run["stop_reason"],
+            &run["steps"][0]["status"]
+        ),
+        (&json!("paused"), &json!("ready"), &json!("completed"))
+    );
+    assert_eq!(
+        run["steps"][0]["output"],
+        json!({ "decision": "approved", "comment": "good so far", "by": "ada", "timed_out": false })
+    );
+    let worked = cli.run("work --until-idle --json").expect(0).json();
+    assert_eq!(worked["ended"], json!({ "completed": 1 }));
+    assert_eq!(shown(&cli, "r")["output"], "good so far");
+}
+
+#[test]
+fn b302_the_second_decision_is_refused_and_leaves_no_event() {
+    let cli = at_the_gate("r");
+    cli.run("approve r --by ada").expect(0);
+    let before = (shown(&cli, "r"), events(&cli, "r"));
+    assert_eq!(before.0["steps"][0]["output"]["by"], "ada");
+    for verb in ["approve", "reject"] {
+        let refused = cli.run(&format!("{verb} r --json")).expect(1).json();
+        assert_eq!(refused["error"]["code"], "already_decided");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("already approved"), "{message}");
+    }
+    assert_eq!((shown(&cli, "r"), events(&cli, "r")), before);
+    cli.run("resume r").expect(0);
+}
+
+#[test]
+fn b303_of_two_decisions_at_once_exactly_one_wins() {
+    let cli = at_the_gate("r");
+    let deciding: Vec<_> = ["approve", "reject", "approve", "reject"]
+        .into_iter()
+        .map(|verb| {
+            let mut command = cli.command(&format!("{verb} r"));
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            (verb, command.spawn().unwrap())
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (verb, mut child) in deciding {
+        match child.wait().unwrap().code() {
+            Some(0) => winners.push(verb),
+            other => assert_eq!(other, Some(1), "{verb}"),
+        }
+    }
+    let status = shown(&cli, "r")["status"].clone();
+    match winners.as_slice() {
+        ["approve"] => assert_eq!(status, "paused"),
+        ["reject"] => assert_eq!(status, "cancelled"),
+        other => panic!("{other:?} won"),
+    }
+    let decisions = events(&cli, "r")["events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry["event"]["type"] == "approval_decided")
+        .count();
+    assert_eq!(decisions, 1);
+}
+
+#[test]
+fn b305_only_an_approval_that_waits_is_decided() {
+    let cli = at_the_gate("r");
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("endless.toml", ENDLESS);
+    cli.run("submit gate.toml --id new").expect(0);
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    let mut running = cli.start("run endless.toml --id spin");
+    running.until("step spin: started");
+    for line in [
+        "approve new",
+        "reject done",
+        "approve spin",
+        "approve r --step after",
+    ] {
+        let refused = cli.run(&format!("{line} --json")).expect(65).json();
+        assert_eq!(refused["error"]["code"], "not_waiting", "{line}");
+    }
+    running.signal("INT");
+    running.wait().expect(2);
+    cli.run("approve r --step gate").expect(0);
+}
+
+#[test]
+fn b306_a_rejection_without_rework_cancels_the_run() {
+    let cli = at_the_gate("r");
+    let decided = cli.run("reject r --comment no --json").expect(0).json();
+    assert_eq!(
+        (
+            &decided["answer"],
+            &decided["status"],
+            &decided["continues"]
+        ),
+        (&json!("rejected"), &json!("cancelled"), &json!(null))
+    );
+    let run = shown(&cli, "r");
+    assert_eq!(
+        (&run["status"], &run["stop_reason"]),
+        (&json!("cancelled"), &json!("rejected"))
+    );
+    assert!(run["ended_at"].is_string(), "{run:#}");
+    assert_eq!(run["stop"]["message"], "`gate` was rejected: no");
+    let late = cli.run("approve r --json").expect(1).json();
+    assert_eq!(late["error"]["code"], "already_decided");
+}
+
+#[test]
+fn b307_a_rejection_with_rework_leaves_the_run_to_be_taken() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "draft"
+        use = "text/upper"
+        with = { text = "a" }
+        [[step]]
+        id = "gate"
+        approval = { message = "Good?", rework = { from = "draft", max_attempts = 2 } }
+    "#;
+    cli.workflow("rework.toml", steps);
+    cli.run("run rework.toml --id r").expect(2);
+    let decided = cli.run("reject r --comment again --json").expect(0).json();
+    assert_eq!(
+        (&decided["status"], &decided["continues"]),
+        (&json!("paused"), &json!("worker"))
+    );
+    cli.run("resume r").expect(2);
+    assert_eq!(shown(&cli, "r")["stop_reason"], "waiting_for_approval");
+    let told = cli.run("reject r").expect(0).stdout;
+    assert_eq!(told, "`gate` of run r is rejected; the run is cancelled\n");
+}
+
+#[test]
+fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
+    let cli = Cli::new();
+    cli.workflow("gate.toml", GATE);
+    let paused = cli.run("run gate.toml --id r --store s").expect(2);
+    assert!(
+        paused.stderr.contains("`gate` asks: Publish?"),
+        "{paused:#?}"
+    );
+    assert!(
+        paused.stderr.contains("`milepost --store s approve r`"),
+        "the store was named, so the next command has to name it: {paused:#?}"
+    );
+    assert!(
+        !paused.stderr.contains("resume:"),
+        "it would stand there again: {paused:#?}"
+    );
+    let shown = cli.run("show r --store s").expect(0).stdout;
+    for line in [
+        "  waits:  gate, for a decision: Publish?\n",
+        "  approve: milepost --store s approve r --step gate\n",
+        "  reject:  milepost --store s reject r --step gate\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+    let listed = cli.run("ls --store s").expect(0).stdout;
+    assert!(listed.contains("approve or reject"), "{listed}");
+}

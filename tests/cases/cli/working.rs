@@ -1,0 +1,260 @@
+//! Runs that are recorded by one process and driven by another.
+
+use std::fs;
+
+use milepost_tests::cli::{Cli, Running, component};
+use serde_json::json;
+
+use super::{ENDLESS, FAILING, HELLO, PAUSING};
+
+fn status_of(cli: &Cli, run: &str) -> serde_json::Value {
+    cli.run(&format!("show {run} --json")).expect(0).json()["status"].clone()
+}
+
+/// A worker that has begun the step `spin` of a submitted run.
+fn spinning(cli: &Cli) -> Running {
+    cli.workflow("endless.toml", ENDLESS);
+    cli.run("submit endless.toml --id spin").expect(0);
+    let mut worker = cli.start("work --json");
+    worker.until("spin: step spin: started");
+    worker
+}
+
+#[test]
+fn a_submitted_run_waits_for_a_worker() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    let told = cli
+        .run("submit hello.toml --input name=x --id one")
+        .expect(0);
+    assert_eq!(told.stdout, "one\n", "a script can take the id as it is");
+    assert!(told.stderr.contains("`milepost work`"), "{told:#?}");
+    let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
+    assert_eq!(status_of(&cli, drawn.trim()), "pending");
+    let run = cli
+        .run("submit hello.toml --input name=y --id two --json")
+        .expect(0)
+        .json();
+    assert_eq!(
+        (&run["id"], &run["status"], &run["inputs"]),
+        (&json!("two"), &json!("pending"), &json!({ "name": "y" }))
+    );
+    let again = cli
+        .run("submit hello.toml --input name=x --id one")
+        .expect(0);
+    assert!(
+        again.stderr.contains("run one existed already"),
+        "{again:#?}"
+    );
+    let other = cli.run("submit hello.toml --input name=z --id one --json");
+    assert_eq!(other.expect(65).json()["error"]["code"], "id_taken");
+    assert_eq!(
+        cli.run("ls --json")
+            .expect(0)
+            .json()
+            .as_array()
+            .map(Vec::len),
+        Some(3)
+    );
+}
+
+#[test]
+fn a_worker_drives_what_there_is_and_tells_about_every_run() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    cli.run("submit hello.toml --input name=x --id good")
+        .expect(0);
+    cli.run("submit pausing.toml --id nap").expect(0);
+    cli.run("submit failing.toml --id bad").expect(0);
+    let worked = cli.run("work --until-idle --max-runs 2 --json").expect(0);
+    assert_eq!(
+        worked.json(),
+        json!({ "taken": 3, "ended": { "completed": 1, "failed": 1, "paused": 1 }, "recovered": 0, "refused": 0 })
+    );
+    for line in [
+        "run good: started",
+        "good: step greet: completed",
+        "run good: completed",
+        "nap: step first: completed",
+        "run nap: paused: step_paused",
+        "run bad: failed: step_failed",
+    ] {
+        assert!(worked.stderr.contains(line), "{line}: {}", worked.stderr);
+    }
+    let shown = cli.run("show good --json").expect(0).json();
+    assert_eq!(shown["output"], "Hello, x!");
+    // Nothing is left that could be done now.
+    let idle = cli.run("work --until-idle").expect(0);
+    assert_eq!(idle.stdout, "0 runs taken\n");
+}
+
+#[test]
+fn a_worker_resumes_what_is_due() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "sleep"
+        use = "pausing/until_time"
+        with = { after_ms = 0 }
+    "#;
+    cli.workflow("sleep.toml", steps);
+    cli.run("run sleep.toml --id r").expect(2);
+    let worked = cli.run("work --until-idle --json").expect(0).json();
+    assert_eq!(worked["ended"], json!({ "completed": 1 }));
+    assert_eq!(status_of(&cli, "r"), "completed");
+}
+
+#[test]
+fn a_worker_may_come_before_the_first_run() {
+    let cli = Cli::new();
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(cli.run("ls --json").expect(0).json(), json!([]));
+}
+
+#[test]
+fn an_idle_worker_ends_at_the_first_signal() {
+    for signal in ["INT", "TERM"] {
+        let cli = Cli::new();
+        let mut worker = cli.start("work");
+        worker.until("working on .milepost");
+        worker.signal(signal);
+        let ended = worker.wait().expect(0);
+        assert_eq!(ended.stdout, "0 runs taken\n");
+        assert!(ended.stderr.contains(&format!("SIG{signal}")), "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_second_signal_gives_runs_back_at_once_and_another_worker_goes_on() {
+    let cli = Cli::new();
+    let mut worker = spinning(&cli);
+    worker.signal("TERM");
+    worker.until("a second signal interrupts them");
+    worker.signal("TERM");
+    let ended = worker.wait().expect(0);
+    assert_eq!(
+        (&ended.json()["taken"], &ended.json()["ended"]),
+        (&json!(1), &json!({ "pending": 1 }))
+    );
+    let row = &cli.run("ls --json").expect(0).json()[0];
+    assert_eq!(
+        (&row["status"], &row["owner"], &row["recoveries"]),
+        (&json!("pending"), &json!(null), &json!(0)),
+        "it was given back, not lost"
+    );
+    let mut other = cli.start("work");
+    other.until("spin: step spin: started");
+    let first = &cli.run("show spin --json").expect(0).json()["steps"][0];
+    assert_eq!(
+        (&first["status"], &first["attempts"]),
+        (&json!("completed"), &json!(1))
+    );
+    other.signal("INT");
+    other.until("a second signal");
+    other.signal("INT");
+    other.wait().expect(0);
+}
+
+#[test]
+fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
+    let cli = Cli::new();
+    let worker = spinning(&cli);
+    worker.signal("KILL");
+    worker.wait().expect(128 + 9);
+    let row = &cli.run("ls --json").expect(0).json()[0];
+    assert_eq!(row["owner"]["liveness"], "gone");
+    assert_eq!(row["next_action"], "a worker takes it over");
+    let mut second = cli.start("work");
+    second.until("run spin: taken over from a process that is gone");
+    second.until("spin: step spin: started");
+    let shown = cli.run("show spin --json").expect(0).json();
+    assert_eq!(
+        (&shown["recoveries"], &shown["owner"]["liveness"]),
+        (&json!(1), &json!("alive"))
+    );
+    second.signal("KILL");
+    second.wait().expect(128 + 9);
+    let shown = cli.run("show spin --json").expect(0).json();
+    let next = shown["next_action"].as_str().unwrap();
+    assert!(next.starts_with("a worker fails it"), "{next}");
+    // Nothing was recorded in between: it is not tried a third time.
+    let worked = cli.run("work --until-idle --json").expect(0);
+    assert_eq!(worked.json()["taken"], 0);
+    let shown = cli.run("show spin --json").expect(0).json();
+    assert_eq!(
+        (&shown["status"], &shown["stop_reason"]),
+        (&json!("failed"), &json!("process_lost"))
+    );
+}
+
+#[test]
+fn a_run_that_cannot_begin_fails_and_is_told_about() {
+    let cli = Cli::new();
+    fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
+    let steps = "[plugins.text]\nsource = \"text.wasm\"\n[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n";
+    cli.write("own.toml", format!("schema = 1\nname = \"own\"\n{steps}"));
+    cli.run("submit own.toml --id r").expect(0);
+    fs::remove_file(cli.folder().join("text.wasm")).unwrap();
+    let worked = cli.run("work --until-idle --json").expect(0);
+    assert_eq!(worked.json()["refused"], 1);
+    assert!(
+        worked
+            .stderr
+            .contains("warning: run r: plugin `text` is not available"),
+        "{worked:#?}"
+    );
+    let shown = cli.run("show r --json").expect(0).json();
+    assert_eq!(
+        (&shown["status"], &shown["stop_reason"]),
+        (&json!("failed"), &json!("host_error"))
+    );
+}
+
+#[test]
+fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for verb in ["run", "submit"] {
+        let line = format!("{verb} hello.toml --input name --input fo=1 --input =x --json");
+        let error = cli.run(&line).expect(65).json();
+        let problems: Vec<&str> = error["error"]["diagnostics"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|problem| problem["message"].as_str())
+            .collect();
+        for part in [
+            "`name` is not of the form",
+            "`=x` is not of the form",
+            "`fo`",
+        ] {
+            let told = problems
+                .iter()
+                .filter(|message| message.contains(part))
+                .count();
+            assert_eq!(told, 1, "{part}: {problems:#?}");
+        }
+        let plugins = "[plugins.a]\nsource = \"a.wasm\"\n[plugins.b]\nsource = \"b.wasm\"\n";
+        let steps = "[[step]]\nid = \"x\"\nuse = \"a/s\"\n[[step]]\nid = \"y\"\nuse = \"b/s\"\n";
+        cli.write(
+            "gone.toml",
+            format!("schema = 1\nname = \"gone\"\n{plugins}{steps}"),
+        );
+        let error = cli
+            .run(&format!("{verb} gone.toml --json"))
+            .expect(69)
+            .json();
+        assert_eq!(error["error"]["code"], "plugin_unavailable");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("plugin `a`") && message.contains("plugin `b`"),
+            "{message}"
+        );
+    }
+    assert!(
+        !cli.folder().join(".milepost").exists(),
+        "no mistake leaves a store behind"
+    );
+}
