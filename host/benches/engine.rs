@@ -5,6 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark: whatever fails ends it")]
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
