@@ -131,6 +131,17 @@ pub fn hydrate(
 #[error("the blob {0} is missing or damaged")]
 pub struct MissingBlob(pub String);
 
+/// Whether the value has at most `left` levels of arrays and objects.
+#[must_use]
+pub fn within_depth(value: &Value, left: usize) -> bool {
+    let inner = |value| within_depth(value, left - 1);
+    match value {
+        Value::Array(items) => left > 0 && items.iter().all(inner),
+        Value::Object(entries) => left > 0 && entries.values().all(inner),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]

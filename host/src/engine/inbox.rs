@@ -5,7 +5,7 @@ use milepost_core::definition::{OnReject, StepKind};
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
-use milepost_core::payload::Payload;
+use milepost_core::payload::{Payload, within_depth};
 use milepost_core::resume::rework;
 use milepost_core::state::{Phase, RunState, Status};
 use milepost_core::wait::Verdict;
@@ -96,6 +96,12 @@ impl Engine {
             return Err(refuse(format!(
                 "a signal's name has 1 to {} bytes",
                 limits::NOTE_BYTES
+            )));
+        }
+        if !within_depth(data, limits::JSON_DEPTH) {
+            return Err(refuse(format!(
+                "its data is nested deeper than {} levels",
+                limits::JSON_DEPTH
             )));
         }
         let text = data.to_string();

@@ -22,6 +22,8 @@ use crate::store::{Attention, RunRow, StoreError};
 
 /// How often a worker looks for work.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How much trouble a worker remembers to have told.
+const REMEMBERED: usize = 10_000;
 /// Longest pause of a worker whose store is not available.
 const STORE_WAIT: Duration = Duration::from_secs(30);
 
@@ -129,10 +131,9 @@ impl Worker<'_> {
             self.tell_once(run, reason);
         }
         for run in &swept.detached {
-            self.tell_once(
-                run.as_str(),
-                "its process lives but has stopped renewing its claim; it is left alone",
-            );
+            // The mark in the store is set once, so this is said once, whichever worker says it.
+            let reason = "its process lives but has stopped renewing its claim; it is left alone";
+            self.engine.shared.tell_trouble(Some(run.as_str()), reason);
         }
         let changed = !swept.delivered.is_empty() || !swept.cancelled.is_empty();
         let mut left = changed;
@@ -237,6 +238,10 @@ impl Worker<'_> {
     }
 
     fn tell_once(&mut self, run: &str, reason: &str) {
+        // Saying something again is better than remembering for ever.
+        if self.told.len() >= REMEMBERED {
+            self.told.clear();
+        }
         if self.told.insert((run.to_owned(), reason.to_owned())) {
             self.engine.shared.tell_trouble(Some(run), reason);
         }

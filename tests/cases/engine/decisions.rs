@@ -131,7 +131,8 @@ async fn signals_that_cannot_be_taken_are_refused_with_the_reason() {
     rig.run().await.unwrap();
     let engine = rig.engine();
     let large = Value::String("x".repeat(limits::SIGNAL_BYTES));
-    for (name, data) in [("", json!(null)), ("go", large)] {
+    let deep = (0..limits::JSON_DEPTH).fold(json!([]), |inner, _| json!([inner]));
+    for (name, data) in [("", json!(null)), ("go", large), ("go", deep)] {
         let refused = engine.signal(&r1(), name, &data).await;
         assert!(
             matches!(refused, Err(EngineError::Signal { .. })),

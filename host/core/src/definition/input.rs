@@ -11,6 +11,7 @@ use super::model::{Definition, InputSpec, InputType};
 use super::nearest::nearest;
 use super::nesting::too_deep;
 use crate::limits;
+use crate::payload::within_depth;
 
 /// What the user gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -297,16 +298,7 @@ fn bare(value: &Value) -> String {
 }
 
 fn check_depth(name: &str, value: &Value) -> Result<(), InputProblem> {
-    /// Whether the value has at most `left` levels.
-    fn within(value: &Value, left: usize) -> bool {
-        let inner = |value| within(value, left - 1);
-        match value {
-            Value::Array(items) => left > 0 && items.iter().all(inner),
-            Value::Object(entries) => left > 0 && entries.values().all(inner),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-        }
-    }
-    if within(value, limits::JSON_DEPTH) {
+    if within_depth(value, limits::JSON_DEPTH) {
         return Ok(());
     }
     let message = format!(
