@@ -59,6 +59,10 @@ pub(crate) fn check(world: &Arc<World>) {
         no_signal_is_lost(world, run, &journal, &promises.signals);
     }
     let calls = world.calls();
+    for run in &promises.over {
+        let status = world.store.row(run).unwrap().unwrap().status;
+        assert_eq!(status, Status::Cancelled, "{run}, of which that was said");
+    }
     for (run, before) in &promises.cancelled {
         let late = calls[*before..].iter().find(|(called, ..)| called == run);
         assert_eq!(

@@ -141,6 +141,9 @@ async fn meddle(world: &Arc<World>) {
             };
             world.say(format!("cancel {run}: {}", short(&ended)));
             if let Some(Ok(StopAnswer::Asked | StopAnswer::Done(_))) = ended {
+                if let Some(Ok(StopAnswer::Done(_))) = ended {
+                    world.promises().over.insert(run.clone());
+                }
                 let calls = world.calls().len();
                 world.promises().cancelled.entry(run).or_insert(calls);
             }

@@ -29,6 +29,8 @@ pub(crate) struct Promises {
     pub(crate) signals: Vec<(RunId, u64)>,
     /// Runs whose cancellation was acknowledged, with the number of calls at that time.
     pub(crate) cancelled: BTreeMap<RunId, usize>,
+    /// Those that were told that it is done already.
+    pub(crate) over: BTreeSet<RunId>,
 }
 
 pub(crate) struct World {

@@ -22,7 +22,8 @@ pub fn due(
     let wait = limits::AUTOMATIC_RESUMES.get(used as usize)?;
     let scheduled = now.after(spread(*wait, run, path, used));
     Some(match asked {
-        Some(asked) if used == 0 => asked.max(now),
+        // One that asks for a time that has passed waits like one that asks for none.
+        Some(asked) if used == 0 && asked > now => asked,
         Some(asked) => asked.max(scheduled),
         None => scheduled,
     })

@@ -48,6 +48,14 @@ pub enum EngineError {
         /// Who has it.
         owner: Option<Owner>,
     },
+    /// Somebody took the run over, or ended it, while this process drove it; nothing more was written.
+    #[error("the claim on run `{run}` was lost{}; this process has stopped and writes nothing more", Now(.status.as_ref()))]
+    ClaimLost {
+        /// The run.
+        run: RunId,
+        /// Its present status, if it can be told.
+        status: Option<Status>,
+    },
     /// Definition or components differ from those that the run was started with.
     #[error("run `{run}` was started with another version of its workflow:\n{changes}")]
     Changed {
@@ -116,6 +124,17 @@ impl From<RecordError> for EngineError {
             other @ (RecordError::Checkpoint { .. } | RecordError::Entry { .. }) => {
                 Self::Record(other)
             }
+        }
+    }
+}
+
+struct Now<'a>(Option<&'a Status>);
+
+impl fmt::Display for Now<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(status) => write!(f, ", it is {status} now"),
+            None => Ok(()),
         }
     }
 }

@@ -12,7 +12,8 @@ use super::Engine;
 use super::error::EngineError;
 use super::sweep::SWEEP_ROWS;
 use crate::fault;
-use crate::store::{Health, RunRow, StoreError};
+use crate::record;
+use crate::store::{Filter, Health, RunRow, StoreError};
 
 /// Free space below which a store is in danger of filling its disk.
 const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
@@ -136,6 +137,17 @@ impl Engine {
                 remedy: "the other runs are not affected; restore a backup of the file".to_owned(),
             });
         }
+        for run in self.unfinished()? {
+            if let Err(error) = record::load(self.shared.store.as_ref(), &run) {
+                findings.push(Finding {
+                    gravity: Gravity::Problem,
+                    run: Some(run.to_string()),
+                    message: error.to_string(),
+                    remedy: "the other runs are not affected; restore a backup of the file"
+                        .to_owned(),
+                });
+            }
+        }
         findings.extend(
             attention
                 .running
@@ -161,6 +173,21 @@ impl Engine {
         }));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
         Ok(Doctor { store, findings })
+    }
+
+    /// The runs that may still move.
+    fn unfinished(&self) -> Result<Vec<RunId>, StoreError> {
+        let filter = Filter {
+            statuses: vec![
+                Status::Pending,
+                Status::Running,
+                Status::Paused,
+                Status::Failed,
+            ],
+            ..Filter::default()
+        };
+        let rows = self.shared.store.list(&filter)?.rows;
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
     fn owner_finding(&self, row: &RunRow, now: Timestamp) -> Option<Finding> {

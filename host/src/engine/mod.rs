@@ -247,7 +247,12 @@ impl Engine {
         let lost = recorded.state.phase == Phase::Running && !self.owner_may_live(&recorded.row);
         let cause = match recorded.state.phase {
             Phase::Pending => ClaimCause::Start,
-            // A supervisor that starts the same command again takes over from the process that died.
+            // A supervisor that starts the same command again takes over from the process that died, as a worker would.
+            Phase::Running if lost && recorded.row.recoveries >= limits::RECOVERIES => {
+                self.give_up(&recorded.row).await?;
+                let state = self.existing(&wanted)?.state;
+                return Ok(RunReport::new(&workflow.definition, &state));
+            }
             Phase::Running if lost => ClaimCause::Recovery,
             Phase::Running
             | Phase::Paused { .. }
@@ -452,7 +457,13 @@ impl Engine {
                 });
                 Ok(report)
             }
-            Err(Halted::LostClaim) => Err(self.lost_race(run, Status::Running)),
+            Err(Halted::LostClaim) => {
+                let row = self.shared.store.row(&run).ok().flatten();
+                Err(EngineError::ClaimLost {
+                    status: row.map(|row| row.status),
+                    run,
+                })
+            }
             Err(Halted::Failed(error)) => Err(error),
         }
     }

@@ -15,7 +15,7 @@ use super::Engine;
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{Attention, RunRow, StoreError};
+use crate::store::{Attention, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,8 +28,8 @@ pub struct Swept {
     pub detached: Vec<RunId>,
     /// Runs that got the signal that they waited for.
     pub delivered: Vec<RunId>,
-    /// Runs whose pending cancellation was carried out.
-    pub cancelled: Vec<RunId>,
+    /// Runs that were paused or cancelled as somebody had asked of an owner that is gone.
+    pub stopped: Vec<RunId>,
     /// Runs that could not be looked after, with the reason.
     pub troubled: Vec<(String, String)>,
 }
@@ -79,18 +79,27 @@ impl Engine {
                     swept.detached.push(row.id.clone());
                 }
             }
+            // What its owner could not meet any more needs no new owner.
+            Verdict::Recover | Verdict::GiveUp if row.request.is_some() => {
+                self.meet_request(row, swept).await?;
+            }
             Verdict::Recover => swept.lost.push(row.id.clone()),
             Verdict::GiveUp => {
-                let message = format!(
-                    "the process that ran it was lost {} times in a row, and nothing was recorded in between",
-                    row.recoveries + 1
-                );
-                if self.fail_lost(row, message).await? {
+                if self.give_up(row).await? {
                     swept.given_up.push(row.id.clone());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Fails a run whose owners were lost too often. Returns whether it was this call that did.
+    pub(super) async fn give_up(&self, row: &RunRow) -> Result<bool, EngineError> {
+        let message = format!(
+            "the process that ran it was lost {} times in a row, and nothing was recorded in between",
+            row.recoveries + 1
+        );
+        self.fail_lost(row, message).await
     }
 
     /// Fails a run whose owner is gone. Returns whether it was this call that did.
@@ -114,9 +123,11 @@ impl Engine {
     }
 
     async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
-        if let Some(request) = row.request.as_ref().filter(|request| request.kind.ends()) {
+        // A pause means nothing to a run that nobody drives yet; the next owner sees it.
+        let met = |request: &&StopRequest| request.kind.ends() || row.status == Status::Running;
+        if let Some(request) = row.request.as_ref().filter(met) {
             self.stop(&row.id, request.kind, &request.by).await?;
-            swept.cancelled.push(row.id.clone());
+            swept.stopped.push(row.id.clone());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A long-lived worker: drives pending, due and lost runs, several at once, and sweeps the store in between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use milepost_core::event::StopCode;
@@ -9,7 +9,7 @@ use milepost_core::limits;
 use milepost_core::resume::{GoOn, Intent};
 use milepost_core::state::Status;
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::control::{Control, Demand, Request};
@@ -61,6 +61,11 @@ struct Worker<'a> {
     engine: &'a Engine,
     options: WorkOptions,
     tasks: JoinSet<Ended>,
+    /// Which task drives which run.
+    driving: HashMap<Id, RunId>,
+    /// Until when nothing is taken, because the store did not take the last claim.
+    not_before: Option<Instant>,
+    store_wait: Duration,
     /// The runs that this worker drives, with the way to stop them.
     active: BTreeMap<RunId, Control>,
     worked: Worked,
@@ -82,6 +87,9 @@ impl Engine {
             engine: self,
             options,
             tasks: JoinSet::new(),
+            driving: HashMap::new(),
+            not_before: None,
+            store_wait: SWEEP_EVERY,
             active: BTreeMap::new(),
             worked: Worked::default(),
             told: BTreeSet::new(),
@@ -94,20 +102,11 @@ impl Engine {
 
 impl Worker<'_> {
     async fn work(&mut self) {
-        let mut store_wait = SWEEP_EVERY;
         let control = self.options.control.clone();
         loop {
             let (idle, next) = match self.look().await {
-                Ok(idle) => {
-                    store_wait = SWEEP_EVERY;
-                    (idle, SWEEP_EVERY)
-                }
-                Err(error) => {
-                    // A full disk, say: nothing more is claimed until it is over.
-                    self.engine.shared.tell_trouble(None, &error.to_string());
-                    store_wait = (store_wait * 2).min(STORE_WAIT);
-                    (false, store_wait)
-                }
+                Ok(idle) => (idle, SWEEP_EVERY),
+                Err(error) => (false, self.hold_off(&error.to_string())),
             };
             if idle && self.options.until_idle && self.tasks.is_empty() {
                 return;
@@ -116,10 +115,18 @@ impl Worker<'_> {
             tokio::select! {
                 biased;
                 request = control.asked(None) => return self.drain(request).await,
-                Some(ended) = self.tasks.join_next() => self.ended(ended.ok()).await,
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    /// The store is not available (a full disk, say): nothing is claimed until a growing wait is over. Returns the wait.
+    fn hold_off(&mut self, reason: &str) -> Duration {
+        self.engine.shared.tell_trouble(None, reason);
+        self.store_wait = (self.store_wait * 2).min(STORE_WAIT);
+        self.not_before = Some(Instant::now() + self.store_wait);
+        self.store_wait
     }
 
     /// Sweeps, and takes what there is room for. Returns whether there was nothing to do.
@@ -135,14 +142,20 @@ impl Worker<'_> {
             let reason = "its process lives but has stopped renewing its claim; it is left alone";
             self.engine.shared.tell_trouble(Some(run.as_str()), reason);
         }
-        let changed = !swept.delivered.is_empty() || !swept.cancelled.is_empty();
+        let changed = !swept.delivered.is_empty() || !swept.stopped.is_empty();
         let mut left = changed;
+        let held = self.not_before.is_some_and(|until| until > Instant::now());
+        let listed = |run: &RunId| {
+            let lists = [&attention.pending, &attention.due, &attention.running];
+            lists.into_iter().flatten().any(|row| row.id == *run)
+        };
+        self.stuck.retain(|run, _| listed(run));
         for (row, intent) in candidates(&attention, &swept.lost) {
             if self.active.contains_key(&row.id) || self.stuck.get(&row.id) == Some(&row.seq) {
                 continue;
             }
             left = true;
-            if self.active.len() >= self.options.max_runs.max(1) {
+            if held || self.active.len() >= self.options.max_runs.max(1) {
                 break;
             }
             self.take(row.clone(), intent);
@@ -155,7 +168,8 @@ impl Worker<'_> {
         self.active.insert(row.id.clone(), control.clone());
         self.worked.taken += 1;
         let engine = self.engine.clone();
-        self.tasks.spawn(async move {
+        let run = row.id.clone();
+        let task = self.tasks.spawn(async move {
             let options = ResumeOptions {
                 accept_changes: false,
                 control,
@@ -163,24 +177,24 @@ impl Worker<'_> {
             let result = engine.go_on(&row.id, intent, options).await;
             Ended { row, result }
         });
+        self.driving.insert(task.id(), run);
     }
 
-    async fn ended(&mut self, ended: Option<Ended>) {
-        // A task that panicked says so itself; its run is found by the next sweep, because its claim lives no longer.
-        let Some(Ended { row, result }) = ended else {
-            let lost: Vec<RunId> = self.active.keys().cloned().collect();
-            // Which one is not known: whatever the store says is not driven here is looked at again.
-            for run in lost {
-                let mine = self.engine.shared.store.row(&run).ok().flatten();
-                if mine.is_none_or(|row| !self.engine.owner_may_live(&row)) {
-                    self.active.remove(&run);
-                }
-            }
+    async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(panicked) => panicked.id(),
+        };
+        if let Some(run) = self.driving.remove(&id) {
+            self.active.remove(&run);
+        }
+        // A task that panicked has said so itself; its claim lives no longer, so the next sweep finds its run.
+        let Ok((_, Ended { row, result })) = ended else {
             return;
         };
-        self.active.remove(&row.id);
         match result {
             Ok(report) => {
+                self.store_wait = SWEEP_EVERY;
                 if row.status == Status::Running {
                     self.worked.recovered += 1;
                 }
@@ -191,7 +205,13 @@ impl Worker<'_> {
                 self.worked.taken -= 1;
             }
             Err(EngineError::Store(StoreError::Unavailable(reason))) => {
-                self.tell_once(row.id.as_str(), &reason);
+                self.hold_off(&reason);
+            }
+            Err(error @ EngineError::ClaimLost { .. }) => {
+                let text = error.to_string();
+                self.engine
+                    .shared
+                    .tell_trouble(Some(row.id.as_str()), &text);
             }
             Err(error) => {
                 self.worked.refused += 1;
@@ -224,7 +244,7 @@ impl Worker<'_> {
             let patient = demand == Demand::Release;
             tokio::select! {
                 biased;
-                Some(ended) = self.tasks.join_next() => self.ended(ended.ok()).await,
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 _ = control.asked(Some(Demand::Pause)), if patient => {
                     demand = Demand::ReleaseNow;
                     ask(&self.active, demand);

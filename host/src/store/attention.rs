@@ -129,7 +129,7 @@ pub struct Attention {
     pub signalled: Vec<RunRow>,
     /// Not running, with a request that nobody has met: its owner died, or paused it, before it could.
     pub requested: Vec<RunRow>,
-    /// Running: whether their owners live is for the caller to judge.
+    /// Running, without a bound: whether their owners live is for the caller to judge.
     pub running: Vec<RunRow>,
     /// Rows that cannot be read, with the reason.
     pub unreadable: Vec<(String, String)>,

@@ -249,8 +249,12 @@ impl Store for MemoryStore {
                 .map(|run| &run.row)
                 .filter(move |r| r.status == status)
         };
-        let oldest = |mut rows: Vec<RunRow>| {
+        let by_age = |mut rows: Vec<RunRow>| {
             rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            rows
+        };
+        let oldest = |rows: Vec<RunRow>| {
+            let mut rows = by_age(rows);
             rows.truncate(limit);
             rows
         };
@@ -274,7 +278,7 @@ impl Store for MemoryStore {
                 .collect(),
             signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
             requested: oldest(requested.cloned().collect()),
-            running: oldest(rows(Status::Running).cloned().collect()),
+            running: by_age(rows(Status::Running).cloned().collect()),
             unreadable: Vec::new(),
             next_due: rows(Status::Paused)
                 .filter_map(|row| row.due_at)
@@ -336,7 +340,7 @@ impl State {
             }
             Expect::At { seq, epoch } => {
                 let row = &self.run(&write.run)?.row;
-                if (row.seq, row.epoch) != (seq, epoch) {
+                if (row.seq, row.epoch) != (seq, epoch) || row.status.is_terminal() {
                     return Err(conflict(row));
                 }
             }

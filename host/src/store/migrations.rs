@@ -87,6 +87,7 @@ UPDATE run SET request = 'cancel', requested_at = cancel_requested_at, requested
     WHERE cancel_requested_at IS NOT NULL;
 ALTER TABLE run DROP COLUMN cancel_requested_at;
 CREATE INDEX run_by_request ON run (key) WHERE request IS NOT NULL;
+CREATE INDEX run_by_awaits ON run (key) WHERE awaits <> '[]';
 
 CREATE TABLE signal (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -219,7 +219,7 @@ impl Write {
 pub enum Expect {
     /// The run does not exist; this write creates it (epoch 0, before a claim in the same write raises it).
     Absent,
-    /// The run's last sequence number and epoch are these.
+    /// The run's last sequence number and epoch are these, and it is neither completed nor cancelled.
     At {
         /// Sequence number of the last journal entry.
         seq: u64,

@@ -258,3 +258,53 @@ async fn the_lease_is_renewed_while_a_step_runs() {
     assert_eq!(report.unwrap().status, Status::Completed);
     assert_eq!(rig.row().lease_until, None);
 }
+
+/// Ended over the head of an owner that hung, with as many events as that owner holds: the owner must not take its own write for
+/// saved, whatever its store answered before.
+#[tokio::test(start_paused = true)]
+async fn b289_b291_a_run_that_was_ended_meanwhile_stays_ended() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    let first = rig.engine_on(as_process(&rig, elsewhere()));
+    let (lost, ()) = tokio::join!(rig.run_on(&first, Control::default()), async {
+        gate.came().await;
+        rig.clock.advance(limits::LEASE);
+        let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
+        assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
+        gate.open();
+    });
+    assert!(
+        matches!(
+            lost,
+            Err(EngineError::ClaimLost {
+                status: Some(Status::Cancelled),
+                ..
+            })
+        ),
+        "{lost:?}"
+    );
+    assert_eq!(
+        rig.script.calls(),
+        ["a"],
+        "no step starts after the cancellation"
+    );
+    assert_eq!(rig.row().status, Status::Cancelled);
+    assert_eq!(rig.events().last(), Some(&"run_cancelled"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b399_the_same_start_again_does_not_recover_without_end() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        let engine = rig.engine_on(as_process(&rig, dead_process()));
+        let mut run = Box::pin(rig.run_on(&engine, Control::default()));
+        tokio::select! {
+            report = &mut run => reports.push(report.unwrap()),
+            () = gate.came() => std::mem::forget(run),
+        }
+    }
+    assert_eq!(reports.len(), 1, "the third start is told that it failed");
+    assert_eq!(reports[0].stop_reason, Some("process_lost"));
+}

@@ -159,6 +159,22 @@ async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed()
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
 }
 
+/// As on a full disk: reads work, writes do not.
+#[tokio::test(start_paused = true)]
+async fn a_worker_does_not_spin_on_a_store_that_takes_no_claims() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::Refused));
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let control = Control::default();
+    tokio::join!(engine.work(working(1, &control)), async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+    });
+    let tries = store.writes().len();
+    assert!((2..8).contains(&tries), "{tries} tries in a minute");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_waited_for_and_nothing_is_lost() {
     let rig = Rig::new(&steps(&["a", "b"]), &Script::new());

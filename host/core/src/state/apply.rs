@@ -221,7 +221,7 @@ impl RunState {
                     retry_at: *retry_at,
                     error: error.clone(),
                 };
-                Ok(Touched::step(path))
+                Ok(self.progressed(path))
             }
             Event::StepFailed {
                 path,

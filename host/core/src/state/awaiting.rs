@@ -99,7 +99,7 @@ impl RunState {
             let output = signal_output(signal, Some(data.value()));
             self.settle(path, StepResult::Completed { output }, None, at);
         }
-        self.make_ready(path, format!("the signal `{signal}` came"), at);
+        self.make_ready(path, format!("the signal `{signal}` came"));
         let mut touched = self.progressed(path);
         touched.run = true;
         Ok(touched)
@@ -149,7 +149,7 @@ impl RunState {
                 self.output_bytes = self.output_bytes - before + record.output_bytes();
             }
         }
-        self.make_ready(path, word, at);
+        self.make_ready(path, word);
         Ok(touched)
     }
 
@@ -179,7 +179,7 @@ impl RunState {
 
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
     /// stays as it is.
-    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) {
+    fn make_ready(&mut self, path: &Path, message: String) {
         let run = self.created.run.clone();
         if let Phase::Paused { stop, .. } = &mut self.phase
             && stop.path.as_ref() == Some(path)
@@ -189,7 +189,8 @@ impl RunState {
                 message,
                 path: Some(path.clone()),
                 next: format!("a worker goes on with it, or `milepost resume {run}`"),
-                due_at: Some(at),
+                // At once, also for a clock that was set back since.
+                due_at: Some(self.created_at),
                 provider: None,
             };
         }

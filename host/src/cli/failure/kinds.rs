@@ -23,6 +23,8 @@ impl From<EngineError> for Failure {
                 .help(format!("`milepost show {run}` tells how it ended")),
             EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
                 .help(format!("`milepost show {run}` tells how far it is")),
+            EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
+                .help(format!("`milepost show {run}` tells where it stands")),
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
                 "`--accept-changes` goes on under the new version; undo the changes to go on under the recorded one",
             ),

@@ -37,13 +37,12 @@ impl Driver {
     /// Writes the batch; a store that does not take it is tried again, with the batch held in memory.
     pub(super) async fn commit(&mut self) -> Result<(), Halted> {
         let mut waits = SAVE_WAITS.iter();
+        let mut tried = false;
         loop {
             match self.write_once().await {
                 Ok(()) => return Ok(()),
-                // An earlier try was saved after all, only its answer was lost: nobody else writes in this epoch.
-                Err(StoreError::Conflict { seq, epoch, .. })
-                    if (seq, epoch) == (self.state.seq, self.state.epoch) =>
-                {
+                // An earlier try was saved after all, only its answer was lost.
+                Err(StoreError::Conflict { epoch, .. }) if tried && self.batch_stands() => {
                     self.saved(epoch);
                     return Ok(());
                 }
@@ -52,6 +51,7 @@ impl Driver {
                     return Err(Halted::LostClaim);
                 }
                 Err(StoreError::Unavailable(reason)) => {
+                    tried = true;
                     let Some(wait) = waits.next() else {
                         return Err(Halted::NotSaved(reason));
                     };
@@ -66,6 +66,17 @@ impl Driver {
                 Err(error) => return Err(Halted::Failed(error.into())),
             }
         }
+    }
+
+    /// Whether the store holds just what the batch would record. Positions alone do not tell: whoever ended the run over this
+    /// owner's head may have recorded as many events.
+    fn batch_stands(&self) -> bool {
+        let (entries, run) = (self.batch.entries(), &self.state.created.run);
+        let Some(first) = entries.first() else {
+            return false;
+        };
+        let stored = record::journal(self.shared.store.as_ref(), run, first.seq - 1, usize::MAX);
+        stored.is_ok_and(|stored| stored == entries)
     }
 
     pub(super) async fn write_once(&mut self) -> Result<(), StoreError> {

@@ -167,7 +167,8 @@ impl Driver {
             answer.map(|written| written.request)
         } else {
             match self.shared.store.row(&run) {
-                Ok(Some(row)) if row.epoch == self.state.epoch => {
+                // Whoever ended the run over this owner's head left the epoch as it is.
+                Ok(Some(row)) if row.epoch == self.state.epoch && row.status == Status::Running => {
                     Ok(row.request.map(|request| request.kind))
                 }
                 Ok(Some(_) | None) => return Err(Halted::LostClaim),

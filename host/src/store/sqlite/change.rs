@@ -127,7 +127,7 @@ fn advance(
                  provider = :provider, awaits = :awaits, detached_at = NULL,
                  now = CASE WHEN :changes_now THEN :now ELSE now END,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
-             WHERE id = :id AND seq = :from AND epoch = :epoch
+             WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
              RETURNING key, request",
         )?
         .query_row(
