@@ -159,7 +159,7 @@ impl Worker<'_> {
                 accept_changes: false,
                 control,
             };
-            let result = engine.go_on(&row.id, intent, options).await;
+            let result = engine.go_on(&row.id, Some(&row), intent, options).await;
             Ended { row, result }
         });
     }

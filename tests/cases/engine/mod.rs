@@ -3,10 +3,12 @@
 
 mod changes;
 mod commits;
+mod continuations;
 mod crashes;
 mod damage;
 mod decisions;
 mod finalization;
+mod ledger;
 mod ownership;
 mod replays;
 mod resumes;
