@@ -19,6 +19,11 @@ use super::steps;
 /// Longer than any wait between automatic resumes.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
+/// What an attempt comes to.
+type Answer = fn() -> Outcome;
+/// Number of an attempt, and what the pause before it saved.
+type Seen = (u32, Option<Value>);
+
 fn pausing(change: impl FnOnce(&mut Pause)) -> Outcome {
     match pause("quota") {
         Outcome::Paused(mut pause) => {
@@ -74,7 +79,7 @@ async fn b416_only_a_pause_that_passes_by_itself_goes_on_by_itself() {
     let retried =
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { max_attempts = 1, then = \"pause\" }\n";
     let plain = steps(&["a"]);
-    let cases: [(&str, &str, fn() -> Outcome, bool); 7] = [
+    let cases: [(&str, &str, Answer, bool); 7] = [
         ("somebody's limit", &plain, quota, true),
         (
             "a time",
@@ -204,7 +209,7 @@ async fn b419_what_moved_or_is_gone_or_has_no_willing_worker_is_passed_over() {
 
 #[tokio::test(start_paused = true)]
 async fn b420_a_continuation_carries_why_it_goes_on_and_what_the_pause_saved() {
-    let seen: Arc<Mutex<Vec<(u32, Option<Value>)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let script = Script::new().step("a", {
         let seen = Arc::clone(&seen);
         move |call| {

@@ -7,6 +7,7 @@ mod continuations;
 mod crashes;
 mod damage;
 mod decisions;
+mod endings;
 mod finalization;
 mod ledger;
 mod ownership;
