@@ -1,5 +1,6 @@
 //! A store that does to its writes what disks, networks and power cuts do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::attempt::BoxFuture;
@@ -41,6 +42,9 @@ pub struct FaultyStore {
     plan: Box<Plan>,
     owner: Option<Owner>,
     before_cancel: Option<Gate>,
+    refused_renewals: usize,
+    renewals: AtomicUsize,
+    looks: AtomicUsize,
     death: Gate,
     writes: Mutex<Vec<Write>>,
 }
@@ -57,6 +61,9 @@ impl FaultyStore {
             plan: Box::new(plan),
             owner: None,
             before_cancel: None,
+            refused_renewals: 0,
+            renewals: AtomicUsize::new(0),
+            looks: AtomicUsize::new(0),
             death: Gate::default(),
             writes: Mutex::default(),
         }
@@ -95,6 +102,25 @@ impl FaultyStore {
     pub fn cancels_wait_at(mut self, gate: &Gate) -> Self {
         self.before_cancel = Some(gate.clone());
         self
+    }
+
+    /// The first `count` renewals of leases are not saved, and whoever renews is told.
+    #[must_use]
+    pub fn refusing_renewals(mut self, count: usize) -> Self {
+        self.refused_renewals = count;
+        self
+    }
+
+    /// How many renewals were tried.
+    #[must_use]
+    pub fn renewals(&self) -> usize {
+        self.renewals.load(Ordering::SeqCst)
+    }
+
+    /// How often a worker looked for work.
+    #[must_use]
+    pub fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
     }
 
     /// Waits until the process is dead.
@@ -204,7 +230,12 @@ impl Store for FaultyStore {
         epoch: Epoch,
         until: Timestamp,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.inner.renew_lease(run, epoch, until)
+        Box::pin(async move {
+            if self.renewals.fetch_add(1, Ordering::SeqCst) < self.refused_renewals {
+                return Err(unavailable());
+            }
+            self.inner.renew_lease(run, epoch, until).await
+        })
     }
 
     fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
@@ -245,6 +276,7 @@ impl Store for FaultyStore {
     }
 
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.inner.attention(now, limit)
     }
 

@@ -280,7 +280,7 @@ impl Engine {
         run: &RunId,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        self.go_on(run, Intent::Resume, options).await
+        self.go_on(run, None, Intent::Resume, options).await
     }
 
     /// Runs failed steps again, loops from their first pass; with `from`, that step and what depends on it too.
@@ -293,16 +293,23 @@ impl Engine {
         from: Option<&StepId>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        self.go_on(run, Intent::Retry { from }, options).await
+        self.go_on(run, None, Intent::Retry { from }, options).await
     }
 
+    /// With `seen`, only from where that row stands: what was due, pending or lost then may have been taken, and stopped
+    /// again for another reason, since.
     pub(super) async fn go_on(
         &self,
         run: &RunId,
+        seen: Option<&RunRow>,
         intent: Intent<'_>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
+        let stands = (recorded.row.seq, recorded.row.epoch);
+        if seen.is_some_and(|seen| (seen.seq, seen.epoch) != stands) {
+            return Err(self.lost_race(run.clone(), recorded.row.status));
+        }
         let cause = self.resumable(&recorded, intent)?;
         let bound = self.bind(&recorded, options.accept_changes)?;
         let Recorded { mut state, .. } = recorded;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::Engine;
 use super::error::EngineError;
+use super::observer::Notice;
 use crate::fault;
 use crate::record::{self, Batch};
 use crate::store::{Attention, RunRow, StopRequest, StoreError};
@@ -193,7 +194,12 @@ impl Engine {
         }
         fault::point("sweep");
         match self.shared.store.write(batch.to_write(&state)).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                for entry in batch.entries() {
+                    self.shared.tell(&row.id, Notice::Recorded(entry));
+                }
+                Ok(true)
+            }
             Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }

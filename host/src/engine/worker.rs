@@ -174,7 +174,7 @@ impl Worker<'_> {
                 accept_changes: false,
                 control,
             };
-            let result = engine.go_on(&row.id, intent, options).await;
+            let result = engine.go_on(&row.id, Some(&row), intent, options).await;
             Ended { row, result }
         });
         self.driving.insert(task.id(), run);

@@ -3,6 +3,7 @@
 mod errors;
 mod going_on;
 mod keeping;
+mod ledger;
 mod listing;
 mod looking;
 mod running;

@@ -3,10 +3,13 @@
 
 mod changes;
 mod commits;
+mod continuations;
 mod crashes;
 mod damage;
 mod decisions;
+mod endings;
 mod finalization;
+mod ledger;
 mod ownership;
 mod replays;
 mod resumes;

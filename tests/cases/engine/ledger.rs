@@ -1,0 +1,349 @@
+//! What the rows and the journal say of runs and their owners, and what looking at them does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::clock::Clock as _;
+use milepost::engine::{Control, Demand, EngineError, Request, ResumeOptions, WorkOptions};
+use milepost::owner::{Host as _, ThisHost};
+use milepost::store::Owner;
+use milepost_core::event::{ClaimCause, Event};
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::scripted::{Gate, Script, at, fail, pause};
+
+use super::steps;
+
+fn as_process(rig: &Rig, owner: Owner) -> Arc<FaultyStore> {
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+    Arc::new(store.owned_by(owner))
+}
+
+/// A process that only its lease speaks for.
+fn elsewhere() -> Owner {
+    Owner {
+        host: "elsewhere".to_owned(),
+        ..ThisHost.enter()
+    }
+}
+
+/// Step `a` is held until the gate opens, in every attempt.
+fn held(gate: &Gate) -> Script {
+    Script::new().held("a", gate)
+}
+
+/// A run of that owner that hangs in step `a` while `then` happens.
+async fn begun_by<T>(rig: &Rig, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
+    let engine = rig.engine_on(as_process(rig, owner));
+    let mut begun = Box::pin(rig.run_on(&engine, Control::default()));
+    tokio::select! {
+        _ = &mut begun => unreachable!("step a is held"),
+        () = gate.came() => {}
+    }
+    then.await
+}
+
+fn count(names: &[&str], name: &str) -> usize {
+    names.iter().filter(|other| **other == name).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn b173_a_claim_names_process_and_start_and_one_without_a_start_has_its_lease() {
+    let me = ThisHost.enter();
+    let old = Owner {
+        boot: String::new(),
+        started: 0,
+        ..me.clone()
+    };
+    for (owner, taken) in [(me.clone(), false), (dead_process(), true), (old, false)] {
+        let gate = Gate::default();
+        let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+        begun_by(&rig, owner.clone(), &gate, async {
+            assert_eq!(rig.row().owner.as_ref(), Some(&owner));
+            let lost = rig.sweep().await.lost;
+            assert_eq!(!lost.is_empty(), taken, "{owner:?}");
+            rig.clock.advance(limits::LEASE);
+            let lost = rig.sweep().await.lost;
+            // Without a start time nobody can tell the process from a later one of that number: the lease decides.
+            assert_eq!(lost.is_empty(), owner == me, "{owner:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn b176_a_claim_of_this_very_process_is_not_passed_over() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let stands = (rig.row(), rig.journal());
+        for other in [&engine, &rig.engine()] {
+            let refused = other.resume(&r1(), ResumeOptions::default()).await;
+            match refused {
+                Err(EngineError::AlreadyRunning { status, owner, .. }) => {
+                    assert_eq!((status, owner), (Status::Running, rig.row().owner));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(rig.work().await.taken, 0);
+        assert_eq!((rig.row(), rig.journal()), stands);
+        gate.open();
+    });
+    assert_eq!(report.unwrap().epoch, 1);
+}
+
+#[tokio::test]
+async fn b177_b220_of_two_who_saw_a_stale_claim_one_takes_it_from_where_it_was_seen() {
+    let gate = Gate::default();
+    let script = Script::new().slow("a", {
+        let gate = gate.clone();
+        move |call| {
+            let gate = gate.clone();
+            async move {
+                if call.attempt == 1 {
+                    gate.pass().await;
+                }
+                at(&call)
+            }
+        }
+    });
+    let rig = Rig::sqlite(&steps(&["a"]), &script);
+    begun_by(&rig, dead_process(), &gate, async {
+        // Both have seen the stale claim and are about to replace it, each through its own handle on the file.
+        let gates = [Gate::default(), Gate::default()];
+        let engines = gates.clone().map(|gate| {
+            let store = FaultyStore::new(Arc::new(rig.open_sqlite()), move |n| match n {
+                1 => Fault::Held(gate.clone()),
+                _ => Fault::None,
+            });
+            rig.engine_on(Arc::new(store))
+        });
+        let id = r1();
+        let resume = |n: usize| engines[n].resume(&id, ResumeOptions::default());
+        let (first, second, ()) = tokio::join!(resume(0), resume(1), async {
+            for gate in &gates {
+                gate.came().await;
+            }
+            gates.iter().for_each(Gate::open);
+        });
+        let loser = match (first, second) {
+            (Ok(_), Err(loser)) | (Err(loser), Ok(_)) => loser,
+            both => panic!("{both:?}"),
+        };
+        assert!(
+            matches!(loser, EngineError::AlreadyRunning { .. }),
+            "{loser:?}"
+        );
+    })
+    .await;
+    assert_eq!(count(&rig.events(), "run_claimed"), 2);
+    assert_eq!(
+        (rig.row().epoch.0, rig.row().status),
+        (2, Status::Completed)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn b219_a_resume_that_has_not_begun_yet_has_its_lease_or_is_looked_at_at_once() {
+    for (owner, at_once) in [(elsewhere(), false), (dead_process(), true)] {
+        let rig = Rig::sqlite(&steps(&["a"]), &Script::new().step("a", |_| fail("broken")));
+        rig.run().await.unwrap();
+        let dying = FaultyStore::dying_after(Arc::clone(&rig.store), 1).owned_by(owner);
+        let dying = Arc::new(dying);
+        let engine = rig.engine_on(Arc::clone(&dying) as _);
+        let id = r1();
+        tokio::select! {
+            _ = engine.resume(&id, ResumeOptions::default()) => unreachable!("the process dies"),
+            () = dying.died() => {}
+        }
+        assert_eq!(rig.row().status, Status::Running);
+        assert_eq!(rig.script.calls(), ["a"], "not begun");
+        assert_eq!(!rig.sweep().await.lost.is_empty(), at_once);
+        rig.clock.advance(limits::LEASE);
+        assert_eq!(rig.sweep().await.lost, [r1()]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b222_a_worker_without_work_looks_once_a_second() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let store = as_process(&rig, ThisHost.enter());
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let control = Control::default();
+    let options = WorkOptions {
+        max_runs: 4,
+        until_idle: false,
+        control: control.clone(),
+    };
+    tokio::join!(engine.work(options), async {
+        tokio::time::sleep(Duration::from_millis(60_500)).await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+    });
+    assert_eq!(store.looks(), 61);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b275_a_claim_is_stale_when_its_lease_is_over_or_missing() {
+    for missing in [false, true] {
+        let gate = Gate::default();
+        let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+        begun_by(&rig, elsewhere(), &gate, async {
+            rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
+            assert_eq!(rig.sweep().await.lost, []);
+            if missing {
+                let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+                let changed = db.execute("UPDATE run SET lease_until = NULL", []);
+                assert_eq!(changed.unwrap(), 1);
+            } else {
+                rig.clock.advance(Duration::from_nanos(1));
+            }
+            assert_eq!(rig.sweep().await.lost, [r1()]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b294_a_renewal_that_fails_is_tried_again_and_ends_nothing() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).refusing_renewals(3);
+    let store = Arc::new(store);
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let lease = rig.row().lease_until;
+        rig.clock.advance(limits::LEASE);
+        while store.renewals() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(rig.row().lease_until, lease);
+        assert_eq!(rig.sweep().await.detached, [r1()], "anybody can see it");
+        while store.renewals() < 4 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let row = rig.row();
+        assert_eq!(row.detached_at, None);
+        assert_eq!(row.lease_until, Some(rig.clock.now().after(limits::LEASE)));
+        gate.open();
+    });
+    let report = report.unwrap();
+    assert_eq!((report.status, report.epoch), (Status::Completed, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b394_b402_a_run_is_in_one_of_six_states_and_only_a_running_one_has_an_owner() {
+    let gate = Gate::default();
+    let script = Script::new()
+        .step("ends", at)
+        .step("fails", |_| fail("broken"))
+        .step("pauses", |_| pause("review"))
+        .held("a", &gate);
+    let row = |rig: &Rig| {
+        let row = rig.row();
+        (row.status, row.owner.is_some(), row.lease_until.is_some())
+    };
+    let mut reached = Vec::new();
+    for (step, status) in [
+        ("ends", Status::Completed),
+        ("fails", Status::Failed),
+        ("pauses", Status::Paused),
+    ] {
+        let rig = Rig::sqlite(&steps(&[step]), &script);
+        rig.submit("r1").await;
+        assert_eq!(row(&rig), (Status::Pending, false, false));
+        rig.resume().await.unwrap();
+        assert_eq!(row(&rig), (status, false, false));
+        reached.extend([Status::Pending, status]);
+        if !status.is_terminal() {
+            rig.engine().cancel(&r1(), "somebody").await.unwrap();
+            assert_eq!(row(&rig), (Status::Cancelled, false, false));
+            reached.push(Status::Cancelled);
+        }
+    }
+    let rig = Rig::sqlite(&steps(&["a"]), &script);
+    begun_by(&rig, ThisHost.enter(), &gate, async {
+        assert_eq!(row(&rig), (Status::Running, true, true));
+        reached.push(Status::Running);
+    })
+    .await;
+    for status in Status::ALL {
+        assert!(reached.contains(&status), "{status}");
+    }
+    let names = Status::ALL.map(|status| status.to_string());
+    assert_eq!(
+        names.join(" "),
+        "pending running paused completed failed cancelled"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn b403_the_record_says_who_had_a_lost_run_since_when_and_who_took_it_over() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let rebooted = Owner {
+        boot: "an earlier one".to_owned(),
+        pid: 4_000_000,
+        ..ThisHost.enter()
+    };
+    begun_by(&rig, rebooted, &gate, async {
+        rig.clock.advance(Duration::from_secs(5));
+        tokio::join!(async { rig.resume().await.unwrap() }, async {
+            gate.came().await;
+            // The lost attempt may have the first pass.
+            gate.open();
+            gate.open();
+        });
+    })
+    .await;
+    let journal = rig.journal();
+    let claims: Vec<_> = journal
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            Event::RunClaimed { owner, cause } => Some((entry.at, *cause, owner.clone())),
+            _ => None,
+        })
+        .collect();
+    let me = format!("process {} on", std::process::id());
+    assert_eq!(
+        claims
+            .iter()
+            .map(|claim| (claim.0, claim.1))
+            .collect::<Vec<_>>(),
+        [
+            (START, ClaimCause::Start),
+            (START.after(Duration::from_secs(5)), ClaimCause::Recovery),
+        ]
+    );
+    assert!(claims[1].2.starts_with(&me), "{claims:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b430_silence_is_shown_and_never_judged_while_the_owner_renews() {
+    let gate = Gate::default();
+    let body = "[[step]]\nid = \"a\"\nuse = \"p/a\"\ntimeout = \"10h\"\n";
+    let rig = Rig::sqlite(body, &held(&gate));
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let quiet_since = rig.row().updated_at;
+        for hours in 1..=5 {
+            rig.clock.advance(Duration::from_secs(3_600));
+            let until = rig.clock.now().after(limits::LEASE);
+            while rig.row().lease_until != Some(until) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert_eq!(rig.sweep().await, Default::default(), "{hours} h");
+            let report = rig.engine().report(&r1()).unwrap();
+            assert_eq!(report.last_progress_at, quiet_since);
+            assert_eq!(report.owner.unwrap().liveness, "alive");
+        }
+        gate.open();
+    });
+    assert_eq!(report.unwrap().status, Status::Completed);
+}
