@@ -250,8 +250,8 @@ async fn b191_a_process_that_lost_its_run_cannot_hide_how_it_ended() {
     assert!(
         matches!(
             late,
-            Err(EngineError::AlreadyRunning {
-                status: Status::Failed,
+            Err(EngineError::ClaimLost {
+                status: Some(Status::Failed),
                 ..
             })
         ),

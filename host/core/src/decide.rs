@@ -716,7 +716,9 @@ impl Decider<'_> {
             false => 0,
         };
         let most = limits::AUTOMATIC_RESUMES.len();
-        let due = schedule::due(&self.state.created.run, path, used, pause.until, self.now);
+        let first = episode.resumes == 0;
+        let run = &self.state.created.run;
+        let due = schedule::due(run, path, used, pause.until, first, self.now);
         next.push_str(&match due {
             Some(due) => format!(
                 "; a worker (`milepost work`) does it at {due}, automatic resume {} of {most}",

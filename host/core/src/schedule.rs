@@ -9,21 +9,21 @@ use crate::time::Timestamp;
 
 /// When the automatic resume after `used` earlier ones in this pause episode is due; `None` when they are used up.
 ///
-/// `asked` is what the pause itself named: the first resume keeps to it, later ones also wait as long as the list says, so
-/// that a plugin that always asks for "now" cannot keep the run spinning.
+/// `asked` is what the pause itself named: the `first` resume since the last progress keeps to it, later ones also wait as long
+/// as the list says, so that a plugin that always asks for "now" cannot keep the run spinning, whatever provider it names.
 #[must_use]
 pub fn due(
     run: &RunId,
     path: &Path,
     used: u32,
     asked: Option<Timestamp>,
+    first: bool,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let wait = limits::AUTOMATIC_RESUMES.get(used as usize)?;
     let scheduled = now.after(spread(*wait, run, path, used));
     Some(match asked {
-        // One that asks for a time that has passed waits like one that asks for none.
-        Some(asked) if used == 0 && asked > now => asked,
+        Some(asked) if first => asked.max(now),
         Some(asked) => asked.max(scheduled),
         None => scheduled,
     })
@@ -47,7 +47,14 @@ mod tests {
 
     fn due_for(run: &str, used: u32, asked: Option<Timestamp>) -> Option<Timestamp> {
         let path = Path::top(crate::ids::StepId::new("s").unwrap());
-        due(&RunId::new(run).unwrap(), &path, used, asked, at(0))
+        due(
+            &RunId::new(run).unwrap(),
+            &path,
+            used,
+            asked,
+            used == 0,
+            at(0),
+        )
     }
 
     #[test]

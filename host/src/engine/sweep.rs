@@ -166,7 +166,8 @@ impl Engine {
                     let stop = phase.stop()?;
                     let path = stop.path.clone()?;
                     // This try counts as well.
-                    let due_at = schedule::due(&row.id, &path, row.auto_resumes + 1, None, now);
+                    let due_at =
+                        schedule::due(&row.id, &path, row.auto_resumes + 1, None, false, now);
                     Some(Event::RunPostponed { reason, due_at })
                 })
                 .await

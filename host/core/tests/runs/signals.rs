@@ -24,7 +24,7 @@ fn a_signal_ends_its_wait_and_the_run_is_due_at_once() {
     assert_eq!(sim.status(), Status::Paused, "until somebody takes it");
     assert_eq!(
         (sim.stop().code, sim.stop().due_at),
-        (StopCode::Ready, Some(sim.now))
+        (StopCode::Ready, Some(sim.state.created_at))
     );
     assert_eq!(sim.state.awaits("go"), None, "a signal ends one wait");
     sim.work(GoOn::Wait).run(fine);

@@ -18,8 +18,10 @@ const PENDING: &str = "FROM run WHERE status = 'pending' ORDER BY created_at, id
 const DUE: &str = "FROM run INDEXED BY run_by_due WHERE due_at <= ?1 AND status = 'paused'
     ORDER BY due_at, key LIMIT ?2";
 /// A list of names that is damaged matches every signal, so that the row is told of instead of failing the question.
-const SIGNALLED: &str = "FROM run INDEXED BY run_by_awaits WHERE awaits <> '[]' AND status = 'paused' AND EXISTS (
-        SELECT 1 FROM signal, json_each(run.awaits) WHERE signal.run = run.key AND value = signal.name)
+const SIGNALLED: &str =
+    "FROM run INDEXED BY run_by_awaits WHERE awaits <> '[]' AND status = 'paused' AND EXISTS (
+        SELECT 1 FROM signal, json_each(iif(json_valid(run.awaits), run.awaits, '[]'))
+        WHERE signal.run = run.key AND value = signal.name)
     ORDER BY created_at, id LIMIT ?2";
 const REQUESTED: &str =
     "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status <> 'running'
@@ -214,12 +216,10 @@ mod tests {
                     || line.contains("run_by_awaits")),
                 "{question}: {plan:?}"
             );
-            // Signals that wait and requests that nobody met are few: those may be walked.
+            // Requests that nobody met are few, and of runs that wait for a signal each costs one look: those are walked.
+            let few = ["run_by_request", "run_by_awaits", "json_each"];
             let walks = |line: &&String| {
-                line.contains("SCAN")
-                    && !line.contains("SCAN signal")
-                    && !line.contains("run_by_request")
-                    || line.contains("run_by_awaits") && !line.contains("json_each")
+                line.contains("SCAN") && !few.iter().any(|index| line.contains(index))
             };
             assert_eq!(plan.iter().find(walks), None, "{question}: {plan:?}");
         }
