@@ -12,4 +12,5 @@ mod examples;
 mod hostile;
 mod logs;
 mod prebuilt;
+mod races;
 mod status;

@@ -1,0 +1,156 @@
+//! Several real processes at once on one run. Whatever they answer, some order of their commands explains it, and the journal
+//! tells the same story.
+
+use std::process::{Child, Stdio};
+
+use milepost_tests::cli::{Cli, Output};
+use serde_json::Value;
+
+const ROUNDS: usize = 6;
+
+/// A run that stands at a pause which a resume ends.
+const PAUSES: &str = "[[step]]\nid = \"p\"\nuse = \"pausing/once\"\nwith = { state = 5 }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+const ASKS: &str = "[[step]]\nid = \"g\"\napproval = { message = \"Go on?\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+fn start(cli: &Cli, line: &str) -> Child {
+    let mut command = cli.command(line);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Starts all commands at once and waits for all answers.
+fn at_once(cli: &Cli, lines: &[&str]) -> Vec<Output> {
+    let children: Vec<Child> = lines.iter().map(|line| start(cli, line)).collect();
+    let outputs = children
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap());
+    outputs.map(Output::of).collect()
+}
+
+fn stopped(steps: &str) -> Cli {
+    let cli = Cli::new();
+    cli.workflow("w.toml", steps);
+    cli.run("run w.toml --id r").expect(2);
+    cli
+}
+
+/// Names of the journal's events, with the rules that hold for every journal checked on the way.
+fn story(cli: &Cli) -> Vec<String> {
+    let document = cli.run("events r --json").expect(0).json();
+    let entries = document["events"].as_array().unwrap();
+    let names: Vec<String> = entries
+        .iter()
+        .map(|entry| entry["event"]["type"].as_str().unwrap().to_owned())
+        .collect();
+    let epoch = |entry: &Value| entry["epoch"].as_u64().unwrap();
+    for (pair, name) in entries.windows(2).zip(&names[1..]) {
+        let claims = u64::from(name == "run_claimed");
+        assert_eq!(
+            epoch(&pair[1]),
+            epoch(&pair[0]) + claims,
+            "only claims raise the epoch"
+        );
+    }
+    if let Some(end) = names
+        .iter()
+        .position(|name| name == "run_cancelled" || name == "run_completed")
+    {
+        assert_eq!(end + 1, names.len(), "nothing follows the end: {names:?}");
+    }
+    cli.run("replay r").expect(0);
+    names
+}
+
+fn count(story: &[String], name: &str) -> usize {
+    story.iter().filter(|event| *event == name).count()
+}
+
+#[test]
+fn b276_b283_of_many_resumes_one_drives_the_run() {
+    for _ in 0..ROUNDS {
+        let cli = stopped(PAUSES);
+        let outputs = at_once(
+            &cli,
+            &["resume r", "resume r", "resume r", "work --until-idle"],
+        );
+        for output in &outputs[..3] {
+            // It went on, or was refused: somebody has it (75), or had it and it is over (65).
+            assert!([0, 65, 75].contains(&output.status), "{output:?}");
+        }
+        let won = outputs[..3]
+            .iter()
+            .filter(|output| output.status == 0)
+            .count();
+        let story = story(&cli);
+        assert_eq!(won, 1, "{outputs:?}");
+        assert_eq!(count(&story, "run_resumed"), 1, "{story:?}");
+        assert_eq!(count(&story, "step_completed"), 2);
+        assert_eq!(story.last().unwrap(), "run_completed");
+    }
+}
+
+#[test]
+fn b286_b287_a_cancellation_and_a_resume_agree_about_who_came_first() {
+    for _ in 0..ROUNDS {
+        let cli = stopped(PAUSES);
+        let outputs = at_once(&cli, &["resume r", "cancel r --json", "cancel r --json"]);
+        let story = story(&cli);
+        let cancelled = count(&story, "run_cancelled");
+        let answers: Vec<String> = outputs[1..]
+            .iter()
+            .map(|output| output.json()["answer"].as_str().unwrap().to_owned())
+            .collect();
+        let said = |word: &str| answers.iter().filter(|answer| *answer == word).count();
+        assert!(said("cancelled") <= 1, "one of them did it: {answers:?}");
+        if said("cancelled") == 1 || said("already_cancelled") > 0 {
+            assert_eq!(cancelled, 1, "{answers:?} {story:?}");
+        }
+        if said("already_completed") > 0 {
+            assert_eq!(cancelled, 0, "{answers:?} {story:?}");
+        }
+        // Completed before the request was seen, or cancelled by its owner: both are what `cancelling` may lead to.
+        let end = story.last().unwrap();
+        assert!(
+            end == "run_cancelled" || end == "run_completed",
+            "{story:?}"
+        );
+        let resumed = match end.as_str() {
+            "run_completed" => &[0][..],
+            // Cancelled before it (65), in between (75), or under it (3).
+            _ => &[65, 75, 3],
+        };
+        assert!(
+            resumed.contains(&outputs[0].status),
+            "{end}: {:?}",
+            outputs[0]
+        );
+    }
+}
+
+#[test]
+fn b303_of_an_approval_and_a_rejection_one_decides() {
+    for _ in 0..ROUNDS {
+        let cli = stopped(ASKS);
+        let outputs = at_once(&cli, &["approve r", "reject r", "approve r"]);
+        let won: Vec<usize> = (0..3).filter(|n| outputs[*n].status == 0).collect();
+        assert_eq!(won.len(), 1, "{outputs:?}");
+        for output in outputs.iter().filter(|output| output.status != 0) {
+            assert_eq!(output.status, 1, "{output:?}");
+            assert!(output.stderr.contains("already"), "{output:?}");
+        }
+        let story = story(&cli);
+        assert_eq!(count(&story, "approval_decided"), 1);
+        let rejected = won == [1];
+        assert_eq!(count(&story, "run_cancelled"), usize::from(rejected));
+        if !rejected {
+            cli.run("work --until-idle").expect(0);
+            assert_eq!(
+                cli.run("show r --json").expect(0).json()["status"],
+                "completed"
+            );
+        }
+    }
+}
