@@ -10,6 +10,7 @@ mod decisions;
 mod endings;
 mod finalization;
 mod ledger;
+mod lifecycle;
 mod ownership;
 mod replays;
 mod resumes;
