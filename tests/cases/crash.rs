@@ -76,8 +76,10 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 report = Some(shown.json());
                 break;
             }
-            // A supervisor would give the same command again; a person would resume. Both go on.
-            let line = if exists && draws.below(2) == 0 {
+            // A supervisor would give the same command again; a person would resume. Both go on, but only a person goes on
+            // with a run that was given up after two losses in a row.
+            let given_up = exists && shown.json()["stop"]["code"] == "process_lost";
+            let line = if given_up || exists && draws.below(2) == 0 {
                 format!("resume {id} --json")
             } else {
                 start(&id)
@@ -95,6 +97,11 @@ fn kill_again_and_again(name: &str, arguments: &str) {
             if ended.success() {
                 report = Some(cli.run(&format!("show {id} --json")).expect(0).json());
                 break;
+            }
+            let lost_twice = ended.code() == Some(1)
+                && cli.run(&format!("show {id} --json")).json()["stop"]["code"] == "process_lost";
+            if lost_twice {
+                continue;
             }
             assert_eq!(ended.signal(), Some(9), "{id}: it ended by itself: {ended}");
             // A kill before the first commit is survived too, but it is no kill of a run.
