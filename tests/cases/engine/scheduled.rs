@@ -163,3 +163,26 @@ async fn a_short_wait_is_sat_out_in_place() {
     assert_eq!(rig.run().await.unwrap().status, Status::Completed);
     assert_eq!(rig.clock.waits(), [limits::WAIT_IN_PLACE]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn b314_a_due_run_is_taken_and_a_newer_failed_one_is_left_to_a_person() {
+    let script = Script::new().step("a", |call| match (call.run.as_str(), call.attempt) {
+        ("older", 1) => quota("acme"),
+        ("newer", _) => milepost_tests::scripted::fail("broken"),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&steps(&["a"]), &script);
+    for id in ["older", "newer"] {
+        rig.submit(id).await;
+        rig.clock.advance(Duration::from_secs(1));
+    }
+    rig.work().await;
+    let row = |id: &str| rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+    rig.clock
+        .advance(row("older").due_at.unwrap().since(rig.clock.now()));
+    assert_eq!(rig.work().await.taken, 1);
+    assert_eq!(
+        (row("older").status, row("newer").status),
+        (Status::Completed, Status::Failed)
+    );
+}

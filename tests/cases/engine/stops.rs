@@ -385,3 +385,28 @@ async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
         "no step starts after a cancel was acknowledged"
     );
 }
+
+#[tokio::test]
+async fn b293_a_pause_lets_the_step_in_flight_finish_and_a_cancellation_does_not() {
+    for (demand, events) in [
+        (Demand::Pause, ["step_completed", "run_paused"]),
+        (Demand::Kill, ["step_interrupted", "run_cancelled"]),
+    ] {
+        let gate = Gate::default();
+        let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+        let (engine, control) = (rig.engine(), Control::default());
+        let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+            gate.came().await;
+            control.ask(Request::new(demand, "somebody"));
+            tokio::task::yield_now().await;
+            gate.open();
+        });
+        assert!(report.is_ok());
+        assert!(
+            rig.events().ends_with(&events),
+            "{demand:?}: {:?}",
+            rig.events()
+        );
+        assert_eq!(rig.script.calls(), ["a"], "nothing new starts");
+    }
+}
