@@ -44,10 +44,17 @@ if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
     compiler=$(rustc --version)
     library=$(rustc --print sysroot)/lib/rustlib/src/rust
 elif [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust ] && [ -d /usr/lib/wasm32-wasi ]; then
-    # The linker for components comes with the default toolchain, or not at all.
+    # The linker for components comes with a toolchain, or not at all. Its version shows in what it writes: the one that wrote
+    # what is committed is taken where it is installed, else the default toolchain's.
     tools=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
-    export PATH=$PATH:$tools:$tools/gcc-ld RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-    compiler=$($RUSTC --version)
+    recorded=$(sed -n '1s/.*, \(wasm-component-ld .*\)$/\1/p' "$here/prebuilt/DIGESTS")
+    for other in "$(dirname "$(rustc --print sysroot)")"/*/lib/rustlib/*/bin; do
+        if [ -n "$recorded" ] && [ "$("$other/wasm-component-ld" --version 2>/dev/null)" = "$recorded" ]; then
+            tools=$other
+        fi
+    done
+    export PATH=$tools:$tools/gcc-ld:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+    compiler="$($RUSTC --version), $(wasm-component-ld --version)"
     library=$(readlink -f /usr/lib/rustlib/src/rust)
     flags+=(-L native=/usr/lib/wasm32-wasi)
     flags+=("--remap-path-prefix=/usr/lib/rustlib/src/rust=rust")
