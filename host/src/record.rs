@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
+use milepost_core::decide::interrupt;
 use milepost_core::event::{DecodeError, Entry, Event};
 use milepost_core::ids::{Digest, Epoch, RunId, StepId};
 use milepost_core::state::{Rejected, RunState, Status, Touched};
@@ -226,6 +227,22 @@ impl Batch {
         self.touched.extend(touched.steps);
         self.run_touched |= touched.run;
         self.keep(entry);
+        Ok(())
+    }
+
+    /// Records the last event of a run that stops from outside; its attempts in flight are interrupted first.
+    ///
+    /// # Errors
+    /// [`Rejected`] when it cannot follow.
+    pub fn stop(
+        &mut self,
+        state: &mut RunState,
+        last: Event,
+        now: Timestamp,
+    ) -> Result<(), Rejected> {
+        for event in interrupt(state, last) {
+            self.record(state, event, now)?;
+        }
         Ok(())
     }
 

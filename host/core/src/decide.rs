@@ -1,29 +1,24 @@
 //! What a run does next. A pure function of definition, state and time; the engine performs what it says, replay checks
 //! that the record agrees with it.
 
-use std::sync::Arc;
+mod stopping;
+mod waiting;
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::definition::{
-    ApprovalStep, ComponentStep, Definition, LoopStep, OnApprovalTimeout, OnExhausted, OnReject,
-    OnWaitTimeout, Step, StepKind, WaitStep,
-};
-use crate::event::{Event, Stop, StopCode};
-use crate::expr::{Budget, EvalError, Expr};
+use crate::definition::{ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind};
+use crate::event::Event;
+use crate::expr::{Budget, EvalError};
 use crate::frontier::Frontier;
 use crate::ids::{Path, RunId};
 use crate::limits;
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use crate::payload::Payload;
 use crate::retry::Verdict;
-use crate::schedule;
 use crate::scope::StateScope;
 use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
 use crate::tape::Tape;
 use crate::time::Timestamp;
-use crate::wait::{self, Wait as Awaited};
 
 /// What a run does next.
 #[derive(Debug, Clone, PartialEq)]
@@ -376,186 +371,6 @@ impl Decider<'_> {
         }
     }
 
-    fn begin_wait(&self, step: &WaitStep, path: &Path) -> Event {
-        let wait = match step {
-            WaitStep::For(duration) => Awaited::Time {
-                until: self.now.after(*duration),
-            },
-            WaitStep::Until(expr) => match self.instant(expr, path) {
-                Ok(until) => Awaited::Time { until },
-                Err(failed) => return *failed,
-            },
-            WaitStep::Signal { name, timeout, .. } => Awaited::Signal {
-                name: name.clone(),
-                until: timeout.map(|timeout| self.now.after(timeout)),
-            },
-        };
-        Event::WaitStarted {
-            path: path.clone(),
-            wait,
-        }
-    }
-
-    /// The point in time that `wait.until` gives.
-    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<Event>> {
-        let scope = StateScope::of_step(self.definition, self.state, path);
-        let value = expr
-            .eval(&scope, &mut Budget::default())
-            .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
-        let instant = value.as_str().and_then(|text| text.parse().ok());
-        instant.ok_or_else(|| Box::new(Event::StepFailed {
-            path: path.clone(),
-            attempt: None,
-            error: StepError::new(
-                ErrorClass::Definition,
-                codes::EXPRESSION_ERROR,
-                format!(
-                    "in `wait.until`: {value} is not a point in time; it must be RFC 3339 text such as \"2026-03-01T09:00:00Z\""
-                ),
-            ),
-            tape: Tape::default(),
-        }))
-    }
-
-    fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {
-        let scope = StateScope::of_step(self.definition, self.state, path);
-        match step.message.resolve(&scope, &mut Budget::default()) {
-            Ok(message) => Event::WaitStarted {
-                path: path.clone(),
-                wait: Awaited::Approval {
-                    message: match message {
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    },
-                    until: step.timeout.map(|timeout| self.now.after(timeout)),
-                },
-            },
-            Err(error) => expression_failed(path, "approval.message", &error),
-        }
-    }
-
-    /// A wait that nothing has ended yet: time may, else the run stops here until somebody or something does.
-    fn awaiting(&self, step: &Step, path: &Path, awaited: &Awaited, wait: &mut Wait) -> StepNext {
-        let until = awaited.until();
-        if until.is_some_and(|until| until <= self.now) {
-            return StepNext::Record(self.timed_out(step, path, awaited));
-        }
-        match awaited {
-            Awaited::Time { until } if until.since(self.now) <= limits::WAIT_IN_PLACE => {
-                wait.wake_at = Some(wait.wake_at.map_or(*until, |at| at.min(*until)));
-                StepNext::Busy
-            }
-            Awaited::Time { .. } | Awaited::Signal { .. } | Awaited::Approval { .. } => {
-                StepNext::Record(Event::RunPaused {
-                    stop: self.wait_stop(step, path, awaited),
-                })
-            }
-        }
-    }
-
-    fn timed_out(&self, step: &Step, path: &Path, awaited: &Awaited) -> Event {
-        let ended = |output| Event::WaitEnded {
-            path: path.clone(),
-            output,
-        };
-        let run = &self.state.created.run;
-        match (&step.kind, awaited) {
-            (_, Awaited::Time { until }) => ended(wait::time_output(*until)),
-            (StepKind::Wait(WaitStep::Signal { on_timeout, .. }), Awaited::Signal { name, .. })
-                if *on_timeout == OnWaitTimeout::Continue =>
-            {
-                ended(wait::signal_output(name, None))
-            }
-            (StepKind::Approval(approval), Awaited::Approval { .. }) => {
-                let verdict = match (approval.on_timeout, approval.on_reject) {
-                    (OnApprovalTimeout::Approve, _) => wait::Verdict::Approved,
-                    (OnApprovalTimeout::Reject, OnReject::Continue) => wait::Verdict::Rejected,
-                    (OnApprovalTimeout::Reject, OnReject::Cancel) => {
-                        return Event::RunCancelled {
-                            stop: Stop {
-                                code: StopCode::ApprovalTimedOut,
-                                message: format!("nobody decided at `{path}` in time"),
-                                path: Some(path.clone()),
-                                next: "nothing; the run is over".to_owned(),
-                                due_at: None,
-                                provider: None,
-                            },
-                        };
-                    }
-                    (OnApprovalTimeout::Stay, _) => {
-                        return Event::RunPaused {
-                            stop: Stop {
-                                due_at: None,
-                                message: format!("nobody decided at `{path}` in time"),
-                                ..self.wait_stop(step, path, awaited)
-                            },
-                        };
-                    }
-                };
-                ended(wait::approval_output(verdict, None, None, true))
-            }
-            (_, Awaited::Signal { .. } | Awaited::Approval { .. }) => Event::StepFailed {
-                path: path.clone(),
-                attempt: None,
-                error: StepError::new(
-                    ErrorClass::Timeout,
-                    codes::WAIT_TIMED_OUT,
-                    match awaited {
-                        Awaited::Signal { name, .. } => {
-                            format!("the signal `{name}` did not come in time; run `{run}`")
-                        }
-                        Awaited::Time { .. } | Awaited::Approval { .. } => {
-                            "nobody decided in time".to_owned()
-                        }
-                    },
-                ),
-                tape: Tape::default(),
-            },
-        }
-    }
-
-    /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
-    fn wait_stop(&self, step: &Step, path: &Path, awaited: &Awaited) -> Stop {
-        let run = &self.state.created.run;
-        let or_at = |until: Option<Timestamp>| {
-            until.map_or_else(String::new, |until| format!(", or gives up at {until}"))
-        };
-        let stays = matches!(
-            &step.kind,
-            StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
-        );
-        let (code, message, next) = match awaited {
-            Awaited::Time { until } => (
-                StopCode::WaitingForTime,
-                format!("`{path}` waits until {until}"),
-                format!(
-                    "a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"
-                ),
-            ),
-            Awaited::Signal { name, until } => (
-                StopCode::WaitingForSignal,
-                format!("`{path}` waits for the signal `{name}`"),
-                format!("`milepost signal {run} {name}` goes on{}", or_at(*until)),
-            ),
-            Awaited::Approval { message, until } => (
-                StopCode::WaitingForApproval,
-                format!("`{path}` asks: {message}"),
-                format!(
-                    "`milepost approve {run}` or `milepost reject {run}` decides{}",
-                    or_at(until.filter(|_| !stays))
-                ),
-            ),
-        };
-        Stop {
-            code,
-            message,
-            path: Some(path.clone()),
-            next,
-            due_at: awaited.until().filter(|_| !stays),
-            provider: None,
-        }
-    }
-
     fn start(&self, component: &ComponentStep, step: &Step, path: &Path, attempt: u32) -> StepNext {
         let scope = StateScope::of_step(self.definition, self.state, path);
         let input = match component.with.resolve(&scope, &mut Budget::default()) {
@@ -669,147 +484,6 @@ impl Decider<'_> {
                 }
             }
         }
-    }
-
-    fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
-        let run = &self.state.created.run;
-        let mut next = format!("`milepost resume {run}` goes on at `{path}`");
-        if let Some(signal) = &pause.signal {
-            next.push_str(&format!(", and so does `milepost signal {run} {signal}`"));
-        }
-        if let Some(until) = pause.until {
-            next.push_str(&format!("; before {until} it makes no sense"));
-        }
-        let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
-        Stop {
-            code: if retries_exhausted {
-                StopCode::RetriesExhausted
-            } else {
-                StopCode::StepPaused
-            },
-            message: format!("`{path}` paused ({}): {}", pause.code, pause.reason),
-            path: Some(path.clone()),
-            next,
-            due_at,
-            provider: pause.provider.clone(),
-        }
-    }
-
-    /// When a scheduler resumes this pause. A pause that names a time, met somebody's limit or used up its retries passes by
-    /// itself; any other one needs a person or a signal.
-    fn automatic_resume(
-        &self,
-        path: &Path,
-        pause: &Pause,
-        retries_exhausted: bool,
-        next: &mut String,
-    ) -> Option<Timestamp> {
-        let passes = pause.until.is_some()
-            || pause.signal.is_none() && (retries_exhausted || pause.provider.is_some());
-        if !passes {
-            return None;
-        }
-        let episode = &self.state.episode;
-        // Another provider is another pool of quota (B206).
-        let used = match episode.provider == pause.provider {
-            true => episode.resumes,
-            false => 0,
-        };
-        let most = limits::AUTOMATIC_RESUMES.len();
-        let first = episode.resumes == 0;
-        let run = &self.state.created.run;
-        let due = schedule::due(run, path, used, pause.until, first, self.now);
-        next.push_str(&match due {
-            Some(due) => format!(
-                "; a worker (`milepost work`) does it at {due}, automatic resume {} of {most}",
-                used + 1
-            ),
-            None => format!("; its {most} automatic resumes are used up"),
-        });
-        due
-    }
-
-    /// The end of the top level: failed if anything failed, else completed with what the workflow returns.
-    fn finish(&self) -> Event {
-        let run = &self.state.created.run;
-        let failures: Vec<(&StepRecord, &StepError)> = self
-            .definition
-            .top()
-            .iter()
-            .filter_map(|index| {
-                let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
-                match &record.settled()?.result {
-                    StepResult::Failed { error } => Some((record, error)),
-                    StepResult::Completed { .. } | StepResult::Skipped => None,
-                }
-            })
-            .collect();
-        if let Some((first, _)) = failures.first() {
-            let message = failures
-                .iter()
-                .map(|(record, error)| {
-                    format!(
-                        "`{}` failed ({}): {}",
-                        record.path, error.code, error.message
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("; ");
-            return Event::RunFailed {
-                stop: Stop {
-                    code: StopCode::StepFailed,
-                    message,
-                    path: Some(first.path.clone()),
-                    next: if failures
-                        .iter()
-                        .any(|(_, error)| error.code == codes::LOOP_EXHAUSTED)
-                    {
-                        format!(
-                            "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \
-                             `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"
-                        )
-                    } else {
-                        format!(
-                            "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
-                        )
-                    },
-                    due_at: None,
-                    provider: None,
-                },
-            };
-        }
-        match self.returns() {
-            Ok(output) => Event::RunCompleted {
-                output: Payload::new(output),
-            },
-            Err(error) => Event::RunFailed {
-                stop: Stop {
-                    code: StopCode::ReturnsFailed,
-                    message: format!("`returns` could not be evaluated: {error}"),
-                    path: None,
-                    next: format!(
-                        "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
-                    ),
-                    due_at: None,
-                    provider: None,
-                },
-            },
-        }
-    }
-
-    fn returns(&self) -> Result<Value, EvalError> {
-        if let Some(returns) = &self.definition.returns {
-            let scope = StateScope::of_run(self.definition, self.state);
-            return returns.resolve(&scope, &mut Budget::default());
-        }
-        let last = self.definition.top().iter().rev().find_map(|index| {
-            let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
-            match &record.settled()?.result {
-                StepResult::Completed { output } => Some(Arc::clone(output.value())),
-                StepResult::Failed { .. } | StepResult::Skipped => None,
-            }
-        });
-        Ok(last.map_or(Value::Null, Arc::unwrap_or_clone))
     }
 }
 

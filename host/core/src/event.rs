@@ -326,6 +326,42 @@ pub struct Stop {
     pub provider: Option<String>,
 }
 
+impl Stop {
+    /// A stop of the run as a whole, at no step, from which nothing leads by itself.
+    #[must_use]
+    pub fn new(code: StopCode, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            path: None,
+            next: next.into(),
+            due_at: None,
+            provider: None,
+        }
+    }
+
+    /// The end of a run that can never go on.
+    #[must_use]
+    pub fn over(code: StopCode, message: impl Into<String>) -> Self {
+        Self::new(code, message, "nothing; the run is over")
+    }
+
+    /// A cancellation, by whom or what.
+    #[must_use]
+    pub fn cancelled_by(by: &str) -> Self {
+        Self::over(StopCode::Cancelled, format!("cancelled by {by}"))
+    }
+
+    /// The same at a step.
+    #[must_use]
+    pub fn at(self, path: impl Into<Option<Path>>) -> Self {
+        Self {
+            path: path.into(),
+            ..self
+        }
+    }
+}
+
 /// The closed set of reasons for a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,5 @@
 //! Signals and decisions: how they reach a run that waits for them.
 
-use milepost_core::decide::interrupt;
 use milepost_core::definition::{OnReject, StepKind};
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::{Path, RunId};
@@ -16,7 +15,7 @@ use super::Engine;
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
+use crate::store::{NewSignal, Sent, StoredSignal};
 
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -151,11 +150,9 @@ impl Engine {
             batch.record(&mut state, event, self.shared.clock.now())?;
             batch.consume(number);
             fault::point("before_signal_consume");
-            match store.write(batch.to_write(&state)).await {
-                Ok(_) => return Ok(true),
-                // Somebody moved the run meanwhile, or took the signal: look again.
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            // Somebody may have taken the signal, too.
+            if self.shared.write(&batch, &state).await? {
+                return Ok(true);
             }
         }
     }
@@ -205,23 +202,16 @@ impl Engine {
             batch.record(&mut state, event, now)?;
             if ends {
                 let stop = rejected(&path, decision);
-                for event in interrupt(&state, Event::RunCancelled { stop }) {
-                    batch.record(&mut state, event, now)?;
-                }
+                batch.stop(&mut state, Event::RunCancelled { stop }, now)?;
             }
             fault::point("before_decision");
-            match self.shared.store.write(batch.to_write(&state)).await {
-                Ok(_) => {
-                    return Ok(Decided {
-                        path,
-                        decision: decision.verdict,
-                        status: state.phase.status(),
-                        rework_left,
-                    });
-                }
-                // Somebody moved the run meanwhile: look again.
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            if self.shared.write(&batch, &state).await? {
+                return Ok(Decided {
+                    path,
+                    decision: decision.verdict,
+                    status: state.phase.status(),
+                    rework_left,
+                });
             }
         }
     }
@@ -236,14 +226,8 @@ fn rejected(path: &Path, decision: &Decision) -> Stop {
         .comment
         .as_deref()
         .map_or_else(String::new, |why| format!(": {why}"));
-    Stop {
-        code: StopCode::Rejected,
-        message: format!("`{path}` was rejected{by}{why}"),
-        path: Some(path.clone()),
-        next: "nothing; the run is over".to_owned(),
-        due_at: None,
-        provider: None,
-    }
+    let message = format!("`{path}` was rejected{by}{why}");
+    Stop::over(StopCode::Rejected, message).at(path.clone())
 }
 
 /// The approval that waits: the named one, or the only one.

@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use milepost_core::ids::RunId;
+use milepost_core::state::RunState;
 
 use super::observer::{Notice, Observer};
 use crate::clock::Clock;
 use crate::owner::Host;
 use crate::plugin::PluginSource;
-use crate::store::Store;
+use crate::record::Batch;
+use crate::store::{Store, StoreError};
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
@@ -20,6 +22,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Writes what was recorded of a run that this process does not drive. `false` says that somebody moved the run
+    /// meanwhile: what was read of it does not hold any more.
+    pub(super) async fn write(&self, batch: &Batch, state: &RunState) -> Result<bool, StoreError> {
+        match self.store.write(batch.to_write(state)).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Tells the observer. It only watches: its panic is its own affair and ends no run.
     pub(super) fn tell(&self, run: &RunId, notice: Notice<'_>) {
         if catch_unwind(AssertUnwindSafe(|| self.observer.notice(run, notice))).is_err() {

@@ -1,6 +1,5 @@
 //! Asking runs to stop, from whatever process: pause, cancel, kill.
 
-use milepost_core::decide::interrupt;
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::RunId;
 use milepost_core::state::Status;
@@ -9,7 +8,7 @@ use super::Engine;
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
-use crate::store::{StopKind, StopRequest, StoreError};
+use crate::store::{StopKind, StopRequest};
 
 /// What a request to stop did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,35 +88,20 @@ impl Engine {
             let mut batch = Batch::after(state.seq, state.epoch);
             let last = match kind.ends() {
                 true => Event::RunCancelled {
-                    stop: Stop {
-                        code: StopCode::Cancelled,
-                        message: format!("cancelled by {by}"),
-                        path: None,
-                        next: "nothing; the run is over".to_owned(),
-                        due_at: None,
-                        provider: None,
-                    },
+                    stop: Stop::cancelled_by(by),
                 },
                 false => Event::RunPaused {
-                    stop: Stop {
-                        code: StopCode::Interrupted,
-                        message: format!("paused by {by}; the process that ran it was gone"),
-                        path: None,
-                        next: format!("`milepost resume {run}` goes on"),
-                        due_at: None,
-                        provider: None,
-                    },
+                    stop: Stop::new(
+                        StopCode::Interrupted,
+                        format!("paused by {by}; the process that ran it was gone"),
+                        format!("`milepost resume {run}` goes on"),
+                    ),
                 },
             };
-            for event in interrupt(&state, last) {
-                batch.record(&mut state, event, now)?;
-            }
+            batch.stop(&mut state, last, now)?;
             fault::point("before_stop");
-            match self.shared.store.write(batch.to_write(&state)).await {
-                Ok(_) => return Ok(StopAnswer::Done(state.phase.status())),
-                // Somebody moved the run meanwhile: look again.
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            if self.shared.write(&batch, &state).await? {
+                return Ok(StopAnswer::Done(state.phase.status()));
             }
         }
     }

@@ -3,7 +3,6 @@
 //! Every change here is one compare-and-swap on the row that was looked at. Whoever loses it leaves the run alone: somebody
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
-use milepost_core::decide::interrupt;
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::RunId;
 use milepost_core::recovery::{Liveness, Verdict, judge};
@@ -110,16 +109,10 @@ impl Engine {
         message: String,
     ) -> Result<bool, EngineError> {
         let run = &row.id;
-        let stop = Stop {
-            code: StopCode::ProcessLost,
-            message,
-            path: None,
-            next: format!(
-                "nothing by itself; see `milepost show {run}` for the step in flight, then `milepost resume {run}`"
-            ),
-            due_at: None,
-            provider: None,
-        };
+        let next = format!(
+            "nothing by itself; see `milepost show {run}` for the step in flight, then `milepost resume {run}`"
+        );
+        let stop = Stop::new(StopCode::ProcessLost, message, next);
         self.change(row, |_| Some(Event::RunFailed { stop })).await
     }
 
@@ -148,16 +141,11 @@ impl Engine {
             }
             Status::Pending => {
                 let run = &row.id;
-                let stop = Stop {
-                    code: StopCode::HostError,
-                    message: format!("it could not begin: {reason}"),
-                    path: None,
-                    next: format!(
-                        "nothing by itself; mend the cause, then `milepost resume {run}`"
-                    ),
-                    due_at: None,
-                    provider: None,
-                };
+                let stop = Stop::new(
+                    StopCode::HostError,
+                    format!("it could not begin: {reason}"),
+                    format!("nothing by itself; mend the cause, then `milepost resume {run}`"),
+                );
                 self.change(row, |_| Some(Event::RunFailed { stop })).await
             }
             Status::Paused => {
@@ -190,20 +178,15 @@ impl Engine {
             return Ok(false);
         };
         let mut batch = Batch::after(state.seq, state.epoch);
-        for event in interrupt(&state, event) {
-            batch.record(&mut state, event, self.shared.clock.now())?;
-        }
+        batch.stop(&mut state, event, self.shared.clock.now())?;
         fault::point("sweep");
-        match self.shared.store.write(batch.to_write(&state)).await {
-            Ok(_) => {
-                for entry in batch.entries() {
-                    self.shared.tell(&row.id, Notice::Recorded(entry));
-                }
-                Ok(true)
+        let written = self.shared.write(&batch, &state).await?;
+        if written {
+            for entry in batch.entries() {
+                self.shared.tell(&row.id, Notice::Recorded(entry));
             }
-            Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error.into()),
         }
+        Ok(written)
     }
 }
 

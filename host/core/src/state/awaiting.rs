@@ -185,13 +185,14 @@ impl RunState {
             && stop.path.as_ref() == Some(path)
         {
             *stop = Stop {
-                code: StopCode::Ready,
-                message,
-                path: Some(path.clone()),
-                next: format!("a worker goes on with it, or `milepost resume {run}`"),
                 // At once, also for a clock that was set back since.
                 due_at: Some(self.created_at),
-                provider: None,
+                ..Stop::new(
+                    StopCode::Ready,
+                    message,
+                    format!("a worker goes on with it, or `milepost resume {run}`"),
+                )
+                .at(path.clone())
             };
         }
     }

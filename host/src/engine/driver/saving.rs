@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use milepost_core::decide::interrupt;
 use milepost_core::event::{Entry, Event, Stop, StopCode};
 use milepost_core::ids::Epoch;
 use milepost_core::state::{RunState, Status};
@@ -118,19 +117,15 @@ impl Driver {
         self.batch = Batch::after(self.state.seq, self.state.epoch);
         self.started.clear();
         let last = Event::RunFailed {
-            stop: Stop {
-                code: StopCode::HostError,
-                message: format!("the engine failed: {text}"),
-                path: self.present_path(),
-                next: format!("nothing by itself; `milepost resume {run}` tries again"),
-                due_at: None,
-                provider: None,
-            },
+            stop: Stop::new(
+                StopCode::HostError,
+                format!("the engine failed: {text}"),
+                format!("nothing by itself; `milepost resume {run}` tries again"),
+            )
+            .at(self.present_path()),
         };
         let now = self.shared.clock.now();
-        for event in interrupt(&self.state, last) {
-            self.batch.record(&mut self.state, event, now)?;
-        }
+        self.batch.stop(&mut self.state, last, now)?;
         self.commit().await
     }
 }

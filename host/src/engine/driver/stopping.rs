@@ -1,7 +1,6 @@
 //! Requests to stop: when they are due, and what they record.
 
 use futures_util::StreamExt as _;
-use milepost_core::decide::interrupt;
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::Path;
 use milepost_core::limits;
@@ -68,21 +67,17 @@ impl Driver {
                 reason: request.by.clone(),
             },
             Demand::Pause | Demand::PauseNow => Event::RunPaused {
-                stop: Stop {
-                    code: StopCode::Interrupted,
-                    message: format!("paused by {}", request.by),
-                    path: self.present_path(),
-                    next: format!("`milepost resume {run}` goes on"),
-                    due_at: None,
-                    provider: None,
-                },
+                stop: Stop::new(
+                    StopCode::Interrupted,
+                    format!("paused by {}", request.by),
+                    format!("`milepost resume {run}` goes on"),
+                )
+                .at(self.present_path()),
             },
             Demand::Cancel | Demand::Kill => self.cancelled_by(&request.by),
         };
         let now = self.shared.clock.now();
-        for event in interrupt(&self.state, last) {
-            self.batch.record(&mut self.state, event, now)?;
-        }
+        self.batch.stop(&mut self.state, last, now)?;
         Ok(())
     }
 
@@ -103,14 +98,7 @@ impl Driver {
 
     fn cancelled_by(&self, by: &str) -> Event {
         Event::RunCancelled {
-            stop: Stop {
-                code: StopCode::Cancelled,
-                message: format!("cancelled by {by}"),
-                path: self.present_path(),
-                next: "nothing; the run is over".to_owned(),
-                due_at: None,
-                provider: None,
-            },
+            stop: Stop::cancelled_by(by).at(self.present_path()),
         }
     }
 

@@ -1,0 +1,151 @@
+//! Why a run stops where it does: a step paused, or nothing is left to do.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Decider;
+use crate::event::{Event, Stop, StopCode};
+use crate::expr::{Budget, EvalError};
+use crate::ids::Path;
+use crate::limits;
+use crate::outcome::{Pause, StepError, codes};
+use crate::payload::Payload;
+use crate::schedule;
+use crate::scope::StateScope;
+use crate::state::{StepRecord, StepResult};
+use crate::time::Timestamp;
+
+impl Decider<'_> {
+    pub(super) fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
+        let run = &self.state.created.run;
+        let mut next = format!("`milepost resume {run}` goes on at `{path}`");
+        if let Some(signal) = &pause.signal {
+            next.push_str(&format!(", and so does `milepost signal {run} {signal}`"));
+        }
+        if let Some(until) = pause.until {
+            next.push_str(&format!("; before {until} it makes no sense"));
+        }
+        let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
+        Stop {
+            code: if retries_exhausted {
+                StopCode::RetriesExhausted
+            } else {
+                StopCode::StepPaused
+            },
+            message: format!("`{path}` paused ({}): {}", pause.code, pause.reason),
+            path: Some(path.clone()),
+            next,
+            due_at,
+            provider: pause.provider.clone(),
+        }
+    }
+
+    /// When a scheduler resumes this pause. A pause that names a time, met somebody's limit or used up its retries passes by
+    /// itself; any other one needs a person or a signal.
+    fn automatic_resume(
+        &self,
+        path: &Path,
+        pause: &Pause,
+        retries_exhausted: bool,
+        next: &mut String,
+    ) -> Option<Timestamp> {
+        let passes = pause.until.is_some()
+            || pause.signal.is_none() && (retries_exhausted || pause.provider.is_some());
+        if !passes {
+            return None;
+        }
+        let episode = &self.state.episode;
+        // Another provider is another pool of quota (B206).
+        let used = match episode.provider == pause.provider {
+            true => episode.resumes,
+            false => 0,
+        };
+        let most = limits::AUTOMATIC_RESUMES.len();
+        let first = episode.resumes == 0;
+        let run = &self.state.created.run;
+        let due = schedule::due(run, path, used, pause.until, first, self.now);
+        next.push_str(&match due {
+            Some(due) => format!(
+                "; a worker (`milepost work`) does it at {due}, automatic resume {} of {most}",
+                used + 1
+            ),
+            None => format!("; its {most} automatic resumes are used up"),
+        });
+        due
+    }
+
+    /// The end of the top level: failed if anything failed, else completed with what the workflow returns.
+    pub(super) fn finish(&self) -> Event {
+        let run = &self.state.created.run;
+        let failures: Vec<(&StepRecord, &StepError)> = self
+            .definition
+            .top()
+            .iter()
+            .filter_map(|index| {
+                let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+                match &record.settled()?.result {
+                    StepResult::Failed { error } => Some((record, error)),
+                    StepResult::Completed { .. } | StepResult::Skipped => None,
+                }
+            })
+            .collect();
+        if let Some((first, _)) = failures.first() {
+            let message = failures
+                .iter()
+                .map(|(record, error)| {
+                    format!(
+                        "`{}` failed ({}): {}",
+                        record.path, error.code, error.message
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join("; ");
+            let next = if failures
+                .iter()
+                .any(|(_, error)| error.code == codes::LOOP_EXHAUSTED)
+            {
+                format!(
+                    "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \
+                     `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"
+                )
+            } else {
+                format!(
+                    "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
+                )
+            };
+            return Event::RunFailed {
+                stop: Stop::new(StopCode::StepFailed, message, next).at(first.path.clone()),
+            };
+        }
+        match self.returns() {
+            Ok(output) => Event::RunCompleted {
+                output: Payload::new(output),
+            },
+            Err(error) => Event::RunFailed {
+                stop: Stop::new(
+                    StopCode::ReturnsFailed,
+                    format!("`returns` could not be evaluated: {error}"),
+                    format!(
+                        "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
+                    ),
+                ),
+            },
+        }
+    }
+
+    fn returns(&self) -> Result<Value, EvalError> {
+        if let Some(returns) = &self.definition.returns {
+            let scope = StateScope::of_run(self.definition, self.state);
+            return returns.resolve(&scope, &mut Budget::default());
+        }
+        let last = self.definition.top().iter().rev().find_map(|index| {
+            let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+            match &record.settled()?.result {
+                StepResult::Completed { output } => Some(Arc::clone(output.value())),
+                StepResult::Failed { .. } | StepResult::Skipped => None,
+            }
+        });
+        Ok(last.map_or(Value::Null, Arc::unwrap_or_clone))
+    }
+}

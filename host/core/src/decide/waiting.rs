@@ -1,0 +1,198 @@
+//! Waits and approvals: how they begin, when time ends them, and why the run stands at them.
+
+use serde_json::Value;
+
+use super::{Decider, StepNext, Wait, expression_failed};
+use crate::definition::{
+    ApprovalStep, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
+};
+use crate::event::{Event, Stop, StopCode};
+use crate::expr::{Budget, Expr};
+use crate::ids::Path;
+use crate::limits;
+use crate::outcome::{ErrorClass, StepError, codes};
+use crate::scope::StateScope;
+use crate::tape::Tape;
+use crate::time::Timestamp;
+use crate::wait::{self, Wait as Awaited};
+
+impl Decider<'_> {
+    pub(super) fn begin_wait(&self, step: &WaitStep, path: &Path) -> Event {
+        let wait = match step {
+            WaitStep::For(duration) => Awaited::Time {
+                until: self.now.after(*duration),
+            },
+            WaitStep::Until(expr) => match self.instant(expr, path) {
+                Ok(until) => Awaited::Time { until },
+                Err(failed) => return *failed,
+            },
+            WaitStep::Signal { name, timeout, .. } => Awaited::Signal {
+                name: name.clone(),
+                until: timeout.map(|timeout| self.now.after(timeout)),
+            },
+        };
+        Event::WaitStarted {
+            path: path.clone(),
+            wait,
+        }
+    }
+
+    /// The point in time that `wait.until` gives.
+    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<Event>> {
+        let scope = StateScope::of_step(self.definition, self.state, path);
+        let value = expr
+            .eval(&scope, &mut Budget::default())
+            .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
+        let instant = value.as_str().and_then(|text| text.parse().ok());
+        instant.ok_or_else(|| Box::new(Event::StepFailed {
+            path: path.clone(),
+            attempt: None,
+            error: StepError::new(
+                ErrorClass::Definition,
+                codes::EXPRESSION_ERROR,
+                format!(
+                    "in `wait.until`: {value} is not a point in time; it must be RFC 3339 text such as \"2026-03-01T09:00:00Z\""
+                ),
+            ),
+            tape: Tape::default(),
+        }))
+    }
+
+    pub(super) fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {
+        let scope = StateScope::of_step(self.definition, self.state, path);
+        match step.message.resolve(&scope, &mut Budget::default()) {
+            Ok(message) => Event::WaitStarted {
+                path: path.clone(),
+                wait: Awaited::Approval {
+                    message: match message {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    },
+                    until: step.timeout.map(|timeout| self.now.after(timeout)),
+                },
+            },
+            Err(error) => expression_failed(path, "approval.message", &error),
+        }
+    }
+
+    /// A wait that nothing has ended yet: time may, else the run stops here until somebody or something does.
+    pub(super) fn awaiting(
+        &self,
+        step: &Step,
+        path: &Path,
+        awaited: &Awaited,
+        wait: &mut Wait,
+    ) -> StepNext {
+        let until = awaited.until();
+        if until.is_some_and(|until| until <= self.now) {
+            return StepNext::Record(self.timed_out(step, path, awaited));
+        }
+        match awaited {
+            Awaited::Time { until } if until.since(self.now) <= limits::WAIT_IN_PLACE => {
+                wait.wake_at = Some(wait.wake_at.map_or(*until, |at| at.min(*until)));
+                StepNext::Busy
+            }
+            Awaited::Time { .. } | Awaited::Signal { .. } | Awaited::Approval { .. } => {
+                StepNext::Record(Event::RunPaused {
+                    stop: self.wait_stop(step, path, awaited),
+                })
+            }
+        }
+    }
+
+    fn timed_out(&self, step: &Step, path: &Path, awaited: &Awaited) -> Event {
+        let ended = |output| Event::WaitEnded {
+            path: path.clone(),
+            output,
+        };
+        let run = &self.state.created.run;
+        match (&step.kind, awaited) {
+            (_, Awaited::Time { until }) => ended(wait::time_output(*until)),
+            (StepKind::Wait(WaitStep::Signal { on_timeout, .. }), Awaited::Signal { name, .. })
+                if *on_timeout == OnWaitTimeout::Continue =>
+            {
+                ended(wait::signal_output(name, None))
+            }
+            (StepKind::Approval(approval), Awaited::Approval { .. }) => {
+                let verdict = match (approval.on_timeout, approval.on_reject) {
+                    (OnApprovalTimeout::Approve, _) => wait::Verdict::Approved,
+                    (OnApprovalTimeout::Reject, OnReject::Continue) => wait::Verdict::Rejected,
+                    (OnApprovalTimeout::Reject, OnReject::Cancel) => {
+                        return Event::RunCancelled {
+                            stop: Stop::over(
+                                StopCode::ApprovalTimedOut,
+                                format!("nobody decided at `{path}` in time"),
+                            )
+                            .at(path.clone()),
+                        };
+                    }
+                    (OnApprovalTimeout::Stay, _) => {
+                        return Event::RunPaused {
+                            stop: Stop {
+                                due_at: None,
+                                message: format!("nobody decided at `{path}` in time"),
+                                ..self.wait_stop(step, path, awaited)
+                            },
+                        };
+                    }
+                };
+                ended(wait::approval_output(verdict, None, None, true))
+            }
+            (_, Awaited::Signal { .. } | Awaited::Approval { .. }) => Event::StepFailed {
+                path: path.clone(),
+                attempt: None,
+                error: StepError::new(
+                    ErrorClass::Timeout,
+                    codes::WAIT_TIMED_OUT,
+                    match awaited {
+                        Awaited::Signal { name, .. } => {
+                            format!("the signal `{name}` did not come in time; run `{run}`")
+                        }
+                        Awaited::Time { .. } | Awaited::Approval { .. } => {
+                            "nobody decided in time".to_owned()
+                        }
+                    },
+                ),
+                tape: Tape::default(),
+            },
+        }
+    }
+
+    /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
+    fn wait_stop(&self, step: &Step, path: &Path, awaited: &Awaited) -> Stop {
+        let run = &self.state.created.run;
+        let or_at = |until: Option<Timestamp>| {
+            until.map_or_else(String::new, |until| format!(", or gives up at {until}"))
+        };
+        let stays = matches!(
+            &step.kind,
+            StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
+        );
+        let (code, message, next) = match awaited {
+            Awaited::Time { until } => (
+                StopCode::WaitingForTime,
+                format!("`{path}` waits until {until}"),
+                format!(
+                    "a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"
+                ),
+            ),
+            Awaited::Signal { name, until } => (
+                StopCode::WaitingForSignal,
+                format!("`{path}` waits for the signal `{name}`"),
+                format!("`milepost signal {run} {name}` goes on{}", or_at(*until)),
+            ),
+            Awaited::Approval { message, until } => (
+                StopCode::WaitingForApproval,
+                format!("`{path}` asks: {message}"),
+                format!(
+                    "`milepost approve {run}` or `milepost reject {run}` decides{}",
+                    or_at(until.filter(|_| !stays))
+                ),
+            ),
+        };
+        Stop {
+            due_at: awaited.until().filter(|_| !stays),
+            ..Stop::new(code, message, next).at(path.clone())
+        }
+    }
+}
