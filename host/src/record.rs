@@ -297,11 +297,7 @@ impl Batch {
         let parts = if self.expect == Expect::Absent {
             checkpoint::all_parts(state)
         } else {
-            let touched = Touched {
-                steps: self.touched.iter().cloned().collect(),
-                run: self.run_touched,
-            };
-            checkpoint::changed_parts(state, &touched)
+            checkpoint::changed_parts(state, &self.touched, self.run_touched)
         };
         let stop = state.phase.stop();
         Write {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::event::{DecodeError, RunCreated, close_body, open_body};
 use crate::ids::{Epoch, StepId};
 use crate::payload::{FindBlob, hydrate};
-use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord, Touched};
+use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord};
 use crate::time::Timestamp;
 
 const CREATED: &str = "created";
@@ -53,15 +53,19 @@ struct NowPart<R> {
 /// A part by name: put with a body, or removed.
 pub type Part = (String, Option<String>);
 
-/// The parts that `touched` changed.
+/// The parts that change with these steps and, where `run` says so, with the run as a whole.
 #[must_use]
-pub fn changed_parts(state: &RunState, touched: &Touched) -> Vec<Part> {
-    let mut parts = Vec::with_capacity(touched.steps.len() + 2);
+pub fn changed_parts<'a>(
+    state: &RunState,
+    steps: impl IntoIterator<Item = &'a StepId>,
+    run: bool,
+) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(4);
     parts.push((NOW.to_owned(), Some(now_part(state))));
-    if touched.run {
+    if run {
         parts.push((RUN.to_owned(), Some(run_part(state))));
     }
-    for id in &touched.steps {
+    for id in steps {
         if !state.in_flight.contains(id) {
             let body = state.steps.get(id).map(close_body);
             parts.push((format!("{STEP}{id}"), body));
@@ -77,11 +81,7 @@ pub fn all_parts(state: &RunState) -> Vec<Part> {
         created: (*state.created).clone(),
         created_at: state.created_at,
     });
-    let touched = Touched {
-        steps: state.steps.keys().cloned().collect(),
-        run: true,
-    };
-    let mut parts = changed_parts(state, &touched);
+    let mut parts = changed_parts(state, state.steps.keys(), true);
     parts.push((CREATED.to_owned(), Some(created)));
     parts
 }

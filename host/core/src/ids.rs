@@ -132,20 +132,20 @@ pub struct Segment {
     pub item: Option<u32>,
 }
 
-/// Where a step execution stands: `test`, `fix#2/test` (second pass of loop `fix`), `notes[3]` (fourth item).
+/// Where a step execution stands: `test`, `fix#2/test` (second pass of loop `fix`), `notes[3]` (fourth item). Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Path(Vec<Segment>);
+pub struct Path(Arc<[Segment]>);
 
 impl Path {
     /// The path of a top-level step.
     #[must_use]
     pub fn top(step: StepId) -> Self {
-        Self(vec![Segment {
+        Self(Arc::new([Segment {
             step,
             iteration: None,
             item: None,
-        }])
+        }]))
     }
 
     /// The path of `member` in pass `iteration` of the loop at this path.
@@ -161,7 +161,7 @@ impl Path {
             iteration: None,
             item: None,
         });
-        Self(segments)
+        Self(segments.into())
     }
 
     /// The path of the loop whose body this path stands in, directly.
@@ -169,7 +169,7 @@ impl Path {
     pub fn parent(&self) -> Option<Self> {
         let mut segments = self.0[..self.0.len() - 1].to_vec();
         segments.last_mut()?.iteration = None;
-        Some(Self(segments))
+        Some(Self(segments.into()))
     }
 
     /// The step that this path leads to.
@@ -269,7 +269,7 @@ impl FromStr for Path {
                 item,
             });
         }
-        Ok(Self(segments))
+        Ok(Self(segments.into()))
     }
 }
 

@@ -171,7 +171,7 @@ fn fold_as_a_store(journal: &[Entry]) -> (RunState, Vec<(String, Option<String>)
         all_parts(&state).into_iter().collect();
     for entry in &journal[1..] {
         let touched = state.apply(entry).unwrap();
-        parts.extend(changed_parts(&state, &touched));
+        parts.extend(changed_parts(&state, &touched.steps, touched.run));
     }
     (state, parts.into_iter().collect())
 }
