@@ -4,9 +4,10 @@
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
-use rusqlite::{Connection, OptionalExtension, named_params, params};
+use rusqlite::{OptionalExtension, named_params, params};
 
 use super::read::Columns;
+use super::statements::Statements;
 use super::{nanos, signed};
 use crate::fault;
 use crate::store::{Expect, StopKind, StoreError, Write, Written};
@@ -34,7 +35,7 @@ pub(super) trait Change: Send + 'static {
     fn run(&self) -> &RunId;
 
     /// Applies it. May be called again after a rollback.
-    fn apply(&self, db: &Connection) -> Result<Self::Reply, Failure>;
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Self::Reply, Failure>;
 }
 
 impl Change for Write {
@@ -44,7 +45,7 @@ impl Change for Write {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<Written, Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
         let seq = self.seq_after().map_err(Failure::Refused)?;
         check_signals(db, self)?;
         let (key, written) = match self.expect {
@@ -57,12 +58,12 @@ impl Change for Write {
     }
 }
 
-fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Failure> {
+fn create(db: &mut Statements<'_>, write: &Write, seq: u64) -> Result<(i64, Written), Failure> {
     let head = &write.head;
     let epoch = Epoch(u64::from(write.claim.is_some()));
     let (owner, lease_until) = ownership(write);
     let key = db
-        .prepare_cached(
+        .get(
             "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
                  recoveries, auto_resumes, provider, awaits, now)
              VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at,
@@ -99,7 +100,7 @@ fn create(db: &Connection, write: &Write, seq: u64) -> Result<(i64, Written), Fa
 }
 
 fn advance(
-    db: &Connection,
+    db: &mut Statements<'_>,
     write: &Write,
     from: u64,
     epoch: Epoch,
@@ -119,7 +120,7 @@ fn advance(
     let (owner, lease_until) = ownership(write);
     let now = now_part(write);
     let found = db
-        .prepare_cached(
+        .get(
             "UPDATE run SET status = :status, seq = :seq, epoch = :raised, updated_at = :at,
                  owner = CASE WHEN :running THEN coalesce(:owner, owner) END,
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
@@ -172,14 +173,14 @@ fn advance(
 /// index entries of every column that an `UPDATE` names, changed or not. Looks first and changes then, in the one
 /// transaction: cheaper than `RETURNING`, for which SQLite keeps the row aside and the page as it was.
 fn step_on(
-    db: &Connection,
+    db: &mut Statements<'_>,
     write: &Write,
     from: u64,
     epoch: Epoch,
     seq: u64,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     let found = db
-        .prepare_cached(
+        .get(
             "SELECT key, request FROM run
              WHERE id = ?1 AND seq = ?2 AND epoch = ?3
                  AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
@@ -194,7 +195,7 @@ fn step_on(
         return Ok(None);
     };
     let now = now_part(write);
-    db.prepare_cached(
+    db.get(
         "UPDATE run SET seq = ?2, updated_at = ?3, recoveries = ?4, auto_resumes = ?7, detached_at = NULL,
              now = CASE WHEN ?5 THEN ?6 ELSE now END
          WHERE key = ?1",
@@ -236,10 +237,10 @@ fn names(names: &[String]) -> String {
 }
 
 /// Whether the signals that the write takes are there. Asked before anything is changed.
-fn check_signals(db: &Connection, write: &Write) -> Result<(), Failure> {
+fn check_signals(db: &mut Statements<'_>, write: &Write) -> Result<(), Failure> {
     for number in &write.consumed {
         let there: bool = db
-            .prepare_cached(
+            .get(
                 "SELECT EXISTS (SELECT 1 FROM signal WHERE number = ?1 AND run = (SELECT key FROM run WHERE id = ?2))",
             )?
             .query_row(params![signed(*number), write.run.as_str()], |row| row.get(0))?;
@@ -256,12 +257,11 @@ fn now_part(write: &Write) -> Option<Option<&str>> {
     last.map(|(_, body)| body.as_deref())
 }
 
-fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Error> {
+fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqlite::Error> {
+    let insert =
+        db.get("INSERT INTO journal (run, seq, at, epoch, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for entry in &write.entries {
-        db.prepare_cached(
-            "INSERT INTO journal (run, seq, at, epoch, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
+        insert.execute(params![
             key,
             signed(entry.seq),
             nanos(entry.at),
@@ -273,42 +273,36 @@ fn append(db: &Connection, write: &Write, key: i64) -> Result<(), rusqlite::Erro
     for (part, body) in write.parts.iter().filter(|(part, _)| part != NOW) {
         match body {
             Some(body) => db
-                .prepare_cached(
+                .get(
                     "INSERT INTO checkpoint (run, part, body) VALUES (?1, ?2, ?3)
                      ON CONFLICT (run, part) DO UPDATE SET body = excluded.body",
                 )?
                 .execute(params![key, part, body])?,
             None => db
-                .prepare_cached("DELETE FROM checkpoint WHERE run = ?1 AND part = ?2")?
+                .get("DELETE FROM checkpoint WHERE run = ?1 AND part = ?2")?
                 .execute(params![key, part])?,
         };
     }
     fault::point("checkpoint_written");
     for line in &write.logs {
-        db.prepare_cached(
-            "INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
-            key,
-            nanos(line.at),
-            line.path,
-            line.attempt,
-            line.body
-        ])?;
+        db.get("INSERT INTO log (run, at, path, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                key,
+                nanos(line.at),
+                line.path,
+                line.attempt,
+                line.body
+            ])?;
     }
     for (digest, bytes) in &write.blobs {
-        db.prepare_cached(
-            "INSERT INTO blob (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
-        )?
-        .execute(params![digest.as_bytes(), bytes])?;
-        db.prepare_cached(
-            "INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![key, digest.as_bytes()])?;
+        db.get("INSERT INTO blob (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
+            .execute(params![digest.as_bytes(), bytes])?;
+        db.get("INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![key, digest.as_bytes()])?;
     }
     fault::point("logs_and_blobs_written");
     for number in &write.consumed {
-        db.prepare_cached("DELETE FROM signal WHERE number = ?1")?
+        db.get("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;
     }
     Ok(())
@@ -321,8 +315,8 @@ pub(super) struct Present {
     pub(super) epoch: Epoch,
 }
 
-pub(super) fn present(db: &Connection, run: &RunId) -> Result<Present, Failure> {
-    let mut statement = db.prepare_cached("SELECT status, seq, epoch FROM run WHERE id = ?1")?;
+pub(super) fn present(db: &mut Statements<'_>, run: &RunId) -> Result<Present, Failure> {
+    let statement = db.get("SELECT status, seq, epoch FROM run WHERE id = ?1")?;
     let mut rows = statement.query([run.as_str()])?;
     let Some(row) = rows.next()? else {
         return Err(Failure::Refused(StoreError::NotFound(run.clone())));
@@ -339,7 +333,7 @@ pub(super) fn present(db: &Connection, run: &RunId) -> Result<Present, Failure> 
 }
 
 /// The refusal for a run that is not where the caller saw it.
-pub(super) fn conflict(db: &Connection, run: &RunId) -> Result<Failure, Failure> {
+pub(super) fn conflict(db: &mut Statements<'_>, run: &RunId) -> Result<Failure, Failure> {
     let present = present(db, run)?;
     Ok(Failure::Refused(StoreError::Conflict {
         run: run.clone(),

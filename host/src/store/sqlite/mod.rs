@@ -13,6 +13,7 @@ mod open;
 mod read;
 mod request;
 mod scan;
+mod statements;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -4,9 +4,10 @@ use milepost_core::ids::{Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::change::{Change, Failure, conflict, kind, present};
+use super::statements::Statements;
 use super::{nanos, signed};
 use crate::store::{NewSignal, Sent, StopKind, StopRequest, Written};
 
@@ -23,7 +24,7 @@ impl Change for Request {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<Status, Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Status, Failure> {
         let status = present(db, &self.run)?.status;
         if status == Status::Running {
             let weaker: Vec<&str> = StopKind::ALL
@@ -31,7 +32,7 @@ impl Change for Request {
                 .filter(|kind| *kind < self.request.kind)
                 .map(StopKind::as_str)
                 .collect();
-            db.prepare_cached(
+            db.get(
                 "UPDATE run SET request = ?2, requested_at = ?3, requested_by = ?4 WHERE id = ?1
                  AND (request IS NULL OR request IN (SELECT value FROM json_each(?5)))",
             )?
@@ -60,13 +61,13 @@ impl Change for Signal {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<Sent, Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Sent, Failure> {
         let status = present(db, &self.run)?.status;
         if status.is_terminal() {
             return Ok(Sent::Over(status));
         }
         let (key, waiting): (i64, i64) = db
-            .prepare_cached(
+            .get(
                 "SELECT key, (SELECT count(*) FROM signal WHERE run = key) FROM run WHERE id = ?1",
             )?
             .query_row([self.run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -74,7 +75,7 @@ impl Change for Signal {
             return Ok(Sent::Full);
         }
         let number: i64 = db
-            .prepare_cached(
+            .get(
                 "INSERT INTO signal (run, name, at, data) VALUES (?1, ?2, ?3, ?4) RETURNING number",
             )?
             .query_row(
@@ -104,9 +105,9 @@ impl Change for LeaseRenewal {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<Written, Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
         let request: Option<Option<String>> = db
-            .prepare_cached(
+            .get(
                 "UPDATE run SET lease_until = ?3, detached_at = NULL
                  WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING request",
             )?
@@ -139,10 +140,10 @@ impl Change for DetachedMark {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<bool, Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<bool, Failure> {
         present(db, &self.run)?;
         let marked = db
-            .prepare_cached(
+            .get(
                 "UPDATE run SET detached_at = ?3
                  WHERE id = ?1 AND epoch = ?2 AND lease_until <= ?3 AND detached_at IS NULL",
             )?
@@ -168,9 +169,9 @@ impl Change for Deletion {
         &self.run
     }
 
-    fn apply(&self, db: &Connection) -> Result<(), Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
         let key: Option<i64> = db
-            .prepare_cached(
+            .get(
                 "SELECT key FROM run WHERE id = ?1 AND seq = ?2
                  AND status IN ('completed', 'failed', 'cancelled')",
             )?
@@ -181,14 +182,13 @@ impl Change for Deletion {
         let Some(key) = key else {
             return Err(conflict(db, &self.run)?);
         };
-        db.prepare_cached(
+        db.get(
             "DELETE FROM blob WHERE digest IN (SELECT digest FROM blob_use WHERE run = ?1)
              AND NOT EXISTS (SELECT 1 FROM blob_use WHERE blob_use.digest = blob.digest AND run <> ?1)",
         )?
         .execute([key])?;
         // Everything else goes with it (ON DELETE CASCADE).
-        db.prepare_cached("DELETE FROM run WHERE key = ?1")?
-            .execute([key])?;
+        db.get("DELETE FROM run WHERE key = ?1")?.execute([key])?;
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::change::{Change, Failure};
 use super::open::BUSY;
+use super::statements::Statements;
 use super::store_error;
 use crate::fault;
 use crate::store::StoreError;
@@ -171,7 +172,8 @@ impl Shared {
             }
             Err(error) => return Ok(Err(not_saved(&error))),
         }
-        let reply = match change.apply(&session.db) {
+        let applied = change.apply(&mut Statements::of(&session.db));
+        let reply = match applied {
             Ok(reply) => match session.commit() {
                 Ok(()) => {
                     self.commits.fetch_add(1, Ordering::Relaxed);
@@ -285,8 +287,9 @@ impl Session {
     /// Applies the jobs and ends the transaction. Returns whether there was anything to commit.
     fn apply_all(&self, jobs: &mut [Box<dyn Job>]) -> Result<bool, rusqlite::Error> {
         let mut changed = false;
+        let mut statements = Statements::of(&self.db);
         for job in jobs {
-            match job.apply(&self.db) {
+            match job.apply(&mut statements) {
                 Ok(applied) => changed |= applied,
                 Err(error) => {
                     self.roll_back();
@@ -319,7 +322,7 @@ impl Recent {
 trait Job: Send {
     fn run(&self) -> &RunId;
     /// Applies the change inside the open transaction; whether it changed anything. An error means: roll back.
-    fn apply(&mut self, db: &Connection) -> Result<bool, rusqlite::Error>;
+    fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error>;
     /// Tells the caller: its own reply once the transaction is saved, or that it was not.
     fn answer(self: Box<Self>, saved: Result<(), StoreError>);
 }
@@ -335,7 +338,7 @@ impl<C: Change> Job for Pending<C> {
         self.change.run()
     }
 
-    fn apply(&mut self, db: &Connection) -> Result<bool, rusqlite::Error> {
+    fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error> {
         let outcome = match self.change.apply(db) {
             Ok(reply) => Ok(reply),
             Err(Failure::Refused(refusal)) => Err(refusal),
@@ -474,7 +477,7 @@ mod tests {
             &self.0.run
         }
 
-        fn apply(&self, db: &Connection) -> Result<(), Failure> {
+        fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
             self.0.apply(db)?;
             panic!("a change with a bug");
         }
