@@ -154,19 +154,11 @@ async fn b418_one_due_time_gives_one_continuation_however_many_look() {
 async fn b419_what_moved_or_is_gone_or_has_no_willing_worker_is_passed_over() {
     let due = || async {
         let gate = Gate::default();
-        let script = Script::new().slow("a", {
-            let gate = gate.clone();
-            move |call| {
-                let gate = gate.clone();
-                async move {
-                    if call.attempt == 1 {
-                        return quota();
-                    }
-                    gate.pass().await;
-                    at(&call)
-                }
-            }
+        let script = Script::new().step("a", |call| match call.attempt {
+            1 => quota(),
+            _ => at(call),
         });
+        let script = script.held_in("a", &gate, |attempt| attempt > 1);
         let rig = Rig::sqlite(&steps(&["a"]), &script);
         rig.run().await.unwrap();
         rig.clock.advance(LONG);
@@ -243,21 +235,11 @@ async fn b420_a_continuation_carries_why_it_goes_on_and_what_the_pause_saved() {
 #[tokio::test(start_paused = true)]
 async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
     let gate = Gate::default();
-    let script = Script::new().slow("a", {
-        let gate = gate.clone();
-        move |call| {
-            let gate = gate.clone();
-            async move {
-                if call.attempt > 2 {
-                    gate.pass().await;
-                }
-                match call.attempt {
-                    1..5 => error(ErrorClass::Retryable, "busy"),
-                    _ => at(&call),
-                }
-            }
-        }
+    let script = Script::new().step("a", |call| match call.attempt {
+        1..5 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
     });
+    let script = script.held_in("a", &gate, |attempt| attempt > 2);
     let body =
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { max_attempts = 2, then = \"pause\" }\n";
     let rig = Rig::sqlite(body, &script);

@@ -298,17 +298,8 @@ async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel()
         ),
     ] {
         let (gate, on_the_way) = (Gate::default(), Gate::default());
-        let script = Script::new().slow("a", {
-            let gate = gate.clone();
-            move |_| {
-                let (gate, outcome) = (gate.clone(), outcome.clone());
-                async move {
-                    gate.pass().await;
-                    outcome
-                }
-            }
-        });
-        let rig = Rig::new(&steps(&["a"]), &script);
+        let script = Script::new().step("a", move |_| outcome.clone());
+        let rig = Rig::new(&steps(&["a"]), &script.held("a", &gate));
         let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
         let other = rig.engine_on(Arc::new(store.cancels_wait_at(&on_the_way)));
         let (owner, control) = (rig.engine(), Control::default());
