@@ -150,6 +150,15 @@ pub fn dead_process() -> Owner {
     }
 }
 
+/// A process on another host: nobody here can tell whether it lives.
+#[must_use]
+pub fn elsewhere() -> Owner {
+    Owner {
+        host: "elsewhere".to_owned(),
+        ..ThisHost.enter()
+    }
+}
+
 fn unavailable() -> StoreError {
     StoreError::Unavailable("the disk is full".to_owned())
 }

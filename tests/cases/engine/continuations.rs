@@ -14,7 +14,7 @@ use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, pause};
 use serde_json::{Value, json};
 
-use super::steps;
+use super::{count, steps};
 
 /// Longer than any wait between automatic resumes.
 const LONG: Duration = Duration::from_secs(1_000_000);
@@ -249,8 +249,7 @@ async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
 
     let due = rig.row().due_at.unwrap();
     rig.clock.advance(due.since(rig.clock.now()));
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(dead_process());
-    let engine = rig.engine_on(Arc::new(store));
+    let engine = rig.engine_of(dead_process());
     let mut dying = Box::pin(engine.work(until_idle()));
     tokio::select! {
         _ = &mut dying => unreachable!("step a is held"),
@@ -363,8 +362,7 @@ async fn b422_b423_a_run_that_was_lost_before_its_first_step_is_tried_once_more(
             assert_eq!((worked.taken, report.status), (0, Status::Failed));
             assert_eq!(stop.code, StopCode::ProcessLost);
             assert!(stop.message.contains("2 times"), "{}", stop.message);
-            let ends = rig.events().iter().filter(|n| **n == "run_failed").count();
-            assert_eq!(ends, 1);
+            assert_eq!(count(&rig.events(), "run_failed"), 1);
         } else {
             assert_eq!((worked.recovered, report.status), (1, Status::Completed));
             assert_eq!(rig.script.calls(), ["a"]);

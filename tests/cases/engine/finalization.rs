@@ -11,7 +11,7 @@ use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, at, error};
 
-use super::steps;
+use super::{count, steps};
 
 #[tokio::test]
 async fn b259_a_normal_end_leaves_no_owner() {
@@ -36,13 +36,7 @@ async fn b260_b272_a_failure_before_the_first_step_is_final_once() {
         ErrorClass::Host
     );
     assert_eq!(rig.row().owner, None);
-    assert_eq!(
-        rig.events()
-            .iter()
-            .filter(|name| **name == "run_failed")
-            .count(),
-        1
-    );
+    assert_eq!(count(&rig.events(), "run_failed"), 1);
 }
 
 #[tokio::test]
@@ -238,8 +232,7 @@ async fn b262_a_future_dropped_after_its_end_changes_nothing() {
 async fn b262_a_future_dropped_after_a_take_over_releases_nothing() {
     let gate = Gate::default();
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
-    let first = rig.engine_on(Arc::new(store.owned_by(dead_process())));
+    let first = rig.engine_of(dead_process());
     let mut late = Box::pin(rig.run_on(&first, Control::default()));
     tokio::select! {
         _ = &mut late => unreachable!("step a is held"),

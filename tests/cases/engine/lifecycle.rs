@@ -9,7 +9,7 @@ use milepost::report::RunReport;
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::wait::Verdict;
-use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::faulty::dead_process;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 use proptest::prelude::*;
@@ -257,8 +257,7 @@ impl Real {
             }
             Deed::Die => {
                 self.next(None);
-                let store = FaultyStore::new(Arc::clone(&self.rig.store), |_| Fault::None);
-                let engine = self.rig.engine_on(Arc::new(store.owned_by(dead_process())));
+                let engine = self.rig.engine_of(dead_process());
                 let mut taken =
                     Box::pin(async move { engine.resume(&run, ResumeOptions::default()).await });
                 tokio::select! {

@@ -28,3 +28,8 @@ fn steps(ids: &[&str]) -> String {
         .map(|id| format!("[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\n"))
         .collect()
 }
+
+/// How often a name is among those of some events.
+fn count(names: &[&str], name: &str) -> usize {
+    names.iter().filter(|other| **other == name).count()
+}
