@@ -128,6 +128,14 @@ impl FaultyStore {
         self.death.came().await;
     }
 
+    /// Drives a future until the process is dead.
+    ///
+    /// # Panics
+    /// When the future ends before.
+    pub async fn kills<T>(&self, future: impl Future<Output = T>) {
+        self.death.holds(future).await;
+    }
+
     /// Every write that was tried, in order.
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {

@@ -220,11 +220,19 @@ impl Rig {
     pub async fn begun_by<T>(&self, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
         let engine = self.engine_of(owner);
         let mut begun = Box::pin(self.run_on(&engine, Control::default()));
-        tokio::select! {
-            _ = &mut begun => unreachable!("a step is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut begun).await;
         then.await
+    }
+
+    /// Runs the workflow as run `r1` in a process that dies: `store` is what it sees of the store.
+    ///
+    /// # Panics
+    /// When it does not die.
+    pub async fn dies_on(&self, store: FaultyStore) {
+        let store = Arc::new(store);
+        let engine = self.engine_on(Arc::clone(&store) as _);
+        let run = self.run_on(&engine, Control::default());
+        store.kills(run).await;
     }
 
     /// Resumes `r1` twice at once, each time through a handle of its own on the file: both have read the run and are about to

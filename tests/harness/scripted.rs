@@ -201,6 +201,17 @@ impl Gate {
         take(&self.came).await;
     }
 
+    /// Drives a future until somebody in it waits here.
+    ///
+    /// # Panics
+    /// When the future ends before.
+    pub async fn holds<T>(&self, future: impl Future<Output = T>) {
+        tokio::select! {
+            _ = future => unreachable!("somebody is held"),
+            () = self.came() => {}
+        }
+    }
+
     /// Lets one through.
     pub fn open(&self) {
         self.open.add_permits(1);

@@ -251,10 +251,7 @@ async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
     rig.clock.advance(due.since(rig.clock.now()));
     let engine = rig.engine_of(dead_process());
     let mut dying = Box::pin(engine.work(until_idle()));
-    tokio::select! {
-        _ = &mut dying => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(&mut dying).await;
     assert_eq!(counts(), (1, 0), "a continuation is no recovery");
     let recovering = rig.engine();
     let (worked, ()) = tokio::join!(recovering.work(until_idle()), async {
@@ -336,10 +333,7 @@ async fn dies_after(rig: &Rig, last: usize, first: bool) {
             Ok(())
         }
     };
-    tokio::select! {
-        _ = driven => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
+    store.kills(driven).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,12 +40,8 @@ async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
         let last = store.writes().len();
 
         let rig = Rig::sqlite(&steps(&["a"]), &script);
-        let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), last));
-        let engine = rig.engine_on(Arc::clone(&store) as _);
-        tokio::select! {
-            _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-            () = store.died() => {}
-        }
+        rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), last))
+            .await;
         let row = rig.row();
         assert_eq!((row.status, row.owner), (status, None));
         assert_eq!(rig.sweep().await, Default::default());
@@ -92,10 +88,7 @@ async fn b245_the_end_of_a_run_that_nobody_drives_is_told_by_whoever_ends_it() {
         let engine = rig.engine_of(dead_process());
         let id = r1();
         let mut again = Box::pin(engine.resume(&id, ResumeOptions::default()));
-        tokio::select! {
-            _ = &mut again => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut again).await;
         assert_eq!(count(&rig.recorder.events(), "run_failed"), 0);
         assert_eq!(rig.sweep().await.given_up, [r1()]);
         rig.sweep().await;

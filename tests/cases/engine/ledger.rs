@@ -92,10 +92,8 @@ async fn b219_a_resume_that_has_not_begun_yet_has_its_lease_or_is_looked_at_at_o
         let dying = Arc::new(dying);
         let engine = rig.engine_on(Arc::clone(&dying) as _);
         let id = r1();
-        tokio::select! {
-            _ = engine.resume(&id, ResumeOptions::default()) => unreachable!("the process dies"),
-            () = dying.died() => {}
-        }
+        let resumed = engine.resume(&id, ResumeOptions::default());
+        dying.kills(resumed).await;
         assert_eq!(rig.row().status, Status::Running);
         assert_eq!(rig.script.calls(), ["a"], "not begun");
         assert_eq!(!rig.sweep().await.lost.is_empty(), at_once);

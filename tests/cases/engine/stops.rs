@@ -356,12 +356,8 @@ async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
 #[tokio::test]
 async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
     let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
-    let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), 1));
-    let engine = rig.engine_on(Arc::clone(&store) as _);
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
+    rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), 1))
+        .await;
     let request = StopRequest {
         kind: StopKind::Cancel,
         at: START,

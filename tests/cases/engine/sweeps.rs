@@ -41,10 +41,7 @@ async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
         let engine = rig.engine_of(dead_process());
         let run = r1();
         let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
-        tokio::select! {
-            _ = &mut again => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut again).await;
         assert_eq!(
             rig.row().recoveries,
             1,
@@ -161,10 +158,7 @@ async fn b221_b427_one_poisoned_run_does_not_keep_the_others_waiting() {
             ..Default::default()
         };
         let mut begun = Box::pin(engine.run(rig.workflow(), Default::default(), options));
-        tokio::select! {
-            _ = &mut begun => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut begun).await;
         // Dropped, its engine cannot let go: the row tells another owner.
         std::mem::forget(begun);
     }
