@@ -5,4 +5,5 @@ pub mod decorator;
 pub mod faulty;
 pub mod recorder;
 pub mod rig;
+pub mod rng;
 pub mod scripted;

@@ -17,10 +17,10 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use milepost_tests::decorator::Decorator;
 use milepost_tests::hand_on;
+use milepost_tests::rng::Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::rng::Rng;
 use crate::workload::Steps;
 use crate::world::{START, World};
 
