@@ -16,6 +16,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use serde_json::{Value, json};
 
+use super::block_on;
+
 /// Steps, a loop with a failing and a skipped member, a retry, and values that travel between them.
 const BODY: &str = "
 returns = '${ steps.sum.output }'
@@ -216,12 +218,7 @@ proptest! {
 
     #[test]
     fn b106_whatever_happens_to_writes_the_run_ends_the_same(lives in vec(lifetime(), 0..6)) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let (whole, _) = undisturbed().await;
             survive(lives, &whole).await;
         });

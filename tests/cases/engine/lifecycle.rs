@@ -15,6 +15,8 @@ use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::block_on;
+
 const STEPS: &str = "\
 [[step]]\nid = \"a\"\nuse = \"p/a\"\n\
 [[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
@@ -332,12 +334,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 proptest! {
     #[test]
     fn b273_b274_b288_b290_a_run_lives_as_the_model_says(deeds in deeds()) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let real = Real::new().await;
             let mut model = Model { stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0 };
             for (n, deed) in deeds.iter().enumerate() {

@@ -33,3 +33,12 @@ fn steps(ids: &[&str]) -> String {
 fn count(names: &[&str], name: &str) -> usize {
     names.iter().filter(|other| **other == name).count()
 }
+
+/// What `#[tokio::test(start_paused = true)]` does, for a test that has many cases.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(future)
+}
