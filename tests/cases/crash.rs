@@ -10,23 +10,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use milepost_tests::cli::Cli;
+use milepost_tests::rng::Rng;
 use serde_json::Value;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-/// A small generator (splitmix64): the same seed gives the same moments.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }
 
 fn examples() -> PathBuf {
@@ -50,7 +38,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
     let kills = setting("MILEPOST_KILLS", 12);
     let seed = setting("MILEPOST_SEED", 1);
     println!("{name}: {kills} kills, MILEPOST_SEED={seed}");
-    let mut draws = Draws(seed);
+    let rng = Rng::new(seed);
     let cli = Cli::new();
     let file = examples().join(name).join("workflow.toml");
     let start = |id: &str| format!("run {} {arguments} --id {id} --json", file.display());
@@ -79,7 +67,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
             // A supervisor would give the same command again; a person would resume. Both go on, but only a person goes on
             // with a run that was given up after two losses in a row.
             let given_up = exists && shown.json()["stop"]["code"] == "process_lost";
-            let line = if given_up || exists && draws.below(2) == 0 {
+            let line = if given_up || exists && rng.below(2) == 0 {
                 format!("resume {id} --json")
             } else {
                 start(&id)
@@ -90,7 +78,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            std::thread::sleep(Duration::from_micros(draws.below(micros)));
+            std::thread::sleep(Duration::from_micros(rng.below(micros)));
             // It may have ended before: then there is nothing to kill.
             child.kill().unwrap();
             let ended = child.wait().unwrap();

@@ -6,7 +6,6 @@
 use std::process::Stdio;
 
 use milepost_tests::cli::{Cli, Output};
-use serde_json::Value;
 
 /// Exit code of a process that aborted: 128 and SIGABRT.
 const ABORTED: i32 = 134;
@@ -108,10 +107,6 @@ fn work(cli: &Cli) {
     cli.run("work --until-idle").expect(0);
 }
 
-fn shown(cli: &Cli, run: &str) -> Value {
-    cli.run(&format!("show {run} --json")).expect(0).json()
-}
-
 fn count(cli: &Cli, run: &str, event: &str) -> usize {
     let document = cli.run(&format!("events {run} --json")).expect(0).json();
     let events = document["events"].as_array().unwrap();
@@ -156,7 +151,7 @@ fn a_submitted_run_is_there_or_was_not_acknowledged() {
             assert!(there || !survived);
             if there {
                 work(cli);
-                assert_eq!(shown(cli, "r")["status"], "completed");
+                assert_eq!(cli.shown("r")["status"], "completed");
             }
         },
     );
@@ -172,7 +167,7 @@ fn a_worker_survives_an_abort_at_every_point() {
     let points = [&WRITE[..], &CALL[..]].concat();
     let aborted = at_every_point(&points, prepare, "work --until-idle", |cli, _| {
         work(cli);
-        assert_eq!(shown(cli, "r")["status"], "completed");
+        assert_eq!(cli.shown("r")["status"], "completed");
         assert_eq!(count(cli, "r", "step_completed"), 1);
     });
     assert!(aborted > 15, "{aborted}");
@@ -203,14 +198,14 @@ fn a_signal_is_kept_or_was_not_acknowledged_and_is_taken_once() {
         "signal r go --data 7",
         |cli, survived| {
             work(cli);
-            let run = shown(cli, "r");
+            let run = cli.shown("r");
             if survived || run["status"] == "completed" {
                 assert_eq!(run["output"]["got"], 7, "{run}");
             } else {
                 // Nobody was told that it arrived: sent again, it does.
                 cli.run("signal r go --data 7").expect(0);
                 work(cli);
-                assert_eq!(shown(cli, "r")["output"]["got"], 7);
+                assert_eq!(cli.shown("r")["output"]["got"], 7);
             }
             assert_eq!(count(cli, "r", "signal_received"), 1);
         },
@@ -229,7 +224,7 @@ fn b304_a_decision_is_recorded_or_can_be_made_again() {
             "{again:?}"
         );
         work(cli);
-        let run = shown(cli, "r");
+        let run = cli.shown("r");
         assert_eq!(run["output"]["got"], "approved", "{run}");
         assert_eq!(count(cli, "r", "approval_decided"), 1);
     });
@@ -241,10 +236,10 @@ fn a_resume_goes_on_whenever_it_is_cut_off() {
     let points = [&WRITE[..], &CALL[..]].concat();
     at_every_point(&points, waiting(steps), "resume r", |cli, _| {
         work(cli);
-        if shown(cli, "r")["status"] == "paused" {
+        if cli.shown("r")["status"] == "paused" {
             cli.run("resume r").expect(0);
         }
-        let run = shown(cli, "r");
+        let run = cli.shown("r");
         assert_eq!(run["status"], "completed", "{run}");
         assert_eq!(run["output"]["state"], 5);
     });
@@ -258,7 +253,7 @@ fn b285_a_cancellation_can_be_asked_for_again() {
         if survived {
             assert_eq!(again["answer"], "already_cancelled");
         }
-        assert_eq!(shown(cli, "r")["status"], "cancelled");
+        assert_eq!(cli.shown("r")["status"], "cancelled");
         assert_eq!(count(cli, "r", "run_cancelled"), 1);
     });
 }
@@ -280,7 +275,7 @@ fn b398_b399_a_run_that_kills_its_host_is_given_up_after_one_recovery() {
     };
     at_every_point(&["sweep"], prepare, "work --until-idle", |cli, _| {
         work(cli);
-        let run = shown(cli, "r");
+        let run = cli.shown("r");
         assert_eq!(run["status"], "failed");
         assert_eq!(run["stop"]["code"], "process_lost");
         assert_eq!(run["recoveries"], 1);
@@ -295,7 +290,7 @@ fn an_abort_around_a_renewal_loses_nothing() {
         let cli = cli(LONG_WAIT);
         assert_eq!(faulty(&cli, "run w.toml --id r", point, 1).status, ABORTED);
         work(&cli);
-        assert_eq!(shown(&cli, "r")["status"], "completed");
+        assert_eq!(cli.shown("r")["status"], "completed");
         sound(&cli, point);
     }
 }
@@ -309,7 +304,7 @@ fn an_abort_in_a_drain_leaves_runs_to_the_next_worker() {
     worker.signal("TERM");
     worker.wait().expect(ABORTED);
     work(&cli);
-    assert_eq!(shown(&cli, "r")["status"], "completed");
+    assert_eq!(cli.shown("r")["status"], "completed");
     sound(&cli, "drain");
 }
 
@@ -345,7 +340,7 @@ fn a_request_to_a_running_run_reaches_it_or_was_not_acknowledged() {
             cli.run("cancel r").expect(0);
         }
         running.wait().expect(3);
-        assert_eq!(shown(&cli, "r")["status"], "cancelled");
+        assert_eq!(cli.shown("r")["status"], "cancelled");
         sound(&cli, point);
     }
 }

@@ -77,17 +77,9 @@ fn interrupted(store: &dyn Store) -> Vec<RunId> {
 async fn b256_a_run_is_listed_as_interrupted_until_it_ends_in_any_way() {
     for outcome in [None, Some(fail("broken")), Some(pause("quota"))] {
         let gate = Gate::default();
-        let script = Script::new().slow("b", {
-            let gate = gate.clone();
-            move |call| {
-                let (gate, outcome) = (gate.clone(), outcome.clone());
-                async move {
-                    gate.pass().await;
-                    outcome.unwrap_or_else(|| at(&call))
-                }
-            }
-        });
-        let rig = Rig::sqlite(ABC, &script);
+        let script =
+            Script::new().step("b", move |call| outcome.clone().unwrap_or_else(|| at(call)));
+        let rig = Rig::sqlite(ABC, &script.held("b", &gate));
         let engine = rig.engine();
         let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
             gate.came().await;

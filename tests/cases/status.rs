@@ -225,22 +225,12 @@ async fn b155_a_pause_that_was_not_saved_at_once_is_saved_again() {
 #[tokio::test]
 async fn b191_a_process_that_lost_its_run_cannot_hide_how_it_ended() {
     let gate = Gate::default();
-    let script = Script::new().slow("a", {
-        let gate = gate.clone();
-        move |call| {
-            let gate = gate.clone();
-            async move {
-                if call.attempt > 1 {
-                    return fail("broken");
-                }
-                gate.pass().await;
-                at(&call)
-            }
-        }
+    let script = Script::new().step("a", |call| match call.attempt {
+        1 => at(call),
+        _ => fail("broken"),
     });
-    let rig = Rig::sqlite(ABC, &script);
-    let dead = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(dead_process());
-    let first = rig.engine_on(Arc::new(dead));
+    let rig = Rig::sqlite(ABC, &script.held_once("a", &gate));
+    let first = rig.engine_of(dead_process());
     let control = Control::default();
     let (late, ()) = tokio::join!(rig.run_on(&first, control.clone()), async {
         gate.came().await;

@@ -115,6 +115,12 @@ impl Cli {
         }
     }
 
+    /// What `show` says of a run.
+    #[track_caller]
+    pub fn shown(&self, run: &str) -> Value {
+        self.run(&format!("show {run} --json")).expect(0).json()
+    }
+
     /// The database of the default store.
     #[must_use]
     pub fn database(&self) -> PathBuf {

@@ -13,6 +13,8 @@ use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
+use crate::decorator::Decorator;
+use crate::hand_on;
 use crate::scripted::Gate;
 
 /// What happens to one write.
@@ -128,6 +130,14 @@ impl FaultyStore {
         self.death.came().await;
     }
 
+    /// Drives a future until the process is dead.
+    ///
+    /// # Panics
+    /// When the future ends before.
+    pub async fn kills<T>(&self, future: impl Future<Output = T>) {
+        self.death.holds(future).await;
+    }
+
     /// Every write that was tried, in order.
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {
@@ -150,8 +160,23 @@ pub fn dead_process() -> Owner {
     }
 }
 
+/// A process on another host: nobody here can tell whether it lives.
+#[must_use]
+pub fn elsewhere() -> Owner {
+    Owner {
+        host: "elsewhere".to_owned(),
+        ..ThisHost.enter()
+    }
+}
+
 fn unavailable() -> StoreError {
     StoreError::Unavailable("the disk is full".to_owned())
+}
+
+impl Decorator for FaultyStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
 }
 
 impl Store for FaultyStore {
@@ -203,27 +228,6 @@ impl Store for FaultyStore {
         })
     }
 
-    fn send_signal<'a>(
-        &'a self,
-        run: &'a RunId,
-        signal: NewSignal,
-    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
-        self.inner.send_signal(run, signal)
-    }
-
-    fn mark_detached<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.inner.mark_detached(run, epoch, at)
-    }
-
-    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.delete(run, seq)
-    }
-
     fn renew_lease<'a>(
         &'a self,
         run: &'a RunId,
@@ -238,58 +242,27 @@ impl Store for FaultyStore {
         })
     }
 
-    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-        self.inner.row(run)
-    }
-
-    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        self.inner.list(filter)
-    }
-
-    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        self.inner.ids_with_prefix(prefix, limit)
-    }
-
-    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
-        self.inner.checkpoint(run)
-    }
-
-    fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.inner.journal(run, after, limit)
-    }
-
-    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
-        self.inner.logs(run, after, limit)
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.blob(digest)
-    }
-
-    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
-        self.inner.inbox(run, limit)
-    }
-
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         self.inner.attention(now, limit)
     }
 
-    fn written_before(
-        &self,
-        before: Timestamp,
-        statuses: &[Status],
-        limit: usize,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        self.inner.written_before(before, statuses, limit)
+    hand_on! { change:
+        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
+        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
+        delete(run: &'a RunId, seq: u64) -> ();
     }
 
-    fn health(&self) -> Result<Health, StoreError> {
-        self.inner.health()
+    hand_on! { read:
+        row(run: &RunId) -> Option<RunRow>;
+        list(filter: &Filter) -> Listing;
+        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
+        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
+        journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
+        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
+        blob(digest: &Digest) -> Option<Vec<u8>>;
+        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
+        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
+        health() -> Health;
     }
 }

@@ -1,7 +1,9 @@
 //! What tests of the whole need: the real program in a clean environment, and the engine with scripted steps.
 
 pub mod cli;
+pub mod decorator;
 pub mod faulty;
 pub mod recorder;
 pub mod rig;
+pub mod rng;
 pub mod scripted;

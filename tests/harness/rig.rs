@@ -16,7 +16,7 @@ use milepost::replay::{Replayed, replay};
 use milepost::report::RunReport;
 use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::{Durability, SqliteStore};
-use milepost::store::{Filter, RunRow, Store};
+use milepost::store::{Filter, Owner, RunRow, Store};
 use milepost::workflow::Workflow;
 use milepost_core::event::Entry;
 use milepost_core::ids::RunId;
@@ -25,8 +25,9 @@ use milepost_core::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::faulty::{Fault, FaultyStore};
 use crate::recorder::Recorder;
-use crate::scripted::Script;
+use crate::scripted::{Gate, Script};
 
 const HEAD: &str = "schema = 1\nname = \"test\"\n";
 const PLUGIN: &str = "[plugins.p]\nsource = \"p.wasm\"\n";
@@ -121,6 +122,13 @@ impl Rig {
             .build()
     }
 
+    /// An engine in a process of that identity.
+    #[must_use]
+    pub fn engine_of(&self, owner: Owner) -> Engine {
+        let store = FaultyStore::new(Arc::clone(&self.store), |_| Fault::None);
+        self.engine_on(Arc::new(store.owned_by(owner)))
+    }
+
     /// Works on the rig's store until there is nothing left to do.
     pub async fn work(&self) -> Worked {
         let options = WorkOptions {
@@ -202,6 +210,57 @@ impl Rig {
             control,
         };
         engine.run(self.workflow(), inputs, options).await
+    }
+
+    /// Runs the workflow as run `r1` in a process of that identity until a step is held at the gate, and does `then` while it
+    /// hangs there.
+    ///
+    /// # Panics
+    /// When the run ends.
+    pub async fn begun_by<T>(&self, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
+        let engine = self.engine_of(owner);
+        let mut begun = Box::pin(self.run_on(&engine, Control::default()));
+        gate.holds(&mut begun).await;
+        then.await
+    }
+
+    /// Runs the workflow as run `r1` in a process that dies: `store` is what it sees of the store.
+    ///
+    /// # Panics
+    /// When it does not die.
+    pub async fn dies_on(&self, store: FaultyStore) {
+        let store = Arc::new(store);
+        let engine = self.engine_on(Arc::clone(&store) as _);
+        let run = self.run_on(&engine, Control::default());
+        store.kills(run).await;
+    }
+
+    /// Resumes `r1` twice at once, each time through a handle of its own on the file: both have read the run and are about to
+    /// claim it. Returns what the winner came to and what the loser is told.
+    ///
+    /// # Panics
+    /// When not exactly one of them wins.
+    pub async fn two_resumes_at_once(&self) -> (RunReport, EngineError) {
+        let gates = [Gate::default(), Gate::default()];
+        let engines = gates.clone().map(|gate| {
+            let store = FaultyStore::new(Arc::new(self.open_sqlite()), move |n| match n {
+                1 => Fault::Held(gate.clone()),
+                _ => Fault::None,
+            });
+            self.engine_on(Arc::new(store))
+        });
+        let id = r1();
+        let resume = |n: usize| engines[n].resume(&id, ResumeOptions::default());
+        let (first, second, ()) = tokio::join!(resume(0), resume(1), async {
+            for gate in &gates {
+                gate.came().await;
+            }
+            gates.iter().for_each(Gate::open);
+        });
+        match (first, second) {
+            (Ok(winner), Err(loser)) | (Err(loser), Ok(winner)) => (winner, loser),
+            both => panic!("{both:?}"),
+        }
     }
 
     /// Resumes `r1` on a new engine.

@@ -48,11 +48,7 @@ impl Script {
 
     /// Like [`Script::step`], from now on: a component that behaves otherwise under the same digest.
     pub fn answer(&self, name: &str, body: impl Fn(&Call) -> Outcome + Send + Sync + 'static) {
-        let body: Arc<Body> = Arc::new(move |call| {
-            let outcome = body(&call);
-            Box::pin(std::future::ready(outcome))
-        });
-        self.shared().steps.insert(name.to_owned(), body);
+        self.shared().steps.insert(name.to_owned(), at_once(body));
     }
 
     /// Answers the step `name` when the future ends.
@@ -66,15 +62,35 @@ impl Script {
         self
     }
 
-    /// Completes the step `name` once it was let through `gate`.
+    /// Lets the step `name` wait at `gate`, in every attempt, before it answers as it did so far.
     #[must_use]
     pub fn held(self, name: &str, gate: &Gate) -> Self {
-        let gate = gate.clone();
+        self.held_in(name, gate, |_| true)
+    }
+
+    /// Like [`Script::held`], in the first attempt only.
+    #[must_use]
+    pub fn held_once(self, name: &str, gate: &Gate) -> Self {
+        self.held_in(name, gate, |attempt| attempt == 1)
+    }
+
+    /// Like [`Script::held`], in the attempts that `held` says.
+    #[must_use]
+    pub fn held_in(
+        self,
+        name: &str,
+        gate: &Gate,
+        held: impl Fn(u32) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let (body, gate) = (self.shared().body(name), gate.clone());
         self.slow(name, move |call| {
-            let gate = gate.clone();
+            let gate = held(call.attempt).then(|| gate.clone());
+            let body = Arc::clone(&body);
             async move {
-                gate.pass().await;
-                at(&call)
+                if let Some(gate) = gate {
+                    gate.pass().await;
+                }
+                body(call).await
             }
         })
     }
@@ -98,6 +114,17 @@ impl Script {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Shared {
+    fn body(&self, step: &str) -> Arc<Body> {
+        let body = self.steps.get(step).cloned();
+        body.unwrap_or_else(|| at_once(at))
+    }
+}
+
+fn at_once(answer: impl Fn(&Call) -> Outcome + Send + Sync + 'static) -> Arc<Body> {
+    Arc::new(move |call| Box::pin(std::future::ready(answer(&call))))
 }
 
 impl PluginSource for Script {
@@ -132,14 +159,10 @@ impl Callable for Script {
                 if let Mode::Live = call.mode {
                     shared.calls.push(call.path.to_string());
                 }
-                shared.steps.get(&*call.step).cloned()
-            };
-            let outcome = match body {
-                Some(body) => body(call).await,
-                None => at(&call),
+                shared.body(&call.step)
             };
             CallResult {
-                outcome,
+                outcome: body(call).await,
                 tape: Tape::default(),
                 logs: vec![line],
                 log_dropped: 0,
@@ -176,6 +199,17 @@ impl Gate {
     /// Waits until somebody came.
     pub async fn came(&self) {
         take(&self.came).await;
+    }
+
+    /// Drives a future until somebody in it waits here.
+    ///
+    /// # Panics
+    /// When the future ends before.
+    pub async fn holds<T>(&self, future: impl Future<Output = T>) {
+        tokio::select! {
+            _ = future => unreachable!("somebody is held"),
+            () = self.came() => {}
+        }
     }
 
     /// Lets one through.

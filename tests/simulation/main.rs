@@ -7,7 +7,6 @@
 mod invariants;
 mod operator;
 mod process;
-mod rng;
 mod workload;
 mod world;
 

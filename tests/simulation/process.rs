@@ -15,10 +15,12 @@ use milepost::store::{
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
+use milepost_tests::decorator::Decorator;
+use milepost_tests::hand_on;
+use milepost_tests::rng::Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::rng::Rng;
 use crate::workload::Steps;
 use crate::world::{START, World};
 
@@ -113,16 +115,6 @@ impl Process {
         self.kill();
         std::future::pending::<()>().await;
     }
-
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if self.is_dead() || self.fault(400) {
-            return Err(unavailable());
-        }
-        read(self.world.store.as_ref())
-    }
 }
 
 fn unavailable() -> StoreError {
@@ -186,28 +178,44 @@ impl Clock for SkewedClock {
 /// The store as the process sees it.
 struct View(Arc<Process>);
 
-impl View {
+impl Decorator for View {
+    fn inner(&self) -> &dyn Store {
+        self.0.world.store.as_ref()
+    }
+
     /// A change, with what can go wrong before and after it.
-    async fn change<T>(
+    fn change<'a, T: Send + 'a>(
+        &'a self,
+        change: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            let process = self.0.as_ref();
+            process.pass().await;
+            if process.fault(300) {
+                process.crash().await;
+            }
+            if process.fault(60) {
+                return Err(unavailable());
+            }
+            let answer = change.await;
+            if process.fault(300) {
+                process.crash().await;
+            }
+            if answer.is_ok() && process.fault(80) {
+                return Err(unavailable());
+            }
+            answer
+        })
+    }
+
+    fn read<T>(
         &self,
-        change: impl Future<Output = Result<T, StoreError>>,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let process = self.0.as_ref();
-        process.pass().await;
-        if process.fault(300) {
-            process.crash().await;
-        }
-        if process.fault(60) {
+        if self.0.is_dead() || self.0.fault(400) {
             return Err(unavailable());
         }
-        let answer = change.await;
-        if process.fault(300) {
-            process.crash().await;
-        }
-        if answer.is_ok() && process.fault(80) {
-            return Err(unavailable());
-        }
-        answer
+        read(self.inner())
     }
 }
 
@@ -215,7 +223,7 @@ impl Store for View {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
         Box::pin(async move {
             let (run, entries) = (write.run.clone(), write.entries.clone());
-            let written = self.change(self.0.world.store.write(write)).await?;
+            let written = self.change(self.inner().write(write)).await?;
             let mut promises = self.0.world.promises();
             for entry in entries {
                 promises.entries.insert((run.clone(), entry.seq), entry);
@@ -224,96 +232,25 @@ impl Store for View {
         })
     }
 
-    fn request_stop<'a>(
-        &'a self,
-        run: &'a RunId,
-        request: StopRequest,
-    ) -> BoxFuture<'a, Result<Status, StoreError>> {
-        Box::pin(self.change(self.0.world.store.request_stop(run, request)))
+    hand_on! { change:
+        request_stop(run: &'a RunId, request: StopRequest) -> Status;
+        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
+        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
+        delete(run: &'a RunId, seq: u64) -> ();
+        renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written;
     }
 
-    fn send_signal<'a>(
-        &'a self,
-        run: &'a RunId,
-        signal: NewSignal,
-    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
-        Box::pin(self.change(self.0.world.store.send_signal(run, signal)))
-    }
-
-    fn mark_detached<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.change(self.0.world.store.mark_detached(run, epoch, at)))
-    }
-
-    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.change(self.0.world.store.delete(run, seq)))
-    }
-
-    fn renew_lease<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        Box::pin(self.change(self.0.world.store.renew_lease(run, epoch, until)))
-    }
-
-    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-        self.0.read(|store| store.row(run))
-    }
-
-    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        self.0.read(|store| store.list(filter))
-    }
-
-    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        self.0.read(|store| store.ids_with_prefix(prefix, limit))
-    }
-
-    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
-        self.0.read(|store| store.checkpoint(run))
-    }
-
-    fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.0.read(|store| store.journal(run, after, limit))
-    }
-
-    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
-        self.0.read(|store| store.logs(run, after, limit))
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.read(|store| store.blob(digest))
-    }
-
-    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
-        self.0.read(|store| store.inbox(run, limit))
-    }
-
-    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
-        self.0.read(|store| store.attention(now, limit))
-    }
-
-    fn written_before(
-        &self,
-        before: Timestamp,
-        statuses: &[Status],
-        limit: usize,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        self.0
-            .read(|store| store.written_before(before, statuses, limit))
-    }
-
-    fn health(&self) -> Result<Health, StoreError> {
-        self.0.read(|store| store.health())
+    hand_on! { read:
+        row(run: &RunId) -> Option<RunRow>;
+        list(filter: &Filter) -> Listing;
+        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
+        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
+        journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
+        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
+        blob(digest: &Digest) -> Option<Vec<u8>>;
+        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
+        attention(now: Timestamp, limit: usize) -> Attention;
+        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
+        health() -> Health;
     }
 }

@@ -10,9 +10,9 @@ use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::tape::Tape;
+use milepost_tests::rng::hash;
 use serde_json::json;
 
-use crate::rng::hash;
 use crate::world::{START, World};
 
 const HEAD: &str = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"p.wasm\"\n";

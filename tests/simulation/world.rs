@@ -10,10 +10,10 @@ use milepost::store::{Filter, Store as _, StoredEntry};
 use milepost_core::event::Entry;
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
+use milepost_tests::rng::Rng;
 use tokio::time::Instant;
 
 use crate::process::Process;
-use crate::rng::Rng;
 
 /// When every simulation begins, by a clock that is right.
 pub(crate) const START: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);

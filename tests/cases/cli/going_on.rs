@@ -4,17 +4,11 @@ use std::fs;
 
 use milepost_tests::cli::Cli;
 
-use super::{FAILING, HELLO, PAUSING};
+use super::{PAUSING, stopped, workflows};
 
 #[test]
 fn b185_every_answer_to_a_resume_has_its_exit_code_and_its_word() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
-    cli.run("run hello.toml --input name=x --id done").expect(0);
-    cli.run("run pausing.toml --id nap").expect(2);
-    cli.run("run failing.toml --id bad").expect(1);
+    let cli = stopped();
     let ok = cli.run("resume nap --json").expect(0).json();
     assert_eq!(ok["status"], "completed");
     let failed = cli.run("resume bad --json").expect(1).json();
@@ -102,10 +96,7 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
 // Nothing is reported to anybody; what has to be finished before the exit is the store.
 #[test]
 fn b170_the_store_is_closed_however_the_program_ends() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
+    let cli = workflows();
     for (line, status) in [
         ("run hello.toml --input name=x --id done", 0),
         ("run failing.toml --id bad", 1),

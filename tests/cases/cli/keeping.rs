@@ -4,30 +4,17 @@ use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{ENDLESS, FAILING, HELLO, PAUSING};
+use super::{ids, spinning, stopped};
 
 /// One run of every status that nobody has to drive, the oldest first.
 fn store() -> Cli {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
-    cli.run("run hello.toml --input name=x --id done").expect(0);
-    cli.run("run failing.toml --id bad").expect(1);
-    cli.run("run pausing.toml --id nap").expect(2);
+    let cli = stopped();
     cli.run("submit hello.toml --input name=x --id gone")
         .expect(0);
     cli.run("cancel gone").expect(0);
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
     cli
-}
-
-fn ids(cli: &Cli) -> Vec<String> {
-    let rows = cli.run("ls --json").expect(0).json();
-    let rows = rows.as_array().into_iter().flatten();
-    rows.filter_map(|row| row["id"].as_str().map(str::to_owned))
-        .collect()
 }
 
 #[test]
@@ -47,12 +34,12 @@ fn b296_only_runs_that_are_over_and_old_are_removed() {
         cli.run("gc --older-than 0s --dry-run").expect(0).stdout,
         "2 runs would be removed\n  done\n  gone\n"
     );
-    assert_eq!(ids(&cli).len(), 5, "nothing was removed yet");
+    assert_eq!(ids(&cli, "ls --json").len(), 5, "nothing was removed yet");
     assert_eq!(
         cli.run("gc --older-than 0s").expect(0).stdout,
         "2 runs removed\n"
     );
-    assert_eq!(ids(&cli), ["new", "nap", "bad"]);
+    assert_eq!(ids(&cli, "ls --json"), ["new", "nap", "bad"]);
     cli.run("show done").expect(65);
     let failed = cli
         .run("gc --older-than 0s --status failed --json")
@@ -62,7 +49,7 @@ fn b296_only_runs_that_are_over_and_old_are_removed() {
         (&failed["runs"], &failed["kept"]),
         (&json!(["bad"]), &json!([]))
     );
-    assert_eq!(ids(&cli), ["new", "nap"]);
+    assert_eq!(ids(&cli, "ls --json"), ["new", "nap"]);
     cli.run("doctor").expect(0);
 }
 
@@ -85,7 +72,7 @@ fn b296_a_run_that_is_not_over_has_to_be_cancelled_first() {
     ] {
         cli.run(&format!("gc {wrong}")).expect(64);
     }
-    assert_eq!(ids(&cli).len(), 5);
+    assert_eq!(ids(&cli, "ls --json").len(), 5);
 }
 
 #[test]
@@ -117,9 +104,7 @@ fn a_store_without_problems_is_well() {
 #[test]
 fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
     let cli = store();
-    cli.workflow("endless.toml", ENDLESS);
-    let mut running = cli.start("run endless.toml --id spin");
-    running.until("step spin: started");
+    let running = spinning(&cli);
     cli.run("doctor").expect(0);
     running.signal("KILL");
     running.wait().expect(128 + 9);

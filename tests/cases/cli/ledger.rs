@@ -6,14 +6,12 @@ use std::process::Stdio;
 use milepost_tests::cli::{Cli, Output};
 use serde_json::{Value, json};
 
-use super::{ENDLESS, HELLO, PAUSING};
+use super::{ENDLESS, HELLO, PAUSING, spinning};
 
 #[test]
 fn b222_a_watch_judges_the_owner_at_every_refresh_and_a_list_at_once() {
     let cli = Cli::new();
-    cli.workflow("endless.toml", ENDLESS);
-    let mut running = cli.start("run endless.toml --id spin");
-    running.until("step spin: started");
+    let running = spinning(&cli);
     let mut command = cli.command("ls --watch 1 --json");
     let mut child = command
         .stdout(Stdio::piped())

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
 
-use super::{ENDLESS, FAILING, HELLO, PAUSING};
+use super::{ENDLESS, HELLO, PAUSING, spinning, stopped};
 
 fn rows(cli: &Cli, line: &str) -> Vec<Value> {
     let rows = cli.run(line).expect(0).json();
@@ -45,13 +45,7 @@ fn b238_an_empty_list_is_a_message_or_an_empty_array() {
 
 #[test]
 fn b239_b404_a_row_has_every_field_of_the_ledger() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
-    cli.run("run hello.toml --input name=x --id done").expect(0);
-    cli.run("run failing.toml --id bad").expect(1);
-    cli.run("run pausing.toml --id nap").expect(2);
+    let cli = stopped();
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
     let rows = rows(&cli, "ls --json");
@@ -129,9 +123,7 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
 #[test]
 fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
     let cli = Cli::new();
-    cli.workflow("endless.toml", ENDLESS);
-    let mut running = cli.start("run endless.toml --id spin");
-    running.until("step spin: started");
+    let running = spinning(&cli);
     let row = &rows(&cli, "ls --json")[0];
     let pid = row["owner"]["pid"].clone();
     assert_eq!(
@@ -171,17 +163,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
 #[test]
 fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
     let cli = Cli::new();
-    let steps = r#"
-        [[step]]
-        id = "first"
-        use = "text/upper"
-        with = { text = "a" }
-        [[step]]
-        id = "spin"
-        use = "hostile/spin"
-        timeout = "200ms"
-    "#;
-    cli.workflow("slow.toml", steps);
+    cli.workflow("slow.toml", &format!("{ENDLESS}timeout = \"200ms\"\n"));
     cli.run("run slow.toml --id r").expect(1);
     let run = cli.run("show r --json").expect(0).json();
     let ledger = |step: usize| {

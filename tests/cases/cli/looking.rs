@@ -2,7 +2,7 @@
 
 use milepost_tests::cli::{Cli, component};
 
-use super::{HELLO, PAUSING};
+use super::{HELLO, PAUSING, flaky, ids};
 
 #[test]
 fn runs_are_listed_newest_first_and_filtered() {
@@ -11,13 +11,7 @@ fn runs_are_listed_newest_first_and_filtered() {
     cli.workflow("pausing.toml", PAUSING);
     cli.run("run hello.toml --id one --input name=x").expect(0);
     cli.run("run pausing.toml --id two").expect(2);
-    let ids = |line: &str| {
-        let rows = cli.run(line).expect(0).json();
-        let rows = rows.as_array().cloned().unwrap_or_default();
-        rows.iter()
-            .filter_map(|row| row["id"].as_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
+    let ids = |line: &str| ids(&cli, line);
     assert_eq!(ids("ls --json"), ["two", "one"]);
     assert_eq!(ids("ls --json --status paused --status failed"), ["two"]);
     assert_eq!(ids("ls --json --workflow hello"), ["one"]);
@@ -51,14 +45,7 @@ fn b244_a_row_that_cannot_be_read_does_not_hide_the_others() {
 #[test]
 fn the_journal_and_the_logs_can_be_read() {
     let cli = Cli::new();
-    let steps = r#"
-        [[step]]
-        id = "try"
-        use = "flaky/fail_until"
-        with = { succeed_on = 2 }
-        retry = { initial = "1ms" }
-    "#;
-    cli.workflow("flaky.toml", steps);
+    cli.workflow("flaky.toml", &flaky(r#"initial = "1ms""#));
     cli.run("run flaky.toml --id r").expect(0);
     let all = cli.run("events r --json").expect(0).json();
     let names: Vec<_> = all["events"]

@@ -12,6 +12,8 @@ mod stopping;
 mod waiting;
 mod working;
 
+use milepost_tests::cli::{Cli, Running};
+
 /// One step that greets.
 const HELLO: &str = r#"
 returns = "${ steps.greet.output.greeting }"
@@ -77,3 +79,44 @@ with = { text = "a" }
 id = "spin"
 use = "hostile/spin"
 "#;
+
+/// A step that fails once and is then tried again.
+fn flaky(retry: &str) -> String {
+    format!(
+        "[[step]]\nid = \"try\"\nuse = \"flaky/fail_until\"\nwith = {{ succeed_on = 2 }}\nretry = {{ {retry} }}\n"
+    )
+}
+
+/// A program in the middle of a step that never ends.
+fn spinning(cli: &Cli) -> Running {
+    cli.workflow("endless.toml", ENDLESS);
+    let mut running = cli.start("run endless.toml --id spin --json");
+    running.until("step spin: started");
+    running
+}
+
+/// A folder with workflows that complete, pause and fail.
+fn workflows() -> Cli {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("pausing.toml", PAUSING);
+    cli.workflow("failing.toml", FAILING);
+    cli
+}
+
+/// The same after a run of each, from the oldest: `done`, `bad`, `nap`.
+fn stopped() -> Cli {
+    let cli = workflows();
+    cli.run("run hello.toml --input name=x --id done").expect(0);
+    cli.run("run failing.toml --id bad").expect(1);
+    cli.run("run pausing.toml --id nap").expect(2);
+    cli
+}
+
+/// Ids of the runs that a list has, in its order.
+fn ids(cli: &Cli, list: &str) -> Vec<String> {
+    let rows = cli.run(list).expect(0).json();
+    let rows = rows.as_array().into_iter().flatten();
+    rows.filter_map(|row| row["id"].as_str().map(str::to_owned))
+        .collect()
+}

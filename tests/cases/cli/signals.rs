@@ -1,17 +1,9 @@
 //! Signals in the foreground.
 
-use milepost_tests::cli::{Cli, Running};
+use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 
-use super::ENDLESS;
-
-/// A program in the middle of a step that never ends.
-fn spinning(cli: &Cli) -> Running {
-    cli.workflow("endless.toml", ENDLESS);
-    let mut running = cli.start("run endless.toml --id spin --json");
-    running.until("step spin: started");
-    running
-}
+use super::spinning;
 
 /// From now on no event can be saved.
 fn break_store(cli: &Cli) -> Connection {

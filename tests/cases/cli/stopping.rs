@@ -1,46 +1,28 @@
 //! Pause, cancel and kill, from another process than the one that has the run.
 
-use milepost_tests::cli::{Cli, Running};
+use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
 
-use super::{ENDLESS, FAILING, HELLO, PAUSING};
-
-/// A program in the middle of a step that never ends.
-fn spinning(cli: &Cli) -> Running {
-    cli.workflow("endless.toml", ENDLESS);
-    let mut running = cli.start("run endless.toml --id spin --json");
-    running.until("step spin: started");
-    running
-}
+use super::{HELLO, flaky, spinning, stopped, workflows};
 
 fn answer(cli: &Cli, line: &str) -> Value {
     cli.run(&format!("{line} --json")).expect(0).json()
 }
 
-fn shown(cli: &Cli, run: &str) -> Value {
-    cli.run(&format!("show {run} --json")).expect(0).json()
-}
-
 #[test]
 fn b290_only_a_running_run_is_paused() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
+    let cli = stopped();
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
-    cli.run("run hello.toml --input name=x --id done").expect(0);
-    cli.run("run pausing.toml --id nap").expect(2);
-    cli.run("run failing.toml --id bad").expect(1);
     let refused = cli.run("pause new --json").expect(65).json();
     assert_eq!(refused["error"]["code"], "not_pausable");
     for (run, status) in [("done", "completed"), ("nap", "paused"), ("bad", "failed")] {
-        let before = shown(&cli, run);
+        let before = cli.shown(run);
         assert_eq!(
             answer(&cli, &format!("pause {run}")),
             json!({ "id": run, "answer": format!("already_{status}"), "status": status })
         );
-        assert_eq!(shown(&cli, run), before);
+        assert_eq!(cli.shown(run), before);
     }
     let running = spinning(&cli);
     assert_eq!(
@@ -62,14 +44,7 @@ fn b290_only_a_running_run_is_paused() {
 #[test]
 fn a_patient_pause_comes_when_no_attempt_is_in_flight() {
     let cli = Cli::new();
-    let steps = r#"
-        [[step]]
-        id = "try"
-        use = "flaky/fail_until"
-        with = { succeed_on = 2 }
-        retry = { initial = "1h", max = "1h" }
-    "#;
-    cli.workflow("flaky.toml", steps);
+    cli.workflow("flaky.toml", &flaky(r#"initial = "1h", max = "1h""#));
     let mut running = cli.start("run flaky.toml --id r");
     running.until("step try: retry 2 of 3");
     let told = cli.run("pause r").expect(0).stdout;
@@ -78,15 +53,12 @@ fn a_patient_pause_comes_when_no_attempt_is_in_flight() {
         "run r is running; its process was asked to pause it\n"
     );
     running.wait().expect(2);
-    assert_eq!(shown(&cli, "r")["stop_reason"], "interrupted");
+    assert_eq!(cli.shown("r")["stop_reason"], "interrupted");
 }
 
 #[test]
 fn b285_everything_but_the_completed_and_the_cancelled_can_be_cancelled() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
+    let cli = workflows();
     for verb in ["cancel", "kill"] {
         let id = |word: &str| format!("{word}-{verb}");
         cli.run(&format!(
@@ -116,7 +88,7 @@ fn b286_b287_a_run_that_is_over_has_nothing_to_cancel() {
         .expect(0);
     cli.run("cancel gone").expect(0);
     for (run, status) in [("done", "completed"), ("gone", "cancelled")] {
-        let before = shown(&cli, run);
+        let before = cli.shown(run);
         for verb in ["cancel", "kill"] {
             assert_eq!(
                 answer(&cli, &format!("{verb} {run}"))["answer"],
@@ -125,7 +97,7 @@ fn b286_b287_a_run_that_is_over_has_nothing_to_cancel() {
             let told = cli.run(&format!("{verb} {run}")).expect(0).stdout;
             assert_eq!(told, format!("nothing to {verb}: run {run} is {status}\n"));
         }
-        assert_eq!(shown(&cli, run), before, "its end is not stamped again");
+        assert_eq!(cli.shown(run), before, "its end is not stamped again");
     }
 }
 
@@ -144,7 +116,7 @@ fn b408_b292_a_running_run_is_cancelled_through_the_store() {
             (&json!("cancelled"), &json!("cancelled"))
         );
         assert_eq!(run["steps"][1]["timeout"]["fired"], false);
-        assert_eq!(shown(&cli, "spin"), run);
+        assert_eq!(cli.shown("spin"), run);
     }
 }
 

@@ -5,11 +5,7 @@ use std::process::Stdio;
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
 
-use super::{ENDLESS, GATE, HELLO, SIGNAL};
-
-fn shown(cli: &Cli, run: &str) -> Value {
-    cli.run(&format!("show {run} --json")).expect(0).json()
-}
+use super::{GATE, HELLO, SIGNAL, spinning};
 
 fn events(cli: &Cli, run: &str) -> Value {
     cli.run(&format!("events {run} --json")).expect(0).json()
@@ -33,7 +29,7 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         (&kept["answer"], &kept["continues"]),
         (&json!("kept"), &json!(null))
     );
-    let names: Vec<_> = shown(&cli, "r")["inbox"]
+    let names: Vec<_> = cli.shown("r")["inbox"]
         .as_array()
         .into_iter()
         .flatten()
@@ -55,10 +51,7 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         (&json!("paused"), &json!("ready"), &json!([]))
     );
     cli.run("work --until-idle").expect(0);
-    assert_eq!(
-        shown(&cli, "r")["output"],
-        json!({ "payload": { "n": [1] } })
-    );
+    assert_eq!(cli.shown("r")["output"], json!({ "payload": { "n": [1] } }));
 
     let over = cli.run("signal r go --json").expect(65).json();
     assert_eq!(over["error"]["code"], "signal_refused");
@@ -66,7 +59,7 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
     cli.run("submit signal.toml --id early").expect(0);
     cli.run("signal early go").expect(0);
     cli.run("work --until-idle").expect(0);
-    assert_eq!(shown(&cli, "early")["output"], json!({ "payload": null }));
+    assert_eq!(cli.shown("early")["output"], json!({ "payload": null }));
 }
 
 #[test]
@@ -91,7 +84,7 @@ fn data_that_is_no_json_is_a_mistake_with_its_place() {
     }
     cli.run("signal r go --data @gone.json").expect(65);
     assert_eq!(
-        shown(&cli, "r")["stop_reason"],
+        cli.shown("r")["stop_reason"],
         "step_paused",
         "nothing was sent"
     );
@@ -114,7 +107,7 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
             "id": "r", "answer": "approved", "path": "gate", "status": "paused", "rework_left": null, "continues": "worker"
         })
     );
-    let run = shown(&cli, "r");
+    let run = cli.shown("r");
     assert_eq!(
         (
             &run["status"],
@@ -129,14 +122,14 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
     );
     let worked = cli.run("work --until-idle --json").expect(0).json();
     assert_eq!(worked["ended"], json!({ "completed": 1 }));
-    assert_eq!(shown(&cli, "r")["output"], "good so far");
+    assert_eq!(cli.shown("r")["output"], "good so far");
 }
 
 #[test]
 fn b302_the_second_decision_is_refused_and_leaves_no_event() {
     let cli = at_the_gate("r");
     cli.run("approve r --by ada").expect(0);
-    let before = (shown(&cli, "r"), events(&cli, "r"));
+    let before = (cli.shown("r"), events(&cli, "r"));
     assert_eq!(before.0["steps"][0]["output"]["by"], "ada");
     for verb in ["approve", "reject"] {
         let refused = cli.run(&format!("{verb} r --json")).expect(1).json();
@@ -144,7 +137,7 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
         let message = refused["error"]["message"].as_str().unwrap();
         assert!(message.contains("already approved"), "{message}");
     }
-    assert_eq!((shown(&cli, "r"), events(&cli, "r")), before);
+    assert_eq!((cli.shown("r"), events(&cli, "r")), before);
     cli.run("resume r").expect(0);
 }
 
@@ -166,7 +159,7 @@ fn b303_of_two_decisions_at_once_exactly_one_wins() {
             other => assert_eq!(other, Some(1), "{verb}"),
         }
     }
-    let status = shown(&cli, "r")["status"].clone();
+    let status = cli.shown("r")["status"].clone();
     match winners.as_slice() {
         ["approve"] => assert_eq!(status, "paused"),
         ["reject"] => assert_eq!(status, "cancelled"),
@@ -185,11 +178,9 @@ fn b303_of_two_decisions_at_once_exactly_one_wins() {
 fn b305_only_an_approval_that_waits_is_decided() {
     let cli = at_the_gate("r");
     cli.workflow("hello.toml", HELLO);
-    cli.workflow("endless.toml", ENDLESS);
     cli.run("submit gate.toml --id new").expect(0);
     cli.run("run hello.toml --input name=x --id done").expect(0);
-    let mut running = cli.start("run endless.toml --id spin");
-    running.until("step spin: started");
+    let running = spinning(&cli);
     for line in [
         "approve new",
         "reject done",
@@ -216,7 +207,7 @@ fn b306_a_rejection_without_rework_cancels_the_run() {
         ),
         (&json!("rejected"), &json!("cancelled"), &json!(null))
     );
-    let run = shown(&cli, "r");
+    let run = cli.shown("r");
     assert_eq!(
         (&run["status"], &run["stop_reason"]),
         (&json!("cancelled"), &json!("rejected"))
@@ -247,7 +238,7 @@ fn b307_a_rejection_with_rework_leaves_the_run_to_be_taken() {
         (&json!("paused"), &json!("worker"))
     );
     cli.run("resume r").expect(2);
-    assert_eq!(shown(&cli, "r")["stop_reason"], "waiting_for_approval");
+    assert_eq!(cli.shown("r")["stop_reason"], "waiting_for_approval");
     let told = cli.run("reject r").expect(0).stdout;
     assert_eq!(told, "`gate` of run r is rejected; the run is cancelled\n");
 }

@@ -5,10 +5,10 @@ use std::fs;
 use milepost_tests::cli::{Cli, Running, component};
 use serde_json::json;
 
-use super::{ENDLESS, FAILING, HELLO, PAUSING};
+use super::{ENDLESS, HELLO, workflows};
 
 fn status_of(cli: &Cli, run: &str) -> serde_json::Value {
-    cli.run(&format!("show {run} --json")).expect(0).json()["status"].clone()
+    cli.shown(run)["status"].clone()
 }
 
 /// A worker that has begun the step `spin` of a submitted run.
@@ -60,10 +60,7 @@ fn a_submitted_run_waits_for_a_worker() {
 
 #[test]
 fn a_worker_drives_what_there_is_and_tells_about_every_run() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    cli.workflow("pausing.toml", PAUSING);
-    cli.workflow("failing.toml", FAILING);
+    let cli = workflows();
     cli.run("submit hello.toml --input name=x --id good")
         .expect(0);
     cli.run("submit pausing.toml --id nap").expect(0);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use milepost::engine::{Changes, Control, EngineError, ResumeOptions};
+use milepost::engine::{Changes, EngineError, ResumeOptions};
 use milepost::report::RunReport;
 use milepost::workflow::OpenError;
 use milepost_core::event::Event;
@@ -166,12 +166,8 @@ async fn an_edit_that_is_not_valid_is_refused_and_the_run_stands() {
 #[tokio::test]
 async fn b127_a_step_that_was_in_flight_may_be_edited_away() {
     let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new());
-    let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), 2));
-    let engine = rig.engine_on(Arc::clone(&store) as _);
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
+    rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), 2))
+        .await;
     assert_eq!(rig.events().last(), Some(&"step_started"));
     rig.edit(&steps(&["a", "c"]));
     assert_eq!(accept(&rig).await.unwrap().status, Status::Completed);

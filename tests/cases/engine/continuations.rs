@@ -14,7 +14,7 @@ use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, pause};
 use serde_json::{Value, json};
 
-use super::steps;
+use super::{count, steps};
 
 /// Longer than any wait between automatic resumes.
 const LONG: Duration = Duration::from_secs(1_000_000);
@@ -154,19 +154,11 @@ async fn b418_one_due_time_gives_one_continuation_however_many_look() {
 async fn b419_what_moved_or_is_gone_or_has_no_willing_worker_is_passed_over() {
     let due = || async {
         let gate = Gate::default();
-        let script = Script::new().slow("a", {
-            let gate = gate.clone();
-            move |call| {
-                let gate = gate.clone();
-                async move {
-                    if call.attempt == 1 {
-                        return quota();
-                    }
-                    gate.pass().await;
-                    at(&call)
-                }
-            }
+        let script = Script::new().step("a", |call| match call.attempt {
+            1 => quota(),
+            _ => at(call),
         });
+        let script = script.held_in("a", &gate, |attempt| attempt > 1);
         let rig = Rig::sqlite(&steps(&["a"]), &script);
         rig.run().await.unwrap();
         rig.clock.advance(LONG);
@@ -243,21 +235,11 @@ async fn b420_a_continuation_carries_why_it_goes_on_and_what_the_pause_saved() {
 #[tokio::test(start_paused = true)]
 async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
     let gate = Gate::default();
-    let script = Script::new().slow("a", {
-        let gate = gate.clone();
-        move |call| {
-            let gate = gate.clone();
-            async move {
-                if call.attempt > 2 {
-                    gate.pass().await;
-                }
-                match call.attempt {
-                    1..5 => error(ErrorClass::Retryable, "busy"),
-                    _ => at(&call),
-                }
-            }
-        }
+    let script = Script::new().step("a", |call| match call.attempt {
+        1..5 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
     });
+    let script = script.held_in("a", &gate, |attempt| attempt > 2);
     let body =
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { max_attempts = 2, then = \"pause\" }\n";
     let rig = Rig::sqlite(body, &script);
@@ -267,13 +249,9 @@ async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
 
     let due = rig.row().due_at.unwrap();
     rig.clock.advance(due.since(rig.clock.now()));
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(dead_process());
-    let engine = rig.engine_on(Arc::new(store));
+    let engine = rig.engine_of(dead_process());
     let mut dying = Box::pin(engine.work(until_idle()));
-    tokio::select! {
-        _ = &mut dying => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(&mut dying).await;
     assert_eq!(counts(), (1, 0), "a continuation is no recovery");
     let recovering = rig.engine();
     let (worked, ()) = tokio::join!(recovering.work(until_idle()), async {
@@ -355,10 +333,7 @@ async fn dies_after(rig: &Rig, last: usize, first: bool) {
             Ok(())
         }
     };
-    tokio::select! {
-        _ = driven => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
+    store.kills(driven).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -381,8 +356,7 @@ async fn b422_b423_a_run_that_was_lost_before_its_first_step_is_tried_once_more(
             assert_eq!((worked.taken, report.status), (0, Status::Failed));
             assert_eq!(stop.code, StopCode::ProcessLost);
             assert!(stop.message.contains("2 times"), "{}", stop.message);
-            let ends = rig.events().iter().filter(|n| **n == "run_failed").count();
-            assert_eq!(ends, 1);
+            assert_eq!(count(&rig.events(), "run_failed"), 1);
         } else {
             assert_eq!((worked.recovered, report.status), (1, Status::Completed));
             assert_eq!(rig.script.calls(), ["a"]);

@@ -16,6 +16,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use serde_json::{Value, json};
 
+use super::block_on;
+
 /// Steps, a loop with a failing and a skipped member, a retry, and values that travel between them.
 const BODY: &str = "
 returns = '${ steps.sum.output }'
@@ -103,13 +105,7 @@ async fn undisturbed() -> (RunReport, usize) {
 /// Runs in a process that dies where `mortal` says, then in one that lives.
 async fn one_death(mortal: impl Fn(Arc<dyn Store>) -> FaultyStore, whole: &RunReport, when: &str) {
     let mut rig = Rig::sqlite(BODY, &script());
-    let store = Arc::new(mortal(Arc::clone(&rig.store)));
-    let engine = rig.engine_on(Arc::clone(&store) as _);
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
-    drop((engine, store));
+    rig.dies_on(mortal(Arc::clone(&rig.store))).await;
     rig.reopen();
     let report = match rig.row().status {
         Status::Completed => rig.engine().report(&whole.id).unwrap(),
@@ -159,10 +155,8 @@ async fn b106_death_on_top_of_death_ends_the_same() {
                 engine.resume(&whole.id, ResumeOptions::default()).await
             }
         };
-        tokio::select! {
-            _ = driven => unreachable!("the process dies"),
-            () = store.died() => deaths += 1,
-        }
+        store.kills(driven).await;
+        deaths += 1;
         if rig.row().status != Status::Running {
             break;
         }
@@ -224,12 +218,7 @@ proptest! {
 
     #[test]
     fn b106_whatever_happens_to_writes_the_run_ends_the_same(lives in vec(lifetime(), 0..6)) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let (whole, _) = undisturbed().await;
             survive(lives, &whole).await;
         });

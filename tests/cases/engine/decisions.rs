@@ -13,7 +13,7 @@ use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, ok};
 use serde_json::{Value, json};
 
-use super::steps;
+use super::{count, steps};
 
 const WAITS: &str = "\
 [[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
@@ -224,12 +224,7 @@ async fn b303_of_two_decisions_at_once_exactly_one_wins() {
     let run = r1();
     let (one, two) = tokio::join!(engine.decide(&run, &yes), engine.decide(&run, &no));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
-    let decided = rig
-        .events()
-        .iter()
-        .filter(|name| **name == "approval_decided")
-        .count();
-    assert_eq!(decided, 1);
+    assert_eq!(count(&rig.events(), "approval_decided"), 1);
 }
 
 #[tokio::test]

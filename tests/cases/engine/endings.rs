@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use milepost::engine::{Control, EngineError, ResumeOptions};
-use milepost::owner::{Host as _, ThisHost};
 use milepost::report::StopReport;
-use milepost::store::{Owner, StoreError};
+use milepost::store::StoreError;
 use milepost_core::event::{Event, StopCode};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
@@ -15,35 +14,10 @@ use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, ok, pause};
 use serde_json::json;
 
-use super::steps;
-
-fn as_process(rig: &Rig, owner: Owner) -> Arc<FaultyStore> {
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
-    Arc::new(store.owned_by(owner))
-}
+use super::{count, steps};
 
 /// What an attempt comes to.
 type Answer = fn() -> Outcome;
-
-/// Step `a` is held until the gate opens, in every attempt.
-fn held(gate: &Gate) -> Script {
-    Script::new().held("a", gate)
-}
-
-/// A run of that owner that hangs in step `a` while `then` happens.
-async fn begun_by<T>(rig: &Rig, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
-    let engine = rig.engine_on(as_process(rig, owner));
-    let mut begun = Box::pin(rig.run_on(&engine, Control::default()));
-    tokio::select! {
-        _ = &mut begun => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
-    then.await
-}
-
-fn count(names: &[&str], name: &str) -> usize {
-    names.iter().filter(|other| **other == name).count()
-}
 
 #[tokio::test]
 async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
@@ -55,7 +29,7 @@ async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
     for (outcome, status, reason) in outcomes {
         let script = Script::new().step("a", move |_| outcome());
         let whole = Rig::new(&steps(&["a"]), &script);
-        let store = as_process(&whole, ThisHost.enter());
+        let store = Arc::new(FaultyStore::new(Arc::clone(&whole.store), |_| Fault::None));
         let undisturbed = whole
             .run_on(
                 &whole.engine_on(Arc::clone(&store) as _),
@@ -66,12 +40,8 @@ async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
         let last = store.writes().len();
 
         let rig = Rig::sqlite(&steps(&["a"]), &script);
-        let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), last));
-        let engine = rig.engine_on(Arc::clone(&store) as _);
-        tokio::select! {
-            _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-            () = store.died() => {}
-        }
+        rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), last))
+            .await;
         let row = rig.row();
         assert_eq!((row.status, row.owner), (status, None));
         assert_eq!(rig.sweep().await, Default::default());
@@ -113,15 +83,12 @@ async fn b245_every_end_is_told_once_and_a_pause_is_none() {
 #[tokio::test(start_paused = true)]
 async fn b245_the_end_of_a_run_that_nobody_drives_is_told_by_whoever_ends_it() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
-    begun_by(&rig, dead_process(), &gate, async {
-        let engine = rig.engine_on(as_process(&rig, dead_process()));
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
+    rig.begun_by(dead_process(), &gate, async {
+        let engine = rig.engine_of(dead_process());
         let id = r1();
         let mut again = Box::pin(engine.resume(&id, ResumeOptions::default()));
-        tokio::select! {
-            _ = &mut again => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut again).await;
         assert_eq!(count(&rig.recorder.events(), "run_failed"), 0);
         assert_eq!(rig.sweep().await.given_up, [r1()]);
         rig.sweep().await;
@@ -153,7 +120,7 @@ async fn b284_a_resume_clears_the_stop_and_keeps_it_in_its_event_in_one_transact
     );
     assert_eq!((rig.row(), rig.journal()), stands);
 
-    let store = as_process(&rig, ThisHost.enter());
+    let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None));
     let engine = rig.engine_on(Arc::clone(&store) as _);
     let report = engine
         .resume(&r1(), ResumeOptions::default())

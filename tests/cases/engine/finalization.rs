@@ -11,7 +11,7 @@ use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, at, error};
 
-use super::steps;
+use super::{count, steps};
 
 #[tokio::test]
 async fn b259_a_normal_end_leaves_no_owner() {
@@ -36,13 +36,7 @@ async fn b260_b272_a_failure_before_the_first_step_is_final_once() {
         ErrorClass::Host
     );
     assert_eq!(rig.row().owner, None);
-    assert_eq!(
-        rig.events()
-            .iter()
-            .filter(|name| **name == "run_failed")
-            .count(),
-        1
-    );
+    assert_eq!(count(&rig.events(), "run_failed"), 1);
 }
 
 #[tokio::test]
@@ -146,12 +140,13 @@ async fn b264_a_dropped_future_releases_the_run() {
     let gate = Gate::default();
     let mut rig = Rig::sqlite(&steps(&["a", "b", "c"]), &Script::new().held("b", &gate));
     for released in 1..=3 {
-        tokio::select! {
-            _ = async {
-                if released == 1 { rig.run().await } else { rig.resume().await }
-            } => unreachable!("step b is held"),
-            () = gate.came() => {}
-        }
+        let driven = async {
+            match released {
+                1 => rig.run().await,
+                _ => rig.resume().await,
+            }
+        };
+        gate.holds(driven).await;
         let row = rig.row();
         assert_eq!(
             (row.status, row.owner, row.recoveries),
@@ -180,10 +175,7 @@ async fn b264_a_future_dropped_before_its_commit_releases_the_run() {
         }
     });
     let engine = rig.engine_on(Arc::new(store));
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("the commit is held"),
-        () = held.came() => {}
-    }
+    held.holds(rig.run_on(&engine, Control::default())).await;
     assert_eq!(rig.row().status, Status::Pending);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
@@ -194,10 +186,7 @@ async fn b264_a_future_dropped_while_its_commit_is_queued_releases_the_run() {
     let gate = Gate::default();
     let mut rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
     let mut run = Box::pin(rig.run());
-    tokio::select! {
-        _ = &mut run => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(&mut run).await;
     // Another process writes, so the commit waits in the store's queue, where it no longer needs the future.
     let other = rusqlite::Connection::open(rig.store_file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -238,18 +227,11 @@ async fn b262_a_future_dropped_after_its_end_changes_nothing() {
 async fn b262_a_future_dropped_after_a_take_over_releases_nothing() {
     let gate = Gate::default();
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
-    let first = rig.engine_on(Arc::new(store.owned_by(dead_process())));
+    let first = rig.engine_of(dead_process());
     let mut late = Box::pin(rig.run_on(&first, Control::default()));
-    tokio::select! {
-        _ = &mut late => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(&mut late).await;
     let mut resumed = Box::pin(rig.resume());
-    tokio::select! {
-        _ = &mut resumed => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(&mut resumed).await;
     drop(late);
     assert_eq!((rig.row().status, rig.row().epoch.0), (Status::Running, 2));
     assert!(!rig.events().contains(&"run_released"));
@@ -265,10 +247,7 @@ async fn b263_a_release_that_fails_hurts_nobody() {
         if n == 1 { Fault::None } else { Fault::Refused }
     });
     let engine = rig.engine_on(Arc::new(store.owned_by(dead_process())));
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(rig.run_on(&engine, Control::default())).await;
     assert_eq!(rig.row().status, Status::Running);
     gate.open();
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);

@@ -10,44 +10,11 @@ use milepost::store::Owner;
 use milepost_core::event::{ClaimCause, Event};
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 
-use super::steps;
-
-fn as_process(rig: &Rig, owner: Owner) -> Arc<FaultyStore> {
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
-    Arc::new(store.owned_by(owner))
-}
-
-/// A process that only its lease speaks for.
-fn elsewhere() -> Owner {
-    Owner {
-        host: "elsewhere".to_owned(),
-        ..ThisHost.enter()
-    }
-}
-
-/// Step `a` is held until the gate opens, in every attempt.
-fn held(gate: &Gate) -> Script {
-    Script::new().held("a", gate)
-}
-
-/// A run of that owner that hangs in step `a` while `then` happens.
-async fn begun_by<T>(rig: &Rig, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
-    let engine = rig.engine_on(as_process(rig, owner));
-    let mut begun = Box::pin(rig.run_on(&engine, Control::default()));
-    tokio::select! {
-        _ = &mut begun => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
-    then.await
-}
-
-fn count(names: &[&str], name: &str) -> usize {
-    names.iter().filter(|other| **other == name).count()
-}
+use super::{count, steps};
 
 #[tokio::test(start_paused = true)]
 async fn b173_a_claim_names_process_and_start_and_one_without_a_start_has_its_lease() {
@@ -59,8 +26,8 @@ async fn b173_a_claim_names_process_and_start_and_one_without_a_start_has_its_le
     };
     for (owner, taken) in [(me.clone(), false), (dead_process(), true), (old, false)] {
         let gate = Gate::default();
-        let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
-        begun_by(&rig, owner.clone(), &gate, async {
+        let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
+        rig.begun_by(owner.clone(), &gate, async {
             assert_eq!(rig.row().owner.as_ref(), Some(&owner));
             let lost = rig.sweep().await.lost;
             assert_eq!(!lost.is_empty(), taken, "{owner:?}");
@@ -76,7 +43,7 @@ async fn b173_a_claim_names_process_and_start_and_one_without_a_start_has_its_le
 #[tokio::test]
 async fn b176_a_claim_of_this_very_process_is_not_passed_over() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
     let engine = rig.engine();
     let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
         gate.came().await;
@@ -100,41 +67,9 @@ async fn b176_a_claim_of_this_very_process_is_not_passed_over() {
 #[tokio::test]
 async fn b177_b220_of_two_who_saw_a_stale_claim_one_takes_it_from_where_it_was_seen() {
     let gate = Gate::default();
-    let script = Script::new().slow("a", {
-        let gate = gate.clone();
-        move |call| {
-            let gate = gate.clone();
-            async move {
-                if call.attempt == 1 {
-                    gate.pass().await;
-                }
-                at(&call)
-            }
-        }
-    });
-    let rig = Rig::sqlite(&steps(&["a"]), &script);
-    begun_by(&rig, dead_process(), &gate, async {
-        // Both have seen the stale claim and are about to replace it, each through its own handle on the file.
-        let gates = [Gate::default(), Gate::default()];
-        let engines = gates.clone().map(|gate| {
-            let store = FaultyStore::new(Arc::new(rig.open_sqlite()), move |n| match n {
-                1 => Fault::Held(gate.clone()),
-                _ => Fault::None,
-            });
-            rig.engine_on(Arc::new(store))
-        });
-        let id = r1();
-        let resume = |n: usize| engines[n].resume(&id, ResumeOptions::default());
-        let (first, second, ()) = tokio::join!(resume(0), resume(1), async {
-            for gate in &gates {
-                gate.came().await;
-            }
-            gates.iter().for_each(Gate::open);
-        });
-        let loser = match (first, second) {
-            (Ok(_), Err(loser)) | (Err(loser), Ok(_)) => loser,
-            both => panic!("{both:?}"),
-        };
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(dead_process(), &gate, async {
+        let (_, loser) = rig.two_resumes_at_once().await;
         assert!(
             matches!(loser, EngineError::AlreadyRunning { .. }),
             "{loser:?}"
@@ -157,10 +92,8 @@ async fn b219_a_resume_that_has_not_begun_yet_has_its_lease_or_is_looked_at_at_o
         let dying = Arc::new(dying);
         let engine = rig.engine_on(Arc::clone(&dying) as _);
         let id = r1();
-        tokio::select! {
-            _ = engine.resume(&id, ResumeOptions::default()) => unreachable!("the process dies"),
-            () = dying.died() => {}
-        }
+        let resumed = engine.resume(&id, ResumeOptions::default());
+        dying.kills(resumed).await;
         assert_eq!(rig.row().status, Status::Running);
         assert_eq!(rig.script.calls(), ["a"], "not begun");
         assert_eq!(!rig.sweep().await.lost.is_empty(), at_once);
@@ -172,7 +105,7 @@ async fn b219_a_resume_that_has_not_begun_yet_has_its_lease_or_is_looked_at_at_o
 #[tokio::test(start_paused = true)]
 async fn b222_a_worker_without_work_looks_once_a_second() {
     let rig = Rig::new(&steps(&["a"]), &Script::new());
-    let store = as_process(&rig, ThisHost.enter());
+    let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None));
     let engine = rig.engine_on(Arc::clone(&store) as _);
     let control = Control::default();
     let options = WorkOptions {
@@ -191,8 +124,8 @@ async fn b222_a_worker_without_work_looks_once_a_second() {
 async fn b275_a_claim_is_stale_when_its_lease_is_over_or_missing() {
     for missing in [false, true] {
         let gate = Gate::default();
-        let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
-        begun_by(&rig, elsewhere(), &gate, async {
+        let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
+        rig.begun_by(elsewhere(), &gate, async {
             rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
             assert_eq!(rig.sweep().await.lost, []);
             if missing {
@@ -211,7 +144,7 @@ async fn b275_a_claim_is_stale_when_its_lease_is_over_or_missing() {
 #[tokio::test(start_paused = true)]
 async fn b294_a_renewal_that_fails_is_tried_again_and_ends_nothing() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
     let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).refusing_renewals(3);
     let store = Arc::new(store);
     let engine = rig.engine_on(Arc::clone(&store) as _);
@@ -267,7 +200,7 @@ async fn b394_b402_a_run_is_in_one_of_six_states_and_only_a_running_one_has_an_o
         }
     }
     let rig = Rig::sqlite(&steps(&["a"]), &script);
-    begun_by(&rig, ThisHost.enter(), &gate, async {
+    rig.begun_by(ThisHost.enter(), &gate, async {
         assert_eq!(row(&rig), (Status::Running, true, true));
         reached.push(Status::Running);
     })
@@ -285,13 +218,13 @@ async fn b394_b402_a_run_is_in_one_of_six_states_and_only_a_running_one_has_an_o
 #[tokio::test(start_paused = true)]
 async fn b403_the_record_says_who_had_a_lost_run_since_when_and_who_took_it_over() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a"]), &held(&gate));
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
     let rebooted = Owner {
         boot: "an earlier one".to_owned(),
         pid: 4_000_000,
         ..ThisHost.enter()
     };
-    begun_by(&rig, rebooted, &gate, async {
+    rig.begun_by(rebooted, &gate, async {
         rig.clock.advance(Duration::from_secs(5));
         tokio::join!(async { rig.resume().await.unwrap() }, async {
             gate.came().await;
@@ -327,7 +260,7 @@ async fn b403_the_record_says_who_had_a_lost_run_since_when_and_who_took_it_over
 async fn b430_silence_is_shown_and_never_judged_while_the_owner_renews() {
     let gate = Gate::default();
     let body = "[[step]]\nid = \"a\"\nuse = \"p/a\"\ntimeout = \"10h\"\n";
-    let rig = Rig::sqlite(body, &held(&gate));
+    let rig = Rig::sqlite(body, &Script::new().held("a", &gate));
     let engine = rig.engine();
     let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
         gate.came().await;

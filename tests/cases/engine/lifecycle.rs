@@ -9,11 +9,13 @@ use milepost::report::RunReport;
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::wait::Verdict;
-use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::faulty::dead_process;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 use proptest::prelude::*;
 use serde_json::json;
+
+use super::block_on;
 
 const STEPS: &str = "\
 [[step]]\nid = \"a\"\nuse = \"p/a\"\n\
@@ -257,8 +259,7 @@ impl Real {
             }
             Deed::Die => {
                 self.next(None);
-                let store = FaultyStore::new(Arc::clone(&self.rig.store), |_| Fault::None);
-                let engine = self.rig.engine_on(Arc::new(store.owned_by(dead_process())));
+                let engine = self.rig.engine_of(dead_process());
                 let mut taken =
                     Box::pin(async move { engine.resume(&run, ResumeOptions::default()).await });
                 tokio::select! {
@@ -333,12 +334,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 proptest! {
     #[test]
     fn b273_b274_b288_b290_a_run_lives_as_the_model_says(deeds in deeds()) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let real = Real::new().await;
             let mut model = Model { stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0 };
             for (n, deed) in deeds.iter().enumerate() {

@@ -28,3 +28,17 @@ fn steps(ids: &[&str]) -> String {
         .map(|id| format!("[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\n"))
         .collect()
 }
+
+/// How often a name is among those of some events.
+fn count(names: &[&str], name: &str) -> usize {
+    names.iter().filter(|other| **other == name).count()
+}
+
+/// What `#[tokio::test(start_paused = true)]` does, for a test that has many cases.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(future)
+}

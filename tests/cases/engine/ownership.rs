@@ -6,42 +6,14 @@ use std::time::Duration;
 use milepost::engine::{Control, EngineError, ResumeOptions, StopAnswer};
 use milepost::owner::{Host as _, ThisHost};
 use milepost::report::RunReport;
-use milepost::store::{Owner, Store};
+use milepost::store::Owner;
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail};
 
-use super::steps;
-
-/// The engine's view of the store from a process of that identity.
-fn as_process(rig: &Rig, owner: Owner) -> Arc<dyn Store> {
-    Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(owner))
-}
-
-/// A process on another host: nobody here can tell whether it lives.
-fn elsewhere() -> Owner {
-    Owner {
-        host: "elsewhere".to_owned(),
-        nonce: "other".to_owned(),
-        ..ThisHost.enter()
-    }
-}
-
-/// Step `a` waits at the gate in its first attempt only.
-fn held_once(gate: &Gate) -> Script {
-    let gate = gate.clone();
-    Script::new().slow("a", move |call| {
-        let gate = gate.clone();
-        async move {
-            if call.attempt == 1 {
-                gate.pass().await;
-            }
-            at(&call)
-        }
-    })
-}
+use super::{count, steps};
 
 fn already_running(answer: Result<RunReport, EngineError>) -> (Status, Option<Owner>) {
     match answer {
@@ -63,8 +35,8 @@ fn claim_lost(answer: Result<RunReport, EngineError>) -> Status {
 #[tokio::test]
 async fn b183_a_run_whose_process_is_dead_is_taken_over() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
-    let first = rig.engine_on(as_process(&rig, dead_process()));
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
+    let first = rig.engine_of(dead_process());
     tokio::select! {
         _ = rig.run_on(&first, Control::default()) => unreachable!("step a is held"),
         () = async {
@@ -80,8 +52,8 @@ async fn b183_a_run_whose_process_is_dead_is_taken_over() {
 async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
     for owner in [ThisHost.enter(), elsewhere()] {
         let gate = Gate::default();
-        let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate));
-        let first = rig.engine_on(as_process(&rig, owner.clone()));
+        let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
+        let first = rig.engine_of(owner.clone());
         let control = Control::default();
         let (report, ()) = tokio::join!(rig.run_on(&first, control.clone()), async {
             gate.came().await;
@@ -100,13 +72,10 @@ async fn b183_b277_a_run_whose_owner_may_live_is_left_alone() {
 async fn an_owner_that_cannot_be_seen_lives_as_long_as_its_lease() {
     for cancel in [false, true] {
         let gate = Gate::default();
-        let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
-        let first = rig.engine_on(as_process(&rig, elsewhere()));
+        let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
+        let first = rig.engine_of(elsewhere());
         let mut lost = Box::pin(rig.run_on(&first, Control::default()));
-        tokio::select! {
-            _ = &mut lost => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut lost).await;
         rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
         already_running(rig.resume().await);
         rig.clock.advance(Duration::from_nanos(1));
@@ -125,7 +94,7 @@ async fn an_owner_that_cannot_be_seen_lives_as_long_as_its_lease() {
 #[tokio::test]
 async fn a_living_owner_keeps_its_run_however_late_it_is() {
     let gate = Gate::default();
-    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
     let engine = rig.engine();
     let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
         gate.came().await;
@@ -145,40 +114,14 @@ async fn b276_b283_of_two_resumes_at_once_one_wins() {
     let rig = Rig::sqlite(&steps(&["a", "b"]), &script);
     assert_eq!(rig.run().await.unwrap().status, Status::Failed);
 
-    // Both have read the failed run and are about to claim it, each through its own handle on the file.
-    let gates = [Gate::default(), Gate::default()];
-    let engines = gates.clone().map(|gate| {
-        let store = FaultyStore::new(Arc::new(rig.open_sqlite()), move |n| match n {
-            1 => Fault::Held(gate.clone()),
-            _ => Fault::None,
-        });
-        rig.engine_on(Arc::new(store))
-    });
-    let id = r1();
-    let resume = |n: usize| engines[n].resume(&id, ResumeOptions::default());
-    let (first, second, ()) = tokio::join!(resume(0), resume(1), async {
-        for gate in &gates {
-            gate.came().await;
-        }
-        gates.iter().for_each(Gate::open);
-    });
-    let (winner, loser) = match (first, second) {
-        (Ok(winner), loser) => (winner, loser),
-        (loser, Ok(winner)) => (winner, loser),
-        both => panic!("{both:?}"),
-    };
+    let (winner, loser) = rig.two_resumes_at_once().await;
     assert_eq!(winner.status, Status::Completed);
-    let (status, _) = already_running(loser);
+    let (status, _) = already_running(Err(loser));
     assert!(
         matches!(status, Status::Running | Status::Completed),
         "the present one: {status}"
     );
-    let resumed = rig
-        .events()
-        .iter()
-        .filter(|name| **name == "run_resumed")
-        .count();
-    assert_eq!(resumed, 1);
+    assert_eq!(count(&rig.events(), "run_resumed"), 1);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }
 
@@ -207,8 +150,8 @@ async fn b181_a_run_that_changed_since_it_was_read_is_not_resumed() {
 #[tokio::test]
 async fn b291_an_owner_that_lost_its_claim_writes_nothing_more() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
-    let first = rig.engine_on(as_process(&rig, dead_process()));
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
+    let first = rig.engine_of(dead_process());
     let control = Control::default();
     let mut after_take_over = Vec::new();
     let (late, ()) = tokio::join!(rig.run_on(&first, control.clone()), async {
@@ -229,8 +172,11 @@ async fn b291_an_owner_that_lost_its_claim_writes_nothing_more() {
 #[tokio::test(start_paused = true)]
 async fn b291_an_owner_that_lost_its_claim_notices_while_its_step_runs() {
     let (gate, other) = (Gate::default(), Gate::default());
-    let rig = Rig::new(&steps(&["a", "b"]), &held_once(&gate).held("b", &other));
-    let first = rig.engine_on(as_process(&rig, dead_process()));
+    let rig = Rig::new(
+        &steps(&["a", "b"]),
+        &Script::new().held_once("a", &gate).held("b", &other),
+    );
+    let first = rig.engine_of(dead_process());
     let control = Control::default();
     let late = rig.run_on(&first, control.clone());
     let taken = async {
@@ -250,7 +196,7 @@ async fn b291_an_owner_that_lost_its_claim_notices_while_its_step_runs() {
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_renewed_while_a_step_runs() {
     let gate = Gate::default();
-    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
     let lease = || rig.row().lease_until.unwrap();
     let engine = rig.engine();
     let control = Control::default();
@@ -274,8 +220,8 @@ async fn the_lease_is_renewed_while_a_step_runs() {
 #[tokio::test(start_paused = true)]
 async fn b289_b291_a_run_that_was_ended_meanwhile_stays_ended() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
-    let first = rig.engine_on(as_process(&rig, elsewhere()));
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
+    let first = rig.engine_of(elsewhere());
     let (lost, ()) = tokio::join!(rig.run_on(&first, Control::default()), async {
         gate.came().await;
         rig.clock.advance(limits::LEASE);
@@ -308,7 +254,7 @@ async fn b399_the_same_start_again_does_not_recover_without_end() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
     let mut reports = Vec::new();
     for _ in 0..3 {
-        let engine = rig.engine_on(as_process(&rig, dead_process()));
+        let engine = rig.engine_of(dead_process());
         let mut run = Box::pin(rig.run_on(&engine, Control::default()));
         tokio::select! {
             report = &mut run => reports.push(report.unwrap()),

@@ -150,10 +150,7 @@ async fn b180_b192_b278_terminal_runs_cannot_be_resumed_or_retried() {
 async fn b180_a_pending_run_can_be_resumed_but_not_retried() {
     let gate = Gate::default();
     let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
-    tokio::select! {
-        _ = rig.run() => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
+    gate.holds(rig.run()).await;
     let answer = rig
         .engine()
         .retry(&r1(), None, ResumeOptions::default())

@@ -298,17 +298,8 @@ async fn b287_a_run_that_ends_before_the_request_arrives_has_nothing_to_cancel()
         ),
     ] {
         let (gate, on_the_way) = (Gate::default(), Gate::default());
-        let script = Script::new().slow("a", {
-            let gate = gate.clone();
-            move |_| {
-                let (gate, outcome) = (gate.clone(), outcome.clone());
-                async move {
-                    gate.pass().await;
-                    outcome
-                }
-            }
-        });
-        let rig = Rig::new(&steps(&["a"]), &script);
+        let script = Script::new().step("a", move |_| outcome.clone());
+        let rig = Rig::new(&steps(&["a"]), &script.held("a", &gate));
         let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
         let other = rig.engine_on(Arc::new(store.cancels_wait_at(&on_the_way)));
         let (owner, control) = (rig.engine(), Control::default());
@@ -365,12 +356,8 @@ async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
 #[tokio::test]
 async fn a_take_over_honours_a_request_that_its_dead_owner_did_not_see() {
     let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
-    let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), 1));
-    let engine = rig.engine_on(Arc::clone(&store) as _);
-    tokio::select! {
-        _ = rig.run_on(&engine, Control::default()) => unreachable!("the process dies"),
-        () = store.died() => {}
-    }
+    rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), 1))
+        .await;
     let request = StopRequest {
         kind: StopKind::Cancel,
         at: START,

@@ -1,60 +1,25 @@
 //! Sweeps: runs whose owner is gone, lives but sleeps, or cannot be seen; and runs that only look as if they needed help.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost::engine::{Control, ResumeOptions, StartOptions};
+use milepost::engine::{ResumeOptions, StartOptions};
 use milepost::owner::{Host as _, ThisHost};
-use milepost::store::Owner;
 use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
+use milepost_tests::faulty::{dead_process, elsewhere};
 use milepost_tests::rig::{Rig, r1};
-use milepost_tests::scripted::{Gate, Script, at, fail, pause};
+use milepost_tests::scripted::{Gate, Script, fail, pause};
 
 use super::steps;
-
-/// A run that another process began, and that hangs in step `a`. What it left behind stays as long as the future.
-async fn begun_by<T>(rig: &Rig, owner: Owner, gate: &Gate, then: impl Future<Output = T>) -> T {
-    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(owner);
-    let engine = rig.engine_on(Arc::new(store));
-    let mut begun = Box::pin(rig.run_on(&engine, Control::default()));
-    tokio::select! {
-        _ = &mut begun => unreachable!("step a is held"),
-        () = gate.came() => {}
-    }
-    then.await
-}
-
-/// Step `a` waits at the gate in its first attempt.
-fn held_once(gate: &Gate) -> Script {
-    let gate = gate.clone();
-    Script::new().slow("a", move |call| {
-        let gate = gate.clone();
-        async move {
-            if call.attempt == 1 {
-                gate.pass().await;
-            }
-            at(&call)
-        }
-    })
-}
-
-fn elsewhere() -> Owner {
-    Owner {
-        host: "elsewhere".to_owned(),
-        ..ThisHost.enter()
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn b183_b213_b398_b424_a_lost_run_is_taken_over_at_once_and_goes_on() {
     let gate = Gate::default();
-    let rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
-    begun_by(&rig, dead_process(), &gate, async {
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(dead_process(), &gate, async {
         let swept = rig.sweep().await;
         assert_eq!(swept.lost, [r1()], "before its lease expires");
         let worked = rig.work().await;
@@ -71,17 +36,12 @@ async fn b183_b213_b398_b424_a_lost_run_is_taken_over_at_once_and_goes_on() {
 async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
     let gate = Gate::default();
     let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
-    begun_by(&rig, dead_process(), &gate, async {
+    rig.begun_by(dead_process(), &gate, async {
         // The recovery dies too, at the same step.
-        let store =
-            FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).owned_by(dead_process());
-        let engine = rig.engine_on(Arc::new(store));
+        let engine = rig.engine_of(dead_process());
         let run = r1();
         let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
-        tokio::select! {
-            _ = &mut again => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut again).await;
         assert_eq!(
             rig.row().recoveries,
             1,
@@ -117,8 +77,8 @@ async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
 #[tokio::test(start_paused = true)]
 async fn b214_b220_b295_a_run_of_a_living_owner_is_left_alone() {
     let gate = Gate::default();
-    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
-    begun_by(&rig, ThisHost.enter(), &gate, async {
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(ThisHost.enter(), &gate, async {
         let before = (rig.row(), rig.journal());
         assert_eq!(rig.sweep().await, Default::default());
         assert_eq!(
@@ -134,8 +94,8 @@ async fn b214_b220_b295_a_run_of_a_living_owner_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does() {
     let gate = Gate::default();
-    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
-    begun_by(&rig, ThisHost.enter(), &gate, async {
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(ThisHost.enter(), &gate, async {
         rig.clock.advance(limits::LEASE + Duration::from_secs(1));
         assert_eq!(rig.sweep().await.detached, [r1()]);
         assert_eq!(rig.sweep().await, Default::default(), "one warning");
@@ -160,8 +120,8 @@ async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does()
 #[tokio::test(start_paused = true)]
 async fn b212_b218_an_owner_that_cannot_be_seen_has_its_lease() {
     let gate = Gate::default();
-    let rig = Rig::new(&steps(&["a"]), &held_once(&gate));
-    begun_by(&rig, elsewhere(), &gate, async {
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(elsewhere(), &gate, async {
         rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
         assert_eq!(rig.sweep().await, Default::default());
         rig.clock.advance(Duration::from_nanos(1));
@@ -190,19 +150,15 @@ async fn b211_b224_what_stands_still_is_never_touched() {
 #[tokio::test(start_paused = true)]
 async fn b221_b427_one_poisoned_run_does_not_keep_the_others_waiting() {
     let gate = Gate::default();
-    let mut rig = Rig::sqlite(&steps(&["a", "b"]), &held_once(&gate));
+    let mut rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
     for id in ["bad", "good"] {
-        let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
-        let engine = rig.engine_on(Arc::new(store.owned_by(dead_process())));
+        let engine = rig.engine_of(dead_process());
         let options = StartOptions {
             id: Some(RunId::new(id).unwrap()),
             ..Default::default()
         };
         let mut begun = Box::pin(engine.run(rig.workflow(), Default::default(), options));
-        tokio::select! {
-            _ = &mut begun => unreachable!("step a is held"),
-            () = gate.came() => {}
-        }
+        gate.holds(&mut begun).await;
         // Dropped, its engine cannot let go: the row tells another owner.
         std::mem::forget(begun);
     }

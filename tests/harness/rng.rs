@@ -1,29 +1,32 @@
-//! Chance from a seed.
+//! Chance from a seed: the same seed gives the same numbers.
 
 use std::sync::{Mutex, PoisonError};
 
 /// SplitMix64: small, and good enough to pick faults with.
 #[derive(Debug)]
-pub(crate) struct Rng(Mutex<u64>);
+pub struct Rng(Mutex<u64>);
 
 impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The generator of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(Mutex::new(seed))
     }
 
-    pub(crate) fn next(&self) -> u64 {
+    /// The next number.
+    pub fn next(&self) -> u64 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(*state)
     }
 
     /// A number below `end`.
-    pub(crate) fn below(&self, end: u64) -> u64 {
+    pub fn below(&self, end: u64) -> u64 {
         self.next() % end
     }
 
     /// True once in `n` times.
-    pub(crate) fn once_in(&self, n: u64) -> bool {
+    pub fn once_in(&self, n: u64) -> bool {
         self.below(n) == 0
     }
 }
@@ -35,7 +38,8 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// A number that depends on the seed and the words alone.
-pub(crate) fn hash(seed: u64, words: &[&str]) -> u64 {
+#[must_use]
+pub fn hash(seed: u64, words: &[&str]) -> u64 {
     words
         .iter()
         .flat_map(|word| word.bytes())
