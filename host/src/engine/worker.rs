@@ -142,8 +142,9 @@ impl Worker<'_> {
             let reason = "its process lives but has stopped renewing its claim; it is left alone";
             self.engine.shared.tell_trouble(Some(run.as_str()), reason);
         }
-        let changed = !swept.delivered.is_empty() || !swept.stopped.is_empty();
-        let mut left = changed;
+        // A run that was changed may need something else next.
+        let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
+        let mut left = changed.iter().any(|runs| !runs.is_empty());
         let held = self.not_before.is_some_and(|until| until > Instant::now());
         let listed = |run: &RunId| {
             let lists = [&attention.pending, &attention.due, &attention.running];
