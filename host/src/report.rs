@@ -254,6 +254,13 @@ impl RunReport {
 }
 
 impl RunReport {
+    /// Whether the last checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
+    #[must_use]
+    pub fn is_unsaved(&self) -> bool {
+        let code = self.stop.as_ref().map(|stop| stop.code);
+        code == Some(StopCode::CheckpointNotSaved)
+    }
+
     /// Adds who owns the run. When that process is gone, the run does not move by itself any more.
     pub(crate) fn owned(&mut self, owner: Option<OwnerReport>) {
         if owner.as_ref().is_some_and(|owner| owner.liveness == "gone") {

@@ -12,11 +12,7 @@ use super::format;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
-    if report
-        .stop
-        .as_ref()
-        .is_some_and(|stop| stop.code == StopCode::CheckpointNotSaved)
-    {
+    if report.is_unsaved() {
         cx.warn("the checkpoint could not be saved");
     }
     cx.note(summary(cx, report).trim_end());
