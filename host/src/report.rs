@@ -116,7 +116,7 @@ pub struct StopReport {
     pub path: Option<String>,
     /// What happens next, and by whom.
     pub next: String,
-    /// When, if by itself.
+    /// When something happens by itself: the run goes on, or what it waits for times out.
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
     pub provider: Option<String>,
