@@ -57,11 +57,25 @@ pub struct NotReplayed {
     pub reason: String,
 }
 
-/// Replays a run.
+/// Replays a run; one that moves, up to where it is seen first.
 ///
 /// # Errors
 /// [`EngineError`] when the record or a component cannot be read. A divergence is not an error but the result.
 pub async fn replay(
+    store: &dyn Store,
+    plugins: &dyn PluginSource,
+    run: &RunId,
+) -> Result<Replayed, EngineError> {
+    let answer = against_record(store, plugins, run).await;
+    let same = matches!(&answer, Ok(replayed) if replayed.divergence.is_none());
+    // A run that was removed meanwhile does not differ from its record: it has none any more.
+    if !same && matches!(store.row(run), Ok(None)) {
+        return Err(StoreError::NotFound(run.clone()).into());
+    }
+    answer
+}
+
+async fn against_record(
     store: &dyn Store,
     plugins: &dyn PluginSource,
     run: &RunId,

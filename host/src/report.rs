@@ -116,7 +116,7 @@ pub struct StopReport {
     pub path: Option<String>,
     /// What happens next, and by whom.
     pub next: String,
-    /// When, if by itself.
+    /// When something happens by itself: the run goes on, or what it waits for times out.
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
     pub provider: Option<String>,
@@ -254,6 +254,13 @@ impl RunReport {
 }
 
 impl RunReport {
+    /// Whether the last checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
+    #[must_use]
+    pub fn is_unsaved(&self) -> bool {
+        let code = self.stop.as_ref().map(|stop| stop.code);
+        code == Some(StopCode::CheckpointNotSaved)
+    }
+
     /// Adds who owns the run. When that process is gone, the run does not move by itself any more.
     pub(crate) fn owned(&mut self, owner: Option<OwnerReport>) {
         if owner.as_ref().is_some_and(|owner| owner.liveness == "gone") {

@@ -5,7 +5,11 @@
 
 mod wasm_guests;
 
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use milepost::clock::SystemClock;
 use milepost::wasm::{
@@ -172,6 +176,77 @@ fn compiled_code_is_found_again_repaired_when_damaged_and_private() {
             |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir), mode(&entries[0])), (0o700, 0o600));
     }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// As if the file had been written or used that long ago.
+fn age(file: &Path, by: Duration) -> SystemTime {
+    let then = SystemTime::now() - by;
+    let file = File::options().append(true).open(file).unwrap();
+    file.set_modified(then).unwrap();
+    then
+}
+
+#[test]
+fn compiled_code_that_nobody_uses_is_removed_when_other_code_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    // Each time as a new process would. Returns the file of the component's code, and whether it was there.
+    let load = |output: &str| {
+        let before = files(dir.path());
+        let cache = CodeCache::open(dir.path());
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        let found = engine.load_bytes(&returns(output)).unwrap().from_cache();
+        let new = files(dir.path()).difference(&before).next().cloned();
+        (new.unwrap_or_default(), found)
+    };
+    let [unused, idle, used] = ["1", "2", "3"].map(|output| load(output).0);
+    let unfinished = ["7-0.tmp", "7-1.tmp"].map(|end| used.with_extension(end));
+    let foreign = ["notes.tmp", "other.cwasm"].map(|name| dir.path().join(name));
+    for file in unfinished.iter().chain(&foreign) {
+        fs::write(file, "").unwrap();
+    }
+    let [notes, other] = &foreign;
+    for (file, days) in [
+        (&unused, 31),
+        (&idle, 29),
+        (&unfinished[0], 2),
+        (notes, 99),
+        (other, 99),
+    ] {
+        age(file, days * DAY);
+    }
+
+    assert_eq!(load("3"), (PathBuf::new(), true));
+    assert!(unused.exists(), "finding code removes nothing");
+    let (new, found) = load("4");
+    assert!(!found);
+    let left = BTreeSet::from([idle, used, new, unfinished[1].clone()]);
+    assert_eq!(files(dir.path()), &left | &BTreeSet::from(foreign));
+}
+
+#[test]
+fn using_compiled_code_is_noted_once_a_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = || {
+        let cache = CodeCache::open(dir.path());
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        engine.load_bytes(&returns("1")).unwrap().from_cache()
+    };
+    assert!(!load());
+    let entry = files(dir.path()).pop_first().unwrap();
+    let used = || entry.metadata().unwrap().modified().unwrap();
+    let this_morning = age(&entry, DAY / 2);
+    assert!(load());
+    assert_eq!(used(), this_morning);
+    let long_ago = age(&entry, 40 * DAY);
+    assert!(load());
+    assert!(used() > long_ago + 39 * DAY);
+}
+
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]

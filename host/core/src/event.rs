@@ -316,9 +316,9 @@ pub struct Stop {
     /// The step that stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Path>,
-    /// What happens next, and by whom.
+    /// What happens next, and by whom; not when, which is `due_at`.
     pub next: String,
-    /// When it happens, if by itself.
+    /// When something happens by itself: the run goes on, or what it waits for times out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
@@ -425,6 +425,12 @@ impl StopCode {
             self,
             Self::WaitingForTime | Self::WaitingForSignal | Self::WaitingForApproval | Self::Ready
         )
+    }
+
+    /// Whether the due time ends a wait for something else, rather than being what the run waits for.
+    #[must_use]
+    pub const fn times_out(self) -> bool {
+        matches!(self, Self::WaitingForSignal | Self::WaitingForApproval)
     }
 
     /// The stable text.

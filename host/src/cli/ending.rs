@@ -12,11 +12,7 @@ use super::format;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
-    if report
-        .stop
-        .as_ref()
-        .is_some_and(|stop| stop.code == StopCode::CheckpointNotSaved)
-    {
+    if report.is_unsaved() {
         cx.warn("the checkpoint could not be saved");
     }
     cx.note(summary(cx, report).trim_end());
@@ -128,14 +124,12 @@ pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
             indent(&message)
         ));
     }
-    let due = stop
-        .due_at
-        .map(|at| {
-            let now = SystemTime::now().into();
-            format!(" (due {}, {})", format::instant(at), format::ahead(now, at))
-        })
-        .unwrap_or_default();
-    lines.push(format!("  next:   {}{due}", cx.usable(&stop.next)));
+    lines.push(format!("  next:   {}", cx.usable(&stop.next)));
+    // What is ready goes on at once; its due time says nothing.
+    if let Some(at) = stop.due_at.filter(|_| stop.code != StopCode::Ready) {
+        let (due, now) = (format::due(stop.code, at), SystemTime::now().into());
+        lines.push(format!("  due:    {due} ({})", format::ahead(now, at)));
+    }
     lines
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milepost::core::event::StopCode;
 use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::time::Timestamp;
 
@@ -50,6 +51,16 @@ pub(crate) fn ahead(now: Timestamp, then: Timestamp) -> String {
         3_600..86_400 => format!("in {}h", seconds.div_ceil(3_600)),
         _ => format!("in {}d", seconds.div_ceil(86_400)),
     }
+}
+
+/// What happens at the due time of a stop: `goes on at ..`, `times out at ..`.
+pub(crate) fn due(code: StopCode, at: Timestamp) -> String {
+    let what = if code.times_out() {
+        "times out"
+    } else {
+        "goes on"
+    };
+    format!("{what} at {}", instant(at))
 }
 
 /// An amount of storage: `512 bytes`, `4.2 KiB`, `18.0 GiB`.

@@ -56,11 +56,15 @@ fn paused(row: &RunRow) -> String {
     }
 }
 
-/// The same with the run's own due time (B241): `in 4m (resume 2 of 5)`.
+/// The same with the run's own due time (B241): `in 4m (resume 2 of 5)`, `signal go, times out in 4m`.
 pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) -> String {
     let action = next_action(row, owner);
     let due = row.due_at.map(|at| format::ahead(now, at));
+    let times_out = StopCode::ALL
+        .iter()
+        .any(|code| code.times_out() && row.stop_code.as_deref() == Some(code.as_str()));
     let text = match (action, due) {
+        (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => String::new(),
@@ -137,7 +141,7 @@ mod tests {
                 StopCode::WaitingForSignal,
                 due,
                 Some("a\nb"),
-                "in 5s (signal a b)",
+                "signal a b, times out in 5s",
             ),
             (StopCode::StepPaused, None, Some("go"), "signal go"),
         ] {

@@ -181,12 +181,14 @@ fn owner(owner: &OwnerReport) -> String {
 /// What ends its waits, with the commands that do.
 fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
     let run = &shown.report.id;
+    let told = shown.report.stop.as_ref().and_then(|stop| stop.due_at);
     let mut lines = Vec::new();
     for step in &shown.report.steps {
         let Some(wait) = &step.waits_for else {
             continue;
         };
-        let until = wait.until().map_or_else(String::new, |until| {
+        let until = wait.until().filter(|until| Some(*until) != told);
+        let until = until.map_or_else(String::new, |until| {
             format!(
                 ", until {} ({})",
                 format::instant(until),
@@ -195,6 +197,7 @@ fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
         });
         let path = &step.path;
         match wait {
+            Wait::Time { .. } if until.is_empty() => {}
             Wait::Time { .. } => lines.push(format!("  waits:  {path}{until}")),
             Wait::Signal { name, .. } => {
                 let name = format::printable(name);

@@ -93,6 +93,9 @@ fn text(worked: &Worked) -> String {
         .iter()
         .map(|(status, count)| format!("{count} {status}"))
         .collect();
+    if worked.unsaved > 0 {
+        parts.push(format!("{} could not be saved", worked.unsaved));
+    }
     if worked.refused > 0 {
         parts.push(format!("{} could not begin", worked.refused));
     }
@@ -114,4 +117,25 @@ fn runtime() -> Result<Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::internal(format!("the runtime cannot be started: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use milepost::core::state::Status;
+
+    use super::*;
+
+    #[test]
+    fn runs_that_could_not_be_saved_are_told_apart_from_failed_ones() {
+        let worked = Worked {
+            taken: 3,
+            ended: [(Status::Completed, 1), (Status::Failed, 1)].into(),
+            unsaved: 1,
+            ..Worked::default()
+        };
+        assert_eq!(
+            text(&worked),
+            "3 runs taken: 1 completed, 1 failed, 1 could not be saved"
+        );
+    }
 }

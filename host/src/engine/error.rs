@@ -28,7 +28,7 @@ pub enum EngineError {
         "a run `{0}` exists already, with another definition or other inputs; choose another id"
     )]
     IdTaken(RunId),
-    /// The run does not stand where it could be resumed, retried or claimed (B180).
+    /// The run does not stand where it could be resumed, retried or claimed (B180), or does not any more (B181).
     #[error("run `{run}` is {status}: {reason}")]
     NotResumable {
         /// The run.

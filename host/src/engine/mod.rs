@@ -267,7 +267,14 @@ impl Engine {
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&workflow.definition);
         let driver = self.driver(workflow, state, batch, owner, control);
-        self.drive(driver, &definition).await
+        match self.drive(driver, &definition).await {
+            // It ended before it could be claimed: answered as a start that comes later.
+            Err(EngineError::NotResumable { .. }) => {
+                let state = self.existing(&wanted)?.state;
+                Ok(RunReport::new(&definition, &state))
+            }
+            other => other,
+        }
     }
 
     /// Lets a stopped run go on from its checkpoint: completed steps stay, failed ones run again. Also takes a run whose
@@ -475,13 +482,30 @@ impl Engine {
         }
     }
 
+    /// Somebody was quicker. When that ended the run, there is nothing to try again (B181).
     fn lost_race(&self, run: RunId, status: Status) -> EngineError {
         let row = self.shared.store.row(&run).ok().flatten();
+        let status = row.as_ref().map_or(status, |row| row.status);
+        if status.is_terminal() {
+            return is_over(run, status);
+        }
         EngineError::AlreadyRunning {
-            status: row.as_ref().map_or(status, |row| row.status),
+            status,
             owner: row.and_then(|row| row.owner),
             run,
         }
+    }
+}
+
+fn is_over(run: RunId, status: Status) -> EngineError {
+    let how = match status {
+        Status::Cancelled => "it was cancelled for good",
+        _ => "it has ended",
+    };
+    EngineError::NotResumable {
+        run,
+        status,
+        reason: format!("{how}; start a new run"),
     }
 }
 
@@ -499,23 +523,19 @@ impl Engine {
     ) -> Result<ClaimCause, EngineError> {
         let run = recorded.row.id.clone();
         let status = recorded.state.phase.status();
-        let refuse = |reason: &str| EngineError::NotResumable {
-            run: run.clone(),
-            status,
-            reason: reason.to_owned(),
-        };
         match status {
             Status::Paused | Status::Failed => Ok(match intent {
                 Intent::Resume | Intent::GoOn(_) => ClaimCause::Resume,
                 Intent::Retry { .. } => ClaimCause::Retry,
             }),
-            Status::Completed => Err(refuse("it has ended; start a new run")),
-            Status::Cancelled => Err(refuse("it was cancelled for good; start a new run")),
+            Status::Completed | Status::Cancelled => Err(is_over(run, status)),
             Status::Pending | Status::Running => {
                 if let Intent::Retry { .. } = intent {
-                    return Err(refuse(
-                        "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone",
-                    ));
+                    return Err(EngineError::NotResumable {
+                        run,
+                        status,
+                        reason: "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone".to_owned(),
+                    });
                 }
                 if recorded.row.owner.is_none() {
                     Ok(ClaimCause::Start)

@@ -46,7 +46,9 @@ pub struct Worked {
     pub taken: u64,
     /// How those ended: completed, failed, paused, cancelled, or pending when they were given back.
     pub ended: BTreeMap<Status, u64>,
-    /// Of those, the ones that it took over from a lost owner.
+    /// How many did not end because the store did not take their checkpoint; they are taken again.
+    pub unsaved: u64,
+    /// How many it took over from a lost owner.
     pub recovered: u64,
     /// Runs that could not begin.
     pub refused: u64,
@@ -106,7 +108,7 @@ impl Worker<'_> {
         loop {
             let (idle, next) = match self.look().await {
                 Ok(idle) => (idle, SWEEP_EVERY),
-                Err(error) => (false, self.hold_off(&error.to_string())),
+                Err(error) => (false, self.hold_off(None, &error.to_string())),
             };
             if idle && self.options.until_idle && self.tasks.is_empty() {
                 return;
@@ -122,8 +124,9 @@ impl Worker<'_> {
     }
 
     /// The store is not available (a full disk, say): nothing is claimed until a growing wait is over. Returns the wait.
-    fn hold_off(&mut self, reason: &str) -> Duration {
-        self.engine.shared.tell_trouble(None, reason);
+    fn hold_off(&mut self, run: Option<&RunId>, reason: &str) -> Duration {
+        let run = run.map(RunId::as_str);
+        self.engine.shared.tell_trouble(run, reason);
         self.store_wait = (self.store_wait * 2).min(STORE_WAIT);
         self.not_before = Some(Instant::now() + self.store_wait);
         self.store_wait
@@ -142,8 +145,9 @@ impl Worker<'_> {
             let reason = "its process lives but has stopped renewing its claim; it is left alone";
             self.engine.shared.tell_trouble(Some(run.as_str()), reason);
         }
-        let changed = !swept.delivered.is_empty() || !swept.stopped.is_empty();
-        let mut left = changed;
+        // A run that was changed may need something else next.
+        let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
+        let mut left = changed.iter().any(|runs| !runs.is_empty());
         let held = self.not_before.is_some_and(|until| until > Instant::now());
         let listed = |run: &RunId| {
             let lists = [&attention.pending, &attention.due, &attention.running];
@@ -194,18 +198,24 @@ impl Worker<'_> {
         };
         match result {
             Ok(report) => {
-                self.store_wait = SWEEP_EVERY;
                 if row.status == Status::Running {
                     self.worked.recovered += 1;
                 }
-                *self.worked.ended.entry(report.status).or_default() += 1;
+                if report.is_unsaved() {
+                    self.worked.unsaved += 1;
+                    let reason = report.stop.map(|stop| stop.message).unwrap_or_default();
+                    self.hold_off(Some(&row.id), &reason);
+                } else {
+                    self.store_wait = SWEEP_EVERY;
+                    *self.worked.ended.entry(report.status).or_default() += 1;
+                }
             }
             // Somebody else was quicker, or moved it: that is final for this worker (B431).
             Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
                 self.worked.taken -= 1;
             }
             Err(EngineError::Store(StoreError::Unavailable(reason))) => {
-                self.hold_off(&reason);
+                self.hold_off(None, &reason);
             }
             Err(error @ EngineError::ClaimLost { .. }) => {
                 let text = error.to_string();

@@ -7,6 +7,8 @@
 //!
 //! The cache is never needed: every failure is a warning, and the component is compiled again.
 
+mod age;
+
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write as _};
@@ -66,15 +68,17 @@ impl CodeCache {
             self.remove(engine, digest);
             return None;
         }
+        age::used(&path);
         bytes.drain(..MAGIC.len() + HASH_BYTES);
         Some(bytes)
     }
 
-    /// Stores the compiled code of a component for this engine.
+    /// Stores the compiled code of a component for this engine, and removes what nobody uses any more.
     pub(super) fn write(&self, engine: &Engine, digest: Digest, code: &[u8]) {
-        let Some(path) = self.entry(engine, digest) else {
+        let (Some(dir), Some(path)) = (&self.dir, self.entry(engine, digest)) else {
             return;
         };
+        age::prune(dir);
         if let Err(error) = write_atomically(&path, code) {
             tracing::warn!(path = %path.display(), %error, "compiled code cannot be stored");
         }

@@ -117,7 +117,8 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
         "{table}"
     );
     let shown = cli.run("show nap").expect(0).stdout;
-    assert!(shown.contains("automatic resume 1 of 5 (due "), "{shown}");
+    assert!(shown.contains("automatic resume 1 of 5\n"), "{shown}");
+    assert!(shown.contains("\n  due:    goes on at "), "{shown}");
 }
 
 #[test]

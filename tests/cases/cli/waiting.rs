@@ -271,3 +271,58 @@ fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
     let listed = cli.run("ls --store s").expect(0).stdout;
     assert!(listed.contains("approve or reject"), "{listed}");
 }
+
+#[test]
+fn what_a_run_waits_for_and_until_when_stands_in_one_line_each() {
+    let waits = [
+        ("wait = { for = \"36h\" }", "waiting_for_time", "goes on"),
+        (
+            "wait = { signal = \"go\", timeout = \"36h\" }",
+            "waiting_for_signal",
+            "times out",
+        ),
+        (
+            "approval = { message = \"Publish?\", timeout = \"36h\" }",
+            "waiting_for_approval",
+            "times out",
+        ),
+    ];
+    for (wait, code, what) in waits {
+        let cli = Cli::new();
+        cli.workflow("w.toml", &format!("[[step]]\nid = \"w\"\n{wait}\n"));
+        let paused = cli.run("run w.toml --id r").expect(2).stderr;
+        let due = cli.shown("r")["stop"]["due_at"].clone();
+        let due = format!("{}Z", due.as_str().unwrap()[..19].replace('T', " "));
+        let line = format!("\n  due:    {what} at {due} (in 2d)\n");
+        let shown = cli.run("show r").expect(0).stdout;
+        for text in [&paused, &shown] {
+            assert!(text.contains(&line), "{line}{text}");
+            // The same time as the record writes it.
+            assert!(!text.contains(&due.replace(' ', "T")[..19]), "{text}");
+        }
+        assert_eq!(shown.matches(&due).count(), 1, "{shown}");
+        cli.run("submit w.toml --id s").expect(0);
+        let told = cli.run("work --until-idle").expect(0).stderr;
+        let line = format!("run s: paused: {code}: ");
+        let line = told.lines().find(|told| told.starts_with(&line)).unwrap();
+        assert!(line.contains(&format!(", {what} at 2")), "{line}");
+        let listed = cli.run("ls").expect(0).stdout;
+        assert_eq!(
+            listed.contains("times out in 2d"),
+            what == "times out",
+            "{listed}"
+        );
+    }
+}
+
+#[test]
+fn what_is_ready_is_not_due_some_time() {
+    let cli = at_the_gate("r");
+    cli.run("approve r").expect(0);
+    let shown = cli.run("show r").expect(0).stdout;
+    assert!(
+        shown.contains("  next:   a worker goes on with it"),
+        "{shown}"
+    );
+    assert!(!shown.contains("due"), "{shown}");
+}

@@ -68,7 +68,7 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
     let worked = cli.run("work --until-idle --max-runs 2 --json").expect(0);
     assert_eq!(
         worked.json(),
-        json!({ "taken": 3, "ended": { "completed": 1, "failed": 1, "paused": 1 }, "recovered": 0, "refused": 0 })
+        json!({ "taken": 3, "ended": { "completed": 1, "failed": 1, "paused": 1 }, "unsaved": 0, "recovered": 0, "refused": 0 })
     );
     for line in [
         "run good: started",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::Engine;
 use milepost::engine::{Control, EngineError, ResumeOptions, StopAnswer};
 use milepost::owner::{Host as _, ThisHost};
 use milepost::report::RunReport;
@@ -20,6 +21,23 @@ fn already_running(answer: Result<RunReport, EngineError>) -> (Status, Option<Ow
         Err(EngineError::AlreadyRunning { status, owner, .. }) => (status, owner),
         other => panic!("{other:?}"),
     }
+}
+
+fn not_resumable(answer: Result<RunReport, EngineError>) -> Status {
+    match answer {
+        Err(EngineError::NotResumable { status, .. }) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An engine that has read a run and waits at the gate before it claims it.
+fn late_engine(rig: &Rig) -> (Engine, Gate) {
+    let gate = Gate::default();
+    let store = FaultyStore::new(Arc::clone(&rig.store), {
+        let gate = gate.clone();
+        move |_| Fault::Held(gate.clone())
+    });
+    (rig.engine_on(Arc::new(store)), gate)
 }
 
 fn claim_lost(answer: Result<RunReport, EngineError>) -> Status {
@@ -116,35 +134,62 @@ async fn b276_b283_of_two_resumes_at_once_one_wins() {
 
     let (winner, loser) = rig.two_resumes_at_once().await;
     assert_eq!(winner.status, Status::Completed);
-    let (status, _) = already_running(Err(loser));
-    assert!(
-        matches!(status, Status::Running | Status::Completed),
-        "the present one: {status}"
-    );
+    // Told by the present status: the winner has it, or has ended it.
+    match loser {
+        EngineError::AlreadyRunning { status, .. } => assert_eq!(status, Status::Running),
+        over => assert_eq!(not_resumable(Err(over)), Status::Completed),
+    }
     assert_eq!(count(&rig.events(), "run_resumed"), 1);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }
 
 #[tokio::test]
 async fn b181_a_run_that_changed_since_it_was_read_is_not_resumed() {
-    let script = Script::new().step("a", |_| fail("broken"));
-    let rig = Rig::new(&steps(&["a"]), &script);
-    rig.run().await.unwrap();
+    for retry in [false, true] {
+        let script = Script::new().step("a", |_| fail("broken"));
+        let rig = Rig::new(&steps(&["a"]), &script);
+        rig.run().await.unwrap();
+        let (late, gate) = late_engine(&rig);
+        let (id, options) = (r1(), ResumeOptions::default());
+        let going_on = async {
+            match retry {
+                false => late.resume(&id, options).await,
+                true => late.retry(&id, None, options).await,
+            }
+        };
+        let (answer, ()) = tokio::join!(going_on, async {
+            gate.came().await;
+            rig.engine().cancel(&id, "somebody").await.unwrap();
+            gate.open();
+        });
+        // As if it had come later: trying again would not help.
+        assert_eq!(not_resumable(answer), Status::Cancelled);
+        assert_eq!(rig.row().status, Status::Cancelled);
+        assert_eq!(rig.script.calls(), ["a"]);
+    }
+}
+
+#[tokio::test]
+async fn the_same_start_again_is_told_of_a_run_that_ended_before_it_could_claim_it() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
     let gate = Gate::default();
     let store = FaultyStore::new(Arc::clone(&rig.store), {
         let gate = gate.clone();
-        move |_| Fault::Held(gate.clone())
+        move |n| match n {
+            // The first write finds that the run exists, the second one claims it.
+            1 => Fault::None,
+            _ => Fault::Held(gate.clone()),
+        }
     });
     let late = rig.engine_on(Arc::new(store));
-    let id = r1();
-    let (answer, ()) = tokio::join!(late.resume(&id, ResumeOptions::default()), async {
+    let (answer, ()) = tokio::join!(rig.run_on(&late, Control::default()), async {
         gate.came().await;
-        rig.engine().cancel(&id, "somebody").await.unwrap();
+        rig.engine().cancel(&r1(), "somebody").await.unwrap();
         gate.open();
     });
-    assert_eq!(already_running(answer).0, Status::Cancelled);
-    assert_eq!(rig.row().status, Status::Cancelled);
-    assert_eq!(rig.script.calls(), ["a"]);
+    assert_eq!(answer.unwrap().status, Status::Cancelled);
+    assert!(rig.script.calls().is_empty());
 }
 
 #[tokio::test]

@@ -1,14 +1,21 @@
 //! A recorded run is executed against its record.
 
-use milepost::engine::EngineError;
-use milepost::replay::Replayed;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use milepost::engine::{EngineError, ResumeOptions};
+use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost::replay::{Replayed, replay};
+use milepost::store::StoreError;
+use milepost_core::definition::PluginSpec;
 use milepost_core::event::StopCode;
 use milepost_core::outcome::ErrorClass;
 use milepost_core::replay::Divergence;
 use milepost_core::state::Status;
-use milepost_tests::rig::Rig;
+use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, error, fail, ok, pause};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use super::steps;
 
@@ -255,4 +262,82 @@ async fn stopped_runs_replay_to_where_they_stopped() {
         let replayed = rig.replay().await.unwrap();
         assert_eq!((replayed.divergence, replayed.attempts), (None, 1));
     }
+}
+
+#[tokio::test]
+async fn a_run_that_moves_is_replayed_up_to_the_step_in_flight() {
+    let gate = Gate::default();
+    let script = Script::new().held("b", &gate);
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &script);
+    let (report, ()) = tokio::join!(rig.run(), async {
+        gate.came().await;
+        let replayed = rig.replay().await.unwrap();
+        assert_eq!((replayed.divergence, replayed.attempts), (None, 1));
+        assert_eq!(replayed.events, rig.row().seq);
+        let open = &replayed.not_replayed[0];
+        assert_eq!(
+            (open.path.to_string().as_str(), open.reason.as_str()),
+            ("b", "it has no outcome")
+        );
+        gate.open();
+    });
+    assert_eq!(report.unwrap().status, Status::Completed);
+}
+
+/// The component of a rig, and what others do once a replay has read the run and asks for its component.
+struct Meanwhile {
+    script: Script,
+    deed: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Meanwhile {
+    fn new(rig: &Rig, deed: impl Future<Output = ()> + Send + 'static) -> Self {
+        let deed = move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            // On a thread of its own: this one is inside a runtime already.
+            let done = std::thread::spawn(move || runtime.block_on(deed));
+            done.join().unwrap();
+        };
+        Self {
+            script: rig.script.clone(),
+            deed: Mutex::new(Some(Box::new(deed))),
+        }
+    }
+}
+
+impl PluginSource for Meanwhile {
+    fn load(&self, name: &str, spec: &PluginSpec, at: &Path) -> Result<LoadedPlugin, PluginError> {
+        if let Some(deed) = self.deed.lock().unwrap().take() {
+            deed();
+        }
+        self.script.load(name, spec, at)
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_after_the_checkpoint_was_read_is_no_difference() {
+    let rig = Rig::sqlite(LOOP, &script());
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    let (before, engine) = (rig.row().seq, rig.engine());
+    let moves = Meanwhile::new(&rig, async move {
+        let report = engine.resume(&r1(), ResumeOptions::default()).await;
+        assert_eq!(report.unwrap().status, Status::Completed);
+    });
+    let replayed = replay(rig.store.as_ref(), &moves, &r1()).await.unwrap();
+    assert!(rig.row().seq > before);
+    assert_eq!((replayed.divergence, replayed.events), (None, before));
+}
+
+#[tokio::test]
+async fn a_run_that_is_removed_while_it_is_replayed_is_not_found() {
+    let rig = recorded().await;
+    let (seq, store) = (rig.row().seq, Arc::clone(&rig.store));
+    let removed = Meanwhile::new(&rig, async move {
+        store.delete(&r1(), seq).await.unwrap();
+    });
+    let answer = replay(rig.store.as_ref(), &removed, &r1()).await;
+    assert!(
+        matches!(answer, Err(EngineError::Store(StoreError::NotFound(_)))),
+        "{answer:?}"
+    );
 }

@@ -1,15 +1,17 @@
 //! Sweeps: runs whose owner is gone, lives but sleeps, or cannot be seen; and runs that only look as if they needed help.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost::engine::{ResumeOptions, StartOptions};
+use milepost::engine::{Control, ResumeOptions, StartOptions, WorkOptions};
 use milepost::owner::{Host as _, ThisHost};
+use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_tests::faulty::{dead_process, elsewhere};
+use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, fail, pause};
 
@@ -72,6 +74,47 @@ async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
         Default::default(),
         "and nothing more happens"
     );
+}
+
+/// Somebody asked for its cancellation just before the worker gave it up: what was asked of it is met by the same worker.
+#[tokio::test(start_paused = true)]
+async fn a_worker_until_idle_looks_again_after_it_gave_a_run_up() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
+    rig.begun_by(dead_process(), &gate, async {
+        let engine = rig.engine_of(dead_process());
+        let run = r1();
+        let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
+        gate.holds(&mut again).await;
+        let giving_up = Gate::default();
+        let store = FaultyStore::new(Arc::clone(&rig.store), {
+            let giving_up = giving_up.clone();
+            move |n| match n {
+                1 => Fault::Held(giving_up.clone()),
+                _ => Fault::None,
+            }
+        });
+        let worker = rig.engine_on(Arc::new(store));
+        let options = WorkOptions {
+            max_runs: 1,
+            until_idle: true,
+            control: Control::default(),
+        };
+        let (worked, ()) = tokio::join!(worker.work(options), async {
+            giving_up.came().await;
+            let request = StopRequest {
+                kind: StopKind::Cancel,
+                at: rig.clock.now(),
+                by: "somebody".to_owned(),
+            };
+            rig.store.request_stop(&run, request).await.unwrap();
+            giving_up.open();
+        });
+        assert_eq!(worked.taken, 0);
+        let events = rig.events();
+        assert_eq!(events[events.len() - 2..], ["run_failed", "run_cancelled"]);
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

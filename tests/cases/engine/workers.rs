@@ -1,5 +1,6 @@
 //! Workers: what they take, how many at once, and how they let go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,4 +199,34 @@ async fn a_store_that_fails_is_waited_for_and_nothing_is_lost() {
             .iter()
             .any(|line| line.contains("the disk is full"))
     );
+}
+
+/// The outage outlasts the tries for the outcome of `a`: the run is unfinished, not failed, and nothing new is claimed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() {
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new());
+    rig.submit("r1").await;
+    let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
+        2..=8 => Fault::Refused,
+        _ => Fault::None,
+    });
+    let engine = rig.engine_on(Arc::new(store));
+    let began = tokio::time::Instant::now();
+    let worked = engine
+        .work(WorkOptions {
+            max_runs: 1,
+            until_idle: true,
+            control: Control::default(),
+        })
+        .await;
+    assert_eq!((worked.taken, worked.unsaved), (2, 1));
+    assert_eq!(worked.ended, BTreeMap::from([(Status::Completed, 1)]));
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    let told = "r1: the checkpoint could not be saved: the disk is full";
+    let trouble = rig.recorder.trouble();
+    assert!(
+        trouble.iter().any(|line| line.contains(told)),
+        "{trouble:?}"
+    );
+    assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }

@@ -23,10 +23,10 @@ impl Decider<'_> {
         if let Some(signal) = &pause.signal {
             next.push_str(&format!(", and so does `milepost signal {run} {signal}`"));
         }
-        if let Some(until) = pause.until {
+        let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
+        if let Some(until) = pause.until.filter(|until| Some(*until) != due_at) {
             next.push_str(&format!("; before {until} it makes no sense"));
         }
-        let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
         Stop {
             code: if retries_exhausted {
                 StopCode::RetriesExhausted
@@ -66,8 +66,8 @@ impl Decider<'_> {
         let run = &self.state.created.run;
         let due = schedule::due(run, path, used, pause.until, first, self.now);
         next.push_str(&match due {
-            Some(due) => format!(
-                "; a worker (`milepost work`) does it at {due}, automatic resume {} of {most}",
+            Some(_) => format!(
+                "; a worker (`milepost work`) does it when it is due, automatic resume {} of {most}",
                 used + 1
             ),
             None => format!("; its {most} automatic resumes are used up"),

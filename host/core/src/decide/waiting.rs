@@ -161,33 +161,27 @@ impl Decider<'_> {
     /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
     fn wait_stop(&self, step: &Step, path: &Path, awaited: &Awaited) -> Stop {
         let run = &self.state.created.run;
-        let or_at = |until: Option<Timestamp>| {
-            until.map_or_else(String::new, |until| format!(", or gives up at {until}"))
-        };
         let stays = matches!(
             &step.kind,
             StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
         );
         let (code, message, next) = match awaited {
-            Awaited::Time { until } => (
+            Awaited::Time { .. } => (
                 StopCode::WaitingForTime,
-                format!("`{path}` waits until {until}"),
+                format!("`{path}` waits for a point in time"),
                 format!(
-                    "a worker (`milepost work`) goes on at {until}; so does `milepost resume {run}` from then"
+                    "a worker (`milepost work`) goes on then; so does `milepost resume {run}`, not before"
                 ),
             ),
-            Awaited::Signal { name, until } => (
+            Awaited::Signal { name, .. } => (
                 StopCode::WaitingForSignal,
                 format!("`{path}` waits for the signal `{name}`"),
-                format!("`milepost signal {run} {name}` goes on{}", or_at(*until)),
+                format!("`milepost signal {run} {name}` goes on"),
             ),
-            Awaited::Approval { message, until } => (
+            Awaited::Approval { message, .. } => (
                 StopCode::WaitingForApproval,
                 format!("`{path}` asks: {message}"),
-                format!(
-                    "`milepost approve {run}` or `milepost reject {run}` decides{}",
-                    or_at(until.filter(|_| !stays))
-                ),
+                format!("`milepost approve {run}` or `milepost reject {run}` decides"),
             ),
         };
         Stop {

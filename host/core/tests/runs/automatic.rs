@@ -218,6 +218,34 @@ fn b199_a_plugin_that_always_asks_for_now_cannot_spin() {
 }
 
 #[test]
+fn a_pause_tells_its_own_time_where_that_is_not_when_it_is_due() {
+    let until = |after: Duration| {
+        let mut sim = Sim::new(TWO);
+        let at = sim.now.after(after);
+        let asks = move |_: &Attempt| match pause("quota") {
+            Outcome::Paused(pause) => Outcome::Paused(Pause {
+                until: Some(at),
+                ..pause
+            }),
+            other => other,
+        };
+        sim.run(asks);
+        let first = (sim.stop().due_at, sim.stop().next.clone());
+        sim.pass_to_due().work(GoOn::Schedule).run(asks);
+        (at, first, (sim.stop().due_at, sim.stop().next.clone()))
+    };
+    let (at, (due, next), (later, again)) = until(Duration::from_secs(3_600));
+    assert_eq!(due, Some(at));
+    assert!(!next.contains(&at.to_string()), "{next}");
+    // Asked for the same time again, which is over: it has to wait for longer.
+    assert!(later > due, "{later:?}");
+    assert!(
+        again.contains(&format!("before {at} it makes no sense")),
+        "{again}"
+    );
+}
+
+#[test]
 fn a_wait_between_two_pauses_is_no_automatic_resume() {
     let body =
         "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n[[step]]\nid = \"a\"\nuse = \"p/a\"\n";

@@ -399,3 +399,19 @@ fn a_retry_from_a_wait_waits_anew() {
     assert_eq!(sim.calls, ["a"]);
     assert!(matches!(sim.step("w").phase, StepPhase::Awaiting { .. }));
 }
+
+#[test]
+fn what_happens_next_is_told_once_when() {
+    for step in [
+        "wait = { for = \"10m\" }",
+        "wait = { signal = \"go\", timeout = \"10m\" }",
+        "approval = { message = \"Go on?\", timeout = \"10m\" }",
+    ] {
+        let sim = stopped_at(step);
+        let stop = sim.stop();
+        assert_eq!(stop.due_at, Some(sim.now.after(secs(600))));
+        let year = &sim.now.to_string()[..5];
+        assert!(!stop.message.contains(year), "{}", stop.message);
+        assert!(!stop.next.contains(year), "{}", stop.next);
+    }
+}

@@ -89,7 +89,7 @@ fn why(stop: &Stop) -> String {
         .unwrap_or_default();
     let due = stop
         .due_at
-        .map(|at| format!(", goes on at {}", format::instant(at)))
+        .map(|at| format!(", {}", format::due(stop.code, at)))
         .unwrap_or_default();
     let message = stop.message.lines().next().unwrap_or_default();
     format::printable(&format!("{}: {message}{provider}{due}", stop.code))
