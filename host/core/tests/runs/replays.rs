@@ -1,6 +1,6 @@
 //! A journal against the core that should have produced it.
 
-use milepost_core::event::{Entry, Event};
+use milepost_core::event::{Entry, Event, Stop, StopCode};
 use milepost_core::replay::{Divergence, check};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{RunState, Status};
@@ -139,6 +139,38 @@ fn a_missing_a_doubled_and_a_foreign_event_are_found() {
             "{removed:?} twice"
         );
     }
+}
+
+#[test]
+fn a_stop_replays_in_other_words_but_not_with_other_facts() {
+    let sim = eventful();
+    let replayed = |change: fn(&mut Stop)| {
+        let mut journal = sim.journal.clone();
+        for entry in &mut journal {
+            if let Event::RunPaused { stop } = &mut entry.event {
+                change(stop);
+            }
+        }
+        replay(&sim, &journal).map_err(|divergence| divergence.field)
+    };
+    let other_words = replayed(|stop| {
+        stop.message.insert_str(0, "as an older version said: ");
+        stop.next.clear();
+    });
+    assert!(other_words.is_ok(), "{other_words:?}");
+    let field = |change| replayed(change).unwrap_err();
+    assert_eq!(field(|stop| stop.code = StopCode::StepPaused), "/stop/code");
+    assert_eq!(field(|stop| stop.path = None), "/stop/path");
+    assert_eq!(
+        field(|stop| stop.provider = Some("x".into())),
+        "/stop/provider"
+    );
+    assert_eq!(
+        field(|stop| stop.due_at = stop
+            .due_at
+            .map(|at| at.after(std::time::Duration::from_secs(1)))),
+        "/stop/due_at"
+    );
 }
 
 #[test]
