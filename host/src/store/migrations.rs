@@ -87,7 +87,6 @@ UPDATE run SET request = 'cancel', requested_at = cancel_requested_at, requested
     WHERE cancel_requested_at IS NOT NULL;
 ALTER TABLE run DROP COLUMN cancel_requested_at;
 CREATE INDEX run_by_request ON run (key) WHERE request IS NOT NULL;
-CREATE INDEX run_by_awaits ON run (key) WHERE awaits <> '[]';
 
 CREATE TABLE signal (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -117,7 +116,11 @@ INSERT INTO blob_use (run, digest)
 /// search for it. `NULL` in the runs of older versions that nobody has written since.
 const VERSION_3: &str = "ALTER TABLE run ADD COLUMN now TEXT;";
 
-const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+/// Finds the runs that wait for signals. Some files of version 3 have the index already.
+const VERSION_4: &str =
+    "CREATE INDEX IF NOT EXISTS run_by_awaits ON run (key) WHERE awaits <> '[]';";
+
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Why a file is not brought to the present version.
 #[derive(Debug)]

@@ -216,6 +216,17 @@ fn b236_a_request_and_blobs_of_version_1_are_kept_and_counted() {
 }
 
 #[test]
+fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not() {
+    for index in ["", "DROP INDEX run_by_awaits;"] {
+        let place = Place::new();
+        place.open().save(start("r"));
+        place.sql(&format!("{index} PRAGMA user_version = 3"));
+        let attention = place.open().attention(at(9), ALL);
+        assert!(attention.is_ok(), "{index} {attention:?}");
+    }
+}
+
+#[test]
 fn b236_a_file_of_version_1_is_read_and_written() {
     let place = Place::new();
     place.sql(VERSION_1);
