@@ -290,7 +290,7 @@ async fn many_runs(place: &Place) -> f64 {
     let workflow = place.workflow(&sequence());
     let name = format!("together-{:?}.db", Instant::now());
     let store = place.store(&name.replace([' ', ':', '{', '}'], ""));
-    let engine = Engine::builder(store.clone(), place.plugins.clone()).build();
+    let engine = Engine::builder(store, place.plugins.clone()).build();
     let start = Instant::now();
     let runs: Vec<_> = (0..RUNS)
         .map(|_| {

@@ -36,7 +36,7 @@ pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<S
 }
 
 fn paused(row: &RunRow) -> String {
-    let is = |code: StopCode| row.stop_code.as_deref() == Some(code.as_str());
+    let is = |code: StopCode| row.stop() == Some(code);
     let most = AUTOMATIC_RESUMES.len();
     let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
     if is(StopCode::Ready) {
@@ -60,9 +60,7 @@ fn paused(row: &RunRow) -> String {
 pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) -> String {
     let action = next_action(row, owner);
     let due = row.due_at.map(|at| format::ahead(now, at));
-    let times_out = StopCode::ALL
-        .iter()
-        .any(|code| code.times_out() && row.stop_code.as_deref() == Some(code.as_str()));
+    let times_out = row.stop().is_some_and(StopCode::times_out);
     let text = match (action, due) {
         (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),

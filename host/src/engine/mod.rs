@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, StopCode};
+use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, StopCode};
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
@@ -459,16 +459,13 @@ impl Engine {
                 let mut report = RunReport::new(definition, driver.state());
                 report.status = Status::Failed;
                 report.output = Value::Null;
-                report.stop = Some(StopReport {
-                    code: StopCode::CheckpointNotSaved,
-                    message: format!("the checkpoint could not be saved: {reason}"),
-                    path: None,
-                    next: format!(
+                report.stop = Some(StopReport::from(&Stop::new(
+                    StopCode::CheckpointNotSaved,
+                    format!("the checkpoint could not be saved: {reason}"),
+                    format!(
                         "make the store writable, then `milepost resume {run}`; steps whose outcome was not saved run again"
                     ),
-                    due_at: None,
-                    provider: None,
-                });
+                )));
                 Ok(report)
             }
             Err(Halted::LostClaim) => {

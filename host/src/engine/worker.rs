@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::resume::{GoOn, Intent};
@@ -289,11 +288,10 @@ fn candidates<'a>(
         .filter(|row| lost.contains(&row.id))
         .map(|row| (row, Intent::Resume));
     let due = attention.due.iter().map(|row| {
-        let code = row.stop_code.as_deref();
-        let waits = StopCode::ALL
-            .iter()
-            .any(|stop| stop.is_wait() && Some(stop.as_str()) == code);
-        let how = if waits { GoOn::Wait } else { GoOn::Schedule };
+        let how = match row.stop() {
+            Some(code) if code.is_wait() => GoOn::Wait,
+            Some(_) | None => GoOn::Schedule,
+        };
         (row, Intent::GoOn(how))
     });
     let pending = attention.pending.iter().map(|row| (row, Intent::Resume));

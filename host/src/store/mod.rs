@@ -12,6 +12,7 @@ pub mod memory;
 mod migrations;
 pub mod sqlite;
 
+use milepost_core::event::StopCode;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -322,6 +323,15 @@ pub struct RunRow {
     pub request: Option<StopRequest>,
     /// Since when its owner lives without renewing the lease.
     pub detached_at: Option<Timestamp>,
+}
+
+impl RunRow {
+    /// Why it stands, where it does and this program knows the reason.
+    #[must_use]
+    pub fn stop(&self) -> Option<StopCode> {
+        let code = self.stop_code.as_deref()?;
+        StopCode::ALL.into_iter().find(|stop| stop.as_str() == code)
+    }
 }
 
 /// Which runs a list shows.
