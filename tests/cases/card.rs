@@ -142,10 +142,7 @@ with = { n = 2 }
         paused["steps"][2]["status"], "pending",
         "nothing after it ran"
     );
-    assert_eq!(
-        cli.run("show p --json").expect(0).json()["status"],
-        "paused"
-    );
+    assert_eq!(cli.shown("p")["status"], "paused");
     let resumed = cli.run("resume p --json").expect(0).json();
     assert_eq!(resumed["output"], serde_json::json!({"kept": true}));
     assert_eq!(

@@ -83,7 +83,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
             child.kill().unwrap();
             let ended = child.wait().unwrap();
             if ended.success() {
-                report = Some(cli.run(&format!("show {id} --json")).expect(0).json());
+                report = Some(cli.shown(&id));
                 break;
             }
             let lost_twice = ended.code() == Some(1)

@@ -72,10 +72,7 @@ fn b250_a_terminal_that_is_gone_does_not_fail_the_run() {
         .output()
         .expect("the program starts");
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(
-        cli.run("show r --json").expect(0).json()["status"],
-        "completed"
-    );
+    assert_eq!(cli.shown("r")["status"], "completed");
     assert_eq!(messages(&cli).len(), 2, "the lines are kept all the same");
 }
 

@@ -164,10 +164,7 @@ fn b303_of_an_approval_and_a_rejection_one_decides() {
         assert_eq!(count(&story, "run_cancelled"), usize::from(rejected));
         if !rejected {
             cli.run("work --until-idle").expect(0);
-            assert_eq!(
-                cli.run("show r --json").expect(0).json()["status"],
-                "completed"
-            );
+            assert_eq!(cli.shown("r")["status"], "completed");
         }
     }
 }

@@ -50,6 +50,16 @@ pub struct Rig {
     pub damaged: bool,
 }
 
+/// A worker of at most so many runs at once, until there is nothing left to do.
+#[must_use]
+pub fn until_idle(max_runs: usize) -> WorkOptions {
+    WorkOptions {
+        max_runs,
+        until_idle: true,
+        control: Control::default(),
+    }
+}
+
 impl Rig {
     /// A workflow with the steps of `body`, which use the plugin `p`, on a store in memory.
     #[must_use]
@@ -131,12 +141,7 @@ impl Rig {
 
     /// Works on the rig's store until there is nothing left to do.
     pub async fn work(&self) -> Worked {
-        let options = WorkOptions {
-            max_runs: 4,
-            until_idle: true,
-            control: Control::default(),
-        };
-        self.engine().work(options).await
+        self.engine().work(until_idle(4)).await
     }
 
     /// Sweeps the rig's store once.

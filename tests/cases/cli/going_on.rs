@@ -75,18 +75,14 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
     let cli = Cli::new();
     cli.workflow("pausing.toml", PAUSING);
     cli.run("run pausing.toml --id nap").expect(2);
-    let shown = cli.run("show nap --json").expect(0).json();
+    let shown = cli.shown("nap");
     let again = cli.run("run pausing.toml --id nap").expect(2);
     assert!(
         again.stderr.contains("run nap existed already"),
         "{again:#?}"
     );
     assert!(again.stderr.contains("milepost resume nap"), "{again:#?}");
-    assert_eq!(
-        cli.run("show nap --json").expect(0).json(),
-        shown,
-        "nothing moved"
-    );
+    assert_eq!(cli.shown("nap"), shown, "nothing moved");
     assert_eq!(
         cli.run("ls --json").json().as_array().map(Vec::len),
         Some(1)

@@ -93,7 +93,7 @@ fn b298_where_a_run_belongs_is_written_once() {
     let resumed = Output::of(command.output().unwrap());
     let resumed = resumed.expect(0).json();
     assert_eq!(file(&resumed), file(&begun));
-    let shown = cli.run("show r --json").expect(0).json();
+    let shown = cli.shown("r");
     assert_eq!(file(&shown), file(&begun));
 }
 

@@ -155,10 +155,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
         shown.contains(", gone\n") && shown.contains("`milepost work`) takes it over"),
         "{shown}"
     );
-    assert_eq!(
-        cli.run("show spin --json").expect(0).json()["owner"]["liveness"],
-        "gone"
-    );
+    assert_eq!(cli.shown("spin")["owner"]["liveness"], "gone");
 }
 
 #[test]
@@ -166,7 +163,7 @@ fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
     let cli = Cli::new();
     cli.workflow("slow.toml", &format!("{ENDLESS}timeout = \"200ms\"\n"));
     cli.run("run slow.toml --id r").expect(1);
-    let run = cli.run("show r --json").expect(0).json();
+    let run = cli.shown("r");
     let ledger = |step: usize| {
         json!([
             run["steps"][step]["stop_reason"],

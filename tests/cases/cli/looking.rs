@@ -97,12 +97,8 @@ fn a_prefix_is_enough_when_only_one_run_has_it() {
         cli.run(&format!("run hello.toml --input name=x --id {id}"))
             .expect(0);
     }
-    assert_eq!(cli.run("show alph --json").expect(0).json()["id"], "alpha");
-    assert_eq!(
-        cli.run("show al --json").expect(0).json()["id"],
-        "al",
-        "a whole id is not ambiguous"
-    );
+    assert_eq!(cli.shown("alph")["id"], "alpha");
+    assert_eq!(cli.shown("al")["id"], "al", "a whole id is not ambiguous");
     let ambiguous = cli.run("show alp --json").expect(64).json();
     assert_eq!(ambiguous["error"]["code"], "ambiguous_run");
     let message = ambiguous["error"]["message"].as_str().unwrap_or_default();

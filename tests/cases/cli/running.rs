@@ -37,7 +37,7 @@ fn b189_json_is_one_document_on_stdout() {
     assert_eq!(run["status"], "completed");
     assert_eq!(run["output"], "Hello, World!");
     assert_eq!(run["summary"]["completed"], 1);
-    assert_eq!(cli.run("show one --json").expect(0).json(), run);
+    assert_eq!(cli.shown("one"), run);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn b286_cancelling_is_idempotent() {
         (&first["answer"], &first["status"]),
         (&"cancelled".into(), &"cancelled".into())
     );
-    let shown = cli.run("show nap --json").expect(0).json();
+    let shown = cli.shown("nap");
     let second = cli.run("cancel nap").expect(0);
     assert_eq!(second.stdout, "nothing to cancel: run nap is cancelled\n");
     assert_eq!(cli.run("show nap --json").json(), shown);

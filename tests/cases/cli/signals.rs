@@ -31,11 +31,7 @@ fn b165_sigint_and_sigterm_pause_with_a_checkpoint() {
         assert_eq!(run["status"], "paused");
         assert_eq!(run["stop"]["message"], format!("paused by {name}"));
         assert_eq!(run["steps"][0]["status"], "completed");
-        assert_eq!(
-            cli.run("show spin --json").expect(0).json(),
-            run,
-            "the checkpoint is saved"
-        );
+        assert_eq!(cli.shown("spin"), run, "the checkpoint is saved");
         let events = cli.run("events spin").expect(0).stdout;
         assert!(
             events.contains("run_paused") && events.contains(name),
@@ -79,8 +75,5 @@ fn b167_a_second_signal_ends_the_program_with_the_store_closed() {
     let ended = running.wait().expect(1);
     assert_eq!(ended.json()["error"]["code"], "stopped");
     mend_store(&db);
-    assert_eq!(
-        cli.run("show spin --json").expect(0).json()["steps"][0]["status"],
-        "completed"
-    );
+    assert_eq!(cli.shown("spin")["steps"][0]["status"], "completed");
 }

@@ -80,7 +80,7 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
     ] {
         assert!(worked.stderr.contains(line), "{line}: {}", worked.stderr);
     }
-    let shown = cli.run("show good --json").expect(0).json();
+    let shown = cli.shown("good");
     assert_eq!(shown["output"], "Hello, x!");
     // Nothing is left that could be done now.
     let idle = cli.run("work --until-idle").expect(0);
@@ -143,7 +143,7 @@ fn a_second_signal_gives_runs_back_at_once_and_another_worker_goes_on() {
     );
     let mut other = cli.start("work");
     other.until("spin: step spin: started");
-    let first = &cli.run("show spin --json").expect(0).json()["steps"][0];
+    let first = &cli.shown("spin")["steps"][0];
     assert_eq!(
         (&first["status"], &first["attempts"]),
         (&json!("completed"), &json!(1))
@@ -166,20 +166,20 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     let mut second = cli.start("work");
     second.until("run spin: taken over from a process that is gone");
     second.until("spin: step spin: started");
-    let shown = cli.run("show spin --json").expect(0).json();
+    let shown = cli.shown("spin");
     assert_eq!(
         (&shown["recoveries"], &shown["owner"]["liveness"]),
         (&json!(1), &json!("alive"))
     );
     second.signal("KILL");
     second.wait().expect(128 + 9);
-    let shown = cli.run("show spin --json").expect(0).json();
+    let shown = cli.shown("spin");
     let next = shown["next_action"].as_str().unwrap();
     assert!(next.starts_with("a worker fails it"), "{next}");
     // Nothing was recorded in between: it is not tried a third time.
     let worked = cli.run("work --until-idle --json").expect(0);
     assert_eq!(worked.json()["taken"], 0);
-    let shown = cli.run("show spin --json").expect(0).json();
+    let shown = cli.shown("spin");
     assert_eq!(
         (&shown["status"], &shown["stop_reason"]),
         (&json!("failed"), &json!("process_lost"))
@@ -202,7 +202,7 @@ fn a_run_that_cannot_begin_fails_and_is_told_about() {
             .contains("warning: run r: plugin `text` is not available"),
         "{worked:#?}"
     );
-    let shown = cli.run("show r --json").expect(0).json();
+    let shown = cli.shown("r");
     assert_eq!(
         (&shown["status"], &shown["stop_reason"]),
         (&json!("failed"), &json!("host_error"))

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost::engine::{Control, Demand, Request, WorkOptions, Worked};
+use milepost::engine::{Control, Demand, Request, Worked};
 use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, StopCode};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
-use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, pause};
 use serde_json::{Value, json};
 
@@ -36,14 +36,6 @@ fn pausing(change: impl FnOnce(&mut Pause)) -> Outcome {
 
 fn quota() -> Outcome {
     pausing(|pause| pause.provider = Some("acme".to_owned()))
-}
-
-fn until_idle() -> WorkOptions {
-    WorkOptions {
-        max_runs: 4,
-        until_idle: true,
-        control: Control::default(),
-    }
 }
 
 /// Moves the clock to where the run is due, and works.
@@ -141,9 +133,9 @@ async fn b418_one_due_time_gives_one_continuation_however_many_look() {
     let engines = [rig.engine(), rig.engine(), rig.engine()];
     let [one, two, three] = &engines;
     let worked = tokio::join!(
-        one.work(until_idle()),
-        two.work(until_idle()),
-        three.work(until_idle())
+        one.work(until_idle(4)),
+        two.work(until_idle(4)),
+        three.work(until_idle(4))
     );
     assert_eq!(worked.0.taken + worked.1.taken + worked.2.taken, 1);
     assert_eq!((resumes(&rig).len(), rig.row().auto_resumes), (1, 1));
@@ -181,7 +173,7 @@ async fn b419_what_moved_or_is_gone_or_has_no_willing_worker_is_passed_over() {
     assert_eq!(rig.row().auto_resumes, 0);
 
     let (rig, gate) = due().await;
-    let stopped = until_idle();
+    let stopped = until_idle(4);
     stopped
         .control
         .ask(Request::new(Demand::Release, "somebody"));
@@ -195,7 +187,7 @@ async fn b419_what_moved_or_is_gone_or_has_no_willing_worker_is_passed_over() {
         _ => Fault::None,
     });
     gate.open();
-    let worked = rig.engine_on(Arc::new(store)).work(until_idle()).await;
+    let worked = rig.engine_on(Arc::new(store)).work(until_idle(4)).await;
     assert_eq!(worked.ended.get(&Status::Completed), Some(&1));
 }
 
@@ -250,11 +242,11 @@ async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
     let due = rig.row().due_at.unwrap();
     rig.clock.advance(due.since(rig.clock.now()));
     let engine = rig.engine_of(dead_process());
-    let mut dying = Box::pin(engine.work(until_idle()));
+    let mut dying = Box::pin(engine.work(until_idle(4)));
     gate.holds(&mut dying).await;
     assert_eq!(counts(), (1, 0), "a continuation is no recovery");
     let recovering = rig.engine();
-    let (worked, ()) = tokio::join!(recovering.work(until_idle()), async {
+    let (worked, ()) = tokio::join!(recovering.work(until_idle(4)), async {
         gate.came().await;
         assert_eq!(counts(), (1, 1), "a recovery is no continuation");
         // The lost attempt and the one that took its place.
@@ -329,7 +321,7 @@ async fn dies_after(rig: &Rig, last: usize, first: bool) {
         if first {
             rig.run_on(&engine, Control::default()).await.map(|_| ())
         } else {
-            engine.work(until_idle()).await;
+            engine.work(until_idle(4)).await;
             Ok(())
         }
     };
@@ -370,7 +362,7 @@ async fn b418_b431_a_worker_that_looked_before_another_one_worked_repeats_nothin
     rig.submit("r1").await;
     let engines = [rig.engine(), rig.engine()];
     let [one, two] = &engines;
-    let worked = tokio::join!(one.work(until_idle()), two.work(until_idle()));
+    let worked = tokio::join!(one.work(until_idle(4)), two.work(until_idle(4)));
     assert_eq!(worked.0.taken + worked.1.taken, 1);
     assert_eq!(rig.script.calls(), ["a"], "a failed run is a person's");
     assert_eq!(resumes(&rig), []);

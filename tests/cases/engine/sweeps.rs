@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost::engine::{Control, ResumeOptions, StartOptions, WorkOptions};
+use milepost::engine::{ResumeOptions, StartOptions};
 use milepost::owner::{Host as _, ThisHost};
 use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
@@ -12,7 +12,7 @@ use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
-use milepost_tests::rig::{Rig, r1};
+use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, fail, pause};
 
 use super::steps;
@@ -95,12 +95,7 @@ async fn a_worker_until_idle_looks_again_after_it_gave_a_run_up() {
             }
         });
         let worker = rig.engine_on(Arc::new(store));
-        let options = WorkOptions {
-            max_runs: 1,
-            until_idle: true,
-            control: Control::default(),
-        };
-        let (worked, ()) = tokio::join!(worker.work(options), async {
+        let (worked, ()) = tokio::join!(worker.work(until_idle(1)), async {
             giving_up.came().await;
             let request = StopRequest {
                 kind: StopKind::Cancel,

@@ -10,7 +10,7 @@ use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore};
-use milepost_tests::rig::{Rig, r1};
+use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script};
 
 use super::steps;
@@ -79,15 +79,10 @@ async fn b431_b201_of_many_workers_one_takes_a_run() {
     }
     let engines = [rig.engine(), rig.engine(), rig.engine()];
     let [one, two, three] = &engines;
-    let options = || WorkOptions {
-        max_runs: 4,
-        until_idle: true,
-        control: Control::default(),
-    };
     let worked = tokio::join!(
-        one.work(options()),
-        two.work(options()),
-        three.work(options())
+        one.work(until_idle(4)),
+        two.work(until_idle(4)),
+        three.work(until_idle(4))
     );
     assert_eq!(worked.0.taken + worked.1.taken + worked.2.taken, 8);
     assert_eq!(rig.script.calls().len(), 8, "no step ran twice");
@@ -185,13 +180,7 @@ async fn a_store_that_fails_is_waited_for_and_nothing_is_lost() {
         _ => Fault::None,
     });
     let engine = rig.engine_on(Arc::new(store));
-    let worked = engine
-        .work(WorkOptions {
-            max_runs: 1,
-            until_idle: true,
-            control: Control::default(),
-        })
-        .await;
+    let worked = engine.work(until_idle(1)).await;
     assert_eq!(worked.ended[&Status::Completed], 1);
     assert!(
         rig.recorder
@@ -212,13 +201,7 @@ async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() 
     });
     let engine = rig.engine_on(Arc::new(store));
     let began = tokio::time::Instant::now();
-    let worked = engine
-        .work(WorkOptions {
-            max_runs: 1,
-            until_idle: true,
-            control: Control::default(),
-        })
-        .await;
+    let worked = engine.work(until_idle(1)).await;
     assert_eq!((worked.taken, worked.unsaved), (2, 1));
     assert_eq!(worked.ended, BTreeMap::from([(Status::Completed, 1)]));
     assert!(began.elapsed() >= Duration::from_secs(2));
