@@ -1,7 +1,8 @@
 //! The real engine under virtual time: several workers on one store, an operator who meddles, and faults. Everything that
 //! chance decides comes from one seed, so the same seed gives the same trace.
 //!
-//! `MILEPOST_SEEDS=50000` tries more seeds; `MILEPOST_SEED=17` plays only that one and, with `--nocapture`, shows its trace.
+//! `MILEPOST_SEEDS=50000` tries more seeds; `MILEPOST_SEED=17` plays only that one and, with `--nocapture`, shows its trace,
+//! whether it holds or fails.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod invariants;
@@ -10,6 +11,7 @@ mod process;
 mod workload;
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,19 +24,31 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Plays one seed and returns its trace.
-fn play(seed: u64) -> String {
+/// What came of a seed.
+struct Played {
+    trace: String,
+    /// Whether everything held; what did not was told by a panic.
+    holds: bool,
+}
+
+/// Plays one seed.
+fn play(seed: u64) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async {
-        let world = Arc::new(World::new(seed));
-        operator::play(&world).await;
-        invariants::check(&world);
-        world.trace()
-    })
+    let world = runtime.block_on(async { Arc::new(World::new(seed)) });
+    let holds = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            operator::play(&world).await;
+            invariants::check(&world);
+        });
+    }));
+    Played {
+        trace: world.trace(),
+        holds: holds.is_ok(),
+    }
 }
 
 #[test]
@@ -56,15 +70,13 @@ fn whatever_happens_nothing_is_lost_and_everything_moves_on() {
                         else {
                             return failed;
                         };
-                        match std::panic::catch_unwind(|| play(*seed)) {
-                            Ok(trace) if seeds.len() == 1 => println!("{trace}"),
-                            Ok(_) => {}
-                            Err(_) => {
-                                eprintln!(
-                                    "seed {seed} failed: MILEPOST_SEED={seed} plays it again"
-                                );
-                                failed.push(*seed);
-                            }
+                        let played = play(*seed);
+                        if seeds.len() == 1 {
+                            println!("{}", played.trace);
+                        }
+                        if !played.holds {
+                            eprintln!("seed {seed} failed: MILEPOST_SEED={seed} plays it again");
+                            failed.push(*seed);
                         }
                     }
                 })
@@ -82,9 +94,9 @@ fn whatever_happens_nothing_is_lost_and_everything_moves_on() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
-        let (first, second) = (play(seed), play(seed));
+        let [first, second] = [play(seed), play(seed)].map(|played| played.trace);
         assert!(first.lines().count() > 50, "seed {seed}: {first}");
         assert_eq!(first, second, "seed {seed}");
     }
-    assert_ne!(play(1), play(2));
+    assert_ne!(play(1).trace, play(2).trace);
 }

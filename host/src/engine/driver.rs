@@ -128,7 +128,7 @@ impl Driver {
             return Ok(Err(halted));
         }
         match self.write_once().await {
-            Err(StoreError::Unavailable(_)) if self.claim_stands() => self.saved(self.state.epoch),
+            Err(StoreError::Unavailable(_)) if self.claim_stands() => {}
             answer => answer?,
         }
         self.owns = true;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::clock::Clock as _;
 use milepost::engine::{Control, EngineError, ResumeOptions};
-use milepost::store::StoreError;
+use milepost::store::{StopKind, StopRequest, StoreError};
 use milepost_core::event::StopCode;
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::rig::{Rig, START, r1};
-use milepost_tests::scripted::{Script, at, error, fail, ok, pause};
+use milepost_tests::scripted::{Gate, Script, at, error, fail, ok, pause};
 use serde_json::{Value, json};
 
 use super::steps;
@@ -236,4 +237,35 @@ async fn log_lines_are_kept_once_with_the_outcome_of_their_attempt() {
     let lines = ["a, attempt 1", "b, attempt 1", "b, attempt 2"];
     assert_eq!(rig.logs(), lines);
     assert_eq!(rig.recorder.logs(), lines);
+}
+
+/// The commit that starts `b` is saved, but its answer is lost, and with it the cancellation that was acknowledged since.
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_while_an_answer_was_lost_is_heard_before_anything_starts() {
+    for kind in [StopKind::Cancel, StopKind::Kill] {
+        let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new());
+        let again = Gate::default();
+        let store = Arc::new(FaultyStore::new(Arc::clone(&rig.store), {
+            let again = again.clone();
+            move |n| match n {
+                2 => Fault::AnswerLost,
+                3 => Fault::Held(again.clone()),
+                _ => Fault::None,
+            }
+        }));
+        let engine = rig.engine_on(store);
+        let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+            again.came().await;
+            let request = StopRequest {
+                kind,
+                at: rig.clock.now(),
+                by: "somebody".to_owned(),
+            };
+            let status = rig.store.request_stop(&r1(), request).await.unwrap();
+            assert_eq!(status, Status::Running);
+            again.open();
+        });
+        assert_eq!(report.unwrap().status, Status::Cancelled);
+        assert_eq!(rig.script.calls(), ["a"], "{kind}");
+    }
 }

@@ -10,7 +10,7 @@ use milepost_core::state::{RunState, Status};
 use super::{Driver, Halted};
 use crate::engine::observer::Notice;
 use crate::fault;
-use crate::record::{self, Batch};
+use crate::record::{self, Batch, RecordError};
 use crate::store::StoreError;
 
 /// Waits between the tries to save a commit that the store did not take.
@@ -25,12 +25,18 @@ const SAVE_WAITS: [Duration; 6] = [
 
 impl Driver {
     /// Whether the claim was saved although its answer was lost. Turned away, its owner would hold the run without driving it.
-    pub(super) fn claim_stands(&self) -> bool {
+    pub(super) fn claim_stands(&mut self) -> bool {
         let (store, run) = (self.shared.store.as_ref(), &self.state.created.run);
-        store.row(run).ok().flatten().is_some_and(|row| {
+        let row = store.row(run).ok().flatten().filter(|row| {
             (row.seq, row.epoch) == (self.state.seq, self.state.epoch)
                 && row.owner.as_ref() == Some(&self.owner)
-        })
+        });
+        let Some(row) = row else {
+            return false;
+        };
+        self.saved(row.epoch);
+        self.hear(row.request.map(|request| request.kind));
+        true
     }
 
     /// Writes the batch; a store that does not take it is tried again, with the batch held in memory.
@@ -38,13 +44,12 @@ impl Driver {
         let mut waits = SAVE_WAITS.iter();
         let mut tried = false;
         loop {
-            match self.write_once().await {
+            let answer = match self.write_once().await {
+                Err(conflict @ StoreError::Conflict { .. }) if tried => self.saved_before(conflict),
+                answer => answer,
+            };
+            match answer {
                 Ok(()) => return Ok(()),
-                // An earlier try was saved after all, only its answer was lost.
-                Err(StoreError::Conflict { epoch, .. }) if tried && self.batch_stands() => {
-                    self.saved(epoch);
-                    return Ok(());
-                }
                 Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
                     self.owns = false;
                     return Err(Halted::LostClaim);
@@ -67,15 +72,33 @@ impl Driver {
         }
     }
 
+    /// After a conflict: an earlier try was saved after all, only its answer was lost. With the answer went what somebody asked
+    /// of the run, who may have been told since that it will be met: it is heard here, before anything starts.
+    fn saved_before(&mut self, conflict: StoreError) -> Result<(), StoreError> {
+        if !self.batch_stands()? {
+            return Err(conflict);
+        }
+        let run = &self.state.created.run;
+        let Some(row) = self.shared.store.row(run)? else {
+            return Err(conflict);
+        };
+        self.saved(self.state.epoch);
+        self.hear(row.request.map(|request| request.kind));
+        Ok(())
+    }
+
     /// Whether the store holds just what the batch would record. Positions alone do not tell: whoever ended the run over this
     /// owner's head may have recorded as many events.
-    fn batch_stands(&self) -> bool {
+    fn batch_stands(&self) -> Result<bool, StoreError> {
         let (entries, run) = (self.batch.entries(), &self.state.created.run);
         let Some(first) = entries.first() else {
-            return false;
+            return Ok(false);
         };
-        let stored = record::journal(self.shared.store.as_ref(), run, first.seq - 1, usize::MAX);
-        stored.is_ok_and(|stored| stored == entries)
+        match record::journal(self.shared.store.as_ref(), run, first.seq - 1, usize::MAX) {
+            Ok(stored) => Ok(stored == entries),
+            Err(RecordError::Store(error)) => Err(error),
+            Err(RecordError::Checkpoint { .. } | RecordError::Entry { .. }) => Ok(false),
+        }
     }
 
     pub(super) async fn write_once(&mut self) -> Result<(), StoreError> {
