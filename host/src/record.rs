@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
@@ -158,7 +159,7 @@ pub struct Batch {
     touched: BTreeSet<StepId>,
     run_touched: bool,
     logs: Vec<NewLog>,
-    blobs: Vec<(Digest, Vec<u8>)>,
+    blobs: Vec<(Digest, Arc<[u8]>)>,
     consumed: Vec<u64>,
 }
 
@@ -258,7 +259,12 @@ impl Batch {
 
     /// Adds a blob.
     pub fn blob(&mut self, bytes: &[u8]) {
-        self.blobs.push((Digest::of(bytes), bytes.to_vec()));
+        self.blobs.push((Digest::of(bytes), bytes.into()));
+    }
+
+    /// Adds a component by its digest, unless the store has it.
+    pub fn component(&mut self, digest: Digest, bytes: Arc<[u8]>) {
+        self.blobs.push((digest, bytes));
     }
 
     /// Takes a signal out of the run's inbox; goes with a `signal_received` event.
@@ -286,7 +292,7 @@ impl Batch {
 
     fn keep(&mut self, entry: Entry) {
         if let Some((digest, bytes)) = entry.event.payload().and_then(|p| p.blob()) {
-            self.blobs.push((digest, bytes.to_vec()));
+            self.blobs.push((digest, bytes.into()));
         }
         self.entries.push(entry);
     }

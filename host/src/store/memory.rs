@@ -2,7 +2,7 @@
 //! one map behind one lock, every write checked first and then applied.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
@@ -24,7 +24,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     runs: BTreeMap<RunId, Run>,
-    blobs: BTreeMap<Digest, Vec<u8>>,
+    blobs: BTreeMap<Digest, Arc<[u8]>>,
     last_log: u64,
     last_signal: u64,
     created: usize,
@@ -232,7 +232,7 @@ impl Store for MemoryStore {
                 "blob {digest}: its bytes do not match its digest"
             )));
         }
-        Ok(bytes)
+        Ok(bytes.map(|bytes| bytes.to_vec()))
     }
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
@@ -352,7 +352,9 @@ impl State {
         }
         // Nothing below can fail.
         for (digest, bytes) in &write.blobs {
-            self.blobs.entry(*digest).or_insert_with(|| bytes.clone());
+            self.blobs
+                .entry(*digest)
+                .or_insert_with(|| Arc::clone(bytes));
         }
         let mut position = self.last_log;
         let run = self.run(&write.run)?;

@@ -12,6 +12,8 @@ pub mod memory;
 mod migrations;
 pub mod sqlite;
 
+use std::sync::Arc;
+
 use milepost_core::event::StopCode;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -179,8 +181,8 @@ pub struct Write {
     pub parts: Vec<(String, Option<String>)>,
     /// Log lines to append.
     pub logs: Vec<NewLog>,
-    /// Blobs to keep; one that exists already is left alone.
-    pub blobs: Vec<(Digest, Vec<u8>)>,
+    /// Blobs to keep; one that exists already is left alone. Shared, because a component may be large.
+    pub blobs: Vec<(Digest, Arc<[u8]>)>,
     /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
     pub consumed: Vec<u64>,
 }

@@ -1,5 +1,7 @@
 //! Damaged rows: an error of that run, which hides nothing else.
 
+use std::sync::Arc;
+
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
@@ -175,7 +177,7 @@ fn a_damaged_blob_is_an_error_of_that_blob_alone() {
     assert_eq!(store.blob(&Digest::of(b"good")).unwrap().unwrap(), b"good");
     // Saving it again does not hide the damage.
     store.save(Write {
-        blobs: vec![(Digest::of(b"bad"), b"bad".to_vec())],
+        blobs: vec![(Digest::of(b"bad"), Arc::from(&b"bad"[..]))],
         ..create("s")
     });
     damaged(store.blob(&Digest::of(b"bad")), "digest");

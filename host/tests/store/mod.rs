@@ -186,7 +186,7 @@ impl With for Write {
         self
     }
     fn blob(mut self, bytes: &[u8]) -> Self {
-        self.blobs.push((Digest::of(bytes), bytes.to_vec()));
+        self.blobs.push((Digest::of(bytes), bytes.into()));
         self
     }
     fn due(mut self, seconds: u64) -> Self {

@@ -1,5 +1,7 @@
 //! Reading: rows, lists, pages, blobs.
 
+use std::sync::Arc;
+
 use milepost::store::{Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
@@ -231,7 +233,7 @@ pub(crate) fn a_blob_that_is_there_already_is_left_alone(s: &dyn Store) {
     s.save(create("a").blob(b"shared").blob(b"shared"));
     s.save(create("b").blob(b"shared"));
     let lie = Write {
-        blobs: vec![(Digest::of(b"shared"), b"other".to_vec())],
+        blobs: vec![(Digest::of(b"shared"), Arc::from(&b"other"[..]))],
         ..create("c")
     };
     s.save(lie);
@@ -240,7 +242,7 @@ pub(crate) fn a_blob_that_is_there_already_is_left_alone(s: &dyn Store) {
 
 pub(crate) fn a_blob_that_does_not_match_its_digest_is_damage(s: &dyn Store) {
     s.save(Write {
-        blobs: vec![(Digest::of(b"right"), b"wrong".to_vec())],
+        blobs: vec![(Digest::of(b"right"), Arc::from(&b"wrong"[..]))],
         ..create("r")
     });
     assert!(matches!(

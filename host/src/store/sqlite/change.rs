@@ -295,8 +295,14 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
             ])?;
     }
     for (digest, bytes) in &write.blobs {
-        db.get("INSERT INTO blob (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
-            .execute(params![digest.as_bytes(), bytes])?;
+        // Asked first: bound to a statement, a component that is there already would be copied for nothing.
+        let there: bool = db
+            .get("SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)")?
+            .query_row([digest.as_bytes()], |row| row.get(0))?;
+        if !there {
+            db.get("INSERT INTO blob (digest, bytes) VALUES (?1, ?2)")?
+                .execute(params![digest.as_bytes(), &bytes[..]])?;
+        }
         db.get("INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![key, digest.as_bytes()])?;
     }
