@@ -7,13 +7,14 @@ use milepost_core::definition::PluginSpec;
 
 use crate::clock::SystemClock;
 use crate::plugin::{LoadedPlugin, PluginError, PluginSource};
-use crate::wasm::{self, CodeCache, LoadError, WasmEngine};
+use crate::wasm::{self, CodeCache, Compiler, LoadError, WasmEngine};
 
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
 /// The WebAssembly engine is set up with the first component: whoever only looks at runs does not pay for it.
 pub struct WasmPlugins {
     cache: Option<PathBuf>,
+    compiler: Compiler,
     engine: OnceLock<Result<WasmEngine, wasm::EngineError>>,
 }
 
@@ -23,8 +24,16 @@ impl WasmPlugins {
     pub fn new(cache: Option<PathBuf>) -> Self {
         Self {
             cache,
+            compiler: Compiler::InProcess,
             engine: OnceLock::new(),
         }
+    }
+
+    /// Compiles elsewhere than in this process.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
     }
 
     /// The WebAssembly engine.
@@ -34,7 +43,7 @@ impl WasmPlugins {
     pub fn engine(&self) -> Result<&WasmEngine, &wasm::EngineError> {
         let engine = self.engine.get_or_init(|| {
             let cache = self.cache.as_deref().map(CodeCache::open);
-            WasmEngine::new(cache, Arc::new(SystemClock))
+            WasmEngine::with_compiler(cache, Arc::new(SystemClock), self.compiler.clone())
         });
         engine.as_ref()
     }

@@ -264,6 +264,85 @@ fn a_cache_that_others_may_write_to_is_not_used() {
     }
 }
 
+#[test]
+#[cfg(unix)]
+fn compiled_code_that_somebody_else_could_have_put_there_is_not_executed() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let load = || {
+        let cache = CodeCache::open(dir.path());
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        engine.load_bytes(&returns("1")).unwrap().from_cache()
+    };
+    assert!(!load());
+    let entry = files(dir.path()).pop_first().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let linked = elsewhere.path().join("code");
+
+    fs::rename(&entry, &linked).unwrap();
+    symlink(&linked, &entry).unwrap();
+    assert!(!load(), "a link was followed");
+    assert!(load(), "it was put in order");
+
+    fs::set_permissions(&entry, fs::Permissions::from_mode(0o660)).unwrap();
+    assert!(!load(), "others could have written it");
+    assert!(load());
+
+    // Only root can give a file away.
+    if chown(&entry, Some(1), None).is_ok() {
+        assert!(!load(), "it belongs to another user");
+        assert!(load());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_below_a_folder_that_others_may_write_to_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("code");
+    for (mode, usable) in [(0o700, true), (0o770, false), (0o1777, true)] {
+        fs::set_permissions(above.path(), fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(CodeCache::open(&dir).is_usable(), usable, "{mode:o}");
+    }
+}
+
+#[test]
+fn the_cache_keeps_what_was_used_last_when_it_grows_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |output: &str| {
+        let cache = CodeCache::open(dir.path());
+        let engine = WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap();
+        engine.load_bytes(&returns(output)).unwrap();
+    };
+    load("1");
+    let entry = files(dir.path()).pop_first().unwrap();
+    let settings = entry.file_name().unwrap().to_str().unwrap()[64..].to_owned();
+    // Three entries, each almost half of what is kept, without their data.
+    let large = ["a", "b", "c"].map(|letter| dir.path().join(letter.repeat(64) + &settings));
+    for (file, days) in large.iter().zip([3, 1, 2]) {
+        let size = limits::CODE_CACHE_BYTES as u64 / 2 - 1024 * 1024;
+        private(file).set_len(size).unwrap();
+        age(file, days * DAY);
+    }
+    load("2");
+    let [first, second, third] = large;
+    assert!(!first.exists(), "the least recently used");
+    assert!(second.exists() && third.exists() && entry.exists());
+}
+
+/// A new file that only its owner may write to.
+fn private(path: &Path) -> File {
+    let file = File::create_new(path).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::Permissions::from_mode(0o600);
+        file.set_permissions(mode).unwrap();
+    }
+    file
+}
+
 const MANIFEST: &str = r#"{"name":"n","version":"1","steps":{"s":{"input":{},"output":true}}}"#;
 
 #[test]

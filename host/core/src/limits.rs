@@ -37,6 +37,30 @@ pub const EXPRESSION_NODES: usize = 512;
 pub const EXPRESSION_OUTPUT_BYTES: usize = 4 * MIB;
 /// Bytes of a component file.
 pub const COMPONENT_BYTES: usize = 64 * MIB;
+/// Functions of a component, in all its modules.
+pub const COMPONENT_FUNCTIONS: usize = 200_000;
+/// Bytes of the body of one function.
+pub const COMPONENT_FUNCTION_BYTES: usize = MIB;
+/// Local variables of one function.
+pub const COMPONENT_LOCALS: usize = 10_000;
+/// Types that a component declares.
+pub const COMPONENT_TYPES: usize = 100_000;
+/// Levels of components inside components.
+pub const COMPONENT_NESTING: usize = 16;
+/// Instances that instantiating a component makes, those inside its instances included.
+pub const COMPONENT_INSTANCES: usize = 1_000;
+/// Imports, exports, aliases and segments of a component; those of a part count as often as it is instantiated.
+pub const COMPONENT_ITEMS: usize = 500_000;
+/// Bytes of the name of an import or export of a component.
+pub const COMPONENT_NAME_BYTES: usize = 4 * KIB;
+/// Memory that compiling a component may take, in a process of its own.
+pub const COMPILE_MEMORY_BYTES: usize = 4096 * MIB;
+/// Processor time, and time, that compiling a component may take.
+pub const COMPILE_TIME: Duration = Duration::from_secs(120);
+/// Bytes of a component's machine code.
+pub const COMPILED_BYTES: usize = 1024 * MIB;
+/// Bytes of compiled code that are kept on disk.
+pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
 /// Linear memory of one attempt, bytes.
 pub const MEMORY_BYTES: usize = 256 * MIB;
 /// Elements of one table.

@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Color, Global};
+use super::compiling::compiler;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::place;
@@ -129,7 +130,7 @@ impl Context {
 
     /// The components, for verbs that may load some.
     pub(crate) fn plugins(&self) -> Arc<WasmPlugins> {
-        Arc::new(WasmPlugins::new(place::code_cache()))
+        Arc::new(WasmPlugins::new(place::code_cache()).compiler(compiler()))
     }
 
     /// An engine on a store that exists, for verbs that look at runs.

@@ -37,6 +37,7 @@ mod style;
 mod table;
 mod watch;
 
+mod compiling;
 mod completions;
 mod decide;
 mod doctor;
@@ -69,6 +70,9 @@ use self::failure::Failure;
 
 /// The program: parse, dispatch, exit code.
 pub(crate) fn main() -> ExitCode {
+    if let Some(compiled) = compiling::child() {
+        return compiled;
+    }
     let exit = catch_unwind(AssertUnwindSafe(|| answer(std::env::args_os().collect())));
     // The panic's text is on stderr already.
     exit.unwrap_or(Exit::Internal).into()

@@ -78,6 +78,22 @@ pub enum Rejection {
     /// The component could not even start within the limits of an attempt.
     #[error("it needs more than an attempt may have: {0}")]
     TooDemanding(String),
+    /// It consists of more than an honest component does.
+    #[error("it has more {what} than the {most} that a component may have: at least {found}")]
+    TooComplex {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are, as far as was counted.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// It uses a part of the component model that is not supported.
+    #[error("it uses {0}, which Milepost does not support")]
+    Unsupported(&'static str),
+    /// The compiler did not come to an end with it.
+    #[error("it could not be compiled: {0}")]
+    NotCompiled(String),
     /// The manifest inside is wrong.
     #[error(transparent)]
     Manifest(#[from] InvalidManifest),
@@ -110,6 +126,13 @@ impl Rejection {
             Self::TooDemanding(_) => {
                 Some("lower the initial memory or table size that the plugin is linked with")
             }
+            Self::TooComplex { .. } => Some("build a smaller component, or split it into several"),
+            Self::Unsupported(_) => {
+                Some("let the parts of the component be known when it is built")
+            }
+            Self::NotCompiled(_) => Some(
+                "build it with optimisations, and look for very large functions; a smaller component compiles faster",
+            ),
             Self::Manifest(_) => {
                 Some("repair what `describe` returns and pack the component again")
             }

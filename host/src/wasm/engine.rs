@@ -13,6 +13,7 @@ use wasmtime::{
 
 use super::bindings::milepost::step;
 use super::cache::CodeCache;
+use super::compile::Compiler;
 use super::component::{Inspection, Rejection};
 use super::state::HostState;
 use super::ticker::Ticker;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) slots: Semaphore,
     pub(super) clock: Arc<dyn Clock>,
     cache: Option<CodeCache>,
+    compiler: Compiler,
     compilations: AtomicU64,
     /// With the contract's interfaces.
     plain: OnceLock<Linker<HostState>>,
@@ -63,11 +65,23 @@ pub enum EngineError {
 }
 
 impl WasmEngine {
-    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt time-outs use tokio's timer.
+    /// Sets up an engine that compiles in this process; see [`WasmEngine::with_compiler`].
     ///
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.
     pub fn new(cache: Option<CodeCache>, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        Self::with_compiler(cache, clock, Compiler::InProcess)
+    }
+
+    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt time-outs use tokio's timer.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn with_compiler(
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+        compiler: Compiler,
+    ) -> Result<Self, EngineError> {
         let pooling =
             Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
         let engine = pooling.or_else(|error| {
@@ -84,6 +98,7 @@ impl WasmEngine {
                 slots: Semaphore::new(ATTEMPTS as usize),
                 clock,
                 cache,
+                compiler,
                 compilations: AtomicU64::new(0),
                 plain: OnceLock::new(),
                 with_wasi: OnceLock::new(),
@@ -116,10 +131,7 @@ impl Shared {
             }
         }
         self.compilations.fetch_add(1, Ordering::Relaxed);
-        let code = self
-            .engine
-            .precompile_component(bytes)
-            .map_err(|error| Rejection::Invalid(format!("{error:#}")))?;
+        let code = self.compiler.compile(&self.engine, bytes)?;
         let component = self.deserialize(&code)?;
         if let Some(cache) = &self.cache {
             cache.write(&self.engine, digest, &code);
@@ -178,6 +190,11 @@ fn add_contract(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 /// The contract's `types` holds no functions.
 impl step::types::Host for HostState {}
+
+/// An engine that compiles for the others: the same settings, and nothing to run anything with.
+pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
+    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+}
 
 fn config() -> Config {
     let mut config = Config::new();

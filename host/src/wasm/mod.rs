@@ -8,6 +8,7 @@
 //! | [`engine`], `ticker` | one [`WasmEngine`] per process: wasmtime's knobs, and the thread behind its time slices |
 //! | [`loader`], [`component`] | from a file to a [`Plugin`], without executing any of it |
 //! | [`cache`] | compiled code on disk |
+//! | [`compile`] | machine code, made in a child process that can do nothing else |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
 //! | `recorder` | the tape: recording live, answering in replay |
@@ -30,6 +31,7 @@ mod bindings;
 pub mod cache;
 mod call;
 mod clock;
+pub mod compile;
 pub mod component;
 mod config;
 mod context;
@@ -48,6 +50,7 @@ mod ticker;
 mod wasi;
 
 pub use cache::CodeCache;
+pub use compile::{ChildProgram, Compiler};
 pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};

@@ -1,0 +1,90 @@
+//! From WebAssembly to machine code, without trusting the WebAssembly.
+//!
+//! A compiler that is fed by an attacker can be made to take minutes and gigabytes, and a defect in it could be used. So two
+//! walls stand in front: [`census`] refuses what no honest component looks like, for the price of reading it once; and the
+//! compiler itself runs in a [child process](child) with little memory, little time and nothing to reach, where it can
+//! only hurt itself. Code that is [cached](super::cache) meets neither.
+
+mod census;
+mod child;
+mod jail;
+
+use std::fmt::Write as _;
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+
+use milepost_core::limits;
+use wasmtime::Engine;
+
+pub use self::child::ChildProgram;
+
+use super::component::Rejection;
+use super::engine;
+
+/// Where components are compiled.
+#[derive(Debug, Clone, Default)]
+pub enum Compiler {
+    /// In this process: for components that are trusted, as those of a test are.
+    #[default]
+    InProcess,
+    /// In a child process that is limited as far as the system allows.
+    Child(ChildProgram),
+}
+
+impl Compiler {
+    /// Compiles a component for engines with the settings of `engine`.
+    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
+        census::check(bytes)?;
+        match self {
+            Self::InProcess => engine
+                .precompile_component(bytes)
+                .map_err(|error| Rejection::Invalid(first_of(&format!("{error:#}")))),
+            Self::Child(program) => program.compile(bytes),
+        }
+    }
+}
+
+/// The child's whole life: limits itself, reads a component from standard input, writes its machine code to standard output.
+///
+/// A program that compiles with [`Compiler::Child`] calls this, and nothing else, when it is started with the arguments of its
+/// [`ChildProgram`]. The exit code is 0 with the code written, or 1 with the reason on standard error.
+#[must_use]
+pub fn compile_stdin_to_stdout() -> ExitCode {
+    match compile_stream() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            // Nobody else is there to be told.
+            let _ = io::stderr().write_all(first_of(&reason).as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile_stream() -> Result<(), String> {
+    let words = |error: &dyn std::fmt::Display| format!("{error:#}");
+    jail::enter().map_err(|error| words(&error))?;
+    let engine = engine::for_compiling().map_err(|error| words(&error))?;
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(limits::COMPONENT_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| words(&error))?;
+    let code = engine
+        .precompile_component(&bytes)
+        .map_err(|error| words(&error))?;
+    io::stdout()
+        .lock()
+        .write_all(&code)
+        .map_err(|error| words(&error))
+}
+
+/// The beginning of a message that quotes a component: its names are as long as it likes.
+fn first_of(message: &str) -> String {
+    const CHARACTERS: usize = 1_000;
+    let mut cut: String = message.chars().take(CHARACTERS).collect();
+    if cut.len() < message.len() {
+        let _ = write!(cut, " .. ({} bytes in all)", message.len());
+    }
+    cut
+}
