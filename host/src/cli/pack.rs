@@ -1,7 +1,7 @@
 //! `milepost pack`: asks a component for its manifest, once, and embeds the answer.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -50,15 +50,52 @@ pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     }))
 }
 
-/// Whoever reads meanwhile sees the old file or the new one, never a part.
+/// Whoever reads meanwhile sees the old file or the new one, never a part. The name before the last one is new: a file or a link
+/// that somebody else put there is not written to.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut unfinished = file.as_os_str().to_owned();
-    unfinished.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
-    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, file));
+    let (mut unfinished, path) = create_beside(file)?;
+    let written = unfinished
+        .write_all(bytes)
+        .and_then(|()| fs::rename(&path, file));
     if written.is_err() {
-        // The first error is the one to report; the file may not even exist.
-        let _ = fs::remove_file(&unfinished);
+        // The first error is the one to report.
+        let _ = fs::remove_file(&path);
     }
     written
+}
+
+fn create_beside(file: &Path) -> io::Result<(File, PathBuf)> {
+    // What a run that was killed left behind must not stand in the way for ever.
+    const NAMES: u32 = 100;
+    let mut number = 0;
+    loop {
+        let mut path = file.as_os_str().to_owned();
+        path.push(format!(".{}-{number}.tmp", std::process::id()));
+        match File::create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {
+                number += 1;
+            }
+            created => return Ok((created?, path.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_at_the_name_before_the_last_one_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, victim) = (folder.path().join("out.wasm"), folder.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        let planted = format!("{}.{}-0.tmp", out.display(), std::process::id());
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        replace(&out, b"new").unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"new");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    }
 }
