@@ -44,12 +44,10 @@ const DEVIATIONS: [Deviation; 6] = [
         },
     },
     Deviation {
-        name: "ints beyond 2^53 next to doubles",
-        reason: "CEL compares numbers on one line; the other implementation rounds the int first",
+        name: "arithmetic on ints that fit only without a sign",
+        reason: "CEL has a type of its own for them, with results that this language could not tell from ints",
         explains: |cel, note| match note {
-            Note::Part(text) => {
-                matches!(cel.value(text), Some(CelValue::Float(n)) if n.abs() > 9.0e15 && n.abs() < 1e19)
-            }
+            Note::Part(text) => matches!(cel.value(text), Some(CelValue::UInt(_))),
             _ => false,
         },
     },
@@ -280,17 +278,14 @@ fn the_table_holds_on_both_sides() {
 #[test]
 fn every_deviation_has_its_example() {
     let world = World {
-        json: json!({ "inputs": { "o": { "a": [1] }, "big": 9_007_199_254_740_993_i64 }, "steps": {}, "run": {} }),
+        json: json!({ "inputs": { "o": { "a": [1] }, "big": u64::MAX }, "steps": {}, "run": {} }),
         typed: false,
     };
     let cel = Cel::new(&world);
     let part = |text: &str| Note::Part(text.to_owned());
     let examples: [(&str, Note); 6] = [
         ("1.0 / 0.0 > 1.0", part("1.0 / 0.0")),
-        (
-            "inputs.big == 9007199254740992.0",
-            part("9007199254740992.0"),
-        ),
+        ("inputs.big - inputs.big", part("inputs.big - inputs.big")),
         (
             "inputs.o[size('a')]",
             Note::Index {

@@ -6,7 +6,7 @@ use std::io;
 use serde_json::Value;
 
 use super::reference::{Reference, StepField};
-use crate::limits::EXPRESSION_OUTPUT_BYTES;
+use crate::limits::{EXPRESSION_OUTPUT_BYTES, JSON_DEPTH};
 use crate::outcome::codes;
 
 /// Why an expression has no value.
@@ -54,6 +54,9 @@ pub enum EvalError {
         /// "a whole number" or "a number".
         wanted: &'static str,
     },
+    /// The whole value has more levels of arrays and objects than a JSON value may have.
+    #[error("the value is nested deeper than {JSON_DEPTH} levels")]
+    TooDeep,
     /// It produced more bytes than it may.
     #[error(
         "the values that this step's expressions produce are larger than {limit} bytes together"
@@ -75,6 +78,7 @@ impl EvalError {
             | Self::NotFinite { .. }
             | Self::TypeMismatch { .. }
             | Self::NotANumber { .. }
+            | Self::TooDeep
             | Self::OutOfBudget { .. } => codes::EXPRESSION_ERROR,
         }
     }

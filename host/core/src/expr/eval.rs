@@ -206,11 +206,12 @@ impl<'a> Evaluator<'a, '_> {
         match (base.view(), index) {
             (View::Object(_), View::Text(field)) => self.field(node, base, field),
             // CEL reads a list at a whole double too.
-            (View::List(items), View::Int(_) | View::Double(_)) => {
+            (View::List(items), View::Int(_) | View::Uint(_) | View::Double(_)) => {
                 let size = items.len();
                 let position = match index {
-                    View::Int(n) => Some(n),
-                    View::Double(n) if n.fract() == 0.0 => Some(n as i64),
+                    View::Int(n) => Some(i128::from(n)),
+                    View::Uint(n) => Some(i128::from(n)),
+                    View::Double(n) if n.fract() == 0.0 => Some(i128::from(n as i64)),
                     _ => None,
                 };
                 let Some(position) = position else {
@@ -261,9 +262,10 @@ impl<'a> Evaluator<'a, '_> {
                 (_, View::List(items)) => Ok(Val::owned(items.iter().any(|item| item.equals(&a)))),
                 (View::Text(key), View::Object(map)) => Ok(Val::owned(map.contains_key(key))),
                 // The keys of an object are strings, so no other scalar is one of them.
-                (View::Bool(_) | View::Int(_) | View::Double(_), View::Object(_)) => {
-                    Ok(Val::owned(false))
-                }
+                (
+                    View::Bool(_) | View::Int(_) | View::Uint(_) | View::Double(_),
+                    View::Object(_),
+                ) => Ok(Val::owned(false)),
                 _ => Err(self.unfit(node, op, &a, &b)),
             },
             BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual => {
@@ -362,6 +364,7 @@ impl<'a> Evaluator<'a, '_> {
             }
             (Function::Int, [value]) => match value.view() {
                 View::Int(n) => Ok(Val::owned(n)),
+                View::Uint(_) => self.int(node, None),
                 View::Double(n) => self.int(node, truncated(n)),
                 View::Text(text) => match text.parse::<i64>() {
                     Ok(n) => Ok(Val::owned(n)),
@@ -371,6 +374,7 @@ impl<'a> Evaluator<'a, '_> {
             },
             (Function::Double, [value]) => match value.view() {
                 View::Int(n) => self.double(node, n as f64),
+                View::Uint(n) => self.double(node, n as f64),
                 View::Double(n) => self.double(node, n),
                 View::Text(text) => match text.parse::<f64>() {
                     Ok(n) => self.double(node, n),
@@ -383,7 +387,7 @@ impl<'a> Evaluator<'a, '_> {
                     self.budget.spend(text.len())?;
                     Ok(Val::owned(text))
                 }
-                view @ (View::Bool(_) | View::Int(_) | View::Double(_)) => {
+                view @ (View::Bool(_) | View::Int(_) | View::Uint(_) | View::Double(_)) => {
                     let text = scalar_text(&view).unwrap_or_default();
                     self.budget.spend(text.len())?;
                     Ok(Val::owned(text))

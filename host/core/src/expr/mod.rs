@@ -12,9 +12,9 @@
 //! # Where CEL leaves a choice
 //! - `false && x` is false and `true || x` is true whatever `x` is, and the same with the sides exchanged: an error, a
 //!   missing value included, is absorbed by a side that already decides. Running out of budget is never absorbed.
-//! - Ints and doubles compare as numbers on one line, exactly; arithmetic does not mix them. A JSON number without fraction
-//!   and exponent that fits 64 bits with a sign is an int, every other one a double (an integer above that range is rounded
-//!   when it is computed with, and passed on unchanged when it is not).
+//! - Ints compare with each other exactly, and with a double as the nearest double, as CEL has it; arithmetic does not mix
+//!   them. A JSON number without fraction and exponent that fits 64 bits is an int, every other one a double. An int that fits
+//!   only without a sign compares, converts and travels exactly; arithmetic refuses it.
 //! - Overflow, division by zero (also of doubles) and a double that is not finite are errors.
 //! - A missing key, an index out of range and a reference without a value are [`EvalError::Missing`]. `.?` tolerates a
 //!   missing member of its base; once there is a `.?`, the members after it are tolerated too. The base itself must have a

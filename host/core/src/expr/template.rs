@@ -15,6 +15,8 @@ use super::eval;
 use super::problem::{Problem, ProblemKind};
 use super::reference::{Env, Reference, Scope};
 use super::types::Type;
+use crate::limits::JSON_DEPTH;
+use crate::payload::within_depth;
 
 /// A value that may depend on the context.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +78,7 @@ impl Template {
     ///
     /// # Errors
     /// [`EvalError::Missing`] lists every expression of the tree that lacks a value, in order (B41). Another error ends the
-    /// walk where it occurs.
+    /// walk where it occurs. [`EvalError::TooDeep`] when the tree and what was put into it are too deep together.
     pub fn resolve(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Value, EvalError> {
         let mut resolver = Resolver {
             scope,
@@ -85,7 +87,10 @@ impl Template {
         };
         let value = resolver.value(self)?;
         match resolver.missing {
-            values if values.is_empty() => Ok(value),
+            values if values.is_empty() => match within_depth(&value, JSON_DEPTH) {
+                true => Ok(value),
+                false => Err(EvalError::TooDeep),
+            },
             values => Err(EvalError::Missing { values }),
         }
     }

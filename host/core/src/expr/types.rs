@@ -83,7 +83,7 @@ impl Type {
         match value {
             Value::Null => Self::Null,
             Value::Bool(_) => Self::Bool,
-            Value::Number(number) if number.is_i64() => Self::Int,
+            Value::Number(number) if !number.is_f64() => Self::Int,
             Value::Number(_) => Self::Double,
             Value::String(_) => Self::String,
             Value::Array(items) => Self::list_of(items.iter().map(Self::of)),

@@ -22,6 +22,8 @@ pub(super) enum View<'b> {
     Null,
     Bool(bool),
     Int(i64),
+    /// A whole number that only fits without a sign: what does not compare or convert it takes no part in it.
+    Uint(u64),
     Double(f64),
     Text(&'b str),
     List(Items<'b>),
@@ -57,10 +59,11 @@ impl<'b> View<'b> {
         match value {
             Value::Null => Self::Null,
             Value::Bool(b) => Self::Bool(*b),
-            Value::Number(number) => match number.as_i64() {
-                Some(int) => Self::Int(int),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(int), _) => Self::Int(int),
+                (None, Some(uint)) => Self::Uint(uint),
                 // Every JSON number has a double; `arbitrary_precision`, under which it may not, is off.
-                None => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
+                (None, None) => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(text) => Self::Text(text),
             Value::Array(items) => Self::List(Items::Json(items)),
@@ -74,6 +77,7 @@ impl<'b> View<'b> {
             Self::Null => "null",
             Self::Bool(_) => "a bool",
             Self::Int(_) => "an int",
+            Self::Uint(_) => "an int above 9223372036854775807",
             Self::Double(_) => "a double",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
@@ -87,9 +91,10 @@ impl<'b> View<'b> {
             (Self::Null, View::Null) => true,
             (Self::Bool(a), View::Bool(b)) => a == b,
             (Self::Text(a), View::Text(b)) => a == b,
-            (Self::Int(_) | Self::Double(_), View::Int(_) | View::Double(_)) => {
-                self.order(other) == Some(Ordering::Equal)
-            }
+            (
+                Self::Int(_) | Self::Uint(_) | Self::Double(_),
+                View::Int(_) | View::Uint(_) | View::Double(_),
+            ) => self.order(other) == Some(Ordering::Equal),
             (Self::List(a), View::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(&b))
             }
@@ -110,25 +115,25 @@ impl<'b> View<'b> {
             // Bytes of UTF-8 sort as their code points do.
             (Self::Text(a), View::Text(b)) => Some((*a).cmp(*b)),
             (Self::Int(a), View::Int(b)) => Some(a.cmp(b)),
-            (Self::Double(a), View::Double(b)) => a.partial_cmp(b),
-            (Self::Int(a), View::Double(b)) => Some(int_to_double(*a, *b)),
-            (Self::Double(a), View::Int(b)) => Some(int_to_double(*b, *a).reverse()),
+            (Self::Uint(a), View::Uint(b)) => Some(a.cmp(b)),
+            (Self::Int(_), View::Uint(_)) => Some(Ordering::Less),
+            (Self::Uint(_), View::Int(_)) => Some(Ordering::Greater),
+            (
+                Self::Int(_) | Self::Uint(_) | Self::Double(_),
+                View::Int(_) | View::Uint(_) | View::Double(_),
+            ) => self.as_double()?.partial_cmp(&other.as_double()?),
             _ => None,
         }
     }
-}
 
-/// Compares without rounding: an int beyond 2^53 has no double of its own.
-fn int_to_double(int: i64, double: f64) -> Ordering {
-    const ABOVE: f64 = 9_223_372_036_854_775_808.0;
-    if double >= ABOVE {
-        Ordering::Less
-    } else if double < -ABOVE {
-        Ordering::Greater
-    } else {
-        let whole = double.trunc();
-        int.cmp(&(whole as i64))
-            .then_with(|| 0.0_f64.total_cmp(&(double - whole + 0.0)))
+    /// A number as the nearest double.
+    fn as_double(&self) -> Option<f64> {
+        match self {
+            Self::Int(n) => Some(*n as f64),
+            Self::Uint(n) => Some(*n as f64),
+            Self::Double(n) => Some(*n),
+            _ => None,
+        }
     }
 }
 
@@ -249,6 +254,7 @@ pub(super) fn scalar_text(view: &View<'_>) -> Option<String> {
         View::Null => Some("null".to_owned()),
         View::Bool(b) => Some(b.to_string()),
         View::Int(n) => Some(n.to_string()),
+        View::Uint(n) => Some(n.to_string()),
         View::Double(n) => Some(n.to_string()),
         View::Text(_) | View::List(_) | View::Object(_) => None,
     }
@@ -256,28 +262,44 @@ pub(super) fn scalar_text(view: &View<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn ints_and_doubles_compare_exactly() {
-        for (int, double, order) in [
-            (1, 1.0, Ordering::Equal),
-            (0, -0.0, Ordering::Equal),
-            (1, 1.5, Ordering::Less),
-            (2, 1.5, Ordering::Greater),
-            (-1, -1.5, Ordering::Greater),
-            (-2, -1.5, Ordering::Less),
-            // The double nearest to 2^53 + 1 is 2^53: a rounded comparison would call them equal.
+    fn whole_numbers_compare_exactly_and_with_doubles_as_doubles() {
+        let max = i64::MAX.unsigned_abs();
+        for (left, right, order) in [
+            (json!(1), json!(1.0), Ordering::Equal),
+            (json!(0), json!(-0.0), Ordering::Equal),
+            (json!(1), json!(1.5), Ordering::Less),
+            (json!(-1), json!(-1.5), Ordering::Greater),
+            (json!(i64::MAX), json!(max + 1), Ordering::Less),
+            (json!(u64::MAX), json!(u64::MAX - 1), Ordering::Greater),
+            (json!(-1), json!(u64::MAX), Ordering::Less),
+            // CEL compares an int with a double after rounding it to one.
             (
-                9_007_199_254_740_993,
-                9_007_199_254_740_992.0,
-                Ordering::Greater,
+                json!(9_007_199_254_740_993_i64),
+                json!(9_007_199_254_740_992.0),
+                Ordering::Equal,
             ),
-            (i64::MAX, 9_223_372_036_854_775_808.0, Ordering::Less),
-            (i64::MIN, -9_223_372_036_854_775_808.0, Ordering::Equal),
-            (i64::MIN, -1e300, Ordering::Greater),
+            (
+                json!(i64::MAX),
+                json!(9_223_372_036_854_775_808.0),
+                Ordering::Equal,
+            ),
+            (
+                json!(u64::MAX),
+                json!(18_446_744_073_709_551_616.0),
+                Ordering::Equal,
+            ),
+            (json!(i64::MIN), json!(-1e300), Ordering::Greater),
+            (json!(u64::MAX), json!(1e300), Ordering::Less),
         ] {
-            assert_eq!(int_to_double(int, double), order, "{int} {double}");
+            let (a, b) = (View::of(&left), View::of(&right));
+            assert_eq!(a.order(&b), Some(order), "{left} {right}");
+            assert_eq!(b.order(&a), Some(order.reverse()), "{right} {left}");
+            assert_eq!(a.equals(&b), order.is_eq(), "{left} {right}");
         }
     }
 }

@@ -39,19 +39,44 @@ impl Choices<'_> {
     }
 }
 
-const INTS: [i64; 9] = [0, 1, 2, -1, 7, 100, -13, i64::MAX, i64::MIN];
-const DOUBLES: [f64; 8] = [0.0, 1.0, 0.5, -2.5, 7.0, 1e300, -1e-7, 2e15];
+const INTS: [i64; 10] = [
+    0,
+    1,
+    2,
+    -1,
+    7,
+    100,
+    -13,
+    i64::MAX,
+    i64::MIN,
+    9_007_199_254_740_993,
+];
+const UINTS: [u64; 3] = [u64::MAX, u64::MAX - 1, 1 << 63];
+const DOUBLES: [f64; 11] = [
+    0.0,
+    1.0,
+    0.5,
+    -2.5,
+    7.0,
+    1e300,
+    -1e-7,
+    2e15,
+    9_007_199_254_740_992.0,
+    9_223_372_036_854_775_808.0,
+    18_446_744_073_709_551_616.0,
+];
 const TEXTS: [&str; 9] = ["", "a", "ab", "b", "é😀", "12", "-2.5", "zebra", "A"];
 const FIELDS: [&str; 4] = ["a", "b", "k", "z"];
 
 fn random_json(choices: &mut Choices<'_>, depth: usize) -> Value {
-    match choices.below(if depth == 0 { 5 } else { 9 }) {
+    match choices.below(if depth == 0 { 6 } else { 10 }) {
         0 => json!(choices.of(&INTS)),
+        5 => json!(choices.of(&UINTS)),
         1 => json!(choices.of(&TEXTS)),
         2 => json!(choices.below(2) == 0),
         3 => json!(choices.of(&DOUBLES)),
         4 => Value::Null,
-        5 | 6 => (0..choices.below(4))
+        6 | 7 => (0..choices.below(4))
             .map(|_| random_json(choices, depth - 1))
             .collect(),
         _ => random_object(choices, depth),

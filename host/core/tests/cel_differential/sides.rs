@@ -149,9 +149,10 @@ fn to_cel(value: &Value) -> CelValue {
     match value {
         Value::Null => CelValue::Null,
         Value::Bool(b) => CelValue::Bool(*b),
-        Value::Number(n) => match n.as_i64() {
-            Some(int) => CelValue::Int(int),
-            None => CelValue::Float(n.as_f64().unwrap()),
+        Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+            (Some(int), _) => CelValue::Int(int),
+            (None, Some(uint)) => CelValue::UInt(uint),
+            (None, None) => CelValue::Float(n.as_f64().unwrap()),
         },
         Value::String(s) => CelValue::String(Arc::new(s.clone())),
         Value::Array(items) => CelValue::List(Arc::new(items.iter().map(to_cel).collect())),
@@ -171,6 +172,7 @@ fn from_cel(value: &CelValue) -> Value {
         CelValue::Null => Value::Null,
         CelValue::Bool(b) => json!(b),
         CelValue::Int(n) => json!(n),
+        CelValue::UInt(n) => json!(n),
         CelValue::Float(n) if n.is_finite() => json!(n),
         CelValue::String(s) => json!(s.as_str()),
         CelValue::List(items) => items.iter().map(from_cel).collect(),
