@@ -16,6 +16,7 @@ pub mod explain;
 pub mod expr;
 pub mod frontier;
 pub mod ids;
+pub mod json;
 pub mod limits;
 pub mod outcome;
 pub mod payload;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use milepost::core::json::{self, UnusableJson};
 use milepost::engine::SignalAnswer;
 use serde_json::{Value, json};
 
@@ -59,12 +60,13 @@ fn parse(data: &str) -> Result<Value, Failure> {
         Some(file) => (file, inputs::read(Path::new(file))?),
         None => ("--data", data.to_owned()),
     };
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::new(
+    json::parse(&text).map_err(|error| match error {
+        UnusableJson::Syntax(reason) => Failure::new(
             Exit::Usage,
             "usage",
-            format!("{place} is not JSON: {error}"),
+            format!("{place} is not JSON: {reason}"),
         )
-        .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'")
+        .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'"),
+        UnusableJson::Inexact(_) => Failure::new(Exit::Usage, "usage", format!("{place}: {error}")),
     })
 }

@@ -117,7 +117,7 @@ fn untyped(error: &wasmtime::Error) -> &'static str {
 fn contract_broken(unusable: &UnusableJson) -> StepError {
     let code = match unusable {
         UnusableJson::TooLarge { .. } => codes::OUTPUT_TOO_LARGE,
-        UnusableJson::TooDeep { .. } | UnusableJson::Syntax(_) => codes::INVALID_OUTPUT,
+        UnusableJson::TooDeep { .. } | UnusableJson::Content(_) => codes::INVALID_OUTPUT,
     };
     let message = format!("what the step returned cannot be used: {unusable}");
     StepError::new(ErrorClass::Trap, code, message)

@@ -1,5 +1,6 @@
 //! JSON that comes from a guest: bounded before it is parsed.
 
+use milepost_core::json;
 use serde_json::Value;
 
 /// Why a text from a guest is not a value.
@@ -9,8 +10,8 @@ pub(super) enum UnusableJson {
     TooLarge { bytes: usize, limit: usize },
     #[error("it is nested deeper than {limit} levels")]
     TooDeep { limit: usize },
-    #[error("it is not JSON: {0}")]
-    Syntax(String),
+    #[error(transparent)]
+    Content(#[from] json::UnusableJson),
 }
 
 /// Parses one document of at most `max_bytes` and `depth` levels of arrays and objects.
@@ -26,7 +27,7 @@ pub(super) fn parse(text: &str, max_bytes: usize, depth: usize) -> Result<Value,
     if deeper_than(text, depth) {
         return Err(UnusableJson::TooDeep { limit: depth });
     }
-    serde_json::from_str(text).map_err(|error| UnusableJson::Syntax(error.to_string()))
+    Ok(json::parse(text)?)
 }
 
 /// Counts brackets outside strings. On a text that is not JSON the answer has no meaning, but the count stays one pass.
@@ -89,10 +90,18 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_syntax_errors() {
-        for text in ["", "{", "nul", "1 2", "{\"a\":1,}", "\u{feff}1"] {
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "{",
+            "nul",
+            "1 2",
+            "{\"a\":1,}",
+            "\u{feff}1",
+            "[18446744073709551616]",
+        ] {
             assert!(
-                matches!(parse(text, 100, 64), Err(UnusableJson::Syntax(_))),
+                matches!(parse(text, 100, 64), Err(UnusableJson::Content(_))),
                 "{text:?}"
             );
         }

@@ -10,6 +10,7 @@ use super::json::to_json;
 use super::model::{Definition, InputSpec, InputType};
 use super::nearest::nearest;
 use super::nesting::too_deep;
+use crate::json;
 use crate::limits;
 use crate::payload::within_depth;
 
@@ -104,7 +105,7 @@ pub fn read_file(
         )
     };
     let value = match format {
-        FileFormat::Json => serde_json::from_str(text).map_err(|error| bad(error.to_string()))?,
+        FileFormat::Json => json::parse(text).map_err(|error| bad(error.to_string()))?,
         FileFormat::Toml if too_deep(text).is_some() => {
             return Err(bad("it is nested too deep".to_owned()));
         }
@@ -237,10 +238,19 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
             .parse::<f64>()
             .ok()
             .filter(|number| number.is_finite())
+            .filter(|number| {
+                let is_whole = text
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b == b'-' || b == b'+');
+                !is_whole
+                    || text
+                        .parse()
+                        .is_ok_and(|whole: i128| *number as i128 == whole)
+            })
             .map(Value::from),
         InputType::Bool => text.parse::<bool>().ok().map(Value::from),
         InputType::Json => {
-            let parsed = serde_json::from_str(text);
+            let parsed = json::parse(text);
             return parsed
                 .map_err(|error| mistyped(name, spec, text).help(error.to_string()))
                 .and_then(|value| {
@@ -271,6 +281,12 @@ fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
     match spec.ty {
         InputType::Bool => problem.help("write `true` or `false`"),
         InputType::Json => problem.help("texts are written in quotes: '\"text\"'"),
+        InputType::Int if given.parse::<u64>().is_ok() => {
+            problem.help(format!("an int is at most {}; `type = \"json\"` also takes it", i64::MAX))
+        }
+        InputType::Float if given.parse::<f64>().is_ok_and(f64::is_finite) => problem.help(
+            "no double has just this value; write it with an exponent when a rounded number will do",
+        ),
         InputType::String | InputType::Int | InputType::Float => problem,
     }
 }

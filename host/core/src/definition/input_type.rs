@@ -41,12 +41,21 @@ impl InputType {
         }
     }
 
-    /// The value in this type: as it is, or a whole number where a float is wanted; `None` when it does not fit.
+    /// The value in this type: as it is, or a whole number where a float is wanted and a double holds it; `None` when it does
+    /// not fit.
     pub(super) fn accept(self, value: Value) -> Option<Value> {
         match self {
             Self::String => value.is_string().then_some(value),
             Self::Int => value.is_i64().then_some(value),
-            Self::Float => value.as_f64().and_then(Number::from_f64).map(Value::Number),
+            Self::Float => {
+                let double = value.as_f64()?;
+                let whole = value.as_i64().map(i128::from);
+                let whole = whole.or_else(|| value.as_u64().map(i128::from));
+                let exact = whole.is_none_or(|whole| double as i128 == whole);
+                Number::from_f64(double)
+                    .filter(|_| exact)
+                    .map(Value::Number)
+            }
             Self::Bool => value.is_boolean().then_some(value),
             Self::Json => Some(value),
         }

@@ -9,6 +9,16 @@ pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
+/// The integer of 64 bits, with or without a sign, when it is one.
+pub(super) fn whole(value: &DeValue<'_>) -> Option<Number> {
+    if let Some(signed) = integer(value) {
+        return Some(signed.into());
+    }
+    let integer = value.as_integer()?;
+    let unsigned = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    unsigned.map(Number::from)
+}
+
 /// The finite number, when it is one.
 pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
     if let Some(integer) = integer(value) {
@@ -26,7 +36,7 @@ pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
 pub(super) fn to_json(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
-        DeValue::Integer(_) => integer(value).map_or(Value::Null, Value::from),
+        DeValue::Integer(_) => whole(value).map_or(Value::Null, Value::Number),
         DeValue::Float(_) => number(value)
             .and_then(Number::from_f64)
             .map_or(Value::Null, Value::Number),

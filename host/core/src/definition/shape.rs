@@ -313,7 +313,7 @@ pub(super) fn check_json(node: &Node<'_>, depth: usize, out: &mut Vec<Diagnostic
     match node.get_ref() {
         DeValue::String(_) | DeValue::Boolean(_) => {}
         DeValue::Integer(_) => {
-            if json::integer(node.get_ref()).is_none() {
+            if json::whole(node.get_ref()).is_none() {
                 let message = "the integer does not fit 64 bits";
                 out.push(
                     Diagnostic::error(codes::NOT_JSON, span, message)

@@ -1,0 +1,135 @@
+//! JSON that comes from outside: what it says is what is kept, or it is refused.
+
+use serde_json::Value;
+
+/// Why a text is not taken as a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableJson {
+    /// It is not JSON, or a double in it is beyond the range of one.
+    #[error("it is not JSON: {0}")]
+    Syntax(String),
+    /// It holds an integer that would be rounded.
+    #[error(
+        "the integer {0} does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
+    )]
+    Inexact(String),
+}
+
+/// Parses one document. Integers fit 64 bits, with or without a sign: a parser would round the others without a word.
+///
+/// # Errors
+/// [`UnusableJson`].
+pub fn parse(text: &str) -> Result<Value, UnusableJson> {
+    let value = serde_json::from_str(text).map_err(|e| UnusableJson::Syntax(e.to_string()))?;
+    match inexact_integer(text) {
+        Some(integer) => Err(UnusableJson::Inexact(shortened(integer))),
+        None => Ok(value),
+    }
+}
+
+/// The first integer of a JSON text that neither `i64` nor `u64` holds.
+fn inexact_integer(text: &str) -> Option<&str> {
+    /// Every integer of fewer digits fits.
+    const LENGTH: usize = 19;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                at += 1;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let start = at;
+                let in_number =
+                    |byte: &u8| matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                while bytes.get(at).is_some_and(in_number) {
+                    at += 1;
+                }
+                let number = &text[start..at];
+                if number.len() >= LENGTH
+                    && !number.contains(['.', 'e', 'E'])
+                    && number.parse::<i64>().is_err()
+                    && number.parse::<u64>().is_err()
+                {
+                    return Some(number);
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+fn shortened(number: &str) -> String {
+    const SHOWN: usize = 40;
+    match number.get(..SHOWN) {
+        Some(start) if number.len() > SHOWN => format!("{start}…"),
+        _ => number.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_64_bits_and_doubles_are_kept_as_they_are() {
+        for text in [
+            "0",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "18446744073709551615",
+            "1e+29",
+            "0.36995516654807925",
+            "2.2250738585072014e-308",
+            "1.7976931348623157e+308",
+            "5e-324",
+            "-0.0",
+            r#"{"123456789012345678901234567890":["123456789012345678901234567890","\\",null]}"#,
+        ] {
+            let value = parse(text).expect(text);
+            assert_eq!(value.to_string(), text);
+        }
+        assert!(parse("123456789012345678901234567890.0").is_ok());
+        assert!(parse("123456789012345678901234567890e0").is_ok());
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_are_refused_wherever_they_stand() {
+        for number in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "123456789012345678901234567890",
+        ] {
+            for text in [
+                number.to_owned(),
+                format!("[1, {number}]"),
+                format!(r#"{{"a\"": {{"b": {number}}}}}"#),
+                format!(r#"["\\", {number} ]"#),
+            ] {
+                let refused = UnusableJson::Inexact(number.to_owned());
+                assert_eq!(parse(&text), Err(refused), "{text}");
+            }
+        }
+        let Err(UnusableJson::Inexact(shown)) = parse(&"9".repeat(300)) else {
+            panic!("300 digits are no integer of 64 bits");
+        };
+        assert!(shown.len() < 50, "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_number_of_json_is_a_syntax_error() {
+        for text in ["NaN", "Infinity", "-inf", "1e400", "01", "1_000", "+1", ""] {
+            assert!(
+                matches!(parse(text), Err(UnusableJson::Syntax(_))),
+                "{text}"
+            );
+        }
+    }
+}
