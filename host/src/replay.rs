@@ -12,7 +12,7 @@ use milepost_core::event::{Entry, Event};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{
-    Divergence, Ending, Origin, check, differing, first_difference, origin,
+    Divergence, Ending, Origin, check, differing, first_difference, in_the_words_of, origin,
 };
 use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
@@ -346,6 +346,7 @@ impl<'a> Replayer<'a> {
             tape.clone(),
             entry.at,
         );
+        let again = in_the_words_of(&entry.event, again);
         if again == entry.event {
             return None;
         }

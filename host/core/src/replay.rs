@@ -8,7 +8,7 @@ use crate::decide::{Decision, decide, settle};
 use crate::definition::Definition;
 use crate::event::{Entry, Event, StopCode};
 use crate::ids::Path;
-use crate::outcome::{Outcome, codes};
+use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
 use crate::tape::Tape;
 
@@ -178,22 +178,76 @@ pub fn check(
         .map_err(|rejected: Rejected| nothing(entry, &rejected.to_string()))
 }
 
-/// A stop with the words of the recorded one. They are for people, and another version of this program may find better ones;
-/// what it goes by stands in the other fields.
-fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
-    let (
-        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop },
-        Event::RunPaused { stop: said }
-        | Event::RunFailed { stop: said }
-        | Event::RunCancelled { stop: said },
-    ) = (&mut event, recorded)
-    else {
-        return event;
-    };
-    stop.message.clone_from(&said.message);
-    stop.next.clone_from(&said.next);
+/// An event that was made again, with what another version of this program, or another machine, may rightly make otherwise
+/// taken from the recorded one: the words of the host, which are for people, and points in time that come of arithmetic on
+/// doubles.
+#[must_use]
+pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
+    match (&mut event, recorded) {
+        (
+            Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop },
+            Event::RunPaused { stop: said }
+            | Event::RunFailed { stop: said }
+            | Event::RunCancelled { stop: said },
+        ) => {
+            stop.message.clone_from(&said.message);
+            stop.next.clone_from(&said.next);
+            // A wait ends when its definition says; when a pause is tried again is a matter of drawn waits.
+            if !stop.code.is_wait() && stop.due_at.is_some() == said.due_at.is_some() {
+                stop.due_at = said.due_at;
+            }
+        }
+        (
+            Event::AttemptFailed {
+                error, retry_at, ..
+            },
+            Event::AttemptFailed {
+                error: said,
+                retry_at: then,
+                ..
+            },
+        ) => {
+            *retry_at = *then;
+            take_words(error, said);
+        }
+        (Event::StepFailed { error, .. }, Event::StepFailed { error: said, .. }) => {
+            take_words(error, said);
+        }
+        (
+            Event::StepPaused { error, pause, .. },
+            Event::StepPaused {
+                error: Some(said),
+                pause: said_pause,
+                ..
+            },
+        ) => {
+            if let Some(error) = error
+                && take_words(error, said)
+            {
+                pause.reason.clone_from(&said_pause.reason);
+            }
+        }
+        _ => {}
+    }
     event
 }
+
+/// Takes the words over unless they are a plugin's own, which are its outcome. Returns whether it did.
+fn take_words(error: &mut StepError, said: &StepError) -> bool {
+    let of_the_plugin = matches!(error.class, ErrorClass::Retryable | ErrorClass::Failed)
+        && !HOST_CODES.contains(&error.code.as_str());
+    if !of_the_plugin {
+        error.message.clone_from(&said.message);
+    }
+    !of_the_plugin
+}
+
+/// What the host records in the classes of the plugins.
+const HOST_CODES: [&str; 3] = [
+    codes::RUN_STATE_TOO_LARGE,
+    codes::LOOP_EXHAUSTED,
+    codes::CANCELLED,
+];
 
 /// The event that the recorded outcome gives today; `None` where the outcome alone does not tell.
 fn again(
