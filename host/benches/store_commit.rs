@@ -138,6 +138,7 @@ fn created(run: &RunId) -> Write {
         parts: Vec::new(),
         logs: Vec::new(),
         blobs: Vec::new(),
+        named: Vec::new(),
         consumed: Vec::new(),
     }
 }

@@ -211,6 +211,7 @@ fn run(n: u64) -> Write {
         parts: vec![("position".to_owned(), Some(body.clone()))],
         logs: Vec::new(),
         blobs: Vec::new(),
+        named: Vec::new(),
         consumed: Vec::new(),
     }
 }

@@ -1,13 +1,14 @@
 //! Between the core and the store: reads runs back, and gathers what one transaction will hold.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
 use milepost_core::event::{DecodeError, Entry, Event};
 use milepost_core::ids::{Digest, Epoch, RunId, StepId};
+use milepost_core::payload::Payload;
 use milepost_core::state::{Rejected, RunState, Status, Touched};
 use milepost_core::time::Timestamp;
 
@@ -62,11 +63,13 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
         updated_at: stored.row.updated_at,
     };
     let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
-    let find = |digest: &Digest| store.blob(digest).ok().flatten();
+    let blobs = Blobs::of(store);
     let state =
-        checkpoint::restore(position, parts, &find).map_err(|cause| RecordError::Checkpoint {
-            run: run.clone(),
-            cause,
+        checkpoint::restore(position, parts, &|digest| blobs.find(digest)).map_err(|cause| {
+            blobs.failure().unwrap_or_else(|| RecordError::Checkpoint {
+                run: run.clone(),
+                cause,
+            })
         })?;
     Ok(Recorded {
         row: stored.row,
@@ -159,7 +162,7 @@ pub struct Batch {
     touched: BTreeSet<StepId>,
     run_touched: bool,
     logs: Vec<NewLog>,
-    blobs: Vec<(Digest, Arc<[u8]>)>,
+    blobs: BTreeMap<Digest, Arc<[u8]>>,
     consumed: Vec<u64>,
 }
 
@@ -184,7 +187,7 @@ impl Batch {
             touched: BTreeSet::new(),
             run_touched: false,
             logs: Vec::new(),
-            blobs: Vec::new(),
+            blobs: BTreeMap::new(),
             consumed: Vec::new(),
         }
     }
@@ -227,6 +230,14 @@ impl Batch {
         let touched: Touched = state.apply(&entry)?;
         self.touched.extend(touched.steps);
         self.run_touched |= touched.run;
+        if let Event::SignalReceived { path, .. } | Event::ApprovalDecided { path, .. } =
+            &entry.event
+        {
+            // What the core makes of them is the step's output, and stands in no event.
+            let record = state.steps.get(path.step());
+            let made = record.and_then(|record| record.visible()?.output());
+            made.into_iter().for_each(|output| self.keep_value(output));
+        }
         self.keep(entry);
         Ok(())
     }
@@ -259,12 +270,12 @@ impl Batch {
 
     /// Adds a blob.
     pub fn blob(&mut self, bytes: &[u8]) {
-        self.blobs.push((Digest::of(bytes), bytes.into()));
+        self.blobs.insert(Digest::of(bytes), bytes.into());
     }
 
     /// Adds a component by its digest, unless the store has it.
     pub fn component(&mut self, digest: Digest, bytes: Arc<[u8]>) {
-        self.blobs.push((digest, bytes));
+        self.blobs.insert(digest, bytes);
     }
 
     /// Takes a signal out of the run's inbox; goes with a `signal_received` event.
@@ -291,10 +302,16 @@ impl Batch {
     }
 
     fn keep(&mut self, entry: Entry) {
-        if let Some((digest, bytes)) = entry.event.payload().and_then(|p| p.blob()) {
-            self.blobs.push((digest, bytes.into()));
+        if let Some(value) = entry.event.payload() {
+            self.keep_value(value);
         }
         self.entries.push(entry);
+    }
+
+    fn keep_value(&mut self, value: &Payload) {
+        if let Some((digest, bytes)) = value.blob() {
+            self.blobs.entry(digest).or_insert_with(|| bytes.into());
+        }
     }
 
     /// The transaction, with the state as it stands after all events.
@@ -305,6 +322,8 @@ impl Batch {
         } else {
             checkpoint::changed_parts(state, &self.touched, self.run_touched)
         };
+        let mut named = checkpoint::changed_blobs(state, &self.touched, self.run_touched);
+        named.extend(self.entries.iter().flat_map(|entry| entry.event.blobs()));
         let stop = state.phase.stop();
         Write {
             run: state.created.run.clone(),
@@ -336,7 +355,8 @@ impl Batch {
                 .collect(),
             parts,
             logs: self.logs.clone(),
-            blobs: self.blobs.clone(),
+            blobs: self.blobs.clone().into_iter().collect(),
+            named: named.into_iter().collect(),
             consumed: self.consumed.clone(),
         }
     }

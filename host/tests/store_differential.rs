@@ -102,6 +102,7 @@ struct Change {
     parts: Vec<(usize, Option<u8>)>,
     logs: Vec<u8>,
     blobs: Vec<usize>,
+    named: Vec<usize>,
     /// Which of the waiting signals it takes, and whether also one that is not there.
     consumed: Vec<usize>,
     stray: bool,
@@ -137,11 +138,19 @@ fn change() -> impl Strategy<Value = Change> {
         vec(mostly_zero(), 0..3),
         vec((0..PARTS.len(), option::weighted(0.7, any::<u8>())), 0..4),
         vec(any::<u8>(), 0..3),
-        vec(0..BLOBS.len(), 0..2),
+        (vec(0..BLOBS.len(), 0..2), vec(0..BLOBS.len(), 0..2)),
         (vec(0..3_usize, 0..2), prop::bool::weighted(0.03)),
     )
         .prop_map(
-            |((run, expect, claim), head, entries, parts, logs, blobs, (consumed, stray))| {
+            |(
+                (run, expect, claim),
+                head,
+                entries,
+                parts,
+                logs,
+                (blobs, named),
+                (consumed, stray),
+            )| {
                 let (status, seconds, workflow, stop, counts, awaits) = head;
                 let (recoveries, resumes, provider) = counts;
                 Change {
@@ -160,6 +169,7 @@ fn change() -> impl Strategy<Value = Change> {
                     parts,
                     logs,
                     blobs,
+                    named,
                     consumed,
                     stray,
                 }
@@ -246,6 +256,9 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
     }
     for blob in &change.blobs {
         write = write.blob(BLOBS[*blob]);
+    }
+    for blob in &change.named {
+        write = write.naming(BLOBS[*blob]);
     }
     write
 }

@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod decorator;
 pub mod faulty;
+pub mod read_back;
 pub mod recorder;
 pub mod rig;
 pub mod rng;
 pub mod scripted;
+pub mod values;

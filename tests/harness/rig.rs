@@ -26,6 +26,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::faulty::{Fault, FaultyStore};
+use crate::read_back::{Differences, ReadBack};
 use crate::recorder::Recorder;
 use crate::scripted::{Gate, Script};
 
@@ -35,7 +36,8 @@ const PLUGIN: &str = "[plugins.p]\nsource = \"p.wasm\"\n";
 /// When every case begins.
 pub const START: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
 
-/// One workflow on one store. When it goes, every run in the store is checked: the journal must fold to the checkpoint.
+/// One workflow on one store. After every write the run is read back and compared with the live state; when the rig goes,
+/// every run in the store is checked: the journal must fold to the checkpoint, and each body be written again as it stands.
 pub struct Rig {
     folder: TempDir,
     /// Where runs are kept.
@@ -46,6 +48,8 @@ pub struct Rig {
     pub script: Script,
     /// What the engines of this rig said.
     pub recorder: Arc<Recorder>,
+    /// What was read back otherwise than it was saved.
+    pub differences: Differences,
     /// Set by a case that damages the store on purpose.
     pub damaged: bool,
 }
@@ -70,6 +74,7 @@ impl Rig {
             clock: VirtualClock::jumping(START),
             script: script.clone(),
             recorder: Arc::default(),
+            differences: Differences::default(),
             damaged: false,
         };
         rig.edit(body);
@@ -128,7 +133,11 @@ impl Rig {
     pub fn engine_on(&self, store: Arc<dyn Store>) -> Engine {
         Engine::builder(store, Arc::new(self.script.clone()))
             .clock(Arc::new(self.clock.clone()))
-            .observer(Arc::clone(&self.recorder) as _)
+            .observer(Arc::new(ReadBack {
+                store: Arc::clone(&self.store),
+                then: Arc::clone(&self.recorder) as _,
+                differences: self.differences.clone(),
+            }))
             .build()
     }
 
@@ -333,6 +342,7 @@ impl Drop for Rig {
         if self.damaged || std::thread::panicking() {
             return;
         }
+        let _compared = self.differences.none_of();
         let listing = self.store.list(&Filter::default());
         for row in listing.expect("the store can be read").rows {
             assert_folds(self.store.as_ref(), &row.id);
@@ -375,4 +385,13 @@ pub fn assert_folds(store: &dyn Store, run: &RunId) {
     let recorded = record::load(store, run).expect("the checkpoint can be read");
     let folded = RunState::fold(&journal).expect("every event can follow");
     assert_eq!(folded, recorded.state, "checkpoint of {run}");
+    let stored = store.journal(run, 0, usize::MAX);
+    for (entry, stored) in journal.iter().zip(stored.expect("the journal can be read")) {
+        assert_eq!(
+            entry.event.encode(),
+            stored.body,
+            "event {} of {run}",
+            entry.seq
+        );
+    }
 }

@@ -11,10 +11,12 @@ use milepost_core::ids::RunId;
 use milepost_core::replay;
 use milepost_core::state::{Phase, RunState, Status, StepPhase};
 use milepost_core::wait::Wait;
+use serde_json::Value;
 
 use crate::world::World;
 
 pub(crate) fn check(world: &Arc<World>) {
+    assert!(world.differences.none_of() > 0);
     let promises = world.promises();
     let runs = world.runs();
     for run in &promises.starts {
@@ -180,9 +182,10 @@ fn no_signal_is_lost(world: &World, run: &RunId, journal: &Journal, sent: &[(Run
     let inbox = world.store.inbox(run, usize::MAX).unwrap();
     let waiting = inbox
         .iter()
-        .filter_map(|signal| signal.signal.data.parse::<u64>().ok());
+        .filter_map(|signal| serde_json::from_str::<Value>(&signal.signal.data).ok())
+        .filter_map(|data| data.get("n")?.as_u64());
     let taken = journal.iter().filter_map(|entry| match &entry.event {
-        Event::SignalReceived { data, .. } => data.value().as_ref().as_u64(),
+        Event::SignalReceived { data, .. } => data.value().get("n")?.as_u64(),
         _ => None,
     });
     let found: Vec<u64> = waiting.chain(taken).collect();

@@ -12,8 +12,10 @@ use milepost::engine::{
 use milepost::record;
 use milepost::store::Store as _;
 use milepost_core::ids::RunId;
+use milepost_core::limits::{JSON_DEPTH, NOTE_BYTES};
 use milepost_core::state::Status;
 use milepost_core::wait::Verdict;
+use milepost_tests::values::value;
 use serde_json::json;
 
 use crate::process::Process;
@@ -114,7 +116,8 @@ async fn meddle(world: &Arc<World>) {
     match deed {
         0..22 => {
             let number = rng.next() % 1_000_000;
-            let sent = patiently(engine.signal(&run, "go", &json!(number))).await;
+            let data = json!({ "n": number, "value": value(number, JSON_DEPTH - 1) });
+            let sent = patiently(engine.signal(&run, "go", &data)).await;
             world.say(format!("signal {run}: {}", short(&sent)));
             if let Some(Ok(SignalAnswer::Delivered | SignalAnswer::Kept)) = sent {
                 world.promises().signals.push((run, number));
@@ -128,7 +131,7 @@ async fn meddle(world: &Arc<World>) {
                 } else {
                     Verdict::Approved
                 },
-                comment: None,
+                comment: deed.is_multiple_of(2).then(|| "é".repeat(NOTE_BYTES / 2)),
                 by: None,
             };
             let decided = patiently(engine.decide(&run, &decision)).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use milepost::Engine;
 use milepost::attempt::BoxFuture;
 use milepost::clock::Clock;
+use milepost::engine::Unobserved;
 use milepost::owner::{Host, Liveness};
 use milepost::store::{
     Attention, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest, Store,
@@ -17,6 +18,7 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use milepost_tests::decorator::Decorator;
 use milepost_tests::hand_on;
+use milepost_tests::read_back::ReadBack;
 use milepost_tests::rng::Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -60,6 +62,11 @@ impl Process {
         Engine::builder(Arc::new(View(Arc::clone(self))), Arc::new(steps))
             .clock(Arc::new(SkewedClock(Arc::clone(self))))
             .host(Arc::new(Seen(Arc::clone(self))))
+            .observer(Arc::new(ReadBack {
+                store: Arc::clone(&self.world.store) as _,
+                then: Arc::new(Unobserved),
+                differences: self.world.differences.clone(),
+            }))
             .build()
     }
 

@@ -8,10 +8,12 @@ use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
 use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
+use milepost_core::limits::JSON_DEPTH;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::tape::Tape;
 use milepost_tests::rng::hash;
-use serde_json::json;
+use milepost_tests::values::value;
+use serde_json::{Value, json};
 
 use crate::world::{START, World};
 
@@ -26,7 +28,7 @@ const BODIES: [&str; 4] = [
      [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
     "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
      [[step]]\nid = \"g\"\napproval = { message = \"${ steps.a.output.at }?\", rework = { from = \"a\" } }\n\
-     [[step]]\nid = \"b\"\nuse = \"p/b\"\n",
+     [[step]]\nid = \"b\"\nuse = \"p/b\"\nwith = { a = \"${ steps.a.output.value }\", g = \"${ steps.g.output.comment }\" }\n",
     "[[step]]\nid = \"t\"\nwait = { for = \"20s\" }\n\
      [[step]]\nid = \"q\"\nuse = \"p/q\"\ncontinue_on_error = true\n\
      [[step]]\nid = \"u\"\nwait = { for = \"70s\" }\n\
@@ -76,11 +78,14 @@ impl Callable for Steps {
             };
             tokio::time::sleep(Duration::from_millis(millis)).await;
             let outcome = match self.world.is_stormy() {
-                true => self.stormy((chance >> 32) % 100),
+                true => self.stormy((chance >> 32) % 100, &value(chance, JSON_DEPTH)),
                 false => None,
             };
             CallResult {
-                outcome: outcome.unwrap_or_else(|| Outcome::Completed(json!({ "at": path }))),
+                outcome: outcome.unwrap_or_else(|| {
+                    let value = value(chance, JSON_DEPTH - 1);
+                    Outcome::Completed(json!({ "at": path, "value": value }))
+                }),
                 tape: Tape::default(),
                 logs: Vec::new(),
                 log_dropped: 0,
@@ -92,7 +97,7 @@ impl Callable for Steps {
 }
 
 impl Steps {
-    fn stormy(&self, percent: u64) -> Option<Outcome> {
+    fn stormy(&self, percent: u64, value: &Value) -> Option<Outcome> {
         let pause = |provider: Option<&str>, until: Option<u64>, signal: Option<&str>| {
             Outcome::Paused(Pause {
                 code: "not-now".to_owned(),
@@ -104,10 +109,15 @@ impl Steps {
                         .after(Duration::from_secs(s))
                 }),
                 signal: signal.map(str::to_owned),
-                state: Some(json!({ "percent": percent })),
+                state: Some(value.clone()),
             })
         };
-        let error = |class| Outcome::Failed(StepError::new(class, "broken", "broken"));
+        let error = |class| {
+            Outcome::Failed(StepError {
+                detail: Some(value.clone()),
+                ..StepError::new(class, "broken", "broken")
+            })
+        };
         Some(match percent {
             0..10 => error(ErrorClass::Retryable),
             10..15 => error(ErrorClass::Failed),

@@ -10,6 +10,7 @@ use milepost::store::{Filter, Store as _, StoredEntry};
 use milepost_core::event::Entry;
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
+use milepost_tests::read_back::Differences;
 use milepost_tests::rng::Rng;
 use tokio::time::Instant;
 
@@ -41,6 +42,8 @@ pub(crate) struct World {
     /// Faults happen, and steps misbehave.
     pub(crate) stormy: AtomicBool,
     pub(crate) folder: tempfile::TempDir,
+    /// What was read back otherwise than it was saved.
+    pub(crate) differences: Differences,
     promises: Mutex<Promises>,
     /// Live processes by pid.
     processes: Mutex<BTreeMap<u32, Arc<Process>>>,
@@ -63,6 +66,7 @@ impl World {
             began: Instant::now(),
             stormy: AtomicBool::new(true),
             folder: tempfile::tempdir().unwrap(),
+            differences: Differences::default(),
             promises: Mutex::default(),
             processes: Mutex::default(),
             last_pid: AtomicU32::new(0),

@@ -4,14 +4,14 @@
 //! stops on the way. Part `now` changes with every write: it holds the steps in flight, so that a start costs no part of its
 //! own, and says how many steps there are. Position, epoch and time of the last event are columns of the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{DecodeError, RunCreated, close_body, open_body};
-use crate::ids::{Epoch, StepId};
+use crate::ids::{Digest, Epoch, StepId};
 use crate::payload::{FindBlob, hydrate};
 use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord};
 use crate::time::Timestamp;
@@ -72,6 +72,28 @@ pub fn changed_parts<'a>(
         }
     }
     parts
+}
+
+/// The blobs that [`changed_parts`] of the same arguments name.
+#[must_use]
+pub fn changed_blobs<'a>(
+    state: &'a RunState,
+    steps: impl IntoIterator<Item = &'a StepId>,
+    run: bool,
+) -> BTreeSet<Digest> {
+    let records = steps
+        .into_iter()
+        .chain(&state.in_flight)
+        .filter_map(|id| state.steps.get(id));
+    let outputs = records.flat_map(StepRecord::outputs);
+    let returned = match &state.phase {
+        Phase::Completed { output, .. } if run => Some(output),
+        _ => None,
+    };
+    outputs
+        .chain(returned)
+        .filter_map(|output| Some(output.blob()?.0))
+        .collect()
 }
 
 /// Every part, for a new run.

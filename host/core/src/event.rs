@@ -611,6 +611,17 @@ impl Event {
         }
     }
 
+    /// The blobs that its stored form names.
+    pub fn blobs(&self) -> impl Iterator<Item = Digest> {
+        let text = match self {
+            Self::RunCreated(created) => Some(created.definition),
+            Self::DefinitionChanged { definition, .. } => Some(*definition),
+            _ => None,
+        };
+        let value = self.payload().and_then(Payload::blob);
+        text.into_iter().chain(value.map(|(digest, _)| digest))
+    }
+
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> String {

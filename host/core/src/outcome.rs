@@ -33,7 +33,11 @@ pub struct StepError {
     /// For a person.
     pub message: String,
     /// More, chosen by the plugin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::payload::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub detail: Option<Value>,
     /// Whose limit was met ("acme-llm").
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +78,11 @@ pub struct Pause {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     /// Handed to the next attempt through `context.resume-state`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::payload::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub state: Option<Value>,
 }
 

@@ -1,12 +1,13 @@
 //! JSON values of users and plugins as the record holds them: parsed once, written once, kept aside when large.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use serde::de::Error as _;
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::ids::Digest;
 use crate::limits::INLINE_VALUE_BYTES;
@@ -18,7 +19,13 @@ use crate::limits::INLINE_VALUE_BYTES;
 #[derive(Clone)]
 pub struct Payload {
     value: Arc<Value>,
-    text: Arc<RawValue>,
+    text: Arc<Text>,
+}
+
+struct Text {
+    json: Box<RawValue>,
+    /// Of a text that is large, once somebody asked.
+    digest: OnceLock<Digest>,
 }
 
 impl Payload {
@@ -27,10 +34,23 @@ impl Payload {
     pub fn new(value: Value) -> Self {
         let text = serde_json::value::to_raw_value(&value)
             .expect("a JSON value with string keys always has a text");
+        Self::with_text(value, text)
+    }
+
+    fn with_text(value: Value, json: Box<RawValue>) -> Self {
         Self {
             value: Arc::new(value),
-            text: text.into(),
+            text: Arc::new(Text {
+                json,
+                digest: OnceLock::new(),
+            }),
         }
+    }
+
+    /// Reads the text of a blob, and keeps it: written again, the value names the same blob.
+    fn of_blob(text: String) -> Result<Self, serde_json::Error> {
+        let value = serde_json::from_str(&text)?;
+        Ok(Self::with_text(value, RawValue::from_string(text)?))
     }
 
     /// The parsed value.
@@ -42,14 +62,17 @@ impl Payload {
     /// The compact text.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.text.get()
+        self.text.json.get()
     }
 
     /// Digest and bytes of the blob that this value needs beside its record, when it is large.
     #[must_use]
     pub fn blob(&self) -> Option<(Digest, &[u8])> {
         let bytes = self.text().as_bytes();
-        (bytes.len() > INLINE_VALUE_BYTES).then(|| (Digest::of(bytes), bytes))
+        (bytes.len() > INLINE_VALUE_BYTES).then(|| {
+            let digest = self.text.digest.get_or_init(|| Digest::of(bytes));
+            (*digest, bytes)
+        })
     }
 }
 
@@ -80,7 +103,7 @@ impl Serialize for Payload {
             out.end()
         } else {
             let mut out = serializer.serialize_struct("Payload", 1)?;
-            out.serialize_field("inline", &self.text)?;
+            out.serialize_field("inline", &self.text.json)?;
             out.end()
         }
     }
@@ -89,11 +112,15 @@ impl Serialize for Payload {
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Inline {
-            inline: Value,
+        #[serde(rename_all = "snake_case")]
+        enum Stored {
+            Inline(Value),
+            OfBlob(String),
         }
-        Inline::deserialize(deserializer).map(|stored| Self::new(stored.inline))
+        match Stored::deserialize(deserializer)? {
+            Stored::Inline(value) => Ok(Self::new(value)),
+            Stored::OfBlob(text) => Self::of_blob(text).map_err(D::Error::custom),
+        }
     }
 }
 
@@ -101,10 +128,10 @@ impl<'de> Deserialize<'de> for Payload {
 pub type FindBlob<'a> = dyn Fn(&Digest) -> Option<Vec<u8>> + 'a;
 
 /// Puts blobs back in place before a record is decoded: at each of `pointers` (JSON pointers), `{"blob": …}` becomes
-/// `{"inline": …}`. Places that do not exist or stand inline already are left alone.
+/// `{"of_blob": text}`. Places that do not exist or stand inline already are left alone.
 ///
 /// # Errors
-/// [`MissingBlob`] when a blob does not exist or is not JSON.
+/// [`MissingBlob`] when a blob does not exist or is not text.
 pub fn hydrate(
     body: &mut Value,
     pointers: &[&str],
@@ -120,8 +147,8 @@ pub fn hydrate(
         let missing = || MissingBlob(digest.to_owned());
         let digest: Digest = digest.parse().map_err(|_| missing())?;
         let bytes = find(&digest).ok_or_else(missing)?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| missing())?;
-        *place = serde_json::json!({ "inline": value });
+        let text = String::from_utf8(bytes).map_err(|_| missing())?;
+        *place = Map::from_iter([("of_blob".to_owned(), Value::String(text))]).into();
     }
     Ok(())
 }
@@ -130,6 +157,13 @@ pub fn hydrate(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the blob {0} is missing or damaged")]
 pub struct MissingBlob(pub String);
+
+/// Reads an optional value, of which null is one: only a field that is not there is none.
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
 
 /// Whether the value has at most `left` levels of arrays and objects.
 #[must_use]

@@ -104,10 +104,18 @@ pub struct StepRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Settled>,
     /// What the last pause at this path left for the next attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::payload::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub resume_state: Option<Value>,
     /// What came with the signal that ended the last pause at this path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::payload::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub resume_signal: Option<Value>,
     /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -226,12 +234,27 @@ impl StepRecord {
         }
     }
 
+    /// The outputs that it holds: of this execution and of the one before.
+    pub fn outputs(&self) -> impl Iterator<Item = &Payload> {
+        [self.settled(), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(Settled::output)
+    }
+
     pub(crate) fn output_bytes(&self) -> usize {
-        let of = |settled: Option<&Settled>| match settled.map(|s| &s.result) {
-            Some(StepResult::Completed { output }) => output.text().len(),
-            Some(StepResult::Failed { .. } | StepResult::Skipped) | None => 0,
-        };
-        of(self.settled()) + of(self.previous.as_ref())
+        self.outputs().map(|output| output.text().len()).sum()
+    }
+}
+
+impl Settled {
+    /// The output, when it ended with one.
+    #[must_use]
+    pub fn output(&self) -> Option<&Payload> {
+        match &self.result {
+            StepResult::Completed { output } => Some(output),
+            StepResult::Failed { .. } | StepResult::Skipped => None,
+        }
     }
 }
 

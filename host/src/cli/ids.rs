@@ -78,6 +78,7 @@ mod tests {
                 parts: Vec::new(),
                 logs: Vec::new(),
                 blobs: Vec::new(),
+                named: Vec::new(),
                 consumed: Vec::new(),
             };
             runtime().unwrap().block_on(store.write(write)).unwrap();

@@ -175,7 +175,10 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let (created, batch, state) = self.create(&workflow, inputs, &options)?;
         match self.shared.store.write(batch.to_write(&state)).await {
-            Ok(_) => Ok(RunReport::new(&workflow.definition, &state)),
+            Ok(_) => {
+                self.shared.tell_saved(&state);
+                Ok(RunReport::new(&workflow.definition, &state))
+            }
             Err(StoreError::Exists(_)) => {
                 let state = self.existing(&created)?.state;
                 Ok(RunReport::new(&workflow.definition, &state))

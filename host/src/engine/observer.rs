@@ -2,6 +2,7 @@
 
 use milepost_core::event::Entry;
 use milepost_core::ids::{Path, RunId};
+use milepost_core::state::RunState;
 use milepost_core::time::Timestamp;
 
 use crate::attempt::{LogLine, Progress};
@@ -10,6 +11,9 @@ use crate::attempt::{LogLine, Progress};
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, run: &RunId, notice: Notice<'_>);
+
+    /// A write of this engine is durable, and the run stands like this now.
+    fn saved(&self, _state: &RunState) {}
 
     /// A worker met trouble that is no run's own doing; `run` is as the store spells it.
     fn trouble(&self, _run: Option<&str>, _reason: &str) {}

@@ -26,7 +26,10 @@ impl Shared {
     /// meanwhile: what was read of it does not hold any more.
     pub(super) async fn write(&self, batch: &Batch, state: &RunState) -> Result<bool, StoreError> {
         match self.store.write(batch.to_write(state)).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.tell_saved(state);
+                Ok(true)
+            }
             Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -36,6 +39,13 @@ impl Shared {
     pub(super) fn tell(&self, run: &RunId, notice: Notice<'_>) {
         if catch_unwind(AssertUnwindSafe(|| self.observer.notice(run, notice))).is_err() {
             tracing::error!(%run, "the observer panicked");
+        }
+    }
+
+    /// Tells the observer how a run stands in the store.
+    pub(super) fn tell_saved(&self, state: &RunState) {
+        if catch_unwind(AssertUnwindSafe(|| self.observer.saved(state))).is_err() {
+            tracing::error!(run = %state.created.run, "the observer panicked");
         }
     }
 

@@ -329,6 +329,12 @@ impl State {
 
     fn write(&mut self, write: Write) -> Result<Written, StoreError> {
         let seq = write.seq_after()?;
+        if let Some(digest) = write
+            .named_elsewhere()
+            .find(|digest| !self.blobs.contains_key(digest))
+        {
+            return Err(write.names_nothing(digest));
+        }
         match write.expect {
             Expect::Absent if self.runs.contains_key(&write.run) => {
                 return Err(StoreError::Exists(write.run));
@@ -360,6 +366,7 @@ impl State {
         let run = self.run(&write.run)?;
         run.blobs
             .extend(write.blobs.iter().map(|(digest, _)| *digest));
+        run.blobs.extend(&write.named);
         run.inbox.retain(|s| !write.consumed.contains(&s.number));
         for line in write.logs {
             position += 1;

@@ -183,6 +183,9 @@ pub struct Write {
     pub logs: Vec<NewLog>,
     /// Blobs to keep; one that exists already is left alone. Shared, because a component may be large.
     pub blobs: Vec<(Digest, Arc<[u8]>)>,
+    /// Blobs that entries and parts name. One that is neither among `blobs` nor in the store is a [`StoreError::Corrupt`]:
+    /// what is saved could not be read back. The run uses them from now on, whoever saved them.
+    pub named: Vec<Digest>,
     /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
     pub consumed: Vec<u64>,
 }
@@ -214,6 +217,20 @@ impl Write {
             seq = entry.seq;
         }
         Ok(seq)
+    }
+
+    /// Those of the named blobs that the store must hold already.
+    fn named_elsewhere(&self) -> impl Iterator<Item = &Digest> {
+        let here = |digest: &Digest| self.blobs.iter().any(|(found, _)| found == digest);
+        self.named.iter().filter(move |digest| !here(digest))
+    }
+
+    /// The refusal of a write that names a blob which is nowhere.
+    fn names_nothing(&self, digest: &Digest) -> StoreError {
+        StoreError::Corrupt(format!(
+            "run `{}`: the write names the blob {digest}, which is neither in it nor in the store",
+            self.run
+        ))
     }
 }
 

@@ -90,6 +90,17 @@ pub(crate) fn a_blob_stays_while_another_run_uses_it(s: &dyn Store) {
     assert!(!there(b"shared") && !there(b"b"));
 }
 
+pub(crate) fn a_blob_stays_while_a_run_uses_it_that_only_named_it(s: &dyn Store) {
+    s.save(create("a").blob(b"shared"));
+    s.save(create("b"));
+    s.save(step("b", 0, 0).status(Status::Failed).naming(b"shared"));
+    s.save(step("a", 0, 0).status(Status::Failed));
+    s.remove("a", 1).unwrap();
+    assert!(s.blob(&Digest::of(b"shared")).unwrap().is_some());
+    s.remove("b", 1).unwrap();
+    assert_eq!(s.blob(&Digest::of(b"shared")).unwrap(), None);
+}
+
 pub(crate) fn an_id_may_be_used_again_for_a_new_run(s: &dyn Store) {
     s.save(start("r").part("p", "old").log("old").blob(b"old"));
     s.save(step("r", 0, 1).status(Status::Completed).part("q", "old"));

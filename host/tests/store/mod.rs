@@ -94,6 +94,7 @@ pub(crate) fn create(run: &str) -> Write {
         parts: Vec::new(),
         logs: Vec::new(),
         blobs: Vec::new(),
+        named: Vec::new(),
         consumed: Vec::new(),
     }
 }
@@ -147,6 +148,7 @@ pub(crate) trait With: Sized {
     fn without(self, part: &str) -> Self;
     fn log(self, text: &str) -> Self;
     fn blob(self, bytes: &[u8]) -> Self;
+    fn naming(self, bytes: &[u8]) -> Self;
     fn due(self, seconds: u64) -> Self;
     fn awaits(self, names: &[&str]) -> Self;
     fn consume(self, signals: &[u64]) -> Self;
@@ -187,6 +189,10 @@ impl With for Write {
     }
     fn blob(mut self, bytes: &[u8]) -> Self {
         self.blobs.push((Digest::of(bytes), bytes.into()));
+        self
+    }
+    fn naming(mut self, bytes: &[u8]) -> Self {
+        self.named.push(Digest::of(bytes));
         self
     }
     fn due(mut self, seconds: u64) -> Self {

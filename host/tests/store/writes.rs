@@ -104,6 +104,32 @@ pub(crate) fn b105_a_refused_write_leaves_nothing_behind(s: &dyn Store) {
     assert_eq!(s.blob(&Digest::of(b"new")).unwrap(), None);
 }
 
+pub(crate) fn a_write_that_names_a_blob_which_is_nowhere_is_refused(s: &dyn Store) {
+    s.save(start("r").entry(1).part("p", "old").blob(b"there"));
+    let before = s.checkpoint(&id("r")).unwrap();
+    let refused = |write: Write| match s.try_save(write) {
+        Err(StoreError::Corrupt(text)) => {
+            let digest = Digest::of(b"nowhere").to_string();
+            assert!(text.contains(&digest), "{text}");
+        }
+        other => panic!("{other:?}"),
+    };
+    refused(
+        step("r", 1, 1)
+            .part("p", "new")
+            .blob(b"new")
+            .naming(b"nowhere"),
+    );
+    refused(step("r", 1, 1).naming(b"there").naming(b"nowhere"));
+    refused(create("s").blob(b"new").naming(b"nowhere"));
+    assert_eq!(s.checkpoint(&id("r")).unwrap(), before);
+    assert_eq!(s.entries("r"), [1]);
+    assert_eq!(s.row(&id("s")).unwrap(), None);
+    assert_eq!(s.blob(&Digest::of(b"new")).unwrap(), None);
+    s.save(step("r", 1, 1).naming(b"there").blob(b"new").naming(b"new"));
+    s.save(step("r", 2, 1).naming(b"new"));
+}
+
 pub(crate) fn a_write_without_entries_keeps_the_sequence_number(s: &dyn Store) {
     s.save(start("r").entry(1));
     s.save(change("r", 1, 1).part("p", "1"));

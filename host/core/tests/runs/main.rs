@@ -16,5 +16,8 @@ mod sequence;
 mod signals;
 mod sim;
 mod statuses;
+#[path = "../../../../tests/harness/values.rs"]
+#[expect(unreachable_pub, reason = "it is shared")]
+mod values;
 mod waits;
 mod words;

@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use milepost_core::checkpoint::{Position, all_parts, restore};
 use milepost_core::decide::{Decision, decide, decide_from, interrupt, settle};
 use milepost_core::definition::{ApprovalStep, Definition, StepKind};
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, Stop, StopCode};
 use milepost_core::frontier::Frontier;
-use milepost_core::ids::{Epoch, Path, RunId, StepId};
+use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::replay::check;
 use milepost_core::resume::{GoOn, Intent, dropped_by, plan, rework};
-use milepost_core::state::{Rejected, RunState, Settled, Status, StepRecord, StepResult};
+use milepost_core::state::{
+    Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
+};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
@@ -40,6 +43,45 @@ pub(crate) struct Sim {
     pub(crate) waits: Vec<Duration>,
     /// Definitions that were replaced, each with the position of the event that replaced it.
     replaced: Vec<(u64, Definition)>,
+}
+
+/// The large values of a state and of an event, as a store holds them.
+pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest, Vec<u8>> {
+    let outputs = state.steps.values().flat_map(StepRecord::outputs);
+    let returned = match &state.phase {
+        Phase::Completed { output, .. } => Some(output),
+        _ => None,
+    };
+    outputs
+        .chain(returned)
+        .chain([&state.created.inputs])
+        .chain(event.and_then(Event::payload))
+        .filter_map(Payload::blob)
+        .map(|(digest, bytes)| (digest, bytes.to_vec()))
+        .collect()
+}
+
+/// The event, and all that it changed, must come back from their stored forms as they are.
+fn read_back(entry: &Entry, touched: &Touched, state: &RunState) {
+    let changed = |id: &StepId| touched.steps.contains(id) || state.in_flight.contains(id);
+    let mut state = state.clone();
+    state.steps.retain(|id, _| changed(id));
+    let outputs = state.steps.values().flat_map(StepRecord::outputs);
+    state.output_bytes = outputs.map(|output| output.text().len()).sum();
+    let blobs = blobs(&state, Some(&entry.event));
+    let find = |digest: &Digest| blobs.get(digest).cloned();
+    let event = Event::decode(&entry.event.encode(), &find);
+    assert_eq!(event.as_ref(), Ok(&entry.event));
+    let position = Position {
+        seq: state.seq,
+        epoch: state.epoch,
+        updated_at: state.updated_at,
+    };
+    let parts = all_parts(&state);
+    let bodies = parts
+        .iter()
+        .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
+    assert_eq!(restore(position, bodies, &find), Ok(state));
 }
 
 const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\"\n";
@@ -111,7 +153,10 @@ impl Sim {
         let before = self.state.clone();
         let applied = self.state.apply(&entry);
         match applied {
-            Ok(_) => self.journal.push(entry),
+            Ok(ref touched) => {
+                read_back(&entry, touched, &self.state);
+                self.journal.push(entry);
+            }
             Err(_) => assert_eq!(self.state, before, "a refused event changes nothing"),
         }
         applied.map(drop)

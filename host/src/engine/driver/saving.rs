@@ -118,6 +118,7 @@ impl Driver {
     pub(super) fn saved(&mut self, epoch: Epoch) {
         let next = Batch::after(self.state.seq, epoch);
         let batch = std::mem::replace(&mut self.batch, next);
+        self.shared.tell_saved(&self.state);
         self.tell(batch.entries());
     }
 
@@ -191,7 +192,8 @@ impl Driver {
         // One poll hands the write to the store, which finishes it; nobody is left to wait for more.
         let answer = self.shared.store.write(batch.to_write(&state));
         match answer.now_or_never() {
-            None | Some(Ok(_) | Err(StoreError::Conflict { .. })) => {}
+            Some(Ok(_)) => self.shared.tell_saved(&state),
+            None | Some(Err(StoreError::Conflict { .. })) => {}
             Some(Err(error)) => {
                 let run = &state.created.run;
                 tracing::warn!(%run, %error, "the claim could not be released");

@@ -47,6 +47,7 @@ impl Change for Write {
 
     fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
         let seq = self.seq_after().map_err(Failure::Refused)?;
+        check_blobs(db, self)?;
         check_signals(db, self)?;
         let (key, written) = match self.expect {
             Expect::Absent => create(db, self, seq)?,
@@ -236,6 +237,19 @@ fn names(names: &[String]) -> String {
     serde_json::to_string(names).expect("a list of texts, which JSON can hold")
 }
 
+/// Whether the blobs that the write names are there. Asked before anything is changed.
+fn check_blobs(db: &mut Statements<'_>, write: &Write) -> Result<(), Failure> {
+    for digest in write.named_elsewhere() {
+        let there: bool = db
+            .get("SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)")?
+            .query_row([digest.as_bytes()], |row| row.get(0))?;
+        if !there {
+            return Err(Failure::Refused(write.names_nothing(digest)));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the signals that the write takes are there. Asked before anything is changed.
 fn check_signals(db: &mut Statements<'_>, write: &Write) -> Result<(), Failure> {
     for number in &write.consumed {
@@ -303,6 +317,13 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
             db.get("INSERT INTO blob (digest, bytes) VALUES (?1, ?2)")?
                 .execute(params![digest.as_bytes(), &bytes[..]])?;
         }
+    }
+    for digest in write
+        .blobs
+        .iter()
+        .map(|(digest, _)| digest)
+        .chain(&write.named)
+    {
         db.get("INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![key, digest.as_bytes()])?;
     }

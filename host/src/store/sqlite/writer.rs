@@ -407,6 +407,7 @@ mod tests {
             parts: vec![("p".to_owned(), Some(body))],
             logs: Vec::new(),
             blobs: Vec::new(),
+            named: Vec::new(),
             consumed: Vec::new(),
         }
     }
