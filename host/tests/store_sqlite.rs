@@ -8,8 +8,12 @@ mod damage;
 mod durability;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/private.rs"]
+mod private;
 #[path = "store/sharing.rs"]
 mod sharing;
+#[path = "store/space.rs"]
+mod space;
 mod store;
 
 use std::path::{Path, PathBuf};

@@ -75,6 +75,12 @@ impl Failure {
         }
     }
 
+    /// The store was moved away under the program.
+    pub(crate) fn store_gone(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unavailable, "store_gone", message)
+            .help("nothing more was written; put it back, or name where it is now with `--store`")
+    }
+
     /// A defect of the program.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Exit::Internal, "internal", message)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use milepost_core::ids::RunId;
 use milepost_core::recovery::{Liveness, Verdict, judge};
 use milepost_core::state::Status;
@@ -17,6 +18,10 @@ use crate::store::{Filter, Health, RunRow, StoreError};
 
 /// Free space below which a store is in danger of filling its disk.
 const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
+/// Events whose runs are removed together: bounds how long others wait for that.
+const REMOVED_TOGETHER: u64 = 1_000;
+/// Room that nothing uses, from which on it is worth a word, if it is also a good part of the file.
+const MUCH_UNUSED: u64 = 1024 * 1024;
 /// How long something may be due before it looks as if no worker were there.
 const OVERDUE: Duration = Duration::from_secs(60);
 
@@ -64,9 +69,28 @@ pub struct Doctor {
     pub findings: Vec<Finding>,
 }
 
+/// Whether so much of a file is free that a person may want to know.
+#[must_use]
+pub fn much_unused(unused: u64, of: u64) -> bool {
+    unused >= MUCH_UNUSED && unused >= of / 4
+}
+
+/// Consecutive rows whose runs are removed at once: one transaction, if the store joins them.
+fn together(rows: &[RunRow]) -> impl Iterator<Item = &[RunRow]> {
+    let mut events = 0;
+    rows.chunk_by(move |_, next| {
+        events += next.seq;
+        let more = events < REMOVED_TOGETHER;
+        if !more {
+            events = 0;
+        }
+        more
+    })
+}
+
 impl Engine {
-    /// Removes runs of these statuses whose last write was before `before`, each in a transaction of its own, so that others
-    /// can write in between. With `pretend`, only says which.
+    /// Removes runs of these statuses whose last write was before `before`, small ones together, so that others can write in
+    /// between. With `pretend`, only says which.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was removed until then stays removed.
@@ -90,15 +114,18 @@ impl Engine {
             if rows.is_empty() {
                 return Ok(collected);
             }
-            for row in rows {
+            for rows in together(&rows) {
                 fault::point("gc");
-                match store.delete(&row.id, row.seq).await {
-                    Ok(()) => collected.runs.push(row.id),
-                    Err(StoreError::NotFound(_)) => {}
-                    Err(error @ StoreError::Conflict { .. }) => {
-                        collected.kept.push((row.id, error.to_string()));
+                let deletions = rows.iter().map(|row| store.delete(&row.id, row.seq));
+                for (row, deleted) in rows.iter().zip(join_all(deletions).await) {
+                    match deleted {
+                        Ok(()) => collected.runs.push(row.id.clone()),
+                        Err(StoreError::NotFound(_)) => {}
+                        Err(error @ StoreError::Conflict { .. }) => {
+                            collected.kept.push((row.id.clone(), error.to_string()));
+                        }
+                        Err(error) => return Err(error.into()),
                     }
-                    Err(error) => return Err(error.into()),
                 }
             }
         }
@@ -127,6 +154,21 @@ impl Engine {
                 run: None,
                 message: format!("its disk has only {free} bytes left"),
                 remedy: "make room, or remove old runs with `milepost gc`".to_owned(),
+            });
+        }
+        if much_unused(store.unused_bytes, store.bytes) {
+            let remedy = match store.gives_back {
+                true => "`milepost gc` gives it back to the disk",
+                false => "`milepost gc --compact` rewrites the file and gives it back to the disk",
+            };
+            findings.push(Finding {
+                gravity: Gravity::Note,
+                run: None,
+                message: format!(
+                    "{} of {} bytes of the file are kept for later runs",
+                    store.unused_bytes, store.bytes
+                ),
+                remedy: remedy.to_owned(),
             });
         }
         for (run, reason) in &attention.unreadable {

@@ -31,7 +31,7 @@ use serde_json::Value;
 
 pub use control::{Control, Demand, Request};
 pub use error::{Changes, EngineError};
-pub use housekeeping::{Collected, Doctor, Finding, Gravity};
+pub use housekeeping::{Collected, Doctor, Finding, Gravity, much_unused};
 pub use inbox::{Decided, Decision, SignalAnswer};
 pub use observer::{Notice, Observer, Unobserved};
 pub use stops::StopAnswer;

@@ -51,6 +51,9 @@ pub struct Worked {
     pub recovered: u64,
     /// Runs that could not begin.
     pub refused: u64,
+    /// Why it ended on its own: its store is no longer where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_gone: Option<String>,
 }
 
 struct Ended {
@@ -82,7 +85,8 @@ impl Engine {
     /// Any number of workers may share a store: every run is driven by one of them.
     ///
     /// # Errors
-    /// None of a run: those are told to the observer. A store that is not available is waited for.
+    /// None of a run: those are told to the observer. A store that is not available is waited for; one that was moved or
+    /// removed ends the work ([`Worked::store_gone`]).
     pub async fn work(&self, options: WorkOptions) -> Worked {
         let mut worker = Worker {
             engine: self,
@@ -107,6 +111,11 @@ impl Worker<'_> {
         loop {
             let (idle, next) = match self.look().await {
                 Ok(idle) => (idle, SWEEP_EVERY),
+                // Whatever its runs would still record is lost: they end here, and go on wherever the store is now.
+                Err(error @ StoreError::Gone(_)) => {
+                    self.worked.store_gone = Some(error.to_string());
+                    return;
+                }
                 Err(error) => (false, self.hold_off(None, &error.to_string())),
             };
             if idle && self.options.until_idle && self.tasks.is_empty() {

@@ -148,8 +148,32 @@ pub struct Health {
     pub bytes: u64,
     /// Bytes of its write-ahead log.
     pub wal_bytes: u64,
+    /// Bytes of its main file that nothing uses.
+    pub unused_bytes: u64,
+    /// Whether those can be given back to the disk without rewriting the file.
+    pub gives_back: bool,
     /// Bytes left on its disk, where that can be told.
     pub free_bytes: Option<u64>,
     /// Runs by status.
     pub runs: std::collections::BTreeMap<Status, u64>,
+}
+
+/// How much room a store takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Space {
+    /// Bytes that it takes from its disk, without what waits in a log.
+    pub bytes: u64,
+    /// Bytes of these that nothing uses; later runs do.
+    pub unused_bytes: u64,
+    /// Whether [`Release::Unused`] gives those back.
+    pub gives_back: bool,
+}
+
+/// How room that nothing uses is given back to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// A little at a time, so that others write in between.
+    Unused,
+    /// By rewriting everything that is kept. Nobody else writes meanwhile; afterwards [`Release::Unused`] works.
+    Rewrite,
 }

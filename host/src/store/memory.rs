@@ -314,6 +314,8 @@ impl Store for MemoryStore {
             problems: Vec::new(),
             bytes: 0,
             wal_bytes: 0,
+            unused_bytes: 0,
+            gives_back: false,
             free_bytes: None,
             runs,
         })

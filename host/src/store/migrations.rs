@@ -221,7 +221,8 @@ impl Obstacle {
                 "`{place}` is a database of another program (application id {application_id:#x}); it is left alone"
             )),
             Self::Older { found, known } => StoreError::Unavailable(format!(
-                "`{place}` has version {found}; to be brought to version {known}, it must be opened where it can be written to"
+                "`{place}` has version {found}, this program reads version {known}; `milepost doctor --migrate` brings it there, where it \
+                 can be written to"
             )),
             Self::Newer { found, known } => StoreError::TooNew {
                 place: format!("`{place}`"),

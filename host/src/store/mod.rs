@@ -21,7 +21,8 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, Health, NewSignal, Sent, StopKind, StopRequest, StoredSignal, UnknownStopKind,
+    Attention, Health, NewSignal, Release, Sent, Space, StopKind, StopRequest, StoredSignal,
+    UnknownStopKind,
 };
 use crate::attempt::BoxFuture;
 
@@ -162,6 +163,22 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     fn health(&self) -> Result<Health, StoreError>;
+
+    /// How much room the store takes, and how much of it nothing uses. Nothing, for a store that keeps no room.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn space(&self) -> Result<Space, StoreError> {
+        Ok(Space::default())
+    }
+
+    /// Gives room that nothing uses back to the disk. May take long, and blocks its caller's thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; what was given back until then stays so.
+    fn release(&self, _: Release) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// One transaction on one run.
@@ -455,6 +472,9 @@ pub enum StoreError {
     /// Something stored cannot be read back.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
+    /// The file of the store was moved, removed or replaced while it was open. Nothing more is read from it or written to it.
+    #[error("the store {0} was moved or removed while it was in use")]
+    Gone(String),
     /// The store could not be opened, read or written just now (disk full, locked, I/O error).
     #[error("the store is not available: {0}")]
     Unavailable(String),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::ffi;
+use tempfile::TempDir;
 
 use super::draws::Draws;
 use super::file::{File, Odds};
@@ -22,7 +23,7 @@ pub(crate) type Image = BTreeMap<String, Vec<u8>>;
 /// Stands for the folder where a file's name is expected.
 const FOLDER: &str = "folder";
 
-/// All disks in use, by name: a path `power-7.db-wal` is the file `db-wal` of the disk `power-7`.
+/// All disks in use, by name: a path `.../power-7.db-wal` is the file `db-wal` of the disk `power-7`.
 static DISKS: Mutex<BTreeMap<String, Arc<Disk>>> = Mutex::new(BTreeMap::new());
 
 /// Signalled when writers are let go.
@@ -61,6 +62,8 @@ struct State {
 pub(crate) struct Mounted {
     name: String,
     disk: Arc<Disk>,
+    /// Holds what is not opened through SQLite: the file by which writers take turns.
+    folder: TempDir,
 }
 
 impl Mounted {
@@ -89,12 +92,13 @@ impl Mounted {
             state: Mutex::new(state),
         });
         disks().insert(name.clone(), Arc::clone(&disk));
-        Self { name, disk }
+        let folder = tempfile::tempdir().unwrap();
+        Self { name, disk, folder }
     }
 
     /// Where the store is. No such file exists outside of the test's VFS.
     pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(format!("{}.db", self.name))
+        self.folder.path().join(format!("{}.db", self.name))
     }
 
     pub(crate) fn set(&self, trouble: Trouble) {
@@ -180,7 +184,8 @@ fn disks() -> MutexGuard<'static, BTreeMap<String, Arc<Disk>>> {
 
 /// The disk and the file that a path names.
 pub(crate) fn locate(path: &str) -> Option<(Arc<Disk>, String)> {
-    let (disk, file) = path.split_once('.')?;
+    let name = path.rsplit('/').next()?;
+    let (disk, file) = name.split_once('.')?;
     Some((Arc::clone(disks().get(disk)?), file.to_owned()))
 }
 

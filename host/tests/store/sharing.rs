@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{Filter, StopKind, Store, StoreError};
@@ -49,6 +50,76 @@ fn a_write_waits_for_another_process() {
     assert!(poll_once(&mut future).is_pending());
     other.execute_batch("COMMIT").unwrap();
     wait(future).unwrap();
+}
+
+/// A store that writes all the time lets others in when they ask, however short its pauses are.
+#[test]
+fn a_busy_writer_does_not_keep_others_waiting() {
+    const SIGNALS: u64 = 60;
+    let place = Place::new();
+    let (busy, other) = (place.open(), place.open());
+    busy.save(start("busy"));
+    busy.save(start("waiting").status(Status::Paused));
+    let (over, steps) = (AtomicBool::new(false), AtomicU64::new(0));
+    let waited = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for seq in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                busy.save(step("busy", seq, 1));
+                steps.store(seq + 1, Ordering::Relaxed);
+            }
+        });
+        let mut waited = Vec::new();
+        for _ in 0..SIGNALS {
+            // The busy one is at work.
+            let before = steps.load(Ordering::Relaxed) + 1;
+            while steps.load(Ordering::Relaxed) <= before {
+                std::thread::yield_now();
+            }
+            let asked = steps.load(Ordering::Relaxed);
+            other.keep("waiting", "go");
+            waited.push(steps.load(Ordering::Relaxed) - asked);
+        }
+        over.store(true, Ordering::Relaxed);
+        waited
+    });
+    // A few, because a machine may let the asking thread wait before it has asked; a hundred of them got in without turns.
+    let mean = waited.iter().sum::<u64>() / SIGNALS;
+    assert!(mean <= 10, "steps that got in before a signal: {waited:?}");
+    assert_eq!(other.waiting("waiting").len() as u64, SIGNALS);
+}
+
+#[test]
+fn a_writer_that_was_stopped_at_the_gate_is_passed_by() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("r"));
+    let gate = std::fs::File::open(place.folder.path().join("store.db-gate")).unwrap();
+    gate.lock().unwrap();
+    for seq in 0..5 {
+        store.save(step("r", seq, 1));
+    }
+    gate.unlock().unwrap();
+    store.save(step("r", 5, 1));
+    assert_eq!(store.entries("r").len(), 6);
+}
+
+#[test]
+fn nobody_writes_while_a_store_is_held_between_its_transactions() {
+    let place = Place::new();
+    let (store, other) = (place.open(), place.open());
+    store.save(start("r"));
+    let other_saved = store.between_transactions(|| {
+        let mut waiting = store.write(step("r", 0, 1));
+        assert!(poll_once(&mut waiting).is_pending());
+        // Somebody else can.
+        other.save(create("s"));
+        drop(waiting);
+        other.listed(&Filter::default()).len()
+    });
+    assert_eq!(other_saved, 2);
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl From<StoreError> for Failure {
             StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
             StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
                 .help("restore the store from a copy, or name another one with `--store`"),
+            StoreError::Gone(_) => Self::store_gone(message),
             StoreError::Unavailable(_) => {
                 Self::new(Exit::Unavailable, "store_unavailable", message)
             }

@@ -168,6 +168,8 @@ impl Driver {
             Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
                 return Err(Halted::LostClaim);
             }
+            // Nothing that the step still does could be recorded.
+            Err(error @ StoreError::Gone(_)) => return Err(Halted::Failed(error.into())),
             // The next look may succeed; a commit will find out otherwise.
             Err(error) => tracing::warn!(%run, %error, "the claim could not be looked at"),
         }

@@ -1,18 +1,23 @@
 //! The SQLite store: one file, safe against `kill -9` and (by default) power loss, shared by any number of processes.
 //!
-//! * `open` brings a file into the expected state and proves it: WAL, `synchronous`, schema version.
+//! * `files` says where a store's files are and who may read them; `open` brings them into the expected state and proves
+//!   it: WAL, `synchronous`, schema version.
 //! * `change` and `request` are the SQL of the changes, each guarded by its own compare-and-swap.
 //! * `writer` turns changes into transactions: in place for a lone run, joined for many (group commit).
+//! * `gate` lets the writers of all processes take turns; `space` gives back to the disk what nothing uses.
 //! * `read` answers from separate connections, which WAL keeps out of the writer's way.
 //!
 //! Locking: inside a process, one connection writes; between processes, `BEGIN IMMEDIATE`. No lock is held between calls.
 //! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.
 
 mod change;
+mod files;
+mod gate;
 mod open;
 mod read;
 mod request;
 mod scan;
+mod space;
 mod statements;
 mod writer;
 
@@ -21,16 +26,17 @@ use std::path::{Path, PathBuf};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 
 use self::change::Change;
+use self::files::Watch;
 use self::open::Place;
 use self::read::Readers;
 use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal};
 use self::writer::Writer;
 use super::{
-    Attention, Filter, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, Filter, Health, Listing, NewSignal, Release, RunRow, Sent, Space, StopRequest,
+    Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -51,6 +57,7 @@ pub struct SqliteStore {
     readers: Readers,
     /// None in a store that is only read.
     writer: Option<Writer>,
+    watch: Watch,
     path: PathBuf,
 }
 
@@ -61,11 +68,13 @@ impl SqliteStore {
     /// [`StoreError::TooNew`]; [`StoreError::Corrupt`] when the file is no database; [`StoreError::Unavailable`] when it
     /// cannot be opened, belongs to another program, or the file system cannot give the asked durability.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let connection = open::writer(path, durability)?;
+        let file = open::writer(path, durability)?;
+        let path = file.path.clone();
         Ok(Self {
-            readers: Readers::new(Place::Shared(path.to_owned())),
-            writer: Some(Writer::start(connection)?),
-            path: path.to_owned(),
+            readers: Readers::new(Place::Shared(path.clone())),
+            writer: Some(Writer::start(file)?),
+            watch: Watch::of(path.clone()),
+            path,
         })
     }
 
@@ -77,10 +86,14 @@ impl SqliteStore {
     /// left with writes that only its owner can fold in.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let (place, connection) = open::read_only(path)?;
+        let path = match &place {
+            Place::Shared(path) | Place::Still(path) => path.clone(),
+        };
         Ok(Self {
             readers: Readers::beginning_with(place, connection),
             writer: None,
-            path: path.to_owned(),
+            watch: Watch::of(path.clone()),
+            path,
         })
     }
 
@@ -90,11 +103,32 @@ impl SqliteStore {
         self.writer.as_ref().map_or(0, Writer::commits)
     }
 
-    async fn submit<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+    /// Does something at a moment when this store is in no transaction, and lets none begin meanwhile: a process that stops
+    /// itself there keeps no other one waiting.
+    pub fn between_transactions<T>(&self, act: impl FnOnce() -> T) -> T {
         match &self.writer {
-            Some(writer) => writer.submit(change).await,
-            None => Err(StoreError::Unavailable("the store is read-only".to_owned())),
+            Some(writer) => writer.between_transactions(act),
+            None => act(),
         }
+    }
+
+    async fn submit<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+        let writer = self.writer()?;
+        self.watch.check()?;
+        writer.submit(change).await
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        let refusal = || StoreError::Unavailable("the store is read-only".to_owned());
+        self.writer.as_ref().ok_or_else(refusal)
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.watch.check()?;
+        self.readers.with(read)
     }
 }
 
@@ -159,20 +193,19 @@ impl Store for SqliteStore {
     }
 
     fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-        self.readers.with(|db| read::row(db, run))
+        self.read(|db| read::row(db, run))
     }
 
     fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        self.readers.with(|db| read::list(db, filter))
+        self.read(|db| read::list(db, filter))
     }
 
     fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        self.readers
-            .with(|db| read::ids_with_prefix(db, prefix, limit))
+        self.read(|db| read::ids_with_prefix(db, prefix, limit))
     }
 
     fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
-        self.readers.with(|db| read::checkpoint(db, run))
+        self.read(|db| read::checkpoint(db, run))
     }
 
     fn journal(
@@ -181,23 +214,23 @@ impl Store for SqliteStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.readers.with(|db| read::journal(db, run, after, limit))
+        self.read(|db| read::journal(db, run, after, limit))
     }
 
     fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
-        self.readers.with(|db| read::logs(db, run, after, limit))
+        self.read(|db| read::logs(db, run, after, limit))
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.readers.with(|db| read::blob(db, digest))
+        self.read(|db| read::blob(db, digest))
     }
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
-        self.readers.with(|db| read::inbox(db, run, limit))
+        self.read(|db| read::inbox(db, run, limit))
     }
 
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
-        self.readers.with(|db| scan::attention(db, now, limit))
+        self.read(|db| scan::attention(db, now, limit))
     }
 
     fn written_before(
@@ -206,12 +239,23 @@ impl Store for SqliteStore {
         statuses: &[Status],
         limit: usize,
     ) -> Result<Vec<RunRow>, StoreError> {
-        self.readers
-            .with(|db| scan::written_before(db, before, statuses, limit))
+        self.read(|db| scan::written_before(db, before, statuses, limit))
     }
 
     fn health(&self) -> Result<Health, StoreError> {
-        self.readers.with(|db| scan::health(db, &self.path))
+        self.read(|db| scan::health(db, &self.path))
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        self.read(|db| space::of(db).map_err(|error| store_error(&error, "the room it takes")))
+    }
+
+    fn release(&self, how: Release) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            self.watch.check()?;
+            space::release(writer, how)
+        })
     }
 }
 
@@ -229,6 +273,14 @@ pub(super) fn store_error(error: &rusqlite::Error, context: &str) -> StoreError 
             _ => StoreError::Unavailable(text),
         },
     }
+}
+
+/// Another connection has the lock that was asked for.
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 /// For a column: SQLite has no unsigned numbers.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Durability, store_error};
+use super::gate::{self, Gate};
+use super::{Durability, files, store_error};
+use crate::store::migrations::Obstacle;
 use crate::store::{StoreError, migrations};
 
 /// 3.51.3 is the first release without a bug that could damage a WAL file shared by several processes.
@@ -25,30 +27,68 @@ const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 const WRITER_CACHE: i64 = -4_096;
 const READER_CACHE: i64 = -1_024;
 
+/// How SQLite names the way in which pages that nothing uses are given back: when it is told to.
+pub(super) const INCREMENTAL: i64 = 2;
+
 /// Statements that a connection keeps prepared; more than any of them uses.
 const STATEMENTS: usize = 32;
 
-/// The one connection that writes.
-pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
+/// A file that may be written to.
+#[derive(Debug)]
+pub(super) struct Writable {
+    /// The one connection that writes.
+    pub(super) db: Connection,
+    pub(super) gate: Gate,
+    /// The file by the name under which it was opened.
+    pub(super) path: PathBuf,
+}
+
+/// Opens a file to write to it, and makes it when it is missing.
+pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, StoreError> {
     check_version(rusqlite::version_number())?;
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        private_folder(folder).map_err(|error| {
+    if let Some(folder) = files::holder(path) {
+        files::private_folder(folder).map_err(|error| {
             StoreError::Unavailable(format!("cannot create `{}`: {error}", folder.display()))
         })?;
     }
+    let path = files::resolved(path)?;
+    let existing = files::existing(&path)?;
+    files::check_owner(&path, existing.as_ref())?;
+    let gate = files::open_gate(&path, existing.as_ref())?;
     let place = path.display().to_string();
     let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`"));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_URI;
+    let name = match (&existing, &gate) {
+        (None, Some(_)) => files::mode_of(&path, &gate::beside(&path)),
+        _ => files::uri(&path),
+    };
+    let mut db = Connection::open_with_flags(name, flags).map_err(failed)?;
+    // SQLite falls back to reading without a word.
+    if db.is_readonly("main").map_err(failed)? {
+        return Err(read_only_here(&place));
+    }
     db.busy_timeout(BUSY).map_err(failed)?;
     // Before anything is set: some settings are written into the file, and it may not be ours.
-    migrations::inspect(&db).map_err(|obstacle| obstacle.at(&place))?;
-    let mode = enter_wal(&db).map_err(failed)?;
+    migrations::inspect(&db).map_err(|obstacle| match obstacle {
+        Obstacle::Database(error) if cannot_log(&error) => read_only_here(&place),
+        obstacle => obstacle.at(&place),
+    })?;
+    let pages: i64 = db
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .map_err(failed)?;
+    if pages == 0 {
+        // Later, only rewriting the whole file would let it give pages back.
+        db.pragma_update(None, "auto_vacuum", INCREMENTAL)
+            .map_err(failed)?;
+    }
+    let mode = enter_wal(&db).map_err(|error| match cannot_log(&error) {
+        true => read_only_here(&place),
+        false => failed(error),
+    })?;
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!(
             "`{place}`: its file system cannot hold a write-ahead log (journal mode is `{mode}`); use a local disk"
@@ -71,35 +111,26 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     }
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     migrations::migrate(&mut db).map_err(|obstacle| obstacle.at(&place))?;
-    Ok(db)
+    Ok(Writable {
+        db,
+        gate: Gate::of(gate),
+        path,
+    })
 }
 
-/// Runs hold inputs and outputs: a folder that is made for them belongs to its owner alone. One that exists stays as it is.
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    let missing = missing_folders(folder);
-    builder.create(folder)?;
-    // SQLite syncs the folder of its files, and nothing above: without this, a new store could be lost with its folder.
-    for new in missing {
-        let holder = new.parent().filter(|holder| !holder.as_os_str().is_empty());
-        // Not every system can sync a folder, and not every user may open it; SQLite goes on then, too.
-        if let Ok(holder) = std::fs::File::open(holder.unwrap_or(Path::new("."))) {
-            let _ = holder.sync_all();
-        }
-    }
-    Ok(())
+/// The log beside the database cannot be made or written.
+fn cannot_log(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+    )
 }
 
-/// What has to be created for a folder to exist, the innermost first.
-fn missing_folders(folder: &Path) -> Vec<&Path> {
-    let all = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
-    all.take_while(|folder| !folder.exists()).collect()
+fn read_only_here(place: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "`{place}` is read-only here: the file, its folder or its disk cannot be written to; commands that only read, such as \
+         `milepost ls` and `milepost show`, can use it"
+    ))
 }
 
 /// How a file is read.
@@ -114,12 +145,14 @@ pub(super) enum Place {
 
 /// One of the connections that read.
 pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let (path, opened) = match place {
         Place::Shared(path) => (path, Connection::open_with_flags(path, flags)),
         Place::Still(path) => {
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-            (path, Connection::open_with_flags(still(path), flags))
+            (path, Connection::open_with_flags(files::still(path), flags))
         }
     };
     let place = path.display().to_string();
@@ -131,38 +164,39 @@ pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// The name by which SQLite opens a file that does not change.
-fn still(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let path = path
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
-    format!("file:{path}?immutable=1")
-}
-
 /// A file that is only read, and how.
 pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> {
     check_version(rusqlite::version_number())?;
-    let current = |place: &Place| {
-        let db = reader(place)?;
-        migrations::require_current(&db)
-            .map_err(|obstacle| obstacle.at(&path.display().to_string()))?;
-        Ok(db)
+    let path = files::resolved(path)?;
+    files::existing(&path)?;
+    let place = path.display().to_string();
+    // The outer error says that the file could not be asked at all.
+    let current = |how: &Place| -> Result<Result<Connection, StoreError>, StoreError> {
+        let db = reader(how)?;
+        match migrations::require_current(&db) {
+            Ok(()) => Ok(Ok(db)),
+            Err(Obstacle::Database(error)) => Err(store_error(&error, &format!("`{place}`"))),
+            Err(obstacle) => Ok(Err(obstacle.at(&place))),
+        }
     };
-    let shared = Place::Shared(path.to_owned());
+    let shared = Place::Shared(path.clone());
     let refusal = match current(&shared) {
-        Err(refusal @ StoreError::Unavailable(_)) => refusal,
-        answer => return answer.map(|db| (shared, db)),
+        Ok(answer) => return answer.map(|db| (shared, db)),
+        Err(StoreError::Unavailable(refusal)) if path.exists() => refusal,
+        Err(refusal) => return Err(refusal),
     };
     // Whoever writes keeps a log beside the file: without one, the file is all there is.
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return Err(refusal);
+        return Err(StoreError::Unavailable(format!(
+            "{refusal}; not all writes are folded into the file yet, and the log that holds them, `{}`, cannot be read here; \
+             copy the folder to where it can be written to, and read the copy",
+            Path::new(&log).display()
+        )));
     }
-    let still = Place::Still(path.to_owned());
-    current(&still).map(|db| (still, db))
+    let still = Place::Still(path.clone());
+    current(&still)?.map(|db| (still, db))
 }
 
 fn check_version(number: i32) -> Result<(), StoreError> {
@@ -225,7 +259,7 @@ mod tests {
         for (durability, synchronous) in [(Durability::PowerLoss, 2), (Durability::ProcessCrash, 1)]
         {
             let folder = tempfile::tempdir().unwrap();
-            let db = writer(&folder.path().join("s.db"), durability).unwrap();
+            let db = writer(&folder.path().join("s.db"), durability).unwrap().db;
             assert_eq!(pragma(&db, "synchronous"), synchronous);
             assert_eq!(pragma(&db, "foreign_keys"), 1);
             assert_eq!(pragma(&db, "wal_autocheckpoint"), WAL_PAGES);
@@ -235,15 +269,6 @@ mod tests {
                 .unwrap();
             assert_eq!(mode, "wal");
         }
-    }
-
-    #[test]
-    fn every_folder_that_is_made_is_known_to_be_new() {
-        let root = tempfile::tempdir().unwrap();
-        let (outer, inner) = (root.path().join("a"), root.path().join("a/b"));
-        assert_eq!(missing_folders(&inner), [inner.as_path(), outer.as_path()]);
-        private_folder(&inner).unwrap();
-        assert!(inner.is_dir() && missing_folders(&inner).is_empty());
     }
 
     #[test]

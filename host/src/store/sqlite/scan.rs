@@ -9,7 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::read::{RUN_COLUMNS, count_limit, listed};
-use super::{nanos, store_error};
+use super::{nanos, space, store_error};
 use crate::store::{Attention, Health, RunRow, StoreError};
 
 /// The questions of [`attention`], each answered from an index: what is over, or paused and not due, is never looked at.
@@ -115,12 +115,14 @@ pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError>
         problems: Vec::new(),
         bytes: size(path),
         wal_bytes: size(Path::new(&wal)),
+        unused_bytes: 0,
+        gives_back: false,
         free_bytes: rustix::fs::statvfs(path)
             .ok()
             .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
         runs: BTreeMap::new(),
     };
-    for examine in [version, pages, strays, journals, statuses] as [Examination; 5] {
+    for examine in [version, pages, unused, strays, journals, statuses] as [Examination; 6] {
         let examined = examine(db, &mut health).map_err(|error| store_error(&error, "the store"));
         match examined {
             // Damage is what was asked for: the other questions may still have an answer.
@@ -144,6 +146,12 @@ fn pages(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
             .problems
             .extend(Some(line?).filter(|line| line != "ok"));
     }
+    Ok(())
+}
+
+fn unused(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let space = space::of(db)?;
+    (health.unused_bytes, health.gives_back) = (space.unused_bytes, space.gives_back);
     Ok(())
 }
 
@@ -205,7 +213,8 @@ mod tests {
     #[test]
     fn a_sweep_never_scans_the_runs() {
         let folder = tempfile::tempdir().unwrap();
-        let db = open::writer(&folder.path().join("s.db"), Durability::PowerLoss).unwrap();
+        let opened = open::writer(&folder.path().join("s.db"), Durability::PowerLoss);
+        let db = opened.unwrap().db;
         let selects = [PENDING, DUE, SIGNALLED, REQUESTED, RUNNING]
             .map(|question| format!("SELECT {RUN_COLUMNS} {question}"));
         for question in selects.iter().map(String::as_str).chain([NEXT_DUE]) {

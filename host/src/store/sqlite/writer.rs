@@ -17,13 +17,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use milepost_core::ids::RunId;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
 use super::change::{Change, Failure};
-use super::open::BUSY;
+use super::gate::{Gate, Waiting};
+use super::open::{BUSY, Writable};
 use super::statements::Statements;
-use super::store_error;
+use super::{is_locked, store_error};
 use crate::fault;
 use crate::store::StoreError;
 
@@ -47,6 +48,7 @@ struct Shared {
 
 struct Session {
     db: Connection,
+    gate: Gate,
     recent: Recent,
 }
 
@@ -65,10 +67,15 @@ struct Queue {
 
 impl Writer {
     /// Takes the connection and starts the thread.
-    pub(super) fn start(db: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(file: Writable) -> Result<Self, StoreError> {
+        let Writable { db, gate, .. } = file;
+        // Waiting is done here, at the gate.
+        db.busy_timeout(Duration::ZERO)
+            .map_err(|error| store_error(&error, "the time to wait"))?;
         let shared = Arc::new(Shared {
             session: Mutex::new(Session {
                 db,
+                gate,
                 recent: Recent::Nobody,
             }),
             queue: Mutex::default(),
@@ -92,6 +99,26 @@ impl Writer {
 
     pub(super) fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Acts while no transaction is open and none can begin.
+    pub(super) fn between_transactions<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _session = self.shared.session();
+        act()
+    }
+
+    /// Does work that begins transactions of its own, in its turn.
+    pub(super) fn alone<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let mut session = self.shared.session();
+        let Session { db, gate, .. } = &mut *session;
+        let _pass = gate.pass(BUSY);
+        let done = db.busy_timeout(BUSY).and_then(|()| work(db));
+        let restored = db.busy_timeout(Duration::ZERO);
+        done.and_then(|done| restored.map(|()| done))
+            .map_err(|error| not_saved(&error))
     }
 
     /// Applies a change; durable when it returns. Dropped half-way, the change is made whole or not at all.
@@ -138,6 +165,10 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn enqueue(&self, job: Box<dyn Job>) {
         let mut queue = self.queue();
         queue.jobs.push_back(job);
@@ -167,9 +198,7 @@ impl Shared {
         // An async caller's thread must not sleep until another process is done; the writer thread may.
         match session.begin(Duration::ZERO) {
             Ok(()) => {}
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                return Err(change);
-            }
+            Err(error) if is_locked(&error) => return Err(change),
             Err(error) => return Ok(Err(not_saved(&error))),
         }
         let applied = change.apply(&mut Statements::of(&session.db));
@@ -215,7 +244,7 @@ impl Shared {
 
     /// Joins what waits into one transaction.
     fn commit_waiting(&self) {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.session();
         // First the lock of the file, then the queue: what arrives while another process writes joins as well.
         let begun = session.begin(BUSY);
         let mut jobs = {
@@ -257,18 +286,31 @@ impl Shared {
 
 impl Session {
     /// Begins a transaction that may write; waits at most `patience` for other processes.
-    fn begin(&self, patience: Duration) -> Result<(), rusqlite::Error> {
+    fn begin(&mut self, patience: Duration) -> Result<(), rusqlite::Error> {
         // Only after a panic inside a transaction.
         if !self.db.is_autocommit() {
             self.roll_back();
         }
-        self.db.busy_timeout(patience)?;
-        self.execute("BEGIN IMMEDIATE")
+        let mut waiting = Waiting::at_most(patience);
+        // Kept until the transaction has begun: whoever has just committed queues up behind.
+        let pass = self.gate.pass(patience);
+        if pass.is_none() {
+            return Err(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_BUSY),
+                None,
+            ));
+        }
+        loop {
+            match execute(&self.db, "BEGIN IMMEDIATE") {
+                Err(error) if is_locked(&error) && waiting.again() => {}
+                begun => return begun,
+            }
+        }
     }
 
     fn commit(&self) -> Result<(), rusqlite::Error> {
         fault::point("before_sync");
-        self.execute("COMMIT").inspect_err(|_| self.roll_back())?;
+        execute(&self.db, "COMMIT").inspect_err(|_| self.roll_back())?;
         fault::point("after_sync");
         Ok(())
     }
@@ -276,12 +318,8 @@ impl Session {
     fn roll_back(&self) {
         // SQLite has rolled back by itself after some errors. Where it fails otherwise, the next `begin` reports it.
         if !self.db.is_autocommit() {
-            let _ = self.execute("ROLLBACK");
+            let _ = execute(&self.db, "ROLLBACK");
         }
-    }
-
-    fn execute(&self, sql: &str) -> Result<(), rusqlite::Error> {
-        self.db.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 
     /// Applies the jobs and ends the transaction. Returns whether there was anything to commit.
@@ -363,15 +401,18 @@ impl<C: Change> Job for Pending<C> {
     }
 }
 
-fn is_locked(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+fn execute(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    db.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 fn not_saved(error: &rusqlite::Error) -> StoreError {
-    store_error(error, "the change was not saved")
+    let context = match is_locked(error) {
+        true => {
+            "the change was not saved: another process has kept the store busy, or was stopped while it wrote"
+        }
+        false => "the change was not saved",
+    };
+    store_error(error, context)
 }
 
 #[cfg(test)]
@@ -421,13 +462,15 @@ mod tests {
 
     /// A writer whose file may grow by 20 pages only, as on a disk that is nearly full.
     fn nearly_full(path: &Path) -> Writer {
-        let db = open::writer(path, Durability::PowerLoss).unwrap();
-        let pages: i64 = db
+        let file = open::writer(path, Durability::PowerLoss).unwrap();
+        let pages: i64 = file
+            .db
             .pragma_query_value(None, "page_count", |row| row.get(0))
             .unwrap();
-        db.pragma_update_and_check(None, "max_page_count", pages + 20, |_| Ok(()))
+        file.db
+            .pragma_update_and_check(None, "max_page_count", pages + 20, |_| Ok(()))
             .unwrap();
-        Writer::start(db).unwrap()
+        Writer::start(file).unwrap()
     }
 
     #[test]
