@@ -13,4 +13,5 @@ mod hostile;
 mod logs;
 mod prebuilt;
 mod races;
+mod sharing;
 mod status;

@@ -44,13 +44,11 @@ Exit codes:
 /// What holds for every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Folder of the store; `.milepost` in the working directory by default
+    /// Folder of the store; by default what MILEPOST_STORE names, or `.milepost` in the working directory
     #[arg(
         long,
         global = true,
         value_name = "PATH",
-        env = "MILEPOST_STORE",
-        hide_env_values = true,
         help_heading = "Global options"
     )]
     pub(crate) store: Option<PathBuf>,

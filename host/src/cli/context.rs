@@ -48,16 +48,19 @@ pub(crate) struct Reply {
 impl Context {
     /// Reads the environment once and sets up the log.
     pub(crate) fn new(global: &Global) -> Self {
-        let variable = std::env::var_os("MILEPOST_STORE").map(PathBuf::from);
+        let named = global.store.clone();
+        let store_named = named.is_some();
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let context = Self {
             json: global.json,
-            store: global.store.clone().unwrap_or_else(|| ".milepost".into()),
+            store: named
+                .or_else(|| place::variable("MILEPOST_STORE"))
+                .unwrap_or_else(|| ".milepost".into()),
             out: style(global.color, stdout),
             err: style(global.color, stderr),
             lively: stderr,
             screen: stdout,
-            store_named: global.store.is_some() && global.store != variable,
+            store_named,
         };
         log_to_stderr(global.verbose, context.err);
         context
@@ -139,6 +142,15 @@ impl Context {
     /// [`Failure`] when there is no store, or it cannot be opened.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
         let store = place::open_existing(&self.store)?;
+        Ok(Engine::builder(store, self.plugins()).build())
+    }
+
+    /// The same for verbs that change nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no store, or it cannot be read.
+    pub(crate) fn engine_to_read(&self) -> Result<Engine, Failure> {
+        let store = place::open_to_read(&self.store)?;
         Ok(Engine::builder(store, self.plugins()).build())
     }
 }

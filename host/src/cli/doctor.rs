@@ -11,7 +11,8 @@ use super::format;
 
 /// Examine the store
 ///
-/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. Changes nothing.
+/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. Changes nothing, except the
+/// version of the store when `--migrate` asks for it.
 ///
 /// Exit code 1 means that something is broken; warnings and notes do not count.
 #[derive(Debug, Args)]
@@ -19,10 +20,18 @@ use super::format;
 Examples:
   milepost doctor
   milepost doctor --json | jq '.findings[] | select(.gravity == \"problem\")'")]
-pub(crate) struct DoctorArgs {}
+pub(crate) struct DoctorArgs {
+    /// First bring a store of an older version to that of this program; older programs cannot open it afterwards
+    #[arg(long)]
+    migrate: bool,
+}
 
-pub(super) fn run(_: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
-    let doctor = cx.engine()?.examine()?;
+pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
+    let engine = match args.migrate {
+        true => cx.engine()?,
+        false => cx.engine_to_read()?,
+    };
+    let doctor = engine.examine()?;
     let broken = doctor
         .findings
         .iter()
@@ -60,8 +69,9 @@ fn text(cx: &Context, doctor: &Doctor) -> String {
     let mut lines = vec![
         format!("store {}, version {}", cx.store.display(), store.version),
         format!(
-            "  size: {} and {} of log{free}",
+            "  size: {} ({} of it not used) and {} of log{free}",
             format::bytes(store.bytes),
+            format::bytes(store.unused_bytes),
             format::bytes(store.wal_bytes)
         ),
         format!("  runs: {runs}"),

@@ -11,6 +11,7 @@ use milepost::plugin::PluginSource;
 use milepost::record;
 use milepost::report::RunReport;
 use milepost::store::Store;
+use milepost::store::sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::Context;
@@ -26,7 +27,7 @@ use super::signals::Signals;
 /// [`Failure`] when there is no run to report on.
 pub(crate) fn drive<W, F>(
     cx: &Context,
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     plugins: Arc<dyn PluginSource>,
     limits: Limits,
     work: W,
@@ -37,10 +38,12 @@ where
 {
     let progress = Arc::new(Progress::new(limits, cx.err, cx.lively));
     let observer: Arc<Progress> = Arc::clone(&progress);
+    // Weak: whoever drops the engine closes the store.
+    let held = Arc::downgrade(&store);
     let engine = Engine::builder(store, plugins).observer(observer).build();
     let control = Control::default();
     let ended = runtime()?.block_on(async {
-        let mut signals = Signals::listen()
+        let mut signals = Signals::listen(held)
             .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
         // The work owns the engine and with it the store: dropping it closes both.
         let mut work = Box::pin(work(engine, control.clone()));

@@ -30,7 +30,7 @@ pub(crate) struct EventsArgs {
 }
 
 pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_existing(&cx.store)?;
+    let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limit = args.limit.unwrap_or(usize::MAX);
     let entries = record::journal(store.as_ref(), &run, args.after, limit)

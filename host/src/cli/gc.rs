@@ -1,20 +1,24 @@
-//! `milepost gc`: removes old runs.
+//! `milepost gc`: removes old runs, and gives the room that they took back to the disk.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, parse_duration};
+use milepost::engine::{EngineError, much_unused};
+use milepost::store::{Release, Space};
 use serde_json::json;
 
 use super::context::{Context, Reply};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::format;
 
 /// Remove old runs
 ///
-/// Removes runs that are over and have been left alone for a time, with their events, logs and outputs.
+/// Removes runs that are over and have been left alone for a time, with their events, logs and outputs, and gives the room
+/// that nothing uses any more back to the disk.
 ///
 /// Failed runs can be resumed, so they are only removed when asked for.
 #[derive(Debug, Args)]
@@ -22,7 +26,8 @@ use super::failure::Failure;
 Examples:
   milepost gc                              # completed and cancelled runs, untouched for 30 days
   milepost gc --older-than 90d --status failed
-  milepost gc --older-than 1h --dry-run")]
+  milepost gc --older-than 1h --dry-run
+  milepost gc --compact")]
 pub(crate) struct GcArgs {
     /// How long ago its last event has to be: `250ms`, `30s`, `5m`, `24h`, `30d`
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = |text: &str| parse_duration(text))]
@@ -33,6 +38,10 @@ pub(crate) struct GcArgs {
     /// Only say which runs would be removed
     #[arg(long)]
     dry_run: bool,
+    /// Rewrite the whole file; needed once for a store of an older version, whose file never shrinks otherwise. Takes as much
+    /// room again while it lasts, and nobody else can write meanwhile
+    #[arg(long, conflicts_with = "dry_run")]
+    compact: bool,
 }
 
 fn status(text: &str) -> Result<Status, String> {
@@ -53,8 +62,25 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
     // Nothing is older than that.
     let before = SystemTime::now().checked_sub(args.older_than);
     let before = Timestamp::from(before.unwrap_or(UNIX_EPOCH));
-    let engine = cx.engine()?;
-    let collected = runtime()?.block_on(engine.collect(before, statuses, args.dry_run))?;
+    let engine = match args.dry_run {
+        true => cx.engine_to_read()?,
+        false => cx.engine()?,
+    };
+    let store = engine.store();
+    let how = match args.compact {
+        true => Release::Rewrite,
+        false => Release::Unused,
+    };
+    let (collected, room) = runtime()?.block_on(async {
+        let collected = engine.collect(before, statuses, args.dry_run).await?;
+        let before = store.space()?;
+        if !args.dry_run {
+            store.release(how).await?;
+        }
+        let after = store.space()?;
+        let given_back = before.bytes.saturating_sub(after.bytes);
+        Ok::<_, EngineError>((collected, Room { after, given_back }))
+    })?;
     for (run, reason) in &collected.kept {
         cx.warn(&format!("run {run} was not removed: {reason}"));
     }
@@ -63,16 +89,57 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         "dry_run": args.dry_run,
         "before": before,
         "runs": collected.runs,
+        "given_back_bytes": room.given_back,
+        "unused_bytes": room.after.unused_bytes,
         "kept": kept.map(|(run, reason)| json!({ "id": run, "reason": reason })).collect::<Vec<_>>(),
     });
     Ok(cx.reply(Exit::Completed, &document, || {
         let count = collected.runs.len();
         let runs = if count == 1 { "run" } else { "runs" };
-        if args.dry_run {
+        let mut text = if args.dry_run {
             let ids = collected.runs.iter().map(|run| format!("\n  {run}"));
             format!("{count} {runs} would be removed{}", ids.collect::<String>())
         } else {
             format!("{count} {runs} removed")
+        };
+        if let Some(said) = room.said(cx) {
+            text.push('\n');
+            text.push_str(&said);
         }
+        text
     }))
+}
+
+/// Room that is worth a word to a person.
+const MUCH_GIVEN_BACK: u64 = 1024 * 1024;
+
+/// What became of the room.
+struct Room {
+    after: Space,
+    given_back: u64,
+}
+
+impl Room {
+    fn said(&self, cx: &Context) -> Option<String> {
+        let mut parts = Vec::new();
+        if self.given_back >= MUCH_GIVEN_BACK {
+            let bytes = format::bytes(self.given_back);
+            parts.push(format!("{bytes} given back to the disk"));
+        }
+        let Space {
+            bytes,
+            unused_bytes,
+            gives_back,
+        } = self.after;
+        if much_unused(unused_bytes, bytes) {
+            let verb = if gives_back { "gc" } else { "gc --compact" };
+            parts.push(format!(
+                "{} of {} of the file are kept for later runs; `{}` gives them back to the disk",
+                format::bytes(unused_bytes),
+                format::bytes(bytes),
+                cx.program(verb)
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) struct LogsArgs {
 }
 
 pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_existing(&cx.store)?;
+    let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let stored = store.logs(&run, 0, usize::MAX)?;
     let step = args.step.as_ref().map(ToString::to_string);

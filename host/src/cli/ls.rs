@@ -67,7 +67,7 @@ struct Snapshot {
 }
 
 pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
-    let engine = cx.engine()?;
+    let engine = cx.engine_to_read()?;
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,

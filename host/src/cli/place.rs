@@ -16,39 +16,60 @@ const FILE: &str = "milepost.db";
 ///
 /// # Errors
 /// [`Failure`] when it cannot be opened.
-pub(crate) fn open_or_create(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
-    if folder.is_file() {
-        let message = format!("the store {} is a file", folder.display());
-        let help = format!("name the folder that holds {FILE}");
-        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
-    }
-    Ok(Arc::new(SqliteStore::open(
-        &folder.join(FILE),
-        Durability::PowerLoss,
-    )?))
+pub(crate) fn open_or_create(folder: &Path) -> Result<Arc<SqliteStore>, Failure> {
+    must_be_folder(folder)?;
+    let file = folder.join(FILE);
+    Ok(Arc::new(SqliteStore::open(&file, Durability::PowerLoss)?))
 }
 
 /// Opens the store in `folder`, for verbs that have nothing to do in an empty one. Creates nothing.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or it cannot be opened.
-pub(crate) fn open_existing(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
-    if !folder.is_file() && !folder.join(FILE).exists() {
+pub(crate) fn open_existing(folder: &Path) -> Result<Arc<SqliteStore>, Failure> {
+    must_exist(folder)?;
+    open_or_create(folder)
+}
+
+/// Opens the store in `folder` for verbs that only read. Changes nothing, also not its version.
+///
+/// # Errors
+/// [`Failure`] when there is none, or it cannot be read.
+pub(crate) fn open_to_read(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+    must_exist(folder)?;
+    Ok(Arc::new(SqliteStore::open_read_only(&folder.join(FILE))?))
+}
+
+fn must_be_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.is_file() {
+        let message = format!("the store {} is a file", folder.display());
+        let help = format!("name the folder that holds {FILE}");
+        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+    }
+    Ok(())
+}
+
+fn must_exist(folder: &Path) -> Result<(), Failure> {
+    must_be_folder(folder)?;
+    if !folder.join(FILE).exists() {
         let message = format!("there is no store in {}", folder.display());
         let help =
             "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
         return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));
     }
-    open_or_create(folder)
+    Ok(())
+}
+
+/// A variable of the environment that names a path. An empty one counts as unset.
+pub(crate) fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// Where compiled code is kept: MILEPOST_CACHE, else the user's cache folder. None when the user has none.
 pub(crate) fn code_cache() -> Option<PathBuf> {
-    cache_folder(|name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    })
+    cache_folder(variable)
 }
 
 fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {

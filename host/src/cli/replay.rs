@@ -28,7 +28,7 @@ pub(crate) struct ReplayArgs {
 }
 
 pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_existing(&cx.store)?;
+    let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
     let replayed = runtime()?.block_on(replay(store.as_ref(), plugins.as_ref(), &run))?;

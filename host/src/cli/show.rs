@@ -55,7 +55,7 @@ struct Kept {
 }
 
 pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
-    let engine = cx.engine()?;
+    let engine = cx.engine_to_read()?;
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let row = store.row(&run)?;

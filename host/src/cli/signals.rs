@@ -2,7 +2,9 @@
 //! as it drives a run, and then it ends.
 
 use std::io;
+use std::sync::Weak;
 
+use milepost::store::sqlite::SqliteStore;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,28 +14,60 @@ pub(crate) struct Signals {
     interrupt: Signal,
     #[cfg(unix)]
     terminate: Signal,
+    #[cfg(unix)]
+    suspend: Signal,
+    #[cfg(unix)]
+    store: Weak<SqliteStore>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// Installs the handlers.
+    /// Installs the handlers. Ctrl-Z stops this process while `store` is in no transaction.
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen(store: Weak<SqliteStore>) -> io::Result<Self> {
+        let suspend = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            suspend: signal(suspend)?,
+            store,
         })
     }
 
     /// The name of the next signal.
     pub(crate) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            Some(()) = self.interrupt.recv() => "SIGINT",
-            Some(()) = self.terminate.recv() => "SIGTERM",
-            else => std::future::pending().await,
+        loop {
+            tokio::select! {
+                Some(()) = self.interrupt.recv() => return "SIGINT",
+                Some(()) = self.terminate.recv() => return "SIGTERM",
+                Some(()) = self.suspend.recv() => self.suspend(),
+                else => return std::future::pending().await,
+            }
         }
+    }
+
+    /// Stops this process until somebody continues it. A process that is stopped inside a transaction would keep all others
+    /// from writing. After it, timers that are over fire, and with them the renewal of claims.
+    fn suspend(&self) {
+        match self.store.upgrade() {
+            Some(store) => store.between_transactions(stop_this_process),
+            None => stop_this_process(),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn stop_this_process() {
+    use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
+    // The kernel keeps Ctrl-Z from what no shell could continue: a group that leads its session. So does this.
+    if getsid(None).is_ok_and(|session| session == getpgrp()) {
+        return;
+    }
+    if kill_process(getpid(), Signal::STOP).is_ok() {
+        // Should another thread have taken the signal, this one still stops here.
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
 
@@ -43,7 +77,7 @@ impl Signals {
     ///
     /// # Errors
     /// None.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen(_: Weak<SqliteStore>) -> io::Result<Self> {
         Ok(Self {})
     }
 

@@ -8,7 +8,8 @@ use clap::Args;
 use milepost::core::definition::input::Inputs;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::ids::RunId;
-use milepost::store::Store;
+use milepost::store::Store as _;
+use milepost::store::sqlite::SqliteStore;
 use milepost::wasm_plugins::WasmPlugins;
 use milepost::workflow::Workflow;
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub(crate) struct Prepared {
     pub(crate) workflow: Workflow,
     pub(crate) inputs: BTreeMap<String, Value>,
     pub(crate) id: Option<RunId>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<SqliteStore>,
     pub(crate) plugins: Arc<WasmPlugins>,
     existed: bool,
 }

@@ -1,6 +1,7 @@
 //! A list that is kept up to date: drawn in place on a terminal, appended in a pipe, until somebody has seen enough.
 
 use std::io::{self, Write as _};
+use std::sync::Weak;
 use std::time::Duration;
 
 use super::context::{Context, Reply};
@@ -24,7 +25,7 @@ pub(crate) fn watch(
 ) -> Result<Reply, Failure> {
     let mut view = View::new(cx);
     runtime()?.block_on(async {
-        let mut signals = Signals::listen()
+        let mut signals = Signals::listen(Weak::new())
             .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
         let show = |text: String| view.show(text);
         let warn = |text: String| cx.warn(&text);

@@ -39,6 +39,7 @@ pub(crate) struct WorkArgs {
 
 pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_or_create(&cx.store)?;
+    let held = Arc::downgrade(&store);
     let progress = Arc::new(Several::new(cx.err));
     let engine = Engine::builder(store, cx.plugins())
         .observer(progress)
@@ -50,7 +51,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
         control: control.clone(),
     };
     let worked = runtime()?.block_on(async {
-        let mut signals = Signals::listen()
+        let mut signals = Signals::listen(held)
             .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
         // Only now: whoever reads this may send a signal at once.
         cx.note(&format!(
@@ -84,6 +85,9 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
             .help("another worker takes them over")),
         }
     })?;
+    if let Some(gone) = worked.store_gone {
+        return Err(Failure::store_gone(gone));
+    }
     Ok(cx.reply(Exit::Completed, &worked, || text(&worked)))
 }
 

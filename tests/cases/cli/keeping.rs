@@ -75,6 +75,91 @@ fn b296_a_run_that_is_not_over_has_to_be_cancelled_first() {
     assert_eq!(ids(&cli, "ls --json").len(), 5);
 }
 
+const BIG: &str = r#"
+[inputs.s]
+type = "string"
+[[step]]
+id = "a"
+use = "text/echo"
+with = { s = "${ inputs.s }" }
+"#;
+
+/// The database after three large runs have come and gone; `fresh` says whether it was made by this version.
+fn emptied(fresh: bool) -> Cli {
+    let cli = Cli::new();
+    cli.workflow("big.toml", BIG);
+    cli.workflow("hello.toml", super::HELLO);
+    cli.run("run hello.toml --input name=x --id kept").expect(0);
+    if !fresh {
+        let db = Connection::open(cli.database()).unwrap();
+        db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM")
+            .unwrap();
+    }
+    for n in 0..3_u8 {
+        cli.write("s.txt", char::from(b'a' + n).to_string().repeat(1_500_000));
+        cli.run(&format!("run big.toml --input s=@s.txt --id big{n}"))
+            .expect(0);
+        let db = Connection::open(cli.database()).unwrap();
+        db.execute(
+            "UPDATE run SET created_at = 1, updated_at = 1 WHERE id LIKE 'big%'",
+            (),
+        )
+        .unwrap();
+    }
+    cli
+}
+
+fn size(cli: &Cli) -> u64 {
+    std::fs::metadata(cli.database()).unwrap().len()
+}
+
+#[test]
+fn what_removed_runs_took_is_given_back_to_the_disk() {
+    let cli = emptied(true);
+    let before = size(&cli);
+    assert!(before > 4_000_000, "{before}");
+    let said = cli.run("gc").expect(0).stdout;
+    assert!(
+        said.starts_with("3 runs removed\n") && said.contains("given back to the disk"),
+        "{said}"
+    );
+    assert!(size(&cli) < before / 10, "{} of {before}", size(&cli));
+    let well = cli.run("doctor --json").expect(0).json();
+    assert_eq!(
+        (&well["findings"], &well["store"]["unused_bytes"]),
+        (&json!([]), &json!(0))
+    );
+}
+
+#[test]
+fn a_file_that_keeps_its_room_says_so_and_how_to_get_it_back() {
+    let cli = emptied(false);
+    let before = size(&cli);
+    let said = cli.run("gc").expect(0).stdout;
+    assert!(
+        said.contains("`milepost gc --compact` gives them back"),
+        "{said}"
+    );
+    let said = cli.run("gc --dry-run").expect(0).stdout;
+    assert!(said.contains("`milepost gc --compact`"), "{said}");
+    let told = cli.run("doctor --json").expect(0).json();
+    assert_eq!(told["findings"][0]["gravity"], "note");
+    let remedy = told["findings"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.starts_with("`milepost gc --compact`"), "{told:#}");
+    let compacted = cli.run("gc --compact --json").expect(0).json();
+    assert!(
+        compacted["given_back_bytes"].as_u64().unwrap() > before / 2,
+        "{compacted:#}"
+    );
+    assert_eq!(compacted["unused_bytes"], 0);
+    assert!(size(&cli) < before / 10, "{} of {before}", size(&cli));
+    assert_eq!(
+        cli.run("doctor --json").expect(0).json()["findings"],
+        json!([])
+    );
+    assert_eq!(cli.shown("kept")["status"], "completed");
+}
+
 #[test]
 fn a_store_without_problems_is_well() {
     let cli = store();

@@ -6,6 +6,7 @@ mod keeping;
 mod ledger;
 mod listing;
 mod looking;
+mod places;
 mod running;
 mod signals;
 mod stopping;
