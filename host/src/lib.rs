@@ -33,6 +33,7 @@
 //! `host/ARCHITECTURE.md` is the map of the code.
 
 pub mod attempt;
+mod carried;
 pub mod clock;
 pub mod engine;
 mod fault;

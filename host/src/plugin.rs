@@ -1,6 +1,8 @@
 //! Where components come from: the seam between workflows and whatever can execute their steps.
 
-use std::path::Path;
+mod once;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use milepost_core::definition::{Manifest, PluginSpec};
@@ -8,14 +10,47 @@ use milepost_core::ids::Digest;
 
 use crate::attempt::Callable;
 
+pub(crate) use once::Once;
+
 /// Finds and loads the components that a definition names.
+///
+/// In two steps, because runs carry their components: the bytes are read where the definition says once, when a run is
+/// created, and loaded from the store in every process that goes on with it.
 pub trait PluginSource: Send + Sync {
-    /// Loads one component. `base` is the folder of the definition.
+    /// Reads a component from its `source`. `base` is the folder of the definition.
     ///
     /// # Errors
     /// [`PluginError`], with the remedy.
-    fn load(&self, name: &str, spec: &PluginSpec, base: &Path)
-    -> Result<LoadedPlugin, PluginError>;
+    fn read(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        base: &Path,
+    ) -> Result<ComponentBytes, PluginError>;
+
+    /// Makes a component callable.
+    ///
+    /// # Errors
+    /// [`PluginError`], with the remedy.
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError>;
+
+    /// The component of that digest, if this source has loaded it before and kept it.
+    fn loaded(&self, _digest: &Digest) -> Option<LoadedPlugin> {
+        None
+    }
+}
+
+/// A component before it is loaded.
+#[derive(Debug, Clone)]
+pub struct ComponentBytes {
+    /// Name in the definition.
+    pub name: String,
+    /// Where the bytes were found, for messages.
+    pub place: String,
+    /// Digest of the bytes.
+    pub digest: Digest,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
 }
 
 /// A component that can be called.
@@ -48,4 +83,66 @@ pub enum PluginError {
         /// What is wrong and how to mend it.
         reason: String,
     },
+}
+
+/// Reads a component of the definition in `file`: beside that file, and when it is a link and nothing is there, beside the
+/// file that it leads to. Releases are made of links of both kinds.
+///
+/// # Errors
+/// [`PluginError`] of the first place.
+pub fn read_beside(
+    source: &dyn PluginSource,
+    name: &str,
+    spec: &PluginSpec,
+    file: &Path,
+) -> Result<ComponentBytes, PluginError> {
+    source.read(name, spec, &folder(file)).or_else(|error| {
+        let real = std::fs::canonicalize(file).map(|real| folder(&real));
+        match real {
+            Ok(real) if real != folder(file) => source
+                .read(name, spec, &real)
+                .map_err(|_| error.beside(&real)),
+            Ok(_) | Err(_) => Err(error),
+        }
+    })
+}
+
+/// The same for a new use of the component: one that the definition pins to another digest is refused.
+///
+/// # Errors
+/// [`PluginError`].
+pub fn read_pinned(
+    source: &dyn PluginSource,
+    name: &str,
+    spec: &PluginSpec,
+    file: &Path,
+) -> Result<ComponentBytes, PluginError> {
+    let component = read_beside(source, name, spec, file)?;
+    match spec.digest {
+        Some(pinned) if pinned != component.digest => Err(PluginError::Unavailable {
+            name: name.to_owned(),
+            reason: format!(
+                "the component {} has changed: expected {pinned}, found {}; restore the expected file, or accept the new one \
+                 by putting its digest in its place",
+                component.place, component.digest
+            ),
+        }),
+        Some(_) | None => Ok(component),
+    }
+}
+
+fn folder(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+impl PluginError {
+    fn beside(mut self, real: &Path) -> Self {
+        let (Self::Unavailable { reason, .. } | Self::Incompatible { reason, .. }) = &mut self;
+        reason.push_str(&format!(
+            "; the definition is a link, and there is none in {} either",
+            real.display()
+        ));
+        self
+    }
 }

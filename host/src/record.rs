@@ -13,6 +13,7 @@ use milepost_core::state::{Rejected, RunState, Status, Touched};
 use milepost_core::time::Timestamp;
 
 use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
+use crate::workflow::Workflow;
 
 /// Why a recorded run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -273,9 +274,12 @@ impl Batch {
         self.blobs.insert(Digest::of(bytes), bytes.into());
     }
 
-    /// Adds a component by its digest, unless the store has it.
-    pub fn component(&mut self, digest: Digest, bytes: Arc<[u8]>) {
-        self.blobs.insert(digest, bytes);
+    /// Adds what a run carries of its workflow: the text, and the components that were read for it.
+    pub fn workflow(&mut self, workflow: &Workflow) {
+        self.blob(workflow.definition.source.text.as_bytes());
+        let components = workflow.bytes();
+        self.blobs
+            .extend(components.map(|(digest, bytes)| (digest, Arc::clone(bytes))));
     }
 
     /// Takes a signal out of the run's inbox; goes with a `signal_received` event.

@@ -2,7 +2,6 @@
 //! with its recorded input, seed and tape. No clock, no network, no side effect: the store is only read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +19,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::attempt::{CancelFlag, Mode, NoSink};
+use crate::carried;
+use crate::engine::EngineError;
 use crate::engine::launch::Launch;
-use crate::engine::{Changes, EngineError};
-use crate::plugin::PluginSource;
+use crate::plugin::{Once, PluginSource};
 use crate::record::{self, RecordError};
 use crate::store::{Store, StoreError};
-use crate::workflow::{Components, Workflow};
+use crate::workflow::Workflow;
 
 /// Journal entries read at once: memory stays bounded however long the run is.
 const PAGE: usize = 512;
@@ -66,7 +66,9 @@ pub async fn replay(
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
-    let answer = against_record(store, plugins, run).await;
+    // However often the definition was changed, each component is loaded once.
+    let plugins = Once::new(plugins);
+    let answer = against_record(store, &plugins, run).await;
     let same = matches!(&answer, Ok(replayed) if replayed.divergence.is_none());
     // A run that was removed meanwhile does not differ from its record: it has none any more.
     if !same && matches!(store.row(run), Ok(None)) {
@@ -90,19 +92,11 @@ async fn against_record(
         }
         Err(error) => return Err(error.into()),
     };
-    // Components that were replaced during the run, with consent, are gone; those that it ended with must be there, or a
-    // replay would execute nothing and yet find nothing.
+    // Runs of older versions carry no components: what was replaced during such a run, with consent, is gone. Those that it
+    // ended with must be there, or a replay would execute nothing and yet find nothing.
     if let Ok(state) = &checkpoint {
-        let text = record::definition_text(store, state)?;
-        let components = Components::load(FilePath::new(&state.created.file), &text, plugins);
+        let (components, _) = carried::components(store, plugins, state)?;
         components.complete()?;
-        let changes = Changes::of_plugins(&state.binding.plugins, &components.digests());
-        if !changes.is_empty() {
-            return Err(EngineError::Changed {
-                run: run.clone(),
-                changes: Box::new(changes),
-            });
-        }
     }
     let mut replayer: Option<Replayer<'_>> = None;
     let mut after = 0;
@@ -182,8 +176,8 @@ struct Replayer<'a> {
     store: &'a dyn Store,
     plugins: &'a dyn PluginSource,
     workflow: Workflow,
-    /// Components that are not the recorded ones any more.
-    replaced: BTreeSet<String>,
+    /// Components that are nowhere any more.
+    gone: BTreeSet<String>,
     state: RunState,
     /// Attempts that were started and have no outcome yet.
     started: BTreeMap<(Path, u32), Launch>,
@@ -196,12 +190,12 @@ impl<'a> Replayer<'a> {
         plugins: &'a dyn PluginSource,
         state: RunState,
     ) -> Result<Self, EngineError> {
-        let (workflow, replaced) = link(store, plugins, &state)?;
+        let (workflow, gone) = link(store, plugins, &state)?;
         Ok(Self {
             store,
             plugins,
             workflow,
-            replaced,
+            gone,
             started: BTreeMap::new(),
             found: Replayed {
                 run: state.created.run.clone(),
@@ -256,7 +250,7 @@ impl<'a> Replayer<'a> {
                 self.skip(path, *attempt, "it was interrupted and has no outcome");
             }
             Event::DefinitionChanged { .. } => {
-                (self.workflow, self.replaced) = link(self.store, self.plugins, &self.state)?;
+                (self.workflow, self.gone) = link(self.store, self.plugins, &self.state)?;
             }
             Event::RunCreated(_)
             | Event::RunResumed(_)
@@ -314,7 +308,7 @@ impl<'a> Replayer<'a> {
             .definition
             .step(path.step())
             .map(|step| &step.kind)
-            && self.replaced.contains(&component.plugin)
+            && self.gone.contains(&component.plugin)
         {
             let reason = format!("its component `{}` was replaced since", component.plugin);
             self.skip(path, *attempt, &reason);
@@ -359,17 +353,15 @@ impl<'a> Replayer<'a> {
     }
 }
 
-/// The workflow as the run carries it: the frozen text, and the components as they are found now. Those that were
-/// replaced since cannot execute what their predecessors did; they come back by name.
+/// The workflow as the run carried it then, and the names of the components that are nowhere any more.
 fn link(
     store: &dyn Store,
     plugins: &dyn PluginSource,
     state: &RunState,
 ) -> Result<(Workflow, BTreeSet<String>), EngineError> {
-    let text = record::definition_text(store, state)?;
-    let workflow = Workflow::link(FilePath::new(&state.created.file), &text, plugins)?;
-    let replaced = Changes::of_plugins(&state.binding.plugins, &workflow.digests());
-    Ok((workflow, replaced.plugins.into_keys().collect()))
+    let (components, text) = carried::components(store, plugins, state)?;
+    let gone = components.refused().cloned().collect();
+    Ok((components.relink(&text)?, gone))
 }
 
 /// Why an attempt cannot be executed again, if so.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
 use milepost_core::event::{Stop, StopCode};
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
 use milepost_core::recovery::Liveness;
@@ -71,6 +71,10 @@ pub struct RunReport {
     pub last_progress_at: Timestamp,
     /// Who owns it and whether that process lives, while it runs.
     pub owner: Option<OwnerReport>,
+    /// Why its definition cannot be read, if so: then only the steps with a record are listed, in the order of their ids, and
+    /// there is no summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition_problem: Option<String>,
 }
 
 /// Who runs a run.
@@ -199,6 +203,36 @@ impl RunReport {
     /// Reports a state under its definition.
     #[must_use]
     pub fn new(definition: &Definition, state: &RunState) -> Self {
+        let steps = definition.steps().iter();
+        Self {
+            steps: steps
+                .map(|step| {
+                    let record = state.steps.get(&step.id);
+                    StepReport {
+                        timeout: timeout(step, record),
+                        ..StepReport::new(&step.id, record)
+                    }
+                })
+                .collect(),
+            summary: Summary::new(definition, state),
+            ..Self::of_state(state)
+        }
+    }
+
+    /// Reports a state whose definition cannot be read, as far as the record tells.
+    #[must_use]
+    pub fn without_definition(state: &RunState, problem: &str) -> Self {
+        let steps = state.steps.iter();
+        Self {
+            steps: steps
+                .map(|(id, record)| StepReport::new(id, Some(record)))
+                .collect(),
+            definition_problem: Some(problem.to_owned()),
+            ..Self::of_state(state)
+        }
+    }
+
+    fn of_state(state: &RunState) -> Self {
         let (ended_at, paused_at) = match &state.phase {
             Phase::Completed { at, .. }
             | Phase::Failed { at, .. }
@@ -221,13 +255,9 @@ impl RunReport {
                 | Phase::Cancelled { .. } => Value::Null,
             },
             stop: state.phase.stop().map(StopReport::from),
-            steps: definition
-                .steps()
-                .iter()
-                .map(|step| StepReport::new(step, state.steps.get(&step.id)))
-                .collect(),
-            summary: Summary::new(definition, state),
-            inputs: state.created.inputs.value().as_ref().clone(),
+            steps: Vec::new(),
+            summary: Summary::default(),
+            inputs: state.inputs().value().as_ref().clone(),
             file: state.created.file.clone(),
             definition: state.binding.definition,
             plugins: state.binding.plugins.clone(),
@@ -249,6 +279,7 @@ impl RunReport {
             next_action: next_action(state),
             last_progress_at: state.updated_at,
             owner: None,
+            definition_problem: None,
         }
     }
 }
@@ -321,9 +352,9 @@ fn why_failed(error: &StepError) -> &'static str {
 }
 
 impl StepReport {
-    fn new(step: &Step, record: Option<&StepRecord>) -> Self {
+    fn new(id: &StepId, record: Option<&StepRecord>) -> Self {
         let mut report = Self {
-            path: step.id.to_string(),
+            path: id.to_string(),
             status: "pending",
             attempts: 0,
             iterations: None,
@@ -333,7 +364,7 @@ impl StepReport {
             started_at: None,
             ended_at: None,
             stop_reason: None,
-            timeout: timeout(step, record),
+            timeout: None,
             waits_for: None,
         };
         let Some(record) = record else {

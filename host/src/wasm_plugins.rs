@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use milepost_core::definition::PluginSpec;
+use milepost_core::ids::Digest;
 
 use crate::clock::SystemClock;
-use crate::plugin::{LoadedPlugin, PluginError, PluginSource};
-use crate::wasm::{self, CodeCache, Compiler, LoadError, WasmEngine};
+use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
+use crate::wasm::{self, CodeCache, Compiler, Rejection, WasmEngine, read_component};
 
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
@@ -50,19 +51,42 @@ impl WasmPlugins {
 }
 
 impl PluginSource for WasmPlugins {
-    fn load(
+    fn read(
         &self,
         name: &str,
         spec: &PluginSpec,
         base: &Path,
-    ) -> Result<LoadedPlugin, PluginError> {
-        let engine = self.engine().map_err(|error| PluginError::Unavailable {
+    ) -> Result<ComponentBytes, PluginError> {
+        let path = base.join(&spec.source);
+        let place = path.display().to_string();
+        let bytes = read_component(&path)
+            .map_err(|error| PluginError::Unavailable {
+                name: name.to_owned(),
+                reason: format!("cannot read the component {place}: {error}"),
+            })?
+            .map_err(|rejection| incompatible(name, &place, &rejection))?;
+        Ok(ComponentBytes {
             name: name.to_owned(),
+            place,
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        let ComponentBytes {
+            name,
+            place,
+            digest,
+            bytes,
+        } = component;
+        let engine = self.engine().map_err(|error| PluginError::Unavailable {
+            name: name.clone(),
             reason: error.to_string(),
         })?;
         let plugin = engine
-            .load(&base.join(&spec.source), spec.digest)
-            .map_err(|error| refusal(name, &error))?;
+            .link(bytes, *digest)
+            .map_err(|rejection| incompatible(name, place, &rejection))?;
         Ok(LoadedPlugin {
             digest: plugin.digest(),
             manifest: plugin.manifest().cloned(),
@@ -71,21 +95,15 @@ impl PluginSource for WasmPlugins {
     }
 }
 
-/// Whose fault it is, decides the kind: a file that can be put in place, or a component that has to be built differently.
-fn refusal(name: &str, error: &LoadError) -> PluginError {
-    let name = name.to_owned();
-    let mut reason = error.to_string();
-    if let LoadError::Read { source, .. } = error {
-        reason = format!("{reason}: {source}");
-    }
-    if let Some(help) = error.help() {
-        reason = format!("{reason}; {help}");
-    }
-    match error {
-        LoadError::Read { .. } | LoadError::OtherDigest { .. } => {
-            PluginError::Unavailable { name, reason }
-        }
-        LoadError::Rejected { .. } => PluginError::Incompatible { name, reason },
+/// A component that has to be built differently, rather than put in place.
+fn incompatible(name: &str, place: &str, rejection: &Rejection) -> PluginError {
+    let help = rejection.help().map(|help| format!("; {help}"));
+    PluginError::Incompatible {
+        name: name.to_owned(),
+        reason: format!(
+            "cannot use the component {place}: {rejection}{}",
+            help.unwrap_or_default()
+        ),
     }
 }
 
@@ -95,9 +113,8 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use milepost_core::ids::Digest;
-
     use super::*;
+    use crate::plugin::read_pinned;
 
     fn load(bytes: Option<&[u8]>, digest: Option<Digest>) -> PluginError {
         let folder = tempfile::tempdir().unwrap();
@@ -109,7 +126,10 @@ mod tests {
             digest,
             config: Arc::new(BTreeMap::new()),
         };
-        match WasmPlugins::new(None).load("p", &spec, folder.path()) {
+        let plugins = WasmPlugins::new(None);
+        let file = folder.path().join("w.toml");
+        let read = read_pinned(&plugins, "p", &spec, &file);
+        match read.and_then(|component| plugins.load(&component)) {
             Ok(_) => panic!("it was loaded"),
             Err(error) => error,
         }

@@ -7,13 +7,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use milepost_core::definition::{Definition, Manifests};
+use milepost_core::definition::{Definition, Manifests, Parsed};
 use milepost_core::diagnostic::{Diagnostic, Diagnostics};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
 use crate::attempt::Callable;
-use crate::plugin::{LoadedPlugin, PluginError, PluginSource};
+use crate::plugin::{LoadedPlugin, PluginError, PluginSource, read_pinned};
 
 /// A definition with its components.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Workflow {
     /// What its author should know.
     pub warnings: Vec<Diagnostic>,
     plugins: Arc<BTreeMap<String, LoadedPlugin>>,
+    /// The bytes of the components that were read from files: what a new run takes into the store.
+    read: BTreeMap<Digest, Arc<[u8]>>,
 }
 
 /// Why a workflow cannot be opened.
@@ -88,6 +90,17 @@ impl Workflow {
         digests(&self.plugins)
     }
 
+    /// The bytes of its components, as far as they were read from files.
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = (Digest, &Arc<[u8]>)> {
+        self.read.iter().map(|(digest, bytes)| (*digest, bytes))
+    }
+
+    /// The same without the bytes, which a run that was created does not need any more.
+    pub(crate) fn without_bytes(mut self) -> Self {
+        self.read.clear();
+        self
+    }
+
     /// The component of that name.
     #[must_use]
     pub fn callable(&self, plugin: &str) -> Option<Arc<dyn Callable>> {
@@ -97,48 +110,66 @@ impl Workflow {
     }
 }
 
-/// The components that a text declares, loaded, before the text itself is judged.
+/// The components of a text, loaded before the text itself is judged.
 pub(crate) struct Components {
     file: PathBuf,
     shown: String,
     plugins: BTreeMap<String, LoadedPlugin>,
-    refused: Vec<PluginError>,
+    read: BTreeMap<Digest, Arc<[u8]>>,
+    refused: BTreeMap<String, PluginError>,
 }
 
 impl Components {
-    /// Loads what can be loaded; what cannot is told by [`Components::link`], after the problems of the text.
-    pub(crate) fn load(file: &Path, text: &str, source: &dyn PluginSource) -> Self {
-        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        let base = absolute.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut components = Self {
-            file: absolute,
+    /// None yet.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self {
+            file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             shown: file.display().to_string(),
             plugins: BTreeMap::new(),
-            refused: Vec::new(),
-        };
+            read: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Loads what the text declares, from files. What cannot be loaded is told by [`Components::link`], after the problems of
+    /// the text.
+    pub(crate) fn load(file: &Path, text: &str, source: &dyn PluginSource) -> Self {
+        let mut components = Self::of(file);
         for (name, spec) in Definition::plugins_of(text) {
-            match source.load(&name, &spec, &base) {
-                Ok(plugin) => drop(components.plugins.insert(name, plugin)),
-                Err(error) => components.refused.push(error),
-            }
+            let loaded = read_pinned(source, &name, &spec, file).and_then(|component| {
+                let loaded = source.load(&component)?;
+                let bytes = component.bytes;
+                components.read.insert(component.digest, bytes);
+                Ok(loaded)
+            });
+            components.add(name, loaded);
         }
         components
     }
 
-    /// Digests of the components that were loaded, by plugin name.
-    pub(crate) fn digests(&self) -> BTreeMap<String, Digest> {
-        digests(&self.plugins)
+    /// Adds one, or why it cannot be used.
+    pub(crate) fn add(&mut self, name: String, loaded: Result<LoadedPlugin, PluginError>) {
+        match loaded {
+            Ok(plugin) => drop(self.plugins.insert(name, plugin)),
+            Err(error) => drop(self.refused.insert(name, error)),
+        }
     }
 
-    /// Whether all components could be loaded.
+    /// Names of those that cannot be used.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = &String> {
+        self.refused.keys()
+    }
+
+    /// Whether all components can be used.
     ///
     /// # Errors
     /// [`OpenError::Plugin`], [`OpenError::Plugins`].
     pub(crate) fn complete(&self) -> Result<(), OpenError> {
-        match self.refused.as_slice() {
-            [] => Ok(()),
-            [one] => Err(OpenError::Plugin(one.clone())),
-            several => Err(OpenError::Plugins(several.to_vec())),
+        let mut refused = self.refused.values();
+        match (refused.next(), refused.len()) {
+            (None, _) => Ok(()),
+            (Some(one), 0) => Err(OpenError::Plugin(one.clone())),
+            (Some(_), _) => Err(OpenError::Plugins(self.refused.values().cloned().collect())),
         }
     }
 
@@ -147,19 +178,35 @@ impl Components {
     /// # Errors
     /// [`OpenError::Invalid`] with every problem of the text, else what [`Components::complete`] says.
     pub(crate) fn link(self, text: &str) -> Result<Workflow, OpenError> {
-        let manifests: Manifests = self
-            .plugins
-            .iter()
-            .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
-            .collect();
-        let parsed = Definition::parse_against(&self.shown, text, &manifests)?;
+        let parsed = Definition::parse_against(&self.shown, text, &self.manifests())?;
         self.complete()?;
-        Ok(Workflow {
+        Ok(self.workflow(parsed))
+    }
+
+    /// The same for the text of a run, which was accepted before. Components that cannot be used are left out.
+    ///
+    /// # Errors
+    /// [`OpenError::Invalid`] when the text cannot be read at all.
+    pub(crate) fn relink(self, text: &str) -> Result<Workflow, OpenError> {
+        let parsed = Definition::reread_against(&self.shown, text, &self.manifests())?;
+        Ok(self.workflow(parsed))
+    }
+
+    fn manifests(&self) -> Manifests {
+        let plugins = self.plugins.iter();
+        plugins
+            .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
+            .collect()
+    }
+
+    fn workflow(self, parsed: Parsed) -> Workflow {
+        Workflow {
             definition: Arc::new(parsed.definition),
             file: self.file,
             warnings: parsed.warnings,
             plugins: Arc::new(self.plugins),
-        })
+            read: self.read,
+        }
     }
 }
 

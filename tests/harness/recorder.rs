@@ -79,6 +79,7 @@ impl Observer for Recorder {
             }
             Notice::SaveDelayed { retry_at, .. } => self.seen().delays.push(retry_at),
             Notice::Log { line, .. } => self.seen().logs.push(line.message.clone()),
+            Notice::NotCompared { reason } => self.seen().trouble.push(reason.to_owned()),
             Notice::Progress { .. } => {}
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, LogLevel, LogLine, Mode};
-use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
@@ -30,6 +30,8 @@ struct Shared {
     calls: Vec<String>,
     build: u32,
     missing: bool,
+    unusable: bool,
+    loads: usize,
 }
 
 impl Script {
@@ -101,6 +103,12 @@ impl Script {
         self.shared().calls.clone()
     }
 
+    /// How often a process loaded it.
+    #[must_use]
+    pub fn loads(&self) -> usize {
+        self.shared().loads
+    }
+
     /// Builds the component anew: its digest is another one from now on.
     pub fn rebuild(&self) {
         self.shared().build += 1;
@@ -109,6 +117,11 @@ impl Script {
     /// Removes the component from disk, or puts it back.
     pub fn lose(&self, missing: bool) {
         self.shared().missing = missing;
+    }
+
+    /// Lets no process load the component, wherever its bytes are, or lets it again.
+    pub fn refuse(&self, unusable: bool) {
+        self.shared().unusable = unusable;
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -128,7 +141,7 @@ fn at_once(answer: impl Fn(&Call) -> Outcome + Send + Sync + 'static) -> Arc<Bod
 }
 
 impl PluginSource for Script {
-    fn load(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<LoadedPlugin, PluginError> {
+    fn read(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
         let shared = self.shared();
         if shared.missing {
             return Err(PluginError::Unavailable {
@@ -136,8 +149,26 @@ impl PluginSource for Script {
                 reason: "its file is gone".to_owned(),
             });
         }
+        let bytes = format!("{name} {}", shared.build).into_bytes();
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place: format!("{name}.wasm"),
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        let mut shared = self.shared();
+        if shared.unusable {
+            return Err(PluginError::Unavailable {
+                name: component.name.clone(),
+                reason: "it cannot be loaded here".to_owned(),
+            });
+        }
+        shared.loads += 1;
         Ok(LoadedPlugin {
-            digest: Digest::of(format!("{name} {}", shared.build).as_bytes()),
+            digest: component.digest,
             manifest: None,
             callable: Arc::new(self.clone()),
         })

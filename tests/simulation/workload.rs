@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
-use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::limits::JSON_DEPTH;
@@ -54,9 +54,18 @@ pub(crate) struct Steps {
 }
 
 impl PluginSource for Steps {
-    fn load(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<LoadedPlugin, PluginError> {
-        Ok(LoadedPlugin {
+    fn read(&self, name: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place: "a file".to_owned(),
             digest: Digest::of(name.as_bytes()),
+            bytes: name.as_bytes().into(),
+        })
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        Ok(LoadedPlugin {
+            digest: component.digest,
             manifest: None,
             callable: Arc::new(self.clone()),
         })

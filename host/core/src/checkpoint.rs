@@ -90,8 +90,10 @@ pub fn changed_blobs<'a>(
         Phase::Completed { output, .. } if run => Some(output),
         _ => None,
     };
+    let inputs = state.binding.inputs.as_ref().filter(|_| run);
     outputs
         .chain(returned)
+        .chain(inputs)
         .filter_map(|output| Some(output.blob()?.0))
         .collect()
 }
@@ -187,7 +189,8 @@ pub fn restore<'a>(
         if name == CREATED {
             created = Some(read(body, &["/created/inputs"], find).map_err(damaged)?);
         } else if name == RUN {
-            run = Some(read(body, &["/phase/output"], find).map_err(damaged)?);
+            let pointers = ["/phase/output", "/binding/inputs"];
+            run = Some(read(body, &pointers, find).map_err(damaged)?);
         } else if name == NOW {
             now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {

@@ -60,6 +60,12 @@ pub enum Event {
         plugins: BTreeMap<String, Digest>,
         /// Steps whose record was dropped because they no longer exist, or stand elsewhere.
         dropped: Vec<StepId>,
+        /// Steps that will run again: they have read what was dropped, or stand open in a loop that a lower limit ends.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reset: Vec<StepId>,
+        /// The inputs from now on, where the definition takes others than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inputs: Option<Payload>,
     },
 
     /// Decided. An attempt is about to start: recorded before the component is called.
@@ -590,10 +596,10 @@ impl Event {
             | Self::WaitEnded { output, .. }
             | Self::RunCompleted { output } => Some(output),
             Self::SignalReceived { data, .. } => Some(data),
+            Self::DefinitionChanged { inputs, .. } => inputs.as_ref(),
             Self::RunClaimed { .. }
             | Self::RunReleased { .. }
             | Self::RunResumed(_)
-            | Self::DefinitionChanged { .. }
             | Self::AttemptFailed { .. }
             | Self::StepFailed { .. }
             | Self::StepPaused { .. }
@@ -613,13 +619,22 @@ impl Event {
 
     /// The blobs that its stored form names.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> {
-        let text = match self {
-            Self::RunCreated(created) => Some(created.definition),
-            Self::DefinitionChanged { definition, .. } => Some(*definition),
+        let carried = match self {
+            Self::RunCreated(created) => Some((created.definition, &created.plugins)),
+            Self::DefinitionChanged {
+                definition,
+                plugins,
+                ..
+            } => Some((*definition, plugins)),
             _ => None,
         };
         let value = self.payload().and_then(Payload::blob);
-        text.into_iter().chain(value.map(|(digest, _)| digest))
+        carried
+            .into_iter()
+            .flat_map(|(text, components)| {
+                std::iter::once(text).chain(components.values().copied())
+            })
+            .chain(value.map(|(digest, _)| digest))
     }
 
     /// The stored form.

@@ -149,8 +149,7 @@ impl Scope for StateScope<'_> {
         match reference {
             Reference::Input(name) => self
                 .state
-                .created
-                .inputs
+                .inputs()
                 .value()
                 .get(name.as_str())
                 .map(Cow::Borrowed),

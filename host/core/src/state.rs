@@ -318,10 +318,21 @@ pub struct Episode {
 }
 
 /// Which text and which components the run executes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     /// Digest of the definition's text.
     pub definition: Digest,
     /// Digests of the components, by plugin name.
     pub plugins: BTreeMap<String, Digest>,
+    /// The inputs, where they are others than at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Payload>,
+}
+
+impl RunState {
+    /// The inputs of the run: those that it was started with, or those of the definition that was accepted since.
+    #[must_use]
+    pub fn inputs(&self) -> &Payload {
+        self.binding.inputs.as_ref().unwrap_or(&self.created.inputs)
+    }
 }

@@ -16,6 +16,8 @@ mod reading;
 mod refusals;
 #[path = "definition/reports.rs"]
 mod reports;
+#[path = "definition/rereading.rs"]
+mod rereading;
 
 use std::path::{Path, PathBuf};
 

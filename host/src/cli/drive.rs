@@ -80,7 +80,8 @@ pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
             .ok()
             .flatten()
     });
-    let parsed = text.and_then(|text| Definition::parse("", std::str::from_utf8(&text).ok()?).ok());
+    let parsed =
+        text.and_then(|text| Definition::reread("", std::str::from_utf8(&text).ok()?).ok());
     parsed
         .map(|parsed| Limits::of(&parsed.definition))
         .unwrap_or_default()

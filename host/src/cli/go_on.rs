@@ -5,7 +5,7 @@ use std::future::Future;
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::{RunId, StepId};
-use milepost::engine::{EngineError, ResumeOptions};
+use milepost::engine::{EngineError, OnChange, ResumeOptions};
 use milepost::report::RunReport;
 
 use super::context::{Context, Reply};
@@ -18,10 +18,14 @@ use super::{ending, ids, place};
 /// Goes on with a paused or failed run, or with one whose process is gone.
 ///
 /// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
+///
+/// A run carries its definition and its components. When the files hold others by now, the difference is shown and nothing
+/// happens until you choose: `--as-started` or `--accept-changes`. Files that are gone are no difference.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost resume 7k3m                     # any prefix that only one run has
+  milepost resume 7k3m --as-started        # under the workflow and components that it was started with
   milepost resume 7k3m --accept-changes    # under the workflow and components as they are now")]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
@@ -49,8 +53,11 @@ pub(crate) struct RetryArgs {
 struct Stopped {
     /// Id of the run, or its beginning
     run: String,
-    /// Go on although the definition or a component has changed since
+    /// Go on under the definition and components that the run was started with, whatever the files hold by now
     #[arg(long)]
+    as_started: bool,
+    /// Go on under the definition and components as the files hold them now
+    #[arg(long, conflicts_with = "as_started")]
     accept_changes: bool,
 }
 
@@ -75,12 +82,13 @@ where
     let store = place::open_existing(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &stopped.run)?;
     let limits = recorded_limits(store.as_ref(), &run);
-    let accept_changes = stopped.accept_changes;
+    let on_change = match (stopped.as_started, stopped.accept_changes) {
+        (true, _) => OnChange::AsStarted,
+        (false, true) => OnChange::Accept,
+        (false, false) => OnChange::Ask,
+    };
     let report = drive(cx, store, cx.plugins(), limits, |engine, control| {
-        let options = ResumeOptions {
-            accept_changes,
-            control,
-        };
+        let options = ResumeOptions { on_change, control };
         work(engine, run, options)
     })?;
     Ok(ending::reply(cx, &report))

@@ -96,6 +96,10 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
             format::ago(now, report.last_progress_at)
         ),
     ];
+    if let Some(problem) = &report.definition_problem {
+        let problem = format::printable(problem).replace('\n', "\n    ");
+        lines.push(format!("  cannot be read: its definition: {problem}"));
+    }
     lines.extend(ledger(cx, shown, now));
     lines.extend(waits(cx, shown, now));
     if let Value::Object(inputs) = &report.inputs

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use milepost::core::definition::{Definition, Manifests};
 use milepost::core::diagnostic::Diagnostics;
-use milepost::plugin::{PluginError, PluginSource};
+use milepost::plugin::{PluginError, PluginSource, read_pinned};
 use milepost::workflow::read_definition;
 use serde_json::{Value, json};
 
@@ -144,10 +144,10 @@ impl Checked {
     }
 
     fn manifests(&mut self, text: &str, source: &dyn PluginSource) -> Manifests {
-        let base = self.file.parent().unwrap_or(Path::new(""));
         let mut manifests = Manifests::new();
         for (name, spec) in &Definition::plugins_of(text) {
-            match source.load(name, spec, base) {
+            let read = read_pinned(source, name, spec, &self.file);
+            match read.and_then(|component| source.load(&component)) {
                 Ok(plugin) => drop(manifests.insert(name.clone(), plugin.manifest)),
                 Err(error) => self.components.push(error),
             }

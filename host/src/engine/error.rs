@@ -1,12 +1,13 @@
 //! Why the engine did not do what it was asked. Nothing was changed when one of these comes back.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use milepost_core::ids::{Digest, Path, RunId};
+use milepost_core::definition::input::InputProblem;
+use milepost_core::ids::{Path, RunId};
 use milepost_core::resume::Refused;
 use milepost_core::state::{Rejected, Status};
 
+use super::changes::Changes;
 use crate::record::RecordError;
 use crate::store::{Owner, StoreError};
 use crate::workflow::OpenError;
@@ -56,13 +57,33 @@ pub enum EngineError {
         /// Its present status, if it can be told.
         status: Option<Status>,
     },
-    /// Definition or components differ from those that the run was started with.
-    #[error("run `{run}` was started with another version of its workflow:\n{changes}")]
+    /// Definition or components on disk differ from those that the run carries: a person decides.
+    #[error("the workflow of run `{run}` has changed since:\n{changes}")]
     Changed {
         /// The run.
         run: RunId,
         /// What differs.
         changes: Box<Changes>,
+    },
+    /// A run of that id exists and was started with another version of the workflow.
+    #[error(
+        "a run `{run}` exists already ({status}), with another version of the workflow:\n{changes}"
+    )]
+    StartedOtherwise {
+        /// The run.
+        run: RunId,
+        /// Its status.
+        status: Status,
+        /// What differs.
+        changes: Box<Changes>,
+    },
+    /// The inputs of the run are not those that the changed definition needs.
+    #[error("run `{run}` cannot go on under the changed definition:{}", Listed(.problems))]
+    InputsUnfit {
+        /// The run.
+        run: RunId,
+        /// All of them.
+        problems: Vec<InputProblem>,
     },
     /// No such approval waits.
     #[error("run `{run}` is {status}: {reason}")]
@@ -128,6 +149,16 @@ impl From<RecordError> for EngineError {
     }
 }
 
+struct Listed<'a>(&'a [InputProblem]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
 struct Now<'a>(Option<&'a Status>);
 
 impl fmt::Display for Now<'_> {
@@ -147,62 +178,5 @@ impl fmt::Display for OwnedBy<'_> {
             Some(owner) => write!(f, " by process {} on {}", owner.pid, owner.host),
             None => Ok(()),
         }
-    }
-}
-
-/// How a workflow on disk differs from the one that a run carries.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Changes {
-    /// Old and new text of the definition, when they differ.
-    pub definition: Option<(String, String)>,
-    /// Old and new digest of every component that differs; `None` where there is none.
-    pub plugins: BTreeMap<String, (Option<Digest>, Option<Digest>)>,
-}
-
-impl Changes {
-    /// How two sets of components differ.
-    #[must_use]
-    pub fn of_plugins(old: &BTreeMap<String, Digest>, new: &BTreeMap<String, Digest>) -> Self {
-        let plugins = old
-            .keys()
-            .chain(new.keys())
-            .filter(|name| old.get(*name) != new.get(*name))
-            .map(|name| {
-                (
-                    name.clone(),
-                    (old.get(name).copied(), new.get(name).copied()),
-                )
-            })
-            .collect();
-        Self {
-            definition: None,
-            plugins,
-        }
-    }
-
-    /// Whether nothing differs.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.definition.is_none() && self.plugins.is_empty()
-    }
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((old, new)) = &self.definition {
-            let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
-            let mut unified = diff.unified_diff();
-            unified
-                .context_radius(2)
-                .header("the run's definition", "the definition on disk");
-            write!(f, "{unified}")?;
-        }
-        for (name, (old, new)) in &self.plugins {
-            let show = |digest: &Option<Digest>| {
-                digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string())
-            };
-            writeln!(f, "component `{name}`: {} -> {}", show(old), show(new))?;
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! runs to stop, `inbox` brings signals and decisions, `sweep` looks after runs that nobody drives, `worker` drives many.
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
+mod changes;
 mod control;
 mod driver;
 mod error;
@@ -25,12 +26,13 @@ use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, Stop
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
-use milepost_core::resume::{Intent, dropped_by, plan};
+use milepost_core::resume::{Intent, plan};
 use milepost_core::state::{Phase, RunState, Status};
 use serde_json::Value;
 
+pub use changes::{Changes, OnChange};
 pub use control::{Control, Demand, Request};
-pub use error::{Changes, EngineError};
+pub use error::EngineError;
 pub use housekeeping::{Collected, Doctor, Finding, Gravity, much_unused};
 pub use inbox::{Decided, Decision, SignalAnswer};
 pub use observer::{Notice, Observer, Unobserved};
@@ -40,13 +42,14 @@ pub use worker::{WorkOptions, Worked};
 
 use self::driver::{Driver, Halted};
 use self::shared::Shared;
+use crate::carried;
 use crate::clock::{Clock, SystemClock};
 use crate::owner::{Host, Liveness, ThisHost};
-use crate::plugin::PluginSource;
+use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
 use crate::report::{OwnerReport, RunReport, StopReport};
 use crate::store::{Claim, Owner, RunRow, Store, StoreError};
-use crate::workflow::{self, Components, OpenError, Workflow};
+use crate::workflow::{OpenError, Workflow};
 
 /// Runs workflows against one store. Cheap to clone.
 #[derive(Clone)]
@@ -103,8 +106,8 @@ pub struct StartOptions {
 /// How a stopped run is asked to go on.
 #[derive(Debug, Clone, Default)]
 pub struct ResumeOptions {
-    /// Go on under the definition and the components as they are on disk now.
-    pub accept_changes: bool,
+    /// What happens when the definition or a component on disk is not the one that the run carries.
+    pub on_change: OnChange,
     /// By which the run can be asked to stop.
     pub control: Control,
 }
@@ -116,7 +119,7 @@ impl Engine {
         EngineBuilder {
             shared: Shared {
                 store,
-                plugins,
+                plugins: Arc::new(Once::new(plugins)),
                 clock: Arc::new(SystemClock),
                 observer: Arc::new(Unobserved),
                 host: Arc::new(ThisHost),
@@ -152,6 +155,7 @@ impl Engine {
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
         let (created, mut batch, mut state) = self.create(&workflow, inputs, &options)?;
+        let workflow = workflow.without_bytes();
         let owner = self.claim(&mut batch, &mut state, ClaimCause::Start)?;
         let control = options.control.clone();
         let driver = self.driver(workflow.clone(), state, batch, owner, control);
@@ -180,7 +184,7 @@ impl Engine {
                 Ok(RunReport::new(&workflow.definition, &state))
             }
             Err(StoreError::Exists(_)) => {
-                let state = self.existing(&created)?.state;
+                let state = self.existing(&created, &workflow)?.state;
                 Ok(RunReport::new(&workflow.definition, &state))
             }
             Err(error) => Err(error.into()),
@@ -208,23 +212,35 @@ impl Engine {
             seed: self.shared.host.draw() >> 11,
         };
         let mut batch = Batch::for_new_run();
-        batch.blob(workflow.definition.source.text.as_bytes());
+        batch.workflow(workflow);
         let event = Event::RunCreated(created.clone());
         let state = batch.create(event, self.shared.clock.now())?;
         Ok((created, batch, state))
     }
 
-    /// The run of that id, if it is the same start: the same workflow, components and inputs.
-    fn existing(&self, wanted: &RunCreated) -> Result<Recorded, EngineError> {
+    /// The run of that id, if it is the same start: the same workflow, components and inputs. What was accepted since counts
+    /// as the same workflow, too.
+    fn existing(&self, wanted: &RunCreated, workflow: &Workflow) -> Result<Recorded, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
-        let existing = &recorded.state.created;
-        if existing.definition != wanted.definition
-            || existing.inputs != wanted.inputs
-            || existing.plugins != wanted.plugins
-        {
+        let (created, now) = (&recorded.state.created, &recorded.state.binding);
+        if created.inputs != wanted.inputs {
             return Err(EngineError::IdTaken(wanted.run.clone()));
         }
-        Ok(recorded)
+        let same = (created.definition, &created.plugins) == (wanted.definition, &wanted.plugins)
+            || (now.definition, &now.plugins) == (wanted.definition, &wanted.plugins);
+        if same {
+            return Ok(recorded);
+        }
+        let carried = self.frozen_text(&recorded.state)?;
+        let text = &*workflow.definition.source.text;
+        Err(EngineError::StartedOtherwise {
+            run: wanted.run.clone(),
+            status: recorded.row.status,
+            changes: Box::new(Changes::between(
+                (&carried, &now.plugins),
+                (text, &wanted.plugins),
+            )),
+        })
     }
 
     fn driver(
@@ -246,14 +262,14 @@ impl Engine {
         wanted: RunCreated,
         control: Control,
     ) -> Result<RunReport, EngineError> {
-        let recorded = self.existing(&wanted)?;
+        let recorded = self.existing(&wanted, &workflow)?;
         let lost = recorded.state.phase == Phase::Running && !self.owner_may_live(&recorded.row);
         let cause = match recorded.state.phase {
             Phase::Pending => ClaimCause::Start,
             // A supervisor that starts the same command again takes over from the process that died, as a worker would.
             Phase::Running if lost && recorded.row.recoveries >= limits::RECOVERIES => {
                 self.give_up(&recorded.row).await?;
-                let state = self.existing(&wanted)?.state;
+                let state = record::load(self.shared.store.as_ref(), &wanted.run)?.state;
                 return Ok(RunReport::new(&workflow.definition, &state));
             }
             Phase::Running if lost => ClaimCause::Recovery,
@@ -266,6 +282,7 @@ impl Engine {
             }
         };
         let mut state = recorded.state;
+        let workflow = self.carried(&state)?;
         let mut batch = Batch::after(state.seq, state.epoch);
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&workflow.definition);
@@ -273,7 +290,7 @@ impl Engine {
         match self.drive(driver, &definition).await {
             // It ended before it could be claimed: answered as a start that comes later.
             Err(EngineError::NotResumable { .. }) => {
-                let state = self.existing(&wanted)?.state;
+                let state = record::load(self.shared.store.as_ref(), &wanted.run)?.state;
                 Ok(RunReport::new(&definition, &state))
             }
             other => other,
@@ -321,69 +338,23 @@ impl Engine {
             return Err(self.lost_race(run.clone(), recorded.row.status));
         }
         let cause = self.resumable(&recorded, intent)?;
-        let bound = self.bind(&recorded, options.accept_changes)?;
+        let bound = self.bind(&recorded.state, options.on_change)?;
         let Recorded { mut state, .. } = recorded;
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq, state.epoch);
-        if bound.changed {
-            batch.blob(bound.workflow.definition.source.text.as_bytes());
-            let event = Event::DefinitionChanged {
-                definition: bound.workflow.definition.source.digest,
-                plugins: bound.workflow.digests(),
-                dropped: dropped_by(&bound.workflow.definition, &state),
-            };
-            batch.record(&mut state, event, now)?;
+        if let Some(changed) = bound.changed {
+            batch.workflow(&bound.workflow);
+            batch.record(&mut state, changed, now)?;
         }
+        let workflow = bound.workflow.without_bytes();
         if matches!(state.phase.status(), Status::Paused | Status::Failed) {
-            let resumed: RunResumed = plan(&bound.workflow.definition, &state, intent)?;
+            let resumed: RunResumed = plan(&workflow.definition, &state, intent)?;
             batch.record(&mut state, Event::RunResumed(resumed), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let definition = Arc::clone(&bound.workflow.definition);
-        let driver = self.driver(bound.workflow, state, batch, owner, options.control);
+        let definition = Arc::clone(&workflow.definition);
+        let driver = self.driver(workflow, state, batch, owner, options.control);
         self.drive(driver, &definition).await
-    }
-
-    /// Links the run's frozen definition with its components, or the ones on disk when changes are accepted.
-    fn bind(&self, recorded: &Recorded, accept_changes: bool) -> Result<Bound, EngineError> {
-        let state = &recorded.state;
-        let file = Path::new(&state.created.file);
-        let frozen = self.frozen_text(state)?;
-        // A definition that is gone from disk cannot have been edited: the frozen one serves.
-        let on_disk = match workflow::read_definition(file) {
-            Ok(text) => Some(text),
-            Err(OpenError::Unreadable { cause, .. })
-                if cause.kind() == std::io::ErrorKind::NotFound && !accept_changes =>
-            {
-                None
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let mut changes = Changes {
-            definition: on_disk
-                .filter(|text| *text != frozen)
-                .map(|text| (frozen.clone(), text)),
-            plugins: BTreeMap::new(),
-        };
-        let text = match &changes.definition {
-            Some((_, new)) if accept_changes => new,
-            Some(_) | None => &frozen,
-        };
-        let components = Components::load(file, text, self.shared.plugins.as_ref());
-        components.complete()?;
-        // Before the text is checked against the components: a replaced one is not a mistake in the text.
-        changes.plugins =
-            Changes::of_plugins(&state.binding.plugins, &components.digests()).plugins;
-        if !changes.is_empty() && !accept_changes {
-            return Err(EngineError::Changed {
-                run: state.created.run.clone(),
-                changes: Box::new(changes),
-            });
-        }
-        Ok(Bound {
-            workflow: components.link(text)?,
-            changed: !changes.is_empty(),
-        })
     }
 
     /// The text of the definition that a run carries.
@@ -394,14 +365,19 @@ impl Engine {
         Ok(record::definition_text(self.shared.store.as_ref(), state)?)
     }
 
-    /// The run as it stands.
+    /// The run as it stands; also one whose definition cannot be read any more.
     ///
     /// # Errors
     /// [`EngineError`] when it does not exist or cannot be read.
     pub fn report(&self, run: &RunId) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
-        let definition = self.frozen(&recorded.state)?;
-        let mut report = RunReport::new(&definition, &recorded.state);
+        let mut report = match self.frozen(&recorded.state) {
+            Ok(definition) => RunReport::new(&definition, &recorded.state),
+            Err(error @ (EngineError::Open(_) | EngineError::Store(StoreError::Corrupt(_)))) => {
+                RunReport::without_definition(&recorded.state, &error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
         report.owned(OwnerReport::new(
             &recorded.row,
             self.liveness(&recorded.row),
@@ -409,14 +385,19 @@ impl Engine {
         Ok(report)
     }
 
-    /// The definition that a run carries, checked without its components.
+    /// The definition that a run carries, read without its components, by the rules that it was accepted under.
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be read back.
     pub fn frozen(&self, state: &RunState) -> Result<Definition, EngineError> {
-        let text = self.frozen_text(state)?;
-        let parsed = Definition::parse(&state.created.file, &text).map_err(OpenError::from)?;
-        Ok(parsed.definition)
+        carried::definition(self.shared.store.as_ref(), state)
+    }
+
+    /// The workflow that a run carries, ready to go on. No file is looked at, unless an older version left the run without
+    /// its components.
+    fn carried(&self, state: &RunState) -> Result<Workflow, EngineError> {
+        let shared = self.shared.as_ref();
+        carried::workflow(shared.store.as_ref(), shared.plugins.as_ref(), state)
     }
 
     /// Adds a claim to the batch, under an identity of its own; the driver gives that back.
@@ -507,11 +488,6 @@ fn is_over(run: RunId, status: Status) -> EngineError {
         status,
         reason: format!("{how}; start a new run"),
     }
-}
-
-struct Bound {
-    workflow: Workflow,
-    changed: bool,
 }
 
 impl Engine {

@@ -40,6 +40,11 @@ pub enum Notice<'a> {
         /// The report.
         progress: &'a Progress,
     },
+    /// A person goes on with the run, and not everything on disk could be compared with what it carries. It goes on under that.
+    NotCompared {
+        /// What could not be read, and why.
+        reason: &'a str,
+    },
     /// The store did not take a commit; it is held in memory and tried again.
     SaveDelayed {
         /// What the store said.

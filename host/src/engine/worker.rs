@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::control::{Control, Demand, Request};
 use super::error::EngineError;
 use super::sweep::SWEEP_ROWS;
-use super::{Engine, ResumeOptions};
+use super::{Engine, OnChange, ResumeOptions};
 use crate::fault;
 use crate::report::RunReport;
 use crate::store::{Attention, RunRow, StoreError};
@@ -183,7 +183,7 @@ impl Worker<'_> {
         let run = row.id.clone();
         let task = self.tasks.spawn(async move {
             let options = ResumeOptions {
-                accept_changes: false,
+                on_change: OnChange::AsStarted,
                 control,
             };
             let result = engine.go_on(&row.id, Some(&row), intent, options).await;

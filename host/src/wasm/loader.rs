@@ -84,7 +84,7 @@ impl WasmEngine {
             path: path.to_owned(),
             rejection,
         };
-        let bytes = read(path)
+        let bytes = read_component(path)
             .map_err(|source| LoadError::Read {
                 path: path.to_owned(),
                 source,
@@ -111,7 +111,8 @@ impl WasmEngine {
         self.link(bytes, Digest::of(bytes))
     }
 
-    fn link(&self, bytes: &[u8], digest: Digest) -> Result<Plugin, Rejection> {
+    /// The same for a caller who knows the digest already.
+    pub(crate) fn link(&self, bytes: &[u8], digest: Digest) -> Result<Plugin, Rejection> {
         let inspection = Inspection::with_digest(bytes, digest)?;
         inspection.check()?;
         let shared = &self.shared;
@@ -133,7 +134,7 @@ impl WasmEngine {
 }
 
 /// Reads a file that may not be larger than a component.
-fn read(path: &Path) -> io::Result<Result<Vec<u8>, Rejection>> {
+pub(crate) fn read_component(path: &Path) -> io::Result<Result<Vec<u8>, Rejection>> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     let most = limits::COMPONENT_BYTES as u64;

@@ -54,4 +54,5 @@ pub use compile::{ChildProgram, Compiler};
 pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};
+pub(crate) use loader::read_component;
 pub use loader::{LoadError, Plugin};

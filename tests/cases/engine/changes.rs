@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use milepost::engine::{Changes, EngineError, ResumeOptions};
+use milepost::engine::{Changes, EngineError, OnChange, ResumeOptions};
 use milepost::report::RunReport;
 use milepost::workflow::OpenError;
 use milepost_core::event::Event;
@@ -28,7 +28,7 @@ async fn stopped() -> Rig {
 
 async fn accept(rig: &Rig) -> Result<RunReport, EngineError> {
     let options = ResumeOptions {
-        accept_changes: true,
+        on_change: OnChange::Accept,
         ..ResumeOptions::default()
     };
     rig.engine().resume(&r1(), options).await

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use milepost::engine::{EngineError, ResumeOptions};
-use milepost::plugin::{LoadedPlugin, PluginError, PluginSource};
+use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost::replay::{Replayed, replay};
 use milepost::store::StoreError;
+use milepost::workflow::OpenError;
 use milepost_core::definition::PluginSpec;
 use milepost_core::event::StopCode;
 use milepost_core::outcome::ErrorClass;
@@ -160,14 +161,44 @@ async fn a_step_that_ends_otherwise_is_found() {
 }
 
 #[tokio::test]
-async fn another_component_is_refused() {
+async fn a_replay_needs_no_file() {
     let rig = recorded().await;
     rig.script.rebuild();
-    let answer = rig.replay().await;
-    assert!(
-        matches!(answer, Err(EngineError::Changed { .. })),
-        "{answer:?}"
+    let attempts = rig.replay().await.unwrap().attempts;
+    rig.script.lose(true);
+    std::fs::remove_file(rig.file()).unwrap();
+    let replayed = rig.replay().await.unwrap();
+    assert_eq!((replayed.divergence, replayed.attempts), (None, attempts));
+    assert!(replayed.not_replayed.is_empty());
+}
+
+/// As older versions left their runs.
+#[tokio::test]
+async fn a_run_without_its_components_replays_with_the_same_file_and_no_other() {
+    let mut rig = recorded().await;
+    tamper(
+        &mut rig,
+        "DELETE FROM blob WHERE bytes = CAST('p 0' AS BLOB)",
     );
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+    for (changed, says) in [
+        (Script::rebuild as fn(&Script), "p.wasm is another one"),
+        (|script: &Script| script.lose(true), "its file is gone"),
+    ] {
+        changed(&rig.script);
+        let Err(EngineError::Open(OpenError::Plugin(error))) = rig.replay().await else {
+            panic!("it was replayed");
+        };
+        let text = error.to_string();
+        for part in [
+            says,
+            "put the file with that digest in its place",
+            "sha256:",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("--"), "replay has no options: {text}");
+    }
 }
 
 #[tokio::test]
@@ -306,11 +337,20 @@ impl Meanwhile {
 }
 
 impl PluginSource for Meanwhile {
-    fn load(&self, name: &str, spec: &PluginSpec, at: &Path) -> Result<LoadedPlugin, PluginError> {
+    fn read(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        at: &Path,
+    ) -> Result<ComponentBytes, PluginError> {
+        self.script.read(name, spec, at)
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
         if let Some(deed) = self.deed.lock().unwrap().take() {
             deed();
         }
-        self.script.load(name, spec, at)
+        self.script.load(component)
     }
 }
 

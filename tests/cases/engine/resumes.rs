@@ -196,7 +196,7 @@ async fn b184_a_resume_that_cannot_start_leaves_the_run_as_it_was() {
         let report = rig.run().await.unwrap();
         assert_eq!(report.status, status);
         let stands = (rig.row(), rig.journal());
-        rig.script.lose(true);
+        rig.script.refuse(true);
         let answer = rig.resume().await;
         assert!(
             matches!(
@@ -209,7 +209,7 @@ async fn b184_a_resume_that_cannot_start_leaves_the_run_as_it_was() {
         );
         assert_eq!((rig.row(), rig.journal()), stands);
         assert_eq!(rig.engine().report(&r1()).unwrap(), report);
-        rig.script.lose(false);
+        rig.script.refuse(false);
         assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
     }
 }

@@ -97,7 +97,7 @@ async fn b207_runs_of_one_provider_do_not_wait_for_each_other() {
 async fn b203_b200_a_resume_that_cannot_begin_counts_and_is_put_off() {
     let rig = Rig::sqlite(&steps(&["a"]), &always_paused());
     rig.run().await.unwrap();
-    rig.script.lose(true);
+    rig.script.refuse(true);
     for n in 1..=5 {
         pass_time(&rig);
         assert_eq!(rig.work().await.refused, 1);
@@ -107,8 +107,8 @@ async fn b203_b200_a_resume_that_cannot_begin_counts_and_is_put_off() {
     }
     assert_eq!(rig.events().last(), Some(&"run_postponed"));
     let next = rig.engine().report(&r1()).unwrap().next_action.unwrap();
-    assert!(next.contains("its file is gone"), "{next}");
-    rig.script.lose(false);
+    assert!(next.contains("it cannot be loaded here"), "{next}");
+    rig.script.refuse(false);
     rig.script.answer("a", at);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
 }

@@ -37,16 +37,20 @@ async fn an_id_with_other_inputs_or_another_workflow_is_taken() {
     let rig = Rig::new(WITH_INPUT, &Script::new());
     let (engine, control) = (rig.engine(), Control::default());
     let first = rig.run_with(&engine, n(1), control.clone()).await.unwrap();
-    let taken = |answer| {
-        assert!(matches!(answer, Err(EngineError::IdTaken(id)) if id == r1()));
-        assert_eq!(engine.report(&r1()).unwrap(), first);
+    let answer = rig.run_with(&engine, n(2), control.clone()).await;
+    assert!(matches!(answer, Err(EngineError::IdTaken(id)) if id == r1()));
+    let differs = |answer| match answer {
+        Err(EngineError::StartedOtherwise { changes, .. }) => *changes,
+        other => panic!("{other:?}"),
     };
-    taken(rig.run_with(&engine, n(2), control.clone()).await);
     rig.edit(&format!("{WITH_INPUT}timeout = '1m'"));
-    taken(rig.run_with(&engine, n(1), control.clone()).await);
+    let changes = differs(rig.run_with(&engine, n(1), control.clone()).await);
+    assert!(changes.to_string().contains("+timeout = '1m'"), "{changes}");
     rig.edit(WITH_INPUT);
     rig.script.rebuild();
-    taken(rig.run_with(&engine, n(1), control.clone()).await);
+    let changes = differs(rig.run_with(&engine, n(1), control.clone()).await);
+    assert!(changes.plugins.contains_key("p"), "{changes}");
+    assert_eq!(engine.report(&r1()).unwrap(), first);
     assert_eq!(rig.script.calls(), ["a"]);
 }
 

@@ -138,7 +138,7 @@ async fn a_step_that_outlives_the_drain_is_interrupted_and_runs_again() {
 async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed() {
     let rig = Rig::new(&steps(&["a"]), &Script::new());
     rig.submit("r1").await;
-    rig.script.lose(true);
+    rig.script.refuse(true);
     assert_eq!(rig.work().await.refused, 1);
     let report = rig.engine().report(&r1()).unwrap();
     let stop = report.stop.unwrap();
@@ -147,11 +147,11 @@ async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed()
         (Status::Failed, StopCode::HostError)
     );
     assert!(
-        stop.message.contains("its file is gone"),
+        stop.message.contains("it cannot be loaded here"),
         "{}",
         stop.message
     );
-    rig.script.lose(false);
+    rig.script.refuse(false);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
 }
 

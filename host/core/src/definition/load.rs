@@ -51,14 +51,38 @@ impl Definition {
     /// # Errors
     /// Every problem of the text, sorted by position, warnings included.
     pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), None)
+        load(file, &Arc::from(text), None, Rules::Present)
+    }
+
+    /// Reads a definition that was accepted before, perhaps by an older version: the one that a run carries. What has become a
+    /// mistake or too much since does not refuse it.
+    ///
+    /// So a new rule may refuse what was accepted, but may not read it otherwise: that takes another `schema`.
+    ///
+    /// # Errors
+    /// Every problem, when it cannot be read at all.
+    pub fn reread(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), None, Rules::Accepted)
+    }
+
+    /// The same with the manifests of its components.
+    ///
+    /// # Errors
+    /// Every problem, when it cannot be read at all.
+    pub fn reread_against(
+        file: &str,
+        text: &str,
+        manifests: &Manifests,
+    ) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), Some(manifests), Rules::Accepted)
     }
 
     /// The components that a text declares, as far as it can be read: what has to be loaded before
     /// [`Definition::parse_against`] can judge the rest. Problems are left to that.
     #[must_use]
     pub fn plugins_of(text: &str) -> BTreeMap<String, PluginSpec> {
-        if text.len() > limits::DEFINITION_BYTES || too_deep(text).is_some() {
+        // No bound on the bytes: whoever reads a file has one, and what a run carries was accepted.
+        if too_deep(text).is_some() {
             return BTreeMap::new();
         }
         let (root, _) = DeTable::parse_recoverable(text);
@@ -75,16 +99,30 @@ impl Definition {
         text: &str,
         manifests: &Manifests,
     ) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), Some(manifests))
+        load(file, &Arc::from(text), Some(manifests), Rules::Present)
     }
 }
 
-fn load(file: &str, text: &Arc<str>, manifests: Option<&Manifests>) -> Result<Parsed, Diagnostics> {
+/// The rules that a text is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// Those of this version: any error refuses it.
+    Present,
+    /// Those that it was accepted under, which are not known any more: it is taken as far as it has a meaning.
+    Accepted,
+}
+
+fn load(
+    file: &str,
+    text: &Arc<str>,
+    manifests: Option<&Manifests>,
+    rules: Rules,
+) -> Result<Parsed, Diagnostics> {
     let mut problems = Vec::new();
-    let definition = check(file, text, manifests, &mut problems);
+    let definition = check(file, text, manifests, rules, &mut problems);
     let diagnostics = Diagnostics::new(file, text.clone(), problems);
     match definition {
-        Some(definition) if !diagnostics.has_errors() => Ok(Parsed {
+        Some(definition) if rules == Rules::Accepted || !diagnostics.has_errors() => Ok(Parsed {
             definition,
             warnings: diagnostics.items,
         }),
@@ -100,9 +138,10 @@ fn check(
     file: &str,
     text: &Arc<str>,
     manifests: Option<&Manifests>,
+    rules: Rules,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Definition> {
-    if text.len() > limits::DEFINITION_BYTES {
+    if text.len() > limits::DEFINITION_BYTES && rules == Rules::Present {
         let message = format!(
             "the file has {} bytes; at most {} are allowed",
             text.len(),
@@ -141,7 +180,7 @@ fn check(
     let workflow = View::new(&WORKFLOW, root, 0..0);
     debug_assert!(workflow.node(SCHEMA).is_some() || !out.is_empty());
     let views = workflow.tables("step");
-    if views.len() > limits::STEPS {
+    if views.len() > limits::STEPS && rules == Rules::Present {
         let message = format!(
             "the workflow has {} steps; at most {} are allowed",
             views.len(),
@@ -154,7 +193,7 @@ fn check(
         ));
         return None;
     }
-    build(file, text, &workflow, views, manifests, out)
+    build(file, text, &workflow, views, manifests, rules, out)
 }
 
 fn build(
@@ -163,8 +202,14 @@ fn build(
     workflow: &View<'_>,
     views: Vec<View<'_>>,
     manifests: Option<&Manifests>,
+    rules: Rules,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Definition> {
+    // With nothing known of types, none of them can be found not to fit.
+    let known = |ty: Type| match rules {
+        Rules::Present => ty,
+        Rules::Accepted => Type::Dyn,
+    };
     let settings = Settings::read(workflow, out);
     let inputs = declarations::inputs(&workflow.map("inputs"), out);
     let declared = workflow.map("plugins");
@@ -174,13 +219,13 @@ fn build(
 
     let input_types = inputs
         .iter()
-        .map(|(name, spec)| (name.clone(), spec.ty.expr_type()))
+        .map(|(name, spec)| (name.clone(), known(spec.ty.expr_type())))
         .collect();
     let outputs: Vec<_> = outline
         .entries
         .iter()
         .zip(&calls)
-        .map(|(entry, call)| output_type(entry, call.as_ref()))
+        .map(|(entry, call)| known(output_type(entry, call.as_ref())))
         .collect();
     let mut compiler = Compiler {
         file: text,
@@ -195,7 +240,10 @@ fn build(
         .map(|node| compiler.template(node, Place::Returns));
     out.append(&mut compiler.out);
 
-    let steps = steps?;
+    let (steps, returns) = (
+        steps?,
+        returns.map_or(Some(None), |returns| returns.map(Some))?,
+    );
     let top = (0..steps.len())
         .filter(|index| steps[*index].parent.is_none())
         .collect();
@@ -215,7 +263,7 @@ fn build(
         description: workflow.owned("description"),
         inputs,
         plugins,
-        returns: returns.flatten(),
+        returns,
         call_limits: settings.call_limits,
         steps,
         top,

@@ -109,6 +109,7 @@ impl RunState {
             binding: Binding {
                 definition: created.definition,
                 plugins: created.plugins.clone(),
+                inputs: None,
             },
             created: Arc::new(created.clone()),
             created_at: entry.at,
@@ -177,10 +178,13 @@ impl RunState {
                 definition,
                 plugins,
                 dropped,
+                reset,
+                inputs,
             } => {
                 self.binding = Binding {
                     definition: *definition,
                     plugins: plugins.clone(),
+                    inputs: inputs.clone().or_else(|| self.binding.inputs.take()),
                 };
                 for step in dropped {
                     self.in_flight.remove(step);
@@ -188,10 +192,15 @@ impl RunState {
                         self.output_bytes -= old.output_bytes();
                     }
                 }
-                Ok(Touched {
+                let mut touched = Touched {
                     steps: dropped.clone(),
                     run: true,
-                })
+                };
+                for step in reset {
+                    self.in_flight.remove(step);
+                }
+                self.reset(reset, &mut touched);
+                Ok(touched)
             }
             Event::StepStarted { path, attempt, .. } => self.started(name, path, *attempt, at),
             Event::StepCompleted {

@@ -1,6 +1,7 @@
 //! Runs in the pure core: a definition and scripted outcomes in, events and records out. No clock, no component, no store.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod adopting;
 mod approvals;
 mod automatic;
 mod classes;

@@ -13,7 +13,7 @@ use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::replay::check;
-use milepost_core::resume::{GoOn, Intent, dropped_by, plan, rework};
+use milepost_core::resume::{GoOn, Intent, adopt, plan, rework};
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
@@ -337,11 +337,13 @@ impl Sim {
     pub(crate) fn change(&mut self, body: &str) {
         let old = std::mem::replace(&mut self.definition, definition(body));
         self.replaced.push((self.state.seq + 1, old));
-        let dropped = dropped_by(&self.definition, &self.state);
+        let adopted = adopt(&self.definition, &self.state);
         self.record(Event::DefinitionChanged {
             definition: self.definition.source.digest,
             plugins: BTreeMap::new(),
-            dropped,
+            dropped: adopted.dropped,
+            reset: adopted.reset,
+            inputs: None,
         });
     }
 

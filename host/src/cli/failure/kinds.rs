@@ -1,6 +1,7 @@
 //! From the typed errors of the library: which exit code and which help each kind has.
 
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::state::Status;
 use milepost::engine::EngineError;
 use milepost::plugin::PluginError;
 use milepost::store::StoreError;
@@ -26,7 +27,19 @@ impl From<EngineError> for Failure {
             EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
                 .help(format!("`milepost show {run}` tells where it stands")),
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
-                "`--accept-changes` goes on under the new version; undo the changes to go on under the recorded one",
+                "`--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk",
+            ),
+            EngineError::StartedOtherwise { run, status, .. } => {
+                Self::new(Exit::Invalid, "id_taken", message).help(match status {
+                    Status::Completed | Status::Cancelled => "choose another id".to_owned(),
+                    Status::Pending | Status::Running | Status::Paused | Status::Failed => format!(
+                        "choose another id, or go on with that run: `milepost resume {run} --as-started`, or \
+                         `milepost resume {run} --accept-changes`"
+                    ),
+                })
+            }
+            EngineError::InputsUnfit { .. } => Self::new(Exit::Invalid, "invalid_input", message).help(
+                "give new inputs a `default`, or `required = false`, or start a new run",
             ),
             EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
                 .help(format!("`milepost show {run}` tells what it waits for")),
@@ -139,7 +152,6 @@ impl From<DescribeError> for Failure {
 #[cfg(test)]
 mod tests {
     use milepost::core::ids::RunId;
-    use milepost::core::state::Status;
 
     use super::*;
     use crate::cli::style::Style;

@@ -65,6 +65,9 @@ impl Narrator {
                 self.in_flight.get_mut(path)?.progress = Some(progress.clone());
                 None
             }
+            Notice::NotCompared { reason } => Some(lasting(format!(
+                "the run goes on under the definition and components that it carries: {reason}"
+            ))),
             Notice::SaveDelayed { reason, .. } => {
                 let mark = self.style.yellow("warning:");
                 Some(lasting(format!(

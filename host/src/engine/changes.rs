@@ -1,0 +1,217 @@
+//! When a person goes on with a run: what it carries, and what the files hold by now.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use milepost_core::definition::Definition;
+use milepost_core::definition::input::{GivenInputs, Inputs};
+use milepost_core::event::Event;
+use milepost_core::ids::Digest;
+use milepost_core::limits;
+use milepost_core::payload::Payload;
+use milepost_core::resume::adopt;
+use milepost_core::state::RunState;
+use serde_json::Value;
+
+use super::Engine;
+use super::error::EngineError;
+use super::observer::Notice;
+use crate::plugin::read_beside;
+use crate::workflow::{self, Components, Workflow};
+
+/// What happens when the definition or a component on disk is not the one that the run carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnChange {
+    /// The run stays where it is, and the difference is told: [`EngineError::Changed`]. Files that cannot be read are no
+    /// difference.
+    #[default]
+    Ask,
+    /// The run goes on under what it carries. No file is looked at.
+    AsStarted,
+    /// The run goes on under what the files hold, and carries that from now on.
+    Accept,
+}
+
+/// A workflow that a run can go on under.
+pub(super) struct Bound {
+    pub(super) workflow: Workflow,
+    /// What is recorded first, when it is another one than the run carries.
+    pub(super) changed: Option<Event>,
+}
+
+/// What the files hold.
+struct OnDisk {
+    changes: Changes,
+    /// What could not be read, and why.
+    unread: Vec<String>,
+}
+
+impl Engine {
+    pub(super) fn bind(&self, state: &RunState, on_change: OnChange) -> Result<Bound, EngineError> {
+        let as_started = || {
+            Ok(Bound {
+                workflow: self.carried(state)?,
+                changed: None,
+            })
+        };
+        if on_change == OnChange::AsStarted {
+            return as_started();
+        }
+        let file = Path::new(&state.created.file);
+        let disk = self.on_disk(state, file)?;
+        match on_change {
+            OnChange::Accept => {
+                // Whoever asks for what the files hold is told when they hold nothing.
+                let text = workflow::read_definition(file)?;
+                if disk.changes.is_empty() && disk.unread.is_empty() {
+                    return as_started();
+                }
+                let components = Components::load(file, &text, self.shared.plugins.as_ref());
+                let workflow = components.link(&text)?;
+                let changed = changed(&workflow, state)?;
+                Ok(Bound {
+                    workflow,
+                    changed: Some(changed),
+                })
+            }
+            OnChange::Ask | OnChange::AsStarted if disk.changes.is_empty() => {
+                if let [first, others @ ..] = disk.unread.as_slice() {
+                    let more = match others.len() {
+                        0 => String::new(),
+                        n => format!(" (and {n} more)"),
+                    };
+                    let reason = format!("{first}{more}");
+                    let notice = Notice::NotCompared { reason: &reason };
+                    self.shared.tell(&state.created.run, notice);
+                }
+                as_started()
+            }
+            OnChange::Ask | OnChange::AsStarted => Err(EngineError::Changed {
+                run: state.created.run.clone(),
+                changes: Box::new(disk.changes),
+            }),
+        }
+    }
+
+    /// Compares the files with what the run carries; nothing is loaded.
+    fn on_disk(&self, state: &RunState, file: &Path) -> Result<OnDisk, EngineError> {
+        let carried = self.frozen_text(state)?;
+        let mut unread = Vec::new();
+        let text = workflow::read_definition(file).unwrap_or_else(|error| {
+            let lossy = state.created.file.contains(char::REPLACEMENT_CHARACTER);
+            let why = match lossy {
+                true => "its path is not UTF-8 and could not be recorded".to_owned(),
+                false => error.to_string(),
+            };
+            unread.push(why);
+            carried.clone()
+        });
+        let recorded = &state.binding.plugins;
+        let mut plugins = BTreeMap::new();
+        for (name, spec) in Definition::plugins_of(&text) {
+            match read_beside(self.shared.plugins.as_ref(), &name, &spec, file) {
+                Ok(component) => drop(plugins.insert(name, component.digest)),
+                Err(error) => {
+                    unread.push(error.to_string());
+                    if let Some(digest) = recorded.get(&name) {
+                        plugins.insert(name, *digest);
+                    }
+                }
+            }
+        }
+        let changes = Changes::between((&carried, recorded), (&text, &plugins));
+        Ok(OnDisk { changes, unread })
+    }
+}
+
+/// The event of a run that goes on under another workflow.
+fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
+    let definition = &workflow.definition;
+    let adopted = adopt(definition, state);
+    Ok(Event::DefinitionChanged {
+        definition: definition.source.digest,
+        plugins: workflow.digests(),
+        dropped: adopted.dropped,
+        reset: adopted.reset,
+        inputs: inputs_under(definition, state)?,
+    })
+}
+
+/// The inputs of the run as another definition takes them, with the defaults of what is new; `None` when they stay as they are.
+fn inputs_under(definition: &Definition, state: &RunState) -> Result<Option<Payload>, EngineError> {
+    let run = || state.created.run.clone();
+    let mut given = BTreeMap::new();
+    // What an earlier change left out is still known from the start.
+    for recorded in [&state.created.inputs, state.inputs()] {
+        if let Value::Object(values) = &**recorded.value() {
+            given.extend(values.clone());
+        }
+    }
+    let given = GivenInputs {
+        file: given,
+        allow_extra: true,
+        ..GivenInputs::default()
+    };
+    let inputs =
+        Inputs::resolve(definition, &given).map_err(|problems| EngineError::InputsUnfit {
+            run: run(),
+            problems,
+        })?;
+    let inputs = Payload::new(Value::Object(inputs.values.into_iter().collect()));
+    if inputs.text().len() > limits::INPUTS_BYTES {
+        return Err(EngineError::InputsTooLarge(inputs.text().len()));
+    }
+    Ok((inputs != *state.inputs()).then_some(inputs))
+}
+
+/// How a workflow on disk differs from the one that a run carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Old and new text of the definition, when they differ.
+    pub definition: Option<(String, String)>,
+    /// Old and new digest of every component that differs; `None` where there is none.
+    pub plugins: BTreeMap<String, (Option<Digest>, Option<Digest>)>,
+}
+
+impl Changes {
+    /// From one text with its components to another.
+    pub(super) fn between(
+        (old_text, old): (&str, &BTreeMap<String, Digest>),
+        (new_text, new): (&str, &BTreeMap<String, Digest>),
+    ) -> Self {
+        let names = old.keys().chain(new.keys());
+        let differ = names.filter(|name| old.get(*name) != new.get(*name));
+        let digests = |name: &String| (old.get(name).copied(), new.get(name).copied());
+        Self {
+            definition: (old_text != new_text).then(|| (old_text.to_owned(), new_text.to_owned())),
+            plugins: differ.map(|name| (name.clone(), digests(name))).collect(),
+        }
+    }
+
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.definition.is_none() && self.plugins.is_empty()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((old, new)) = &self.definition {
+            let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
+            let mut unified = diff.unified_diff();
+            unified
+                .context_radius(2)
+                .header("the run's definition", "the definition on disk");
+            write!(f, "{unified}")?;
+        }
+        for (name, (old, new)) in &self.plugins {
+            let show = |digest: &Option<Digest>| {
+                digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string())
+            };
+            writeln!(f, "component `{name}`: {} -> {}", show(old), show(new))?;
+        }
+        Ok(())
+    }
+}
