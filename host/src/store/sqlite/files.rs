@@ -234,15 +234,31 @@ impl Watch {
         if now < self.next.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let gone = match fs::metadata(&self.path) {
-            Ok(found) => identity(&found).is_some_and(|found| found != known),
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        };
-        if gone {
-            return Err(StoreError::Gone(self.path.display().to_string()));
+        if self.is_gone(known) {
+            return Err(self.gone());
         }
         self.next.store(now + millis(LOOK_EVERY), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// What went wrong: that the file is gone, if it is.
+    pub(super) fn explain(&self, error: StoreError) -> StoreError {
+        let unexplained = matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_));
+        match self.identity {
+            Some(known) if unexplained && self.is_gone(known) => self.gone(),
+            _ => error,
+        }
+    }
+
+    fn is_gone(&self, known: (u64, u64)) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(found) => identity(&found).is_some_and(|found| found != known),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Gone(self.path.display().to_string())
     }
 }
 

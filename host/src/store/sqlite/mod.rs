@@ -115,7 +115,8 @@ impl SqliteStore {
     async fn submit<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
         let writer = self.writer()?;
         self.watch.check()?;
-        writer.submit(change).await
+        let submitted = writer.submit(change).await;
+        submitted.map_err(|error| self.watch.explain(error))
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
@@ -128,7 +129,8 @@ impl SqliteStore {
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.watch.check()?;
-        self.readers.with(read)
+        let found = self.readers.with(read);
+        found.map_err(|error| self.watch.explain(error))
     }
 }
 
