@@ -225,6 +225,9 @@ pub enum Event {
         /// When it is tried again; never by itself when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at: Option<Timestamp>,
+        /// Whether it had waited, and the wait is over: it is not for that any more that it stands still.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waited: bool,
     },
 
     /// Decided after a step paused; reported on a signal or a request. Gives `paused`.

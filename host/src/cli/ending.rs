@@ -124,10 +124,12 @@ pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
             indent(&message)
         ));
     }
-    lines.push(format!("  next:   {}", cx.usable(&stop.next)));
-    // What is ready goes on at once; its due time says nothing.
-    if let Some(at) = stop.due_at.filter(|_| stop.code != StopCode::Ready) {
-        let (due, now) = (format::due(stop.code, at), SystemTime::now().into());
+    lines.push(format!("  next:   {}", indent(&cx.usable(&stop.next))));
+    let now = SystemTime::now().into();
+    // What is ready goes on at once, unless it could not and was put off.
+    let due = stop.due_at;
+    if let Some(at) = due.filter(|at| stop.code != StopCode::Ready || *at > now) {
+        let due = format::due(stop.code, at);
         lines.push(format!("  due:    {due} ({})", format::ahead(now, at)));
     }
     lines

@@ -39,7 +39,9 @@ fn paused(row: &RunRow) -> String {
     let is = |code: StopCode| row.stop() == Some(code);
     let most = AUTOMATIC_RESUMES.len();
     let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
-    if is(StopCode::Ready) {
+    if is(StopCode::Ready) && row.due_at.is_none() {
+        "resume by hand".to_owned()
+    } else if is(StopCode::Ready) {
         "a worker goes on".to_owned()
     } else if is(StopCode::WaitingForApproval) {
         "approve or reject".to_owned()
@@ -121,7 +123,10 @@ mod tests {
     fn b437_a_row_tells_what_it_waits_for() {
         let due = Some(Timestamp::default().after(Duration::from_secs(5)));
         for (code, due_at, awaits, text) in [
-            (StopCode::Ready, None, None, "a worker goes on"),
+            (StopCode::Ready, due, None, "in 5s (a worker goes on)"),
+            // Its wait is over, but it could not go on.
+            (StopCode::Ready, due, Some("go"), "in 5s (a worker goes on)"),
+            (StopCode::Ready, None, Some("go"), "resume by hand"),
             (
                 StopCode::WaitingForTime,
                 due,

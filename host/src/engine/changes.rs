@@ -101,7 +101,7 @@ impl Engine {
         let text = workflow::read_definition(file).unwrap_or_else(|error| {
             let lossy = state.created.file.contains(char::REPLACEMENT_CHARACTER);
             let why = match lossy {
-                true => "its path is not UTF-8 and could not be recorded".to_owned(),
+                true => "the definition was not found again: its path is not UTF-8 and could not be recorded".to_owned(),
                 false => error.to_string(),
             };
             unread.push(why);

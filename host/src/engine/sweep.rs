@@ -156,7 +156,11 @@ impl Engine {
                     // This try counts as well.
                     let due_at =
                         schedule::due(&row.id, &path, row.auto_resumes + 1, None, false, now);
-                    Some(Event::RunPostponed { reason, due_at })
+                    Some(Event::RunPostponed {
+                        reason,
+                        due_at,
+                        waited: stop.code.is_wait(),
+                    })
                 })
                 .await
             }

@@ -73,3 +73,95 @@ impl<S: std::ops::Deref<Target: PluginSource> + Send + Sync> PluginSource for On
         slot.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+
+    /// Loads everything, and counts how often.
+    #[derive(Default)]
+    struct Counting {
+        loads: AtomicUsize,
+    }
+
+    struct Uncalled;
+
+    impl Callable for Uncalled {
+        fn call<'a>(&'a self, _: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+            unreachable!("nothing is called here")
+        }
+    }
+
+    impl PluginSource for Counting {
+        fn read(&self, _: &str, _: &PluginSpec, _: &Path) -> Result<ComponentBytes, PluginError> {
+            unreachable!("nothing is read here")
+        }
+
+        fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+            if self.loads.fetch_add(1, Ordering::SeqCst) == 0 && component.name == "broken" {
+                return Err(PluginError::Unavailable {
+                    name: component.name.clone(),
+                    reason: "not yet".to_owned(),
+                });
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Ok(LoadedPlugin {
+                digest: component.digest,
+                manifest: None,
+                callable: Arc::new(Uncalled),
+            })
+        }
+    }
+
+    fn component(name: &str) -> ComponentBytes {
+        ComponentBytes {
+            name: name.to_owned(),
+            place: name.to_owned(),
+            digest: Digest::of(name.as_bytes()),
+            bytes: name.as_bytes().into(),
+        }
+    }
+
+    fn loads(once: &Once<Arc<Counting>>) -> usize {
+        once.source.loads.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_component_is_loaded_once_also_by_several_at_once() {
+        let once = Once::new(Arc::new(Counting::default()));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| once.load(&component("a")).unwrap().digest);
+            }
+        });
+        assert!(once.loaded(&component("a").digest).is_some());
+        assert!(once.loaded(&component("b").digest).is_none());
+        assert_eq!(loads(&once), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_loaded_is_tried_again() {
+        let once = Once::new(Arc::new(Counting::default()));
+        assert!(once.load(&component("broken")).is_err());
+        assert!(once.loaded(&component("broken").digest).is_none());
+        assert!(once.load(&component("broken")).is_ok());
+    }
+
+    #[test]
+    fn the_one_that_was_not_used_for_longest_leaves() {
+        let once = Once::new(Arc::new(Counting::default()));
+        let names: Vec<String> = (0..=KEPT).map(|n| n.to_string()).collect();
+        for name in &names[..KEPT] {
+            once.load(&component(name)).unwrap();
+        }
+        assert!(once.loaded(&component("0").digest).is_some(), "used again");
+        once.load(&component(&names[KEPT])).unwrap();
+        let there = |name: &str| once.loaded(&component(name).digest).is_some();
+        assert!(there("0") && !there("1") && there(&names[KEPT]));
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
+use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
@@ -111,6 +112,37 @@ async fn b203_b200_a_resume_that_cannot_begin_counts_and_is_put_off() {
     rig.script.refuse(false);
     rig.script.answer("a", at);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_wait_is_over_but_cannot_go_on_says_so() {
+    let body = "
+        [[step]]
+        id = 'w'
+        wait = { signal = 'go', timeout = '1m', on_timeout = 'continue' }
+        [[step]]
+        id = 'a'
+        use = 'p/a'
+    ";
+    let rig = Rig::sqlite(body, &Script::new());
+    rig.run().await.unwrap();
+    rig.script.refuse(true);
+    rig.clock.advance(Duration::from_secs(61));
+    assert_eq!(rig.work().await.refused, 1);
+    let (row, report) = (rig.row(), rig.engine().report(&r1()).unwrap());
+    assert_eq!(row.stop(), Some(StopCode::Ready));
+    assert!(row.due_at > Some(rig.clock.now()));
+    let stop = report.stop.unwrap();
+    assert_eq!(stop.message, "the wait at `w` is over");
+    assert!(
+        stop.next.contains("it cannot be loaded here"),
+        "{}",
+        stop.next
+    );
+    rig.script.refuse(false);
+    pass_time(&rig);
+    assert_eq!(rig.work().await.ended[&Status::Completed], 1);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -330,7 +330,11 @@ impl RunState {
                 self.settle(path, result, Some(*iterations), at);
                 Ok(Touched::step(path))
             }
-            Event::RunPostponed { reason, due_at } => self.postponed(name, reason, *due_at),
+            Event::RunPostponed {
+                reason,
+                due_at,
+                waited,
+            } => self.postponed(name, reason, *due_at, *waited),
             Event::RunPaused { stop } => {
                 let phase = Phase::Paused {
                     stop: stop.clone(),

@@ -158,6 +158,7 @@ impl RunState {
         event: &'static str,
         reason: &str,
         due_at: Option<Timestamp>,
+        waited: bool,
     ) -> Result<Touched, Rejected> {
         let Phase::Paused { stop, .. } = &mut self.phase else {
             return Err(Rejected::NotPaused {
@@ -165,6 +166,13 @@ impl RunState {
                 status: self.phase.status(),
             });
         };
+        if waited {
+            stop.code = StopCode::Ready;
+            stop.message = match &stop.path {
+                Some(path) => format!("the wait at `{path}` is over"),
+                None => "the wait is over".to_owned(),
+            };
+        }
         stop.due_at = due_at;
         stop.next = format!(
             "the last automatic resume could not begin: {reason}; {}",

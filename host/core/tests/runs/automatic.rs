@@ -129,6 +129,7 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     sim.record(Event::RunPostponed {
         reason: "a component is missing".to_owned(),
         due_at: Some(due),
+        waited: false,
     });
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, Some(due));
@@ -138,6 +139,7 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     sim.record(Event::RunPostponed {
         reason: "still missing".to_owned(),
         due_at: None,
+        waited: false,
     });
     assert_eq!((sim.stop().due_at, sim.state.episode.resumes), (None, 2));
     sim.work(GoOn::Schedule).run(limit_of("acme"));
@@ -147,6 +149,7 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     let late = sim.try_record(Event::RunPostponed {
         reason: "late".to_owned(),
         due_at: None,
+        waited: false,
     });
     assert!(matches!(late, Err(Rejected::NotPaused { .. })));
 }

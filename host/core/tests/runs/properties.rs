@@ -162,6 +162,7 @@ fn answer(sim: &mut Sim, script: &[u8]) {
                 sim.record(Event::RunPostponed {
                     reason: "not yet".to_owned(),
                     due_at: Some(sim.now),
+                    waited: false,
                 });
             }
             sim.work(GoOn::Schedule);

@@ -66,7 +66,7 @@ impl Narrator {
                 None
             }
             Notice::NotCompared { reason } => Some(lasting(format!(
-                "the run goes on under the definition and components that it carries: {reason}"
+                "the run goes on under the definition and components that it carries; on disk, {reason}"
             ))),
             Notice::SaveDelayed { reason, .. } => {
                 let mark = self.style.yellow("warning:");
