@@ -34,7 +34,8 @@ pub const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::OUTPUT_TOO_LARGE,
-        "The output is larger than a step's output may be. Return less, or a reference to where the data is.",
+        "The output is larger than a step's output may be, as text or in memory: many small objects take much more than their \
+         text. Return less, or a reference to where the data is.",
     ),
     (
         codes::RUN_STATE_TOO_LARGE,

@@ -1,6 +1,13 @@
-//! JSON that comes from outside: what it says is what is kept, or it is refused.
+//! JSON that comes from outside (outputs of steps, inputs, signals, manifests): what it says is what is kept, or it is
+//! refused. What it would take in memory is measured before it is read.
+
+mod size;
 
 use serde_json::Value;
+
+use crate::limits;
+
+pub use size::check as check_size;
 
 /// Why a text is not taken as a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +20,23 @@ pub enum UnusableJson {
         "the integer {0} does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
     )]
     Inexact(String),
+    /// See [`limits::JSON_VALUES`].
+    #[error("it holds more than {max} values", max = limits::JSON_VALUES)]
+    TooManyValues,
+    /// See [`limits::JSON_MEMORY_BYTES`].
+    #[error(
+        "it would take more than {max} bytes of memory: many small objects take much more than their text",
+        max = limits::JSON_MEMORY_BYTES
+    )]
+    TooMuchMemory,
+}
+
+impl UnusableJson {
+    /// Whether it may be what it should be, and is only too much of it.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooManyValues | Self::TooMuchMemory)
+    }
 }
 
 /// Parses one document. Integers fit 64 bits, with or without a sign: a parser would round the others without a word.
@@ -20,6 +44,7 @@ pub enum UnusableJson {
 /// # Errors
 /// [`UnusableJson`].
 pub fn parse(text: &str) -> Result<Value, UnusableJson> {
+    check_size(text)?;
     let value = serde_json::from_str(text).map_err(|e| UnusableJson::Syntax(e.to_string()))?;
     match inexact_integer(text) {
         Some(integer) => Err(UnusableJson::Inexact(shortened(integer))),

@@ -27,6 +27,10 @@ pub const RUN_STATE_BYTES: usize = 32 * MIB;
 pub const INPUTS_BYTES: usize = 8 * MIB;
 /// Levels of arrays and objects in a JSON value.
 pub const JSON_DEPTH: usize = 64;
+/// Values in a JSON document, those inside arrays and objects included.
+pub const JSON_VALUES: usize = 1_000_000;
+/// Memory that a JSON document may take once it is read, bytes, as estimated from its text.
+pub const JSON_MEMORY_BYTES: usize = 64 * MIB;
 /// Bytes of an expression's text.
 pub const EXPRESSION_BYTES: usize = 4 * KIB;
 /// Levels of an expression's syntax tree.
@@ -61,8 +65,16 @@ pub const COMPILE_TIME: Duration = Duration::from_secs(120);
 pub const COMPILED_BYTES: usize = 1024 * MIB;
 /// Bytes of compiled code that are kept on disk.
 pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
+/// Bytes of function names in a component; with more, backtraces show numbers.
+pub const FUNCTION_NAMES_BYTES: usize = 4 * MIB;
+/// Frames of the backtrace that a trap shows.
+pub const BACKTRACE_FRAMES: usize = 20;
 /// Linear memory of one attempt, bytes.
 pub const MEMORY_BYTES: usize = 256 * MIB;
+/// Linear memories of one attempt.
+pub const MEMORIES: usize = 4;
+/// Tables of one attempt.
+pub const TABLES: usize = 64;
 /// Elements of one table.
 pub const TABLE_ELEMENTS: usize = 20_000;
 /// Core instances and component instances of one attempt.
@@ -121,6 +133,8 @@ pub const REWORK_ATTEMPTS: u32 = 10;
 pub const REWORK_DEFAULT_ATTEMPTS: u32 = 3;
 /// Values above this size go to content-addressed blobs, bytes of compact JSON.
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
+/// Bytes of a journal or a log that are read at once, unless one entry alone takes more.
+pub const PAGE_BYTES: usize = 4 * MIB;
 /// Events that one commit may record before it gives way.
 pub const EVENTS_PER_COMMIT: usize = 256;
 

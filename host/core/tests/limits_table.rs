@@ -60,6 +60,8 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
+        ("JSON_VALUES", number(limits::JSON_VALUES as u64)),
+        ("JSON_MEMORY_BYTES", bytes(limits::JSON_MEMORY_BYTES)),
         ("EXPRESSION_BYTES", bytes(limits::EXPRESSION_BYTES)),
         ("EXPRESSION_DEPTH", number(limits::EXPRESSION_DEPTH as u64)),
         ("EXPRESSION_NODES", number(limits::EXPRESSION_NODES as u64)),
@@ -93,7 +95,11 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("COMPILED_BYTES", bytes(limits::COMPILED_BYTES)),
         ("CODE_CACHE_BYTES", bytes(limits::CODE_CACHE_BYTES)),
         ("MEMORY_BYTES", bytes(limits::MEMORY_BYTES)),
+        ("MEMORIES", number(limits::MEMORIES as u64)),
+        ("TABLES", number(limits::TABLES as u64)),
         ("TABLE_ELEMENTS", number(limits::TABLE_ELEMENTS as u64)),
+        ("FUNCTION_NAMES_BYTES", bytes(limits::FUNCTION_NAMES_BYTES)),
+        ("BACKTRACE_FRAMES", number(limits::BACKTRACE_FRAMES as u64)),
         ("INSTANCES", number(limits::INSTANCES as u64)),
         ("HANDLES", number(limits::HANDLES as u64)),
         ("HOST_CALLS", number(limits::HOST_CALLS)),
@@ -128,6 +134,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
             number(limits::REWORK_DEFAULT_ATTEMPTS.into()),
         ),
         ("INLINE_VALUE_BYTES", bytes(limits::INLINE_VALUE_BYTES)),
+        ("PAGE_BYTES", bytes(limits::PAGE_BYTES)),
         (
             "EVENTS_PER_COMMIT",
             number(limits::EVENTS_PER_COMMIT as u64),
@@ -165,6 +172,6 @@ fn number(number: u64) -> String {
     if number < 1_000 {
         return number.to_string();
     }
-    assert!(number < 1_000_000, "a limit below a million");
-    format!("{},{:03}", number / 1_000, number % 1_000)
+    let rest = number % 1_000;
+    format!("{},{rest:03}", self::number(number / 1_000))
 }

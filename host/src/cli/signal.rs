@@ -67,6 +67,8 @@ fn parse(data: &str) -> Result<Value, Failure> {
             format!("{place} is not JSON: {reason}"),
         )
         .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'"),
-        UnusableJson::Inexact(_) => Failure::new(Exit::Usage, "usage", format!("{place}: {error}")),
+        UnusableJson::Inexact(_) | UnusableJson::TooManyValues | UnusableJson::TooMuchMemory => {
+            Failure::new(Exit::Usage, "usage", format!("{place}: {error}"))
+        }
     })
 }

@@ -16,10 +16,10 @@ use super::bindings::{GUEST, PACKAGE, PROVIDED};
 /// Name of the custom section that holds the manifest, as UTF-8 JSON.
 const MANIFEST_SECTION: &str = "milepost:manifest";
 /// First bytes of every WebAssembly binary.
-const MAGIC: &[u8] = b"\0asm";
+pub(super) const MAGIC: &[u8] = b"\0asm";
 /// What follows in a component; a core module has version 1, layer 0.
-const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
-const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
+pub(super) const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
+pub(super) const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 /// Packages of WASI p2 that are linked, all with an empty context.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
@@ -327,7 +327,7 @@ fn check_preamble(bytes: &[u8]) -> Result<(), Rejection> {
     }
 }
 
-fn invalid(error: BinaryReaderError) -> Rejection {
+pub(super) fn invalid(error: BinaryReaderError) -> Rejection {
     Rejection::Invalid(error.to_string())
 }
 

@@ -3,6 +3,8 @@
 //! An output that breaks the contract (no JSON, too deep, too large) is of class [`ErrorClass::Trap`], like a trap: the
 //! component misbehaved, and said nothing about whether another attempt may succeed.
 
+use std::fmt::Write as _;
+
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::time::{Timestamp, format_duration};
@@ -48,11 +50,34 @@ pub(super) fn returned(result: Result<String, guest::StepError>, max_bytes: usiz
 /// The error of a call that something stopped: a trap, a limit, or the host.
 pub(super) fn stopped(error: &wasmtime::Error, allocations: &Allocations) -> StepError {
     let (class, code) = cause(error, allocations);
-    let mut message = format!("{}", error.root_cause());
-    if let Some(frames) = error.downcast_ref::<WasmBacktrace>() {
-        message = format!("{message}\n{frames}");
+    let mut message = cut(error.root_cause().to_string(), MESSAGE_BYTES);
+    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+        message.push_str(&backtrace(trace));
     }
     StepError::new(class, code, cut(message, MESSAGE_BYTES))
+}
+
+/// The guest's calls, the innermost first: names as the component has them, and where in the function. (Places in files are
+/// debug information, which is not read here.)
+fn backtrace(trace: &WasmBacktrace) -> String {
+    let frames = trace.frames().iter().take(limits::BACKTRACE_FRAMES);
+    let mut text = String::new();
+    for (number, frame) in frames.enumerate() {
+        let module = brief(frame.module().name().unwrap_or("?"));
+        let index = frame.func_index();
+        let name = frame.func_name().map_or_else(
+            || format!("function {index}"),
+            |name| brief(name).to_owned(),
+        );
+        let offset = frame.func_offset().unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{number:>4}: {module}!{name} ({index}+{offset:#x})");
+    }
+    text
+}
+
+fn brief(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES)]
 }
 
 /// The error of an attempt that ran out of time.
@@ -117,6 +142,7 @@ fn untyped(error: &wasmtime::Error) -> &'static str {
 fn contract_broken(unusable: &UnusableJson) -> StepError {
     let code = match unusable {
         UnusableJson::TooLarge { .. } => codes::OUTPUT_TOO_LARGE,
+        UnusableJson::Content(content) if content.is_too_large() => codes::OUTPUT_TOO_LARGE,
         UnusableJson::TooDeep { .. } | UnusableJson::Content(_) => codes::INVALID_OUTPUT,
     };
     let message = format!("what the step returned cannot be used: {unusable}");

@@ -1,5 +1,6 @@
 //! The process's one wasmtime engine: its settings, its slots, and what all attempts share.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +21,23 @@ use super::ticker::Ticker;
 use super::wasi;
 use crate::clock::Clock;
 
-/// Attempts that may be in flight at once; further calls wait for their turn before their time begins to run.
+/// Attempts that may be in flight at once; further calls wait for their turn before their time begins to run. The pools hold
+/// all that so many attempts may take, so one that began finds its memories, tables and stacks whatever the others do.
 const ATTEMPTS: u32 = 256;
+/// What guests may use of WebAssembly. Everything else is off, also what later versions of wasmtime bring. Several memories
+/// are there because the code between two components that are linked into one needs both of theirs.
+const FEATURES: WasmFeatures = WasmFeatures::FLOATS
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
 /// Bytes of a memory slot that stay mapped between attempts: enough for a small guest, so that its next attempt needs no
 /// page fault, and little enough for many slots.
 const KEEP_RESIDENT: usize = 256 * 1024;
@@ -201,22 +217,25 @@ fn config() -> Config {
     // The same input gives the same bytes on every machine.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
-    // No threads, no shared memory, no garbage collector; the features they need are not compiled in either.
-    config.wasm_features(WasmFeatures::THREADS, false);
-    config.wasm_features(WasmFeatures::GC, false);
+    config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
+    config.wasm_features(FEATURES, true);
     // One guest task at a time: switching this off saves a third of an isolated call.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(limits::STACK_BYTES);
     config.async_stack_size(FIBER_STACK);
-    // Not from the environment, as by default.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    // Whoever made the component wrote its debug information: nothing here reads it, whatever the environment asks for.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(limits::BACKTRACE_FRAMES));
     config
 }
 
-/// Slots for every attempt in flight. They are reserved address space until they are used.
+/// Slots for every attempt in flight, as many as each may take. They are reserved address space (about 4 GiB for a memory,
+/// 5 TiB in all) until they are used.
 fn pool() -> PoolingAllocationConfig {
-    let per_attempt = limits::INSTANCES as u32;
+    let instances = limits::INSTANCES as u32;
+    let memories = limits::MEMORIES as u32;
+    let tables = limits::TABLES as u32;
     let mut pool = PoolingAllocationConfig::new();
     pool.max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
@@ -224,15 +243,15 @@ fn pool() -> PoolingAllocationConfig {
         .pagemap_scan(Enabled::Auto)
         .total_stacks(ATTEMPTS)
         // Counters, not slots.
-        .total_component_instances(ATTEMPTS * per_attempt)
-        .total_core_instances(ATTEMPTS * per_attempt)
-        .max_core_instances_per_component(per_attempt)
-        // Most components have one memory and a few tables; linked ones (Python's) have more.
-        .total_memories(ATTEMPTS * 2)
-        .max_memories_per_component(4)
-        .total_tables(ATTEMPTS * 8)
-        .max_tables_per_module(4)
-        .max_tables_per_component(per_attempt)
+        .total_component_instances(ATTEMPTS * instances)
+        .total_core_instances(ATTEMPTS * instances)
+        .max_core_instances_per_component(instances)
+        .total_memories(ATTEMPTS * memories)
+        .max_memories_per_component(memories)
+        .max_memories_per_module(memories)
+        .total_tables(ATTEMPTS * tables)
+        .max_tables_per_module(tables)
+        .max_tables_per_component(tables)
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MEMORY_BYTES);
     pool

@@ -78,11 +78,11 @@ impl ResourceLimiter for Allocations {
     }
 
     fn tables(&self) -> usize {
-        limits::INSTANCES
+        limits::TABLES
     }
 
     fn memories(&self) -> usize {
-        limits::INSTANCES
+        limits::MEMORIES
     }
 }
 

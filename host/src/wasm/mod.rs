@@ -20,6 +20,7 @@
 //! - A guest sees its [`Call`] and its tape and nothing else: no clock, environment, file, socket or random source of the
 //!   machine reaches it, not through WASI either.
 //! - Whatever is not a function of the call goes through the recorder, so that replay gives the same bytes.
+//! - Debug information of a guest is never interpreted: it is removed before compilation, and no reader of it is linked.
 //! - Nothing a guest does ends the process, blocks a runtime thread for longer than a time slice, or outlives the attempt:
 //!   each attempt has its own store, which is dropped with it.
 //!

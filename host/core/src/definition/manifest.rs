@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::expr::Type;
 use crate::ids::{InvalidId, StepId};
+use crate::json::{self, UnusableJson};
 
 /// The manifest inside a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ pub enum InvalidManifest {
     /// Not the expected JSON.
     #[error("the component's manifest cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// JSON that is beyond a bound.
+    #[error("the component's manifest cannot be used: {0}")]
+    Unusable(#[from] UnusableJson),
     /// Not UTF-8.
     #[error("the component's manifest is not UTF-8 text")]
     NotText,
@@ -113,6 +117,7 @@ impl Manifest {
     /// # Errors
     /// [`InvalidManifest`]: the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidManifest> {
+        json::check_size(text)?;
         let manifest: Self = serde_json::from_str(text)?;
         if manifest.steps.is_empty() {
             return Err(InvalidManifest::NoSteps);

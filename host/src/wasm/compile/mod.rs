@@ -3,11 +3,12 @@
 //! A compiler that is fed by an attacker can be made to take minutes and gigabytes, and a defect in it could be used. So two
 //! walls stand in front: [`census`] refuses what no honest component looks like, for the price of reading it once; and the
 //! compiler itself runs in a [child process](child) with little memory, little time and nothing to reach, where it can
-//! only hurt itself. Code that is [cached](super::cache) meets neither.
+//! only hurt itself. What is no code ([`strip`]) gets to neither compiler nor child. Code that is [cached](super::cache) meets neither.
 
 mod census;
 mod child;
 mod jail;
+mod strip;
 
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
@@ -35,11 +36,12 @@ impl Compiler {
     /// Compiles a component for engines with the settings of `engine`.
     pub(super) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
         census::check(bytes)?;
+        let bytes = strip::strip(bytes)?;
         match self {
             Self::InProcess => engine
-                .precompile_component(bytes)
+                .precompile_component(&bytes)
                 .map_err(|error| Rejection::Invalid(first_of(&format!("{error:#}")))),
-            Self::Child(program) => program.compile(bytes),
+            Self::Child(program) => program.compile(&bytes),
         }
     }
 }
