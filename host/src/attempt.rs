@@ -11,7 +11,7 @@ use std::time::Duration;
 use milepost_core::ids::{Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
-use milepost_core::tape::Tape;
+use milepost_core::tape::{LogDropped, Tape};
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,10 +86,8 @@ pub struct CallResult {
     pub outcome: Outcome,
     /// What the host answered.
     pub tape: Tape,
-    /// What the guest wrote, in order, bounded.
+    /// What the guest wrote, in order, bounded; the tape says what was dropped.
     pub logs: Vec<LogLine>,
-    /// Log bytes that were dropped at the limit.
-    pub log_dropped: u64,
     /// The last progress report.
     pub progress: Option<Progress>,
     /// In replay: the first call that differed from the tape.
@@ -135,6 +133,9 @@ pub struct LogLine {
     /// Structured fields, in the guest's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
+    /// On the line that stands where lines were dropped: how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<LogDropped>,
 }
 
 /// A guest's last word on how far it is.

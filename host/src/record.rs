@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
@@ -91,7 +92,7 @@ pub fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, St
         .map_err(|_| StoreError::Corrupt(format!("the definition {digest} is not text")))
 }
 
-/// Reads up to `limit` journal entries after position `after`.
+/// Reads up to `limit` journal entries after position `after` into memory, whatever they take.
 ///
 /// # Errors
 /// [`RecordError`] when the store fails or an entry is damaged.
@@ -101,27 +102,80 @@ pub fn journal(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, RecordError> {
+    entries(store, run, after).take(limit).collect()
+}
+
+/// Reads the journal after position `after`, entry by entry. `store` is a reference or an `Arc`.
+pub fn entries<S>(store: S, run: &RunId, after: u64) -> Entries<S> {
+    Entries {
+        store,
+        run: run.clone(),
+        after,
+        page: Vec::new().into_iter(),
+        is_over: false,
+    }
+}
+
+/// A journal on its way from the store: one page of stored text and one event are in memory, however long it is and however
+/// large its values are. Ends after the first error.
+#[derive(Debug)]
+pub struct Entries<S> {
+    store: S,
+    run: RunId,
+    after: u64,
+    page: std::vec::IntoIter<StoredEntry>,
+    is_over: bool,
+}
+
+/// Entries of a page at most: small ones are many.
+const PAGE: usize = 512;
+
+impl<'s, S: Deref<Target = dyn Store + 's>> Iterator for Entries<S> {
+    type Item = Result<Entry, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let found = self.stored().and_then(|stored| {
+            let Some(stored) = stored else {
+                return Ok(None);
+            };
+            self.after = stored.seq;
+            decode(&*self.store, &self.run, stored).map(Some)
+        });
+        self.is_over = !matches!(found, Ok(Some(_)));
+        found.transpose()
+    }
+}
+
+impl<'s, S: Deref<Target = dyn Store + 's>> Entries<S> {
+    fn stored(&mut self) -> Result<Option<StoredEntry>, RecordError> {
+        if self.page.len() == 0 {
+            // The page before is gone when the next one comes.
+            self.page = Vec::new().into_iter();
+            self.page = self.store.journal(&self.run, self.after, PAGE)?.into_iter();
+        }
+        Ok(self.page.next())
+    }
+}
+
+fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<Entry, RecordError> {
     let blobs = Blobs::of(store);
-    let entries = store.journal(run, after, limit)?;
-    entries
-        .into_iter()
-        .map(|stored| {
-            let decoded = Event::decode(&stored.body, &|digest| blobs.find(digest));
-            let event = decoded.map_err(|cause| {
-                blobs.failure().unwrap_or_else(|| RecordError::Entry {
-                    run: run.clone(),
-                    seq: stored.seq,
-                    cause,
-                })
-            })?;
-            Ok(Entry {
-                seq: stored.seq,
-                at: stored.at,
-                epoch: stored.epoch,
-                event,
-            })
+    let decoded = Event::decode(&stored.body, &|digest| blobs.find(digest));
+    let event = decoded.map_err(|cause| {
+        blobs.failure().unwrap_or_else(|| RecordError::Entry {
+            run: run.clone(),
+            seq: stored.seq,
+            cause,
         })
-        .collect()
+    })?;
+    Ok(Entry {
+        seq: stored.seq,
+        at: stored.at,
+        epoch: stored.epoch,
+        event,
+    })
 }
 
 /// Looks blobs up and remembers when the store could not be asked: that is no damage of the record.

@@ -27,9 +27,6 @@ use crate::record::{self, RecordError};
 use crate::store::{Store, StoreError};
 use crate::workflow::Workflow;
 
-/// Journal entries read at once: memory stays bounded however long the run is.
-const PAGE: usize = 512;
-
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Replayed {
@@ -99,48 +96,37 @@ async fn against_record(
         components.complete()?;
     }
     let mut replayer: Option<Replayer<'_>> = None;
-    let mut after = 0;
-    loop {
-        let (entries, damage) = match record::journal(store, run, after, PAGE) {
-            Ok(entries) => (entries, None),
-            // A damaged event is a finding about the run, not a failure of the replay; what stands before it is replayed.
+    for entry in record::entries(store, run, 0) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A damaged event is a finding about the run, not a failure of the replay; what stands before it was replayed.
             Err(RecordError::Entry { seq, cause, .. }) => {
-                let before = usize::try_from(seq - after - 1).unwrap_or(PAGE);
-                (
-                    record::journal(store, run, after, before)?,
-                    Some((seq, cause)),
-                )
+                let mut found = replayer.map_or_else(|| Replayed::nothing(run), |r| r.found);
+                found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
+                return Ok(found);
             }
             Err(error) => return Err(error.into()),
         };
         // A run that moves on meanwhile is replayed up to the checkpoint that was read.
-        for entry in entries.iter().filter(|entry| entry.seq <= last) {
-            let Some(replayer) = &mut replayer else {
-                match RunState::create(entry) {
-                    Ok(state) => replayer = Some(Replayer::new(store, plugins, state)?),
-                    Err(rejected) => {
-                        let mut found = Replayed::nothing(run);
-                        let cause = rejected.to_string();
-                        found.divergence = Some(damaged(entry.seq, entry.event.name(), &cause));
-                        return Ok(found);
-                    }
+        if entry.seq > last {
+            break;
+        }
+        let Some(replayer) = &mut replayer else {
+            match RunState::create(&entry) {
+                Ok(state) => replayer = Some(Replayer::new(store, plugins, state)?),
+                Err(rejected) => {
+                    let mut found = Replayed::nothing(run);
+                    let cause = rejected.to_string();
+                    found.divergence = Some(damaged(entry.seq, entry.event.name(), &cause));
+                    return Ok(found);
                 }
-                continue;
-            };
-            if let Some(divergence) = replayer.entry(entry).await? {
-                let mut found = replayer.found.clone();
-                found.divergence = Some(divergence);
-                return Ok(found);
             }
-        }
-        if let Some((seq, cause)) = damage {
-            let mut found = replayer.map_or_else(|| Replayed::nothing(run), |r| r.found);
-            found.divergence = Some(damaged(seq, "unreadable", &cause.to_string()));
+            continue;
+        };
+        if let Some(divergence) = replayer.entry(&entry).await? {
+            let mut found = replayer.found.clone();
+            found.divergence = Some(divergence);
             return Ok(found);
-        }
-        match entries.last() {
-            Some(entry) if entry.seq < last => after = entry.seq,
-            Some(_) | None => break,
         }
     }
     let folded = replayer.as_ref().map_or(0, |replayer| replayer.state.seq);

@@ -11,6 +11,7 @@ use milepost_core::recovery::Liveness;
 use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
+use milepost_core::tape::LogDropped;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
 use serde::Serialize;
@@ -155,6 +156,9 @@ pub struct StepReport {
     pub output: Value,
     /// Why it failed, or why its last attempt did; null otherwise.
     pub error: Option<StepError>,
+    /// What did not fit into the log of its last attempt that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_dropped: Option<LogDropped>,
     /// When the next attempt is due, while it waits for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
@@ -360,6 +364,7 @@ impl StepReport {
             iterations: None,
             output: Value::Null,
             error: None,
+            log_dropped: None,
             retry_at: None,
             started_at: None,
             ended_at: None,
@@ -374,6 +379,7 @@ impl StepReport {
         report.status = record.status();
         report.attempts = record.attempts;
         report.started_at = Some(record.started_at);
+        report.log_dropped = Some(record.log_dropped).filter(|dropped| !dropped.is_nothing());
         match &record.phase {
             StepPhase::Settled(settled) => {
                 report.ended_at = Some(settled.at);

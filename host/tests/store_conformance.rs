@@ -187,6 +187,7 @@ conformance! {
         ids_by_prefix_are_sorted_and_limited,
         nothing_in_a_prefix_is_a_wildcard,
         a_journal_is_read_in_pages,
+        a_page_ends_before_it_takes_too_much_memory,
         an_entry_comes_back_as_it_was_saved,
         logs_are_read_in_pages,
         a_log_line_comes_back_as_it_was_saved,

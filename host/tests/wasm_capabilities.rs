@@ -23,7 +23,7 @@ use wasm_guests::{
 fn tape(entries: Vec<TapeEntry>) -> Tape {
     Tape {
         entries,
-        not_replayable: None,
+        ..Tape::default()
     }
 }
 

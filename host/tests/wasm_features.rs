@@ -1,8 +1,6 @@
 //! What guests may use of WebAssembly: one small component for each feature, accepted or refused. Whoever switches a
 //! feature on or off changes its line here.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 mod wasm_guests;
 
 use milepost::wasm::Rejection;

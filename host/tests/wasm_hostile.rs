@@ -172,6 +172,66 @@ fn traps_have_one_code_and_show_where_they_happened() {
 }
 
 #[test]
+fn a_backtrace_has_few_frames_and_short_names_and_no_debug_information() {
+    let items = format!(
+        r#"(func $deeper (param i32) (result i32)
+             (if (i32.eqz (local.get 0)) (then (unreachable)))
+             (i32.add (call $deeper (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+           (func ${} (result i32) (call $deeper (i32.const 3)))
+           (@custom ".debug_info" "\ff\ff\ff\ff") (@custom ".debug_str" "secret.rs")"#,
+        "n".repeat(100_000)
+    );
+    let trap = |run: &str| {
+        let guest = Guest {
+            items: &items,
+            run,
+            ..Guest::default()
+        };
+        let result = execute(&load(&guest.build()), call());
+        assert_failed(&result, ErrorClass::Trap, codes::TRAP);
+        error(&result).message.clone()
+    };
+    let deep = trap("(call $deeper (i32.const 1000))");
+    assert_eq!(
+        deep.matches("!deeper (").count(),
+        limits::BACKTRACE_FRAMES,
+        "{deep}"
+    );
+    let long = trap(&format!("(call ${})", "n".repeat(100_000)));
+    let shown = long.matches('n').count();
+    assert!((128..200).contains(&shown) && long.len() < 1_000, "{long}");
+    assert!(!long.contains("secret"), "{long}");
+}
+
+#[test]
+fn small_objects_do_not_multiply_into_memory() {
+    let guest = |bytes: usize| {
+        // `[{"":0},{"":0},…]`
+        let run = format!(
+            r#"(local $p i32)
+               (i32.store8 (i32.const 16384) (i32.const 91))
+               (local.set $p (i32.const 16385))
+               (loop $again
+                 (i64.store (local.get $p) (i64.const 0x2c7d303a22227b))
+                 (local.set $p (i32.add (local.get $p) (i32.const 7)))
+                 (br_if $again (i32.lt_u (local.get $p) (i32.const {bytes}))))
+               (i32.store8 (i32.sub (local.get $p) (i32.const 1)) (i32.const 93))
+               (call $ok (i32.const 16384) (i32.sub (local.get $p) (i32.const 16384)))"#
+        );
+        let guest = Guest {
+            run: &run,
+            pages: 100,
+            ..Guest::default()
+        };
+        execute(&load(&guest.build()), call())
+    };
+    assert!(output(&guest(300_000)).is_array());
+    let result = guest(limits::STEP_OUTPUT_BYTES);
+    assert_failed(&result, ErrorClass::Trap, codes::OUTPUT_TOO_LARGE);
+    assert!(error(&result).message.contains("many small objects"));
+}
+
+#[test]
 fn outputs_are_bounded_before_they_are_read() {
     // A JSON string of `n` bytes, in memory that is there from the start.
     let long = |n: usize| {
@@ -286,19 +346,55 @@ fn b250_a_flood_of_log_lines_is_dropped_and_counted() {
     let result = flood(1_000);
     assert_eq!(output(&result), 1, "logging too much is no failure");
     let kept: usize = result.logs.iter().map(|line| line.message.len()).sum();
+    let gap = result.logs.iter().find(|line| line.dropped.is_some());
+    let gap = gap.unwrap().message.len();
     assert!(
         kept <= limits::LOG_BYTES && kept > limits::LOG_BYTES * 9 / 10,
         "{kept}"
     );
-    assert_eq!(result.log_dropped, 2_000_000 - kept as u64);
+    let dropped = result.tape.log_dropped;
+    assert_eq!(dropped.bytes, 2_000_000 + gap as u64 - kept as u64);
+    assert_eq!(dropped.lines, 2_001 - result.logs.len() as u64);
+    let (first, last) = (result.logs.first().unwrap(), result.logs.last().unwrap());
+    assert!(
+        first.dropped.is_none() && last.dropped.is_none(),
+        "beginning and end are kept"
+    );
 
     let result = flood(40_000);
+    let mut lines = result.logs.iter().filter(|line| line.dropped.is_none());
+    assert!(lines.all(|line| line.message.len() == limits::LOG_MESSAGE_BYTES));
+}
+
+#[test]
+fn characters_that_are_escaped_do_not_multiply_what_is_stored() {
+    let guest = Guest {
+        imports: r#"(import "milepost:step/log@0.1.0" "emit" (func $log (param i32 i32 i32 i32 i32)))
+                    (import "milepost:step/clock@0.1.0" "now" (func $now (result i64)))"#,
+        run: "(local $i i32) (memory.fill (i32.const 16384) (i32.const 1) (i32.const 10000))
+             (loop $again
+               (call $log (i32.const 2) (i32.const 16384) (i32.const 10000) (i32.const 0) (i32.const 0))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $i) (i32.const 1000))))
+             (local.set $i (i32.const 0))
+             (loop $again
+               (drop (call $now))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $i) (i32.const 99000))))
+             (call $ok_number (i64.const 1))",
+        ..Guest::default()
+    };
+    let result = execute(&load(&guest.build()), call());
+    assert_eq!(output(&result), 1);
+    let stored = |line| serde_json::to_string(line).unwrap().len();
+    let lines = result.logs.iter().filter(|line| line.dropped.is_none());
+    let log: usize = lines.map(stored).sum();
     assert!(
-        result
-            .logs
-            .iter()
-            .all(|line| line.message.len() == limits::LOG_MESSAGE_BYTES)
+        log <= limits::LOG_BYTES && log > limits::LOG_BYTES / 2,
+        "{log}"
     );
+    let tape = serde_json::to_string(&result.tape.entries).unwrap().len();
+    assert!(tape <= limits::TAPE_BYTES, "{tape}");
 }
 
 #[test]
@@ -457,6 +553,44 @@ fn tables_are_bounded() {
         matches!(rejection, Some(Rejection::TooDemanding(_))),
         "{rejection:?}"
     );
+}
+
+#[test]
+fn attempts_that_take_all_that_they_may_leave_enough_to_others() {
+    use milepost::attempt::{Callable as _, NoSink};
+    // One table more is the encoder's own.
+    let tables = "(table 1 funcref)".repeat(limits::TABLES - 1);
+    let memories = r#"(memory 1)"#.repeat(limits::MEMORIES - 1);
+    let greedy = Guest {
+        imports: r#"(import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64)))"#,
+        items: &format!("{tables} {memories}"),
+        run: "(call $sleep (i64.const 100)) (call $ok_number (i64.const 1))",
+        ..Guest::default()
+    };
+    let plugin = load(&greedy.build());
+    // More than may be in flight at once: the rest waits for its turn, and none fails.
+    let results = wasm_guests::block_on(async {
+        let calls = (0..300).map(|_| plugin.call(call(), std::sync::Arc::new(NoSink)));
+        futures_util::future::join_all(calls).await
+    });
+    for result in &results {
+        assert_eq!(output(result), 1);
+    }
+    for (what, too_many) in [
+        ("tables", "(table 1 funcref)".repeat(limits::TABLES + 1)),
+        ("memories", "(memory 1)".repeat(limits::MEMORIES)),
+    ] {
+        let guest = Guest {
+            items: &too_many,
+            run: "(unreachable)",
+            ..Guest::default()
+        };
+        let rejection = engine().load_bytes(&guest.build()).err();
+        assert!(
+            matches!(rejection, Some(Rejection::TooDemanding(_))),
+            "{what}: {rejection:?}"
+        );
+    }
 }
 
 #[test]

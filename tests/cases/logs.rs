@@ -97,3 +97,45 @@ fn b251_a_run_without_lines_has_an_empty_list() {
     assert_eq!(messages(&cli), [""; 0]);
     assert_eq!(cli.run("logs r").expect(0).stdout, "");
 }
+
+#[test]
+fn a_log_that_is_too_long_keeps_both_ends_and_says_what_was_dropped_everywhere() {
+    let cli = Cli::new();
+    cli.workflow(
+        "flood.toml",
+        "[[step]]\nid = \"flood\"\nuse = \"hostile/log_flood\"\nwith = { lines = 5000, bytes = 1000 }\n",
+    );
+    let told = cli.run("run flood.toml --id r").expect(0);
+    let document = cli.run("logs r --json").expect(0).json();
+    let lines = document["lines"].as_array().unwrap();
+    let gap = lines.iter().position(|line| line["dropped"].is_object());
+    let gap = gap.expect("a line says what was dropped");
+    assert!(
+        gap > 100 && gap < lines.len() - 100,
+        "{gap} of {}",
+        lines.len()
+    );
+    let dropped = &lines[gap]["dropped"];
+    assert_eq!(dropped["lines"], 5_000 + 1 - lines.len());
+    let says = format!(
+        "{} lines with {} bytes were dropped",
+        dropped["lines"], dropped["bytes"]
+    );
+    for (surface, text) in [
+        ("run", told.stderr),
+        ("logs", cli.run("logs r").expect(0).stdout),
+        ("show", cli.run("show r").expect(0).stdout),
+        ("events", cli.run("events r").expect(0).stdout),
+    ] {
+        assert!(text.contains(&says), "{surface}");
+    }
+    let step = &cli.shown("r")["steps"][0];
+    assert_eq!(step["log_dropped"], *dropped);
+    let events = cli.run("events r --json").expect(0).json();
+    let ended = events["events"].as_array().unwrap().iter();
+    let tapes: Vec<_> = ended
+        .map(|entry| &entry["event"]["tape"]["log_dropped"])
+        .collect();
+    assert!(tapes.contains(&dropped), "{tapes:?}");
+    cli.run("replay r").expect(0);
+}

@@ -15,3 +15,4 @@ mod prebuilt;
 mod races;
 mod sharing;
 mod status;
+mod streams;

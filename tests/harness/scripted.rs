@@ -183,6 +183,7 @@ impl Callable for Script {
                 level: LogLevel::Info,
                 message: format!("{}, attempt {}", call.path, call.attempt),
                 fields: Vec::new(),
+                dropped: None,
             };
             sink.log(&line);
             let body = {
@@ -196,7 +197,6 @@ impl Callable for Script {
                 outcome: body(call).await,
                 tape: Tape::default(),
                 logs: vec![line],
-                log_dropped: 0,
                 progress: None,
                 divergence: None,
             }

@@ -97,7 +97,6 @@ impl Callable for Steps {
                 }),
                 tape: Tape::default(),
                 logs: Vec::new(),
-                log_dropped: 0,
                 progress: None,
                 divergence: None,
             }

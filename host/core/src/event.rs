@@ -589,6 +589,37 @@ impl Event {
         }
     }
 
+    /// What the host noted of the attempt that it ends.
+    #[must_use]
+    pub fn tape(&self) -> Option<&Tape> {
+        match self {
+            Self::StepCompleted { tape, .. }
+            | Self::AttemptFailed { tape, .. }
+            | Self::StepFailed { tape, .. }
+            | Self::StepPaused { tape, .. } => Some(tape),
+            Self::RunCreated(_)
+            | Self::RunClaimed { .. }
+            | Self::RunReleased { .. }
+            | Self::RunResumed(_)
+            | Self::DefinitionChanged { .. }
+            | Self::StepStarted { .. }
+            | Self::StepInterrupted { .. }
+            | Self::StepSkipped { .. }
+            | Self::WaitStarted { .. }
+            | Self::WaitEnded { .. }
+            | Self::SignalReceived { .. }
+            | Self::ApprovalDecided { .. }
+            | Self::LoopIterationStarted { .. }
+            | Self::LoopIterationEnded { .. }
+            | Self::LoopCompleted { .. }
+            | Self::RunPostponed { .. }
+            | Self::RunPaused { .. }
+            | Self::RunCompleted { .. }
+            | Self::RunFailed { .. }
+            | Self::RunCancelled { .. } => None,
+        }
+    }
+
     /// The value of a user or a plugin that it carries.
     #[must_use]
     pub fn payload(&self) -> Option<&Payload> {

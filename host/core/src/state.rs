@@ -17,6 +17,7 @@ use crate::event::{RunCreated, Stop};
 use crate::ids::{Digest, Epoch, Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
+use crate::tape::LogDropped;
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -117,6 +118,9 @@ pub struct StepRecord {
         skip_serializing_if = "Option::is_none"
     )]
     pub resume_signal: Option<Value>,
+    /// What did not fit into the log of the last attempt that ended at this path.
+    #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
+    pub log_dropped: LogDropped,
     /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waited: bool,

@@ -1,4 +1,7 @@
-//! The tape: what the host answered to one attempt, in order, so that the attempt can be executed again.
+//! The tape: what the host answered to one attempt, in order, so that the attempt can be executed again; and what it did not
+//! keep of the attempt.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +40,43 @@ pub struct Tape {
     /// Why this attempt cannot be replayed, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_replayable: Option<String>,
+    /// What did not fit into the attempt's log.
+    #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
+    pub log_dropped: LogDropped,
+}
+
+/// What the host did not keep of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogDropped {
+    /// Whole lines.
+    pub lines: u64,
+    /// Bytes of text, those of lines that were cut included.
+    pub bytes: u64,
+}
+
+impl LogDropped {
+    /// Whether everything was kept.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for LogDropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lines, bytes } = self;
+        match lines {
+            0 => write!(f, "{bytes} bytes of long lines were"),
+            1 => write!(f, "1 line with {bytes} bytes was"),
+            _ => write!(f, "{lines} lines with {bytes} bytes were"),
+        }
+    }
 }
 
 impl Tape {
     /// Whether nothing was recorded and nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.not_replayable.is_none()
+        self.entries.is_empty() && self.not_replayable.is_none() && self.log_dropped.is_nothing()
     }
 }

@@ -42,7 +42,13 @@ pub(crate) struct Context {
 #[must_use]
 pub(crate) struct Reply {
     exit: Exit,
-    body: String,
+    body: Body,
+}
+
+enum Body {
+    Whole(String),
+    /// Printed piece by piece as it is read: too long to be held. After a failure nothing follows.
+    Pieces(Box<dyn Iterator<Item = Result<String, Failure>>>),
 }
 
 impl Context {
@@ -73,8 +79,36 @@ impl Context {
         document: &T,
         text: impl FnOnce() -> String,
     ) -> Reply {
-        let body = if self.json { pretty(document) } else { text() };
-        Reply { exit, body }
+        Reply::text(exit, if self.json { pretty(document) } else { text() })
+    }
+
+    /// The reply of a verb that lists what a run has many of, under `name` in JSON. Nothing is printed when the first item
+    /// already is a failure; a later one ends the list, which says so.
+    ///
+    /// # Errors
+    /// The failure at the place of the first item.
+    pub(crate) fn list<T: 'static>(
+        &self,
+        run: &RunId,
+        name: &'static str,
+        items: impl Iterator<Item = Result<T, Failure>> + 'static,
+        document: impl Fn(&T) -> Value + 'static,
+        text: impl Fn(&T) -> String + 'static,
+    ) -> Result<Reply, Failure> {
+        let mut items = items.peekable();
+        if let Some(Err(failure)) = items.next_if(Result::is_err) {
+            return Err(failure);
+        }
+        let body = if self.json {
+            let begin = format!("{{\n  \"id\": {},\n  \"{name}\": [", pretty(run));
+            Body::Pieces(Box::new(json_list(begin, items, document)))
+        } else {
+            Body::Pieces(Box::new(
+                items.map(move |item| item.map(|item| text(&item))),
+            ))
+        };
+        let exit = Exit::Completed;
+        Ok(Reply { exit, body })
     }
 
     /// Says something beside the reply.
@@ -158,22 +192,26 @@ impl Context {
 impl Reply {
     /// A text, whatever was asked for.
     pub(crate) fn text(exit: Exit, body: String) -> Self {
+        let body = Body::Whole(body);
         Self { exit, body }
     }
 
     /// Prints it, with one line end.
     pub(crate) fn print(self) -> Exit {
-        let body = self.body.trim_end_matches('\n');
-        if body.is_empty() {
-            return self.exit;
-        }
-        let mut out = io::stdout().lock();
-        let written = out
-            .write_all(body.as_bytes())
-            .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush());
-        match written {
-            Ok(()) => self.exit,
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let written = match self.body {
+            Body::Whole(body) => match body.trim_end_matches('\n') {
+                "" => Ok(None),
+                body => writeln!(out, "{body}").map(|()| None),
+            },
+            Body::Pieces(pieces) => print_pieces(pieces, &mut out),
+        };
+        match written.and_then(|failure| out.flush().map(|()| failure)) {
+            Ok(None) => self.exit,
+            Ok(Some(failure)) => {
+                let _ = writeln!(io::stderr(), "error: {}", failure.message());
+                failure.exit
+            }
             // `milepost events | head`: the reader has had enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.exit,
             Err(error) => {
@@ -182,6 +220,59 @@ impl Reply {
             }
         }
     }
+}
+
+/// Prints up to the first failure, which is returned.
+fn print_pieces(
+    pieces: impl Iterator<Item = Result<String, Failure>>,
+    out: &mut impl io::Write,
+) -> io::Result<Option<Failure>> {
+    for piece in pieces {
+        match piece {
+            Ok(text) => out.write_all(text.as_bytes())?,
+            Err(failure) => return Ok(Some(failure)),
+        }
+    }
+    Ok(None)
+}
+
+/// The pieces of one document that ends with a list, after its beginning. A failure on the way becomes its member `error`.
+fn json_list<T>(
+    begin: String,
+    mut items: impl Iterator<Item = Result<T, Failure>>,
+    document: impl Fn(&T) -> Value,
+) -> impl Iterator<Item = Result<String, Failure>> {
+    let mut lead = "\n    ";
+    let mut failed = None;
+    let mut is_over = false;
+    let rest = std::iter::from_fn(move || {
+        if is_over {
+            return failed.take().map(Err);
+        }
+        match items.next() {
+            Some(Ok(item)) => {
+                let piece = format!("{lead}{}", indented(&pretty(&document(&item)), "    "));
+                lead = ",\n    ";
+                Some(Ok(piece))
+            }
+            Some(Err(failure)) => {
+                is_over = true;
+                let error = indented(&pretty(&failure.document()["error"]), "  ");
+                failed = Some(failure);
+                Some(Ok(format!("\n  ],\n  \"error\": {error}\n}}\n")))
+            }
+            None => {
+                is_over = true;
+                Some(Ok("\n  ]\n}\n".to_owned()))
+            }
+        }
+    });
+    std::iter::once(Ok(begin)).chain(rest)
+}
+
+/// Further lines moved to the right. (There is no line end inside of what JSON writes in quotes.)
+fn indented(text: &str, by: &str) -> String {
+    text.replace('\n', &format!("\n{by}"))
 }
 
 /// The document of a failure.

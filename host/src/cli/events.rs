@@ -3,12 +3,13 @@
 use clap::Args;
 use milepost::core::event::{Entry, Event};
 use milepost::core::wait::Wait;
+use milepost::engine::EngineError;
 use milepost::record;
 use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
-use super::exit::Exit;
 use super::failure::Failure;
+use super::style::Style;
 use super::{format, ids, place};
 
 /// Print the journal of a run
@@ -33,30 +34,37 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limit = args.limit.unwrap_or(usize::MAX);
-    let entries = record::journal(store.as_ref(), &run, args.after, limit)
-        .map_err(milepost::engine::EngineError::from)?;
-    let document = json!({ "id": run, "events": entries.iter().map(document).collect::<Vec<_>>() });
-    Ok(cx.reply(Exit::Completed, &document, || {
-        entries.iter().map(|entry| line(cx, entry)).collect()
-    }))
+    let entries = record::entries(store, &run, args.after)
+        .take(limit)
+        .map(|entry| entry.map_err(|error| EngineError::from(error).into()));
+    let style = cx.out;
+    cx.list(&run, "events", entries, document, move |entry| {
+        line(style, entry)
+    })
 }
 
 fn document(entry: &Entry) -> Value {
     json!({ "seq": entry.seq, "at": entry.at, "epoch": entry.epoch, "event": entry.event })
 }
 
-fn line(cx: &Context, entry: &Entry) -> String {
-    let at = cx.out.dim(&format::instant(entry.at));
+fn line(style: Style, entry: &Entry) -> String {
+    let at = style.dim(&format::instant(entry.at));
     let path = entry
         .event
         .path()
         .map(|path| format!(" {path}"))
         .unwrap_or_default();
+    let dropped = entry.event.tape().map(|tape| tape.log_dropped);
+    let dropped = dropped
+        .filter(|dropped| !dropped.is_nothing())
+        .map_or_else(String::new, |dropped| {
+            format!("; {dropped} dropped from its log")
+        });
     let more = format::printable(&details(&entry.event)).replace('\n', " ");
     format!(
-        "{:>5} {at} {}{path}{more}\n",
+        "{:>5} {at} {}{path}{more}{dropped}\n",
         entry.seq,
-        cx.out.bold(entry.event.name())
+        style.bold(entry.event.name())
     )
 }
 

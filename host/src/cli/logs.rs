@@ -1,15 +1,21 @@
 //! `milepost logs`: what the steps of a run wrote.
 
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
 use clap::Args;
 use milepost::attempt::{LogLevel, LogLine};
-use milepost::core::ids::Path;
-use milepost::store::StoredLog;
+use milepost::core::ids::{Path, RunId};
+use milepost::store::{Store, StoreError, StoredLog};
 use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
-use super::exit::Exit;
 use super::failure::Failure;
+use super::style::Style;
 use super::{format, ids, place};
+
+/// Lines that are read at once at most.
+const PAGE: usize = 1_000;
 
 /// Print what the steps of a run logged
 ///
@@ -31,38 +37,59 @@ pub(crate) struct LogsArgs {
 pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
-    let stored = store.logs(&run, 0, usize::MAX)?;
     let step = args.step.as_ref().map(ToString::to_string);
-    let lines: Vec<_> = stored
-        .iter()
-        .filter(|stored| {
-            step.as_deref()
-                .is_none_or(|step| stands_in(&stored.line.path, step))
+    let (style, warning) = (cx.out, cx.warning("line"));
+    let lines = stored(store, run.clone())
+        .filter(move |stored| match (stored, &step) {
+            (Ok(stored), Some(step)) => stands_in(&stored.line.path, step),
+            _ => true,
         })
-        .filter_map(
-            |stored| match serde_json::from_str::<LogLine>(&stored.line.body) {
-                Ok(line) => Some((stored, line)),
+        .filter_map(move |stored| {
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(error) => return Some(Err(error.into())),
+            };
+            match serde_json::from_str::<LogLine>(&stored.line.body) {
+                Ok(line) => Some(Ok((stored, line))),
                 Err(error) => {
-                    cx.warn(&format!("line {} cannot be read: {error}", stored.position));
+                    let at = stored.position;
+                    // A closed stderr leaves nobody to tell.
+                    let _ = writeln!(io::stderr(), "{warning} {at} cannot be read: {error}");
                     None
                 }
-            },
-        )
-        .collect();
-    let documents: Vec<Value> = lines
-        .iter()
-        .map(|(stored, line)| document(stored, line))
-        .collect();
-    Ok(cx.reply(
-        Exit::Completed,
-        &json!({ "id": run, "lines": documents }),
-        || {
-            lines
-                .iter()
-                .map(|(stored, line)| text(cx, stored, line))
-                .collect()
-        },
-    ))
+            }
+        });
+    cx.list(
+        &run,
+        "lines",
+        lines,
+        |(stored, line)| document(stored, line),
+        move |(stored, line)| text(style, stored, line),
+    )
+}
+
+/// All lines of a run, of which one page is in memory.
+fn stored(
+    store: Arc<dyn Store>,
+    run: RunId,
+) -> impl Iterator<Item = Result<StoredLog, StoreError>> {
+    let mut after = 0;
+    let mut page = Vec::new().into_iter();
+    let mut is_over = false;
+    std::iter::from_fn(move || {
+        if page.len() == 0 && !is_over {
+            page = match store.logs(&run, after, PAGE) {
+                Ok(next) => next.into_iter(),
+                Err(error) => {
+                    is_over = true;
+                    return Some(Err(error));
+                }
+            };
+        }
+        let line: StoredLog = page.next()?;
+        after = line.position;
+        Some(Ok(line))
+    })
 }
 
 /// Whether `path` is `step` or stands inside it: `fix` and `fix#2` hold `fix#2/test`, `fix#2` does not hold `fix#20/test`.
@@ -77,23 +104,27 @@ fn document(stored: &StoredLog, line: &LogLine) -> Value {
         .iter()
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
-    json!({
+    let mut document = json!({
         "at": line.at,
         "path": stored.line.path,
         "attempt": stored.line.attempt,
         "level": line.level,
         "message": line.message,
         "fields": fields,
-    })
+    });
+    if let Some(dropped) = line.dropped {
+        document["dropped"] = json!(dropped);
+    }
+    document
 }
 
-fn text(cx: &Context, stored: &StoredLog, line: &LogLine) -> String {
+fn text(style: Style, stored: &StoredLog, line: &LogLine) -> String {
     let level = match line.level {
-        LogLevel::Trace => cx.out.dim("trace"),
-        LogLevel::Debug => cx.out.dim("debug"),
+        LogLevel::Trace => style.dim("trace"),
+        LogLevel::Debug => style.dim("debug"),
         LogLevel::Info => "info".to_owned(),
-        LogLevel::Warn => cx.out.yellow("warn"),
-        LogLevel::Error => cx.out.red("error"),
+        LogLevel::Warn => style.yellow("warn"),
+        LogLevel::Error => style.red("error"),
     };
     let attempt = if stored.line.attempt > 1 {
         format!(" (attempt {})", stored.line.attempt)
@@ -105,11 +136,11 @@ fn text(cx: &Context, stored: &StoredLog, line: &LogLine) -> String {
         .iter()
         .map(|(name, value)| format!(" {name}={value}"))
         .collect();
-    let at = cx.out.dim(&format::instant(line.at));
+    let at = style.dim(&format::instant(line.at));
     let said = format::printable(&format!("{}{fields}", line.message));
     format!(
         "{at} {}{attempt} {level}: {said}\n",
-        cx.out.bold(&stored.line.path)
+        style.bold(&stored.line.path)
     )
 }
 

@@ -119,6 +119,11 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
         .iter()
         .filter_map(|step| Some((step, step.error.as_ref()?)));
     lines.extend(failed.map(|(step, error)| format!("{}: {}", step.path, format::error(error))));
+    let cut = report.steps.iter();
+    lines.extend(cut.filter_map(|step| {
+        let dropped = step.log_dropped?;
+        Some(format!("{}: {dropped} dropped from its log", step.path))
+    }));
     if report.status == Status::Completed {
         lines.push(cx.out.bold("output"));
         lines.push(bare(&report.output));

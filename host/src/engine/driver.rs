@@ -357,7 +357,6 @@ fn ended_at_once(path: Path, attempt: u32, reason: &str) -> BoxFuture<'static, E
         outcome: Outcome::Failed(error),
         tape: Tape::default(),
         logs: Vec::new(),
-        log_dropped: 0,
         progress: None,
         divergence: None,
     };

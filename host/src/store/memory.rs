@@ -10,7 +10,7 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Attention, Expect, Filter, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store,
+    Attention, Expect, Filter, Health, Listing, NewSignal, Page, RunRow, Sent, StopRequest, Store,
     StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
@@ -211,15 +211,25 @@ impl Store for MemoryStore {
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let state = self.state();
         let entries = state.runs.get(run).into_iter().flat_map(|run| &run.journal);
-        let page = entries.filter(|entry| entry.seq > after).take(limit);
-        Ok(page.cloned().collect())
+        let mut page = Page::new();
+        for entry in entries.filter(|entry| entry.seq > after).take(limit) {
+            if !page.take(entry.clone(), entry.body.len()) {
+                break;
+            }
+        }
+        Ok(page.rows)
     }
 
     fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
         let state = self.state();
         let lines = state.runs.get(run).into_iter().flat_map(|run| &run.logs);
-        let page = lines.filter(|log| log.position > after).take(limit);
-        Ok(page.cloned().collect())
+        let mut page = Page::new();
+        for log in lines.filter(|log| log.position > after).take(limit) {
+            if !page.take(log.clone(), log.line.body.len()) {
+                break;
+            }
+        }
+        Ok(page.rows)
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use milepost_core::event::StopCode;
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError>;
 
-    /// Journal entries with a sequence number above `after`, in order, at most `limit`.
+    /// A page of the journal: entries with a sequence number above `after`, in order, at most `limit`, and no more bodies
+    /// than [`limits::PAGE_BYTES`] unless the first alone is larger. Only an empty page is the end.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
@@ -122,7 +124,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
 
-    /// Log lines with a position above `after`, in order, at most `limit`.
+    /// A page of the log: lines with a position above `after`, in order, bounded as in [`Store::journal`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -178,6 +180,31 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`]; what was given back until then stays so.
     fn release(&self, _: Release) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Rows that are read one by one, as far as a page of a journal or a log goes.
+struct Page<T> {
+    rows: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Page<T> {
+    fn new() -> Self {
+        Self {
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes a row with a body of `bytes`. Returns false, without having taken it, when the page is full.
+    fn take(&mut self, row: T, bytes: usize) -> bool {
+        self.bytes += bytes;
+        let fits = self.rows.is_empty() || self.bytes <= limits::PAGE_BYTES;
+        if fits {
+            self.rows.push(row);
+        }
+        fits
     }
 }
 

@@ -66,7 +66,7 @@ impl Stop {
 /// Runs `body` on a store with `state`, for `timeout` at most once it has its turn. Dropping the future ends the guest.
 pub(super) async fn execute<T>(
     shared: &Shared,
-    state: HostState,
+    mut state: HostState,
     timeout: Duration,
     body: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> (HostState, Result<T, Stop>) {
@@ -75,6 +75,8 @@ pub(super) async fn execute<T>(
         .acquire()
         .await
         .expect("the semaphore is never closed");
+    // Not while it waited for its turn.
+    state.started = state.clock.now();
     let _awake = shared.ticker.attempt();
     let mut store = store(shared, state);
     let ended = match tokio::time::timeout(timeout, catch_panic(body(&mut store))).await {

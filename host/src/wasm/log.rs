@@ -1,27 +1,45 @@
 //! Capability `log`: bounded lines, shown live and kept with the attempt. WASI's stdout and stderr end here too.
+//!
+//! Of a log that is too long its beginning and its end are kept, half of the bound each: the first lines say what the
+//! attempt was about, the last ones what it failed of. A line between them says what was dropped.
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use milepost_core::limits;
+use milepost_core::tape::LogDropped;
 
 use super::bindings::milepost::step::log::{Host, Level};
 use super::state::HostState;
 use crate::attempt::{CallSink, LogLevel, LogLine};
 use crate::clock::Clock;
 
-/// What a line counts besides its text, so that empty lines are bounded as well.
-const LINE_BYTES: usize = 16;
+/// What a stored line takes beside its text and its path, about.
+const ROW_BYTES: usize = 16;
 
 /// The lines of one attempt.
 pub(super) struct LogBuffer {
-    lines: Vec<LogLine>,
-    /// Bytes that may still be kept. Taken to zero by the first line that does not fit: what is kept is a beginning
-    /// without gaps.
-    left: usize,
-    dropped: u64,
+    head: Vec<LogLine>,
+    /// Bytes that the beginning may still take. Taken to zero by the first line that does not fit.
+    head_left: usize,
+    tail: VecDeque<Late>,
+    tail_bytes: usize,
+    max_tail_bytes: usize,
+    /// What every line takes beside its text.
+    line_bytes: usize,
+    dropped: LogDropped,
     partial: [Partial; 2],
     clock: Arc<dyn Clock>,
     sink: Option<Arc<dyn CallSink>>,
+}
+
+/// A line that did not fit into the beginning.
+struct Late {
+    line: LogLine,
+    bytes: usize,
+    /// Whether it was shown live.
+    told: bool,
 }
 
 /// A WASI stream that ends as log lines.
@@ -36,15 +54,22 @@ pub(super) enum Stdio {
 struct Partial(Vec<u8>);
 
 impl LogBuffer {
+    /// For lines that are stored beside `path`, `max_bytes` of them as they are stored.
     pub(super) fn new(
         max_bytes: usize,
+        path: &str,
         clock: Arc<dyn Clock>,
         sink: Option<Arc<dyn CallSink>>,
     ) -> Self {
+        let max_tail_bytes = max_bytes / 2;
         Self {
-            lines: Vec::new(),
-            left: max_bytes,
-            dropped: 0,
+            head: Vec::new(),
+            head_left: max_bytes - max_tail_bytes,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            max_tail_bytes,
+            line_bytes: ROW_BYTES + path.len(),
+            dropped: LogDropped::default(),
             partial: Default::default(),
             clock,
             sink,
@@ -58,28 +83,57 @@ impl LogBuffer {
             self.cut(key);
             self.cut(value);
         }
-        let text = message.len()
-            + fields
-                .iter()
-                .map(|(key, value)| key.len() + value.len())
-                .sum::<usize>();
-        let bytes = text + LINE_BYTES * (1 + fields.len());
-        if bytes > self.left {
-            self.left = 0;
-            self.dropped += text as u64;
-            return;
-        }
-        self.left -= bytes;
         let line = LogLine {
             at: self.clock.now(),
             level,
             message,
             fields,
+            dropped: None,
         };
-        if let Some(sink) = &self.sink {
-            sink.log(&line);
+        let bytes = self.line_bytes + encoded_bytes(&line);
+        if bytes <= self.head_left {
+            self.head_left -= bytes;
+            self.tell(&line);
+            self.head.push(line);
+        } else {
+            self.head_left = 0;
+            self.emit_late(line, bytes);
         }
-        self.lines.push(line);
+    }
+
+    fn emit_late(&mut self, line: LogLine, bytes: usize) {
+        if bytes > self.max_tail_bytes {
+            self.drop_line(&line);
+            return;
+        }
+        while self.tail_bytes + bytes > self.max_tail_bytes
+            && let Some(oldest) = self.tail.pop_front()
+        {
+            self.tail_bytes -= oldest.bytes;
+            self.drop_line(&oldest.line);
+        }
+        // Once lines are dropped, nobody knows yet which ones stay: they are shown at the end.
+        let told = self.dropped.lines == 0;
+        if told {
+            self.tell(&line);
+        }
+        self.tail_bytes += bytes;
+        self.tail.push_back(Late { line, bytes, told });
+    }
+
+    fn drop_line(&mut self, line: &LogLine) {
+        let fields = line.fields.iter();
+        let text = fields
+            .map(|(key, value)| key.len() + value.len())
+            .sum::<usize>();
+        self.dropped.lines += 1;
+        self.dropped.bytes += (line.message.len() + text) as u64;
+    }
+
+    fn tell(&self, line: &LogLine) {
+        if let Some(sink) = &self.sink {
+            sink.log(line);
+        }
     }
 
     /// Takes what a guest wrote to a stream: every line becomes a log line once it is complete.
@@ -90,21 +144,48 @@ impl LogBuffer {
             let room = limits::LOG_MESSAGE_BYTES - partial.len();
             let kept = &text[..text.len().min(room)];
             partial.extend_from_slice(kept);
-            self.dropped += (text.len() - kept.len()) as u64;
+            self.dropped.bytes += (text.len() - kept.len()) as u64;
             if piece.len() > text.len() {
                 self.end_line(stdio);
             }
         }
     }
 
-    /// All lines, and how many bytes were not kept.
-    pub(super) fn finish(&mut self) -> (Vec<LogLine>, u64) {
+    /// All lines that are kept, and what is not.
+    pub(super) fn finish(&mut self) -> (Vec<LogLine>, LogDropped) {
         for stdio in [Stdio::Out, Stdio::Err] {
             if !self.partial[stdio as usize].0.is_empty() {
                 self.end_line(stdio);
             }
         }
-        (std::mem::take(&mut self.lines), self.dropped)
+        let mut lines = std::mem::take(&mut self.head);
+        if self.dropped.lines > 0 {
+            let gap = self.gap();
+            self.tell(&gap);
+            lines.push(gap);
+        }
+        for late in std::mem::take(&mut self.tail) {
+            if !late.told {
+                self.tell(&late.line);
+            }
+            lines.push(late.line);
+        }
+        (lines, self.dropped)
+    }
+
+    /// The line that stands where lines were dropped.
+    fn gap(&self) -> LogLine {
+        let first = self.tail.front();
+        LogLine {
+            at: first.map_or_else(|| self.clock.now(), |late| late.line.at),
+            level: LogLevel::Warn,
+            message: format!(
+                "{} dropped here: of a log that is too long its beginning and its end are kept",
+                self.dropped
+            ),
+            fields: Vec::new(),
+            dropped: Some(self.dropped),
+        }
     }
 
     fn end_line(&mut self, stdio: Stdio) {
@@ -123,9 +204,27 @@ impl LogBuffer {
 
     fn cut(&mut self, text: &mut String) {
         let end = text.floor_char_boundary(limits::LOG_MESSAGE_BYTES);
-        self.dropped += (text.len() - end) as u64;
+        self.dropped.bytes += (text.len() - end) as u64;
         text.truncate(end);
     }
+}
+
+/// Bytes of a line as it is stored: control characters take six of them.
+fn encoded_bytes(line: &LogLine) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, line)
+        .expect("lines have string keys, and counting cannot fail");
+    count.0
 }
 
 impl Host for HostState {
@@ -155,10 +254,10 @@ mod tests {
     use crate::clock::VirtualClock;
 
     fn buffer(max_bytes: usize) -> LogBuffer {
-        LogBuffer::new(max_bytes, Arc::new(VirtualClock::default()), None)
+        LogBuffer::new(max_bytes, "", Arc::new(VirtualClock::default()), None)
     }
 
-    fn texts(mut buffer: LogBuffer) -> (Vec<(LogLevel, String)>, u64) {
+    fn texts(mut buffer: LogBuffer) -> (Vec<(LogLevel, String)>, LogDropped) {
         let (lines, dropped) = buffer.finish();
         let texts = lines
             .into_iter()
@@ -183,7 +282,7 @@ mod tests {
         let expected = expected
             .map(|(level, text)| (level, text.to_owned()))
             .to_vec();
-        assert_eq!(texts(logs), (expected, 0));
+        assert_eq!(texts(logs), (expected, LogDropped::default()));
     }
 
     #[test]
@@ -198,15 +297,115 @@ mod tests {
         }
         // The stream's half character became a replacement character of three bytes before it was cut.
         let (first, second) = (2, 2 * text.len() - limits::LOG_MESSAGE_BYTES + 3);
-        assert_eq!((lines.len(), dropped), (2, (first + second) as u64));
+        let bytes = (first + second) as u64;
+        assert_eq!((lines.len(), dropped), (2, LogDropped { lines: 0, bytes }));
+    }
+
+    /// Takes `count` lines `1`, `2`, …; returns the messages kept, the gap in the middle as `-`.
+    fn kept(max_bytes: usize, count: u64) -> (Vec<String>, LogDropped) {
+        let mut logs = buffer(max_bytes);
+        for number in 1..=count {
+            logs.emit(LogLevel::Info, number.to_string(), Vec::new());
+        }
+        let (lines, dropped) = logs.finish();
+        let gap = lines.iter().find_map(|line| line.dropped);
+        assert_eq!(gap.unwrap_or_default(), dropped);
+        let texts = lines.into_iter().map(|line| match line.dropped {
+            Some(_) => "-".to_owned(),
+            None => line.message,
+        });
+        (texts.collect(), dropped)
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_counted_and_so_is_what_follows() {
-        let mut logs = buffer(2 * LINE_BYTES + 10);
-        for text in ["12345", "678901", "2"] {
+    fn the_beginning_and_the_end_of_a_long_log_are_kept() {
+        let mut probe = buffer(1_000);
+        probe.emit(LogLevel::Info, "1".to_owned(), Vec::new());
+        let (lines, _) = probe.finish();
+        let line = ROW_BYTES + encoded_bytes(&lines[0]);
+
+        let nothing = LogDropped::default();
+        let (texts, dropped) = kept(4 * line, 4);
+        assert_eq!((texts.concat(), dropped), ("1234".to_owned(), nothing));
+        let (texts, dropped) = kept(4 * line, 9);
+        assert_eq!(texts.concat(), "12-89");
+        assert_eq!(dropped, LogDropped { lines: 5, bytes: 5 });
+        // A line that is too long for the end takes nothing else with it.
+        let mut logs = buffer(4 * line);
+        for text in ["1", "2", "3", &"x".repeat(2 * line), "4"] {
             logs.emit(LogLevel::Info, text.to_owned(), Vec::new());
         }
-        assert_eq!(texts(logs), (vec![(LogLevel::Info, "12345".to_owned())], 7));
+        let (lines, dropped) = logs.finish();
+        let ends = [&lines[2], &lines[3], &lines[4]].map(|line| line.message.as_str());
+        assert_eq!((lines.len(), ends[1], ends[2]), (5, "3", "4"), "{ends:?}");
+        assert_eq!(dropped.lines, 1);
+        assert_eq!(kept(0, 2).0.concat(), "-");
+    }
+
+    #[test]
+    fn what_is_stored_stays_within_the_limit_whatever_is_in_the_lines() {
+        for text in ["", "\u{1}", "\"\\", "\u{7f}é", "a long line of plain text"] {
+            let mut logs = buffer(100_000);
+            for number in 0..5_000 {
+                let fields = vec![(text.to_owned(), number.to_string())];
+                logs.emit(LogLevel::Info, text.repeat(10), fields);
+            }
+            let (lines, dropped) = logs.finish();
+            let stored = lines.iter().filter(|line| line.dropped.is_none());
+            let bytes: usize = stored
+                .map(|line| serde_json::to_string(line).map_or(0, |body| body.len()))
+                .sum();
+            assert!(bytes <= 100_000, "{text:?}: {bytes}");
+            assert!(dropped.lines > 0);
+            assert_eq!(lines.len() as u64 - 1 + dropped.lines, 5_000);
+        }
+    }
+
+    /// Notes what is shown live.
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<String>>);
+
+    impl CallSink for Told {
+        fn log(&self, line: &LogLine) {
+            let text = line
+                .dropped
+                .map_or_else(|| line.message.clone(), |_| "-".to_owned());
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(text);
+        }
+        fn progress(&self, _: &crate::attempt::Progress) {}
+    }
+
+    #[test]
+    fn a_long_log_is_shown_live_until_it_is_too_long_and_its_end_at_the_end() {
+        let told = Arc::new(Told::default());
+        let sink: Arc<dyn CallSink> = Arc::clone(&told) as _;
+        let clock = Arc::new(VirtualClock::default());
+        let mut logs = LogBuffer::new(4_000, "", clock, Some(sink));
+        let told = || {
+            told.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        for number in 0..1_000 {
+            logs.emit(LogLevel::Info, number.to_string(), Vec::new());
+        }
+        let live = told();
+        assert!(live.len() > 20 && live.len() < 100, "{live:?}");
+        let (lines, _) = logs.finish();
+        let end = told().split_off(live.len());
+        assert_eq!(end[0], "-");
+        assert_eq!(end.last().map(String::as_str), Some("999"));
+        // Everything that is kept was shown.
+        let shown = told();
+        assert!(
+            lines
+                .iter()
+                .filter(|line| line.dropped.is_none())
+                .all(|line| shown.contains(&line.message))
+        );
     }
 }

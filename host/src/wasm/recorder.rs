@@ -8,12 +8,11 @@ use milepost_core::time::Timestamp;
 use super::limits::Refusal;
 use crate::attempt::{Mode, TapeDivergence};
 
-/// What one entry counts against the tape's bound: about what it takes up in the journal.
-const ENTRY_BYTES: usize = 48;
-
 /// Answers the journaled host calls of one attempt.
 pub(super) struct Recorder {
     tape: Tape,
+    /// Bytes of its entries as they are stored.
+    bytes: usize,
     max_bytes: usize,
     replay: Option<Arc<Tape>>,
     divergence: Option<TapeDivergence>,
@@ -27,6 +26,7 @@ impl Recorder {
         };
         Self {
             tape: Tape::default(),
+            bytes: 0,
             max_bytes,
             replay,
             divergence: None,
@@ -159,7 +159,8 @@ impl Recorder {
         if self.tape.not_replayable.is_some() {
             return;
         }
-        if (self.tape.entries.len() + 1) * ENTRY_BYTES > self.max_bytes {
+        self.bytes += encoded_bytes(&entry);
+        if self.bytes > self.max_bytes {
             self.tape.not_replayable = Some(format!(
                 "the tape outgrew its bound of {} bytes",
                 self.max_bytes
@@ -167,6 +168,26 @@ impl Recorder {
             return;
         }
         self.tape.entries.push(entry);
+    }
+}
+
+/// What an entry takes up in the journal, with the comma after it.
+fn encoded_bytes(entry: &TapeEntry) -> usize {
+    let digits = |number: u64| number.checked_ilog10().unwrap_or_default() as usize + 1;
+    match entry {
+        TapeEntry::WallClock { nanos } => {
+            r#"{"call":"wall_clock","nanos":},"#.len() + digits(*nanos)
+        }
+        TapeEntry::MonotonicClock { nanos } => {
+            r#"{"call":"monotonic_clock","nanos":},"#.len() + digits(*nanos)
+        }
+        TapeEntry::Sleep { millis } => r#"{"call":"sleep","millis":},"#.len() + digits(*millis),
+        TapeEntry::CancelRequested { requested: true } => {
+            r#"{"call":"cancel_requested","requested":true},"#.len()
+        }
+        TapeEntry::CancelRequested { requested: false } => {
+            r#"{"call":"cancel_requested","requested":false},"#.len()
+        }
     }
 }
 
@@ -187,7 +208,7 @@ mod tests {
     fn tape(entries: Vec<TapeEntry>) -> Mode {
         Mode::Replay(Arc::new(Tape {
             entries,
-            not_replayable: None,
+            ..Tape::default()
         }))
     }
 
@@ -240,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_tape_that_outgrows_its_bound_says_so() {
-        let mut live = Recorder::new(Mode::Live, 2 * ENTRY_BYTES);
+        let mut live = Recorder::new(Mode::Live, 64);
         for _ in 0..3 {
             assert_eq!(live.wall_clock(|| 1), Ok(1));
         }
@@ -248,7 +269,23 @@ mod tests {
         assert_eq!(tape.entries.len(), 2);
         assert_eq!(
             tape.not_replayable.as_deref(),
-            Some("the tape outgrew its bound of 96 bytes")
+            Some("the tape outgrew its bound of 64 bytes")
         );
+    }
+
+    #[test]
+    fn entries_count_what_they_take_up_in_the_journal() {
+        for number in [0, 9, 10, 99_999, u64::MAX] {
+            for entry in [
+                TapeEntry::WallClock { nanos: number },
+                TapeEntry::MonotonicClock { nanos: number },
+                TapeEntry::Sleep { millis: number },
+                TapeEntry::CancelRequested { requested: true },
+                TapeEntry::CancelRequested { requested: false },
+            ] {
+                let stored = serde_json::to_string(&entry).map_or(0, |text| text.len());
+                assert_eq!(encoded_bytes(&entry), stored + 1, "{entry:?}");
+            }
+        }
     }
 }

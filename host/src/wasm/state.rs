@@ -48,6 +48,7 @@ impl HostState {
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
             logs: Arc::new(Mutex::new(LogBuffer::new(
                 call.limits.log_bytes,
+                &call.path.to_string(),
                 Arc::clone(&clock),
                 sink.clone(),
             ))),
@@ -87,17 +88,17 @@ impl HostState {
 
     /// Ends the attempt.
     pub(super) fn finish(self, outcome: Outcome) -> CallResult {
-        let (tape, divergence) = self.recorder.finish();
+        let (mut tape, divergence) = self.recorder.finish();
         let (logs, log_dropped) = self
             .logs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .finish();
+        tape.log_dropped = log_dropped;
         CallResult {
             outcome,
             tape,
             logs,
-            log_dropped,
             progress: self.progress,
             divergence,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milepost::store::{Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
+use milepost_core::limits;
 use milepost_core::state::Status;
 
 use super::store::{ALL, Talk, With, change, create, entry, id, in_status, line, start, step};
@@ -167,6 +168,37 @@ pub(crate) fn nothing_in_a_prefix_is_a_wildcard(s: &dyn Store) {
     for prefix in ["%", "a%", "*", "a?", "[a]", "'", "\0", "é", "\u{10FFFF}"] {
         assert!(with_prefix(s, prefix, ALL).is_empty(), "{prefix}");
     }
+}
+
+pub(crate) fn a_page_ends_before_it_takes_too_much_memory(s: &dyn Store) {
+    // Three fit, the fourth does not; one alone may be larger than a page.
+    let body = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    let (quarter, whole) = (limits::PAGE_BYTES * 3 / 10, limits::PAGE_BYTES + 1);
+    let sizes = [quarter, quarter, quarter, quarter, whole, quarter];
+    let mut write = create("r");
+    for (seq, bytes) in (1..).zip(sizes) {
+        write = write.entry(seq).log(&body(bytes));
+        write.entries.last_mut().unwrap().body = body(bytes);
+    }
+    s.save(write);
+    let mut journal = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = s.journal(&id("r"), after, ALL).unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        journal.push(page.len());
+    }
+    assert_eq!(journal, [3, 1, 1, 1]);
+    let mut log = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = s.logs(&id("r"), after, ALL).unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        log.push(page.len());
+    }
+    assert_eq!(log, journal);
 }
 
 pub(crate) fn a_journal_is_read_in_pages(s: &dyn Store) {

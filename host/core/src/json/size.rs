@@ -99,10 +99,7 @@ mod tests {
         // One is the list itself.
         assert!(parse(&list("0", JSON_VALUES - 2)).is_ok());
         let many = list("0", JSON_VALUES);
-        assert_eq!(
-            parse(&many),
-            Err(UnusableJson::TooManyValues)
-        );
+        assert_eq!(parse(&many), Err(UnusableJson::TooManyValues));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
 use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
 use crate::outcome::Pause;
+use crate::tape::LogDropped;
 use crate::time::Timestamp;
 use crate::wait::approval_output;
 
@@ -152,6 +153,11 @@ impl RunState {
             });
         }
         let touched = self.change(entry)?;
+        if let (Some(path), Some(tape)) = (entry.event.path(), entry.event.tape())
+            && let Some(record) = self.steps.get_mut(path.step())
+        {
+            record.log_dropped = tape.log_dropped;
+        }
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;
@@ -586,6 +592,7 @@ impl RunState {
             previous,
             resume_state: None,
             resume_signal: None,
+            log_dropped: LogDropped::default(),
             waited: false,
         };
         let record = self

@@ -94,10 +94,15 @@ impl Driver {
         let Some(first) = entries.first() else {
             return Ok(false);
         };
-        match record::journal(self.shared.store.as_ref(), run, first.seq - 1, usize::MAX) {
-            Ok(stored) => Ok(stored == entries),
-            Err(RecordError::Store(error)) => Err(error),
-            Err(RecordError::Checkpoint { .. } | RecordError::Entry { .. }) => Ok(false),
+        let mut stored = record::entries(self.shared.store.as_ref(), run, first.seq - 1);
+        let mut entries = entries.iter();
+        loop {
+            match (entries.next(), stored.next()) {
+                (None, None) => return Ok(true),
+                (_, Some(Err(RecordError::Store(error)))) => return Err(error),
+                (Some(entry), Some(Ok(stored))) if stored == *entry => {}
+                _ => return Ok(false),
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 use super::open::Place;
 use super::{signed, store_error};
 use crate::store::{
-    Filter, Listing, NewLog, NewSignal, RunRow, StopRequest, StoreError, StoredCheckpoint,
+    Filter, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError, StoredCheckpoint,
     StoredEntry, StoredLog, StoredSignal,
 };
 
@@ -122,16 +122,19 @@ pub(super) fn inbox(
 ) -> Result<Vec<StoredSignal>, StoreError> {
     let sql = "SELECT number, name, data, at FROM signal
                WHERE run = (SELECT key FROM run WHERE id = ?1) AND number > ?2 ORDER BY number LIMIT ?3";
+    let mut signals = Vec::new();
     of_run(db, sql, run, 0, limit, |columns| {
-        Ok(StoredSignal {
+        signals.push(StoredSignal {
             number: columns.number(0)?,
             signal: NewSignal {
                 name: columns.value(1)?,
                 data: columns.value(2)?,
                 at: columns.instant(3)?,
             },
-        })
-    })
+        });
+        Ok(true)
+    })?;
+    Ok(signals)
 }
 
 pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
@@ -257,14 +260,18 @@ pub(super) fn journal(
 ) -> Result<Vec<StoredEntry>, StoreError> {
     let sql = "SELECT seq, at, epoch, body FROM journal
                WHERE run = (SELECT key FROM run WHERE id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let mut page = Page::new();
     of_run(db, sql, run, after, limit, |columns| {
-        Ok(StoredEntry {
+        let entry = StoredEntry {
             seq: columns.number(0)?,
             at: columns.instant(1)?,
             epoch: Epoch(columns.number(2)?),
             body: columns.value(3)?,
-        })
-    })
+        };
+        let bytes = entry.body.len();
+        Ok(page.take(entry, bytes))
+    })?;
+    Ok(page.rows)
 }
 
 pub(super) fn logs(
@@ -275,8 +282,9 @@ pub(super) fn logs(
 ) -> Result<Vec<StoredLog>, StoreError> {
     let sql = "SELECT position, at, path, attempt, body FROM log
                WHERE run = (SELECT key FROM run WHERE id = ?1) AND position > ?2 ORDER BY position LIMIT ?3";
+    let mut page = Page::new();
     of_run(db, sql, run, after, limit, |columns| {
-        Ok(StoredLog {
+        let log = StoredLog {
             position: columns.number(0)?,
             line: NewLog {
                 at: columns.instant(1)?,
@@ -284,29 +292,33 @@ pub(super) fn logs(
                 attempt: columns.count(3)?,
                 body: columns.value(4)?,
             },
-        })
-    })
+        };
+        let bytes = log.line.body.len();
+        Ok(page.take(log, bytes))
+    })?;
+    Ok(page.rows)
 }
 
-/// A page of what a run has many of.
-fn of_run<T>(
+/// Reads what a run has many of, row by row, for as long as `take` returns true.
+fn of_run(
     db: &Connection,
     sql: &str,
     run: &RunId,
     after: u64,
     limit: usize,
-    read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
+    mut take: impl FnMut(&Columns<'_>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
     let mut statement = db.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement
         .query(params![run.as_str(), signed(after), count_limit(limit)])
         .map_err(failed)?;
-    let mut page = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        page.push(read(&Columns::new(row, run.as_str()))?);
+        if !take(&Columns::new(row, run.as_str()))? {
+            break;
+        }
     }
-    Ok(page)
+    Ok(())
 }
 
 pub(super) fn blob(db: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,0 +1,213 @@
+//! Long journals with large values are read piece by piece: what is in memory at once is bounded by bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use milepost::attempt::BoxFuture;
+use milepost::record;
+use milepost::store::memory::MemoryStore;
+use milepost::store::{
+    Attention, Expect, Filter, Head, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+};
+use milepost_core::event::Event;
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::limits;
+use milepost_core::outcome::{ErrorClass, StepError};
+use milepost_core::payload::Payload;
+use milepost_core::state::Status;
+use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
+use milepost_tests::cli::Cli;
+use milepost_tests::decorator::Decorator;
+use milepost_tests::hand_on;
+use serde_json::json;
+
+/// Counts what its reader gets.
+struct Gauge {
+    inner: MemoryStore,
+    /// Bytes of the largest page.
+    largest: AtomicUsize,
+    blobs: AtomicUsize,
+}
+
+impl Decorator for Gauge {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+}
+
+impl Store for Gauge {
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let page = self.inner.journal(run, after, limit)?;
+        let bytes = page.iter().map(|entry| entry.body.len()).sum();
+        self.largest.fetch_max(bytes, Ordering::Relaxed);
+        Ok(page)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.blobs.fetch_add(1, Ordering::Relaxed);
+        self.inner.blob(digest)
+    }
+
+    hand_on! { change:
+        write(write: Write) -> Written;
+        request_stop(run: &'a RunId, request: StopRequest) -> Status;
+        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
+        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
+        delete(run: &'a RunId, seq: u64) -> ();
+        renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written;
+    }
+
+    hand_on! { read:
+        row(run: &RunId) -> Option<RunRow>;
+        list(filter: &Filter) -> Listing;
+        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
+        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
+        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
+        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
+        attention(now: Timestamp, limit: usize) -> Attention;
+        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
+        health() -> Health;
+    }
+}
+
+/// A journal of `rounds` large outputs, each followed by an event that is large itself.
+fn stored(rounds: u64) -> (Gauge, RunId) {
+    let run = RunId::new("long").unwrap();
+    let mut blobs = Vec::new();
+    let mut entries = Vec::new();
+    let mut add = |event: Event| {
+        if let Some((digest, bytes)) = event.payload().and_then(Payload::blob) {
+            blobs.push((digest, Arc::from(bytes)));
+        }
+        let seq = entries.len() as u64 + 1;
+        entries.push(StoredEntry {
+            seq,
+            at: Timestamp::from_nanos(seq),
+            epoch: Epoch(1),
+            body: event.encode(),
+        });
+    };
+    for round in 0..rounds {
+        let text = "x".repeat(limits::PAGE_BYTES / 2);
+        add(Event::StepCompleted {
+            path: "a".parse().unwrap(),
+            attempt: 1,
+            output: Payload::new(json!({ "round": round, "text": text })),
+            tape: Tape::default(),
+        });
+        add(Event::StepFailed {
+            path: "a".parse().unwrap(),
+            attempt: Some(1),
+            error: StepError {
+                detail: Some(json!(text)),
+                ..StepError::new(ErrorClass::Failed, "large", "large")
+            },
+            tape: Tape::default(),
+        });
+    }
+    let gauge = Gauge {
+        inner: MemoryStore::new(),
+        largest: AtomicUsize::new(0),
+        blobs: AtomicUsize::new(0),
+    };
+    let write = Write {
+        run: run.clone(),
+        expect: Expect::Absent,
+        claim: None,
+        head: Head {
+            workflow: "w".to_owned(),
+            status: Status::Pending,
+            at: Timestamp::from_nanos(1),
+            stop_code: None,
+            due_at: None,
+            recoveries: 0,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
+        },
+        entries,
+        parts: Vec::new(),
+        logs: Vec::new(),
+        named: blobs.iter().map(|(digest, _)| *digest).collect(),
+        blobs,
+        consumed: Vec::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(gauge.write(write)).unwrap();
+    (gauge, run)
+}
+
+#[test]
+fn of_a_long_journal_one_page_and_one_value_are_in_memory() {
+    let (gauge, run) = stored(12);
+    let mut read = 0;
+    for entry in record::entries(&gauge as &dyn Store, &run, 0) {
+        let entry = entry.unwrap();
+        read += 1;
+        assert_eq!(entry.seq, read);
+        // Blobs are fetched when their event is, not page by page.
+        let blobs = gauge.blobs.load(Ordering::Relaxed) as u64;
+        assert_eq!(blobs, read.div_ceil(2));
+    }
+    assert_eq!(read, 24);
+    let largest = gauge.largest.load(Ordering::Relaxed);
+    assert!(largest <= limits::PAGE_BYTES, "{largest}");
+
+    // From an `Arc`, and from the middle.
+    let store: Arc<dyn Store> = Arc::new(gauge);
+    let rest = record::entries(store, &run, 20);
+    assert_eq!(
+        rest.map(|entry| entry.unwrap().seq).collect::<Vec<_>>(),
+        [21, 22, 23, 24]
+    );
+}
+
+#[test]
+fn lists_are_one_document_and_end_with_what_cannot_be_read() {
+    let cli = Cli::new();
+    cli.workflow(
+        "print.toml",
+        "[[step]]\nid = \"say\"\nuse = \"hostile/print\"\nwith = { stdout = \"one\", stderr = \"two\" }\n",
+    );
+    cli.run("run print.toml --id r").expect(0);
+    let whole = cli.run("events r --json").expect(0).json();
+    let count = whole["events"].as_array().unwrap().len();
+    assert!(count > 3 && whole["id"] == "r", "{whole}");
+    assert_eq!(cli.run("events r").expect(0).stdout.lines().count(), count);
+    let none = cli.run("events r --after 100 --json").expect(0).json();
+    assert_eq!(none, json!({ "id": "r", "events": [] }));
+
+    let database = rusqlite::Connection::open(cli.database()).unwrap();
+    database
+        .execute("UPDATE journal SET body = '{' WHERE seq = 3", ())
+        .unwrap();
+    let damaged = cli.run("events r --json");
+    assert_ne!(damaged.status, 0);
+    let document = damaged.json();
+    assert_eq!(document["events"].as_array().unwrap().len(), 2);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("event 3 of run `r`"), "{message}");
+    let told = cli.run("events r");
+    assert_eq!(
+        (told.stdout.lines().count(), told.status),
+        (2, damaged.status)
+    );
+    assert!(
+        told.stderr.contains("event 3 of run `r`"),
+        "{}",
+        told.stderr
+    );
+    // Nothing but the reason when there is nothing before it.
+    let nothing = cli.run("events r --after 2 --json").json();
+    assert!(
+        nothing["events"].is_null() && nothing["error"].is_object(),
+        "{nothing}"
+    );
+}
