@@ -276,10 +276,12 @@ fn program() -> &'static Path {
             .args([
                 "build",
                 "--locked",
-                "--package",
-                "milepost",
+                // With a test beside it, the dependencies are built with the features that all tests share: no second time.
+                "--workspace",
                 "--bin",
                 "milepost",
+                "--test",
+                "cases",
                 "--profile",
                 profile,
             ])
