@@ -45,6 +45,7 @@ pub struct FaultyStore {
     owner: Option<Owner>,
     before_cancel: Option<Gate>,
     refused_renewals: usize,
+    blobs_unavailable: bool,
     renewals: AtomicUsize,
     looks: AtomicUsize,
     death: Gate,
@@ -64,6 +65,7 @@ impl FaultyStore {
             owner: None,
             before_cancel: None,
             refused_renewals: 0,
+            blobs_unavailable: false,
             renewals: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
             death: Gate::default(),
@@ -110,6 +112,13 @@ impl FaultyStore {
     #[must_use]
     pub fn refusing_renewals(mut self, count: usize) -> Self {
         self.refused_renewals = count;
+        self
+    }
+
+    /// Blobs cannot be read just now.
+    #[must_use]
+    pub fn without_blobs(mut self) -> Self {
+        self.blobs_unavailable = true;
         self
     }
 
@@ -242,6 +251,13 @@ impl Store for FaultyStore {
         })
     }
 
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.blobs_unavailable {
+            true => Err(unavailable()),
+            false => self.inner.blob(digest),
+        }
+    }
+
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         self.inner.attention(now, limit)
@@ -260,7 +276,6 @@ impl Store for FaultyStore {
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
         journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
-        blob(digest: &Digest) -> Option<Vec<u8>>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
         health() -> Health;

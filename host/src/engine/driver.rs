@@ -234,16 +234,17 @@ impl Driver {
             return Ok(false);
         }
         let run = &self.state.created.run;
-        let inbox = match self.shared.store.inbox(run, limits::SIGNALS) {
-            Ok(inbox) => inbox,
+        let inbox = self.shared.store.inbox(run, limits::SIGNALS);
+        let taken = self.batch.consumed();
+        let found = match inbox.and_then(|inbox| inbox::received(&self.state, &inbox, taken)) {
+            Ok(found) => found,
             // The run pauses; whoever sweeps the store finds the signal.
             Err(error) => {
                 tracing::warn!(%run, %error, "the signals of the run could not be read");
                 return Ok(false);
             }
         };
-        let Some((number, event)) = inbox::received(&self.state, &inbox, self.batch.consumed())
-        else {
+        let Some((number, event)) = found else {
             return Ok(false);
         };
         self.batch.record(&mut self.state, event, now)?;

@@ -15,7 +15,7 @@ use super::Engine;
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{NewSignal, Sent, StoredSignal};
+use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
 
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,25 +55,32 @@ pub struct Decided {
 }
 
 /// The first signal of the inbox that the state waits for, as an event, with its number.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when its data is damaged: it was checked when it was sent.
 pub(super) fn received(
     state: &RunState,
     inbox: &[StoredSignal],
     taken: &[u64],
-) -> Option<(u64, Event)> {
-    inbox
+) -> Result<Option<(u64, Event)>, StoreError> {
+    let found = inbox
         .iter()
         .filter(|stored| !taken.contains(&stored.number))
-        .find_map(|StoredSignal { number, signal }| {
-            let path = state.awaits(&signal.name)?.clone();
-            let event = Event::SignalReceived {
-                path,
-                signal: signal.name.clone(),
-                // Checked when it was sent; what was damaged since reads as nothing.
-                data: Payload::new(serde_json::from_str(&signal.data).unwrap_or(Value::Null)),
-                sent_at: signal.at,
-            };
-            Some((*number, event))
-        })
+        .find_map(|stored| Some((stored, state.awaits(&stored.signal.name)?)));
+    let Some((StoredSignal { number, signal }, path)) = found else {
+        return Ok(None);
+    };
+    let data: Value = serde_json::from_str(&signal.data).map_err(|error| {
+        let run = &state.created.run;
+        StoreError::Corrupt(format!("run `{run}`: the data of signal {number}: {error}"))
+    })?;
+    let event = Event::SignalReceived {
+        path: path.clone(),
+        signal: signal.name.clone(),
+        data: Payload::new(data),
+        sent_at: signal.at,
+    };
+    Ok(Some((*number, event)))
 }
 
 impl Engine {
@@ -143,7 +150,7 @@ impl Engine {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS)?;
-            let Some((number, event)) = received(&state, &inbox, &[]) else {
+            let Some((number, event)) = received(&state, &inbox, &[])? else {
                 return Ok(false);
             };
             let mut batch = Batch::after(state.seq, state.epoch);

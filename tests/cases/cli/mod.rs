@@ -11,6 +11,7 @@ mod places;
 mod running;
 mod signals;
 mod stopping;
+mod values;
 mod waiting;
 mod working;
 

@@ -21,6 +21,7 @@ mod starts;
 mod stops;
 mod sweeps;
 mod times;
+mod values;
 mod workers;
 
 /// A sequence of steps, each of which uses the scripted step of its own name.

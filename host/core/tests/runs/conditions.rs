@@ -1,7 +1,9 @@
 //! Conditions are evaluated by the host, on recorded values, at the right time.
 
+use milepost_core::event::StopCode;
+use milepost_core::limits::JSON_DEPTH;
 use milepost_core::state::{Status, StepResult};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok};
 
@@ -111,4 +113,45 @@ fn inputs_and_run_facts_are_readable() {
     assert_eq!(seen["n"], 5);
     assert_eq!(seen["run"], "r1");
     assert_eq!(seen["at"], "2023-11-14T22:13:20.000000000Z");
+}
+
+/// A value of so many levels.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+#[test]
+fn a_value_that_an_expression_makes_is_nested_no_deeper_than_one_that_comes_in() {
+    let flow = r#"
+        returns = { v = "${ steps.a.output }" }
+        [[step]]
+        id = "a"
+        use = "p/a"
+        [[step]]
+        id = "b"
+        if = "inputs.with"
+        use = "p/b"
+        with = { v = ["${ [steps.a.output] }"] }
+        [inputs.with]
+        type = "bool"
+    "#;
+    let run = |levels: usize, with: bool| {
+        let mut sim = Sim::with_inputs(flow, json!({ "with": with }));
+        sim.run(|attempt| match attempt.step.as_str() {
+            "a" => ok(nested(levels)),
+            _ => ok(json!(null)),
+        });
+        sim
+    };
+    let fits = run(JSON_DEPTH - 3, true);
+    assert_eq!(fits.status(), Status::Completed, "{:?}", fits.state.phase);
+    let too_deep = run(JSON_DEPTH - 2, true);
+    let error = too_deep.error("b");
+    assert_eq!(error.code, "expression_error");
+    assert!(error.message.contains("deeper than 64 levels"), "{error:?}");
+
+    assert_eq!(run(JSON_DEPTH - 1, false).status(), Status::Completed);
+    let too_deep = run(JSON_DEPTH, false);
+    assert_eq!(too_deep.stop().code, StopCode::ReturnsFailed);
+    assert!(too_deep.stop().message.contains("deeper than 64 levels"));
 }

@@ -1,0 +1,128 @@
+//! What a run was given, and what it made of it, comes back as it was.
+
+use milepost_tests::cli::Cli;
+use serde_json::json;
+
+use super::{GATE, SIGNAL};
+
+#[test]
+fn a_large_signal_and_a_long_comment_are_read_back() {
+    let cli = Cli::new();
+    cli.workflow(
+        "wait.toml",
+        "[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n",
+    );
+    for (run, length) in [("inline", 16_300), ("large", 16_342), ("larger", 16_400)] {
+        let data = format!("\"{}\"", "x".repeat(length));
+        cli.write("data.json", &data);
+        cli.run(&format!("run wait.toml --id {run}")).expect(2);
+        cli.run(&format!("signal {run} go --data @data.json"))
+            .expect(0);
+        cli.shown(run);
+        if run == "large" {
+            cli.run("cancel large").expect(0);
+        } else {
+            let resumed = cli.run(&format!("resume {run} --json")).expect(0).json();
+            assert_eq!(resumed["output"]["data"].as_str().unwrap().len(), length);
+            cli.run(&format!("replay {run}")).expect(0);
+        }
+    }
+    cli.workflow("gate.toml", GATE);
+    cli.run("run gate.toml --id g").expect(2);
+    let comment = "x".repeat(16 * 1024);
+    let mut approve = cli.command("approve g --comment");
+    assert!(approve.arg(&comment).output().unwrap().status.success());
+    let resumed = cli.run("resume g --json").expect(0).json();
+    assert_eq!(resumed["output"], comment);
+}
+
+#[test]
+fn a_signal_without_data_wakes_the_step_that_paused_for_it() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id s").expect(2);
+    cli.run("signal s go").expect(0);
+    let resumed = cli.run("resume s --json").expect(0).json();
+    assert_eq!(resumed["output"], json!({ "payload": null }));
+    cli.run("replay s").expect(0);
+}
+
+#[test]
+fn a_number_is_the_same_before_and_after_the_store() {
+    let cli = Cli::new();
+    cli.workflow(
+        "floats.toml",
+        r#"
+returns = "${ inputs.x == 0.36995516654807925 }"
+inputs.x = { type = "float" }
+[[step]]
+id = "e"
+use = "text/upper"
+with = { text = "x = ${ inputs.x }" }
+[[step]]
+id = "g"
+if = "inputs.x != 0.36995516654807925"
+approval = { message = "the number changed" }
+"#,
+    );
+    let start = "floats.toml --input x=0.36995516654807925 --json --id";
+    for _ in 0..2 {
+        let run = cli.run(&format!("run {start} a")).expect(0).json();
+        assert_eq!(run["output"], json!(true));
+    }
+    cli.run("replay a").expect(0);
+    cli.run(&format!("submit {start} b")).expect(0);
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(cli.shown("b")["output"], json!(true));
+}
+
+#[test]
+fn integers_of_64_bits_are_exact_and_larger_ones_are_refused() {
+    let cli = Cli::new();
+    cli.workflow(
+        "ids.toml",
+        r#"
+inputs.j = { type = "json" }
+[[step]]
+id = "a"
+use = "hostile/echo"
+with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs.j.id == inputs.j.other }" }
+"#,
+    );
+    let (id, other) = (u64::MAX, u64::MAX - 1);
+    let run = |j: &str| cli.run(&format!("run ids.toml --json --input j={j}"));
+    let done = run(&format!("{{\"id\":{id},\"other\":{other}}}")).expect(0);
+    assert_eq!(
+        done.json()["output"],
+        json!({ "id": id, "url": format!("/d/{id}"), "same": false })
+    );
+    let beyond = "123456789012345678901234567890";
+    let refused = run(&format!("{{\"id\":{beyond},\"other\":1}}")).expect(65);
+    assert!(refused.stdout.contains(beyond), "{refused:#?}");
+    assert!(
+        refused.stdout.contains("does not fit 64 bits"),
+        "{refused:#?}"
+    );
+    cli.write("in.json", format!("{{\"j\": [{beyond}]}}"));
+    let refused = cli.run("run ids.toml --inputs in.json").expect(65);
+    assert!(
+        refused.stderr.contains("does not fit 64 bits"),
+        "{refused:#?}"
+    );
+    cli.write("in.toml", format!("j = [{beyond}]"));
+    let refused = cli.run("run ids.toml --inputs in.toml").expect(65);
+    assert!(
+        refused.stderr.contains("does not fit 64 bits"),
+        "{refused:#?}"
+    );
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id s").expect(2);
+    let refused = cli.run(&format!("signal s go --data {beyond}")).expect(64);
+    assert!(
+        refused.stderr.contains("does not fit 64 bits"),
+        "{refused:#?}"
+    );
+    cli.run(&format!("signal s go --data {id}")).expect(0);
+    let resumed = cli.run("resume s --json").expect(0).json();
+    assert_eq!(resumed["output"], json!({ "payload": id }));
+}
