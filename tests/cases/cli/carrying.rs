@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use milepost_tests::cli::{Cli, component};
 
+/// What happens to the files of a run, in words and in fact.
+type Deed = (&'static str, fn(&Cli));
+
 /// A definition beside its component `p.wasm`, in a folder of its own.
 fn deployed(cli: &Cli, folder: &str, plugin: &str, steps: &str) {
     let text = format!("schema = 1\nname = \"t\"\n[plugins.p]\nsource = \"p.wasm\"\n{steps}");
@@ -25,7 +28,7 @@ const ONCE: &str = "[[step]]\nid = \"a\"\nuse = \"p/once\"\nwith = { state = 1 }
 
 #[test]
 fn b128_a_queued_run_survives_every_kind_of_deployment() {
-    let deeds: [(&str, fn(&Cli)); 4] = [
+    let deeds: [Deed; 4] = [
         ("edited", |cli| {
             let text = fs::read_to_string(at(cli, "d/w.toml")).unwrap();
             cli.write("d/w.toml", format!("{text}# a comment\n"));

@@ -30,8 +30,11 @@ id = 'b'
 use = 'p/b'
 ";
 
-/// What may happen to the files of a run.
-const DEEDS: [(&str, fn(&Rig)); 6] = [
+/// What happens to the files of a run, in words and in fact.
+type Deed = (&'static str, fn(&Rig));
+
+/// What may happen to them.
+const DEEDS: [Deed; 6] = [
     ("the definition is edited", |rig| {
         rig.edit(&steps(&["x", "y"]));
     }),
