@@ -14,6 +14,8 @@ pub use lines::Position;
 
 use lines::Lines;
 
+use crate::shown;
+
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,7 +54,7 @@ impl Diagnostic {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: shown::message(message),
             span,
             help: None,
             candidates: Vec::new(),
@@ -71,7 +73,7 @@ impl Diagnostic {
     /// The same problem with this help.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown::message(help));
         self
     }
 

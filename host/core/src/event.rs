@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::ids::{Digest, Epoch, Path, RunId, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::{FindBlob, MissingBlob, Payload, hydrate};
+use crate::shown;
 use crate::tape::Tape;
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait};
@@ -341,9 +342,9 @@ impl Stop {
     pub fn new(code: StopCode, message: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: shown::message(message),
             path: None,
-            next: next.into(),
+            next: shown::message(next),
             due_at: None,
             provider: None,
         }

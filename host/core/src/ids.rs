@@ -7,13 +7,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::limits;
+use crate::shown::{self, Shown};
+
 /// A text that is not a valid identifier of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a valid {kind}: {reason}")]
+#[error("`{}` is not a valid {kind}: {reason}", Shown(.text))]
 pub struct InvalidId {
     /// What the text should have been ("run id", "step id", "path", "digest").
     pub kind: &'static str,
-    /// The text as given.
+    /// The text as given, or the beginning of a long one.
     pub text: String,
     /// What is wrong with it.
     pub reason: &'static str,
@@ -22,7 +25,7 @@ pub struct InvalidId {
 fn invalid(kind: &'static str, text: &str, reason: &'static str) -> InvalidId {
     InvalidId {
         kind,
-        text: text.to_owned(),
+        text: shown::excerpt(text, limits::EXCERPT_BYTES),
         reason,
     }
 }

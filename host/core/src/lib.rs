@@ -26,6 +26,8 @@ pub mod resume;
 pub mod retry;
 pub mod schedule;
 pub mod scope;
+pub mod shell;
+pub mod shown;
 pub mod state;
 pub mod tape;
 pub mod time;

@@ -127,6 +127,14 @@ pub const SIGNAL_BYTES: usize = 256 * KIB;
 pub const SIGNALS: usize = 1_000;
 /// Bytes of a signal's name, an approval's comment or the name of who decided.
 pub const NOTE_BYTES: usize = 16 * KIB;
+/// Bytes of a message that is recorded or told: of an error, a pause, a stop, a diagnostic. Longer ones are cut.
+pub const MESSAGE_BYTES: usize = 16 * KIB;
+/// Bytes of a code, a provider's or a signal's name that a component chooses.
+pub const NAME_BYTES: usize = 128;
+/// Bytes of a value that a message repeats.
+pub const EXCERPT_BYTES: usize = 100;
+/// Bytes of lines that wait to be written to stderr; what does not fit is counted.
+pub const NARRATION_BYTES: usize = 256 * KIB;
 /// Upper bound of `rework.max_attempts`.
 pub const REWORK_ATTEMPTS: u32 = 10;
 /// Rejections at an approval whose `rework` sets no `max_attempts` (B307).

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::shown;
 use crate::time::Timestamp;
 
 /// Which kind of ending an error is; the word that `retry.on` uses.
@@ -48,12 +49,12 @@ pub struct StepError {
 }
 
 impl StepError {
-    /// An error without detail.
+    /// An error without detail, its message bounded.
     pub fn new(class: ErrorClass, code: &str, message: impl Into<String>) -> Self {
         Self {
             class,
             code: code.to_owned(),
-            message: message.into(),
+            message: shown::message(message),
             detail: None,
             provider: None,
             retry_after_millis: None,

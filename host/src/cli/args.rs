@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use milepost::core::shown;
+
 use super::context::Reply;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{
     completions, context, decide, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
-    pack, replay, run, schema, show, signal, stop, submit, validate, work,
+    narration, pack, replay, run, schema, show, signal, stop, submit, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps.
@@ -114,13 +116,14 @@ pub(crate) struct Refused {
 
 /// Reads a command line, the program's name first.
 pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, Refused> {
-    // Errors come before there is a parsed `--json`.
-    let json = line
-        .iter()
-        .skip(1)
-        .take_while(|arg| *arg != "--")
-        .any(|arg| arg == "--json");
+    let json = wants_json(&line);
     Cli::try_parse_from(line).map_err(|error| Refused { error, json })
+}
+
+/// Whether a document is wanted, also when the line cannot be parsed.
+pub(crate) fn wants_json(line: &[OsString]) -> bool {
+    let mut args = line.iter().skip(1).take_while(|arg| *arg != "--");
+    args.any(|arg| arg == "--json")
 }
 
 impl Refused {
@@ -144,8 +147,8 @@ impl Refused {
                 context::print_error(&Failure::new(exit, "usage", message))
             }
             exit => {
-                // A closed stderr leaves nobody to tell.
-                let _ = self.error.print();
+                let text = shown::message(self.error.render().to_string());
+                narration::say(&text.into());
                 exit
             }
         }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use milepost::core::limits;
+use milepost::core::limits::{self, MESSAGE_BYTES};
+use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
 use serde_json::{Value, json};
 
@@ -43,10 +44,10 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     let head = match &inspection.manifest {
         Some(manifest) => match &manifest.version {
-            Some(version) => format!("{} {version}", manifest.name),
-            None => manifest.name.clone(),
+            Some(version) => format!("{} {}", Shown(&manifest.name), Shown(version)),
+            None => Shown(&manifest.name).to_string(),
         },
-        None => file.display().to_string(),
+        None => Shown(file.display()).to_string(),
     };
     lines.push(head);
     if let Some(description) = inspection
@@ -78,11 +79,15 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
                     .as_ref()
                     .map(|text| format!(": {text}"))
                     .unwrap_or_default();
-                lines.push(format!("\nstep {name}{about}"));
-                lines.push(format!("  input:  {}", step.input));
-                lines.push(format!("  output: {}", step.output));
+                lines.push(format!("\nstep {}{about}", Shown(name)));
+                lines.push(format!("  input:  {}", schema(&step.input)));
+                lines.push(format!("  output: {}", schema(&step.output)));
             }
         }
     }
-    super::format::printable(&lines.join("\n"))
+    lines.join("\n")
+}
+
+fn schema(schema: &Value) -> String {
+    Shown(shown::excerpt(&schema.to_string(), MESSAGE_BYTES)).to_string()
 }

@@ -1,11 +1,12 @@
 //! The choices that hold for every verb, and the two ways out: one reply on stdout, notes on stderr.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use milepost::Engine;
 use milepost::core::ids::RunId;
+use milepost::core::{shell, shown};
 use milepost::wasm_plugins::WasmPlugins;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,8 +18,10 @@ use super::args::{Color, Global};
 use super::compiling::compiler;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::place;
+use super::stdout::Written;
 use super::style::Style;
+use super::text::Text;
+use super::{narration, place, stdout};
 
 /// What every verb gets.
 pub(crate) struct Context {
@@ -30,9 +33,9 @@ pub(crate) struct Context {
     pub(crate) out: Style,
     /// Colours of stderr.
     pub(crate) err: Style,
-    /// Whether stderr is a terminal, where progress may move.
+    /// Whether stderr is a terminal that can move its cursor, where progress may move.
     pub(crate) lively: bool,
-    /// Whether stdout is a terminal, where a list may be drawn in place.
+    /// Whether stdout is such a terminal, where a list may be drawn in place.
     pub(crate) screen: bool,
     /// Whether the store was named on this command line, so that a suggested command has to name it too.
     store_named: bool,
@@ -46,7 +49,8 @@ pub(crate) struct Reply {
 }
 
 enum Body {
-    Whole(String),
+    Text(Text),
+    Json(String),
     /// Printed piece by piece as it is read: too long to be held. After a failure nothing follows.
     Pieces(Box<dyn Iterator<Item = Result<String, Failure>>>),
 }
@@ -64,22 +68,26 @@ impl Context {
                 .unwrap_or_else(|| ".milepost".into()),
             out: style(global.color, stdout),
             err: style(global.color, stderr),
-            lively: stderr,
-            screen: stdout,
+            lively: stderr && !is_dumb(),
+            screen: stdout && !is_dumb(),
             store_named,
         };
-        log_to_stderr(global.verbose, context.err);
+        log_to_stderr(global.verbose);
         context
     }
 
     /// The reply of a verb: the document, or the text for a person.
-    pub(crate) fn reply<T: Serialize>(
+    pub(crate) fn reply<T: Serialize, B: Into<Text>>(
         &self,
         exit: Exit,
         document: &T,
-        text: impl FnOnce() -> String,
+        text: impl FnOnce() -> B,
     ) -> Reply {
-        Reply::text(exit, if self.json { pretty(document) } else { text() })
+        if self.json {
+            Reply::document(exit, document)
+        } else {
+            Reply::text(exit, text())
+        }
     }
 
     /// The reply of a verb that lists what a run has many of, under `name` in JSON. Nothing is printed when the first item
@@ -93,7 +101,7 @@ impl Context {
         name: &'static str,
         items: impl Iterator<Item = Result<T, Failure>> + 'static,
         document: impl Fn(&T) -> Value + 'static,
-        text: impl Fn(&T) -> String + 'static,
+        text: impl Fn(&T) -> Text + 'static,
     ) -> Result<Reply, Failure> {
         let mut items = items.peekable();
         if let Some(Err(failure)) = items.next_if(Result::is_err) {
@@ -104,7 +112,7 @@ impl Context {
             Body::Pieces(Box::new(json_list(begin, items, document)))
         } else {
             Body::Pieces(Box::new(
-                items.map(move |item| item.map(|item| text(&item))),
+                items.map(move |item| item.map(|item| text(&item).for_terminal() + "\n")),
             ))
         };
         let exit = Exit::Completed;
@@ -112,19 +120,18 @@ impl Context {
     }
 
     /// Says something beside the reply.
-    pub(crate) fn note(&self, text: &str) {
-        // A closed stderr leaves nobody to tell.
-        let _ = writeln!(io::stderr(), "{text}");
+    pub(crate) fn note(&self, text: impl Into<Text>) {
+        narration::say(&text.into());
     }
 
     /// Says something that deserves attention.
-    pub(crate) fn warn(&self, text: &str) {
-        self.note(&self.warning(text));
+    pub(crate) fn warn(&self, text: impl Into<Text>) {
+        self.note(self.warning(text));
     }
 
     /// The line of a warning.
-    pub(crate) fn warning(&self, text: &str) -> String {
-        format!("{} {text}", self.err.yellow("warning:"))
+    pub(crate) fn warning(&self, text: impl Into<Text>) -> Text {
+        self.err.yellow("warning:") + " " + text
     }
 
     /// Says why a verb did nothing.
@@ -132,7 +139,10 @@ impl Context {
         if self.json {
             print_error(failure)
         } else {
-            self.note(self.usable(&failure.render(self.err)).trim_end());
+            let text = failure.render(self.err);
+            // There may be many problems: they find room when nothing else waits.
+            narration::settle();
+            self.note(text.replace(COMMAND, &self.usable(COMMAND)));
             failure.exit
         }
     }
@@ -145,7 +155,7 @@ impl Context {
     /// The same for a verb that needs no run.
     pub(crate) fn program(&self, verb: &str) -> String {
         if self.store_named {
-            let store = quoted(&self.store.display().to_string());
+            let store = shell::word(&self.store.display().to_string());
             format!("milepost --store {store} {verb}")
         } else {
             format!("milepost {verb}")
@@ -154,7 +164,7 @@ impl Context {
 
     /// A text that names commands, as the library writes them, with the store that they need here.
     pub(crate) fn usable(&self, text: &str) -> String {
-        text.replace("`milepost ", &format!("`{}", self.program("")))
+        text.replace(COMMAND, &format!("`{}", self.program("")))
     }
 
     /// Who goes on with a run that can go on.
@@ -191,49 +201,78 @@ impl Context {
 
 impl Reply {
     /// A text, whatever was asked for.
-    pub(crate) fn text(exit: Exit, body: String) -> Self {
-        let body = Body::Whole(body);
+    pub(crate) fn text(exit: Exit, body: impl Into<Text>) -> Self {
+        let body = Body::Text(body.into());
         Self { exit, body }
     }
 
-    /// Prints it, with one line end.
+    /// A document, whatever was asked for.
+    pub(crate) fn document<T: Serialize>(exit: Exit, document: &T) -> Self {
+        let body = Body::Json(pretty(document));
+        Self { exit, body }
+    }
+
+    /// Prints it, with one line end, after everything that was said on stderr.
     pub(crate) fn print(self) -> Exit {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        narration::settle();
         let written = match self.body {
-            Body::Whole(body) => match body.trim_end_matches('\n') {
-                "" => Ok(None),
-                body => writeln!(out, "{body}").map(|()| None),
+            Body::Text(text) => print_whole(text.for_terminal()),
+            Body::Json(document) => print_whole(document),
+            Body::Pieces(pieces) => match print_pieces(pieces) {
+                Ok(written) => written,
+                Err(failure) => {
+                    let said = format!("error: {}", failure.message());
+                    narration::say(&said.into());
+                    return failure.exit;
+                }
             },
-            Body::Pieces(pieces) => print_pieces(pieces, &mut out),
         };
-        match written.and_then(|failure| out.flush().map(|()| failure)) {
-            Ok(None) => self.exit,
-            Ok(Some(failure)) => {
-                let _ = writeln!(io::stderr(), "error: {}", failure.message());
-                failure.exit
-            }
-            // `milepost events | head`: the reader has had enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.exit,
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+        match written {
+            Written::Yes | Written::Unwanted | Written::Unread => self.exit,
+            Written::Stopped => Exit::Failed,
+            Written::Failed(error) => {
+                narration::say(&format!("error: cannot write to stdout: {error}").into());
                 Exit::Internal
             }
         }
     }
 }
 
-/// Prints up to the first failure, which is returned.
-fn print_pieces(
-    pieces: impl Iterator<Item = Result<String, Failure>>,
-    out: &mut impl io::Write,
-) -> io::Result<Option<Failure>> {
+/// Prints a text that is a line, or several.
+fn print_whole(mut body: String) -> Written {
+    match body.as_str() {
+        "" if !stdout::is_used() => return Written::Yes,
+        "" => {}
+        _ => body.push('\n'),
+    }
+    stdout::print(body)
+}
+
+/// Prints in blocks, up to the first failure.
+///
+/// # Errors
+/// That failure.
+fn print_pieces(pieces: impl Iterator<Item = Result<String, Failure>>) -> Result<Written, Failure> {
+    const BLOCK: usize = 64 * 1024;
+    let mut block = String::new();
+    let mut failed = None;
     for piece in pieces {
         match piece {
-            Ok(text) => out.write_all(text.as_bytes())?,
-            Err(failure) => return Ok(Some(failure)),
+            Ok(text) => block.push_str(&text),
+            Err(failure) => {
+                failed = Some(failure);
+                break;
+            }
+        }
+        if block.len() >= BLOCK {
+            let written = stdout::print(std::mem::take(&mut block));
+            if !matches!(written, Written::Yes) {
+                return Ok(written);
+            }
         }
     }
-    Ok(None)
+    let written = stdout::print(block);
+    failed.map_or(Ok(written), Err)
 }
 
 /// The pieces of one document that ends with a list, after its beginning. A failure on the way becomes its member `error`.
@@ -277,13 +316,38 @@ fn indented(text: &str, by: &str) -> String {
 
 /// The document of a failure.
 pub(crate) fn print_error(failure: &Failure) -> Exit {
-    Reply::text(failure.exit, pretty(&failure.document())).print()
+    Reply::document(failure.exit, &failure.document()).print()
 }
 
-/// JSON for a person's eyes and for programs.
+/// JSON for a person's eyes and for programs. What could control a terminal is written as `\u....`, which is the same JSON.
 pub(crate) fn pretty<T: Serialize>(document: &T) -> String {
-    serde_json::to_string_pretty(document)
-        .expect("documents have string keys and no failing serializers")
+    let text = serde_json::to_string_pretty(document)
+        .expect("documents have string keys and no failing serializers");
+    visible(text)
+}
+
+/// The same on one line.
+pub(crate) fn compact(document: &Value) -> String {
+    visible(document.to_string())
+}
+
+fn visible(json: String) -> String {
+    let hidden = |c: char| c != '\n' && shown::is_hostile(c);
+    if !json.contains(hidden) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// An output as a person wants it: a text as it is, anything else as JSON.
@@ -291,29 +355,28 @@ pub(crate) fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| pretty(value), str::to_owned)
 }
 
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
+/// How the library's texts begin a command.
+const COMMAND: &str = "`milepost ";
 
 fn style(wanted: Color, terminal: bool) -> Style {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     Style::new(match wanted {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
-        }
+        Color::Auto => terminal && set("NO_COLOR").is_none() && !is_dumb(),
     })
 }
 
+/// Whether terminals, if there are any, can only show line after line. (Windows has no TERM.)
+fn is_dumb() -> bool {
+    match std::env::var_os("TERM").filter(|value| !value.is_empty()) {
+        Some(term) => term == "dumb",
+        None => cfg!(unix),
+    }
+}
+
 /// Warnings always show: nothing that went wrong stays silent. Other packages' talk is for their authors.
-fn log_to_stderr(verbose: u8, style: Style) {
+fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -321,8 +384,8 @@ fn log_to_stderr(verbose: u8, style: Style) {
         3.. => LevelFilter::TRACE,
     };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(style.is_on())
+        .with_writer(LogLine::default)
+        .with_ansi(false)
         .with_target(false);
     tracing_subscriber::registry()
         .with(lines)
@@ -330,20 +393,38 @@ fn log_to_stderr(verbose: u8, style: Style) {
         .init();
 }
 
+/// One event of the log, which is said when it is complete.
+#[derive(Default)]
+struct LogLine(Vec<u8>);
+
+impl io::Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        let line = String::from_utf8_lossy(&self.0);
+        let line = shown::message(line.trim_end());
+        narration::say(&Text::from(line).one_line());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_stays_one_word_of_the_command_line() {
-        for (folder, word) in [
-            ("runs/.milepost", "runs/.milepost"),
-            ("my runs", "'my runs'"),
-            ("it's", "'it'\\''s'"),
-            ("$HOME", "'$HOME'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(folder), word);
-        }
+    fn documents_control_no_terminal_and_stay_the_same() {
+        let value = Value::from("a\u{7f}\u{9b}\u{202e}\u{e0041}\n\u{1b}ü");
+        let text = compact(&value);
+        assert_eq!(text, r#""a\u007f\u009b\u202e\udb40\udc41\n\u001bü""#);
+        assert_eq!(serde_json::from_str(&text).ok(), Some(value));
     }
 }

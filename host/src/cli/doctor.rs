@@ -1,6 +1,7 @@
 //! `milepost doctor`: looks at the whole store and says what is wrong.
 
 use clap::Args;
+use milepost::core::shown::Shown;
 use milepost::engine::{Doctor, Gravity};
 use serde_json::json;
 
@@ -8,6 +9,7 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
+use super::text::Text;
 
 /// Examine the store
 ///
@@ -50,7 +52,7 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
     Ok(cx.reply(exit, &document, || text(cx, &doctor)))
 }
 
-fn text(cx: &Context, doctor: &Doctor) -> String {
+fn text(cx: &Context, doctor: &Doctor) -> Text {
     let store = &doctor.store;
     let free = store
         .free_bytes
@@ -66,15 +68,17 @@ fn text(cx: &Context, doctor: &Doctor) -> String {
     } else {
         runs.join(", ")
     };
+    let size = format!(
+        "  size: {} ({} of it not used) and {} of log{free}",
+        format::bytes(store.bytes),
+        format::bytes(store.unused_bytes),
+        format::bytes(store.wal_bytes)
+    );
+    let place = Shown(cx.store.display());
     let mut lines = vec![
-        format!("store {}, version {}", cx.store.display(), store.version),
-        format!(
-            "  size: {} ({} of it not used) and {} of log{free}",
-            format::bytes(store.bytes),
-            format::bytes(store.unused_bytes),
-            format::bytes(store.wal_bytes)
-        ),
-        format!("  runs: {runs}"),
+        Text::from(format!("store {place}, version {}", store.version)),
+        size.into(),
+        format!("  runs: {runs}").into(),
     ];
     for finding in &doctor.findings {
         let gravity = match finding.gravity {
@@ -87,12 +91,11 @@ fn text(cx: &Context, doctor: &Doctor) -> String {
             .as_ref()
             .map(|run| format!("run {run}: "))
             .unwrap_or_default();
-        let message = format::printable(&format!("{run}{}", finding.message));
-        lines.push(format!("{gravity} {message}"));
-        lines.push(format!("  {}", cx.usable(&finding.remedy)));
+        lines.push(gravity + format!(" {run}{}", finding.message));
+        lines.push(format!("  {}", cx.usable(&finding.remedy)).into());
     }
     if doctor.findings.is_empty() {
         lines.push(cx.out.green("nothing is wrong"));
     }
-    lines.join("\n")
+    Text::joined(lines, "\n")
 }

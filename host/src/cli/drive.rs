@@ -52,7 +52,7 @@ where
             signal = signals.next() => signal,
         };
         control.ask(Request::new(Demand::PauseNow, signal));
-        progress.say(&format!("{signal}: pausing; a second signal stops at once"));
+        progress.say(format!("{signal}: pausing; a second signal stops at once"));
         tokio::select! {
             ended = &mut work => ended.map_err(Failure::from),
             signal = signals.next() => {

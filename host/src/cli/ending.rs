@@ -3,19 +3,24 @@
 use std::time::{Duration, SystemTime};
 
 use milepost::core::event::StopCode;
+use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::report::{RunReport, StopReport};
 
 use super::context::{Context, Reply, bare};
 use super::exit::Exit;
 use super::format;
+use super::narration;
+use super::text::Text;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
     if report.is_unsaved() {
         cx.warn("the checkpoint could not be saved");
     }
-    cx.note(summary(cx, report).trim_end());
+    // What a run ends with is always told: it finds room when nothing else waits.
+    narration::settle();
+    cx.note(summary(cx, report));
     cx.reply(Exit::from(report.status), report, || match report.status {
         Status::Completed => bare(&report.output),
         Status::Failed | Status::Paused | Status::Cancelled | Status::Pending | Status::Running => {
@@ -25,11 +30,12 @@ pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
 }
 
 /// The lines for a person: how it ended, why, and what happens next.
-fn summary(cx: &Context, report: &RunReport) -> String {
+fn summary(cx: &Context, report: &RunReport) -> Text {
     let status = cx.err.status(report.status, report.status.as_str());
     let steps = steps(report);
     let took = format::length(Duration::from_millis(report.duration_millis));
-    let mut lines = vec![format!("{status}: run {} after {took}, {steps}", report.id)];
+    let head = format!(": run {} after {took}, {steps}", report.id);
+    let mut lines = Vec::new();
     match report.status {
         Status::Completed => {}
         Status::Failed => {
@@ -70,7 +76,8 @@ fn summary(cx: &Context, report: &RunReport) -> String {
             ));
         }
     }
-    lines.join("\n")
+    lines.insert(0, String::new());
+    status + head + lines.join("\n")
 }
 
 fn waits(code: StopCode) -> bool {
@@ -103,7 +110,7 @@ fn failures(report: &RunReport) -> impl Iterator<Item = String> {
         .filter(|step| step.status == "failed")
         .map(|step| {
             let error = step.error.as_ref().map(format::error).unwrap_or_default();
-            format!("  step {}: {}", step.path, indent(&error))
+            format!("  step {}: {}", Shown(&step.path), indent(&error))
         })
 }
 
@@ -114,14 +121,17 @@ pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
         let provider = stop
             .provider
             .as_ref()
-            .map(|name| format!(" [{name}]"))
+            .map(|name| format!(" [{}]", Shown(name)))
             .unwrap_or_default();
-        let message = format::printable(&stop.message);
-        lines.extend(stop.path.as_ref().map(|path| format!("  step:   {path}")));
+        lines.extend(
+            stop.path
+                .as_ref()
+                .map(|path| format!("  step:   {}", Shown(path))),
+        );
         lines.push(format!(
             "  reason: {}: {}{provider}",
             stop.code,
-            indent(&message)
+            indent(&stop.message)
         ));
     }
     lines.push(format!("  next:   {}", indent(&cx.usable(&stop.next))));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Reply};
 use super::failure::Failure;
 use super::style::Style;
+use super::text::Text;
 use super::{format, ids, place};
 
 /// Print the journal of a run
@@ -47,8 +48,8 @@ fn document(entry: &Entry) -> Value {
     json!({ "seq": entry.seq, "at": entry.at, "epoch": entry.epoch, "event": entry.event })
 }
 
-fn line(style: Style, entry: &Entry) -> String {
-    let at = style.dim(&format::instant(entry.at));
+fn line(style: Style, entry: &Entry) -> Text {
+    let at = style.dim(format::instant(entry.at));
     let path = entry
         .event
         .path()
@@ -60,12 +61,9 @@ fn line(style: Style, entry: &Entry) -> String {
         .map_or_else(String::new, |dropped| {
             format!("; {dropped} dropped from its log")
         });
-    let more = format::printable(&details(&entry.event)).replace('\n', " ");
-    format!(
-        "{:>5} {at} {}{path}{more}{dropped}\n",
-        entry.seq,
-        style.bold(entry.event.name())
-    )
+    let more = Text::from(format!("{path}{}{dropped}", details(&entry.event)));
+    let name = style.bold(entry.event.name());
+    Text::from(format!("{:>5} ", entry.seq)) + at + " " + name + more.one_line()
 }
 
 /// What the name and the path do not tell, short enough for a line.

@@ -3,6 +3,7 @@
 use clap::Args;
 use milepost::core::definition::CODES;
 use milepost::core::explain::RUN_CODES;
+use milepost::core::shown::Shown;
 use serde_json::json;
 
 use super::context::{Context, Reply};
@@ -31,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
         found.map(|(code, explanation)| (*code, None, *explanation))
     };
     let Some((code, title, explanation)) = of_a_definition.or_else(of_a_run) else {
-        let message = format!("there is no code `{}`", args.code);
+        let message = format!("there is no code `{}`", Shown(&args.code));
         return Err(Failure::new(Exit::Usage, "usage", message).help(
             "codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report",
         ));
@@ -39,6 +40,6 @@ pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
     let document = json!({ "code": code, "title": title, "explanation": explanation });
     Ok(cx.reply(Exit::Completed, &document, || {
         let head = title.map_or_else(|| code.to_owned(), |title| format!("{code}: {title}"));
-        format!("{}\n\n{explanation}", cx.out.bold(&head))
+        cx.out.bold(head) + format!("\n\n{explanation}")
     }))
 }

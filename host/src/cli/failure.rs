@@ -3,14 +3,14 @@
 
 mod kinds;
 
-use std::fmt::Write as _;
-
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::shown::{self, Shown};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::style::Style;
+use super::text::Text;
 
 /// A verb that did nothing.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ enum Details {
 }
 
 impl Failure {
-    /// A failure without help.
+    /// A failure without help, its message bounded.
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             exit,
             code,
-            message: message.into(),
+            message: shown::message(message),
             help: None,
             details: Details::None,
         }
@@ -45,7 +45,7 @@ impl Failure {
 
     /// The same failure with what to do about it.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown::message(help));
         self
     }
 
@@ -59,7 +59,7 @@ impl Failure {
         Self::new(
             Exit::Invalid,
             "file",
-            format!("cannot {verb} {}: {error}", file.display()),
+            format!("cannot {verb} {}: {error}", Shown(file.display())),
         )
     }
 
@@ -88,42 +88,31 @@ impl Failure {
     }
 
     /// For a person.
-    pub(crate) fn render(&self, style: Style) -> String {
-        let mut out = String::new();
-        // Writing to a String cannot fail.
+    pub(crate) fn render(&self, style: Style) -> Text {
+        let help = |text: &str| style.bold("help:") + " " + text;
+        let mut lines = Vec::new();
         match &self.details {
             // The problems speak for themselves.
-            Details::Definition(diagnostics) => out.push_str(&diagnostics.render(style.is_on())),
+            Details::Definition(found) => lines.push(Text::diagnostics(found, style.is_on())),
             Details::Inputs(problems) => {
                 for problem in problems {
-                    let head = style.red(&format!("error[{}]", problem.code));
-                    let _ = writeln!(out, "{head}: {}", problem.message);
-                    if let Some(help) = &problem.help {
-                        let _ = writeln!(out, "  {} {help}", style.bold("help:"));
-                    }
+                    let head = style.red(format!("error[{}]", problem.code));
+                    lines.push(head + ": " + &problem.message);
+                    let given = problem.help.iter();
+                    lines.extend(given.map(|text| Text::from("  ") + help(text)));
                     if !problem.candidates.is_empty() {
-                        let names: Vec<_> = problem
-                            .candidates
-                            .iter()
-                            .map(|name| format!("`{name}`"))
-                            .collect();
-                        let _ = writeln!(
-                            out,
-                            "  {} did you mean {}?",
-                            style.bold("help:"),
-                            names.join(" or ")
-                        );
+                        let names = problem.candidates.iter();
+                        let names: Vec<_> =
+                            names.map(|name| format!("`{}`", Shown(name))).collect();
+                        let question = format!("did you mean {}?", names.join(" or "));
+                        lines.push(Text::from("  ") + help(&question));
                     }
                 }
             }
-            Details::None => {
-                let _ = writeln!(out, "{} {}", style.red("error:"), self.message.trim_end());
-            }
+            Details::None => lines.push(style.red("error:") + " " + self.message.trim_end()),
         }
-        if let Some(help) = &self.help {
-            let _ = writeln!(out, "  {} {help}", style.bold("help:"));
-        }
-        out
+        lines.extend(self.help.iter().map(|text| Text::from("  ") + help(text)));
+        Text::joined(lines, "\n")
     }
 
     /// For a program.
@@ -168,7 +157,7 @@ mod tests {
             candidates: vec!["repo".into()],
         };
         let failure = Failure::inputs(vec![problem("rpo"), problem("reop")]);
-        let text = failure.render(Style::new(false));
+        let text = failure.render(Style::new(false)).plain();
         assert_eq!(text.matches("error[MP0701]").count(), 2, "{text}");
         assert!(text.contains("did you mean `repo`?"), "{text}");
         let document = failure.document();

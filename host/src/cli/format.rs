@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use milepost::core::event::StopCode;
+use milepost::core::limits::EXCERPT_BYTES;
 use milepost::core::outcome::{ErrorClass, StepError};
+use milepost::core::shown::{self, Shown, ShownLines};
 use milepost::core::time::Timestamp;
 
 /// A value in one line: the beginning and the size of a long one.
 pub(crate) fn excerpt(value: &serde_json::Value) -> String {
-    const LONGEST: usize = 100;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text,
-    }
+    Shown(shown::excerpt(&value.to_string(), EXCERPT_BYTES)).to_string()
 }
 
 /// A length of time in at most two units: `12 ms`, `3.4 s`, `2m 05s`, `3h 20m`, `5d 4h`.
@@ -95,36 +92,15 @@ pub(crate) fn error(error: &StepError) -> String {
     let provider = error
         .provider
         .as_ref()
-        .map(|name| format!(" [{name}]"))
+        .map(|name| format!(" [{}]", Shown(name)))
         .unwrap_or_default();
-    printable(&format!(
-        "{kind}{}: {}{provider}",
-        error.code, error.message
-    ))
+    let code = Shown(&error.code);
+    format!("{kind}{code}: {}{provider}", ShownLines(&error.message))
 }
 
 /// The same, cut to one line: a trap brings a whole backtrace.
 pub(crate) fn brief_error(of: &StepError) -> String {
     error(of).lines().next().unwrap_or_default().to_owned()
-}
-
-/// A text from outside, made safe for a terminal: control characters are shown, not obeyed. Lines stay lines.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            // Also what reverses the direction of writing, which can make a line lie.
-            c if c.is_control()
-                || ('\u{202a}'..='\u{202e}').contains(&c)
-                || ('\u{2066}'..='\u{2069}').contains(&c) =>
-            {
-                out.extend(c.escape_unicode());
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -158,14 +134,6 @@ mod tests {
         assert_eq!(
             brief_error(&StepError::new(ErrorClass::Failed, "broken", "")),
             "broken: "
-        );
-    }
-
-    #[test]
-    fn a_guest_cannot_steer_the_terminal() {
-        assert_eq!(
-            printable("a\x1b[2Jb\r\u{202e}c\nü\t"),
-            "a\\u{1b}[2Jb\\u{d}\\u{202e}c\nü\t"
         );
     }
 

@@ -82,7 +82,7 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         Ok::<_, EngineError>((collected, Room { after, given_back }))
     })?;
     for (run, reason) in &collected.kept {
-        cx.warn(&format!("run {run} was not removed: {reason}"));
+        cx.warn(format!("run {run} was not removed: {reason}"));
     }
     let kept = collected.kept.iter();
     let document = json!({

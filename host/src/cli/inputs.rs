@@ -10,6 +10,7 @@ use milepost::core::definition::input::{
 };
 
 use milepost::core::limits::INPUTS_BYTES;
+use milepost::core::shown::Shown;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -73,7 +74,10 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
         Some("toml") => Ok(FileFormat::Toml),
         Some("json") => Ok(FileFormat::Json),
         Some(_) | None => {
-            let message = format!("cannot tell whether {} is TOML or JSON", file.display());
+            let message = format!(
+                "cannot tell whether {} is TOML or JSON",
+                Shown(file.display())
+            );
             Err(Failure::new(Exit::Invalid, "invalid_input", message)
                 .help("name it `.toml` or `.json`"))
         }
@@ -90,7 +94,10 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
         .and_then(|file| file.take(INPUTS_BYTES as u64 + 1).read_to_string(&mut text))
         .map_err(|error| Failure::file("read", file, &error))?;
     if text.len() > INPUTS_BYTES {
-        let message = format!("{} is larger than {INPUTS_BYTES} bytes", file.display());
+        let message = format!(
+            "{} is larger than {INPUTS_BYTES} bytes",
+            Shown(file.display())
+        );
         return Err(Failure::new(Exit::Invalid, "invalid_input", message)
             .help("inputs are kept with the run; give the step a place to read from instead"));
     }

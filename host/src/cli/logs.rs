@@ -1,6 +1,5 @@
 //! `milepost logs`: what the steps of a run wrote.
 
-use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,7 +11,8 @@ use serde_json::{Value, json};
 use super::context::{Context, Reply};
 use super::failure::Failure;
 use super::style::Style;
-use super::{format, ids, place};
+use super::text::Text;
+use super::{format, ids, narration, place};
 
 /// Lines that are read at once at most.
 const PAGE: usize = 1_000;
@@ -53,8 +53,8 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
                 Ok(line) => Some(Ok((stored, line))),
                 Err(error) => {
                     let at = stored.position;
-                    // A closed stderr leaves nobody to tell.
-                    let _ = writeln!(io::stderr(), "{warning} {at} cannot be read: {error}");
+                    let said = format!(" {at} cannot be read: {error}");
+                    narration::say(&(warning.clone() + said));
                     None
                 }
             }
@@ -118,11 +118,11 @@ fn document(stored: &StoredLog, line: &LogLine) -> Value {
     document
 }
 
-fn text(style: Style, stored: &StoredLog, line: &LogLine) -> String {
+fn text(style: Style, stored: &StoredLog, line: &LogLine) -> Text {
     let level = match line.level {
         LogLevel::Trace => style.dim("trace"),
         LogLevel::Debug => style.dim("debug"),
-        LogLevel::Info => "info".to_owned(),
+        LogLevel::Info => "info".into(),
         LogLevel::Warn => style.yellow("warn"),
         LogLevel::Error => style.red("error"),
     };
@@ -136,12 +136,10 @@ fn text(style: Style, stored: &StoredLog, line: &LogLine) -> String {
         .iter()
         .map(|(name, value)| format!(" {name}={value}"))
         .collect();
-    let at = style.dim(&format::instant(line.at));
-    let said = format::printable(&format!("{}{fields}", line.message));
-    format!(
-        "{at} {}{attempt} {level}: {said}\n",
-        style.bold(&stored.line.path)
-    )
+    let at = style.dim(format::instant(line.at));
+    let path = style.bold(&stored.line.path);
+    let said = format!(": {}{fields}", line.message);
+    (at + " " + path + attempt + " " + level + said).one_line()
 }
 
 #[cfg(test)]

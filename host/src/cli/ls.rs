@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::Engine;
+use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
@@ -14,7 +15,9 @@ use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
-use super::{format, row, watch};
+use super::text::Text;
+use super::watch::{self, View};
+use super::{format, row};
 
 /// Rows of a table that is read once: a terminal scrolls.
 const ROWS: usize = 50;
@@ -58,12 +61,16 @@ fn status(text: &str) -> Result<Status, String> {
     })
 }
 
+/// Cells of a workflow's name, and of the other columns that texts from outside get into.
+const NAME: usize = 40;
+const WORDS: usize = 60;
+
 /// The list at one moment.
 struct Snapshot {
     at: Timestamp,
     rows: Vec<(RunRow, Option<OwnerReport>)>,
     /// What is to be said beside it.
-    notes: Vec<String>,
+    notes: Vec<Text>,
 }
 
 pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -81,20 +88,20 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         return watch::watch(cx, Duration::from_secs(seconds.into()), || {
             let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
             if cx.json {
-                snapshot.notes.iter().for_each(|note| cx.note(note));
-                return Ok(Value::from(snapshot.documents()).to_string());
+                snapshot.notes.drain(..).for_each(|note| cx.note(note));
+                return Ok(View::Document(Value::from(snapshot.documents())));
             }
             // Beside the list they would be drawn over, or be without a time.
             let notes = std::mem::take(&mut snapshot.notes);
-            Ok(format!(
-                "{}\n{}",
-                snapshot.text(cx, &filter).trim_end(),
-                notes.join("\n")
-            ))
+            let text = snapshot.text(cx, &filter);
+            Ok(View::Text(Text::joined(
+                [text].into_iter().chain(notes),
+                "\n",
+            )))
         });
     }
-    let snapshot = Snapshot::take(cx, &engine, &filter)?;
-    snapshot.notes.iter().for_each(|note| cx.note(note));
+    let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
+    snapshot.notes.drain(..).for_each(|note| cx.note(note));
     Ok(cx.reply(Exit::Completed, &snapshot.documents(), || {
         snapshot.text(cx, &filter)
     }))
@@ -103,16 +110,19 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
 impl Snapshot {
     fn take(cx: &Context, engine: &Engine, filter: &Filter) -> Result<Self, Failure> {
         let listing = engine.store().list(filter)?;
-        let mut notes: Vec<String> = listing
+        let mut notes: Vec<Text> = listing
             .unreadable
             .iter()
-            .map(|(id, reason)| cx.warning(&format!("run {id} cannot be read: {reason}")))
+            .map(|(id, reason)| {
+                let said = format!("run {} cannot be read: {reason}", Shown(id));
+                cx.warning(said)
+            })
             .collect();
         if listing.more > 0 {
-            notes.push(format!(
-                "{} more, older, not shown; `--limit` shows more of them",
-                listing.more
-            ));
+            let more = listing.more;
+            notes.push(
+                format!("{more} more, older, not shown; `--limit` shows more of them").into(),
+            );
         }
         let rows = listing.rows.into_iter().map(|row| {
             let owner = OwnerReport::new(&row, engine.liveness(&row));
@@ -132,7 +142,7 @@ impl Snapshot {
             .collect()
     }
 
-    fn text(&self, cx: &Context, filter: &Filter) -> String {
+    fn text(&self, cx: &Context, filter: &Filter) -> Text {
         if self.rows.is_empty() {
             let filtered = !filter.statuses.is_empty() || filter.workflow.is_some();
             let which = if filtered {
@@ -140,23 +150,22 @@ impl Snapshot {
             } else {
                 "no runs yet"
             };
-            return format!("{which} (store: {})", cx.store.display());
+            return format!("{which} (store: {})", Shown(cx.store.display())).into();
         }
         let headings = [
             "ID", "WORKFLOW", "STATUS", "OWNER", "STARTED", "TOOK", "UPDATED", "NEXT",
         ];
-        let mut table =
-            Table::new(headings.map(|text| Cell::painted(text, |text| cx.out.bold(text))));
+        let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
         for (row, owner) in &self.rows {
             table.row([
                 row.id.as_str().into(),
-                row.workflow.as_str().into(),
-                Cell::painted(&status_of(row), |text| cx.out.status(row.status, text)),
-                owner.as_ref().map(row::owner).unwrap_or_default().into(),
+                Cell::from(row.workflow.as_str()).at_most(NAME),
+                Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
+                Cell::from(owner.as_ref().map(row::owner).unwrap_or_default()).at_most(WORDS),
                 format::ago(self.at, row.created_at).into(),
                 format::length(took(row, self.at)).into(),
                 format::ago(self.at, row.updated_at).into(),
-                row::next(row, owner.as_ref(), self.at).into(),
+                Cell::from(row::next(row, owner.as_ref(), self.at)).at_most(WORDS),
             ]);
         }
         table.render()
@@ -171,7 +180,7 @@ fn status_of(row: &RunRow) -> String {
             text.push_str(&format!(" ({code})"));
         }
         if let Some(provider) = &row.provider {
-            text.push_str(&format!(" [{}]", format::printable(provider)));
+            text.push_str(&format!(" [{provider}]"));
         }
     }
     if let Some(request) = &row.request {

@@ -11,12 +11,15 @@
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`text`] | what people may see: escaped, with colours beside it |
+//! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`style`], [`format`], [`table`] | colours, times, columns |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
 //!   `--json` exactly one document, whatever happens. The exception is [`watch`]: one per refresh, each on a line.
-//! - Progress, notes and errors for people go to stderr.
+//! - Progress, notes and errors for people go to stderr, through [`narration`].
+//! - Nothing but [`text::Text`] and JSON gets out.
 
 mod args;
 mod component;
@@ -28,13 +31,17 @@ mod failure;
 mod format;
 mod ids;
 mod inputs;
+mod narration;
+mod panics;
 mod place;
 mod progress;
 mod row;
 mod signals;
 mod start;
+mod stdout;
 mod style;
 mod table;
+mod text;
 mod watch;
 
 mod compiling;
@@ -73,9 +80,16 @@ pub(crate) fn main() -> ExitCode {
     if let Some(compiled) = compiling::child() {
         return compiled;
     }
-    let exit = catch_unwind(AssertUnwindSafe(|| answer(std::env::args_os().collect())));
-    // The panic's text is on stderr already.
-    exit.unwrap_or(Exit::Internal).into()
+    panics::tell();
+    let line: Vec<_> = std::env::args_os().collect();
+    let json = args::wants_json(&line);
+    let answered = catch_unwind(AssertUnwindSafe(|| answer(line)));
+    let exit = answered.unwrap_or_else(|_| match json && !stdout::is_used() {
+        true => context::print_error(&panics::failure()),
+        false => Exit::Internal,
+    });
+    narration::settle();
+    exit.into()
 }
 
 fn answer(line: Vec<std::ffi::OsString>) -> Exit {
@@ -84,6 +98,7 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
         Err(refused) => return refused.print(),
     };
     let context = Context::new(&cli.global);
+    panics::provoke();
     match dispatch(cli.verb, &context) {
         Ok(reply) => reply.print(),
         Err(failure) => context.fail(&failure),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use milepost::core::shown::Shown;
 use milepost::store::Store;
 use milepost::store::sqlite::{Durability, SqliteStore};
 
@@ -42,7 +43,7 @@ pub(crate) fn open_to_read(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
 
 fn must_be_folder(folder: &Path) -> Result<(), Failure> {
     if folder.is_file() {
-        let message = format!("the store {} is a file", folder.display());
+        let message = format!("the store {} is a file", Shown(folder.display()));
         let help = format!("name the folder that holds {FILE}");
         return Err(Failure::new(Exit::Usage, "usage", message).help(help));
     }
@@ -52,7 +53,7 @@ fn must_be_folder(folder: &Path) -> Result<(), Failure> {
 fn must_exist(folder: &Path) -> Result<(), Failure> {
     must_be_folder(folder)?;
     if !folder.join(FILE).exists() {
-        let message = format!("there is no store in {}", folder.display());
+        let message = format!("there is no store in {}", Shown(folder.display()));
         let help =
             "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
         return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));

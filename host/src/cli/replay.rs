@@ -2,6 +2,7 @@
 
 use clap::Args;
 use milepost::core::replay::Divergence;
+use milepost::core::shown;
 use milepost::replay::{Replayed, replay};
 use serde_json::Value;
 
@@ -9,7 +10,8 @@ use super::context::{Context, Reply, bare};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{format, ids, place};
+use super::text::Text;
+use super::{ids, place};
 
 /// Execute a recorded run again and compare
 ///
@@ -40,8 +42,8 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     Ok(cx.reply(exit, &replayed, || text(cx, &replayed)))
 }
 
-fn text(cx: &Context, replayed: &Replayed) -> String {
-    let mut lines: Vec<String> = replayed
+fn text(cx: &Context, replayed: &Replayed) -> Text {
+    let mut lines: Vec<Text> = replayed
         .not_replayed
         .iter()
         .map(|it| {
@@ -49,17 +51,18 @@ fn text(cx: &Context, replayed: &Replayed) -> String {
                 "not replayed: {}, attempt {}: {}",
                 it.path, it.attempt, it.reason
             )
+            .into()
         })
         .collect();
     let counts = format!("{} events, {} attempts", replayed.events, replayed.attempts);
     match &replayed.divergence {
-        None => lines.push(format!("{}: {counts}", cx.out.green("same as recorded"))),
+        None => lines.push(cx.out.green("same as recorded") + format!(": {counts}")),
         Some(divergence) => {
-            lines.extend(difference(divergence));
-            lines.push(format!("{} after {counts}", cx.out.red("differs")));
+            lines.extend(difference(divergence).into_iter().map(Text::from));
+            lines.push(cx.out.red("differs") + format!(" after {counts}"));
         }
     }
-    lines.join("\n")
+    Text::joined(lines, "\n")
 }
 
 /// Recorded and actual, one under the other.
@@ -74,7 +77,7 @@ fn difference(divergence: &Divergence) -> Vec<String> {
     } else {
         format!(" at {}", divergence.field)
     };
-    let show = |value: &Value| format::printable(&bare(value));
+    let show = |value: &Value| shown::message(bare(value));
     vec![
         format!(
             "event {} ({}{path}){field}",

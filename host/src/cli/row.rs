@@ -2,6 +2,7 @@
 
 use milepost::core::event::StopCode;
 use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
+use milepost::core::shell;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
@@ -48,7 +49,10 @@ fn paused(row: &RunRow) -> String {
     } else if is(StopCode::WaitingForTime) {
         "a worker goes on".to_owned()
     } else if !row.awaits.is_empty() {
-        format!("signal {}", row.awaits.join(" or "))
+        {
+            let names = row.awaits.iter().map(|name| shell::word(name));
+            format!("signal {}", names.collect::<Vec<_>>().join(" or "))
+        }
     } else if row.due_at.is_some() {
         format!("resume {} of {most}", used.saturating_add(1))
     } else if used >= most {
@@ -69,7 +73,7 @@ pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) ->
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => String::new(),
     };
-    format::printable(&text).replace('\n', " ")
+    text
 }
 
 #[cfg(test)]
@@ -144,7 +148,7 @@ mod tests {
                 StopCode::WaitingForSignal,
                 due,
                 Some("a\nb"),
-                "signal a b, times out in 5s",
+                "signal $'a\\012b', times out in 5s",
             ),
             (StopCode::StepPaused, None, Some("go"), "signal go"),
         ] {

@@ -46,7 +46,7 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
             .await
     })?;
     if let Some(existed) = existed {
-        cx.note(&existed);
+        cx.note(existed);
     }
     Ok(ending::reply(cx, &report))
 }

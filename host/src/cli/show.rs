@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::core::limits;
+use milepost::core::shell;
+use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
@@ -17,6 +19,7 @@ use super::ending::reasons;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
+use super::text::Text;
 use super::{format, ids};
 
 /// Show one run: status, steps, output
@@ -32,9 +35,12 @@ pub(crate) struct ShowArgs {
     run: String,
 }
 
+/// Cells of a path in the table of steps.
+const PATH: usize = 80;
+
 /// A run, with what the store keeps for it beside its record.
 #[derive(Serialize)]
-struct Shown {
+struct Detailed {
     #[serde(flatten)]
     report: RunReport,
     /// What somebody asked of it, until that is met.
@@ -60,7 +66,7 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let row = store.row(&run)?;
     let inbox = store.inbox(&run, limits::SIGNALS)?.into_iter();
-    let shown = Shown {
+    let shown = Detailed {
         report: engine.report(&run)?,
         request: row.as_ref().and_then(|row| row.request.clone()),
         inbox: inbox
@@ -75,16 +81,13 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     Ok(cx.reply(Exit::Completed, &shown, || text(cx, &shown, now)))
 }
 
-fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
+fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     let report = &shown.report;
     let status = cx.out.status(report.status, report.status.as_str());
+    let workflow = Shown(&report.workflow);
+    let head = Text::from("run ") + cx.out.bold(report.id.as_str());
     let mut lines = vec![
-        format!(
-            "run {} of {}: {status}",
-            cx.out.bold(report.id.as_str()),
-            report.workflow
-        ),
-        format!("  file:   {}", report.file),
+        format!("  file:   {}", Shown(&report.file)),
         format!(
             "  begun:  {}, took {}",
             format::instant(report.created_at),
@@ -97,7 +100,7 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
         ),
     ];
     if let Some(problem) = &report.definition_problem {
-        let problem = format::printable(problem).replace('\n', "\n    ");
+        let problem = problem.replace('\n', "\n    ");
         lines.push(format!("  cannot be read: its definition: {problem}"));
     }
     lines.extend(ledger(cx, shown, now));
@@ -112,23 +115,25 @@ fn text(cx: &Context, shown: &Shown, now: Timestamp) -> String {
                 .map(|(name, value)| format!("  {name} = {}", format::excerpt(value))),
         );
     }
-    lines.push(String::new());
-    lines.push(steps(cx, report));
+    let mut text = head + format!(" of {workflow}: ") + status;
+    text = text + "\n" + lines.join("\n") + "\n\n" + steps(cx, report) + "\n";
     let failed = report
         .steps
         .iter()
         .filter_map(|step| Some((step, step.error.as_ref()?)));
-    lines.extend(failed.map(|(step, error)| format!("{}: {}", step.path, format::error(error))));
-    let cut = report.steps.iter();
-    lines.extend(cut.filter_map(|step| {
-        let dropped = step.log_dropped?;
-        Some(format!("{}: {dropped} dropped from its log", step.path))
-    }));
-    if report.status == Status::Completed {
-        lines.push(cx.out.bold("output"));
-        lines.push(bare(&report.output));
+    for (step, error) in failed {
+        text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
     }
-    lines.join("\n")
+    for step in &report.steps {
+        if let Some(dropped) = step.log_dropped {
+            let path = Shown(&step.path);
+            text = text + format!("\n{path}: {dropped} dropped from its log");
+        }
+    }
+    if report.status == Status::Completed {
+        text = text + "\n" + cx.out.bold("output") + "\n" + bare(&report.output);
+    }
+    text
 }
 
 /// A run that moves is still taking its time (B235).
@@ -140,7 +145,7 @@ fn took_so_far(report: &RunReport, now: Timestamp) -> Duration {
 }
 
 /// Who has it, what was asked of it, how often it was picked up, why it stands still and what happens next.
-fn ledger(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
+fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let report = &shown.report;
     let mut lines = Vec::new();
     lines.extend(report.owner.as_ref().map(owner));
@@ -148,7 +153,7 @@ fn ledger(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
         format!(
             "  asked:  {} by {}, {}",
             request.kind,
-            format::printable(&request.by),
+            Shown(&request.by),
             format::ago(now, request.at)
         )
     }));
@@ -184,11 +189,12 @@ fn owner(owner: &OwnerReport) -> String {
         "detached" => "alive, but it does not renew its claim",
         _ => "on a host that cannot be asked",
     };
-    format!("  owner:  process {} on {}, {what}", owner.pid, owner.host)
+    let host = Shown(&owner.host);
+    format!("  owner:  process {} on {host}, {what}", owner.pid)
 }
 
 /// What ends its waits, with the commands that do.
-fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
+fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let run = &shown.report.id;
     let told = shown.report.stop.as_ref().and_then(|stop| stop.due_at);
     let mut lines = Vec::new();
@@ -204,33 +210,34 @@ fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
                 format::ahead(now, until)
             )
         });
-        let path = &step.path;
+        let path = Shown(&step.path);
         match wait {
             Wait::Time { .. } if until.is_empty() => {}
             Wait::Time { .. } => lines.push(format!("  waits:  {path}{until}")),
             Wait::Signal { name, .. } => {
-                let name = format::printable(name);
+                let name = Shown(name);
                 lines.push(format!("  waits:  {path}, for the signal `{name}`{until}"));
             }
             Wait::Approval { message, .. } => {
-                let message = format::printable(message).replace('\n', "\n    ");
+                let message = message.replace('\n', "\n    ");
                 lines.push(format!(
                     "  waits:  {path}, for a decision{until}: {message}"
                 ));
                 for verb in ["approve", "reject"] {
                     let label = format!("{verb}:");
                     let command = cx.command(verb, run);
-                    lines.push(format!("  {label:<9}{command} --step {path}"));
+                    let step = shell::word(&step.path);
+                    lines.push(format!("  {label:<9}{command} --step {step}"));
                 }
             }
         }
     }
     lines.extend(shown.awaits.iter().map(|name| {
         let command = cx.command("signal", run);
-        format!("  send:   {command} {}", format::printable(name))
+        format!("  send:   {command} {}", shell::argument(name))
     }));
     lines.extend(shown.inbox.iter().map(|kept| {
-        let name = format::printable(&kept.name);
+        let name = Shown(&kept.name);
         format!(
             "  kept:   the signal `{name}`, sent {}",
             format::ago(now, kept.sent_at)
@@ -239,13 +246,13 @@ fn waits(cx: &Context, shown: &Shown, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn steps(cx: &Context, report: &RunReport) -> String {
+fn steps(cx: &Context, report: &RunReport) -> Text {
     let headings = ["STEP", "STATUS", "ATTEMPTS", "PASSES", "TOOK", "TIME-OUT"];
-    let mut table = Table::new(headings.map(|text| Cell::painted(text, |text| cx.out.bold(text))));
+    let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
     for step in &report.steps {
         table.row([
-            step.path.as_str().into(),
-            Cell::painted(step.status, |text| paint(cx, text)),
+            Cell::from(step.path.as_str()).at_most(PATH),
+            paint(cx, step.status).into(),
             count(step.attempts),
             step.iterations.map_or_else(|| "".into(), count),
             took(step).into(),
@@ -255,12 +262,12 @@ fn steps(cx: &Context, report: &RunReport) -> String {
     table.render()
 }
 
-fn paint(cx: &Context, status: &str) -> String {
+fn paint(cx: &Context, status: &'static str) -> Text {
     match status {
         "completed" => cx.out.green(status),
         "failed" => cx.out.red(status),
         "paused" | "waiting" => cx.out.yellow(status),
-        _ => status.to_owned(),
+        _ => status.into(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use milepost::core::json::{self, UnusableJson};
+use milepost::core::shown::Shown;
 use milepost::engine::SignalAnswer;
 use serde_json::{Value, json};
 
@@ -48,7 +49,7 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
         "status": status,
         "continues": delivered.then_some("worker"),
     });
-    let name = &args.name;
+    let name = Shown(&args.name);
     Ok(cx.reply(Exit::Completed, &document, || match answer {
         SignalAnswer::Delivered => format!("run {run} got `{name}`; {}", cx.goes_on(&run)),
         SignalAnswer::Kept => format!("`{name}` is kept until run {run} waits for it"),
@@ -64,11 +65,11 @@ fn parse(data: &str) -> Result<Value, Failure> {
         UnusableJson::Syntax(reason) => Failure::new(
             Exit::Usage,
             "usage",
-            format!("{place} is not JSON: {reason}"),
+            format!("{} is not JSON: {reason}", Shown(place)),
         )
         .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'"),
         UnusableJson::Inexact(_) | UnusableJson::TooManyValues | UnusableJson::TooMuchMemory => {
-            Failure::new(Exit::Usage, "usage", format!("{place}: {error}"))
+            Failure::new(Exit::Usage, "usage", format!("{}: {error}", Shown(place)))
         }
     })
 }

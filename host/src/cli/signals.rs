@@ -3,10 +3,24 @@
 
 use std::io;
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use milepost::store::sqlite::SqliteStore;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+static HEARD: AtomicBool = AtomicBool::new(false);
+static CAME: AtomicBool = AtomicBool::new(false);
+
+/// Whether signals do not end the program by themselves any more.
+pub(crate) fn are_heard() -> bool {
+    HEARD.load(Ordering::Relaxed)
+}
+
+/// Whether the program was told to stop.
+pub(crate) fn one_came() -> bool {
+    CAME.load(Ordering::Relaxed)
+}
 
 /// Waits for requests to stop. Needs a tokio runtime.
 pub(crate) struct Signals {
@@ -27,6 +41,7 @@ impl Signals {
     /// # Errors
     /// When the operating system refuses.
     pub(crate) fn listen(store: Weak<SqliteStore>) -> io::Result<Self> {
+        HEARD.store(true, Ordering::Relaxed);
         let suspend = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -38,14 +53,16 @@ impl Signals {
 
     /// The name of the next signal.
     pub(crate) async fn next(&mut self) -> &'static str {
-        loop {
+        let name = loop {
             tokio::select! {
-                Some(()) = self.interrupt.recv() => return "SIGINT",
-                Some(()) = self.terminate.recv() => return "SIGTERM",
+                Some(()) = self.interrupt.recv() => break "SIGINT",
+                Some(()) = self.terminate.recv() => break "SIGTERM",
                 Some(()) = self.suspend.recv() => self.suspend(),
                 else => return std::future::pending().await,
             }
-        }
+        };
+        CAME.store(true, Ordering::Relaxed);
+        name
     }
 
     /// Stops this process until somebody continues it. A process that is stopped inside a transaction would keep all others
@@ -78,13 +95,17 @@ impl Signals {
     /// # Errors
     /// None.
     pub(crate) fn listen(_: Weak<SqliteStore>) -> io::Result<Self> {
+        HEARD.store(true, Ordering::Relaxed);
         Ok(Self {})
     }
 
     /// The name of the next signal.
     pub(crate) async fn next(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => "Ctrl-C",
+            Ok(()) => {
+                CAME.store(true, Ordering::Relaxed);
+                "Ctrl-C"
+            }
             Err(_) => std::future::pending().await,
         }
     }

@@ -8,6 +8,8 @@ use clap::Args;
 use milepost::core::definition::input::Inputs;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::ids::RunId;
+use milepost::core::limits::EXCERPT_BYTES;
+use milepost::core::shown::{self, Shown};
 use milepost::store::Store as _;
 use milepost::store::sqlite::SqliteStore;
 use milepost::wasm_plugins::WasmPlugins;
@@ -17,6 +19,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::failure::Failure;
 use super::inputs::InputArgs;
+use super::text::Text;
 use super::{format, place};
 
 /// What a new run is made of.
@@ -59,12 +62,13 @@ impl StartArgs {
             return Err(Failure::inputs(problems));
         }
         for name in &inputs.ignored {
-            cx.warn(&format!(
-                "the workflow has no input `{name}`; it is ignored"
+            cx.warn(format!(
+                "the workflow has no input `{}`; it is ignored",
+                Shown(shown::excerpt(name, EXCERPT_BYTES))
             ));
         }
         for name in &inputs.defaulted {
-            cx.note(&format!(
+            cx.note(format!(
                 "input {name} = {} (default)",
                 format::excerpt(&inputs.values[name])
             ));
@@ -102,5 +106,5 @@ fn warn(cx: &Context, workflow: &Workflow) {
     let source = &workflow.definition.source;
     let diagnostics =
         Diagnostics::new(&source.file, source.text.clone(), workflow.warnings.clone());
-    cx.note(diagnostics.render(cx.err.is_on()).trim_end());
+    cx.note(Text::diagnostics(&diagnostics, cx.err.is_on()));
 }

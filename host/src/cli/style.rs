@@ -2,6 +2,8 @@
 
 use milepost::core::state::Status;
 
+use super::text::Text;
+
 /// Puts texts in colour when its stream shows colours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -19,41 +21,38 @@ impl Style {
         self.on
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.on {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+    fn paint(self, colour: &'static str, text: impl Into<Text>) -> Text {
+        let text = text.into();
+        if self.on { text.painted(colour) } else { text }
     }
 
     /// For what matters most.
-    pub(crate) fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: impl Into<Text>) -> Text {
         self.paint("1", text)
     }
 
     /// For what matters least.
-    pub(crate) fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: impl Into<Text>) -> Text {
         self.paint("2", text)
     }
 
     /// For failures.
-    pub(crate) fn red(self, text: &str) -> String {
+    pub(crate) fn red(self, text: impl Into<Text>) -> Text {
         self.paint("1;31", text)
     }
 
     /// For successes.
-    pub(crate) fn green(self, text: &str) -> String {
+    pub(crate) fn green(self, text: impl Into<Text>) -> Text {
         self.paint("32", text)
     }
 
     /// For warnings and pauses.
-    pub(crate) fn yellow(self, text: &str) -> String {
+    pub(crate) fn yellow(self, text: impl Into<Text>) -> Text {
         self.paint("33", text)
     }
 
     /// A text in the colour of a run's status.
-    pub(crate) fn status(self, status: Status, text: &str) -> String {
+    pub(crate) fn status(self, status: Status, text: impl Into<Text>) -> Text {
         match status {
             Status::Completed => self.green(text),
             Status::Failed => self.red(text),

@@ -30,7 +30,7 @@ pub(crate) struct SubmitArgs {
 pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
     let prepared = args.start.prepare(cx)?;
     if let Some(existed) = prepared.existed() {
-        cx.note(&existed);
+        cx.note(existed);
     }
     let Prepared {
         workflow,
@@ -55,6 +55,6 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
         ),
         _ => String::new(),
     };
-    cx.note(&format!("run {run} is {}{next}", report.status));
+    cx.note(format!("run {run} is {}{next}", report.status));
     Ok(cx.reply(Exit::Completed, &report, || run.to_string()))
 }

@@ -1,33 +1,25 @@
 //! Columns of text.
 
+use super::text::Text;
+
 /// A table whose columns are as wide as their widest cell; the last one is not padded.
 pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// A text and how it is shown, which may hold invisible colour codes.
-pub(crate) struct Cell {
-    text: String,
-    shown: String,
-}
+/// A text in one line.
+pub(crate) struct Cell(Text);
 
-impl<T: Into<String>> From<T> for Cell {
+impl<T: Into<Text>> From<T> for Cell {
     fn from(text: T) -> Self {
-        let text = text.into();
-        Self {
-            shown: text.clone(),
-            text,
-        }
+        Self(text.into().one_line())
     }
 }
 
 impl Cell {
-    /// The same cell in colour.
-    pub(crate) fn painted(text: &str, paint: impl FnOnce(&str) -> String) -> Self {
-        Self {
-            text: text.to_owned(),
-            shown: paint(text),
-        }
+    /// The same, at most so many cells of the terminal wide.
+    pub(crate) fn at_most(self, cells: usize) -> Self {
+        Self(self.0.cut(cells))
     }
 }
 
@@ -45,47 +37,47 @@ impl Table {
     }
 
     /// The lines.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(self) -> Text {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell| cell.text.chars().count())
-                .max()
-                .unwrap_or(0)
+            cells.map(|cell| cell.0.width()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut out = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(&cell.shown);
-                let padding = width - cell.text.chars().count() + 2;
-                line.extend(std::iter::repeat_n(' ', padding));
-            }
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
-        out
+        let lines = self.rows.into_iter().map(|row| {
+            // Blank cells at the end would leave blanks there.
+            let last = row.iter().rposition(|cell| !cell.0.is_blank());
+            let cells = row.into_iter().zip(&widths).enumerate();
+            cells.take_while(|(column, _)| Some(*column) <= last).fold(
+                Text::default(),
+                |line, (column, (Cell(text), width))| {
+                    let padding = match Some(column) == last {
+                        true => 0,
+                        false => width - text.width() + 2,
+                    };
+                    line + text + " ".repeat(padding)
+                },
+            )
+        });
+        Text::joined(lines, "\n")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::style::Style;
     use super::*;
 
     #[test]
-    fn colour_does_not_shift_columns() {
+    fn neither_colour_nor_wide_characters_shift_columns() {
+        let style = Style::new(true);
         let mut table = Table::new(["id".into(), "status".into(), "x".into()]);
-        table.row([
-            "a".into(),
-            Cell::painted("ok", |t| format!("\x1b[32m{t}\x1b[0m")),
-            "1".into(),
-        ]);
-        table.row(["long".into(), "failed".into(), "2".into()]);
+        table.row(["日本".into(), style.green("ok").into(), "1".into()]);
+        table.row(["a\nb".into(), "failed".into(), "".into()]);
+        table.row([Cell::from("abcdef").at_most(4), "".into(), "3".into()]);
         assert_eq!(
-            table.render(),
-            "id    status  x\na     \x1b[32mok\x1b[0m      1\nlong  failed  2\n"
+            table.render().for_terminal(),
+            "id    status  x\n日本  \x1b[32mok\x1b[0m      1\na\\nb  failed\nabc…          3"
         );
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use milepost::core::definition::{Definition, Manifests};
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::shown::Shown;
 use milepost::plugin::{PluginError, PluginSource, read_pinned};
 use milepost::workflow::read_definition;
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::text::Text;
 
 /// Check definitions without running them
 ///
@@ -73,13 +75,13 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
     let documents: Vec<Value> = checked.iter().map(Checked::document).collect();
     Ok(
         cx.reply(exit, &json!({ "ok": bad == 0, "files": documents }), || {
-            let mut out: String = checked.iter().map(|checked| checked.text(cx)).collect();
             let plural = if files.len() == 1 { "file" } else { "files" };
-            out.push_str(&match bad {
+            let end = match bad {
                 0 => format!("{} {plural} checked, no errors", files.len()),
                 _ => format!("{} {plural} checked, {bad} with errors", files.len()),
-            });
-            out
+            };
+            let texts = checked.iter().map(|checked| checked.text(cx));
+            Text::joined(texts.chain([end.into()]), "\n")
         }),
     )
 }
@@ -163,27 +165,20 @@ impl Checked {
         self.unreadable.is_none() && !errors && self.components.is_empty()
     }
 
-    fn text(&self, cx: &Context) -> String {
-        let mut out = String::new();
-        let error = cx.out.red("error:");
-        if let Some(reason) = &self.unreadable {
-            out.push_str(&format!("{error} {reason}\n"));
-        }
-        if let Some(diagnostics) = self
-            .diagnostics
-            .as_ref()
-            .filter(|found| !found.items.is_empty())
-        {
-            out.push_str(diagnostics.render(cx.out.is_on()).trim_end());
-            out.push('\n');
-        }
-        for component in &self.components {
-            out.push_str(&format!("{error} {}: {component}\n", self.file.display()));
-        }
+    fn text(&self, cx: &Context) -> Text {
+        let file = Shown(self.file.display());
+        let error = || cx.out.red("error:") + " ";
+        let mut lines = Vec::new();
+        lines.extend(self.unreadable.iter().map(|reason| error() + reason));
+        let found = self.diagnostics.as_ref();
+        let found = found.filter(|found| !found.items.is_empty());
+        lines.extend(found.map(|found| Text::diagnostics(found, cx.out.is_on())));
+        let components = self.components.iter();
+        lines.extend(components.map(|component| error() + format!("{file}: {component}")));
         if self.is_ok() {
-            out.push_str(&format!("{} {}\n", cx.out.green("ok"), self.file.display()));
+            lines.push(cx.out.green("ok") + format!(" {file}"));
         }
-        out
+        Text::joined(lines, "\n")
     }
 
     fn document(&self) -> Value {

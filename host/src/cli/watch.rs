@@ -1,17 +1,30 @@
 //! A list that is kept up to date: drawn in place on a terminal, appended in a pipe, until somebody has seen enough.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::context::{Context, Reply};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::context::{Context, Reply, compact};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::signals::Signals;
+use super::stdout;
+use super::text::Text;
 
 /// Refreshes that may fail in a row.
 const ERRORS: u32 = 10;
+
+/// What is shown at one moment.
+pub(crate) enum View {
+    /// For a person.
+    Text(Text),
+    /// For a program, on one line.
+    Document(Value),
+}
 
 /// Shows what `refresh` gives, again and again, `every` after the last one was shown; so refreshes never overlap (B242).
 /// Ends with exit code 0 when a signal comes or nobody reads any more.
@@ -21,35 +34,35 @@ const ERRORS: u32 = 10;
 pub(crate) fn watch(
     cx: &Context,
     every: Duration,
-    refresh: impl FnMut() -> Result<String, Failure>,
+    refresh: impl FnMut() -> Result<View, Failure>,
 ) -> Result<Reply, Failure> {
-    let mut view = View::new(cx);
+    let mut place = Place::new(cx);
     runtime()?.block_on(async {
         let mut signals = Signals::listen(Weak::new())
             .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
-        let show = |text: String| view.show(text);
-        let warn = |text: String| cx.warn(&text);
+        let show = |view: View| place.show(view);
+        let warn = |text: String| cx.warn(text);
         tokio::select! {
             ended = repeat(every, refresh, show, warn) => ended,
             _ = signals.next() => Ok(()),
         }
     })?;
-    Ok(Reply::text(Exit::Completed, view.last()))
+    Ok(Reply::text(Exit::Completed, place.last()))
 }
 
-async fn repeat(
+async fn repeat<V>(
     every: Duration,
-    mut refresh: impl FnMut() -> Result<String, Failure>,
-    mut show: impl FnMut(String) -> io::Result<()>,
+    mut refresh: impl FnMut() -> Result<V, Failure>,
+    mut show: impl FnMut(V) -> oneshot::Receiver<io::Result<()>>,
     mut warn: impl FnMut(String),
 ) -> Result<(), Failure> {
     let mut errors = 0;
     loop {
         match refresh() {
-            Ok(text) => {
+            Ok(view) => {
                 errors = 0;
                 // `ls --watch | head`: the reader has had enough.
-                if show(text).is_err() {
+                if !matches!(show(view).await, Ok(Ok(()))) {
                     return Ok(());
                 }
             }
@@ -69,64 +82,61 @@ async fn repeat(
 }
 
 /// Where snapshots are shown.
-enum View {
+enum Place {
     /// A screen beside the one on which the person types, which comes back at the end.
-    Screen { last: String },
-    /// Snapshots of one line each.
-    Lines,
-    /// Snapshots with an empty line in between.
+    Screen { last: Text },
+    /// One after the other; texts with an empty line in between.
     Paragraphs { begun: bool },
 }
 
-impl View {
+impl Place {
     fn new(cx: &Context) -> Self {
-        if cx.json {
-            return Self::Lines;
-        }
-        if !cx.screen {
+        if cx.json || !cx.screen {
             return Self::Paragraphs { begun: false };
         }
         // A screen that is not there any more is noticed with the first snapshot.
-        let _ = write(ENTER_SCREEN);
+        drop(stdout::send(ENTER_SCREEN.to_owned()));
         Self::Screen {
-            last: String::new(),
+            last: Text::default(),
         }
     }
 
-    fn show(&mut self, text: String) -> io::Result<()> {
-        let body = text.trim_end();
+    fn show(&mut self, view: View) -> oneshot::Receiver<io::Result<()>> {
+        let (body, text) = match view {
+            View::Document(document) => return stdout::send(compact(&document) + "\n"),
+            View::Text(text) => (text.for_terminal(), text),
+        };
         match self {
             Self::Screen { last } => {
-                let lines = body.lines().map(|line| format!("{line}{CLEAR_RIGHT}\n"));
-                write(&format!("{HOME}{}{CLEAR_BELOW}", lines.collect::<String>()))?;
                 *last = text;
-                Ok(())
+                let lines = body.lines().map(|line| format!("{line}{CLEAR_RIGHT}\n"));
+                let lines = lines.collect::<String>();
+                stdout::send(format!("{HOME}{lines}{CLEAR_BELOW}"))
             }
-            Self::Lines => write(&format!("{body}\n")),
             Self::Paragraphs { begun } => {
                 let between = if std::mem::replace(begun, true) {
                     "\n"
                 } else {
                     ""
                 };
-                write(&format!("{between}{body}\n"))
+                stdout::send(format!("{between}{body}\n"))
             }
         }
     }
 
     /// What stays on the terminal after the screen is gone.
-    fn last(mut self) -> String {
+    fn last(mut self) -> Text {
         match &mut self {
             Self::Screen { last } => std::mem::take(last),
-            Self::Lines | Self::Paragraphs { .. } => String::new(),
+            Self::Paragraphs { .. } => Text::default(),
         }
     }
 }
 
-impl Drop for View {
+impl Drop for Place {
     fn drop(&mut self) {
         if let Self::Screen { .. } = self {
-            let _ = write(LEAVE_SCREEN);
+            drop(stdout::send(LEAVE_SCREEN.to_owned()));
         }
     }
 }
@@ -139,12 +149,6 @@ const HOME: &str = "\x1b[H";
 const CLEAR_RIGHT: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
-fn write(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -156,16 +160,19 @@ mod tests {
         let mut outcomes = outcomes.iter();
         let (shown, warned) = (Cell::new(0), Cell::new(0));
         let refresh = || match outcomes.next() {
-            Some(true) => Ok("list".to_owned()),
+            Some(true) => Ok("list"),
             Some(false) => Err(Failure::internal("gone")),
             None => panic!("it goes on for ever"),
         };
         let show = |_| {
             shown.set(shown.get() + 1);
-            match shown.get() > readings {
+            let (done, written) = oneshot::channel();
+            let sent = done.send(match shown.get() > readings {
                 true => Err(io::ErrorKind::BrokenPipe.into()),
                 false => Ok(()),
-            }
+            });
+            assert!(sent.is_ok(), "the receiver is still there");
+            written
         };
         let warn = |_| warned.set(warned.get() + 1);
         let watching = repeat(Duration::ZERO, refresh, show, warn);

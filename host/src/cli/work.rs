@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use milepost::Engine;
+use milepost::core::shown::Shown;
 use milepost::engine::{Control, Demand, Request, WorkOptions, Worked};
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,9 +55,9 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
         let mut signals = Signals::listen(held)
             .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
         // Only now: whoever reads this may send a signal at once.
-        cx.note(&format!(
+        cx.note(format!(
             "working on {}, at most {} runs at once",
-            cx.store.display(),
+            Shown(cx.store.display()),
             args.max_runs
         ));
         let mut work = pin!(engine.work(options));
@@ -70,7 +71,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
             tokio::select! {
                 worked = &mut work => return Ok(worked),
                 signal = signals.next() => {
-                    cx.note(&format!("{signal}: {what}"));
+                    cx.note(format!("{signal}: {what}"));
                     control.ask(Request::new(demand, signal));
                 }
             }

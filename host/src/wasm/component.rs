@@ -6,6 +6,7 @@ use std::ops::Range;
 use milepost_core::definition::{InvalidManifest, Manifest};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
+use milepost_core::shown::{self, Shown};
 use wasmtime::wasmparser::{
     BinaryReader, BinaryReaderError, ComponentExportSectionReader, ComponentImportSectionReader,
     CustomSectionReader,
@@ -140,12 +141,26 @@ impl Rejection {
     }
 }
 
+/// Names that a component chose: there may be thousands, of any length.
 fn list(names: &[String]) -> String {
+    const TOLD: usize = 10;
     if names.is_empty() {
         return "nothing".to_owned();
     }
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+    let told = names.iter().take(TOLD);
+    let quoted: Vec<String> = told
+        .map(|name| format!("`{}`", Shown(shown::excerpt(name, limits::NAME_BYTES))))
+        .collect();
+    let more = match names.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", quoted.join(", "))
+}
+
+/// What wasmtime says about a component: bounded, because it repeats what it found in there.
+pub(super) fn words(error: &wasmtime::Error) -> String {
+    shown::message(format!("{error:#}"))
 }
 
 /// A component as seen from outside.
@@ -328,7 +343,7 @@ fn check_preamble(bytes: &[u8]) -> Result<(), Rejection> {
 }
 
 pub(super) fn invalid(error: BinaryReaderError) -> Rejection {
-    Rejection::Invalid(error.to_string())
+    Rejection::Invalid(shown::message(error.to_string()))
 }
 
 /// The top-level sections of a component whose preamble was checked.

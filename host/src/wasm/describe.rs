@@ -14,7 +14,7 @@ use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::bindings::{PACKAGE, PluginPre};
 use super::call::execute;
-use super::component::{Inspection, Rejection};
+use super::component::{Inspection, Rejection, words};
 use super::engine::WasmEngine;
 use super::state::HostState;
 use super::wasi;
@@ -49,7 +49,7 @@ impl WasmEngine {
             .and_then(|()| trap_contract(&mut linker, &component))
             .and_then(|()| linker.instantiate_pre(&component))
             .and_then(PluginPre::new)
-            .map_err(|error| Rejection::OtherType(format!("{error:#}")))?;
+            .map_err(|error| Rejection::OtherType(words(&error)))?;
         let call = nobody().expect("the names below are valid");
         let clock = VirtualClock::jumping(Timestamp::default());
         let state = HostState::new(call, Arc::new(clock), Arc::new(NoSink));

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use milepost_core::limits;
+use milepost_core::limits::{self, MESSAGE_BYTES, NAME_BYTES};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::time::{Timestamp, format_duration};
 use serde_json::Value;
@@ -17,11 +17,6 @@ use super::bindings::exports::milepost::step::guest;
 use super::bindings::milepost::step::types;
 use super::json::{self, UnusableJson};
 use super::limits::{Allocations, Refusal};
-
-/// Longest code, provider or signal name that a plugin may choose, bytes.
-const NAME_BYTES: usize = 128;
-/// Longest message, bytes.
-const MESSAGE_BYTES: usize = 16 * 1024;
 
 /// The outcome of a call that returned. `max_bytes` bounds every JSON text in it.
 pub(super) fn returned(result: Result<String, guest::StepError>, max_bytes: usize) -> Outcome {

@@ -15,7 +15,7 @@ use wasmtime::{
 use super::bindings::milepost::step;
 use super::cache::CodeCache;
 use super::compile::Compiler;
-use super::component::{Inspection, Rejection};
+use super::component::{Inspection, Rejection, words};
 use super::state::HostState;
 use super::ticker::Ticker;
 use super::wasi;
@@ -167,7 +167,7 @@ impl Shared {
         // user: `CodeCache` reads only from a directory that no other user can write to, and checks a hash over the entry,
         // so that accidental damage does not get here. Whoever can still forge an entry can also replace this program.
         let component = unsafe { Component::deserialize(&self.engine, code) };
-        component.map_err(|error| Rejection::TooDemanding(format!("{error:#}")))
+        component.map_err(|error| Rejection::TooDemanding(words(&error)))
     }
 
     /// The host functions for a component, which only gets WASI when it asks for it.

@@ -10,7 +10,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 
 use super::bindings::PluginPre;
-use super::component::{Inspection, Rejection};
+use super::component::{Inspection, Rejection, words};
 use super::engine::{Shared, WasmEngine};
 use super::state::HostState;
 
@@ -121,7 +121,7 @@ impl WasmEngine {
             .linker(&inspection)
             .and_then(|linker| linker.instantiate_pre(&component))
             .and_then(PluginPre::new)
-            .map_err(|error| Rejection::OtherType(format!("{error:#}")))?;
+            .map_err(|error| Rejection::OtherType(words(&error)))?;
         Ok(Plugin {
             inner: Arc::new(Inner {
                 engine: Arc::clone(shared),

@@ -2,11 +2,13 @@
 
 mod carrying;
 mod errors;
+mod foreign;
 mod going_on;
 mod keeping;
 mod ledger;
 mod listing;
 mod looking;
+mod output;
 mod places;
 mod running;
 mod signals;

@@ -13,6 +13,7 @@ use crate::outcome::{Pause, StepError, codes};
 use crate::payload::Payload;
 use crate::schedule;
 use crate::scope::StateScope;
+use crate::shell;
 use crate::state::{StepRecord, StepResult};
 use crate::time::Timestamp;
 
@@ -21,23 +22,23 @@ impl Decider<'_> {
         let run = &self.state.created.run;
         let mut next = format!("`milepost resume {run}` goes on at `{path}`");
         if let Some(signal) = &pause.signal {
-            next.push_str(&format!(", and so does `milepost signal {run} {signal}`"));
+            let command = shell::signal_command(run, signal);
+            next.push_str(&format!(", and so does `{command}`"));
         }
         let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
         if let Some(until) = pause.until.filter(|until| Some(*until) != due_at) {
             next.push_str(&format!("; before {until} it makes no sense"));
         }
+        let code = if retries_exhausted {
+            StopCode::RetriesExhausted
+        } else {
+            StopCode::StepPaused
+        };
+        let message = format!("`{path}` paused ({}): {}", pause.code, pause.reason);
         Stop {
-            code: if retries_exhausted {
-                StopCode::RetriesExhausted
-            } else {
-                StopCode::StepPaused
-            },
-            message: format!("`{path}` paused ({}): {}", pause.code, pause.reason),
-            path: Some(path.clone()),
-            next,
             due_at,
             provider: pause.provider.clone(),
+            ..Stop::new(code, message, next).at(path.clone())
         }
     }
 

@@ -12,6 +12,7 @@ use crate::ids::Path;
 use crate::limits;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
+use crate::shell;
 use crate::tape::Tape;
 use crate::time::Timestamp;
 use crate::wait::{self, Wait as Awaited};
@@ -176,7 +177,7 @@ impl Decider<'_> {
             Awaited::Signal { name, .. } => (
                 StopCode::WaitingForSignal,
                 format!("`{path}` waits for the signal `{name}`"),
-                format!("`milepost signal {run} {name}` goes on"),
+                format!("`{}` goes on", shell::signal_command(run, name)),
             ),
             Awaited::Approval { message, .. } => (
                 StopCode::WaitingForApproval,

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::model::{
     ApprovalStep, ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind, WaitStep,
 };
+use crate::shown::{Shown, is_hostile};
 use crate::time::format_duration;
 
 /// An indented outline: one line per step, with what it does and when.
 #[must_use]
 pub fn text(definition: &Definition) -> String {
-    let mut out = format!("{}\n", definition.name);
+    let mut out = format!("{}\n", Shown(&definition.name));
     for index in definition.top() {
         outline(definition, *index, 1, &mut out);
     }
@@ -164,7 +165,8 @@ fn loop_text(repeat: &LoopStep) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<_> = text.split_whitespace().collect();
+    Shown(words.join(" ")).to_string()
 }
 
 /// A quoted label: Mermaid takes entities, not backslashes.
@@ -178,6 +180,7 @@ fn quote(text: &str) -> String {
             '>' => quoted.push_str("#gt;"),
             '&' => quoted.push_str("#amp;"),
             '\n' => quoted.push_str("<br>"),
+            c if is_hostile(c) => quoted.extend(c.escape_unicode()),
             c => quoted.push(c),
         }
     }

@@ -10,9 +10,10 @@ use super::json::to_json;
 use super::model::{Definition, InputSpec, InputType};
 use super::nearest::nearest;
 use super::nesting::too_deep;
-use crate::json;
+use crate::json::{self, UnusableJson};
 use crate::limits;
 use crate::payload::within_depth;
+use crate::shown::{self, Shown};
 
 /// What the user gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,14 +55,14 @@ impl InputProblem {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: shown::message(message),
             help: None,
             candidates: Vec::new(),
         }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown::message(help));
         self
     }
 }
@@ -84,7 +85,7 @@ pub fn read_argument(text: &str) -> Result<(String, String), InputProblem> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(InputProblem::new(
             codes::INPUT_FORM,
-            format!("`{text}` is not of the form `name=value`"),
+            format!("`{}` is not of the form `name=value`", brief(text)),
         )),
     }
 }
@@ -101,7 +102,7 @@ pub fn read_file(
     let bad = |reason: String| {
         InputProblem::new(
             codes::INPUT_FILE,
-            format!("cannot read the inputs file {file}: {reason}"),
+            format!("cannot read the inputs file {}: {reason}", Shown(file)),
         )
     };
     let value = match format {
@@ -201,7 +202,7 @@ fn doubled(arguments: &[(String, String)]) -> Vec<InputProblem> {
         .map(|(name, count)| {
             InputProblem::new(
                 codes::INPUT_TWICE,
-                format!("input `{name}` is given {count} times"),
+                format!("input `{}` is given {count} times", brief(name)),
             )
         })
         .collect()
@@ -211,7 +212,7 @@ fn undeclared(name: &str, declared: &BTreeMap<String, InputSpec>) -> InputProble
     let names = declared.keys().map(String::as_str);
     let mut problem = InputProblem::new(
         codes::UNKNOWN_INPUT,
-        format!("the workflow has no input `{name}`"),
+        format!("the workflow has no input `{}`", brief(name)),
     );
     problem.candidates = nearest(name, names.clone());
     if problem.candidates.is_empty() && !declared.is_empty() {
@@ -252,7 +253,7 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
         InputType::Json => {
             let parsed = json::parse(text);
             return parsed
-                .map_err(|error| mistyped(name, spec, text).help(error.to_string()))
+                .map_err(|error| not_json(name, text, &error))
                 .and_then(|value| {
                     check_depth(name, &value)?;
                     check_allowed(name, spec, value)
@@ -274,20 +275,35 @@ fn from_value(name: &str, spec: &InputSpec, value: &Value) -> Result<Value, Inpu
 
 fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
     let message = format!(
-        "input `{name}` must be of type {}, `{given}` is not",
-        spec.ty.name()
+        "input `{name}` must be of type {}, `{}` is not",
+        spec.ty.name(),
+        brief(given)
     );
     let problem = InputProblem::new(codes::INPUT_TYPE, message);
     match spec.ty {
         InputType::Bool => problem.help("write `true` or `false`"),
-        InputType::Json => problem.help("texts are written in quotes: '\"text\"'"),
         InputType::Int if given.parse::<u64>().is_ok() => {
             problem.help(format!("an int is at most {}; `type = \"json\"` also takes it", i64::MAX))
         }
         InputType::Float if given.parse::<f64>().is_ok_and(f64::is_finite) => problem.help(
             "no double has just this value; write it with an exponent when a rounded number will do",
         ),
-        InputType::String | InputType::Int | InputType::Float => problem,
+        InputType::Json | InputType::String | InputType::Int | InputType::Float => problem,
+    }
+}
+
+/// What the parser says helps where somebody wrote JSON; where somebody wrote a text, it needs quotes.
+fn not_json(name: &str, given: &str, error: &UnusableJson) -> InputProblem {
+    let problem = |message| InputProblem::new(codes::INPUT_TYPE, message);
+    match error {
+        UnusableJson::Syntax(reason) => problem(format!(
+            "input `{name}` must be JSON, `{}` is not: {reason}",
+            brief(given)
+        ))
+        .help("texts are written in quotes: '\"text\"'"),
+        UnusableJson::Inexact(_) | UnusableJson::TooManyValues | UnusableJson::TooMuchMemory => {
+            problem(format!("input `{name}`: {error}"))
+        }
     }
 }
 
@@ -296,14 +312,19 @@ fn check_allowed(name: &str, spec: &InputSpec, value: Value) -> Result<Value, In
         Some(allowed) if !allowed.contains(&value) => {
             let all: Vec<_> = allowed
                 .iter()
-                .map(|value| format!("`{}`", bare(value)))
+                .map(|value| format!("`{}`", brief(&bare(value))))
                 .collect();
-            let message = format!("input `{name}` cannot be `{}`", bare(&value));
+            let message = format!("input `{name}` cannot be `{}`", brief(&bare(&value)));
             Err(InputProblem::new(codes::INPUT_NOT_ALLOWED, message)
                 .help(format!("choose one of {}", all.join(", "))))
         }
         Some(_) | None => Ok(value),
     }
+}
+
+/// A text from outside as a message repeats it: in one line, the beginning and the size of a long one.
+fn brief(text: &str) -> String {
+    Shown(shown::excerpt(text, limits::EXCERPT_BYTES)).to_string()
 }
 
 /// Texts without quotes, as they are given on a command line.

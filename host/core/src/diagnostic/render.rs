@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::lines::Lines;
 use super::{Diagnostic, Diagnostics, Severity};
+use crate::shown::Shown;
 
 pub(super) fn render(all: &Diagnostics, color: bool) -> String {
     let renderer = if color {
@@ -42,19 +43,19 @@ fn group<'a>(all: &'a Diagnostics, item: &'a Diagnostic, lines: &Lines<'_>) -> G
 
     let mut snippet = Snippet::source(&all.text[window.clone()])
         .line_start(line)
-        .path(&*all.file)
+        .path(Shown(&all.file).to_string())
         .annotation(AnnotationKind::Primary.span(inside(&primary)));
     for (range, label) in &related {
         let context = AnnotationKind::Context.span(inside(range));
-        snippet = snippet.annotation(context.label(label.as_str()));
+        snippet = snippet.annotation(context.label(Shown(label).to_string()));
     }
     let mut group = level
-        .primary_title(&*item.message)
+        .primary_title(Shown(&item.message).to_string())
         .id(item.code)
         .element(snippet);
     let help = item.help.iter().map(|help| {
         help.lines()
-            .map(normalize_untrusted_str)
+            .map(|line| Shown(line).to_string())
             .collect::<Vec<_>>()
             .join("\n")
     });
@@ -68,7 +69,7 @@ fn group<'a>(all: &'a Diagnostics, item: &'a Diagnostic, lines: &Lines<'_>) -> G
 fn names(candidates: &[String]) -> Option<String> {
     let quoted: Vec<_> = candidates
         .iter()
-        .map(|name| format!("`{}`", normalize_untrusted_str(name)))
+        .map(|name| format!("`{}`", Shown(name)))
         .collect();
     (!quoted.is_empty()).then(|| quoted.join(" or "))
 }

@@ -218,7 +218,10 @@ mod tests {
             assert_eq!(failure.exit, exit, "{code}");
             assert_eq!(failure.document()["error"]["code"], code);
             assert!(
-                failure.render(Style::new(false)).starts_with("error: "),
+                failure
+                    .render(Style::new(false))
+                    .plain()
+                    .starts_with("error: "),
                 "{code}"
             );
         }

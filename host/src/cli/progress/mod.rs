@@ -8,7 +8,6 @@ mod live;
 mod narrate;
 mod several;
 
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::core::ids::RunId;
@@ -17,38 +16,38 @@ use milepost::engine::{Notice, Observer};
 pub(crate) use self::limits::Limits;
 pub(crate) use self::several::Several;
 
-use self::live::Bar;
 use self::narrate::Narrator;
+use super::narration;
 use super::style::Style;
+use super::text::Text;
 
 /// Watches one run.
 pub(crate) struct Progress {
     narrator: Arc<Mutex<Narrator>>,
-    /// None in a pipe.
-    bar: Option<Bar>,
+    /// Whether there is a moving line.
+    lively: bool,
 }
 
 impl Progress {
-    /// `lively`: whether stderr is a terminal.
+    /// `lively`: whether stderr is a terminal that can move its cursor.
     pub(crate) fn new(limits: Limits, style: Style, lively: bool) -> Self {
         let narrator = Arc::new(Mutex::new(Narrator::new(limits, style)));
-        let bar = lively.then(|| Bar::start(Arc::clone(&narrator)));
-        Self { narrator, bar }
+        if lively {
+            let narrator = Arc::clone(&narrator);
+            narration::move_line(Some(Box::new(|| live::line(narrator))));
+        }
+        Self { narrator, lively }
     }
 
     /// Says something beside the progress.
-    pub(crate) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.print(line),
-            // A closed stderr leaves nobody to tell.
-            None => drop(writeln!(io::stderr(), "{line}")),
-        }
+    pub(crate) fn say(&self, line: impl Into<Text>) {
+        narration::say(&line.into());
     }
 
     /// Takes the moving line away.
     pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
+        if self.lively {
+            narration::move_line(None);
         }
     }
 }
@@ -57,9 +56,9 @@ impl Observer for Progress {
     fn notice(&self, run: &RunId, notice: Notice<'_>) {
         let line = lock(&self.narrator).tell(run, notice);
         if let Some(line) = line
-            && (self.bar.is_none() || !line.passing)
+            && !(self.lively && line.passing)
         {
-            self.say(&line.text);
+            self.say(line.text);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{ClaimCause, Entry, Event};
 use milepost::core::ids::{Path, RunId, StepId};
+use milepost::core::shown::Shown;
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
@@ -12,11 +13,12 @@ use milepost::engine::Notice;
 use super::limits::Limits;
 use crate::cli::format;
 use crate::cli::style::Style;
+use crate::cli::text::Text;
 
 /// A line to print.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    pub(super) text: String,
+    pub(super) text: Text,
     /// Whether the moving line says it better.
     pub(super) passing: bool,
 }
@@ -69,10 +71,8 @@ impl Narrator {
                 "the run goes on under the definition and components that it carries; on disk, {reason}"
             ))),
             Notice::SaveDelayed { reason, .. } => {
-                let mark = self.style.yellow("warning:");
-                Some(lasting(format!(
-                    "{mark} the checkpoint is not saved yet, trying again: {reason}"
-                )))
+                let said = format!(" the checkpoint is not saved yet, trying again: {reason}");
+                Some(lasting(self.style.yellow("warning:") + said))
             }
         }
     }
@@ -121,10 +121,7 @@ impl Narrator {
             }
             Event::StepCompleted { path, .. } => {
                 let took = self.ended(path, entry.at);
-                Some(lasting(format!(
-                    "step {path}: {}{took}",
-                    style.green("completed")
-                )))
+                Some(lasting(step(path) + style.green("completed") + took))
             }
             Event::AttemptFailed {
                 path,
@@ -143,59 +140,45 @@ impl Narrator {
                     error: error.clone(),
                 };
                 self.waiting.insert(path.clone(), waiting);
-                Some(lasting(format!(
-                    "step {path}: {} {which} in {wait}: {error}",
-                    style.yellow("retry")
-                )))
+                let when = format!(" {which} in {wait}: {error}");
+                Some(lasting(step(path) + style.yellow("retry") + when))
             }
             Event::StepFailed { path, error, .. } => {
                 self.ended(path, entry.at);
-                Some(lasting(format!(
-                    "step {path}: {}: {}",
-                    style.red("failed"),
-                    format::brief_error(error)
-                )))
+                let why = format!(": {}", format::brief_error(error));
+                Some(lasting(step(path) + style.red("failed") + why))
             }
             Event::StepPaused { path, pause, .. } => {
                 self.ended(path, entry.at);
-                let why = format::printable(&format!("{}: {}", pause.code, pause.reason));
-                Some(lasting(format!(
-                    "step {path}: {}: {why}",
-                    style.yellow("paused")
-                )))
+                let why = format!(": {}: {}", pause.code, pause.reason);
+                Some(lasting(step(path) + style.yellow("paused") + why))
             }
             Event::StepInterrupted { path, .. } => {
                 self.ended(path, entry.at);
-                Some(lasting(format!(
-                    "step {path}: {}",
-                    style.yellow("interrupted")
-                )))
+                Some(lasting(step(path) + style.yellow("interrupted")))
             }
-            Event::StepSkipped { path, condition } => Some(lasting(format!(
-                "step {path}: {}, because `{condition}` is false",
-                style.dim("skipped")
-            ))),
+            Event::StepSkipped { path, condition } => {
+                let why = format!(", because `{condition}` is false");
+                Some(lasting(step(path) + style.dim("skipped") + why))
+            }
             Event::WaitStarted { path, wait } => {
                 let (for_what, until) = match wait {
                     Wait::Time { until } => (String::new(), Some(*until)),
                     Wait::Signal { name, until } => (format!(" for the signal `{name}`"), *until),
-                    Wait::Approval { message, until } => (
-                        format!(" for a decision: {}", format::printable(message)),
-                        *until,
-                    ),
+                    Wait::Approval { message, until } => {
+                        (format!(" for a decision: {message}"), *until)
+                    }
                 };
                 let until = until.map_or_else(String::new, |until| {
                     format!(" until {}", format::instant(until))
                 });
-                Some(lasting(format!(
-                    "step {path}: {}{for_what}{until}",
-                    style.yellow("waits")
-                )))
+                let rest = format!("{for_what}{until}");
+                Some(lasting(step(path) + style.yellow("waits") + rest))
             }
-            Event::WaitEnded { path, .. } => Some(lasting(format!(
-                "step {path}: {}, its time is over",
-                style.green("completed")
-            ))),
+            Event::WaitEnded { path, .. } => {
+                let done = style.green("completed") + ", its time is over";
+                Some(lasting(step(path) + done))
+            }
             Event::SignalReceived { path, signal, .. } => {
                 Some(lasting(format!("step {path}: the signal `{signal}` came")))
             }
@@ -224,9 +207,8 @@ impl Narrator {
                 };
                 let plural = if *iterations == 1 { "pass" } else { "passes" };
                 let done = style.green("completed");
-                Some(lasting(format!(
-                    "loop {path}: {done} after {iterations} {plural}{met}"
-                )))
+                let after = format!(" after {iterations} {plural}{met}");
+                Some(lasting(Text::from(format!("loop {path}: ")) + done + after))
             }
             Event::RunReleased { reason } => {
                 Some(lasting(format!("run {run}: released: {reason}")))
@@ -263,10 +245,8 @@ impl Narrator {
             .iter()
             .map(|(name, value)| format!(" {name}={value}"))
             .collect();
-        let said = format::printable(&format!("{}{fields}", line.message));
-        Some(lasting(
-            self.style.dim(&format!("  {path} | {level}{said}")),
-        ))
+        let said = format!("  {path} | {level}{}{fields}", line.message);
+        Some(lasting(self.style.dim(said)))
     }
 
     /// What happens at this moment, in one line.
@@ -303,7 +283,7 @@ impl Narrator {
                 .total
                 .map(|total| format!(" of {total}"))
                 .unwrap_or_default();
-            let message = format::printable(&progress.message).replace('\n', " ");
+            let message = Shown(&progress.message);
             parts.push(format!("{}{total} {message}", progress.done));
         }
         parts.join(", ")
@@ -318,16 +298,20 @@ fn names(ids: &[StepId], lead: &str) -> String {
     format!("{lead}{}", ids.join(", "))
 }
 
-fn lasting(text: String) -> Line {
+fn step(path: &Path) -> Text {
+    Text::from(format!("step {path}: "))
+}
+
+fn lasting(text: impl Into<Text>) -> Line {
     Line {
-        text,
+        text: text.into().one_line(),
         passing: false,
     }
 }
 
-fn passing(text: String) -> Line {
+fn passing(text: impl Into<Text>) -> Line {
     Line {
-        text,
+        text: text.into().one_line(),
         passing: true,
     }
 }

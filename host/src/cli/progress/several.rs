@@ -1,7 +1,6 @@
 //! Progress of several runs at once: plain lines on stderr, each with the run that it is about.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use milepost::core::event::{Event, Stop};
@@ -10,8 +9,9 @@ use milepost::engine::{Notice, Observer};
 
 use super::limits::Limits;
 use super::narrate::Narrator;
-use crate::cli::format;
 use crate::cli::style::Style;
+use crate::cli::text::Text;
+use crate::cli::{format, narration};
 
 /// Watches the runs of a worker.
 pub(crate) struct Several {
@@ -29,21 +29,19 @@ impl Several {
     }
 
     /// The line about the last event of a run, for as long as this process has it.
-    fn ending(&self, event: &Event) -> Option<String> {
+    fn ending(&self, event: &Event) -> Option<Text> {
         let style = self.style;
         match event {
             Event::RunCompleted { .. } => Some(style.green("completed")),
-            Event::RunPaused { stop } => Some(format!("{}: {}", style.yellow("paused"), why(stop))),
-            Event::RunFailed { stop } => Some(format!("{}: {}", style.red("failed"), why(stop))),
-            Event::RunCancelled { stop } => {
-                Some(format!("{}: {}", style.dim("cancelled"), why(stop)))
-            }
-            Event::RunReleased { reason } => Some(format!("released: {reason}")),
+            Event::RunPaused { stop } => Some(style.yellow("paused") + why(stop)),
+            Event::RunFailed { stop } => Some(style.red("failed") + why(stop)),
+            Event::RunCancelled { stop } => Some(style.dim("cancelled") + why(stop)),
+            Event::RunReleased { reason } => Some(format!("released: {reason}").into()),
             _ => None,
         }
     }
 
-    fn tell(&self, run: &RunId, notice: Notice<'_>) -> Option<String> {
+    fn tell(&self, run: &RunId, notice: Notice<'_>) -> Option<Text> {
         let mut narrators = self
             .narrators
             .lock()
@@ -52,17 +50,16 @@ impl Several {
             && let Some(ending) = self.ending(&entry.event)
         {
             narrators.remove(run);
-            return Some(format!("run {run}: {ending}"));
+            return Some((Text::from(format!("run {run}: ")) + ending).one_line());
         }
         // How many attempts and passes there may be stands in definitions that nobody here has read.
         let narrator = narrators
             .entry(run.clone())
             .or_insert_with(|| Narrator::new(Limits::default(), self.style));
         let text = narrator.tell(run, notice)?.text;
-        Some(if text.starts_with("run ") {
-            text
-        } else {
-            format!("{run}: {}", text.trim_start())
+        Some(match text.starts_with("run ") {
+            true => text,
+            false => Text::from(format!("{run}: ")) + text.without_indent(),
         })
     }
 }
@@ -70,14 +67,14 @@ impl Several {
 impl Observer for Several {
     fn notice(&self, run: &RunId, notice: Notice<'_>) {
         if let Some(line) = self.tell(run, notice) {
-            say(&line);
+            narration::say(&line);
         }
     }
 
     fn trouble(&self, run: Option<&str>, reason: &str) {
         let run = run.map(|run| format!("run {run}: ")).unwrap_or_default();
-        let text = format::printable(&format!("{run}{reason}"));
-        say(&format!("{} {text}", self.style.yellow("warning:")));
+        let text = Text::from(format!(" {run}{reason}")).one_line();
+        narration::say(&(self.style.yellow("warning:") + text));
     }
 }
 
@@ -92,13 +89,7 @@ fn why(stop: &Stop) -> String {
         .map(|at| format!(", {}", format::due(stop.code, at)))
         .unwrap_or_default();
     let message = stop.message.lines().next().unwrap_or_default();
-    format::printable(&format!("{}: {message}{provider}{due}", stop.code))
-}
-
-/// One write per line, so that lines of several threads do not mix.
-fn say(line: &str) {
-    // A closed stderr leaves nobody to tell.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    format!(": {}: {message}{provider}{due}", stop.code)
 }
 
 #[cfg(test)]
@@ -119,7 +110,9 @@ mod tests {
             epoch: Epoch(1),
             event,
         };
-        several.tell(&RunId::new(run).unwrap(), Notice::Recorded(&entry))
+        let run = RunId::new(run).unwrap();
+        let told = several.tell(&run, Notice::Recorded(&entry))?;
+        Some(told.plain())
     }
 
     #[test]

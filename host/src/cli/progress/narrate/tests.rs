@@ -32,7 +32,7 @@ fn tell(narrator: &mut Narrator, millis: u64, event: Event) -> Option<String> {
     let run = RunId::new("r").unwrap();
     narrator
         .tell(&run, Notice::Recorded(&entry))
-        .map(|line| line.text)
+        .map(|line| line.text.plain())
 }
 
 fn started(path: &str, attempt: u32) -> Event {
