@@ -1,9 +1,9 @@
 //! Time for the engine: the real clock, or one that a test moves.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use milepost_core::time::Timestamp;
 
@@ -13,8 +13,10 @@ use crate::attempt::BoxFuture;
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
-    /// Waits until `until` is reached.
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()>;
+    /// Time since some moment of this process, by a clock that nobody sets: only differences mean something.
+    fn monotonic(&self) -> Duration;
+    /// Waits so long, by that clock.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// The machine's clock, with tokio's timer.
@@ -26,9 +28,13 @@ impl Clock for SystemClock {
         SystemTime::now().into()
     }
 
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
-        let wait = until.since(self.now());
-        Box::pin(tokio::time::sleep(wait))
+    fn monotonic(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
     }
 }
 
@@ -39,12 +45,21 @@ pub struct VirtualClock(Arc<Mutex<Virtual>>);
 #[derive(Debug, Default)]
 struct Virtual {
     now: Timestamp,
+    /// What passed, whatever `now` was set to.
+    passed: Duration,
     /// Waits so far, in order.
     waits: Vec<Duration>,
     /// When set, a wait blocks until the clock is moved past it.
     manual: bool,
-    sleepers: BTreeMap<(Timestamp, usize), Waker>,
+    sleepers: BTreeMap<(Duration, usize), Waker>,
     next_sleeper: usize,
+}
+
+impl Virtual {
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.passed += time;
+    }
 }
 
 impl VirtualClock {
@@ -67,17 +82,15 @@ impl VirtualClock {
     /// Moves time on and wakes whoever is due.
     pub fn advance(&self, by: Duration) {
         let mut inner = self.lock();
-        inner.now = inner.now.after(by);
-        let now = inner.now;
-        let later = inner
-            .sleepers
-            .split_off(&(now.after(Duration::from_nanos(1)), 0));
+        inner.pass(by);
+        let next = inner.passed + Duration::from_nanos(1);
+        let later = inner.sleepers.split_off(&(next, 0));
         let due = std::mem::replace(&mut inner.sleepers, later);
         drop(inner);
         due.into_values().for_each(Waker::wake);
     }
 
-    /// Sets time to any point, also back: what happens to a wall clock when it is corrected. Wakes nobody.
+    /// Sets the wall clock to any point, also back, as when it is corrected. Wakes nobody: no time passes.
     pub fn set(&self, now: Timestamp) {
         self.lock().now = now;
     }
@@ -98,19 +111,24 @@ impl Clock for VirtualClock {
         self.lock().now
     }
 
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
-        {
+    fn monotonic(&self) -> Duration {
+        self.lock().passed
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let until = {
             let mut inner = self.lock();
-            let wait = until.since(inner.now);
-            inner.waits.push(wait);
+            let until = inner.passed + time;
+            inner.waits.push(time);
             if !inner.manual {
-                inner.now = inner.now.max(until);
+                inner.pass(time);
             }
-        }
+            until
+        };
         let clock = self.clone();
         Box::pin(std::future::poll_fn(move |cx: &mut Context<'_>| {
             let mut inner = clock.lock();
-            if inner.now >= until {
+            if inner.passed >= until {
                 return Poll::Ready(());
             }
             let key = (until, inner.next_sleeper);

@@ -275,10 +275,14 @@ impl Batch {
         now: Timestamp,
     ) -> Result<(), Rejected> {
         let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
+        let at = match event {
+            Event::ClockCorrected { .. } => now,
+            // The wall clock may step back; the journal's times do not.
+            _ => now.max(state.updated_at),
+        };
         let entry = Entry {
             seq: state.seq + 1,
-            // The wall clock may step back; the journal's times do not.
-            at: now.max(state.updated_at),
+            at,
             epoch: Epoch(state.epoch.0 + raises),
             event,
         };
@@ -394,7 +398,7 @@ impl Batch {
                 stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
                 due_at: stop.and_then(|stop| stop.due_at),
                 recoveries: state.recoveries,
-                auto_resumes: state.episode.resumes,
+                auto_resumes: state.episode.in_a_row(),
                 provider: stop.and_then(|stop| stop.provider.clone()),
                 awaits: match state.phase.status() {
                     Status::Paused => state.awaited().map(|(_, name)| name.to_owned()).collect(),

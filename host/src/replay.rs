@@ -250,6 +250,8 @@ impl<'a> Replayer<'a> {
             | Event::SignalReceived { .. }
             | Event::ApprovalDecided { .. }
             | Event::RunPostponed { .. }
+            | Event::RunHeld { .. }
+            | Event::ClockCorrected { .. }
             | Event::LoopIterationStarted { .. }
             | Event::LoopIterationEnded { .. }
             | Event::LoopCompleted { .. }

@@ -125,6 +125,9 @@ pub struct StopReport {
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
     pub provider: Option<String>,
+    /// Who wants the run to stay here until a person resumes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
 }
 
 impl From<&Stop> for StopReport {
@@ -136,6 +139,7 @@ impl From<&Stop> for StopReport {
             next: stop.next.clone(),
             due_at: stop.due_at,
             provider: stop.provider.clone(),
+            held_by: stop.held_by.clone(),
         }
     }
 }
@@ -275,7 +279,7 @@ impl RunReport {
             events: state.seq,
             epoch: state.epoch.0,
             recoveries: state.recoveries,
-            automatic_resumes: state.episode.resumes,
+            automatic_resumes: state.episode.in_a_row(),
             stop_reason: match &state.phase {
                 Phase::Completed { .. } => Some("completed"),
                 phase => phase.stop().map(|stop| stop.code.as_str()),
@@ -294,6 +298,15 @@ impl RunReport {
     pub fn is_unsaved(&self) -> bool {
         let code = self.stop.as_ref().map(|stop| stop.code);
         code == Some(StopCode::CheckpointNotSaved)
+    }
+
+    /// Whether the host could not drive the run on and has put it off, or given it up.
+    pub(crate) fn is_put_off(&self) -> bool {
+        let code = self.stop.as_ref().map(|stop| stop.code);
+        matches!(
+            code,
+            Some(StopCode::HostError | StopCode::CheckpointNotSaved)
+        )
     }
 
     /// Adds who owns the run. When that process is gone, the run does not move by itself any more.

@@ -56,6 +56,7 @@ impl Store for Gauge {
     }
 
     hand_on! { change:
+        withdraw_pause(run: &'a RunId) -> bool;
         write(write: Write) -> Written;
         request_stop(run: &'a RunId, request: StopRequest) -> Status;
         send_signal(run: &'a RunId, signal: NewSignal) -> Sent;

@@ -28,6 +28,8 @@ pub enum Fault {
     AnswerLost,
     /// It is not saved, and the store panics.
     Panic,
+    /// It is not saved, and its writer is told this.
+    Error(fn() -> StoreError),
     /// It waits at the gate, and is saved then.
     Held(Gate),
     /// It is saved and the process dies: its writer never hears of it.
@@ -37,11 +39,13 @@ pub enum Fault {
 }
 
 type Plan = dyn Fn(usize) -> Fault + Send + Sync;
+type Picks = dyn Fn(&Write) -> Option<Fault> + Send + Sync;
 
 /// Another store, with faults by the number of the write, from 1.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     plan: Box<Plan>,
+    picks: Option<Box<Picks>>,
     owner: Option<Owner>,
     before_cancel: Option<Gate>,
     refused_renewals: usize,
@@ -62,6 +66,7 @@ impl FaultyStore {
         Self {
             inner,
             plan: Box::new(plan),
+            picks: None,
             owner: None,
             before_cancel: None,
             refused_renewals: 0,
@@ -98,6 +103,16 @@ impl FaultyStore {
     #[must_use]
     pub fn owned_by(mut self, owner: Owner) -> Self {
         self.owner = Some(owner);
+        self
+    }
+
+    /// Also faults by what a write holds.
+    #[must_use]
+    pub fn failing(
+        mut self,
+        picks: impl Fn(&Write) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
+        self.picks = Some(Box::new(picks));
         self
     }
 
@@ -199,7 +214,8 @@ impl Store for FaultyStore {
             if let (Some(claim), Some(owner)) = (&mut write.claim, &self.owner) {
                 claim.owner = owner.clone();
             }
-            match (self.plan)(number) {
+            let picked = self.picks.as_ref().and_then(|picks| picks(&write));
+            match picked.unwrap_or_else(|| (self.plan)(number)) {
                 Fault::None => self.inner.write(write).await,
                 Fault::Refused => Err(unavailable()),
                 Fault::AnswerLost => {
@@ -207,6 +223,7 @@ impl Store for FaultyStore {
                     Err(unavailable())
                 }
                 Fault::Panic => panic!("a defect in the store"),
+                Fault::Error(error) => Err(error()),
                 Fault::Held(gate) => {
                     gate.pass().await;
                     self.inner.write(write).await
@@ -264,6 +281,7 @@ impl Store for FaultyStore {
     }
 
     hand_on! { change:
+        withdraw_pause(run: &'a RunId) -> bool;
         send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
         mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
         delete(run: &'a RunId, seq: u64) -> ();

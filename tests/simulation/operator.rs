@@ -250,7 +250,12 @@ async fn settle(world: &Arc<World>) -> bool {
                 let (_, name) = state.awaited().next().unwrap();
                 engine.signal(run, name, &json!(null)).await.map(drop)
             }
-            Status::Paused if state.phase.stop().is_some_and(|stop| stop.code.is_wait()) => Ok(()),
+            Status::Paused
+                if !state.is_held()
+                    && state.phase.stop().is_some_and(|stop| stop.code.is_wait()) =>
+            {
+                Ok(())
+            }
             Status::Paused => {
                 let resumed = engine.resume(run, ResumeOptions::default());
                 resumed.await.map(drop)

@@ -21,7 +21,6 @@ use milepost_tests::hand_on;
 use milepost_tests::read_back::ReadBack;
 use milepost_tests::rng::Rng;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::workload::Steps;
 use crate::world::{START, World};
@@ -176,9 +175,12 @@ impl Clock for SkewedClock {
         Timestamp::from_nanos(right.saturating_add_signed(self.0.skew.load(Ordering::Relaxed)))
     }
 
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
-        let wait = until.since(self.now());
-        Box::pin(tokio::time::sleep_until(Instant::now() + wait))
+    fn monotonic(&self) -> Duration {
+        self.0.world.began.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
     }
 }
 
@@ -240,6 +242,7 @@ impl Store for View {
     }
 
     hand_on! { change:
+        withdraw_pause(run: &'a RunId) -> bool;
         request_stop(run: &'a RunId, request: StopRequest) -> Status;
         send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
         mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;

@@ -152,14 +152,19 @@ fn failed(
     now: Timestamp,
 ) -> Event {
     let failures = state.steps.get(path.step()).map_or(0, |r| r.failures) + 1;
-    let policy = definition
+    let component = definition
         .step(path.step())
         .and_then(|step| match &step.kind {
-            StepKind::Component(component) => Some(&component.retry),
+            StepKind::Component(component) => Some(component),
             StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
         });
-    let verdict = policy.map_or(Verdict::Fail, |policy| {
-        policy.verdict(&state.created.run, &path, failures, &error)
+    let rules = state.created.rules;
+    let verdict = component.map_or(Verdict::Fail, |component| {
+        let run = &state.created.run;
+        match component.retry.verdict(rules, run, &path, failures, &error) {
+            Verdict::Pause(_) if component.handled && rules.handle_failures() => Verdict::Fail,
+            verdict => verdict,
+        }
     });
     match verdict {
         Verdict::Retry(wait) => Event::AttemptFailed {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::ids::{Digest, Epoch, Path, RunId, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::{FindBlob, MissingBlob, Payload, hydrate};
+use crate::rules::Rules;
 use crate::shown;
 use crate::tape::Tape;
 use crate::time::Timestamp;
@@ -231,7 +232,21 @@ pub enum Event {
         waited: bool,
     },
 
-    /// Decided after a step paused; reported on a signal or a request. Gives `paused`.
+    /// Reported. A person wants a paused run to stay where it is until a person resumes it, whatever comes meanwhile.
+    RunHeld {
+        /// Who, for people.
+        by: String,
+    },
+    /// Reported. The clock that wrote the last event was far ahead and is right again. The only event that is recorded with an
+    /// earlier time than the one before.
+    ClockCorrected {
+        /// By how much time steps back, milliseconds.
+        back_millis: u64,
+        /// Steps whose times move back with it.
+        steps: Vec<StepId>,
+    },
+
+    /// Decided after a step paused; reported on a signal, a request or an error of the host. Gives `paused`.
     RunPaused {
         /// Why, and what happens next.
         stop: Stop,
@@ -270,6 +285,9 @@ pub struct RunCreated {
     pub inputs: Payload,
     /// Every attempt's seed is derived from this one.
     pub seed: u64,
+    /// Under which rules the run is decided.
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 /// Why somebody took ownership.
@@ -278,7 +296,7 @@ pub struct RunCreated {
 pub enum ClaimCause {
     /// First start, or after a release.
     Start,
-    /// After a resume.
+    /// After a resume, or a person's take-over of a run whose owner is gone.
     Resume,
     /// After a retry.
     Retry,
@@ -334,6 +352,9 @@ pub struct Stop {
     /// Whose limit was met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// Who wants the run to stay here until a person resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
 }
 
 impl Stop {
@@ -347,6 +368,7 @@ impl Stop {
             next: shown::message(next),
             due_at: None,
             provider: None,
+            held_by: None,
         }
     }
 
@@ -552,6 +574,8 @@ impl Event {
             Self::LoopIterationEnded { .. } => "loop_iteration_ended",
             Self::LoopCompleted { .. } => "loop_completed",
             Self::RunPostponed { .. } => "run_postponed",
+            Self::RunHeld { .. } => "run_held",
+            Self::ClockCorrected { .. } => "clock_corrected",
             Self::RunPaused { .. } => "run_paused",
             Self::RunCompleted { .. } => "run_completed",
             Self::RunFailed { .. } => "run_failed",
@@ -586,6 +610,8 @@ impl Event {
             | Self::RunResumed(_)
             | Self::DefinitionChanged { .. }
             | Self::RunPostponed { .. }
+            | Self::RunHeld { .. }
+            | Self::ClockCorrected { .. }
             | Self::RunCompleted { .. } => None,
         }
     }
@@ -614,6 +640,8 @@ impl Event {
             | Self::LoopIterationEnded { .. }
             | Self::LoopCompleted { .. }
             | Self::RunPostponed { .. }
+            | Self::RunHeld { .. }
+            | Self::ClockCorrected { .. }
             | Self::RunPaused { .. }
             | Self::RunCompleted { .. }
             | Self::RunFailed { .. }
@@ -646,6 +674,8 @@ impl Event {
             | Self::LoopIterationEnded { .. }
             | Self::LoopCompleted { .. }
             | Self::RunPostponed { .. }
+            | Self::RunHeld { .. }
+            | Self::ClockCorrected { .. }
             | Self::RunPaused { .. }
             | Self::RunFailed { .. }
             | Self::RunCancelled { .. } => None,

@@ -8,6 +8,7 @@
 //! one event, [`decide::decide`] says what comes next.
 
 pub mod checkpoint;
+pub mod correction;
 pub mod decide;
 pub mod definition;
 pub mod diagnostic;
@@ -24,6 +25,7 @@ pub mod recovery;
 pub mod replay;
 pub mod resume;
 pub mod retry;
+pub mod rules;
 pub mod schedule;
 pub mod scope;
 pub mod shell;

@@ -99,6 +99,8 @@ pub const SLEEP: Duration = Duration::from_secs(60);
 pub const STACK_BYTES: usize = MIB;
 /// Time-out of an attempt that sets none (B24).
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// How far ahead a time may be that another clock wrote. A lease or a record from later holds nothing up: that clock was wrong.
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Validity of a claim without renewal.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often an owner renews its lease.

@@ -1,6 +1,13 @@
-//! What a sweep does with a run that says it is running: nothing, a warning, a recovery, or an end.
+//! What a sweep does with a run that says it is running: nothing, a warning, a recovery, or an end. And what becomes of one that
+//! its host could not drive on.
 
+use crate::correction::is_far_ahead;
+use crate::event::{Event, Stop, StopCode};
+use crate::ids::Path;
 use crate::limits;
+use crate::schedule;
+use crate::state::RunState;
+use crate::time::Timestamp;
 
 /// Whether the owner of a run can still be at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +49,47 @@ pub fn judge(owner: Liveness, lease_expired: bool, recoveries: u32) -> Verdict {
     }
 }
 
+/// Whether a lease still speaks for its owner. One from a clock that is far ahead does not: it would hold for years.
+#[must_use]
+pub fn lease_holds(until: Timestamp, now: Timestamp) -> bool {
+    until > now && !is_far_ahead(until, now)
+}
+
+/// The event with which the host lets go of a running run after an error of its own, at `path`. The run goes on by itself, later
+/// and later; when it was in vain too often without a completed step in between, it fails.
+#[must_use]
+pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestamp) -> Event {
+    let run = &state.created.run;
+    let most = limits::AUTOMATIC_RESUMES.len();
+    let used = state.episode.in_a_row();
+    match schedule::due(run, path.as_ref(), used, None, false, now) {
+        Some(due_at) => {
+            let next = format!(
+                "a worker (`milepost work`) tries again when it is due, automatic resume {} of {most}; `milepost resume {run}` \
+                 does at once",
+                used + 1
+            );
+            let message = format!("the host could not go on: {reason}");
+            let stop = Stop {
+                due_at: Some(due_at),
+                ..Stop::new(StopCode::HostError, message, next).at(path)
+            };
+            Event::RunPaused { stop }
+        }
+        None => {
+            let message =
+                format!("the host could not go on, also after {most} automatic resumes: {reason}");
+            let next = format!("nothing by itself; mend the cause, then `milepost resume {run}`");
+            let stop = Stop::new(StopCode::HostError, message, next).at(path);
+            Event::RunFailed { stop }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -66,6 +112,21 @@ mod tests {
         ] {
             let case = format!("{owner:?} {expired} {recoveries}");
             assert_eq!(judge(owner, expired, recoveries), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_a_clock_far_ahead_wrote_holds_nobody_up() {
+        let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
+        for (ahead, holds) in [
+            (Duration::ZERO, false),
+            (Duration::from_nanos(1), true),
+            (limits::LEASE, true),
+            (limits::CLOCK_AHEAD, true),
+            (limits::CLOCK_AHEAD + Duration::from_nanos(1), false),
+            (Duration::from_secs(10 * 365 * 86_400), false),
+        ] {
+            assert_eq!(lease_holds(now.after(ahead), now), holds, "{ahead:?}");
         }
     }
 }

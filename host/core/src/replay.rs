@@ -136,6 +136,8 @@ pub fn origin(event: &Event) -> Origin {
         | Event::SignalReceived { .. }
         | Event::ApprovalDecided { .. }
         | Event::RunPostponed { .. }
+        | Event::RunHeld { .. }
+        | Event::ClockCorrected { .. }
         | Event::StepInterrupted { .. } => Origin::Outside,
     }
 }

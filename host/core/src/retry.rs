@@ -1,12 +1,14 @@
 //! When a failed attempt is tried again, and after how long.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::ids::{Path, RunId};
 use crate::outcome::{ErrorClass, StepError};
+use crate::rules::Rules;
 
 /// What happens after a failed attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +21,7 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// Longest wait.
     pub max: Duration,
-    /// Share of the wait that is drawn at random around it: 0.25 gives 75 % to 125 %.
+    /// Share of the wait that is drawn at random around it: 0.25 gives 75 % to 125 %, but never more than `max`.
     pub jitter: f64,
     /// Classes that are tried again.
     pub on: BTreeSet<ErrorClass>,
@@ -71,7 +73,14 @@ impl RetryPolicy {
     /// used up, or the plugin asks to wait longer than `max`, such an error pauses or fails the step as `then` says; any
     /// other error fails it at once.
     #[must_use]
-    pub fn verdict(&self, run: &RunId, path: &Path, failures: u32, error: &StepError) -> Verdict {
+    pub fn verdict(
+        &self,
+        rules: Rules,
+        run: &RunId,
+        path: &Path,
+        failures: u32,
+        error: &StepError,
+    ) -> Verdict {
         let covered = self.on.contains(&error.class)
             && (self.codes.is_empty() || self.codes.contains(&error.code));
         if !covered {
@@ -89,23 +98,32 @@ impl RetryPolicy {
         Verdict::Retry(
             asked
                 .unwrap_or_default()
-                .max(self.wait(run, path, failures)),
+                .max(self.wait(rules, run, path, failures)),
         )
     }
 
-    /// The wait after the `failures`-th failed attempt: `initial * factor^(failures-1)`, capped, with seeded jitter.
+    /// The wait after the `failures`-th failed attempt: `initial * factor^(failures-1)` with seeded jitter, never more than `max`.
     #[must_use]
-    pub fn wait(&self, run: &RunId, path: &Path, failures: u32) -> Duration {
+    pub fn wait(&self, rules: Rules, run: &RunId, path: &Path, failures: u32) -> Duration {
         let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.factor.powi(exponent);
-        let capped = grown.min(self.max.as_secs_f64());
-        let spread = 1.0 + self.jitter * (2.0 * unit_draw(run, path, failures) - 1.0);
-        Duration::try_from_secs_f64(capped * spread).unwrap_or(self.max)
+        let max = self.max.as_secs_f64();
+        let capped = grown.min(max);
+        let draw = unit_draw(run, path, failures);
+        if !rules.cap_jitter() {
+            let spread = 1.0 + self.jitter * (2.0 * draw - 1.0);
+            return Duration::try_from_secs_f64(capped * spread).unwrap_or(self.max);
+        }
+        // Drawn from what is left of the range, not cut: at the cap, runs would else come back all at once.
+        let shortest = capped * (1.0 - self.jitter);
+        let longest = (capped * (1.0 + self.jitter)).min(max);
+        Duration::try_from_secs_f64(shortest + draw * (longest - shortest))
+            .map_or(self.max, |wait| wait.min(self.max))
     }
 }
 
 /// A number in 0..1 that depends on the run, the path and the count alone, so that waits replay.
-pub(crate) fn unit_draw(run: &RunId, path: &Path, count: u32) -> f64 {
+pub(crate) fn unit_draw(run: &RunId, path: &dyn Display, count: u32) -> f64 {
     let hash = Sha256::digest(format!("{run}/{path}/{count}").as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash[..8]);

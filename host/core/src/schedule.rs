@@ -8,13 +8,14 @@ use crate::retry::unit_draw;
 use crate::time::Timestamp;
 
 /// When the automatic resume after `used` earlier ones in this pause episode is due; `None` when they are used up.
+/// `path` is where the run stands, if it does at a step.
 ///
 /// `asked` is what the pause itself named: the `first` resume since the last progress keeps to it, later ones also wait as long
 /// as the list says, so that a plugin that always asks for "now" cannot keep the run spinning, whatever provider it names.
 #[must_use]
 pub fn due(
     run: &RunId,
-    path: &Path,
+    path: Option<&Path>,
     used: u32,
     asked: Option<Timestamp>,
     first: bool,
@@ -30,8 +31,9 @@ pub fn due(
 }
 
 /// The wait with its share of chance: the same for the same run, path and count.
-fn spread(wait: Duration, run: &RunId, path: &Path, used: u32) -> Duration {
-    let draw = unit_draw(run, path, used.wrapping_add(0x8000_0000));
+fn spread(wait: Duration, run: &RunId, path: Option<&Path>, used: u32) -> Duration {
+    let path = path.map_or_else(String::new, ToString::to_string);
+    let draw = unit_draw(run, &path, used.wrapping_add(0x8000_0000));
     wait.mul_f64(1.0 + limits::AUTOMATIC_RESUME_JITTER * (2.0 * draw - 1.0))
 }
 
@@ -49,7 +51,7 @@ mod tests {
         let path = Path::top(crate::ids::StepId::new("s").unwrap());
         due(
             &RunId::new(run).unwrap(),
-            &path,
+            Some(&path),
             used,
             asked,
             used == 0,

@@ -319,6 +319,28 @@ pub struct Episode {
     pub provider: Option<String>,
     /// Automatic resumes so far, those that could not begin included.
     pub resumes: u32,
+    /// Those before, under other providers, since the last completed step.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Episode {
+    /// Automatic resumes since the last completed step, whatever provider was named. This number is bounded.
+    #[must_use]
+    pub fn in_a_row(&self) -> u32 {
+        self.resumes.saturating_add(self.earlier)
+    }
+
+    /// A step completed, or a person spoke: the count begins afresh. Returns whether it had begun.
+    pub(crate) fn end(&mut self) -> bool {
+        let began = self.in_a_row() > 0;
+        (self.resumes, self.earlier) = (0, 0);
+        began
+    }
 }
 
 /// Which text and which components the run executes.

@@ -31,6 +31,15 @@ impl Timestamp {
         )
     }
 
+    /// This instant minus `by`; stops at the epoch.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// Time from `earlier` to this instant; zero when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

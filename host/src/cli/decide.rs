@@ -84,7 +84,8 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         "path": decided.path,
         "status": decided.status,
         "rework_left": decided.rework_left,
-        "continues": (!over).then_some("worker"),
+        "held": decided.held,
+        "continues": (!over && !decided.held).then_some("worker"),
     });
     Ok(cx.reply(Exit::Completed, &document, || text(cx, &run, &decided)))
 }
@@ -93,7 +94,7 @@ fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
     let head = format!("`{}` of run {run} is {}", decided.path, decided.decision);
     let next = match decided.status {
         Status::Cancelled => "the run is cancelled".to_owned(),
-        _ => cx.goes_on(run),
+        _ => cx.goes_on(run, decided.held),
     };
     format!("{head}; {next}")
 }

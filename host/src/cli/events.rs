@@ -1,5 +1,7 @@
 //! `milepost events`: the journal of a run.
 
+use std::time::Duration;
+
 use clap::Args;
 use milepost::core::event::{Entry, Event};
 use milepost::core::wait::Wait;
@@ -116,6 +118,11 @@ fn details(event: &Event) -> String {
             format!(", {decision}{by}{comment}")
         }
         Event::RunPostponed { reason, .. } => format!(": {reason}"),
+        Event::RunHeld { by } => format!(" by {by}"),
+        Event::ClockCorrected { back_millis, .. } => {
+            let back = Duration::from_millis(*back_millis);
+            format!(", back by {}", format::length(back))
+        }
         Event::LoopIterationStarted { iteration, .. } => format!(", pass {iteration}"),
         Event::LoopIterationEnded {
             iteration,

@@ -5,17 +5,23 @@ use std::future::Future;
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::{RunId, StepId};
+use milepost::core::recovery::Liveness;
+use milepost::core::state::Status;
 use milepost::engine::{EngineError, OnChange, ResumeOptions};
 use milepost::report::RunReport;
+use serde_json::json;
 
 use super::context::{Context, Reply};
-use super::drive::{drive, recorded_limits};
+use super::drive::{drive, recorded_limits, runtime};
+use super::exit::Exit;
 use super::failure::Failure;
 use super::{ending, ids, place};
 
 /// Go on with a stopped run from its checkpoint
 ///
 /// Goes on with a paused or failed run, or with one whose process is gone.
+///
+/// A run that was asked to pause and has not paused yet runs on: the request is taken back.
 ///
 /// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
 ///
@@ -62,6 +68,9 @@ struct Stopped {
 }
 
 pub(super) fn resume(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
+    if let Some(reply) = withdraw_pause(&args.stopped, cx)? {
+        return Ok(reply);
+    }
     go_on(&args.stopped, cx, |engine, run, options| async move {
         engine.resume(&run, options).await
     })
@@ -72,6 +81,27 @@ pub(super) fn retry(args: &RetryArgs, cx: &Context) -> Result<Reply, Failure> {
     go_on(&args.stopped, cx, |engine, run, options| async move {
         engine.retry(&run, from.as_ref(), options).await
     })
+}
+
+/// A run that its process was asked to pause, and that has not paused yet, just runs on.
+fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Failure> {
+    let engine = cx.engine()?;
+    let store = engine.store();
+    let run = ids::resolve(store.as_ref(), &stopped.run)?;
+    let asked = store.row(&run)?.and_then(|row| row.request);
+    if asked.is_none_or(|request| request.kind.ends())
+        || !runtime()?.block_on(engine.withdraw_pause(&run))?
+    {
+        return Ok(None);
+    }
+    let row = store.row(&run)?.filter(|row| {
+        row.status == Status::Running && engine.liveness(row) != Some(Liveness::Gone)
+    });
+    Ok(row.map(|row| {
+        let document = json!({ "id": run, "answer": "pause_withdrawn", "status": row.status });
+        let text = || format!("run {run} runs on: the pause that was asked of it is withdrawn");
+        cx.reply(Exit::Completed, &document, text)
+    }))
 }
 
 fn go_on<W, F>(stopped: &Stopped, cx: &Context, work: W) -> Result<Reply, Failure>

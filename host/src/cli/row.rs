@@ -40,7 +40,7 @@ fn paused(row: &RunRow) -> String {
     let is = |code: StopCode| row.stop() == Some(code);
     let most = AUTOMATIC_RESUMES.len();
     let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
-    if is(StopCode::Ready) && row.due_at.is_none() {
+    if row.due_at.is_none() && (is(StopCode::Ready) || is(StopCode::WaitingForTime)) {
         "resume by hand".to_owned()
     } else if is(StopCode::Ready) {
         "a worker goes on".to_owned()

@@ -104,6 +104,14 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         lines.push(format!("  cannot be read: its definition: {problem}"));
     }
     lines.extend(ledger(cx, shown, now));
+    lines.extend(report.steps.iter().filter_map(|step| {
+        let at = step.retry_at?;
+        let (attempt, path) = (step.attempts + 1, &step.path);
+        let (when, ahead) = (format::instant(at), format::ahead(now, at));
+        Some(format!(
+            "  retry:  attempt {attempt} of {path} at {when} ({ahead})"
+        ))
+    }));
     lines.extend(waits(cx, shown, now));
     if let Value::Object(inputs) = &report.inputs
         && !inputs.is_empty()

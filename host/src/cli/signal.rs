@@ -42,16 +42,22 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let answer = runtime()?.block_on(engine.signal(&run, &args.name, &data))?;
     let status = engine.store().row(&run)?.map(|row| row.status.as_str());
     let delivered = answer == SignalAnswer::Delivered;
+    let held = engine.is_held(&run)?;
     let document = json!({
         "id": run,
         "signal": args.name,
         "answer": answer,
         "status": status,
-        "continues": delivered.then_some("worker"),
+        "held": held,
+        "continues": (delivered && !held).then_some("worker"),
     });
     let name = Shown(&args.name);
     Ok(cx.reply(Exit::Completed, &document, || match answer {
-        SignalAnswer::Delivered => format!("run {run} got `{name}`; {}", cx.goes_on(&run)),
+        SignalAnswer::Delivered => format!("run {run} got `{name}`; {}", cx.goes_on(&run, held)),
+        SignalAnswer::Kept if held => {
+            let next = cx.goes_on(&run, held);
+            format!("`{name}` is kept until run {run} waits for it; {next}")
+        }
         SignalAnswer::Kept => format!("`{name}` is kept until run {run} waits for it"),
     }))
 }

@@ -16,7 +16,8 @@ use super::ids;
 ///
 /// Pauses a running run where its step in flight has ended. Whichever process runs it is asked.
 ///
-/// Pausing a run that does not run any more changes nothing and is no error.
+/// A paused run that would go on by itself is held: it stays until `milepost resume`, whatever comes meanwhile. Pausing a run that
+/// stands still anyway changes nothing and is no error. `milepost resume` takes a pause back that was not met yet.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -113,6 +114,13 @@ fn stop(
         StopAnswer::Done(_) => (
             words.done.to_owned(),
             format!("run {run} is {}", words.done),
+        ),
+        StopAnswer::Held => (
+            "held".to_owned(),
+            format!(
+                "run {run} is paused and held: it stays so until `{}`",
+                cx.command("resume", &run)
+            ),
         ),
         StopAnswer::Asked => (
             words.asked.to_owned(),

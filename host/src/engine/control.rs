@@ -88,6 +88,17 @@ impl Control {
         })
     }
 
+    /// Takes a request back that nobody has met yet, unless a stronger one has replaced it.
+    pub(crate) fn withdraw(&self, request: &Request) {
+        self.sender.send_if_modified(|present| {
+            let asked = present.as_ref() == Some(request);
+            if asked {
+                *present = None;
+            }
+            asked
+        });
+    }
+
     /// What was asked so far.
     pub(crate) fn present(&self) -> Option<Request> {
         self.sender.borrow().clone()

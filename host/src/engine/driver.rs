@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use milepost_core::correction::correction;
 use milepost_core::decide::{Decision, decide_from, settle};
 use milepost_core::event::Event;
 use milepost_core::frontier::Frontier;
@@ -72,6 +73,10 @@ pub(super) struct Driver {
     owner: Owner,
     /// What was asked and waits for the step in flight.
     patient: Option<Demand>,
+    /// What was heard through the store, where it can be withdrawn.
+    heard: Option<Request>,
+    /// While the run waits for time: what time it was, by the wall and by the monotonic clock, when it began to wait.
+    pace: Option<(Timestamp, Duration)>,
     /// While set, dropping the driver releases the claim.
     owns: bool,
 }
@@ -112,6 +117,8 @@ impl Driver {
             cancel: CancelFlag::default(),
             owner,
             patient: None,
+            heard: None,
+            pace: None,
             owns: false,
         }
     }
@@ -136,13 +143,23 @@ impl Driver {
         let ended = std::panic::AssertUnwindSafe(self.drive())
             .catch_unwind()
             .await;
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(panic) => self.fail_after_panic(&panic_text(panic.as_ref())).await,
-        };
-        // What could not be saved is gone, but the run need not stay with this process: dropping the driver releases it.
-        self.owns = !matches!(ended, Ok(()) | Err(Halted::LostClaim));
-        Ok(ended)
+        let letting_go = std::panic::AssertUnwindSafe(async {
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(panic) => self.fail_after_panic(&panic_text(panic.as_ref())).await,
+            };
+            match ended {
+                Err(halted) => self.put_off(halted).await,
+                Ok(()) => Ok(()),
+            }
+        });
+        let ended = letting_go.catch_unwind().await;
+        // A run that could not be put off is found by the next sweep: taking it over is counted, a release is not.
+        self.owns = false;
+        Ok(ended.unwrap_or_else(|panic| {
+            let text = panic_text(panic.as_ref());
+            Err(Halted::Failed(EngineError::Panicked(text)))
+        }))
     }
 
     async fn drive(&mut self) -> Result<(), Halted> {
@@ -153,6 +170,8 @@ impl Driver {
         let mut renewed = Instant::now();
         loop {
             let wake_at = self.advance(in_flight.is_empty())?;
+            let began = (self.now(), self.shared.clock.monotonic());
+            self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
             if self.state.phase.status() != Status::Running {
                 return self.cancel_if_requested().await;
@@ -180,15 +199,38 @@ impl Driver {
         }
     }
 
+    /// What time it is for this run. Clocks may be set: while the run waits, its own time passes by the monotonic clock, so that no
+    /// wait is shorter or longer than it should; and times that were recorded do not step back.
+    fn now(&self) -> Timestamp {
+        let clock = &self.shared.clock;
+        let now = match self.pace {
+            Some((from, since)) => from.after(clock.monotonic().saturating_sub(since)),
+            None => clock.now(),
+        };
+        now.max(self.state.updated_at)
+    }
+
+    /// After a clock that was far ahead, time steps back, once.
+    fn correct_clock(&mut self) -> Result<(), Halted> {
+        let now = self.shared.clock.now();
+        let definition = &self.workflow.definition;
+        if let Some(event) = correction(definition, &self.state, now) {
+            self.batch.record(&mut self.state, event, now)?;
+            self.pace = None;
+        }
+        Ok(())
+    }
+
     /// Records whatever the core decides until something outside has to happen. Returns when a retry is due. `idle` says
     /// that no attempt is in flight.
     fn advance(&mut self, idle: bool) -> Result<Option<Timestamp>, Halted> {
+        self.correct_clock()?;
         loop {
             if self.batch.entries().len() >= limits::EVENTS_PER_COMMIT {
                 // Give way: the caller commits and comes back at once.
-                return Ok(Some(self.shared.clock.now()));
+                return Ok(Some(self.now()));
             }
-            let now = self.shared.clock.now().max(self.state.updated_at);
+            let now = self.now();
             let definition = &self.workflow.definition;
             match decide_from(&mut self.frontier, definition, &self.state, now) {
                 Decision::Record(event) => {
@@ -260,7 +302,7 @@ impl Driver {
     ) -> Stimulus {
         let woken = async {
             match wake_at {
-                Some(at) => self.shared.clock.sleep_until(at).await,
+                Some(at) => self.shared.clock.sleep(at.since(self.now())).await,
                 None => std::future::pending().await,
             }
         };
@@ -303,7 +345,7 @@ impl Driver {
             attempt,
             result,
         } = ended;
-        let now = self.shared.clock.now().max(self.state.updated_at);
+        let now = self.now();
         let text = path.to_string();
         self.batch.logs(result.logs.iter().map(|line| NewLog {
             at: line.at,

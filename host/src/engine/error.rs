@@ -127,6 +127,9 @@ pub enum EngineError {
     /// The named step does not exist.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// A defect of the engine or of what it was built from.
+    #[error("internal error: it panicked: {0}")]
+    Panicked(String),
     /// A defect of the engine: the core rejected an event that it was given.
     #[error("internal error: {0}")]
     Internal(#[from] Rejected),

@@ -49,6 +49,8 @@ pub struct Decided {
     pub decision: Verdict,
     /// Status of the run now: paused and ready to go on, or cancelled.
     pub status: Status,
+    /// Whether a person has to resume it, because somebody paused it or holds it.
+    pub held: bool,
     /// How many rejections with rework the approval has left; absent when it has no rework.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rework_left: Option<u32>,
@@ -141,6 +143,15 @@ impl Engine {
         })
     }
 
+    /// Whether a person has to resume the run, whatever comes: somebody paused it, or holds it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not exist or cannot be read.
+    pub fn is_held(&self, run: &RunId) -> Result<bool, EngineError> {
+        let recorded = record::load(self.shared.store.as_ref(), run)?;
+        Ok(recorded.state.is_held())
+    }
+
     /// Gives a paused run the signals that it waits for. Returns whether there was one.
     pub(super) async fn deliver(&self, run: &RunId) -> Result<bool, EngineError> {
         let store = self.shared.store.as_ref();
@@ -154,6 +165,7 @@ impl Engine {
                 return Ok(false);
             };
             let mut batch = Batch::after(state.seq, state.epoch);
+            self.correct_clock(&mut batch, &mut state)?;
             batch.record(&mut state, event, self.shared.clock.now())?;
             batch.consume(number);
             fault::point("before_signal_consume");
@@ -198,6 +210,7 @@ impl Engine {
                 && again.is_empty()
                 && approval.on_reject == OnReject::Cancel;
             let mut batch = Batch::after(state.seq, state.epoch);
+            self.correct_clock(&mut batch, &mut state)?;
             let now = self.shared.clock.now();
             let event = Event::ApprovalDecided {
                 path: path.clone(),
@@ -217,6 +230,7 @@ impl Engine {
                     path,
                     decision: decision.verdict,
                     status: state.phase.status(),
+                    held: state.is_held(),
                     rework_left,
                 });
             }

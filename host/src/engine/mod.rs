@@ -26,7 +26,9 @@ use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, Stop
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
+use milepost_core::recovery::lease_holds;
 use milepost_core::resume::{Intent, plan};
+use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status};
 use serde_json::Value;
 
@@ -210,6 +212,7 @@ impl Engine {
             plugins: workflow.digests(),
             inputs,
             seed: self.shared.host.draw() >> 11,
+            rules: Rules::PRESENT,
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
@@ -337,11 +340,16 @@ impl Engine {
         if seen.is_some_and(|seen| (seen.seq, seen.epoch) != stands) {
             return Err(self.lost_race(run.clone(), recorded.row.status));
         }
-        let cause = self.resumable(&recorded, intent)?;
+        let mut cause = self.resumable(&recorded, intent)?;
+        // Nobody looked for work here: a person takes the run over.
+        if cause == ClaimCause::Recovery && seen.is_none() {
+            cause = ClaimCause::Resume;
+        }
         let bound = self.bind(&recorded.state, options.on_change)?;
         let Recorded { mut state, .. } = recorded;
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq, state.epoch);
+        self.correct_clock(&mut batch, &mut state)?;
         if let Some(changed) = bound.changed {
             batch.workflow(&bound.workflow);
             batch.record(&mut state, changed, now)?;
@@ -534,7 +542,7 @@ impl Engine {
         match self.liveness(row) {
             None | Some(Liveness::Gone) => false,
             Some(Liveness::Alive) => true,
-            Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| until > now),
+            Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| lease_holds(until, now)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::RunId;
-use milepost_core::state::Status;
+use milepost_core::state::{RunState, Status};
 
 use super::Engine;
 use super::error::EngineError;
@@ -19,6 +19,8 @@ pub enum StopAnswer {
     Already(Status),
     /// Its owner was asked and will see to it.
     Asked,
+    /// It is paused and stays so until a person resumes it.
+    Held,
 }
 
 impl Engine {
@@ -38,7 +40,8 @@ impl Engine {
         self.stop(run, StopKind::Kill, by).await
     }
 
-    /// Pauses a running run where its step in flight has ended; with `now`, at once, and that step will run again.
+    /// Pauses a running run where its step in flight has ended; with `now`, at once, and that step will run again. A paused run
+    /// that would go on by itself is held where it stands until a person resumes it.
     ///
     /// # Errors
     /// [`EngineError::NotPausable`] for a pending run; the run stands as before.
@@ -51,6 +54,15 @@ impl Engine {
         self.stop(run, kind, by).await
     }
 
+    /// Takes back a pause that was asked of a running run and that nobody has met yet. Returns whether there was one. An owner that
+    /// is about to meet it may still pause.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn withdraw_pause(&self, run: &RunId) -> Result<bool, EngineError> {
+        Ok(self.shared.store.withdraw_pause(run).await?)
+    }
+
     pub(super) async fn stop(
         &self,
         run: &RunId,
@@ -60,6 +72,15 @@ impl Engine {
         loop {
             let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
             let status = state.phase.status();
+            if !kind.ends() && moves_by_itself(&state) {
+                let mut batch = Batch::after(state.seq, state.epoch);
+                let event = Event::RunHeld { by: by.to_owned() };
+                batch.record(&mut state, event, self.shared.clock.now())?;
+                if self.shared.write(&batch, &state).await? {
+                    return Ok(StopAnswer::Held);
+                }
+                continue;
+            }
             if status.is_terminal()
                 || !kind.ends() && matches!(status, Status::Paused | Status::Failed)
             {
@@ -105,4 +126,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a paused run goes on without a person's word: when it is due, or when what it waits for comes.
+fn moves_by_itself(state: &RunState) -> bool {
+    let due = state.phase.stop().is_some_and(|stop| stop.due_at.is_some());
+    let waits = state.awaited().next().is_some() || state.approvals().next().is_some();
+    state.phase.status() == Status::Paused && !state.is_held() && (due || waits)
 }

@@ -3,11 +3,12 @@
 //! Every change here is one compare-and-swap on the row that was looked at. Whoever loses it leaves the run alone: somebody
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
+use milepost_core::correction::{correction, is_far_ahead};
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::RunId;
-use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds};
 use milepost_core::schedule;
-use milepost_core::state::{Phase, Status};
+use milepost_core::state::{RunState, Status};
 use serde::Serialize;
 
 use super::Engine;
@@ -15,7 +16,7 @@ use super::error::EngineError;
 use super::observer::Notice;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{Attention, RunRow, StopRequest, StoreError};
+use crate::store::{Attention, Filter, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -65,7 +66,7 @@ impl Engine {
 
     async fn look_after(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
-        let expired = row.lease_until.is_none_or(|until| until <= now);
+        let expired = row.lease_until.is_none_or(|until| !lease_holds(until, now));
         let owner = self.liveness(row).unwrap_or(Liveness::Gone);
         match judge(owner, expired, row.recoveries) {
             Verdict::Healthy => {}
@@ -150,12 +151,11 @@ impl Engine {
             }
             Status::Paused => {
                 let now = self.shared.clock.now();
-                self.change(row, |phase| {
-                    let stop = phase.stop()?;
-                    let path = stop.path.clone()?;
+                self.change(row, |state| {
+                    let stop = state.phase.stop()?;
                     // This try counts as well.
-                    let due_at =
-                        schedule::due(&row.id, &path, row.auto_resumes + 1, None, false, now);
+                    let used = state.episode.in_a_row() + 1;
+                    let due_at = schedule::due(&row.id, stop.path.as_ref(), used, None, false, now);
                     Some(Event::RunPostponed {
                         reason,
                         due_at,
@@ -168,21 +168,56 @@ impl Engine {
         }
     }
 
+    /// Takes paused runs that a clock far ahead wrote last back to the present. Returns the trouble with single runs.
+    pub(super) async fn correct_clocks(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let paused = Filter {
+            statuses: vec![Status::Paused],
+            ..Filter::default()
+        };
+        let now = self.shared.clock.now();
+        let rows = self.shared.store.list(&paused)?.rows;
+        let mut swept = Swept::default();
+        for row in rows.iter().filter(|row| is_far_ahead(row.updated_at, now)) {
+            let done = self.change(row, |_| None).await.map(drop);
+            note(&mut swept, &row.id, done)?;
+        }
+        Ok(swept.troubled)
+    }
+
+    /// After a clock that was far ahead, time steps back, once, before anything else is recorded.
+    pub(super) fn correct_clock(
+        &self,
+        batch: &mut Batch,
+        state: &mut RunState,
+    ) -> Result<(), EngineError> {
+        let now = self.shared.clock.now();
+        if is_far_ahead(state.updated_at, now)
+            && let Some(event) = correction(&self.frozen(state)?, state, now)
+        {
+            batch.record(state, event, now)?;
+        }
+        Ok(())
+    }
+
     /// Records one event on a run that still stands as the row says. Returns whether it did.
     async fn change(
         &self,
         row: &RunRow,
-        event: impl FnOnce(&Phase) -> Option<Event>,
+        event: impl FnOnce(&RunState) -> Option<Event>,
     ) -> Result<bool, EngineError> {
         let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
         if (state.seq, state.epoch) != (row.seq, row.epoch) {
             return Ok(false);
         }
-        let Some(event) = event(&state.phase) else {
-            return Ok(false);
-        };
         let mut batch = Batch::after(state.seq, state.epoch);
-        batch.stop(&mut state, event, self.shared.clock.now())?;
+        self.correct_clock(&mut batch, &mut state)?;
+        let event = event(&state);
+        if event.is_none() && batch.is_empty() {
+            return Ok(false);
+        }
+        if let Some(event) = event {
+            batch.stop(&mut state, event, self.shared.clock.now())?;
+        }
         fault::point("sweep");
         let written = self.shared.write(&batch, &state).await?;
         if written {

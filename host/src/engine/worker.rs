@@ -1,12 +1,16 @@
 //! A long-lived worker: drives pending, due and lost runs, several at once, and sweeps the store in between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use milepost_core::correction::is_far_ahead;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::resume::{GoOn, Intent};
 use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
 use serde::Serialize;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -23,6 +27,8 @@ use crate::store::{Attention, RunRow, StoreError};
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How much trouble a worker remembers to have told.
 const REMEMBERED: usize = 10_000;
+/// How often a worker looks for runs that a clock far ahead left behind.
+const CORRECT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Longest pause of a worker whose store is not available.
 const STORE_WAIT: Duration = Duration::from_secs(30);
 
@@ -56,17 +62,14 @@ pub struct Worked {
     pub store_gone: Option<String>,
 }
 
-struct Ended {
-    row: RunRow,
-    result: Result<RunReport, EngineError>,
-}
+type Ended = Result<RunReport, EngineError>;
 
 struct Worker<'a> {
     engine: &'a Engine,
     options: WorkOptions,
     tasks: JoinSet<Ended>,
     /// Which task drives which run.
-    driving: HashMap<Id, RunId>,
+    driving: HashMap<Id, RunRow>,
     /// Until when nothing is taken, because the store did not take the last claim.
     not_before: Option<Instant>,
     store_wait: Duration,
@@ -75,6 +78,11 @@ struct Worker<'a> {
     worked: Worked,
     /// Trouble that was told about, so that it is told once.
     told: BTreeSet<(String, String)>,
+    /// When runs were last looked over for the times of a clock that was far ahead, by the wall and by the monotonic clock.
+    corrected: Option<(Timestamp, Duration)>,
+    /// Runs whose last try ended in an error of the host: until when they are passed over, and for how long that was. Whatever the
+    /// error is, and whatever could be recorded of it, no run is taken in a hot loop.
+    resting: BTreeMap<RunId, (Instant, Duration)>,
     /// Runs that could neither begin nor be put off where they stand, as after damage: passed over until they move.
     stuck: BTreeMap<RunId, u64>,
 }
@@ -99,6 +107,8 @@ impl Engine {
             worked: Worked::default(),
             told: BTreeSet::new(),
             stuck: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            corrected: None,
         };
         worker.work().await;
         worker.worked
@@ -142,6 +152,7 @@ impl Worker<'_> {
 
     /// Sweeps, and takes what there is room for. Returns whether there was nothing to do.
     async fn look(&mut self) -> Result<bool, StoreError> {
+        self.correct_clocks().await?;
         let now = self.engine.shared.clock.now();
         let attention = self.engine.shared.store.attention(now, SWEEP_ROWS)?;
         let swept = self.engine.sweep(&attention).await?;
@@ -162,11 +173,15 @@ impl Worker<'_> {
             lists.into_iter().flatten().any(|row| row.id == *run)
         };
         self.stuck.retain(|run, _| listed(run));
+        self.resting.retain(|run, _| listed(run));
         for (row, intent) in candidates(&attention, &swept.lost) {
             if self.active.contains_key(&row.id) || self.stuck.get(&row.id) == Some(&row.seq) {
                 continue;
             }
             left = true;
+            if self.rests(&row.id) {
+                continue;
+            }
             if held || self.active.len() >= self.options.max_runs.max(1) {
                 break;
             }
@@ -180,16 +195,15 @@ impl Worker<'_> {
         self.active.insert(row.id.clone(), control.clone());
         self.worked.taken += 1;
         let engine = self.engine.clone();
-        let run = row.id.clone();
+        let driven = row.clone();
         let task = self.tasks.spawn(async move {
             let options = ResumeOptions {
                 on_change: OnChange::AsStarted,
                 control,
             };
-            let result = engine.go_on(&row.id, Some(&row), intent, options).await;
-            Ended { row, result }
+            engine.go_on(&row.id, Some(&row), intent, options).await
         });
-        self.driving.insert(task.id(), run);
+        self.driving.insert(task.id(), driven);
     }
 
     async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
@@ -197,13 +211,19 @@ impl Worker<'_> {
             Ok((id, _)) => *id,
             Err(panicked) => panicked.id(),
         };
-        if let Some(run) = self.driving.remove(&id) {
-            self.active.remove(&run);
-        }
-        // A task that panicked has said so itself; its claim lives no longer, so the next sweep finds its run.
-        let Ok((_, Ended { row, result })) = ended else {
+        let Some(row) = self.driving.remove(&id) else {
             return;
         };
+        self.active.remove(&row.id);
+        let result = match ended {
+            Ok((_, result)) => result,
+            Err(panicked) => Err(EngineError::Panicked(panicked.to_string())),
+        };
+        if result.as_ref().is_ok_and(|report| !report.is_put_off()) {
+            self.resting.remove(&row.id);
+        } else {
+            self.rest(&row.id);
+        }
         match result {
             Ok(report) => {
                 if row.status == Status::Running {
@@ -214,6 +234,11 @@ impl Worker<'_> {
                     let reason = report.stop.map(|stop| stop.message).unwrap_or_default();
                     self.hold_off(Some(&row.id), &reason);
                 } else {
+                    if report.is_put_off()
+                        && let Some(stop) = &report.stop
+                    {
+                        self.tell_once(row.id.as_str(), &stop.message);
+                    }
                     self.store_wait = SWEEP_EVERY;
                     *self.worked.ended.entry(report.status).or_default() += 1;
                 }
@@ -234,7 +259,10 @@ impl Worker<'_> {
             Err(error) => {
                 self.worked.refused += 1;
                 self.tell_once(row.id.as_str(), &error.to_string());
-                if let Err(error) = self.engine.could_not_begin(&row, &error).await {
+                let putting_off = AssertUnwindSafe(self.engine.could_not_begin(&row, &error));
+                let put_off = putting_off.catch_unwind().await;
+                let put_off = put_off.unwrap_or_else(|_| Err(error));
+                if let Err(error) = put_off {
                     self.tell_once(row.id.as_str(), &error.to_string());
                     self.stuck.insert(row.id, row.seq);
                 }
@@ -273,6 +301,38 @@ impl Worker<'_> {
                 }
             }
         }
+    }
+
+    /// The run is passed over for a while, longer each time in a row.
+    fn rest(&mut self, run: &RunId) {
+        let wait = match self.resting.get(run) {
+            Some((_, wait)) => (*wait * 2).min(STORE_WAIT),
+            None => SWEEP_EVERY,
+        };
+        let rest = (Instant::now() + wait, wait);
+        self.resting.insert(run.clone(), rest);
+    }
+
+    fn rests(&self, run: &RunId) -> bool {
+        let rest = self.resting.get(run);
+        rest.is_some_and(|(until, _)| *until > Instant::now())
+    }
+
+    /// Now and then, and at once when the wall clock stepped back far: paused runs that a clock far ahead left due much too late.
+    async fn correct_clocks(&mut self) -> Result<(), StoreError> {
+        let clock = &self.engine.shared.clock;
+        let (now, passed) = (clock.now(), clock.monotonic());
+        let fresh = self.corrected.is_some_and(|(then, since)| {
+            let passed = passed.saturating_sub(since);
+            passed < CORRECT_EVERY && !is_far_ahead(then.after(passed), now)
+        });
+        if !fresh {
+            self.corrected = Some((now, passed));
+            for (run, reason) in self.engine.correct_clocks().await? {
+                self.tell_once(&run, &reason);
+            }
+        }
+        Ok(())
     }
 
     fn tell_once(&mut self, run: &str, reason: &str) {

@@ -75,6 +75,14 @@ impl Store for MemoryStore {
         })
     }
 
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let request = &mut state.run(run)?.row.request;
+            Ok(request.take_if(|request| !request.kind.ends()).is_some())
+        })
+    }
+
     fn send_signal<'a>(
         &'a self,
         run: &'a RunId,

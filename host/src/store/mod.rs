@@ -47,6 +47,12 @@ pub trait Store: Send + Sync {
         request: StopRequest,
     ) -> BoxFuture<'a, Result<Status, StoreError>>;
 
+    /// Takes back a pause that was asked of a run and that nobody has met. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// Keeps a signal for a run that is not over. Needs no epoch and changes no state: [`Write::consumed`] takes it.
     ///
     /// # Errors

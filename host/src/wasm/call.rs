@@ -76,7 +76,7 @@ pub(super) async fn execute<T>(
         .await
         .expect("the semaphore is never closed");
     // Not while it waited for its turn.
-    state.started = state.clock.now();
+    state.started = state.clock.monotonic();
     let _awake = shared.ticker.attempt();
     let mut store = store(shared, state);
     let ended = match tokio::time::timeout(timeout, catch_panic(body(&mut store))).await {

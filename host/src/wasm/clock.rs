@@ -29,9 +29,7 @@ impl Host for HostState {
             return Err(Refusal::Sleep { millis }.into());
         }
         if !self.recorder.skips_sleep(millis)? {
-            self.clock
-                .sleep_until(self.clock.now().after(duration))
-                .await;
+            self.clock.sleep(duration).await;
             self.recorder.slept(millis);
         }
         Ok(())

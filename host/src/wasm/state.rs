@@ -1,11 +1,11 @@
 //! What a store holds while an attempt runs: its call, what it has used up, and what it has said.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
-use milepost_core::time::Timestamp;
 use wasmtime::component::ResourceTable;
 
 use super::limits::{Allocations, Refusal};
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 pub(super) struct HostState {
     pub(super) call: Call,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) started: Timestamp,
+    pub(super) started: Duration,
     pub(super) allocations: Allocations,
     pub(super) recorder: Recorder,
     pub(super) logs: Arc<Mutex<LogBuffer>>,
@@ -43,7 +43,7 @@ impl HostState {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits::HANDLES);
         Self {
-            started: clock.now(),
+            started: clock.monotonic(),
             allocations: Allocations::new(call.limits.memory_bytes, call.limits.table_elements),
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
             logs: Arc::new(Mutex::new(LogBuffer::new(

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use milepost_core::time::Timestamp;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -81,7 +80,11 @@ impl HostState {
 
     /// A taped reading of the monotonic clock, nanoseconds since the attempt began.
     fn monotonic(&mut self) -> Result<u64, Refusal> {
-        let now = self.clock.now().since(self.started).as_nanos() as u64;
+        let now = self
+            .clock
+            .monotonic()
+            .saturating_sub(self.started)
+            .as_nanos() as u64;
         let wasi = self.wasi();
         // A timer that fired has passed, even if the clock that is read here disagrees by a little.
         let now = now.max(wasi.last_reading).max(lock(&wasi.timers).passed);
@@ -268,7 +271,7 @@ impl poll::HostPollable for HostState {
 /// What all timers of an attempt share.
 struct Timers {
     clock: Arc<dyn Clock>,
-    started: Timestamp,
+    started: Duration,
     phase: Phase,
     /// Whether a timer was polled since the phase began.
     asked: bool,
@@ -303,8 +306,9 @@ impl Pollable for Timer {
                 Phase::At(now) if self.due <= now => return,
                 Phase::Look | Phase::At(_) => None,
                 Phase::Wait => {
-                    let until = timers.started.after(Duration::from_nanos(self.due));
-                    Some(timers.clock.sleep_until(until))
+                    let until = timers.started + Duration::from_nanos(self.due);
+                    let wait = until.saturating_sub(timers.clock.monotonic());
+                    Some(timers.clock.sleep(wait))
                 }
             }
         };

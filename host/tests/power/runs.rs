@@ -12,6 +12,7 @@ use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::resume::{Intent, plan};
+use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, StepPhase};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
@@ -93,6 +94,7 @@ impl Mover {
             plugins: BTreeMap::new(),
             inputs: Payload::new(json!({})),
             seed: draws.next() >> 11,
+            rules: Rules::PRESENT,
         };
         let mut state = batch.create(Event::RunCreated(created), now).unwrap();
         if draws.chance(80) {
@@ -154,6 +156,7 @@ impl Mover {
             next: "resume".to_owned(),
             due_at: Some(at(self.seconds + 60)),
             provider: None,
+            held_by: None,
         };
         let last = match draws.below(4) {
             0 => Event::RunCancelled { stop },

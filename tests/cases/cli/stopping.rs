@@ -10,12 +10,21 @@ fn answer(cli: &Cli, line: &str) -> Value {
 }
 
 #[test]
-fn b290_only_a_running_run_is_paused() {
+fn b290_only_a_running_run_is_paused_and_one_that_is_due_is_held() {
     let cli = stopped();
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
     let refused = cli.run("pause new --json").expect(65).json();
     assert_eq!(refused["error"]["code"], "not_pausable");
+    assert_eq!(
+        answer(&cli, "pause nap"),
+        json!({ "id": "nap", "answer": "held", "status": "paused" })
+    );
+    let nap = cli.shown("nap");
+    assert_eq!(
+        (&nap["stop"]["due_at"], &nap["stop"]["held_by"]),
+        (&json!(null), &json!("`milepost pause`"))
+    );
     for (run, status) in [("done", "completed"), ("nap", "paused"), ("bad", "failed")] {
         let before = cli.shown(run);
         assert_eq!(

@@ -104,7 +104,7 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
     assert_eq!(
         decided,
         json!({
-            "id": "r", "answer": "approved", "path": "gate", "status": "paused", "rework_left": null, "continues": "worker"
+            "id": "r", "answer": "approved", "path": "gate", "status": "paused", "rework_left": null, "held": false, "continues": "worker"
         })
     );
     let run = cli.shown("r");

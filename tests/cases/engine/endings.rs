@@ -86,8 +86,7 @@ async fn b245_the_end_of_a_run_that_nobody_drives_is_told_by_whoever_ends_it() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held("a", &gate));
     rig.begun_by(dead_process(), &gate, async {
         let engine = rig.engine_of(dead_process());
-        let id = r1();
-        let mut again = Box::pin(engine.resume(&id, ResumeOptions::default()));
+        let mut again = Box::pin(rig.run_on(&engine, Control::default()));
         gate.holds(&mut again).await;
         assert_eq!(count(&rig.recorder.events(), "run_failed"), 0);
         assert_eq!(rig.sweep().await.given_up, [r1()]);

@@ -234,7 +234,7 @@ async fn b403_the_record_says_who_had_a_lost_run_since_when_and_who_took_it_over
     };
     rig.begun_by(rebooted, &gate, async {
         rig.clock.advance(Duration::from_secs(5));
-        tokio::join!(async { rig.resume().await.unwrap() }, async {
+        tokio::join!(async { rig.run().await.unwrap() }, async {
             gate.came().await;
             // The lost attempt may have the first pass.
             gate.open();

@@ -79,6 +79,8 @@ struct Model {
     behind: u32,
     signals: u32,
     recoveries: u32,
+    /// Whether only a person lets it go on.
+    held: bool,
 }
 
 impl Model {
@@ -109,16 +111,20 @@ impl Model {
             Cancelled, Completed, Failed, Lost, Paused, Pending, Ready, WaitsForApproval,
             WaitsForSignal,
         };
+        if let Deed::Resume(_) | Deed::Retry(_) | Deed::Die = deed {
+            self.held = false;
+        }
         match (deed, self.stands) {
             (Deed::Expire, _) => {}
+            (Deed::Work(_), Ready) if self.held => {}
             (Deed::Work(ending), Pending | Ready) => self.drive(ending),
             (Deed::Work(ending), Lost) if self.recoveries < limits::RECOVERIES => {
                 self.drive(ending)
             }
             (Deed::Work(_), Lost) => self.stands = Failed,
             (Deed::Work(_), _) => {}
-            (Deed::Resume(ending), Pending | Lost | Ready) => self.drive(ending),
-            (Deed::Resume(ending), Paused | Failed)
+            (Deed::Resume(ending), Pending | Ready) => self.drive(ending),
+            (Deed::Resume(ending), Lost | Paused | Failed)
             | (Deed::Retry(ending), Paused | Failed | Ready) => {
                 self.recoveries = 0;
                 self.drive(ending);
@@ -128,7 +134,6 @@ impl Model {
             | (Deed::Retry(_), Pending | Lost | Completed | Cancelled) => return Answer::Refused,
             (Deed::Die, _) => {
                 self.recoveries = match self.stands {
-                    Lost => self.recoveries + 1,
                     Pending | Ready => self.recoveries,
                     _ => 0,
                 };
@@ -136,6 +141,9 @@ impl Model {
             }
             (Deed::Pause, Pending) => return Answer::Refused,
             (Deed::Pause, Lost) => self.stands = Paused,
+            (Deed::Pause, WaitsForSignal | WaitsForApproval | Ready) if !self.held => {
+                self.held = true;
+            }
             (Deed::Pause, _) | (Deed::Cancel | Deed::Kill, Completed | Cancelled) => {
                 return Answer::Already;
             }
@@ -238,7 +246,7 @@ impl Real {
             Err(other) => panic!("{other:?}"),
         };
         let stopped = |result: Result<StopAnswer, EngineError>| match result {
-            Ok(StopAnswer::Done(_)) => Answer::Done,
+            Ok(StopAnswer::Done(_) | StopAnswer::Held) => Answer::Done,
             Ok(StopAnswer::Already(_)) => Answer::Already,
             Err(EngineError::NotPausable { .. }) => Answer::Refused,
             other => panic!("{other:?}"),
@@ -336,7 +344,7 @@ proptest! {
     fn b273_b274_b288_b290_a_run_lives_as_the_model_says(deeds in deeds()) {
         block_on(async {
             let real = Real::new().await;
-            let mut model = Model { stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0 };
+            let mut model = Model { stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0, held: false };
             for (n, deed) in deeds.iter().enumerate() {
                 if matches!(deed, Deed::Die) && !model.leads_to_a_step() {
                     continue;

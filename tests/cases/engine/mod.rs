@@ -1,6 +1,7 @@
 //! The engine with scripted steps and a clock that the test owns: what only it can show. How a run moves is tested in the
 //! core.
 
+mod bounded;
 mod carried;
 mod changes;
 mod commits;

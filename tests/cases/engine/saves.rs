@@ -133,7 +133,10 @@ async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
     let engine = rig.engine_on(Arc::new(store));
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert_eq!(report.stop.unwrap().code, StopCode::CheckpointNotSaved);
-    assert_eq!(rig.row().status, Status::Pending);
+    let row = rig.row();
+    assert_eq!((row.status, row.owner.as_ref()), (Status::Paused, None));
+    assert_eq!(row.stop(), Some(StopCode::HostError));
+    assert!(row.due_at.is_some(), "a worker tries again");
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::attempt::Call;
-use milepost::engine::{Control, Demand, EngineError, Request, StopAnswer};
+use milepost::engine::{Control, Decision, Demand, EngineError, Request, StopAnswer};
 use milepost::report::RunReport;
 use milepost::store::StoreError;
 use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
-use milepost_core::outcome::Outcome;
+use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::state::Status;
+use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, START, r1};
-use milepost_tests::scripted::{Gate, Script, at, fail, ok, pause};
+use milepost_tests::scripted::{Gate, Script, at, error, fail, ok, pause};
 use serde_json::json;
 
 use super::steps;
@@ -395,5 +396,77 @@ async fn b293_a_pause_lets_the_step_in_flight_finish_and_a_cancellation_does_not
             rig.events()
         );
         assert_eq!(rig.script.calls(), ["a"], "nothing new starts");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_run_that_is_due_can_be_held_until_a_person_resumes_it() {
+    let script = Script::new().step("a", |call| match call.attempt {
+        1..=3 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&steps(&["a"]), &script);
+    assert!(rig.run().await.unwrap().stop.unwrap().due_at.is_some());
+    let engine = rig.engine();
+    let pause = async || engine.pause(&r1(), false, "somebody").await.unwrap();
+    assert_eq!(pause().await, StopAnswer::Held);
+    assert_eq!(pause().await, StopAnswer::Already(Status::Paused), "once");
+    let report = engine.report(&r1()).unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!((stop.code, stop.due_at), (StopCode::RetriesExhausted, None));
+    assert_eq!(stop.held_by.as_deref(), Some("somebody"));
+    rig.clock.advance(Duration::from_secs(1_000_000));
+    assert_eq!(rig.work().await.taken, 0);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_held_run_waits_for_is_taken_and_the_answer_says_that_it_is_held() {
+    let body = "[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
+                [[step]]\nid = \"g\"\napproval = { message = \"?\" }\n";
+    let rig = Rig::sqlite(body, &Script::new());
+    let engine = rig.engine();
+    rig.run().await.unwrap();
+    assert!(!engine.is_held(&r1()).unwrap());
+    engine.pause(&r1(), true, "somebody").await.unwrap();
+    engine.signal(&r1(), "go", &json!(1)).await.unwrap();
+    assert!(engine.is_held(&r1()).unwrap());
+    assert_eq!(rig.work().await.taken, 0);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Paused);
+    engine.pause(&r1(), true, "somebody").await.unwrap();
+    let decision = Decision {
+        path: None,
+        verdict: Verdict::Approved,
+        comment: None,
+        by: None,
+    };
+    assert!(engine.decide(&r1(), &decision).await.unwrap().held);
+    assert_eq!(rig.work().await.taken, 0);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_not_met_yet_can_be_withdrawn() {
+    // Heard by the owner, or not yet.
+    for heard in [Duration::ZERO, Duration::from_secs(2)] {
+        let gate = Gate::default();
+        let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+        let engine = rig.engine();
+        let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+            gate.came().await;
+            let pause = async || engine.pause(&r1(), false, "somebody").await.unwrap();
+            assert!(!engine.withdraw_pause(&r1()).await.unwrap());
+            assert_eq!(pause().await, StopAnswer::Asked);
+            tokio::time::sleep(heard).await;
+            assert!(engine.withdraw_pause(&r1()).await.unwrap());
+            assert_eq!(rig.row().request, None);
+            // And asked for again, and taken back again.
+            assert_eq!(pause().await, StopAnswer::Asked);
+            tokio::time::sleep(heard).await;
+            assert!(engine.withdraw_pause(&r1()).await.unwrap());
+            gate.open();
+        });
+        assert_eq!(report.unwrap().status, Status::Completed, "{heard:?}");
     }
 }

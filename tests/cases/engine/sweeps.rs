@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost::engine::{ResumeOptions, StartOptions};
+use milepost::engine::{Control, StartOptions};
 use milepost::owner::{Host as _, ThisHost};
 use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
@@ -41,8 +41,7 @@ async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
     rig.begun_by(dead_process(), &gate, async {
         // The recovery dies too, at the same step.
         let engine = rig.engine_of(dead_process());
-        let run = r1();
-        let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
+        let mut again = Box::pin(rig.run_on(&engine, Control::default()));
         gate.holds(&mut again).await;
         assert_eq!(
             rig.row().recoveries,
@@ -84,7 +83,7 @@ async fn a_worker_until_idle_looks_again_after_it_gave_a_run_up() {
     rig.begun_by(dead_process(), &gate, async {
         let engine = rig.engine_of(dead_process());
         let run = r1();
-        let mut again = Box::pin(engine.resume(&run, ResumeOptions::default()));
+        let mut again = Box::pin(rig.run_on(&engine, Control::default()));
         gate.holds(&mut again).await;
         let giving_up = Gate::default();
         let store = FaultyStore::new(Arc::clone(&rig.store), {

@@ -169,3 +169,90 @@ async fn b235_the_duration_of_a_running_run_counts_to_its_last_event() {
     });
     report.unwrap();
 }
+
+/// The wall clock is set back by an hour, or ahead by one, in the middle of a wait of 10 s: it takes 10 s all the same.
+#[tokio::test(start_paused = true)]
+async fn a_back_off_takes_its_own_time_whatever_the_wall_clock_does() {
+    let busy = |call: &milepost::attempt::Call| match call.attempt {
+        1 | 2 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    };
+    let hour = 3_600_000_000_000;
+    for wall in [START.as_nanos() - hour, START.as_nanos() + hour] {
+        let mut rig = Rig::new(&steps(&["a"]), &Script::new().step("a", busy));
+        rig.clock = VirtualClock::manual(START);
+        let engine = rig.engine();
+        let mut run = Box::pin(rig.run_on(&engine, Control::default()));
+        let moves = async |calls: usize| {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!(rig.script.calls().len(), calls);
+        };
+        let report = tokio::select! {
+            report = &mut run => report.unwrap(),
+            () = async {
+                moves(1).await;
+                rig.clock.set(Timestamp::from_nanos(wall));
+                for (wait, calls) in [(9, 1), (1, 2), (19, 2)] {
+                    rig.clock.advance(Duration::from_secs(wait));
+                    moves(calls).await;
+                }
+                rig.clock.advance(Duration::from_secs(1));
+                std::future::pending::<()>().await;
+            } => unreachable!("it waits for the run"),
+        };
+        assert_eq!(report.status, Status::Completed, "{wall}");
+        assert_eq!(rig.script.calls().len(), 3);
+    }
+}
+
+/// Once, the clock was ten years ahead: a run that it left behind is not held up for ten years.
+#[tokio::test(start_paused = true)]
+async fn a_clock_far_ahead_does_not_poison_a_run() {
+    let years = Duration::from_secs(10 * 365 * 86_400);
+    let flow = |step: &str| format!("{}[[step]]\nid = \"s\"\n{step}\n", steps(&["a"]));
+    for step in [
+        "use = \"p/s\"",
+        "wait = { for = \"10m\" }",
+        "wait = { signal = \"go\", timeout = \"10m\", on_timeout = \"continue\" }",
+    ] {
+        let script = Script::new().step("s", |call| match call.attempt {
+            1..4 => error(ErrorClass::Retryable, "busy"),
+            _ => at(call),
+        });
+        let rig = Rig::sqlite(&flow(step), &script);
+        rig.clock.advance(years);
+        assert_eq!(rig.run().await.unwrap().status, Status::Paused, "{step}");
+        rig.clock.set(START);
+        for _ in 0..3 {
+            rig.work().await;
+            rig.clock.advance(Duration::from_secs(10 * 60));
+        }
+        let row = rig.row();
+        assert_eq!(row.status, Status::Completed, "{step}");
+        assert!(row.updated_at < START.after(Duration::from_secs(86_400)));
+        assert_eq!(rig.replay().await.unwrap().divergence, None, "{step}");
+    }
+}
+
+/// A clock that is corrected under a run that it drives.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_corrected_on_the_way_takes_the_run_back_with_it() {
+    let years = Duration::from_secs(10 * 365 * 86_400);
+    let script = Script::new();
+    let rig = Rig::sqlite(&steps(&["a", "b", "c"]), &script);
+    rig.clock.advance(years);
+    let clock = rig.clock.clone();
+    script.answer("b", move |call| {
+        clock.set(START);
+        at(call)
+    });
+    script.answer("c", |call| match call.attempt {
+        1..4 => error(ErrorClass::Retryable, "busy"),
+        _ => at(call),
+    });
+    let report = rig.run().await.unwrap();
+    assert_eq!(report.status, Status::Paused);
+    let due = report.stop.unwrap().due_at.unwrap();
+    assert!(due < START.after(Duration::from_secs(3_600)), "{due}");
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}

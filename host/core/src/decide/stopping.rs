@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Decider;
+use crate::definition::Step;
 use crate::event::{Event, Stop, StopCode};
 use crate::expr::{Budget, EvalError};
 use crate::ids::Path;
@@ -56,45 +57,55 @@ impl Decider<'_> {
         if !passes {
             return None;
         }
-        let episode = &self.state.episode;
-        // Another provider is another pool of quota (B206).
+        let (episode, rules) = (&self.state.episode, self.state.created.rules);
+        // Another provider is another pool of quota: its waits begin with the first (B206).
         let used = match episode.provider == pause.provider {
             true => episode.resumes,
             false => 0,
         };
+        let in_a_row = match rules.count_across_providers() {
+            true => episode.in_a_row(),
+            false => used,
+        };
         let most = limits::AUTOMATIC_RESUMES.len();
-        let first = episode.resumes == 0;
+        let first = episode.in_a_row() == 0;
         let run = &self.state.created.run;
-        let due = schedule::due(run, path, used, pause.until, first, self.now);
+        let due = schedule::due(run, Some(path), used, pause.until, first, self.now)
+            .filter(|_| (in_a_row as usize) < most);
         next.push_str(&match due {
             Some(_) => format!(
                 "; a worker (`milepost work`) does it when it is due, automatic resume {} of {most}",
-                used + 1
+                in_a_row + 1
             ),
             None => format!("; its {most} automatic resumes are used up"),
         });
         due
     }
 
-    /// The end of the top level: failed if anything failed, else completed with what the workflow returns.
+    /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> Event {
         let run = &self.state.created.run;
-        let failures: Vec<(&StepRecord, &StepError)> = self
+        let handled = self.state.created.rules.handle_failures();
+        let failures: Vec<(&Step, &StepRecord, &StepError)> = self
             .definition
             .top()
             .iter()
             .filter_map(|index| {
-                let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+                let step = &self.definition.steps()[*index];
+                let record = self.state.steps.get(&step.id)?;
                 match &record.settled()?.result {
-                    StepResult::Failed { error } => Some((record, error)),
+                    StepResult::Failed { error } => Some((step, record, error)),
                     StepResult::Completed { .. } | StepResult::Skipped => None,
                 }
             })
             .collect();
-        if let Some((first, _)) = failures.first() {
+        let ending = failures
+            .iter()
+            .find(|(step, ..)| !(handled && step.continue_on_error));
+        if let Some((_, first, _)) = ending {
             let message = failures
                 .iter()
-                .map(|(record, error)| {
+                .map(|(_, record, error)| {
                     format!(
                         "`{}` failed ({}): {}",
                         record.path, error.code, error.message
@@ -104,7 +115,7 @@ impl Decider<'_> {
                 .join("; ");
             let next = if failures
                 .iter()
-                .any(|(_, error)| error.code == codes::LOOP_EXHAUSTED)
+                .any(|(.., error)| error.code == codes::LOOP_EXHAUSTED)
             {
                 format!(
                     "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \

@@ -378,7 +378,7 @@ static STEP: Record = Record {
         key(
             "continue_on_error",
             Shape::Bool,
-            "Whether later steps run after this one failed.",
+            "Whether a failure of this step is handled: later steps run, and the run can complete.",
         ),
     ],
     planned: &[

@@ -101,7 +101,7 @@ pub struct Step {
     pub kind: StepKind,
     /// `if`: of type bool.
     pub condition: Option<Expr>,
-    /// Whether later steps run after this one failed.
+    /// Whether a failure of this step is handled: later steps run, and the run can complete.
     pub continue_on_error: bool,
     /// Steps whose record this step's expressions read, itself and its body excluded.
     pub reads: BTreeSet<StepId>,
@@ -133,6 +133,8 @@ pub struct ComponentStep {
     pub with: Template,
     /// What happens after a failed attempt.
     pub retry: RetryPolicy,
+    /// Whether a failure is handled and the step does not say what follows when its attempts are used up: then it fails.
+    pub handled: bool,
     /// Effective time-out of one attempt.
     pub timeout: Duration,
     /// Where the time-out comes from.

@@ -123,6 +123,8 @@ fn component(
         &settings.retry,
         &mut compiler.out,
     );
+    let own = view.record("retry");
+    let then_given = own.is_some_and(|retry| retry.text("then").is_some());
     let given = view.node("with");
     let with = match given {
         Some(node) => compiler.template(node, Place::Step(index)),
@@ -155,6 +157,7 @@ fn component(
         step: call.step.clone(),
         with: with?,
         retry: policy,
+        handled: view.flag("continue_on_error").unwrap_or(false) && !then_given,
         timeout,
         timeout_source,
     })

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     Binding, Episode, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult,
     loop_output,
 };
-use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed};
+use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed, StopCode};
 use crate::ids::{Path, StepId};
 use crate::outcome::Pause;
 use crate::tape::LogDropped;
@@ -218,7 +219,7 @@ impl RunState {
                 self.end_attempt(name, path, Some(*attempt))?;
                 let output = output.clone();
                 self.settle(path, StepResult::Completed { output }, None, at);
-                let counted = std::mem::take(&mut self.episode.resumes) > 0;
+                let counted = self.episode.end();
                 let mut touched = self.progressed(path);
                 touched.run |= counted;
                 Ok(touched)
@@ -341,16 +342,30 @@ impl RunState {
                 due_at,
                 waited,
             } => self.postponed(name, reason, *due_at, *waited),
+            Event::RunHeld { by } => self.held(name, by),
+            Event::ClockCorrected { back_millis, steps } => {
+                self.take_back(Duration::from_millis(*back_millis), steps, at);
+                Ok(Touched {
+                    steps: steps.clone(),
+                    run: true,
+                })
+            }
             Event::RunPaused { stop } => {
                 let phase = Phase::Paused {
                     stop: stop.clone(),
                     at,
                 };
                 let touched = self.stopped(name, phase)?;
-                if self.episode.provider != stop.provider {
+                // An error of the host is no pause of a provider's.
+                if stop.code != StopCode::HostError && self.episode.provider != stop.provider {
+                    let earlier = match self.created.rules.count_across_providers() {
+                        true => self.episode.in_a_row(),
+                        false => 0,
+                    };
                     self.episode = Episode {
                         provider: stop.provider.clone(),
                         resumes: 0,
+                        earlier,
                     };
                 }
                 Ok(touched)
@@ -394,8 +409,14 @@ impl RunState {
                 to: Status::Running,
             });
         }
-        if cause == ClaimCause::Recovery {
-            self.recoveries += 1;
+        match cause {
+            ClaimCause::Recovery => self.recoveries += 1,
+            // A person takes over a run whose owner is gone: their word begins afresh.
+            ClaimCause::Resume if from == Status::Running => {
+                self.recoveries = 0;
+                self.episode.end();
+            }
+            ClaimCause::Start | ClaimCause::Resume | ClaimCause::Retry => {}
         }
         let steps = self.lose_attempts();
         self.phase = Phase::Running;
@@ -427,7 +448,7 @@ impl RunState {
         match resumed.cause {
             // A person's word begins afresh; a schedule's does not (B202).
             ResumeCause::Resume | ResumeCause::Retry => {
-                self.episode.resumes = 0;
+                self.episode.end();
                 self.recoveries = 0;
             }
             ResumeCause::Schedule => self.episode.resumes += 1,

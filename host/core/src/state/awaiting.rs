@@ -3,7 +3,7 @@
 use super::apply::reject;
 use super::{Phase, Rejected, RunState, Status, StepPhase, StepRecord, StepResult, Touched};
 use crate::event::{Stop, StopCode};
-use crate::ids::{Path, StepId};
+use crate::ids::{Path, RunId, StepId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 use crate::wait::{Wait, signal_output};
@@ -99,7 +99,7 @@ impl RunState {
             let output = signal_output(signal, Some(data.value()));
             self.settle(path, StepResult::Completed { output }, None, at);
         }
-        self.make_ready(path, format!("the signal `{signal}` came"));
+        self.make_ready(path, format!("the signal `{signal}` came"), at);
         let mut touched = self.progressed(path);
         touched.run = true;
         Ok(touched)
@@ -149,7 +149,7 @@ impl RunState {
                 self.output_bytes = self.output_bytes - before + record.output_bytes();
             }
         }
-        self.make_ready(path, word);
+        self.make_ready(path, word, at);
         Ok(touched)
     }
 
@@ -185,22 +185,51 @@ impl RunState {
         Ok(Touched::run())
     }
 
+    /// Whether a person has to resume the run, whatever it waited for has come: it was paused, or held where it stood.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        match &self.phase {
+            Phase::Paused { stop, .. } => {
+                stop.held_by.is_some() || stop.code == StopCode::Interrupted
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn held(&mut self, event: &'static str, by: &str) -> Result<Touched, Rejected> {
+        let run = &self.created.run;
+        let Phase::Paused { stop, .. } = &mut self.phase else {
+            return Err(Rejected::NotPaused {
+                event,
+                status: self.phase.status(),
+            });
+        };
+        stop.due_at = None;
+        stop.held_by = Some(by.to_owned());
+        stop.next = held_until(run);
+        Ok(Touched::run())
+    }
+
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
     /// stays as it is.
-    fn make_ready(&mut self, path: &Path, message: String) {
+    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) {
         let run = self.created.run.clone();
         if let Phase::Paused { stop, .. } = &mut self.phase
             && stop.path.as_ref() == Some(path)
         {
-            *stop = Stop {
-                // At once, also for a clock that was set back since.
-                due_at: Some(self.created_at),
-                ..Stop::new(
-                    StopCode::Ready,
-                    message,
+            let held_by = stop.held_by.take();
+            let (next, due_at) = match held_by {
+                Some(_) => (held_until(&run), None),
+                None => (
                     format!("a worker goes on with it, or `milepost resume {run}`"),
-                )
-                .at(path.clone())
+                    // At once, also for a clock that was set back since.
+                    Some(self.created_at.min(at)),
+                ),
+            };
+            *stop = Stop {
+                due_at,
+                held_by,
+                ..Stop::new(StopCode::Ready, message, next).at(path.clone())
             };
         }
     }
@@ -213,4 +242,8 @@ impl RunState {
             }
         }
     }
+}
+
+fn held_until(run: &RunId) -> String {
+    format!("it is held; `milepost resume {run}` lets it go on")
 }

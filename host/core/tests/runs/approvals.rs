@@ -64,6 +64,7 @@ fn rejected_by_ann() -> Stop {
         next: "nothing; the run is over".to_owned(),
         due_at: None,
         provider: None,
+        held_by: None,
     }
 }
 

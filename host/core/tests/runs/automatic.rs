@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use milepost_core::correction::correction;
+use milepost_core::decide::interrupt;
 use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, StopCode};
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
-use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::recovery::{Liveness, Verdict, judge, put_off};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Rejected, Status};
 use milepost_core::time::Timestamp;
@@ -198,6 +200,205 @@ fn b206_another_provider_is_another_pool() {
     assert_eq!(sim.state.episode.provider.as_deref(), Some("other"));
     let first = AUTOMATIC_RESUMES[0].as_secs_f64() * 1.25;
     assert!(wait_of(&sim) <= first, "{}", wait_of(&sim));
+}
+
+/// Providers that take turns, times that are asked for, signals that may come: none of it makes more than five of them.
+#[test]
+fn no_row_of_pauses_without_a_completed_step_is_resumed_more_than_five_times() {
+    let hints = |providers: &'static [&'static str], until: bool| {
+        move |attempt: &Attempt| match pause("quota") {
+            Outcome::Paused(pause) => {
+                let turn = attempt.attempt as usize % providers.len();
+                let provider = Some(providers[turn].to_owned()).filter(|name| !name.is_empty());
+                Outcome::Paused(Pause {
+                    until: (until || provider.is_none()).then(|| Timestamp::from_nanos(1)),
+                    provider,
+                    ..pause
+                })
+            }
+            other => other,
+        }
+    };
+    let rows: [&'static [&'static str]; 4] = [
+        &["acme", "other"],
+        &["acme", ""],
+        &["a", "b", "c", "d", "e", "f", "g"],
+        &["acme", "acme", "other"],
+    ];
+    for providers in rows {
+        for until in [false, true] {
+            let script = hints(providers, until);
+            let mut sim = Sim::new(TWO);
+            sim.run(&script);
+            while sim.stop().due_at.is_some() && sim.calls.len() < 20 {
+                sim.pass_to_due().work(GoOn::Schedule).run(&script);
+            }
+            assert_eq!(sim.calls.len(), 6, "{providers:?} {until}");
+            assert_eq!(sim.state.episode.in_a_row(), 5);
+            let next = &sim.stop().next;
+            assert!(next.contains("5 automatic resumes are used up"), "{next}");
+            // A person's word begins afresh, and so does a completed step.
+            sim.resume().run(&script);
+            assert_eq!(sim.state.episode.in_a_row(), 0);
+            sim.pass_to_due().work(GoOn::Schedule).run(fine);
+            assert_eq!(sim.status(), Status::Completed);
+            assert_eq!(sim.state.episode.in_a_row(), 0);
+        }
+    }
+}
+
+/// What an old program began goes on, and replays, by the rules that it began under.
+#[test]
+fn an_old_run_counts_for_each_provider() {
+    let turns = |attempt: &Attempt| match attempt.attempt % 2 {
+        0 => limit_of("acme")(attempt),
+        _ => limit_of("other")(attempt),
+    };
+    let mut sim = Sim::of_old(TWO);
+    sim.run(turns);
+    for _ in 0..8 {
+        sim.pass_to_due().work(GoOn::Schedule).run(turns);
+    }
+    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+}
+
+#[test]
+fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
+    let mut sim = Sim::new(TWO);
+    let mut path = None;
+    for used in 0..5 {
+        path = sim
+            .next_attempt()
+            .map(|attempt| attempt.path.parse().unwrap());
+        assert_eq!(sim.state.episode.in_a_row(), used);
+        let last = put_off(&sim.state, "no luck", path.clone(), sim.now);
+        for event in interrupt(&sim.state, last) {
+            sim.record(event);
+        }
+        let stop = sim.stop();
+        assert_eq!(
+            (sim.status(), stop.code),
+            (Status::Paused, StopCode::HostError)
+        );
+        assert!(stop.message.contains("no luck"), "{}", stop.message);
+        let resume = format!("automatic resume {} of 5", used + 1);
+        assert!(stop.next.contains(&resume), "{}", stop.next);
+        let planned = AUTOMATIC_RESUMES[used as usize].as_secs_f64();
+        let wait = wait_of(&sim) / planned;
+        assert!((0.75..=1.25).contains(&wait), "{wait}");
+        sim.pass_to_due().work(GoOn::Schedule);
+    }
+    sim.next_attempt().unwrap();
+    let last = put_off(&sim.state, "no luck", path, sim.now);
+    for event in interrupt(&sim.state, last) {
+        sim.record(event);
+    }
+    let stop = sim.stop();
+    assert_eq!(
+        (sim.status(), stop.code),
+        (Status::Failed, StopCode::HostError)
+    );
+    assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+    sim.resume().run(fine);
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+#[test]
+fn a_person_who_takes_a_lost_run_over_begins_its_counts_afresh() {
+    let mut sim = Sim::new(TWO);
+    sim.claim(ClaimCause::Recovery);
+    assert_eq!(sim.state.recoveries, 1);
+    sim.claim(ClaimCause::Resume);
+    assert_eq!((sim.state.recoveries, verdict(&sim)), (0, Verdict::Recover));
+}
+
+#[test]
+fn a_paused_run_can_be_held_whatever_comes() {
+    let hold = |sim: &mut Sim| {
+        sim.record(Event::RunHeld {
+            by: "ann".to_owned(),
+        })
+    };
+    let held = |sim: &Sim| {
+        let stop = sim.stop();
+        assert_eq!((sim.status(), stop.due_at), (Status::Paused, None));
+        assert!(sim.state.is_held());
+        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+    };
+    let mut sim = Sim::new(TWO);
+    sim.run(limit_of("acme"));
+    assert!(!sim.state.is_held());
+    hold(&mut sim);
+    held(&sim);
+    assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
+    sim.resume().run(fine);
+    assert_eq!(sim.status(), Status::Completed);
+    let late = sim.try_record(Event::RunHeld {
+        by: "ann".to_owned(),
+    });
+    assert!(matches!(late, Err(Rejected::NotPaused { .. })));
+
+    let mut sim = Sim::new("[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n");
+    sim.run(fine);
+    hold(&mut sim);
+    sim.signal("go", json!(null)).unwrap();
+    assert_eq!(sim.stop().code, StopCode::Ready);
+    held(&sim);
+    sim.resume().run(fine);
+    assert_eq!(sim.status(), Status::Completed);
+
+    let mut sim = Sim::new("[[step]]\nid = \"w\"\napproval = { message = \"?\" }\n");
+    sim.run(fine);
+    hold(&mut sim);
+    sim.approve("w");
+    held(&sim);
+}
+
+/// A clock that was years ahead is right again: what it left behind goes on in its own time.
+#[test]
+fn a_clock_far_ahead_does_not_hold_a_run_up() {
+    let years = Duration::from_secs(10 * 365 * 86_400);
+    let bodies = [
+        TWO.to_owned(),
+        "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n".to_owned(),
+        "[[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"10m\", on_timeout = \"continue\" }\n".to_owned(),
+        "[[step]]\nid = \"w\"\napproval = { message = \"?\", timeout = \"10m\", on_timeout = \"approve\" }\n".to_owned(),
+    ];
+    for body in bodies {
+        let mut sim = Sim::new(&body);
+        let right = sim.now;
+        sim.pass(years).run(limit_of("acme"));
+        let wait = sim.stop().due_at.unwrap().since(sim.now);
+        sim.now = right;
+        let event = correction(&sim.definition, &sim.state, sim.now).unwrap();
+        sim.record(event);
+        assert_eq!(sim.state.updated_at, right);
+        assert_eq!(sim.stop().due_at, Some(right.after(wait)), "{body}");
+        assert_eq!(
+            correction(&sim.definition, &sim.state, sim.now),
+            None,
+            "once"
+        );
+        let go_on = match sim.stop().code.is_wait() {
+            true => GoOn::Wait,
+            false => GoOn::Schedule,
+        };
+        sim.pass_to_due().work(go_on).run(fine);
+        assert_eq!(sim.status(), Status::Completed, "{body}");
+        assert!(sim.now.since(right) < Duration::from_secs(3_600));
+    }
+    // A little ahead is no reason, and a time that the definition names is nobody's mistake.
+    let mut sim = Sim::new("[[step]]\nid = \"w\"\nwait = { until = \"'2090-01-01T00:00:00Z'\" }\n");
+    let right = sim.now;
+    sim.pass(Duration::from_secs(86_400)).run(fine);
+    assert_eq!(correction(&sim.definition, &sim.state, right), None);
+    let mut sim = Sim::new("[[step]]\nid = \"w\"\nwait = { until = \"'2090-01-01T00:00:00Z'\" }\n");
+    sim.pass(years).run(fine);
+    sim.now = right;
+    let due = sim.stop().due_at;
+    let event = correction(&sim.definition, &sim.state, right).unwrap();
+    sim.record(event);
+    assert_eq!(sim.stop().due_at, due);
 }
 
 #[test]

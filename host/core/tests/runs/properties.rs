@@ -1,12 +1,16 @@
 //! Random runs: the journal folds to the checkpoint, any prefix can go on to the same result.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
 use milepost_core::event::{ClaimCause, Entry, Event, StopCode};
+use milepost_core::ids::RunId;
 use milepost_core::limits::JSON_DEPTH;
-use milepost_core::outcome::{Outcome, Pause, StepError};
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::resume::GoOn;
+use milepost_core::retry::{self, RetryPolicy};
+use milepost_core::rules::Rules;
 use milepost_core::state::{RunState, Status};
 use milepost_core::wait::Verdict;
 use proptest::prelude::*;
@@ -284,5 +288,42 @@ proptest! {
         let position = Position { seq: 1, epoch: sim.state.epoch, updated_at: sim.now };
         let parts = parts.iter().filter_map(|(n, b)| Some((n.as_str(), b.as_deref()?)));
         prop_assert!(restore(position, parts, &|_| None).is_err());
+    }
+}
+
+/// Policies as definitions may hold them, the extremes included.
+fn policies() -> impl Strategy<Value = RetryPolicy> {
+    let millis = prop_oneof![Just(0), Just(1), 0..100_000u64, Just(86_400_000)];
+    let factor = prop_oneof![Just(1.0), Just(2.0), 1.0..10.0f64, Just(1e300)];
+    let jitter = prop_oneof![Just(0.0), Just(0.25), Just(1.0), 0.0..=1.0f64];
+    (millis.clone(), millis, factor, jitter).prop_map(|(one, other, factor, jitter)| RetryPolicy {
+        max_attempts: 100,
+        initial: Duration::from_millis(one.min(other)),
+        max: Duration::from_millis(one.max(other)),
+        factor,
+        jitter,
+        ..RetryPolicy::default()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_wait_before_another_attempt_is_longer_than_the_longest(
+        policy in policies(),
+        run in 0..1_000u32,
+        failures in 1..100u32,
+        asked in prop::option::of(0..200_000u64),
+    ) {
+        let run = RunId::new(&format!("r{run}")).unwrap();
+        let path = "a".parse().unwrap();
+        let wait = policy.wait(Rules::PRESENT, &run, &path, failures);
+        prop_assert!(wait <= policy.max, "{wait:?} of {policy:?}");
+        let shortest = policy.initial.mul_f64((1.0 - policy.jitter).max(0.0));
+        prop_assert!(wait + Duration::from_micros(1) >= shortest, "{wait:?} of {policy:?}");
+        let mut error = StepError::new(ErrorClass::Retryable, "busy", "busy");
+        error.retry_after_millis = asked;
+        if let retry::Verdict::Retry(wait) = policy.verdict(Rules::PRESENT, &run, &path, failures, &error) {
+            prop_assert!(wait <= policy.max, "{wait:?} of {policy:?}, asked for {asked:?}");
+        }
     }
 }

@@ -107,14 +107,27 @@ fn b137_conditions_of_open_steps_are_evaluated_anew() {
         id = "b"
         if = "steps.a.status == 'failed'"
         use = "p/b"
+        [[step]]
+        id = "c"
+        use = "p/c"
         "#,
     );
-    sim.run(failing_at("a"));
-    assert_eq!(sim.calls, ["a", "b"]);
+    let red = |attempt: &Attempt| match attempt.step.as_str() {
+        "a" | "c" => fail("red"),
+        _ => fine(attempt),
+    };
+    sim.run(red);
+    assert_eq!(sim.calls, ["a", "b", "c"]);
+    let message = &sim.stop().message;
+    assert!(
+        message.contains("`a` failed") && message.contains("`c` failed"),
+        "{message}"
+    );
+    assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "c");
     sim.resume().run(fine);
     assert_eq!(
         sim.calls,
-        ["a", "b", "a"],
+        ["a", "b", "c", "a", "c"],
         "b reads a, so it is judged again"
     );
     assert_eq!(sim.settled("b").result, StepResult::Skipped);
@@ -123,7 +136,7 @@ fn b137_conditions_of_open_steps_are_evaluated_anew() {
 
 #[test]
 fn b138_failed_steps_run_again_with_their_dependents_and_nothing_else() {
-    let mut sim = Sim::new(
+    let mut sim = Sim::of_old(
         r#"
         [[step]]
         id = "a"
@@ -422,6 +435,7 @@ fn b237_illegal_transitions_name_both_states() {
                 next: String::new(),
                 due_at: None,
                 provider: None,
+                held_by: None,
             },
         },
     };
@@ -509,6 +523,9 @@ fn an_exhausted_loop_says_how_to_go_on_and_how_far_it_came() {
         ok(json!({"ok": false}))
     });
     assert_eq!(seen, json!({"met": false}));
+    assert_eq!(sim.status(), Status::Completed, "handled");
+    let mut sim = Sim::new(&looping(2));
+    sim.run(|_| ok(json!({"ok": false})));
     let next = &sim.stop().next;
     assert!(
         next.contains("milepost retry r1") && next.contains("max_iterations"),

@@ -4,7 +4,7 @@ use milepost_core::event::StopCode;
 use milepost_core::state::{Status, StepResult};
 use serde_json::json;
 
-use crate::sim::{Sim, fail, ok};
+use crate::sim::{Attempt, Sim, fail, ok, pause, retryable};
 
 const THREE: &str = r#"
 [[step]]
@@ -118,7 +118,7 @@ with = { a = "${ steps.a.status }", code = "${ steps.a.error.code }" }
 "#;
 
 #[test]
-fn b85_b331_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() {
+fn b85_b331_later_steps_run_after_a_handled_failure_and_the_run_can_complete() {
     let mut sim = Sim::new(TOLERANT);
     let mut seen = json!(null);
     sim.run(|attempt| match attempt.step.as_str() {
@@ -131,17 +131,60 @@ fn b85_b331_later_steps_run_after_a_tolerated_failure_and_the_run_still_fails() 
     });
     assert_eq!(sim.calls, ["a", "b", "c"]);
     assert_eq!(seen, json!({"a": "failed", "code": "broken"}));
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+/// What an old program began ends, and replays, by the rules that it began under.
+#[test]
+fn an_old_run_fails_after_a_tolerated_failure_and_pauses_on_the_way() {
+    let mut sim = Sim::of_old(TOLERANT);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => fail("broken"),
+        _ => ok(json!({})),
+    });
+    assert_eq!(sim.calls, ["a", "b", "c"]);
     assert_eq!(sim.status(), Status::Failed);
+    let mut sim = Sim::of_old(TOLERANT);
+    sim.run(|_| retryable("busy"));
+    assert_eq!(sim.status(), Status::Paused);
+    assert_eq!(sim.calls, ["a", "a", "a"]);
+}
+
+#[test]
+fn a_handled_step_that_uses_up_its_attempts_fails_unless_it_says_otherwise() {
+    let retry =
+        |keys: &str| TOLERANT.replacen("use = \"p/a\"", &format!("use = \"p/a\"\n{keys}"), 1);
+    let busy_at_a = |attempt: &Attempt| match attempt.step.as_str() {
+        "a" => retryable("busy"),
+        _ => ok(json!({})),
+    };
+    for keys in [
+        "",
+        "retry = { max_attempts = 3 }",
+        "retry = { then = \"fail\" }",
+    ] {
+        let mut sim = Sim::new(&retry(keys));
+        sim.run(busy_at_a);
+        assert_eq!(sim.calls, ["a", "a", "a", "b", "c"], "{keys}");
+        assert_eq!(sim.status(), Status::Completed, "{keys}");
+    }
+    let mut sim = Sim::new(&retry("retry = { then = \"pause\" }"));
+    sim.run(busy_at_a);
+    assert_eq!(sim.stop().code, StopCode::RetriesExhausted);
+    // A pause that the step itself asks for is no failure.
+    let mut sim = Sim::new(TOLERANT);
+    sim.run(|_| pause("ask"));
+    assert_eq!(sim.stop().code, StopCode::StepPaused);
 }
 
 #[test]
 fn b86_b330_the_stop_lists_every_failed_step() {
     let mut sim = Sim::new(TOLERANT);
     sim.run(|attempt| match attempt.step.as_str() {
-        "a" | "b" => fail(&format!("{}_broke", attempt.step)),
-        _ => ok(json!({})),
+        step => fail(&format!("{step}_broke")),
     });
     let message = &sim.stop().message;
+    assert!(message.contains("`c` failed (c_broke)"), "{message}");
     assert!(message.contains("`a` failed (a_broke)"), "{message}");
     assert!(message.contains("`b` failed (b_broke)"), "{message}");
 }

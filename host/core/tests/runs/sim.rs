@@ -14,6 +14,7 @@ use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::replay::check;
 use milepost_core::resume::{GoOn, Intent, adopt, plan, rework};
+use milepost_core::rules::Rules;
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
@@ -107,6 +108,15 @@ impl Sim {
     }
 
     pub(crate) fn with_inputs(body: &str, inputs: Value) -> Self {
+        Self::under(Rules::PRESENT, body, inputs)
+    }
+
+    /// A run that an old program began.
+    pub(crate) fn of_old(body: &str) -> Self {
+        Self::under(Rules::default(), body, json!({}))
+    }
+
+    fn under(rules: Rules, body: &str, inputs: Value) -> Self {
         let definition = definition(body);
         let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
         let entry = Entry {
@@ -121,6 +131,7 @@ impl Sim {
                 plugins: BTreeMap::new(),
                 inputs: Payload::new(inputs),
                 seed: 7,
+                rules,
             }),
         };
         let mut sim = Self {
@@ -247,6 +258,7 @@ impl Sim {
             next: "resume".into(),
             due_at: None,
             provider: None,
+            held_by: None,
         };
         for event in interrupt(&self.state, Event::RunPaused { stop }) {
             self.record(event);

@@ -41,6 +41,8 @@ fn smallest() -> Vec<Value> {
         json!({ "type": "loop_iteration_ended", "path": "l", "iteration": 1, "condition_met": true }),
         json!({ "type": "loop_completed", "path": "l", "iterations": 1, "condition_met": true }),
         json!({ "type": "run_postponed", "reason": "r" }),
+        json!({ "type": "run_held", "by": "ann" }),
+        json!({ "type": "clock_corrected", "back_millis": 1, "steps": [] }),
         json!({ "type": "run_paused", "stop": stop }),
         json!({ "type": "run_completed", "output": value }),
         json!({ "type": "run_failed", "stop": stop }),

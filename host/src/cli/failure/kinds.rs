@@ -50,7 +50,7 @@ impl From<EngineError> for Failure {
                 .help(format!("`milepost cancel {run}` ends it")),
             EngineError::InputsTooLarge(_) => Self::new(Exit::Invalid, "invalid_input", message),
             EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
-            EngineError::Internal(_) => Self::internal(message),
+            EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
         }
     }
 }

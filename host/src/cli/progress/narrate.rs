@@ -217,6 +217,8 @@ impl Narrator {
             Event::RunCreated(_)
             | Event::LoopIterationEnded { .. }
             | Event::RunPostponed { .. }
+            | Event::RunHeld { .. }
+            | Event::ClockCorrected { .. }
             | Event::RunPaused { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }

@@ -136,6 +136,7 @@ mod tests {
             next: String::new(),
             due_at: None,
             provider: Some("acme".into()),
+            held_by: None,
         };
         assert_eq!(
             tell(&several, "a", Event::RunPaused { stop }).unwrap(),

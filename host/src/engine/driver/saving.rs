@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use milepost_core::event::{Entry, Event, Stop, StopCode};
 use milepost_core::ids::Epoch;
+use milepost_core::recovery::put_off;
 use milepost_core::state::{RunState, Status};
 
+use super::stopping::path_of;
 use super::{Driver, Halted};
 use crate::engine::observer::Notice;
 use crate::fault;
@@ -65,7 +67,7 @@ impl Driver {
                         retry_at,
                     };
                     self.shared.tell(&self.state.created.run, notice);
-                    self.shared.clock.sleep_until(retry_at).await;
+                    self.shared.clock.sleep(*wait).await;
                 }
                 Err(error) => return Err(Halted::Failed(error.into())),
             }
@@ -159,12 +161,55 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// The host could not drive the run on: what was saved is good, and from there the run goes on later, or fails when that was
+    /// in vain too often. The error is given back where that cannot be saved either, or what it lost has to be told.
+    pub(super) async fn put_off(&mut self, halted: Halted) -> Result<(), Halted> {
+        let reason = match &halted {
+            Halted::NotSaved(reason) => format!("the checkpoint could not be saved: {reason}"),
+            Halted::Failed(error) => error.to_string(),
+            Halted::LostClaim => return Err(halted),
+        };
+        let run = self.state.created.run.clone();
+        let Ok(recorded) = record::load(self.shared.store.as_ref(), &run) else {
+            return Err(halted);
+        };
+        let mut state = recorded.state;
+        if state.epoch != self.state.epoch || state.phase.status() != Status::Running {
+            return Err(Halted::LostClaim);
+        }
+        let mut batch = Batch::after(state.seq, state.epoch);
+        let now = self.shared.clock.now();
+        let path = path_of(&state);
+        let last = put_off(&state, &reason, path, now.max(state.updated_at));
+        let written = match batch.stop(&mut state, last, now) {
+            Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
+            Err(_) => return Err(halted),
+        };
+        if written.is_err() {
+            return Err(halted);
+        }
+        self.tell(batch.entries());
+        match halted {
+            // How far it came stays to be seen in the report.
+            Halted::NotSaved(_) => Err(halted),
+            Halted::Failed(_) | Halted::LostClaim => {
+                self.state = state;
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Drop for Driver {
     /// The future that drove the run was dropped (a shutdown of the runtime, a caller that lost interest): the claim is
     /// released, so that the run need not wait for its lease to expire.
     fn drop(&mut self) {
-        if self.owns {
-            self.let_go();
+        // It may be dropped by a panic, and a second one would end the process.
+        let letting_go = std::panic::AssertUnwindSafe(|| self.let_go());
+        if self.owns && std::panic::catch_unwind(letting_go).is_err() {
+            let run = &self.state.created.run;
+            tracing::error!(%run, "the claim could not be released: the store panicked");
         }
         self.shared.host.leave(&self.owner);
     }

@@ -5,7 +5,7 @@ use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
-use milepost_core::state::{Status, StepPhase};
+use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
 use tokio::time::Instant;
 
 use super::{Driver, Halted, InFlight};
@@ -20,10 +20,26 @@ impl Driver {
     }
 
     /// The patient request that keeps new steps from starting.
-    pub(super) fn held(&self) -> Option<Request> {
-        self.control
-            .present()
-            .filter(|request| request.demand.is_patient())
+    pub(super) fn held(&mut self) -> Option<Request> {
+        let patient = |request: &Request| request.demand.is_patient();
+        let request = self.control.present().filter(patient)?;
+        match self.is_withdrawn(&request) {
+            true => self.control.present().filter(patient),
+            false => Some(request),
+        }
+    }
+
+    /// Looks, before a request is met, whether it was taken back since it was heard.
+    fn is_withdrawn(&mut self, request: &Request) -> bool {
+        if self.heard.as_ref() != Some(request) {
+            return false;
+        }
+        // Where the store does not answer, what was heard last holds.
+        let row = self.shared.store.row(&self.state.created.run);
+        if let Ok(Some(row)) = row {
+            self.hear(row.request.map(|request| request.kind));
+        }
+        self.heard.as_ref() != Some(request)
     }
 
     pub(super) async fn asked(
@@ -44,6 +60,9 @@ impl Driver {
         mut request: Request,
         in_flight: &mut InFlight,
     ) -> Result<(), Halted> {
+        if self.is_withdrawn(&request) {
+            return Ok(());
+        }
         self.cancel.raise();
         if request.demand == Demand::Cancel {
             self.let_clean_up(in_flight).await?;
@@ -124,16 +143,7 @@ impl Driver {
     }
 
     pub(super) fn present_path(&self) -> Option<Path> {
-        self.state
-            .steps
-            .values()
-            .find(|r| {
-                matches!(
-                    r.phase,
-                    StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
-                )
-            })
-            .map(|record| record.path.clone())
+        path_of(&self.state)
     }
 
     /// Looks whether the claim holds and what was asked through the store, and renews the lease in good time. Its pace is that
@@ -176,9 +186,15 @@ impl Driver {
         Ok(())
     }
 
-    /// What somebody asked through the store.
-    pub(super) fn hear(&self, request: Option<StopKind>) {
-        let Some(kind) = request else { return };
+    /// What somebody asked through the store, or does not ask any more.
+    pub(super) fn hear(&mut self, request: Option<StopKind>) {
+        let Some(kind) = request else {
+            if let Some(heard) = self.heard.take() {
+                self.control.withdraw(&heard);
+                self.patient = None;
+            }
+            return;
+        };
         let known = self.control.present().map(|request| request.demand);
         if known >= Some(kind.into()) {
             return;
@@ -187,6 +203,20 @@ impl Driver {
         let row = self.shared.store.row(&self.state.created.run);
         let by = row.ok().flatten().and_then(|row| row.request);
         let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
-        self.control.ask(Request::new(kind.into(), by));
+        let request = Request::new(kind.into(), by);
+        self.heard = Some(request.clone()).filter(|_| !kind.ends());
+        self.control.ask(request);
     }
+}
+
+/// Where a run stands: at a step in flight, or at one that is tried again.
+pub(super) fn path_of(state: &RunState) -> Option<Path> {
+    let stands = |record: &&StepRecord| {
+        matches!(
+            record.phase,
+            StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
+        )
+    };
+    let record = state.steps.values().find(stands)?;
+    Some(record.path.clone())
 }

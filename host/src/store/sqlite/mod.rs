@@ -32,7 +32,7 @@ use self::change::Change;
 use self::files::Watch;
 use self::open::Place;
 use self::read::Readers;
-use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal};
+use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
 use self::writer::Writer;
 use super::{
     Attention, Filter, Health, Listing, NewSignal, Release, RunRow, Sent, Space, StopRequest,
@@ -148,6 +148,10 @@ impl Store for SqliteStore {
             run: run.clone(),
             request,
         }))
+    }
+
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.submit(Withdrawal { run: run.clone() }))
     }
 
     fn send_signal<'a>(

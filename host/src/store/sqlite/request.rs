@@ -48,6 +48,29 @@ impl Change for Request {
     }
 }
 
+/// Takes a pause back.
+pub(super) struct Withdrawal {
+    pub(super) run: RunId,
+}
+
+impl Change for Withdrawal {
+    type Reply = bool;
+
+    fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    fn apply(&self, db: &mut Statements<'_>) -> Result<bool, Failure> {
+        present(db, &self.run)?;
+        let withdrawn = db
+            .get(
+                "UPDATE run SET request = NULL WHERE id = ?1 AND request IN ('pause', 'pause_now')",
+            )?
+            .execute([self.run.as_str()])?;
+        Ok(withdrawn > 0)
+    }
+}
+
 /// Keeps a signal.
 pub(super) struct Signal {
     pub(super) run: RunId,

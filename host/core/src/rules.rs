@@ -1,0 +1,55 @@
+//! Which rules of the core govern a run.
+//!
+//! What was decided once is decided again by every replay, so no rule may change under a run that has begun. One that has to
+//! change gets a number here. A run records the number that it was created under and keeps it to its end.
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of a run, by number; what was created before there were numbers has 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Rules(u32);
+
+impl Rules {
+    /// The rules of runs that are created now.
+    pub const PRESENT: Self = Self(1);
+
+    /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
+    /// attempts are used up. Before, the run ended as failed all the same.
+    #[must_use]
+    pub const fn handle_failures(self) -> bool {
+        self.0 >= 1
+    }
+
+    /// Whether chance keeps the wait before another attempt within `max`. Before, it was added after the cap.
+    #[must_use]
+    pub const fn cap_jitter(self) -> bool {
+        self.0 >= 1
+    }
+
+    /// Whether automatic resumes count whatever provider a pause names. Before, another one began the count afresh.
+    #[must_use]
+    pub const fn count_across_providers(self) -> bool {
+        self.0 >= 1
+    }
+}
+
+impl TryFrom<u32> for Rules {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number > Self::PRESENT.0 {
+            return Err(format!(
+                "the run goes by rules {number}, this program knows up to {}; use a newer milepost",
+                Self::PRESENT.0
+            ));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl From<Rules> for u32 {
+    fn from(rules: Rules) -> Self {
+        rules.0
+    }
+}

@@ -1,0 +1,204 @@
+//! No work without bound: whatever error ends the driving of a run, a worker calls its step a few times, later and later, and
+//! then a person has to look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::store::{StoreError, Write};
+use milepost_core::event::StopCode;
+use milepost_core::ids::Epoch;
+use milepost_core::limits::AUTOMATIC_RESUMES;
+use milepost_core::state::Status;
+use milepost_tests::faulty::{Fault, FaultyStore};
+use milepost_tests::rig::{Rig, r1, until_idle};
+use milepost_tests::scripted::{Script, at};
+
+use super::{block_on, steps};
+
+/// More calls than any bound allows: a run that is retaken for ever ends here.
+const RUNAWAY: usize = 40;
+
+/// Every way in which a store can say no to a write.
+fn errors() -> Vec<(&'static str, fn() -> StoreError)> {
+    vec![
+        ("corrupt", || StoreError::Corrupt("scripted".to_owned())),
+        ("unavailable", || {
+            StoreError::Unavailable("scripted".to_owned())
+        }),
+        ("too new", || StoreError::TooNew {
+            place: "scripted".to_owned(),
+            found: 9,
+            known: 8,
+        }),
+        ("exists", || StoreError::Exists(r1())),
+        ("not found", || StoreError::NotFound(r1())),
+        ("conflict", || StoreError::Conflict {
+            run: r1(),
+            status: Status::Running,
+            seq: 1,
+            epoch: Epoch(1),
+        }),
+    ]
+}
+
+fn holds(write: &Write, word: &str) -> bool {
+    let mut entries = write.entries.iter();
+    entries.any(|entry| entry.body.contains(word))
+}
+
+fn holds_outcome(write: &Write) -> bool {
+    holds(write, "step_completed")
+}
+
+/// Which writes of a run that was claimed fail.
+#[derive(Debug, Clone, Copy)]
+enum Fails {
+    /// Those that hold an outcome: what was recorded instead of it is kept.
+    Outcomes,
+    /// Those, and what a driver records of an error of its own.
+    Endings,
+    /// All but claims: nothing can be recorded of the error.
+    Everything,
+}
+
+/// A worker on a store with that fault, for days. Returns the calls of the step.
+fn works_for_days(fails: Fails, fault: impl Fn() -> Fault + Send + Sync + 'static) -> (Rig, usize) {
+    block_on(async {
+        let script = Script::new();
+        script.answer("a", {
+            let script = script.clone();
+            move |call| {
+                assert!(script.calls().len() < RUNAWAY, "retaken for ever");
+                at(call)
+            }
+        });
+        let rig = Rig::sqlite(&steps(&["a"]), &script);
+        rig.submit("r1").await;
+        let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+        let store = store.failing(move |write| {
+            let fails = match fails {
+                Fails::Outcomes => holds_outcome(write),
+                Fails::Endings => holds_outcome(write) || holds(write, "host_error"),
+                Fails::Everything => write.claim.is_none(),
+            };
+            fails.then(&fault)
+        });
+        let engine = rig.engine_on(Arc::new(store));
+        for _ in 0..AUTOMATIC_RESUMES.len() * 3 {
+            // A store that takes nothing is waited for: then the worker is never idle.
+            let hour = Duration::from_secs(60 * 60);
+            let _ = tokio::time::timeout(hour, engine.work(until_idle(2))).await;
+            rig.clock.advance(Duration::from_secs(3 * 60 * 60));
+        }
+        let calls = rig.script.calls().len();
+        (rig, calls)
+    })
+}
+
+#[test]
+fn an_outcome_that_cannot_be_recorded_is_tried_a_few_times_and_then_a_person_has_to_look() {
+    for (name, error) in errors() {
+        let (rig, calls) = works_for_days(Fails::Outcomes, move || Fault::Error(error));
+        // One who is told that somebody else has the run writes nothing more: that is a lost process.
+        let lost = ["conflict", "not found"].contains(&name);
+        let (most, code) = match lost {
+            true => (2, StopCode::ProcessLost),
+            false => (1 + AUTOMATIC_RESUMES.len(), StopCode::HostError),
+        };
+        assert_eq!(calls, most, "{name}");
+        let report = rig.engine().report(&r1()).unwrap();
+        let stop = report.stop.unwrap();
+        assert_eq!((report.status, stop.code), (Status::Failed, code), "{name}");
+        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+        // A person's word begins afresh.
+        let resumed = block_on(rig.resume()).unwrap();
+        assert_eq!(resumed.status, Status::Completed, "{name}");
+        assert_eq!((resumed.automatic_resumes, resumed.recoveries), (0, 0));
+    }
+}
+
+#[test]
+fn an_error_of_which_nothing_can_be_recorded_is_bounded_by_the_count_of_losses() {
+    for (name, error) in errors() {
+        let (_, calls) = works_for_days(Fails::Everything, move || Fault::Error(error));
+        assert!((1..=2).contains(&calls), "{name}: {calls} calls");
+    }
+}
+
+#[test]
+fn a_store_that_panics_is_bounded_too() {
+    let (rig, calls) = works_for_days(Fails::Outcomes, || Fault::Panic);
+    assert_eq!(calls, 1);
+    assert_eq!(rig.row().stop(), Some(StopCode::HostError));
+    let (rig, calls) = works_for_days(Fails::Endings, || Fault::Panic);
+    assert_eq!(calls, 2);
+    assert_eq!(rig.row().stop(), Some(StopCode::ProcessLost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_put_off_says_why_and_when_it_is_tried_again() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).failing(|write| {
+        let error = || StoreError::Corrupt("scripted".to_owned());
+        holds_outcome(write).then_some(Fault::Error(error))
+    });
+    rig.engine_on(Arc::new(store)).work(until_idle(1)).await;
+    let report = rig.engine().report(&r1()).unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!(
+        (report.status, stop.code),
+        (Status::Paused, StopCode::HostError)
+    );
+    assert_eq!(stop.path.as_deref(), Some("a"));
+    assert!(stop.message.contains("scripted"), "{}", stop.message);
+    assert!(
+        stop.next.contains("automatic resume 1 of 5"),
+        "{}",
+        stop.next
+    );
+    assert!(stop.due_at.is_some());
+    let trouble = rig.recorder.trouble();
+    assert!(
+        trouble.iter().any(|line| line.contains("scripted")),
+        "{trouble:?}"
+    );
+    // Where the fault is gone, it just goes on.
+    rig.clock.advance(AUTOMATIC_RESUMES[0] * 2);
+    assert_eq!(rig.work().await.ended[&Status::Completed], 1);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+/// Whatever happens to the decision itself, before anything could be written.
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_panics_before_its_claim_is_given_up() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
+        1 => Fault::Panic,
+        _ => Fault::None,
+    });
+    let worked = rig.engine_on(Arc::new(store)).work(until_idle(1)).await;
+    assert_eq!((worked.taken, worked.refused), (1, 1));
+    let report = rig.engine().report(&r1()).unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!(
+        (report.status, stop.code),
+        (Status::Failed, StopCode::HostError)
+    );
+    assert!(stop.message.contains("panicked"), "{}", stop.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_that_cannot_be_loaded_is_not_tried_for_ever() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    rig.script.refuse(true);
+    for _ in 0..20 {
+        rig.work().await;
+        rig.clock.advance(Duration::from_secs(3 * 60 * 60));
+    }
+    assert!(rig.script.calls().is_empty());
+    assert_eq!(rig.row().due_at, None);
+    assert!(rig.events().len() < 10, "{:?}", rig.events());
+}
