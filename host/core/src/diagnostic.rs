@@ -14,6 +14,7 @@ pub use lines::Position;
 
 use lines::Lines;
 
+use crate::limits::DIAGNOSTICS;
 use crate::shown;
 
 /// How bad a problem is.
@@ -123,13 +124,24 @@ impl Diagnostics {
         self.items.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// The first [`DIAGNOSTICS`], which are shown.
+    fn shown(&self) -> &[Diagnostic] {
+        &self.items[..self.items.len().min(DIAGNOSTICS)]
+    }
+
+    /// How many problems are not shown.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.items.len() - self.shown().len()
+    }
+
     /// The problems for a person: place, source line with a caret, help. `color` adds ANSI styles.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         render::render(self, color)
     }
 
-    /// The problems for a program: `{"file": .., "diagnostics": [..]}`. Lines and columns count from 1, columns in
+    /// The problems for a program: `{"file": .., "diagnostics": [..]}`, and `omitted` when there are more of them. Lines and columns count from 1, columns in
     /// characters; spans are byte offsets, the end excluded.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -144,7 +156,7 @@ impl Diagnostics {
                 "span": { "start": span.start, "end": span.end },
             })
         };
-        let items = self.items.iter().map(|item| {
+        let items = self.shown().iter().map(|item| {
             let mut value = place(&item.span);
             value["code"] = json!(item.code);
             value["severity"] = json!(item.severity);
@@ -159,7 +171,11 @@ impl Diagnostics {
             value["related"] = related.collect();
             value
         });
-        json!({ "file": self.file, "diagnostics": items.collect::<Value>() })
+        let mut document = json!({ "file": self.file, "diagnostics": items.collect::<Value>() });
+        if self.omitted() > 0 {
+            document["omitted"] = json!(self.omitted());
+        }
+        document
     }
 }
 

@@ -6,6 +6,7 @@ mod size;
 use serde_json::Value;
 
 use crate::limits;
+use crate::strict_json::{self, Refusal};
 
 pub use size::check as check_size;
 
@@ -20,6 +21,9 @@ pub enum UnusableJson {
         "the integer {0} does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
     )]
     Inexact(String),
+    /// An object gives a name twice: which of its values was meant is not guessed.
+    #[error("the name `{0}` is given twice in one object")]
+    Twice(String),
     /// See [`limits::JSON_VALUES`].
     #[error("it holds more than {max} values", max = limits::JSON_VALUES)]
     TooManyValues,
@@ -39,17 +43,29 @@ impl UnusableJson {
     }
 }
 
-/// Parses one document. Integers fit 64 bits, with or without a sign: a parser would round the others without a word.
+/// Parses one document. No object gives a name twice, and integers fit 64 bits, with or without a sign: a parser would keep the
+/// last value, and round the others without a word.
 ///
 /// # Errors
 /// [`UnusableJson`].
 pub fn parse(text: &str) -> Result<Value, UnusableJson> {
-    check_size(text)?;
-    let value = serde_json::from_str(text).map_err(|e| UnusableJson::Syntax(e.to_string()))?;
+    let value = parse_names(text)?;
     match inexact_integer(text) {
         Some(integer) => Err(UnusableJson::Inexact(shortened(integer))),
         None => Ok(value),
     }
+}
+
+/// The same with integers of any size, which may be rounded: for texts whose numbers are limits, not values.
+///
+/// # Errors
+/// [`UnusableJson`].
+pub(crate) fn parse_names(text: &str) -> Result<Value, UnusableJson> {
+    check_size(text)?;
+    strict_json::read(text).map_err(|refusal| match refusal {
+        Refusal::Twice(name) => UnusableJson::Twice(name),
+        Refusal::Syntax(error) => UnusableJson::Syntax(error.to_string()),
+    })
 }
 
 /// The first integer of a JSON text that neither `i64` nor `u64` holds.
@@ -146,6 +162,12 @@ mod tests {
             panic!("300 digits are no integer of 64 bits");
         };
         assert!(shown.len() < 50, "{shown}");
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused() {
+        let refused = UnusableJson::Twice("a".to_owned());
+        assert_eq!(parse(r#"[{"a": 1, "a": 1}]"#), Err(refused));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod scope;
 pub mod shell;
 pub mod shown;
 pub mod state;
+mod strict_json;
 pub mod tape;
 pub mod time;
 pub mod wait;

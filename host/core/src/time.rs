@@ -1,5 +1,7 @@
 //! Time as data: instants and durations that come in as arguments, never from a clock.
 
+mod rfc3339;
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -61,41 +63,34 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A text that is no point in time.
+/// Why a text gives no point in time. The text is cut when it is long.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a point in time; write RFC 3339 text such as \"2026-03-01T09:00:00Z\"")]
-pub struct InvalidTimestamp(String);
+pub enum InvalidTimestamp {
+    /// It is not RFC 3339, or names a time that does not exist.
+    #[error(
+        "`{0}` is not a point in time; it must be RFC 3339 text such as \"2026-03-01T09:00:00Z\""
+    )]
+    Malformed(String),
+    /// It is later than the last time that can be kept.
+    #[error("`{0}` is too far away: the last time that can be kept is {last}", last = Timestamp(u64::MAX))]
+    TooLate(String),
+}
 
 impl std::str::FromStr for Timestamp {
     type Err = InvalidTimestamp;
-    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        rfc_3339(text).ok_or_else(|| InvalidTimestamp(text.to_owned()))
-    }
-}
 
-/// Reads a point in time in UTC or with an offset, which the parser of times does not know.
-fn rfc_3339(text: &str) -> Option<Timestamp> {
-    if let Ok(time) = humantime::parse_rfc3339(text) {
-        return Some(time.into());
+    /// Reads RFC 3339 in its full range. A time before 1970 counts as the beginning of 1970; digits beyond nanoseconds count
+    /// as one nanosecond more, so that nothing is ever early; a leap second is the beginning of the next one.
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        const SHOWN: usize = 64;
+        let shown = || text.chars().take(SHOWN).collect();
+        match rfc3339::nanos(text) {
+            None => Err(InvalidTimestamp::Malformed(shown())),
+            Some(nanos) => u64::try_from(nanos.max(0))
+                .map(Self)
+                .map_err(|_| InvalidTimestamp::TooLate(shown())),
+        }
     }
-    let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
-    if !local.ends_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-    let number = |digits: &str, below: u64| -> Option<u64> {
-        let plain = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
-        let number: u64 = plain.then(|| digits.parse().ok()).flatten()?;
-        (number < below).then_some(number)
-    };
-    let offset_by = Duration::from_secs(number(hours, 24)? * 3_600 + number(minutes, 60)? * 60);
-    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    match offset.as_bytes()[0] {
-        b'+' => local.checked_sub(offset_by),
-        b'-' => local.checked_add(offset_by),
-        _ => None,
-    }
-    .map(Timestamp::from)
 }
 
 impl Serialize for Timestamp {
@@ -190,6 +185,63 @@ mod tests {
     }
 
     #[test]
+    fn every_time_of_rfc_3339_is_read_or_refused() {
+        let nanos = |text: &str| text.parse().map(Timestamp::as_nanos);
+        let second = |text: &str| nanos(text).map(|nanos| nanos / 1_000_000_000);
+        let late = |text: &str| Err(InvalidTimestamp::TooLate(text.to_owned()));
+        assert_eq!(nanos("0000-01-01T00:00:00Z"), Ok(0));
+        assert_eq!(nanos("1969-12-31T23:59:59.999Z"), Ok(0));
+        assert_eq!(nanos("1970-01-01T00:00:00-00:01"), Ok(60_000_000_000));
+        assert_eq!(second("2000-02-29T00:00:00Z"), Ok(951_782_400));
+        assert_eq!(second("2100-03-01T00:00:00Z"), Ok(4_107_542_400));
+        // A leap second is the beginning of the next one, never the one before it.
+        assert_eq!(
+            second("2016-12-31T23:59:60Z"),
+            second("2017-01-01T00:00:00Z")
+        );
+        assert_eq!(second("2016-12-31T15:59:60-08:00"), Ok(1_483_228_800));
+        assert_eq!(
+            nanos("2026-03-01T08:00:00.0000000001Z"),
+            Ok(1_772_352_000_000_000_001)
+        );
+        assert_eq!(
+            nanos("2026-03-01T08:00:00.999999999999Z"),
+            Ok(1_772_352_001_000_000_000)
+        );
+        assert_eq!(nanos("2554-07-21T23:34:33.709551615Z"), Ok(u64::MAX));
+        for text in ["2554-07-21T23:34:33.709551616Z", "9999-12-31T23:59:59Z"] {
+            assert_eq!(nanos(text), late(text));
+        }
+        for text in [
+            "10000-01-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2100-02-29T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T23:60:00Z",
+            "2026-01-01T12:00:60Z",
+            "2026-01-01T23:59:61Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00,5Z",
+            "2026-01-01T00:00:00.5",
+            "2026-01-01T00:00Z",
+            "-026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00Z ",
+            "２０２６-01-01T00:00:00Z",
+        ] {
+            assert!(
+                matches!(nanos(text), Err(InvalidTimestamp::Malformed(_))),
+                "{text}"
+            );
+        }
+        let long = "x".repeat(1_000_000);
+        assert!(nanos(&long).is_err_and(|error| error.to_string().len() < 200));
+    }
+
+    #[test]
     fn points_in_time_may_have_an_offset() {
         let nanos = |text: &str| text.parse().map(Timestamp::as_nanos);
         let expected = Ok(1_772_352_000_500_000_000);
@@ -198,6 +250,8 @@ mod tests {
             "2026-03-01T09:30:00.5+01:30",
             "2026-03-01T00:00:00.5-08:00",
             "2026-03-01T08:00:00.5+00:00",
+            "2026-03-01t08:00:00.5z",
+            "2026-03-01 08:00:00.500000000000Z",
         ] {
             assert_eq!(nanos(text), expected, "{text}");
         }

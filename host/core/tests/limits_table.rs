@@ -48,6 +48,8 @@ fn documented() -> BTreeMap<String, String> {
 fn in_code() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("DEFINITION_BYTES", bytes(limits::DEFINITION_BYTES)),
+        ("DIAGNOSTICS", number(limits::DIAGNOSTICS as u64)),
+        ("MANIFEST_BYTES", bytes(limits::MANIFEST_BYTES)),
         ("STEPS", number(limits::STEPS as u64)),
         ("NESTING", number(limits::NESTING as u64)),
         ("LOOP_ITERATIONS", number(limits::LOOP_ITERATIONS.into())),
@@ -57,6 +59,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ),
         ("RETRY_ATTEMPTS", number(limits::RETRY_ATTEMPTS.into())),
         ("STEP_OUTPUT_BYTES", bytes(limits::STEP_OUTPUT_BYTES)),
+        ("INPUT_BYTES", bytes(limits::INPUT_BYTES)),
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),

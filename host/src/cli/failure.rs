@@ -127,6 +127,9 @@ impl Failure {
                 let mut found = diagnostics.to_json();
                 error["file"] = found["file"].take();
                 error["diagnostics"] = found["diagnostics"].take();
+                if diagnostics.omitted() > 0 {
+                    error["omitted"] = json!(diagnostics.omitted());
+                }
             }
             Details::Inputs(problems) => {
                 let problems = problems.iter().map(|problem| {

@@ -74,7 +74,10 @@ fn parse(data: &str) -> Result<Value, Failure> {
             format!("{} is not JSON: {reason}", Shown(place)),
         )
         .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'"),
-        UnusableJson::Inexact(_) | UnusableJson::TooManyValues | UnusableJson::TooMuchMemory => {
+        UnusableJson::Inexact(_)
+        | UnusableJson::Twice(_)
+        | UnusableJson::TooManyValues
+        | UnusableJson::TooMuchMemory => {
             Failure::new(Exit::Usage, "usage", format!("{}: {error}", Shown(place)))
         }
     })

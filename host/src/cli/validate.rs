@@ -108,6 +108,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// Other TOML files stand beside definitions. One that cannot be read counts, so that it is told about.
 fn looks_like_a_definition(file: &Path) -> bool {
     read_definition(file).map_or(true, |text| {
+        let text = text.trim_start_matches('\u{feff}');
         text.lines().map(str::trim_start).any(|line| {
             let schema = line.strip_prefix("schema").map(str::trim_start);
             line.starts_with("[[step]]") || schema.is_some_and(|rest| rest.starts_with('='))
@@ -190,12 +191,17 @@ impl Checked {
             };
             json!({ "plugin": plugin, "code": code, "message": error.to_string() })
         });
-        json!({
+        let omitted = self.diagnostics.as_ref().map_or(0, Diagnostics::omitted);
+        let mut document = json!({
             "file": self.file,
             "ok": self.is_ok(),
             "error": self.unreadable,
             "diagnostics": diagnostics.map_or_else(|| json!([]), |mut found| found["diagnostics"].take()),
             "components": components.collect::<Value>(),
-        })
+        });
+        if omitted > 0 {
+            document["omitted"] = json!(omitted);
+        }
+        document
     }
 }

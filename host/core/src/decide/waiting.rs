@@ -14,7 +14,7 @@ use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
 use crate::shell;
 use crate::tape::Tape;
-use crate::time::Timestamp;
+use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Wait as Awaited};
 
 impl Decider<'_> {
@@ -44,19 +44,22 @@ impl Decider<'_> {
         let value = expr
             .eval(&scope, &mut Budget::default())
             .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
-        let instant = value.as_str().and_then(|text| text.parse().ok());
-        instant.ok_or_else(|| Box::new(Event::StepFailed {
-            path: path.clone(),
-            attempt: None,
-            error: StepError::new(
-                ErrorClass::Definition,
-                codes::EXPRESSION_ERROR,
-                format!(
-                    "in `wait.until`: {value} is not a point in time; it must be RFC 3339 text such as \"2026-03-01T09:00:00Z\""
+        let instant = value
+            .as_str()
+            .ok_or_else(|| "a point in time is a text".to_owned())
+            .and_then(|text| text.parse().map_err(|e: InvalidTimestamp| e.to_string()));
+        instant.map_err(|reason| {
+            Box::new(Event::StepFailed {
+                path: path.clone(),
+                attempt: None,
+                error: StepError::new(
+                    ErrorClass::Definition,
+                    codes::EXPRESSION_ERROR,
+                    format!("in `wait.until`: {reason}"),
                 ),
-            ),
-            tape: Tape::default(),
-        }))
+                tape: Tape::default(),
+            })
+        })
     }
 
     pub(super) fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {

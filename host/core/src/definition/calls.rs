@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::codes;
 use super::manifest::{Manifest, Manifests, StepManifest};
 use super::names::check_id;
-use super::nearest::nearest;
+use super::nearest::{enough, listed, nearest};
 use super::outline::{Kind, Outline};
 use super::view::Named;
 use crate::diagnostic::Diagnostic;
@@ -30,6 +30,7 @@ pub(super) fn resolve<'m>(
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Option<Call<'m>>> {
     let names: BTreeSet<_> = plugins.iter().map(|plugin| plugin.name).collect();
+    let nobody = BTreeSet::new();
     let mut used = BTreeSet::new();
     let mut calls = Vec::with_capacity(outline.entries.len());
     for entry in &outline.entries {
@@ -37,7 +38,8 @@ pub(super) fn resolve<'m>(
             (Some(text), Some(node)) if !text.trim().is_empty() => {
                 let plugin = text.split_once('/').map_or(text, |(plugin, _)| plugin);
                 used.insert(plugin);
-                let resolved = resolve_one(text, node.span(), &names, manifests);
+                let known = if enough(out) { &nobody } else { &names };
+                let resolved = resolve_one(text, node.span(), &names, known, manifests);
                 let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
                 resolved.filter(|_| entry.kind == Kind::Component)
             }
@@ -70,6 +72,7 @@ fn resolve_one<'m>(
     text: &str,
     span: Range<usize>,
     plugins: &BTreeSet<&str>,
+    candidates: &BTreeSet<&str>,
     manifests: Option<&'m Manifests>,
 ) -> Result<Call<'m>, Box<Diagnostic>> {
     let (plugin, step) = match text.split_once('/') {
@@ -85,7 +88,7 @@ fn resolve_one<'m>(
     if !plugins.contains(plugin) {
         let message = format!("there is no plugin `{plugin}`");
         let help = format!("declare it:\n[plugins.{plugin}]\nsource = \"plugins/{plugin}.wasm\"");
-        let candidates = nearest(plugin, plugins.iter().copied());
+        let candidates = nearest(plugin, candidates.iter().copied());
         return Err(Box::new(
             Diagnostic::error(codes::UNKNOWN_PLUGIN, span, message)
                 .with_help(help)
@@ -141,6 +144,5 @@ fn steps_of(Manifest { steps, .. }: &Manifest) -> String {
     if steps.is_empty() {
         return "the component has no steps".to_owned();
     }
-    let names: Vec<_> = steps.keys().map(|name| format!("`{name}`")).collect();
-    format!("its steps are {}", names.join(", "))
+    format!("its steps are {}", listed(steps.keys().map(String::as_str)))
 }

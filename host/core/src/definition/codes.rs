@@ -123,6 +123,10 @@ codes! {
         "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
     EXPR_STATUS = "MP0308", "no such status",
         "A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`. A comparison with another word would be quietly false (or true) for ever.\n\n    if = \"steps.test.status == 'completed'\"";
+    EXPR_LITERAL = "MP0309", "text that looks like a value",
+        "`{{ inputs.n }}` and `$${ inputs.n }` are text that stands for itself: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
+    INSTANT = "MP0310", "not a point in time",
+        "`wait.until` gives RFC 3339 text, in UTC or with an offset, at most 2554-07-21T23:34:33Z. A time in the past is over at once.\n\n    wait = { until = \"'2026-03-01T09:00:00+01:00'\" }";
 
     INPUT_DEFAULT = "MP0401", "default does not fit the input",
         "The default must be of the declared type and, when `enum` is given, one of its values.";

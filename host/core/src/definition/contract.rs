@@ -8,11 +8,14 @@ use toml::de::DeValue;
 
 use super::codes;
 use super::json::to_json;
-use super::nearest::nearest;
+use super::nearest::{enough, excerpt, listed, nearest};
 use super::shape::Node;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Template;
 use crate::expr::Type;
+
+/// Characters of a description that are shown.
+const ABOUT: usize = 400;
 
 /// Checks the input of one step. `with` is the value and its compiled form; without it, the input is `{}`.
 pub(super) fn check(
@@ -76,6 +79,7 @@ fn check_value(
                     (None, Some(Value::Bool(false)), _)
                         if !keywords.contains_key("patternProperties") =>
                     {
+                        let properties = properties.filter(|_| !enough(out));
                         out.push(unknown(key.get_ref(), key.span(), properties));
                     }
                     (None, Some(schema @ Value::Object(_)), Some(template)) => {
@@ -113,7 +117,7 @@ fn check_required(
             let mut problem = Diagnostic::error(codes::WITH_MISSING, place.clone(), message);
             problem.help = about
                 .and_then(Value::as_str)
-                .map(|text| format!("{key}: {text}"));
+                .map(|text| format!("{key}: {}", excerpt(text, ABOUT)));
             out.push(problem);
         }
     }
@@ -133,8 +137,7 @@ fn unknown(key: &str, span: Range<usize>, properties: Option<&Map<String, Value>
     );
     let candidates = nearest(key, known());
     if candidates.is_empty() && known().next().is_some() {
-        let all: Vec<_> = known().map(|name| format!("`{name}`")).collect();
-        return problem.with_help(format!("its inputs are {}", all.join(", ")));
+        return problem.with_help(format!("its inputs are {}", listed(known())));
     }
     problem.with_candidates(candidates)
 }
@@ -157,11 +160,13 @@ fn check_fixed(
         (_, None) => return,
     };
     if !fixed.contains(&value) {
-        let all: Vec<_> = fixed.iter().map(|value| format!("`{value}`")).collect();
+        let all: Vec<_> = fixed.iter().map(Value::to_string).collect();
+        let value = excerpt(&value.to_string(), ABOUT);
         let message = format!("`{name}` cannot be `{value}`");
+        let choices = listed(all.iter().map(String::as_str));
         out.push(
             Diagnostic::error(codes::WITH_TYPE, node.span(), message)
-                .with_help(format!("choose one of {}", all.join(", "))),
+                .with_help(format!("choose one of {choices}")),
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Compiles the expressions of a file and shows their problems at the place in the file, also inside strings.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use toml::de::DeValue;
 
 use super::codes;
 use super::json::to_json;
-use super::nearest::nearest;
+use super::nearest::{enough, nearest};
 use super::outline::Outline;
 use super::scope::{Place, Scope};
 use super::shape::Node;
@@ -25,6 +26,8 @@ pub(super) struct Compiler<'a> {
     pub(super) outline: &'a Outline<'a>,
     pub(super) inputs: &'a BTreeMap<String, Type>,
     pub(super) outputs: &'a [Type],
+    /// How often names were given for a suggestion.
+    pub(super) suggested: Cell<usize>,
     pub(super) out: Vec<Diagnostic>,
 }
 
@@ -34,6 +37,8 @@ impl Compiler<'_> {
             outline: self.outline,
             inputs: self.inputs,
             outputs: self.outputs,
+            suggested: &self.suggested,
+            accepted: false,
             place,
         }
     }
@@ -76,8 +81,17 @@ impl Compiler<'_> {
             }
             Err(problems) => {
                 self.report(problems, node, text);
-                None
+                // For a text that is read again: it still has the meaning under which it was accepted.
+                Expr::compile(text, &self.accepted(place)).ok()
             }
+        }
+    }
+
+    /// The scope of a text that was accepted before.
+    fn accepted(&self, place: Place) -> Scope<'_> {
+        Scope {
+            accepted: true,
+            ..self.scope(place)
         }
     }
 
@@ -93,10 +107,13 @@ impl Compiler<'_> {
         }
         match node.get_ref() {
             DeValue::String(text) => match Template::compile_text(text, &self.scope(place)) {
-                Ok(template) => Some(template),
+                Ok(template) => {
+                    self.warn(Template::doubts(text), node, text);
+                    Some(template)
+                }
                 Err(problems) => {
                     self.report(problems, node, text);
-                    None
+                    Template::compile_text(text, &self.accepted(place)).ok()
                 }
             },
             DeValue::Array(items) => {
@@ -166,12 +183,28 @@ impl Compiler<'_> {
         }
     }
 
+    fn warn(&mut self, doubts: Vec<Problem>, node: &Node<'_>, text: &str) {
+        if doubts.is_empty() {
+            return;
+        }
+        let map = StringMap::new(self.file, node.span(), text);
+        self.out.extend(doubts.into_iter().map(|doubt| {
+            let span = map.range(doubt.range);
+            let mut item = Diagnostic::warning(code_of(&doubt.kind), span, doubt.message);
+            item.help = doubt.help;
+            item
+        }));
+    }
+
     /// `steps.my-step` reads as a subtraction; shows how such an id is written.
     fn dashed(&self, problem: &Problem, text: &str) -> Option<String> {
-        if problem.kind != ProblemKind::UnknownName {
+        if problem.kind != ProblemKind::UnknownName || enough(&self.out) {
             return None;
         }
-        let before = text.get(..problem.range.end)?;
+        // An id is short: what stands farther in front is none of it.
+        const LONGEST: usize = 256;
+        let from = text.ceil_char_boundary(problem.range.end.saturating_sub(LONGEST));
+        let before = text.get(from..problem.range.end)?;
         let rest = &before[before.rfind("steps.")? + "steps.".len()..];
         let after = text.get(problem.range.end..)?;
         let mut ids = self.outline.names();
@@ -194,5 +227,6 @@ fn code_of(kind: &ProblemKind) -> &'static str {
         ProblemKind::TypeMismatch => codes::EXPR_TYPE,
         ProblemKind::UnsupportedFeature => codes::EXPR_UNSUPPORTED,
         ProblemKind::TemplateInExpression => codes::EXPR_TEMPLATE,
+        ProblemKind::Literal => codes::EXPR_LITERAL,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::codes;
 use super::json::to_json;
 use super::model::{Definition, InputSpec, InputType};
-use super::nearest::nearest;
+use super::nearest::{listed, nearest};
 use super::nesting::too_deep;
 use crate::json::{self, UnusableJson};
 use crate::limits;
@@ -216,8 +216,7 @@ fn undeclared(name: &str, declared: &BTreeMap<String, InputSpec>) -> InputProble
     );
     problem.candidates = nearest(name, names.clone());
     if problem.candidates.is_empty() && !declared.is_empty() {
-        let all: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-        problem.help = Some(format!("its inputs are {}", all.join(", ")));
+        problem.help = Some(format!("its inputs are {}", listed(names)));
     }
     problem
 }
@@ -231,6 +230,11 @@ fn missing(name: &str, spec: &InputSpec) -> InputProblem {
 }
 
 fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputProblem> {
+    // A file ends with a line end, which is no part of a number or a word.
+    let text = match spec.ty {
+        InputType::Int | InputType::Float | InputType::Bool => text.trim_end_matches(['\r', '\n']),
+        InputType::String | InputType::Json => text,
+    };
     let value = match spec.ty {
         InputType::String => Some(Value::from(text)),
         InputType::Int => text.parse::<i64>().ok().map(Value::from),

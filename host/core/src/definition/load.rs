@@ -1,5 +1,6 @@
 //! From text to a checked definition, with every problem found on the way.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -232,6 +233,7 @@ fn build(
         outline: &outline,
         inputs: &input_types,
         outputs: &outputs,
+        suggested: Cell::default(),
         out: Vec::new(),
     };
     let steps = steps::build(&mut compiler, &calls, &settings);

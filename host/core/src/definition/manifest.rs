@@ -8,6 +8,8 @@ use serde_json::Value;
 use crate::expr::Type;
 use crate::ids::{InvalidId, StepId};
 use crate::json::{self, UnusableJson};
+use crate::limits;
+use crate::payload::within_depth;
 
 /// The manifest inside a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +92,12 @@ pub enum InvalidManifest {
     /// JSON that is beyond a bound.
     #[error("the component's manifest cannot be used: {0}")]
     Unusable(#[from] UnusableJson),
+    /// Larger than it may be; nothing of it was read.
+    #[error("the component's manifest has {0} bytes, more than the {max} that it may have", max = limits::MANIFEST_BYTES)]
+    TooLarge(usize),
+    /// It nests deeper than values may.
+    #[error("the component's manifest is nested deeper than {max} levels", max = limits::JSON_DEPTH)]
+    TooDeep,
     /// Not UTF-8.
     #[error("the component's manifest is not UTF-8 text")]
     NotText,
@@ -117,8 +125,14 @@ impl Manifest {
     /// # Errors
     /// [`InvalidManifest`]: the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidManifest> {
-        json::check_size(text)?;
-        let manifest: Self = serde_json::from_str(text)?;
+        if text.len() > limits::MANIFEST_BYTES {
+            return Err(InvalidManifest::TooLarge(text.len()));
+        }
+        let value = json::parse_names(text)?;
+        if !within_depth(&value, limits::JSON_DEPTH) {
+            return Err(InvalidManifest::TooDeep);
+        }
+        let manifest: Self = serde_json::from_value(value)?;
         if manifest.steps.is_empty() {
             return Err(InvalidManifest::NoSteps);
         }
@@ -139,6 +153,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
     use super::*;
 
     #[test]
@@ -171,6 +186,27 @@ mod tests {
             let error =
                 Manifest::parse(text).map_or_else(|error| error.to_string(), |_| String::new());
             assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn manifests_are_bounded_before_they_are_read() {
+        let with = |input: &str| {
+            format!(r#"{{"name": "n", "steps": {{"s": {{"input": {{"x": {input}}}}}}}}}"#)
+        };
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(Manifest::parse(&with(&nested(limits::JSON_DEPTH - 4))).is_ok());
+        for (input, reason) in [
+            (
+                format!("\"{}\"", "x".repeat(limits::MANIFEST_BYTES)),
+                "more than the 262144",
+            ),
+            (nested(limits::JSON_DEPTH), "deeper than 64 levels"),
+            (nested(100_000), "recursion limit"),
+            (r#"{"a": 1, "a": 2}"#.to_owned(), "`a` is given twice"),
+        ] {
+            let error = Manifest::parse(&with(&input)).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What an expression may read at its place: the static half of every missing value.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::outline::{Kind, Outline};
 use super::view::View;
 use crate::expr::{Env, StepField, StepProblem, Type};
+use crate::limits;
 
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +26,24 @@ pub(super) struct Scope<'a> {
     pub(super) inputs: &'a BTreeMap<String, Type>,
     /// Output type of each step, by index.
     pub(super) outputs: &'a [Type],
+    /// How often names were given for a suggestion, over the whole file.
+    pub(super) suggested: &'a Cell<usize>,
+    /// See [`Env::accepted`].
+    pub(super) accepted: bool,
     pub(super) place: Place,
 }
 
 impl Scope<'_> {
+    /// Whether a suggestion is still worth its search: those that nobody reads only add up.
+    fn suggests(&self) -> bool {
+        // What is read again has been reported the first time.
+        if self.accepted {
+            return false;
+        }
+        self.suggested.update(|count| count + 1);
+        self.suggested.get() <= 2 * limits::DIAGNOSTICS
+    }
+
     /// The loops around the place, outermost first.
     fn enclosing(&self) -> Vec<usize> {
         match self.place {
@@ -111,6 +127,9 @@ impl Env for Scope<'_> {
     }
 
     fn input_names(&self) -> Vec<String> {
+        if !self.suggests() {
+            return Vec::new();
+        }
         self.inputs.keys().cloned().collect()
     }
 
@@ -133,11 +152,18 @@ impl Env for Scope<'_> {
     }
 
     fn step_names(&self) -> Vec<String> {
+        if !self.suggests() {
+            return Vec::new();
+        }
         self.outline.names().map(str::to_owned).collect()
     }
 
     fn in_loop(&self) -> bool {
         !self.enclosing().is_empty() || self.lost()
+    }
+
+    fn accepted(&self) -> bool {
+        self.accepted
     }
 
     fn in_foreach(&self) -> bool {

@@ -1,22 +1,27 @@
 //! `wait`: a step that waits for time or for a signal.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use serde_json::Value;
 
 use super::codes;
 use super::expressions::Compiler;
 use super::grammar::WAITS;
 use super::model::{OnWaitTimeout, WaitStep};
 use super::scope::Place;
+use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
-use crate::expr::Expr;
+use crate::expr::{Budget, Expr, Reference, Scope};
+use crate::time::Timestamp;
 
 /// Builds the wait of the step at `index`; `None` when it has a problem that was reported.
 pub(super) fn wait(compiler: &mut Compiler<'_>, index: usize, view: &View<'_>) -> Option<WaitStep> {
     // Compiled before the kind is judged, so that nothing new appears once that is mended.
     let until = view
         .node("until")
-        .map(|node| compiler.instant("until", node, Place::Step(index)));
+        .map(|node| instant(compiler, node, index));
     let given: Vec<_> = WAITS
         .iter()
         .filter_map(|key| Some((*key, view.key_span(key)?)))
@@ -44,6 +49,33 @@ pub(super) fn wait(compiler: &mut Compiler<'_>, index: usize, view: &View<'_>) -
             time_has_no_timeout(view, kind, &mut compiler.out);
             time(view, until)
         }
+    }
+}
+
+/// An expression that gives a point in time. One that reads nothing gives it now, so that it is judged now.
+fn instant(compiler: &mut Compiler<'_>, node: &Node<'_>, index: usize) -> Option<Expr> {
+    let expr = compiler.instant("until", node, Place::Step(index))?;
+    if expr.references().next().is_some() {
+        return Some(expr);
+    }
+    let problem = match expr.eval(&Nothing, &mut Budget::default()) {
+        Ok(value) => {
+            let text = value.as_str().unwrap_or_default();
+            text.parse::<Timestamp>().err().map(|e| e.to_string())
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    let problem = problem.map(|problem| Diagnostic::error(codes::INSTANT, node.span(), problem));
+    compiler.out.extend(problem);
+    Some(expr)
+}
+
+/// No value at all.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn lookup(&self, _: &Reference) -> Option<Cow<'_, Value>> {
+        None
     }
 }
 

@@ -2,11 +2,18 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::lines::Lines;
 use super::{Diagnostic, Diagnostics, Severity};
 use crate::shown::Shown;
+
+/// Bytes of a line that is shown as it stands: one expression of any length fits.
+const WIDE: usize = 16 * 1024;
+/// Bytes of a place that are shown in a longer line.
+const SHOWN: usize = 1_000;
+/// Bytes that are shown before and after it.
+const AROUND: usize = 100;
 
 pub(super) fn render(all: &Diagnostics, color: bool) -> String {
     let renderer = if color {
@@ -15,12 +22,19 @@ pub(super) fn render(all: &Diagnostics, color: bool) -> String {
         Renderer::plain()
     };
     let lines = Lines::new(&all.text);
-    let reports = all.items.iter().map(|item| {
+    let reports = all.shown().iter().map(|item| {
         let mut report = renderer.render(&[group(all, item, &lines)]);
         report.push('\n');
         report
     });
-    reports.collect::<Vec<_>>().join("\n")
+    let mut out = reports.collect::<Vec<_>>().join("\n");
+    if all.omitted() > 0 {
+        out.push_str(&format!(
+            "\n{} more problems are not shown\n",
+            all.omitted()
+        ));
+    }
+    out
 }
 
 fn group<'a>(all: &'a Diagnostics, item: &'a Diagnostic, lines: &Lines<'_>) -> Group<'a> {
@@ -39,20 +53,42 @@ fn group<'a>(all: &'a Diagnostics, item: &'a Diagnostic, lines: &Lines<'_>) -> G
     let first = ranges().map(|range| range.start).min().unwrap_or_default();
     let last = ranges().map(|range| range.end).max().unwrap_or_default();
     let (window, line) = lines.around(&(first..last));
-    let inside = |range: &Range<usize>| range.start - window.start..range.end - window.start;
+    let wide = ranges().any(|range| lines.around(range).0.len() > WIDE);
+    // The renderer reads every character of what it is given, so of a very long line it gets a part.
+    let (window, line) = if wide {
+        (
+            part(&all.text, lines, &primary),
+            lines.position(primary.start).line,
+        )
+    } else {
+        (window, line)
+    };
+    let inside = |range: &Range<usize>| {
+        let (start, end) = (range.start, range.end.min(window.end));
+        (window.start <= start && start <= end).then(|| start - window.start..end - window.start)
+    };
 
     let mut snippet = Snippet::source(&all.text[window.clone()])
         .line_start(line)
-        .path(Shown(&all.file).to_string())
-        .annotation(AnnotationKind::Primary.span(inside(&primary)));
+        .annotations(inside(&primary).map(|span| AnnotationKind::Primary.span(span)));
     for (range, label) in &related {
-        let context = AnnotationKind::Context.span(inside(range));
-        snippet = snippet.annotation(context.label(Shown(label).to_string()));
+        let context = inside(range).map(|span| AnnotationKind::Context.span(span));
+        let label = Shown(label).to_string();
+        snippet = snippet.annotations(context.map(|context| context.label(label)));
     }
-    let mut group = level
+    let title = level
         .primary_title(Shown(&item.message).to_string())
-        .id(item.code)
-        .element(snippet);
+        .id(item.code);
+    let file = Shown(&all.file).to_string();
+    let mut group = if wide {
+        let at = lines.position(primary.start);
+        let origin = Origin::path(file).line(at.line);
+        title
+            .element(origin.char_column(at.column))
+            .element(snippet)
+    } else {
+        title.element(snippet.path(file))
+    };
     let help = item.help.iter().map(|help| {
         help.lines()
             .map(|line| Shown(line).to_string())
@@ -64,6 +100,14 @@ fn group<'a>(all: &'a Diagnostics, item: &'a Diagnostic, lines: &Lines<'_>) -> G
         group = group.element(Level::HELP.message(text));
     }
     group
+}
+
+/// Some bytes of the line around a place.
+fn part(text: &str, lines: &Lines<'_>, place: &Range<usize>) -> Range<usize> {
+    let line = lines.around(&(place.start..place.start)).0;
+    let start = place.start.saturating_sub(AROUND).max(line.start);
+    let end = (place.end.min(place.start + SHOWN) + AROUND).min(line.end);
+    text.floor_char_boundary(start)..text.ceil_char_boundary(end)
 }
 
 fn names(candidates: &[String]) -> Option<String> {

@@ -94,6 +94,19 @@ impl BinaryOp {
             Self::In => "in",
         }
     }
+
+    /// `<`, `<=`, `>`, `>=`
+    pub(super) fn orders(self) -> bool {
+        matches!(
+            self,
+            Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual
+        )
+    }
+
+    /// Whether it gives a bool.
+    pub(super) fn compares(self) -> bool {
+        self.orders() || matches!(self, Self::Equal | Self::NotEqual | Self::In)
+    }
 }
 
 /// An expression as checked: every name is resolved, and types that are known fit.

@@ -201,7 +201,8 @@ impl Checker<'_> {
         {
             return self.report(problem);
         }
-        let (left, right) = (self.value(left), self.value(right));
+        let advice = self.chained(op, left, right);
+        let (left, right) = (self.left_of(op, left, right), self.value(right));
         let (left, right) = (left?, right?);
         match result_of(op, &left.ty, &right.ty) {
             Ok(ty) => {
@@ -224,7 +225,7 @@ impl Checker<'_> {
                         right.ty
                     ),
                 };
-                self.mismatch(range, message, help.map(str::to_owned))
+                self.mismatch(range, message, advice.or(help.map(str::to_owned)))
             }
         }
     }
@@ -353,15 +354,10 @@ impl Checker<'_> {
         }
         let checked: Vec<Outcome> = trees.iter().map(|tree| self.value(tree)).collect();
         let typed = checked.into_iter().collect::<Option<Vec<Typed>>>()?;
-        for (arg, tree) in typed.iter().zip(&trees) {
+        for (index, (arg, tree)) in typed.iter().zip(&trees).enumerate() {
             if !takes(function, &arg.ty) {
                 let message = format!("`{}` does not take {}", name.text, arg.ty);
-                let help = match (function, &arg.ty) {
-                    (Function::Contains, Type::List(_)) => {
-                        "write `x in list` for the element of a list".to_owned()
-                    }
-                    _ => format!("it is called as `{signature}`"),
-                };
+                let help = self.call_help(function, signature, index, &typed, &trees);
                 return self.mismatch(&tree.range, message, Some(help));
             }
         }
@@ -390,7 +386,8 @@ impl Checker<'_> {
                 arg.range.clone(),
                 "`has` asks for a field, as in `has(a.b)`",
             );
-            return self.report(problem.help("ask `'b' in a` for a name that is not a plain word"));
+            let help = self.has_help(arg);
+            return self.report(problem.help(help));
         };
         if let Some(rooted) = self.rooted(arg) {
             let typed = rooted?;

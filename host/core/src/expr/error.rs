@@ -51,7 +51,7 @@ pub enum EvalError {
         expression: String,
         /// The text, cut when it is long.
         text: String,
-        /// "a whole number" or "a number".
+        /// What it should be, and how to get there.
         wanted: &'static str,
     },
     /// The whole value has more levels of arrays and objects than a JSON value may have.
@@ -83,10 +83,10 @@ impl EvalError {
         }
     }
 
-    pub(super) fn missing(what: &str, reason: MissingReason) -> Self {
+    pub(super) fn missing(what: &str, reason: MissingReason, help: String) -> Self {
         let what = what.to_owned();
         Self::Missing {
-            values: vec![MissingValue { what, reason }],
+            values: vec![MissingValue { what, reason, help }],
         }
     }
 }
@@ -103,6 +103,8 @@ pub struct MissingValue {
     pub what: String,
     /// Why there is none.
     pub reason: MissingReason,
+    /// How to write that it may be missing.
+    pub help: String,
 }
 
 /// Why a value does not exist (B43).
@@ -111,7 +113,12 @@ pub enum MissingReason {
     /// The reference has no recorded value.
     NotRecorded(Reference),
     /// The object has no such field.
-    NoField(String),
+    NoField {
+        /// The name asked for, cut when it is long.
+        field: String,
+        /// The field that it is nearest to, if any is near.
+        nearest: Option<String>,
+    },
     /// The list has no such position.
     OutOfRange {
         /// The position asked for, as text: it may be any number.
@@ -123,7 +130,11 @@ pub enum MissingReason {
 
 impl fmt::Display for MissingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` has no value: {}", self.what, self.reason)
+        write!(
+            f,
+            "`{}` has no value: {}; where it may be missing, {}",
+            self.what, self.reason, self.help
+        )
     }
 }
 
@@ -147,7 +158,13 @@ impl fmt::Display for MissingReason {
                     f.write_str("the run has not started")
                 }
             },
-            Self::NoField(field) => write!(f, "there is no field `{field}`"),
+            Self::NoField { field, nearest } => {
+                write!(f, "there is no field `{field}`")?;
+                match nearest {
+                    Some(nearest) => write!(f, " (did you mean `{nearest}`?)"),
+                    None => Ok(()),
+                }
+            }
             Self::OutOfRange { index, size } => {
                 write!(f, "there is no element {index} in a list of {size}")
             }

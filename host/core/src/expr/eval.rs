@@ -4,8 +4,12 @@
 use super::Expr;
 use super::ast::{Access, BinaryOp, Function, Node, NodeKind};
 use super::error::{Budget, EvalError, MissingReason};
+use super::hint::{near_field, not_whole};
 use super::reference::Scope;
 use super::value::{Val, View, compares, scalar_text};
+
+/// Characters of a value that an error shows.
+const SHOWN: usize = 64;
 
 type Evaluated<'a> = Result<Val<'a>, EvalError>;
 
@@ -33,7 +37,7 @@ pub(super) fn eval_bool(
     evaluator.condition(&expr.root)
 }
 
-struct Evaluator<'a, 'b> {
+pub(super) struct Evaluator<'a, 'b> {
     expr: &'a Expr,
     scope: &'a dyn Scope,
     budget: &'b mut Budget,
@@ -41,7 +45,7 @@ struct Evaluator<'a, 'b> {
 
 impl<'a> Evaluator<'a, '_> {
     /// The node as the user wrote it.
-    fn source(&self, node: &Node) -> &'a str {
+    pub(super) fn source(&self, node: &Node) -> &'a str {
         &self.expr.text[node.range.clone()]
     }
 
@@ -50,6 +54,11 @@ impl<'a> Evaluator<'a, '_> {
             expression: self.source(node).to_owned(),
             message,
         }
+    }
+
+    fn missing(&self, node: &Node, reason: MissingReason) -> EvalError {
+        let help = self.missing_help(node, &reason);
+        EvalError::missing(self.source(node), reason, help)
     }
 
     fn value(&mut self, node: &'a Node) -> Evaluated<'a> {
@@ -61,7 +70,7 @@ impl<'a> Evaluator<'a, '_> {
             }
             NodeKind::Reference { index, .. } => self.reference(*index).ok_or_else(|| {
                 let reference = self.expr.references[*index].clone();
-                EvalError::missing(self.source(node), MissingReason::NotRecorded(reference))
+                self.missing(node, MissingReason::NotRecorded(reference))
             }),
             NodeKind::Select { base, field, .. } => {
                 let base = self.value(base)?;
@@ -164,11 +173,14 @@ impl<'a> Evaluator<'a, '_> {
                 let Some(base) = self.optional(base)? else {
                     return Ok(None);
                 };
-                let is_object = matches!(base.view(), View::Object(_));
-                if *access == Access::Optional || is_object {
-                    return Ok(base.into_field(field));
+                match (base.view(), access) {
+                    (View::Object(_), _) => Ok(base.into_field(field)),
+                    // Of all values without fields CEL tolerates those that are no lists.
+                    (View::List(_), _) | (_, Access::Continued | Access::Required) => {
+                        self.field(node, base, field).map(Some)
+                    }
+                    (_, Access::Optional) => Ok(None),
                 }
-                self.field(node, base, field).map(Some)
             }
             NodeKind::Index {
                 base,
@@ -191,9 +203,15 @@ impl<'a> Evaluator<'a, '_> {
 
     fn field(&self, node: &Node, base: Val<'a>, field: &str) -> Evaluated<'a> {
         match base.view() {
-            View::Object(_) => base.into_field(field).ok_or_else(|| {
-                EvalError::missing(self.source(node), MissingReason::NoField(field.to_owned()))
-            }),
+            View::Object(map) => {
+                // Looked for before the base is taken apart; only a missing field pays for it.
+                let nearest = (!map.contains_key(field)).then(|| near_field(map, field));
+                base.into_field(field).ok_or_else(|| {
+                    let field = field.chars().take(SHOWN).collect();
+                    let nearest = nearest.flatten();
+                    self.missing(node, MissingReason::NoField { field, nearest })
+                })
+            }
             other => {
                 let message = format!("{} has no field `{field}`", other.kind());
                 Err(self.mismatch(node, message))
@@ -211,18 +229,19 @@ impl<'a> Evaluator<'a, '_> {
                 let position = match index {
                     View::Int(n) => Some(i128::from(n)),
                     View::Uint(n) => Some(i128::from(n)),
-                    View::Double(n) if n.fract() == 0.0 => Some(i128::from(n as i64)),
+                    View::Double(n) if n.fract() == 0.0 => truncated(n).map(i128::from),
                     _ => None,
                 };
                 let Some(position) = position else {
-                    return Err(self.mismatch(node, "an index must be a whole number".to_owned()));
+                    let message = "an index must be a whole number of 64 bits";
+                    return Err(self.mismatch(node, message.to_owned()));
                 };
                 let element = usize::try_from(position)
                     .ok()
                     .and_then(|position| base.into_element(position));
                 element.ok_or_else(|| {
                     let index = position.to_string();
-                    EvalError::missing(self.source(node), MissingReason::OutOfRange { index, size })
+                    self.missing(node, MissingReason::OutOfRange { index, size })
                 })
             }
             (base, index) => {
@@ -321,12 +340,7 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn unfit(&self, node: &Node, op: BinaryOp, left: &View<'_>, right: &View<'_>) -> EvalError {
-        let hint = match (left, right) {
-            (View::Int(_), View::Double(_)) | (View::Double(_), View::Int(_)) => {
-                "; write `double(x)` around the int"
-            }
-            _ => "",
-        };
+        let hint = self.operand_hint(node, op, left, right);
         let (symbol, left, right) = (op.symbol(), left.kind(), right.kind());
         self.mismatch(
             node,
@@ -340,7 +354,8 @@ impl<'a> Evaluator<'a, '_> {
             values.push(self.value(arg)?);
         }
         let refuse = |evaluator: &Self, view: &View<'_>| {
-            Err(evaluator.mismatch(node, format!("it does not take {}", view.kind())))
+            let hint = evaluator.call_hint(function, args, view);
+            Err(evaluator.mismatch(node, format!("it does not take {}{hint}", view.kind())))
         };
         match (function, values.as_slice()) {
             (Function::Size, [value]) => {
@@ -368,7 +383,7 @@ impl<'a> Evaluator<'a, '_> {
                 View::Double(n) => self.int(node, truncated(n)),
                 View::Text(text) => match text.parse::<i64>() {
                     Ok(n) => Ok(Val::owned(n)),
-                    Err(_) => Err(self.not_a_number(node, text, "a whole number of 64 bits")),
+                    Err(_) => Err(self.not_a_number(node, text, not_whole(text))),
                 },
                 other => refuse(self, &other),
             },
@@ -402,7 +417,6 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn not_a_number(&self, node: &Node, text: &str, wanted: &'static str) -> EvalError {
-        const SHOWN: usize = 64;
         EvalError::NotANumber {
             expression: self.source(node).to_owned(),
             text: text.chars().take(SHOWN).collect(),

@@ -74,6 +74,18 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
             "this part of CEL is not supported",
             "use `a.?b.orValue(x)` or `has(a.b)`",
         ),
+        "success" if !method => unsupported(
+            "there is no such function",
+            "leave it out: a step runs only when no step before it failed",
+        ),
+        "failure" | "always" if !method => unsupported(
+            "there is no such function",
+            "give the step that may fail `continue_on_error = true` and ask `steps.x.status == 'failed'`",
+        ),
+        "cancelled" if !method => unsupported(
+            "there is no such function",
+            "nothing runs after a cancellation",
+        ),
         _ => {
             let names: &[&str] = match method {
                 true => &["contains", "endsWith", "orValue", "size", "startsWith"],

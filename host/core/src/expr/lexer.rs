@@ -147,6 +147,12 @@ impl Lexer<'_> {
                 "a field that may be missing is read with `.?`: `a.?b.orValue(x)`",
             ),
             ("??", "`??` is not an operator", "write `a.?b.orValue(x)`"),
+            ("<>", "`<>` is not an operator", "write `!=`"),
+            (
+                "**",
+                "`**` is not an operator",
+                "there is no power operator: multiply, or compute it in a step",
+            ),
         ] {
             let ternary = slip == "?." && self.digit_at(2);
             if rest.starts_with(slip) && !ternary {
@@ -154,6 +160,12 @@ impl Lexer<'_> {
             }
         }
         if rest.starts_with("${") {
+            return Err(Problem::template_in_expression(
+                self.at..self.at + 2,
+                self.text,
+            ));
+        }
+        if rest.starts_with("{{") {
             return Err(Problem::template_in_expression(
                 self.at..self.at + 2,
                 self.text,
@@ -291,7 +303,15 @@ impl Lexer<'_> {
         };
         let tail = count(&rest[len..], |b| b.is_ascii_alphanumeric() || b == b'_');
         if tail > 0 {
-            return Err(if rest[len..len + tail].eq_ignore_ascii_case("u") {
+            let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+            return Err(if digits(&rest[..len + tail]) {
+                let plain = rest[..len + tail].replace('_', "");
+                self.problem(
+                    len + tail,
+                    format!("`{}` is not a number", &rest[..len + tail]),
+                    &format!("digits take no `_`: write `{plain}`"),
+                )
+            } else if rest[len..len + tail].eq_ignore_ascii_case("u") {
                 self.unsupported(
                     len + 1,
                     "unsigned integers are not supported",
@@ -506,6 +526,12 @@ mod tests {
             ("1u", ProblemKind::UnsupportedFeature, "`u`"),
             ("${ a }", ProblemKind::TemplateInExpression, "`a`"),
             ("a == '${b}'", ProblemKind::TemplateInExpression, "`+`"),
+            ("${{ a }}", ProblemKind::TemplateInExpression, "write `a`"),
+            ("{{ a }}", ProblemKind::TemplateInExpression, "write `a`"),
+            ("a <> b", ProblemKind::Syntax, "write `!=`"),
+            ("a ** 2", ProblemKind::Syntax, "no power operator"),
+            ("1_000", ProblemKind::Syntax, "write `1000`"),
+            ("1_a", ProblemKind::Syntax, "in brackets"),
         ] {
             let problem = tokens(text).unwrap_err();
             assert_eq!(problem.kind, kind, "{text}");

@@ -26,11 +26,14 @@
 //! - `loop` is a reserved word in CEL and a name here.
 //! - `string(x)` and text in a template write a double as the shortest decimal that reads back (`1.0` gives `1`).
 
+mod advice;
 mod ast;
 mod check;
+mod doubt;
 mod error;
 mod eval;
 mod functions;
+mod hint;
 mod lexer;
 mod names;
 mod parser;
@@ -65,7 +68,7 @@ impl Expr {
     /// # Errors
     /// Every problem found, in the order of the text; a syntax error hides those behind it. Ranges are bytes of `text`.
     pub fn compile(text: &str, env: &dyn Env) -> Result<Self, Vec<Problem>> {
-        let tree = parser::parse(text).map_err(|problem| vec![problem])?;
+        let tree = parser::parse(text, env.accepted()).map_err(|problem| vec![problem])?;
         let checked = check::check(&tree, text, env)?;
         Ok(Self {
             text: text.to_owned(),

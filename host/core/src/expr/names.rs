@@ -11,7 +11,8 @@ use super::reference::{Reference, StepField, StepProblem};
 use super::types::Type;
 use crate::ids::StepId;
 
-const ROOTS: [&str; 6] = ["inputs", "steps", "loop", "item", "item_index", "run"];
+/// Words that values of the context begin with.
+pub(super) const ROOTS: [&str; 6] = ["inputs", "steps", "loop", "item", "item_index", "run"];
 
 /// A root of the context and the names behind it, no more than make one reference.
 struct RootPath<'t> {

@@ -15,8 +15,8 @@ use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH, EXPRESSION_NODES};
 
 const EXAMPLE: &str = "an expression reads like `steps.test.output.passed == true`";
 
-/// Parses a whole text; the first mistake ends it.
-pub(super) fn parse(text: &str) -> Result<Tree, Problem> {
+/// Parses a whole text; the first mistake ends it. Under `accepted`, what earlier versions took is none.
+pub(super) fn parse(text: &str, accepted: bool) -> Result<Tree, Problem> {
     if text.len() > EXPRESSION_BYTES {
         return Err(too_large(
             0..text.len(),
@@ -31,6 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Tree, Problem> {
         next: 0,
         nesting: 0,
         nodes: 0,
+        accepted,
     };
     if parser.peek() == &Token::End {
         return Err(Problem::new(
@@ -58,6 +59,8 @@ struct Parser {
     /// Levels of recursion open now. Parentheses make no node, so the depth of trees alone would not bound them.
     nesting: usize,
     nodes: usize,
+    /// The text was accepted before.
+    accepted: bool,
 }
 
 type Parsed = Result<Tree, Problem>;
@@ -112,8 +115,20 @@ impl Parser {
                     _ => found,
                 }
             }
+            token @ Token::Text(_) if self.follows_a_text() => {
+                problem(format!("unexpected {} after an operand", describe(token)))
+                    .help("a quote inside a string is written `\\'`; or put the string in `\"…\"`")
+            }
             token => problem(format!("unexpected {} after an operand", describe(token))),
         }
+    }
+
+    /// `'it''s'`: two strings without anything between them.
+    fn follows_a_text(&self) -> bool {
+        self.next.checked_sub(1).is_some_and(|before| {
+            let before = &self.tokens[before];
+            matches!(before.token, Token::Text(_)) && before.range.end == self.range().start
+        })
     }
 
     fn tree(&mut self, kind: TreeKind, range: Range<usize>) -> Parsed {
@@ -139,7 +154,8 @@ impl Parser {
     }
 
     fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Parsed) -> Parsed {
-        if self.nesting == EXPRESSION_DEPTH {
+        // The expression itself is no nesting.
+        if self.nesting > EXPRESSION_DEPTH {
             return Err(Self::too_deep(self.range()));
         }
         self.nesting += 1;
@@ -207,24 +223,48 @@ impl Parser {
     fn unary(&mut self) -> Parsed {
         let start = self.range().start;
         if self.accept(&Token::Not) {
+            self.refuse_mixed_signs(
+                "!",
+                "-",
+                self.peek() == &Token::Minus && !self.signs_digits(),
+            )?;
             let operand = self.nested(Self::unary)?;
             let range = start..operand.range.end;
             return self.tree(TreeKind::Not(Box::new(operand)), range);
         }
         if self.peek() == &Token::Minus {
             // The sign belongs to the digits: the smallest integer can be written no other way.
-            if matches!(
-                self.tokens[self.next + 1].token,
-                Token::Int(_) | Token::Double(_)
-            ) {
+            if self.signs_digits() {
                 return self.member();
             }
             self.take();
+            self.refuse_mixed_signs("-", "!", self.peek() == &Token::Not)?;
             let operand = self.nested(Self::unary)?;
             let range = start..operand.range.end;
             return self.tree(TreeKind::Negate(Box::new(operand)), range);
         }
         self.member()
+    }
+
+    /// Whether the minus that comes next belongs to digits.
+    fn signs_digits(&self) -> bool {
+        matches!(
+            self.tokens[self.next + 1].token,
+            Token::Int(_) | Token::Double(_)
+        )
+    }
+
+    /// CEL has rows of `!` and rows of `-`, and none of both.
+    fn refuse_mixed_signs(&self, first: &str, second: &str, mixed: bool) -> Result<(), Problem> {
+        if !mixed || self.accepted {
+            return Ok(());
+        }
+        let message = format!("`{first}` does not stand before `{second}`");
+        let help = match first {
+            "!" => "`!` takes a bool, such as a comparison: `!(-a > b)`",
+            _ => "`-` takes a number, and `!` gives a bool",
+        };
+        Err(Problem::new(ProblemKind::Syntax, self.range(), message).help(help))
     }
 
     fn member(&mut self) -> Parsed {

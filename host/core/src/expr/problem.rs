@@ -35,6 +35,8 @@ pub enum ProblemKind {
     UnsupportedFeature,
     /// `${ }` where the text already is an expression.
     TemplateInExpression,
+    /// Text of a template that looks like a value: no mistake.
+    Literal,
 }
 
 impl Problem {
@@ -61,7 +63,7 @@ impl Problem {
         known: impl IntoIterator<Item = String>,
     ) -> Self {
         let known: Vec<String> = known.into_iter().collect();
-        let candidates = nearest(name, &known);
+        let candidates = nearest(name, known.iter().map(String::as_str));
         let help = match candidates.first() {
             Some(best) => Some(format!("did you mean `{best}`?")),
             None => listed(&known),
@@ -77,13 +79,7 @@ impl Problem {
 
     /// `${` in `text`, which is an expression already.
     pub(super) fn template_in_expression(range: Range<usize>, text: &str) -> Self {
-        let inner = text
-            .trim()
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-            .map(str::trim)
-            .filter(|inner| !inner.contains("${"));
-        let help = match inner {
+        let help = match without_braces(text.trim()) {
             Some(inner) => format!("write `{inner}`"),
             None => "leave out `${` and `}`".to_owned(),
         };
@@ -93,6 +89,13 @@ impl Problem {
             "an expression here is written without `${ }`",
         )
         .help(help)
+    }
+
+    /// `${{ inner }}` in a template.
+    pub(super) fn doubled_braces(range: Range<usize>, inner: &str) -> Self {
+        let message = "a value stands in one pair of braces";
+        Self::new(ProblemKind::Syntax, range, message)
+            .help(format!("write `${{ {} }}`", inner.trim()))
     }
 
     /// `${` in a string literal: nothing would replace it.
@@ -106,18 +109,41 @@ impl Problem {
     }
 }
 
+/// What stands in `${ .. }`, `${{ .. }}` or `{{ .. }}`, when the whole text is that.
+fn without_braces(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('$').unwrap_or(text);
+    let inner = inner.strip_prefix('{')?.strip_suffix('}')?;
+    let inner = inner
+        .strip_prefix('{')
+        .and_then(|inner| inner.strip_suffix('}'))
+        .unwrap_or(inner)
+        .trim();
+    (!inner.is_empty() && !inner.contains(['{', '}'])).then_some(inner)
+}
+
 /// Those of `known` that a person may have meant by `name`, the nearest first.
-fn nearest(name: &str, known: &[String]) -> Vec<String> {
+pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Vec<String> {
+    // The cost grows with both lengths, and what an object holds may be called anything.
+    const LONGEST: usize = 128;
+    if name.len() > LONGEST {
+        return Vec::new();
+    }
+    let letters = name.chars().count();
     // A third of the letters may differ; beyond that a suggestion misleads more than it helps.
-    let limit = 1 + name.chars().count() / 3;
+    let limit = 1 + letters / 3;
     let lower = name.to_lowercase();
-    let mut scored: Vec<(usize, &String)> = known
-        .iter()
+    let mut scored: Vec<(usize, &str)> = known
+        .into_iter()
+        .filter(|k| k.len() <= LONGEST && k.chars().count().abs_diff(letters) <= limit)
         .map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), k))
         .filter(|(distance, k)| *distance <= limit && *distance < k.chars().count())
         .collect();
-    scored.sort();
-    scored.into_iter().take(3).map(|(_, k)| k.clone()).collect()
+    scored.sort_unstable();
+    scored
+        .into_iter()
+        .take(3)
+        .map(|(_, k)| k.to_owned())
+        .collect()
 }
 
 /// The known names as a sentence, when they are few enough to read.

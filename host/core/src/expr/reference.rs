@@ -122,6 +122,11 @@ pub trait Env {
 
     /// Whether `item` and `item_index` have a meaning here.
     fn in_foreach(&self) -> bool;
+
+    /// Whether the text was accepted before, perhaps by an earlier version: rules that came later do not refuse it.
+    fn accepted(&self) -> bool {
+        false
+    }
 }
 
 /// Why a step's field cannot be read.

@@ -1,7 +1,7 @@
 //! Values with `${ expr }` in them.
 //!
 //! A string that is exactly one `${ }` has the value and the type of the expression; any other is text, into which the
-//! values are written. `$${` is a literal `${`. The text is cut once, when it is compiled: what is inserted later is never
+//! values are written. `$${` is a literal `${`, and `${ '$' }${ x }` writes a `$` before a value. The text is cut once, when it is compiled: what is inserted later is never
 //! looked at again (B45), and means nothing but itself (B44).
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::Expr;
+use super::doubt;
 use super::error::{Budget, EvalError, MissingValue};
 use super::eval;
 use super::problem::{Problem, ProblemKind};
@@ -72,6 +73,13 @@ impl Template {
                 Self::Text(parts)
             }
         })
+    }
+
+    /// What of a text stands for itself and looks as if a value were meant: `{{ inputs.n }}`, `$${ inputs.n }`. No mistakes,
+    /// but worth a word.
+    #[must_use]
+    pub fn doubts(text: &str) -> Vec<Problem> {
+        doubt::doubts(text)
     }
 
     /// The value in `scope`.
@@ -224,6 +232,12 @@ fn pieces(text: &str) -> Vec<Result<Piece, Problem>> {
             out.push(Ok(Piece::Text(std::mem::take(&mut plain))));
         }
         match closing(text, open + 2) {
+            Ok(close) if text[open..].starts_with("${{") => {
+                let inner = &text[open + 3..close];
+                let end = close + 1 + usize::from(text[close + 1..].starts_with('}'));
+                out.push(Err(Problem::doubled_braces(open..end, inner)));
+                at = end;
+            }
             Ok(close) => {
                 out.push(Ok(Piece::Source(open + 2..close)));
                 at = close + 1;
@@ -242,7 +256,7 @@ fn pieces(text: &str) -> Vec<Result<Piece, Problem>> {
 }
 
 /// Where the `}` stands that closes the `${` whose inside starts at `start`; one in a string literal does not.
-fn closing(text: &str, start: usize) -> Result<usize, Problem> {
+pub(super) fn closing(text: &str, start: usize) -> Result<usize, Problem> {
     let mut quote: Option<(u8, usize)> = None;
     let mut escaped = false;
     for (offset, byte) in text.bytes().enumerate().skip(start) {

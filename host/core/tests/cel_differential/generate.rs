@@ -20,6 +20,10 @@ pub(crate) enum Note {
     OrValue {
         default: String,
     },
+    /// A base read with `.?`.
+    Optional {
+        base: String,
+    },
     /// A member read after a `.?`: the chain before it, with its end.
     Continued {
         chain: String,
@@ -335,6 +339,7 @@ impl Generator<'_> {
     fn optional(&mut self, depth: usize) -> String {
         let base = self.term(Sort::Any, depth);
         let mut chain = format!("{base}.?{}", self.choices.of(&FIELDS));
+        self.notes.push(Note::Optional { base });
         for _ in 0..self.choices.below(3) {
             let before = format!("{chain}.orValue({{}})");
             let step = self.step_inside(&before, 0);

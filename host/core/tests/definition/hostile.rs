@@ -180,3 +180,35 @@ proptest! {
         digest(&String::from_utf8_lossy(&bytes));
     }
 }
+
+#[test]
+fn a_file_of_mistakes_is_told_in_bounded_words() {
+    // One line of a mebibyte, and as many names to choose from as fit.
+    let inputs: String = (0..2_000)
+        .map(|n| format!("[inputs.name_{n}]\ntype = \"int\"\n"))
+        .collect();
+    let mistakes: String = (0..12_600)
+        .map(|n| format!("\"${{ inputs.nmae_{n} }}\", "))
+        .collect();
+    let text = sample(&format!(
+        "{inputs}[[step]]\nid = \"a\"\nuse = \"p/x\"\nwith = {{ all = [{mistakes}] }}\n"
+    ));
+    let problems = bad(&text);
+    assert_eq!(problems.items.len(), 12_600);
+    assert_eq!(problems.omitted(), 12_500);
+    assert_eq!(problems.items[0].candidates[0], "name_0");
+    let report = problems.render(false);
+    assert!(report.len() < 200_000, "{} bytes", report.len());
+    assert!(report.contains("12500 more problems are not shown"));
+    let first = report.split("\n\n").next().unwrap();
+    let column = text.lines().last().unwrap().find("nmae_0").unwrap() + 1;
+    let line = text.lines().count();
+    assert!(
+        first.contains(&format!("workflow.toml:{line}:{column}")),
+        "{first}"
+    );
+    assert!(first.contains("^^^^^^"), "{first}");
+    let document = problems.to_json();
+    assert_eq!(document["diagnostics"].as_array().unwrap().len(), 100);
+    assert_eq!(document["omitted"], 12_500);
+}

@@ -77,6 +77,19 @@ fn optional_chains() {
     );
     let broken = eval("inputs.any.?text.x.orValue(1)").unwrap_err();
     assert!(matches!(broken, EvalError::TypeMismatch { .. }), "{broken}");
+    // A list has no fields, also not any that may be missing; and no list has an index beyond 64 bits.
+    for text in [
+        "inputs.any.deep.er.?x.orValue('d')",
+        "inputs.any.?deep.er.?x.orValue('d')",
+        "inputs.any.?deep.er[1e300].orValue('d')",
+        "inputs.any.?deep.er[0.5].orValue('d')",
+    ] {
+        let broken = eval(text).unwrap_err();
+        assert!(
+            matches!(broken, EvalError::TypeMismatch { .. }),
+            "{text}: {broken}"
+        );
+    }
     let broken = eval("steps.skipped.output.?x.orValue(1)").unwrap_err();
     assert!(matches!(broken, EvalError::Missing { .. }), "{broken}");
 }
@@ -140,7 +153,7 @@ fn errors_name_the_operation() {
         ),
         (
             "1 + inputs.any.text",
-            "`1 + inputs.any.text`: `+` does not take an int and a string",
+            "`1 + inputs.any.text`: `+` does not take an int and a string; write `string(1)`",
         ),
         (
             "inputs.any.deep.er[0] * 0.5",
@@ -199,7 +212,13 @@ fn b43_reasons() {
         panic!("{error}");
     };
     assert_eq!(values[0].what, "steps['my-id'].output.w");
-    assert_eq!(values[0].reason, MissingReason::NoField("w".to_owned()));
+    assert_eq!(
+        values[0].reason,
+        MissingReason::NoField {
+            field: "w".to_owned(),
+            nearest: None
+        }
+    );
 }
 
 #[test]

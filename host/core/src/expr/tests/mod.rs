@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod evaluation;
+mod help;
 mod load;
 mod syntax;
 mod templates;

@@ -1,9 +1,13 @@
 //! From text to tree, and what is no expression.
 
 use crate::expr::ast::{Tree, TreeKind};
-use crate::expr::parser::parse;
-use crate::expr::problem::ProblemKind;
+use crate::expr::parser;
+use crate::expr::problem::{Problem, ProblemKind};
 use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH, EXPRESSION_NODES};
+
+fn parse(text: &str) -> Result<Tree, Problem> {
+    parser::parse(text, false)
+}
 
 /// The tree with every grouping written out.
 fn shape(tree: &Tree) -> String {
@@ -108,6 +112,12 @@ fn b18_malformed_condition_is_a_load_error() {
         ("a[?0]", "in a"),
         ("a.in", "a['in']"),
         ("a.?b()", "orValue"),
+        ("!-a", "a bool"),
+        ("true || !-a.b", "a bool"),
+        ("-!a", "a number"),
+        ("!!-a", "a bool"),
+        ("'it''s'", "\\'"),
+        ("\"it\"\"s\"", "\"…\""),
         ("9223372036854775808", "double"),
         ("-9223372036854775809", "double"),
     ] {
@@ -156,10 +166,7 @@ fn hostile_sizes_are_refused() {
 fn the_limits_are_where_they_are_said_to_be() {
     type Text = fn(usize) -> String;
     let cases: [(Text, usize); 5] = [
-        (
-            |n| "(".repeat(n) + "a" + &")".repeat(n),
-            EXPRESSION_DEPTH - 1,
-        ),
+        (|n| "(".repeat(n) + "a" + &")".repeat(n), EXPRESSION_DEPTH),
         (
             |n| "[".repeat(n) + "a" + &"]".repeat(n),
             EXPRESSION_DEPTH - 1,
@@ -173,5 +180,13 @@ fn the_limits_are_where_they_are_said_to_be() {
         parse(&text(most)).unwrap();
         let problem = parse(&text(most + 1)).unwrap_err();
         assert_eq!(problem.kind, ProblemKind::TooLarge, "{}", &text(3));
+    }
+}
+
+#[test]
+fn what_earlier_versions_took_is_read_again() {
+    for (text, expected) in [("true || !-a", "(true || (!(-a)))"), ("-!a", "(-(!a))")] {
+        assert!(parse(text).is_err(), "{text}");
+        assert_eq!(shape(&parser::parse(text, true).unwrap()), expected);
     }
 }
