@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 
 use crate::attempt::Callable;
+use crate::bounded_file;
 use crate::plugin::{LoadedPlugin, PluginError, PluginSource, read_pinned};
 
 /// A definition with its components.
@@ -222,19 +221,8 @@ fn digests(plugins: &BTreeMap<String, LoadedPlugin>) -> BTreeMap<String, Digest>
 /// # Errors
 /// [`OpenError::Unreadable`] when the file does not exist, is not UTF-8, or is larger than a definition may be.
 pub fn read_definition(file: &Path) -> Result<String, OpenError> {
-    let unreadable = |cause| OpenError::Unreadable {
+    bounded_file::read_text(file, limits::DEFINITION_BYTES).map_err(|error| OpenError::Unreadable {
         file: file.to_owned(),
-        cause,
-    };
-    // Not by the size that the file system tells: a pipe or a device has none.
-    let mut text = String::new();
-    let most = limits::DEFINITION_BYTES as u64;
-    fs::File::open(file)
-        .and_then(|file| file.take(most + 1).read_to_string(&mut text))
-        .map_err(unreadable)?;
-    if text.len() > limits::DEFINITION_BYTES {
-        let reason = format!("it is larger than {} bytes", limits::DEFINITION_BYTES);
-        return Err(unreadable(std::io::Error::other(reason)));
-    }
-    Ok(text)
+        cause: error.into(),
+    })
 }

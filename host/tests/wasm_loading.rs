@@ -140,6 +140,97 @@ fn a_right_name_with_another_type_is_refused() {
     );
 }
 
+/// A component of a world with the contract's names and types of its own. `functions` stand in its core module.
+fn of_other_types(wit: &str, functions: &str) -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("other.wit", wit).unwrap();
+    let world = resolve.select_world(&[package], Some("x")).unwrap();
+    let core = format!(
+        r#"(module {functions} (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "milepost:step/guest@0.1.0#describe") (result i32) unreachable))"#
+    );
+    let mut module = wat::parse_str(core).unwrap();
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
+    let encoder = wit_component::ComponentEncoder::default().module(&module);
+    encoder.unwrap().encode().unwrap()
+}
+
+#[test]
+fn other_types_are_found_without_compiling() {
+    let guest = |run: &str| {
+        format!(
+            "package milepost:step@0.1.0;
+            interface guest {{ describe: func() -> string; {run}; }}
+            world x {{ export guest; }}"
+        )
+    };
+    let log = "package milepost:step@0.1.0;
+        interface types {
+            record failure { code: string, message: string, detail: option<string> }
+            record retry { cause: failure, after: option<u64>, provider: option<string> }
+            record pause { code: string, reason: string, provider: option<string>, until: option<u64>, signal: option<string>, state: option<string> }
+            variant step-error { retryable(retry), failed(failure), paused(pause), cancelled(string) }
+        }
+        interface log { emit: func(level: u8, message: string); }
+        interface guest {
+            use types.{step-error};
+            describe: func() -> string;
+            run: func(step: string, input: string) -> result<string, step-error>;
+        }
+        world x { import log; export guest; }";
+    let run =
+        |ty: &str| format!(r#"(func (export "milepost:step/guest@0.1.0#run") {ty} unreachable)"#);
+    let usual = run("(param i32 i32 i32 i32) (result i32)");
+    let emit = format!(
+        r#"(import "milepost:step/log@0.1.0" "emit" (func $emit (param i32 i32 i32))) {}"#,
+        usual.replace(
+            "unreachable",
+            "(call $emit (i32.const 0) (i32.const 0) (i32.const 0)) unreachable"
+        )
+    );
+    for (wit, functions, says) in [
+        (
+            guest("run: func(step: string, input: string) -> result<string, string>"),
+            usual.clone(),
+            "it exports `milepost:step/guest@0.1.0` with another type of `run`: \
+             expected `func(step: string, input: string) -> result<string, step-error>`, \
+             found `func(step: string, input: string) -> result<string, string>`",
+        ),
+        (
+            guest("run: func(step: string) -> string"),
+            run("(param i32 i32) (result i32)"),
+            "found `func(step: string) -> string`",
+        ),
+        (
+            guest("go: func()"),
+            run("").replace("#run", "#go"),
+            "without the function `run`",
+        ),
+        (
+            log.to_owned(),
+            emit,
+            "it imports `milepost:step/log@0.1.0` with another type of `emit`",
+        ),
+    ] {
+        let bytes = of_other_types(&wit, &functions);
+        let told = Inspection::of(&bytes).unwrap().check().unwrap_err();
+        assert!(matches!(told, Rejection::OtherType(_)), "{told}");
+        assert!(told.to_string().contains(says), "{told}");
+        // Found again when its code could be in the cache.
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let cache = Some(CodeCache::open(dir.path()));
+            let engine = WasmEngine::new(cache, Arc::new(SystemClock)).unwrap();
+            let refused = engine.load_bytes(&bytes).err().unwrap();
+            assert_eq!(refused.to_string(), told.to_string());
+        }
+    }
+    let fits = of_other_types(&log.replace("import log; ", ""), &usual);
+    assert!(Inspection::of(&fits).unwrap().check().is_ok());
+}
+
 #[test]
 fn compiled_code_is_found_again_repaired_when_damaged_and_private() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
 //! Component files, for the verbs that look at them as they are.
 
-use std::fs;
 use std::path::Path;
 
+use milepost::bounded_file::{self, ReadError};
 use milepost::core::limits::{self, MESSAGE_BYTES};
 use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
@@ -15,12 +15,10 @@ use super::failure::Failure;
 /// # Errors
 /// [`Failure`] when it cannot be read, or is larger than a component may be.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::file("read", file, &error);
-    let bytes = fs::metadata(file).map_err(failed)?.len();
-    if bytes > limits::COMPONENT_BYTES as u64 {
-        return Err(Rejection::TooLarge { bytes }.into());
-    }
-    fs::read(file).map_err(failed)
+    bounded_file::read(file, limits::COMPONENT_BYTES).map_err(|error| match error {
+        ReadError::TooLarge { bytes, .. } => Rejection::TooLarge { bytes }.into(),
+        other => Failure::file("read", file, &other.into()),
+    })
 }
 
 /// A component as a document.

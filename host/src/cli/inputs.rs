@@ -1,19 +1,20 @@
 //! What `run` was given as inputs: files are read here, the rest is the core's.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use milepost::bounded_file::{self, ReadError};
 use milepost::core::definition::input::{
     FileFormat, GivenInputs, InputProblem, read_argument, read_file,
 };
-
 use milepost::core::limits::INPUTS_BYTES;
 use milepost::core::shown::Shown;
 
 use super::exit::Exit;
 use super::failure::Failure;
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The inputs of a new run.
 #[derive(Debug, Args)]
@@ -84,22 +85,25 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
     }
 }
 
-/// Reads a file's text, as far as inputs may go: a device or a pipe has no end that could be asked for.
+/// Reads a file's text, as far as inputs may go. A byte order mark says how the text is written and is no part of it; every
+/// line end is.
 ///
 /// # Errors
 /// [`Failure`] when it cannot be read or is larger.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    fs::File::open(file)
-        .and_then(|file| file.take(INPUTS_BYTES as u64 + 1).read_to_string(&mut text))
-        .map_err(|error| Failure::file("read", file, &error))?;
-    if text.len() > INPUTS_BYTES {
-        let message = format!(
-            "{} is larger than {INPUTS_BYTES} bytes",
-            Shown(file.display())
-        );
-        return Err(Failure::new(Exit::Invalid, "invalid_input", message)
-            .help("inputs are kept with the run; give the step a place to read from instead"));
+    let mut text = bounded_file::read_text(file, INPUTS_BYTES).map_err(|error| match error {
+        ReadError::TooLarge { .. } => {
+            let message = format!(
+                "{} is larger than {INPUTS_BYTES} bytes",
+                Shown(file.display())
+            );
+            Failure::new(Exit::Invalid, "invalid_input", message)
+                .help("inputs are kept with the run; give the step a place to read from instead")
+        }
+        other => Failure::file("read", file, &other.into()),
+    })?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
     }
     Ok(text)
 }

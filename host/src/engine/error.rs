@@ -124,6 +124,14 @@ pub enum EngineError {
     /// The inputs are larger than a run may keep.
     #[error("the inputs take {0} bytes, a run may keep {max}", max = milepost_core::limits::INPUTS_BYTES)]
     InputsTooLarge(usize),
+    /// No step could be given one of the inputs.
+    #[error("input `{name}` takes {bytes} bytes, the expressions of a step may give it {max}", max = milepost_core::limits::INPUT_BYTES)]
+    InputTooLarge {
+        /// Name of the input.
+        name: String,
+        /// Its size as compact JSON.
+        bytes: usize,
+    },
     /// The named step does not exist.
     #[error(transparent)]
     Refused(#[from] Refused),

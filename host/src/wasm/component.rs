@@ -13,6 +13,7 @@ use wasmtime::wasmparser::{
 };
 
 use super::bindings::{GUEST, PACKAGE, PROVIDED};
+use super::contract;
 
 /// Name of the custom section that holds the manifest, as UTF-8 JSON.
 const MANIFEST_SECTION: &str = "milepost:manifest";
@@ -178,6 +179,8 @@ pub struct Inspection {
     pub capabilities: Vec<String>,
     /// The embedded manifest, if there is one.
     pub manifest: Option<Manifest>,
+    /// How the types of its imports and exports differ from the contract's.
+    other_type: Option<String>,
 }
 
 impl Inspection {
@@ -186,10 +189,25 @@ impl Inspection {
     /// # Errors
     /// [`Rejection`] when the bytes are no component, or the manifest is wrong.
     pub fn of(bytes: &[u8]) -> Result<Self, Rejection> {
-        Self::with_digest(bytes, Digest::of(bytes))
+        let mut inspection = Self::with_digest(bytes, Digest::of(bytes))?;
+        inspection.other_type = inspection.difference(bytes)?;
+        Ok(inspection)
     }
 
-    /// The same for a caller who knows the digest already.
+    /// How the types of its imports and exports differ from the contract's.
+    fn difference(&self, bytes: &[u8]) -> Result<Option<String>, Rejection> {
+        contract::difference(bytes, &self.imports, &self.exports)
+    }
+
+    /// Refuses other types than the contract's.
+    pub(super) fn check_types(&self, bytes: &[u8]) -> Result<(), Rejection> {
+        match self.difference(bytes)? {
+            Some(difference) => Err(Rejection::OtherType(difference)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a caller who knows the digest already, without a look at types.
     pub(super) fn with_digest(bytes: &[u8], digest: Digest) -> Result<Self, Rejection> {
         check_preamble(bytes)?;
         let mut imports = Vec::new();
@@ -225,13 +243,14 @@ impl Inspection {
             imports,
             exports,
             manifest,
+            other_type: None,
         })
     }
 
-    /// Whether this version can run it, as far as names tell.
+    /// Whether this version can run it, as far as names and types tell.
     ///
     /// # Errors
-    /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports.
+    /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types.
     pub fn check(&self) -> Result<(), Rejection> {
         if !self.exports.iter().any(|name| name.starts_with(GUEST)) {
             return Err(Rejection::WrongWorld {
@@ -254,12 +273,15 @@ impl Inspection {
         if !unknown.is_empty() {
             return Err(Rejection::UnknownImports { imports: unknown });
         }
-        Ok(())
+        match &self.other_type {
+            Some(difference) => Err(Rejection::OtherType(difference.clone())),
+            None => Ok(()),
+        }
     }
 }
 
 /// `log` of `milepost:step/log@0.1.0`.
-fn contract_interface(import: &str) -> Option<&str> {
+pub(super) fn contract_interface(import: &str) -> Option<&str> {
     let (name, version) = import.strip_prefix(PACKAGE)?.split_once('@')?;
     version.starts_with("0.1.").then_some(name)
 }

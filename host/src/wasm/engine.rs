@@ -149,6 +149,8 @@ impl Shared {
         self.compilations.fetch_add(1, Ordering::Relaxed);
         let code = self.compiler.compile(&self.engine, bytes)?;
         let component = self.deserialize(&code)?;
+        // Before it is kept: code that comes from the cache is not looked at again.
+        inspection.check_types(bytes)?;
         if let Some(cache) = &self.cache {
             cache.write(&self.engine, digest, &code);
         }

@@ -1,7 +1,6 @@
 //! From a file to a plugin that can be called: read, check, compile or take from the cache, link. No guest code runs here.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::bindings::PluginPre;
 use super::component::{Inspection, Rejection, words};
 use super::engine::{Shared, WasmEngine};
 use super::state::HostState;
+use crate::bounded_file::{self, ReadError};
 
 /// A loaded component whose steps can be called. A clone is another handle on it.
 #[derive(Clone)]
@@ -135,21 +135,11 @@ impl WasmEngine {
 
 /// Reads a file that may not be larger than a component.
 pub(crate) fn read_component(path: &Path) -> io::Result<Result<Vec<u8>, Rejection>> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let most = limits::COMPONENT_BYTES as u64;
-    if size > most {
-        return Ok(Err(Rejection::TooLarge { bytes: size }));
+    match bounded_file::read(path, limits::COMPONENT_BYTES) {
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(ReadError::TooLarge { bytes, .. }) => Ok(Err(Rejection::TooLarge { bytes })),
+        Err(other) => Err(other.into()),
     }
-    // The file may grow meanwhile, or be a pipe.
-    let mut bytes = Vec::with_capacity(size as usize);
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > limits::COMPONENT_BYTES {
-        return Ok(Err(Rejection::TooLarge {
-            bytes: bytes.len() as u64,
-        }));
-    }
-    Ok(Ok(bytes))
 }
 
 impl Plugin {

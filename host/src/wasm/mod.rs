@@ -6,7 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`engine`], `ticker` | one [`WasmEngine`] per process: wasmtime's knobs, and the thread behind its time slices |
-//! | [`loader`], [`component`] | from a file to a [`Plugin`], without executing any of it |
+//! | [`loader`], [`component`], `contract` | from a file to a [`Plugin`], without executing any of it |
 //! | [`cache`] | compiled code on disk |
 //! | [`compile`] | machine code, made in a child process that can do nothing else |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
@@ -36,6 +36,7 @@ pub mod compile;
 pub mod component;
 mod config;
 mod context;
+mod contract;
 pub mod describe;
 mod ending;
 pub mod engine;

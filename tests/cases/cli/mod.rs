@@ -6,6 +6,7 @@ mod errors;
 mod foreign;
 mod going_on;
 mod keeping;
+mod language;
 mod ledger;
 mod listing;
 mod looking;

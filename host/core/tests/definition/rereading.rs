@@ -67,6 +67,18 @@ fn rules_that_came_later_do_not_refuse_it() {
             )),
         ),
         (
+            "a sign before another one",
+            sample(&format!(
+                "[inputs.n]\ntype = \"int\"\n{STEP}if = \"true || !-inputs.n\"\nwith = {{ a = \"${{ true || !-inputs.n }}\" }}\n"
+            )),
+        ),
+        (
+            "a time that cannot be kept",
+            sample(&format!(
+                "[[step]]\nid = \"w\"\nwait = {{ until = \"'9999-12-31T23:59:59Z'\" }}\n{STEP}"
+            )),
+        ),
+        (
             "too many bytes",
             sample(&format!(
                 "{STEP}# {}\n",

@@ -48,7 +48,10 @@ impl From<EngineError> for Failure {
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
             EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
                 .help(format!("`milepost cancel {run}` ends it")),
-            EngineError::InputsTooLarge(_) => Self::new(Exit::Invalid, "invalid_input", message),
+            EngineError::InputsTooLarge(_) | EngineError::InputTooLarge { .. } => {
+                Self::new(Exit::Invalid, "invalid_input", message)
+                    .help("inputs are kept with the run; give the step a place to read from instead")
+            }
             EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
             EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
         }

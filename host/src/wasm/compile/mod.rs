@@ -46,6 +46,11 @@ impl Compiler {
     }
 }
 
+/// Refuses a component that consists of more than one may.
+pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
+    census::check(bytes)
+}
+
 /// The child's whole life: limits itself, reads a component from standard input, writes its machine code to standard output.
 ///
 /// A program that compiles with [`Compiler::Child`] calls this, and nothing else, when it is started with the arguments of its

@@ -1,0 +1,189 @@
+//! Definitions and inputs as people write them: what is refused, what is only doubted, and what a file may be.
+
+use std::process::{Command, Stdio};
+
+use milepost_tests::cli::Cli;
+
+use super::HELLO;
+
+const BRACES: &str = r#"
+[inputs.b]
+type = "bool"
+default = true
+[inputs.n]
+type = "int"
+default = 5
+"#;
+
+#[test]
+fn braces_are_understood() {
+    let cli = Cli::new();
+    let step = |keys: &str| format!("{BRACES}[[step]]\nid = \"a\"\nuse = \"text/upper\"\n{keys}\n");
+    cli.workflow(
+        "double.toml",
+        &step("if = \"${{ inputs.b }}\"\nwith = { text = \"${{ inputs.b }}\" }"),
+    );
+    let found = cli.run("validate double.toml").expect(65).stdout;
+    assert!(found.contains("write `inputs.b`"), "{found}");
+    assert!(found.contains("write `${ inputs.b }`"), "{found}");
+    cli.workflow(
+        "dollar.toml",
+        &step("with = { text = \"costs $${ inputs.n }\" }"),
+    );
+    let found = cli.run("validate dollar.toml").expect(0).stdout;
+    assert!(found.contains("warning[MP0309]"), "{found}");
+    assert!(found.contains("`${ '$' }${ inputs.n }`"), "{found}");
+    cli.workflow(
+        "price.toml",
+        &step("with = { text = \"costs ${ '$' }${ inputs.n }\" }"),
+    );
+    let run = cli.run("run price.toml --json").expect(0);
+    assert_eq!(run.json()["output"]["text"], "COSTS $5");
+    assert!(!run.stderr.contains("MP0309"), "{}", run.stderr);
+}
+
+#[test]
+fn an_input_that_no_step_could_be_given_is_refused_at_the_start() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.write("s.txt", "x".repeat(5_000_000));
+    let refused = cli
+        .run("run hello.toml --input name=@s.txt --json")
+        .expect(65);
+    assert_eq!(refused.json()["error"]["code"], "invalid_input");
+    let told = refused.json()["error"]["message"].to_string();
+    assert!(told.contains("input `name` takes 5000002 bytes"), "{told}");
+    assert_eq!(cli.run("ls --json").expect(0).json(), serde_json::json!([]));
+}
+
+#[test]
+fn values_from_files_begin_after_the_byte_order_mark() {
+    let cli = Cli::new();
+    cli.workflow(
+        "echo.toml",
+        r#"
+returns = ["${ inputs.s }", "${ inputs.n }", "${ inputs.b }", "${ inputs.j }"]
+[inputs.s]
+type = "string"
+[inputs.n]
+type = "int"
+[inputs.b]
+type = "bool"
+[inputs.j]
+type = "json"
+[[step]]
+id = "a"
+use = "text/upper"
+with = { text = "a" }
+"#,
+    );
+    cli.write("s.txt", "\u{feff}two\r\nlines\n");
+    cli.write("n.txt", "\u{feff}5\r\n");
+    cli.write("b.txt", "true\n");
+    cli.write("j.txt", "\u{feff}{\"a\": 1}\n");
+    let run = cli
+        .run("run echo.toml --input s=@s.txt --input n=@n.txt --input b=@b.txt --input j=@j.txt --json")
+        .expect(0);
+    assert_eq!(
+        run.json()["output"],
+        serde_json::json!(["two\r\nlines\n", 5, true, {"a": 1}])
+    );
+    // A definition may begin with one too, and have either line end.
+    let text = std::fs::read_to_string(cli.folder().join("echo.toml")).unwrap_or_default();
+    cli.write(
+        "windows.toml",
+        format!("\u{feff}{}", text.replace('\n', "\r\n")),
+    );
+    cli.run("validate windows.toml").expect(0);
+    cli.write("utf16.txt", b"\xff\xfea\0");
+    let told = cli
+        .run("run echo.toml --input s=@utf16.txt")
+        .expect(65)
+        .stderr;
+    assert!(told.contains("save it as UTF-8"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    let pipe = cli.folder().join("pipe");
+    let made = Command::new("mkfifo")
+        .arg(&pipe)
+        .stdin(Stdio::null())
+        .status();
+    assert!(made.is_ok_and(|status| status.success()));
+    for (line, exit) in [
+        ("inspect /dev/zero", 65),
+        ("inspect pipe", 65),
+        ("pack /dev/zero -o x.wasm", 65),
+        ("validate pipe", 65),
+        ("validate /dev/zero", 65),
+        ("run pipe", 65),
+        ("run hello.toml --input name=@pipe", 65),
+        ("run hello.toml --input name=@/dev/zero", 65),
+        ("run hello.toml --inputs pipe.toml", 65),
+    ] {
+        if line.ends_with("pipe.toml") {
+            let moved = std::fs::rename(&pipe, cli.folder().join("pipe.toml"));
+            assert!(moved.is_ok());
+        }
+        let output = cli.run(line).expect(exit);
+        let told = output.stdout + &output.stderr;
+        assert!(told.contains("it is not a regular file"), "{line}: {told}");
+    }
+    cli.write("w.toml", "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"pipe.toml\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
+    let told = cli.run("run w.toml").expect(69).stderr;
+    assert!(told.contains("it is not a regular file"), "{told}");
+}
+
+#[test]
+fn a_hundred_problems_are_shown_and_the_rest_is_counted() {
+    let cli = Cli::new();
+    let names: String = (0..500)
+        .map(|n| format!("\"${{ inputs.x{n} }}\", "))
+        .collect();
+    cli.workflow(
+        "many.toml",
+        &format!("[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = {{ text = [{names}] }}\n"),
+    );
+    let found = cli
+        .run("validate many.toml --no-components")
+        .expect(65)
+        .stdout;
+    assert_eq!(found.matches("error[MP0303]").count(), 100);
+    assert!(found.contains("400 more problems are not shown"), "{found}");
+    let document = cli
+        .run("validate many.toml --no-components --json")
+        .expect(65)
+        .json();
+    assert_eq!(
+        document["files"][0]["diagnostics"].as_array().map(Vec::len),
+        Some(100)
+    );
+    assert_eq!(document["files"][0]["omitted"], 400);
+}
+
+#[test]
+fn a_name_is_given_once_wherever_json_comes_in() {
+    let cli = Cli::new();
+    cli.workflow(
+        "echo.toml",
+        "[inputs.j]\ntype = \"json\"\n[[step]]\nid = \"a\"\nwait = { signal = \"go\" }\n",
+    );
+    cli.write("twice.json", r#"{"j": 1, "j": 2}"#);
+    cli.write("j.txt", r#"{"a": {"b": 1, "b": 2}}"#);
+    cli.run("run echo.toml --input j=1 --id r").expect(2);
+    for (line, exit) in [
+        ("run echo.toml --inputs twice.json", 65),
+        ("run echo.toml --input j=@j.txt", 65),
+        ("signal r go --data @j.txt", 64),
+    ] {
+        let told = cli.run(line).expect(exit).stderr;
+        assert!(
+            told.contains("is given twice in one object"),
+            "{line}: {told}"
+        );
+    }
+}
