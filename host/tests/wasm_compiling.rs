@@ -132,5 +132,5 @@ fn a_child_is_shut_in_before_it_reads_a_byte() {
     );
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     let memory = limits::COMPILE_MEMORY_BYTES as u64;
-    assert_eq!(found, [memory, limits::COMPILE_TIME.as_secs(), 0]);
+    assert_eq!(found, [memory, limits::COMPILE_PROCESSOR_TIME.as_secs(), 0]);
 }

@@ -94,6 +94,10 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("COMPONENT_ITEMS", number(limits::COMPONENT_ITEMS as u64)),
         ("COMPONENT_NAME_BYTES", bytes(limits::COMPONENT_NAME_BYTES)),
         ("COMPILE_MEMORY_BYTES", bytes(limits::COMPILE_MEMORY_BYTES)),
+        (
+            "COMPILE_PROCESSOR_TIME",
+            time(limits::COMPILE_PROCESSOR_TIME),
+        ),
         ("COMPILE_TIME", time(limits::COMPILE_TIME)),
         ("COMPILED_BYTES", bytes(limits::COMPILED_BYTES)),
         ("CODE_CACHE_BYTES", bytes(limits::CODE_CACHE_BYTES)),

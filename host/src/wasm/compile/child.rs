@@ -62,7 +62,7 @@ impl ChildProgram {
             }
             _ => Err(Rejection::NotCompiled(format!(
                 "it took more than {} s of processor time or {} MiB of memory, or broke the compiler ({status})",
-                limits::COMPILE_TIME.as_secs(),
+                limits::COMPILE_PROCESSOR_TIME.as_secs(),
                 limits::COMPILE_MEMORY_BYTES / (1024 * 1024)
             ))),
         }

@@ -28,7 +28,7 @@ fn limit() -> io::Result<()> {
     use milepost_core::limits;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let seconds = limits::COMPILE_TIME.as_secs();
+    let seconds = limits::COMPILE_PROCESSOR_TIME.as_secs();
     for (resource, most) in [
         (Resource::As, limits::COMPILE_MEMORY_BYTES as u64),
         (Resource::Cpu, seconds),
