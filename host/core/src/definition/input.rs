@@ -305,9 +305,10 @@ fn not_json(name: &str, given: &str, error: &UnusableJson) -> InputProblem {
             brief(given)
         ))
         .help("texts are written in quotes: '\"text\"'"),
-        UnusableJson::Inexact(_) | UnusableJson::TooManyValues | UnusableJson::TooMuchMemory => {
-            problem(format!("input `{name}`: {error}"))
-        }
+        UnusableJson::Inexact(_)
+        | UnusableJson::Twice(_)
+        | UnusableJson::TooManyValues
+        | UnusableJson::TooMuchMemory => problem(format!("input `{name}`: {error}")),
     }
 }
 
