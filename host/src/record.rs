@@ -10,7 +10,7 @@ use milepost_core::decide::interrupt;
 use milepost_core::event::{DecodeError, Entry, Event};
 use milepost_core::ids::{Digest, Epoch, RunId, StepId};
 use milepost_core::payload::Payload;
-use milepost_core::state::{Rejected, RunState, Status, Touched};
+use milepost_core::state::{Rejected, RunState, Status, StepPhase, Touched};
 use milepost_core::time::Timestamp;
 
 use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
@@ -66,18 +66,70 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     };
     let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
     let blobs = Blobs::of(store);
-    let state =
+    let mut state =
         checkpoint::restore(position, parts, &|digest| blobs.find(digest)).map_err(|cause| {
             blobs.failure().unwrap_or_else(|| RecordError::Checkpoint {
                 run: run.clone(),
                 cause,
             })
         })?;
+    count_rejections(store, &mut state)?;
     Ok(Recorded {
         row: stored.row,
         state,
     })
 }
+
+/// Records of waits that a program wrote which did not count rejections: the record shows most numbers, the journal the rest.
+fn count_rejections(store: &dyn Store, state: &mut RunState) -> Result<(), RecordError> {
+    let mut journal_tells = None;
+    for (id, record) in &mut state.steps {
+        if !record.waited || record.rejections.is_some() {
+            continue;
+        }
+        record.rejections = match (record.attempts, &record.phase) {
+            (1, StepPhase::Awaiting { .. }) => Some(0),
+            _ => {
+                if journal_tells.is_none() {
+                    journal_tells = Some(folded(store, &state.created.run, state.seq)?);
+                }
+                let folded = journal_tells.as_ref().and_then(Option::as_ref);
+                let folded = folded.and_then(|folded| folded.steps.get(id));
+                Some(folded.and_then(|record| record.rejections).unwrap_or(0))
+            }
+        };
+    }
+    Ok(())
+}
+
+/// What the journal folds to; `None` when it is damaged.
+fn folded(store: &dyn Store, run: &RunId, last: u64) -> Result<Option<RunState>, RecordError> {
+    let mut state: Option<RunState> = None;
+    loop {
+        let after = state.as_ref().map_or(0, |state| state.seq);
+        if after >= last {
+            return Ok(state);
+        }
+        let entries = match journal(store, run, after, JOURNAL_PAGE) {
+            Ok(entries) if entries.is_empty() => return Ok(None),
+            Ok(entries) => entries,
+            Err(RecordError::Store(error)) => return Err(error.into()),
+            Err(_) => return Ok(None),
+        };
+        for entry in entries.iter().filter(|entry| entry.seq <= last) {
+            let applied = match &mut state {
+                Some(state) => state.apply(entry).map(drop),
+                None => RunState::create(entry).map(|created| state = Some(created)),
+            };
+            if applied.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Journal entries that are read at once.
+const JOURNAL_PAGE: usize = 512;
 
 /// The text of the definition that a run carries.
 ///
@@ -401,7 +453,13 @@ impl Batch {
                 auto_resumes: state.episode.in_a_row(),
                 provider: stop.and_then(|stop| stop.provider.clone()),
                 awaits: match state.phase.status() {
-                    Status::Paused => state.awaited().map(|(_, name)| name.to_owned()).collect(),
+                    Status::Paused => {
+                        let awaited = state.awaited();
+                        awaited
+                            .into_iter()
+                            .map(|(_, name)| name.to_owned())
+                            .collect()
+                    }
                     _ => Vec::new(),
                 },
             },

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost_core::decide::settle;
+use milepost_core::decide::{settle, settle_recorded};
 use milepost_core::definition::StepKind;
 use milepost_core::event::{Entry, Event};
 use milepost_core::ids::{Path, RunId};
@@ -319,17 +319,22 @@ impl<'a> Replayer<'a> {
         }
         // Through the core, as it was recorded: what the host made of an outcome (a run that grew too large, a
         // cancellation) is made of it again, and no code that a guest may choose is taken at its word.
-        let again = settle(
-            &self.workflow.definition,
-            &self.state,
-            path,
-            *attempt,
-            result.outcome.clone(),
-            tape.clone(),
-            entry.at,
-        );
-        let again = in_the_words_of(&entry.event, again);
-        if again == entry.event {
+        let classify = |measured: bool| {
+            let how = if measured { settle } else { settle_recorded };
+            how(
+                &self.workflow.definition,
+                &self.state,
+                path,
+                *attempt,
+                result.outcome.clone(),
+                tape.clone(),
+                entry.at,
+            )
+        };
+        // What was recorded had room in the run's state, as it was measured then; what had none has none today.
+        let again = in_the_words_of(&entry.event, classify(true));
+        let recorded = in_the_words_of(&entry.event, classify(false));
+        if again == entry.event || recorded == entry.event {
             return None;
         }
         let (recorded, actual) = (outcome_json(outcome), outcome_json(&result.outcome));

@@ -91,6 +91,26 @@ impl Cli {
         command
     }
 
+    /// A command line as a shell reads it, in the folder; `milepost` is the program.
+    ///
+    /// # Panics
+    /// When there is no shell.
+    #[must_use]
+    pub fn shell(&self, line: &str) -> Output {
+        let program = program().parent().expect("the program stands in a folder");
+        let path = format!("{}:/usr/bin:/bin", program.display());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", line])
+            .current_dir(self.folder())
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self.folder())
+            .env("MILEPOST_CACHE", code_cache())
+            .stdin(Stdio::null());
+        Output::of(shell.output().expect("there is a shell"))
+    }
+
     /// Runs a command line to its end.
     pub fn run(&self, line: &str) -> Output {
         Output::of(self.command(line).output().expect("the program starts"))

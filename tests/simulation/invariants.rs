@@ -52,6 +52,7 @@ pub(crate) fn check(world: &Arc<World>) {
         epochs_and_times(&journal);
         attempts_end_once(&journal);
         nothing_is_early(&journal);
+        nothing_is_late(&journal);
         let mut again = RunState::create(&journal[0]).unwrap();
         for entry in &journal[1..] {
             if let Err(divergence) = replay::check(&definition, &mut again, entry) {
@@ -135,6 +136,32 @@ fn attempts_end_once(journal: &Journal) {
                 );
             }
             _ => {}
+        }
+    }
+}
+
+/// What came after the time of a wait did not end it; and a run that stands still asks one question.
+fn nothing_is_late(journal: &Journal) {
+    let mut state = RunState::create(&journal[0]).unwrap();
+    for entry in &journal[1..] {
+        let came = match &entry.event {
+            Event::SignalReceived { path, sent_at, .. } => Some((path, *sent_at)),
+            Event::ApprovalDecided { path, .. } => Some((path, entry.at)),
+            _ => None,
+        };
+        if let Some((path, came)) = came
+            && let StepPhase::Awaiting { wait } = &state.steps[path.step()].phase
+        {
+            assert!(
+                wait.until().is_none_or(|until| came < until),
+                "{path} was ended too late"
+            );
+        }
+        state.apply(entry).unwrap();
+        if state.phase.status() == Status::Paused {
+            let open = state.steps.values();
+            let open = open.filter(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
+            assert!(open.count() <= 1, "several questions at once");
         }
     }
 }

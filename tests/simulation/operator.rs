@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use milepost::engine::{
-    Control, Decision, EngineError, ResumeOptions, SignalAnswer, StartOptions, StopAnswer,
-    WorkOptions,
+    Control, Decision, EngineError, ResumeOptions, StartOptions, StopAnswer, WorkOptions,
 };
 use milepost::record;
 use milepost::store::Store as _;
@@ -119,7 +118,7 @@ async fn meddle(world: &Arc<World>) {
             let data = json!({ "n": number, "value": value(number, JSON_DEPTH - 1) });
             let sent = patiently(engine.signal(&run, "go", &data)).await;
             world.say(format!("signal {run}: {}", short(&sent)));
-            if let Some(Ok(SignalAnswer::Delivered | SignalAnswer::Kept)) = sent {
+            if let Some(Ok(_)) = sent {
                 world.promises().signals.push((run, number));
             }
         }
@@ -237,7 +236,7 @@ async fn settle(world: &Arc<World>) -> bool {
         let engine = process.engine();
         let state = record::load(world.store.as_ref(), run).unwrap().state;
         let done: Result<(), EngineError> = match status {
-            Status::Paused if state.approvals().next().is_some() => {
+            Status::Paused if state.approval().is_some() => {
                 let decision = Decision {
                     path: None,
                     verdict: Verdict::Approved,
@@ -246,8 +245,8 @@ async fn settle(world: &Arc<World>) -> bool {
                 };
                 engine.decide(run, &decision).await.map(drop)
             }
-            Status::Paused if state.awaited().next().is_some() => {
-                let (_, name) = state.awaited().next().unwrap();
+            Status::Paused if state.awaited().is_some() => {
+                let (_, name) = state.awaited().unwrap();
                 engine.signal(run, name, &json!(null)).await.map(drop)
             }
             Status::Paused

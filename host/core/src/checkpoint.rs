@@ -234,7 +234,7 @@ pub fn restore<'a>(
         epoch: position.epoch,
         recoveries: run.recoveries,
         episode: run.episode,
-        output_bytes: steps.values().map(StepRecord::output_bytes).sum(),
+        recorded_bytes: steps.values().map(StepRecord::bytes).sum(),
         in_flight: steps
             .iter()
             .filter(|(_, record)| is_in_flight(record))

@@ -1,8 +1,14 @@
 //! What a run does next. A pure function of definition, state and time; the engine performs what it says, replay checks
 //! that the record agrees with it.
 
+mod answering;
+mod fitting;
 mod stopping;
 mod waiting;
+
+pub use answering::{Answer, answer, fits_answer, received};
+pub(crate) use waiting::asked;
+pub use waiting::overdue;
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,7 +17,6 @@ use crate::event::Event;
 use crate::expr::{Budget, EvalError};
 use crate::frontier::Frontier;
 use crate::ids::{Path, RunId};
-use crate::limits;
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use crate::payload::Payload;
 use crate::retry::Verdict;
@@ -85,7 +90,7 @@ pub fn decide_from(
     }
 }
 
-/// The events that an attempt's outcome gives; the first one settles, delays or pauses the step.
+/// The event that an attempt's outcome gives: it settles, delays or pauses the step.
 #[must_use]
 pub fn settle(
     definition: &Definition,
@@ -96,34 +101,54 @@ pub fn settle(
     tape: Tape,
     now: Timestamp,
 ) -> Event {
-    let path = path.clone();
-    match outcome {
+    let fitting = match outcome {
+        // Written once: the text that is measured is the one that is recorded.
         Outcome::Completed(output) => {
             let output = Payload::new(output);
-            let total = state.output_bytes + output.text().len();
-            if total > limits::RUN_STATE_BYTES {
-                let error = StepError::new(
-                    ErrorClass::Failed,
-                    codes::RUN_STATE_TOO_LARGE,
-                    format!(
-                        "with this output the recorded outputs of the run would take {total} bytes, more than {}",
-                        limits::RUN_STATE_BYTES
-                    ),
-                );
-                return Event::StepFailed {
-                    path,
-                    attempt: Some(attempt),
-                    error,
-                    tape,
-                };
-            }
-            Event::StepCompleted {
-                path,
-                attempt,
-                output,
-                tape,
+            match fitting::fits(state, path, "this output", output.text().len()) {
+                Ok(()) => {
+                    return Event::StepCompleted {
+                        path: path.clone(),
+                        attempt,
+                        output,
+                        tape,
+                    };
+                }
+                Err(error) => Err(error),
             }
         }
+        other => fitting::fit(state, path, other),
+    };
+    match fitting {
+        Ok(outcome) => settle_recorded(definition, state, path, attempt, outcome, tape, now),
+        Err(error) => Event::StepFailed {
+            path: path.clone(),
+            attempt: Some(attempt),
+            error,
+            tape,
+        },
+    }
+}
+
+/// [`settle`] for an outcome that stands in a journal: what was recorded had room in the run's state, as it was measured then.
+#[must_use]
+pub fn settle_recorded(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    outcome: Outcome,
+    tape: Tape,
+    now: Timestamp,
+) -> Event {
+    let path = path.clone();
+    match outcome {
+        Outcome::Completed(output) => Event::StepCompleted {
+            path,
+            attempt,
+            output: Payload::new(output),
+            tape,
+        },
         Outcome::Paused(pause) => Event::StepPaused {
             path,
             attempt,

@@ -313,6 +313,9 @@ pub struct RunResumed {
     pub reset: Vec<StepId>,
     /// Failed loops that go on at their recorded pass.
     pub reopened: Vec<StepId>,
+    /// Open waits behind the step at which the run goes on: they begin anew when their turn comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<StepId>,
     /// Steps that stay completed.
     pub completed: u32,
     /// The stop that this clears.

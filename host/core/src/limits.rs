@@ -25,7 +25,8 @@ pub const LOOP_DEFAULT_ITERATIONS: u32 = 3;
 pub const RETRY_ATTEMPTS: u32 = 100;
 /// Bytes of one step output, as compact JSON.
 pub const STEP_OUTPUT_BYTES: usize = 4 * MIB;
-/// Bytes of all recorded outputs of a run together.
+/// Bytes of everything that users and plugins left in the records of a run's steps together: outputs, errors, pauses with their
+/// state, what signals brought, what people were asked.
 pub const RUN_STATE_BYTES: usize = 32 * MIB;
 /// Bytes of all inputs of a run together, as compact JSON.
 pub const INPUTS_BYTES: usize = 8 * MIB;
@@ -135,7 +136,7 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
 pub const SIGNAL_BYTES: usize = 256 * KIB;
 /// Signals that wait for one run.
 pub const SIGNALS: usize = 1_000;
-/// Bytes of a signal's name, an approval's comment or the name of who decided.
+/// Bytes of a note: a signal's name, what an approval asks, its comment, the name of who decides or asks for a stop.
 pub const NOTE_BYTES: usize = 16 * KIB;
 /// Bytes of a message that is recorded or told: of an error, a pause, a stop, a diagnostic. Longer ones are cut.
 pub const MESSAGE_BYTES: usize = 16 * KIB;

@@ -4,13 +4,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Decision, decide, settle};
+use crate::decide::{Decision, asked, decide, overdue, settle_recorded};
 use crate::definition::Definition;
 use crate::event::{Entry, Event, StopCode};
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
 use crate::tape::Tape;
+use crate::wait::Wait;
 
 /// The first place where the record and the replay differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,6 +63,12 @@ pub struct Ending {
 #[must_use]
 pub fn origin(event: &Event) -> Origin {
     match event {
+        // What came with a signal had no room: what came, the journal does not keep.
+        Event::StepFailed {
+            attempt: None,
+            error,
+            ..
+        } if error.code == codes::RUN_STATE_TOO_LARGE => Origin::Outside,
         Event::StepStarted { .. }
         | Event::StepSkipped { .. }
         | Event::WaitStarted { .. }
@@ -161,10 +168,16 @@ pub fn check(
     entry: &Entry,
 ) -> Result<(), Box<Divergence>> {
     let expected = match origin(&entry.event) {
-        Origin::Decided => match decide(definition, state, entry.at) {
-            Decision::Record(event) => Some(event),
-            Decision::Wait { .. } => return Err(nothing(entry, "nothing before an attempt ends")),
-            Decision::Stopped => return Err(nothing(entry, "nothing: the run does not move")),
+        // Of a paused run, only the end of a wait whose time is over.
+        Origin::Decided => match overdue(definition, state, entry.at) {
+            Some(event) => Some(event),
+            None => match decide(definition, state, entry.at) {
+                Decision::Record(event) => Some(event),
+                Decision::Wait { .. } => {
+                    return Err(nothing(entry, "nothing before an attempt ends"));
+                }
+                Decision::Stopped => return Err(nothing(entry, "nothing: the run does not move")),
+            },
         },
         Origin::Attempt(ending) => again(definition, state, entry, ending),
         Origin::Outside => None,
@@ -229,6 +242,17 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
                 pause.reason.clone_from(&said_pause.reason);
             }
         }
+        // A long question that was recorded before questions were cut.
+        (
+            Event::WaitStarted {
+                wait: Wait::Approval { message, .. },
+                ..
+            },
+            Event::WaitStarted {
+                wait: Wait::Approval { message: said, .. },
+                ..
+            },
+        ) if asked(said) == *message => message.clone_from(said),
         _ => {}
     }
     event
@@ -264,7 +288,7 @@ fn again(
     {
         return None;
     }
-    Some(settle(
+    Some(settle_recorded(
         definition,
         state,
         &ending.path,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::definition::{Definition, StepKind, WaitStep};
 use crate::event::{ResumeCause, RunResumed};
-use crate::ids::StepId;
+use crate::ids::{Path, StepId};
 use crate::state::{RunState, Status, StepPhase, StepRecord, StepResult};
 use crate::wait::Wait;
 
@@ -91,6 +91,7 @@ pub fn plan(
     }
     add_readers(definition, state, &mut reset, &reopened);
     reopened.retain(|id| !reset.contains(id));
+    let closed = open_behind(definition, state, &reset, &reopened);
 
     let completed = definition
         .top()
@@ -111,6 +112,7 @@ pub fn plan(
             .filter(|id| state.steps.contains_key(id))
             .collect(),
         reopened: reopened.into_iter().collect(),
+        closed,
         completed: u32::try_from(completed).unwrap_or(u32::MAX),
         cleared: state.phase.stop().cloned(),
     })
@@ -324,6 +326,87 @@ fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<StepId>) ->
         || members
             .iter()
             .any(|member| reads_any(definition, *member, steps))
+}
+
+/// The waits that are open behind the step at which the run goes on. Left open, somebody could end a later one before the
+/// earlier one has begun.
+fn open_behind(
+    definition: &Definition,
+    state: &RunState,
+    reset: &BTreeSet<StepId>,
+    reopened: &BTreeSet<StepId>,
+) -> Vec<StepId> {
+    let mut walk = Behind {
+        definition,
+        state,
+        reset,
+        reopened,
+        passed: false,
+        open: Vec::new(),
+    };
+    walk.scope(definition.top(), None);
+    walk.open
+}
+
+struct Behind<'a> {
+    definition: &'a Definition,
+    state: &'a RunState,
+    reset: &'a BTreeSet<StepId>,
+    reopened: &'a BTreeSet<StepId>,
+    /// Whether the walk is behind the step at which the run goes on.
+    passed: bool,
+    open: Vec<StepId>,
+}
+
+impl Behind<'_> {
+    /// Walks the members of one scope as `decide` does.
+    fn scope(&mut self, members: &[usize], pass: Option<(&Path, u32)>) {
+        for index in members {
+            let step = &self.definition.steps()[*index];
+            if self.passed {
+                self.close(*index);
+                continue;
+            }
+            let record = self.state.steps.get(&step.id);
+            let record =
+                record.filter(|r| r.path.stands_in(pass) && !self.reset.contains(&step.id));
+            let in_pass = match record.map(|record| &record.phase) {
+                Some(StepPhase::Settled(settled)) if self.reopened.contains(&step.id) => {
+                    settled.iterations
+                }
+                Some(StepPhase::Settled(_)) => continue,
+                Some(StepPhase::Looping {
+                    iteration,
+                    condition_met: None,
+                }) => Some(*iteration),
+                _ => None,
+            };
+            if let (Some(iteration), Some(record), StepKind::Loop(body)) =
+                (in_pass, record, &step.kind)
+            {
+                self.scope(&body.body, Some((&record.path, iteration)));
+            }
+            self.passed = true;
+        }
+    }
+
+    /// Notes the step, and the members of its body, if they are open waits.
+    fn close(&mut self, index: usize) {
+        let step = &self.definition.steps()[index];
+        let open = self
+            .state
+            .steps
+            .get(&step.id)
+            .is_some_and(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
+        if open && !self.reset.contains(&step.id) {
+            self.open.push(step.id.clone());
+        }
+        if let StepKind::Loop(body) = &step.kind {
+            for member in &body.body {
+                self.close(*member);
+            }
+        }
+    }
 }
 
 fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId>) {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod awaiting;
+pub(crate) mod size;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +125,10 @@ pub struct StepRecord {
     /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waited: bool,
+    /// How often a person rejected at this path, for waits and approvals. `None` only where a program that did not count wrote
+    /// it; whoever loads such a record counts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejections: Option<u32>,
 }
 
 /// How far one step execution is.
@@ -245,10 +250,6 @@ impl StepRecord {
             .flatten()
             .filter_map(Settled::output)
     }
-
-    pub(crate) fn output_bytes(&self) -> usize {
-        self.outputs().map(|output| output.text().len()).sum()
-    }
 }
 
 impl Settled {
@@ -307,8 +308,9 @@ pub struct RunState {
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Those of them whose attempt was started and has no outcome.
     pub in_flight: BTreeSet<StepId>,
-    /// Bytes of all recorded outputs together, those of the pass before included.
-    pub output_bytes: usize,
+    /// Bytes of everything that users and plugins left in the steps' records together; what
+    /// [`RUN_STATE_BYTES`](crate::limits::RUN_STATE_BYTES) bounds.
+    pub recorded_bytes: usize,
 }
 
 /// A row of pauses without progress in between: what bounds automatic resumes.

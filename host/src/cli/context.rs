@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) lively: bool,
     /// Whether stdout is such a terminal, where a list may be drawn in place.
     pub(crate) screen: bool,
+    /// Whether a person types and reads: a terminal on both sides, and no `--json`.
+    pub(crate) attended: bool,
     /// Whether the store was named on this command line, so that a suggested command has to name it too.
     store_named: bool,
 }
@@ -70,6 +72,7 @@ impl Context {
             err: style(global.color, stderr),
             lively: stderr && !is_dumb(),
             screen: stdout && !is_dumb(),
+            attended: stdout && io::stdin().is_terminal() && !global.json,
             store_named,
         };
         log_to_stderr(global.verbose);

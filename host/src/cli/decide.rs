@@ -15,7 +15,7 @@ use super::ids;
 
 /// Approve what a run waits for
 ///
-/// Approves at an approval of a paused run. The first decision holds.
+/// Approves at the approval at which a paused run stands. The first decision holds, and none counts after the approval's time-out.
 ///
 /// The run does not go on in here: a worker goes on with it, or `milepost resume`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct ApproveArgs {
 
 /// Reject what a run waits for
 ///
-/// Rejects at an approval of a paused run. The first decision holds.
+/// Rejects at the approval at which a paused run stands. The first decision holds, and none counts after the approval's time-out.
 ///
 /// What follows is the workflow's: its rework begins, the run goes on with the rejection, or the run is cancelled.
 #[derive(Debug, Args)]
@@ -46,9 +46,9 @@ pub(crate) struct RejectArgs {
 /// Which approval, and what is recorded with the decision.
 #[derive(Debug, Args)]
 struct DecisionArgs {
-    /// Id of the run, or its beginning
+    #[arg(help = ids::WHOLE)]
     run: String,
-    /// The approval; needed when several wait
+    /// The approval that is meant; refused when the run asks at another one
     #[arg(long, value_name = "PATH")]
     step: Option<String>,
     /// Why; the workflow can read it
@@ -69,7 +69,7 @@ pub(super) fn reject(args: &RejectArgs, cx: &Context) -> Result<Reply, Failure> 
 
 fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
-    let run = ids::resolve(engine.store().as_ref(), &args.run)?;
+    let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
     let decision = Decision {
         path: args.step.clone(),
         verdict,
@@ -77,7 +77,6 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         by: args.by.clone().or_else(login_name),
     };
     let decided = runtime()?.block_on(engine.decide(&run, &decision))?;
-    let over = decided.status.is_terminal();
     let document = json!({
         "id": run,
         "answer": decided.decision,
@@ -85,7 +84,7 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         "status": decided.status,
         "rework_left": decided.rework_left,
         "held": decided.held,
-        "continues": (!over && !decided.held).then_some("worker"),
+        "continues": decided.goes_on.then_some("worker"),
     });
     Ok(cx.reply(Exit::Completed, &document, || text(cx, &run, &decided)))
 }

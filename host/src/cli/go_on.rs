@@ -49,7 +49,7 @@ Examples:
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     stopped: Stopped,
-    /// Also run this step again, and every step that depends on it
+    /// Also run this step again, and every step that depends on it; open waits behind it begin anew
     #[arg(long, value_name = "STEP")]
     from: Option<StepId>,
 }

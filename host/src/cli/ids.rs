@@ -1,10 +1,18 @@
 //! From what a person typed to the id of a run: the id itself, or a prefix that only one run has.
+//!
+//! A prefix that means one run today may mean another one tomorrow, and a program does not look at the answer. Verbs that stop a
+//! run or decide in it therefore take a prefix from a person at a terminal only ([`resolve_to_change`]).
 
 use milepost::core::ids::RunId;
 use milepost::store::Store;
 
+use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+
+/// What the help of those verbs says of their id.
+pub(crate) const WHOLE: &str =
+    "Id of the run; at a terminal, without --json, its beginning is enough";
 
 /// How many runs an ambiguous prefix names before it is cut short.
 const CANDIDATES: usize = 10;
@@ -42,6 +50,30 @@ pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> 
             Err(Failure::new(Exit::Usage, "ambiguous_run", message).help("type more of the id"))
         }
     }
+}
+
+/// Finds the run that a verb stops or decides in. The beginning of its id is enough where a person sees which run that was.
+///
+/// # Errors
+/// [`Failure`] as of [`resolve`]; 64 when the id is not whole and has to be.
+pub(crate) fn resolve_to_change(
+    cx: &Context,
+    store: &dyn Store,
+    typed: &str,
+) -> Result<RunId, Failure> {
+    let run = resolve(store, typed)?;
+    whole(cx.attended, &run, typed)
+}
+
+fn whole(attended: bool, run: &RunId, typed: &str) -> Result<RunId, Failure> {
+    if attended || run.as_str() == typed {
+        return Ok(run.clone());
+    }
+    let message = format!(
+        "`{typed}` is only the beginning of `{run}`; with --json, or without a terminal, the whole id is needed here"
+    );
+    Err(Failure::new(Exit::Usage, "whole_id_needed", message)
+        .help(format!("if that is the run, type `{run}`")))
 }
 
 #[cfg(test)]
@@ -104,6 +136,22 @@ mod tests {
                 .map(RunId::as_str)
                 .map_err(|failure| failure.exit);
             assert_eq!(found, expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_enough_only_where_a_person_looks() {
+        let run = RunId::new("abcd").unwrap();
+        for (attended, typed, expected) in [
+            (true, "ab", Ok("abcd")),
+            (true, "abcd", Ok("abcd")),
+            (false, "abcd", Ok("abcd")),
+            (false, "ab", Err(Exit::Usage)),
+        ] {
+            let found = whole(attended, &run, typed);
+            let found = found.as_ref().map(RunId::as_str);
+            let found = found.map_err(|failure| failure.exit);
+            assert_eq!(found, expected, "{attended} {typed}");
         }
     }
 

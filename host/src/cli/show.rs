@@ -205,9 +205,11 @@ fn owner(owner: &OwnerReport) -> String {
 fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let run = &shown.report.id;
     let told = shown.report.stop.as_ref().and_then(|stop| stop.due_at);
+    let over = shown.report.status.is_terminal();
     let mut lines = Vec::new();
     for step in &shown.report.steps {
-        let Some(wait) = &step.waits_for else {
+        // A run that is over waits for nothing, however its last step stands.
+        let Some(wait) = step.waits_for.as_ref().filter(|_| !over) else {
             continue;
         };
         let until = wait.until().filter(|until| Some(*until) != told);
@@ -231,7 +233,12 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
                 lines.push(format!(
                     "  waits:  {path}, for a decision{until}: {message}"
                 ));
-                for verb in ["approve", "reject"] {
+                // Nobody decides in a run that moves, failed or is over.
+                let verbs = match shown.report.status {
+                    Status::Paused => &["approve", "reject"][..],
+                    _ => &[],
+                };
+                for verb in verbs {
                     let label = format!("{verb}:");
                     let command = cx.command(verb, run);
                     let step = shell::word(&step.path);

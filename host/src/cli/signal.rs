@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use clap::Args;
+use milepost::core::ids::RunId;
 use milepost::core::json::{self, UnusableJson};
 use milepost::core::shown::Shown;
-use milepost::engine::SignalAnswer;
+use milepost::core::state::Status;
+use milepost::engine::{SignalAnswer, Signalled};
 use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
@@ -18,7 +20,8 @@ use super::{ids, inputs};
 ///
 /// Sends a signal, with data, to a run. It is kept until the run waits for it.
 ///
-/// A run that waits for it now can go on: a worker goes on with it, or `milepost resume`.
+/// A run that waits for it now can go on: a worker goes on with it, or `milepost resume`. A signal that no step of the workflow
+/// can wait for is refused; a component may wait for any. So is one that comes after the time of the wait that it would end.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +29,7 @@ Examples:
   milepost signal 7k3m payment --data '{\"amount\": 12}'
   milepost signal 7k3m payment --data @payment.json")]
 pub(crate) struct SignalArgs {
-    /// Id of the run, or its beginning
+    #[arg(help = ids::WHOLE)]
     run: String,
     /// Name of the signal
     name: String,
@@ -38,28 +41,51 @@ pub(crate) struct SignalArgs {
 pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let data = args.data.as_deref().map_or(Ok(Value::Null), parse)?;
     let engine = cx.engine()?;
-    let run = ids::resolve(engine.store().as_ref(), &args.run)?;
-    let answer = runtime()?.block_on(engine.signal(&run, &args.name, &data))?;
-    let status = engine.store().row(&run)?.map(|row| row.status.as_str());
-    let delivered = answer == SignalAnswer::Delivered;
-    let held = engine.is_held(&run)?;
+    let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
+    let sent = runtime()?.block_on(engine.signal(&run, &args.name, &data))?;
     let document = json!({
         "id": run,
         "signal": args.name,
-        "answer": answer,
-        "status": status,
-        "held": held,
-        "continues": (delivered && !held).then_some("worker"),
+        "answer": sent.answer,
+        "status": sent.status,
+        "held": sent.held,
+        "continues": sent.goes_on.then_some("worker"),
+        "waits_for": sent.waits_for,
+        "nearest": sent.nearest,
     });
+    Ok(cx.reply(Exit::Completed, &document, || text(cx, args, &run, &sent)))
+}
+
+fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> String {
     let name = Shown(&args.name);
-    Ok(cx.reply(Exit::Completed, &document, || match answer {
-        SignalAnswer::Delivered => format!("run {run} got `{name}`; {}", cx.goes_on(&run, held)),
-        SignalAnswer::Kept if held => {
-            let next = cx.goes_on(&run, held);
-            format!("`{name}` is kept until run {run} waits for it; {next}")
+    match sent.answer {
+        SignalAnswer::Delivered if sent.status != Status::Paused => {
+            format!("run {run} got `{name}`; it is {}", sent.status)
         }
-        SignalAnswer::Kept => format!("`{name}` is kept until run {run} waits for it"),
-    }))
+        SignalAnswer::Delivered => {
+            format!("run {run} got `{name}`; {}", cx.goes_on(run, sent.held))
+        }
+        SignalAnswer::Kept => {
+            let waits = match &sent.waits_for {
+                Some(other) if *other != args.name => {
+                    format!(", it waits for `{}`", Shown(other))
+                }
+                Some(_) | None => String::new(),
+            };
+            let meant = match sent.nearest.first() {
+                Some(nearest) => format!("; did you mean `{}`?", Shown(nearest)),
+                None => String::new(),
+            };
+            let held = match sent.held {
+                true => format!("; {}", cx.goes_on(run, true)),
+                false => String::new(),
+            };
+            format!(
+                "run {run} is {} and does not wait for `{name}` now{waits}; the signal is kept until it does{meant}{held}",
+                sent.status
+            )
+        }
+    }
 }
 
 fn parse(data: &str) -> Result<Value, Failure> {

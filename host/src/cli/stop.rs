@@ -3,6 +3,7 @@
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::RunId;
+use milepost::core::state::Status;
 use milepost::engine::{EngineError, StopAnswer};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ Examples:
   milepost pause 7k3m
   milepost pause 7k3m --now    # interrupts the step in flight, which will run again")]
 pub(crate) struct PauseArgs {
-    /// Id of the run, or its beginning
+    #[arg(help = ids::WHOLE)]
     run: String,
     /// Interrupt the step in flight; it runs again when the run goes on
     #[arg(long)]
@@ -41,7 +42,7 @@ pub(crate) struct PauseArgs {
 Examples:
   milepost cancel 7k3m")]
 pub(crate) struct CancelArgs {
-    /// Id of the run, or its beginning
+    #[arg(help = ids::WHOLE)]
     run: String,
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct CancelArgs {
 Examples:
   milepost kill 7k3m")]
 pub(crate) struct KillArgs {
-    /// Id of the run, or its beginning
+    #[arg(help = ids::WHOLE)]
     run: String,
 }
 
@@ -108,15 +109,17 @@ fn stop(
     ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<StopAnswer, EngineError>,
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
-    let run = ids::resolve(engine.store().as_ref(), typed)?;
+    let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
     let answer = runtime()?.block_on(ask(&engine, &run))?;
-    let (word, text) = match answer {
-        StopAnswer::Done(_) => (
+    let (word, status, text) = match answer {
+        StopAnswer::Done(status) => (
             words.done.to_owned(),
+            status,
             format!("run {run} is {}", words.done),
         ),
         StopAnswer::Held => (
             "held".to_owned(),
+            Status::Paused,
             format!(
                 "run {run} is paused and held: it stays so until `{}`",
                 cx.command("resume", &run)
@@ -124,6 +127,7 @@ fn stop(
         ),
         StopAnswer::Asked => (
             words.asked.to_owned(),
+            Status::Running,
             format!(
                 "run {run} is running; its process was asked to {}",
                 words.wish
@@ -131,10 +135,11 @@ fn stop(
         ),
         StopAnswer::Already(status) => (
             format!("already_{status}"),
+            status,
             format!("nothing to {}: run {run} is {status}", words.verb),
         ),
     };
-    let status = engine.store().row(&run)?.map(|row| row.status.as_str());
-    let document = json!({ "id": run, "answer": word, "status": status });
+    // What this command found or did; somebody else may have moved the run since.
+    let document = json!({ "id": run, "answer": word, "status": status.as_str() });
     Ok(cx.reply(Exit::Completed, &document, || text))
 }

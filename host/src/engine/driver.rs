@@ -260,7 +260,7 @@ impl Driver {
                             at: now,
                         });
                     }
-                    if !(matches!(event, Event::RunPaused { .. }) && self.take_signal(now)?) {
+                    if !(self.leaves_a_wait(&event) && self.take_signal(now)?) {
                         self.batch.record(&mut self.state, event, now)?;
                     }
                 }
@@ -270,15 +270,33 @@ impl Driver {
         }
     }
 
-    /// Before the run pauses for a signal: one that came early is there already. Returns whether there was one.
+    /// Whether the run is about to pause, or to give up the wait at which it stands.
+    fn leaves_a_wait(&self, event: &Event) -> bool {
+        match event {
+            Event::RunPaused { .. } => true,
+            Event::WaitEnded { path, .. }
+            | Event::StepFailed {
+                path,
+                attempt: None,
+                ..
+            } => {
+                let awaited = self.state.awaited();
+                awaited.is_some_and(|(awaited, _)| awaited == path)
+            }
+            _ => false,
+        }
+    }
+
+    /// Before the run pauses for a signal, or its time is over: one that came before is there already. Returns whether there was
+    /// one.
     fn take_signal(&mut self, now: Timestamp) -> Result<bool, Halted> {
-        if self.state.awaited().next().is_none() {
+        if self.state.awaited().is_none() {
             return Ok(false);
         }
         let run = &self.state.created.run;
         let inbox = self.shared.store.inbox(run, limits::SIGNALS);
         let taken = self.batch.consumed();
-        let found = match inbox.and_then(|inbox| inbox::received(&self.state, &inbox, taken)) {
+        let found = match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
             Ok(found) => found,
             // The run pauses; whoever sweeps the store finds the signal.
             Err(error) => {

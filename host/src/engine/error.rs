@@ -2,12 +2,17 @@
 
 use std::fmt;
 
+use milepost_core::definition::UnknownSignal;
 use milepost_core::definition::input::InputProblem;
-use milepost_core::ids::{Path, RunId};
+use milepost_core::ids::RunId;
 use milepost_core::resume::Refused;
+use milepost_core::shown::Shown;
 use milepost_core::state::{Rejected, Status};
 
 use super::changes::Changes;
+use super::deadline::TimedOut;
+use super::decisions::EarlierDecision;
+use super::taken::Taken;
 use crate::record::RecordError;
 use crate::store::{Owner, StoreError};
 use crate::workflow::OpenError;
@@ -25,10 +30,8 @@ pub enum EngineError {
     #[error(transparent)]
     Store(StoreError),
     /// A run of that id exists with another definition or other inputs.
-    #[error(
-        "a run `{0}` exists already, with another definition or other inputs; choose another id"
-    )]
-    IdTaken(RunId),
+    #[error("{0}")]
+    IdTaken(Box<Taken>),
     /// The run does not stand where it could be resumed, retried or claimed (B180), or does not any more (B181).
     #[error("run `{run}` is {status}: {reason}")]
     NotResumable {
@@ -96,14 +99,28 @@ pub enum EngineError {
         reason: String,
     },
     /// Somebody decided before (B302).
-    #[error("`{path}` of run `{run}` is already {decision}; the first decision holds")]
-    AlreadyDecided {
+    #[error("{0}")]
+    AlreadyDecided(Box<EarlierDecision>),
+    /// A decision or a signal came when the time of the wait was over; the time-out is recorded.
+    #[error("{0}")]
+    TimedOut(Box<TimedOut>),
+    /// A comment, or the name of who decides or asks, is longer than what is kept.
+    #[error("{what} takes {bytes} bytes, at most {max} are kept", max = milepost_core::limits::NOTE_BYTES)]
+    NoteTooLong {
+        /// Which text.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
+    /// Nothing in the workflow can wait for a signal of that name.
+    #[error("nothing in the workflow of run `{run}` waits for a signal `{}`", Shown(.name))]
+    UnknownSignal {
         /// The run.
         run: RunId,
-        /// The approval.
-        path: Path,
-        /// What was decided.
-        decision: String,
+        /// The name.
+        name: String,
+        /// What there is instead.
+        unknown: UnknownSignal,
     },
     /// A signal cannot be taken.
     #[error("run `{run}` does not take the signal: {reason}")]

@@ -1,17 +1,16 @@
-//! Signals and decisions: how they reach a run that waits for them.
+//! Signals: how they reach a run that waits for them.
 
-use milepost_core::definition::{OnReject, StepKind};
-use milepost_core::event::{Event, Stop, StopCode};
-use milepost_core::ids::{Path, RunId};
+use milepost_core::decide::{overdue, received};
+use milepost_core::event::Event;
+use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::payload::{Payload, within_depth};
-use milepost_core::resume::rework;
-use milepost_core::state::{Phase, RunState, Status};
-use milepost_core::wait::Verdict;
+use milepost_core::state::{RunState, Status};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Engine;
+use super::deadline::{TimedOut, moves};
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch};
@@ -21,46 +20,34 @@ use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalAnswer {
-    /// The run was waiting for it and can go on.
+    /// The run took it.
     Delivered,
     /// It is kept until the run waits for it.
     Kept,
 }
 
-/// A person's decision at an approval.
-#[derive(Debug, Clone)]
-pub struct Decision {
-    /// The approval; may be left out when only one waits.
-    pub path: Option<String>,
-    /// What is decided.
-    pub verdict: Verdict,
-    /// Why.
-    pub comment: Option<String>,
-    /// Who decides.
-    pub by: Option<String>,
-}
-
-/// What a decision did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Decided {
-    /// The approval.
-    pub path: Path,
-    /// What was decided.
-    pub decision: Verdict,
-    /// Status of the run now: paused and ready to go on, or cancelled.
+/// What became of a signal, and where its run stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signalled {
+    /// What became of this very signal.
+    pub answer: SignalAnswer,
+    /// Status of the run.
     pub status: Status,
     /// Whether a person has to resume it, because somebody paused it or holds it.
     pub held: bool,
-    /// How many rejections with rework the approval has left; absent when it has no rework.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rework_left: Option<u32>,
+    /// Whether the run goes on by itself because this signal came: one that a person holds does not.
+    pub goes_on: bool,
+    /// The signal that the run waits for where it stands.
+    pub waits_for: Option<String>,
+    /// Names that the workflow waits for and that this one was probably meant to be.
+    pub nearest: Vec<String>,
 }
 
-/// The first signal of the inbox that the state waits for, as an event, with its number.
+/// The first signal of the inbox that ends the wait at which the state stands, as an event, with its number.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when its data is damaged: it was checked when it was sent.
-pub(super) fn received(
+pub(super) fn next(
     state: &RunState,
     inbox: &[StoredSignal],
     taken: &[u64],
@@ -68,34 +55,32 @@ pub(super) fn received(
     let found = inbox
         .iter()
         .filter(|stored| !taken.contains(&stored.number))
-        .find_map(|stored| Some((stored, state.awaits(&stored.signal.name)?)));
-    let Some((StoredSignal { number, signal }, path)) = found else {
-        return Ok(None);
-    };
-    let data: Value = serde_json::from_str(&signal.data).map_err(|error| {
-        let run = &state.created.run;
-        StoreError::Corrupt(format!("run `{run}`: the data of signal {number}: {error}"))
-    })?;
-    let event = Event::SignalReceived {
-        path: path.clone(),
-        signal: signal.name.clone(),
-        data: Payload::new(data),
-        sent_at: signal.at,
-    };
-    Ok(Some((*number, event)))
+        .filter(|stored| state.awaits(&stored.signal.name).is_some());
+    for StoredSignal { number, signal } in found {
+        let data: Value = serde_json::from_str(&signal.data).map_err(|error| {
+            let run = &state.created.run;
+            StoreError::Corrupt(format!("run `{run}`: the data of signal {number}: {error}"))
+        })?;
+        if let Some(event) = received(state, &signal.name, Payload::new(data), signal.at) {
+            return Ok(Some((*number, event)));
+        }
+    }
+    Ok(None)
 }
 
 impl Engine {
     /// Sends a signal to a run. It is durable when this returns, and reaches the run now or when it waits for it.
     ///
     /// # Errors
-    /// [`EngineError::Signal`] when the name or the data cannot be taken, or the run is over; [`EngineError::Store`].
+    /// [`EngineError::Signal`] when the name or the data cannot be taken, or the run is over; [`EngineError::UnknownSignal`]
+    /// when nothing in the workflow can wait for it; [`EngineError::TimedOut`] when it comes after the time of the wait that it
+    /// would have ended, which is recorded then; [`EngineError::Store`].
     pub async fn signal(
         &self,
         run: &RunId,
         name: &str,
         data: &Value,
-    ) -> Result<SignalAnswer, EngineError> {
+    ) -> Result<Signalled, EngineError> {
         let refuse = |reason: String| EngineError::Signal {
             run: run.clone(),
             reason,
@@ -120,14 +105,50 @@ impl Engine {
                 limits::SIGNAL_BYTES
             )));
         }
+        let (at, nearest) = loop {
+            let mut state = record::load(self.shared.store.as_ref(), run)?.state;
+            if state.phase.status().is_terminal() {
+                return Err(refuse(format!("the run is {}", state.phase.status())));
+            }
+            // A definition that this program cannot read any more tells nothing against the signal.
+            let definition = self.frozen(&state).ok();
+            if let Some(definition) = &definition {
+                definition
+                    .can_wait_for(name)
+                    .map_err(|unknown| EngineError::UnknownSignal {
+                        run: run.clone(),
+                        name: name.to_owned(),
+                        unknown,
+                    })?;
+            }
+            let mut batch = Batch::after(state.seq, state.epoch);
+            self.correct_clock(&mut batch, &mut state)?;
+            let now = self.shared.clock.now();
+            if let Some(definition) = &definition
+                && state.awaits(name).is_some()
+                && let Some(event) = overdue(definition, &state, now.max(state.updated_at))
+            {
+                match self.record_time_out(batch, state, event, now).await? {
+                    Some(over) => return Err(over.into()),
+                    None => continue,
+                }
+            }
+            if let Some(event) = received(&state, name, Payload::new(data.clone()), now)
+                && let Event::StepFailed { error, .. } = event
+            {
+                return Err(refuse(error.message));
+            }
+            let nearest = definition.map_or_else(Vec::new, |d| d.nearest_signals(name));
+            break (now, nearest);
+        };
         let signal = NewSignal {
             name: name.to_owned(),
             data: text,
-            at: self.shared.clock.now(),
+            at,
         };
         fault::point("before_signal_insert");
-        match self.shared.store.send_signal(run, signal).await? {
-            Sent::Kept(_) => {}
+        let number = match self.shared.store.send_signal(run, signal).await? {
+            Sent::Kept(number) => number,
             Sent::Over(status) => return Err(refuse(format!("the run is {status}"))),
             Sent::Full => {
                 return Err(refuse(format!(
@@ -135,33 +156,40 @@ impl Engine {
                     limits::SIGNALS
                 )));
             }
-        }
+        };
         fault::point("after_signal_insert");
-        Ok(match self.deliver(run).await? {
-            true => SignalAnswer::Delivered,
-            false => SignalAnswer::Kept,
+        self.deliver(run).await?;
+        // The signal that was delivered may be another one that waited longer; and somebody else may have delivered this one.
+        let store = self.shared.store.as_ref();
+        let kept = store.inbox(run, limits::SIGNALS)?;
+        let kept = kept.iter().any(|stored| stored.number == number);
+        let state = record::load(store, run)?.state;
+        Ok(Signalled {
+            answer: match kept {
+                true => SignalAnswer::Kept,
+                false => SignalAnswer::Delivered,
+            },
+            status: state.phase.status(),
+            held: state.is_held(),
+            goes_on: !kept && moves(&state),
+            waits_for: match state.phase.status() {
+                Status::Paused => state.awaited().map(|(_, name)| name.to_owned()),
+                _ => None,
+            },
+            nearest,
         })
     }
 
-    /// Whether a person has to resume the run, whatever comes: somebody paused it, or holds it.
-    ///
-    /// # Errors
-    /// [`EngineError`] when it does not exist or cannot be read.
-    pub fn is_held(&self, run: &RunId) -> Result<bool, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), run)?;
-        Ok(recorded.state.is_held())
-    }
-
-    /// Gives a paused run the signals that it waits for. Returns whether there was one.
+    /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.
     pub(super) async fn deliver(&self, run: &RunId) -> Result<bool, EngineError> {
         let store = self.shared.store.as_ref();
         loop {
             let mut state = record::load(store, run)?.state;
-            if state.phase.status() != Status::Paused {
+            if state.phase.status() != Status::Paused || state.awaited().is_none() {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS)?;
-            let Some((number, event)) = received(&state, &inbox, &[])? else {
+            let Some((number, event)) = next(&state, &inbox, &[])? else {
                 return Ok(false);
             };
             let mut batch = Batch::after(state.seq, state.epoch);
@@ -175,158 +203,10 @@ impl Engine {
             }
         }
     }
-
-    /// Decides at an approval. The first decision holds.
-    ///
-    /// # Errors
-    /// [`EngineError::NotWaiting`] when no such approval waits, and [`EngineError::AlreadyDecided`] when somebody was quicker;
-    /// the run stands as before.
-    pub async fn decide(&self, run: &RunId, decision: &Decision) -> Result<Decided, EngineError> {
-        loop {
-            let mut state = record::load(self.shared.store.as_ref(), run)?.state;
-            let path = open_approval(&state, decision.path.as_deref())?;
-            let definition = self.frozen(&state)?;
-            let approval = match definition.step(path.step()).map(|step| &step.kind) {
-                Some(StepKind::Approval(approval)) => approval,
-                Some(StepKind::Component(_) | StepKind::Loop(_) | StepKind::Wait(_)) | None => {
-                    return Err(not_waiting(&state, format!("`{path}` is no approval")));
-                }
-            };
-            let asked = state
-                .steps
-                .get(path.step())
-                .map_or(1, |record| record.attempts);
-            let rework_left = approval
-                .rework
-                .as_ref()
-                .map(|rework| rework.max_attempts.saturating_sub(asked));
-            let again = match (decision.verdict, &approval.rework, rework_left) {
-                (Verdict::Rejected, Some(plan), Some(1..)) => {
-                    rework(&definition, path.step(), &plan.from)
-                }
-                _ => Vec::new(),
-            };
-            let ends = decision.verdict == Verdict::Rejected
-                && again.is_empty()
-                && approval.on_reject == OnReject::Cancel;
-            let mut batch = Batch::after(state.seq, state.epoch);
-            self.correct_clock(&mut batch, &mut state)?;
-            let now = self.shared.clock.now();
-            let event = Event::ApprovalDecided {
-                path: path.clone(),
-                decision: decision.verdict,
-                comment: decision.comment.clone(),
-                by: decision.by.clone(),
-                rework: again,
-            };
-            batch.record(&mut state, event, now)?;
-            if ends {
-                let stop = rejected(&path, decision);
-                batch.stop(&mut state, Event::RunCancelled { stop }, now)?;
-            }
-            fault::point("before_decision");
-            if self.shared.write(&batch, &state).await? {
-                return Ok(Decided {
-                    path,
-                    decision: decision.verdict,
-                    status: state.phase.status(),
-                    held: state.is_held(),
-                    rework_left,
-                });
-            }
-        }
-    }
 }
 
-fn rejected(path: &Path, decision: &Decision) -> Stop {
-    let by = decision
-        .by
-        .as_deref()
-        .map_or_else(String::new, |by| format!(" by {by}"));
-    let why = decision
-        .comment
-        .as_deref()
-        .map_or_else(String::new, |why| format!(": {why}"));
-    let message = format!("`{path}` was rejected{by}{why}");
-    Stop::over(StopCode::Rejected, message).at(path.clone())
-}
-
-/// The approval that waits: the named one, or the only one.
-fn open_approval(state: &RunState, named: Option<&str>) -> Result<Path, EngineError> {
-    let open: Vec<&Path> = state.approvals().map(|(path, _)| path).collect();
-    let paused = state.phase.status() == Status::Paused;
-    let found = match named {
-        Some(named) => open.iter().find(|path| path.to_string() == named),
-        None => open.first().filter(|_| open.len() == 1),
-    };
-    match found {
-        Some(path) if paused => return Ok((*path).clone()),
-        Some(_) => {
-            return Err(not_waiting(
-                state,
-                "the run has to stand still first".to_owned(),
-            ));
-        }
-        None => {}
-    }
-    if let Some((path, decision)) = decided_before(state, named) {
-        return Err(EngineError::AlreadyDecided {
-            run: state.created.run.clone(),
-            path,
-            decision,
-        });
-    }
-    Err(not_waiting(
-        state,
-        match (open.len(), named) {
-            (0, _) => "no approval waits in it".to_owned(),
-            (_, Some(named)) => format!("no approval waits at `{named}`"),
-            (_, None) => {
-                let all: Vec<String> = open.iter().map(|path| format!("`{path}`")).collect();
-                format!(
-                    "several approvals wait, choose one with `--step`: {}",
-                    all.join(", ")
-                )
-            }
-        },
-    ))
-}
-
-/// The decision that the run stands behind, for whoever comes second.
-fn decided_before(state: &RunState, named: Option<&str>) -> Option<(Path, String)> {
-    let stop = match &state.phase {
-        Phase::Paused { stop, .. } if stop.code == StopCode::Ready => stop,
-        Phase::Cancelled { stop, .. }
-            if matches!(stop.code, StopCode::Rejected | StopCode::ApprovalTimedOut) =>
-        {
-            stop
-        }
-        _ => return None,
-    };
-    let path = stop.path.clone()?;
-    if named.is_some_and(|named| path.to_string() != named) {
-        return None;
-    }
-    let word = match stop.code {
-        StopCode::Ready => {
-            let record = state.steps.get(path.step())?;
-            let settled = record.visible().filter(|_| record.waited)?;
-            match &settled.result {
-                milepost_core::state::StepResult::Completed { output } => {
-                    output.value().get("decision")?.as_str()?.to_owned()
-                }
-                _ => return None,
-            }
-        }
-        _ => "rejected".to_owned(),
-    };
-    Some((path, word))
-}
-
-fn not_waiting(state: &RunState, reason: String) -> EngineError {
-    EngineError::NotWaiting {
-        run: state.created.run.clone(),
-        status: state.phase.status(),
-        reason,
+impl From<TimedOut> for EngineError {
+    fn from(over: TimedOut) -> Self {
+        Self::TimedOut(Box::new(over))
     }
 }

@@ -1,11 +1,14 @@
 //! The engine: starts, resumes, retries and cancels runs, and drives the ones that this process owns.
 //!
 //! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. `stops` asks
-//! runs to stop, `inbox` brings signals and decisions, `sweep` looks after runs that nobody drives, `worker` drives many.
+//! runs to stop, `inbox` brings signals, `decisions` decides at approvals, `deadline` tells who comes too late, `sweep` looks
+//! after runs that nobody drives, `worker` drives many.
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
 mod changes;
 mod control;
+mod deadline;
+mod decisions;
 mod driver;
 mod error;
 mod housekeeping;
@@ -15,6 +18,7 @@ mod observer;
 mod shared;
 mod stops;
 mod sweep;
+mod taken;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -34,12 +38,15 @@ use serde_json::Value;
 
 pub use changes::{Changes, OnChange};
 pub use control::{Control, Demand, Request};
+pub use deadline::{Holds, TimedOut};
+pub use decisions::{Decided, Decision, EarlierDecision};
 pub use error::EngineError;
 pub use housekeeping::{Collected, Doctor, Finding, Gravity, much_unused};
-pub use inbox::{Decided, Decision, SignalAnswer};
+pub use inbox::{SignalAnswer, Signalled};
 pub use observer::{Notice, Observer, Unobserved};
 pub use stops::StopAnswer;
 pub use sweep::Swept;
+pub use taken::Taken;
 pub use worker::{WorkOptions, Worked};
 
 use self::driver::{Driver, Halted};
@@ -232,8 +239,10 @@ impl Engine {
     fn existing(&self, wanted: &RunCreated, workflow: &Workflow) -> Result<Recorded, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
         let (created, now) = (&recorded.state.created, &recorded.state.binding);
-        if created.inputs != wanted.inputs {
-            return Err(EngineError::IdTaken(wanted.run.clone()));
+        if created.inputs != wanted.inputs
+            && let Some(taken) = Taken::by(created, wanted)
+        {
+            return Err(EngineError::IdTaken(Box::new(taken)));
         }
         let same = (created.definition, &created.plugins) == (wanted.definition, &wanted.plugins)
             || (now.definition, &now.plugins) == (wanted.definition, &wanted.plugins);

@@ -5,6 +5,7 @@ use milepost_core::ids::RunId;
 use milepost_core::state::{RunState, Status};
 
 use super::Engine;
+use super::decisions::note;
 use super::error::EngineError;
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
@@ -69,6 +70,7 @@ impl Engine {
         kind: StopKind,
         by: &str,
     ) -> Result<StopAnswer, EngineError> {
+        note("the name of who asks", Some(by))?;
         loop {
             let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
             let status = state.phase.status();
@@ -131,6 +133,6 @@ impl Engine {
 /// Whether a paused run goes on without a person's word: when it is due, or when what it waits for comes.
 fn moves_by_itself(state: &RunState) -> bool {
     let due = state.phase.stop().is_some_and(|stop| stop.due_at.is_some());
-    let waits = state.awaited().next().is_some() || state.approvals().next().is_some();
+    let waits = state.awaited().is_some() || state.approval().is_some();
     state.phase.status() == Status::Paused && !state.is_held() && (due || waits)
 }

@@ -1,5 +1,6 @@
 //! The program as its users see it. Each test reads like a terminal session.
 
+mod advice;
 mod bounded;
 mod carrying;
 mod errors;

@@ -1,6 +1,7 @@
 //! Runs that wait for a signal or a person.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
@@ -135,7 +136,10 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
         let refused = cli.run(&format!("{verb} r --json")).expect(1).json();
         assert_eq!(refused["error"]["code"], "already_decided");
         let message = refused["error"]["message"].as_str().unwrap();
-        assert!(message.contains("already approved"), "{message}");
+        assert!(
+            message.contains("`gate` of run `r` was approved by ada at 20"),
+            "{message}"
+        );
     }
     assert_eq!((cli.shown("r"), events(&cli, "r")), before);
     cli.run("resume r").expect(0);
@@ -325,4 +329,176 @@ fn what_is_ready_is_not_due_some_time() {
         "{shown}"
     );
     assert!(!shown.contains("due"), "{shown}");
+}
+
+/// A workflow of one step.
+fn one(cli: &Cli, id: &str, wait: &str) {
+    cli.workflow(
+        &format!("{id}.toml"),
+        &format!("[[step]]\nid = \"{id}\"\n{wait}\n"),
+    );
+    cli.run(&format!("run {id}.toml --id {id}")).expect(2);
+}
+
+#[test]
+fn b315_what_comes_after_the_time_out_is_told_so_and_not_taken() {
+    let cli = Cli::new();
+    one(
+        &cli,
+        "g",
+        "approval = { message = \"Pay?\", timeout = \"400ms\", on_timeout = \"reject\" }",
+    );
+    one(
+        &cli,
+        "s",
+        "wait = { signal = \"go\", timeout = \"400ms\", on_timeout = \"continue\" }",
+    );
+    std::thread::sleep(Duration::from_millis(500));
+    let late = cli.run("approve g --json").expect(1).json();
+    assert_eq!(late["error"]["code"], "timed_out");
+    let message = late["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`g` of run `g` waited until"), "{message}");
+    assert!(message.contains("the run is cancelled"), "{message}");
+    assert_eq!(cli.shown("g")["stop_reason"], "approval_timed_out");
+    let shown = cli.run("show g").expect(0).stdout;
+    assert!(!shown.contains("milepost approve"), "{shown}");
+    cli.run("resume g").expect(65);
+    let again = cli.run("approve g --json").expect(1).json();
+    assert_eq!(again["error"]["code"], "already_decided");
+    let message = again["error"]["message"].as_str().unwrap();
+    assert!(message.contains("in time"), "{message}");
+
+    let late = cli.run("signal s go --data 1 --json").expect(1).json();
+    assert_eq!(late["error"]["code"], "timed_out");
+    cli.run("resume s").expect(0);
+    let run = cli.shown("s");
+    assert_eq!(
+        run["output"],
+        json!({ "signal": "go", "data": null, "timed_out": true })
+    );
+    cli.run("replay s").expect(0);
+}
+
+#[test]
+fn a_signal_goes_to_where_the_run_stands_first() {
+    let cli = Cli::new();
+    let wait = |id: &str| format!("[[step]]\nid = \"{id}\"\nwait = {{ signal = \"go\" }}\n");
+    cli.workflow(
+        "w.toml",
+        &format!("{}{}", wait("z_first"), wait("a_second")),
+    );
+    cli.run("run w.toml --id s").expect(2);
+    cli.run("signal s go").expect(0);
+    cli.run("resume s").expect(2);
+    cli.run("retry s --from z_first").expect(2);
+    cli.run("signal s go --data 7").expect(0);
+    cli.run("work --until-idle").expect(0);
+    let run = cli.shown("s");
+    assert_eq!(run["steps"][0]["output"]["data"], 7);
+    assert_eq!(run["stop"]["path"], "a_second");
+    assert_eq!(run["steps"][1]["status"], "waiting");
+}
+
+#[test]
+fn b307_retries_before_an_approval_use_up_none_of_its_rejections() {
+    let cli = Cli::new();
+    let steps = r#"
+        [[step]]
+        id = "work"
+        use = "text/upper"
+        with = { text = "a" }
+        [[step]]
+        id = "gate"
+        approval = { message = "ok ${ steps.work.output.text }?", rework = { from = "work", max_attempts = 2 } }
+    "#;
+    cli.workflow("w.toml", steps);
+    cli.run("run w.toml --id s").expect(2);
+    cli.run("retry s --from work").expect(2);
+    cli.run("retry s --from work").expect(2);
+    let rejected = cli.run("reject s --json").expect(0).json();
+    assert_eq!(
+        (&rejected["status"], &rejected["rework_left"]),
+        (&json!("paused"), &json!(1))
+    );
+    cli.run("resume s").expect(2);
+    assert_eq!(cli.shown("s")["stop_reason"], "waiting_for_approval");
+    cli.run("reject s").expect(0);
+    assert_eq!(cli.shown("s")["status"], "cancelled");
+}
+
+#[test]
+fn a_retry_before_an_open_gate_leaves_one_question() {
+    let cli = Cli::new();
+    let gate =
+        |id: &str| format!("[[step]]\nid = \"{id}\"\napproval = {{ message = \"{id}?\" }}\n");
+    cli.workflow("w.toml", &format!("{}{}", gate("g1"), gate("g2")));
+    cli.run("run w.toml --id x").expect(2);
+    cli.run("approve x").expect(0);
+    cli.run("resume x").expect(2);
+    cli.run("retry x --from g1").expect(2);
+    let early = cli.run("reject x --step g2 --json").expect(65).json();
+    assert_eq!(early["error"]["code"], "not_waiting");
+    let shown = cli.run("show x").expect(0).stdout;
+    assert!(shown.contains("approve x --step g1"), "{shown}");
+    assert!(!shown.contains("--step g2"), "{shown}");
+    let decided = cli.run("approve x --json").expect(0).json();
+    assert_eq!(decided["path"], "g1");
+    cli.run("resume x").expect(2);
+    assert_eq!(cli.run("approve x --json").expect(0).json()["path"], "g2");
+}
+
+#[test]
+fn a_signal_that_nothing_waits_for_is_refused_or_says_so() {
+    let cli = Cli::new();
+    one(&cli, "w", "wait = { signal = \"payment\" }");
+    let refused = cli.run("signal w paymnet --json").expect(65).json();
+    assert_eq!(refused["error"]["code"], "unknown_signal");
+    assert_eq!(refused["error"]["help"], "did you mean `payment`?");
+    let refused = cli.run("signal w other --json").expect(65).json();
+    assert_eq!(refused["error"]["help"], "it waits for `payment`");
+    assert_eq!(cli.shown("w")["inbox"], Value::Null);
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id c").expect(2);
+    let told = cli.run("signal c og").expect(0).stdout;
+    assert_eq!(
+        told,
+        "run c is paused and does not wait for `og` now, it waits for `go`; the signal is kept until it does\n"
+    );
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit hello.toml --input name=x --id new")
+        .expect(0);
+    let told = cli.run("signal new go").expect(0).stdout;
+    assert!(
+        told.starts_with("run new is pending and does not wait for `go` now"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
+    let cli = at_the_gate("long-id");
+    for line in [
+        "approve long",
+        "reject long",
+        "signal long go",
+        "pause long",
+        "cancel long",
+        "kill long",
+    ] {
+        let verb = line.split(' ').next().unwrap_or_default();
+        let refused = cli.run(&format!("{line} --json")).expect(64).json();
+        assert_eq!(refused["error"]["code"], "whole_id_needed", "{line}");
+        let help = refused["error"]["help"].as_str().unwrap();
+        assert!(help.contains("type `long-id`"), "{help}");
+        cli.run(line).expect(64);
+        let help = cli.run(&format!("{verb} --help")).expect(0).stdout;
+        assert!(help.contains("at a terminal"), "{help}");
+    }
+    assert_eq!(
+        cli.shown("long")["stop_reason"],
+        "waiting_for_approval",
+        "a look needs no more"
+    );
+    cli.run("approve long-id").expect(0);
+    cli.run("resume long").expect(0);
 }

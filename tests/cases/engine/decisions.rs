@@ -1,8 +1,11 @@
 //! Signals and approvals, as they reach a run through the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use milepost::engine::{Control, Decided, Decision, EngineError, SignalAnswer};
+use milepost::engine::{
+    Control, Decided, Decision, EngineError, Holds, ResumeOptions, SignalAnswer,
+};
 use milepost_core::event::{Event, StopCode};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
@@ -58,7 +61,8 @@ async fn a_signal_lets_a_waiting_run_go_on() {
         .signal(&r1(), "go", &json!({"n": 7}))
         .await
         .unwrap();
-    assert_eq!(answer, SignalAnswer::Delivered);
+    assert_eq!(answer.answer, SignalAnswer::Delivered);
+    assert!(answer.goes_on);
     let row = rig.row();
     assert_eq!(
         (row.status, row.stop_code.as_deref()),
@@ -86,7 +90,7 @@ async fn a_signal_that_comes_early_is_kept_and_the_run_does_not_even_pause() {
         gate.came().await;
         for (name, data) in [("other", json!(1)), ("go", json!(2)), ("go", json!(3))] {
             let answer = rig.engine().signal(&r1(), name, &data).await.unwrap();
-            assert_eq!(answer, SignalAnswer::Kept);
+            assert_eq!(answer.answer, SignalAnswer::Kept);
         }
         gate.open();
     });
@@ -165,7 +169,7 @@ async fn a_component_that_pauses_for_a_signal_gets_what_came_with_it() {
         .signal(&r1(), "word", &json!("hello"))
         .await
         .unwrap();
-    assert_eq!(sent, SignalAnswer::Delivered);
+    assert_eq!(sent.answer, SignalAnswer::Delivered);
     rig.work().await;
     assert_eq!(rig.engine().report(&r1()).unwrap().output, json!("hello"));
 }
@@ -208,7 +212,16 @@ async fn b302_the_second_decision_is_told_of_the_first_and_writes_nothing() {
     let before = rig.journal();
     for verdict in [Verdict::Approved, Verdict::Rejected] {
         match decide(&rig, verdict).await {
-            Err(EngineError::AlreadyDecided { decision, .. }) => assert_eq!(decision, "approved"),
+            Err(EngineError::AlreadyDecided(earlier)) => {
+                assert_eq!(earlier.decision, Verdict::Approved);
+                assert_eq!(earlier.by.as_deref(), Some("ann"));
+                assert_eq!(earlier.at, milepost_tests::rig::START);
+                let told = earlier.to_string();
+                assert!(
+                    told.contains("`g` of run `r1` was approved by ann at 2023-"),
+                    "{told}"
+                );
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -276,7 +289,7 @@ async fn b306_a_rejection_without_rework_cancels_in_one_write() {
     );
     assert!(matches!(
         decide(&rig, Verdict::Approved).await,
-        Err(EngineError::AlreadyDecided { .. })
+        Err(EngineError::AlreadyDecided(_))
     ));
 }
 
@@ -307,4 +320,284 @@ async fn b307_a_rejection_with_rework_runs_the_work_again_with_the_reason_until_
         |entry| matches!(&entry.event, Event::ApprovalDecided { rework, .. } if !rework.is_empty()),
     );
     assert_eq!(reworks.count(), 1);
+}
+
+fn timed(wait: &str) -> String {
+    format!("[[step]]\nid = \"w\"\n{wait}\n[[step]]\nid = \"b\"\nuse = \"p/b\"\n")
+}
+
+#[tokio::test]
+async fn b315_a_late_decision_records_the_time_out_instead_and_is_told_what_holds() {
+    for (settings, holds, status, text) in [
+        (
+            "",
+            Holds::Cancelled,
+            Status::Cancelled,
+            "the run is cancelled",
+        ),
+        (
+            ", on_timeout = 'approve'",
+            Holds::Approved,
+            Status::Completed,
+            "counts as approved",
+        ),
+        (
+            ", on_reject = 'continue'",
+            Holds::Rejected,
+            Status::Completed,
+            "counts as rejected",
+        ),
+    ] {
+        let body = timed(&format!(
+            "approval = {{ message = '?', timeout = '1h'{settings} }}"
+        ));
+        let rig = Rig::sqlite(&body, &Script::new());
+        rig.run().await.unwrap();
+        rig.clock.advance(Duration::from_secs(3_600));
+        let before = rig.row().seq;
+        match decide(&rig, Verdict::Approved).await {
+            Err(EngineError::TimedOut(over)) => {
+                assert_eq!((over.holds, over.path.to_string()), (holds, "w".to_owned()));
+                assert!(over.to_string().contains(text), "{over}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rig.row().seq, before + 1, "the time-out, in that write");
+        assert_eq!(count(&rig.events(), "approval_decided"), 0);
+        match decide(&rig, Verdict::Approved).await {
+            Err(EngineError::AlreadyDecided(earlier)) => assert!(earlier.timed_out),
+            other => panic!("{other:?}"),
+        }
+        rig.work().await;
+        assert_eq!(rig.row().status, status, "{settings}");
+        assert_eq!(rig.replay().await.unwrap().divergence, None, "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn b315_an_approval_that_stays_takes_a_late_decision() {
+    let body = timed("approval = { message = '?', timeout = '1h', on_timeout = 'stay' }");
+    let rig = Rig::new(&body, &Script::new());
+    rig.run().await.unwrap();
+    rig.clock.advance(Duration::from_secs(7_200));
+    decide(&rig, Verdict::Approved).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_signal_records_the_time_out_instead_and_is_not_kept() {
+    for (settings, holds, status) in [
+        ("", Holds::Failed, Status::Failed),
+        (
+            ", on_timeout = 'continue'",
+            Holds::WithoutSignal,
+            Status::Completed,
+        ),
+    ] {
+        let body = timed(&format!(
+            "wait = {{ signal = 'go', timeout = '1h'{settings} }}"
+        ));
+        let rig = Rig::sqlite(&body, &Script::new());
+        rig.run().await.unwrap();
+        rig.clock.advance(Duration::from_secs(3_600));
+        match rig.engine().signal(&r1(), "go", &json!(1)).await {
+            Err(EngineError::TimedOut(over)) => assert_eq!(over.holds, holds),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rig.store.inbox(&r1(), 10).unwrap(), []);
+        assert_eq!(rig.row().stop_code.as_deref(), Some("ready"));
+        rig.work().await;
+        assert_eq!(rig.row().status, status, "{settings}");
+        assert_eq!(rig.replay().await.unwrap().divergence, None, "{settings}");
+    }
+}
+
+// Its sender died before it could deliver it; the wait is over by the clock when somebody looks.
+#[tokio::test]
+async fn a_signal_that_was_kept_in_time_ends_the_wait_also_when_it_is_found_late() {
+    for by_hand in [false, true] {
+        let rig = Rig::sqlite(
+            &timed("wait = { signal = 'go', timeout = '1h' }"),
+            &Script::new(),
+        );
+        rig.run().await.unwrap();
+        let signal = milepost::store::NewSignal {
+            name: "go".to_owned(),
+            data: "9".to_owned(),
+            at: milepost_tests::rig::START,
+        };
+        rig.store.send_signal(&r1(), signal).await.unwrap();
+        rig.clock.advance(Duration::from_secs(7_200));
+        match by_hand {
+            true => drop(rig.resume().await.unwrap()),
+            false => drop(rig.work().await),
+        }
+        let report = rig.engine().report(&r1()).unwrap();
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(report.steps[0].output["data"], json!(9));
+    }
+}
+
+#[tokio::test]
+async fn a_signal_answers_for_itself_and_not_for_the_one_that_was_taken() {
+    let body = format!("{}{WAITS}", steps(&["a"]));
+    let rig = Rig::sqlite(&body, &echo());
+    rig.submit("r1").await;
+    let engine = rig.engine();
+    let first = engine.signal(&r1(), "go", &json!(1)).await.unwrap();
+    assert_eq!(
+        (first.answer, first.status),
+        (SignalAnswer::Kept, Status::Pending)
+    );
+    rig.work().await;
+    // The run waits, an older signal is there and was not delivered yet: it is taken, and this one is kept.
+    let rig = Rig::sqlite(WAITS, &echo());
+    rig.run().await.unwrap();
+    let older = milepost::store::NewSignal {
+        name: "go".to_owned(),
+        data: "1".to_owned(),
+        at: milepost_tests::rig::START,
+    };
+    rig.store.send_signal(&r1(), older).await.unwrap();
+    let newer = rig.engine().signal(&r1(), "go", &json!(2)).await.unwrap();
+    assert_eq!((newer.answer, newer.goes_on), (SignalAnswer::Kept, false));
+    rig.work().await;
+    assert_eq!(
+        rig.engine().report(&r1()).unwrap().output,
+        json!({"got": 1})
+    );
+}
+
+#[tokio::test]
+async fn a_signal_that_nothing_can_wait_for_is_refused_with_the_nearest_name() {
+    let rig = Rig::new(
+        "[[step]]\nid = \"w\"\nwait = { signal = 'payment' }\n",
+        &Script::new(),
+    );
+    rig.run().await.unwrap();
+    match rig.engine().signal(&r1(), "paymnet", &json!(1)).await {
+        Err(EngineError::UnknownSignal { unknown, .. }) => {
+            assert_eq!(unknown.nearest, ["payment"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.store.inbox(&r1(), 10).unwrap(), []);
+    // A component may pause for whatever it likes.
+    let rig = Rig::new(WAITS, &echo());
+    rig.run().await.unwrap();
+    let kept = rig.engine().signal(&r1(), "og", &json!(1)).await.unwrap();
+    assert_eq!(kept.answer, SignalAnswer::Kept);
+    assert_eq!(
+        (kept.waits_for.as_deref(), kept.nearest),
+        (Some("go"), vec!["go".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn two_gates_are_decided_in_their_order() {
+    let gate = |id: &str| format!("[[step]]\nid = \"{id}\"\napproval = {{ message = '{id}?' }}\n");
+    let rig = Rig::sqlite(&format!("{}{}", gate("g1"), gate("a2")), &Script::new());
+    rig.run().await.unwrap();
+    decide(&rig, Verdict::Approved).await.unwrap();
+    rig.work().await;
+    let from = "g1".parse().unwrap();
+    let report = rig
+        .engine()
+        .retry(&r1(), Some(&from), ResumeOptions::default())
+        .await;
+    assert_eq!(report.unwrap().stop.unwrap().path.as_deref(), Some("g1"));
+    let later = Decision {
+        path: Some("a2".to_owned()),
+        ..decision(Verdict::Rejected)
+    };
+    match rig.engine().decide(&r1(), &later).await {
+        Err(EngineError::NotWaiting { reason, .. }) => {
+            assert!(reason.contains("asks at `g1`"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let first = decide(&rig, Verdict::Approved).await.unwrap();
+    assert_eq!(
+        (first.path.to_string(), first.goes_on),
+        ("g1".to_owned(), true)
+    );
+    rig.work().await;
+    let second = decide(&rig, Verdict::Approved).await.unwrap();
+    assert_eq!(second.path.to_string(), "a2");
+}
+
+// Whoever was quicker brought the run to its next question before the slower one could write.
+#[tokio::test]
+async fn a_decision_never_answers_the_next_question() {
+    let gate = |id: &str| format!("[[step]]\nid = \"{id}\"\napproval = {{ message = '{id}?' }}\n");
+    let rig = Rig::sqlite(&format!("{}{}", gate("g1"), gate("g2")), &Script::new());
+    rig.run().await.unwrap();
+    let held = Gate::default();
+    let slow = {
+        let held = held.clone();
+        FaultyStore::new(Arc::new(rig.open_sqlite()), move |n| match n {
+            1 => Fault::Held(held.clone()),
+            _ => Fault::None,
+        })
+    };
+    let slow = rig.engine_on(Arc::new(slow));
+    let (run, no) = (r1(), decision(Verdict::Rejected));
+    let (slower, ()) = tokio::join!(slow.decide(&run, &no), async {
+        held.came().await;
+        decide(&rig, Verdict::Approved).await.unwrap();
+        rig.work().await;
+        held.open();
+    });
+    match slower {
+        Err(EngineError::AlreadyDecided(earlier)) => {
+            assert_eq!(
+                (earlier.path.to_string(), earlier.decision),
+                ("g1".to_owned(), Verdict::Approved)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        rig.engine()
+            .report(&r1())
+            .unwrap()
+            .stop
+            .unwrap()
+            .path
+            .as_deref(),
+        Some("g2")
+    );
+}
+
+#[tokio::test]
+async fn notes_that_are_too_long_are_refused() {
+    let rig = Rig::new(ASKS, &Script::new());
+    rig.run().await.unwrap();
+    let long = || Some("x".repeat(limits::NOTE_BYTES + 1));
+    let (comment, by) = (decision(Verdict::Approved), decision(Verdict::Approved));
+    for refused in [
+        Decision {
+            comment: long(),
+            ..comment
+        },
+        Decision { by: long(), ..by },
+    ] {
+        let answer = rig.engine().decide(&r1(), &refused).await;
+        assert!(
+            matches!(answer, Err(EngineError::NoteTooLong { .. })),
+            "{answer:?}"
+        );
+    }
+    let answer = rig
+        .engine()
+        .cancel(&r1(), &"x".repeat(limits::NOTE_BYTES + 1))
+        .await;
+    assert!(
+        matches!(answer, Err(EngineError::NoteTooLong { .. })),
+        "{answer:?}"
+    );
+    let most = Decision {
+        comment: Some("x".repeat(limits::NOTE_BYTES)),
+        ..decision(Verdict::Approved)
+    };
+    rig.engine().decide(&r1(), &most).await.unwrap();
 }

@@ -280,8 +280,10 @@ impl Real {
             Deed::Cancel => stopped(engine.cancel(&run, "somebody").await),
             Deed::Kill => stopped(engine.kill(&run, "somebody").await),
             Deed::Signal => match engine.signal(&run, "go", &json!(1)).await {
-                Ok(SignalAnswer::Delivered) => Answer::Done,
-                Ok(SignalAnswer::Kept) => Answer::Kept,
+                Ok(sent) => match sent.answer {
+                    SignalAnswer::Delivered => Answer::Done,
+                    SignalAnswer::Kept => Answer::Kept,
+                },
                 Err(EngineError::Signal { .. }) => Answer::Refused,
                 Err(other) => panic!("{other:?}"),
             },
@@ -294,7 +296,7 @@ impl Real {
                 };
                 match engine.decide(&run, &decision).await {
                     Ok(_) => Answer::Done,
-                    Err(EngineError::NotWaiting { .. } | EngineError::AlreadyDecided { .. }) => {
+                    Err(EngineError::NotWaiting { .. } | EngineError::AlreadyDecided(_)) => {
                         Answer::Refused
                     }
                     Err(other) => panic!("{other:?}"),

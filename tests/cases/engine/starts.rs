@@ -38,7 +38,13 @@ async fn an_id_with_other_inputs_or_another_workflow_is_taken() {
     let (engine, control) = (rig.engine(), Control::default());
     let first = rig.run_with(&engine, n(1), control.clone()).await.unwrap();
     let answer = rig.run_with(&engine, n(2), control.clone()).await;
-    assert!(matches!(answer, Err(EngineError::IdTaken(id)) if id == r1()));
+    match answer {
+        Err(EngineError::IdTaken(taken)) => assert_eq!(
+            taken.to_string(),
+            "a run `r1` exists already, with other values of the input `n`; choose another id"
+        ),
+        other => panic!("{other:?}"),
+    }
     let differs = |answer| match answer {
         Err(EngineError::StartedOtherwise { changes, .. }) => *changes,
         other => panic!("{other:?}"),

@@ -428,10 +428,9 @@ async fn what_a_held_run_waits_for_is_taken_and_the_answer_says_that_it_is_held(
     let rig = Rig::sqlite(body, &Script::new());
     let engine = rig.engine();
     rig.run().await.unwrap();
-    assert!(!engine.is_held(&r1()).unwrap());
     engine.pause(&r1(), true, "somebody").await.unwrap();
-    engine.signal(&r1(), "go", &json!(1)).await.unwrap();
-    assert!(engine.is_held(&r1()).unwrap());
+    let sent = engine.signal(&r1(), "go", &json!(1)).await.unwrap();
+    assert_eq!((sent.held, sent.goes_on), (true, false));
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!(rig.resume().await.unwrap().status, Status::Paused);
     engine.pause(&r1(), true, "somebody").await.unwrap();

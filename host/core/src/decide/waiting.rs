@@ -1,10 +1,12 @@
 //! Waits and approvals: how they begin, when time ends them, and why the run stands at them.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Decider, StepNext, Wait, expression_failed};
 use crate::definition::{
-    ApprovalStep, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
+    ApprovalStep, Definition, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
 };
 use crate::event::{Event, Stop, StopCode};
 use crate::expr::{Budget, Expr};
@@ -13,9 +15,41 @@ use crate::limits;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
 use crate::shell;
+use crate::state::{RunState, Status, StepPhase};
 use crate::tape::Tape;
 use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Wait as Awaited};
+
+/// The event that ends the wait at which a paused run stands, when its time is over by now. Whoever comes with a signal or a
+/// decision records it first: deadlines hold at the write, not only when a worker looks.
+#[must_use]
+pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Option<Event> {
+    if state.phase.status() != Status::Paused {
+        return None;
+    }
+    let record = state.stands_at()?;
+    let StepPhase::Awaiting { wait } = &record.phase else {
+        return None;
+    };
+    let until = match wait {
+        Awaited::Time { .. } => None,
+        Awaited::Signal { until, .. } | Awaited::Approval { until, .. } => *until,
+    };
+    if until? > now {
+        return None;
+    }
+    let decider = Decider {
+        definition,
+        state,
+        now,
+    };
+    let step = definition.step(record.path.step())?;
+    // An approval that stays asks on.
+    match decider.timed_out(step, &record.path, wait) {
+        Event::RunPaused { .. } => None,
+        event => Some(event),
+    }
+}
 
 impl Decider<'_> {
     pub(super) fn begin_wait(&self, step: &WaitStep, path: &Path) -> Event {
@@ -68,10 +102,11 @@ impl Decider<'_> {
             Ok(message) => Event::WaitStarted {
                 path: path.clone(),
                 wait: Awaited::Approval {
-                    message: match message {
+                    message: asked(&match message {
                         Value::String(text) => text,
                         other => other.to_string(),
-                    },
+                    })
+                    .into_owned(),
                     until: step.timeout.map(|timeout| self.now.after(timeout)),
                 },
             },
@@ -193,4 +228,17 @@ impl Decider<'_> {
             ..Stop::new(code, message, next).at(path.clone())
         }
     }
+}
+
+/// What a person is asked is a note: a longer text is cut, and says so.
+pub(crate) fn asked(message: &str) -> Cow<'_, str> {
+    if message.len() <= limits::NOTE_BYTES {
+        return Cow::Borrowed(message);
+    }
+    let left = limits::NOTE_BYTES - 64;
+    let shown = &message[..message.floor_char_boundary(left)];
+    Cow::Owned(format!(
+        "{shown}… ({} more bytes)",
+        message.len() - shown.len()
+    ))
 }

@@ -27,6 +27,7 @@ mod schema;
 mod scope;
 mod settings;
 mod shape;
+mod signals;
 mod size;
 mod status_words;
 mod steps;
@@ -43,3 +44,4 @@ pub use model::{
     TimeoutSource, WaitStep,
 };
 pub use schema::json_schema;
+pub use signals::UnknownSignal;

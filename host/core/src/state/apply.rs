@@ -124,7 +124,7 @@ impl RunState {
             episode: Episode::default(),
             steps: BTreeMap::new(),
             in_flight: BTreeSet::new(),
-            output_bytes: 0,
+            recorded_bytes: 0,
         })
     }
 
@@ -153,12 +153,28 @@ impl RunState {
                 found: entry.seq,
             });
         }
+        // Most events are about one step; the few that are about many change their number by what is there afterwards.
+        let one = match &entry.event {
+            Event::RunResumed(_)
+            | Event::DefinitionChanged { .. }
+            | Event::ApprovalDecided { .. } => None,
+            event => Some(event.path().map(Path::step)),
+        };
+        let bytes = |state: &Self, step: Option<&StepId>| {
+            let record = step.and_then(|step| state.steps.get(step));
+            record.map_or(0, StepRecord::bytes)
+        };
+        let before = one.map_or(0, |step| bytes(self, step));
         let touched = self.change(entry)?;
         if let (Some(path), Some(tape)) = (entry.event.path(), entry.event.tape())
             && let Some(record) = self.steps.get_mut(path.step())
         {
             record.log_dropped = tape.log_dropped;
         }
+        self.recorded_bytes = match one {
+            Some(step) => self.recorded_bytes - before + bytes(self, step),
+            None => self.steps.values().map(StepRecord::bytes).sum(),
+        };
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;
@@ -195,9 +211,7 @@ impl RunState {
                 };
                 for step in dropped {
                     self.in_flight.remove(step);
-                    if let Some(old) = self.steps.remove(step) {
-                        self.output_bytes -= old.output_bytes();
-                    }
+                    self.steps.remove(step);
                 }
                 let mut touched = Touched {
                     steps: dropped.clone(),
@@ -248,7 +262,9 @@ impl RunState {
                 let iterations = self.failing(name, path, *attempt, at)?;
                 let error = error.clone();
                 self.settle(path, StepResult::Failed { error }, iterations, at);
-                Ok(self.progressed(path))
+                let mut touched = self.progressed(path);
+                touched.run |= self.timed_out(path, at);
+                Ok(touched)
             }
             Event::StepPaused {
                 path,
@@ -284,13 +300,7 @@ impl RunState {
                 Ok(Touched::step(path))
             }
             Event::WaitStarted { path, wait } => self.wait_started(name, path, wait, at),
-            Event::WaitEnded { path, output } => {
-                self.must_run(name)?;
-                self.awaiting(name, path)?;
-                let output = output.clone();
-                self.settle(path, StepResult::Completed { output }, None, at);
-                Ok(self.progressed(path))
-            }
+            Event::WaitEnded { path, output } => self.wait_ended(name, path, output, at),
             Event::SignalReceived {
                 path, signal, data, ..
             } => self.signalled(name, path, signal, data, at),
@@ -302,7 +312,7 @@ impl RunState {
                 rework,
             } => {
                 let output = approval_output(*decision, comment.as_deref(), by.as_deref(), false);
-                self.decided(name, path, output, rework, at)
+                self.decided(name, path, *decision, output, rework, at)
             }
             Event::LoopIterationStarted { path, iteration } => {
                 self.must_run(name)?;
@@ -461,6 +471,14 @@ impl RunState {
             }
         }
         self.reset(&resumed.reset, &mut touched);
+        for id in &resumed.closed {
+            if let Some(record) = self.steps.get_mut(id)
+                && matches!(record.phase, StepPhase::Awaiting { .. })
+            {
+                record.phase = StepPhase::Pending;
+                touched.steps.push(id.clone());
+            }
+        }
         for id in &resumed.reopened {
             if let Some(record) = self.steps.get_mut(id)
                 && let Some(iteration) = record.settled().and_then(|s| s.iterations)
@@ -481,7 +499,6 @@ impl RunState {
     pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
         for id in steps {
             if let Some(record) = self.steps.get_mut(id) {
-                self.output_bytes -= record.output_bytes();
                 record.phase = StepPhase::Pending;
                 record.failures = 0;
                 record.previous = None;
@@ -549,10 +566,15 @@ impl RunState {
             self.end_attempt(event, path, attempt)?;
             return Ok(None);
         }
+        let record = self.steps.get(path.step());
+        let record = record.filter(|record| record.path == *path);
+        let awaits = record.is_some_and(|r| matches!(r.phase, StepPhase::Awaiting { .. }));
+        // Time ends a wait also while its run is paused.
+        if awaits && self.phase.status() == Status::Paused {
+            return Ok(None);
+        }
         self.must_run(event)?;
-        if let Some(record) = self.steps.get(path.step())
-            && record.path == *path
-        {
+        if let Some(record) = record {
             match record.phase {
                 StepPhase::Looping { iteration, .. } => return Ok(Some(iteration)),
                 StepPhase::Awaiting { .. } => return Ok(None),
@@ -615,6 +637,7 @@ impl RunState {
             resume_signal: None,
             log_dropped: LogDropped::default(),
             waited: false,
+            rejections: None,
         };
         let record = self
             .steps
@@ -624,7 +647,6 @@ impl RunState {
             if record.settled().is_none() && record.phase != StepPhase::Pending {
                 return Err(reject(event, path, Some(record)));
             }
-            let before = record.output_bytes();
             let previous = match std::mem::replace(&mut record.phase, StepPhase::Pending) {
                 StepPhase::Settled(settled) => Some(settled),
                 StepPhase::Pending
@@ -635,7 +657,6 @@ impl RunState {
                 | StepPhase::Looping { .. } => record.previous.take(),
             };
             *record = fresh(previous);
-            self.output_bytes = self.output_bytes - before + record.output_bytes();
         }
         match record.phase {
             StepPhase::Pending | StepPhase::Waiting { .. } => Ok(record),
@@ -693,7 +714,6 @@ impl RunState {
         at: Timestamp,
     ) {
         if let Some(record) = self.steps.get_mut(path.step()) {
-            let before = record.output_bytes();
             record.phase = StepPhase::Settled(Settled {
                 result,
                 at,
@@ -701,7 +721,6 @@ impl RunState {
             });
             record.resume_state = None;
             record.resume_signal = None;
-            self.output_bytes = self.output_bytes - before + record.output_bytes();
         }
     }
 

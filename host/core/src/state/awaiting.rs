@@ -6,45 +6,57 @@ use crate::event::{Stop, StopCode};
 use crate::ids::{Path, RunId, StepId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
-use crate::wait::{Wait, signal_output};
+use crate::wait::{Verdict, Wait, signal_output};
 
 impl RunState {
+    /// The wait, or the paused component, at which the run stands: nobody is asked anything further on before it is over.
+    ///
+    /// The stop names it. Of a run that stands still for another reason, it is the one that began first: no later one is open
+    /// unless an earlier version of this program left it open.
+    #[must_use]
+    pub fn stands_at(&self) -> Option<&StepRecord> {
+        let open = |record: &&StepRecord| {
+            matches!(
+                record.phase,
+                StepPhase::Awaiting { .. } | StepPhase::Paused { .. }
+            )
+        };
+        let stop = self.phase.stop().and_then(|stop| stop.path.as_ref());
+        stop.and_then(|path| self.steps.get(path.step()).filter(|r| r.path == *path))
+            .filter(open)
+            .or_else(|| {
+                let open = self.steps.values().filter(open);
+                open.min_by_key(|record| record.started_at)
+            })
+    }
+
     /// The execution that a signal of this name would reach now.
     #[must_use]
     pub fn awaits(&self, signal: &str) -> Option<&Path> {
         self.awaited()
-            .find_map(|(path, name)| (name == signal).then_some(path))
+            .and_then(|(path, name)| (name == signal).then_some(path))
     }
 
-    /// The signals that executions wait for now, with their paths.
-    pub fn awaited(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.steps.values().filter_map(|record| {
-            let name = match &record.phase {
-                StepPhase::Awaiting {
-                    wait: Wait::Signal { name, .. },
-                } => name,
-                StepPhase::Paused { pause, .. } => pause.signal.as_ref()?,
-                StepPhase::Pending
-                | StepPhase::InFlight { .. }
-                | StepPhase::Waiting { .. }
-                | StepPhase::Awaiting { .. }
-                | StepPhase::Looping { .. }
-                | StepPhase::Settled(_) => return None,
-            };
-            Some((&record.path, name.as_str()))
-        })
+    /// The signal that the run waits for where it stands, with its path.
+    #[must_use]
+    pub fn awaited(&self) -> Option<(&Path, &str)> {
+        let record = self.stands_at()?;
+        Some((&record.path, signal_of(record)?))
     }
 
-    /// The approvals that nobody has decided yet, with what is asked.
-    pub fn approvals(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.steps
-            .values()
-            .filter_map(|record| match &record.phase {
+    /// The approval at which the run stands undecided, with what is asked. None of a run that is over or has failed.
+    #[must_use]
+    pub fn approval(&self) -> Option<(&Path, &str)> {
+        let record = self.stands_at()?;
+        match (&record.phase, self.phase.status()) {
+            (
                 StepPhase::Awaiting {
                     wait: Wait::Approval { message, .. },
-                } => Some((&record.path, message.as_str())),
-                _ => None,
-            })
+                },
+                Status::Running | Status::Paused,
+            ) => Some((&record.path, message)),
+            _ => None,
+        }
     }
 
     pub(super) fn wait_started(
@@ -58,6 +70,7 @@ impl RunState {
         let record = self.open(event, path, at)?;
         record.attempts += 1;
         record.waited = true;
+        record.rejections.get_or_insert(0);
         record.phase = StepPhase::Awaiting { wait: wait.clone() };
         Ok(Touched::step(path))
     }
@@ -78,6 +91,28 @@ impl RunState {
         }
     }
 
+    /// Time ended a wait, and that is no failure.
+    pub(super) fn wait_ended(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        output: &Payload,
+        at: Timestamp,
+    ) -> Result<Touched, Rejected> {
+        self.must_run_or_pause(event)?;
+        self.awaiting(event, path)?;
+        let output = output.clone();
+        self.settle(path, StepResult::Completed { output }, None, at);
+        let mut touched = self.progressed(path);
+        touched.run |= self.timed_out(path, at);
+        Ok(touched)
+    }
+
+    /// Time ended a wait of a paused run, which can go on now. Returns whether the run as a whole changed.
+    pub(super) fn timed_out(&mut self, path: &Path, at: Timestamp) -> bool {
+        self.make_ready(path, format!("the time of `{path}` is over"), at)
+    }
+
     pub(super) fn signalled(
         &mut self,
         event: &'static str,
@@ -87,8 +122,9 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Touched, Rejected> {
         self.must_run_or_pause(event)?;
-        if self.awaits(signal) != Some(path) {
-            return Err(reject(event, path, self.steps.get(path.step())));
+        let record = self.steps.get(path.step());
+        if record.is_none_or(|r| r.path != *path || signal_of(r) != Some(signal)) {
+            return Err(reject(event, path, record));
         }
         if let Some(record) = self.steps.get_mut(path.step())
             && matches!(record.phase, StepPhase::Paused { .. })
@@ -109,6 +145,7 @@ impl RunState {
         &mut self,
         event: &'static str,
         path: &Path,
+        decision: Verdict,
         output: Payload,
         rework: &[StepId],
         at: Timestamp,
@@ -128,14 +165,9 @@ impl RunState {
         ) {
             return Err(reject(event, path, Some(record)));
         }
-        let word = match output
-            .value()
-            .get("decision")
-            .and_then(|word| word.as_str())
-        {
-            Some(word) => format!("`{path}` was {word}"),
-            None => format!("`{path}` was decided"),
-        };
+        if decision == Verdict::Rejected {
+            *record.rejections.get_or_insert(0) += 1;
+        }
         self.settle(path, StepResult::Completed { output }, None, at);
         let mut touched = self.progressed(path);
         touched.run = true;
@@ -143,13 +175,11 @@ impl RunState {
             self.reset(rework, &mut touched);
             // What was said stays readable for the steps that go over the work.
             if let Some(record) = self.steps.get_mut(path.step()) {
-                let before = record.output_bytes();
                 record.previous = record.settled().cloned();
                 record.phase = StepPhase::Pending;
-                self.output_bytes = self.output_bytes - before + record.output_bytes();
             }
         }
-        self.make_ready(path, word, at);
+        self.make_ready(path, format!("`{path}` was {decision}"), at);
         Ok(touched)
     }
 
@@ -211,8 +241,8 @@ impl RunState {
     }
 
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
-    /// stays as it is.
-    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) {
+    /// stays as it is. Returns whether it stood there.
+    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) -> bool {
         let run = self.created.run.clone();
         if let Phase::Paused { stop, .. } = &mut self.phase
             && stop.path.as_ref() == Some(path)
@@ -231,7 +261,9 @@ impl RunState {
                 held_by,
                 ..Stop::new(StopCode::Ready, message, next).at(path.clone())
             };
+            return true;
         }
+        false
     }
 
     fn must_run_or_pause(&self, event: &'static str) -> Result<(), Rejected> {
@@ -246,4 +278,20 @@ impl RunState {
 
 fn held_until(run: &RunId) -> String {
     format!("it is held; `milepost resume {run}` lets it go on")
+}
+
+/// The signal that would reach this execution now.
+fn signal_of(record: &StepRecord) -> Option<&str> {
+    match &record.phase {
+        StepPhase::Awaiting {
+            wait: Wait::Signal { name, .. },
+        } => Some(name),
+        StepPhase::Paused { pause, .. } => pause.signal.as_deref(),
+        StepPhase::Pending
+        | StepPhase::InFlight { .. }
+        | StepPhase::Waiting { .. }
+        | StepPhase::Awaiting { .. }
+        | StepPhase::Looping { .. }
+        | StepPhase::Settled(_) => None,
+    }
 }

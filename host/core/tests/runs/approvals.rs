@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, decide};
+use milepost_core::decide::{Decision, answer, decide, overdue};
+use milepost_core::definition::StepKind;
 use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::limits;
 use milepost_core::outcome::{Outcome, codes};
 use milepost_core::resume::{GoOn, rework};
 use milepost_core::state::{Rejected, Status};
+use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
 use serde_json::{Value, json};
 
@@ -81,7 +84,8 @@ fn b300_b310_an_approval_pauses_the_run_and_asks_with_what_earlier_steps_gave() 
     }
     let open: Vec<_> = sim
         .state
-        .approvals()
+        .approval()
+        .into_iter()
         .map(|(path, message)| (path.to_string(), message))
         .collect();
     assert_eq!(open, [("gate".to_owned(), "Publish shape 1?")]);
@@ -118,7 +122,7 @@ fn b301_b309_an_approved_run_stays_paused_until_it_is_resumed_behind_the_gate() 
         (StopCode::Ready, Some(sim.now))
     );
     assert_eq!(sim.step("gate").status(), "completed");
-    assert_eq!(sim.state.approvals().count(), 0);
+    assert_eq!(sim.state.approval(), None);
     sim.work(GoOn::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a", "z"]);
@@ -151,7 +155,7 @@ fn b305_a_run_that_does_not_stand_still_cannot_be_decided() {
         panic!("the approval begins");
     };
     sim.record(started);
-    assert_eq!(sim.state.approvals().count(), 1, "asked, but still running");
+    assert!(sim.state.approval().is_some(), "asked, but still running");
     let early = sim.decide("gate", Verdict::Approved, "").unwrap_err();
     assert!(matches!(early, Rejected::NotPaused { .. }), "{early}");
     sim.run(fine);
@@ -397,7 +401,7 @@ fn b124_a_gate_that_fails_does_not_make_the_work_run_again() {
 }
 
 #[test]
-fn an_open_approval_reads_as_waiting_and_a_rejected_one_as_completed() {
+fn an_approval_behind_the_work_reads_as_pending_and_a_rejected_one_as_completed() {
     let mut sim = asked(
         r#"
         [[step]]
@@ -417,7 +421,8 @@ fn an_open_approval_reads_as_waiting_and_a_rejected_one_as_completed() {
     sim.retry(Some("draft")).run(&mut script);
     sim.reject("gate", "").work(GoOn::Wait).run(&mut script);
     sim.retry(Some("draft")).run(&mut script);
-    assert_eq!(seen, ["waiting", "completed", "completed"]);
+    // Work that a person asked for again is not asked about before it is done.
+    assert_eq!(seen, ["pending", "completed", "completed"]);
 }
 
 #[test]
@@ -472,7 +477,7 @@ fn b315_nobody_decides_in_time() {
             assert_eq!(sim.stop().due_at, Some(due), "{rest}");
         }
         // Not a moment before.
-        sim.now = milepost_core::time::Timestamp::from_nanos(due.as_nanos() - 1);
+        sim.now = Timestamp::from_nanos(due.as_nanos() - 1);
         sim.work(GoOn::Wait).run(fine);
         assert_eq!(sim.stop().code, StopCode::WaitingForApproval, "{rest}");
         sim.now = due;
@@ -519,11 +524,162 @@ fn b315_a_time_out_rejects_without_rework() {
 }
 
 #[test]
-fn b315_a_decision_wins_as_long_as_the_time_out_is_not_recorded() {
+fn b315_a_decision_that_comes_too_late_finds_what_the_time_out_left() {
+    for (settings, word) in [
+        ("", "run_cancelled"),
+        (", on_reject = \"continue\"", "wait_ended"),
+        (", on_timeout = \"approve\"", "wait_ended"),
+    ] {
+        let mut sim = asked(&plain(&format!(", timeout = \"1h\"{settings}")));
+        let due = sim.stop().due_at.unwrap();
+        sim.now = Timestamp::from_nanos(due.as_nanos() - 1);
+        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+        sim.now = due;
+        let event = overdue(&sim.definition, &sim.state, sim.now).unwrap();
+        assert_eq!(event.name(), word, "{settings}");
+        sim.record(event);
+        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+        assert_eq!(sim.state.approval(), None);
+        let late = sim.decide("gate", Verdict::Approved, "").unwrap_err();
+        assert!(
+            matches!(late, Rejected::Step { .. } | Rejected::NotPaused { .. }),
+            "{late}"
+        );
+        if sim.status() == Status::Paused {
+            assert_eq!(sim.stop().code, StopCode::Ready);
+            sim.work(GoOn::Wait).run(fine);
+            assert_eq!(sim.output("gate")["timed_out"], true);
+            assert_eq!(sim.status(), Status::Completed);
+        }
+    }
+    let mut sim = asked(&plain(", timeout = \"1h\", on_timeout = \"stay\""));
+    sim.pass(Duration::from_secs(7_200));
+    assert_eq!(
+        overdue(&sim.definition, &sim.state, sim.now),
+        None,
+        "it asks on"
+    );
+}
+
+// Journals of a time when a late decision was taken still fold and replay.
+#[test]
+fn a_late_decision_that_was_recorded_once_is_read_back() {
     let mut sim = asked(&plain(", timeout = \"1h\""));
     sim.pass_to_due().approve("gate").work(GoOn::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.output("gate")["timed_out"], false);
+}
+
+/// What a rejection of the approval would record now.
+fn rejection(sim: &Sim) -> (Vec<&'static str>, Option<u32>) {
+    let path = "gate".parse().unwrap();
+    let StepKind::Approval(approval) = &sim.definition.step(&"gate".parse().unwrap()).unwrap().kind
+    else {
+        panic!("an approval");
+    };
+    let answer = answer(
+        &sim.definition,
+        &sim.state,
+        (&path, approval),
+        Verdict::Rejected,
+        Some("no"),
+        None,
+    );
+    let names = answer.events.iter().map(Event::name).collect();
+    (names, answer.rework_left)
+}
+
+#[test]
+fn b307_rejections_are_counted_and_nothing_else() {
+    let mut sim = asked(&flow(", max_attempts = 2"));
+    for _ in 0..3 {
+        sim.retry(Some("draft")).run(fine);
+        sim.retry(Some("gate")).run(fine);
+    }
+    assert_eq!(sim.step("gate").attempts, 7);
+    assert_eq!(sim.step("gate").rejections, Some(0));
+    assert_eq!(rejection(&sim), (vec!["approval_decided"], Some(1)));
+    sim.reject("gate", "once").work(GoOn::Wait).run(fine);
+    sim.retry(Some("draft")).run(fine);
+    assert_eq!(sim.step("gate").rejections, Some(1), "a retry forgets none");
+    assert_eq!(
+        rejection(&sim),
+        (vec!["approval_decided", "run_cancelled"], Some(0))
+    );
+}
+
+#[test]
+fn a_question_that_is_too_long_is_cut_and_says_so() {
+    let body = plain("").replace("Go?", "${ steps.a.output.text }");
+    let mut sim = Sim::new(&body);
+    sim.run(|_| ok(json!({ "text": "ä".repeat(limits::NOTE_BYTES) })));
+    let (_, message) = sim.state.approval().unwrap();
+    assert!(message.len() <= limits::NOTE_BYTES, "{}", message.len());
+    assert!(message.ends_with(" more bytes)"), "{message}");
+}
+
+const GATES: &str = r#"
+[[step]]
+id = "z1"
+approval = { message = "one?" }
+[[step]]
+id = "a2"
+approval = { message = "two?" }
+[[step]]
+id = "l"
+loop = { until = "true" }
+[[step]]
+id = "m"
+in = "l"
+use = "p/m"
+[[step]]
+id = "g3"
+in = "l"
+approval = { message = "three?" }
+"#;
+
+#[test]
+fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
+    let stands = |sim: &Sim| sim.state.approval().map(|(path, _)| path.to_string());
+    let mut sim = Sim::new(GATES);
+    sim.run(fine);
+    sim.approve("z1").work(GoOn::Wait).run(fine);
+    sim.retry(Some("z1")).run(fine);
+    assert_eq!(stands(&sim).as_deref(), Some("z1"));
+    assert_eq!(
+        sim.step("a2").status(),
+        "pending",
+        "it does not ask any more"
+    );
+    let early = sim.decide("a2", Verdict::Rejected, "").unwrap_err();
+    assert!(matches!(early, Rejected::Step { .. }), "{early}");
+    sim.approve("z1").work(GoOn::Wait).run(fine);
+    assert_eq!(stands(&sim).as_deref(), Some("a2"));
+    sim.approve("a2").work(GoOn::Wait).run(fine);
+    assert_eq!(stands(&sim).as_deref(), Some("l#1/g3"));
+    // From within the loop, and from before it.
+    sim.retry(Some("m")).run(fine);
+    assert_eq!(stands(&sim).as_deref(), Some("l#1/g3"));
+    sim.retry(Some("a2")).run(fine);
+    assert_eq!(stands(&sim).as_deref(), Some("a2"));
+    assert_eq!(sim.step("g3").status(), "pending");
+    sim.approve("a2").work(GoOn::Wait).run(fine);
+    sim.approve("l#1/g3").work(GoOn::Wait).run(fine);
+    assert_eq!(sim.status(), Status::Completed);
+    assert_eq!(sim.calls, ["l#1/m", "l#1/m"]);
+}
+
+#[test]
+fn a_gate_that_a_new_definition_puts_first_is_asked_first() {
+    let mut sim = Sim::new(GATES);
+    sim.run(fine);
+    sim.change(&format!(
+        "[[step]]\nid = \"zero\"\napproval = {{ message = \"zero?\" }}\n{GATES}"
+    ));
+    sim.resume().run(fine);
+    let stands = sim.state.approval().map(|(path, _)| path.to_string());
+    assert_eq!(stands.as_deref(), Some("zero"));
+    assert_eq!(sim.step("z1").status(), "pending");
 }
 
 #[test]

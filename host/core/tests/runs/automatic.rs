@@ -109,6 +109,7 @@ fn b200_only_a_resume_that_happens_counts() {
         Event::RunResumed(RunResumed {
             cause,
             reset: Vec::new(),
+            closed: Vec::new(),
             reopened: Vec::new(),
             completed: 0,
             cleared: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
+use milepost_core::decide::overdue;
 use milepost_core::event::{ClaimCause, Entry, Event, StopCode};
 use milepost_core::ids::RunId;
 use milepost_core::limits::JSON_DEPTH;
@@ -11,7 +12,7 @@ use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::resume::GoOn;
 use milepost_core::retry::{self, RetryPolicy};
 use milepost_core::rules::Rules;
-use milepost_core::state::{RunState, Status};
+use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
 use milepost_core::wait::Verdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -226,6 +227,57 @@ fn the_random_runs_meet_every_event_of_a_life() {
     assert_eq!(met.len() + never.len(), 24, "{met:?}");
 }
 
+/// Questions and waits in every place, in an order that is not the alphabet's.
+const QUESTIONS: &str = r#"
+[[step]]
+id = "z"
+approval = { message = "z?" }
+[[step]]
+id = "y"
+loop = { until = "loop.iteration == 2", max_iterations = 2 }
+[[step]]
+id = "m"
+in = "y"
+use = "p/m"
+[[step]]
+id = "x"
+in = "y"
+wait = { signal = "go", timeout = "1h" }
+[[step]]
+id = "w"
+in = "y"
+approval = { message = "w?", on_reject = "continue" }
+[[step]]
+id = "v"
+wait = { signal = "go", timeout = "1h", on_timeout = "continue" }
+[[step]]
+id = "u"
+approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_timeout = "approve" }
+"#;
+
+/// One deed of somebody: an answer where the run stands, a time-out, a retry from anywhere.
+fn meddle(sim: &mut Sim, draw: u8) {
+    let waits = sim.status() == Status::Paused && sim.stop().code != StopCode::Ready;
+    let steps = ["z", "y", "m", "x", "w", "v", "u"];
+    let asked = sim.state.approval().map(|(path, _)| path.to_string());
+    match (draw % 8, asked) {
+        (0, _) => drop(sim.retry(Some(steps[usize::from(draw / 8) % steps.len()]))),
+        (1, _) => drop(sim.resume()),
+        (2, _) if waits && sim.stop().due_at.is_some() => {
+            sim.pass_to_due();
+            let over = overdue(&sim.definition, &sim.state, sim.now);
+            sim.record(over.expect("its time is over"));
+        }
+        (3, Some(path)) if waits => sim.decide(&path, Verdict::Rejected, "").unwrap(),
+        (_, Some(path)) if waits => sim.decide(&path, Verdict::Approved, "").unwrap(),
+        _ if waits && sim.state.awaits("go").is_some() => sim.signal("go", json!(draw)).unwrap(),
+        _ => drop(sim.resume()),
+    }
+    if matches!(sim.status(), Status::Paused | Status::Failed) {
+        sim.resume();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
@@ -237,6 +289,26 @@ proptest! {
         prop_assert_eq!(&state, &sim.state);
         prop_assert_eq!(&restored(&state, &parts), &sim.state);
         prop_assert_eq!(&restored(&state, &all_parts(&state)), &sim.state);
+    }
+
+    #[test]
+    fn a_run_asks_one_question_at_a_time_and_says_where(draws in prop::collection::vec(any::<u8>(), 1..40)) {
+        let mut sim = Sim::new(QUESTIONS);
+        for draw in draws {
+            sim.run(|_| ok(json!({})));
+            if sim.status() == Status::Completed {
+                break;
+            }
+            let awaiting = |r: &&StepRecord| matches!(r.phase, StepPhase::Awaiting { .. });
+            let open: Vec<_> = sim.state.steps.values().filter(awaiting).map(|r| &r.path).collect();
+            if sim.status() == Status::Paused {
+                prop_assert_eq!(&open, &[sim.stop().path.as_ref().unwrap()]);
+                prop_assert_eq!(open[0], &sim.state.stands_at().unwrap().path);
+            }
+            meddle(&mut sim, draw);
+        }
+        let bytes: usize = sim.state.steps.values().map(StepRecord::bytes).sum();
+        prop_assert_eq!(sim.state.recorded_bytes, bytes);
     }
 
     #[test]

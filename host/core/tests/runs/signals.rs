@@ -1,10 +1,12 @@
 //! Signals: the wait or the paused component that one ends, and what it leaves alone.
 
-use milepost_core::decide::{Decision, decide};
+use milepost_core::decide::{Decision, decide, overdue, received};
 use milepost_core::event::{Event, StopCode};
+use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Rejected, Status};
+use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::sim::{Attempt, Sim, ok, pause};
@@ -119,12 +121,92 @@ fn a_wait_for_a_signal_that_does_not_come_fails_unless_it_may_go_on() {
 }
 
 #[test]
-fn a_signal_wins_as_long_as_the_time_out_is_not_recorded() {
+fn a_signal_that_was_sent_in_time_ends_the_wait_whenever_it_is_delivered_and_a_late_one_does_not() {
     let mut sim = stopped_at("wait = { signal = \"go\", timeout = \"30s\" }");
+    let sent = sim.now.after(secs(30));
     sim.pass_to_due().pass(secs(5));
-    sim.signal("go", json!(null)).unwrap();
+    let before = Timestamp::from_nanos(sent.as_nanos() - 1);
+    let late = received(&sim.state, "go", json!(1).into(), sent);
+    assert_eq!(late, None);
+    assert_eq!(received(&sim.state, "og", json!(1).into(), before), None);
+    let event = received(&sim.state, "go", json!(1).into(), before).unwrap();
+    sim.record(event);
     sim.work(GoOn::Wait).run(fine);
     assert_eq!(sim.output("w")["timed_out"], false);
+}
+
+#[test]
+fn a_signal_that_comes_too_late_finds_what_the_time_out_left() {
+    for (settings, word) in [
+        ("", "step_failed"),
+        (", on_timeout = \"continue\"", "wait_ended"),
+    ] {
+        let mut sim = stopped_at(&format!(
+            "wait = {{ signal = \"go\", timeout = \"30s\"{settings} }}"
+        ));
+        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+        sim.pass_to_due();
+        let event = overdue(&sim.definition, &sim.state, sim.now).unwrap();
+        assert_eq!(event.name(), word);
+        sim.record(event);
+        assert_eq!(
+            (sim.stop().code, sim.status()),
+            (StopCode::Ready, Status::Paused)
+        );
+        assert_eq!(sim.state.awaits("go"), None);
+        sim.work(GoOn::Wait).run(fine);
+        let failed = settings.is_empty();
+        assert_eq!(sim.status() == Status::Failed, failed, "{settings}");
+    }
+}
+
+#[test]
+fn time_does_not_end_a_wait_that_is_not_over_or_stands_nowhere() {
+    let mut sim = stopped_at("wait = { signal = \"go\" }");
+    sim.pass(secs(1_000_000));
+    assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+    let mut sim = stopped_at("wait = { signal = \"go\", timeout = \"30s\" }");
+    sim.pass_to_due().work(GoOn::Wait);
+    assert_eq!(
+        overdue(&sim.definition, &sim.state, sim.now),
+        None,
+        "a worker has it"
+    );
+    sim.run(fine);
+}
+
+#[test]
+fn what_a_signal_brings_has_to_fit_into_the_state_of_the_run() {
+    let mut sim = stopped_at("wait = { signal = \"go\" }");
+    let room = limits::RUN_STATE_BYTES - sim.state.recorded_bytes;
+    let event = received(&sim.state, "go", json!("x".repeat(room)).into(), sim.now).unwrap();
+    sim.record(event);
+    assert_eq!(sim.error("w").code, codes::RUN_STATE_TOO_LARGE);
+    sim.work(GoOn::Wait).run(fine);
+    assert_eq!(sim.status(), Status::Failed);
+}
+
+// Names in the alphabet's order say nothing about the order of the steps.
+#[test]
+fn a_signal_goes_to_where_the_run_stands() {
+    let mut sim = Sim::new(
+        r#"
+        [[step]]
+        id = "z_first"
+        wait = { signal = "go" }
+        [[step]]
+        id = "a_second"
+        wait = { signal = "go" }
+        "#,
+    );
+    sim.run(fine);
+    sim.signal("go", json!(1)).unwrap();
+    sim.work(GoOn::Wait).run(fine);
+    sim.retry(Some("z_first")).run(fine);
+    sim.signal("go", json!(2)).unwrap();
+    assert_eq!(sim.output("z_first")["data"], 2);
+    sim.work(GoOn::Wait).run(fine);
+    assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "a_second");
 }
 
 fn asks(signal: Option<&str>, attempt: &Attempt) -> Outcome {
@@ -234,8 +316,11 @@ fn a_signal_does_not_cut_the_pause_of_another_step_short() {
     sim.retry(Some("a")).run(|_| pause("quota"));
     let before = sim.stop().clone();
     assert_eq!(before.path.as_ref().unwrap().to_string(), "a");
-    sim.signal("go", json!(null)).unwrap();
-    assert_eq!(*sim.stop(), before);
+    assert_eq!(
+        sim.state.awaits("go"),
+        None,
+        "the wait begins anew behind it"
+    );
     sim.resume().run(fine);
-    assert_eq!(sim.status(), Status::Completed);
+    assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "w");
 }

@@ -67,8 +67,7 @@ fn read_back(entry: &Entry, touched: &Touched, state: &RunState) {
     let changed = |id: &StepId| touched.steps.contains(id) || state.in_flight.contains(id);
     let mut state = state.clone();
     state.steps.retain(|id, _| changed(id));
-    let outputs = state.steps.values().flat_map(StepRecord::outputs);
-    state.output_bytes = outputs.map(|output| output.text().len()).sum();
+    state.recorded_bytes = state.steps.values().map(StepRecord::bytes).sum();
     let blobs = blobs(&state, Some(&entry.event));
     let find = |digest: &Digest| blobs.get(digest).cloned();
     let event = Event::decode(&entry.event.encode(), &find);

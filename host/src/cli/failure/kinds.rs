@@ -1,6 +1,8 @@
 //! From the typed errors of the library: which exit code and which help each kind has.
 
+use milepost::core::definition::UnknownSignal;
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::engine::EngineError;
 use milepost::plugin::PluginError;
@@ -19,7 +21,8 @@ impl From<EngineError> for Failure {
             EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
                 .help("the record is left as it is; restore the store from a copy"),
             EngineError::Store(error) => error.into(),
-            EngineError::IdTaken(_) => Self::new(Exit::Invalid, "id_taken", message),
+            EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
+                .help(format!("`milepost show {}` shows that run", taken.run)),
             EngineError::NotResumable { run, .. } => Self::new(Exit::Invalid, "not_resumable", message)
                 .help(format!("`milepost show {run}` tells how it ended")),
             EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
@@ -43,9 +46,15 @@ impl From<EngineError> for Failure {
             ),
             EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
                 .help(format!("`milepost show {run}` tells what it waits for")),
-            EngineError::AlreadyDecided { run, .. } => Self::new(Exit::Failed, "already_decided", message)
-                .help(format!("`milepost events {run}` tells who decided; a worker or `milepost resume {run}` goes on")),
+            EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
+                .help(format!("`milepost show {}` tells where it stands", earlier.run)),
+            EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
+                .help(format!("`milepost show {}` tells where it stands", over.run)),
+            EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
+            EngineError::UnknownSignal { unknown, .. } => {
+                Self::new(Exit::Invalid, "unknown_signal", message).help(signals(&unknown))
+            }
             EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
                 .help(format!("`milepost cancel {run}` ends it")),
             EngineError::InputsTooLarge(_) | EngineError::InputTooLarge { .. } => {
@@ -57,6 +66,23 @@ impl From<EngineError> for Failure {
         }
     }
 }
+
+/// What was probably meant, else what there is.
+fn signals(unknown: &UnknownSignal) -> String {
+    let list = |names: &[String], word: &str| {
+        let names = names.iter().take(SIGNALS_NAMED);
+        let names: Vec<_> = names.map(|name| format!("`{}`", Shown(name))).collect();
+        names.join(word)
+    };
+    match (unknown.nearest.as_slice(), unknown.known.as_slice()) {
+        ([], []) => "no step of it waits for a signal".to_owned(),
+        ([], known) => format!("it waits for {}", list(known, ", ")),
+        (nearest, _) => format!("did you mean {}?", list(nearest, " or ")),
+    }
+}
+
+/// How many signals a message lists.
+const SIGNALS_NAMED: usize = 10;
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
@@ -178,9 +204,13 @@ mod tests {
                 "store_unavailable",
             ),
             (
-                EngineError::IdTaken(run.clone()).into(),
+                EngineError::NoteTooLong {
+                    what: "the comment",
+                    bytes: 20_000,
+                }
+                .into(),
                 Exit::Invalid,
-                "id_taken",
+                "note_too_long",
             ),
             (
                 EngineError::AlreadyRunning {
