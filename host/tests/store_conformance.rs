@@ -127,6 +127,7 @@ conformance! {
         a_status_clears_the_requests_that_mean_nothing_to_it,
         a_request_that_was_cleared_does_not_come_back,
         a_refused_write_leaves_the_request,
+        a_pause_can_be_withdrawn_and_what_ends_a_run_cannot,
         a_request_is_of_one_run,
         b286_the_end_of_a_run_is_stamped_once,
         b303_of_two_decisions_exactly_one_wins_and_the_other_writes_nothing,

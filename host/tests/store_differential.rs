@@ -38,6 +38,9 @@ enum Op {
         kind: StopKind,
         seconds: u64,
     },
+    Withdraw {
+        run: usize,
+    },
     Signal {
         run: usize,
         name: usize,
@@ -184,6 +187,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => vec(change(), 2..6).prop_map(Op::Together),
         3 => (run.clone(), prop::sample::select(StopKind::ALL.to_vec()), 0..20_u64)
             .prop_map(|(run, kind, seconds)| Op::Stop { run, kind, seconds }),
+        1 => run.clone().prop_map(|run| Op::Withdraw { run }),
         4 => (run.clone(), 0..SIGNALS.len(), 0..20_u64)
             .prop_map(|(run, name, seconds)| Op::Signal { run, name, seconds }),
         2 => (run.clone(), mostly_zero(), 0..120_u64)
@@ -270,6 +274,7 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
         Op::Stop { run, kind, seconds } => text(wait(
             store.request_stop(&id(RUNS[*run]), request(*kind, *seconds)),
         )),
+        Op::Withdraw { run } => text(wait(store.withdraw_pause(&id(RUNS[*run])))),
         Op::Signal { run, name, seconds } => {
             let sent = signal(SIGNALS[*name], &seconds.to_string(), *seconds);
             text(wait(store.send_signal(&id(RUNS[*run]), sent)))

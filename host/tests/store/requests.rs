@@ -3,7 +3,9 @@
 use milepost::store::{StopKind, Store, StoreError};
 use milepost_core::state::Status;
 
-use super::store::{Talk, With, at, change, conflict, create, id, in_status, request, start, step};
+use super::store::{
+    Talk, With, at, change, conflict, create, id, in_status, request, start, step, wait,
+};
 
 pub(crate) fn a_request_is_kept_while_the_run_runs(s: &dyn Store) {
     for kind in StopKind::ALL {
@@ -179,4 +181,28 @@ pub(crate) fn b303_b431_of_many_decisions_at_once_one_leaves_its_trace(s: &dyn S
     assert_eq!(s.lines("r"), won);
     assert_eq!(s.parts("r"), [("decision".into(), won[0].clone())]);
     assert_eq!(s.entries("r"), [1, 2]);
+}
+
+pub(crate) fn a_pause_can_be_withdrawn_and_what_ends_a_run_cannot(s: &dyn Store) {
+    for kind in StopKind::ALL {
+        let run = kind.to_string();
+        s.save(start(&run));
+        let before = s.see(&run);
+        assert!(
+            !wait(s.withdraw_pause(&id(&run))).unwrap(),
+            "nothing is asked"
+        );
+        s.ask(&run, kind, 40).unwrap();
+        assert_eq!(wait(s.withdraw_pause(&id(&run))).unwrap(), !kind.ends());
+        let kept = Some(request(kind, 40)).filter(|request| request.kind.ends());
+        assert_eq!(s.see(&run).request, kept, "{run}");
+        if !kind.ends() {
+            assert_eq!(s.see(&run), before);
+            // Asked for again, it is a request of its own.
+            s.ask(&run, kind, 50).unwrap();
+            assert_eq!(s.see(&run).request, Some(request(kind, 50)));
+        }
+    }
+    let unknown = wait(s.withdraw_pause(&id("nobody")));
+    assert!(matches!(unknown, Err(StoreError::NotFound(_))));
 }
