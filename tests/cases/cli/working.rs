@@ -194,6 +194,11 @@ fn a_run_that_cannot_begin_fails_and_is_told_about() {
     cli.write("own.toml", format!("schema = 1\nname = \"own\"\n{steps}"));
     cli.run("submit own.toml --id r").expect(0);
     fs::remove_file(cli.folder().join("text.wasm")).unwrap();
+    // As in a store of an older version, which left components to their files.
+    rusqlite::Connection::open(cli.database())
+        .unwrap()
+        .execute("DELETE FROM blob WHERE length(bytes) > 100000", [])
+        .unwrap();
     let worked = cli.run("work --until-idle --json").expect(0);
     assert_eq!(worked.json()["refused"], 1);
     assert!(
