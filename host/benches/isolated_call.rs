@@ -1,6 +1,7 @@
 //! Prints what starting an engine, loading a component and one isolated call (fresh store, instantiate, call, drop) cost.
 //! Run with `cargo bench --bench isolated_call`.
 
+#![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 #[path = "../tests/wasm_guests/mod.rs"]

@@ -1,6 +1,7 @@
 //! What one durable step costs the store: alone, and among 64 runs. Compare only figures of one and the same run; the bare
 //! transaction, measured first on the same disk, is the floor.
 
+#![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a measurement: whatever fails ends it")]
 
 use std::path::Path;

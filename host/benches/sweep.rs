@@ -3,6 +3,7 @@
 //!
 //! Run with `cargo bench --bench sweep`. `MILEPOST_BENCH_DIR` picks the disk.
 
+#![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark: whatever fails ends it")]
 
 use std::path::Path;

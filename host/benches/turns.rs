@@ -3,6 +3,7 @@
 //!
 //! Linux only: the sync is made slow by a library that is loaded before the system's.
 
+#![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a measurement: whatever fails ends it")]
 
 use std::path::{Path, PathBuf};

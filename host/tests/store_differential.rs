@@ -1,6 +1,7 @@
 //! Random histories, told to the SQLite store and to the one in memory: every answer and everything that can be read must be
 //! the same. `PROPTEST_CASES` sets how many histories are tried, `MILEPOST_SEED` tries those of an earlier run again.
 
+#![expect(clippy::disallowed_macros, reason = "a test prints its seed")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod store;

@@ -4,6 +4,7 @@
 //! `MILEPOST_CUTS` sets how many cuts are tried, `MILEPOST_SEED` the first history; both are printed, and so is the seed of a
 //! history that fails: `MILEPOST_SEED=<it> MILEPOST_CUTS=1` runs that one alone.
 
+#![expect(clippy::disallowed_macros, reason = "a test prints its seed")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "power/faults.rs"]

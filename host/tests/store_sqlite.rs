@@ -1,5 +1,6 @@
 //! What only a store in a file has to prove: that it survives, refuses what it does not know, shares, and joins commits.
 
+#![expect(clippy::disallowed_macros, reason = "a test prints its seed")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "store/damage.rs"]

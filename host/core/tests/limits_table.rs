@@ -135,6 +135,10 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("SIGNAL_BYTES", bytes(limits::SIGNAL_BYTES)),
         ("SIGNALS", number(limits::SIGNALS as u64)),
         ("NOTE_BYTES", bytes(limits::NOTE_BYTES)),
+        ("MESSAGE_BYTES", bytes(limits::MESSAGE_BYTES)),
+        ("NAME_BYTES", format!("{} bytes", limits::NAME_BYTES)),
+        ("EXCERPT_BYTES", format!("{} bytes", limits::EXCERPT_BYTES)),
+        ("NARRATION_BYTES", bytes(limits::NARRATION_BYTES)),
         ("REWORK_ATTEMPTS", number(limits::REWORK_ATTEMPTS.into())),
         (
             "REWORK_DEFAULT_ATTEMPTS",

@@ -62,6 +62,7 @@ impl Context {
     pub(crate) fn new(global: &Global) -> Self {
         let named = global.store.clone();
         let store_named = named.is_some();
+        #[expect(clippy::disallowed_methods, reason = "nothing is written")]
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let context = Self {
             json: global.json,

@@ -41,7 +41,7 @@ pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     let packed = embed_manifest(&bytes, &manifest)?;
     let inspection = Inspection::of(&packed)?;
     if let Err(problem) = inspection.check() {
-        cx.warn(&format!("this version cannot run it: {problem}"));
+        cx.warn(format!("this version cannot run it: {problem}"));
     }
     replace(&args.output, &packed).map_err(|error| Failure::file("write", &args.output, &error))?;
     let document = component::document(&args.output, &inspection);

@@ -67,13 +67,12 @@ pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) ->
     let action = next_action(row, owner);
     let due = row.due_at.map(|at| format::ahead(now, at));
     let times_out = row.stop().is_some_and(StopCode::times_out);
-    let text = match (action, due) {
+    match (action, due) {
         (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => String::new(),
-    };
-    text
+    }
 }
 
 #[cfg(test)]

@@ -91,13 +91,13 @@ impl Text {
         let mut left = cells.saturating_sub(1);
         for at in 0..self.spans.len() {
             let text = &mut self.spans[at].text;
-            let fits = |(_, c): &(usize, char)| {
+            let too_much = |(_, c): &(usize, char)| {
                 let wide = c.width().unwrap_or(0);
-                let fits = wide <= left;
+                let too_much = wide > left;
                 left = left.saturating_sub(wide);
-                fits
+                too_much
             };
-            if let Some((end, _)) = text.char_indices().skip_while(fits).next() {
+            if let Some((end, _)) = text.char_indices().find(too_much) {
                 text.truncate(end);
                 text.push('…');
                 self.spans.truncate(at + 1);

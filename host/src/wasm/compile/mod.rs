@@ -56,6 +56,7 @@ pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
 /// A program that compiles with [`Compiler::Child`] calls this, and nothing else, when it is started with the arguments of its
 /// [`ChildProgram`]. The exit code is 0 with the code written, or 1 with the reason on standard error.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 pub fn compile_stdin_to_stdout() -> ExitCode {
     match compile_stream() {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,6 +68,7 @@ pub fn compile_stdin_to_stdout() -> ExitCode {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 fn compile_stream() -> Result<(), String> {
     let words = |error: &dyn std::fmt::Display| format!("{error:#}");
     jail::enter().map_err(|error| words(&error))?;
