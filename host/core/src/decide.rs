@@ -124,7 +124,7 @@ pub fn settle(
         Err(error) => Event::StepFailed {
             path: path.clone(),
             attempt: Some(attempt),
-            error,
+            error: *error,
             tape,
         },
     }

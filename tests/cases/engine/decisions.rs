@@ -6,6 +6,7 @@ use std::time::Duration;
 use milepost::engine::{
     Control, Decided, Decision, EngineError, Holds, ResumeOptions, SignalAnswer,
 };
+use milepost::store::{Expect, Head, Write};
 use milepost_core::event::{Event, StopCode};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
@@ -600,4 +601,51 @@ async fn notes_that_are_too_long_are_refused() {
         ..decision(Verdict::Approved)
     };
     rig.engine().decide(&r1(), &most).await.unwrap();
+}
+
+// A checkpoint of a program that did not count rejections: the journal tells how many there were.
+#[tokio::test]
+async fn rejections_that_an_older_program_did_not_count_are_counted_when_the_run_is_read() {
+    let rig = Rig::sqlite(REWORKS, &echo());
+    rig.run().await.unwrap();
+    decide(&rig, Verdict::Rejected).await.unwrap();
+    rig.work().await;
+    let stored = rig.store.checkpoint(&r1()).unwrap().unwrap();
+    let part = stored.parts.iter().find(|(name, _)| name == "step/g");
+    let mut body: Value = serde_json::from_str(&part.unwrap().1).unwrap();
+    let counted = body["body"].as_object_mut().unwrap().remove("rejections");
+    assert_eq!(counted, Some(json!(1)));
+    let row = stored.row;
+    let older = Write {
+        run: r1(),
+        expect: Expect::At {
+            seq: row.seq,
+            epoch: row.epoch,
+        },
+        claim: None,
+        head: Head {
+            workflow: row.workflow,
+            status: row.status,
+            at: row.updated_at,
+            stop_code: row.stop_code,
+            due_at: row.due_at,
+            recoveries: row.recoveries,
+            auto_resumes: row.auto_resumes,
+            provider: row.provider,
+            awaits: row.awaits,
+        },
+        entries: Vec::new(),
+        parts: vec![("step/g".to_owned(), Some(body.to_string()))],
+        logs: Vec::new(),
+        blobs: Vec::new(),
+        named: Vec::new(),
+        consumed: Vec::new(),
+    };
+    rig.store.write(older).await.unwrap();
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+    let last = decide(&rig, Verdict::Rejected).await.unwrap();
+    assert_eq!(
+        (last.status, last.rework_left),
+        (Status::Cancelled, Some(0))
+    );
 }

@@ -99,7 +99,7 @@ pub fn received(state: &RunState, name: &str, data: Payload, sent_at: Timestamp)
         Err(error) => Event::StepFailed {
             path,
             attempt: None,
-            error,
+            error: *error,
             tape: Tape::default(),
         },
     })

@@ -12,7 +12,7 @@ pub(super) fn fits(
     path: &Path,
     what: &str,
     bytes: usize,
-) -> Result<(), StepError> {
+) -> Result<(), Box<StepError>> {
     let total = state.bytes_with(path, bytes);
     if total <= RUN_STATE_BYTES {
         return Ok(());
@@ -21,13 +21,17 @@ pub(super) fn fits(
         "with {what} the recorded state of the run would take {total} bytes, more than {RUN_STATE_BYTES}"
     );
     let code = codes::RUN_STATE_TOO_LARGE;
-    Err(StepError::new(ErrorClass::Failed, code, message))
+    Err(Box::new(StepError::new(ErrorClass::Failed, code, message)))
 }
 
 /// An outcome without output as it is recorded, or the error with which its step fails because there is no room for it.
 ///
 /// An error is always recorded: what it may lose is its detail, and it says so.
-pub(super) fn fit(state: &RunState, path: &Path, outcome: Outcome) -> Result<Outcome, StepError> {
+pub(super) fn fit(
+    state: &RunState,
+    path: &Path,
+    outcome: Outcome,
+) -> Result<Outcome, Box<StepError>> {
     match outcome {
         Outcome::Paused(pause) => {
             if pause.state.is_some() {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use milepost_core::event::{Event, StopCode};
-use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
+use milepost_core::limits::RUN_STATE_BYTES;
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::state::Status;
 use serde_json::json;
 
@@ -267,4 +268,38 @@ fn the_same_idempotent_identity_but_another_seed_for_each_attempt() {
     seeds.sort_unstable();
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
+}
+
+// What bounds the state of a run bounds everything in it, not only outputs.
+#[test]
+fn pause_states_and_error_details_have_to_fit_into_the_state_of_the_run() {
+    let body = "[[step]]\nid = \"a\"\nuse = \"p/a\"\n[[step]]\nid = \"b\"\nuse = \"p/b\"\n";
+    let half = || json!("x".repeat(RUN_STATE_BYTES / 2));
+    let mut sim = Sim::new(body);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => ok(half()),
+        _ => match pause("ask") {
+            Outcome::Paused(pause) => Outcome::Paused(Pause {
+                state: Some(half()),
+                ..pause
+            }),
+            other => other,
+        },
+    });
+    assert_eq!(sim.error("b").code, codes::RUN_STATE_TOO_LARGE);
+    let mut sim = Sim::new(body);
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => ok(half()),
+        _ => match fail("red") {
+            Outcome::Failed(error) => Outcome::Failed(StepError {
+                detail: Some(half()),
+                ..error
+            }),
+            other => other,
+        },
+    });
+    let error = sim.error("b");
+    assert_eq!((error.code.as_str(), error.detail), ("red", None));
+    assert!(error.message.contains("its detail of"), "{}", error.message);
+    assert!(sim.state.recorded_bytes <= RUN_STATE_BYTES);
 }
