@@ -100,6 +100,8 @@ fn a_child_is_shut_in_before_it_reads_a_byte() {
         .arg(COMPILE)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        // It may not write to files, and this test's errors may go to one.
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let of = |file: &str| {
