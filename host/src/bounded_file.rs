@@ -11,8 +11,11 @@ pub enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is a folder, a device, a pipe: something without an end that could be asked for.
-    #[error("it is not a regular file")]
-    NotRegular,
+    #[error("it is not a regular file, and could be larger than {most} bytes")]
+    NotRegular {
+        /// The limit.
+        most: usize,
+    },
     /// It is larger than it may be.
     #[error("it is larger than {most} bytes")]
     TooLarge {
@@ -46,7 +49,7 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
     let file = open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(ReadError::NotRegular);
+        return Err(ReadError::NotRegular { most });
     }
     let limit = most as u64;
     let too_large = |bytes| Err(ReadError::TooLarge { bytes, most });
@@ -129,7 +132,10 @@ mod tests {
         .unwrap();
         for path in [Path::new("/dev/zero"), folder.path(), &pipe] {
             let error = read(path, 10).unwrap_err();
-            assert!(matches!(error, ReadError::NotRegular), "{path:?}: {error}");
+            assert!(
+                matches!(error, ReadError::NotRegular { most: 10 }),
+                "{path:?}: {error}"
+            );
         }
         // The system says that it has no bytes, and gives some.
         let made_up = read(Path::new("/proc/self/status"), 10);

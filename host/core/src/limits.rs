@@ -30,8 +30,6 @@ pub const STEP_OUTPUT_BYTES: usize = 4 * MIB;
 pub const RUN_STATE_BYTES: usize = 32 * MIB;
 /// Bytes of all inputs of a run together, as compact JSON.
 pub const INPUTS_BYTES: usize = 8 * MIB;
-/// Bytes of one input, as compact JSON: as much as the expressions of a step can give it.
-pub const INPUT_BYTES: usize = EXPRESSION_OUTPUT_BYTES;
 /// Levels of arrays and objects in a JSON value.
 pub const JSON_DEPTH: usize = 64;
 /// Values in a JSON document, those inside arrays and objects included.

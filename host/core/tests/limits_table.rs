@@ -59,7 +59,6 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ),
         ("RETRY_ATTEMPTS", number(limits::RETRY_ATTEMPTS.into())),
         ("STEP_OUTPUT_BYTES", bytes(limits::STEP_OUTPUT_BYTES)),
-        ("INPUT_BYTES", bytes(limits::INPUT_BYTES)),
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),

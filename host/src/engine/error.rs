@@ -141,12 +141,12 @@ pub enum EngineError {
     /// The inputs are larger than a run may keep.
     #[error("the inputs take {0} bytes, a run may keep {max}", max = milepost_core::limits::INPUTS_BYTES)]
     InputsTooLarge(usize),
-    /// No step could be given one of the inputs.
-    #[error("input `{name}` takes {bytes} bytes, the expressions of a step may give it {max}", max = milepost_core::limits::INPUT_BYTES)]
-    InputTooLarge {
-        /// Name of the input.
-        name: String,
-        /// Its size as compact JSON.
+    /// A step would be given more than its expressions may make, whatever happens until then.
+    #[error("{place} would be given at least {bytes} bytes of inputs, its expressions may make {max}", max = milepost_core::limits::EXPRESSION_OUTPUT_BYTES)]
+    InputsDoNotFit {
+        /// The step, or `returns`.
+        place: String,
+        /// What it would be given.
         bytes: usize,
     },
     /// The named step does not exist.

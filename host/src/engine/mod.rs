@@ -211,11 +211,8 @@ impl Engine {
         if inputs.text().len() > limits::INPUTS_BYTES {
             return Err(EngineError::InputsTooLarge(inputs.text().len()));
         }
-        if inputs.text().len() > limits::INPUT_BYTES
-            && let Some((name, bytes)) = largest(inputs.value())
-            && bytes > limits::INPUT_BYTES
-        {
-            return Err(EngineError::InputTooLarge { name, bytes });
+        if let Some((place, bytes)) = workflow.definition.cannot_take(inputs.value()) {
+            return Err(EngineError::InputsDoNotFit { place, bytes });
         }
         let created = RunCreated {
             run: options.id.clone().unwrap_or_else(|| self.new_run_id()),
@@ -582,13 +579,4 @@ impl Engine {
             .collect();
         RunId::new(&text).expect("letters and digits make a run id")
     }
-}
-
-/// Name and size of the largest input, as compact JSON.
-fn largest(inputs: &Value) -> Option<(String, usize)> {
-    let sizes = inputs
-        .as_object()?
-        .iter()
-        .map(|(name, value)| (name.clone(), value.to_string().len()));
-    sizes.max_by_key(|(_, bytes)| *bytes)
 }

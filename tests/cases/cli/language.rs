@@ -52,7 +52,10 @@ fn an_input_that_no_step_could_be_given_is_refused_at_the_start() {
         .expect(65);
     assert_eq!(refused.json()["error"]["code"], "invalid_input");
     let told = refused.json()["error"]["message"].to_string();
-    assert!(told.contains("input `name` takes 5000002 bytes"), "{told}");
+    assert!(
+        told.contains("step `greet` would be given at least 5000000 bytes"),
+        "{told}"
+    );
     assert_eq!(cli.run("ls --json").expect(0).json(), serde_json::json!([]));
 }
 

@@ -301,14 +301,16 @@ fn not_json(name: &str, given: &str, error: &UnusableJson) -> InputProblem {
     let problem = |message| InputProblem::new(codes::INPUT_TYPE, message);
     match error {
         UnusableJson::Syntax(reason) => problem(format!(
-            "input `{name}` must be JSON, `{}` is not: {reason}",
+            "input `{name}` must be of type json, `{}` is not: {reason}",
             brief(given)
         ))
         .help("texts are written in quotes: '\"text\"'"),
         UnusableJson::Inexact(_)
         | UnusableJson::Twice(_)
         | UnusableJson::TooManyValues
-        | UnusableJson::TooMuchMemory => problem(format!("input `{name}`: {error}")),
+        | UnusableJson::TooMuchMemory => {
+            problem(format!("input `{name}` must be of type json: {error}"))
+        }
     }
 }
 

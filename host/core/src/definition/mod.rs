@@ -11,6 +11,7 @@ mod codes;
 mod contract;
 mod declarations;
 mod expressions;
+mod fit;
 mod grammar;
 pub mod graph;
 pub mod input;

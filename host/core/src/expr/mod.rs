@@ -95,6 +95,14 @@ impl Expr {
         self.references.iter()
     }
 
+    /// What it is, when it is nothing but a reference.
+    fn whole_reference(&self) -> Option<&Reference> {
+        match self.root.kind {
+            ast::NodeKind::Reference { index, .. } => self.references.get(index),
+            _ => None,
+        }
+    }
+
     /// The value in `scope`.
     ///
     /// # Errors

@@ -128,6 +128,24 @@ impl Template {
         }
     }
 
+    /// What of the context it takes as it is, in order; one that is taken several times comes several times.
+    #[must_use]
+    pub fn whole_references(&self) -> Vec<&Reference> {
+        match self {
+            Self::Literal(_) => Vec::new(),
+            Self::Expr(expr) => expr.whole_reference().into_iter().collect(),
+            Self::Text(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text(_) => None,
+                    Part::Expr(expr) => expr.whole_reference(),
+                })
+                .collect(),
+            Self::List(items) => items.iter().flat_map(Self::whole_references).collect(),
+            Self::Object(fields) => fields.values().flat_map(Self::whole_references).collect(),
+        }
+    }
+
     /// The type of the value as far as it is known.
     #[must_use]
     pub fn ty(&self) -> Type {

@@ -57,7 +57,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
                 .help(format!("`milepost cancel {run}` ends it")),
-            EngineError::InputsTooLarge(_) | EngineError::InputTooLarge { .. } => {
+            EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
                 Self::new(Exit::Invalid, "invalid_input", message)
                     .help("inputs are kept with the run; give the step a place to read from instead")
             }
