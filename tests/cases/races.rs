@@ -156,7 +156,10 @@ fn b303_of_an_approval_and_a_rejection_one_decides() {
         assert_eq!(won.len(), 1, "{outputs:?}");
         for output in outputs.iter().filter(|output| output.status != 0) {
             assert_eq!(output.status, 1, "{output:?}");
-            assert!(output.stderr.contains("already"), "{output:?}");
+            assert!(
+                output.stderr.contains("the first decision holds"),
+                "{output:?}"
+            );
         }
         let story = story(&cli);
         assert_eq!(count(&story, "approval_decided"), 1);

@@ -212,7 +212,11 @@ fn b39_texts_become_the_declared_type() {
             "type float",
         ),
         ("count=18446744073709551615", "MP0704", "type int"),
-        ("extra=[18446744073709551616]", "MP0704", "does not fit 64 bits"),
+        (
+            "extra=[18446744073709551616]",
+            "MP0704",
+            "does not fit 64 bits",
+        ),
         ("dry=yes", "MP0704", "type bool"),
         ("dry=", "MP0704", "type bool"),
         ("extra=text", "MP0704", "type json"),
