@@ -261,7 +261,7 @@ impl Worker<'_> {
                 self.tell_once(row.id.as_str(), &error.to_string());
                 let putting_off = AssertUnwindSafe(self.engine.could_not_begin(&row, &error));
                 let put_off = putting_off.catch_unwind().await;
-                let put_off = put_off.unwrap_or_else(|_| Err(error));
+                let put_off = put_off.unwrap_or(Err(error));
                 if let Err(error) = put_off {
                     self.tell_once(row.id.as_str(), &error.to_string());
                     self.stuck.insert(row.id, row.seq);
