@@ -30,6 +30,10 @@ const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 
 /// One thing done to both stores. Indexes choose from the constants above.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few dozen of them live at once"
+)]
 enum Op {
     Write(Change),
     /// Several writes on their way at once: SQLite may join them into one transaction.

@@ -18,8 +18,11 @@ use super::{block_on, steps};
 /// More calls than any bound allows: a run that is retaken for ever ends here.
 const RUNAWAY: usize = 40;
 
+/// What a store says, by a name.
+type Refusal = (&'static str, fn() -> StoreError);
+
 /// Every way in which a store can say no to a write.
-fn errors() -> Vec<(&'static str, fn() -> StoreError)> {
+fn errors() -> Vec<Refusal> {
     vec![
         ("corrupt", || StoreError::Corrupt("scripted".to_owned())),
         ("unavailable", || {

@@ -180,9 +180,7 @@ fn a_handled_step_that_uses_up_its_attempts_fails_unless_it_says_otherwise() {
 #[test]
 fn b86_b330_the_stop_lists_every_failed_step() {
     let mut sim = Sim::new(TOLERANT);
-    sim.run(|attempt| match attempt.step.as_str() {
-        step => fail(&format!("{step}_broke")),
-    });
+    sim.run(|attempt| fail(&format!("{}_broke", attempt.step)));
     let message = &sim.stop().message;
     assert!(message.contains("`c` failed (c_broke)"), "{message}");
     assert!(message.contains("`a` failed (a_broke)"), "{message}");
