@@ -46,7 +46,8 @@ pub enum Refused {
 ///
 /// Failed steps run again, and with them every step that reads their record, directly or through others. A loop that
 /// depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still in a pass stay
-/// as they are: the loop's `until` decides about them.
+/// as they are: the loop's `until` decides about them. So do handled failures of a run that was only paused: later steps went
+/// on from them.
 ///
 /// # Errors
 /// [`Refused`] when the run does not stand still, or the named step does not exist.
@@ -69,7 +70,12 @@ pub fn plan(
         Intent::Retry { .. } => true,
     };
     for index in definition.top().iter().filter(|_| repeats) {
-        let id = &definition.steps()[*index].id;
+        let step = &definition.steps()[*index];
+        let handled = step.continue_on_error && state.created.rules.handle_failures();
+        if handled && matches!(intent, Intent::Resume) && status == Status::Paused {
+            continue;
+        }
+        let id = &step.id;
         let Some(record) = state.steps.get(id).filter(|record| has_failed(record)) else {
             continue;
         };

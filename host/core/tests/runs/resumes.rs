@@ -135,6 +135,34 @@ fn b137_conditions_of_open_steps_are_evaluated_anew() {
 }
 
 #[test]
+fn a_handled_failure_stays_when_a_paused_run_goes_on() {
+    let mut sim = Sim::new(
+        r#"
+        [[step]]
+        id = "a"
+        use = "p/a"
+        continue_on_error = true
+        [[step]]
+        id = "reads_a"
+        use = "p/b"
+        with = { status = "${ steps.a.status }" }
+        [[step]]
+        id = "asks"
+        use = "p/c"
+        "#,
+    );
+    sim.run(|attempt| match attempt.step.as_str() {
+        "a" => fail("red"),
+        "asks" => pause("quota"),
+        _ => fine(attempt),
+    });
+    assert_eq!(sim.status(), Status::Paused);
+    sim.resume().run(fine);
+    assert_eq!(sim.calls, ["a", "reads_a", "asks", "asks"]);
+    assert_eq!(sim.status(), Status::Completed);
+}
+
+#[test]
 fn b138_failed_steps_run_again_with_their_dependents_and_nothing_else() {
     let mut sim = Sim::of_old(
         r#"
