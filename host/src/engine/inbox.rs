@@ -105,7 +105,7 @@ impl Engine {
                 limits::SIGNAL_BYTES
             )));
         }
-        let (at, nearest) = loop {
+        let (at, nearest, stood) = loop {
             let mut state = record::load(self.shared.store.as_ref(), run)?.state;
             if state.phase.status().is_terminal() {
                 return Err(refuse(format!("the run is {}", state.phase.status())));
@@ -139,7 +139,7 @@ impl Engine {
                 return Err(refuse(error.message));
             }
             let nearest = definition.map_or_else(Vec::new, |d| d.nearest_signals(name));
-            break (now, nearest);
+            break (now, nearest, state);
         };
         let signal = NewSignal {
             name: name.to_owned(),
@@ -158,12 +158,15 @@ impl Engine {
             }
         };
         fault::point("after_signal_insert");
-        self.deliver(run).await?;
-        // The signal that was delivered may be another one that waited longer; and somebody else may have delivered this one.
-        let store = self.shared.store.as_ref();
-        let kept = store.inbox(run, limits::SIGNALS)?;
-        let kept = kept.iter().any(|stored| stored.number == number);
-        let state = record::load(store, run)?.state;
+        // It is kept. What fails from here on is no reason to send it again: a sweep delivers it.
+        let (kept, state) = match self.delivered(run, number).await {
+            Ok(found) => found,
+            Err(error) => {
+                let text = error.to_string();
+                self.shared.tell_trouble(Some(run.as_str()), &text);
+                (true, stood)
+            }
+        };
         Ok(Signalled {
             answer: match kept {
                 true => SignalAnswer::Kept,
@@ -178,6 +181,16 @@ impl Engine {
             },
             nearest,
         })
+    }
+
+    /// Delivers what can be delivered. Returns whether the signal of that number is still kept, and the run as it then stands:
+    /// what was delivered may be another signal that waited longer, and somebody else may have delivered this one.
+    async fn delivered(&self, run: &RunId, number: u64) -> Result<(bool, RunState), EngineError> {
+        self.deliver(run).await?;
+        let store = self.shared.store.as_ref();
+        let kept = store.inbox(run, limits::SIGNALS)?;
+        let kept = kept.iter().any(|stored| stored.number == number);
+        Ok((kept, record::load(store, run)?.state))
     }
 
     /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.

@@ -82,6 +82,26 @@ async fn a_signal_lets_a_waiting_run_go_on() {
 }
 
 #[tokio::test]
+async fn a_signal_that_is_kept_and_cannot_be_delivered_yet_is_no_error() {
+    let rig = Rig::sqlite(WAITS, &echo());
+    rig.run().await.unwrap();
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::Refused);
+    let answer = rig
+        .engine_on(Arc::new(store))
+        .signal(&r1(), "go", &json!(1))
+        .await
+        .unwrap();
+    assert_eq!(answer.answer, SignalAnswer::Kept);
+    assert_eq!(rig.recorder.trouble().len(), 1);
+    assert_eq!(rig.store.inbox(&r1(), 10).unwrap().len(), 1);
+    assert_eq!(rig.work().await.taken, 1);
+    assert_eq!(
+        rig.engine().report(&r1()).unwrap().status,
+        Status::Completed
+    );
+}
+
+#[tokio::test]
 async fn a_signal_that_comes_early_is_kept_and_the_run_does_not_even_pause() {
     let gate = Gate::default();
     let body = format!("{}{WAITS}", steps(&["a"]));
