@@ -237,6 +237,7 @@ impl Engine {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
         let (created, now) = (&recorded.state.created, &recorded.state.binding);
         if created.inputs != wanted.inputs
+            && *recorded.state.inputs() != wanted.inputs
             && let Some(taken) = Taken::by(created, wanted)
         {
             return Err(EngineError::IdTaken(Box::new(taken)));

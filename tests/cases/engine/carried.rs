@@ -267,6 +267,15 @@ async fn accepted_changes_bring_the_defaults_of_new_inputs() {
 }
 
 #[tokio::test]
+async fn the_same_start_again_is_the_same_run_after_new_inputs_were_accepted() {
+    let rig = Rig::sqlite(&steps(&["a"]), &broken_once());
+    rig.run().await.unwrap();
+    rig.edit(&with_input("type = 'string'\ndefault = 'eu'"));
+    let report = resume(&rig, OnChange::Accept).await.unwrap();
+    assert_eq!(rig.run().await.unwrap(), report);
+}
+
+#[tokio::test]
 async fn a_large_default_of_a_new_input_is_read_back() {
     let large = "x".repeat(20_000);
     let mut rig = Rig::sqlite(&steps(&["a"]), &broken_once());
