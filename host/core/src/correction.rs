@@ -13,10 +13,22 @@ use crate::state::{Phase, RunState, StepPhase, StepRecord};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
-/// Whether a time was written by a clock that is too far ahead of `now` for a lease or a record to hold.
+/// The start of 2023. A clock that shows an earlier time was never set, as that of a device which boots without a battery and has not
+/// heard from a time server yet: it cannot say that others are wrong. Earlier than all versions of this program, so that no
+/// clock that is right shows it.
+const CLOCKS_BEGIN: Timestamp = Timestamp::from_nanos(1_672_531_200_000_000_000);
+
+/// Whether a clock that shows `now` can be right at all. One that cannot corrects nothing and distrusts nobody.
+#[must_use]
+pub fn is_plausible(now: Timestamp) -> bool {
+    now >= CLOCKS_BEGIN
+}
+
+/// Whether a time was written by a clock that is too far ahead of `now` for a lease or a record to hold; by a clock that can be
+/// right itself.
 #[must_use]
 pub fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {
-    time.since(now) > limits::CLOCK_AHEAD
+    is_plausible(now) && time.since(now) > limits::CLOCK_AHEAD
 }
 
 /// The event that takes a run back to `now`, when a clock that was far ahead wrote its last event. Times that were reckoned from

@@ -128,5 +128,11 @@ mod tests {
         ] {
             assert_eq!(lease_holds(now.after(ahead), now), holds, "{ahead:?}");
         }
+        // Seen by a clock that was never set, it is not the other one that is wrong.
+        for never_set in [0, 946_684_800, 1_672_531_199] {
+            let never_set = Timestamp::from_nanos(never_set * 1_000_000_000);
+            assert!(lease_holds(now, never_set), "{never_set}");
+            assert!(!lease_holds(never_set, never_set), "{never_set}");
+        }
     }
 }

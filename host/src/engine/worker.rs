@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use milepost_core::correction::is_far_ahead;
+use milepost_core::correction::{is_far_ahead, is_plausible};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::resume::{GoOn, Intent};
@@ -322,6 +322,10 @@ impl Worker<'_> {
     async fn correct_clocks(&mut self) -> Result<(), StoreError> {
         let clock = &self.engine.shared.clock;
         let (now, passed) = (clock.now(), clock.monotonic());
+        if !is_plausible(now) {
+            // Once the clock is set, this is the first thing that is done.
+            return Ok(());
+        }
         let fresh = self.corrected.is_some_and(|(then, since)| {
             let passed = passed.saturating_sub(since);
             passed < CORRECT_EVERY && !is_far_ahead(then.after(passed), now)

@@ -234,6 +234,27 @@ async fn a_clock_far_ahead_does_not_poison_a_run() {
     }
 }
 
+/// A device boots in 1970, and its worker begins before a time server is heard: what waits keeps its time.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_never_set_takes_no_deadline_from_a_run() {
+    let body = "[[step]]\nid = \"w\"\napproval = { message = \"?\", timeout = \"2d\", on_timeout = \"reject\" }\n";
+    let rig = Rig::sqlite(body, &Script::new());
+    rig.run().await.unwrap();
+    let stands = (rig.row(), rig.journal());
+    for booted in [0, 60, 946_684_800] {
+        rig.clock.set(Timestamp::from_nanos(booted * 1_000_000_000));
+        rig.work().await;
+        assert_eq!((rig.row(), rig.journal()), stands, "{booted}");
+    }
+    let hour = Duration::from_secs(60 * 60);
+    rig.clock.set(START.after(hour));
+    rig.work().await;
+    assert_eq!((rig.row(), rig.journal()), stands);
+    rig.clock.advance(hour * 48);
+    rig.work().await;
+    assert_ne!(rig.row().status, Status::Paused, "its time is over now");
+}
+
 /// A clock that is corrected under a run that it drives.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_corrected_on_the_way_takes_the_run_back_with_it() {

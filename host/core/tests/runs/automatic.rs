@@ -402,6 +402,28 @@ fn a_clock_far_ahead_does_not_hold_a_run_up() {
     assert_eq!(sim.stop().due_at, due);
 }
 
+/// A device that boots in 1970, until it hears what time it is: it takes nothing back.
+#[test]
+fn a_clock_that_was_never_set_takes_nothing_back() {
+    let bodies = [
+        "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n",
+        "[[step]]\nid = \"w\"\napproval = { message = \"?\", timeout = \"10m\", on_timeout = \"approve\" }\n",
+    ];
+    for body in bodies {
+        let mut sim = Sim::new(body);
+        sim.run(fine);
+        let due = sim.stop().due_at;
+        for seconds in [0, 86_400, 946_684_800, 1_672_531_199] {
+            let never_set = Timestamp::from_nanos(seconds * 1_000_000_000);
+            let event = correction(&sim.definition, &sim.state, never_set);
+            assert_eq!(event, None, "{seconds}");
+        }
+        let set = Timestamp::from_nanos(1_672_531_200_000_000_000);
+        assert!(correction(&sim.definition, &sim.state, set).is_some());
+        assert_eq!(sim.stop().due_at, due);
+    }
+}
+
 #[test]
 fn b199_a_plugin_that_always_asks_for_now_cannot_spin() {
     let now = |_: &Attempt| match pause("quota") {
