@@ -1,6 +1,6 @@
 //! Compiled code on disk, so that a component is compiled once per machine and not once per process.
 //!
-//! An entry is native code that will run with all rights of the process. What makes that acceptable is its [place](folder): only
+//! An entry is native code that will run with all rights of the process. What makes that acceptable is its place (`folder`): only
 //! the user of this process can write there, and that user could as well replace the program itself. The hash in front of
 //! each entry is no protection against an attacker; it finds entries that a full disk or a crash has damaged.
 //!

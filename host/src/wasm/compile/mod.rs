@@ -1,9 +1,9 @@
 //! From WebAssembly to machine code, without trusting the WebAssembly.
 //!
 //! A compiler that is fed by an attacker can be made to take minutes and gigabytes, and a defect in it could be used. So two
-//! walls stand in front: [`census`] refuses what no honest component looks like, for the price of reading it once; and the
-//! compiler itself runs in a [child process](child) with little memory, little time and nothing to reach, where it can
-//! only hurt itself. What is no code ([`strip`]) gets to neither compiler nor child. Code that is [cached](super::cache) meets neither.
+//! walls stand in front: `census` refuses what no honest component looks like, for the price of reading it once; and the
+//! compiler itself runs in a child process with little memory, little time and nothing to reach, where it can
+//! only hurt itself. What is no code (`strip`) gets to neither compiler nor child. Code that is [cached](super::cache) meets neither.
 
 mod census;
 mod child;
