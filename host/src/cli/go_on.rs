@@ -21,7 +21,8 @@ use super::{ending, ids, place};
 ///
 /// Goes on with a paused or failed run, or with one whose process is gone.
 ///
-/// A run that was asked to pause and has not paused yet runs on: the request is taken back.
+/// A run that was asked to pause and has not paused yet runs on as it is: the request is taken back. `--accept-changes` is
+/// refused then.
 ///
 /// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
 ///
@@ -89,15 +90,29 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &stopped.run)?;
     let asked = store.row(&run)?.and_then(|row| row.request);
-    if asked.is_none_or(|request| request.kind.ends())
-        || !runtime()?.block_on(engine.withdraw_pause(&run))?
-    {
+    if asked.is_none_or(|request| request.kind.ends()) {
         return Ok(None);
     }
-    let row = store.row(&run)?.filter(|row| {
-        row.status == Status::Running && engine.liveness(row) != Some(Liveness::Gone)
-    });
-    Ok(row.map(|row| {
+    let driven = || -> Result<_, Failure> {
+        let row = store.row(&run)?;
+        Ok(row.filter(|row| {
+            row.status == Status::Running && engine.liveness(row) != Some(Liveness::Gone)
+        }))
+    };
+    if stopped.accept_changes && driven()?.is_some() {
+        let message = format!(
+            "run {run} was asked to pause and runs yet: `--accept-changes` cannot change it now"
+        );
+        let help = format!(
+            "nothing was changed; `milepost resume {run} --accept-changes` works when it has paused, `milepost resume {run}` takes \
+             the pause back"
+        );
+        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+    }
+    if !runtime()?.block_on(engine.withdraw_pause(&run))? {
+        return Ok(None);
+    }
+    Ok(driven()?.map(|row| {
         let document = json!({ "id": run, "answer": "pause_withdrawn", "status": row.status });
         let text = || format!("run {run} runs on: the pause that was asked of it is withdrawn");
         cx.reply(Exit::Completed, &document, text)

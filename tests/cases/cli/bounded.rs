@@ -94,6 +94,14 @@ fn a_resume_takes_back_a_pause_that_was_not_met_yet() {
     let cli = Cli::new();
     let running = spinning(&cli);
     cli.run("pause spin").expect(0);
+    // Changes are for a run that stands still: it is not passed over that they were asked for.
+    let refused = cli
+        .run("resume spin --accept-changes --json")
+        .expect(64)
+        .json();
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`--accept-changes`"), "{message}");
+    assert_eq!(cli.shown("spin")["request"]["kind"], "pause");
     let answer = cli.run("resume spin --json").expect(0).json();
     assert_eq!(
         answer,
