@@ -172,6 +172,7 @@ fn head(at: u64) -> Head {
     Head {
         workflow: "bench".to_owned(),
         status: Status::Running,
+        moves_by_itself: false,
         at: Timestamp::from_nanos(at),
         stop_code: None,
         due_at: None,

@@ -189,6 +189,7 @@ fn run(n: u64) -> Write {
             }
             .to_owned(),
             status,
+            moves_by_itself: false,
             at: second(n),
             stop_code: paused.then(|| "waiting".to_owned()),
             // Half of the paused runs have a time, most of them far away.

@@ -446,6 +446,7 @@ impl Batch {
             head: Head {
                 workflow: state.created.workflow.clone(),
                 status: state.phase.status(),
+                moves_by_itself: state.moves_by_itself(),
                 at: state.updated_at,
                 stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
                 due_at: stop.and_then(|stop| stop.due_at),

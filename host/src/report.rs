@@ -76,6 +76,9 @@ pub struct RunReport {
     /// there is no summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition_problem: Option<String>,
+    /// Whether this driver put it off because the store did not take a commit in time.
+    #[serde(skip)]
+    pub(crate) unsaved: bool,
 }
 
 /// Who runs a run.
@@ -288,16 +291,17 @@ impl RunReport {
             last_progress_at: state.updated_at,
             owner: None,
             definition_problem: None,
+            unsaved: false,
         }
     }
 }
 
 impl RunReport {
-    /// Whether the last checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
+    /// Whether a checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
     #[must_use]
     pub fn is_unsaved(&self) -> bool {
         let code = self.stop.as_ref().map(|stop| stop.code);
-        code == Some(StopCode::CheckpointNotSaved)
+        self.unsaved || code == Some(StopCode::CheckpointNotSaved)
     }
 
     /// Whether the host could not drive the run on and has put it off, or given it up.

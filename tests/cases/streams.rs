@@ -125,6 +125,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
         head: Head {
             workflow: "w".to_owned(),
             status: Status::Pending,
+            moves_by_itself: false,
             at: Timestamp::from_nanos(1),
             stop_code: None,
             due_at: None,

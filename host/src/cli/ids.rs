@@ -98,6 +98,7 @@ mod tests {
                 head: Head {
                     workflow: "w".into(),
                     status: Status::Pending,
+                    moves_by_itself: false,
                     at: Timestamp::default(),
                     stop_code: None,
                     due_at: None,

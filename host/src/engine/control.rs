@@ -63,54 +63,70 @@ impl Request {
 /// Asks a run to stop. Clones ask the same run; the strongest request holds.
 #[derive(Debug, Clone)]
 pub struct Control {
-    sender: Arc<watch::Sender<Option<Request>>>,
+    sender: Arc<watch::Sender<Asked>>,
+}
+
+/// Kept apart, because what was heard through the store can be taken back there, and what it outweighed holds again then.
+#[derive(Debug, Default)]
+struct Asked {
+    here: Option<Request>,
+    in_store: Option<Request>,
+}
+
+impl Asked {
+    fn strongest(&self) -> Option<&Request> {
+        let both = [&self.here, &self.in_store];
+        both.into_iter()
+            .flatten()
+            .max_by_key(|request| request.demand)
+    }
 }
 
 impl Default for Control {
     fn default() -> Self {
         Self {
-            sender: Arc::new(watch::Sender::new(None)),
+            sender: Arc::new(watch::Sender::new(Asked::default())),
         }
     }
 }
 
 impl Control {
-    /// Asks. Returns false when the same or more was asked before.
+    /// Asks. Returns false when the same or more was asked here before.
     pub fn ask(&self, request: Request) -> bool {
-        self.sender.send_if_modified(|present| {
-            let stronger = present
+        self.sender.send_if_modified(|asked| {
+            let stronger = asked
+                .here
                 .as_ref()
-                .is_none_or(|present| present.demand < request.demand);
+                .is_none_or(|before| before.demand < request.demand);
             if stronger {
-                *present = Some(request);
+                asked.here = Some(request);
             }
             stronger
         })
     }
 
-    /// Takes a request back that nobody has met yet, unless a stronger one has replaced it.
-    pub(crate) fn withdraw(&self, request: &Request) {
-        self.sender.send_if_modified(|present| {
-            let asked = present.as_ref() == Some(request);
-            if asked {
-                *present = None;
-            }
-            asked
-        });
+    /// What is asked through the store now; whatever was heard there before holds no longer.
+    pub(crate) fn hear(&self, request: Option<Request>) {
+        self.sender.send_modify(|asked| asked.in_store = request);
     }
 
-    /// What was asked so far.
+    /// What was heard through the store.
+    pub(crate) fn heard(&self) -> Option<Request> {
+        self.sender.borrow().in_store.clone()
+    }
+
+    /// The strongest request so far.
     pub(crate) fn present(&self) -> Option<Request> {
-        self.sender.borrow().clone()
+        self.sender.borrow().strongest().cloned()
     }
 
     /// Waits for a request that is stronger than the one known.
     pub(crate) async fn asked(&self, known: Option<Demand>) -> Request {
         let mut receiver = self.sender.subscribe();
         let asked = receiver
-            .wait_for(|present| present.as_ref().map(|request| request.demand) > known)
+            .wait_for(|asked| asked.strongest().map(|request| request.demand) > known)
             .await
-            .map(|request| request.clone());
+            .map(|asked| asked.strongest().cloned());
         match asked {
             Ok(Some(request)) => request,
             // The sender lives in `self`, so the channel cannot close; and `None` is never more than what is known.

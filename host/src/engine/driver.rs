@@ -73,10 +73,10 @@ pub(super) struct Driver {
     owner: Owner,
     /// What was asked and waits for the step in flight.
     patient: Option<Demand>,
-    /// What was heard through the store, where it can be withdrawn.
-    heard: Option<Request>,
     /// While the run waits for time: what time it was, by the wall and by the monotonic clock, when it began to wait.
     pace: Option<(Timestamp, Duration)>,
+    /// Whether the run was put off because the store did not take a commit in all tries.
+    unsaved: bool,
     /// While set, dropping the driver releases the claim.
     owns: bool,
 }
@@ -117,8 +117,8 @@ impl Driver {
             cancel: CancelFlag::default(),
             owner,
             patient: None,
-            heard: None,
             pace: None,
+            unsaved: false,
             owns: false,
         }
     }
@@ -126,6 +126,11 @@ impl Driver {
     /// The state as this driver knows it.
     pub(super) fn state(&self) -> &RunState {
         &self.state
+    }
+
+    /// Whether something was lost because the store did not take it in time, and the run was put off for it.
+    pub(super) const fn is_unsaved(&self) -> bool {
+        self.unsaved
     }
 
     /// Drives the run until it does not move. The first commit is the claim itself: losing it is
@@ -174,7 +179,7 @@ impl Driver {
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
             if self.state.phase.status() != Status::Running {
-                return self.cancel_if_requested().await;
+                return self.meet_late_request().await;
             }
             // What was asked before that commit is met before anything starts.
             if let Some(request) = self.control.present()

@@ -459,7 +459,11 @@ impl Engine {
             Err(error) => return Err(error.into()),
         };
         match ended {
-            Ok(()) => Ok(RunReport::new(definition, driver.state())),
+            Ok(()) => {
+                let mut report = RunReport::new(definition, driver.state());
+                report.unsaved = driver.is_unsaved();
+                Ok(report)
+            }
             Err(Halted::NotSaved(reason)) => {
                 let mut report = RunReport::new(definition, driver.state());
                 report.status = Status::Failed;

@@ -2,7 +2,7 @@
 
 use milepost_core::event::{Event, Stop, StopCode};
 use milepost_core::ids::RunId;
-use milepost_core::state::{RunState, Status};
+use milepost_core::state::Status;
 
 use super::Engine;
 use super::decisions::note;
@@ -74,7 +74,7 @@ impl Engine {
         loop {
             let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
             let status = state.phase.status();
-            if !kind.ends() && moves_by_itself(&state) {
+            if !kind.ends() && state.moves_by_itself() {
                 let mut batch = Batch::after(state.seq, state.epoch);
                 let event = Event::RunHeld { by: by.to_owned() };
                 batch.record(&mut state, event, self.shared.clock.now())?;
@@ -128,11 +128,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whether a paused run goes on without a person's word: when it is due, or when what it waits for comes.
-fn moves_by_itself(state: &RunState) -> bool {
-    let due = state.phase.stop().is_some_and(|stop| stop.due_at.is_some());
-    let waits = state.awaited().is_some() || state.approval().is_some();
-    state.phase.status() == Status::Paused && !state.is_held() && (due || waits)
 }

@@ -119,7 +119,7 @@ impl Engine {
 
     async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
         // A pause means nothing to a run that nobody drives yet; the next owner sees it.
-        let met = |request: &&StopRequest| request.kind.ends() || row.status == Status::Running;
+        let met = |request: &&StopRequest| request.kind.ends() || row.status != Status::Pending;
         if let Some(request) = row.request.as_ref().filter(met) {
             self.stop(&row.id, request.kind, &request.by).await?;
             swept.stopped.push(row.id.clone());

@@ -44,7 +44,8 @@ impl StopKind {
         matches!(self, Self::Cancel | Self::Kill)
     }
 
-    /// Whether a request of this kind still means something to a run of that status.
+    /// Whether a request of this kind still means something to a run of that status. To a paused run that goes on by itself, a
+    /// pause does as well.
     #[must_use]
     pub const fn outlives(self, status: Status) -> bool {
         match status {

@@ -419,7 +419,10 @@ impl State {
             row.owner = None;
             row.lease_until = None;
         }
-        row.request = row.request.take().filter(|r| r.kind.outlives(row.status));
+        let kept = |r: &StopRequest| {
+            r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
+        };
+        row.request = row.request.take().filter(kept);
         let written = written(row);
         self.last_log = position;
         Ok(written)

@@ -330,6 +330,8 @@ pub struct Head {
     /// Status after the write. A status other than `running` clears owner and lease; a request that means nothing to the
     /// status ([`StopKind::outlives`]) is cleared.
     pub status: Status,
+    /// Whether the run is paused and goes on by itself. A pause that was asked of it is kept then, until it is held.
+    pub moves_by_itself: bool,
     /// Time of the write.
     pub at: Timestamp,
     /// Reason code of the stop, when stopped.

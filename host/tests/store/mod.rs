@@ -82,6 +82,7 @@ pub(crate) fn create(run: &str) -> Write {
         head: Head {
             workflow: "build".to_owned(),
             status: Status::Pending,
+            moves_by_itself: false,
             at: at(0),
             stop_code: None,
             due_at: None,
@@ -140,6 +141,7 @@ pub(crate) fn step(run: &str, seq: u64, epoch: u64) -> Write {
 /// Words to complete a write with.
 pub(crate) trait With: Sized {
     fn status(self, status: Status) -> Self;
+    fn moving(self) -> Self;
     fn at(self, seconds: u64) -> Self;
     fn workflow(self, name: &str) -> Self;
     fn claim(self, nonce: &str, lease: u64) -> Self;
@@ -157,6 +159,10 @@ pub(crate) trait With: Sized {
 impl With for Write {
     fn status(mut self, status: Status) -> Self {
         self.head.status = status;
+        self
+    }
+    fn moving(mut self) -> Self {
+        self.head.moves_by_itself = true;
         self
     }
     fn at(mut self, seconds: u64) -> Self {

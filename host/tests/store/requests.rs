@@ -93,6 +93,22 @@ pub(crate) fn a_status_clears_the_requests_that_mean_nothing_to_it(s: &dyn Store
     }
 }
 
+/// Until it is held, for which the request has to be there still.
+pub(crate) fn a_run_that_paused_but_moves_by_itself_keeps_a_pause(s: &dyn Store) {
+    for kind in StopKind::ALL {
+        let run = kind.to_string();
+        s.save(start(&run));
+        s.ask(&run, kind, 40).unwrap();
+        let written = s.save(step(&run, 0, 1).status(Status::Paused).moving());
+        assert_eq!(written.request, Some(kind));
+        assert_eq!(s.see(&run).request, Some(request(kind, 40)));
+        let requested = s.attention(at(50), 10).unwrap().requested;
+        assert!(requested.iter().any(|row| row.id == id(&run)), "{run}");
+        let held = s.save(step(&run, 1, 1).status(Status::Paused));
+        assert_eq!(held.request, Some(kind).filter(|kind| kind.ends()));
+    }
+}
+
 pub(crate) fn a_request_that_was_cleared_does_not_come_back(s: &dyn Store) {
     s.save(start("r"));
     s.ask("r", StopKind::PauseNow, 40).unwrap();

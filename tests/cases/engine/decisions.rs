@@ -646,6 +646,7 @@ async fn rejections_that_an_older_program_did_not_count_are_counted_when_the_run
         head: Head {
             workflow: row.workflow,
             status: row.status,
+            moves_by_itself: false,
             at: row.updated_at,
             stop_code: row.stop_code,
             due_at: row.due_at,

@@ -9,7 +9,7 @@ use milepost::report::RunReport;
 use milepost::store::StoreError;
 use milepost::store::{StopKind, StopRequest};
 use milepost_core::event::StopCode;
-use milepost_core::outcome::{ErrorClass, Outcome};
+use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
@@ -352,6 +352,120 @@ async fn a_request_that_arrives_while_the_run_pauses_is_still_honoured() {
         assert_eq!(report.unwrap().status, Status::Cancelled);
         assert_eq!(rig.row().status, Status::Cancelled);
     }
+}
+
+/// Step `a` ends like this until [`stays_held`].
+fn ends_with(outcome: &Outcome) -> Script {
+    let outcome = outcome.clone();
+    Script::new().step("a", move |_| outcome.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_arrives_while_the_run_stops_by_itself_holds_it() {
+    let until = match pause("quota") {
+        Outcome::Paused(pause) => Outcome::Paused(Pause {
+            until: Some(START.after(Duration::from_secs(60))),
+            ..pause
+        }),
+        other => other,
+    };
+    let cases = [
+        (until, StopCode::StepPaused),
+        (
+            error(ErrorClass::Retryable, "busy"),
+            StopCode::RetriesExhausted,
+        ),
+    ];
+    for (outcome, code) in cases {
+        for now in [false, true] {
+            let rig = Rig::sqlite(&steps(&["a"]), &ends_with(&outcome));
+            let stopping = Gate::default();
+            let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).failing({
+                let stopping = stopping.clone();
+                move |write| {
+                    let pauses = write.head.status == Status::Paused;
+                    (pauses && write.head.due_at.is_some()).then(|| Fault::Held(stopping.clone()))
+                }
+            });
+            let engine = rig.engine_on(Arc::new(store));
+            let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+                stopping.came().await;
+                let answer = rig.engine().pause(&r1(), now, "somebody").await.unwrap();
+                assert_eq!(answer, StopAnswer::Asked);
+                stopping.open();
+            });
+            stays_held(&rig, &report.unwrap(), code).await;
+        }
+    }
+}
+
+/// Nothing but a person's resume lets it go on.
+async fn stays_held(rig: &Rig, report: &RunReport, code: StopCode) {
+    let stop = report.stop.as_ref().unwrap();
+    assert_eq!((report.status, stop.code), (Status::Paused, code));
+    assert_eq!(
+        (stop.due_at, stop.held_by.as_deref()),
+        (None, Some("somebody"))
+    );
+    assert_eq!(rig.row().request, None);
+    rig.clock.advance(Duration::from_secs(1_000_000));
+    assert_eq!(rig.work().await.taken, 0);
+    rig.script.answer("a", at);
+    assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_arrives_while_the_host_puts_a_run_off_holds_it() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    let putting_off = Gate::default();
+    let store = FaultyStore::new(Arc::clone(&rig.store), {
+        let putting_off = putting_off.clone();
+        move |n| match n {
+            2..=8 => Fault::Refused,
+            9 => Fault::Held(putting_off.clone()),
+            _ => Fault::None,
+        }
+    });
+    let engine = rig.engine_on(Arc::new(store));
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        putting_off.came().await;
+        let answer = rig.engine().pause(&r1(), false, "somebody").await.unwrap();
+        assert_eq!(answer, StopAnswer::Asked);
+        putting_off.open();
+    });
+    stays_held(&rig, &report.unwrap(), StopCode::HostError).await;
+}
+
+/// The owner dies after the stop was saved, before it could hold the run: a sweep does.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_a_dead_owner_did_not_meet_holds_the_run_where_it_stopped() {
+    let rig = Rig::sqlite(
+        &steps(&["a"]),
+        &ends_with(&error(ErrorClass::Retryable, "busy")),
+    );
+    let stopping = Gate::default();
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).failing({
+        let stopping = stopping.clone();
+        move |write| match (write.head.status, write.head.due_at) {
+            (Status::Paused, Some(_)) => Some(Fault::Held(stopping.clone())),
+            (Status::Paused, None) => Some(Fault::Dead),
+            _ => None,
+        }
+    });
+    let store = Arc::new(store);
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let asks = async {
+        stopping.came().await;
+        let answer = rig.engine().pause(&r1(), false, "somebody").await.unwrap();
+        assert_eq!(answer, StopAnswer::Asked);
+        stopping.open();
+    };
+    let run = store.kills(rig.run_on(&engine, Control::default()));
+    tokio::join!(run, asks);
+    let swept = rig.sweep().await;
+    assert_eq!(swept.stopped, [r1()]);
+    let report = rig.engine().report(&r1()).unwrap();
+    stays_held(&rig, &report, StopCode::RetriesExhausted).await;
 }
 
 #[tokio::test]

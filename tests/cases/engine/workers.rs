@@ -115,6 +115,28 @@ async fn b209_b432_a_drained_worker_lets_steps_end_and_gives_runs_back_uncounted
     assert_eq!(rig.script.calls(), ["a", "b"]);
 }
 
+/// The pause is stronger than the drain, but it is taken back: then the drain holds.
+#[tokio::test(start_paused = true)]
+async fn a_drain_holds_though_a_pause_was_asked_before_and_is_withdrawn() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held("a", &gate));
+    rig.submit("r1").await;
+    let control = Control::default();
+    let engine = rig.engine();
+    let (worked, ()) = tokio::join!(engine.work(working(4, &control)), async {
+        gate.came().await;
+        engine.pause(&r1(), false, "somebody").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(engine.withdraw_pause(&r1()).await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.open();
+    });
+    assert_eq!(worked.ended, BTreeMap::from([(Status::Pending, 1)]));
+    assert_eq!(rig.script.calls(), ["a"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_step_that_outlives_the_drain_is_interrupted_and_runs_again() {
     let gate = Gate::default();
@@ -207,7 +229,7 @@ async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() 
     let worked = engine.work(until_idle(1)).await;
     assert_eq!((worked.taken, worked.unsaved), (1, 0));
     assert_eq!(worked.ended, BTreeMap::from([(Status::Completed, 1)]));
-    let told = "r1: the checkpoint could not be saved: the disk is full";
+    let told = "r1: the host could not go on: the checkpoint could not be saved: the disk is full";
     let trouble = rig.recorder.trouble();
     assert!(
         trouble.iter().any(|line| line.contains(told)),

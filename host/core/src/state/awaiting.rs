@@ -226,6 +226,14 @@ impl RunState {
         }
     }
 
+    /// Whether a paused run goes on without a person's word: when it is due, or when what it waits for comes.
+    #[must_use]
+    pub fn moves_by_itself(&self) -> bool {
+        let due = self.phase.stop().is_some_and(|stop| stop.due_at.is_some());
+        let waits = self.awaited().is_some() || self.approval().is_some();
+        self.phase.status() == Status::Paused && !self.is_held() && (due || waits)
+    }
+
     pub(super) fn held(&mut self, event: &'static str, by: &str) -> Result<Touched, Rejected> {
         let run = &self.created.run;
         let Phase::Paused { stop, .. } = &mut self.phase else {

@@ -163,10 +163,12 @@ impl Driver {
 
 impl Driver {
     /// The host could not drive the run on: what was saved is good, and from there the run goes on later, or fails when that was
-    /// in vain too often. The error is given back where that cannot be saved either, or what it lost has to be told.
+    /// in vain too often. The error is given back where that cannot be saved either.
     pub(super) async fn put_off(&mut self, halted: Halted) -> Result<(), Halted> {
         let reason = match &halted {
-            Halted::NotSaved(reason) => format!("the checkpoint could not be saved: {reason}"),
+            Halted::NotSaved(reason) => format!(
+                "the checkpoint could not be saved: {reason}; steps whose outcome was not saved run again"
+            ),
             Halted::Failed(error) => error.to_string(),
             Halted::LostClaim => return Err(halted),
         };
@@ -186,18 +188,14 @@ impl Driver {
             Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
             Err(_) => return Err(halted),
         };
-        if written.is_err() {
+        let Ok(written) = written else {
             return Err(halted);
-        }
-        self.tell(batch.entries());
-        match halted {
-            // How far it came stays to be seen in the report.
-            Halted::NotSaved(_) => Err(halted),
-            Halted::Failed(_) | Halted::LostClaim => {
-                self.state = state;
-                Ok(())
-            }
-        }
+        };
+        self.unsaved = matches!(halted, Halted::NotSaved(_));
+        (self.state, self.batch) = (state, batch);
+        self.saved(written.epoch);
+        self.hear(written.request);
+        self.meet_late_request().await
     }
 }
 

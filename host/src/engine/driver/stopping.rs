@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{Driver, Halted, InFlight};
 use crate::engine::control::{Demand, Request};
 use crate::fault;
+use crate::record::{self, Batch};
 use crate::store::{StopKind, StoreError};
 
 impl Driver {
@@ -31,7 +32,7 @@ impl Driver {
 
     /// Looks, before a request is met, whether it was taken back since it was heard.
     fn is_withdrawn(&mut self, request: &Request) -> bool {
-        if self.heard.as_ref() != Some(request) {
+        if self.control.heard().as_ref() != Some(request) {
             return false;
         }
         // Where the store does not answer, what was heard last holds.
@@ -39,7 +40,7 @@ impl Driver {
         if let Ok(Some(row)) = row {
             self.hear(row.request.map(|request| request.kind));
         }
-        self.heard.as_ref() != Some(request)
+        self.control.heard().as_ref() != Some(request)
     }
 
     pub(super) async fn asked(
@@ -100,19 +101,36 @@ impl Driver {
         Ok(())
     }
 
-    /// A request that came while the run paused or failed: its sender was told that the owner ends the run.
-    pub(super) async fn cancel_if_requested(&mut self) -> Result<(), Halted> {
-        let ends = |request: &Request| matches!(request.demand, Demand::Cancel | Demand::Kill);
-        let Some(request) = self.control.present().filter(ends) else {
+    /// A request that came while the run stopped by itself: its sender was told that the owner sees to it. The run is ended, or
+    /// held where it would go on by itself.
+    pub(super) async fn meet_late_request(&mut self) -> Result<(), Halted> {
+        let Some(request) = self.control.present() else {
             return Ok(());
         };
-        if !matches!(self.state.phase.status(), Status::Paused | Status::Failed) {
-            return Ok(());
-        }
-        let event = self.cancelled_by(&request.by);
+        let event = match (request.demand, self.state.phase.status()) {
+            (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
+                self.cancelled_by(&request.by)
+            }
+            (Demand::Pause | Demand::PauseNow, _) if self.state.moves_by_itself() => {
+                Event::RunHeld { by: request.by }
+            }
+            _ => return Ok(()),
+        };
         let now = self.shared.clock.now();
         self.batch.record(&mut self.state, event, now)?;
-        self.commit().await
+        let met = self.commit().await;
+        if let Err(Halted::NotSaved(_) | Halted::LostClaim) = met {
+            // The stop is saved and the request is kept with it: whoever sweeps the store meets it, or has met it already.
+            let recorded = record::load(self.shared.store.as_ref(), &self.state.created.run);
+            if let Ok(recorded) = recorded
+                && recorded.state.epoch == self.state.epoch
+            {
+                self.batch = Batch::after(recorded.state.seq, recorded.state.epoch);
+                self.state = recorded.state;
+                return Ok(());
+            }
+        }
+        met
     }
 
     fn cancelled_by(&self, by: &str) -> Event {
@@ -188,24 +206,23 @@ impl Driver {
 
     /// What somebody asked through the store, or does not ask any more.
     pub(super) fn hear(&mut self, request: Option<StopKind>) {
+        let heard = self.control.heard();
         let Some(kind) = request else {
-            if let Some(heard) = self.heard.take() {
-                self.control.withdraw(&heard);
+            // What ends a run is not taken back.
+            if heard.is_some_and(|heard| heard.demand < Demand::Cancel) {
+                self.control.hear(None);
                 self.patient = None;
             }
             return;
         };
-        let known = self.control.present().map(|request| request.demand);
-        if known >= Some(kind.into()) {
+        if heard.is_some_and(|heard| heard.demand >= kind.into()) {
             return;
         }
         // The write tells what was asked; who asked stands in the row.
         let row = self.shared.store.row(&self.state.created.run);
         let by = row.ok().flatten().and_then(|row| row.request);
         let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
-        let request = Request::new(kind.into(), by);
-        self.heard = Some(request.clone()).filter(|_| !kind.ends());
-        self.control.ask(request);
+        self.control.hear(Some(Request::new(kind.into(), by)));
     }
 }
 

@@ -140,7 +140,7 @@ fn advance(
                 ":status": head.status.as_str(),
                 ":running": head.status == Status::Running,
                 ":ended": !StopKind::Kill.outlives(head.status),
-                ":stopped": !StopKind::Pause.outlives(head.status),
+                ":stopped": !StopKind::Pause.outlives(head.status) && !head.moves_by_itself,
                 ":seq": signed(seq),
                 ":raised": signed(raised.0),
                 ":at": nanos(head.at),
