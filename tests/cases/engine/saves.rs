@@ -133,6 +133,11 @@ async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
     let engine = rig.engine_on(Arc::new(store));
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert!(report.is_unsaved());
+    assert_eq!(
+        rig.differences.none_of(),
+        2,
+        "what was saved is read back: the start, and the stop"
+    );
     let lost = "steps whose outcome was not saved run again";
     let stop = report.stop.as_ref().unwrap();
     assert!(stop.message.contains(lost), "{}", stop.message);
