@@ -16,7 +16,7 @@ use crate::wasm::{self, CodeCache, Compiler, Rejection, WasmEngine, read_compone
 pub struct WasmPlugins {
     cache: Option<PathBuf>,
     compiler: Compiler,
-    engine: OnceLock<Result<WasmEngine, wasm::EngineError>>,
+    engine: OnceLock<WasmEngine>,
 }
 
 impl WasmPlugins {
@@ -40,13 +40,16 @@ impl WasmPlugins {
     /// The WebAssembly engine.
     ///
     /// # Errors
-    /// When this machine lacks what it needs.
-    pub fn engine(&self) -> Result<&WasmEngine, &wasm::EngineError> {
-        let engine = self.engine.get_or_init(|| {
-            let cache = self.cache.as_deref().map(CodeCache::open);
-            WasmEngine::with_compiler(cache, Arc::new(SystemClock), self.compiler.clone())
-        });
-        engine.as_ref()
+    /// When this machine lacks what it needs, such as memory; it may have it at the next call.
+    pub fn engine(&self) -> Result<&WasmEngine, wasm::EngineError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let cache = self.cache.as_deref().map(CodeCache::open);
+        let engine =
+            WasmEngine::with_compiler(cache, Arc::new(SystemClock), self.compiler.clone())?;
+        // Of two that are set up at once, the first one stays.
+        Ok(self.engine.get_or_init(|| engine))
     }
 }
 
@@ -64,7 +67,7 @@ impl PluginSource for WasmPlugins {
                 name: name.to_owned(),
                 reason: format!("cannot read the component {place}: {error}"),
             })?
-            .map_err(|rejection| incompatible(name, &place, &rejection))?;
+            .map_err(|rejection| rejected(name, &place, &rejection))?;
         Ok(ComponentBytes {
             name: name.to_owned(),
             place,
@@ -86,7 +89,7 @@ impl PluginSource for WasmPlugins {
         })?;
         let plugin = engine
             .link(bytes, *digest)
-            .map_err(|rejection| incompatible(name, place, &rejection))?;
+            .map_err(|rejection| rejected(name, place, &rejection))?;
         Ok(LoadedPlugin {
             digest: plugin.digest(),
             manifest: plugin.manifest().cloned(),
@@ -95,15 +98,17 @@ impl PluginSource for WasmPlugins {
     }
 }
 
-/// A component that has to be built differently, rather than put in place.
-fn incompatible(name: &str, place: &str, rejection: &Rejection) -> PluginError {
+/// A component that has to be built differently, or one whose compiler did not come to an end, which may be different next time.
+fn rejected(name: &str, place: &str, rejection: &Rejection) -> PluginError {
     let help = rejection.help().map(|help| format!("; {help}"));
-    PluginError::Incompatible {
-        name: name.to_owned(),
-        reason: format!(
-            "cannot use the component {place}: {rejection}{}",
-            help.unwrap_or_default()
-        ),
+    let name = name.to_owned();
+    let reason = format!(
+        "cannot use the component {place}: {rejection}{}",
+        help.unwrap_or_default()
+    );
+    match rejection {
+        Rejection::NotCompiled(_) => PluginError::Unavailable { name, reason },
+        _ => PluginError::Incompatible { name, reason },
     }
 }
 
@@ -145,6 +150,28 @@ mod tests {
             assert!(matches!(error, PluginError::Unavailable { .. }), "{error}");
             assert!(error.to_string().contains("p.wasm"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_component_whose_compiler_cannot_be_started_is_unavailable() {
+        use crate::wasm::ChildProgram;
+        let bytes = component(
+            r#"(component (instance $guest) (export "milepost:step/guest@0.1.0" (instance $guest)))"#,
+        );
+        let plugins = WasmPlugins::new(None).compiler(Compiler::Child(ChildProgram {
+            program: "/nowhere/milepost".into(),
+            arguments: Vec::new(),
+        }));
+        let loaded = plugins.load(&ComponentBytes {
+            name: "p".to_owned(),
+            place: "p.wasm".to_owned(),
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        });
+        let Err(error) = loaded else {
+            panic!("it was loaded")
+        };
+        assert!(matches!(error, PluginError::Unavailable { .. }), "{error}");
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn a_child_that_does_not_end_well_costs_one_component() {
         child("/nowhere/milepost", &[]),
         child("/bin/sh", &["-c", "kill -9 $$"]),
         child("/bin/sh", &["-c", "exit 3"]),
+        child("/bin/sh", &["-c", "echo no memory >&2; exit 70"]),
     ] {
         let rejection = load(compiler, &returns("1")).unwrap_err();
         assert!(
@@ -88,6 +89,19 @@ fn a_child_that_does_not_end_well_costs_one_component() {
     assert!(
         matches!(&told, Rejection::Invalid(words) if words == "no\n"),
         "{told:?}"
+    );
+}
+
+/// No file to write its answer to, as one that could not be shut in, or has no memory: that is no word against the component.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_that_cannot_work_does_not_blame_the_component() {
+    let program = env!("CARGO_BIN_EXE_milepost");
+    let script = format!("exec {program} {COMPILE} > /dev/full");
+    let rejection = load(child("/bin/sh", &["-c", &script]), &returns("1")).unwrap_err();
+    assert!(
+        matches!(&rejection, Rejection::NotCompiled(words) if words.contains("could not work")),
+        "{rejection:?}"
     );
 }
 

@@ -13,6 +13,7 @@ use super::changes::Changes;
 use super::deadline::TimedOut;
 use super::decisions::EarlierDecision;
 use super::taken::Taken;
+use crate::plugin::PluginError;
 use crate::record::RecordError;
 use crate::store::{Owner, StoreError};
 use crate::workflow::OpenError;
@@ -158,6 +159,19 @@ pub enum EngineError {
     /// A defect of the engine: the core rejected an event that it was given.
     #[error("internal error: {0}")]
     Internal(#[from] Rejected),
+}
+
+impl EngineError {
+    /// Whether the workflow itself is at fault: it stays so until a person mends it. All else may be over at the next try.
+    pub(super) fn is_of_the_workflow(&self) -> bool {
+        let does_not_fit = |error: &PluginError| matches!(error, PluginError::Incompatible { .. });
+        match self {
+            Self::Open(OpenError::Invalid(_)) | Self::InputsUnfit { .. } => true,
+            Self::Open(OpenError::Plugin(error)) => does_not_fit(error),
+            Self::Open(OpenError::Plugins(errors)) => errors.iter().any(does_not_fit),
+            _ => false,
+        }
+    }
 }
 
 impl From<StoreError> for EngineError {

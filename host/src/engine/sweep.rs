@@ -4,9 +4,11 @@
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
 use milepost_core::correction::{correction, is_far_ahead};
-use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, Stop, StopCode};
 use milepost_core::ids::RunId;
-use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds};
+use milepost_core::limits;
+use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds, put_off};
+use milepost_core::resume::{GoOn, Intent, plan};
 use milepost_core::schedule;
 use milepost_core::state::{RunState, Status};
 use serde::Serialize;
@@ -127,7 +129,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A run that was to go on could not even begin: it is put off or fails, so that it does not come up at every sweep.
+    /// A run that was to go on could not even begin: it is put off, later each time, and fails when that was in vain too often.
+    /// One that carries what nothing can run fails at once.
     pub(super) async fn could_not_begin(
         &self,
         row: &RunRow,
@@ -135,12 +138,12 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let reason = error.to_string();
         match row.status {
-            Status::Running => {
+            Status::Running if error.is_of_the_workflow() => {
                 let message =
                     format!("the process that ran it is gone, and it cannot go on: {reason}");
                 self.fail_lost(row, message).await
             }
-            Status::Pending => {
+            Status::Pending if error.is_of_the_workflow() => {
                 let run = &row.id;
                 let stop = Stop::new(
                     StopCode::HostError,
@@ -149,11 +152,20 @@ impl Engine {
                 );
                 self.change(row, |_| Some(Event::RunFailed { stop })).await
             }
+            Status::Pending => self.take_and_put_off(row, &reason, ClaimCause::Start).await,
+            Status::Running => {
+                self.take_and_put_off(row, &reason, ClaimCause::Recovery)
+                    .await
+            }
+            // This try counts as well.
+            Status::Paused if row.auto_resumes as usize + 1 >= limits::AUTOMATIC_RESUMES.len() => {
+                self.take_and_put_off(row, &reason, ClaimCause::Resume)
+                    .await
+            }
             Status::Paused => {
                 let now = self.shared.clock.now();
                 self.change(row, |state| {
                     let stop = state.phase.stop()?;
-                    // This try counts as well.
                     let used = state.episode.in_a_row() + 1;
                     let due_at = schedule::due(&row.id, stop.path.as_ref(), used, None, false, now);
                     Some(Event::RunPostponed {
@@ -166,6 +178,37 @@ impl Engine {
             }
             Status::Completed | Status::Failed | Status::Cancelled => Ok(false),
         }
+    }
+
+    /// Claims a run and lets go of it in one write, as its driver does after an error of the host. Returns whether the run still
+    /// stood as the row says.
+    async fn take_and_put_off(
+        &self,
+        row: &RunRow,
+        reason: &str,
+        cause: ClaimCause,
+    ) -> Result<bool, EngineError> {
+        let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+            return Ok(false);
+        }
+        let mut batch = Batch::after(state.seq, state.epoch);
+        self.correct_clock(&mut batch, &mut state)?;
+        let now = self.shared.clock.now();
+        let path = state.phase.stop().and_then(|stop| stop.path.clone());
+        if state.phase.status() == Status::Paused {
+            let intent = Intent::GoOn(GoOn::Schedule);
+            let resumed = plan(&self.frozen(&state)?, &state, intent)?;
+            batch.record(&mut state, Event::RunResumed(resumed), now)?;
+        }
+        let owner = self.claim(&mut batch, &mut state, cause)?;
+        let last = put_off(&state, reason, path, now.max(state.updated_at));
+        let written = match batch.stop(&mut state, last, now) {
+            Ok(()) => self.write_change(&batch, &state).await,
+            Err(rejected) => Err(rejected.into()),
+        };
+        self.shared.host.leave(&owner);
+        written
     }
 
     /// Takes paused runs that a clock far ahead wrote last back to the present. Returns the trouble with single runs.
@@ -218,11 +261,16 @@ impl Engine {
         if let Some(event) = event {
             batch.stop(&mut state, event, self.shared.clock.now())?;
         }
+        self.write_change(&batch, &state).await
+    }
+
+    async fn write_change(&self, batch: &Batch, state: &RunState) -> Result<bool, EngineError> {
         fault::point("sweep");
-        let written = self.shared.write(&batch, &state).await?;
+        let written = self.shared.write(batch, state).await?;
         if written {
             for entry in batch.entries() {
-                self.shared.tell(&row.id, Notice::Recorded(entry));
+                self.shared
+                    .tell(&state.created.run, Notice::Recorded(entry));
             }
         }
         Ok(written)

@@ -187,7 +187,7 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
 }
 
 #[test]
-fn a_run_that_cannot_begin_fails_and_is_told_about() {
+fn a_run_that_cannot_begin_is_put_off_and_is_told_about() {
     let cli = Cli::new();
     fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
     let steps = "[plugins.text]\nsource = \"text.wasm\"\n[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n";
@@ -210,7 +210,7 @@ fn a_run_that_cannot_begin_fails_and_is_told_about() {
     let shown = cli.shown("r");
     assert_eq!(
         (&shown["status"], &shown["stop_reason"]),
-        (&json!("failed"), &json!("host_error"))
+        (&json!("paused"), &json!("host_error"))
     );
 }
 

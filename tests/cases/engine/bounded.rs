@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::clock::Clock as _;
 use milepost::store::{StoreError, Write};
 use milepost_core::event::StopCode;
 use milepost_core::ids::Epoch;
 use milepost_core::limits::AUTOMATIC_RESUMES;
+use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1, until_idle};
@@ -174,7 +176,7 @@ async fn a_run_that_was_put_off_says_why_and_when_it_is_tried_again() {
 
 /// Whatever happens to the decision itself, before anything could be written.
 #[tokio::test(start_paused = true)]
-async fn a_driver_that_panics_before_its_claim_is_given_up() {
+async fn a_driver_that_panics_before_its_claim_is_put_off() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
     rig.submit("r1").await;
     let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
@@ -187,21 +189,106 @@ async fn a_driver_that_panics_before_its_claim_is_given_up() {
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
-        (Status::Failed, StopCode::HostError)
+        (Status::Paused, StopCode::HostError)
     );
     assert!(stop.message.contains("panicked"), "{}", stop.message);
+    rig.clock.advance(AUTOMATIC_RESUMES[0] * 2);
+    assert_eq!(rig.work().await.ended[&Status::Completed], 1);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+/// How a run stands that is to go on where nothing can be loaded.
+#[derive(Debug, Clone, Copy)]
+enum Stands {
+    Pending,
+    Lost,
+    Paused,
+    Waiting,
+}
+
+async fn one_that_stands(stands: Stands) -> Rig {
+    let wait = "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n";
+    let definition = match stands {
+        Stands::Waiting => format!("{wait}{}", steps(&["a"])),
+        _ => steps(&["a"]),
+    };
+    let script = Script::new().step("a", move |call| match (stands, call.attempt) {
+        (Stands::Paused, 1) => Outcome::Paused(Pause {
+            code: "quota".to_owned(),
+            reason: "used up".to_owned(),
+            provider: Some("acme".to_owned()),
+            until: None,
+            signal: None,
+            state: None,
+        }),
+        _ => at(call),
+    });
+    let rig = Rig::sqlite(&definition, &script);
+    match stands {
+        Stands::Pending => rig.submit("r1").await,
+        Stands::Lost => {
+            rig.dies_on(FaultyStore::dying_after(Arc::clone(&rig.store), 1))
+                .await;
+        }
+        Stands::Paused | Stands::Waiting => {
+            rig.run().await.unwrap();
+        }
+    }
+    rig
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_component_that_cannot_be_loaded_is_not_tried_for_ever() {
-    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
-    rig.submit("r1").await;
-    rig.script.refuse(true);
-    for _ in 0..20 {
-        rig.work().await;
-        rig.clock.advance(Duration::from_secs(3 * 60 * 60));
+async fn a_run_that_cannot_begin_is_tried_a_few_times_and_then_a_person_has_to_look() {
+    for stands in [
+        Stands::Pending,
+        Stands::Lost,
+        Stands::Paused,
+        Stands::Waiting,
+    ] {
+        let rig = one_that_stands(stands).await;
+        let called = rig.script.calls().len();
+        rig.script.refuse(true);
+        let (mut tries, mut waits) = (0, Vec::new());
+        for _ in 0..20 {
+            if let Some(due) = rig.row().due_at {
+                rig.clock.advance(due.since(rig.clock.now()));
+            }
+            tries += rig.work().await.refused as usize;
+            waits.extend(rig.row().due_at.map(|due| due.since(rig.clock.now())));
+        }
+        let most = AUTOMATIC_RESUMES.len();
+        assert!((most..=most + 1).contains(&tries), "{stands:?}: {tries}");
+        assert!(waits.windows(2).all(|w| w[0] < w[1] * 2), "{waits:?}");
+        assert!(waits[0] >= Duration::from_secs(60), "{waits:?}");
+        let report = rig.engine().report(&r1()).unwrap();
+        let stop = report.stop.unwrap();
+        assert_eq!(
+            (report.status, stop.code),
+            (Status::Failed, StopCode::HostError),
+            "{stands:?}"
+        );
+        let says = "it cannot be loaded here";
+        assert!(stop.message.contains(says), "{}", stop.message);
+        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+        assert_eq!(rig.row().due_at, None);
+        assert_eq!(rig.script.calls().len(), called);
+        rig.script.refuse(false);
+        let resumed = rig.resume().await.unwrap();
+        assert_eq!(resumed.status, Status::Completed, "{stands:?}");
+        assert_eq!(rig.replay().await.unwrap().divergence, None, "{stands:?}");
     }
-    assert!(rig.script.calls().is_empty());
-    assert_eq!(rig.row().due_at, None);
-    assert!(rig.events().len() < 10, "{:?}", rig.events());
+}
+
+/// What is wrong for a while only, is right again at the next try.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_could_not_begin_goes_on_by_itself() {
+    for stands in [Stands::Pending, Stands::Lost] {
+        let rig = one_that_stands(stands).await;
+        rig.script.refuse(true);
+        assert_eq!(rig.work().await.refused, 1);
+        rig.script.refuse(false);
+        rig.clock.advance(AUTOMATIC_RESUMES[0] * 2);
+        assert_eq!(rig.work().await.ended[&Status::Completed], 1);
+        assert_eq!(rig.replay().await.unwrap().divergence, None, "{stands:?}");
+    }
 }

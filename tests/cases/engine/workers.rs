@@ -157,7 +157,7 @@ async fn a_step_that_outlives_the_drain_is_interrupted_and_runs_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed() {
+async fn b434_a_run_that_cannot_begin_stops_with_the_reason_and_can_be_resumed() {
     let rig = Rig::new(&steps(&["a"]), &Script::new());
     rig.submit("r1").await;
     rig.script.refuse(true);
@@ -166,7 +166,7 @@ async fn b434_a_run_that_cannot_begin_fails_with_the_reason_and_can_be_resumed()
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
-        (Status::Failed, StopCode::HostError)
+        (Status::Paused, StopCode::HostError)
     );
     assert!(
         stop.message.contains("it cannot be loaded here"),

@@ -60,6 +60,11 @@ impl ChildProgram {
                 let words = String::from_utf8_lossy(&talked.words);
                 Err(Rejection::Invalid(first_of(&words)))
             }
+            Some(code) if code == i32::from(super::CANNOT_COMPILE) => {
+                let words = String::from_utf8_lossy(&talked.words);
+                let reason = format!("the compiler could not work: {}", first_of(&words));
+                Err(Rejection::NotCompiled(reason))
+            }
             _ => Err(Rejection::NotCompiled(format!(
                 "it took more than {} s of processor time or {} MiB of memory, or broke the compiler ({status})",
                 limits::COMPILE_PROCESSOR_TIME.as_secs(),

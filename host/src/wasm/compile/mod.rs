@@ -54,22 +54,27 @@ pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
 /// The child's whole life: limits itself, reads a component from standard input, writes its machine code to standard output.
 ///
 /// A program that compiles with [`Compiler::Child`] calls this, and nothing else, when it is started with the arguments of its
-/// [`ChildProgram`]. The exit code is 0 with the code written, or 1 with the reason on standard error.
+/// [`ChildProgram`]. The exit code is 0 with the code written, 1 with what the compiler says against the component on standard
+/// error, or 70 with what else went wrong, which says nothing of the component.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 pub fn compile_stdin_to_stdout() -> ExitCode {
-    match compile_stream() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            // Nobody else is there to be told.
-            let _ = io::stderr().write_all(first_of(&reason).as_bytes());
-            ExitCode::FAILURE
-        }
-    }
+    let (reason, code) = match compile_stream() {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(refused)) => (refused, ExitCode::FAILURE),
+        Err(error) => (error, ExitCode::from(CANNOT_COMPILE)),
+    };
+    // Nobody else is there to be told.
+    let _ = io::stderr().write_all(first_of(&reason).as_bytes());
+    code
 }
 
+/// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
+const CANNOT_COMPILE: u8 = 70;
+
+/// The inner error is that of the compiler about the component, the outer one is of anything else.
 #[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
-fn compile_stream() -> Result<(), String> {
+fn compile_stream() -> Result<Result<(), String>, String> {
     let words = |error: &dyn std::fmt::Display| format!("{error:#}");
     jail::enter().map_err(|error| words(&error))?;
     let engine = engine::for_compiling().map_err(|error| words(&error))?;
@@ -79,13 +84,12 @@ fn compile_stream() -> Result<(), String> {
         .take(limits::COMPONENT_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| words(&error))?;
-    let code = engine
-        .precompile_component(&bytes)
-        .map_err(|error| words(&error))?;
-    io::stdout()
-        .lock()
-        .write_all(&code)
-        .map_err(|error| words(&error))
+    let code = match engine.precompile_component(&bytes) {
+        Ok(code) => code,
+        Err(refused) => return Ok(Err(words(&refused))),
+    };
+    let written = io::stdout().lock().write_all(&code);
+    written.map(Ok).map_err(|error| words(&error))
 }
 
 /// The beginning of a message that quotes a component: its names are as long as it likes.
