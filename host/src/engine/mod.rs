@@ -358,7 +358,7 @@ impl Engine {
         if cause == ClaimCause::Recovery && seen.is_none() {
             cause = ClaimCause::Resume;
         }
-        let bound = self.bind(&recorded.state, options.on_change)?;
+        let bound = shared::blocking(|| self.bind(&recorded.state, options.on_change))?;
         let Recorded { mut state, .. } = recorded;
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq, state.epoch);

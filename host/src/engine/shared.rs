@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use milepost_core::ids::RunId;
 use milepost_core::state::RunState;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::observer::{Notice, Observer};
 use crate::clock::Clock;
@@ -54,5 +55,15 @@ impl Shared {
         if catch_unwind(AssertUnwindSafe(|| self.observer.trouble(run, reason))).is_err() {
             tracing::error!("the observer panicked");
         }
+    }
+}
+
+/// Does work that may take long without giving way, such as loading a component. Where the runtime has several threads, the other
+/// tasks of this one go on elsewhere meanwhile: heartbeats, drains and other runs do not wait for it.
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        Ok(_) | Err(_) => work(),
     }
 }

@@ -1,10 +1,15 @@
 //! Workers: what they take, how many at once, and how they let go.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use milepost::engine::{Control, Demand, Request, WorkOptions};
+use milepost::Engine;
+use milepost::core::definition::PluginSpec;
+use milepost::engine::{Control, Demand, Request, ResumeOptions, WorkOptions};
+use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
@@ -236,4 +241,57 @@ async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() 
         "{trouble:?}"
     );
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);
+}
+
+/// A source that loads until another task has run, or it is sure that none can.
+struct Slow {
+    script: Script,
+    loading: Arc<AtomicBool>,
+    beside: Arc<AtomicBool>,
+}
+
+impl PluginSource for Slow {
+    fn read(
+        &self,
+        name: &str,
+        at: &PluginSpec,
+        base: &Path,
+    ) -> Result<ComponentBytes, PluginError> {
+        self.script.read(name, at, base)
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        self.loading.store(true, Ordering::Release);
+        let begun = Instant::now();
+        while !self.beside.load(Ordering::Acquire) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "it holds the thread"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.script.load(component)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_component_that_loads_long_does_not_keep_other_tasks_from_the_thread() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    rig.submit("r1").await;
+    let (loading, beside) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let source = Slow {
+        script: rig.script.clone(),
+        loading: Arc::clone(&loading),
+        beside: Arc::clone(&beside),
+    };
+    let engine = Engine::builder(Arc::clone(&rig.store), Arc::new(source)).build();
+    let run = tokio::spawn(async move { engine.resume(&r1(), ResumeOptions::default()).await });
+    let other = tokio::spawn(async move {
+        while !loading.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        beside.store(true, Ordering::Release);
+    });
+    other.await.unwrap();
+    assert_eq!(run.await.unwrap().unwrap().status, Status::Completed);
 }
