@@ -107,6 +107,7 @@ fn filters() -> [(&'static str, Filter); 5] {
     let of = |statuses: &[Status], workflow: Option<&str>| Filter {
         statuses: statuses.to_vec(),
         workflow: workflow.map(str::to_owned),
+        updated_after: None,
         limit: Some(50),
     };
     [

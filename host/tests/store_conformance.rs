@@ -184,6 +184,7 @@ conformance! {
         a_list_can_be_of_statuses,
         a_list_follows_every_change_of_status,
         a_list_can_be_of_a_workflow,
+        a_list_can_be_of_what_was_written_later,
         a_limit_shows_the_newest_and_counts_the_rest,
         what_a_filter_hides_is_not_counted_as_more,
         ids_by_prefix_are_sorted_and_limited,

@@ -315,6 +315,7 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
         } => text(store.list(&Filter {
             statuses: statuses.clone(),
             workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
+            updated_after: limit.map(|limit| at(limit as u64)),
             limit: *limit,
         })),
         Op::Prefix { prefix, limit } => text(store.ids_with_prefix(prefix, *limit)),

@@ -78,6 +78,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
+        updated_after: None,
         limit: args.limit.or(match (cx.json, args.watch) {
             (true, _) => None,
             (false, Some(_)) => Some(SCREEN),

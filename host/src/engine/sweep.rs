@@ -213,18 +213,27 @@ impl Engine {
 
     /// Takes paused runs that a clock far ahead wrote last back to the present. Returns the trouble with single runs.
     pub(super) async fn correct_clocks(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let paused = Filter {
+        let now = self.shared.clock.now();
+        let far_ahead = Filter {
             statuses: vec![Status::Paused],
+            updated_after: Some(now.after(limits::CLOCK_AHEAD)),
+            limit: Some(SWEEP_ROWS),
             ..Filter::default()
         };
-        let now = self.shared.clock.now();
-        let rows = self.shared.store.list(&paused)?.rows;
         let mut swept = Swept::default();
-        for row in rows.iter().filter(|row| is_far_ahead(row.updated_at, now)) {
-            let done = self.change(row, |_| None).await.map(drop);
-            note(&mut swept, &row.id, done)?;
+        loop {
+            let listing = self.shared.store.list(&far_ahead)?;
+            let mut corrected = false;
+            for row in &listing.rows {
+                let done = self.change(row, |_| None).await;
+                corrected |= matches!(done, Ok(true));
+                note(&mut swept, &row.id, done.map(drop))?;
+            }
+            // Those that are right now are not listed again.
+            if listing.more == 0 || !corrected {
+                return Ok(swept.troubled);
+            }
         }
-        Ok(swept.troubled)
     }
 
     /// After a clock that was far ahead, time steps back, once, before anything else is recorded.

@@ -182,6 +182,7 @@ impl Store for MemoryStore {
                     .as_ref()
                     .is_none_or(|name| *name == row.workflow)
             })
+            .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
             .cloned()
             .collect();
         rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));

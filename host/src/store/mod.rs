@@ -412,6 +412,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// Only runs of this workflow.
     pub workflow: Option<String>,
+    /// Only runs that were last written later than that.
+    pub updated_after: Option<Timestamp>,
     /// At most so many; `None` means all.
     pub limit: Option<usize>,
 }

@@ -7,7 +7,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::state::Status;
 
-use super::store::{ALL, Talk, With, change, create, entry, id, in_status, line, start, step};
+use super::store::{ALL, Talk, With, at, change, create, entry, id, in_status, line, start, step};
 
 fn of_status(statuses: &[Status]) -> Filter {
     Filter {
@@ -109,6 +109,27 @@ pub(crate) fn a_list_can_be_of_a_workflow(s: &dyn Store) {
     assert_eq!(s.listed(&filter), ["c"]);
     filter.workflow = Some("' OR 1 --".to_owned());
     assert!(s.listed(&filter).is_empty());
+}
+
+pub(crate) fn a_list_can_be_of_what_was_written_later(s: &dyn Store) {
+    for (run, created, written) in [("a", 1, 10), ("b", 2, 11), ("c", 3, 12)] {
+        s.save(create(run).at(created));
+        s.save(step(run, 0, 0).at(written));
+    }
+    for (after, limit, listed, more) in [
+        (9, None, vec!["c", "b", "a"], 0),
+        (10, None, vec!["c", "b"], 0),
+        (10, Some(1), vec!["c"], 1),
+        (12, None, vec![], 0),
+    ] {
+        let filter = Filter {
+            updated_after: Some(at(after)),
+            limit,
+            ..Filter::default()
+        };
+        assert_eq!(s.listed(&filter), listed, "{after}");
+        assert_eq!(s.list(&filter).unwrap().more, more, "{after}");
+    }
 }
 
 pub(crate) fn a_limit_shows_the_newest_and_counts_the_rest(s: &dyn Store) {

@@ -11,7 +11,7 @@ use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::open::Place;
-use super::{signed, store_error};
+use super::{nanos, signed, store_error};
 use crate::store::{
     Filter, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError, StoredCheckpoint,
     StoredEntry, StoredLog, StoredSignal,
@@ -149,6 +149,10 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
     if let Some(workflow) = &filter.workflow {
         conditions.push("workflow = ?".to_owned());
         values.push(Value::from(workflow.clone()));
+    }
+    if let Some(at) = filter.updated_after {
+        conditions.push("updated_at > ?".to_owned());
+        values.push(Value::from(nanos(at)));
     }
     let condition = match conditions.is_empty() {
         true => String::new(),
