@@ -120,7 +120,6 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("CLOCK_AHEAD", time(limits::CLOCK_AHEAD)),
         ("LEASE", time(limits::LEASE)),
         ("LEASE_RENEWAL", time(limits::LEASE_RENEWAL)),
-        ("CLOCK_AHEAD", time(limits::CLOCK_AHEAD)),
         ("RECOVERIES", number(limits::RECOVERIES.into())),
         (
             "AUTOMATIC_RESUMES",
