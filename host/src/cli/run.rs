@@ -14,7 +14,8 @@ use super::start::{Prepared, StartArgs};
 ///
 /// Stays until the run completes, fails, pauses or is cancelled.
 ///
-/// What the workflow returns goes to stdout, everything else to stderr. SIGINT or SIGTERM pauses the run with a
+/// What the workflow returns goes to stdout, everything else to stderr. A text is printed with its control characters escaped;
+/// `--json` gives it as it is. SIGINT or SIGTERM pauses the run with a
 /// checkpoint; a second one stops at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\
