@@ -5,11 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "power/draws.rs"]
+#[expect(dead_code, reason = "another suite uses the rest")]
+mod draws;
 mod wasm_guests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use draws::Draws;
 use milepost::attempt::Call;
 use milepost::clock::SystemClock;
 use milepost::wasm::{ChildProgram, Compiler, WasmEngine};
@@ -38,7 +42,7 @@ fn damaged_components_end() {
         .build(),
     ];
     survive(|seed| {
-        let mut chance = Chance(seed);
+        let mut chance = Draws(seed);
         let mut bytes = whole[chance.below(whole.len())].clone();
         let other = &whole[chance.below(whole.len())];
         for _ in 0..=chance.below(8) {
@@ -93,7 +97,7 @@ fn survive(component: impl Fn(u64) -> Vec<u8>) {
 }
 
 /// One small accident.
-fn damage(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
+fn damage(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Draws) {
     let at = chance.below(bytes.len());
     let until = (at + chance.below(64)).min(bytes.len());
     match chance.below(6) {
@@ -116,20 +120,6 @@ fn damage(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
     }
     if bytes.is_empty() {
         bytes.push(0);
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed % most as u64) as usize
     }
 }
 

@@ -3,7 +3,7 @@
 use milepost_core::limits;
 
 use super::wasm_guests::{Guest, returns, runs};
-use super::{Ends, Hostile};
+use super::{Ends, Hostile, append_section};
 
 /// All of them.
 pub(crate) fn all() -> Vec<Hostile> {
@@ -240,19 +240,6 @@ fn answers(all: &mut Corpus) {
 
 /// Traps, with debug data and names that are an attack on whoever reads them.
 fn debug_data(all: &mut Corpus) {
-    let section = |bytes: &mut Vec<u8>, name: &str, body: &[u8]| {
-        let mut whole = vec![name.len() as u8];
-        whole.extend_from_slice(name.as_bytes());
-        whole.extend_from_slice(body);
-        bytes.push(0);
-        let mut length = whole.len();
-        while length >= 0x80 {
-            bytes.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        bytes.push(length as u8);
-        bytes.extend(whole);
-    };
     let traps = runs("(unreachable)");
     let mut garbage = traps.clone();
     for name in [
@@ -263,7 +250,7 @@ fn debug_data(all: &mut Corpus) {
         ".debug_ranges",
         "name",
     ] {
-        section(&mut garbage, name, &[0xff; 4_096]);
+        append_section(&mut garbage, name, &[0xff; 4_096]);
     }
     add(all, "debug data of garbage", garbage, Ends::Fails("trap"));
     // A name that doubles with each level when it is demangled: `_ZN` with substitutions.

@@ -109,6 +109,20 @@ fn is_well(neighbour: &Plugin) -> bool {
     output(&execute(neighbour, call())) == &json!({"n": 1})
 }
 
+/// Puts a custom section behind everything else.
+pub(crate) fn append_section(bytes: &mut Vec<u8>, name: &str, body: &[u8]) {
+    let mut length = 1 + name.len() + body.len();
+    bytes.push(0);
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.push(u8::try_from(name.len()).unwrap());
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(body);
+}
+
 /// The name of the variant.
 fn kind(rejection: &Rejection) -> &'static str {
     match rejection {

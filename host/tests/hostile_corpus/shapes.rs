@@ -3,7 +3,7 @@
 use milepost_core::limits;
 
 use super::wasm_guests::{Guest, component_of_other_world, returns};
-use super::{Ends, Hostile};
+use super::{Ends, Hostile, append_section};
 
 /// All of them.
 pub(crate) fn all() -> Vec<Hostile> {
@@ -376,18 +376,7 @@ fn contracts(all: &mut Corpus) {
     );
     let manifest = |json: &str| {
         let mut bytes = returns("1");
-        let name = b"milepost:manifest";
-        let mut body = vec![name.len() as u8];
-        body.extend_from_slice(name);
-        body.extend_from_slice(json.as_bytes());
-        bytes.push(0);
-        let mut length = body.len();
-        while length >= 0x80 {
-            bytes.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        bytes.push(length as u8);
-        bytes.extend(body);
+        append_section(&mut bytes, "milepost:manifest", json.as_bytes());
         bytes
     };
     let deep = "[".repeat(1_000_000);
