@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use milepost_tests::cli::Cli;
 
-/// Thousands of steps that do nothing.
+/// Steps that do nothing, more of them than any test waits for.
 const BUSY: &str = r#"
 [limits]
 loop = 10000
 [[step]]
-id = "l"
+id = "many"
 loop = { until = "false", max_iterations = 10000, on_exhausted = "continue" }
+[[step]]
+id = "l"
+in = "many"
+loop = { until = "false", max_iterations = 1000, on_exhausted = "continue" }
 [[step]]
 id = "c"
 in = "l"
@@ -74,7 +78,7 @@ impl Busy {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("it did not come to that");
+        panic!("it did not come to that; state {}", self.state());
     }
 
     fn events(&self) -> u64 {

@@ -91,15 +91,15 @@ impl Cli {
         command
     }
 
-    /// A command line as a shell reads it, in the folder; `milepost` is the program.
+    /// A command line as bash reads it, in the folder; `milepost` is the program.
     ///
     /// # Panics
-    /// When there is no shell.
+    /// When there is no bash.
     #[must_use]
     pub fn shell(&self, line: &str) -> Output {
         let program = program().parent().expect("the program stands in a folder");
         let path = format!("{}:/usr/bin:/bin", program.display());
-        let mut shell = Command::new("sh");
+        let mut shell = Command::new("bash");
         shell
             .args(["-c", line])
             .current_dir(self.folder())
@@ -108,7 +108,7 @@ impl Cli {
             .env("HOME", self.folder())
             .env("MILEPOST_CACHE", code_cache())
             .stdin(Stdio::null());
-        Output::of(shell.output().expect("there is a shell"))
+        Output::of(shell.output().expect("there is a bash"))
     }
 
     /// Runs a command line to its end.

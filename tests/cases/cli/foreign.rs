@@ -1,7 +1,5 @@
 //! What comes from outside is shown and not obeyed, whichever way it gets out; and no message is as large as its cause.
 
-use std::process::Command;
-
 use milepost_tests::cli::{Cli, Output};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -96,14 +94,7 @@ fn suggested_commands_are_quoted_for_the_shell() {
     let command = shown
         .lines()
         .find_map(|line| line.trim().strip_prefix("send:"));
-    let program = cli.command("").get_program().to_owned();
-    let pasted = command.unwrap().replace("milepost", "\"$0\"");
-    let mut shell = Command::new("bash");
-    shell
-        .args(["-c", &pasted])
-        .arg(program)
-        .current_dir(cli.folder());
-    let sent = Output::of(shell.output().unwrap()).expect(0);
+    let sent = cli.shell(command.unwrap()).expect(0);
     assert!(sent.stdout.starts_with("run s got"), "{sent:#?}");
 }
 
