@@ -14,5 +14,6 @@ mod logs;
 mod prebuilt;
 mod races;
 mod sharing;
+mod soak;
 mod status;
 mod streams;

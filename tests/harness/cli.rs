@@ -192,9 +192,15 @@ impl Running {
         }
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal (`INT`, `TERM`, `KILL`).
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &pid])
             .status();
