@@ -45,6 +45,7 @@ fn play(seed: u64) -> Played {
             invariants::check(&world);
         });
     }));
+    world.bury_all();
     Played {
         trace: world.trace(),
         holds: holds.is_ok(),

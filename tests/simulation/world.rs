@@ -96,6 +96,12 @@ impl World {
         lock(&self.processes).remove(&pid);
     }
 
+    /// Ends all processes. Each holds the world that holds it: without this, nothing of a seed would ever be given back.
+    pub(crate) fn bury_all(&self) {
+        let processes = std::mem::take(&mut *lock(&self.processes));
+        drop(processes);
+    }
+
     pub(crate) fn promises(&self) -> MutexGuard<'_, Promises> {
         lock(&self.promises)
     }
