@@ -1,23 +1,41 @@
-//! Named points at which a test can end the process, as a crash would. A release build has none.
+//! Named points at which a test can end the process, as a crash would, or hold it up. A release build has none.
 
-/// Ends the process here when `MILEPOST_FAULT=<name>:<n>` names this point and it is reached for the n-th time.
+/// Ends the process here when `MILEPOST_FAULT=<name>:<n>` names this point and it is reached for the n-th time; with
+/// `<name>:<n>:hang` its thread stands still instead, for longer than any test waits.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
-    static ASKED: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    struct Asked {
+        name: String,
+        count: u64,
+        hangs: bool,
+    }
+    static ASKED: OnceLock<Option<Asked>> = OnceLock::new();
     static REACHED: AtomicU64 = AtomicU64::new(0);
     let asked = ASKED.get_or_init(|| {
         let text = std::env::var("MILEPOST_FAULT").ok()?;
-        let (name, count) = text.split_once(':')?;
-        Some((name.to_owned(), count.parse().ok()?))
+        let (name, rest) = text.split_once(':')?;
+        let (count, hangs) = match rest.strip_suffix(":hang") {
+            Some(count) => (count, true),
+            None => (rest, false),
+        };
+        Some(Asked {
+            name: name.to_owned(),
+            count: count.parse().ok()?,
+            hangs,
+        })
     });
-    if let Some((wanted, count)) = asked
-        && wanted == name
-        && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == *count
+    if let Some(asked) = asked
+        && asked.name == name
+        && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == asked.count
     {
-        std::process::abort();
+        if !asked.hangs {
+            std::process::abort();
+        }
+        std::thread::sleep(Duration::from_secs(600));
     }
 }
 

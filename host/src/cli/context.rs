@@ -24,6 +24,7 @@ use super::text::Text;
 use super::{narration, place, stdout};
 
 /// What every verb gets.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// Whether stdout gets one JSON document.
     pub(crate) json: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use milepost::Engine;
 use milepost::core::definition::Definition;
 use milepost::core::ids::RunId;
-use milepost::engine::{Control, Demand, EngineError, Request};
+use milepost::engine::{Control, Demand, EngineError};
 use milepost::plugin::PluginSource;
 use milepost::record;
 use milepost::report::RunReport;
@@ -18,7 +18,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress::{Limits, Progress};
-use super::signals::Signals;
+use super::signals::{self, Orders};
 
 /// Builds the engine and lets `work` drive a run with it. The first SIGINT or SIGTERM pauses the run (B165); a second one
 /// drops the work and closes the store, which releases the claim.
@@ -42,27 +42,26 @@ where
     let held = Arc::downgrade(&store);
     let engine = Engine::builder(store, plugins).observer(observer).build();
     let control = Control::default();
-    let ended = runtime()?.block_on(async {
-        let mut signals = Signals::listen(held)
-            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
-        // The work owns the engine and with it the store: dropping it closes both.
-        let mut work = Box::pin(work(engine, control.clone()));
-        let signal = tokio::select! {
-            ended = &mut work => return ended.map_err(Failure::from),
-            signal = signals.next() => signal,
-        };
-        control.ask(Request::new(Demand::PauseNow, signal));
-        progress.say(format!("{signal}: pausing; a second signal stops at once"));
-        tokio::select! {
-            ended = &mut work => ended.map_err(Failure::from),
-            signal = signals.next() => {
-                drop(work);
-                Err(stopped_at_once(signal))
-            }
-        }
-    });
+    let (context, shown) = (cx.clone(), Arc::clone(&progress));
+    let orders = Orders {
+        control: control.clone(),
+        stages: &[(Demand::PauseNow, "pausing; a second signal stops at once")],
+        give_up: Box::new(move |signal| {
+            shown.finish();
+            context.fail(&stopped_at_once(signal))
+        }),
+    };
+    let runtime = runtime()?;
+    // The work owns the engine and with it the store: dropping it closes both.
+    let ended = runtime.block_on(signals::obey(orders, held, work(engine, control)));
+    // What still blocks a thread has nothing to say any more.
+    runtime.shutdown_background();
     progress.finish();
-    ended
+    match ended {
+        Ok(Ok(ended)) => ended.map_err(Failure::from),
+        Ok(Err(signal)) => Err(stopped_at_once(signal)),
+        Err(error) => Err(signals::refused(&error)),
+    }
 }
 
 fn stopped_at_once(signal: &str) -> Failure {

@@ -11,7 +11,7 @@ use super::context::{Context, Reply, compact};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use super::stdout;
 use super::text::Text;
 
@@ -38,8 +38,7 @@ pub(crate) fn watch(
 ) -> Result<Reply, Failure> {
     let mut place = Place::new(cx);
     runtime()?.block_on(async {
-        let mut signals = Signals::listen(Weak::new())
-            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
+        let mut signals = Signals::listen(Weak::new()).map_err(|error| signals::refused(&error))?;
         let show = |view: View| place.show(view);
         let warn = |text: String| cx.warn(text);
         tokio::select! {

@@ -1,12 +1,12 @@
 //! `milepost work`: drives runs that nobody drives, until it is told to stop.
 
-use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use milepost::Engine;
 use milepost::core::shown::Shown;
-use milepost::engine::{Control, Demand, Request, WorkOptions, Worked};
+use milepost::engine::{Control, Demand, WorkOptions, Worked};
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::{Context, Reply};
@@ -14,7 +14,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::place;
 use super::progress::Several;
-use super::signals::Signals;
+use super::signals::{self, Orders};
+
+/// How long interrupted runs have to give back their claims at the end.
+const GIVING_BACK: Duration = Duration::from_secs(1);
 
 /// Take care of runs: new, due and lost ones
 ///
@@ -22,7 +25,7 @@ use super::signals::Signals;
 /// Any number of workers may share a store.
 ///
 /// SIGINT or SIGTERM lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
-/// second one interrupts the steps.
+/// second one interrupts the steps, a third one ends the program within a second.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,45 +54,46 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
         until_idle: args.until_idle,
         control: control.clone(),
     };
-    let worked = runtime()?.block_on(async {
-        let mut signals = Signals::listen(held)
-            .map_err(|error| Failure::internal(format!("no signal handlers: {error}")))?;
-        // Only now: whoever reads this may send a signal at once.
-        cx.note(format!(
-            "working on {}, at most {} runs at once",
-            Shown(cx.store.display()),
-            args.max_runs
-        ));
-        let mut work = pin!(engine.work(options));
-        for (demand, what) in [
+    let context = cx.clone();
+    let orders = Orders {
+        control,
+        stages: &[
             (
                 Demand::Release,
                 "steps in flight may end; a second signal interrupts them",
             ),
-            (Demand::ReleaseNow, "interrupting steps in flight"),
-        ] {
-            tokio::select! {
-                worked = &mut work => return Ok(worked),
-                signal = signals.next() => {
-                    cx.note(format!("{signal}: {what}"));
-                    control.ask(Request::new(demand, signal));
-                }
-            }
-        }
-        tokio::select! {
-            worked = &mut work => Ok(worked),
-            signal = signals.next() => Err(Failure::new(
-                Exit::Failed,
-                "stopped",
-                format!("stopped by a third {signal} before all runs were given back"),
-            )
-            .help("another worker takes them over")),
-        }
-    })?;
+            (
+                Demand::ReleaseNow,
+                "interrupting steps in flight; a third signal stops at once",
+            ),
+        ],
+        give_up: Box::new(move |signal| context.fail(&stopped_at_once(signal))),
+    };
+    let words = format!(
+        "working on {}, at most {} runs at once",
+        Shown(cx.store.display()),
+        args.max_runs
+    );
+    let runtime = runtime()?;
+    let worked = runtime.block_on(signals::obey(orders, held, async move {
+        // Only now: whoever reads this may send a signal at once.
+        cx.note(words);
+        engine.work(options).await
+    }));
+    // Runs that are interrupted give back their claims; a thread that is blocked does not keep the others.
+    runtime.shutdown_timeout(GIVING_BACK);
+    let worked = worked
+        .map_err(|error| signals::refused(&error))?
+        .map_err(stopped_at_once)?;
     if let Some(gone) = worked.store_gone {
         return Err(Failure::store_gone(gone));
     }
     Ok(cx.reply(Exit::Completed, &worked, || text(&worked)))
+}
+
+fn stopped_at_once(signal: &str) -> Failure {
+    let message = format!("stopped by a third {signal} before all runs were given back");
+    Failure::new(Exit::Failed, "stopped", message).help("another worker takes them over")
 }
 
 fn text(worked: &Worked) -> String {

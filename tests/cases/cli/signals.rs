@@ -1,9 +1,14 @@
 //! Signals in the foreground.
 
-use milepost_tests::cli::Cli;
+use std::time::{Duration, Instant};
+
+use milepost_tests::cli::{Cli, Running};
 use rusqlite::Connection;
 
-use super::spinning;
+use super::{ENDLESS, spinning};
+
+/// Less than the block of ten minutes of a thread that hangs, by far, and more than any machine needs.
+const SOON: Duration = Duration::from_secs(60);
 
 /// From now on no event can be saved.
 fn break_store(cli: &Cli) -> Connection {
@@ -76,4 +81,59 @@ fn b167_a_second_signal_ends_the_program_with_the_store_closed() {
     assert_eq!(ended.json()["error"]["code"], "stopped");
     mend_store(&db);
     assert_eq!(cli.shown("spin")["steps"][0]["status"], "completed");
+}
+
+/// Signals to a program one of whose threads is blocked: `said` is what it answers to each but the last.
+fn stopped_at_once(mut running: Running, said: &[&str]) {
+    let begun = Instant::now();
+    for words in said {
+        running.signal("INT");
+        running.until(words);
+    }
+    running.signal("TERM");
+    let ended = running.wait().expect(1);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    let error = &ended.json()["error"];
+    assert_eq!(error["code"], "stopped", "{ended:#?}");
+    assert!(error["message"].as_str().unwrap().contains("SIGTERM"));
+}
+
+#[test]
+fn b167_the_last_signal_ends_a_run_whose_thread_is_blocked() {
+    let cli = Cli::new();
+    cli.workflow("endless.toml", ENDLESS);
+    let hang = [("MILEPOST_FAULT", "before_call:2:hang")];
+    let mut running = cli.start_with("run endless.toml --id spin --json", &hang);
+    running.until("step spin: started");
+    stopped_at_once(running, &["SIGINT: pausing; a second signal stops at once"]);
+    // Its claim could not be released; the process is gone, though, and nothing that was saved is lost.
+    let mut resumed = cli.start("resume spin --json");
+    resumed.until("step spin: started");
+    resumed.signal("TERM");
+    assert_eq!(resumed.wait().expect(2).json()["steps"][0]["attempts"], 1);
+}
+
+#[test]
+fn b167_the_last_signal_ends_a_worker_whose_threads_are_blocked() {
+    for point in ["drain:1:hang", "before_call:2:hang"] {
+        let cli = Cli::new();
+        cli.workflow("endless.toml", ENDLESS);
+        cli.run("submit endless.toml --id spin").expect(0);
+        let mut worker = cli.start_with("work --json", &[("MILEPOST_FAULT", point)]);
+        worker.until("spin: step spin: started");
+        stopped_at_once(
+            worker,
+            &[
+                "SIGINT: steps in flight may end; a second signal interrupts them",
+                "SIGINT: interrupting steps in flight; a third signal stops at once",
+            ],
+        );
+        let mut other = cli.start("work");
+        other.until("run spin: taken over from a process that is gone");
+        other.until("spin: step spin: started");
+        other.signal("INT");
+        other.until("a second signal");
+        other.signal("INT");
+        other.wait().expect(0);
+    }
 }
