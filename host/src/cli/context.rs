@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) screen: bool,
     /// Whether a person types and reads: a terminal on both sides, and no `--json`.
     pub(crate) attended: bool,
+    /// Whether more is to be said on stderr than what a person needs.
+    pub(crate) verbose: bool,
     /// Whether the store was named on this command line, so that a suggested command has to name it too.
     store_named: bool,
 }
@@ -75,6 +77,7 @@ impl Context {
             lively: stderr && !is_dumb(),
             screen: stdout && !is_dumb(),
             attended: stdout && io::stdin().is_terminal() && !global.json,
+            verbose: global.verbose > 0,
             store_named,
         };
         log_to_stderr(global.verbose);

@@ -22,7 +22,8 @@ const GIVING_BACK: Duration = Duration::from_secs(1);
 /// Take care of runs: new, due and lost ones
 ///
 /// Drives runs that were submitted, paused ones when their time or their signal has come, and ones whose process is gone.
-/// Any number of workers may share a store.
+/// Any number of workers may share a store. A worker says on stderr how each run begins and ends, with `--verbose` also what
+/// its steps do and log.
 ///
 /// SIGINT or SIGTERM lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
 /// second one interrupts the steps, a third one ends the program within a second.
@@ -44,7 +45,7 @@ pub(crate) struct WorkArgs {
 pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_or_create(&cx.store)?;
     let held = Arc::downgrade(&store);
-    let progress = Arc::new(Several::new(cx.err));
+    let progress = Arc::new(Several::new(cx.err, cx.verbose));
     let engine = Engine::builder(store, cx.plugins())
         .observer(progress)
         .build();

@@ -67,7 +67,7 @@ fn a_worker_whose_output_nobody_reads_works_and_drains() {
         cli.run(&format!("submit talk.toml --id {run}")).expect(0);
     }
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = cli.command("work");
+    let mut command = cli.command("work --verbose");
     command.stdout(writer.try_clone().unwrap()).stderr(writer);
     let worker = command.spawn().unwrap();
     drop(command);

@@ -119,7 +119,7 @@ fn b167_the_last_signal_ends_a_worker_whose_threads_are_blocked() {
         let cli = Cli::new();
         cli.workflow("endless.toml", ENDLESS);
         cli.run("submit endless.toml --id spin").expect(0);
-        let mut worker = cli.start_with("work --json", &[("MILEPOST_FAULT", point)]);
+        let mut worker = cli.start_with("work --json --verbose", &[("MILEPOST_FAULT", point)]);
         worker.until("spin: step spin: started");
         stopped_at_once(
             worker,
@@ -128,7 +128,7 @@ fn b167_the_last_signal_ends_a_worker_whose_threads_are_blocked() {
                 "SIGINT: interrupting steps in flight; a third signal stops at once",
             ],
         );
-        let mut other = cli.start("work");
+        let mut other = cli.start("work --verbose");
         other.until("run spin: taken over from a process that is gone");
         other.until("spin: step spin: started");
         other.signal("INT");

@@ -15,7 +15,7 @@ fn status_of(cli: &Cli, run: &str) -> serde_json::Value {
 fn spinning(cli: &Cli) -> Running {
     cli.workflow("endless.toml", ENDLESS);
     cli.run("submit endless.toml --id spin").expect(0);
-    let mut worker = cli.start("work --json");
+    let mut worker = cli.start("work --json --verbose");
     worker.until("spin: step spin: started");
     worker
 }
@@ -65,7 +65,9 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
         .expect(0);
     cli.run("submit pausing.toml --id nap").expect(0);
     cli.run("submit failing.toml --id bad").expect(0);
-    let worked = cli.run("work --until-idle --max-runs 2 --json").expect(0);
+    let worked = cli
+        .run("work --until-idle --max-runs 2 --json --verbose")
+        .expect(0);
     assert_eq!(
         worked.json(),
         json!({ "taken": 3, "ended": { "completed": 1, "failed": 1, "paused": 1 }, "unsaved": 0, "recovered": 0, "refused": 0 })
@@ -85,6 +87,13 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
     // Nothing is left that could be done now.
     let idle = cli.run("work --until-idle").expect(0);
     assert_eq!(idle.stdout, "0 runs taken\n");
+
+    // Thousands of steps a second are for those who ask.
+    cli.run("submit hello.toml --input name=x --id more")
+        .expect(0);
+    let told = cli.run("work --until-idle").expect(0).stderr;
+    assert!(told.contains("run more: completed"), "{told}");
+    assert!(!told.contains("step greet"), "{told}");
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn a_second_signal_gives_runs_back_at_once_and_another_worker_goes_on() {
         (&json!("pending"), &json!(null), &json!(0)),
         "it was given back, not lost"
     );
-    let mut other = cli.start("work");
+    let mut other = cli.start("work --verbose");
     other.until("spin: step spin: started");
     let first = &cli.shown("spin")["steps"][0];
     assert_eq!(
@@ -163,7 +172,7 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     let row = &cli.run("ls --json").expect(0).json()[0];
     assert_eq!(row["owner"]["liveness"], "gone");
     assert_eq!(row["next_action"], "a worker takes it over");
-    let mut second = cli.start("work");
+    let mut second = cli.start("work --verbose");
     second.until("run spin: taken over from a process that is gone");
     second.until("spin: step spin: started");
     let shown = cli.shown("spin");

@@ -16,14 +16,17 @@ use crate::cli::{format, narration};
 /// Watches the runs of a worker.
 pub(crate) struct Several {
     style: Style,
+    /// Whether their steps are of interest too. They can be thousands in a second.
+    steps: bool,
     narrators: Mutex<BTreeMap<RunId, Narrator>>,
 }
 
 impl Several {
     /// In the colours of stderr.
-    pub(crate) fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style, steps: bool) -> Self {
         Self {
             style,
+            steps,
             narrators: Mutex::default(),
         }
     }
@@ -52,6 +55,9 @@ impl Several {
             narrators.remove(run);
             return Some((Text::from(format!("run {run}: ")) + ending).one_line());
         }
+        if !self.steps && is_about_a_step(&notice) {
+            return None;
+        }
         // How many attempts and passes there may be stands in definitions that nobody here has read.
         let narrator = narrators
             .entry(run.clone())
@@ -75,6 +81,14 @@ impl Observer for Several {
         let run = run.map(|run| format!("run {run}: ")).unwrap_or_default();
         let text = Text::from(format!(" {run}{reason}")).one_line();
         narration::say(&(self.style.yellow("warning:") + text));
+    }
+}
+
+fn is_about_a_step(notice: &Notice<'_>) -> bool {
+    match notice {
+        Notice::Recorded(entry) => entry.event.path().is_some(),
+        Notice::Log { .. } | Notice::Progress { .. } => true,
+        Notice::NotCompared { .. } | Notice::SaveDelayed { .. } => false,
     }
 }
 
@@ -115,18 +129,34 @@ mod tests {
         Some(told.plain())
     }
 
+    fn started() -> Event {
+        Event::StepStarted {
+            path: "test".parse().unwrap(),
+            attempt: 1,
+            input: json!({}).into(),
+            seed: 0,
+            timeout_millis: 1,
+        }
+    }
+
+    #[test]
+    fn steps_are_told_only_to_who_asked_for_them() {
+        let several = Several::new(Style::new(false), false);
+        assert_eq!(tell(&several, "a", started()), None);
+        let released = Event::RunReleased {
+            reason: "shutdown".into(),
+        };
+        assert_eq!(
+            tell(&several, "a", released).unwrap(),
+            "run a: released: shutdown"
+        );
+    }
+
     #[test]
     fn every_line_names_its_run_and_runs_that_stopped_are_forgotten() {
-        let several = Several::new(Style::new(false));
+        let several = Several::new(Style::new(false), true);
         for run in ["a", "b"] {
-            let started = Event::StepStarted {
-                path: "test".parse().unwrap(),
-                attempt: 1,
-                input: json!({}).into(),
-                seed: 0,
-                timeout_millis: 1,
-            };
-            let line = tell(&several, run, started).unwrap();
+            let line = tell(&several, run, started()).unwrap();
             assert_eq!(line, format!("{run}: step test: started"));
         }
         let stop = Stop {
