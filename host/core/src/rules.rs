@@ -32,6 +32,19 @@ impl Rules {
     pub const fn count_across_providers(self) -> bool {
         self.0 >= 1
     }
+
+    /// Whether an int compares with a double as the nearest double, and a whole number that fits only without a sign is an int,
+    /// as CEL has it. Before, an int and a double compared without rounding, and such a number was a double.
+    #[must_use]
+    pub const fn compare_as_cel(self) -> bool {
+        self.0 >= 1
+    }
+
+    /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.
+    #[must_use]
+    pub const fn refuse_what_no_list_has(self) -> bool {
+        self.0 >= 1
+    }
 }
 
 impl TryFrom<u32> for Rules {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::definition::{Definition, StepKind};
 use crate::expr::{Reference, Scope, StepField};
 use crate::ids::{Path, StepId};
+use crate::rules::Rules;
 use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult, loop_output};
 
 /// The scope of the step at a path. Reads the record and nothing else (B71).
@@ -165,5 +166,9 @@ impl Scope for StateScope<'_> {
             // Fan-out is reserved: the loader refuses `item` where no item can be.
             Reference::Item => None,
         }
+    }
+
+    fn rules(&self) -> Rules {
+        self.state.created.rules
     }
 }

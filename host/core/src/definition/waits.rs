@@ -14,6 +14,7 @@ use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Budget, Expr, Reference, Scope};
+use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// Builds the wait of the step at `index`; `None` when it has a problem that was reported.
@@ -76,6 +77,10 @@ struct Nothing;
 impl Scope for Nothing {
     fn lookup(&self, _: &Reference) -> Option<Cow<'_, Value>> {
         None
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::PRESENT
     }
 }
 

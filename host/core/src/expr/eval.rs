@@ -7,6 +7,7 @@ use super::error::{Budget, EvalError, MissingReason};
 use super::hint::{near_field, not_whole};
 use super::reference::Scope;
 use super::value::{Val, View, compares, scalar_text};
+use crate::rules::Rules;
 
 /// Characters of a value that an error shows.
 const SHOWN: usize = 64;
@@ -18,6 +19,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, scope: &'a dyn Scope, budget: &mut Budget
     let mut evaluator = Evaluator {
         expr,
         scope,
+        rules: scope.rules(),
         budget,
     };
     evaluator.value(&expr.root)
@@ -32,6 +34,7 @@ pub(super) fn eval_bool(
     let mut evaluator = Evaluator {
         expr,
         scope,
+        rules: scope.rules(),
         budget,
     };
     evaluator.condition(&expr.root)
@@ -40,6 +43,7 @@ pub(super) fn eval_bool(
 pub(super) struct Evaluator<'a, 'b> {
     expr: &'a Expr,
     scope: &'a dyn Scope,
+    rules: Rules,
     budget: &'b mut Budget,
 }
 
@@ -91,7 +95,7 @@ impl<'a> Evaluator<'a, '_> {
             }
             NodeKind::HasField { base, field } => {
                 let base = self.value(base)?;
-                match base.view() {
+                match base.view(self.rules) {
                     View::Object(map) => Ok(Val::owned(map.contains_key(field))),
                     other => Err(self.mismatch(node, format!("{} has no fields", other.kind()))),
                 }
@@ -99,7 +103,7 @@ impl<'a> Evaluator<'a, '_> {
             NodeKind::Not(operand) => Ok(Val::owned(!self.condition(operand)?)),
             NodeKind::Negate(operand) => {
                 let operand = self.value(operand)?;
-                match operand.view() {
+                match operand.view(self.rules) {
                     View::Int(n) => self.int(node, n.checked_neg()),
                     View::Double(n) => self.double(node, -n),
                     other => {
@@ -133,7 +137,7 @@ impl<'a> Evaluator<'a, '_> {
 
     fn condition(&mut self, node: &'a Node) -> Result<bool, EvalError> {
         let value = self.value(node)?;
-        match value.view() {
+        match value.view(self.rules) {
             View::Bool(b) => Ok(b),
             other => Err(self.mismatch(
                 node,
@@ -173,10 +177,13 @@ impl<'a> Evaluator<'a, '_> {
                 let Some(base) = self.optional(base)? else {
                     return Ok(None);
                 };
-                match (base.view(), access) {
+                match (base.view(self.rules), access) {
                     (View::Object(_), _) => Ok(base.into_field(field)),
+                    (_, Access::Continued | Access::Required) => {
+                        self.field(node, base, field).map(Some)
+                    }
                     // Of all values without fields CEL tolerates those that are no lists.
-                    (View::List(_), _) | (_, Access::Continued | Access::Required) => {
+                    (View::List(_), _) if self.rules.refuse_what_no_list_has() => {
                         self.field(node, base, field).map(Some)
                     }
                     (_, Access::Optional) => Ok(None),
@@ -202,7 +209,7 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn field(&self, node: &Node, base: Val<'a>, field: &str) -> Evaluated<'a> {
-        match base.view() {
+        match base.view(self.rules) {
             View::Object(map) => {
                 // Looked for before the base is taken apart; only a missing field pays for it.
                 let nearest = (!map.contains_key(field)).then(|| near_field(map, field));
@@ -220,8 +227,8 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn element(&self, node: &Node, base: Val<'a>, index: &Val<'_>) -> Evaluated<'a> {
-        let index = index.view();
-        match (base.view(), index) {
+        let index = index.view(self.rules);
+        match (base.view(self.rules), index) {
             (View::Object(_), View::Text(field)) => self.field(node, base, field),
             // CEL reads a list at a whole double too.
             (View::List(items), View::Int(_) | View::Uint(_) | View::Double(_)) => {
@@ -229,7 +236,13 @@ impl<'a> Evaluator<'a, '_> {
                 let position = match index {
                     View::Int(n) => Some(i128::from(n)),
                     View::Uint(n) => Some(i128::from(n)),
-                    View::Double(n) if n.fract() == 0.0 => truncated(n).map(i128::from),
+                    View::Double(n) if n.fract() == 0.0 => {
+                        if self.rules.refuse_what_no_list_has() {
+                            truncated(n).map(i128::from)
+                        } else {
+                            Some(i128::from(n as i64))
+                        }
+                    }
                     _ => None,
                 };
                 let Some(position) = position else {
@@ -273,12 +286,16 @@ impl<'a> Evaluator<'a, '_> {
         left: Val<'a>,
         right: Val<'a>,
     ) -> Evaluated<'a> {
-        let (a, b) = (left.view(), right.view());
+        let (a, b) = (left.view(self.rules), right.view(self.rules));
         match op {
-            BinaryOp::Equal => Ok(Val::owned(a.equals(&b))),
-            BinaryOp::NotEqual => Ok(Val::owned(!a.equals(&b))),
+            BinaryOp::Equal => Ok(Val::owned(a.equals(&b, self.rules))),
+            BinaryOp::NotEqual => Ok(Val::owned(!a.equals(&b, self.rules))),
             BinaryOp::In => match (a, b) {
-                (_, View::List(items)) => Ok(Val::owned(items.iter().any(|item| item.equals(&a)))),
+                (_, View::List(items)) => Ok(Val::owned(
+                    items
+                        .iter(self.rules)
+                        .any(|item| item.equals(&a, self.rules)),
+                )),
                 (View::Text(key), View::Object(map)) => Ok(Val::owned(map.contains_key(key))),
                 // The keys of an object are strings, so no other scalar is one of them.
                 (
@@ -288,7 +305,9 @@ impl<'a> Evaluator<'a, '_> {
                 _ => Err(self.unfit(node, op, &a, &b)),
             },
             BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Greater | BinaryOp::GreaterEqual => {
-                let satisfied = a.order(&b).and_then(|order| compares(op, order));
+                let satisfied = a
+                    .order(&b, self.rules)
+                    .and_then(|order| compares(op, order));
                 match satisfied {
                     Some(satisfied) => Ok(Val::owned(satisfied)),
                     None => Err(self.unfit(node, op, &a, &b)),
@@ -359,7 +378,7 @@ impl<'a> Evaluator<'a, '_> {
         };
         match (function, values.as_slice()) {
             (Function::Size, [value]) => {
-                let size = match value.view() {
+                let size = match value.view(self.rules) {
                     View::Text(text) => text.chars().count(),
                     View::List(items) => items.len(),
                     View::Object(map) => map.len(),
@@ -368,7 +387,7 @@ impl<'a> Evaluator<'a, '_> {
                 self.int(node, i64::try_from(size).ok())
             }
             (Function::StartsWith | Function::EndsWith | Function::Contains, [receiver, part]) => {
-                match (receiver.view(), part.view()) {
+                match (receiver.view(self.rules), part.view(self.rules)) {
                     (View::Text(text), View::Text(part)) => Ok(Val::owned(match function {
                         Function::StartsWith => text.starts_with(part),
                         Function::EndsWith => text.ends_with(part),
@@ -377,7 +396,7 @@ impl<'a> Evaluator<'a, '_> {
                     (View::Text(_), other) | (other, _) => refuse(self, &other),
                 }
             }
-            (Function::Int, [value]) => match value.view() {
+            (Function::Int, [value]) => match value.view(self.rules) {
                 View::Int(n) => Ok(Val::owned(n)),
                 View::Uint(_) => self.int(node, None),
                 View::Double(n) => self.int(node, truncated(n)),
@@ -387,7 +406,7 @@ impl<'a> Evaluator<'a, '_> {
                 },
                 other => refuse(self, &other),
             },
-            (Function::Double, [value]) => match value.view() {
+            (Function::Double, [value]) => match value.view(self.rules) {
                 View::Int(n) => self.double(node, n as f64),
                 View::Uint(n) => self.double(node, n as f64),
                 View::Double(n) => self.double(node, n),
@@ -397,7 +416,7 @@ impl<'a> Evaluator<'a, '_> {
                 },
                 other => refuse(self, &other),
             },
-            (Function::String, [value]) => match value.view() {
+            (Function::String, [value]) => match value.view(self.rules) {
                 View::Text(text) => {
                     self.budget.spend(text.len())?;
                     Ok(Val::owned(text))

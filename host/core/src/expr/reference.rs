@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::types::Type;
 use crate::ids::StepId;
+use crate::rules::Rules;
 
 /// One place of the context that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,4 +143,7 @@ pub enum StepProblem {
 pub trait Scope {
     /// The value; `None` when there is none.
     fn lookup(&self, reference: &Reference) -> Option<Cow<'_, Value>>;
+
+    /// The rules that the evaluation follows: those of the run that the values are from.
+    fn rules(&self) -> Rules;
 }

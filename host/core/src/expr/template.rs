@@ -205,7 +205,7 @@ impl Resolver<'_, '_> {
             Part::Expr(expr) => {
                 let result = eval::eval(expr, self.scope, self.budget);
                 match self.noted(result)? {
-                    Some(value) => value.write_text(out, self.budget),
+                    Some(value) => value.write_text(self.scope.rules(), out, self.budget),
                     None => Ok(()),
                 }
             }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ast::BinaryOp;
 use super::error::{Budget, EvalError};
+use crate::rules::Rules;
 
 /// A value that is owned or borrowed from the scope or the expression.
 #[derive(Debug)]
@@ -45,25 +46,27 @@ impl<'b> Items<'b> {
         }
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = View<'b>> {
+    pub(super) fn iter(self, rules: Rules) -> impl Iterator<Item = View<'b>> {
         let (json, built) = match self {
             Self::Json(items) => (items, &[][..]),
             Self::Built(items) => (&[][..], items),
         };
-        json.iter().map(View::of).chain(built.iter().map(Val::view))
+        json.iter()
+            .map(move |item| View::of(item, rules))
+            .chain(built.iter().map(move |item| item.view(rules)))
     }
 }
 
 impl<'b> View<'b> {
-    fn of(value: &'b Value) -> Self {
+    fn of(value: &'b Value, rules: Rules) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(b) => Self::Bool(*b),
             Value::Number(number) => match (number.as_i64(), number.as_u64()) {
                 (Some(int), _) => Self::Int(int),
-                (None, Some(uint)) => Self::Uint(uint),
+                (None, Some(uint)) if rules.compare_as_cel() => Self::Uint(uint),
                 // Every JSON number has a double; `arbitrary_precision`, under which it may not, is off.
-                (None, None) => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
+                (None, _) => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(text) => Self::Text(text),
             Value::Array(items) => Self::List(Items::Json(items)),
@@ -86,7 +89,7 @@ impl<'b> View<'b> {
     }
 
     /// Equality of CEL: numbers by value whatever their kind, lists and objects by content, other kinds never.
-    pub(super) fn equals(&self, other: &View<'_>) -> bool {
+    pub(super) fn equals(&self, other: &View<'_>, rules: Rules) -> bool {
         match (self, other) {
             (Self::Null, View::Null) => true,
             (Self::Bool(a), View::Bool(b)) => a == b,
@@ -94,14 +97,16 @@ impl<'b> View<'b> {
             (
                 Self::Int(_) | Self::Uint(_) | Self::Double(_),
                 View::Int(_) | View::Uint(_) | View::Double(_),
-            ) => self.order(other) == Some(Ordering::Equal),
+            ) => self.order(other, rules) == Some(Ordering::Equal),
             (Self::List(a), View::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(&b))
+                let mut pairs = a.iter(rules).zip(b.iter(rules));
+                a.len() == b.len() && pairs.all(|(a, b)| a.equals(&b, rules))
             }
             (Self::Object(a), View::Object(b)) => {
                 a.len() == b.len()
                     && a.iter().all(|(key, a)| {
-                        b.get(key).is_some_and(|b| View::of(a).equals(&View::of(b)))
+                        b.get(key)
+                            .is_some_and(|b| View::of(a, rules).equals(&View::of(b, rules), rules))
                     })
             }
             _ => false,
@@ -109,7 +114,7 @@ impl<'b> View<'b> {
     }
 
     /// Order of CEL: numbers among each other, strings by code points, false before true; nothing else has one.
-    pub(super) fn order(&self, other: &View<'_>) -> Option<Ordering> {
+    pub(super) fn order(&self, other: &View<'_>, rules: Rules) -> Option<Ordering> {
         match (self, other) {
             (Self::Bool(a), View::Bool(b)) => Some(a.cmp(b)),
             // Bytes of UTF-8 sort as their code points do.
@@ -118,6 +123,10 @@ impl<'b> View<'b> {
             (Self::Uint(a), View::Uint(b)) => Some(a.cmp(b)),
             (Self::Int(_), View::Uint(_)) => Some(Ordering::Less),
             (Self::Uint(_), View::Int(_)) => Some(Ordering::Greater),
+            (Self::Int(a), View::Double(b)) if !rules.compare_as_cel() => unrounded(*a, *b),
+            (Self::Double(a), View::Int(b)) if !rules.compare_as_cel() => {
+                unrounded(*b, *a).map(Ordering::reverse)
+            }
             (
                 Self::Int(_) | Self::Uint(_) | Self::Double(_),
                 View::Int(_) | View::Uint(_) | View::Double(_),
@@ -133,6 +142,23 @@ impl<'b> View<'b> {
             Self::Uint(n) => Some(*n as f64),
             Self::Double(n) => Some(*n),
             _ => None,
+        }
+    }
+}
+
+/// An int against a double, both on one line: an int beyond 2^53 has no double of its own.
+fn unrounded(int: i64, double: f64) -> Option<Ordering> {
+    const ABOVE: f64 = 9_223_372_036_854_775_808.0;
+    if double >= ABOVE {
+        Some(Ordering::Less)
+    } else if double < -ABOVE {
+        Some(Ordering::Greater)
+    } else {
+        let whole = double.trunc();
+        let of_the_fraction = || 0.0_f64.partial_cmp(&(double - whole));
+        match int.cmp(&(whole as i64)) {
+            Ordering::Equal => of_the_fraction(),
+            order => Some(order),
         }
     }
 }
@@ -160,9 +186,9 @@ impl<'a> Val<'a> {
         Self::Json(Cow::Owned(value.into()))
     }
 
-    pub(super) fn view(&self) -> View<'_> {
+    pub(super) fn view(&self, rules: Rules) -> View<'_> {
         match self {
-            Self::Json(value) => View::of(value),
+            Self::Json(value) => View::of(value, rules),
             Self::List(items) => View::List(Items::Built(items)),
         }
     }
@@ -225,11 +251,16 @@ impl<'a> Val<'a> {
     }
 
     /// Appends the value as text: a string as it is, a list or an object as compact JSON.
-    pub(super) fn write_text(self, out: &mut String, budget: &mut Budget) -> Result<(), EvalError> {
-        if let View::Text(text) = self.view() {
+    pub(super) fn write_text(
+        self,
+        rules: Rules,
+        out: &mut String,
+        budget: &mut Budget,
+    ) -> Result<(), EvalError> {
+        if let View::Text(text) = self.view(rules) {
             budget.spend(text.len())?;
             out.push_str(text);
-        } else if let Some(text) = scalar_text(&self.view()) {
+        } else if let Some(text) = scalar_text(&self.view(rules)) {
             budget.spend(text.len())?;
             out.push_str(&text);
         } else {
@@ -296,10 +327,11 @@ mod tests {
             (json!(i64::MIN), json!(-1e300), Ordering::Greater),
             (json!(u64::MAX), json!(1e300), Ordering::Less),
         ] {
-            let (a, b) = (View::of(&left), View::of(&right));
-            assert_eq!(a.order(&b), Some(order), "{left} {right}");
-            assert_eq!(b.order(&a), Some(order.reverse()), "{right} {left}");
-            assert_eq!(a.equals(&b), order.is_eq(), "{left} {right}");
+            let rules = Rules::PRESENT;
+            let (a, b) = (View::of(&left, rules), View::of(&right, rules));
+            assert_eq!(a.order(&b, rules), Some(order), "{left} {right}");
+            assert_eq!(b.order(&a, rules), Some(order.reverse()), "{right} {left}");
+            assert_eq!(a.equals(&b, rules), order.is_eq(), "{left} {right}");
         }
     }
 }

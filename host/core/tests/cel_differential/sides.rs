@@ -8,6 +8,7 @@ use cel::{Context, ExecutionError, Value as CelValue};
 use milepost_core::expr::{
     Budget, Env, EvalError, Expr, ProblemKind, Reference, Scope, StepField, StepProblem, Type,
 };
+use milepost_core::rules::Rules;
 use serde_json::{Map as JsonMap, Value, json};
 
 use crate::table::Class;
@@ -72,6 +73,10 @@ impl Scope for World {
             Reference::LoopIteration | Reference::LoopPrevious => None,
         };
         value.map(Cow::Borrowed)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::PRESENT
     }
 }
 

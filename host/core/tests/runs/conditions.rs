@@ -1,8 +1,11 @@
 //! Conditions are evaluated by the host, on recorded values, at the right time.
 
-use milepost_core::event::StopCode;
+use milepost_core::event::{Event, StopCode};
 use milepost_core::limits::JSON_DEPTH;
-use milepost_core::state::{Status, StepResult};
+use milepost_core::outcome::codes;
+use milepost_core::replay::check;
+use milepost_core::rules::Rules;
+use milepost_core::state::{RunState, Status, StepResult};
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok};
@@ -154,4 +157,62 @@ fn a_value_that_an_expression_makes_is_nested_no_deeper_than_one_that_comes_in()
     let too_deep = run(JSON_DEPTH, false);
     assert_eq!(too_deep.stop().code, StopCode::ReturnsFailed);
     assert!(too_deep.stop().message.contains("deeper than 64 levels"));
+}
+
+const BY_RULES: &str = r#"
+[[step]]
+id = "a"
+use = "p/a"
+[[step]]
+id = "equal"
+if = "steps.a.output.n == steps.a.output.d"
+use = "p/equal"
+[[step]]
+id = "listed"
+if = "steps.a.output.list.?x.orValue('none') == 'none'"
+use = "p/listed"
+[[step]]
+id = "z"
+use = "p/z"
+with = { n = "${ steps.a.output.u }!" }
+"#;
+
+/// An old journal replays, because its conditions keep the meaning that they had.
+#[test]
+fn the_conditions_of_an_old_run_decide_as_they_did() {
+    let output = json!({
+        "n": 9_007_199_254_740_993_i64, "d": 9_007_199_254_740_992.0, "list": [1], "u": u64::MAX,
+    });
+    let mut old = Sim::of_old(BY_RULES);
+    let mut written = Value::Null;
+    old.run(|attempt| {
+        if attempt.step == "z" {
+            written = attempt.input.clone();
+        }
+        ok(output.clone())
+    });
+    assert_eq!(old.calls, ["a", "listed", "z"]);
+    assert_eq!(written, json!({"n": "18446744073709552000!"}));
+    assert_eq!(old.status(), Status::Completed);
+    let mut state = RunState::create(&old.journal[0]).unwrap();
+    for entry in &old.journal[1..] {
+        check(&old.definition, &mut state, entry).unwrap();
+    }
+    // Under the rules of today the same journal is not what is decided.
+    let mut first = old.journal[0].clone();
+    if let Event::RunCreated(created) = &mut first.event {
+        created.rules = Rules::PRESENT;
+    }
+    let mut state = RunState::create(&first).unwrap();
+    let divergence = old.journal[1..]
+        .iter()
+        .find_map(|entry| check(&old.definition, &mut state, entry).err());
+    let path = divergence.unwrap().path.unwrap();
+    assert_eq!(path.to_string(), "equal");
+
+    let mut new = Sim::new(BY_RULES);
+    new.run(|_| ok(output.clone()));
+    assert_eq!(new.calls, ["a", "equal"]);
+    assert_eq!(new.status(), Status::Failed);
+    assert_eq!(new.error("listed").code, codes::EXPRESSION_ERROR);
 }

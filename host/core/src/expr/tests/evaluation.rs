@@ -260,3 +260,93 @@ fn doubling_runs_into_the_default_budget() {
         }
     );
 }
+
+/// The value, `Missing`, or `Refused`.
+fn ending(text: &str, rules: Rules) -> Value {
+    let mut world = world();
+    world.rules = rules;
+    world.values.insert(
+        "inputs.any".to_owned(),
+        json!({
+            "list": [10, 20], "n": 9_007_199_254_740_993_i64, "d": 9_007_199_254_740_992.0,
+            "max": i64::MAX, "above": 9_223_372_036_854_775_808.0, "u": u64::MAX, "v": u64::MAX - 1,
+        }),
+    );
+    match compile(text).eval(&world, &mut Budget::default()) {
+        Ok(value) => value,
+        Err(EvalError::Missing { .. }) => json!("Missing"),
+        Err(_) => json!("Refused"),
+    }
+}
+
+#[test]
+fn what_began_under_old_rules_keeps_them() {
+    for (text, old, present) in [
+        (
+            "inputs.any.list.?x.orValue('d')",
+            json!("d"),
+            json!("Refused"),
+        ),
+        (
+            "inputs.any.?list.?x.orValue('d')",
+            json!("d"),
+            json!("Refused"),
+        ),
+        (
+            "inputs.any.?list.x.orValue('d')",
+            json!("Refused"),
+            json!("Refused"),
+        ),
+        ("inputs.any.n.?x.orValue('d')", json!("d"), json!("d")),
+        ("inputs.any.list[1e300]", json!("Missing"), json!("Refused")),
+        (
+            "inputs.any.?list[1e300].orValue('d')",
+            json!("d"),
+            json!("Refused"),
+        ),
+        ("inputs.any.list[1.0]", json!(20), json!(20)),
+        ("inputs.any.n == inputs.any.d", json!(false), json!(true)),
+        ("inputs.any.n > inputs.any.d", json!(true), json!(false)),
+        ("inputs.any.d < inputs.any.n", json!(true), json!(false)),
+        ("inputs.any.n in [inputs.any.d]", json!(false), json!(true)),
+        (
+            "[[inputs.any.n]] == [[inputs.any.d]]",
+            json!(false),
+            json!(true),
+        ),
+        (
+            "inputs.any.max < inputs.any.above",
+            json!(true),
+            json!(false),
+        ),
+        ("inputs.n == 7.0", json!(true), json!(true)),
+        (
+            "inputs.n < 7.5 && -inputs.n > -7.5",
+            json!(true),
+            json!(true),
+        ),
+        ("inputs.any.u == inputs.any.v", json!(true), json!(false)),
+        ("inputs.any.u + 1.0 > 1.0", json!(true), json!("Refused")),
+        (
+            "string(inputs.any.u)",
+            json!("18446744073709552000"),
+            json!("18446744073709551615"),
+        ),
+        ("inputs.any.u", json!(u64::MAX), json!(u64::MAX)),
+    ] {
+        assert_eq!(ending(text, Rules::default()), old, "{text}, as it was");
+        assert_eq!(ending(text, Rules::PRESENT), present, "{text}");
+    }
+    let mut world = world();
+    world
+        .values
+        .insert("inputs.any".to_owned(), json!(u64::MAX));
+    for (rules, written) in [
+        (Rules::default(), "n=18446744073709552000"),
+        (Rules::PRESENT, "n=18446744073709551615"),
+    ] {
+        world.rules = rules;
+        let text = template("n=${ inputs.any }").resolve(&world, &mut Budget::default());
+        assert_eq!(text, Ok(json!(written)));
+    }
+}

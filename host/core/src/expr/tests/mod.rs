@@ -19,6 +19,7 @@ use super::{
 };
 use crate::limits::EXPRESSION_OUTPUT_BYTES;
 use crate::outcome::codes;
+use crate::rules::Rules;
 
 /// A definition and a record of it, in one.
 struct World {
@@ -26,6 +27,8 @@ struct World {
     values: BTreeMap<String, Value>,
     /// What was looked up.
     asked: RefCell<Vec<Reference>>,
+    /// Of the run that the values are from.
+    rules: Rules,
 }
 
 fn world() -> World {
@@ -49,6 +52,7 @@ fn world() -> World {
     World {
         values,
         asked: RefCell::default(),
+        rules: Rules::PRESENT,
     }
 }
 
@@ -123,6 +127,10 @@ impl Scope for World {
     fn lookup(&self, reference: &Reference) -> Option<Cow<'_, Value>> {
         self.asked.borrow_mut().push(reference.clone());
         self.values.get(&reference.to_string()).map(Cow::Borrowed)
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules
     }
 }
 
