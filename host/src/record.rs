@@ -8,9 +8,9 @@ use std::sync::Arc;
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
 use milepost_core::event::{DecodeError, Entry, Event};
-use milepost_core::ids::{Digest, Epoch, RunId, StepId};
+use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::payload::Payload;
-use milepost_core::state::{Rejected, RunState, Status, StepPhase, Touched};
+use milepost_core::state::{Rejected, RunState, Status, StepRecord, Touched};
 use milepost_core::time::Timestamp;
 
 use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
@@ -66,38 +66,42 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     };
     let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
     let blobs = Blobs::of(store);
-    let mut state =
+    let state =
         checkpoint::restore(position, parts, &|digest| blobs.find(digest)).map_err(|cause| {
             blobs.failure().unwrap_or_else(|| RecordError::Checkpoint {
                 run: run.clone(),
                 cause,
             })
         })?;
-    count_rejections(store, &mut state)?;
     Ok(Recorded {
         row: stored.row,
         state,
     })
 }
 
-/// Records of waits that a program wrote which did not count rejections: the record shows most numbers, the journal the rest.
-fn count_rejections(store: &dyn Store, state: &mut RunState) -> Result<(), RecordError> {
-    let mut journal_tells = None;
-    for (id, record) in &mut state.steps {
-        if !record.waited || record.rejections.is_some() {
-            continue;
-        }
-        record.rejections = match (record.attempts, &record.phase) {
-            (1, StepPhase::Awaiting { .. }) => Some(0),
-            _ => {
-                if journal_tells.is_none() {
-                    journal_tells = Some(folded(store, &state.created.run, state.seq)?);
-                }
-                let folded = journal_tells.as_ref().and_then(Option::as_ref);
-                let folded = folded.and_then(|folded| folded.steps.get(id));
-                Some(folded.and_then(|record| record.rejections).unwrap_or(0))
-            }
-        };
+/// Counts how often the approval at `path` was rejected, where a program that did not count began it: the journal tells. A
+/// decision there is the only thing that goes by the number, and writes it.
+///
+/// # Errors
+/// [`RecordError`] when the store fails.
+pub(crate) fn count_rejections(
+    store: &dyn Store,
+    state: &mut RunState,
+    path: &Path,
+) -> Result<(), RecordError> {
+    let uncounted = |record: &&StepRecord| record.path == *path && record.rejections.is_none();
+    let Some(record) = state.steps.get(path.step()).filter(uncounted) else {
+        return Ok(());
+    };
+    let found = if record.attempts == 1 {
+        0
+    } else {
+        let folded = folded(store, &state.created.run, state.seq)?;
+        let folded = folded.as_ref().and_then(|f| f.steps.get(path.step()));
+        folded.and_then(|record| record.rejections).unwrap_or(0)
+    };
+    if let Some(record) = state.steps.get_mut(path.step()) {
+        record.rejections = Some(found);
     }
     Ok(())
 }

@@ -52,6 +52,7 @@ pub struct FaultyStore {
     blobs_unavailable: bool,
     renewals: AtomicUsize,
     looks: AtomicUsize,
+    pages: AtomicUsize,
     death: Gate,
     writes: Mutex<Vec<Write>>,
 }
@@ -73,6 +74,7 @@ impl FaultyStore {
             blobs_unavailable: false,
             renewals: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
+            pages: AtomicUsize::new(0),
             death: Gate::default(),
             writes: Mutex::default(),
         }
@@ -147,6 +149,12 @@ impl FaultyStore {
     #[must_use]
     pub fn looks(&self) -> usize {
         self.looks.load(Ordering::SeqCst)
+    }
+
+    /// How many pages of journals were read.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.pages.load(Ordering::SeqCst)
     }
 
     /// Waits until the process is dead.
@@ -275,6 +283,16 @@ impl Store for FaultyStore {
         }
     }
 
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        self.pages.fetch_add(1, Ordering::SeqCst);
+        self.inner.journal(run, after, limit)
+    }
+
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         self.inner.attention(now, limit)
@@ -292,7 +310,6 @@ impl Store for FaultyStore {
         list(filter: &Filter) -> Listing;
         ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
-        journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;

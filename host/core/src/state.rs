@@ -125,8 +125,8 @@ pub struct StepRecord {
     /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waited: bool,
-    /// How often a person rejected at this path, for waits and approvals. `None` only where a program that did not count wrote
-    /// it; whoever loads such a record counts again.
+    /// How often a person rejected at this path, for waits and approvals. `None` only where a program that did not count began
+    /// it: whoever decides there counts in the journal first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejections: Option<u32>,
 }

@@ -148,6 +148,9 @@ impl Engine {
                 let reason = "there is no room for these words in its recorded state; decide with a shorter comment or without one";
                 return Err(not_waiting(&state, reason));
             }
+            if approval.rework.is_some() {
+                record::count_rejections(self.shared.store.as_ref(), &mut state, &path)?;
+            }
             let answer = answer(
                 &definition,
                 &state,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use milepost::engine::{
     Control, Decided, Decision, EngineError, Holds, ResumeOptions, SignalAnswer,
 };
-use milepost::store::{Expect, Head, Write};
 use milepost_core::event::{Event, StopCode};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
@@ -28,17 +27,17 @@ const ASKS: &str = "\
 [[step]]\nid = \"g\"\napproval = { message = \"Ship ${ steps.a.output.at }?\" }\n\
 [[step]]\nid = \"b\"\nuse = \"p/b\"\n";
 
-const REWORKS: &str = "\
+pub(super) const REWORKS: &str = "\
 [[step]]\nid = \"a\"\nuse = \"p/a\"\nwith = { why = \"${ steps.g.?output.comment.orValue('') }\" }\n\
 [[step]]\nid = \"g\"\napproval = { message = \"Good?\", rework = { from = \"a\", max_attempts = 2 } }\n";
 
-fn echo() -> Script {
+pub(super) fn echo() -> Script {
     Script::new()
         .step("b", |call| ok((*call.input).clone()))
         .step("a", |call| ok((*call.input).clone()))
 }
 
-fn decision(verdict: Verdict) -> Decision {
+pub(super) fn decision(verdict: Verdict) -> Decision {
     Decision {
         path: None,
         verdict,
@@ -47,7 +46,7 @@ fn decision(verdict: Verdict) -> Decision {
     }
 }
 
-async fn decide(rig: &Rig, verdict: Verdict) -> Result<Decided, EngineError> {
+pub(super) async fn decide(rig: &Rig, verdict: Verdict) -> Result<Decided, EngineError> {
     rig.engine().decide(&r1(), &decision(verdict)).await
 }
 
@@ -621,52 +620,4 @@ async fn notes_that_are_too_long_are_refused() {
         ..decision(Verdict::Approved)
     };
     rig.engine().decide(&r1(), &most).await.unwrap();
-}
-
-// A checkpoint of a program that did not count rejections: the journal tells how many there were.
-#[tokio::test]
-async fn rejections_that_an_older_program_did_not_count_are_counted_when_the_run_is_read() {
-    let rig = Rig::sqlite(REWORKS, &echo());
-    rig.run().await.unwrap();
-    decide(&rig, Verdict::Rejected).await.unwrap();
-    rig.work().await;
-    let stored = rig.store.checkpoint(&r1()).unwrap().unwrap();
-    let part = stored.parts.iter().find(|(name, _)| name == "step/g");
-    let mut body: Value = serde_json::from_str(&part.unwrap().1).unwrap();
-    let counted = body["body"].as_object_mut().unwrap().remove("rejections");
-    assert_eq!(counted, Some(json!(1)));
-    let row = stored.row;
-    let older = Write {
-        run: r1(),
-        expect: Expect::At {
-            seq: row.seq,
-            epoch: row.epoch,
-        },
-        claim: None,
-        head: Head {
-            workflow: row.workflow,
-            status: row.status,
-            moves_by_itself: false,
-            at: row.updated_at,
-            stop_code: row.stop_code,
-            due_at: row.due_at,
-            recoveries: row.recoveries,
-            auto_resumes: row.auto_resumes,
-            provider: row.provider,
-            awaits: row.awaits,
-        },
-        entries: Vec::new(),
-        parts: vec![("step/g".to_owned(), Some(body.to_string()))],
-        logs: Vec::new(),
-        blobs: Vec::new(),
-        named: Vec::new(),
-        consumed: Vec::new(),
-    };
-    rig.store.write(older).await.unwrap();
-    assert_eq!(rig.replay().await.unwrap().divergence, None);
-    let last = decide(&rig, Verdict::Rejected).await.unwrap();
-    assert_eq!(
-        (last.status, last.rework_left),
-        (Status::Cancelled, Some(0))
-    );
 }

@@ -22,6 +22,7 @@ mod starts;
 mod stops;
 mod sweeps;
 mod times;
+mod uncounted;
 mod values;
 mod workers;
 

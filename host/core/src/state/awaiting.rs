@@ -69,8 +69,10 @@ impl RunState {
         self.must_run(event)?;
         let record = self.open(event, path, at)?;
         record.attempts += 1;
-        record.waited = true;
-        record.rejections.get_or_insert(0);
+        if !record.waited {
+            record.waited = true;
+            record.rejections = Some(0);
+        }
         record.phase = StepPhase::Awaiting { wait: wait.clone() };
         Ok(Touched::step(path))
     }
@@ -165,8 +167,10 @@ impl RunState {
         ) {
             return Err(reject(event, path, Some(record)));
         }
-        if decision == Verdict::Rejected {
-            *record.rejections.get_or_insert(0) += 1;
+        if decision == Verdict::Rejected
+            && let Some(rejections) = &mut record.rejections
+        {
+            *rejections += 1;
         }
         self.settle(path, StepResult::Completed { output }, None, at);
         let mut touched = self.progressed(path);
