@@ -33,6 +33,7 @@
 //! `host/ARCHITECTURE.md` is the map of the code.
 
 pub mod attempt;
+mod audit;
 pub mod bounded_file;
 mod carried;
 pub mod clock;

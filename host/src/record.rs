@@ -264,6 +264,33 @@ impl<'a> Blobs<'a> {
     }
 }
 
+/// The columns of a run's row that follow from its state.
+#[must_use]
+pub fn head(state: &RunState) -> Head {
+    let stop = state.phase.stop();
+    Head {
+        workflow: state.created.workflow.clone(),
+        status: state.phase.status(),
+        moves_by_itself: state.moves_by_itself(),
+        at: state.updated_at,
+        stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
+        due_at: stop.and_then(|stop| stop.due_at),
+        recoveries: state.recoveries,
+        auto_resumes: state.episode.in_a_row(),
+        provider: stop.and_then(|stop| stop.provider.clone()),
+        awaits: match state.phase.status() {
+            Status::Paused => {
+                let awaited = state.awaited();
+                awaited
+                    .into_iter()
+                    .map(|(_, name)| name.to_owned())
+                    .collect()
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
 /// Events that were applied to the state and wait for their transaction.
 #[derive(Debug)]
 pub struct Batch {
@@ -442,32 +469,11 @@ impl Batch {
         };
         let mut named = checkpoint::changed_blobs(state, &self.touched, self.run_touched);
         named.extend(self.entries.iter().flat_map(|entry| entry.event.blobs()));
-        let stop = state.phase.stop();
         Write {
             run: state.created.run.clone(),
             expect: self.expect,
             claim: self.claim.clone(),
-            head: Head {
-                workflow: state.created.workflow.clone(),
-                status: state.phase.status(),
-                moves_by_itself: state.moves_by_itself(),
-                at: state.updated_at,
-                stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
-                due_at: stop.and_then(|stop| stop.due_at),
-                recoveries: state.recoveries,
-                auto_resumes: state.episode.in_a_row(),
-                provider: stop.and_then(|stop| stop.provider.clone()),
-                awaits: match state.phase.status() {
-                    Status::Paused => {
-                        let awaited = state.awaited();
-                        awaited
-                            .into_iter()
-                            .map(|(_, name)| name.to_owned())
-                            .collect()
-                    }
-                    _ => Vec::new(),
-                },
-            },
+            head: head(state),
             entries: self
                 .entries
                 .iter()

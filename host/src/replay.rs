@@ -398,7 +398,10 @@ fn damaged(seq: u64, event: &str, cause: &str) -> Box<Divergence> {
 }
 
 /// The checkpoint must be what the journal folds to, but for rejections that its program did not count.
-fn checkpoint_differs(folded: &RunState, checkpoint: &RunState) -> Option<Box<Divergence>> {
+pub(crate) fn checkpoint_differs(
+    folded: &RunState,
+    checkpoint: &RunState,
+) -> Option<Box<Divergence>> {
     if folded == checkpoint {
         return None;
     }

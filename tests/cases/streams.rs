@@ -7,8 +7,9 @@ use milepost::attempt::BoxFuture;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::{
-    Attention, Expect, Filter, Head, Health, Listing, NewSignal, RunRow, Sent, StopRequest, Store,
-    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, CheckedBlob, Expect, Filter, Head, Health, Listing, NewSignal, RunRow, Sent,
+    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
+    Written,
 };
 use milepost_core::event::Event;
 use milepost_core::ids::{Digest, Epoch, RunId};
@@ -71,6 +72,7 @@ impl Store for Gauge {
         ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
+        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         attention(now: Timestamp, limit: usize) -> Attention;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;

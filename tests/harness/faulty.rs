@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use milepost::attempt::BoxFuture;
 use milepost::owner::{Host as _, ThisHost};
 use milepost::store::{
-    Attention, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest, Store,
-    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, CheckedBlob, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest,
+    Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -311,6 +311,7 @@ impl Store for FaultyStore {
         ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
+        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
         health() -> Health;

@@ -10,8 +10,8 @@ use milepost::clock::Clock;
 use milepost::engine::Unobserved;
 use milepost::owner::{Host, Liveness};
 use milepost::store::{
-    Attention, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest, Store,
-    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, CheckedBlob, Filter, Health, Listing, NewSignal, Owner, RunRow, Sent, StopRequest,
+    Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -258,6 +258,7 @@ impl Store for View {
         journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         blob(digest: &Digest) -> Option<Vec<u8>>;
+        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         attention(now: Timestamp, limit: usize) -> Attention;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;

@@ -2,19 +2,21 @@
 
 use clap::Args;
 use milepost::core::shown::Shown;
-use milepost::engine::{Doctor, Gravity};
+use milepost::engine::{Doctor, Examining, Gravity};
 use serde_json::json;
 
 use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
+use super::progress::Told;
 use super::text::Text;
 
 /// Examine the store
 ///
-/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. Changes nothing, except the
-/// version of the store when `--migrate` asks for it.
+/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. It reads everything: each blob
+/// must match its digest, and each journal must fold to its checkpoint and its row. Changes nothing, except the version of the
+/// store when `--migrate` asks for it; others may write meanwhile.
 ///
 /// Exit code 1 means that something is broken; warnings and notes do not count.
 #[derive(Debug, Args)]
@@ -33,7 +35,10 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
         true => cx.engine()?,
         false => cx.engine_to_read()?,
     };
-    let doctor = engine.examine()?;
+    let progress = Told::new(cx.lively);
+    let doctor = engine.examine(&|examining| progress.tell(said(examining)));
+    progress.finish();
+    let doctor = doctor?;
     let broken = doctor
         .findings
         .iter()
@@ -50,6 +55,14 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
         "findings": doctor.findings,
     });
     Ok(cx.reply(exit, &document, || text(cx, &doctor)))
+}
+
+fn said(examining: Examining) -> String {
+    match examining {
+        Examining::File => "examining the file".to_owned(),
+        Examining::Blobs(count) => format!("examining blobs: {count} read"),
+        Examining::Runs { done, all } => format!("examining runs: {done} of {all}"),
+    }
 }
 
 fn text(cx: &Context, doctor: &Doctor) -> Text {
@@ -91,7 +104,12 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
             .as_ref()
             .map(|run| format!("run {run}: "))
             .unwrap_or_default();
-        lines.push(gravity + format!(" {run}{}", finding.message));
+        let part = finding
+            .part
+            .as_ref()
+            .map(|part| format!("{}: ", Shown(part)))
+            .unwrap_or_default();
+        lines.push(gravity + format!(" {run}{part}{}", finding.message));
         lines.push(format!("  {}", cx.usable(&finding.remedy)).into());
     }
     if doctor.findings.is_empty() {

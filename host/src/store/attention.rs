@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use milepost_core::ids::Digest;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,35 @@ pub struct Health {
     pub free_bytes: Option<u64>,
     /// Runs by status.
     pub runs: std::collections::BTreeMap<Status, u64>,
+}
+
+/// What a look at a blob found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedBlob {
+    /// Its name.
+    pub digest: Digest,
+    /// What is wrong with it.
+    pub fault: Option<BlobFault>,
+    /// Ids of the runs that use it, sorted; asked only when something is wrong.
+    pub users: Vec<String>,
+}
+
+/// What is wrong with a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobFault {
+    /// It is used and not there.
+    Missing,
+    /// Its bytes do not match its digest, or cannot be read.
+    Damaged,
+}
+
+impl fmt::Display for BlobFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Damaged => "does not match its digest",
+        })
+    }
 }
 
 /// How much room a store takes.

@@ -10,8 +10,9 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Attention, Expect, Filter, Health, Listing, NewSignal, Page, RunRow, Sent, StopRequest, Store,
-    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Listing, NewSignal, Page, RunRow,
+    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -252,6 +253,34 @@ impl Store for MemoryStore {
             )));
         }
         Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
+        let state = self.state();
+        let used = state.runs.values().flat_map(|run| &run.blobs);
+        let next = state.blobs.keys().chain(used);
+        let next = next
+            .filter(|digest| after.is_none_or(|after| *digest > after))
+            .min();
+        Ok(next.map(|digest| {
+            let fault = match state.blobs.get(digest) {
+                None => Some(BlobFault::Missing),
+                Some(bytes) if Digest::of(bytes) != *digest => Some(BlobFault::Damaged),
+                Some(_) => None,
+            };
+            let users = state
+                .runs
+                .iter()
+                .filter(|(_, run)| run.blobs.contains(digest));
+            CheckedBlob {
+                digest: *digest,
+                fault,
+                users: match fault {
+                    Some(_) => users.map(|(id, _)| id.to_string()).collect(),
+                    None => Vec::new(),
+                },
+            }
+        }))
     }
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {

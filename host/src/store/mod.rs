@@ -22,8 +22,8 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, Health, NewSignal, Release, Sent, Space, StopKind, StopRequest, StoredSignal,
-    UnknownStopKind,
+    Attention, BlobFault, CheckedBlob, Health, NewSignal, Release, Sent, Space, StopKind,
+    StopRequest, StoredSignal, UnknownStopKind,
 };
 use crate::attempt::BoxFuture;
 
@@ -141,6 +141,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the bytes do not match the digest.
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Looks at the next blob after `after`, in the order of digests, of all that are kept or used: whether it is there, and
+    /// whether its bytes match its digest. All of one moment, and no other blob in memory. `None` at the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError>;
 
     /// Signals that wait for a run, the oldest first, at most `limit`.
     ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use milepost::store::{Filter, StopKind, Store, StoreError, Write};
+use milepost::store::{BlobFault, CheckedBlob, Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -302,6 +302,40 @@ pub(crate) fn a_blob_that_does_not_match_its_digest_is_damage(s: &dyn Store) {
         s.blob(&Digest::of(b"right")),
         Err(StoreError::Corrupt(_))
     ));
+}
+
+/// Blobs that are kept or used, one by one: those that are not whole come with who uses them.
+pub(crate) fn every_blob_is_looked_at_and_damage_names_its_users(s: &dyn Store) {
+    assert_eq!(s.checked_blob(None).unwrap(), None);
+    let bad = Digest::of(b"other bytes");
+    for run in ["a", "b"] {
+        let mut write = create(run).blob(b"shared").blob(run.as_bytes());
+        write.blobs.push((bad, Arc::from(&b"bytes"[..])));
+        s.save(write);
+    }
+    let mut expected = [&b"shared"[..], b"a", b"b", b"other bytes"].map(Digest::of);
+    expected.sort();
+    let mut last = None;
+    for digest in expected {
+        let seen = s.checked_blob(last.as_ref()).unwrap().unwrap();
+        let (fault, users) = match digest == bad {
+            true => (
+                Some(BlobFault::Damaged),
+                vec!["a".to_owned(), "b".to_owned()],
+            ),
+            false => (None, Vec::new()),
+        };
+        assert_eq!(
+            seen,
+            CheckedBlob {
+                digest,
+                fault,
+                users
+            }
+        );
+        last = Some(digest);
+    }
+    assert_eq!(s.checked_blob(last.as_ref()).unwrap(), None);
 }
 
 pub(crate) fn a_checkpoint_holds_the_row(s: &dyn Store) {

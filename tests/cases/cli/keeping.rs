@@ -215,9 +215,9 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
     );
     assert_eq!(removed.unwrap(), 1);
     let broken = finding("problem", 1);
-    assert!(
-        broken["message"].as_str().unwrap().contains("`done`"),
-        "{broken:#}"
+    assert_eq!(
+        (&broken["run"], &broken["part"]),
+        (&json!("done"), &json!("event 2"))
     );
     let text = cli.run("doctor").expect(1).stdout;
     assert!(

@@ -4,6 +4,7 @@ mod advice;
 mod bounded;
 mod carrying;
 mod errors;
+mod examining;
 mod foreign;
 mod going_on;
 mod keeping;

@@ -1,9 +1,10 @@
 //! Damaged records are errors of their run: never a panic, never a silent restart.
 
-use milepost::engine::{EngineError, ResumeOptions};
+use milepost::engine::{EngineError, Gravity, ResumeOptions};
 use milepost::record::RecordError;
 use milepost::store::StoreError;
 use milepost_tests::rig::{Rig, r1};
+use milepost_tests::rng::Rng;
 use milepost_tests::scripted::{Script, fail, ok};
 use serde_json::json;
 
@@ -98,4 +99,54 @@ async fn b244_a_damaged_run_does_not_hide_the_others() {
         .unwrap();
     assert_eq!(engine.report(&other.id).unwrap(), other);
     assert!(engine.report(&r1()).is_err());
+}
+
+/// Whatever a byte of a record becomes, the examination tells of it or finds the record as good as before, and never panics.
+#[tokio::test]
+async fn an_examination_survives_any_byte_in_any_record() {
+    let rig = damaged("UPDATE run SET recoveries = 0").await;
+    let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+    let engine = rig.engine();
+    let problems = || {
+        let found = engine.examine(&|_| ()).unwrap().findings;
+        let broken = found.into_iter().filter(|f| f.gravity == Gravity::Problem);
+        broken.collect::<Vec<_>>()
+    };
+    assert_eq!(problems(), []);
+    let rng = Rng::new(11);
+    let mut told = 0;
+    for (table, column) in [
+        ("journal", "body"),
+        ("checkpoint", "body"),
+        ("run", "now"),
+        ("blob", "bytes"),
+    ] {
+        let rows: Vec<(i64, Vec<u8>)> = db
+            .prepare(&format!(
+                "SELECT rowid, CAST({column} AS BLOB) FROM {table}"
+            ))
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        for _ in 0..60 {
+            let (row, bytes) = &rows[rng.below(rows.len() as u64) as usize];
+            let mut changed = bytes.clone();
+            let at = rng.below(changed.len() as u64) as usize;
+            changed[at] ^= 1 << rng.below(8);
+            let kind = if table == "blob" { "BLOB" } else { "TEXT" };
+            let sql = format!("UPDATE {table} SET {column} = CAST(?1 AS {kind}) WHERE rowid = ?2");
+            db.execute(&sql, (&changed, row)).unwrap();
+            let found = problems();
+            assert!(
+                table != "blob" || !found.is_empty(),
+                "a blob is known by its digest"
+            );
+            told += usize::from(!found.is_empty());
+            db.execute(&sql, (bytes, row)).unwrap();
+        }
+    }
+    assert!(told > 180, "{told} of 240");
+    assert_eq!(problems(), []);
 }

@@ -15,10 +15,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// Cells of the line: more would wrap on a usual terminal.
 const WIDTH: usize = 76;
 
-/// A moving line that shows what the narrator knows.
-pub(super) fn line(narrator: Arc<Mutex<Narrator>>) -> ProgressBar {
+/// What the narrator knows.
+pub(super) fn of(narrator: Arc<Mutex<Narrator>>) -> impl Fn() -> Text + Clone + Send + Sync {
+    move || Text::from(lock(&narrator).now(SystemTime::now().into()))
+}
+
+/// A moving line that shows what it is told whenever it is drawn.
+pub(super) fn line(now: impl Fn() -> Text + Clone + Send + Sync + 'static) -> ProgressBar {
     let now = move |_: &ProgressState, out: &mut dyn fmt::Write| {
-        let line = Text::from(lock(&narrator).now(SystemTime::now().into()));
+        let line = now();
         // The buffer of the bar does not fail.
         let _ = out.write_str(&line.one_line().cut(WIDTH).for_terminal());
     };

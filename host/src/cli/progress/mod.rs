@@ -7,6 +7,7 @@ mod limits;
 mod live;
 mod narrate;
 mod several;
+mod told;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ use milepost::engine::{Notice, Observer};
 
 pub(crate) use self::limits::Limits;
 pub(crate) use self::several::Several;
+pub(crate) use self::told::Told;
 
 use self::narrate::Narrator;
 use super::narration;
@@ -34,7 +36,7 @@ impl Progress {
         let narrator = Arc::new(Mutex::new(Narrator::new(limits, style)));
         if lively {
             let narrator = Arc::clone(&narrator);
-            narration::move_line(Some(Box::new(|| live::line(narrator))));
+            narration::move_line(Some(Box::new(|| live::line(live::of(narrator)))));
         }
         Self { narrator, lively }
     }

@@ -35,8 +35,9 @@ use self::read::Readers;
 use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
 use self::writer::Writer;
 use super::{
-    Attention, Filter, Health, Listing, NewSignal, Release, RunRow, Sent, Space, StopRequest,
-    Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Attention, CheckedBlob, Filter, Health, Listing, NewSignal, Release, RunRow, Sent, Space,
+    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
+    Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -229,6 +230,10 @@ impl Store for SqliteStore {
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|db| read::blob(db, digest))
+    }
+
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
+        self.read(|db| scan::checked_blob(db, after))
     }
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {

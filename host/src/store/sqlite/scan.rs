@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use milepost_core::ids::Digest;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::types::Value;
@@ -10,7 +11,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::read::{RUN_COLUMNS, count_limit, listed};
 use super::{nanos, space, store_error};
-use crate::store::{Attention, Health, RunRow, StoreError};
+use crate::store::{Attention, BlobFault, CheckedBlob, Health, RunRow, StoreError};
 
 /// The questions of [`attention`], each answered from an index: what is over, or paused and not due, is never looked at.
 /// `?1` is the time and `?2` the limit.
@@ -103,6 +104,70 @@ fn rows(db: &Connection, question: &str, values: &[Value]) -> Result<Rows, rusql
     Ok(found)
 }
 
+pub(super) fn checked_blob(
+    db: &Connection,
+    after: Option<&Digest>,
+) -> Result<Option<CheckedBlob>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the blobs");
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let Some(digest) = next_digest(&tx, after).map_err(failed)? else {
+        return Ok(None);
+    };
+    let fault = match blob_fault(&tx, &digest) {
+        Ok(fault) => fault,
+        Err(error) => match store_error(&error, "a blob") {
+            StoreError::Corrupt(_) => Some(BlobFault::Damaged),
+            error => return Err(error),
+        },
+    };
+    let users = match fault {
+        Some(_) => users(&tx, &digest).map_err(failed)?,
+        None => Vec::new(),
+    };
+    tx.finish().map_err(failed)?;
+    Ok(Some(CheckedBlob {
+        digest,
+        fault,
+        users,
+    }))
+}
+
+fn next_digest(db: &Connection, after: Option<&Digest>) -> Result<Option<Digest>, rusqlite::Error> {
+    let mut next = db.prepare_cached(
+        "SELECT min(digest) FROM (
+             SELECT * FROM (SELECT digest FROM blob WHERE digest > ?1 AND length(digest) = 32 ORDER BY digest LIMIT 1)
+             UNION ALL
+             SELECT * FROM (SELECT digest FROM blob_use WHERE digest > ?1 AND length(digest) = 32 ORDER BY digest LIMIT 1))",
+    )?;
+    // Nothing comes before the empty one.
+    let after = after.map_or(&[][..], |after| after.as_bytes());
+    let found: Option<[u8; 32]> = next.query_row([after], |row| row.get(0))?;
+    Ok(found.map(Digest::from))
+}
+
+fn blob_fault(db: &Connection, digest: &Digest) -> Result<Option<BlobFault>, rusqlite::Error> {
+    let mut statement = db.prepare_cached("SELECT bytes FROM blob WHERE digest = ?1")?;
+    let mut rows = statement.query([digest.as_bytes()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(Some(BlobFault::Missing));
+    };
+    let same = Digest::of(row.get_ref(0)?.as_blob()?) == *digest;
+    Ok((!same).then_some(BlobFault::Damaged))
+}
+
+fn users(db: &Connection, digest: &Digest) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT id FROM run JOIN blob_use ON blob_use.run = run.key WHERE digest = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([digest.as_bytes()])?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get_ref(0)?.as_bytes()?;
+        users.push(String::from_utf8_lossy(id).into_owned());
+    }
+    Ok(users)
+}
+
 /// One thing to look at in the whole store; what is wrong goes into the problems.
 type Examination = fn(&Connection, &mut Health) -> Result<(), rusqlite::Error>;
 
@@ -122,7 +187,7 @@ pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError>
             .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
         runs: BTreeMap::new(),
     };
-    for examine in [version, pages, unused, strays, journals, statuses] as [Examination; 6] {
+    for examine in [version, pages, unused, strays, digests, statuses] as [Examination; 6] {
         let examined = examine(db, &mut health).map_err(|error| store_error(&error, "the store"));
         match examined {
             // Damage is what was asked for: the other questions may still have an answer.
@@ -165,13 +230,13 @@ fn strays(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-fn journals(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
-    let mut statement = db.prepare(
-        "SELECT id FROM run WHERE seq <> (SELECT count(*) FROM journal WHERE journal.run = run.key)
-             OR seq <> (SELECT coalesce(max(journal.seq), 0) FROM journal WHERE journal.run = run.key)",
-    )?;
-    for run in statement.query_map([], |row| row.get::<_, String>(0))? {
-        let problem = format!("the journal of run `{}` has gaps", run?);
+/// Names of blobs that are none: no look at the blobs one by one finds them.
+fn digests(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    let sql = "SELECT (SELECT count(*) FROM blob WHERE length(digest) <> 32)
+                    + (SELECT count(*) FROM blob_use WHERE length(digest) <> 32)";
+    let malformed: i64 = db.query_row(sql, [], |row| row.get(0))?;
+    if malformed > 0 {
+        let problem = format!("{malformed} blobs, or uses of blobs, have no valid digest");
         health.problems.push(problem);
     }
     Ok(())

@@ -1,0 +1,502 @@
+//! One run held against itself: its journal must fold to its checkpoint and to its row, and everything that it names must be
+//! there. Nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use milepost_core::checkpoint::DamagedCheckpoint;
+use milepost_core::event::{DecodeError, Entry, Event};
+use milepost_core::ids::{Digest, RunId};
+use milepost_core::limits;
+use milepost_core::shown;
+use milepost_core::state::RunState;
+use milepost_core::time::Timestamp;
+use serde_json::Value;
+
+use crate::attempt::LogLine;
+use crate::record::{self, RecordError, Recorded};
+use crate::replay::checkpoint_differs;
+use crate::store::{BlobFault, RunRow, Store, StoreError};
+
+/// Faults of one run that are told; whoever has so many needs no more.
+const FAULTS: usize = 100;
+/// How often a run that is written to meanwhile is looked at again.
+const LOOKS: usize = 3;
+/// Log lines that are read at once.
+const LOG_PAGE: usize = 512;
+
+/// Something of a run that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What is damaged: `event 3`, `checkpoint`, `component text`.
+    pub(crate) part: String,
+    /// What is wrong with it.
+    pub(crate) message: String,
+    /// Whether a file with the right digest mends it.
+    pub(crate) is_component: bool,
+    /// Whether the run can go on all the same, and nothing was lost that it ever had.
+    pub(crate) is_minor: bool,
+}
+
+impl Fault {
+    pub(crate) fn of(part: impl Into<String>, message: impl Display) -> Self {
+        Self {
+            part: part.into(),
+            message: message.to_string(),
+            is_component: false,
+            is_minor: false,
+        }
+    }
+}
+
+/// Blobs of one run that have a fault.
+pub(crate) type BadBlobs = BTreeMap<Digest, BlobFault>;
+
+/// Looks at runs, and remembers what they share.
+pub(crate) struct Auditor<'a> {
+    store: &'a dyn Store,
+    /// Blobs that many runs carry, and whether they are there.
+    carried: BTreeMap<Digest, bool>,
+}
+
+impl<'a> Auditor<'a> {
+    pub(crate) fn new(store: &'a dyn Store) -> Self {
+        Self {
+            store,
+            carried: BTreeMap::new(),
+        }
+    }
+
+    /// What is wrong with a run; nothing, when it was removed meanwhile. `bad` are its blobs that are known to be damaged.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be asked just now.
+    pub(crate) fn faults(&mut self, run: &RunId, bad: &BadBlobs) -> Result<Vec<Fault>, StoreError> {
+        let mut stood = self.stands(run)?;
+        let mut look = 1;
+        loop {
+            let mut audit = Audit {
+                auditor: self,
+                run,
+                bad,
+                faults: Vec::new(),
+            };
+            audit.look()?;
+            let mut faults = audit.faults;
+            if faults.is_empty() {
+                return Ok(faults);
+            }
+            // A run that was removed, or removed and made anew, looks damaged to whoever reads it piece by piece.
+            let stands = self.stands(run)?;
+            if stands == Standing::Gone {
+                return Ok(Vec::new());
+            }
+            if stands == stood || look == LOOKS {
+                faults.truncate(FAULTS);
+                return Ok(faults);
+            }
+            stood = stands;
+            look += 1;
+        }
+    }
+
+    fn stands(&self, run: &RunId) -> Result<Standing, StoreError> {
+        match self.store.row(run) {
+            Ok(None) => Ok(Standing::Gone),
+            Ok(Some(row)) => Ok(Standing::At {
+                created: row.created_at,
+                seq: row.seq,
+                epoch: row.epoch.0,
+            }),
+            Err(StoreError::Corrupt(_)) => Ok(Standing::Unreadable),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a blob that many runs carry is in the store; damaged, it is.
+    fn carries(&mut self, digest: Digest) -> Result<bool, StoreError> {
+        if let Some(there) = self.carried.get(&digest) {
+            return Ok(*there);
+        }
+        let there = match self.store.blob(&digest) {
+            Ok(bytes) => bytes.is_some(),
+            Err(StoreError::Corrupt(_)) => true,
+            Err(error) => return Err(error),
+        };
+        self.carried.insert(digest, there);
+        Ok(there)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Standing {
+    Gone,
+    Unreadable,
+    At {
+        created: Timestamp,
+        seq: u64,
+        epoch: u64,
+    },
+}
+
+/// One look at one run.
+struct Audit<'a, 'b> {
+    auditor: &'b mut Auditor<'a>,
+    run: &'b RunId,
+    bad: &'b BadBlobs,
+    faults: Vec<Fault>,
+}
+
+impl Audit<'_, '_> {
+    fn look(&mut self) -> Result<(), StoreError> {
+        let Some((row, checkpoint)) = self.checkpoint()? else {
+            return Ok(());
+        };
+        let folded = self.journal(&row)?;
+        let state = folded.as_ref().or(checkpoint.as_ref());
+        self.blobs(state);
+        if let Some(state) = state {
+            self.carried(state)?;
+        }
+        if let Some(folded) = &folded {
+            let columns = self.columns(&row, folded);
+            if let Some(checkpoint) = &checkpoint
+                && let Some(differs) = checkpoint_differs(folded, checkpoint)
+                // Position, epoch and time of a checkpoint are columns of the row.
+                && !(columns && differs.field.is_empty())
+            {
+                let place = match differs.field.as_str() {
+                    "" => String::new(),
+                    field => format!(" at {field}"),
+                };
+                let (stored, folds) = (
+                    excerpt(&differs.recorded.to_string()),
+                    excerpt(&differs.actual.to_string()),
+                );
+                self.fault(
+                    "checkpoint",
+                    format_args!("it has {stored}{place}, the journal folds to {folds}"),
+                );
+            }
+        }
+        self.logs()?;
+        self.inbox()
+    }
+
+    fn fault(&mut self, part: impl Into<String>, message: impl Display) {
+        self.faults.push(Fault::of(part, message));
+    }
+
+    /// The row, and the checkpoint where it can be read.
+    fn checkpoint(&mut self) -> Result<Option<(RunRow, Option<RunState>)>, StoreError> {
+        let store = self.auditor.store;
+        let told = match record::load(store, self.run) {
+            Ok(Recorded { row, state }) => return Ok(Some((row, Some(state)))),
+            Err(RecordError::Store(StoreError::NotFound(_))) => return Ok(None),
+            Err(RecordError::Checkpoint { cause, .. }) => match &cause {
+                DamagedCheckpoint::Part { cause, .. } if self.is_told(cause) => None,
+                cause => Some(cause.to_string()),
+            },
+            Err(RecordError::Entry { cause, .. }) => Some(cause.to_string()),
+            Err(RecordError::Store(StoreError::Corrupt(text))) => Some(text),
+            Err(RecordError::Store(error)) => return Err(error),
+        };
+        if let Some(told) = told {
+            self.fault("checkpoint", told);
+        }
+        match store.row(self.run) {
+            Ok(row) => Ok(row.map(|row| (row, None))),
+            // That is what was told.
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a record cannot be read because of a blob that is told of by itself.
+    fn is_told(&self, cause: &DecodeError) -> bool {
+        let DecodeError::MissingBlob(missing) = cause else {
+            return false;
+        };
+        let digest = missing.0.parse::<Digest>();
+        digest.is_ok_and(|digest| self.bad.contains_key(&digest))
+    }
+
+    /// Reads the whole journal, and folds it up to where the row stood: what came later is not of that moment.
+    fn journal(&mut self, row: &RunRow) -> Result<Option<RunState>, StoreError> {
+        let store = self.auditor.store;
+        let mut fold = Fold::Empty;
+        let mut texts = BTreeSet::new();
+        let mut after = 0;
+        let mut beyond = None;
+        'journal: while self.faults.len() < FAULTS {
+            for entry in record::entries(store, self.run, after) {
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    Err(RecordError::Entry { seq, cause, .. }) => {
+                        if !self.is_told(&cause) {
+                            self.fault(format!("event {seq}"), cause);
+                        }
+                        (after, fold) = (seq, Fold::Broken);
+                        continue 'journal;
+                    }
+                    Err(RecordError::Store(StoreError::Corrupt(text))) => {
+                        self.fault("journal", text);
+                        fold = Fold::Broken;
+                        break 'journal;
+                    }
+                    Err(RecordError::Store(error)) => return Err(error),
+                    Err(error @ RecordError::Checkpoint { .. }) => {
+                        self.fault("journal", error);
+                        break 'journal;
+                    }
+                };
+                if entry.seq > row.seq {
+                    beyond = Some(entry.seq);
+                    break 'journal;
+                }
+                if let Event::RunCreated(created) = &entry.event {
+                    texts.insert(created.definition);
+                } else if let Event::DefinitionChanged { definition, .. } = &entry.event {
+                    texts.insert(*definition);
+                }
+                fold = self.follow(fold, &entry);
+            }
+            break;
+        }
+        for text in texts {
+            self.definition(text)?;
+        }
+        if let Some(seq) = beyond
+            && let Some(now) = store.row(self.run)?
+            && now.seq < seq
+        {
+            self.fault(
+                "row",
+                format_args!("its last event is {}, the journal goes on", now.seq),
+            );
+        }
+        let Fold::At(state) = fold else {
+            if matches!(fold, Fold::Empty) {
+                self.fault("journal", "it has no events");
+            }
+            return Ok(None);
+        };
+        if state.seq < row.seq {
+            let message = format!("it ends after event {}, the run has {}", state.seq, row.seq);
+            self.fault("journal", message);
+            return Ok(None);
+        }
+        Ok(Some(*state))
+    }
+
+    fn follow(&mut self, fold: Fold, entry: &Entry) -> Fold {
+        let columns = match &fold {
+            Fold::At(state) => epoch_and_time(state, entry),
+            Fold::Empty | Fold::Broken => None,
+        };
+        let (expected, followed) = match fold {
+            Fold::Broken => return Fold::Broken,
+            Fold::Empty => (1, RunState::create(entry)),
+            Fold::At(mut state) => (state.seq + 1, state.apply(entry).map(drop).map(|()| *state)),
+        };
+        if entry.seq != expected {
+            self.fault(format!("event {expected}"), "it is missing");
+            return Fold::Broken;
+        }
+        if let Some(wrong) = columns {
+            self.fault(format!("event {}", entry.seq), wrong);
+            return Fold::Broken;
+        }
+        match followed {
+            Ok(state) => Fold::At(Box::new(state)),
+            Err(rejected) => {
+                self.fault(
+                    format!("event {}", entry.seq),
+                    format_args!("it cannot follow what is recorded before it: {rejected}"),
+                );
+                Fold::Broken
+            }
+        }
+    }
+
+    /// The definitions under which it ran: all versions of this program have kept them.
+    fn definition(&mut self, text: Digest) -> Result<(), StoreError> {
+        if !self.bad.contains_key(&text) && !self.auditor.carries(text)? {
+            self.fault("definition", format_args!("{text} is missing"));
+        }
+        Ok(())
+    }
+
+    /// What is known to be wrong with its blobs, in words.
+    fn blobs(&mut self, state: Option<&RunState>) {
+        for (digest, fault) in self.bad {
+            let component = state.and_then(|state| {
+                let named = state.binding.plugins.iter();
+                let named = named.chain(&state.created.plugins);
+                named
+                    .filter(|(_, plugin)| *plugin == digest)
+                    .map(|(name, _)| name)
+                    .next()
+            });
+            let definition = state.is_some_and(|state| {
+                [state.binding.definition, state.created.definition].contains(digest)
+            });
+            let part = match component {
+                Some(name) => format!("component {name}"),
+                None if definition => "definition".to_owned(),
+                None => "blob".to_owned(),
+            };
+            self.faults.push(Fault {
+                is_component: component.is_some(),
+                ..Fault::of(part, format_args!("{digest} {fault}"))
+            });
+        }
+    }
+
+    /// Components that the store never held: runs of older versions carry digests only, and need the files.
+    fn carried(&mut self, state: &RunState) -> Result<(), StoreError> {
+        if state.phase.status().is_terminal() {
+            return Ok(());
+        }
+        for (name, digest) in &state.binding.plugins {
+            if !self.bad.contains_key(digest) && !self.auditor.carries(*digest)? {
+                let message = format!("the store does not hold {digest}");
+                self.faults.push(Fault {
+                    is_component: true,
+                    is_minor: true,
+                    ..Fault::of(format!("component {name}"), message)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the row with what the journal folds to. Returns whether they differ.
+    fn columns(&mut self, row: &RunRow, state: &RunState) -> bool {
+        let head = record::head(state);
+        let before = self.faults.len();
+        let mut same = |column: &str, stored: String, folds: String| {
+            if stored != folds {
+                self.fault(
+                    format!("column {column}"),
+                    format_args!("it is {stored}, by the journal {folds}"),
+                );
+            }
+        };
+        same("workflow", row.workflow.clone(), head.workflow);
+        same("status", row.status.to_string(), head.status.to_string());
+        same("epoch", row.epoch.0.to_string(), state.epoch.0.to_string());
+        same(
+            "updated_at",
+            moment(Some(row.updated_at)),
+            moment(Some(state.updated_at)),
+        );
+        same(
+            "stop_code",
+            word(row.stop_code.as_ref()),
+            word(head.stop_code.as_ref()),
+        );
+        same("due_at", moment(row.due_at), moment(head.due_at));
+        same(
+            "recoveries",
+            row.recoveries.to_string(),
+            head.recoveries.to_string(),
+        );
+        same(
+            "auto_resumes",
+            row.auto_resumes.to_string(),
+            head.auto_resumes.to_string(),
+        );
+        same(
+            "provider",
+            word(row.provider.as_ref()),
+            word(head.provider.as_ref()),
+        );
+        same(
+            "awaits",
+            format!("{:?}", row.awaits),
+            format!("{:?}", head.awaits),
+        );
+        self.faults.len() > before
+    }
+
+    fn logs(&mut self) -> Result<(), StoreError> {
+        let mut after = 0;
+        while self.faults.len() < FAULTS {
+            let page = match self.auditor.store.logs(self.run, after, LOG_PAGE) {
+                Ok(page) => page,
+                Err(StoreError::Corrupt(text)) => {
+                    self.fault("log", text);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(last) = page.last() else {
+                break;
+            };
+            after = last.position;
+            for stored in page {
+                if let Err(error) = serde_json::from_str::<LogLine>(&stored.line.body) {
+                    self.fault("log", format_args!("line {}: {error}", stored.position));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn inbox(&mut self) -> Result<(), StoreError> {
+        let inbox = match self.auditor.store.inbox(self.run, limits::SIGNALS) {
+            Ok(inbox) => inbox,
+            Err(StoreError::Corrupt(text)) => {
+                self.fault("signals", text);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for stored in inbox {
+            if let Err(error) = serde_json::from_str::<Value>(&stored.signal.data) {
+                self.fault(format!("signal {}", stored.number), error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far the journal was folded.
+enum Fold {
+    Empty,
+    At(Box<RunState>),
+    /// What follows is read, and not folded any more.
+    Broken,
+}
+
+/// What is wrong with the columns of an entry that follows `state`: claims alone raise the epoch, and time does not go back,
+/// except where that is what is recorded.
+fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
+    let claims = matches!(entry.event, Event::RunClaimed { .. });
+    let epoch = state.epoch.0 + u64::from(claims);
+    if entry.epoch.0 != epoch {
+        return Some(format!("its epoch is {}, not {epoch}", entry.epoch.0));
+    }
+    let goes_back = matches!(entry.event, Event::ClockCorrected { .. });
+    (entry.at < state.updated_at && !goes_back).then(|| {
+        format!(
+            "its time, {}, is before that of the event before, {}",
+            entry.at, state.updated_at
+        )
+    })
+}
+
+/// A column of time, as every store can hold it.
+fn moment(at: Option<Timestamp>) -> String {
+    let last = Timestamp::from_nanos(i64::MAX.unsigned_abs());
+    at.map_or_else(|| "empty".to_owned(), |at| at.min(last).to_string())
+}
+
+fn word(text: Option<&String>) -> String {
+    text.map_or_else(|| "empty".to_owned(), |text| format!("{text:?}"))
+}
+
+fn excerpt(text: &str) -> String {
+    shown::excerpt(text, limits::EXCERPT_BYTES)
+}

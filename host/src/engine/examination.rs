@@ -1,0 +1,304 @@
+//! Looking for what is wrong with a store: damage, little space, runs that nobody takes care of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::time::Timestamp;
+use serde::Serialize;
+
+use super::Engine;
+use super::sweep::SWEEP_ROWS;
+use crate::audit::{Auditor, BadBlobs, Fault};
+use crate::store::{BlobFault, Filter, Health, RunRow, StoreError};
+
+/// Free space below which a store is in danger of filling its disk.
+const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
+/// Room that nothing uses, from which on it is worth a word, if it is also a good part of the file.
+const MUCH_UNUSED: u64 = 1024 * 1024;
+/// How long something may be due before it looks as if no worker were there.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gravity {
+    /// Worth knowing.
+    Note,
+    /// Somebody should look.
+    Warning,
+    /// Something is broken.
+    Problem,
+}
+
+/// Something that a look at the store found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How grave it is.
+    pub gravity: Gravity,
+    /// The run, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What is damaged, if something is: `event 3`, `checkpoint`, `column status`, `component text`, a blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// The state of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Doctor {
+    /// What the store says of itself.
+    pub store: Health,
+    /// What was found, the gravest first.
+    pub findings: Vec<Finding>,
+}
+
+/// How far an examination has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Examining {
+    /// The file as a whole.
+    File,
+    /// So many blobs were read.
+    Blobs(u64),
+    /// So many runs were read.
+    Runs {
+        /// Of these.
+        done: usize,
+        /// All of them.
+        all: usize,
+    },
+}
+
+/// Whether so much of a file is free that a person may want to know.
+#[must_use]
+pub fn much_unused(unused: u64, of: u64) -> bool {
+    unused >= MUCH_UNUSED && unused >= of / 4
+}
+
+impl Engine {
+    /// Looks at the whole store, and reads all of it: every blob is compared with its digest, every journal is folded and
+    /// compared with its checkpoint. Changes nothing; what is written meanwhile looks like no damage. `tell` hears how far it
+    /// is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be asked. What is damaged is no error but a finding.
+    pub fn examine(&self, tell: &dyn Fn(Examining)) -> Result<Doctor, StoreError> {
+        let now = self.shared.clock.now();
+        tell(Examining::File);
+        let store = self.shared.store.health()?;
+        let mut findings = of_the_file(&store);
+        findings.extend(self.damage(tell)?);
+        let attention = or_damage(self.shared.store.attention(now, SWEEP_ROWS), &mut findings)?;
+        let attention = attention.unwrap_or_default();
+        findings.extend(
+            attention
+                .running
+                .iter()
+                .filter_map(|row| self.owner_finding(row, now)),
+        );
+        let unmet = attention.requested.iter().map(|row| {
+            Finding::of_run(
+                row.id.as_str(),
+                format!(
+                    "it is {} and a request to stop it was not met yet",
+                    row.status
+                ),
+                "a worker (`milepost work`) meets it",
+            )
+        });
+        findings.extend(unmet);
+        let overdue = |row: &&RunRow| row.due_at.is_some_and(|due| due.after(OVERDUE) < now);
+        findings.extend(attention.due.iter().filter(overdue).map(|row| {
+            Finding::of_run(
+                row.id.as_str(),
+                "it has been due for more than a minute".to_owned(),
+                "start a worker (`milepost work`), or `milepost resume` it",
+            )
+        }));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
+        Ok(Doctor { store, findings })
+    }
+
+    /// What cannot be read back as it was written: of blobs, and of one run after the other.
+    fn damage(&self, tell: &dyn Fn(Examining)) -> Result<Vec<Finding>, StoreError> {
+        let store = self.shared.store.as_ref();
+        let mut findings = Vec::new();
+        let mut of_runs = BTreeMap::<String, BadBlobs>::new();
+        let (mut last, mut count) = (None, 0);
+        loop {
+            tell(Examining::Blobs(count));
+            let blob = or_damage(store.checked_blob(last.as_ref()), &mut findings)?;
+            let Some(blob) = blob.flatten() else {
+                break;
+            };
+            (last, count) = (Some(blob.digest), count + 1);
+            let Some(fault) = blob.fault else {
+                continue;
+            };
+            // What is missing and not used any more was removed in between; what is damaged would harm its next user.
+            if blob.users.is_empty() && fault == BlobFault::Damaged {
+                let text = format!("the blob {} does not match its digest", blob.digest);
+                findings.push(Finding::of_store(text));
+            }
+            for user in blob.users {
+                of_runs.entry(user).or_default().insert(blob.digest, fault);
+            }
+        }
+        let runs = or_damage(store.list(&Filter::default()), &mut findings)?;
+        let runs = runs.unwrap_or_default();
+        for (run, reason) in runs.unreadable {
+            findings.push(Finding::damage(&run, Fault::of("row", reason)));
+            let blobs = of_runs.remove(&run).unwrap_or_default();
+            findings.extend(blobs.into_iter().map(|(digest, fault)| {
+                Finding::damage(&run, Fault::of("blob", format_args!("{digest} {fault}")))
+            }));
+        }
+        let mut auditor = Auditor::new(store);
+        let (none, all) = (BadBlobs::new(), runs.rows.len());
+        for (done, row) in runs.rows.into_iter().enumerate() {
+            tell(Examining::Runs { done, all });
+            let bad = of_runs.get(row.id.as_str()).unwrap_or(&none);
+            let faults = match auditor.faults(&row.id, bad) {
+                Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text)],
+                faults => faults?,
+            };
+            let told = faults.into_iter();
+            findings.extend(told.map(|fault| Finding::damage(row.id.as_str(), fault)));
+        }
+        Ok(findings)
+    }
+
+    fn owner_finding(&self, row: &RunRow, now: Timestamp) -> Option<Finding> {
+        let expired = row.lease_until.is_none_or(|until| until <= now);
+        let owner = self.liveness(row).unwrap_or(Liveness::Gone);
+        let who = row.owner.as_ref().map_or_else(
+            || "nobody".to_owned(),
+            |owner| format!("process {} on {}", owner.pid, owner.host),
+        );
+        let (gravity, message, remedy) = match judge(owner, expired, row.recoveries) {
+            Verdict::Healthy => return None,
+            Verdict::Detached => (
+                Gravity::Warning,
+                format!("its owner, {who}, lives but has stopped renewing its claim"),
+                "look at that process: it may be stopped or starved; ended, its run is recovered",
+            ),
+            Verdict::Recover => (
+                Gravity::Warning,
+                format!("its owner, {who}, is gone"),
+                "a worker (`milepost work`) takes it over, or `milepost resume` does",
+            ),
+            Verdict::GiveUp => (
+                Gravity::Warning,
+                format!("its owner, {who}, is gone, as was the one before"),
+                "a worker fails it with `process_lost`; `milepost resume` tries it once more",
+            ),
+        };
+        Some(Finding {
+            gravity,
+            run: Some(row.id.to_string()),
+            part: None,
+            message,
+            remedy: remedy.to_owned(),
+        })
+    }
+}
+
+impl Finding {
+    fn of_store(message: String) -> Self {
+        Self {
+            gravity: Gravity::Problem,
+            run: None,
+            part: None,
+            message,
+            remedy: "keep a copy of the file; restore a backup, or remove the run".to_owned(),
+        }
+    }
+
+    /// Somebody should look at this run.
+    fn of_run(run: &str, message: String, remedy: &str) -> Self {
+        Self {
+            gravity: Gravity::Warning,
+            run: Some(run.to_owned()),
+            part: None,
+            message,
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    fn damage(run: &str, fault: Fault) -> Self {
+        let remedy = match (fault.is_component, fault.is_minor) {
+            (true, true) => {
+                "keep the component file with that digest where the definition names it"
+            }
+            (true, false) => {
+                "the other runs are not affected; put the component file with that digest where the definition names it, or \
+                 restore a backup of the store"
+            }
+            (false, _) => {
+                "the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow \
+                 again in a new run"
+            }
+        };
+        Self {
+            gravity: match fault.is_minor {
+                true => Gravity::Note,
+                false => Gravity::Problem,
+            },
+            run: Some(run.to_owned()),
+            part: Some(fault.part),
+            message: fault.message,
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+/// Damage is what was asked for: it is a finding, and the other questions may still have an answer.
+fn or_damage<T>(
+    answer: Result<T, StoreError>,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<T>, StoreError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::Corrupt(text)) => {
+            findings.push(Finding::of_store(text));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the store as a whole says of itself.
+fn of_the_file(store: &Health) -> Vec<Finding> {
+    let problems = store.problems.iter().cloned();
+    let mut findings: Vec<Finding> = problems.map(Finding::of_store).collect();
+    if let Some(free) = store.free_bytes.filter(|free| *free < LITTLE_SPACE) {
+        findings.push(Finding {
+            gravity: Gravity::Warning,
+            run: None,
+            part: None,
+            message: format!("its disk has only {free} bytes left"),
+            remedy: "make room, or remove old runs with `milepost gc`".to_owned(),
+        });
+    }
+    if much_unused(store.unused_bytes, store.bytes) {
+        let remedy = match store.gives_back {
+            true => "`milepost gc` gives it back to the disk",
+            false => "`milepost gc --compact` rewrites the file and gives it back to the disk",
+        };
+        findings.push(Finding {
+            gravity: Gravity::Note,
+            run: None,
+            part: None,
+            message: format!(
+                "{} of {} bytes of the file are kept for later runs",
+                store.unused_bytes, store.bytes
+            ),
+            remedy: remedy.to_owned(),
+        });
+    }
+    findings
+}
