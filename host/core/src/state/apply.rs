@@ -295,7 +295,8 @@ impl RunState {
             }
             Event::StepSkipped { path, .. } => {
                 self.must_run(name)?;
-                self.open(name, path, at)?;
+                self.may_open(name, path)?;
+                self.open(path, at);
                 self.settle(path, StepResult::Skipped, None, at);
                 Ok(Touched::step(path))
             }
@@ -338,7 +339,8 @@ impl RunState {
             } => {
                 self.must_run(name)?;
                 if *iterations == 0 {
-                    self.open(name, path, at)?;
+                    self.may_open(name, path)?;
+                    self.open(path, at);
                 } else {
                     self.looping(name, path, *iterations)?;
                 }
@@ -517,10 +519,10 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Touched, Rejected> {
         self.must_run(event)?;
-        let record = self.open(event, path, at)?;
-        if attempt != record.attempts + 1 {
-            return Err(reject(event, path, Some(record)));
+        if attempt != self.may_open(event, path)? + 1 {
+            return Err(reject(event, path, self.steps.get(path.step())));
         }
+        let record = self.open(path, at);
         record.attempts = attempt;
         record.phase = StepPhase::InFlight { since: at };
         self.in_flight.insert(path.step().clone());
@@ -538,7 +540,8 @@ impl RunState {
             // Only a damaged or forged journal says so: passes count from 1 (B117).
             0 => return Err(reject(event, path, self.steps.get(path.step()))),
             1 => {
-                self.open(event, path, at)?;
+                self.may_open(event, path)?;
+                self.open(path, at);
             }
             _ => {
                 self.looping(event, path, iteration - 1)?;
@@ -585,7 +588,8 @@ impl RunState {
                 | StepPhase::Settled(_) => {}
             }
         }
-        self.open(event, path, at)?;
+        self.may_open(event, path)?;
+        self.open(path, at);
         Ok(None)
     }
 
@@ -619,13 +623,28 @@ impl RunState {
         }
     }
 
-    /// The record of a path that is about to begin or to begin again: new, of an earlier pass, or waiting for its turn.
-    pub(super) fn open(
-        &mut self,
-        event: &'static str,
-        path: &Path,
-        at: Timestamp,
-    ) -> Result<&mut StepRecord, Rejected> {
+    /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier pass is over, or when it waits
+    /// for its turn. Returns the attempts that were made at it.
+    pub(super) fn may_open(&self, event: &'static str, path: &Path) -> Result<u32, Rejected> {
+        let Some(record) = self.steps.get(path.step()) else {
+            return Ok(0);
+        };
+        let same = record.path == *path;
+        match record.phase {
+            StepPhase::Pending => Ok(if same { record.attempts } else { 0 }),
+            StepPhase::Waiting { .. } if same => Ok(record.attempts),
+            StepPhase::Settled(_) if !same => Ok(0),
+            StepPhase::InFlight { .. }
+            | StepPhase::Waiting { .. }
+            | StepPhase::Paused { .. }
+            | StepPhase::Awaiting { .. }
+            | StepPhase::Looping { .. }
+            | StepPhase::Settled(_) => Err(reject(event, path, Some(record))),
+        }
+    }
+
+    /// The record of a path that [may open](Self::may_open), a new one unless it waited for its turn.
+    pub(super) fn open(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
         let fresh = |previous: Option<Settled>| StepRecord {
             path: path.clone(),
             phase: StepPhase::Pending,
@@ -644,9 +663,6 @@ impl RunState {
             .entry(path.step().clone())
             .or_insert_with(|| fresh(None));
         if record.path != *path {
-            if record.settled().is_none() && record.phase != StepPhase::Pending {
-                return Err(reject(event, path, Some(record)));
-            }
             let previous = match std::mem::replace(&mut record.phase, StepPhase::Pending) {
                 StepPhase::Settled(settled) => Some(settled),
                 StepPhase::Pending
@@ -658,14 +674,7 @@ impl RunState {
             };
             *record = fresh(previous);
         }
-        match record.phase {
-            StepPhase::Pending | StepPhase::Waiting { .. } => Ok(record),
-            StepPhase::InFlight { .. }
-            | StepPhase::Paused { .. }
-            | StepPhase::Awaiting { .. }
-            | StepPhase::Looping { .. }
-            | StepPhase::Settled(_) => Err(reject(event, path, Some(record))),
-        }
+        record
     }
 
     /// The record of an attempt in flight, which from now on is none: the caller gives it another phase.

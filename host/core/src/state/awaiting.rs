@@ -67,7 +67,8 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Touched, Rejected> {
         self.must_run(event)?;
-        let record = self.open(event, path, at)?;
+        self.may_open(event, path)?;
+        let record = self.open(path, at);
         record.attempts += 1;
         if !record.waited {
             record.waited = true;

@@ -6,7 +6,7 @@ use milepost_core::resume::GoOn;
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok, pause, retryable};
 
@@ -91,6 +91,71 @@ fn every_prefix_of_a_real_journal_replays() {
         assert!(replay(&sim, &sim.journal[..cut]).is_ok(), "cut at {cut}");
     }
     assert_eq!(replay(&sim, &sim.journal).unwrap(), sim.state);
+}
+
+/// The same event as a damaged or forged journal could hold it.
+fn altered(event: &Event) -> Vec<Event> {
+    let mut altered = vec![event.clone()];
+    let mut with = |change: &dyn Fn(&mut Value)| {
+        let mut value = serde_json::to_value(event).unwrap();
+        change(&mut value);
+        altered.extend(serde_json::from_value(value));
+    };
+    for name in ["attempt", "iteration", "iterations"] {
+        for by in [-1, 1] {
+            with(&|value| {
+                if let Some(Value::Number(number)) = find(value, name) {
+                    *number = (number.as_i64().unwrap() + by).into();
+                }
+            });
+        }
+    }
+    for path in ["never", "l#2/m", "l", "gate"] {
+        with(&|value| {
+            if let Some(found) = find(value, "path") {
+                *found = path.into();
+            }
+        });
+    }
+    altered
+}
+
+fn find<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+    let map = value.as_object_mut()?;
+    if map.contains_key(name) {
+        return map.get_mut(name);
+    }
+    map.values_mut().find_map(|value| find(value, name))
+}
+
+#[test]
+fn a_rejected_event_changes_nothing() {
+    let sim = eventful();
+    let (mut applied, mut rejected) = (0, 0);
+    let mut state = RunState::create(&sim.journal[0]).unwrap();
+    for next in &sim.journal[1..] {
+        for other in &sim.journal {
+            for event in altered(&other.event) {
+                for seq in [state.seq + 1, state.seq] {
+                    let mut after = state.clone();
+                    let entry = Entry {
+                        seq,
+                        event: event.clone(),
+                        ..next.clone()
+                    };
+                    match after.apply(&entry) {
+                        Ok(_) => applied += 1,
+                        Err(error) => {
+                            assert_eq!(after, state, "{error}: {event:?}");
+                            rejected += 1;
+                        }
+                    }
+                }
+            }
+        }
+        state.apply(next).unwrap();
+    }
+    assert!(applied > 100 && rejected > 10_000, "{applied}, {rejected}");
 }
 
 #[test]
