@@ -142,6 +142,7 @@ conformance! {
         a_run_that_is_over_takes_no_signal,
         a_signal_for_an_unknown_run_is_refused,
         a_full_inbox_takes_no_more_until_one_is_taken,
+        an_inbox_takes_so_many_bytes_and_no_more,
         a_write_takes_signals_with_its_entries,
         a_signal_that_is_not_there_is_a_conflict_and_nothing_changes,
         a_refused_write_leaves_the_signals,

@@ -7,7 +7,7 @@ use milepost::attempt::BoxFuture;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::{
-    Attention, CheckedBlob, Expect, Filter, Head, Health, Listing, NewSignal, RunRow, Sent,
+    Attention, CheckedBlob, Expect, Filter, Head, Health, Inbox, Listing, NewSignal, RunRow, Sent,
     StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
     Written,
 };
@@ -74,6 +74,7 @@ impl Store for Gauge {
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
+        inbox_size(run: &RunId) -> Inbox;
         attention(now: Timestamp, limit: usize) -> Attention;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
         health() -> Health;

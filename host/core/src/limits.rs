@@ -134,6 +134,8 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
 pub const SIGNAL_BYTES: usize = 256 * KIB;
 /// Signals that wait for one run.
 pub const SIGNALS: usize = 1_000;
+/// Bytes of the names and the data of all signals that wait for one run.
+pub const INBOX_BYTES: usize = 16 * MIB;
 /// Bytes of a note: a signal's name, what an approval asks, its comment, the name of who decides or asks for a stop.
 pub const NOTE_BYTES: usize = 16 * KIB;
 /// Bytes of a message that is recorded or told: of an error, a pause, a stop, a diagnostic. Longer ones are cut.

@@ -134,6 +134,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("DRAIN_GRACE", time(limits::DRAIN_GRACE)),
         ("SIGNAL_BYTES", bytes(limits::SIGNAL_BYTES)),
         ("SIGNALS", number(limits::SIGNALS as u64)),
+        ("INBOX_BYTES", bytes(limits::INBOX_BYTES)),
         ("NOTE_BYTES", bytes(limits::NOTE_BYTES)),
         ("MESSAGE_BYTES", bytes(limits::MESSAGE_BYTES)),
         ("NAME_BYTES", format!("{} bytes", limits::NAME_BYTES)),

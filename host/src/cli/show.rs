@@ -38,6 +38,9 @@ pub(crate) struct ShowArgs {
 /// Cells of a path in the table of steps.
 const PATH: usize = 80;
 
+/// Kept signals that are listed; the rest is counted.
+const KEPT: usize = 10;
+
 /// A run, with what the store keeps for it beside its record.
 #[derive(Serialize)]
 struct Detailed {
@@ -46,12 +49,19 @@ struct Detailed {
     /// What somebody asked of it, until that is met.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<StopRequest>,
-    /// Signals that it does not wait for yet.
+    /// The first signals that it does not wait for yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inbox: Vec<Kept>,
+    /// How many such signals there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    inbox_count: u64,
     /// Names of the signals that it waits for.
     #[serde(skip)]
     awaits: Vec<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -65,7 +75,7 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let row = store.row(&run)?;
-    let inbox = store.inbox(&run, limits::SIGNALS)?.into_iter();
+    let inbox = store.inbox(&run, KEPT)?.into_iter();
     let shown = Detailed {
         report: engine.report(&run)?,
         request: row.as_ref().and_then(|row| row.request.clone()),
@@ -75,6 +85,7 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
                 sent_at: stored.signal.at,
             })
             .collect(),
+        inbox_count: store.inbox_size(&run)?.signals,
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };
     let now = SystemTime::now().into();
@@ -258,6 +269,8 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
             format::ago(now, kept.sent_at)
         )
     }));
+    let more = shown.inbox_count.saturating_sub(shown.inbox.len() as u64);
+    lines.extend((more > 0).then(|| format!("          and {more} more")));
     lines
 }
 

@@ -15,7 +15,7 @@ use super::decisions::EarlierDecision;
 use super::taken::Taken;
 use crate::plugin::PluginError;
 use crate::record::RecordError;
-use crate::store::{Owner, StoreError};
+use crate::store::{Inbox, Owner, StoreError};
 use crate::workflow::OpenError;
 
 /// Why a request to the engine was not carried out.
@@ -130,6 +130,15 @@ pub enum EngineError {
         run: RunId,
         /// Why.
         reason: String,
+    },
+    /// So much waits for the run already that no more is kept.
+    #[error("run `{run}` keeps no more signals: {} wait for it, of {} bytes (at most {} of {} bytes)", .inbox.signals, .inbox.bytes,
+        milepost_core::limits::SIGNALS, milepost_core::limits::INBOX_BYTES)]
+    InboxFull {
+        /// The run.
+        run: RunId,
+        /// What waits.
+        inbox: Inbox,
     },
     /// The run does not stand where it could be paused (B290).
     #[error("run `{run}` is {status}: only a running run can be paused")]

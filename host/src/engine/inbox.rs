@@ -72,7 +72,8 @@ impl Engine {
     /// Sends a signal to a run. It is durable when this returns, and reaches the run now or when it waits for it.
     ///
     /// # Errors
-    /// [`EngineError::Signal`] when the name or the data cannot be taken, or the run is over; [`EngineError::UnknownSignal`]
+    /// [`EngineError::Signal`] when the name or the data cannot be taken, or the run is over; [`EngineError::InboxFull`] when too
+    /// much waits for it already; [`EngineError::UnknownSignal`]
     /// when nothing in the workflow can wait for it; [`EngineError::TimedOut`] when it comes after the time of the wait that it
     /// would have ended, which is recorded then; [`EngineError::Store`].
     pub async fn signal(
@@ -150,11 +151,11 @@ impl Engine {
         let number = match self.shared.store.send_signal(run, signal).await? {
             Sent::Kept(number) => number,
             Sent::Over(status) => return Err(refuse(format!("the run is {status}"))),
-            Sent::Full => {
-                return Err(refuse(format!(
-                    "{} signals wait for the run already",
-                    limits::SIGNALS
-                )));
+            Sent::Full(inbox) => {
+                return Err(EngineError::InboxFull {
+                    run: run.clone(),
+                    inbox,
+                });
             }
         };
         fault::point("after_signal_insert");

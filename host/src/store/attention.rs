@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use milepost_core::ids::Digest;
+use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,14 @@ pub struct NewSignal {
     pub at: Timestamp,
 }
 
+impl NewSignal {
+    /// What it takes of an inbox.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.name.len() + self.data.len()) as u64
+    }
+}
+
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
@@ -107,8 +116,26 @@ pub enum Sent {
     Kept(u64),
     /// The run is over; the signal was not kept.
     Over(Status),
-    /// So many signals wait for the run that no more are kept.
-    Full,
+    /// So many signals wait for the run, or so large ones, that this one is not kept.
+    Full(Inbox),
+}
+
+/// The signals that wait for a run, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inbox {
+    /// How many there are.
+    pub signals: u64,
+    /// Bytes of their names and their data.
+    pub bytes: u64,
+}
+
+impl Inbox {
+    /// Whether one more may wait ([`limits::SIGNALS`], [`limits::INBOX_BYTES`]).
+    #[must_use]
+    pub fn has_room(&self, signal: &NewSignal) -> bool {
+        self.signals < limits::SIGNALS as u64
+            && self.bytes.saturating_add(signal.bytes()) <= limits::INBOX_BYTES as u64
+    }
 }
 
 /// A signal that waits for its run.

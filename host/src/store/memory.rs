@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost_core::ids::{Digest, Epoch, RunId};
-use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Listing, NewSignal, Page, RunRow,
-    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Write, Written,
+    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Inbox, Listing, NewSignal, Page,
+    RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -41,6 +40,15 @@ struct Run {
     blobs: BTreeSet<Digest>,
     /// Place in the order of creation.
     key: usize,
+}
+
+impl Run {
+    fn inbox_size(&self) -> Inbox {
+        Inbox {
+            signals: self.inbox.len() as u64,
+            bytes: self.inbox.iter().map(|stored| stored.signal.bytes()).sum(),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -96,8 +104,9 @@ impl Store for MemoryStore {
             if run.row.status.is_terminal() {
                 return Ok(Sent::Over(run.row.status));
             }
-            if run.inbox.len() >= limits::SIGNALS {
-                return Ok(Sent::Full);
+            let inbox = run.inbox_size();
+            if !inbox.has_room(&signal) {
+                return Ok(Sent::Full(inbox));
             }
             run.inbox.push(StoredSignal { number, signal });
             state.last_signal = number;
@@ -287,6 +296,12 @@ impl Store for MemoryStore {
         let state = self.state();
         let signals = state.runs.get(run).into_iter().flat_map(|run| &run.inbox);
         Ok(signals.take(limit).cloned().collect())
+    }
+
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
+        let state = self.state();
+        let run = state.runs.get(run);
+        Ok(run.map(Run::inbox_size).unwrap_or_default())
     }
 
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {

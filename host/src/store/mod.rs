@@ -22,7 +22,7 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, BlobFault, CheckedBlob, Health, NewSignal, Release, Sent, Space, StopKind,
+    Attention, BlobFault, CheckedBlob, Health, Inbox, NewSignal, Release, Sent, Space, StopKind,
     StopRequest, StoredSignal, UnknownStopKind,
 };
 use crate::attempt::BoxFuture;
@@ -53,7 +53,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Keeps a signal for a run that is not over. Needs no epoch and changes no state: [`Write::consumed`] takes it.
+    /// Keeps a signal for a run that is not over and whose inbox has room for it. Needs no epoch and changes no state: [`Write::consumed`] takes it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
@@ -154,6 +154,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError>;
+
+    /// How many signals wait for a run, and how large they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError>;
 
     /// What a worker has to look at. The cost does not depend on how many runs are over or paused.
     ///

@@ -1,6 +1,6 @@
 //! Signals: kept until the run takes them, and taken with the entries that say so.
 
-use milepost::store::{Sent, Store, StoreError};
+use milepost::store::{Inbox, Sent, Store, StoreError};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
@@ -70,13 +70,53 @@ pub(crate) fn a_full_inbox_takes_no_more_until_one_is_taken(s: &dyn Store) {
     s.save(start("r"));
     s.save(start("other"));
     let numbers: Vec<u64> = (0..limits::SIGNALS).map(|_| s.keep("r", "go")).collect();
-    assert_eq!(s.send("r", "go").unwrap(), Sent::Full);
+    let full = Inbox {
+        signals: limits::SIGNALS as u64,
+        // `go` and `null`.
+        bytes: 6 * limits::SIGNALS as u64,
+    };
+    assert_eq!(s.send("r", "go").unwrap(), Sent::Full(full));
     assert_eq!(s.waiting("r").len(), limits::SIGNALS);
+    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
     // It is the inbox of that run alone.
     s.keep("other", "go");
     s.save(step("r", 0, 1).consume(&numbers[..1]));
     s.keep("r", "go");
-    assert_eq!(s.send("r", "go").unwrap(), Sent::Full);
+    assert_eq!(s.send("r", "go").unwrap(), Sent::Full(full));
+}
+
+/// However few they are: what waits takes a bounded room, and what was refused was not kept.
+pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
+    s.save(start("r"));
+    let send = |run: &str, name: &str, bytes: usize| {
+        let data = format!("\"{}\"", "x".repeat(bytes - 2 - name.len()));
+        wait(s.send_signal(&id(run), signal(name, &data, 1))).unwrap()
+    };
+    let piece = limits::SIGNAL_BYTES;
+    let pieces = limits::INBOX_BYTES / piece;
+    // A letter of two bytes counts as two.
+    let mut numbers = Vec::new();
+    for _ in 0..pieces {
+        match send("r", "gö", piece) {
+            Sent::Kept(number) => numbers.push(number),
+            refused => panic!("{refused:?}"),
+        }
+    }
+    let full = Inbox {
+        signals: pieces as u64,
+        bytes: limits::INBOX_BYTES as u64,
+    };
+    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
+    assert_eq!(send("r", "g", 3), Sent::Full(full));
+    assert_eq!(s.waiting("r").len(), pieces);
+    s.save(start("other"));
+    assert!(matches!(send("other", "g", 3), Sent::Kept(_)));
+    // What one has left, another takes, to the byte.
+    s.save(step("r", 0, 1).consume(&numbers[..1]));
+    assert!(matches!(send("r", "g", piece + 1), Sent::Full(_)));
+    assert!(matches!(send("r", "g", piece), Sent::Kept(_)));
+    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
+    assert_eq!(s.inbox_size(&id("unknown")).unwrap(), Inbox::default());
 }
 
 pub(crate) fn a_write_takes_signals_with_its_entries(s: &dyn Store) {

@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use milepost_core::limits;
 use milepost_tests::cli::Cli;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{GATE, HELLO, SIGNAL, spinning};
@@ -501,4 +503,64 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
     );
     cli.run("approve long-id").expect(0);
     cli.run("resume long").expect(0);
+}
+
+/// Signals that wait for a run, put there by hand: sending a thousand takes its time.
+fn stuffed(cli: &Cli, run: &str, count: usize, data: &str) {
+    let db = Connection::open(cli.database()).unwrap();
+    let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+               INSERT INTO signal (run, name, at, data) SELECT run.key, 'go', 1, ?2 FROM n, run WHERE id = ?3";
+    assert_eq!(
+        db.execute(sql, (i64::try_from(count).unwrap(), data, run))
+            .unwrap(),
+        count
+    );
+}
+
+#[test]
+fn a_full_inbox_refuses_what_does_not_fit_and_keeps_what_it_has() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    let large = format!("\"{}\"", "x".repeat(limits::INBOX_BYTES - 7));
+    for (run, count, data) in [("many", limits::SIGNALS, "1"), ("large", 1, &large)] {
+        cli.run(&format!("submit signal.toml --id {run}")).expect(0);
+        stuffed(&cli, run, count, data);
+        let full = cli
+            .run(&format!("signal {run} go --data 123 --json"))
+            .expect(75)
+            .json();
+        assert_eq!(full["error"]["code"], "inbox_full", "{full:#}");
+        let help = full["error"]["help"].as_str().unwrap();
+        assert!(help.contains(&format!("`milepost show {run}`")), "{help}");
+        assert_eq!(cli.shown(run)["inbox_count"], count, "nothing was lost");
+    }
+    // One byte less, and it fits.
+    let db = Connection::open(cli.database()).unwrap();
+    db.execute("UPDATE signal SET data = '2' WHERE data <> '1'", ())
+        .unwrap();
+    cli.run("signal large go --data 123").expect(0);
+    assert_eq!(cli.shown("large")["inbox_count"], 2);
+}
+
+#[test]
+fn the_first_signals_that_wait_are_shown_and_the_rest_is_counted() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("submit signal.toml --id r").expect(0);
+    assert_eq!(cli.shown("r")["inbox_count"], Value::Null);
+    stuffed(&cli, "r", 998, "1");
+    let see = |count: u64| {
+        let shown = cli.shown("r");
+        assert_eq!(shown["inbox"].as_array().unwrap().len(), 10);
+        assert_eq!(shown["inbox_count"], count);
+        let text = cli.run("show r").expect(0).stdout;
+        assert_eq!(text.matches("the signal `go`").count(), 10, "{text}");
+        let more = format!("and {} more\n", count - 10);
+        assert!(text.contains(&more), "{text}");
+    };
+    see(998);
+    // One is taken, and the run ends; what it never took is still shown.
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(cli.shown("r")["status"], "completed");
+    see(997);
 }

@@ -52,6 +52,8 @@ impl From<EngineError> for Failure {
                 .help(format!("`milepost show {}` tells where it stands", over.run)),
             EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
+            EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
+                .help(format!("it was not sent; send it again when the run has taken some: `milepost show {run}` tells what it waits for")),
             EngineError::UnknownSignal { unknown, .. } => {
                 Self::new(Exit::Invalid, "unknown_signal", message).help(signals(&unknown))
             }

@@ -35,9 +35,9 @@ use self::read::Readers;
 use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
 use self::writer::Writer;
 use super::{
-    Attention, CheckedBlob, Filter, Health, Listing, NewSignal, Release, RunRow, Sent, Space,
-    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
-    Written,
+    Attention, CheckedBlob, Filter, Health, Inbox, Listing, NewSignal, Release, RunRow, Sent,
+    Space, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -238,6 +238,10 @@ impl Store for SqliteStore {
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
         self.read(|db| read::inbox(db, run, limit))
+    }
+
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
+        self.read(|db| read::inbox_size(db, run))
     }
 
     fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {

@@ -13,8 +13,8 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 use super::open::Place;
 use super::{nanos, signed, store_error};
 use crate::store::{
-    Filter, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError, StoredCheckpoint,
-    StoredEntry, StoredLog, StoredSignal,
+    Filter, Inbox, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
 };
 
 /// Connections that are kept open for the next reader.
@@ -135,6 +135,25 @@ pub(super) fn inbox(
         Ok(true)
     })?;
     Ok(signals)
+}
+
+/// The signals that wait for the run with the id `?1`: how many, and the bytes of their names and data.
+pub(super) const INBOX_SIZE: &str =
+    "SELECT count(*), coalesce(sum(octet_length(name) + octet_length(data)), 0) FROM signal
+    WHERE run = (SELECT key FROM run WHERE id = ?1)";
+
+pub(super) fn counted(row: &Row<'_>) -> Result<Inbox, rusqlite::Error> {
+    let number = |index| row.get(index).map(i64::unsigned_abs);
+    Ok(Inbox {
+        signals: number(0)?,
+        bytes: number(1)?,
+    })
+}
+
+pub(super) fn inbox_size(db: &Connection, run: &RunId) -> Result<Inbox, StoreError> {
+    db.prepare_cached(INBOX_SIZE)
+        .and_then(|mut statement| statement.query_row([run.as_str()], counted))
+        .map_err(|error| run_error(&error, run.as_str()))
 }
 
 pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {

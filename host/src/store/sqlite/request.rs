@@ -1,12 +1,12 @@
 //! The SQL of the changes that are not the owner's writes: requests, signals, renewals, marks, deletion.
 
 use milepost_core::ids::{Epoch, RunId};
-use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::change::{Change, Failure, conflict, kind, present};
+use super::read::{INBOX_SIZE, counted};
 use super::statements::Statements;
 use super::{nanos, signed};
 use crate::store::{NewSignal, Sent, StopKind, StopRequest, Written};
@@ -89,21 +89,20 @@ impl Change for Signal {
         if status.is_terminal() {
             return Ok(Sent::Over(status));
         }
-        let (key, waiting): (i64, i64) = db
-            .get(
-                "SELECT key, (SELECT count(*) FROM signal WHERE run = key) FROM run WHERE id = ?1",
-            )?
-            .query_row([self.run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if waiting >= signed(limits::SIGNALS as u64) {
-            return Ok(Sent::Full);
+        let inbox = db
+            .get(INBOX_SIZE)?
+            .query_row([self.run.as_str()], counted)?;
+        if !inbox.has_room(&self.signal) {
+            return Ok(Sent::Full(inbox));
         }
         let number: i64 = db
             .get(
-                "INSERT INTO signal (run, name, at, data) VALUES (?1, ?2, ?3, ?4) RETURNING number",
+                "INSERT INTO signal (run, name, at, data)
+                 SELECT key, ?2, ?3, ?4 FROM run WHERE id = ?1 RETURNING number",
             )?
             .query_row(
                 params![
-                    key,
+                    self.run.as_str(),
                     self.signal.name,
                     nanos(self.signal.at),
                     self.signal.data
