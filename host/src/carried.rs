@@ -9,6 +9,7 @@ use milepost_core::ids::Digest;
 use milepost_core::state::RunState;
 
 use crate::engine::EngineError;
+use crate::fault;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_beside};
 use crate::record;
 use crate::store::{Store, StoreError};
@@ -23,9 +24,28 @@ pub(crate) fn workflow(
     source: &dyn PluginSource,
     state: &RunState,
 ) -> Result<Workflow, EngineError> {
+    fault::point("loading");
     let (components, text) = components(store, source, state)?;
     components.complete()?;
     Ok(components.relink(&text)?)
+}
+
+/// The same without its components: enough to plan by, not to call anything.
+///
+/// # Errors
+/// [`EngineError`] when the store cannot be asked, or the text cannot be read.
+pub(crate) fn without_components(
+    store: &dyn Store,
+    state: &RunState,
+) -> Result<Workflow, EngineError> {
+    let text = record::definition_text(store, state)?;
+    Ok(Components::of(Path::new(&state.created.file)).relink(&text)?)
+}
+
+/// Whether loading the components of a run costs nothing.
+pub(crate) fn are_at_hand(source: &dyn PluginSource, state: &RunState) -> bool {
+    let mut digests = state.binding.plugins.values();
+    digests.all(|digest| source.loaded(digest).is_some())
 }
 
 /// The components of a run, as far as they can be used, and its text.

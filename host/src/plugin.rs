@@ -38,6 +38,11 @@ pub trait PluginSource: Send + Sync {
     fn loaded(&self, _digest: &Digest) -> Option<LoadedPlugin> {
         None
     }
+
+    /// Whether loading may take so long that it is done on a thread of its own, also where a runtime has only one.
+    fn takes_long(&self) -> bool {
+        false
+    }
 }
 
 /// A component before it is loaded.

@@ -96,6 +96,10 @@ impl PluginSource for WasmPlugins {
             callable: Arc::new(plugin),
         })
     }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
 }
 
 /// A component that has to be built differently, or one whose compiler did not come to an end, which may be different next time.

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::Engine;
 use super::error::EngineError;
 use super::observer::Notice;
+use crate::carried;
 use crate::plugin::read_beside;
 use crate::workflow::{self, Components, Workflow};
 
@@ -36,8 +37,19 @@ pub enum OnChange {
 /// A workflow that a run can go on under.
 pub(super) struct Bound {
     pub(super) workflow: Workflow,
+    /// Whether its components are there.
+    pub(super) loaded: bool,
     /// What is recorded first, when it is another one than the run carries.
     pub(super) changed: Option<Event>,
+}
+
+/// When the components that a run carries are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Before anything is recorded: whoever asks is told when they cannot be, and the run stands as before.
+    First,
+    /// Under the claim, unless they are at hand: whatever goes wrong counts against the run.
+    UnderClaim,
 }
 
 /// What the files hold.
@@ -48,13 +60,13 @@ struct OnDisk {
 }
 
 impl Engine {
-    pub(super) fn bind(&self, state: &RunState, on_change: OnChange) -> Result<Bound, EngineError> {
-        let as_started = || {
-            Ok(Bound {
-                workflow: self.carried(state)?,
-                changed: None,
-            })
-        };
+    pub(super) fn bind(
+        &self,
+        state: &RunState,
+        on_change: OnChange,
+        load: Load,
+    ) -> Result<Bound, EngineError> {
+        let as_started = || self.as_started(state, load);
         if on_change == OnChange::AsStarted {
             return as_started();
         }
@@ -72,6 +84,7 @@ impl Engine {
                 let changed = changed(&workflow, state)?;
                 Ok(Bound {
                     workflow,
+                    loaded: true,
                     changed: Some(changed),
                 })
             }
@@ -92,6 +105,22 @@ impl Engine {
                 changes: Box::new(disk.changes),
             }),
         }
+    }
+
+    /// What the run carries. No file is looked at, unless an older version left it without its components.
+    pub(super) fn as_started(&self, state: &RunState, load: Load) -> Result<Bound, EngineError> {
+        let shared = self.shared.as_ref();
+        let (store, source) = (shared.store.as_ref(), shared.plugins.as_ref());
+        let loaded = load == Load::First || carried::are_at_hand(source, state);
+        let workflow = match loaded {
+            true => carried::workflow(store, source, state)?,
+            false => carried::without_components(store, state)?,
+        };
+        Ok(Bound {
+            workflow,
+            loaded,
+            changed: None,
+        })
     }
 
     /// Compares the files with what the run carries; nothing is loaded.

@@ -5,6 +5,7 @@
 //! Every stimulus (an attempt's end, a due retry, a request, a lost claim) enters through [`Driver::next_stimulus`]; whatever
 //! follows from it joins one transaction. An outcome and the intent to start what comes next are therefore one commit.
 
+mod loading;
 mod saving;
 mod stopping;
 
@@ -25,6 +26,7 @@ use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
+use super::changes::Bound;
 use super::control::{Control, Demand, Request};
 use super::error::EngineError;
 use super::inbox;
@@ -49,6 +51,8 @@ pub(super) enum Halted {
     LostClaim,
     /// The engine or the record is defective.
     Failed(EngineError),
+    /// What the run carries could not be loaded.
+    NotBegun(EngineError),
 }
 
 impl From<milepost_core::state::Rejected> for Halted {
@@ -61,6 +65,8 @@ impl From<milepost_core::state::Rejected> for Halted {
 pub(super) struct Driver {
     shared: Arc<Shared>,
     workflow: Workflow,
+    /// Whether the components of the workflow are there.
+    loaded: bool,
     state: RunState,
     frontier: Frontier,
     batch: Batch,
@@ -77,6 +83,8 @@ pub(super) struct Driver {
     pace: Option<(Timestamp, Duration)>,
     /// Whether the run was put off because the store did not take a commit in all tries.
     unsaved: bool,
+    /// Why the run could not begin; it is recorded.
+    not_begun: Option<EngineError>,
     /// While set, dropping the driver releases the claim.
     owns: bool,
 }
@@ -100,7 +108,7 @@ impl Driver {
     /// Takes over a run whose creation or claim stands in `batch` and is not written yet.
     pub(super) fn new(
         shared: Arc<Shared>,
-        workflow: Workflow,
+        bound: Bound,
         state: RunState,
         batch: Batch,
         owner: Owner,
@@ -108,7 +116,8 @@ impl Driver {
     ) -> Self {
         Self {
             shared,
-            workflow,
+            workflow: bound.workflow,
+            loaded: bound.loaded,
             state,
             frontier: Frontier::default(),
             batch,
@@ -119,6 +128,7 @@ impl Driver {
             patient: None,
             pace: None,
             unsaved: false,
+            not_begun: None,
             owns: false,
         }
     }
@@ -133,10 +143,17 @@ impl Driver {
         self.unsaved
     }
 
-    /// Drives the run until it does not move. The first commit is the claim itself: losing it is
+    /// Why the run could not begin, where that is how it ended.
+    pub(super) fn not_begun(&mut self) -> Option<EngineError> {
+        self.not_begun.take()
+    }
+
+    /// Drives the run until it does not move. The first commit is the claim itself, with the first start where all is at hand: losing it is
     /// [`StoreError::Conflict`] or [`StoreError::Exists`].
     pub(super) async fn claim_and_drive(&mut self) -> Result<Result<(), Halted>, StoreError> {
-        if let Err(halted) = self.advance(true) {
+        if self.loaded
+            && let Err(halted) = self.advance(true)
+        {
             return Ok(Err(halted));
         }
         match self.write_once().await {
@@ -173,6 +190,9 @@ impl Driver {
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         heartbeat.tick().await;
         let mut renewed = Instant::now();
+        if !self.loaded {
+            self.load(&mut heartbeat, &mut renewed).await?;
+        }
         loop {
             let wake_at = self.advance(in_flight.is_empty())?;
             let began = (self.now(), self.shared.clock.monotonic());

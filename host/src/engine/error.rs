@@ -1,4 +1,4 @@
-//! Why the engine did not do what it was asked. Nothing was changed when one of these comes back.
+//! Why the engine did not do what it was asked. Nothing was changed when one of these comes back, unless it says so.
 
 use std::fmt;
 
@@ -60,6 +60,16 @@ pub enum EngineError {
         run: RunId,
         /// Its present status, if it can be told.
         status: Option<Status>,
+    },
+    /// The run was claimed, but what it carries could not be loaded; that was recorded, and counts.
+    #[error("run `{run}` is {status} now, it could not begin: {error}")]
+    NotBegun {
+        /// The run.
+        run: RunId,
+        /// Its present status.
+        status: Status,
+        /// Why.
+        error: Box<EngineError>,
     },
     /// Definition or components on disk differ from those that the run carries: a person decides.
     #[error("the workflow of run `{run}` has changed since:\n{changes}")]

@@ -51,6 +51,7 @@ pub use sweep::Swept;
 pub use taken::Taken;
 pub use worker::{WorkOptions, Worked};
 
+use self::changes::{Bound, Load};
 use self::driver::{Driver, Halted};
 use self::shared::Shared;
 use crate::carried;
@@ -169,7 +170,12 @@ impl Engine {
         let workflow = workflow.without_bytes();
         let owner = self.claim(&mut batch, &mut state, ClaimCause::Start)?;
         let control = options.control.clone();
-        let driver = self.driver(workflow.clone(), state, batch, owner, control);
+        let bound = Bound {
+            workflow: workflow.clone(),
+            loaded: true,
+            changed: None,
+        };
+        let driver = self.driver(bound, state, batch, owner, control);
         match self.drive(driver, &workflow.definition).await {
             Err(EngineError::Store(StoreError::Exists(_))) => {
                 self.run_existing(workflow, created, options.control).await
@@ -263,14 +269,14 @@ impl Engine {
 
     fn driver(
         &self,
-        workflow: Workflow,
+        bound: Bound,
         state: RunState,
         batch: Batch,
         owner: Owner,
         control: Control,
     ) -> Driver {
         let shared = Arc::clone(&self.shared);
-        Driver::new(shared, workflow, state, batch, owner, control)
+        Driver::new(shared, bound, state, batch, owner, control)
     }
 
     /// The id exists: the same start again is answered with that run, another one is refused.
@@ -300,11 +306,11 @@ impl Engine {
             }
         };
         let mut state = recorded.state;
-        let workflow = self.carried(&state)?;
+        let bound = self.as_started(&state, Load::UnderClaim)?;
         let mut batch = Batch::after(state.seq, state.epoch);
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let definition = Arc::clone(&workflow.definition);
-        let driver = self.driver(workflow, state, batch, owner, control);
+        let definition = Arc::clone(&bound.workflow.definition);
+        let driver = self.driver(bound, state, batch, owner, control);
         match self.drive(driver, &definition).await {
             // It ended before it could be claimed: answered as a start that comes later.
             Err(EngineError::NotResumable { .. }) => {
@@ -319,7 +325,7 @@ impl Engine {
     /// owner is gone, and a pending one.
     ///
     /// # Errors
-    /// [`EngineError`]; the run stands as before.
+    /// [`EngineError`]; the run stands as before, but after [`EngineError::NotBegun`].
     pub async fn resume(
         &self,
         run: &RunId,
@@ -360,24 +366,53 @@ impl Engine {
         if cause == ClaimCause::Recovery && seen.is_none() {
             cause = ClaimCause::Resume;
         }
-        let bound = shared::blocking(|| self.bind(&recorded.state, options.on_change))?;
-        let Recorded { mut state, .. } = recorded;
+        // What stopped for good or waits for a person is left as it is when a person's try does not work (B184). All else is
+        // claimed first, so that a try counts however it ends.
+        let stopped = matches!(recorded.row.status, Status::Paused | Status::Failed);
+        let load = match seen {
+            None if stopped => Load::First,
+            _ => Load::UnderClaim,
+        };
+        let binding = self.bind_apart(recorded.state, options.on_change, load);
+        let (mut state, bound) = tokio::select! {
+            biased;
+            bound = binding => bound?,
+            // Nothing was recorded yet: the run stands as before.
+            _ = options.control.asked(None), if load == Load::First => return self.report(run),
+        };
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq, state.epoch);
         self.correct_clock(&mut batch, &mut state)?;
-        if let Some(changed) = bound.changed {
+        let mut bound = bound;
+        if let Some(changed) = bound.changed.take() {
             batch.workflow(&bound.workflow);
             batch.record(&mut state, changed, now)?;
         }
-        let workflow = bound.workflow.without_bytes();
+        bound.workflow = bound.workflow.without_bytes();
+        let definition = Arc::clone(&bound.workflow.definition);
         if matches!(state.phase.status(), Status::Paused | Status::Failed) {
-            let resumed: RunResumed = plan(&workflow.definition, &state, intent)?;
+            let resumed: RunResumed = plan(&definition, &state, intent)?;
             batch.record(&mut state, Event::RunResumed(resumed), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let definition = Arc::clone(&workflow.definition);
-        let driver = self.driver(workflow, state, batch, owner, options.control);
+        let driver = self.driver(bound, state, batch, owner, options.control);
         self.drive(driver, &definition).await
+    }
+
+    /// [`Engine::bind`], where it keeps nobody waiting.
+    async fn bind_apart(
+        &self,
+        state: RunState,
+        on_change: OnChange,
+        load: Load,
+    ) -> Result<(RunState, Bound), EngineError> {
+        let engine = self.clone();
+        let long = self.shared.plugins.takes_long();
+        shared::apart(long, move || {
+            let bound = engine.bind(&state, on_change, load)?;
+            Ok((state, bound))
+        })
+        .await
     }
 
     /// The text of the definition that a run carries.
@@ -414,13 +449,6 @@ impl Engine {
     /// [`EngineError`] when it cannot be read back.
     pub fn frozen(&self, state: &RunState) -> Result<Definition, EngineError> {
         carried::definition(self.shared.store.as_ref(), state)
-    }
-
-    /// The workflow that a run carries, ready to go on. No file is looked at, unless an older version left the run without
-    /// its components.
-    fn carried(&self, state: &RunState) -> Result<Workflow, EngineError> {
-        let shared = self.shared.as_ref();
-        carried::workflow(shared.store.as_ref(), shared.plugins.as_ref(), state)
     }
 
     /// Adds a claim to the batch, under an identity of its own; the driver gives that back.
@@ -462,6 +490,13 @@ impl Engine {
         };
         match ended {
             Ok(()) => {
+                if let Some(error) = driver.not_begun() {
+                    return Err(EngineError::NotBegun {
+                        status: driver.state().phase.status(),
+                        run,
+                        error: Box::new(error),
+                    });
+                }
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
                 Ok(report)
@@ -486,7 +521,7 @@ impl Engine {
                     run,
                 })
             }
-            Err(Halted::Failed(error)) => Err(error),
+            Err(Halted::Failed(error) | Halted::NotBegun(error)) => Err(error),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What all runs of one engine share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use milepost_core::ids::RunId;
@@ -58,12 +58,27 @@ impl Shared {
     }
 }
 
-/// Does work that may take long without giving way, such as loading a component. Where the runtime has several threads, the other
-/// tasks of this one go on elsewhere meanwhile: heartbeats, drains and other runs do not wait for it.
-pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    match flavor {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        Ok(_) | Err(_) => work(),
+/// Does work that may take long without giving way, such as loading a component, on a thread of its own: heartbeats, requests, drains
+/// and other runs do not wait for it. Dropped, it leaves the work to itself. Work that is not `long` is done here where the runtime has
+/// one thread.
+pub(super) async fn apart<T: Send + 'static>(
+    long: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let apart = match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::CurrentThread) => long,
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    if !apart {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime is shut down: nothing goes on.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -256,6 +256,11 @@ impl Worker<'_> {
                     .shared
                     .tell_trouble(Some(row.id.as_str()), &text);
             }
+            // Its driver has put it off, or failed it.
+            Err(EngineError::NotBegun { error, .. }) => {
+                self.worked.refused += 1;
+                self.tell_once(row.id.as_str(), &error.to_string());
+            }
             Err(error) => {
                 self.worked.refused += 1;
                 self.tell_once(row.id.as_str(), &error.to_string());

@@ -1,7 +1,7 @@
 //! Components are loaded once per process, however many runs use them.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -68,9 +68,16 @@ impl<S: std::ops::Deref<Target: PluginSource> + Send + Sync> PluginSource for On
 
     fn loaded(&self, digest: &Digest) -> Option<LoadedPlugin> {
         self.kept().iter().find(|(known, _)| known == digest)?;
-        let slot = self.slot(digest);
-        let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.clone()
+        // One that is being loaded is not at hand yet, and nobody waits for it here.
+        match self.slot(digest).try_lock() {
+            Ok(slot) => slot.clone(),
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner().clone(),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn takes_long(&self) -> bool {
+        self.source.takes_long()
     }
 }
 

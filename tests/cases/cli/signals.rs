@@ -137,3 +137,51 @@ fn b167_the_last_signal_ends_a_worker_whose_threads_are_blocked() {
         other.wait().expect(0);
     }
 }
+
+/// A program that loads for ten minutes: a signal is heard meanwhile.
+#[test]
+fn b165_a_signal_is_heard_while_a_component_is_loaded() {
+    let cli = Cli::new();
+    cli.workflow("endless.toml", ENDLESS);
+    cli.run("submit endless.toml --id spin").expect(0);
+    let hang = [("MILEPOST_FAULT", "loading:1:hang")];
+    let mut running = cli.start_with("resume spin --json", &hang);
+    running.until("run spin: started");
+    let begun = Instant::now();
+    running.signal("INT");
+    let ended = running.wait().expect(2);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    let run = ended.json();
+    assert_eq!(run["stop"]["message"], "paused by SIGINT");
+    assert_eq!(run["steps"][0]["attempts"], 0);
+    assert_eq!(cli.shown("spin"), run, "the checkpoint is saved");
+    let mut resumed = cli.start("resume spin --json");
+    resumed.until("step spin: started");
+    resumed.signal("TERM");
+    resumed.wait().expect(2);
+}
+
+/// What a person goes on with is loaded before it is claimed: until then nothing happens to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_before_the_claim_leaves_the_run_as_it_was() {
+    let cli = Cli::new();
+    cli.workflow("nap.toml", super::PAUSING);
+    let stands = cli.run("run nap.toml --id nap --json").expect(2).json();
+    let hang = [("MILEPOST_FAULT", "loading:1:hang")];
+    let running = cli.start_with("resume nap --json", &hang);
+    // Until its handlers are there, as the kernel has it.
+    let status = format!("/proc/{}/status", running.pid());
+    let caught = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let mask = status.split("SigCgt:").nth(1).unwrap();
+        u64::from_str_radix(mask.split_whitespace().next().unwrap(), 16).unwrap()
+    };
+    while caught() & 0b10 == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    assert_eq!(running.wait().expect(2).json()["stop"], stands["stop"]);
+    assert_eq!(cli.shown("nap")["seq"], stands["seq"]);
+    cli.run("resume nap").expect(0);
+}

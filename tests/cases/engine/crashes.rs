@@ -144,8 +144,9 @@ async fn b106_death_on_top_of_death_ends_the_same() {
     let rig = Rig::new(BODY, &script());
     let mut deaths = 0;
     loop {
-        // Every process lives for two commits: its claim, and one step forward.
-        let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), 2));
+        // Every process lives for its claim, which the first one makes with its first start, and for one step forward.
+        let commits = if deaths == 0 { 2 } else { 3 };
+        let store = Arc::new(FaultyStore::dying_after(Arc::clone(&rig.store), commits));
         let engine = rig.engine_on(Arc::clone(&store) as _);
         let control = Control::default();
         let driven = async {

@@ -14,6 +14,7 @@ mod finalization;
 mod ledger;
 mod lifecycle;
 mod ownership;
+mod poison;
 mod replays;
 mod resumes;
 mod saves;

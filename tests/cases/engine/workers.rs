@@ -217,13 +217,13 @@ async fn a_store_that_fails_is_waited_for_and_nothing_is_lost() {
     );
 }
 
-/// The outage outlasts the tries for the outcome of `a`: the run is unfinished, not failed, and nothing new is claimed meanwhile.
+/// After the claim and the first start, the outage outlasts the tries for the outcome of `a`: the run is unfinished, not failed, and nothing new is claimed meanwhile.
 #[tokio::test(start_paused = true)]
 async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() {
     let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new());
     rig.submit("r1").await;
     let store = FaultyStore::new(Arc::clone(&rig.store), |n| match n {
-        2..=8 => Fault::Refused,
+        3..=9 => Fault::Refused,
         _ => Fault::None,
     });
     let engine = rig.engine_on(Arc::new(store));

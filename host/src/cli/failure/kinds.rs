@@ -2,7 +2,7 @@
 
 use milepost::core::definition::UnknownSignal;
 use milepost::core::diagnostic::Diagnostics;
-use milepost::core::shown::Shown;
+use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
 use milepost::engine::EngineError;
 use milepost::plugin::PluginError;
@@ -23,12 +23,19 @@ impl From<EngineError> for Failure {
             EngineError::Store(error) => error.into(),
             EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
                 .help(format!("`milepost show {}` shows that run", taken.run)),
-            EngineError::NotResumable { run, .. } => Self::new(Exit::Invalid, "not_resumable", message)
-                .help(format!("`milepost show {run}` tells how it ended")),
+            EngineError::NotResumable { run, status, .. } => {
+                let tells = if status.is_terminal() { "how it ended" } else { "where it stands" };
+                Self::new(Exit::Invalid, "not_resumable", message)
+                    .help(format!("`milepost show {run}` tells {tells}"))
+            }
             EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
                 .help(format!("`milepost show {run}` tells how far it is")),
             EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
                 .help(format!("`milepost show {run}` tells where it stands")),
+            EngineError::NotBegun { run, error, .. } => Self {
+                message: shown::message(message),
+                ..Self::from(*error).help(format!("`milepost show {run}` tells what happens next"))
+            },
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
                 "`--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk",
             ),

@@ -169,7 +169,7 @@ impl Driver {
             Halted::NotSaved(reason) => format!(
                 "the checkpoint could not be saved: {reason}; steps whose outcome was not saved run again"
             ),
-            Halted::Failed(error) => error.to_string(),
+            Halted::Failed(error) | Halted::NotBegun(error) => error.to_string(),
             Halted::LostClaim => return Err(halted),
         };
         let run = self.state.created.run.clone();
@@ -183,7 +183,17 @@ impl Driver {
         let mut batch = Batch::after(state.seq, state.epoch);
         let now = self.shared.clock.now();
         let path = path_of(&state);
-        let last = put_off(&state, &reason, path, now.max(state.updated_at));
+        let last = match &halted {
+            Halted::NotBegun(error) if error.is_of_the_workflow() => Event::RunFailed {
+                stop: Stop::new(
+                    StopCode::HostError,
+                    format!("it could not begin: {reason}"),
+                    format!("nothing by itself; mend the cause, then `milepost resume {run}`"),
+                )
+                .at(path),
+            },
+            _ => put_off(&state, &reason, path, now.max(state.updated_at)),
+        };
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
             Err(_) => return Err(halted),
@@ -192,6 +202,9 @@ impl Driver {
             return Err(halted);
         };
         self.unsaved = matches!(halted, Halted::NotSaved(_));
+        if let Halted::NotBegun(error) = halted {
+            self.not_begun = Some(error);
+        }
         (self.state, self.batch) = (state, batch);
         self.saved(written.epoch);
         self.hear(written.request);

@@ -1,0 +1,51 @@
+//! Loading what a run carries, under its claim: whatever goes wrong meanwhile, also the end of the process, counts against the run.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use milepost_core::state::{RunState, Status};
+use tokio::time::{Instant, Interval};
+
+use super::{Driver, Halted, InFlight, panic_text};
+use crate::carried;
+use crate::engine::error::EngineError;
+use crate::engine::shared::{Shared, apart};
+use crate::workflow::Workflow;
+
+impl Driver {
+    /// Loads the components, renews the lease meanwhile, and hears requests: one that is met leaves the run stopped.
+    pub(super) async fn load(
+        &mut self,
+        heartbeat: &mut Interval,
+        renewed: &mut Instant,
+    ) -> Result<(), Halted> {
+        let loading = loaded(Arc::clone(&self.shared), self.state.clone());
+        let mut loading = std::pin::pin!(AssertUnwindSafe(loading).catch_unwind());
+        while self.state.phase.status() == Status::Running {
+            tokio::select! {
+                biased;
+                request = self.control.asked(None) => {
+                    self.asked(request, &mut InFlight::new()).await?;
+                }
+                loaded = &mut loading => {
+                    let loaded = loaded.unwrap_or_else(|panic| {
+                        Err(EngineError::Panicked(panic_text(panic.as_ref())))
+                    });
+                    self.workflow = loaded.map_err(Halted::NotBegun)?;
+                    self.loaded = true;
+                    return Ok(());
+                }
+                _ = heartbeat.tick() => self.heartbeat(renewed).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn loaded(shared: Arc<Shared>, state: RunState) -> Result<Workflow, EngineError> {
+    apart(shared.plugins.takes_long(), move || {
+        carried::workflow(shared.store.as_ref(), shared.plugins.as_ref(), &state)
+    })
+    .await
+}
