@@ -1,4 +1,5 @@
-//! Files that a person named: definitions, inputs, components. Read up to a limit and no further, and never waited for.
+//! Files that a person named: definitions, inputs, components. Read up to a limit and no further. Only for inputs, which are read
+//! before anything runs, may it take time: they may come from a pipe.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -70,7 +71,27 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
 /// # Errors
 /// [`ReadError`].
 pub fn read_text(path: &Path, most: usize) -> Result<String, ReadError> {
-    String::from_utf8(read(path, most)?).map_err(|error| {
+    text(read(path, most)?)
+}
+
+/// Text from whatever can be read, also a pipe or a terminal: waits for its end, or for its limit. Not for a thread that others
+/// wait for.
+///
+/// # Errors
+/// [`ReadError`]; a folder has nothing to read.
+pub fn read_text_stream(path: &Path, most: usize) -> Result<String, ReadError> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let bytes = bytes.len() as u64;
+        return Err(ReadError::TooLarge { bytes, most });
+    }
+    text(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, ReadError> {
+    String::from_utf8(bytes).map_err(|error| {
         let bytes = error.as_bytes();
         let utf_16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
         ReadError::NotText { utf_16 }
@@ -115,6 +136,23 @@ mod tests {
             let error = read_text(&file, 10).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_stream_is_read_up_to_its_limit() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        io::Write::write_all(&mut writer, b"12345").unwrap();
+        // It has no end yet, and is not waited for beyond its limit.
+        let read = read_text_stream(Path::new(&path), 4);
+        assert!(matches!(read, Err(ReadError::TooLarge { most: 4, .. })));
+        io::Write::write_all(&mut writer, b"678").unwrap();
+        drop(writer);
+        assert_eq!(read_text_stream(Path::new(&path), 4).unwrap(), "678");
+        let endless = read_text_stream(Path::new("/dev/zero"), 10);
+        assert!(matches!(endless, Err(ReadError::TooLarge { .. })));
+        assert!(read_text_stream(Path::new("/"), 10).is_err());
     }
 
     #[cfg(unix)]

@@ -49,13 +49,13 @@ struct DecisionArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
     /// The approval that is meant; refused when the run asks at another one
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     step: Option<String>,
     /// Why; the workflow can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     comment: Option<String>,
     /// Who decides; your login name by default
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     by: Option<String>,
 }
 

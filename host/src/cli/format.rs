@@ -37,16 +37,33 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
-/// How far ahead something is: `now`, `in 45s`, `in 4m`, `in 2h`, `in 3d`; rounded up, so that nobody comes too early.
+/// `once`, `2 times`.
+pub(crate) fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// How far ahead something is, in at most two units: `now`, `in 45s`, `in 1m 05s`, `in 2h`, `in 1d 12h`; the last one rounded up, so
+/// that nobody comes too early.
 pub(crate) fn ahead(now: Timestamp, then: Timestamp) -> String {
     let left = then.since(now);
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    match seconds {
-        0 => "now".to_owned(),
-        1..60 => format!("in {seconds}s"),
-        60..3_600 => format!("in {}m", seconds.div_ceil(60)),
-        3_600..86_400 => format!("in {}h", seconds.div_ceil(3_600)),
-        _ => format!("in {}d", seconds.div_ceil(86_400)),
+    let (minutes, hours) = (seconds.div_ceil(60), seconds.div_ceil(3_600));
+    match (seconds, minutes) {
+        (0, _) => "now".to_owned(),
+        (..60, _) => format!("in {seconds}s"),
+        (..3_600, _) if !seconds.is_multiple_of(60) => {
+            format!("in {}m {:02}s", seconds / 60, seconds % 60)
+        }
+        (_, ..60) => format!("in {minutes}m"),
+        (_, ..1_440) if !minutes.is_multiple_of(60) => {
+            format!("in {}h {:02}m", minutes / 60, minutes % 60)
+        }
+        (_, ..1_440) => format!("in {}h", minutes / 60),
+        _ if !hours.is_multiple_of(24) => format!("in {}d {}h", hours / 24, hours % 24),
+        _ => format!("in {}d", hours / 24),
     }
 }
 
@@ -148,9 +165,13 @@ mod tests {
             (1, "in 1s"),
             (59_000, "in 59s"),
             (60_000, "in 1m"),
-            (61_000, "in 2m"),
+            (61_000, "in 1m 01s"),
+            (3_599_001, "in 1h"),
             (3_600_000, "in 1h"),
-            (90_000_000, "in 2d"),
+            (3_601_000, "in 1h 01m"),
+            (86_399_000, "in 1d"),
+            (90_000_000, "in 1d 1h"),
+            (172_799_999, "in 2d"),
         ] {
             let then = at.after(Duration::from_millis(millis));
             assert_eq!(ahead(at, then), text, "{millis}");

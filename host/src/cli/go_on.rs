@@ -51,7 +51,7 @@ pub(crate) struct RetryArgs {
     #[command(flatten)]
     stopped: Stopped,
     /// Also run this step again, and every step that depends on it; open waits behind it begin anew
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", allow_hyphen_values = true)]
     from: Option<StepId>,
 }
 

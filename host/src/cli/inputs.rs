@@ -19,8 +19,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The inputs of a new run.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Value of an input; `name=@file` takes the file's text, `name=@@text` means `@text`. May be repeated
-    #[arg(long, short, value_name = "NAME=VALUE")]
+    /// Value of an input; `name=@file` takes the text of a file or a pipe, `name=@@text` means `@text`. May be repeated
+    #[arg(long, short, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     input: Vec<String>,
     /// File with inputs, TOML or JSON; `--input` wins over it
     #[arg(long, value_name = "FILE")]
@@ -85,23 +85,25 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
     }
 }
 
-/// Reads a file's text, as far as inputs may go. A byte order mark says how the text is written and is no part of it; every
+/// Reads the text of a file or a pipe, as far as inputs may go: whoever named it can end the wait for it with Ctrl-C. A byte order mark says how the text is written and is no part of it; every
 /// line end is.
 ///
 /// # Errors
 /// [`Failure`] when it cannot be read or is larger.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
-    let mut text = bounded_file::read_text(file, INPUTS_BYTES).map_err(|error| match error {
-        ReadError::TooLarge { .. } => {
-            let message = format!(
-                "{} is larger than {INPUTS_BYTES} bytes",
-                Shown(file.display())
-            );
-            Failure::new(Exit::Invalid, "invalid_input", message)
-                .help("inputs are kept with the run; give the step a place to read from instead")
-        }
-        other => Failure::file("read", file, &other.into()),
-    })?;
+    let mut text =
+        bounded_file::read_text_stream(file, INPUTS_BYTES).map_err(|error| match error {
+            ReadError::TooLarge { .. } => {
+                let message = format!(
+                    "{} is larger than {INPUTS_BYTES} bytes",
+                    Shown(file.display())
+                );
+                Failure::new(Exit::Invalid, "invalid_input", message).help(
+                    "inputs are kept with the run; give the step a place to read from instead",
+                )
+            }
+            other => Failure::file("read", file, &other.into()),
+        })?;
     if text.starts_with(BYTE_ORDER_MARK) {
         text.remove(0);
     }

@@ -178,8 +178,8 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     }));
     if report.recoveries > 0 {
         lines.push(format!(
-            "  lost:   its process, {} times without progress in between",
-            report.recoveries
+            "  lost:   its process, {} without progress in between",
+            format::times(report.recoveries)
         ));
     }
     if report.automatic_resumes > 0 {

@@ -34,7 +34,7 @@ pub(crate) struct SignalArgs {
     /// Name of the signal
     name: String,
     /// What comes with it, as JSON; `@file` takes the file's; null when left out
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     data: Option<String>,
 }
 

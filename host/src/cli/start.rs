@@ -30,7 +30,7 @@ pub(crate) struct StartArgs {
     #[command(flatten)]
     inputs: InputArgs,
     /// Id of the run; one that exists with the same workflow and inputs is answered with that run
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<RunId>,
 }
 

@@ -133,6 +133,11 @@ fn stop(
                 words.wish
             ),
         ),
+        StopAnswer::Ending => (
+            "being_cancelled".to_owned(),
+            Status::Running,
+            format!("nothing to {}: run {run} is being cancelled", words.verb),
+        ),
         StopAnswer::Already(status) => (
             format!("already_{status}"),
             status,

@@ -13,7 +13,7 @@ use super::Engine;
 use super::deadline::{TimedOut, moves};
 use super::error::EngineError;
 use crate::fault;
-use crate::record::{self, Batch};
+use crate::record::{self, Batch, Recorded};
 use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
 
 /// What became of a signal.
@@ -107,9 +107,12 @@ impl Engine {
             )));
         }
         let (at, nearest, stood) = loop {
-            let mut state = record::load(self.shared.store.as_ref(), run)?.state;
+            let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
             if state.phase.status().is_terminal() {
                 return Err(refuse(format!("the run is {}", state.phase.status())));
+            }
+            if row.request.is_some_and(|request| request.kind.ends()) {
+                return Err(refuse("the run is being cancelled".to_owned()));
             }
             // A definition that this program cannot read any more tells nothing against the signal.
             let definition = self.frozen(&state).ok();

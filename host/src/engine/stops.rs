@@ -22,6 +22,8 @@ pub enum StopAnswer {
     Asked,
     /// It is paused and stays so until a person resumes it.
     Held,
+    /// It was asked to end before, and ends: this request does not count.
+    Ending,
 }
 
 impl Engine {
@@ -103,10 +105,16 @@ impl Engine {
                 };
                 fault::point("before_request");
                 // Its owner may have stopped it meanwhile and will not look at requests any more.
-                if self.shared.store.request_stop(run, request).await? == Status::Running {
-                    return Ok(StopAnswer::Asked);
+                if self.shared.store.request_stop(run, request).await? != Status::Running {
+                    continue;
                 }
-                continue;
+                // A stronger request stands.
+                let asked = self.shared.store.row(run)?.and_then(|row| row.request);
+                let ends = asked.is_some_and(|asked| asked.kind.ends());
+                return Ok(match ends && !kind.ends() {
+                    true => StopAnswer::Ending,
+                    false => StopAnswer::Asked,
+                });
             }
             let mut batch = Batch::after(state.seq, state.epoch);
             let last = match kind.ends() {

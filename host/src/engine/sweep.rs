@@ -113,7 +113,7 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let run = &row.id;
         let next = format!(
-            "nothing by itself; see `milepost show {run}` for the step in flight, then `milepost resume {run}`"
+            "nothing by itself; look at what the step in flight did, then `milepost resume {run}`"
         );
         let stop = Stop::new(StopCode::ProcessLost, message, next);
         self.change(row, |_| Some(Event::RunFailed { stop })).await

@@ -108,7 +108,7 @@ with = { text = "a" }
 
 #[cfg(unix)]
 #[test]
-fn only_regular_files_are_read() {
+fn definitions_and_components_are_regular_files() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     let pipe = cli.folder().join("pipe");
@@ -124,21 +124,64 @@ fn only_regular_files_are_read() {
         ("validate pipe", 65),
         ("validate /dev/zero", 65),
         ("run pipe", 65),
-        ("run hello.toml --input name=@pipe", 65),
-        ("run hello.toml --input name=@/dev/zero", 65),
-        ("run hello.toml --inputs pipe.toml", 65),
     ] {
-        if line.ends_with("pipe.toml") {
-            let moved = std::fs::rename(&pipe, cli.folder().join("pipe.toml"));
-            assert!(moved.is_ok());
-        }
         let output = cli.run(line).expect(exit);
         let told = output.stdout + &output.stderr;
         assert!(told.contains("it is not a regular file"), "{line}: {told}");
     }
-    cli.write("w.toml", "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"pipe.toml\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
+    cli.write("w.toml", "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"pipe\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
     let told = cli.run("run w.toml").expect(69).stderr;
     assert!(told.contains("it is not a regular file"), "{told}");
+}
+
+/// What an operator names on the command line is read before anything runs: it may take its time.
+#[cfg(unix)]
+#[test]
+fn inputs_may_come_from_a_pipe() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.workflow("ask.toml", super::SIGNAL);
+    let greeted = cli.shell("milepost run hello.toml --input name=@<(sleep 0.2; printf World)");
+    assert_eq!(greeted.expect(0).stdout, "Hello, World!\n");
+    let greeted = cli.shell("printf you | milepost run hello.toml --input name=@/dev/stdin");
+    assert_eq!(greeted.expect(0).stdout, "Hello, you!\n");
+    cli.shell("mkfifo in.json; echo '{\"name\": \"all\"}' > in.json & milepost run hello.toml --inputs in.json")
+        .expect(0);
+    cli.run("run ask.toml --id ask").expect(2);
+    cli.shell("milepost signal ask go --data @<(echo 12)")
+        .expect(0);
+    for endless in ["/dev/zero", "<(yes)"] {
+        let line = format!("milepost run hello.toml --input name=@{endless} --id none");
+        let told = cli.shell(&line).expect(65).stderr;
+        assert!(told.contains("is larger than"), "{told}");
+    }
+    cli.run("run hello.toml --input name=@. --id none")
+        .expect(65);
+    cli.run("show none").expect(65);
+}
+
+#[test]
+fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for line in [
+        "run hello.toml --id -x",
+        "submit hello.toml --id=-x",
+        "run hello.toml --id --json",
+    ] {
+        let told = cli.run(line).expect(64);
+        let told = told.stdout + &told.stderr;
+        assert!(
+            told.contains("it must start with a letter, a digit or `_`"),
+            "{told}"
+        );
+        assert!(!told.contains("-- -x"), "{told}");
+    }
+    cli.workflow("ask.toml", super::SIGNAL);
+    cli.run("run ask.toml --id ask").expect(2);
+    cli.run("signal ask go --data -1").expect(0);
+    let got = cli.run("resume ask").expect(0).stdout;
+    assert!(got.contains("\"payload\": -1\n"), "{got}");
 }
 
 #[test]

@@ -164,3 +164,47 @@ fn b190_what_is_no_id_is_a_mistake_in_the_command_line() {
     cli.run("signal a% go").expect(64);
     cli.run("signal nobody go").expect(65);
 }
+
+/// Its process stands still, so that what was asked of it stays open.
+#[cfg(unix)]
+#[test]
+fn what_comes_after_an_acknowledged_cancel_is_told_that_it_does_not_count() {
+    for verb in ["cancel", "kill"] {
+        let cli = Cli::new();
+        let running = spinning(&cli);
+        running.signal("STOP");
+        assert_eq!(
+            answer(&cli, &format!("{verb} spin"))["answer"],
+            "cancelling"
+        );
+        for (pause, flag) in [("pause", ""), ("pause", " --now")] {
+            assert_eq!(
+                answer(&cli, &format!("{pause} spin{flag}")),
+                json!({ "id": "spin", "answer": "being_cancelled", "status": "running" })
+            );
+        }
+        let told = cli.run("pause spin").expect(0).stdout;
+        assert_eq!(told, "nothing to pause: run spin is being cancelled\n");
+        let told = cli.run("signal spin go").expect(65).stderr;
+        assert!(told.contains("the run is being cancelled"), "{told}");
+        let told = cli.run("cancel spin").expect(0).stdout;
+        assert_eq!(
+            told,
+            "run spin is running; its process was asked to end it\n"
+        );
+        running.signal("CONT");
+        running.wait().expect(3);
+    }
+}
+
+#[test]
+fn a_retry_of_a_run_that_has_not_stopped_is_told_where_to_look() {
+    let cli = stopped();
+    cli.run("submit hello.toml --input name=x --id new")
+        .expect(0);
+    for (run, tells) in [("new", "where it stands"), ("done", "how it ended")] {
+        let told = cli.run(&format!("retry {run}")).expect(65).stderr;
+        let tells = format!("`milepost show {run}` tells {tells}");
+        assert!(told.contains(&tells), "{told}");
+    }
+}

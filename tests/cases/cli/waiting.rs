@@ -299,7 +299,7 @@ fn what_a_run_waits_for_and_until_when_stands_in_one_line_each() {
         let paused = cli.run("run w.toml --id r").expect(2).stderr;
         let due = cli.shown("r")["stop"]["due_at"].clone();
         let due = format!("{}Z", due.as_str().unwrap()[..19].replace('T', " "));
-        let line = format!("\n  due:    {what} at {due} (in 2d)\n");
+        let line = format!("\n  due:    {what} at {due} (in 1d 12h)\n");
         let shown = cli.run("show r").expect(0).stdout;
         for text in [&paused, &shown] {
             assert!(text.contains(&line), "{line}{text}");
@@ -314,7 +314,7 @@ fn what_a_run_waits_for_and_until_when_stands_in_one_line_each() {
         assert!(line.contains(&format!(", {what} at 2")), "{line}");
         let listed = cli.run("ls").expect(0).stdout;
         assert_eq!(
-            listed.contains("times out in 2d"),
+            listed.contains("times out in 1d 12h"),
             what == "times out",
             "{listed}"
         );

@@ -180,6 +180,8 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
         (&shown["recoveries"], &shown["owner"]["liveness"]),
         (&json!(1), &json!("alive"))
     );
+    let told = cli.run("show spin").expect(0).stdout;
+    assert!(told.contains("lost:   its process, once without"), "{told}");
     second.signal("KILL");
     second.wait().expect(128 + 9);
     let shown = cli.shown("spin");
@@ -193,6 +195,8 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
         (&shown["status"], &shown["stop_reason"]),
         (&json!("failed"), &json!("process_lost"))
     );
+    let told = cli.run("show spin").expect(0).stdout;
+    assert!(!told.contains("milepost show"), "{told}");
 }
 
 #[test]
@@ -268,4 +272,26 @@ fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
         !cli.folder().join(".milepost").exists(),
         "no mistake leaves a store behind"
     );
+}
+
+#[test]
+fn b214_a_run_whose_loading_kills_the_worker_is_given_up_and_the_others_go_on() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for id in ["bad", "good"] {
+        cli.run(&format!("submit hello.toml --input name=x --id {id}"))
+            .expect(0);
+    }
+    for _ in 0..2 {
+        let dies = [("MILEPOST_FAULT", "loading:1")];
+        let worker = cli.start_with("work --max-runs 1", &dies);
+        worker.wait().expect(128 + 6);
+    }
+    cli.run("work --until-idle").expect(0);
+    let bad = cli.shown("bad");
+    assert_eq!(
+        (&bad["status"], &bad["stop_reason"]),
+        (&json!("failed"), &json!("process_lost"))
+    );
+    assert_eq!(status_of(&cli, "good"), "completed");
 }
