@@ -3,6 +3,9 @@
 
 mod size;
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde_json::Value;
 
 use crate::limits;
@@ -49,6 +52,7 @@ impl UnusableJson {
 /// # Errors
 /// [`UnusableJson`].
 pub fn parse(text: &str) -> Result<Value, UnusableJson> {
+    let text = &*integer_zeros(text);
     let value = parse_names(text)?;
     match inexact_integer(text) {
         Some(integer) => Err(UnusableJson::Inexact(shortened(integer))),
@@ -68,41 +72,63 @@ pub(crate) fn parse_names(text: &str) -> Result<Value, UnusableJson> {
     })
 }
 
+/// The text with `0` for every `-0`, which is an integer: a parser would make a double of it, that reads back as `-0.0`.
+fn integer_zeros(text: &str) -> Cow<'_, str> {
+    if !text.contains("-0") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut copied = 0;
+    for number in numbers(text).filter(|number| &text[number.clone()] == "-0") {
+        out.push_str(&text[copied..number.start]);
+        // As long as before, so that an error names the right column.
+        out.push_str(" 0");
+        copied = number.end;
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
 /// The first integer of a JSON text that neither `i64` nor `u64` holds.
 fn inexact_integer(text: &str) -> Option<&str> {
     /// Every integer of fewer digits fits.
     const LENGTH: usize = 19;
+    numbers(text).map(|number| &text[number]).find(|number| {
+        number.len() >= LENGTH
+            && !number.contains(['.', 'e', 'E'])
+            && number.parse::<i64>().is_err()
+            && number.parse::<u64>().is_err()
+    })
+}
+
+/// Where the numbers of a JSON text stand.
+fn numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => {
-                at += 1;
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                let start = at;
-                let in_number =
-                    |byte: &u8| matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9');
-                while bytes.get(at).is_some_and(in_number) {
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            match bytes[at] {
+                b'"' => {
+                    at += 1;
+                    while at < bytes.len() && bytes[at] != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
                     at += 1;
                 }
-                let number = &text[start..at];
-                if number.len() >= LENGTH
-                    && !number.contains(['.', 'e', 'E'])
-                    && number.parse::<i64>().is_err()
-                    && number.parse::<u64>().is_err()
-                {
-                    return Some(number);
+                b'-' | b'0'..=b'9' => {
+                    let start = at;
+                    let in_number =
+                        |byte: &u8| matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                    while bytes.get(at).is_some_and(in_number) {
+                        at += 1;
+                    }
+                    return Some(start..at);
                 }
+                _ => at += 1,
             }
-            _ => at += 1,
         }
-    }
-    None
+        None
+    })
 }
 
 fn shortened(number: &str) -> String {
@@ -139,6 +165,23 @@ mod tests {
         }
         assert!(parse("123456789012345678901234567890.0").is_ok());
         assert!(parse("123456789012345678901234567890e0").is_ok());
+    }
+
+    #[test]
+    fn the_integer_zero_has_no_sign_and_the_double_keeps_its_own() {
+        for (text, kept) in [
+            ("-0", "0"),
+            ("[-0,1,-0]", "[0,1,0]"),
+            (r#"{"-0":-0 , "b":"-0\"-0"}"#, r#"{"-0":0,"b":"-0\"-0"}"#),
+            ("[-0.0,-0e0,-0E+1,-10]", "[-0.0,-0.0,-0.0,-10]"),
+        ] {
+            let value = parse(text).expect(text);
+            assert_eq!(value.to_string(), kept, "{text}");
+            assert_eq!(parse(kept), Ok(value), "{text}");
+        }
+        for text in ["-00", "--0", "-0-0", "1-0", "- 0"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -78,8 +78,14 @@ pub fn excerpt(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(bytes);
-    format!("{}… ({} bytes)", &text[..end], text.len())
+    let mut beginning = text[..text.floor_char_boundary(bytes)].to_owned();
+    mark_cut(&mut beginning, text.len());
+    beginning
+}
+
+/// Says at the end of a text that it is the beginning of one of so many bytes.
+pub fn mark_cut(beginning: &mut String, bytes: usize) {
+    let _ = write!(beginning, "… ({bytes} bytes)");
 }
 
 /// A message that is recorded or told, cut to [`MESSAGE_BYTES`].

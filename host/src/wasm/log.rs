@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use milepost_core::limits;
 use milepost_core::tape::LogDropped;
+use milepost_core::{limits, shown};
 
 use super::bindings::milepost::step::log::{Host, Level};
 use super::state::HostState;
@@ -51,7 +51,11 @@ pub(super) enum Stdio {
 
 /// The last line of a stream while its end has not come.
 #[derive(Default)]
-struct Partial(Vec<u8>);
+struct Partial {
+    kept: Vec<u8>,
+    /// Bytes of the line so far, also those that are not kept.
+    bytes: usize,
+}
 
 impl LogBuffer {
     /// For lines that are stored beside `path`, `max_bytes` of them as they are stored.
@@ -77,12 +81,16 @@ impl LogBuffer {
     }
 
     /// Takes one line, cut and dropped as the limits say.
-    fn emit(&mut self, level: LogLevel, mut message: String, mut fields: Vec<(String, String)>) {
-        self.cut(&mut message);
-        for (key, value) in &mut fields {
-            self.cut(key);
-            self.cut(value);
-        }
+    fn emit(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
+        let message = self.cut(message);
+        let fields = fields
+            .into_iter()
+            .map(|(key, value)| (self.cut(key), self.cut(value)))
+            .collect();
+        self.keep(level, message, fields);
+    }
+
+    fn keep(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
         let line = LogLine {
             at: self.clock.now(),
             level,
@@ -140,11 +148,12 @@ impl LogBuffer {
     pub(super) fn write(&mut self, stdio: Stdio, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            let partial = &mut self.partial[stdio as usize].0;
-            let room = limits::LOG_MESSAGE_BYTES - partial.len();
-            let kept = &text[..text.len().min(room)];
-            partial.extend_from_slice(kept);
-            self.dropped.bytes += (text.len() - kept.len()) as u64;
+            let partial = &mut self.partial[stdio as usize];
+            let room = limits::LOG_MESSAGE_BYTES - partial.kept.len();
+            partial
+                .kept
+                .extend_from_slice(&text[..text.len().min(room)]);
+            partial.bytes += text.len();
             if piece.len() > text.len() {
                 self.end_line(stdio);
             }
@@ -154,7 +163,7 @@ impl LogBuffer {
     /// All lines that are kept, and what is not.
     pub(super) fn finish(&mut self) -> (Vec<LogLine>, LogDropped) {
         for stdio in [Stdio::Out, Stdio::Err] {
-            if !self.partial[stdio as usize].0.is_empty() {
+            if self.partial[stdio as usize].bytes > 0 {
                 self.end_line(stdio);
             }
         }
@@ -189,23 +198,31 @@ impl LogBuffer {
     }
 
     fn end_line(&mut self, stdio: Stdio) {
-        let bytes = std::mem::take(&mut self.partial[stdio as usize].0);
-        let text = String::from_utf8_lossy(&bytes);
+        let Partial { kept, bytes } = std::mem::take(&mut self.partial[stdio as usize]);
+        let text = String::from_utf8_lossy(&kept);
         let level = match stdio {
             Stdio::Out => LogLevel::Info,
             Stdio::Err => LogLevel::Warn,
         };
-        self.emit(
-            level,
-            text.strip_suffix('\r').unwrap_or(&text).to_owned(),
-            Vec::new(),
-        );
+        let text = text.strip_suffix('\r').unwrap_or(&text).to_owned();
+        let message = self.cut_of(text, bytes);
+        self.keep(level, message, Vec::new());
     }
 
-    fn cut(&mut self, text: &mut String) {
-        let end = text.floor_char_boundary(limits::LOG_MESSAGE_BYTES);
-        self.dropped.bytes += (text.len() - end) as u64;
-        text.truncate(end);
+    fn cut(&mut self, text: String) -> String {
+        let bytes = text.len();
+        self.cut_of(text, bytes)
+    }
+
+    /// The text, or its beginning with a mark, when it is too long: `text` begins what had so many bytes.
+    fn cut_of(&mut self, mut text: String, bytes: usize) -> String {
+        if bytes <= limits::LOG_MESSAGE_BYTES && text.len() <= limits::LOG_MESSAGE_BYTES {
+            return text;
+        }
+        text.truncate(text.floor_char_boundary(limits::LOG_MESSAGE_BYTES));
+        self.dropped.bytes += bytes.saturating_sub(text.len()) as u64;
+        shown::mark_cut(&mut text, bytes);
+        text
     }
 }
 
@@ -287,18 +304,29 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_between_characters() {
+        const KEPT: usize = limits::LOG_MESSAGE_BYTES - 1;
         let mut logs = buffer(limits::LOG_BYTES);
-        let text = format!("{}é", "x".repeat(limits::LOG_MESSAGE_BYTES - 1));
-        logs.emit(LogLevel::Info, text.clone(), Vec::new());
-        logs.write(Stdio::Out, format!("{text}{text}\n").as_bytes());
-        let (lines, dropped) = texts(logs);
-        for (_, line) in &lines {
-            assert_eq!(line.len(), limits::LOG_MESSAGE_BYTES - 1);
+        let text = format!("{}é", "x".repeat(KEPT));
+        let field = (text.clone(), "short".to_owned());
+        logs.emit(LogLevel::Info, text.clone(), vec![field]);
+        for piece in text.repeat(2).as_bytes().chunks(1_000) {
+            logs.write(Stdio::Out, piece);
         }
-        // The stream's half character became a replacement character of three bytes before it was cut.
-        let (first, second) = (2, 2 * text.len() - limits::LOG_MESSAGE_BYTES + 3);
-        let bytes = (first + second) as u64;
-        assert_eq!((lines.len(), dropped), (2, LogDropped { lines: 0, bytes }));
+        logs.write(Stdio::Out, b"\n");
+        logs.write(Stdio::Out, text.as_bytes());
+        let marked = |bytes: usize| format!("{}… ({bytes} bytes)", "x".repeat(KEPT));
+        let (lines, dropped) = logs.finish();
+        assert_eq!(lines[0].fields[0].0, marked(text.len()));
+        let messages: Vec<_> = lines.into_iter().map(|line| line.message).collect();
+        let whole = [text.len(), 2 * text.len(), text.len()];
+        assert_eq!(messages, whole.map(marked));
+        let bytes = (2 + whole.iter().map(|bytes| bytes - KEPT).sum::<usize>()) as u64;
+        assert_eq!(dropped, LogDropped { lines: 0, bytes });
+        // A text that just fits has no mark.
+        let mut logs = buffer(limits::LOG_BYTES);
+        let fits = "x".repeat(limits::LOG_MESSAGE_BYTES);
+        logs.write(Stdio::Err, format!("{fits}\n").as_bytes());
+        assert_eq!(texts(logs).0[0].1, fits);
     }
 
     /// Takes `count` lines `1`, `2`, …; returns the messages kept, the gap in the middle as `-`.

@@ -162,6 +162,30 @@ fn accepted_changes_take_the_default_of_a_new_input_or_name_the_one_that_misses(
 }
 
 #[test]
+fn accepted_changes_that_the_inputs_do_not_fit_are_told_by_what_does_not_fit() {
+    let with = |inputs: &str| format!("{inputs}[[step]]\nid = \"a\"\nuse = \"p/trap\"\n");
+    let cli = Cli::new();
+    let old = with("[inputs.n]\ntype = \"string\"\n");
+    deployed(&cli, "d", "hostile", &old);
+    cli.run("run d/w.toml --id r --input n=x").expect(1);
+    let refused = |inputs: &str| {
+        deployed(&cli, "d", "hostile", &with(inputs));
+        cli.run("resume r --accept-changes").expect(65).stderr
+    };
+    let (new, kept) = ("give new inputs a `default`", "leave the types");
+    let said = refused("[inputs.n]\ntype = \"int\"\n");
+    assert!(
+        said.contains("must be of type int") && said.contains(kept),
+        "{said}"
+    );
+    assert!(!said.contains(new), "{said}");
+    let said = refused("[inputs.n]\ntype = \"string\"\n[inputs.m]\ntype = \"int\"\n");
+    assert!(said.contains(new) && !said.contains(kept), "{said}");
+    let said = refused("[inputs.n]\ntype = \"int\"\n[inputs.m]\ntype = \"int\"\n");
+    assert!(said.contains(new) && said.contains(kept), "{said}");
+}
+
+#[test]
 fn b134_a_lower_limit_ends_the_loop_and_the_outer_one_goes_on() {
     let steps = r#"
 [[step]]

@@ -61,6 +61,12 @@ impl InputProblem {
         }
     }
 
+    /// Whether the input was not given at all.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.code == codes::MISSING_INPUT
+    }
+
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(shown::message(help));
         self
@@ -235,6 +241,11 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
         InputType::Int | InputType::Float | InputType::Bool => text.trim_end_matches(['\r', '\n']),
         InputType::String | InputType::Json => text,
     };
+    if let Some(number) = oddly_written(spec.ty, text) {
+        return Err(
+            mistyped(name, spec, text).help(format!("a number is written as in JSON: `{number}`"))
+        );
+    }
     let value = match spec.ty {
         InputType::String => Some(Value::from(text)),
         InputType::Int => text.parse::<i64>().ok().map(Value::from),
@@ -265,6 +276,23 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
         }
     };
     check_allowed(name, spec, value.ok_or_else(|| mistyped(name, spec, text))?)
+}
+
+/// The number that a text means which is none in JSON: `+1`, `007`, `.5`.
+fn oddly_written(ty: InputType, text: &str) -> Option<Value> {
+    let number: Value = match ty {
+        InputType::Int => text.parse::<i64>().ok()?.into(),
+        InputType::Float => {
+            let number = text
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())?;
+            number.into()
+        }
+        InputType::String | InputType::Bool | InputType::Json => return None,
+    };
+    let odd = matches!(json::parse(text), Err(UnusableJson::Syntax(_)));
+    odd.then_some(number)
 }
 
 fn from_value(name: &str, spec: &InputSpec, value: &Value) -> Result<Value, InputProblem> {

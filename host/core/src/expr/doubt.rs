@@ -1,6 +1,6 @@
 //! Text of a template that stands for itself and looks as if a value were meant.
 
-use super::names::ROOTS;
+use super::names::{OF_FOREACH, ROOTS};
 use super::problem::{Problem, ProblemKind};
 use super::template::closing;
 
@@ -55,8 +55,9 @@ fn value(rest: &str) -> Option<&str> {
         .unwrap_or(inner.len());
     let (root, more) = inner.split_at(end);
     let member = more.starts_with(['.', '[']);
-    let reads = ROOTS.contains(&root) && (member || root.starts_with("item"));
-    reads.then_some(inner)
+    // Where nothing fans out, `${ item }` would be the next mistake.
+    let reads = ROOTS.contains(&root) && !OF_FOREACH.contains(&root);
+    (reads && member).then_some(inner)
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
             ),
             ("costs $${ inputs.n }", &["$${ inputs.n }"]),
             ("$$${ inputs.n }", &["$${ inputs.n }"]),
-            ("{{ item }}", &["{{ item }}"]),
+            ("{{ item }} {{ item.name }}", &[]),
             ("{{ inputs.n } }", &["{{ inputs.n }"]),
             ("{{ name }} {{inputs}} {{ inputs_of.n }}", &[]),
             ("$${HOME} $${ x } { inputs.n } {}", &[]),

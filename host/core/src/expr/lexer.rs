@@ -9,6 +9,8 @@ use super::problem::{Problem, ProblemKind};
 pub(super) enum Token {
     /// Digits without a sign: the smallest integer has no positive counterpart, so the parser joins sign and digits.
     Int(u64),
+    /// Digits with a `u` behind them, for an integer that fits only without a sign.
+    Uint(u64),
     Double(f64),
     /// A string literal with its escapes replaced.
     Text(String),
@@ -312,11 +314,23 @@ impl Lexer<'_> {
                     &format!("digits take no `_`: write `{plain}`"),
                 )
             } else if rest[len..len + tail].eq_ignore_ascii_case("u") {
-                self.unsupported(
-                    len + 1,
-                    "unsigned integers are not supported",
-                    "leave out the `u`",
-                )
+                match token {
+                    Some(Token::Int(digits)) if i64::try_from(digits).is_err() => {
+                        self.at += len + 1;
+                        return Ok(Token::Uint(digits));
+                    }
+                    Some(Token::Int(_)) => self.unsupported(
+                        len + 1,
+                        "an integer up to 9223372036854775807 takes no `u`",
+                        "leave out the `u`",
+                    ),
+                    Some(_) => self.problem(
+                        len + 1,
+                        format!("`{}` is not a number", &rest[..=len]),
+                        "a double takes no `u`",
+                    ),
+                    None => self.out_of_range(len + 1),
+                }
             } else {
                 self.problem(
                     len + tail,
@@ -325,15 +339,17 @@ impl Lexer<'_> {
                 )
             });
         }
-        let token = token.ok_or_else(|| {
-            self.problem(
-                len,
-                format!("`{}` is out of range", &rest[..len]),
-                "an integer has 64 bits, a double at most 1.79e308",
-            )
-        })?;
+        let token = token.ok_or_else(|| self.out_of_range(len))?;
         self.at += len;
         Ok(token)
+    }
+
+    fn out_of_range(&self, len: usize) -> Problem {
+        self.problem(
+            len,
+            format!("`{}` is out of range", &self.rest()[..len]),
+            "an integer has 64 bits, a double at most 1.79e308",
+        )
     }
 
     fn text_literal(&mut self, quote: char) -> Result<Token, Problem> {

@@ -14,7 +14,8 @@
 //!   missing value included, is absorbed by a side that already decides. Running out of budget is never absorbed.
 //! - Ints compare with each other exactly, and with a double as the nearest double, as CEL has it; arithmetic does not mix
 //!   them. A JSON number without fraction and exponent that fits 64 bits is an int, every other one a double. An int that fits
-//!   only without a sign compares, converts and travels exactly; arithmetic refuses it.
+//!   only without a sign compares, converts and travels exactly; arithmetic refuses it. In an expression it is written with a
+//!   `u` behind it, as CEL does; no other number is.
 //! - Overflow, division by zero (also of doubles) and a double that is not finite are errors.
 //! - A missing key, an index out of range and a reference without a value are [`EvalError::Missing`]. `.?` tolerates a
 //!   missing member of its base; once there is a `.?`, the members after it are tolerated too. The base itself must have a
@@ -23,6 +24,7 @@
 //!   whether there is a recorded value.
 //! - Types that are known at load must fit: `inputs.n == 'x'` with an int `n` is an error although CEL would answer false.
 //!   Where the type is not known, `==` of different kinds is false, every other mismatch an error.
+//! - A run that began under older [`Rules`](crate::rules::Rules) keeps what they say of comparisons and of lists.
 //! - `loop` is a reserved word in CEL and a name here.
 //! - `string(x)` and text in a template write a double as the shortest decimal that reads back (`1.0` gives `1`).
 

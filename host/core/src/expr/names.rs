@@ -14,6 +14,9 @@ use crate::ids::StepId;
 /// Words that values of the context begin with.
 pub(super) const ROOTS: [&str; 6] = ["inputs", "steps", "loop", "item", "item_index", "run"];
 
+/// Those of them that only a fan-out has.
+pub(super) const OF_FOREACH: [&str; 2] = ["item", "item_index"];
+
 /// A root of the context and the names behind it, no more than make one reference.
 struct RootPath<'t> {
     root: &'t str,
@@ -227,7 +230,9 @@ impl Checker<'_> {
 
     fn unknown_root(&mut self, name: &str, at: &Range<usize>) -> Option<(Reference, Type)> {
         let words = ROOTS.iter().chain(&["true", "false", "null"]);
-        let known = words.map(|word| (*word).to_owned());
+        let known = words
+            .filter(|word| self.env.in_foreach() || !OF_FOREACH.contains(word))
+            .map(|word| (*word).to_owned());
         let mut problem = Problem::unknown("name", name, at.clone(), known);
         if self.env.step(name, StepField::Output) != Err(StepProblem::Unknown) {
             problem = problem.help(format!("a step is read as `steps.{name}.output`"));

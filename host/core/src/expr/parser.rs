@@ -353,8 +353,15 @@ impl Parser {
         let literal = match token {
             Token::Int(digits) => match i64::try_from(digits) {
                 Ok(number) => Value::from(number),
-                Err(_) => return Err(out_of_range(range)),
+                Err(_) => {
+                    let problem = out_of_range(range);
+                    return Err(problem.help(format!(
+                        "write `{digits}u`: a `u` stands behind an integer above {}",
+                        i64::MAX
+                    )));
+                }
             },
+            Token::Uint(number) => Value::from(number),
             Token::Double(number) => Value::from(number),
             Token::Minus => return self.negative(range.start),
             Token::Text(text) => Value::String(text),
@@ -392,7 +399,13 @@ impl Parser {
         let literal = match token {
             Token::Int(digits) => match 0_i64.checked_sub_unsigned(digits) {
                 Some(number) => Value::from(number),
-                None => return Err(out_of_range(range)),
+                None => {
+                    let problem = out_of_range(range);
+                    return Err(problem.help(format!(
+                        "the smallest integer is {}; write a smaller number as a double (`-1e20`)",
+                        i64::MIN
+                    )));
+                }
             },
             Token::Double(number) => Value::from(-number),
             other => {
@@ -525,12 +538,12 @@ fn out_of_range(range: Range<usize>) -> Problem {
         range,
         "this integer does not fit 64 bits with a sign",
     )
-    .help("write it as a double (`1e20`) or as a string")
 }
 
 fn describe(token: &Token) -> String {
     let symbol = match token {
         Token::Int(n) => return format!("the number `{n}`"),
+        Token::Uint(n) => return format!("the number `{n}u`"),
         Token::Double(n) => return format!("the number `{n}`"),
         Token::Text(_) => return "a string".to_owned(),
         Token::Name(name) => return format!("`{name}`"),

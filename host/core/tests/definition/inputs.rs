@@ -177,6 +177,9 @@ fn b39_texts_become_the_declared_type() {
     for (argument, name, expected) in [
         ("repo=12", "repo", json!("12")),
         ("count=-9223372036854775808", "count", json!(i64::MIN)),
+        ("count=-0", "count", json!(0)),
+        ("extra=[-0]", "extra", json!([0])),
+        ("ratio=-0", "ratio", json!(-0.0)),
         ("ratio=2", "ratio", json!(2.0)),
         ("ratio=1e3", "ratio", json!(1000.0)),
         ("ratio=1e29", "ratio", json!(1e29)),
@@ -202,6 +205,12 @@ fn b39_texts_become_the_declared_type() {
         ("count=1.5", "MP0704", "must be of type int, `1.5` is not"),
         ("count=9223372036854775808", "MP0704", "type int"),
         ("count= 1", "MP0704", "type int"),
+        ("count=00", "MP0704", "type int"),
+        ("count=+1", "MP0704", "type int"),
+        ("count=-007", "MP0704", "type int"),
+        ("ratio=+1.5", "MP0704", "type float"),
+        ("ratio=.5", "MP0704", "type float"),
+        ("ratio=01.5", "MP0704", "type float"),
         ("ratio=inf", "MP0704", "type float"),
         ("ratio=x", "MP0704", "type float"),
         ("ratio=NaN", "MP0704", "type float"),
@@ -230,6 +239,29 @@ fn b39_texts_become_the_declared_type() {
             "{argument}: {found:?}"
         );
     }
+}
+
+#[test]
+fn numbers_that_are_none_of_json_are_told_how_to_be_written() {
+    for (argument, written) in [
+        ("count=+1", "`1`"),
+        ("count=007", "`7`"),
+        ("ratio=.5", "`0.5`"),
+        ("ratio=+2", "`2.0`"),
+    ] {
+        let found = resolve(&arguments(&["repo=", argument])).unwrap_err();
+        let help = found[0].help.as_deref().unwrap_or_default();
+        assert!(
+            help.contains("JSON") && help.contains(written),
+            "{argument}: {help}"
+        );
+    }
+    let exact = resolve(&arguments(&[
+        "repo=",
+        "ratio=123456789012345678901234567890",
+    ]));
+    let help = exact.unwrap_err()[0].help.clone().unwrap();
+    assert!(help.contains("exponent"), "{help}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From the typed errors of the library: which exit code and which help each kind has.
 
 use milepost::core::definition::UnknownSignal;
+use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
@@ -48,9 +49,9 @@ impl From<EngineError> for Failure {
                     ),
                 })
             }
-            EngineError::InputsUnfit { .. } => Self::new(Exit::Invalid, "invalid_input", message).help(
-                "give new inputs a `default`, or `required = false`, or start a new run",
-            ),
+            EngineError::InputsUnfit { problems, .. } => {
+                Self::new(Exit::Invalid, "invalid_input", message).help(unfit(&problems))
+            }
             EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
                 .help(format!("`milepost show {run}` tells what it waits for")),
             EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
@@ -74,6 +75,21 @@ impl From<EngineError> for Failure {
             EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
         }
     }
+}
+
+/// What to write so that the inputs of a run fit a changed definition.
+fn unfit(problems: &[InputProblem]) -> String {
+    let (new, kept) = (
+        "give new inputs a `default` or `required = false`",
+        "leave the types and allowed values of inputs as they were: a run keeps those that it was started with",
+    );
+    let missing = problems.iter().filter(|problem| problem.is_missing());
+    let all = match missing.count() {
+        0 => kept.to_owned(),
+        n if n == problems.len() => new.to_owned(),
+        _ => format!("{new}, and {kept}"),
+    };
+    format!("{all}; or start a new run")
 }
 
 /// What was probably meant, else what there is.

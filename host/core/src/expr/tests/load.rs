@@ -193,6 +193,15 @@ fn steps_that_cannot_have_run_are_not_readable() {
         let found = Expr::compile(text, &Outside).unwrap_err();
         assert_eq!(found[0].kind, ProblemKind::NotReadable, "{text}");
     }
+    // What nothing here can have is no suggestion.
+    for text in ["items", "time", "item_indx"] {
+        let found = Expr::compile(text, &Outside).unwrap_err();
+        let candidates = found[0].candidates.concat();
+        assert!(!candidates.contains("item"), "{text}: {candidates}");
+        let help = found[0].help.as_deref().unwrap();
+        assert!(!help.contains("item"), "{text}: {help}");
+    }
+    assert_eq!(problems("items")[0].candidates[0], "item");
 }
 
 #[test]

@@ -118,8 +118,12 @@ fn b18_malformed_condition_is_a_load_error() {
         ("!!-a", "a bool"),
         ("'it''s'", "\\'"),
         ("\"it\"\"s\"", "\"…\""),
-        ("9223372036854775808", "double"),
+        ("9223372036854775808", "write `9223372036854775808u`"),
+        ("18446744073709551616", "64 bits"),
+        ("18446744073709551616u", "64 bits"),
         ("-9223372036854775809", "double"),
+        ("5u", "leave out the `u`"),
+        ("1.5u", "a double takes no `u`"),
     ] {
         let problem = parse(text).unwrap_err();
         let found = problem.help.clone().unwrap_or_default();
