@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use milepost_core::tape::{LogDropped, Tape};
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but the tape.
 #[derive(Clone)]
@@ -64,18 +65,35 @@ pub enum Mode {
 
 /// A flag that both the engine and a running guest can see.
 #[derive(Clone, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
+pub struct CancelFlag(Arc<Flag>);
+
+#[derive(Default)]
+struct Flag {
+    raised: AtomicBool,
+    told: Notify,
+}
 
 impl CancelFlag {
     /// Asks the attempt to stop.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.raised.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
     }
 
     /// Whether somebody asked.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.raised.load(Ordering::Acquire)
+    }
+
+    /// Waits until somebody asks.
+    pub async fn raised(&self) {
+        let mut told = pin!(self.0.told.notified());
+        // Before the look at the flag, so that nothing is missed between the two.
+        told.as_mut().enable();
+        if !self.is_raised() {
+            told.await;
+        }
     }
 }
 

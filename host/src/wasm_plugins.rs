@@ -8,7 +8,7 @@ use milepost_core::ids::Digest;
 
 use crate::clock::SystemClock;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
-use crate::wasm::{self, CodeCache, Compiler, Rejection, WasmEngine, read_component};
+use crate::wasm::{self, CodeCache, Compiler, MemoryBudget, Rejection, WasmEngine, read_component};
 
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
@@ -16,6 +16,7 @@ use crate::wasm::{self, CodeCache, Compiler, Rejection, WasmEngine, read_compone
 pub struct WasmPlugins {
     cache: Option<PathBuf>,
     compiler: Compiler,
+    memory: Option<MemoryBudget>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -26,6 +27,7 @@ impl WasmPlugins {
         Self {
             cache,
             compiler: Compiler::InProcess,
+            memory: None,
             engine: OnceLock::new(),
         }
     }
@@ -34,6 +36,13 @@ impl WasmPlugins {
     #[must_use]
     pub fn compiler(mut self, compiler: Compiler) -> Self {
         self.compiler = compiler;
+        self
+    }
+
+    /// Bounds what all steps in flight may take together; further ones wait until there is room.
+    #[must_use]
+    pub fn memory(mut self, budget: MemoryBudget) -> Self {
+        self.memory = Some(budget);
         self
     }
 
@@ -46,8 +55,9 @@ impl WasmPlugins {
             return Ok(engine);
         }
         let cache = self.cache.as_deref().map(CodeCache::open);
-        let engine =
-            WasmEngine::with_compiler(cache, Arc::new(SystemClock), self.compiler.clone())?;
+        let clock = Arc::new(SystemClock);
+        let compiler = self.compiler.clone();
+        let engine = WasmEngine::within(self.memory, cache, clock, compiler)?;
         // Of two that are set up at once, the first one stays.
         Ok(self.engine.get_or_init(|| engine))
     }

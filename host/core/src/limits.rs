@@ -174,15 +174,35 @@ pub struct CallLimits {
     pub log_bytes: usize,
 }
 
+impl CallLimits {
+    /// What is granted where a definition says nothing; it can grant no more.
+    pub const MOST: Self = Self {
+        memory_bytes: MEMORY_BYTES,
+        table_elements: TABLE_ELEMENTS,
+        host_calls: HOST_CALLS,
+        output_bytes: STEP_OUTPUT_BYTES,
+        tape_bytes: TAPE_BYTES,
+        log_bytes: LOG_BYTES,
+    };
+
+    /// Memory that an attempt may take at most, bytes: the guest's, or that of its output once it has been read, which come one
+    /// after the other; what passes between guest and host; its tape and its log.
+    #[must_use]
+    pub const fn worst_case_bytes(&self) -> usize {
+        let held = largest(self.memory_bytes, JSON_MEMORY_BYTES);
+        let passed = largest(self.output_bytes, HOST_CALL_BYTES);
+        held.saturating_add(passed)
+            .saturating_add(self.tape_bytes)
+            .saturating_add(self.log_bytes)
+    }
+}
+
+const fn largest(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
 impl Default for CallLimits {
     fn default() -> Self {
-        Self {
-            memory_bytes: MEMORY_BYTES,
-            table_elements: TABLE_ELEMENTS,
-            host_calls: HOST_CALLS,
-            output_bytes: STEP_OUTPUT_BYTES,
-            tape_bytes: TAPE_BYTES,
-            log_bytes: LOG_BYTES,
-        }
+        Self::MOST
     }
 }

@@ -18,6 +18,7 @@ use super::args::{Color, Global};
 use super::compiling::compiler;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::memory::MemoryArgs;
 use super::stdout::Written;
 use super::style::Style;
 use super::text::Text;
@@ -191,7 +192,12 @@ impl Context {
 
     /// The components, for verbs that may load some.
     pub(crate) fn plugins(&self) -> Arc<WasmPlugins> {
-        Arc::new(WasmPlugins::new(place::code_cache()).compiler(compiler()))
+        Arc::new(components())
+    }
+
+    /// The components, for verbs that drive runs.
+    pub(crate) fn plugins_within(&self, memory: &MemoryArgs) -> Arc<WasmPlugins> {
+        Arc::new(components().memory(memory.budget()))
     }
 
     /// An engine on a store that exists, for verbs that look at runs.
@@ -211,6 +217,10 @@ impl Context {
         let store = place::open_to_read(&self.store)?;
         Ok(Engine::builder(store, self.plugins()).build())
     }
+}
+
+fn components() -> WasmPlugins {
+    WasmPlugins::new(place::code_cache()).compiler(compiler())
 }
 
 impl Reply {

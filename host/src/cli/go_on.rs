@@ -15,6 +15,7 @@ use super::context::{Context, Reply};
 use super::drive::{drive, recorded_limits, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::memory::MemoryArgs;
 use super::{ending, ids, place};
 
 /// Go on with a stopped run from its checkpoint
@@ -66,6 +67,8 @@ struct Stopped {
     /// Go on under the definition and components as the files hold them now
     #[arg(long, conflicts_with = "as_started")]
     accept_changes: bool,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(super) fn resume(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -132,7 +135,8 @@ where
         (false, true) => OnChange::Accept,
         (false, false) => OnChange::Ask,
     };
-    let report = drive(cx, store, cx.plugins(), limits, |engine, control| {
+    let plugins = cx.plugins_within(&stopped.memory);
+    let report = drive(cx, store, plugins, limits, |engine, control| {
         let options = ResumeOptions { on_change, control };
         work(engine, run, options)
     })?;

@@ -56,6 +56,7 @@ mod graph;
 mod inspect;
 mod logs;
 mod ls;
+mod memory;
 mod pack;
 mod replay;
 mod run;

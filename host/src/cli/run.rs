@@ -7,6 +7,7 @@ use super::context::{Context, Reply};
 use super::drive::drive;
 use super::ending;
 use super::failure::Failure;
+use super::memory::MemoryArgs;
 use super::progress::Limits;
 use super::start::{Prepared, StartArgs};
 
@@ -27,10 +28,12 @@ Examples:
 pub(crate) struct RunArgs {
     #[command(flatten)]
     start: StartArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
-    let prepared = args.start.prepare(cx)?;
+    let prepared = args.start.prepare(cx.plugins_within(&args.memory), cx)?;
     let existed = prepared.existed();
     let Prepared {
         workflow,

@@ -49,9 +49,12 @@ impl StartArgs {
     ///
     /// # Errors
     /// [`Failure`] with all problems of the workflow, or else all problems of the inputs. Neither leaves a store behind.
-    pub(crate) fn prepare(self, cx: &Context) -> Result<Prepared, Failure> {
+    pub(crate) fn prepare(
+        self,
+        plugins: Arc<WasmPlugins>,
+        cx: &Context,
+    ) -> Result<Prepared, Failure> {
         let (given, mut problems) = self.inputs.read()?;
-        let plugins = cx.plugins();
         let workflow = Workflow::open(&self.file, plugins.as_ref())?;
         warn(cx, &workflow);
         let inputs = Inputs::resolve(&workflow.definition, &given).unwrap_or_else(|more| {

@@ -28,7 +28,7 @@ pub(crate) struct SubmitArgs {
 }
 
 pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
-    let prepared = args.start.prepare(cx)?;
+    let prepared = args.start.prepare(cx.plugins(), cx)?;
     if let Some(existed) = prepared.existed() {
         cx.note(existed);
     }

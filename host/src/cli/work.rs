@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::context::{Context, Reply};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::memory::MemoryArgs;
 use super::place;
 use super::progress::Several;
 use super::signals::{self, Orders};
@@ -31,7 +32,7 @@ const GIVING_BACK: Duration = Duration::from_secs(1);
 #[command(after_help = "\
 Examples:
   milepost work
-  milepost work --max-runs 16
+  milepost work --max-runs 16 --memory 4GiB
   milepost work --until-idle    # for a timer: does what there is to do now")]
 pub(crate) struct WorkArgs {
     /// How many runs to drive at once
@@ -40,13 +41,15 @@ pub(crate) struct WorkArgs {
     /// End when there is nothing left to do now; runs that are due later are left for the next time
     #[arg(long)]
     until_idle: bool,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_or_create(&cx.store)?;
     let held = Arc::downgrade(&store);
     let progress = Arc::new(Several::new(cx.err, cx.verbose));
-    let engine = Engine::builder(store, cx.plugins())
+    let engine = Engine::builder(store, cx.plugins_within(&args.memory))
         .observer(progress)
         .build();
     let control = Control::default();

@@ -15,6 +15,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::ending;
 use super::engine::Shared;
 use super::loader::{Inner, Plugin};
+use super::memory::Turn;
 use super::state::HostState;
 use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
 
@@ -24,15 +25,23 @@ impl Callable for Plugin {
     }
 }
 
+/// What is said of an attempt that was cancelled while it waited for its turn.
+const NOT_BEGUN: &str = "cancelled before it began";
+
 async fn attempt(plugin: &Inner, call: Call, sink: Arc<dyn CallSink>) -> CallResult {
     let shared = &plugin.engine;
     let timeout = call.timeout;
     let max_output = call.limits.output_bytes;
-    let step = Arc::clone(&call.step);
-    let input = call.input.to_string();
+    let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
+    let (limits, cancel) = (call.limits.clone(), call.cancel.clone());
     let state = HostState::new(call, Arc::clone(&shared.clock), sink);
-    let (state, ended) = execute(shared, state, timeout, async |store| {
+    // Held until the output has been read.
+    let Some(turn) = shared.turns.take(&limits, &cancel).await else {
+        return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
+    };
+    let (state, ended) = execute(shared, &turn, state, timeout, async |store| {
         let instance = plugin.pre.instantiate_async(&mut *store).await?;
+        let input = input.to_string();
         instance
             .milepost_step_guest()
             .call_run(store, &step, &input)
@@ -63,18 +72,14 @@ impl Stop {
     }
 }
 
-/// Runs `body` on a store with `state`, for `timeout` at most once it has its turn. Dropping the future ends the guest.
+/// Runs `body` on a store with `state`, for `timeout` at most. Dropping the future ends the guest.
 pub(super) async fn execute<T>(
     shared: &Shared,
+    _: &Turn<'_>,
     mut state: HostState,
     timeout: Duration,
     body: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> (HostState, Result<T, Stop>) {
-    let _slot = shared
-        .slots
-        .acquire()
-        .await
-        .expect("the semaphore is never closed");
     // Not while it waited for its turn.
     state.started = state.clock.monotonic();
     let _awake = shared.ticker.attempt();

@@ -52,8 +52,11 @@ impl WasmEngine {
             .map_err(|error| Rejection::OtherType(words(&error)))?;
         let call = nobody().expect("the names below are valid");
         let clock = VirtualClock::jumping(Timestamp::default());
+        let turns = &self.shared.turns;
+        let turn = turns.take(&call.limits, &CancelFlag::default()).await;
+        let turn = turn.expect("nobody cancels it");
         let state = HostState::new(call, Arc::new(clock), Arc::new(NoSink));
-        let (state, ended) = execute(&self.shared, state, TIMEOUT, async |store| {
+        let (state, ended) = execute(&self.shared, &turn, state, TIMEOUT, async |store| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.milepost_step_guest().call_describe(store).await
         })

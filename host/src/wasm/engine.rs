@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use milepost_core::limits;
-use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -16,14 +15,12 @@ use super::bindings::milepost::step;
 use super::cache::CodeCache;
 use super::compile::Compiler;
 use super::component::{Inspection, Rejection, words};
+use super::memory::{ATTEMPTS, MemoryBudget, Turns};
 use super::state::HostState;
 use super::ticker::Ticker;
 use super::wasi;
 use crate::clock::Clock;
 
-/// Attempts that may be in flight at once; further calls wait for their turn before their time begins to run. The pools hold
-/// all that so many attempts may take, so one that began finds its memories, tables and stacks whatever the others do.
-const ATTEMPTS: u32 = 256;
 /// What guests may use of WebAssembly. Everything else is off, also what later versions of wasmtime bring. Several memories
 /// are there because the code between two components that are linked into one needs both of theirs.
 const FEATURES: WasmFeatures = WasmFeatures::FLOATS
@@ -58,7 +55,7 @@ pub struct WasmEngine {
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) ticker: Ticker,
-    pub(super) slots: Semaphore,
+    pub(super) turns: Turns,
     pub(super) clock: Arc<dyn Clock>,
     cache: Option<CodeCache>,
     compiler: Compiler,
@@ -98,6 +95,19 @@ impl WasmEngine {
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
+        Self::within(None, cache, clock, compiler)
+    }
+
+    /// The same with a budget for all attempts. Without one they take what their limits say, however many there are.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn within(
+        memory: Option<MemoryBudget>,
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+        compiler: Compiler,
+    ) -> Result<Self, EngineError> {
         let pooling =
             Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
         let engine = pooling.or_else(|error| {
@@ -111,7 +121,7 @@ impl WasmEngine {
             shared: Arc::new(Shared {
                 engine,
                 ticker,
-                slots: Semaphore::new(ATTEMPTS as usize),
+                turns: Turns::new(memory),
                 clock,
                 cache,
                 compiler,

@@ -11,6 +11,7 @@
 //! | [`compile`] | machine code, made in a child process that can do nothing else |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
+//! | `memory` | what all attempts may take together, and how they wait for it |
 //! | `recorder` | the tape: recording live, answering in replay |
 //! | `ending`, `json` | from a returned value or a trap to a classified outcome |
 //! | `context` .. `random`, `wasi` | one file per capability |
@@ -44,6 +45,7 @@ mod json;
 mod limits;
 pub mod loader;
 mod log;
+mod memory;
 mod progress;
 mod random;
 mod recorder;
@@ -58,3 +60,4 @@ pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};
 pub(crate) use loader::read_component;
 pub use loader::{LoadError, Plugin};
+pub use memory::{BudgetTooSmall, MemoryBudget};

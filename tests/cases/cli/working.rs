@@ -1,7 +1,9 @@
 //! Runs that are recorded by one process and driven by another.
 
 use std::fs;
+use std::time::Duration;
 
+use milepost_core::time::Timestamp;
 use milepost_tests::cli::{Cli, Running, component};
 use serde_json::json;
 
@@ -294,4 +296,81 @@ fn b214_a_run_whose_loading_kills_the_worker_is_given_up_and_the_others_go_on() 
         (&json!("failed"), &json!("process_lost"))
     );
     assert_eq!(status_of(&cli, "good"), "completed");
+}
+
+/// A step that sleeps.
+const SLEEPY: &str = r#"
+    [[step]]
+    id = "sleep"
+    use = "hostile/sleep"
+    with = { ms = 400 }
+"#;
+
+/// When the step of a run was recorded as completed.
+fn completed_at(cli: &Cli, run: &str) -> Timestamp {
+    let events = cli.run(&format!("events {run} --json")).expect(0).json();
+    let events = events["events"].as_array().unwrap();
+    let completed = |entry: &&serde_json::Value| entry["event"]["type"] == "step_completed";
+    let entry = events.iter().find(completed).unwrap();
+    entry["at"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_worker_begins_no_step_for_which_there_is_no_room_in_memory() {
+    let cli = Cli::new();
+    cli.workflow("sleepy.toml", SLEEPY);
+    let runs: Vec<String> = (0..8).map(|n| format!("r{n}")).collect();
+    for run in &runs {
+        cli.run(&format!("submit sleepy.toml --id {run}")).expect(0);
+    }
+    // Room for two.
+    let worked = cli.run("work --until-idle --max-runs 8 --memory 560MiB --json");
+    assert_eq!(worked.expect(0).json()["ended"], json!({ "completed": 8 }));
+    let times: Vec<Timestamp> = runs.iter().map(|run| completed_at(&cli, run)).collect();
+    let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    // Four rows of two, which sleep one after the other; with room for all of them there is one.
+    let apart = last.since(*first);
+    assert!(apart >= Duration::from_millis(600), "{times:?}");
+
+    for (memory, says) in [
+        ("64MiB", "one step may take 273MiB"),
+        ("lots", "is not a size"),
+    ] {
+        for verb in [
+            "run sleepy.toml",
+            "work --until-idle",
+            "resume r0",
+            "retry r0",
+        ] {
+            let refused = cli
+                .run(&format!("{verb} --memory {memory}"))
+                .expect(64)
+                .stderr;
+            assert!(
+                refused.contains("--memory") && refused.contains(says),
+                "{verb}: {refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_room_in_memory_can_be_cancelled_and_paused() {
+    let cli = Cli::new();
+    cli.workflow("endless.toml", ENDLESS);
+    cli.run("submit endless.toml --id first").expect(0);
+    let mut worker = cli.start("work --max-runs 3 --memory 300MiB --verbose");
+    worker.until("first: step spin: started");
+    for run in ["second", "third"] {
+        cli.run(&format!("submit endless.toml --id {run}"))
+            .expect(0);
+        worker.until(&format!("{run}: step first: started"));
+    }
+    cli.run("cancel second").expect(0);
+    worker.until("run second: cancelled");
+    cli.run("pause third --now").expect(0);
+    worker.until("run third: paused");
+    assert_eq!(status_of(&cli, "first"), "running");
+    cli.run("kill first").expect(0);
+    worker.until("run first: cancelled");
 }

@@ -46,3 +46,4 @@ pub use model::{
 };
 pub use schema::json_schema;
 pub use signals::UnknownSignal;
+pub use size::{InvalidSize, format_size, parse_size};

@@ -3,7 +3,7 @@
 /// Why a text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size; write a whole number and one of B, KiB, MiB, GiB, such as \"64MiB\"")]
-pub(super) struct InvalidSize(String);
+pub struct InvalidSize(String);
 
 const UNITS: [(&str, usize); 4] = [
     ("GiB", 1 << 30),
@@ -13,7 +13,10 @@ const UNITS: [(&str, usize); 4] = [
 ];
 
 /// Parses `64MiB` to bytes.
-pub(super) fn parse_size(text: &str) -> Result<usize, InvalidSize> {
+///
+/// # Errors
+/// [`InvalidSize`] when there is no unit, or no number that fits.
+pub fn parse_size(text: &str) -> Result<usize, InvalidSize> {
     let bad = || InvalidSize(text.to_owned());
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let amount: usize = text[..digits].parse().map_err(|_| bad())?;
@@ -23,7 +26,8 @@ pub(super) fn parse_size(text: &str) -> Result<usize, InvalidSize> {
 }
 
 /// Writes bytes with the largest unit that divides them.
-pub(super) fn format_size(bytes: usize) -> String {
+#[must_use]
+pub fn format_size(bytes: usize) -> String {
     let unit = UNITS
         .iter()
         .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
