@@ -1,6 +1,7 @@
 //! Milepost as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod behaviours;
 mod bounds;
 mod card;
 mod cli;
