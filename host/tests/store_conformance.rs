@@ -4,6 +4,8 @@
 
 #[path = "store/deletion.rs"]
 mod deletion;
+#[path = "store/disk.rs"]
+mod disk;
 #[path = "store/ownership.rs"]
 mod ownership;
 #[path = "store/query.rs"]
@@ -162,6 +164,13 @@ conformance! {
         an_id_may_be_used_again_for_a_new_run,
         of_a_deletion_and_a_write_at_once_exactly_one_happens,
         b433_a_late_claim_does_not_bring_a_deleted_run_back,
+    }
+    disk {
+        every_write_adds_what_it_brings,
+        a_blob_counts_once_for_each_run_that_uses_it,
+        what_is_not_kept_for_good_adds_nothing,
+        a_refused_write_adds_nothing,
+        a_renewal_tells_it_as_well,
     }
     sweep {
         an_empty_store_needs_no_attention,

@@ -168,3 +168,59 @@ fn hostile_components_are_refused_before_anything_runs() {
         assert!(!cli.database().exists() || cli.run("ls --json").stdout.contains("[]"));
     }
 }
+
+/// A loop that fills the disk, a mebibyte of log per pass.
+const FILLING: &str = r#"
+[limits]
+disk = "4MiB"
+[[step]]
+id = "again"
+loop = { until = "false", max_iterations = 40, on_exhausted = "continue" }
+[[step]]
+id = "flood"
+in = "again"
+use = "hostile/log_flood"
+with = { lines = 1100, bytes = 1000 }
+"#;
+
+#[test]
+fn a_run_takes_so_much_of_the_disk_and_no_more() {
+    const MIB: u64 = 1024 * 1024;
+    let cli = Cli::new();
+    cli.workflow("filling.toml", FILLING);
+    let report = cli
+        .run("run filling.toml --id full --json")
+        .expect(1)
+        .json();
+    let stop = &report["stop"];
+    assert_eq!(stop["code"], "disk_limit", "{report:#}");
+    assert!(stop["message"].as_str().unwrap().contains("`limits.disk`"));
+    let passes = |count: usize| {
+        let events = cli.run("events full --json").expect(0).json();
+        let events = events["events"].as_array().unwrap().iter();
+        let ended = events.filter(|entry| entry["event"]["type"] == "step_completed");
+        assert!(
+            (2..=count).contains(&ended.count()),
+            "at most {count} passes"
+        );
+    };
+    let stored = || cli.shown("full")["stored_bytes"].as_u64().unwrap();
+    // One pass too much: what it brought is only known when it is over.
+    passes(5);
+    assert!((4 * MIB..6 * MIB).contains(&stored()), "{}", stored());
+    assert!(std::fs::metadata(cli.database()).unwrap().len() < 12 * MIB);
+    cli.run("replay full").expect(0);
+    cli.run("doctor").expect(0);
+
+    // It cannot be talked into more, without leave.
+    cli.run("resume full").expect(1);
+    passes(5);
+    let raised = FILLING.replace("4MiB", "16MiB").replace("40", "7");
+    cli.workflow("filling.toml", &raised);
+    let report = cli
+        .run("resume full --accept-changes --json")
+        .expect(0)
+        .json();
+    assert_eq!(report["status"], "completed", "{report:#}");
+    cli.run("replay full").expect(0);
+}

@@ -7,6 +7,7 @@ mod stopping;
 mod waiting;
 
 pub use answering::{Answer, answer, fits_answer, received};
+pub use stopping::too_large;
 pub(crate) use waiting::asked;
 pub use waiting::overdue;
 

@@ -419,6 +419,8 @@ pub enum StopCode {
     CheckpointNotSaved,
     /// The owning process was lost too often.
     ProcessLost,
+    /// It took more room in the store than its definition allows.
+    DiskLimit,
     /// It waits for a point in time.
     WaitingForTime,
     /// It waits for a signal.
@@ -435,7 +437,7 @@ pub enum StopCode {
 
 impl StopCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StepFailed,
         Self::StepPaused,
         Self::RetriesExhausted,
@@ -445,6 +447,7 @@ impl StopCode {
         Self::HostError,
         Self::CheckpointNotSaved,
         Self::ProcessLost,
+        Self::DiskLimit,
         Self::WaitingForTime,
         Self::WaitingForSignal,
         Self::WaitingForApproval,
@@ -481,6 +484,7 @@ impl StopCode {
             Self::HostError => "host_error",
             Self::CheckpointNotSaved => "checkpoint_not_saved",
             Self::ProcessLost => "process_lost",
+            Self::DiskLimit => "disk_limit",
             Self::WaitingForTime => "waiting_for_time",
             Self::WaitingForSignal => "waiting_for_signal",
             Self::WaitingForApproval => "waiting_for_approval",

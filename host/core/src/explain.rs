@@ -113,6 +113,12 @@ pub const RUN_CODES: &[(&str, &str)] = &[
          last checkpoint.",
     ),
     (
+        StopCode::DiskLimit.as_str(),
+        "The run took more room in the store than its `limits.disk`: its journal with the tapes, its logs, and the blobs that it \
+         uses. Look at what it writes (`milepost events`, `milepost logs`); to go on, raise `limits.disk`, then \
+         `resume --accept-changes`.",
+    ),
+    (
         StopCode::WaitingForTime.as_str(),
         "The run waits for a point in time. A worker (`milepost work`) goes on with it then.",
     ),

@@ -28,6 +28,11 @@ pub const STEP_OUTPUT_BYTES: usize = 4 * MIB;
 /// Bytes of everything that users and plugins left in the records of a run's steps together: outputs, errors, pauses with their
 /// state, what signals brought, what people were asked.
 pub const RUN_STATE_BYTES: usize = 32 * MIB;
+/// Upper bound of `limits.disk`: bytes that a run may take in its store.
+pub const DISK_BYTES: usize = 64 * 1024 * MIB;
+/// Bytes that a run may take in its store when it does not say: the entries of its journal with their tapes, its log lines, and
+/// the blobs that it uses, as they are encoded.
+pub const DISK_DEFAULT_BYTES: usize = 1024 * MIB;
 /// Bytes of all inputs of a run together, as compact JSON.
 pub const INPUTS_BYTES: usize = 8 * MIB;
 /// Levels of arrays and objects in a JSON value.

@@ -132,7 +132,8 @@ pub fn origin(event: &Event) -> Origin {
                 | StopCode::Cancelled
                 | StopCode::HostError
                 | StopCode::CheckpointNotSaved
-                | StopCode::ProcessLost => Origin::Outside,
+                | StopCode::ProcessLost
+                | StopCode::DiskLimit => Origin::Outside,
             }
         }
         Event::RunCreated(_)

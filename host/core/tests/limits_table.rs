@@ -59,6 +59,8 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ),
         ("RETRY_ATTEMPTS", number(limits::RETRY_ATTEMPTS.into())),
         ("STEP_OUTPUT_BYTES", bytes(limits::STEP_OUTPUT_BYTES)),
+        ("DISK_BYTES", bytes(limits::DISK_BYTES)),
+        ("DISK_DEFAULT_BYTES", bytes(limits::DISK_DEFAULT_BYTES)),
         ("INPUTS_BYTES", bytes(limits::INPUTS_BYTES)),
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),

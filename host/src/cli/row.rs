@@ -104,6 +104,7 @@ mod tests {
             awaits: Vec::new(),
             request: None,
             detached_at: None,
+            stored_bytes: 0,
         }
     }
 

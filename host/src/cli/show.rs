@@ -55,6 +55,8 @@ struct Detailed {
     /// How many such signals there are.
     #[serde(skip_serializing_if = "is_zero")]
     inbox_count: u64,
+    /// Bytes that it takes in the store.
+    stored_bytes: u64,
     /// Names of the signals that it waits for.
     #[serde(skip)]
     awaits: Vec<String>,
@@ -86,6 +88,7 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
             })
             .collect(),
         inbox_count: store.inbox_size(&run)?.signals,
+        stored_bytes: row.as_ref().map_or(0, |row| row.stored_bytes),
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };
     let now = SystemTime::now().into();

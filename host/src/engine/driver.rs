@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::correction::correction;
-use milepost_core::decide::{Decision, decide_from, settle};
+use milepost_core::decide::{Decision, decide_from, settle, too_large};
 use milepost_core::event::Event;
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
@@ -81,6 +81,8 @@ pub(super) struct Driver {
     patient: Option<Demand>,
     /// While the run waits for time: what time it was, by the wall and by the monotonic clock, when it began to wait.
     pace: Option<(Timestamp, Duration)>,
+    /// What the run takes in the store, as of the last commit.
+    stored: u64,
     /// Whether the run was put off because the store did not take a commit in all tries.
     unsaved: bool,
     /// Why the run could not begin; it is recorded.
@@ -127,6 +129,7 @@ impl Driver {
             owner,
             patient: None,
             pace: None,
+            stored: 0,
             unsaved: false,
             not_begun: None,
             owns: false,
@@ -200,6 +203,10 @@ impl Driver {
             self.commit().await?;
             if self.state.phase.status() != Status::Running {
                 return self.meet_late_request().await;
+            }
+            if let Some(last) = too_large(&self.workflow.definition, &self.state, self.stored) {
+                self.fail(last, &mut in_flight)?;
+                continue;
             }
             // What was asked before that commit is met before anything starts.
             if let Some(request) = self.control.present()

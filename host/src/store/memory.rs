@@ -428,7 +428,16 @@ impl State {
                 .or_insert_with(|| Arc::clone(bytes));
         }
         let mut position = self.last_log;
+        let mut added = write.bytes();
+        let used = &self.run(&write.run)?.blobs;
+        let uses = write.uses().into_iter();
+        let fresh: Vec<_> = uses.filter(|(digest, _)| !used.contains(*digest)).collect();
+        for (digest, carried) in fresh {
+            let kept = self.blobs.get(digest).map_or(0, |bytes| bytes.len() as u64);
+            added += carried.unwrap_or(kept);
+        }
         let run = self.run(&write.run)?;
+        run.row.stored_bytes += added;
         run.blobs
             .extend(write.blobs.iter().map(|(digest, _)| *digest));
         run.blobs.extend(&write.named);
@@ -494,6 +503,7 @@ fn new_run(write: &Write, key: usize) -> Run {
             awaits: Vec::new(),
             request: None,
             detached_at: None,
+            stored_bytes: 0,
         },
         journal: Vec::new(),
         parts: BTreeMap::new(),
@@ -508,6 +518,7 @@ fn written(row: &RunRow) -> Written {
     Written {
         epoch: row.epoch,
         request: row.request.as_ref().map(|request| request.kind),
+        stored_bytes: row.stored_bytes,
     }
 }
 

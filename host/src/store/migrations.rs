@@ -120,7 +120,10 @@ const VERSION_3: &str = "ALTER TABLE run ADD COLUMN now TEXT;";
 const VERSION_4: &str =
     "CREATE INDEX IF NOT EXISTS run_by_awaits ON run (key) WHERE awaits <> '[]';";
 
-const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+/// What a run takes. Runs of older files begin with nothing: to count what they have would read the whole file.
+const VERSION_5: &str = "ALTER TABLE run ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;";
+
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// Why a file is not brought to the present version.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ pub mod memory;
 mod migrations;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost_core::event::StopCode;
@@ -282,6 +283,22 @@ impl Write {
         Ok(seq)
     }
 
+    /// Encoded bytes of the entries and log lines that it adds.
+    fn bytes(&self) -> u64 {
+        let entries = self.entries.iter().map(|entry| entry.body.len());
+        let logs = self.logs.iter().map(|l| l.path.len() + l.body.len());
+        entries.chain(logs).sum::<usize>() as u64
+    }
+
+    /// The blobs that the run uses from now on, with the size of those that come with the write.
+    fn uses(&self) -> BTreeMap<&Digest, Option<u64>> {
+        let named = self.named.iter().map(|digest| (digest, None));
+        let carried = self.blobs.iter();
+        named
+            .chain(carried.map(|(digest, bytes)| (digest, Some(bytes.len() as u64))))
+            .collect()
+    }
+
     /// Those of the named blobs that the store must hold already.
     fn named_elsewhere(&self) -> impl Iterator<Item = &Digest> {
         let here = |digest: &Digest| self.blobs.iter().any(|(found, _)| found == digest);
@@ -368,6 +385,8 @@ pub struct Written {
     pub epoch: Epoch,
     /// What somebody asked of the run.
     pub request: Option<StopKind>,
+    /// See [`RunRow::stored_bytes`].
+    pub stored_bytes: u64,
 }
 
 /// What a run looks like from outside.
@@ -407,6 +426,9 @@ pub struct RunRow {
     pub request: Option<StopRequest>,
     /// Since when its owner lives without renewing the lease.
     pub detached_at: Option<Timestamp>,
+    /// What it takes: bytes of its entries and log lines, and of each blob that it uses, as they are encoded. Every write adds
+    /// what it brings. Runs of stores that did not count are counted from their next write on.
+    pub stored_bytes: u64,
 }
 
 impl RunRow {

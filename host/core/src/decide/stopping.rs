@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Decider;
-use crate::definition::Step;
+use crate::definition::{Definition, Step};
 use crate::event::{Event, Stop, StopCode};
 use crate::expr::{Budget, EvalError};
 use crate::ids::Path;
@@ -15,8 +15,29 @@ use crate::payload::Payload;
 use crate::schedule;
 use crate::scope::StateScope;
 use crate::shell;
-use crate::state::{StepRecord, StepResult};
+use crate::state::{RunState, StepRecord, StepResult};
 use crate::time::Timestamp;
+
+/// The end of a run that takes so many bytes of its store, where its definition does not allow as many. The size is a fact of
+/// the store, so the event comes from outside; nothing else is decided with it.
+#[must_use]
+pub fn too_large(definition: &Definition, state: &RunState, stored: u64) -> Option<Event> {
+    let limit = definition.disk_bytes;
+    if stored <= limit as u64 {
+        return None;
+    }
+    let run = &state.created.run;
+    let message = format!(
+        "it takes {stored} bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` \
+         of {limit}"
+    );
+    let next = format!(
+        "nothing by itself; raise `limits.disk` in the definition, then `milepost resume {run} --accept-changes` goes on"
+    );
+    Some(Event::RunFailed {
+        stop: Stop::new(StopCode::DiskLimit, message, next),
+    })
+}
 
 impl Decider<'_> {
     pub(super) fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {

@@ -275,6 +275,14 @@ static LIMITS: Record = record(
             "Most iterations of any loop; 0 runs no loop body at all.",
         ),
         key(
+            "disk",
+            Shape::Size {
+                min: 64 * 1024,
+                max: limits::DISK_BYTES,
+            },
+            "What the run may take in its store: journal, tapes, logs, and the blobs that it uses, its components included.",
+        ),
+        key(
             "memory",
             Shape::Size {
                 min: 64 * 1024,

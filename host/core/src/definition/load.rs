@@ -267,6 +267,7 @@ fn build(
         plugins,
         returns,
         call_limits: settings.call_limits,
+        disk_bytes: settings.disk_bytes,
         steps,
         top,
         by_id,

@@ -30,6 +30,8 @@ pub struct Definition {
     pub returns: Option<Template>,
     /// What an attempt is granted.
     pub call_limits: CallLimits,
+    /// What a run may take in its store.
+    pub disk_bytes: usize,
     /// Every step, in file order; indices are stable within one definition.
     pub(super) steps: Vec<Step>,
     /// Indices of the top-level steps, in file order.

@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) retry: RetryPolicy,
     pub(super) call_limits: CallLimits,
+    /// `limits.disk`.
+    pub(super) disk_bytes: usize,
     /// `limits.loop`.
     pub(super) loop_limit: u32,
 }
@@ -49,6 +51,7 @@ impl Settings {
             timeout: defaults.as_ref().and_then(|view| view.duration("timeout")),
             retry: retry(table.as_ref(), &RetryPolicy::default(), out),
             call_limits,
+            disk_bytes: size("disk", limits::DISK_DEFAULT_BYTES),
             loop_limit: limits
                 .as_ref()
                 .and_then(|view| view.integer("loop"))

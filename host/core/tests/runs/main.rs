@@ -6,6 +6,7 @@ mod approvals;
 mod automatic;
 mod classes;
 mod conditions;
+mod disk;
 mod identity;
 mod loops;
 mod pauses;

@@ -36,7 +36,7 @@ impl Driver {
         let Some(row) = row else {
             return false;
         };
-        self.saved(row.epoch);
+        self.saved(row.epoch, row.stored_bytes);
         self.hear(row.request.map(|request| request.kind));
         true
     }
@@ -84,7 +84,7 @@ impl Driver {
         let Some(row) = self.shared.store.row(run)? else {
             return Err(conflict);
         };
-        self.saved(self.state.epoch);
+        self.saved(self.state.epoch, row.stored_bytes);
         self.hear(row.request.map(|request| request.kind));
         Ok(())
     }
@@ -116,13 +116,14 @@ impl Driver {
         fault::point("before_commit");
         let written = self.shared.store.write(write).await?;
         fault::point("after_commit");
-        self.saved(written.epoch);
+        self.saved(written.epoch, written.stored_bytes);
         self.hear(written.request);
         Ok(())
     }
 
-    /// The batch is durable.
-    pub(super) fn saved(&mut self, epoch: Epoch) {
+    /// The batch is durable, and with it the run takes so many bytes of the store.
+    pub(super) fn saved(&mut self, epoch: Epoch, stored: u64) {
+        self.stored = stored;
         let next = Batch::after(self.state.seq, epoch);
         let batch = std::mem::replace(&mut self.batch, next);
         self.shared.tell_saved(&self.state);
@@ -206,7 +207,7 @@ impl Driver {
             self.not_begun = Some(error);
         }
         (self.state, self.batch) = (state, batch);
-        self.saved(written.epoch);
+        self.saved(written.epoch, written.stored_bytes);
         self.hear(written.request);
         self.meet_late_request().await
     }

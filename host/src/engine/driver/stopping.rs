@@ -79,6 +79,19 @@ impl Driver {
         Ok(())
     }
 
+    /// Ends the run where it stands, whatever is in flight.
+    pub(super) fn fail(&mut self, mut last: Event, in_flight: &mut InFlight) -> Result<(), Halted> {
+        self.cancel.raise();
+        in_flight.clear();
+        self.started.clear();
+        if let Event::RunFailed { stop } = &mut last {
+            stop.path = self.present_path();
+        }
+        let now = self.shared.clock.now();
+        self.batch.stop(&mut self.state, last, now)?;
+        Ok(())
+    }
+
     /// Records that the run stops; attempts in flight are interrupted.
     pub(super) fn stop(&mut self, request: &Request) -> Result<(), Halted> {
         let run = self.state.created.run.clone();

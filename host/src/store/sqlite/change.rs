@@ -49,9 +49,13 @@ impl Change for Write {
         let seq = self.seq_after().map_err(Failure::Refused)?;
         check_blobs(db, self)?;
         check_signals(db, self)?;
+        let to = Place {
+            seq,
+            added: added(db, self)?,
+        };
         let (key, written) = match self.expect {
-            Expect::Absent => create(db, self, seq)?,
-            Expect::At { seq: from, epoch } => advance(db, self, from, epoch, seq)?,
+            Expect::Absent => create(db, self, to)?,
+            Expect::At { seq: from, epoch } => advance(db, self, from, epoch, to)?,
         };
         fault::point("row_written");
         append(db, self, key)?;
@@ -59,16 +63,25 @@ impl Change for Write {
     }
 }
 
-fn create(db: &mut Statements<'_>, write: &Write, seq: u64) -> Result<(i64, Written), Failure> {
+/// What a write makes of a run's row beside its head.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Sequence number after the write.
+    seq: u64,
+    /// Bytes that the run takes more than before.
+    added: u64,
+}
+
+fn create(db: &mut Statements<'_>, write: &Write, to: Place) -> Result<(i64, Written), Failure> {
     let head = &write.head;
     let epoch = Epoch(u64::from(write.claim.is_some()));
     let (owner, lease_until) = ownership(write);
     let key = db
         .get(
             "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
-                 recoveries, auto_resumes, provider, awaits, now)
+                 recoveries, auto_resumes, provider, awaits, now, stored_bytes)
              VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at,
-                 :recoveries, :auto_resumes, :provider, :awaits, :now)
+                 :recoveries, :auto_resumes, :provider, :awaits, :now, :added)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -76,7 +89,8 @@ fn create(db: &mut Statements<'_>, write: &Write, seq: u64) -> Result<(i64, Writ
                 ":id": write.run.as_str(),
                 ":workflow": head.workflow,
                 ":status": head.status.as_str(),
-                ":seq": signed(seq),
+                ":seq": signed(to.seq),
+                ":added": signed(to.added),
                 ":epoch": signed(epoch.0),
                 ":at": nanos(head.at),
                 ":owner": owner,
@@ -96,6 +110,7 @@ fn create(db: &mut Statements<'_>, write: &Write, seq: u64) -> Result<(i64, Writ
     let written = Written {
         epoch,
         request: None,
+        stored_bytes: to.added,
     };
     Ok((key, written))
 }
@@ -105,7 +120,7 @@ fn advance(
     write: &Write,
     from: u64,
     epoch: Epoch,
-    seq: u64,
+    to: Place,
 ) -> Result<(i64, Written), Failure> {
     let head = &write.head;
     let goes_on = head.status == Status::Running
@@ -114,7 +129,7 @@ fn advance(
         && head.due_at.is_none()
         && head.provider.is_none()
         && head.awaits.is_empty();
-    if goes_on && let Some(done) = step_on(db, write, from, epoch, seq)? {
+    if goes_on && let Some(done) = step_on(db, write, from, epoch, to)? {
         return Ok(done);
     }
     let raised = Epoch(epoch.0.saturating_add(u64::from(write.claim.is_some())));
@@ -127,10 +142,10 @@ fn advance(
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
-                 now = CASE WHEN :changes_now THEN :now ELSE now END,
+                 now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = stored_bytes + :added,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
-             RETURNING key, request",
+             RETURNING key, request, stored_bytes",
         )?
         .query_row(
             named_params! {
@@ -141,7 +156,8 @@ fn advance(
                 ":running": head.status == Status::Running,
                 ":ended": !StopKind::Kill.outlives(head.status),
                 ":stopped": !StopKind::Pause.outlives(head.status) && !head.moves_by_itself,
-                ":seq": signed(seq),
+                ":seq": signed(to.seq),
+                ":added": signed(to.added),
                 ":raised": signed(raised.0),
                 ":at": nanos(head.at),
                 ":owner": owner,
@@ -155,15 +171,19 @@ fn advance(
                 ":changes_now": now.is_some(),
                 ":now": now.flatten(),
             },
-            |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
+            |row| {
+                let request: Option<String> = row.get(1)?;
+                Ok((row.get(0)?, request, row.get::<_, i64>(2)?))
+            },
         )
         .optional()?;
     match found {
-        Some((key, request)) => Ok((
+        Some((key, request, stored)) => Ok((
             key,
             Written {
                 epoch: raised,
                 request: kind(request.as_deref()),
+                stored_bytes: stored.unsigned_abs(),
             },
         )),
         None => Err(conflict(db, &write.run)?),
@@ -178,39 +198,49 @@ fn step_on(
     write: &Write,
     from: u64,
     epoch: Epoch,
-    seq: u64,
+    to: Place,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     let found = db
         .get(
-            "SELECT key, request FROM run
+            "SELECT key, request, stored_bytes FROM run
              WHERE id = ?1 AND seq = ?2 AND epoch = ?3
                  AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
                  AND provider IS NULL AND awaits = '[]'",
         )?
         .query_row(
             params![write.run.as_str(), signed(from), signed(epoch.0)],
-            |row| Ok((row.get(0)?, kind(row.get_ref(1)?.as_str_or_null()?))),
+            |row| {
+                let request = kind(row.get_ref(1)?.as_str_or_null()?);
+                Ok((row.get(0)?, request, row.get::<_, i64>(2)?))
+            },
         )
         .optional()?;
-    let Some((key, request)) = found else {
+    let Some((key, request, stored)) = found else {
         return Ok(None);
     };
     let now = now_part(write);
+    let stored_bytes = stored.unsigned_abs().saturating_add(to.added);
     db.get(
         "UPDATE run SET seq = ?2, updated_at = ?3, recoveries = ?4, auto_resumes = ?7, detached_at = NULL,
-             now = CASE WHEN ?5 THEN ?6 ELSE now END
+             now = CASE WHEN ?5 THEN ?6 ELSE now END, stored_bytes = ?8
          WHERE key = ?1",
     )?
     .execute(params![
         key,
-        signed(seq),
+        signed(to.seq),
         nanos(write.head.at),
         write.head.recoveries,
         now.is_some(),
         now.flatten(),
         write.head.auto_resumes,
+        signed(stored_bytes),
     ])?;
-    Ok(Some((key, Written { epoch, request })))
+    let written = Written {
+        epoch,
+        request,
+        stored_bytes,
+    };
+    Ok(Some((key, written)))
 }
 
 /// The columns of a new claim; a run that does not run is owned by nobody.
@@ -248,6 +278,29 @@ fn check_blobs(db: &mut Statements<'_>, write: &Write) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Bytes that the run takes more after the write. Asked before anything is changed, so that the row is written once.
+fn added(db: &mut Statements<'_>, write: &Write) -> Result<u64, rusqlite::Error> {
+    let mut added = write.bytes();
+    for (digest, carried) in write.uses() {
+        let used: bool = db
+            .get(
+                "SELECT EXISTS (SELECT 1 FROM blob_use WHERE digest = ?1 AND run = (SELECT key FROM run WHERE id = ?2))",
+            )?
+            .query_row(params![digest.as_bytes(), write.run.as_str()], |row| row.get(0))?;
+        if used {
+            continue;
+        }
+        added += match carried {
+            Some(bytes) => bytes,
+            None => db
+                .get("SELECT length(bytes) FROM blob WHERE digest = ?1")?
+                .query_row([digest.as_bytes()], |row| row.get::<_, i64>(0))?
+                .unsigned_abs(),
+        };
+    }
+    Ok(added)
 }
 
 /// Whether the signals that the write takes are there. Asked before anything is changed.

@@ -66,7 +66,7 @@ impl Readers {
 }
 
 pub(super) const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, \
-    due_at, recoveries, auto_resumes, provider, awaits, request, requested_at, requested_by, detached_at";
+    due_at, recoveries, auto_resumes, provider, awaits, request, requested_at, requested_by, detached_at, stored_bytes";
 
 pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
     let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
@@ -112,6 +112,7 @@ pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
             None => None,
         },
         detached_at: columns.optional_instant(18)?,
+        stored_bytes: columns.number(19)?,
     })
 }
 

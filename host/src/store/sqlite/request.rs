@@ -128,20 +128,21 @@ impl Change for LeaseRenewal {
     }
 
     fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
-        let request: Option<Option<String>> = db
+        let renewed: Option<(Option<String>, i64)> = db
             .get(
                 "UPDATE run SET lease_until = ?3, detached_at = NULL
-                 WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING request",
+                 WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING request, stored_bytes",
             )?
             .query_row(
                 params![self.run.as_str(), signed(self.epoch.0), nanos(self.until)],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        match request {
-            Some(request) => Ok(Written {
+        match renewed {
+            Some((request, stored)) => Ok(Written {
                 epoch: self.epoch,
                 request: kind(request.as_deref()),
+                stored_bytes: stored.unsigned_abs(),
             }),
             None => Err(conflict(db, &self.run)?),
         }
