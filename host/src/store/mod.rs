@@ -81,7 +81,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when it stands elsewhere or is not over;
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]: of a run that has much, it may be gone all the same, and its room is given back later.
     fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Extends the lease of a claim. Fails with [`StoreError::Conflict`] when the epoch is not the present one.

@@ -225,3 +225,77 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
         "{text}"
     );
 }
+
+/// Passes that leave many events, and one output that is a blob.
+const LONG: &str = r#"
+[[step]]
+id = "again"
+loop = { until = "false", max_iterations = 700, on_exhausted = "continue" }
+[[step]]
+id = "never"
+in = "again"
+if = "false"
+use = "text/upper"
+with = { text = "a" }
+[[step]]
+id = "big"
+use = "text/upper"
+with = { text = "${ inputs.s }" }
+[inputs.s]
+type = "string"
+"#;
+
+/// A process that dies while it removes a run with much leaves nothing of it to be seen, and the next one goes on.
+#[test]
+fn a_large_run_is_removed_in_pieces_and_is_gone_with_the_first() {
+    let cli = Cli::new();
+    cli.workflow("long.toml", LONG);
+    cli.workflow("hello.toml", super::HELLO);
+    cli.write("s.txt", "x".repeat(100_000));
+    cli.run("run hello.toml --input name=x --id kept").expect(0);
+    let submit = "submit long.toml --input s=@s.txt --id long";
+    cli.run(submit).expect(0);
+    cli.run("work --until-idle").expect(0);
+    assert!(cli.shown("long")["events"].as_u64().unwrap() > 2_000);
+    let db = Connection::open(cli.database()).unwrap();
+    let count = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        db.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    db.execute(
+        "UPDATE run SET updated_at = 1, created_at = 1 WHERE id = 'long'",
+        (),
+    )
+    .unwrap();
+    let before = count("journal");
+    let mut dying = cli.command("gc");
+    dying.env("MILEPOST_FAULT", "removal:1");
+    assert!(!dying.output().unwrap().status.success());
+    let left = count("journal");
+    assert!(0 < left && left < before - 500, "{left} of {before}");
+
+    assert_eq!(ids(&cli, "ls --json"), ["kept"]);
+    for verb in [
+        "show long",
+        "events long",
+        "logs long",
+        "resume long",
+        "replay long",
+    ] {
+        let unknown = cli.run(&format!("{verb} --json")).expect(65).json();
+        assert_eq!(unknown["error"]["code"], "run_not_found", "{verb}");
+    }
+    let seen = cli.run("doctor --json").expect(0).json();
+    assert_eq!(seen["findings"], json!([]));
+    assert_eq!(seen["store"]["runs"], json!({ "completed": 1 }));
+    // Its id is free, and what takes it is another run.
+    cli.run(submit).expect(0);
+    cli.run("gc").expect(0);
+    assert_eq!(count("run"), 2);
+    assert_eq!(cli.shown("long")["status"], "pending");
+    assert!(count("journal") < 20);
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(cli.shown("long")["output"]["text"], "X".repeat(100_000));
+    cli.run("doctor").expect(0);
+    assert_eq!(cli.shown("kept")["status"], "completed");
+}

@@ -4,6 +4,7 @@
 //!   it: WAL, `synchronous`, schema version.
 //! * `change` and `request` are the SQL of the changes, each guarded by its own compare-and-swap.
 //! * `writer` turns changes into transactions: in place for a lone run, joined for many (group commit).
+//! * `removal` takes a run that has much away in pieces.
 //! * `gate` lets the writers of all processes take turns; `space` gives back to the disk what nothing uses.
 //! * `read` answers from separate connections, which WAL keeps out of the writer's way.
 //!
@@ -15,6 +16,7 @@ mod files;
 mod gate;
 mod open;
 mod read;
+mod removal;
 mod request;
 mod scan;
 mod space;
@@ -180,10 +182,16 @@ impl Store for SqliteStore {
     }
 
     fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.submit(Deletion {
-            run: run.clone(),
-            seq,
-        }))
+        Box::pin(async move {
+            let deletion = Deletion {
+                run: run.clone(),
+                seq,
+            };
+            match self.submit(deletion).await? {
+                true => removal::finish(self.writer()?),
+                false => Ok(()),
+            }
+        })
     }
 
     fn renew_lease<'a>(
@@ -269,6 +277,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let writer = self.writer()?;
             self.watch.check()?;
+            removal::finish(writer)?;
             space::release(writer, how)
         })
     }

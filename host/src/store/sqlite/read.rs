@@ -159,7 +159,7 @@ pub(super) fn inbox_size(db: &Connection, run: &RunId) -> Result<Inbox, StoreErr
 
 pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
     let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
-    let mut conditions = Vec::new();
+    let mut conditions = vec!["status <> 'removed'".to_owned()];
     let mut values = Vec::new();
     if !filter.statuses.is_empty() {
         let marks = vec!["?"; filter.statuses.len()].join(", ");
@@ -174,10 +174,7 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
         conditions.push("updated_at > ?".to_owned());
         values.push(Value::from(nanos(at)));
     }
-    let condition = match conditions.is_empty() {
-        true => String::new(),
-        false => format!("WHERE {}", conditions.join(" AND ")),
-    };
+    let condition = format!("WHERE {}", conditions.join(" AND "));
     // A negative limit is none.
     let limit = filter.limit.map_or(-1, count_limit);
 

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::change::{Change, Failure, conflict, kind, present};
 use super::read::{INBOX_SIZE, counted};
+use super::removal;
 use super::statements::Statements;
 use super::{nanos, signed};
 use crate::store::{NewSignal, Sent, StopKind, StopRequest, Written};
@@ -179,20 +180,20 @@ impl Change for DetachedMark {
     }
 }
 
-/// Removes a run that is over.
+/// Removes a run that is over; of one that has much, only the beginning: the reply says whether something is left.
 pub(super) struct Deletion {
     pub(super) run: RunId,
     pub(super) seq: u64,
 }
 
 impl Change for Deletion {
-    type Reply = ();
+    type Reply = bool;
 
     fn run(&self) -> &RunId {
         &self.run
     }
 
-    fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
+    fn apply(&self, db: &mut Statements<'_>) -> Result<bool, Failure> {
         let key: Option<i64> = db
             .get(
                 "SELECT key FROM run WHERE id = ?1 AND seq = ?2
@@ -205,6 +206,10 @@ impl Change for Deletion {
         let Some(key) = key else {
             return Err(conflict(db, &self.run)?);
         };
+        if removal::is_large(db, key)? {
+            removal::begin(db, key)?;
+            return Ok(true);
+        }
         db.get(
             "DELETE FROM blob WHERE digest IN (SELECT digest FROM blob_use WHERE run = ?1)
              AND NOT EXISTS (SELECT 1 FROM blob_use WHERE blob_use.digest = blob.digest AND run <> ?1)",
@@ -212,6 +217,6 @@ impl Change for Deletion {
         .execute([key])?;
         // Everything else goes with it (ON DELETE CASCADE).
         db.get("DELETE FROM run WHERE key = ?1")?.execute([key])?;
-        Ok(())
+        Ok(false)
     }
 }

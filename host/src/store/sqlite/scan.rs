@@ -157,7 +157,8 @@ fn blob_fault(db: &Connection, digest: &Digest) -> Result<Option<BlobFault>, rus
 
 fn users(db: &Connection, digest: &Digest) -> Result<Vec<String>, rusqlite::Error> {
     let mut statement = db.prepare_cached(
-        "SELECT id FROM run JOIN blob_use ON blob_use.run = run.key WHERE digest = ?1 ORDER BY id",
+        "SELECT id FROM run JOIN blob_use ON blob_use.run = run.key WHERE digest = ?1 AND status <> 'removed'
+         ORDER BY id",
     )?;
     let mut rows = statement.query([digest.as_bytes()])?;
     let mut users = Vec::new();
@@ -243,7 +244,8 @@ fn digests(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> 
 }
 
 fn statuses(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
-    let mut statement = db.prepare("SELECT status, count(*) FROM run GROUP BY status")?;
+    let mut statement =
+        db.prepare("SELECT status, count(*) FROM run WHERE status <> 'removed' GROUP BY status")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (status, count): (String, i64) = (row.get(0)?, row.get(1)?);
