@@ -300,7 +300,7 @@ fn an_abort_around_a_renewal_loses_nothing() {
 fn an_abort_in_a_drain_leaves_runs_to_the_next_worker() {
     let cli = cli(LONG_WAIT);
     cli.run("submit w.toml --id r").expect(0);
-    let mut worker = cli.start_with("work", &[("MILEPOST_FAULT", "drain:1")]);
+    let mut worker = cli.start_with("work --verbose", &[("MILEPOST_FAULT", "drain:1")]);
     worker.until("waits");
     worker.signal("TERM");
     worker.wait().expect(ABORTED);
