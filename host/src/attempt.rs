@@ -11,6 +11,7 @@ use std::time::Duration;
 use milepost_core::ids::{Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
+use milepost_core::payload::Payload;
 use milepost_core::tape::{LogDropped, Tape};
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ pub struct Call {
     /// Settings of the plugin from the definition.
     pub config: Arc<BTreeMap<String, Value>>,
     /// Outputs of earlier steps that this step may read.
-    pub outputs: Arc<BTreeMap<StepId, Arc<Value>>>,
+    pub outputs: Arc<BTreeMap<StepId, Payload>>,
     /// What the last pause of this step saved.
     pub resume_state: Option<Arc<Value>>,
     /// What came with the signal that ended the last pause of this step.

@@ -215,7 +215,7 @@ impl<'a> Replayer<'a> {
                 let started = Launch {
                     path: path.clone(),
                     attempt: *attempt,
-                    input: Arc::clone(input.value()),
+                    input: input.value(),
                     seed: *seed,
                     timeout: Duration::from_millis(*timeout_millis),
                     at: entry.at,

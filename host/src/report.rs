@@ -1,12 +1,14 @@
 //! The run as people and programs see it: the document of `run`, `resume`, `retry` and `show`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
 use milepost_core::event::{Stop, StopCode};
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
+use milepost_core::payload::Payload;
 use milepost_core::recovery::Liveness;
 use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
@@ -14,7 +16,7 @@ use milepost_core::state::{
 use milepost_core::tape::LogDropped;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::store::RunRow;
@@ -37,7 +39,7 @@ pub struct RunReport {
     /// Counts over the top-level steps (B88).
     pub summary: Summary,
     /// The inputs it was started with.
-    pub inputs: Value,
+    pub inputs: RecordedValue,
     /// File of the definition.
     pub file: String,
     /// Digest of the definition's text.
@@ -79,6 +81,30 @@ pub struct RunReport {
     /// Whether this driver put it off because the store did not take a commit in time.
     #[serde(skip)]
     pub(crate) unsaved: bool,
+}
+
+/// A value of the record: text until somebody reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedValue(Payload);
+
+impl RecordedValue {
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> Arc<Value> {
+        self.0.value()
+    }
+}
+
+impl PartialEq<Value> for RecordedValue {
+    fn eq(&self, other: &Value) -> bool {
+        *self.value() == *other
+    }
+}
+
+impl Serialize for RecordedValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
 }
 
 /// Who runs a run.
@@ -160,7 +186,7 @@ pub struct StepReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u32>,
     /// The output; null unless completed. A failed loop has one too: how far it came.
-    pub output: Value,
+    pub output: RecordedValue,
     /// Why it failed, or why its last attempt did; null otherwise.
     pub error: Option<StepError>,
     /// What did not fit into the log of its last attempt that ended.
@@ -258,7 +284,7 @@ impl RunReport {
             workflow: state.created.workflow.clone(),
             status: state.phase.status(),
             output: match &state.phase {
-                Phase::Completed { output, .. } => output.value().as_ref().clone(),
+                Phase::Completed { output, .. } => Arc::unwrap_or_clone(output.value()),
                 Phase::Pending
                 | Phase::Running
                 | Phase::Paused { .. }
@@ -268,7 +294,7 @@ impl RunReport {
             stop: state.phase.stop().map(StopReport::from),
             steps: Vec::new(),
             summary: Summary::default(),
-            inputs: state.inputs().value().as_ref().clone(),
+            inputs: RecordedValue(state.inputs().clone()),
             file: state.created.file.clone(),
             definition: state.binding.definition,
             plugins: state.binding.plugins.clone(),
@@ -379,7 +405,7 @@ impl StepReport {
             status: "pending",
             attempts: 0,
             iterations: None,
-            output: Value::Null,
+            output: RecordedValue(Payload::new(Value::Null)),
             error: None,
             log_dropped: None,
             retry_at: None,
@@ -404,13 +430,13 @@ impl StepReport {
                 match &settled.result {
                     StepResult::Completed { output } => {
                         report.stop_reason = Some("completed");
-                        report.output = output.value().as_ref().clone();
+                        report.output = RecordedValue(output.clone());
                     }
                     StepResult::Failed { error } => {
                         report.stop_reason = Some(why_failed(error));
                         report.error = Some(error.clone());
                         if let Some(passes) = settled.iterations {
-                            report.output = loop_output(passes, false).value().as_ref().clone();
+                            report.output = RecordedValue(loop_output(passes, false));
                         }
                     }
                     StepResult::Skipped => report.stop_reason = Some("skipped"),

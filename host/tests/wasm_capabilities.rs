@@ -14,6 +14,7 @@ use milepost::clock::VirtualClock;
 use milepost::wasm::WasmEngine;
 use milepost_core::ids::StepId;
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
+use milepost_core::payload::Payload;
 use milepost_core::tape::{Tape, TapeEntry};
 use serde_json::json;
 use wasm_guests::{
@@ -34,7 +35,7 @@ fn the_context_is_the_call() {
     call.resume_state = Some(Arc::new(json!({"page": 4})));
     call.outputs = Arc::new(BTreeMap::from([(
         StepId::new("fetch").unwrap(),
-        Arc::new(json!([1, 2])),
+        Payload::new(json!([1, 2])),
     )]));
     call.config = Arc::new(BTreeMap::from([
         ("key".to_owned(), json!("v")),

@@ -412,7 +412,8 @@ impl Decider<'_> {
         StepNext::Record(Event::StepStarted {
             path: path.clone(),
             attempt,
-            input: Payload::new(input),
+            // The call is about to read it.
+            input: Payload::kept(input),
             seed: attempt_seed(
                 self.state.created.seed,
                 &self.state.created.run,

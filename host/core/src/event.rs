@@ -66,7 +66,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reset: Vec<StepId>,
         /// The inputs from now on, where the definition takes others than before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::payload::kept_if_any",
+            skip_serializing_if = "Option::is_none"
+        )]
         inputs: Option<Payload>,
     },
 
@@ -282,6 +286,7 @@ pub struct RunCreated {
     /// Digests of all components, by plugin name.
     pub plugins: BTreeMap<String, Digest>,
     /// Typed inputs: an object.
+    #[serde(deserialize_with = "crate::payload::kept")]
     pub inputs: Payload,
     /// Every attempt's seed is derived from this one.
     pub seed: u64,

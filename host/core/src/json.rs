@@ -12,6 +12,7 @@ use crate::limits;
 use crate::strict_json::{self, Refusal};
 
 pub use size::check as check_size;
+pub(crate) use size::takes_at_most;
 
 /// Why a text is not taken as a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

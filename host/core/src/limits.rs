@@ -157,6 +157,8 @@ pub const REWORK_ATTEMPTS: u32 = 10;
 pub const REWORK_DEFAULT_ATTEMPTS: u32 = 3;
 /// Values above this size go to content-addressed blobs, bytes of compact JSON.
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
+/// Memory of a recorded value that stays parsed; one that takes more is text until somebody reads it.
+pub const PARSED_VALUE_BYTES: usize = 64 * KIB;
 /// Bytes of a journal or a log that are read at once, unless one entry alone takes more.
 pub const PAGE_BYTES: usize = 4 * MIB;
 /// Events that one commit may record before it gives way.

@@ -1,4 +1,5 @@
-//! JSON values of users and plugins as the record holds them: parsed once, written once, kept aside when large.
+//! JSON values of users and plugins as the record holds them: written once, kept aside when large, and text until somebody
+//! reads them. A parsed value takes up to a hundred times its text, and most of a run's outputs are never read again.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,38 +11,56 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::ids::Digest;
-use crate::limits::INLINE_VALUE_BYTES;
+use crate::json::takes_at_most;
+use crate::limits::{INLINE_VALUE_BYTES, PARSED_VALUE_BYTES};
 
-/// A JSON value with its one compact text (object keys sorted). Cheap to clone.
+/// A JSON value as its one compact text (object keys sorted). Cheap to clone.
+///
+/// What it takes parsed stays in memory only where it is small (see [`PARSED_VALUE_BYTES`]) or everybody reads it.
 ///
 /// In the record it reads `{"inline": value}`, or `{"blob": digest, "bytes": n}` when the text is longer than
 /// [`INLINE_VALUE_BYTES`] and stands as a blob beside the record.
 #[derive(Clone)]
 pub struct Payload {
-    value: Arc<Value>,
     text: Arc<Text>,
 }
 
 struct Text {
     json: Box<RawValue>,
+    /// Where it stays.
+    parsed: Option<Arc<Value>>,
     /// Of a text that is large, once somebody asked.
     digest: OnceLock<Digest>,
 }
 
 impl Payload {
-    /// Wraps a value.
+    /// Takes a value.
     #[must_use]
     pub fn new(value: Value) -> Self {
-        let text = serde_json::value::to_raw_value(&value)
-            .expect("a JSON value with string keys always has a text");
+        let text = text_of(&value);
         Self::with_text(value, text)
     }
 
+    /// Takes a value that everybody reads: it stays parsed, however large it is.
+    #[must_use]
+    pub fn kept(value: Value) -> Self {
+        let text = text_of(&value);
+        Self::of(text, Some(Arc::new(value)))
+    }
+
     fn with_text(value: Value, json: Box<RawValue>) -> Self {
+        // What a parser would refuse to read again stays, too.
+        let stays =
+            takes_at_most(json.get(), PARSED_VALUE_BYTES) || !within_depth(&value, READABLE_DEPTH);
+        let parsed = stays.then(|| Arc::new(value));
+        Self::of(json, parsed)
+    }
+
+    fn of(json: Box<RawValue>, parsed: Option<Arc<Value>>) -> Self {
         Self {
-            value: Arc::new(value),
             text: Arc::new(Text {
                 json,
+                parsed,
                 digest: OnceLock::new(),
             }),
         }
@@ -53,10 +72,26 @@ impl Payload {
         Ok(Self::with_text(value, RawValue::from_string(text)?))
     }
 
-    /// The parsed value.
+    /// The value. One that does not stay parsed is read from its text, each time anew.
     #[must_use]
-    pub fn value(&self) -> &Arc<Value> {
-        &self.value
+    pub fn value(&self) -> Arc<Value> {
+        self.parsed().map_or_else(
+            || {
+                let value = serde_json::from_str(self.text());
+                Arc::new(value.expect("the text was written from a value, or was read before"))
+            },
+            Arc::clone,
+        )
+    }
+
+    /// The value, where it stays parsed.
+    pub(crate) fn parsed(&self) -> Option<&Arc<Value>> {
+        self.text.parsed.as_ref()
+    }
+
+    /// Whether this is the same copy of a value.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.text, &other.text)
     }
 
     /// The compact text.
@@ -76,6 +111,13 @@ impl Payload {
     }
 }
 
+/// Levels of arrays and objects that a parser surely reads.
+const READABLE_DEPTH: usize = 120;
+
+fn text_of(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a JSON value with string keys always has a text")
+}
+
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         Self::new(value)
@@ -84,7 +126,7 @@ impl From<Value> for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.text, &other.text) || self.text() == other.text()
+        self.is(other) || self.text() == other.text()
     }
 }
 
@@ -165,6 +207,22 @@ pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
     Value::deserialize(deserializer).map(Some)
 }
 
+/// Reads the inputs of a run, which every step may read.
+pub(crate) fn kept<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Payload, D::Error> {
+    let payload = Payload::deserialize(deserializer)?;
+    Ok(match payload.parsed() {
+        Some(_) => payload,
+        None => Payload::of(payload.text.json.clone(), Some(payload.value())),
+    })
+}
+
+/// The same, where there may be none.
+pub(crate) fn kept_if_any<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Payload>, D::Error> {
+    kept(deserializer).map(Some)
+}
+
 /// Whether the value has at most `left` levels of arrays and objects.
 #[must_use]
 pub fn within_depth(value: &Value, left: usize) -> bool {
@@ -188,6 +246,31 @@ mod tests {
         let text = serde_json::to_string(&payload).unwrap();
         assert_eq!(text, r#"{"inline":{"a":[true,null],"b":1}}"#);
         assert_eq!(serde_json::from_str::<Payload>(&text).unwrap(), payload);
+    }
+
+    #[test]
+    fn a_value_that_takes_much_is_text_until_somebody_reads_it() {
+        let small = Payload::new(json!({"a": [1, 2.5, "x"]}));
+        assert!(small.parsed().is_some());
+        for value in [
+            json!("x".repeat(PARSED_VALUE_BYTES)),
+            // A short text that is a large value.
+            Value::Array(vec![json!({"": 0}); PARSED_VALUE_BYTES / 100]),
+        ] {
+            let payload = Payload::new(value.clone());
+            assert!(payload.parsed().is_none());
+            assert_eq!(*payload.value(), value);
+            let back: Payload =
+                serde_json::from_value(json!({ "of_blob": payload.text() })).unwrap();
+            assert_eq!(back, payload);
+            assert!(back.parsed().is_none());
+            // Inputs stay.
+            assert!(Payload::kept(value).parsed().is_some());
+            let read = kept(json!({ "of_blob": payload.text() })).unwrap();
+            assert!(read == payload && read.parsed().is_some());
+        }
+        let deep = (0..150).fold(json!("x".repeat(PARSED_VALUE_BYTES)), |v, _| json!([v]));
+        assert_eq!(*Payload::new(deep.clone()).value(), deep);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Checks a journal against the core that should have produced it: every decided event is decided again, every outcome
 //! passes the same classifier, and nothing follows what it cannot follow.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -86,7 +88,7 @@ pub fn origin(event: &Event) -> Origin {
         } => ended(
             path,
             *attempt,
-            Outcome::Completed(output.value().as_ref().clone()),
+            Outcome::Completed(Arc::unwrap_or_clone(output.value())),
             tape,
         ),
         Event::AttemptFailed {

@@ -1,12 +1,15 @@
 //! What an expression of one step sees: the recorded state, from where that step stands.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::definition::{Definition, StepKind};
 use crate::expr::{Reference, Scope, StepField};
 use crate::ids::{Path, StepId};
+use crate::payload::Payload;
 use crate::rules::Rules;
 use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult, loop_output};
 
@@ -18,6 +21,37 @@ pub struct StateScope<'a> {
     at: Option<&'a Path>,
     /// For `until`: the loop itself is the innermost loop, in this pass.
     own_pass: Option<u32>,
+    read: Shelf<'a>,
+}
+
+/// Values that were parsed for this scope: they stay as long as it does, each in its place.
+#[derive(Default)]
+struct Shelf<'a>(OnceCell<Box<Kept<'a>>>);
+
+struct Kept<'a> {
+    payload: &'a Payload,
+    value: Arc<Value>,
+    next: Shelf<'a>,
+}
+
+impl<'a> Shelf<'a> {
+    fn value_of(&self, payload: &'a Payload) -> &Value {
+        let mut place = self;
+        while let Some(kept) = place.0.get() {
+            if kept.payload.is(payload) {
+                return &kept.value;
+            }
+            place = &kept.next;
+        }
+        let kept = || {
+            Box::new(Kept {
+                payload,
+                value: payload.value(),
+                next: Self::default(),
+            })
+        };
+        &place.0.get_or_init(kept).value
+    }
 }
 
 impl<'a> StateScope<'a> {
@@ -29,6 +63,7 @@ impl<'a> StateScope<'a> {
             state,
             at: Some(path),
             own_pass: None,
+            read: Shelf::default(),
         }
     }
 
@@ -45,6 +80,7 @@ impl<'a> StateScope<'a> {
             state,
             at: Some(path),
             own_pass: Some(iteration),
+            read: Shelf::default(),
         }
     }
 
@@ -56,7 +92,19 @@ impl<'a> StateScope<'a> {
             state,
             at: None,
             own_pass: None,
+            read: Shelf::default(),
         }
+    }
+
+    fn value_of<'s>(&'s self, payload: &'a Payload) -> &'s Value {
+        match payload.parsed() {
+            Some(value) => value,
+            None => self.read.value_of(payload),
+        }
+    }
+
+    fn output_of(&self, settled: &'a Settled) -> Option<&Value> {
+        settled.output().map(|output| self.value_of(output))
     }
 
     fn iteration(&self) -> Option<u32> {
@@ -65,7 +113,7 @@ impl<'a> StateScope<'a> {
     }
 
     /// Output of the last member of the innermost loop in the pass before this one.
-    fn previous(&self) -> Option<&'a Value> {
+    fn previous(&self) -> Option<&Value> {
         let iteration = self.iteration()?;
         let path = self.at?;
         let (loop_id, loop_path) = if self.own_pass.is_some() {
@@ -84,22 +132,22 @@ impl<'a> StateScope<'a> {
         } else {
             record.settled()
         };
-        settled.and_then(output_of)
+        settled.and_then(|settled| self.output_of(settled))
     }
 
-    fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'a, Value>> {
+    fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'_, Value>> {
         let record = self.state.steps.get(id);
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
             StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, |r| r.attempts)))),
             StepField::Output => {
                 let settled = record?.visible()?;
-                match (output_of(settled), settled.iterations) {
+                match (self.output_of(settled), settled.iterations) {
                     (Some(output), _) => Some(Cow::Borrowed(output)),
                     // A loop says how far it came also when it failed (B94).
-                    (None, Some(passes)) => Some(Cow::Owned(
-                        loop_output(passes, false).value().as_ref().clone(),
-                    )),
+                    (None, Some(passes)) => Some(Cow::Owned(Arc::unwrap_or_clone(
+                        loop_output(passes, false).value(),
+                    ))),
                     (None, None) => None,
                 }
             }
@@ -138,20 +186,11 @@ fn status_of(record: Option<&StepRecord>) -> &'static str {
     }
 }
 
-fn output_of(settled: &Settled) -> Option<&Value> {
-    match &settled.result {
-        StepResult::Completed { output } => Some(output.value()),
-        StepResult::Failed { .. } | StepResult::Skipped => None,
-    }
-}
-
 impl Scope for StateScope<'_> {
     fn lookup(&self, reference: &Reference) -> Option<Cow<'_, Value>> {
         match reference {
             Reference::Input(name) => self
-                .state
-                .inputs()
-                .value()
+                .value_of(self.state.inputs())
                 .get(name.as_str())
                 .map(Cow::Borrowed),
             Reference::Step { id, field } => self.step(id, *field),

@@ -353,7 +353,11 @@ pub struct Binding {
     /// Digests of the components, by plugin name.
     pub plugins: BTreeMap<String, Digest>,
     /// The inputs, where they are others than at the start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::payload::kept_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub inputs: Option<Payload>,
 }
 

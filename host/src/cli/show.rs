@@ -127,7 +127,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         ))
     }));
     lines.extend(waits(cx, shown, now));
-    if let Value::Object(inputs) = &report.inputs
+    if let Value::Object(inputs) = &*report.inputs.value()
         && !inputs.is_empty()
     {
         lines.push(String::new());

@@ -173,7 +173,7 @@ fn inputs_under(definition: &Definition, state: &RunState) -> Result<Option<Payl
     let mut given = BTreeMap::new();
     // What an earlier change left out is still known from the start.
     for recorded in [&state.created.inputs, state.inputs()] {
-        if let Value::Object(values) = &**recorded.value() {
+        if let Value::Object(values) = &*recorded.value() {
             given.extend(values.clone());
         }
     }
@@ -187,7 +187,7 @@ fn inputs_under(definition: &Definition, state: &RunState) -> Result<Option<Payl
             run: run(),
             problems,
         })?;
-    let inputs = Payload::new(Value::Object(inputs.values.into_iter().collect()));
+    let inputs = Payload::kept(Value::Object(inputs.values.into_iter().collect()));
     if inputs.text().len() > limits::INPUTS_BYTES {
         return Err(EngineError::InputsTooLarge(inputs.text().len()));
     }

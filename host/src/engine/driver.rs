@@ -286,7 +286,7 @@ impl Driver {
                         self.started.push(Launch {
                             path: path.clone(),
                             attempt: *attempt,
-                            input: Arc::clone(input.value()),
+                            input: input.value(),
                             seed: *seed,
                             timeout: Duration::from_millis(*timeout_millis),
                             at: now,

@@ -43,7 +43,7 @@ impl Launch {
             .reads
             .iter()
             .filter_map(|id| match &state.steps.get(id)?.visible()?.result {
-                StepResult::Completed { output } => Some((id.clone(), Arc::clone(output.value()))),
+                StepResult::Completed { output } => Some((id.clone(), output.clone())),
                 StepResult::Failed { .. } | StepResult::Skipped => None,
             })
             .collect();

@@ -215,11 +215,11 @@ impl Engine {
         inputs: BTreeMap<String, Value>,
         options: &StartOptions,
     ) -> Result<(RunCreated, Batch, RunState), EngineError> {
-        let inputs = Payload::new(Value::Object(inputs.into_iter().collect()));
+        let inputs = Payload::kept(Value::Object(inputs.into_iter().collect()));
         if inputs.text().len() > limits::INPUTS_BYTES {
             return Err(EngineError::InputsTooLarge(inputs.text().len()));
         }
-        if let Some((place, bytes)) = workflow.definition.cannot_take(inputs.value()) {
+        if let Some((place, bytes)) = workflow.definition.cannot_take(&inputs.value()) {
             return Err(EngineError::InputsDoNotFit { place, bytes });
         }
         let created = RunCreated {

@@ -70,7 +70,7 @@ impl Host for HostState {
             .call
             .outputs
             .get(step_id.as_str())
-            .map(ToString::to_string))
+            .map(|output| output.text().to_owned()))
     }
 
     fn trace_parent(&mut self) -> wasmtime::Result<String> {

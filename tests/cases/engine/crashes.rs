@@ -76,7 +76,13 @@ fn script() -> Script {
 /// What must not depend on where the process died.
 fn result(report: &RunReport) -> (Status, Value, Vec<(String, &'static str, Value)>) {
     let steps = report.steps.iter();
-    let steps = steps.map(|step| (step.path.clone(), step.status, step.output.clone()));
+    let steps = steps.map(|step| {
+        (
+            step.path.clone(),
+            step.status,
+            step.output.value().as_ref().clone(),
+        )
+    });
     (report.status, report.output.clone(), steps.collect())
 }
 

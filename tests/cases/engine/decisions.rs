@@ -217,9 +217,9 @@ async fn b300_b301_b309_b310_an_approval_pauses_and_an_approved_run_goes_on_behi
     assert_eq!(report.status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "b"]);
     let gate = &report.steps[1];
-    assert_eq!(gate.output["decision"], "approved");
+    assert_eq!(gate.output.value()["decision"], "approved");
     assert_eq!(
-        (&gate.output["comment"], &gate.output["by"]),
+        (&gate.output.value()["comment"], &gate.output.value()["by"]),
         (&json!("because"), &json!("ann"))
     );
 }
@@ -453,7 +453,7 @@ async fn a_signal_that_was_kept_in_time_ends_the_wait_also_when_it_is_found_late
         }
         let report = rig.engine().report(&r1()).unwrap();
         assert_eq!(report.status, Status::Completed);
-        assert_eq!(report.steps[0].output["data"], json!(9));
+        assert_eq!(report.steps[0].output.value()["data"], json!(9));
     }
 }
 

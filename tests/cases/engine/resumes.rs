@@ -94,7 +94,7 @@ async fn b124_outputs_of_completed_steps_reach_later_calls() {
             _ => ok(call
                 .outputs
                 .iter()
-                .map(|(id, output)| json!([id, output]))
+                .map(|(id, output)| json!([id, output.value()]))
                 .collect()),
         });
     let body = "

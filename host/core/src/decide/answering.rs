@@ -87,7 +87,7 @@ pub fn received(state: &RunState, name: &str, data: Payload, sent_at: Timestamp)
     if until.is_some_and(|until| until <= sent_at) {
         return None;
     }
-    let output = signal_output(name, Some(data.value()));
+    let output = signal_output(name, Some(&data.value()));
     let what = "what came with the signal";
     Some(match fits(state, &path, what, output.text().len()) {
         Ok(()) => Event::SignalReceived {

@@ -175,7 +175,7 @@ impl Decider<'_> {
         let last = self.definition.top().iter().rev().find_map(|index| {
             let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
             match &record.settled()?.result {
-                StepResult::Completed { output } => Some(Arc::clone(output.value())),
+                StepResult::Completed { output } => Some(output.value()),
                 StepResult::Failed { .. } | StepResult::Skipped => None,
             }
         });

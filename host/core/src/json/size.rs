@@ -18,6 +18,15 @@ const ENTRY_BYTES: usize = 64;
 /// # Errors
 /// [`UnusableJson::TooManyValues`], [`UnusableJson::TooMuchMemory`]. On a text that is not JSON the measure has no meaning.
 pub fn check(text: &str) -> Result<(), UnusableJson> {
+    measure(text).map(drop)
+}
+
+/// Whether a JSON text takes at most so many bytes once it is read. Of a long text that is known without a look.
+pub(crate) fn takes_at_most(text: &str, bytes: usize) -> bool {
+    text.len() <= bytes && measure(text).is_ok_and(|size| size.memory <= bytes)
+}
+
+fn measure(text: &str) -> Result<Size, UnusableJson> {
     let text = text.as_bytes();
     let mut size = Size::default();
     size.value()?;
@@ -41,7 +50,8 @@ pub fn check(text: &str) -> Result<(), UnusableJson> {
             _ => {}
         }
     }
-    size.fits()
+    size.fits()?;
+    Ok(size)
 }
 
 /// What was counted so far.

@@ -1,5 +1,7 @@
 //! What waits, signals and decisions do to a run's state.
 
+use std::sync::Arc;
+
 use super::apply::reject;
 use super::{Phase, Rejected, RunState, Status, StepPhase, StepRecord, StepResult, Touched};
 use crate::event::{Stop, StopCode};
@@ -133,9 +135,9 @@ impl RunState {
             && matches!(record.phase, StepPhase::Paused { .. })
         {
             record.phase = StepPhase::Pending;
-            record.resume_signal = Some(data.value().as_ref().clone());
+            record.resume_signal = Some(Arc::unwrap_or_clone(data.value()));
         } else {
-            let output = signal_output(signal, Some(data.value()));
+            let output = signal_output(signal, Some(&data.value()));
             self.settle(path, StepResult::Completed { output }, None, at);
         }
         self.make_ready(path, format!("the signal `{signal}` came"), at);

@@ -1,11 +1,11 @@
 //! Conditions are evaluated by the host, on recorded values, at the right time.
 
 use milepost_core::event::{Event, StopCode};
-use milepost_core::limits::JSON_DEPTH;
+use milepost_core::limits::{JSON_DEPTH, PARSED_VALUE_BYTES};
 use milepost_core::outcome::codes;
 use milepost_core::replay::check;
 use milepost_core::rules::Rules;
-use milepost_core::state::{RunState, Status, StepResult};
+use milepost_core::state::{Phase, RunState, Status, StepResult};
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok};
@@ -215,4 +215,44 @@ fn the_conditions_of_an_old_run_decide_as_they_did() {
     assert_eq!(new.calls, ["a", "equal"]);
     assert_eq!(new.status(), Status::Failed);
     assert_eq!(new.error("listed").code, codes::EXPRESSION_ERROR);
+}
+
+/// Outputs that are text until somebody reads them are read as if they were not.
+#[test]
+fn large_outputs_are_read_by_conditions_inputs_and_what_is_returned() {
+    let mut sim = Sim::new(
+        r#"
+        returns = { n = "${ steps.m.output.n }", size = "${ size(steps.a.output.text) }" }
+        [[step]]
+        id = "a"
+        use = "p/a"
+        [[step]]
+        id = "l"
+        loop = { until = "loop.previous.n == steps.a.output.n && steps.m.output.n == 2", max_iterations = 3 }
+        [[step]]
+        id = "m"
+        in = "l"
+        if = "steps.a.output.text == steps.a.output.text"
+        use = "p/m"
+        with = { whole = "${ steps.a.output }", before = "${ loop.?previous.n.orValue(0) }" }
+        "#,
+    );
+    let text = "x".repeat(PARSED_VALUE_BYTES);
+    let mut n = 0;
+    sim.run(|attempt| {
+        n += 1;
+        if attempt.step == "m" {
+            let before = if n == 2 { 0 } else { n - 2 };
+            let whole = json!({ "n": 1, "text": text });
+            assert_eq!(attempt.input, json!({ "whole": whole, "before": before }));
+            return ok(json!({ "n": n - 1, "text": text }));
+        }
+        ok(json!({ "n": n, "text": text }))
+    });
+    assert_eq!(sim.calls, ["a", "l#1/m", "l#2/m"]);
+    assert_eq!(sim.status(), Status::Completed);
+    let Phase::Completed { output, .. } = &sim.state.phase else {
+        panic!("completed");
+    };
+    assert_eq!(*output.value(), json!({ "n": 2, "size": text.len() }));
 }

@@ -428,6 +428,6 @@ fn b258_the_record_holds_what_a_run_was_started_with() {
         ("test", "/w/test.toml")
     );
     assert_eq!(created.definition, sim.definition.source.digest);
-    assert_eq!(**created.inputs.value(), json!({ "n": 4 }));
+    assert_eq!(*created.inputs.value(), json!({ "n": 4 }));
     assert_eq!((created.seed, state.epoch), (7, Epoch(1)));
 }
