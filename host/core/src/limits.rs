@@ -75,6 +75,14 @@ pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(120);
 pub const COMPILE_TIME: Duration = Duration::from_secs(300);
 /// Bytes of a component's machine code.
 pub const COMPILED_BYTES: usize = 1024 * MIB;
+/// Memory that reading a component's debug information may take.
+pub const SYMBOLIZE_MEMORY_BYTES: usize = 1024 * MIB;
+/// Processor time that reading a component's debug information may take.
+pub const SYMBOLIZE_PROCESSOR_TIME: Duration = Duration::from_secs(10);
+/// Time that reading a component's debug information may take, on a machine that is busy with other things.
+pub const SYMBOLIZE_TIME: Duration = Duration::from_secs(30);
+/// Bytes of what a component's debug information says of the frames that were asked for.
+pub const SYMBOLIZED_BYTES: usize = MIB;
 /// Bytes of compiled code that are kept on disk.
 pub const CODE_CACHE_BYTES: usize = 4096 * MIB;
 /// Bytes of function names in a component; with more, backtraces show numbers.

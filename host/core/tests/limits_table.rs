@@ -100,6 +100,16 @@ fn in_code() -> BTreeMap<&'static str, String> {
             time(limits::COMPILE_PROCESSOR_TIME),
         ),
         ("COMPILE_TIME", time(limits::COMPILE_TIME)),
+        (
+            "SYMBOLIZE_MEMORY_BYTES",
+            bytes(limits::SYMBOLIZE_MEMORY_BYTES),
+        ),
+        (
+            "SYMBOLIZE_PROCESSOR_TIME",
+            time(limits::SYMBOLIZE_PROCESSOR_TIME),
+        ),
+        ("SYMBOLIZE_TIME", time(limits::SYMBOLIZE_TIME)),
+        ("SYMBOLIZED_BYTES", bytes(limits::SYMBOLIZED_BYTES)),
         ("COMPILED_BYTES", bytes(limits::COMPILED_BYTES)),
         ("CODE_CACHE_BYTES", bytes(limits::CODE_CACHE_BYTES)),
         ("MEMORY_BYTES", bytes(limits::MEMORY_BYTES)),

@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{
     completions, context, decide, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
-    narration, pack, replay, run, schema, show, signal, stop, submit, validate, work,
+    narration, pack, replay, run, schema, show, signal, stop, submit, symbolize, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps.
@@ -99,6 +99,7 @@ pub(crate) enum Verb {
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),
     Pack(pack::PackArgs),
+    Symbolize(symbolize::SymbolizeArgs),
     Gc(gc::GcArgs),
     Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of definitions, for editors

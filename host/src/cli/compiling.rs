@@ -1,36 +1,58 @@
-//! Components are compiled by a child process of this same program, which can do nothing else.
+//! Components are compiled, and their debug information is read, by a child process of this same program, which can do nothing else.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use milepost::wasm::{ChildProgram, Compiler, compile};
+use milepost::wasm::{ChildProgram, Compiler, compile, symbolize};
 
 /// The first argument of such a child. No verb: people have no use for it.
 const COMPILE: &str = "compile-component-from-stdin";
+/// The same for one that reads debug information; offsets follow.
+const SYMBOLIZE: &str = "symbolize-component-from-stdin";
 
 /// What the program does when it is such a child; `None` when it is not.
 pub(crate) fn child() -> Option<ExitCode> {
-    let word = std::env::args_os().nth(1)?;
-    (word == COMPILE).then(compile::compile_stdin_to_stdout)
+    let mut arguments = std::env::args_os().skip(1);
+    let word = arguments.next()?;
+    if word == COMPILE {
+        Some(compile::compile_stdin_to_stdout())
+    } else if word == SYMBOLIZE {
+        Some(symbolize::symbolize_stdin_to_stdout(arguments))
+    } else {
+        None
+    }
 }
 
 /// How this program compiles.
 pub(crate) fn compiler() -> Compiler {
-    // Where Linux finds the program that runs, although its file was replaced by an update.
-    let running = PathBuf::from("/proc/self/exe");
-    let program = if running.exists() {
-        Ok(running)
-    } else {
-        std::env::current_exe()
-    };
-    match program {
-        Ok(program) => Compiler::Child(ChildProgram {
-            program,
-            arguments: vec![COMPILE.into()],
-        }),
+    match this_program(COMPILE) {
+        Ok(child) => Compiler::Child(child),
         Err(error) => {
             tracing::warn!(%error, "this program does not find itself; components are compiled in this process");
             Compiler::InProcess
         }
     }
+}
+
+/// How this program reads debug information.
+///
+/// # Errors
+/// When it does not find itself.
+pub(crate) fn symbolizer() -> io::Result<ChildProgram> {
+    this_program(SYMBOLIZE)
+}
+
+fn this_program(word: &str) -> io::Result<ChildProgram> {
+    // Where Linux finds the program that runs, although its file was replaced by an update.
+    let running = PathBuf::from("/proc/self/exe");
+    let program = if running.exists() {
+        running
+    } else {
+        std::env::current_exe()?
+    };
+    Ok(ChildProgram {
+        program,
+        arguments: vec![word.into()],
+    })
 }

@@ -65,6 +65,7 @@ mod show;
 mod signal;
 mod stop;
 mod submit;
+mod symbolize;
 mod validate;
 mod work;
 
@@ -127,6 +128,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Graph(args) => graph::run(&args, cx),
         Verb::Inspect(args) => inspect::run(&args, cx),
         Verb::Pack(args) => pack::run(&args, cx),
+        Verb::Symbolize(args) => symbolize::run(&args, cx),
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),

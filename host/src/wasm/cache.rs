@@ -101,9 +101,14 @@ impl CodeCache {
     }
 }
 
-/// The name holds everything that the code depends on: the component, and wasmtime's version, settings and target.
+/// Raised when equal components are given to the compiler in another way than before.
+const GIVEN_AS: u32 = 2;
+
+/// The name holds everything that the code depends on: the component and how it is compiled, and wasmtime's version, settings and
+/// target.
 fn entry(engine: &Engine, digest: Digest) -> String {
     let mut hasher = DefaultHasher::new();
+    GIVEN_AS.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let digest = digest.to_string();
     let digest = digest.rsplit(':').next().unwrap_or(&digest);

@@ -17,6 +17,7 @@ use super::bindings::exports::milepost::step::guest;
 use super::bindings::milepost::step::types;
 use super::json::{self, UnusableJson};
 use super::limits::{Allocations, Refusal};
+use super::names;
 
 /// The outcome of a call that returned. `max_bytes` bounds every JSON text in it.
 pub(super) fn returned(result: Result<String, guest::StepError>, max_bytes: usize) -> Outcome {
@@ -52,8 +53,8 @@ pub(super) fn stopped(error: &wasmtime::Error, allocations: &Allocations) -> Ste
     StepError::new(class, code, cut(message, MESSAGE_BYTES))
 }
 
-/// The guest's calls, the innermost first: names as the component has them, and where in the function. (Places in files are
-/// debug information, which is not read here.)
+/// The guest's calls, the innermost first: function, where in it, and where in the component's file. (Places in source files are
+/// debug information, which is not read here: `symbolize` does.)
 fn backtrace(trace: &WasmBacktrace) -> String {
     let frames = trace.frames().iter().take(limits::BACKTRACE_FRAMES);
     let mut text = String::new();
@@ -62,11 +63,15 @@ fn backtrace(trace: &WasmBacktrace) -> String {
         let index = frame.func_index();
         let name = frame.func_name().map_or_else(
             || format!("function {index}"),
-            |name| brief(name).to_owned(),
+            |name| brief(&names::readable(name)).to_owned(),
         );
         let offset = frame.func_offset().unwrap_or_default();
+        let at = frame.module_offset().unwrap_or_default();
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n{number:>4}: {module}!{name} ({index}+{offset:#x})");
+        let _ = write!(
+            text,
+            "\n{number:>4}: {module}!{name} ({index}+{offset:#x} at {at:#x})"
+        );
     }
     text
 }

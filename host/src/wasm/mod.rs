@@ -15,13 +15,15 @@
 //! | `recorder` | the tape: recording live, answering in replay |
 //! | `ending`, `json` | from a returned value or a trap to a classified outcome |
 //! | `context` .. `random`, `wasi` | one file per capability |
+//! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
 //! # Invariants
 //! - Loading never executes guest code. Only [`Plugin`]'s call and [`WasmEngine::describe`] do.
 //! - A guest sees its [`Call`] and its tape and nothing else: no clock, environment, file, socket or random source of the
 //!   machine reaches it, not through WASI either.
 //! - Whatever is not a function of the call goes through the recorder, so that replay gives the same bytes.
-//! - Debug information of a guest is never interpreted: it is removed before compilation, and no reader of it is linked.
+//! - Debug information of a guest is never interpreted in a process that does anything else: it is blanked before compilation, and
+//!   [`symbolize`] reads it in a child process with limits.
 //! - Nothing a guest does ends the process, blocks a runtime thread for longer than a time slice, or outlives the attempt:
 //!   each attempt has its own store, which is dropped with it.
 //!
@@ -46,10 +48,12 @@ mod limits;
 pub mod loader;
 mod log;
 mod memory;
+mod names;
 mod progress;
 mod random;
 mod recorder;
 mod state;
+pub mod symbolize;
 mod ticker;
 mod wasi;
 

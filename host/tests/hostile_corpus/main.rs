@@ -18,6 +18,7 @@ use milepost::clock::SystemClock;
 use milepost::wasm::{ChildProgram, Compiler, Plugin, Rejection, WasmEngine};
 use milepost_core::outcome::Outcome;
 use serde_json::json;
+pub(crate) use wasm_guests::append_section;
 use wasm_guests::{call, execute, output, runs};
 
 /// What the host may spend on one of them beyond the memory that the guest itself may have.
@@ -107,20 +108,6 @@ fn end(engine: &WasmEngine, hostile: &Hostile) -> Ends {
 
 fn is_well(neighbour: &Plugin) -> bool {
     output(&execute(neighbour, call())) == &json!({"n": 1})
-}
-
-/// Puts a custom section behind everything else.
-pub(crate) fn append_section(bytes: &mut Vec<u8>, name: &str, body: &[u8]) {
-    let mut length = 1 + name.len() + body.len();
-    bytes.push(0);
-    while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    bytes.push(length as u8);
-    bytes.push(u8::try_from(name.len()).unwrap());
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.extend_from_slice(body);
 }
 
 /// The name of the variant.

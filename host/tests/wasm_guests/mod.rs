@@ -228,7 +228,30 @@ pub(crate) fn component_of_other_world(core: &str) -> Vec<u8> {
     encode(core, "other")
 }
 
+/// Puts a custom section behind everything else.
+pub(crate) fn append_section(bytes: &mut Vec<u8>, name: &str, body: &[u8]) {
+    let mut length = 1 + name.len() + body.len();
+    bytes.push(0);
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.push(u8::try_from(name.len()).unwrap());
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(body);
+}
+
+/// Makes a component for the world of the contract of a core module.
+pub(crate) fn component_of(module: Vec<u8>) -> Vec<u8> {
+    encode_module(module, "guest")
+}
+
 fn encode(core: &str, world: &str) -> Vec<u8> {
+    encode_module(wat::parse_str(core).unwrap(), world)
+}
+
+fn encode_module(mut module: Vec<u8>, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     resolve
         .push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/v0.1.0"))
@@ -236,7 +259,6 @@ fn encode(core: &str, world: &str) -> Vec<u8> {
     resolve.push_str("wasi.wit", WASI).unwrap();
     let package = resolve.push_str("guest.wit", WORLD).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    let mut module = wat::parse_str(core).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut encoder = ComponentEncoder::default()
         .validate(true)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use milepost_core::limits;
 
-use super::first_of;
+use super::{CANNOT_COMPILE, first_of};
 use crate::wasm::component::Rejection;
 
 /// As much of what the child complains about as is worth reading.
@@ -35,19 +35,11 @@ impl ChildProgram {
     /// it took more than it may, or could not be started.
     pub(super) fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
         let failed = |error: io::Error| Rejection::NotCompiled(format!("the compiler: {error}"));
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // A key pressed at the terminal is meant for the parent.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().map_err(failed)?;
-        let talked = talk(&mut child, bytes).map_err(failed)?;
+        let bounds = Bounds {
+            output_bytes: limits::COMPILED_BYTES,
+            time: limits::COMPILE_TIME,
+        };
+        let talked = self.give(bytes, &[], bounds).map_err(failed)?;
         let Some(status) = talked.status else {
             return Err(Rejection::NotCompiled(format!(
                 "it took longer than {} s",
@@ -55,12 +47,12 @@ impl ChildProgram {
             )));
         };
         match status.code() {
-            Some(0) => talked.code.map_err(failed),
+            Some(0) => talked.output.map_err(failed),
             Some(1) => {
                 let words = String::from_utf8_lossy(&talked.words);
                 Err(Rejection::Invalid(first_of(&words)))
             }
-            Some(code) if code == i32::from(super::CANNOT_COMPILE) => {
+            Some(code) if code == i32::from(CANNOT_COMPILE) => {
                 let words = String::from_utf8_lossy(&talked.words);
                 let reason = format!("the compiler could not work: {}", first_of(&words));
                 Err(Rejection::NotCompiled(reason))
@@ -72,30 +64,64 @@ impl ChildProgram {
             ))),
         }
     }
+
+    /// Starts a child, gives it a component, and takes what it makes of it.
+    ///
+    /// # Errors
+    /// When it cannot be started or waited for.
+    pub(in crate::wasm) fn give(
+        &self,
+        bytes: &[u8],
+        arguments: &[String],
+        bounds: Bounds,
+    ) -> io::Result<Talked> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .args(arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // A key pressed at the terminal is meant for the parent.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn()?;
+        talk(&mut child, bytes, bounds)
+    }
+}
+
+/// What a child may give, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::wasm) struct Bounds {
+    pub(in crate::wasm) output_bytes: usize,
+    pub(in crate::wasm) time: Duration,
 }
 
 /// What came back.
-struct Talked {
+pub(in crate::wasm) struct Talked {
     /// None when it had to be ended.
-    status: Option<ExitStatus>,
-    code: io::Result<Vec<u8>>,
-    words: Vec<u8>,
+    pub(in crate::wasm) status: Option<ExitStatus>,
+    pub(in crate::wasm) output: io::Result<Vec<u8>>,
+    /// What it complained about.
+    pub(in crate::wasm) words: Vec<u8>,
 }
 
-/// Writes the component, reads the answer, and waits for the end, for as long as a compilation may take.
-fn talk(child: &mut Child, bytes: &[u8]) -> io::Result<Talked> {
+/// Writes the component, reads the answer, and waits for the end, for as long as that may take.
+fn talk(child: &mut Child, bytes: &[u8], bounds: Bounds) -> io::Result<Talked> {
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         scope.spawn(move || {
             // A child that does not read to the end says why, or its exit status does.
             let _ = input.map(|mut input| input.write_all(bytes));
         });
-        let code = scope.spawn(move || read(output, limits::COMPILED_BYTES));
+        let output = scope.spawn(move || read(output, bounds.output_bytes));
         let words = scope.spawn(move || read(errors, WORDS_BYTES).unwrap_or_default());
-        let status = wait(child);
+        let status = wait(child, bounds.time);
         Ok(Talked {
             status: status?,
-            code: code.join().expect("reading does not panic"),
+            output: output.join().expect("reading does not panic"),
             words: words.join().expect("reading does not panic"),
         })
     })
@@ -114,14 +140,14 @@ fn read(from: Option<impl io::Read>, most: usize) -> io::Result<Vec<u8>> {
 
 /// Ends the child when its time is over. The standard library has no such call; looking every few milliseconds costs nothing
 /// beside a compilation.
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, most: Duration) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
         let elapsed = started.elapsed();
-        if elapsed >= limits::COMPILE_TIME {
+        if elapsed >= most {
             child.kill()?;
             child.wait()?;
             return Ok(None);

@@ -1,14 +1,22 @@
-//! The child's side: gives up everything that a compiler does not need, before it sees a byte of the component.
+//! The child's side: gives up everything that a reader of a component does not need, before it sees a byte of it.
 //!
 //! Limits on memory, time and files hold on every Unix. On Linux, Landlock takes the file system away and seccomp the network,
 //! other programs and other processes, as far as the kernel has them: on one without, the limits are what is left.
 
 use std::io;
+use std::time::Duration;
+
+/// What the process may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::wasm) struct Bounds {
+    pub(in crate::wasm) memory_bytes: usize,
+    pub(in crate::wasm) processor_time: Duration,
+}
 
 /// Shuts the process in, for good.
 #[cfg(unix)]
-pub(super) fn enter() -> io::Result<()> {
-    limit()?;
+pub(in crate::wasm) fn enter(bounds: Bounds) -> io::Result<()> {
+    limit(bounds)?;
     #[cfg(target_os = "linux")]
     {
         leave_with_the_parent()?;
@@ -19,18 +27,17 @@ pub(super) fn enter() -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn enter() -> io::Result<()> {
+pub(in crate::wasm) fn enter(_: Bounds) -> io::Result<()> {
     Ok(())
 }
 
 #[cfg(unix)]
-fn limit() -> io::Result<()> {
-    use milepost_core::limits;
+fn limit(bounds: Bounds) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let seconds = limits::COMPILE_PROCESSOR_TIME.as_secs();
+    let seconds = bounds.processor_time.as_secs();
     for (resource, most) in [
-        (Resource::As, limits::COMPILE_MEMORY_BYTES as u64),
+        (Resource::As, bounds.memory_bytes as u64),
         (Resource::Cpu, seconds),
         (Resource::Fsize, 0),
         (Resource::Core, 0),

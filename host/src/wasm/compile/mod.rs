@@ -6,8 +6,8 @@
 //! only hurt itself. What is no code (`strip`) gets to neither compiler nor child. Code that is [cached](super::cache) meets neither.
 
 mod census;
-mod child;
-mod jail;
+pub(super) mod child;
+pub(super) mod jail;
 mod strip;
 
 use std::fmt::Write as _;
@@ -70,13 +70,17 @@ pub fn compile_stdin_to_stdout() -> ExitCode {
 }
 
 /// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
-const CANNOT_COMPILE: u8 = 70;
+pub(super) const CANNOT_COMPILE: u8 = 70;
 
 /// The inner error is that of the compiler about the component, the outer one is of anything else.
 #[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 fn compile_stream() -> Result<Result<(), String>, String> {
     let words = |error: &dyn std::fmt::Display| format!("{error:#}");
-    jail::enter().map_err(|error| words(&error))?;
+    jail::enter(jail::Bounds {
+        memory_bytes: limits::COMPILE_MEMORY_BYTES,
+        processor_time: limits::COMPILE_PROCESSOR_TIME,
+    })
+    .map_err(|error| words(&error))?;
     let engine = engine::for_compiling().map_err(|error| words(&error))?;
     let mut bytes = Vec::new();
     io::stdin()
@@ -93,7 +97,7 @@ fn compile_stream() -> Result<Result<(), String>, String> {
 }
 
 /// The beginning of a message that quotes a component: its names are as long as it likes.
-fn first_of(message: &str) -> String {
+pub(super) fn first_of(message: &str) -> String {
     const CHARACTERS: usize = 1_000;
     let mut cut: String = message.chars().take(CHARACTERS).collect();
     if cut.len() < message.len() {

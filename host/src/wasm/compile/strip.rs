@@ -1,6 +1,7 @@
-//! What a component carries beside its code (debug information, producers, names of locals) is left out before the compiler
-//! sees it: whoever made the component chose those bytes, and nothing that runs needs them. Function names stay, within a
-//! bound, because a backtrace shows them; they are copied, never interpreted.
+//! What a component carries beside its code (debug information, producers, names of locals) is blanked before the compiler
+//! sees it: whoever made the component chose those bytes, and nothing that runs needs them. Everything stays in its place, so that the
+//! offsets of a backtrace are those of the component's file. Function names stay, within a bound, because a backtrace shows them; they
+//! are copied, never interpreted.
 //!
 //! Components stand inside components: the walk keeps its own stack.
 
@@ -11,8 +12,6 @@ use wasmtime::wasmparser::{BinaryReader, BinaryReaderError, CustomSectionReader}
 
 use crate::wasm::component::{COMPONENT_VERSION, CORE_VERSION, MAGIC, Rejection, invalid};
 
-/// Bytes of every length that is written here: a fixed number, so that it can be filled in later.
-const LENGTH_BYTES: usize = 5;
 const PREAMBLE_BYTES: usize = MAGIC.len() + COMPONENT_VERSION.len();
 
 /// Numbers of the sections that are not just copied.
@@ -22,34 +21,26 @@ mod section {
     pub(super) const COMPONENT: u8 = 4;
 }
 
-/// A component or a core module that is being copied.
+/// A component or a core module that is walked through.
 struct Open {
-    /// Where it ends in the original.
     end: usize,
-    /// Where its length stands in the copy; the outermost has none.
-    length_at: Option<usize>,
     is_core: bool,
 }
 
-/// A copy of a component whose preamble was checked, without its custom sections.
+/// A copy of a component whose preamble was checked, its custom sections without a name and full of zeros.
 ///
 /// # Errors
 /// [`Rejection`] when sections do not fit into each other.
 pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
-    let mut out = Vec::with_capacity(bytes.len());
-    out.extend_from_slice(&bytes[..PREAMBLE_BYTES]);
+    let mut out = bytes.to_vec();
     let mut names_left = limits::FUNCTION_NAMES_BYTES;
     let mut at = PREAMBLE_BYTES;
     let mut open = vec![Open {
         end: bytes.len(),
-        length_at: None,
         is_core: false,
     }];
     while let Some(inside) = open.last() {
         if at == inside.end {
-            if let Some(length_at) = inside.length_at {
-                fill_in(&mut out, length_at);
-            }
             open.pop();
             continue;
         }
@@ -61,7 +52,8 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
                     && body.len() <= names_left
                 {
                     names_left -= body.len();
-                    out.extend_from_slice(&bytes[at..body.end]);
+                } else {
+                    out[body.clone()].fill(0);
                 }
                 at = body.end;
             }
@@ -77,20 +69,13 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
                     let what = format!("no module or component at offset {:#x}", body.start);
                     return Err(Rejection::Invalid(what));
                 }
-                out.push(id);
+                at = body.start + PREAMBLE_BYTES;
                 open.push(Open {
                     end: body.end,
-                    length_at: Some(out.len()),
                     is_core,
                 });
-                out.extend_from_slice(&[0; LENGTH_BYTES]);
-                at = body.start + PREAMBLE_BYTES;
-                out.extend_from_slice(&bytes[body.start..at]);
             }
-            _ => {
-                out.extend_from_slice(&bytes[at..body.end]);
-                at = body.end;
-            }
+            _ => at = body.end,
         }
     }
     Ok(out)
@@ -109,17 +94,6 @@ fn read(bytes: &[u8], at: usize) -> Result<(u8, Range<usize>), BinaryReaderError
 fn is_names(bytes: &[u8], body: &Range<usize>) -> Result<bool, BinaryReaderError> {
     let reader = BinaryReader::new(&bytes[body.clone()], body.start);
     Ok(CustomSectionReader::new(reader)?.name() == "name")
-}
-
-/// Writes the length of everything after it: LEB128 of a fixed width.
-fn fill_in(out: &mut [u8], length_at: usize) {
-    let mut left = out.len() - length_at - LENGTH_BYTES;
-    let place = &mut out[length_at..length_at + LENGTH_BYTES];
-    for (index, byte) in place.iter_mut().enumerate() {
-        let more = if index + 1 < LENGTH_BYTES { 0x80 } else { 0 };
-        *byte = (left & 0x7f) as u8 | more;
-        left >>= 7;
-    }
 }
 
 #[cfg(test)]
@@ -157,8 +131,17 @@ mod tests {
         .unwrap();
         assert!(custom_sections(&component).len() > 6, "the input has them");
         let stripped = strip(&component).unwrap();
-        assert_eq!(custom_sections(&stripped), ["name", "name"]);
+        let left = custom_sections(&stripped);
+        assert!(
+            left.iter().all(|name| name == "name" || name.is_empty()),
+            "{left:?}"
+        );
+        assert_eq!(left.iter().filter(|name| *name == "name").count(), 2);
         assert_eq!(strip(&stripped).unwrap(), stripped);
+        // Nothing moved.
+        let of = |what: &[u8]| component.windows(what.len()).position(|here| here == what);
+        assert_eq!(stripped.len(), component.len());
+        assert!(of(b"abc").is_some() && !stripped.windows(3).any(|here| here == b"abc"));
     }
 
     #[test]
@@ -168,7 +151,7 @@ mod tests {
         // A name stands in two subsections at most; the second section does not fit any more.
         let text = format!("(component {} {})", module(half), module(half));
         let stripped = strip(&wat::parse_str(text).unwrap()).unwrap();
-        assert_eq!(custom_sections(&stripped), ["name"]);
+        assert_eq!(custom_sections(&stripped), ["name", ""]);
     }
 
     #[test]
@@ -178,9 +161,11 @@ mod tests {
         for _ in 0..10_000 {
             let mut outer = component[..PREAMBLE_BYTES].to_vec();
             outer.push(section::COMPONENT);
-            outer.extend([0; LENGTH_BYTES]);
+            // LEB128, four times seven bits and the rest.
+            let length = component.len();
+            outer.extend((0..4).map(|n| (length >> (7 * n)) as u8 | 0x80));
+            outer.push((length >> 28) as u8);
             outer.extend_from_slice(&component);
-            fill_in(&mut outer, PREAMBLE_BYTES + 1);
             component = outer;
         }
         assert_eq!(strip(&component).unwrap(), component);

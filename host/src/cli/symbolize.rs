@@ -1,0 +1,180 @@
+//! `milepost symbolize`: where in its sources a guest trapped.
+
+use std::path::Path;
+
+use clap::Args;
+use milepost::core::definition::StepKind;
+use milepost::core::ids::{Path as StepPath, RunId};
+use milepost::core::shown::Shown;
+use milepost::record;
+use milepost::wasm::symbolize::{Function, MOST_OFFSETS, Place, offsets_of, symbolize};
+use serde::Serialize;
+
+use super::compiling::symbolizer;
+use super::context::{Context, Reply};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{component, ids};
+
+/// Show where in its sources a component trapped
+///
+/// Shows function, file and line for the frames of a backtrace, as far as the component has debug information: built with it, and
+/// not stripped.
+///
+/// A run carries its components, so its backtraces are looked up in those; an unstripped build of the same code has other offsets.
+/// The debug information is read by a child process with limits.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost symbolize 7k3m                        # all backtraces of a run
+  milepost symbolize 7k3m fix#2/test             # that of one step
+  milepost symbolize ./plugin.wasm 0x1a2b 0x3c4d # offsets as a backtrace has them, behind `at`")]
+pub(crate) struct SymbolizeArgs {
+    /// Id of a run, or its beginning; or the file of a component (`./plugin.wasm`)
+    #[arg(value_name = "RUN|COMPONENT")]
+    target: String,
+    /// Of a run: the step whose backtrace is meant. Of a component: offsets
+    #[arg(value_name = "PATH|OFFSET")]
+    which: Vec<String>,
+}
+
+/// One backtrace.
+#[derive(Serialize)]
+struct Backtrace {
+    /// The step, if it is one of a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    frames: Vec<Place>,
+}
+
+pub(super) fn run(args: &SymbolizeArgs, cx: &Context) -> Result<Reply, Failure> {
+    // What can be the id of a run is one: the name of a file has a dot or a slash.
+    let backtraces = match RunId::new(&args.target) {
+        Ok(_) => of_run(args, cx)?,
+        Err(_) => of_component(args)?,
+    };
+    Ok(cx.reply(Exit::Completed, &backtraces, || text(&backtraces)))
+}
+
+fn of_component(args: &SymbolizeArgs) -> Result<Vec<Backtrace>, Failure> {
+    if args.which.is_empty() || args.which.len() > MOST_OFFSETS {
+        let message = format!("1 to {MOST_OFFSETS} offsets are needed");
+        return Err(Failure::new(Exit::Usage, "usage", message)
+            .help("a backtrace has them at the end of each frame: `(12+0x34 at 0x1a2b)`"));
+    }
+    let offsets: Result<Vec<u64>, Failure> = args.which.iter().map(|text| offset(text)).collect();
+    let bytes = component::read(Path::new(&args.target))?;
+    Ok(vec![Backtrace {
+        step: None,
+        frames: look_up(&bytes, &offsets?)?,
+    }])
+}
+
+/// Decimal, or hexadecimal after `0x`.
+fn offset(text: &str) -> Result<u64, Failure> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| {
+        let message = format!("`{}` is no offset", Shown(text));
+        Failure::new(Exit::Usage, "usage", message).help("write it as a backtrace does: `0x1a2b`")
+    })
+}
+
+fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure> {
+    let engine = cx.engine_to_read()?;
+    let store = engine.store().as_ref();
+    let run = ids::resolve(store, &args.target)?;
+    let report = engine.report(&run)?;
+    let state = record::load(store, &run)
+        .map_err(milepost::engine::EngineError::from)?
+        .state;
+    let definition = engine.frozen(&state)?;
+    let mut backtraces = Vec::new();
+    for step in &report.steps {
+        if !args.which.is_empty() && !args.which.contains(&step.path) {
+            continue;
+        }
+        let offsets = step
+            .error
+            .as_ref()
+            .map_or_else(Vec::new, |error| offsets_of(&error.message));
+        let path = step.path.parse::<StepPath>().ok();
+        let kind = path.and_then(|path| Some(&definition.step(path.step())?.kind));
+        let (false, Some(StepKind::Component(used))) = (offsets.is_empty(), kind) else {
+            continue;
+        };
+        let Some(digest) = state.binding.plugins.get(&used.plugin) else {
+            continue;
+        };
+        let bytes = store.blob(digest)?.ok_or_else(|| {
+            let message = format!("the store does not hold the component {digest}");
+            Failure::new(Exit::Unavailable, "plugin_unavailable", message)
+        })?;
+        backtraces.push(Backtrace {
+            step: Some(step.path.clone()),
+            frames: look_up(&bytes, &offsets)?,
+        });
+    }
+    if backtraces.is_empty() {
+        let message = match args.which.first() {
+            Some(path) => format!("step `{}` of run {run} has no backtrace", Shown(path)),
+            None => format!("no step of run {run} has a backtrace"),
+        };
+        return Err(
+            Failure::new(Exit::Invalid, "no_backtrace", message).help(format!(
+                "`milepost show {run}` shows its steps and their errors"
+            )),
+        );
+    }
+    Ok(backtraces)
+}
+
+fn look_up(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Place>, Failure> {
+    let child = symbolizer().map_err(|error| Failure::internal(error.to_string()))?;
+    symbolize(&child, bytes, offsets).map_err(|error| {
+        let message = format!("the component cannot be looked into: {error}");
+        Failure::new(Exit::Invalid, "unreadable_debug_information", message)
+    })
+}
+
+fn text(backtraces: &[Backtrace]) -> String {
+    let mut lines = Vec::new();
+    for backtrace in backtraces {
+        lines.extend(
+            backtrace
+                .step
+                .as_ref()
+                .map(|step| format!("{}:", Shown(step))),
+        );
+        for place in &backtrace.frames {
+            let at = format!("{:#x}", place.offset);
+            if place.functions.is_empty() {
+                lines.push(format!("{at:>10}: no debug information"));
+            }
+            for (number, function) in place.functions.iter().enumerate() {
+                let lead = if number == 0 {
+                    at.as_str()
+                } else {
+                    "inlined in"
+                };
+                lines.push(format!("{lead:>10}: {}", words(function)));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// `core::panicking::panic at library/core/src/panicking.rs:12:3`
+fn words(function: &Function) -> String {
+    let mut text = Shown(function.name.as_deref().unwrap_or("?")).to_string();
+    if let Some(file) = &function.file {
+        text.push_str(&format!(" at {}", Shown(file)));
+        let numbers = [function.line, function.column];
+        for number in numbers.into_iter().map_while(|number| number) {
+            text.push_str(&format!(":{number}"));
+        }
+    }
+    text
+}
