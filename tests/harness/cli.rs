@@ -141,6 +141,16 @@ impl Cli {
         self.run(&format!("show {run} --json")).expect(0).json()
     }
 
+    /// The same as `run` prints it at the end: without what only `show` says.
+    #[track_caller]
+    pub fn report(&self, run: &str) -> Value {
+        let mut shown = self.shown(run);
+        if let Some(members) = shown.as_object_mut() {
+            members.remove("stored_bytes");
+        }
+        shown
+    }
+
     /// The database of the default store.
     #[must_use]
     pub fn database(&self) -> PathBuf {

@@ -37,7 +37,7 @@ fn b189_json_is_one_document_on_stdout() {
     assert_eq!(run["status"], "completed");
     assert_eq!(run["output"], "Hello, World!");
     assert_eq!(run["summary"]["completed"], 1);
-    assert_eq!(cli.shown("one"), run);
+    assert_eq!(cli.report("one"), run);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn b165_sigint_and_sigterm_pause_with_a_checkpoint() {
         assert_eq!(run["status"], "paused");
         assert_eq!(run["stop"]["message"], format!("paused by {name}"));
         assert_eq!(run["steps"][0]["status"], "completed");
-        assert_eq!(cli.shown("spin"), run, "the checkpoint is saved");
+        assert_eq!(cli.report("spin"), run, "the checkpoint is saved");
         let events = cli.run("events spin").expect(0).stdout;
         assert!(
             events.contains("run_paused") && events.contains(name),
@@ -154,7 +154,7 @@ fn b165_a_signal_is_heard_while_a_component_is_loaded() {
     let run = ended.json();
     assert_eq!(run["stop"]["message"], "paused by SIGINT");
     assert_eq!(run["steps"][0]["attempts"], 0);
-    assert_eq!(cli.shown("spin"), run, "the checkpoint is saved");
+    assert_eq!(cli.report("spin"), run, "the checkpoint is saved");
     let mut resumed = cli.start("resume spin --json");
     resumed.until("step spin: started");
     resumed.signal("TERM");

@@ -125,7 +125,7 @@ fn b408_b292_a_running_run_is_cancelled_through_the_store() {
             (&json!("cancelled"), &json!("cancelled"))
         );
         assert_eq!(run["steps"][1]["timeout"]["fired"], false);
-        assert_eq!(cli.shown("spin"), run);
+        assert_eq!(cli.report("spin"), run);
     }
 }
 
