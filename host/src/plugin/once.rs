@@ -1,7 +1,9 @@
-//! Components are loaded once per process, however many runs use them.
+//! Components are loaded once per process, however many runs use them. One that took long and could not be loaded is left alone for a
+//! while: a crowd of runs with a component that no compiler comes to an end with must not keep all others waiting.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -10,22 +12,49 @@ use super::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 
 /// How many loaded components are kept; one that is used longer is kept by its runs.
 const KEPT: usize = 32;
+/// What takes longer than this to fail is left alone.
+const LONG: Duration = Duration::from_secs(1);
+/// For how many times as long as it took, and for how long at most.
+const LEFT_ALONE: u32 = 20;
+const LEFT_ALONE_AT_MOST: Duration = Duration::from_secs(600);
 
 /// Another source, asked to load a component only when none of that digest is at hand.
 pub(crate) struct Once<S> {
     source: S,
     /// The one used last stands last.
     kept: Mutex<Vec<(Digest, Arc<Slot>)>>,
+    long: Duration,
 }
 
 /// Held while the component is loaded, so that whoever comes second waits instead of loading it as well.
-type Slot = Mutex<Option<LoadedPlugin>>;
+type Slot = Mutex<Found>;
+
+#[derive(Default)]
+enum Found {
+    #[default]
+    Nothing,
+    Loaded(LoadedPlugin),
+    Refused {
+        error: PluginError,
+        until: Instant,
+    },
+}
+
+impl Found {
+    fn loaded(&self) -> Option<LoadedPlugin> {
+        match self {
+            Self::Loaded(loaded) => Some(loaded.clone()),
+            Self::Nothing | Self::Refused { .. } => None,
+        }
+    }
+}
 
 impl<S> Once<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
             source,
             kept: Mutex::default(),
+            long: LONG,
         }
     }
 
@@ -58,20 +87,31 @@ impl<S: std::ops::Deref<Target: PluginSource> + Send + Sync> PluginSource for On
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
         let slot = self.slot(&component.digest);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = &*slot {
-            return Ok(loaded.clone());
+        match &*slot {
+            Found::Loaded(loaded) => return Ok(loaded.clone()),
+            Found::Refused { error, until } if *until > Instant::now() => return Err(error.clone()),
+            Found::Refused { .. } | Found::Nothing => {}
         }
-        let loaded = self.source.load(component)?;
-        *slot = Some(loaded.clone());
-        Ok(loaded)
+        let begun = Instant::now();
+        let loaded = self.source.load(component);
+        let took = begun.elapsed();
+        *slot = match &loaded {
+            Ok(loaded) => Found::Loaded(loaded.clone()),
+            Err(error) if took > self.long => Found::Refused {
+                error: error.clone(),
+                until: Instant::now() + (took * LEFT_ALONE).min(LEFT_ALONE_AT_MOST),
+            },
+            Err(_) => Found::Nothing,
+        };
+        loaded
     }
 
     fn loaded(&self, digest: &Digest) -> Option<LoadedPlugin> {
         self.kept().iter().find(|(known, _)| known == digest)?;
         // One that is being loaded is not at hand yet, and nobody waits for it here.
         match self.slot(digest).try_lock() {
-            Ok(slot) => slot.clone(),
-            Err(TryLockError::Poisoned(slot)) => slot.into_inner().clone(),
+            Ok(slot) => slot.loaded(),
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner().loaded(),
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -85,7 +125,7 @@ impl<S: std::ops::Deref<Target: PluginSource> + Send + Sync> PluginSource for On
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
     use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
@@ -94,6 +134,7 @@ mod tests {
     #[derive(Default)]
     struct Counting {
         loads: AtomicUsize,
+        slow: AtomicBool,
     }
 
     struct Uncalled;
@@ -110,6 +151,9 @@ mod tests {
         }
 
         fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+            if self.slow.load(Ordering::SeqCst) {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
             if self.loads.fetch_add(1, Ordering::SeqCst) == 0 && component.name == "broken" {
                 return Err(PluginError::Unavailable {
                     name: component.name.clone(),
@@ -157,6 +201,22 @@ mod tests {
         assert!(once.load(&component("broken")).is_err());
         assert!(once.loaded(&component("broken").digest).is_none());
         assert!(once.load(&component("broken")).is_ok());
+    }
+
+    #[test]
+    fn what_took_long_and_could_not_be_loaded_is_left_alone_for_a_while() {
+        let mut once = Once::new(Arc::new(Counting::default()));
+        once.long = Duration::ZERO;
+        once.source.loads.store(0, Ordering::SeqCst);
+        once.source.slow.store(true, Ordering::SeqCst);
+        once.kept().clear();
+        assert!(once.load(&component("broken")).is_err());
+        for _ in 0..3 {
+            assert!(once.load(&component("broken")).is_err());
+            assert!(once.loaded(&component("broken").digest).is_none());
+        }
+        assert_eq!(loads(&once), 1);
+        assert!(once.load(&component("other")).is_ok());
     }
 
     #[test]
