@@ -267,6 +267,33 @@ async fn a_person_is_told_why_what_a_run_carries_cannot_be_loaded_and_it_is_reco
     }
 }
 
+/// The command that started it is given again, as a supervisor does.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_start_of_what_cannot_be_loaded_counts_as_well() {
+    for poison in Poison::ALL {
+        let honest = Script::new();
+        let rig = Rig::sqlite(&steps(&["a"]), &honest);
+        plant(&rig, poison, "new", None).await;
+        let planting = Planting {
+            poison,
+            script: Script::new(),
+        };
+        let workflow = engine(&rig, planting).open(&rig.file()).unwrap();
+        let engine = engine(&rig, Loading::new(poison, &honest));
+        let options = StartOptions {
+            id: Some(RunId::new("new").unwrap()),
+            ..StartOptions::default()
+        };
+        let told = engine.run(workflow, BTreeMap::new(), options).await;
+        assert!(
+            matches!(told, Err(EngineError::NotBegun { .. })),
+            "{poison:?}: {told:?}"
+        );
+        let stop = row(&rig, "new").stop();
+        assert_eq!(stop, Some(StopCode::HostError), "{poison:?}");
+    }
+}
+
 /// B184, whatever is wrong with the component.
 #[tokio::test(start_paused = true)]
 async fn b184_a_failed_run_whose_component_cannot_be_loaded_stays_failed_as_it_was() {
