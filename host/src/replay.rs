@@ -37,7 +37,7 @@ pub struct Replayed {
     /// Attempts executed again.
     pub attempts: u64,
     /// Attempts that cannot be executed again, with the reason: no outcome was recorded, the tape outgrew its bound, a
-    /// time-out depends on the machine.
+    /// timeout depends on the machine.
     pub not_replayed: Vec<NotReplayed>,
     /// The first place where record and replay differ; null when there is none.
     pub divergence: Option<Box<Divergence>>,
@@ -364,7 +364,7 @@ fn not_replayable(outcome: &Outcome, tape: &Tape) -> Option<String> {
     }
     match outcome {
         Outcome::Failed(error) => match error.class {
-            ErrorClass::Timeout => Some("a time-out depends on the machine".to_owned()),
+            ErrorClass::Timeout => Some("a timeout depends on the machine".to_owned()),
             ErrorClass::Host => Some("the host failed, not the component".to_owned()),
             ErrorClass::Failed
             | ErrorClass::Retryable

@@ -210,7 +210,7 @@ pub struct StepReport {
     pub waits_for: Option<Wait>,
 }
 
-/// The time-out in force.
+/// The timeout in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TimeoutReport {
     /// How long, in milliseconds.
@@ -367,7 +367,7 @@ fn next_action(state: &RunState) -> Option<String> {
     }
 }
 
-/// The time-out of a component step.
+/// The timeout of a component step.
 fn timeout(step: &Step, record: Option<&StepRecord>) -> Option<TimeoutReport> {
     let StepKind::Component(component) = &step.kind else {
         return None;

@@ -253,7 +253,7 @@ fn check(id: &StepId, record: &StepRecord) -> Result<(), DecodeError> {
         )));
     }
     if let StepPhase::Looping { iteration: 0, .. } = record.phase {
-        return Err(malformed(&"a loop is in pass 0"));
+        return Err(malformed(&"a loop is in iteration 0"));
     }
     Ok(())
 }

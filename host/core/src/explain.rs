@@ -52,7 +52,7 @@ pub const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::LOOP_EXHAUSTED,
-        "The loop used up its passes and its `until` was still false. `retry` starts it again from its first pass; a higher \
+        "The loop used up its iterations and its `until` was still false. `retry` starts it again from its first iteration; a higher \
          `max_iterations` with `resume --accept-changes` goes on where it stopped; `on_exhausted = \"continue\"` lets the \
          run go on.",
     ),
@@ -140,7 +140,7 @@ pub const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         StopCode::ApprovalTimedOut.as_str(),
-        "Nobody decided at an approval before its time-out, whose `on_timeout` is `reject`, so the run was cancelled.",
+        "Nobody decided at an approval before its timeout, whose `on_timeout` is `reject`, so the run was cancelled.",
     ),
 ];
 

@@ -247,7 +247,7 @@ impl FromStr for Path {
         let number = |digits: &str| {
             digits
                 .parse::<u32>()
-                .map_err(|_| invalid("path", text, "a pass or an item is not a number"))
+                .map_err(|_| invalid("path", text, "an iteration or an item is not a number"))
         };
         let mut segments = Vec::new();
         for part in text.split('/') {

@@ -117,7 +117,7 @@ pub const RANDOM_BYTES: u32 = 64 * KIB as u32;
 pub const SLEEP: Duration = Duration::from_secs(60);
 /// Bytes of WebAssembly stack of one attempt.
 pub const STACK_BYTES: usize = MIB;
-/// Time-out of an attempt that sets none (B24).
+/// Timeout of an attempt that sets none (B24).
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How far ahead a time may be that another clock wrote. A lease or a record from later holds nothing up: that clock was wrong.
 pub const CLOCK_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);

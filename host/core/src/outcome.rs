@@ -123,7 +123,7 @@ pub mod codes {
     pub const MISSING_VALUE: &str = "missing_value";
     /// An expression could not be evaluated for another reason.
     pub const EXPRESSION_ERROR: &str = "expression_error";
-    /// A loop used up its passes.
+    /// A loop used up its iterations.
     pub const LOOP_EXHAUSTED: &str = "loop_exhausted";
     /// A component could not be read, or its bytes changed.
     pub const PLUGIN_UNAVAILABLE: &str = "plugin_unavailable";

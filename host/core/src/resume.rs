@@ -15,7 +15,7 @@ pub enum Intent<'a> {
     Resume,
     /// Continue where the run waits, and repeat nothing.
     GoOn(GoOn),
-    /// Run the failed steps again, loops from their first pass; with `from`, that step and what depends on it too.
+    /// Run the failed steps again, loops from their first iteration; with `from`, that step and what depends on it too.
     Retry {
         /// The step to begin at.
         from: Option<&'a StepId>,

@@ -100,7 +100,7 @@ pub struct StepRecord {
     pub attempts: u32,
     /// Failed attempts in a row; what the retry policy counts. A pause or a reset begins afresh.
     pub failures: u32,
-    /// When the first attempt at this path, or the first pass, began.
+    /// When the first attempt at this path, or the first iteration, began.
     pub started_at: Timestamp,
     /// How the execution before this one ended (the previous pass of a loop). Visible until this one settles.
     #[serde(default, skip_serializing_if = "Option::is_none")]

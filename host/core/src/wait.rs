@@ -77,7 +77,7 @@ pub fn time_output(until: Timestamp) -> Payload {
     Payload::new(json!({ "until": until }))
 }
 
-/// Output of a wait for a signal: `{signal, data, timed_out}`; data is null after a time-out.
+/// Output of a wait for a signal: `{signal, data, timed_out}`; data is null after a timeout.
 #[must_use]
 pub fn signal_output(name: &str, data: Option<&Value>) -> Payload {
     Payload::new(json!({ "signal": name, "data": data, "timed_out": data.is_none() }))

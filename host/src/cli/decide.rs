@@ -15,7 +15,7 @@ use super::ids;
 
 /// Approve what a run waits for
 ///
-/// Approves at the approval at which a paused run stands. The first decision holds, and none counts after the approval's time-out.
+/// Approves at the approval at which a paused run stands. The first decision holds, and none counts after the approval's timeout.
 ///
 /// The run does not go on in here: a worker goes on with it, or `milepost resume`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct ApproveArgs {
 
 /// Reject what a run waits for
 ///
-/// Rejects at the approval at which a paused run stands. The first decision holds, and none counts after the approval's time-out.
+/// Rejects at the approval at which a paused run stands. The first decision holds, and none counts after the approval's timeout.
 ///
 /// What follows is the workflow's: its rework begins, the run goes on with the rejection, or the run is cancelled.
 #[derive(Debug, Args)]

@@ -123,18 +123,18 @@ fn details(event: &Event) -> String {
             let back = Duration::from_millis(*back_millis);
             format!(", back by {}", format::length(back))
         }
-        Event::LoopIterationStarted { iteration, .. } => format!(", pass {iteration}"),
+        Event::LoopIterationStarted { iteration, .. } => format!(", iteration {iteration}"),
         Event::LoopIterationEnded {
             iteration,
             condition_met,
             ..
         } => {
             format!(
-                ", pass {iteration}: condition {}",
+                ", iteration {iteration}: condition {}",
                 if *condition_met { "met" } else { "not met" }
             )
         }
-        Event::LoopCompleted { iterations, .. } => format!(", {iterations} passes"),
+        Event::LoopCompleted { iterations, .. } => format!(", {iterations} iterations"),
         Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {
             format!(": {}: {}", stop.code, stop.message)
         }

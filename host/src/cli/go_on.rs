@@ -42,7 +42,7 @@ pub(crate) struct ResumeArgs {
 
 /// Run the failed steps of a stopped run again
 ///
-/// Runs the failed steps of a paused or failed run again, loops from their first pass.
+/// Runs the failed steps of a paused or failed run again, loops from their first iteration.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

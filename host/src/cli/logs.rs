@@ -25,11 +25,11 @@ const PAGE: usize = 1_000;
 Examples:
   milepost logs 7k3m
   milepost logs 7k3m --step collect
-  milepost logs 7k3m --step fix#2         # everything in the second pass of loop `fix`")]
+  milepost logs 7k3m --step fix#2         # everything in the second iteration of loop `fix`")]
 pub(crate) struct LogsArgs {
     /// Id of the run, or its beginning
     run: String,
-    /// Only this step, or everything inside this loop or pass of it
+    /// Only this step, or everything inside this loop or iteration of it
     #[arg(long, value_name = "PATH")]
     step: Option<Path>,
 }

@@ -278,7 +278,14 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
 }
 
 fn steps(cx: &Context, report: &RunReport) -> Text {
-    let headings = ["STEP", "STATUS", "ATTEMPTS", "PASSES", "TOOK", "TIME-OUT"];
+    let headings = [
+        "STEP",
+        "STATUS",
+        "ATTEMPTS",
+        "ITERATIONS",
+        "TOOK",
+        "TIMEOUT",
+    ];
     let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
     for step in &report.steps {
         table.row([

@@ -1,4 +1,4 @@
-//! Signals and decisions that come too late: the time-out is what is recorded, in that write, and what they are told.
+//! Signals and decisions that come too late: the timeout is what is recorded, in that write, and what they are told.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub struct TimedOut {
     pub holds: Holds,
 }
 
-/// What a time-out left.
+/// What a timeout left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// The run was cancelled.

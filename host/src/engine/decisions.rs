@@ -229,7 +229,7 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
         at,
         timed_out,
     };
-    // The end of the run is all that is recorded of a time-out that cancelled it.
+    // The end of the run is all that is recorded of a timeout that cancelled it.
     if let (Phase::Cancelled { stop, at }, StepPhase::Awaiting { wait }) =
         (&state.phase, &record.phase)
         && stop.code == StopCode::ApprovalTimedOut

@@ -112,7 +112,7 @@ pub enum EngineError {
     /// Somebody decided before (B302).
     #[error("{0}")]
     AlreadyDecided(Box<EarlierDecision>),
-    /// A decision or a signal came when the time of the wait was over; the time-out is recorded.
+    /// A decision or a signal came when the time of the wait was over; the timeout is recorded.
     #[error("{0}")]
     TimedOut(Box<TimedOut>),
     /// A comment, or the name of who decides or asks, is longer than what is kept.

@@ -334,7 +334,7 @@ impl Engine {
         self.go_on(run, None, Intent::Resume, options).await
     }
 
-    /// Runs failed steps again, loops from their first pass; with `from`, that step and what depends on it too.
+    /// Runs failed steps again, loops from their first iteration; with `from`, that step and what depends on it too.
     ///
     /// # Errors
     /// [`EngineError`]; the run stands as before.

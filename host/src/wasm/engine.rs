@@ -86,7 +86,7 @@ impl WasmEngine {
         Self::with_compiler(cache, clock, Compiler::InProcess)
     }
 
-    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt time-outs use tokio's timer.
+    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt timeouts use tokio's timer.
     ///
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.

@@ -23,7 +23,7 @@ use wasm_guests::{call, execute, output, runs};
 
 /// What the host may spend on one of them beyond the memory that the guest itself may have.
 const HOST_MEMORY: u64 = 192 * 1024 * 1024;
-/// How long one of them may keep the host, time-outs and a slow machine included.
+/// How long one of them may keep the host, timeouts and a slow machine included.
 const HOST_TIME: Duration = Duration::from_secs(60);
 /// How long an attempt may take that would never end.
 const TIMEOUT: Duration = Duration::from_millis(300);

@@ -183,9 +183,9 @@ fn a_loop_counts_its_passes() {
     cli.workflow("loop.toml", steps);
     let output = cli.run("run loop.toml").expect(0);
     for line in [
-        "loop again: pass 1 of 4\n",
+        "loop again: iteration 1 of 4\n",
         "step again#2/echo: completed",
-        "loop again: completed after 2 passes\n",
+        "loop again: completed after 2 iterations\n",
         "step never: skipped, because `1 == 2` is false\n",
     ] {
         assert!(output.stderr.contains(line), "{line}: {}", output.stderr);

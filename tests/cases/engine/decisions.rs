@@ -382,7 +382,7 @@ async fn b315_a_late_decision_records_the_time_out_instead_and_is_told_what_hold
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(rig.row().seq, before + 1, "the time-out, in that write");
+        assert_eq!(rig.row().seq, before + 1, "the timeout, in that write");
         assert_eq!(count(&rig.events(), "approval_decided"), 0);
         match decide(&rig, Verdict::Approved).await {
             Err(EngineError::AlreadyDecided(earlier)) => assert!(earlier.timed_out),

@@ -125,7 +125,7 @@ async fn an_attempt_without_an_outcome_is_named_and_not_executed() {
         named,
         [
             "a 1: its process was lost before it had an outcome",
-            "b 1: a time-out depends on the machine",
+            "b 1: a timeout depends on the machine",
         ]
     );
 }

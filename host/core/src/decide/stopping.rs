@@ -139,7 +139,7 @@ impl Decider<'_> {
                 .any(|(.., error)| error.code == codes::LOOP_EXHAUSTED)
             {
                 format!(
-                    "nothing by itself; `milepost retry {run}` starts the loop again from its first pass, a higher \
+                    "nothing by itself; `milepost retry {run}` starts the loop again from its first iteration, a higher \
                      `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"
                 )
             } else {

@@ -89,7 +89,7 @@ codes! {
     TOO_MANY_STEPS = "MP0209", "too many steps",
         "A definition may have at most 1,000 steps, loop members included.";
     NOT_FOR_KIND = "MP0210", "key does not apply to this kind of step",
-        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and time-out. A wait for a signal and an approval have a `timeout` of their own, and nothing in them is tried again. `continue_on_error` means nothing at an approval: a rejection is no failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
+        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. A wait for a signal and an approval have a `timeout` of their own, and nothing in them is tried again. `continue_on_error` means nothing at an approval: a rejection is no failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
     UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
         "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
     STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",

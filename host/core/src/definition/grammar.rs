@@ -253,7 +253,7 @@ static DEFAULTS: Record = record(
         key(
             "timeout",
             Shape::Duration { zero: false },
-            "Time-out of one attempt.",
+            "Timeout of one attempt.",
         ),
         key(
             "retry",
@@ -381,7 +381,7 @@ static STEP: Record = Record {
         key(
             "timeout",
             Shape::Duration { zero: false },
-            "Time-out of one attempt.",
+            "Timeout of one attempt.",
         ),
         key(
             "continue_on_error",
@@ -406,7 +406,7 @@ static LOOP: Record = record(
         required(
             "until",
             Shape::Condition,
-            "Ends the loop when true; evaluated after every full pass.",
+            "Ends the loop when true; evaluated after every full iteration.",
         ),
         Key {
             name: "max_iterations",

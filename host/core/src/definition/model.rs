@@ -137,13 +137,13 @@ pub struct ComponentStep {
     pub retry: RetryPolicy,
     /// Whether a failure is handled and the step does not say what follows when its attempts are used up: then it fails.
     pub handled: bool,
-    /// Effective time-out of one attempt.
+    /// Effective timeout of one attempt.
     pub timeout: Duration,
-    /// Where the time-out comes from.
+    /// Where the timeout comes from.
     pub timeout_source: TimeoutSource,
 }
 
-/// Which line of the definition set a time-out.
+/// Which line of the definition set a timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeoutSource {
     /// The step's own `timeout`.
@@ -180,7 +180,7 @@ pub enum WaitStep {
         name: String,
         /// How long at most.
         timeout: Option<Duration>,
-        /// What a time-out means.
+        /// What a timeout means.
         on_timeout: OnWaitTimeout,
     },
 }
@@ -201,7 +201,7 @@ pub struct ApprovalStep {
     pub message: Template,
     /// How long at most.
     pub timeout: Option<Duration>,
-    /// What a time-out means.
+    /// What a timeout means.
     pub on_timeout: OnApprovalTimeout,
     /// What a rejection means when there is no rework.
     pub on_reject: OnReject,

@@ -149,9 +149,9 @@ impl fmt::Display for MissingReason {
                     }
                     StepField::Output => write!(f, "step `{id}` has not completed"),
                     StepField::Error => write!(f, "step `{id}` has not failed"),
-                    StepField::Iterations => write!(f, "step `{id}` has made no pass"),
+                    StepField::Iterations => write!(f, "step `{id}` has made no iteration"),
                 },
-                Reference::LoopPrevious => f.write_str("this is the first pass of the loop"),
+                Reference::LoopPrevious => f.write_str("this is the first iteration of the loop"),
                 Reference::LoopIteration => f.write_str("no loop is running"),
                 Reference::Item | Reference::ItemIndex => f.write_str("no fan-out is running"),
                 Reference::RunId | Reference::RunStartedAt => {

@@ -255,7 +255,7 @@ id = "u"
 approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_timeout = "approve" }
 "#;
 
-/// One deed of somebody: an answer where the run stands, a time-out, a retry from anywhere.
+/// One deed of somebody: an answer where the run stands, a timeout, a retry from anywhere.
 fn meddle(sim: &mut Sim, draw: u8) {
     let waits = sim.status() == Status::Paused && sim.stop().code != StopCode::Ready;
     let steps = ["z", "y", "m", "x", "w", "v", "u"];

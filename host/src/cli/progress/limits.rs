@@ -1,15 +1,15 @@
-//! How many attempts and passes a definition allows.
+//! How many attempts and iterations a definition allows.
 
 use std::collections::BTreeMap;
 
 use milepost::core::definition::{Definition, StepKind};
 use milepost::core::ids::{Path, StepId};
 
-/// The "of n" in "attempt k of n" and "pass k of n".
+/// The "of n" in "attempt k of n" and "iteration k of n".
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limits {
     pub(super) attempts: BTreeMap<StepId, u32>,
-    pub(super) passes: BTreeMap<StepId, u32>,
+    pub(super) iterations: BTreeMap<StepId, u32>,
 }
 
 impl Limits {
@@ -24,7 +24,9 @@ impl Limits {
                         .insert(step.id.clone(), component.retry.max_attempts);
                 }
                 StepKind::Loop(repeat) => {
-                    limits.passes.insert(step.id.clone(), repeat.max_iterations);
+                    limits
+                        .iterations
+                        .insert(step.id.clone(), repeat.max_iterations);
                 }
                 StepKind::Wait(_) | StepKind::Approval(_) => {}
             }
@@ -37,9 +39,9 @@ impl Limits {
         of(attempt, self.attempts.get(path.step()))
     }
 
-    /// The same for a pass of a loop.
-    pub(super) fn pass(&self, step: &StepId, pass: u32) -> String {
-        of(pass, self.passes.get(step))
+    /// The same for an iteration of a loop.
+    pub(super) fn iteration(&self, step: &StepId, iteration: u32) -> String {
+        of(iteration, self.iterations.get(step))
     }
 }
 

@@ -192,8 +192,8 @@ impl Narrator {
                         .checked_sub(1)
                         .is_some_and(|last| tried.is_inside(path, last))
                 });
-                let which = self.limits.pass(path.step(), *iteration);
-                Some(passing(format!("loop {path}: pass {which}")))
+                let which = self.limits.iteration(path.step(), *iteration);
+                Some(passing(format!("loop {path}: iteration {which}")))
             }
             Event::LoopCompleted {
                 path,
@@ -205,7 +205,11 @@ impl Narrator {
                 } else {
                     ", its condition not met"
                 };
-                let plural = if *iterations == 1 { "pass" } else { "passes" };
+                let plural = if *iterations == 1 {
+                    "iteration"
+                } else {
+                    "iterations"
+                };
                 let done = style.green("completed");
                 let after = format!(" after {iterations} {plural}{met}");
                 Some(lasting(Text::from(format!("loop {path}: ")) + done + after))
@@ -268,13 +272,16 @@ impl Narrator {
 
     fn running(&self, path: &Path, it: &InFlight, at: Timestamp) -> String {
         let mut parts = vec![path.to_string()];
-        let pass = path
+        let iteration = path
             .segments()
             .iter()
             .rev()
             .find_map(|segment| Some((&segment.step, segment.iteration?)));
-        if let Some((step, pass)) = pass {
-            parts.push(format!("pass {}", self.limits.pass(step, pass)));
+        if let Some((step, iteration)) = iteration {
+            parts.push(format!(
+                "iteration {}",
+                self.limits.iteration(step, iteration)
+            ));
         }
         if it.attempt > 1 {
             parts.push(format!("attempt {}", self.limits.attempt(path, it.attempt)));

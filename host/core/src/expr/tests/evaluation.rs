@@ -185,7 +185,10 @@ fn b43_reasons() {
         ("steps.skipped.output.x", "step `skipped` has not completed"),
         ("steps.skipped.status", "step `skipped` has not run"),
         ("steps.build.error", "step `build` has not failed"),
-        ("steps.build.iterations", "step `build` has made no pass"),
+        (
+            "steps.build.iterations",
+            "step `build` has made no iteration",
+        ),
         ("steps.build.output.note", "there is no field `note`"),
         (
             "inputs.any.deep.er[2]",
@@ -195,7 +198,7 @@ fn b43_reasons() {
             "inputs.any.deep.er[-1]",
             "there is no element -1 in a list of 2",
         ),
-        ("loop.previous", "this is the first pass of the loop"),
+        ("loop.previous", "this is the first iteration of the loop"),
     ] {
         let error = eval(text).unwrap_err();
         assert_eq!(error.code(), codes::MISSING_VALUE, "{text}");

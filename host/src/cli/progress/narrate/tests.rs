@@ -17,7 +17,7 @@ fn narrator() -> Narrator {
     let id = |text| StepId::new(text).unwrap();
     let limits = Limits {
         attempts: BTreeMap::from([(id("test"), 3)]),
-        passes: BTreeMap::from([(id("fix"), 5)]),
+        iterations: BTreeMap::from([(id("fix"), 5)]),
     };
     Narrator::new(limits, Style::new(false))
 }
@@ -60,7 +60,10 @@ fn the_moving_line_counts_passes_attempts_and_time() {
     let mut narrator = narrator();
     assert_eq!(narrator.now(at(0)), "");
     tell(&mut narrator, 0, started("fix#2/test", 1));
-    assert_eq!(narrator.now(at(1_500)), "fix#2/test, pass 2 of 5, 1.5 s");
+    assert_eq!(
+        narrator.now(at(1_500)),
+        "fix#2/test, iteration 2 of 5, 1.5 s"
+    );
     tell(&mut narrator, 2_000, failed("fix#2/test", 1, at(6_000)));
     assert_eq!(
         narrator.now(at(4_500)),
@@ -69,7 +72,7 @@ fn the_moving_line_counts_passes_attempts_and_time() {
     tell(&mut narrator, 6_000, started("fix#2/test", 2));
     assert_eq!(
         narrator.now(at(6_000)),
-        "fix#2/test, pass 2 of 5, attempt 2 of 3, 0 ms"
+        "fix#2/test, iteration 2 of 5, attempt 2 of 3, 0 ms"
     );
     let progress = Progress {
         done: 4,
