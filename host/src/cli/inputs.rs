@@ -22,7 +22,7 @@ pub(crate) struct InputArgs {
     /// Value of an input; `name=@file` takes the text of a file or a pipe, `name=@@text` means `@text`. May be repeated
     #[arg(long, short, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     input: Vec<String>,
-    /// File with inputs, TOML or JSON; `--input` wins over it
+    /// File or pipe with inputs, TOML or JSON; `--input` wins over it
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
     /// Ignore inputs that the workflow does not declare, with a warning
@@ -44,6 +44,7 @@ impl InputArgs {
         if let Some(file) = &self.inputs {
             let format = format_of(file)?;
             let text = read(file)?;
+            let format = format.unwrap_or_else(|| guess(&text));
             given.file = read_file(&file.display().to_string(), &text, format)
                 .map_err(|problem| Failure::inputs(vec![problem]))?;
         }
@@ -70,10 +71,14 @@ impl InputArgs {
     }
 }
 
-fn format_of(file: &Path) -> Result<FileFormat, Failure> {
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Ok(FileFormat::Toml),
-        Some("json") => Ok(FileFormat::Json),
+/// The format that the suffix names; none without a suffix, as of a pipe.
+fn format_of(file: &Path) -> Result<Option<FileFormat>, Failure> {
+    let Some(suffix) = file.extension() else {
+        return Ok(None);
+    };
+    match suffix.to_str() {
+        Some("toml") => Ok(Some(FileFormat::Toml)),
+        Some("json") => Ok(Some(FileFormat::Json)),
         Some(_) | None => {
             let message = format!(
                 "cannot tell whether {} is TOML or JSON",
@@ -82,6 +87,14 @@ fn format_of(file: &Path) -> Result<FileFormat, Failure> {
             Err(Failure::new(Exit::Invalid, "invalid_input", message)
                 .help("name it `.toml` or `.json`"))
         }
+    }
+}
+
+/// No TOML begins as the document of inputs does in JSON.
+fn guess(text: &str) -> FileFormat {
+    match text.trim_start().starts_with('{') {
+        true => FileFormat::Json,
+        false => FileFormat::Toml,
     }
 }
 

@@ -52,7 +52,12 @@ fn must_be_folder(folder: &Path) -> Result<(), Failure> {
 
 fn must_exist(folder: &Path) -> Result<(), Failure> {
     must_be_folder(folder)?;
-    if !folder.join(FILE).exists() {
+    let there = folder.join(FILE).try_exists().map_err(|error| {
+        let message = format!("the store in {} cannot be reached: {error}", Shown(folder.display()));
+        let help = "a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE";
+        Failure::new(Exit::Unavailable, "store_unavailable", message).help(help)
+    })?;
+    if !there {
         let message = format!("there is no store in {}", Shown(folder.display()));
         let help =
             "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";

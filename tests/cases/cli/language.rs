@@ -147,6 +147,13 @@ fn inputs_may_come_from_a_pipe() {
     assert_eq!(greeted.expect(0).stdout, "Hello, you!\n");
     cli.shell("mkfifo in.json; echo '{\"name\": \"all\"}' > in.json & milepost run hello.toml --inputs in.json")
         .expect(0);
+    // A pipe of the shell has no suffix.
+    for inputs in ["{\\\"name\\\": \\\"all\\\"}", "name = \\\"all\\\""] {
+        let greeted = cli.shell(&format!(
+            "milepost run hello.toml --inputs <(echo \"{inputs}\")"
+        ));
+        assert_eq!(greeted.expect(0).stdout, "Hello, all!\n");
+    }
     cli.run("run ask.toml --id ask").expect(2);
     cli.shell("milepost signal ask go --data @<(echo 12)")
         .expect(0);

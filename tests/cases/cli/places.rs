@@ -123,3 +123,19 @@ fn a_worker_whose_store_goes_away_stops_and_says_so() {
     let ended = running.wait().expect(69);
     assert_eq!(ended.json()["error"]["code"], "store_gone");
 }
+
+/// A folder that cannot be looked into is not one without a store.
+#[cfg(unix)]
+#[test]
+fn a_store_that_cannot_be_reached_is_not_said_to_be_none() {
+    let cli = stopped();
+    std::os::unix::fs::symlink("loop", cli.folder().join("loop")).unwrap();
+    for verb in READING {
+        let told = cli.run(&format!("{verb} --store loop")).expect(69).stderr;
+        assert!(
+            told.contains("the store in loop cannot be reached: "),
+            "{told}"
+        );
+        assert!(!told.contains("there is no store"), "{told}");
+    }
+}

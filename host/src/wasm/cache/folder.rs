@@ -85,7 +85,10 @@ mod system {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let file = File::from(openat(&self.0, name, flags, Mode::empty())?);
             let found = file.metadata()?;
-            if !found.is_file() || !mine(found.uid()) || found.mode() & 0o022 != 0 {
+            if !found.is_file() {
+                return Err(refused("it is no file; remove it".to_owned()));
+            }
+            if !mine(found.uid()) || found.mode() & 0o022 != 0 {
                 return Err(refused(
                     "another user may have written it; remove it".to_owned(),
                 ));
@@ -182,6 +185,29 @@ mod system {
                 }
             }
             Ok(listed)
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_told_as_what_it_is() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        std::fs::create_dir(temporary.path().join("directory")).unwrap();
+        let open = temporary.path().join("open");
+        std::fs::write(&open, "code").unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o666)).unwrap();
+        for (name, says) in [("directory", "no file"), ("open", "another user")] {
+            let error = folder.file(name).unwrap_err().to_string();
+            assert!(error.contains(says), "{name}: {error}");
         }
     }
 }
