@@ -16,7 +16,7 @@ use super::start::{Prepared, StartArgs};
 /// Stays until the run completes, fails, pauses or is cancelled.
 ///
 /// What the workflow returns goes to stdout, everything else to stderr. A text is printed with its control characters escaped;
-/// `--json` gives it as it is. SIGINT or SIGTERM pauses the run with a
+/// `--json` gives it as it is. SIGINT, SIGTERM or SIGHUP (a closed terminal; not under `nohup`) pauses the run with a
 /// checkpoint; a second one stops at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -1,5 +1,5 @@
 //! The signals that stop the program, heard by a thread of their own: whatever the threads that drive runs do, they are heard,
-//! answered and counted, and the last one ends the program. The library installs no handlers (B168); this program does, for
+//! answered and counted, and the last one ends the program. A terminal that is closed (SIGHUP) is one of them. The library installs no handlers (B168); this program does, for
 //! as long as it drives a run, and then it ends.
 
 use std::future::Future;
@@ -219,6 +219,7 @@ impl Hub {
     fn end(&self) {
         let mut state = self.lock();
         state.orders = None;
+        state.ended = true;
         let given_up = state.given_up;
         drop(state);
         self.ended.notify_all();
@@ -248,7 +249,19 @@ mod source {
     }
 
     pub(super) fn install() -> io::Result<Signals> {
-        Signals::new([SIGINT, SIGTERM, SIGTSTP])
+        let signals = Signals::new([SIGINT, SIGTERM, SIGTSTP])?;
+        if hangup_counts() {
+            signals.handle().add_signal(SIGHUP)?;
+        }
+        Ok(signals)
+    }
+
+    /// Whether a terminal that is closed is to be heard: not under `nohup`, nor where that cannot be told.
+    fn hangup_counts() -> bool {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        ignored.is_some_and(|mask| mask & 1 << (SIGHUP - 1) == 0)
     }
 
     pub(super) fn each(mut signals: Signals, hear: impl Fn(Heard)) {
@@ -256,6 +269,7 @@ mod source {
             hear(match signal {
                 SIGTSTP => Heard::Suspend,
                 SIGTERM => Heard::Stop("SIGTERM"),
+                SIGHUP => Heard::Stop("SIGHUP"),
                 _ => Heard::Stop("SIGINT"),
             });
         }

@@ -26,7 +26,7 @@ const GIVING_BACK: Duration = Duration::from_secs(1);
 /// Any number of workers may share a store. A worker says on stderr how each run begins and ends, with `--verbose` also what
 /// its steps do and log.
 ///
-/// SIGINT or SIGTERM lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
+/// SIGINT, SIGTERM or SIGHUP lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
 /// second one interrupts the steps, a third one ends the program within a second.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -185,3 +185,25 @@ fn a_signal_before_the_claim_leaves_the_run_as_it_was() {
     assert_eq!(cli.shown("nap")["seq"], stands["seq"]);
     cli.run("resume nap").expect(0);
 }
+
+/// A closed terminal pauses the run, unless the program was started to outlive it.
+#[cfg(target_os = "linux")]
+#[test]
+fn b165_a_closed_terminal_pauses_the_run_unless_it_is_ignored() {
+    // Whoever runs this test may ignore it as well.
+    for (heard, how) in [
+        (true, "--default-signal=HUP"),
+        (false, "--ignore-signal=HUP"),
+    ] {
+        let cli = Cli::new();
+        cli.workflow("endless.toml", ENDLESS);
+        let ended = cli.shell(&format!(
+            "env {how} milepost run endless.toml --id spin --json & p=$!
+            until milepost show spin 2>&1 | grep -q spin.*running; do sleep 0.1; done
+            kill -HUP $p; sleep 1; kill -TERM $p; wait $p"
+        ));
+        let run = ended.expect(2).json();
+        let name = if heard { "SIGHUP" } else { "SIGTERM" };
+        assert_eq!(run["stop"]["message"], format!("paused by {name}"));
+    }
+}
