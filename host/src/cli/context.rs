@@ -252,11 +252,15 @@ impl Reply {
             },
         };
         match written {
-            Written::Yes | Written::Unwanted | Written::Unread => self.exit,
-            Written::Stopped => Exit::Failed,
+            Written::Yes | Written::Unwanted => self.exit,
+            // A signal ended the wait, which says nothing of the work.
+            Written::Stopped | Written::Unread => {
+                narration::say(&"warning: stdout was not written: nobody reads it".into());
+                self.exit
+            }
             Written::Failed(error) => {
-                narration::say(&format!("error: cannot write to stdout: {error}").into());
-                Exit::Internal
+                narration::say(&format!("error: {}", stdout::failure(&error).message()).into());
+                Exit::Unavailable
             }
         }
     }

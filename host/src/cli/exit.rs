@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     Usage = 64,
     /// A definition, an input, a component or a run id is wrong.
     Invalid = 65,
-    /// The store or a component cannot be reached.
+    /// The store or a component cannot be reached, or stdout cannot be written.
     Unavailable = 69,
     /// A defect of the program.
     Internal = 70,

@@ -13,6 +13,7 @@
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
+//! | [`patience`] | how long the end of the program waits for readers |
 //! | [`style`], [`format`], [`table`] | colours, times, columns |
 //!
 //! # Invariants
@@ -33,6 +34,7 @@ mod ids;
 mod inputs;
 mod narration;
 mod panics;
+mod patience;
 mod place;
 mod progress;
 mod row;

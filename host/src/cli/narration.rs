@@ -4,22 +4,21 @@
 //! - Whoever says something never waits for a terminal, a pager or a log sink. What does not fit into the queue is counted,
 //!   and the count is told where the lines are missing.
 //! - The moving line of a terminal is touched by that thread alone.
-//! - The end of the program waits for what is left only as long as somebody takes it.
+//! - The end of the program waits for what is left only as long as somebody takes it ([`Patience`]).
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use milepost::core::limits::NARRATION_BYTES;
 
+use super::patience::{PATIENCE, Patience};
 use super::text::Text;
 
 /// How long lines are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(5);
-/// How long nothing may move before nobody is believed to read.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of one write, so that a slow reader can be told from none.
 const PIECE: usize = 4096;
 
@@ -46,7 +45,7 @@ pub(super) fn move_line(line: Option<Box<dyn FnOnce() -> ProgressBar + Send>>) {
 
 /// Waits until everything that was said is written, or nobody takes it.
 pub(super) fn settle() {
-    STDERR.settle(PATIENCE);
+    STDERR.settle(&PATIENCE);
 }
 
 struct Narration {
@@ -128,16 +127,18 @@ impl Narration {
         self.lock().items.push_back(item);
     }
 
-    fn settle(&self, patience: Duration) {
+    fn settle(&self, patience: &Patience) {
         let mut queue = self.lock();
         queue.settling += 1;
         self.hurry.notify_one();
         while queue.writing || !queue.items.is_empty() {
             let before = queue.pieces;
-            let waited = self.moved.wait_timeout(queue, patience);
-            let timed_out;
-            (queue, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
-            if timed_out.timed_out() && queue.pieces == before {
+            let left = patience.left(Instant::now());
+            let waited = self.moved.wait_timeout_while(queue, left, |queue| {
+                queue.pieces == before && (queue.writing || !queue.items.is_empty())
+            });
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if !patience.goes_on(queue.pieces != before, Instant::now()) {
                 break;
             }
         }
@@ -244,6 +245,8 @@ mod tests {
         narration
     }
 
+    static PATIENT: Patience = Patience::new(Duration::from_secs(60));
+
     struct Sent(Sender<String>);
 
     impl Write for Sent {
@@ -271,9 +274,9 @@ mod tests {
         assert_eq!(narration.lock().bytes, NARRATION_BYTES);
         let (sender, receiver) = channel();
         std::thread::spawn(move || narration.write(&mut Sent(sender)));
-        narration.settle(Duration::from_secs(60));
+        narration.settle(&PATIENT);
         narration.put(&"later".into());
-        narration.settle(Duration::from_secs(60));
+        narration.settle(&PATIENT);
         let written: String = receiver.try_iter().collect();
         let lines: Vec<&str> = written.lines().collect();
         assert_eq!(lines.len(), fit + 2);
@@ -287,12 +290,12 @@ mod tests {
         let (sender, receiver) = channel();
         let told = narration(Sent(sender));
         told.put(&Text::from("x".repeat(2 * NARRATION_BYTES)));
-        told.settle(Duration::from_secs(60));
+        told.settle(&PATIENT);
         let bytes: usize = receiver.try_iter().map(|text| text.len()).sum();
         assert_eq!(bytes, 2 * NARRATION_BYTES + 1);
         drop(receiver);
         told.put(&"nobody".into());
-        told.settle(Duration::from_secs(60));
+        told.settle(&PATIENT);
         assert!(told.lock().deaf);
         told.put(&"nobody".into());
         assert!(told.lock().items.is_empty());
@@ -314,12 +317,17 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_reader_that_does_not_read() {
+        let begun = Instant::now();
         let stuck = narration(Stuck);
         for _ in 0..3 * NARRATION_BYTES / 1024 {
             stuck.put(&Text::from("x".repeat(1023)));
         }
-        // Without patience this would never end.
-        stuck.settle(Duration::from_millis(10));
+        // Without patience this would never end, and with patience for each of them it would last for minutes.
+        let patience = Patience::new(Duration::from_secs(1));
+        for _ in 0..30 {
+            stuck.settle(&patience);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15));
         assert!(stuck.lock().bytes <= NARRATION_BYTES);
     }
 }

@@ -1,13 +1,13 @@
 //! The signals that stop the program, heard by a thread of their own: whatever the threads that drive runs do, they are heard,
-//! answered and counted, and the last one ends the program. A terminal that is closed (SIGHUP) is one of them. The library installs no handlers (B168); this program does, for
-//! as long as it drives a run, and then it ends.
+//! answered and counted, and the last one ends the program. A terminal that is closed (SIGHUP) is one of them. The library
+//! installs no handlers (B168); this program does, for as long as it drives a run, and then it ends.
 
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost::engine::{Control, Demand, Request};
 use milepost::store::sqlite::SqliteStore;
@@ -16,9 +16,12 @@ use tokio::sync::watch;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::narration;
+use super::patience::PATIENCE;
 
 /// How long the work and its store have for their end after the last signal.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const LAST_WAIT: Duration = Duration::from_millis(600);
+/// How long everything that is still to be written has after it.
+const LAST_WORDS: Duration = Duration::from_millis(800);
 
 static HEARD: AtomicBool = AtomicBool::new(false);
 static CAME: AtomicBool = AtomicBool::new(false);
@@ -141,6 +144,8 @@ struct State {
     orders: Option<Orders>,
     /// Signals that were obeyed.
     obeyed: usize,
+    /// The work that had orders has ended.
+    ended: bool,
     /// The thread that hears ends the program: nobody else says anything.
     given_up: bool,
 }
@@ -176,13 +181,20 @@ impl Hub {
         let mut state = self.lock();
         let obeyed = state.obeyed;
         let mut is_last = false;
+        if state.ended {
+            // Only words are left.
+            PATIENCE.ends_at(Instant::now() + LAST_WORDS);
+        }
         if let Some(orders) = &state.orders {
             match orders.stages.get(obeyed) {
                 Some((demand, what)) => {
                     narration::say(&format!("{name}: {what}").into());
                     orders.control.ask(Request::new(*demand, name));
                 }
-                None => is_last = true,
+                None => {
+                    is_last = true;
+                    PATIENCE.ends_at(Instant::now() + LAST_WORDS);
+                }
             }
             state.obeyed += 1;
         }
@@ -240,7 +252,7 @@ mod source {
 
     use milepost::store::sqlite::SqliteStore;
     use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
-    use signal_hook::consts::{SIGINT, SIGTERM, SIGTSTP};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
     use signal_hook::iterator::Signals;
 
     pub(super) enum Heard {

@@ -7,16 +7,17 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{OnceLock, Weak};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::drive::runtime;
+use super::exit::Exit;
+use super::failure::Failure;
 use super::narration::write_piece;
+use super::patience::PATIENCE;
 use super::signals::{self, Signals};
 
-/// How long nothing may move before nobody is believed to read, once the program was told to stop.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of one write, so that a slow reader can be told from none.
 const PIECE: usize = 4096;
 
@@ -81,13 +82,20 @@ async fn watched(mut written: oneshot::Receiver<io::Result<()>>) -> Written {
         tokio::select! {
             ended = &mut written => return answer(ended),
             _ = signals.next() => return Written::Stopped,
-            () = tokio::time::sleep(PATIENCE) => {
-                if signals::one_came() && PIECES.load(Ordering::Relaxed) == before {
+            () = tokio::time::sleep(PATIENCE.left(Instant::now())) => {
+                let moved = PIECES.load(Ordering::Relaxed) != before;
+                if signals::one_came() && !PATIENCE.goes_on(moved, Instant::now()) {
                     return Written::Unread;
                 }
             }
         }
     }
+}
+
+/// Why nothing more could be written.
+pub(super) fn failure(error: &io::Error) -> Failure {
+    let message = format!("stdout could not be written: {error}");
+    Failure::new(Exit::Unavailable, "stdout", message)
 }
 
 fn answer(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> Written {

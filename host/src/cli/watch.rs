@@ -61,8 +61,12 @@ async fn repeat<V>(
             Ok(view) => {
                 errors = 0;
                 // `ls --watch | head`: the reader has had enough.
-                if !matches!(show(view).await, Ok(Ok(()))) {
-                    return Ok(());
+                match show(view).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                        return Err(stdout::failure(&error));
+                    }
+                    Ok(Err(_)) | Err(_) => return Ok(()),
                 }
             }
             Err(failure) => {

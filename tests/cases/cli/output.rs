@@ -1,9 +1,9 @@
 //! Output never stops work: nobody has to read it.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, PipeWriter, Read as _, Write as _};
 use std::process::{Child, Command};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost_tests::cli::{Cli, Output};
 
@@ -126,7 +126,7 @@ fn a_result_is_written_whole_to_a_reader_that_is_late_and_a_signal_ends_the_wait
                 terminate(&child);
                 sleep(Duration::from_millis(200));
             }
-            assert_eq!(end(child), 1);
+            assert_eq!(end(child), 0, "the run has completed, whoever reads");
         } else {
             sleep(Duration::from_millis(500));
             let mut whole = String::new();
@@ -193,4 +193,70 @@ fn a_panic_is_one_document_and_an_exit_code_of_its_own() {
             assert_eq!(output.stdout, "");
         }
     }
+}
+
+/// Fills a pipe, and keeps it full, until its reader is gone.
+fn fill(mut pipe: PipeWriter) {
+    std::thread::spawn(move || while pipe.write_all(&[b'x'; 4096]).is_ok() {});
+    sleep(Duration::from_millis(200));
+}
+
+/// A second in all, not one for every stream and every text: that would be four.
+#[test]
+fn a_worker_with_full_pipes_that_nobody_reads_ends_soon_after_its_signals() {
+    for signals in [1, 3] {
+        let cli = Cli::new();
+        let (out, out_end) = std::io::pipe().unwrap();
+        let (err, err_end) = std::io::pipe().unwrap();
+        fill(out_end.try_clone().unwrap());
+        let mut command = cli.command("work");
+        command.stdout(out_end).stderr(err_end.try_clone().unwrap());
+        let child = command.spawn().unwrap();
+        drop(command);
+        let mut err = BufReader::new(err);
+        let mut said = String::new();
+        err.read_line(&mut said).unwrap();
+        assert!(said.contains("working on"), "{said}");
+        fill(err_end);
+        let begun = Instant::now();
+        for _ in 0..signals {
+            terminate(&child);
+        }
+        end(child);
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+        drop((out, err));
+    }
+}
+
+/// Neither a failed run nor a defect of the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told_and_has_a_code_of_its_own() {
+    let cli = Cli::new();
+    cli.workflow(
+        "t.toml",
+        "[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n",
+    );
+    for line in [
+        "run t.toml --id r",
+        "run t.toml --id r --json",
+        "run none.toml --json",
+        "doctor --json",
+        "ls",
+        "ls --watch",
+        "events r",
+        "--help",
+    ] {
+        let told = cli.shell(&format!("milepost {line} >/dev/full")).expect(69);
+        assert!(
+            told.stderr
+                .contains("error: stdout could not be written: No space left"),
+            "{line}: {told:?}"
+        );
+    }
+    assert_eq!(status(&cli, "r"), "completed");
 }
