@@ -9,13 +9,22 @@ use crate::shown::is_hostile;
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=#".contains(c);
     if text.chars().any(is_hostile) {
-        return escaped(text);
+        return escaped(text.as_bytes());
     }
     // A word that begins with one of these is a comment, or is assigned or expanded by some shells.
     if !text.is_empty() && !text.starts_with(['#', '=', '%']) && text.chars().all(plain) {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// The same for what need not be text, as the name of a file.
+#[must_use]
+pub fn word_of_bytes(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => word(text),
+        Err(_) => escaped(bytes),
     }
 }
 
@@ -36,19 +45,22 @@ pub fn argument(text: &str) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escaped(bytes: &[u8]) -> String {
     let mut out = String::from("$'");
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => out.extend(['\\', c]),
-            c if is_hostile(c) => {
-                let mut bytes = [0; 4];
-                for byte in c.encode_utf8(&mut bytes).bytes() {
-                    out.push_str(&format!("\\{byte:03o}"));
-                }
-            }
-            c => out.push(c),
+    let octal = |out: &mut String, bytes: &[u8]| {
+        for byte in bytes {
+            out.push_str(&format!("\\{byte:03o}"));
         }
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' | '\\' => out.extend(['\\', c]),
+                c if is_hostile(c) => octal(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => out.push(c),
+            }
+        }
+        octal(&mut out, chunk.invalid());
     }
     out.push('\'');
     out
@@ -75,6 +87,13 @@ mod tests {
             ("\u{1b}\u{9b}", "$'\\033\\302\\233'"),
         ] {
             assert_eq!(word(text), quoted);
+        }
+        for (bytes, quoted) in [
+            (&b"my runs"[..], "'my runs'"),
+            (b"bad\xff", "$'bad\\377'"),
+            (b"\xc3\xa9'\xc37\n", "$'\u{e9}\\'\\3037\\012'"),
+        ] {
+            assert_eq!(word_of_bytes(bytes), quoted);
         }
         assert_eq!(argument("-x"), "-- -x");
         assert_eq!(argument("x"), "x");

@@ -164,7 +164,7 @@ impl Context {
     /// The same for a verb that needs no run.
     pub(crate) fn program(&self, verb: &str) -> String {
         if self.store_named {
-            let store = shell::word(&self.store.display().to_string());
+            let store = shell::word_of_bytes(self.store.as_os_str().as_encoded_bytes());
             format!("milepost --store {store} {verb}")
         } else {
             format!("milepost {verb}")

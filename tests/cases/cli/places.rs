@@ -139,3 +139,15 @@ fn a_store_that_cannot_be_reached_is_not_said_to_be_none() {
         assert!(!told.contains("there is no store"), "{told}");
     }
 }
+
+/// A name that is no text is written as the bytes that it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn commands_for_a_store_whose_name_is_no_text_can_be_pasted() {
+    let cli = stopped();
+    cli.shell("cp -r .milepost $'bad\\xff'").expect(0);
+    let told = cli.shell("milepost --store $'bad\\xff' show nap").expect(0);
+    let command = "milepost --store $'bad\\377' resume nap";
+    assert!(told.stdout.contains(command), "{told:#?}");
+    cli.shell(command).expect(0);
+}
