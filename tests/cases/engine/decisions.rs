@@ -510,6 +510,17 @@ async fn a_signal_that_nothing_can_wait_for_is_refused_with_the_nearest_name() {
         (kept.waits_for.as_deref(), kept.nearest),
         (Some("go"), vec!["go".to_owned()])
     );
+    // Within what a name may have.
+    for (bytes, taken) in [(128, true), (129, false)] {
+        let name = "x".repeat(bytes);
+        match rig.engine().signal(&r1(), &name, &json!(1)).await {
+            Ok(_) => assert!(taken, "{bytes}"),
+            Err(EngineError::UnknownSignal { .. }) => assert!(!taken, "{bytes}"),
+            other => panic!("{bytes}: {other:?}"),
+        }
+    }
+    let inbox = rig.store.inbox(&r1(), 10).unwrap();
+    assert_eq!(inbox.len(), 2, "what is refused is not kept");
 }
 
 #[tokio::test]

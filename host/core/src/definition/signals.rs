@@ -2,6 +2,7 @@
 
 use super::model::{Definition, StepKind, WaitStep};
 use super::nearest::nearest;
+use crate::limits;
 
 /// A signal that nothing in the workflow can ever wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,10 @@ impl Definition {
     pub fn can_wait_for(&self, name: &str) -> Result<(), UnknownSignal> {
         let known = self.signals();
         let component = |kind: &StepKind| matches!(kind, StepKind::Component(_));
-        if known.contains(&name) || self.steps().iter().any(|step| component(&step.kind)) {
+        let nameable = name.len() <= limits::NAME_BYTES;
+        if known.contains(&name)
+            || nameable && self.steps().iter().any(|step| component(&step.kind))
+        {
             return Ok(());
         }
         Err(UnknownSignal {

@@ -3,6 +3,7 @@
 use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
+use milepost::core::limits;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
 use milepost::engine::EngineError;
@@ -20,7 +21,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Open(error) => error.into(),
             EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
-                .help("the record is left as it is; restore the store from a copy"),
+                .help("`milepost doctor` tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run"),
             EngineError::Store(error) => error.into(),
             EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
                 .help(format!("`milepost show {}` shows that run", taken.run)),
@@ -62,8 +63,12 @@ impl From<EngineError> for Failure {
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
             EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
                 .help(format!("it was not sent; send it again when the run has taken some: `milepost show {run}` tells what it waits for")),
-            EngineError::UnknownSignal { unknown, .. } => {
-                Self::new(Exit::Invalid, "unknown_signal", message).help(signals(&unknown))
+            EngineError::UnknownSignal { name, unknown, .. } => {
+                let help = match name.len() > limits::NAME_BYTES {
+                    true => format!("the name of a signal that a step waits for has at most {} bytes", limits::NAME_BYTES),
+                    false => signals(&unknown),
+                };
+                Self::new(Exit::Invalid, "unknown_signal", message).help(help)
             }
             EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
                 .help(format!("`milepost cancel {run}` ends it")),
@@ -168,7 +173,7 @@ impl From<StoreError> for Failure {
             StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
             StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
             StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
-                .help("restore the store from a copy, or name another one with `--store`"),
+                .help("`milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`"),
             StoreError::Gone(_) => Self::store_gone(message),
             StoreError::Unavailable(_) => {
                 Self::new(Exit::Unavailable, "store_unavailable", message)
