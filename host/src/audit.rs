@@ -190,7 +190,7 @@ impl Audit<'_, '_> {
     /// The row, and the checkpoint where it can be read.
     fn checkpoint(&mut self) -> Result<Option<(RunRow, Option<RunState>)>, StoreError> {
         let store = self.auditor.store;
-        let told = match record::load(store, self.run) {
+        let told = match record::read(store, self.run) {
             Ok(Recorded { row, state }) => return Ok(Some((row, Some(state)))),
             Err(RecordError::Store(StoreError::NotFound(_))) => return Ok(None),
             Err(RecordError::Checkpoint { cause, .. }) => match &cause {
@@ -383,6 +383,7 @@ impl Audit<'_, '_> {
                 );
             }
         };
+        same("id", row.id.to_string(), state.created.run.to_string());
         same("workflow", row.workflow.clone(), head.workflow);
         same("status", row.status.to_string(), head.status.to_string());
         same("epoch", row.epoch.0.to_string(), state.epoch.0.to_string());

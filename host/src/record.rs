@@ -51,11 +51,46 @@ pub struct Recorded {
     pub state: RunState,
 }
 
+impl Recorded {
+    /// What no write can follow: every change names the run and expects its row as the checkpoint has them.
+    fn contradiction(&self) -> Option<DamagedCheckpoint> {
+        let Self { row, state } = self;
+        let (id, status) = (&state.created.run, state.phase.status());
+        let (column, row, checkpoint) = if row.id != *id {
+            ("id", row.id.to_string(), id.to_string())
+        } else if row.status != status {
+            ("status", row.status.to_string(), status.to_string())
+        } else {
+            return None;
+        };
+        Some(DamagedCheckpoint::Contradicted {
+            column,
+            row,
+            checkpoint,
+        })
+    }
+}
+
 /// Reads the state of a run from its checkpoint: the cost does not depend on how long the run is.
 ///
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
 pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+    let recorded = read(store, run)?;
+    match recorded.contradiction() {
+        None => Ok(recorded),
+        Some(cause) => Err(RecordError::Checkpoint {
+            run: run.clone(),
+            cause,
+        }),
+    }
+}
+
+/// The same for who examines a record: also of a run whose row contradicts its checkpoint.
+///
+/// # Errors
+/// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
+pub(crate) fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     let stored = store
         .checkpoint(run)?
         .ok_or_else(|| StoreError::NotFound(run.clone()))?;
@@ -115,7 +150,7 @@ fn folded(store: &dyn Store, run: &RunId, last: u64) -> Result<Option<RunState>,
             return Ok(state);
         }
         let entries = match journal(store, run, after, JOURNAL_PAGE) {
-            Ok(entries) if entries.is_empty() => return Ok(None),
+            Ok(entries) if entries.first().is_none_or(|entry| entry.seq > last) => return Ok(None),
             Ok(entries) => entries,
             Err(RecordError::Store(error)) => return Err(error.into()),
             Err(_) => return Ok(None),

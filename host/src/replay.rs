@@ -79,7 +79,7 @@ async fn against_record(
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
-    let (last, checkpoint) = match record::load(store, run) {
+    let (last, checkpoint) = match record::read(store, run) {
         Ok(recorded) => (recorded.row.seq, Ok(recorded.state)),
         Err(RecordError::Checkpoint { cause, .. }) => {
             let row = store

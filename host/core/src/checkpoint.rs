@@ -158,6 +158,16 @@ pub enum DamagedCheckpoint {
         /// How many there are.
         found: usize,
     },
+    /// A column of the run's row says something else than the checkpoint.
+    #[error("the run's row has the {column} `{row}`, the checkpoint `{checkpoint}`")]
+    Contradicted {
+        /// The column.
+        column: &'static str,
+        /// What it holds.
+        row: String,
+        /// What the checkpoint holds.
+        checkpoint: String,
+    },
     /// A part is not what it should be.
     #[error("part `{part}` of the checkpoint cannot be read: {cause}")]
     Part {

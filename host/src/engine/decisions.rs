@@ -16,8 +16,9 @@ use serde::Serialize;
 use super::Engine;
 use super::deadline::moves;
 use super::error::EngineError;
+use super::shared::Looks;
 use crate::fault;
-use crate::record::{self, Batch};
+use crate::record::{self, Batch, Recorded};
 
 /// A person's decision at an approval.
 #[derive(Debug, Clone)]
@@ -119,8 +120,13 @@ impl Engine {
         note("the comment", comment)?;
         note("the name of who decides", by)?;
         let mut meant: Option<Asking> = None;
+        let mut looks = Looks::default();
         loop {
-            let mut state = record::load(self.shared.store.as_ref(), run)?.state;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
+            let ends = row.request.is_some_and(|request| request.kind.ends());
+            if ends && !state.phase.status().is_terminal() {
+                return Err(not_waiting(&state, "it is being cancelled"));
+            }
             let asking = open_approval(&state, decision.path.as_deref())?;
             // Whoever was quicker may have brought the run to its next question, which nobody has answered here.
             let meant = meant.get_or_insert_with(|| asking.clone());

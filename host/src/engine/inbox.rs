@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Engine;
 use super::deadline::{TimedOut, moves};
 use super::error::EngineError;
+use super::shared::Looks;
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
 use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
@@ -106,8 +107,9 @@ impl Engine {
                 limits::SIGNAL_BYTES
             )));
         }
+        let mut looks = Looks::default();
         let (at, nearest, stood) = loop {
-            let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
             if state.phase.status().is_terminal() {
                 return Err(refuse(format!("the run is {}", state.phase.status())));
             }
@@ -200,8 +202,9 @@ impl Engine {
     /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.
     pub(super) async fn deliver(&self, run: &RunId) -> Result<bool, EngineError> {
         let store = self.shared.store.as_ref();
+        let mut looks = Looks::default();
         loop {
-            let mut state = record::load(store, run)?.state;
+            let mut state = looks.load(store, run)?.state;
             if state.phase.status() != Status::Paused || state.awaited().is_none() {
                 return Ok(false);
             }

@@ -3,16 +3,50 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use milepost_core::ids::RunId;
-use milepost_core::state::RunState;
+use milepost_core::ids::{Epoch, RunId};
+use milepost_core::state::{RunState, Status};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::observer::{Notice, Observer};
 use crate::clock::Clock;
 use crate::owner::Host;
 use crate::plugin::PluginSource;
-use crate::record::Batch;
+use crate::record::{self, Batch, RecordError, Recorded};
 use crate::store::{Store, StoreError};
+
+/// The looks at a run of which a change was refused because somebody had moved it: the next one has to find it moved.
+#[derive(Default)]
+pub(super) struct Looks {
+    stood: Option<(u64, Epoch, Status)>,
+    still: u32,
+}
+
+/// How often a run may be found where it was. What was refused for another reason, as a signal that is gone, shows it so once.
+const STILL: u32 = 3;
+
+impl Looks {
+    /// Loads the run.
+    ///
+    /// # Errors
+    /// [`RecordError`]; [`StoreError::Corrupt`] when it does not move and yet takes no change.
+    pub(super) fn load(&mut self, store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+        let recorded = record::load(store, run)?;
+        let row = &recorded.row;
+        let stands = Some((row.seq, row.epoch, row.status));
+        self.still = match stands == self.stood {
+            true => self.still + 1,
+            false => 0,
+        };
+        self.stood = stands;
+        if self.still > STILL {
+            return Err(StoreError::Corrupt(format!(
+                "run `{run}` takes no change although nobody moves it"
+            ))
+            .into());
+        }
+        Ok(recorded)
+    }
+}
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,

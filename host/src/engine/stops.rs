@@ -7,8 +7,9 @@ use milepost_core::state::Status;
 use super::Engine;
 use super::decisions::note;
 use super::error::EngineError;
+use super::shared::Looks;
 use crate::fault;
-use crate::record::{self, Batch, Recorded};
+use crate::record::{Batch, Recorded};
 use crate::store::{StopKind, StopRequest};
 
 /// What a request to stop did.
@@ -73,8 +74,9 @@ impl Engine {
         by: &str,
     ) -> Result<StopAnswer, EngineError> {
         note("the name of who asks", Some(by))?;
+        let mut looks = Looks::default();
         loop {
-            let Recorded { row, mut state } = record::load(self.shared.store.as_ref(), run)?;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
             let status = state.phase.status();
             if !kind.ends() && state.moves_by_itself() {
                 let mut batch = Batch::after(state.seq, state.epoch);

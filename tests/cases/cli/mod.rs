@@ -3,6 +3,7 @@
 mod advice;
 mod bounded;
 mod carrying;
+mod contradicted;
 mod errors;
 mod examining;
 mod foreign;

@@ -187,6 +187,10 @@ fn what_comes_after_an_acknowledged_cancel_is_told_that_it_does_not_count() {
         assert_eq!(told, "nothing to pause: run spin is being cancelled\n");
         let told = cli.run("signal spin go").expect(65).stderr;
         assert!(told.contains("the run is being cancelled"), "{told}");
+        for verb in ["approve", "reject"] {
+            let told = cli.run(&format!("{verb} spin")).expect(65).stderr;
+            assert!(told.contains("it is being cancelled"), "{verb}: {told}");
+        }
         let told = cli.run("cancel spin").expect(0).stdout;
         assert_eq!(
             told,

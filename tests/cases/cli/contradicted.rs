@@ -1,0 +1,106 @@
+//! A run whose row says something else than its checkpoint, or takes no change, is an error of that run: told at once, by every
+//! verb, and in nobody's way.
+
+use milepost_tests::cli::Cli;
+use rusqlite::Connection;
+use serde_json::json;
+
+/// Asks a person, then waits for a signal.
+const ASKS: &str = r#"
+[[step]]
+id = "ask"
+approval = { message = "Sure?" }
+[[step]]
+id = "after"
+wait = { signal = "go" }
+"#;
+
+const NOTHING: &str = "[[step]]\nid = \"nap\"\nwait = { for = \"1ms\" }\n";
+
+fn edit(cli: &Cli, sql: &str) {
+    let db = Connection::open(cli.database()).unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+/// Whatever does not end by itself fails the test instead of holding it up.
+fn bounded(cli: &Cli, line: &str) -> milepost_tests::cli::Output {
+    cli.shell(&format!("timeout -s KILL 120 milepost {line}"))
+}
+
+const VERBS: [&str; 9] = [
+    "approve",
+    "reject",
+    "cancel",
+    "kill",
+    "pause",
+    "pause --now",
+    "resume",
+    "retry",
+    "show",
+];
+
+#[test]
+fn a_row_that_contradicts_its_checkpoint_is_an_error_of_its_run_for_every_verb() {
+    for (verb, id, column, value, is_work) in [
+        ("run", "x1", "id", "x1", false),
+        ("run", "r", "status", "pending", true),
+        ("run", "r", "status", "running", true),
+        ("run", "r", "status", "completed", false),
+        ("run", "r", "status", "failed", false),
+        ("run", "r", "status", "cancelled", false),
+        ("submit", "x1", "id", "x1", true),
+        ("submit", "r", "status", "paused", false),
+        ("submit", "r", "status", "completed", false),
+    ] {
+        let case = format!("{verb}: {column} {value}");
+        let cli = Cli::new();
+        cli.workflow("asks.toml", ASKS);
+        cli.workflow("nothing.toml", NOTHING);
+        cli.run(&format!("{verb} asks.toml --id r"));
+        edit(&cli, &format!("UPDATE run SET {column} = '{value}'"));
+        let verbs = VERBS.map(|verb| format!("{verb} {id}"));
+        for line in verbs.iter().chain([&format!("signal {id} go")]) {
+            let told = bounded(&cli, &format!("{line} --json"));
+            assert_eq!(told.status, 69, "{case}: {line}: {told:#?}");
+            let error = &told.json()["error"];
+            assert_eq!(error["code"], "damaged_record", "{case}: {line}: {error:#}");
+            let (message, help) = (error["message"].to_string(), error["help"].to_string());
+            let says =
+                format!("run `{id}` cannot be read back: the run's row has the {column} `{value}`");
+            assert!(message.contains(&says), "{case}: {line}: {message}");
+            assert!(help.contains("`milepost doctor`"), "{case}: {line}: {help}");
+        }
+        let found = cli.run("doctor --json").expect(1).json();
+        let part = format!("column {column}");
+        let told = found["findings"].as_array().unwrap().iter();
+        let told = told.filter(|found| found["run"] == id && found["part"] == json!(part));
+        assert_eq!(told.count(), 1, "{case}: {found:#}");
+        // It is told once, and others go on.
+        cli.run("submit nothing.toml --id other").expect(0);
+        let worked = bounded(&cli, "work --until-idle").expect(0);
+        assert_eq!(cli.shown("other")["status"], "completed", "{case}");
+        let warned = worked.stderr.matches("cannot be read back").count();
+        assert_eq!(warned, usize::from(is_work), "{case}: {worked:#?}");
+    }
+}
+
+#[test]
+fn a_run_that_takes_no_change_is_not_tried_for_ever() {
+    let cli = Cli::new();
+    cli.workflow("asks.toml", ASKS);
+    cli.run("run asks.toml --id r").expect(2);
+    edit(
+        &cli,
+        "CREATE TRIGGER stuck BEFORE UPDATE ON run BEGIN SELECT RAISE(IGNORE); END",
+    );
+    for verb in ["approve", "reject", "cancel", "kill", "pause"] {
+        let told = bounded(&cli, &format!("{verb} r"));
+        assert_eq!(told.status, 69, "{verb}: {told:#?}");
+        let says = "run `r` takes no change although nobody moves it";
+        assert!(told.stderr.contains(says), "{verb}: {told:#?}");
+        assert!(
+            told.stderr.contains("`milepost doctor`"),
+            "{verb}: {told:#?}"
+        );
+    }
+}
