@@ -120,6 +120,58 @@ fn an_empty_file_becomes_a_store() {
     assert_eq!(place.open().listed(&Filter::default()), ["r"]);
 }
 
+/// What it held is gone: nobody begins again as if it had held nothing.
+#[test]
+fn a_store_that_was_emptied_is_refused_and_left_alone() {
+    for (bytes, gate, log) in [
+        (0, true, false),
+        (1, true, false),
+        (1, false, false),
+        (0, false, true),
+    ] {
+        let place = Place::new();
+        place.open().save(create("r"));
+        let beside = |suffix: &str| place.folder.path().join(format!("store.db{suffix}"));
+        fs::write(place.path(), &b"S"[..bytes]).unwrap();
+        if !gate {
+            fs::remove_file(beside("-gate")).unwrap();
+        }
+        if log {
+            fs::write(beside("-wal"), "what a process left that was killed").unwrap();
+        }
+        let read_only = SqliteStore::open_read_only(&place.path());
+        for refused in [refusal(&place), read_only.unwrap_err()] {
+            assert!(
+                matches!(&refused, StoreError::Corrupt(text) if text.contains("restore a backup")),
+                "{bytes} {gate} {log}: {refused}"
+            );
+        }
+        assert_eq!(fs::metadata(place.path()).unwrap().len(), bytes as u64);
+        assert_eq!(beside("-wal").exists(), log);
+        // Whoever takes the file away begins anew, also when that is interrupted.
+        let _ = fs::remove_file(beside("-wal"));
+        fs::remove_file(place.path()).unwrap();
+        assert_eq!(place.open().listed(&Filter::default()), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn a_creation_that_was_interrupted_goes_on_though_a_store_was_there_before() {
+    let place = Place::new();
+    place.open().save(create("r"));
+    fs::remove_file(place.path()).unwrap();
+    // Something is in the way right after the file was made.
+    let gate = place.folder.path().join("store.db-gate");
+    assert!(fs::metadata(&gate).unwrap().len() > 0);
+    fs::create_dir(place.folder.path().join("store.db-journal")).unwrap();
+    assert!(SqliteStore::open(&place.path(), Durability::PowerLoss).is_err());
+    assert_eq!(fs::metadata(&gate).unwrap().len(), 0);
+    fs::write(place.path(), "").unwrap();
+    fs::remove_dir(place.folder.path().join("store.db-journal")).unwrap();
+    place.open().save(create("s"));
+    assert_eq!(place.open().listed(&Filter::default()), ["s"]);
+}
+
 #[test]
 fn many_may_open_a_new_file_at_once() {
     let place = Place::new();

@@ -77,6 +77,32 @@ pub(super) fn existing(path: &Path) -> Result<Option<Metadata>, StoreError> {
     Ok(Some(found))
 }
 
+/// Refuses a database that is empty and was not: what would be opened is another store, without the runs that it held. An
+/// interrupted creation leaves an empty file as well, but neither a word in the gate nor a log.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub(super) fn check_not_emptied(
+    path: &Path,
+    database: Option<&Metadata>,
+) -> Result<(), StoreError> {
+    let Some(bytes) = database.filter(|found| found.is_file()).map(Metadata::len) else {
+        return Ok(());
+    };
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = || fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    // SQLite takes a file of one byte for an empty one, and nobody begins with that.
+    if bytes > 1 || bytes == 0 && !gate::says_made(path) && !has_log() {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!(
+        "`{}` is cut off to {bytes} bytes, what it held is gone; restore a backup of it, or remove the file to begin with an \
+         empty store",
+        path.display()
+    )))
+}
+
 /// Refuses a database that another user may have put there, and warns of a folder where that is possible.
 #[cfg(unix)]
 pub(super) fn check_owner(path: &Path, database: Option<&Metadata>) -> Result<(), StoreError> {
@@ -166,7 +192,9 @@ pub(super) fn open_gate(
 
 #[cfg(not(unix))]
 pub(super) fn open_gate(database: &Path, _: Option<&Metadata>) -> Result<Option<File>, StoreError> {
-    Ok(File::create(gate::beside(database)).ok())
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    Ok(options.open(gate::beside(database)).ok())
 }
 
 /// The name by which SQLite gives a new database the mode of its gate.

@@ -1,14 +1,17 @@
 //! A turn for everybody who wants to write, whichever process they are in.
 //!
 //! SQLite lets writers poll for its lock. A run of short steps gives the lock back for an instant between two commits, and
-//! whoever polls hardly ever meets that instant. So a writer first takes the *gate*, an empty file beside the database that
+//! whoever polls hardly ever meets that instant. So a writer first takes the *gate*, a file beside the database that
 //! one process at a time can lock, and keeps it until its transaction has begun: while somebody waits, the busy one has to
 //! queue behind it.
 //!
 //! The gate is a courtesy: SQLite's own lock is what keeps the data safe. Where the gate cannot be had, because its file
 //! cannot be made or its holder was stopped, writers do without it. The kernel takes it from a process that ends.
+//!
+//! A word in it says that the database was made whole once: an empty one is what is left of that, and not a beginning.
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,6 +22,9 @@ const PATIENCE_JAMMED: Duration = Duration::from_millis(20);
 
 /// What is added to the name of the database.
 const SUFFIX: &str = "-gate";
+
+/// The word.
+const MADE: &[u8] = b"made\n";
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -83,6 +89,24 @@ pub(super) fn beside(database: &Path) -> std::path::PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(SUFFIX);
     path.into()
+}
+
+/// Says that the database beside it is made. One that may not be written goes without.
+pub(super) fn mark_made(mut gate: &File) {
+    if gate.metadata().is_ok_and(|found| found.len() == 0) {
+        let _ = gate.write_all(MADE);
+    }
+}
+
+/// Takes that back: there is no database beside it.
+pub(super) fn mark_unmade(gate: &File) {
+    let _ = gate.set_len(0);
+}
+
+/// Whether the gate of a database says that it was made.
+pub(super) fn says_made(database: &Path) -> bool {
+    std::fs::symlink_metadata(beside(database))
+        .is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 /// A wait in short sleeps: what is waited for gives no sign.

@@ -54,7 +54,11 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     let path = files::resolved(path)?;
     let existing = files::existing(&path)?;
     files::check_owner(&path, existing.as_ref())?;
+    files::check_not_emptied(&path, existing.as_ref())?;
     let gate = files::open_gate(&path, existing.as_ref())?;
+    if let (None, Some(gate)) = (&existing, &gate) {
+        gate::mark_unmade(gate);
+    }
     let place = path.display().to_string();
     let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`"));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -111,6 +115,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     }
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     migrations::migrate(&mut db).map_err(|obstacle| obstacle.at(&place))?;
+    gate.iter().for_each(gate::mark_made);
     Ok(Writable {
         db,
         gate: Gate::of(gate),
@@ -168,7 +173,8 @@ pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
 pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> {
     check_version(rusqlite::version_number())?;
     let path = files::resolved(path)?;
-    files::existing(&path)?;
+    let existing = files::existing(&path)?;
+    files::check_not_emptied(&path, existing.as_ref())?;
     let place = path.display().to_string();
     // The outer error says that the file could not be asked at all.
     let current = |how: &Place| -> Result<Result<Connection, StoreError>, StoreError> {
