@@ -10,7 +10,7 @@ use milepost_core::state::RunState;
 
 use crate::engine::EngineError;
 use crate::fault;
-use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_beside};
+use crate::plugin::{ComponentBytes, PluginError, PluginSource, read_beside};
 use crate::record;
 use crate::store::{Store, StoreError};
 use crate::workflow::{Components, OpenError, Workflow};
@@ -70,6 +70,7 @@ pub(crate) fn components(
                 None => {
                     let declared = declared.get_or_insert_with(|| Definition::plugins_of(&text));
                     from_file(source, name, *digest, declared.get(name), file)
+                        .and_then(|component| components.load_read(source, component))
                 }
             },
         };
@@ -104,7 +105,7 @@ fn from_file(
     digest: Digest,
     spec: Option<&PluginSpec>,
     file: &Path,
-) -> Result<LoadedPlugin, PluginError> {
+) -> Result<ComponentBytes, PluginError> {
     let gone = |why: String| PluginError::Unavailable {
         name: name.to_owned(),
         reason: format!(
@@ -123,7 +124,7 @@ fn from_file(
             component.place, component.digest
         )));
     }
-    source.load(&component)
+    Ok(component)
 }
 
 /// The definition of a run, read without its components.

@@ -453,6 +453,11 @@ impl Batch {
     /// Adds what a run carries of its workflow: the text, and the components that were read for it.
     pub fn workflow(&mut self, workflow: &Workflow) {
         self.blob(workflow.definition.source.text.as_bytes());
+        self.components(workflow);
+    }
+
+    /// Adds the components of a workflow that were read from files.
+    pub(crate) fn components(&mut self, workflow: &Workflow) {
         let components = workflow.bytes();
         self.blobs
             .extend(components.map(|(digest, bytes)| (digest, Arc::clone(bytes))));

@@ -12,7 +12,7 @@ use milepost_core::limits;
 
 use crate::attempt::Callable;
 use crate::bounded_file;
-use crate::plugin::{LoadedPlugin, PluginError, PluginSource, read_pinned};
+use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_pinned};
 
 /// A definition with its components.
 #[derive(Clone)]
@@ -135,15 +135,22 @@ impl Components {
     pub(crate) fn load(file: &Path, text: &str, source: &dyn PluginSource) -> Self {
         let mut components = Self::of(file);
         for (name, spec) in Definition::plugins_of(text) {
-            let loaded = read_pinned(source, &name, &spec, file).and_then(|component| {
-                let loaded = source.load(&component)?;
-                let bytes = component.bytes;
-                components.read.insert(component.digest, bytes);
-                Ok(loaded)
-            });
+            let component = read_pinned(source, &name, &spec, file);
+            let loaded = component.and_then(|component| components.load_read(source, component));
             components.add(name, loaded);
         }
         components
+    }
+
+    /// Loads one that was read from a file, and keeps its bytes for the store.
+    pub(crate) fn load_read(
+        &mut self,
+        source: &dyn PluginSource,
+        component: ComponentBytes,
+    ) -> Result<LoadedPlugin, PluginError> {
+        let loaded = source.load(&component)?;
+        self.read.insert(component.digest, component.bytes);
+        Ok(loaded)
     }
 
     /// Adds one, or why it cannot be used.

@@ -207,6 +207,7 @@ conformance! {
         a_blob_comes_back_as_it_was_saved,
         a_blob_that_is_there_already_is_left_alone,
         a_blob_that_does_not_match_its_digest_is_damage,
+        a_damaged_blob_is_mended_by_whoever_brings_it_again,
         every_blob_is_looked_at_and_damage_names_its_users,
         a_checkpoint_holds_the_row,
     }

@@ -384,6 +384,8 @@ impl Engine {
         let mut batch = Batch::after(state.seq, state.epoch);
         self.correct_clock(&mut batch, &mut state)?;
         let mut bound = bound;
+        // The store does not hold those of an older version's run, or holds them damaged.
+        batch.components(&bound.workflow);
         if let Some(changed) = bound.changed.take() {
             batch.workflow(&bound.workflow);
             batch.record(&mut state, changed, now)?;

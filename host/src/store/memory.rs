@@ -423,9 +423,11 @@ impl State {
         }
         // Nothing below can fail.
         for (digest, bytes) in &write.blobs {
-            self.blobs
-                .entry(*digest)
-                .or_insert_with(|| Arc::clone(bytes));
+            let kept = self.blobs.entry(*digest);
+            let kept = kept.or_insert_with(|| Arc::clone(bytes));
+            if kept != bytes && Digest::of(bytes) == *digest {
+                *kept = Arc::clone(bytes);
+            }
         }
         let mut position = self.last_log;
         let mut added = write.bytes();
@@ -437,7 +439,7 @@ impl State {
             added += carried.unwrap_or(kept);
         }
         let run = self.run(&write.run)?;
-        run.row.stored_bytes += added;
+        run.row.stored_bytes = run.row.stored_bytes.saturating_add(added);
         run.blobs
             .extend(write.blobs.iter().map(|(digest, _)| *digest));
         run.blobs.extend(&write.named);

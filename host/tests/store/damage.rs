@@ -175,12 +175,30 @@ fn a_damaged_blob_is_an_error_of_that_blob_alone() {
     place.sql("UPDATE blob SET bytes = x'00' WHERE bytes = x'626164'");
     damaged(store.blob(&Digest::of(b"bad")), "digest");
     assert_eq!(store.blob(&Digest::of(b"good")).unwrap().unwrap(), b"good");
-    // Saving it again does not hide the damage.
-    store.save(Write {
-        blobs: vec![(Digest::of(b"bad"), Arc::from(&b"bad"[..]))],
-        ..create("s")
-    });
+    // Whoever brings it again mends it for all; a lie mends nothing.
+    let again = |run: &str, bytes: &'static [u8]| Write {
+        blobs: vec![(Digest::of(b"bad"), Arc::from(bytes))],
+        ..create(run)
+    };
+    store.save(again("s", b"lie"));
     damaged(store.blob(&Digest::of(b"bad")), "digest");
+    store.save(again("t", b"bad"));
+    assert_eq!(store.blob(&Digest::of(b"bad")).unwrap().unwrap(), b"bad");
+}
+
+/// A sum that cannot be right stops nobody from writing to the run.
+#[test]
+fn a_count_of_bytes_near_the_largest_number_does_not_overflow() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("r").entry(1));
+    place.sql("UPDATE run SET stored_bytes = 9223372036854775807");
+    store.save(step("r", 1, 1));
+    store.save(step("r", 2, 1).status(Status::Paused));
+    let largest = i64::MAX.unsigned_abs();
+    assert_eq!(store.see("r").stored_bytes, largest);
+    place.sql("UPDATE run SET stored_bytes = -1");
+    damaged(store.row(&id("r")), "stored_bytes");
 }
 
 #[test]

@@ -304,6 +304,19 @@ pub(crate) fn a_blob_that_does_not_match_its_digest_is_damage(s: &dyn Store) {
     ));
 }
 
+pub(crate) fn a_damaged_blob_is_mended_by_whoever_brings_it_again(s: &dyn Store) {
+    let bringing = |run: &str, bytes: &[u8]| Write {
+        blobs: vec![(Digest::of(b"right"), Arc::from(bytes))],
+        ..create(run)
+    };
+    s.save(bringing("damaged", b"wrong"));
+    s.save(bringing("liar", b"other"));
+    let damaged = s.blob(&Digest::of(b"right"));
+    assert!(matches!(damaged, Err(StoreError::Corrupt(_))));
+    s.save(bringing("whole", b"right"));
+    assert_eq!(s.blob(&Digest::of(b"right")).unwrap().unwrap(), b"right");
+}
+
 /// Blobs that are kept or used, one by one: those that are not whole come with who uses them.
 pub(crate) fn every_blob_is_looked_at_and_damage_names_its_users(s: &dyn Store) {
     assert_eq!(s.checked_blob(None).unwrap(), None);

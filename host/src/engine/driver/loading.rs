@@ -32,7 +32,9 @@ impl Driver {
                     let loaded = loaded.unwrap_or_else(|panic| {
                         Err(EngineError::Panicked(panic_text(panic.as_ref())))
                     });
-                    self.workflow = loaded.map_err(Halted::NotBegun)?;
+                    let workflow = loaded.map_err(Halted::NotBegun)?;
+                    self.batch.components(&workflow);
+                    self.workflow = workflow.without_bytes();
                     self.loaded = true;
                     return Ok(());
                 }

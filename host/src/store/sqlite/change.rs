@@ -2,7 +2,7 @@
 //! nothing when its expectation does not hold, so a refused change can share a transaction with others.
 
 use milepost_core::checkpoint::NOW;
-use milepost_core::ids::{Epoch, RunId};
+use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use rusqlite::{OptionalExtension, named_params, params};
 
@@ -142,7 +142,7 @@ fn advance(
                  lease_until = CASE WHEN :running THEN coalesce(:lease_until, lease_until) END,
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
-                 now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = stored_bytes + :added,
+                 now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
              RETURNING key, request, stored_bytes",
@@ -362,14 +362,7 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
             ])?;
     }
     for (digest, bytes) in &write.blobs {
-        // Asked first: bound to a statement, a component that is there already would be copied for nothing.
-        let there: bool = db
-            .get("SELECT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)")?
-            .query_row([digest.as_bytes()], |row| row.get(0))?;
-        if !there {
-            db.get("INSERT INTO blob (digest, bytes) VALUES (?1, ?2)")?
-                .execute(params![digest.as_bytes(), &bytes[..]])?;
-        }
+        keep_blob(db, digest, bytes)?;
     }
     for digest in write
         .blobs
@@ -386,6 +379,32 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
             .execute(params![signed(*number)])?;
     }
     Ok(())
+}
+
+/// Keeps a blob. One that is there already is only compared, because bound to a statement it would be copied for nothing; one
+/// that was damaged is mended, so that nobody takes the damage over.
+fn keep_blob(
+    db: &mut Statements<'_>,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<(), rusqlite::Error> {
+    let same = db
+        .get("SELECT bytes FROM blob WHERE digest = ?1")?
+        .query_row([digest.as_bytes()], |row| {
+            Ok(row.get_ref(0)?.as_blob()? == bytes)
+        })
+        .optional()?;
+    let sql = match same {
+        Some(true) => return Ok(()),
+        None => "INSERT INTO blob (digest, bytes) VALUES (?1, ?2)",
+        Some(false) if Digest::of(bytes) == *digest => {
+            "UPDATE blob SET bytes = ?2 WHERE digest = ?1"
+        }
+        Some(false) => return Ok(()),
+    };
+    db.get(sql)?
+        .execute(params![digest.as_bytes(), bytes])
+        .map(drop)
 }
 
 /// Where a run stands.
