@@ -1,6 +1,9 @@
 //! One run held against itself: its journal must fold to its checkpoint and to its row, and everything that it names must be
 //! there. Nothing is changed.
 
+mod holdings;
+mod inbox;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
@@ -9,9 +12,8 @@ use milepost_core::event::{DecodeError, Entry, Event};
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use milepost_core::shown;
-use milepost_core::state::RunState;
+use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
-use serde_json::Value;
 
 use crate::attempt::LogLine;
 use crate::record::{self, RecordError, Recorded};
@@ -22,6 +24,8 @@ use crate::store::{BlobFault, RunRow, Store, StoreError};
 const FAULTS: usize = 100;
 /// How often a run that is written to meanwhile is looked at again.
 const LOOKS: usize = 3;
+/// How the part of a fault of a component begins.
+const COMPONENT: &str = "component ";
 /// Log lines that are read at once.
 const LOG_PAGE: usize = 512;
 
@@ -152,7 +156,8 @@ impl Audit<'_, '_> {
         let Some((row, checkpoint)) = self.checkpoint()? else {
             return Ok(());
         };
-        let folded = self.journal(&row)?;
+        let mut named = BTreeSet::new();
+        let folded = self.journal(&row, &mut named)?;
         let state = folded.as_ref().or(checkpoint.as_ref());
         self.blobs(state);
         if let Some(state) = state {
@@ -180,7 +185,10 @@ impl Audit<'_, '_> {
             }
         }
         self.logs()?;
-        self.inbox()
+        self.inbox()?;
+        self.owner(&row);
+        named.extend(checkpoint.iter().flat_map(holdings::named));
+        self.holdings(&row, &named, state)
     }
 
     fn fault(&mut self, part: impl Into<String>, message: impl Display) {
@@ -222,9 +230,15 @@ impl Audit<'_, '_> {
     }
 
     /// Reads the whole journal, and folds it up to where the row stood: what came later is not of that moment.
-    fn journal(&mut self, row: &RunRow) -> Result<Option<RunState>, StoreError> {
+    /// What its events name goes into `named`.
+    fn journal(
+        &mut self,
+        row: &RunRow,
+        named: &mut BTreeSet<Digest>,
+    ) -> Result<Option<RunState>, StoreError> {
         let store = self.auditor.store;
         let mut fold = Fold::Empty;
+        let mut is_born = false;
         let mut texts = BTreeSet::new();
         let mut after = 0;
         let mut beyond = None;
@@ -254,6 +268,9 @@ impl Audit<'_, '_> {
                     beyond = Some(entry.seq);
                     break 'journal;
                 }
+                // A run is created with its first write, which has the time of the last of its events.
+                is_born |= moment(Some(entry.at)) == moment(Some(row.created_at));
+                named.extend(entry.event.blobs());
                 if let Event::RunCreated(created) = &entry.event {
                     texts.insert(created.definition);
                 } else if let Event::DefinitionChanged { definition, .. } = &entry.event {
@@ -285,6 +302,12 @@ impl Audit<'_, '_> {
             let message = format!("it ends after event {}, the run has {}", state.seq, row.seq);
             self.fault("journal", message);
             return Ok(None);
+        }
+        if !is_born {
+            self.fault(
+                "column created_at",
+                format_args!("it is {}, when nothing was recorded", row.created_at),
+            );
         }
         Ok(Some(*state))
     }
@@ -330,24 +353,9 @@ impl Audit<'_, '_> {
     /// What is known to be wrong with its blobs, in words.
     fn blobs(&mut self, state: Option<&RunState>) {
         for (digest, fault) in self.bad {
-            let component = state.and_then(|state| {
-                let named = state.binding.plugins.iter();
-                let named = named.chain(&state.created.plugins);
-                named
-                    .filter(|(_, plugin)| *plugin == digest)
-                    .map(|(name, _)| name)
-                    .next()
-            });
-            let definition = state.is_some_and(|state| {
-                [state.binding.definition, state.created.definition].contains(digest)
-            });
-            let part = match component {
-                Some(name) => format!("component {name}"),
-                None if definition => "definition".to_owned(),
-                None => "blob".to_owned(),
-            };
+            let part = part(*digest, state);
             self.faults.push(Fault {
-                is_component: component.is_some(),
+                is_component: part.starts_with(COMPONENT),
                 ..Fault::of(part, format_args!("{digest} {fault}"))
             });
         }
@@ -364,7 +372,7 @@ impl Audit<'_, '_> {
                 self.faults.push(Fault {
                     is_component: true,
                     is_minor: true,
-                    ..Fault::of(format!("component {name}"), message)
+                    ..Fault::of(format!("{COMPONENT}{name}"), message)
                 });
             }
         }
@@ -421,6 +429,25 @@ impl Audit<'_, '_> {
         self.faults.len() > before
     }
 
+    /// What does not run is owned by nobody, and what nobody owns has no lease.
+    fn owner(&mut self, row: &RunRow) {
+        let running = row.status == Status::Running;
+        let owned = row.owner.is_some();
+        let leases = [
+            ("lease_until", row.lease_until),
+            ("detached_at", row.detached_at),
+        ];
+        let stray = leases.into_iter().filter(|(_, at)| !owned && at.is_some());
+        let stray = stray.map(|(column, _)| (column, "nobody owns the run"));
+        let owner = (owned && !running).then_some(("owner", "the run does not run"));
+        for (column, why) in stray.chain(owner).collect::<Vec<_>>() {
+            self.fault(
+                format!("column {column}"),
+                format_args!("it is set, and {why}"),
+            );
+        }
+    }
+
     fn logs(&mut self) -> Result<(), StoreError> {
         let mut after = 0;
         while self.faults.len() < FAULTS {
@@ -440,23 +467,6 @@ impl Audit<'_, '_> {
                 if let Err(error) = serde_json::from_str::<LogLine>(&stored.line.body) {
                     self.fault("log", format_args!("line {}: {error}", stored.position));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn inbox(&mut self) -> Result<(), StoreError> {
-        let inbox = match self.auditor.store.inbox(self.run, limits::SIGNALS) {
-            Ok(inbox) => inbox,
-            Err(StoreError::Corrupt(text)) => {
-                self.fault("signals", text);
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        for stored in inbox {
-            if let Err(error) = serde_json::from_str::<Value>(&stored.signal.data) {
-                self.fault(format!("signal {}", stored.number), error);
             }
         }
         Ok(())
@@ -486,6 +496,23 @@ fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
             entry.at, state.updated_at
         )
     })
+}
+
+/// What a blob is to a run.
+fn part(digest: Digest, state: Option<&RunState>) -> String {
+    let component = state.and_then(|state| {
+        let named = state.binding.plugins.iter();
+        let mut named = named.chain(&state.created.plugins);
+        named.find(|(_, plugin)| **plugin == digest)
+    });
+    let definition = state.is_some_and(|state| {
+        [state.binding.definition, state.created.definition].contains(&digest)
+    });
+    match component {
+        Some((name, _)) => format!("{COMPONENT}{name}"),
+        None if definition => "definition".to_owned(),
+        None => "blob".to_owned(),
+    }
 }
 
 /// A column of time, as every store can hold it.

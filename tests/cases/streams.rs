@@ -7,9 +7,9 @@ use milepost::attempt::BoxFuture;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::{
-    Attention, CheckedBlob, Expect, Filter, Head, Health, Inbox, Listing, NewSignal, RunRow, Sent,
-    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
-    Written,
+    Attention, CheckedBlob, Expect, Filter, Head, Health, Holdings, Inbox, Listing, NewSignal,
+    RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Write, Written,
 };
 use milepost_core::event::Event;
 use milepost_core::ids::{Digest, Epoch, RunId};
@@ -73,6 +73,7 @@ impl Store for Gauge {
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
+        holdings(run: &RunId) -> Holdings;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         inbox_size(run: &RunId) -> Inbox;
         attention(now: Timestamp, limit: usize) -> Attention;

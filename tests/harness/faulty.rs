@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use milepost::attempt::BoxFuture;
 use milepost::owner::{Host as _, ThisHost};
 use milepost::store::{
-    Attention, CheckedBlob, Filter, Health, Inbox, Listing, NewSignal, Owner, RunRow, Sent,
-    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
-    Written,
+    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Owner, RunRow,
+    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -313,6 +313,7 @@ impl Store for FaultyStore {
         checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
+        holdings(run: &RunId) -> Holdings;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         inbox_size(run: &RunId) -> Inbox;
         written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;

@@ -10,9 +10,9 @@ use milepost::clock::Clock;
 use milepost::engine::Unobserved;
 use milepost::owner::{Host, Liveness};
 use milepost::store::{
-    Attention, CheckedBlob, Filter, Health, Inbox, Listing, NewSignal, Owner, RunRow, Sent,
-    StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write,
-    Written,
+    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Owner, RunRow,
+    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Write, Written,
 };
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -260,6 +260,7 @@ impl Store for View {
         logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
         blob(digest: &Digest) -> Option<Vec<u8>>;
         checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
+        holdings(run: &RunId) -> Holdings;
         inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
         inbox_size(run: &RunId) -> Inbox;
         attention(now: Timestamp, limit: usize) -> Attention;

@@ -1,5 +1,6 @@
 //! What others ask of a run beside its owner's writes (requests, signals), and what a worker looks for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -145,6 +146,24 @@ pub struct StoredSignal {
     pub number: u64,
     /// The signal.
     pub signal: NewSignal,
+}
+
+/// What a run has of its store, as it is found there: what its row should count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Bytes of its entries and log lines.
+    pub record_bytes: u64,
+    /// The blobs that it uses, with their bytes; a missing one has none.
+    pub blobs: BTreeMap<Digest, u64>,
+}
+
+impl Holdings {
+    /// All of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let blobs = self.blobs.values();
+        blobs.fold(self.record_bytes, |sum, bytes| sum.saturating_add(*bytes))
+    }
 }
 
 /// Runs that need somebody's attention now, each list bounded by the limit that was asked for.

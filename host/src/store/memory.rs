@@ -9,8 +9,8 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Inbox, Listing, NewSignal, Page,
-    RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Holdings, Inbox, Listing, NewSignal,
+    Page, RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
     StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
@@ -290,6 +290,26 @@ impl Store for MemoryStore {
                 },
             }
         }))
+    }
+
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
+        let state = self.state();
+        let Some(run) = state.runs.get(run) else {
+            return Ok(Holdings::default());
+        };
+        let entries = run.journal.iter().map(|entry| entry.body.len());
+        let lines = run.logs.iter().map(|log| &log.line);
+        let lines = lines.map(|line| line.path.len() + line.body.len());
+        let size = |digest| {
+            state
+                .blobs
+                .get(digest)
+                .map_or(0, |bytes| bytes.len() as u64)
+        };
+        Ok(Holdings {
+            record_bytes: entries.chain(lines).sum::<usize>() as u64,
+            blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
+        })
     }
 
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {

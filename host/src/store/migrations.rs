@@ -165,6 +165,13 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), Obstacle> {
     run_steps(db, STEPS)
 }
 
+/// What a new file of the present version has, in memory.
+pub(super) fn fresh() -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| db.execute_batch(step))?;
+    Ok(db)
+}
+
 fn run_steps(db: &mut Connection, steps: &[&str]) -> Result<(), Obstacle> {
     while snapshot_version(db, steps)? < steps.len() {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -23,8 +23,8 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, BlobFault, CheckedBlob, Health, Inbox, NewSignal, Release, Sent, Space, StopKind,
-    StopRequest, StoredSignal, UnknownStopKind,
+    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, NewSignal, Release, Sent, Space,
+    StopKind, StopRequest, StoredSignal, UnknownStopKind,
 };
 use crate::attempt::BoxFuture;
 
@@ -150,6 +150,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError>;
 
+    /// What a run has of the store, all of one moment. Takes as long as looking at each of its entries and log lines.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError>;
+
     /// Signals that wait for a run, the oldest first, at most `limit`.
     ///
     /// # Errors
@@ -245,7 +251,7 @@ pub struct Write {
     pub parts: Vec<(String, Option<String>)>,
     /// Log lines to append.
     pub logs: Vec<NewLog>,
-    /// Blobs to keep; one that exists already is left alone. Shared, because a component may be large.
+    /// Blobs to keep; one that exists already is left alone, unless what is kept was damaged and these are the bytes. Shared, because a component may be large.
     pub blobs: Vec<(Digest, Arc<[u8]>)>,
     /// Blobs that entries and parts name. One that is neither among `blobs` nor in the store is a [`StoreError::Corrupt`]:
     /// what is saved could not be read back. The run uses them from now on, whoever saved them.

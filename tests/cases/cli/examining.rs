@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use milepost_tests::cli::Cli;
+use milepost_tests::cli::{Cli, component};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{SIGNAL, spinning, stopped};
+use super::{HELLO, SIGNAL, spinning, stopped};
 
 /// Finished, failed, paused, waiting and new runs; signals that wait, values in blobs of their own.
 fn store() -> Cli {
@@ -49,6 +49,13 @@ fn flip(db: &Connection, run: &str) {
     assert_eq!(changed.unwrap(), 1);
 }
 
+/// The digest of a component.
+const COMPONENT: &str =
+    "digest IN (SELECT digest FROM blob WHERE substr(bytes, 1, 4) = x'0061736d')";
+
+const OWNER: &str =
+    r#"owner = '{"host":"h","boot":"b","pid":1,"started":1,"nonce":"n"}', lease_until = 1"#;
+
 #[test]
 fn whatever_is_damaged_is_told_with_its_run() {
     let cli = store();
@@ -77,7 +84,57 @@ fn whatever_is_damaged_is_told_with_its_run() {
         )
     };
     let last = "seq = (SELECT max(seq) FROM journal j WHERE j.run = journal.run)";
+    let unused = |run: &str, and: &str| format!("DELETE FROM blob_use WHERE {} AND {and}", of(run));
+    let signal = |set: &str| format!("UPDATE signal SET {set} WHERE {}", of("early"));
+    let deep = "'[' || replace(hex(zeroblob(200)), '0', '[') || '1' || replace(hex(zeroblob(200)), '0', ']') || ']'";
     for (sql, run, damaged) in [
+        (unused("new", "true"), "new", "definition"),
+        (unused("done", "true"), "done", "definition"),
+        (unused("new", COMPONENT), "new", "component text"),
+        (
+            unused(
+                "long",
+                "digest IN (SELECT digest FROM blob WHERE bytes LIKE '\"Hello%')",
+            ),
+            "long",
+            "blob",
+        ),
+        (
+            column("done", "stored_bytes = stored_bytes + 1"),
+            "done",
+            "column stored_bytes",
+        ),
+        (column("done", "stored_bytes = -1"), "done", "row"),
+        (
+            column("new", "stored_bytes = 9223372036854775807"),
+            "new",
+            "column stored_bytes",
+        ),
+        (
+            column("done", "created_at = 1"),
+            "done",
+            "column created_at",
+        ),
+        (
+            column("done", "lease_until = 1"),
+            "done",
+            "column lease_until",
+        ),
+        (
+            column("nap", "detached_at = 1"),
+            "nap",
+            "column detached_at",
+        ),
+        (column("nap", OWNER), "nap", "column owner"),
+        (
+            "UPDATE run SET id = 'x1' WHERE id = 'nap'".to_owned(),
+            "x1",
+            "column id",
+        ),
+        (signal("name = ''"), "early", "signal 1"),
+        (signal("data = '{\"a\":1,\"a\":2}'"), "early", "signal 1"),
+        (signal("data = '99999999999999999999'"), "early", "signal 1"),
+        (signal(&format!("data = {deep}")), "early", "signal 1"),
         (
             journal("done", "substr(body, 1, length(body) - 9)", "seq = 3"),
             "done",
@@ -184,6 +241,96 @@ fn whatever_is_damaged_is_told_with_its_run() {
     }
     let text = cli.run("doctor").expect(1).stdout;
     assert!(text.contains("problem: run long: blob: sha256:"), "{text}");
+}
+
+/// A blob that nothing holds for a run goes with another run, and that is told before.
+#[test]
+fn what_is_not_held_for_a_run_is_told_before_it_is_gone() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    cli.run("submit hello.toml --input name=x --id p1")
+        .expect(0);
+    cli.run("run hello.toml --input name=x --id done1")
+        .expect(0);
+    let db = Connection::open(cli.database()).unwrap();
+    let uses = "DELETE FROM blob_use WHERE run = (SELECT key FROM run WHERE id = 'p1')";
+    assert!(db.execute(uses, ()).unwrap() > 0);
+    let found = problems(&cli, 1);
+    assert!(found.iter().all(|f| f["run"] == "p1"), "{found:#?}");
+    let parts: Vec<&str> = found.iter().map(|f| f["part"].as_str().unwrap()).collect();
+    assert!(
+        parts.contains(&"definition") && parts.contains(&"component text"),
+        "{found:#?}"
+    );
+    // In a store of an older version, which left components to their files, that is how it is.
+    let held = "INSERT INTO blob_use (run, digest) SELECT run.key, digest FROM run, blob
+                WHERE run.id = 'p1' AND substr(bytes, 1, 4) <> x'0061736d'";
+    assert!(db.execute(held, ()).unwrap() > 0);
+    db.execute("UPDATE run SET stored_bytes = 0", ()).unwrap();
+    assert_eq!(problems(&cli, 0), [] as [Value; 0]);
+}
+
+#[test]
+fn what_is_missing_of_the_tables_is_told() {
+    let cli = store();
+    let whole = fs::read(cli.database()).unwrap();
+    for (sql, told) in [
+        ("DROP INDEX run_by_due", "the index `run_by_due` is missing"),
+        (
+            "DROP INDEX run_by_due; CREATE INDEX run_by_due ON run (seq)",
+            "the index `run_by_due` is not as this version makes it",
+        ),
+        ("DROP TABLE signal", "the table `signal` is missing"),
+        (
+            "ALTER TABLE run ADD COLUMN more TEXT",
+            "the table `run` is not as this version makes it",
+        ),
+        (
+            "CREATE TRIGGER theirs AFTER UPDATE ON run BEGIN DELETE FROM log; END",
+            "the trigger `theirs` is not of this program",
+        ),
+    ] {
+        fs::write(cli.database(), &whole).unwrap();
+        let db = Connection::open(cli.database()).unwrap();
+        db.execute_batch(sql).unwrap();
+        drop(db);
+        let found = problems(&cli, 1);
+        assert!(
+            found.iter().any(|f| f["message"] == told),
+            "{sql}: {found:#?}"
+        );
+    }
+    fs::write(cli.database(), &whole).unwrap();
+    let db = Connection::open(cli.database()).unwrap();
+    db.execute_batch("CREATE INDEX theirs ON run (workflow); ANALYZE")
+        .unwrap();
+    drop(db);
+    assert_eq!(problems(&cli, 0), [] as [Value; 0]);
+}
+
+/// As `doctor` advises: the workflow in a new run, or the file in its place.
+#[test]
+fn a_damaged_component_is_mended_by_a_new_start_and_by_a_resume() {
+    let cli = Cli::new();
+    fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
+    let steps = "schema = 1\nname = \"own\"\n[plugins.text]\nsource = \"text.wasm\"\n\
+                 [[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
+                 [[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n";
+    cli.write("own.toml", steps);
+    cli.run("run own.toml --id first").expect(2);
+    let db = Connection::open(cli.database()).unwrap();
+    for (again, status) in [("submit own.toml --id second", 0), ("resume first", 2)] {
+        flip(&db, "first");
+        assert!(!problems(&cli, 1).is_empty());
+        cli.run(again).expect(status);
+        assert_eq!(problems(&cli, 0), [] as [Value; 0], "{again}");
+    }
+    // Text that was damaged is text again.
+    let spoil = "UPDATE blob SET bytes = x'00' WHERE CAST(bytes AS TEXT) LIKE 'schema%'";
+    assert_eq!(db.execute(spoil, ()).unwrap(), 1);
+    assert!(!problems(&cli, 1).is_empty());
+    cli.run("submit own.toml --id third").expect(0);
+    assert_eq!(problems(&cli, 0), [] as [Value; 0]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod read;
 mod removal;
 mod request;
 mod scan;
+mod schema;
 mod space;
 mod statements;
 mod writer;
@@ -37,9 +38,9 @@ use self::read::Readers;
 use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
 use self::writer::Writer;
 use super::{
-    Attention, CheckedBlob, Filter, Health, Inbox, Listing, NewSignal, Release, RunRow, Sent,
-    Space, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Write, Written,
+    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Release, RunRow,
+    Sent, Space, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Write, Written,
 };
 use crate::attempt::BoxFuture;
 
@@ -244,6 +245,10 @@ impl Store for SqliteStore {
         self.read(|db| scan::checked_blob(db, after))
     }
 
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
+        self.read(|db| scan::holdings(db, run))
+    }
+
     fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
         self.read(|db| read::inbox(db, run, limit))
     }
@@ -286,6 +291,12 @@ impl Store for SqliteStore {
 /// A database error as the trait words it; `context` says what was being worked on.
 pub(super) fn store_error(error: &rusqlite::Error, context: &str) -> StoreError {
     let text = format!("{context}: {error}");
+    // Every file has the tables and indexes of its version, until somebody takes them away.
+    if error.sqlite_error_code() == Some(ErrorCode::Unknown)
+        && error.to_string().starts_with("no such ")
+    {
+        return StoreError::Corrupt(text);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
         Some(_) => StoreError::Unavailable(text),

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use milepost_core::ids::Digest;
+use milepost_core::ids::{Digest, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::read::{RUN_COLUMNS, count_limit, listed};
 use super::{nanos, space, store_error};
-use crate::store::{Attention, BlobFault, CheckedBlob, Health, RunRow, StoreError};
+use crate::store::{Attention, BlobFault, CheckedBlob, Health, Holdings, RunRow, StoreError};
 
 /// The questions of [`attention`], each answered from an index: what is over, or paused and not due, is never looked at.
 /// `?1` is the time and `?2` the limit.
@@ -169,6 +169,34 @@ fn users(db: &Connection, digest: &Digest) -> Result<Vec<String>, rusqlite::Erro
     Ok(users)
 }
 
+pub(super) fn holdings(db: &Connection, run: &RunId) -> Result<Holdings, StoreError> {
+    let read = || {
+        let tx = db.unchecked_transaction()?;
+        let bytes: i64 = tx
+            .prepare_cached(
+                "SELECT (SELECT coalesce(sum(octet_length(body)), 0) FROM journal WHERE journal.run = run.key)
+                      + (SELECT coalesce(sum(octet_length(path) + octet_length(body)), 0) FROM log WHERE log.run = run.key)
+                 FROM run WHERE id = ?1",
+            )?
+            .query_row([run.as_str()], |row| row.get(0))
+            .optional()?
+            .unwrap_or_default();
+        let mut uses = tx.prepare_cached(
+            "SELECT digest, coalesce((SELECT length(bytes) FROM blob WHERE blob.digest = blob_use.digest), 0)
+             FROM blob_use WHERE run = (SELECT key FROM run WHERE id = ?1) AND length(digest) = 32",
+        )?;
+        let uses = uses.query_map([run.as_str()], |row| {
+            let (digest, bytes): ([u8; 32], i64) = (row.get(0)?, row.get(1)?);
+            Ok((Digest::from(digest), bytes.unsigned_abs()))
+        })?;
+        Ok(Holdings {
+            record_bytes: bytes.unsigned_abs(),
+            blobs: uses.collect::<Result<_, _>>()?,
+        })
+    };
+    read().map_err(|error: rusqlite::Error| store_error(&error, &format!("run `{run}`")))
+}
+
 /// One thing to look at in the whole store; what is wrong goes into the problems.
 type Examination = fn(&Connection, &mut Health) -> Result<(), rusqlite::Error>;
 
@@ -188,7 +216,7 @@ pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError>
             .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
         runs: BTreeMap::new(),
     };
-    for examine in [version, pages, unused, strays, digests, statuses] as [Examination; 6] {
+    for examine in [version, schema, pages, unused, strays, digests, statuses] as [Examination; 7] {
         let examined = examine(db, &mut health).map_err(|error| store_error(&error, "the store"));
         match examined {
             // Damage is what was asked for: the other questions may still have an answer.
@@ -201,6 +229,12 @@ pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError>
 
 fn version(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
     health.version = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(())
+}
+
+/// The tables and indexes that this version makes.
+fn schema(db: &Connection, health: &mut Health) -> Result<(), rusqlite::Error> {
+    health.problems.extend(super::schema::differences(db)?);
     Ok(())
 }
 
