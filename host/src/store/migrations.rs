@@ -144,9 +144,9 @@ impl From<rusqlite::Error> for Obstacle {
     }
 }
 
-/// Says whether the file is ours, or empty and may become ours. Changes nothing.
-pub(super) fn inspect(db: &Connection) -> Result<(), Obstacle> {
-    snapshot_version(db, STEPS).map(|_| ())
+/// Says whether the file is ours, or empty and may become ours, and how many steps it has seen. Changes nothing.
+pub(super) fn inspect(db: &Connection) -> Result<usize, Obstacle> {
+    snapshot_version(db, STEPS)
 }
 
 /// Says whether the file is ours and of the present version. Changes nothing.

@@ -156,6 +156,21 @@ fn a_store_that_was_emptied_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_store_that_was_replaced_by_an_empty_database_is_refused() {
+    let place = Place::new();
+    place.open().save(create("r"));
+    fs::remove_file(place.path()).unwrap();
+    place.sql("CREATE TABLE t (x); DROP TABLE t");
+    let read_only = SqliteStore::open_read_only(&place.path());
+    for refused in [refusal(&place), read_only.unwrap_err()] {
+        assert!(
+            matches!(&refused, StoreError::Corrupt(text) if text.contains("restore a backup")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn a_creation_that_was_interrupted_goes_on_though_a_store_was_there_before() {
     let place = Place::new();
     place.open().save(create("r"));

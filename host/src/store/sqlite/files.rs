@@ -77,30 +77,37 @@ pub(super) fn existing(path: &Path) -> Result<Option<Metadata>, StoreError> {
     Ok(Some(found))
 }
 
-/// Refuses a database that is empty and was not: what would be opened is another store, without the runs that it held. An
-/// interrupted creation leaves an empty file as well, but neither a word in the gate nor a log.
+/// Whether a database that exists was made whole once, so that one with nothing in it has lost what it held.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`].
-pub(super) fn check_not_emptied(
-    path: &Path,
-    database: Option<&Metadata>,
-) -> Result<(), StoreError> {
+/// [`StoreError::Corrupt`] for a file of no length that was more: SQLite would take it, and what stands in its log, for a beginning.
+pub(super) fn was_made(path: &Path, database: Option<&Metadata>) -> Result<bool, StoreError> {
     let Some(bytes) = database.filter(|found| found.is_file()).map(Metadata::len) else {
-        return Ok(());
+        return Ok(false);
     };
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let has_log = || fs::metadata(&log).is_ok_and(|log| log.len() > 0);
-    // SQLite takes a file of one byte for an empty one, and nobody begins with that.
-    if bytes > 1 || bytes == 0 && !gate::says_made(path) && !has_log() {
-        return Ok(());
+    let says_made = gate::says_made(path);
+    // Before it writes to its log, SQLite writes to the file. A log alone does not say that all tables were made.
+    let has_begun = says_made || fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    // SQLite takes a file of one byte for an empty one, and nobody begins with that. Looked at again, because another process
+    // may have made it since.
+    let is_empty = match bytes {
+        0 => has_begun && fs::metadata(path).is_ok_and(|found| found.len() == 0),
+        bytes => bytes == 1,
+    };
+    match is_empty {
+        true => Err(emptied(path)),
+        false => Ok(says_made),
     }
-    Err(StoreError::Corrupt(format!(
-        "`{}` is cut off to {bytes} bytes, what it held is gone; restore a backup of it, or remove the file to begin with an \
-         empty store",
+}
+
+/// The refusal of a database that holds nothing any more.
+pub(super) fn emptied(path: &Path) -> StoreError {
+    StoreError::Corrupt(format!(
+        "`{}` has lost all that it held; restore a backup of it, or remove the file to begin with an empty store",
         path.display()
-    )))
+    ))
 }
 
 /// Refuses a database that another user may have put there, and warns of a folder where that is possible.

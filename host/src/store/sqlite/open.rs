@@ -54,7 +54,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     let path = files::resolved(path)?;
     let existing = files::existing(&path)?;
     files::check_owner(&path, existing.as_ref())?;
-    files::check_not_emptied(&path, existing.as_ref())?;
+    let was_made = files::was_made(&path, existing.as_ref())?;
     let gate = files::open_gate(&path, existing.as_ref())?;
     if let (None, Some(gate)) = (&existing, &gate) {
         gate::mark_unmade(gate);
@@ -77,10 +77,13 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     }
     db.busy_timeout(BUSY).map_err(failed)?;
     // Before anything is set: some settings are written into the file, and it may not be ours.
-    migrations::inspect(&db).map_err(|obstacle| match obstacle {
+    let version = migrations::inspect(&db).map_err(|obstacle| match obstacle {
         Obstacle::Database(error) if cannot_log(&error) => read_only_here(&place),
         obstacle => obstacle.at(&place),
     })?;
+    if was_made && version == 0 {
+        return Err(files::emptied(&path));
+    }
     let pages: i64 = db
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .map_err(failed)?;
@@ -174,13 +177,14 @@ pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> 
     check_version(rusqlite::version_number())?;
     let path = files::resolved(path)?;
     let existing = files::existing(&path)?;
-    files::check_not_emptied(&path, existing.as_ref())?;
+    let was_made = files::was_made(&path, existing.as_ref())?;
     let place = path.display().to_string();
     // The outer error says that the file could not be asked at all.
     let current = |how: &Place| -> Result<Result<Connection, StoreError>, StoreError> {
         let db = reader(how)?;
         match migrations::require_current(&db) {
             Ok(()) => Ok(Ok(db)),
+            Err(Obstacle::Older { found: 0, .. }) if was_made => Err(files::emptied(&path)),
             Err(Obstacle::Database(error)) => Err(store_error(&error, &format!("`{place}`"))),
             Err(obstacle) => Ok(Err(obstacle.at(&place))),
         }
