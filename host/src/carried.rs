@@ -106,7 +106,7 @@ fn from_file(
     spec: Option<&PluginSpec>,
     file: &Path,
 ) -> Result<ComponentBytes, PluginError> {
-    let gone = |why: String| PluginError::Unavailable {
+    let gone = |why: String| PluginError::Missing {
         name: name.to_owned(),
         reason: format!(
             "the store does not hold its component {digest}, and {why}; put the file with that digest in its place"
@@ -114,9 +114,9 @@ fn from_file(
     };
     let spec = spec.ok_or_else(|| gone("the definition does not say where it was".to_owned()))?;
     let component = read_beside(source, name, spec, file).map_err(|error| match error {
-        PluginError::Unavailable { reason, .. } | PluginError::Incompatible { reason, .. } => {
-            gone(reason)
-        }
+        PluginError::Unavailable { reason, .. }
+        | PluginError::Missing { reason, .. }
+        | PluginError::Incompatible { reason, .. } => gone(reason),
     })?;
     if component.digest != digest {
         return Err(gone(format!(

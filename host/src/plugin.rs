@@ -80,6 +80,14 @@ pub enum PluginError {
         /// What is wrong and how to mend it.
         reason: String,
     },
+    /// The store of a run does not hold it whole, and the file is not there either: put it back.
+    #[error("plugin `{name}` is not available: {reason}")]
+    Missing {
+        /// Name in the definition.
+        name: String,
+        /// What is wrong and how to mend it.
+        reason: String,
+    },
     /// It does not fit the contract: mend the component.
     #[error("plugin `{name}` does not fit: {reason}")]
     Incompatible {
@@ -143,7 +151,9 @@ fn folder(file: &Path) -> PathBuf {
 
 impl PluginError {
     fn beside(mut self, real: &Path) -> Self {
-        let (Self::Unavailable { reason, .. } | Self::Incompatible { reason, .. }) = &mut self;
+        let (Self::Unavailable { reason, .. }
+        | Self::Missing { reason, .. }
+        | Self::Incompatible { reason, .. }) = &mut self;
         reason.push_str(&format!(
             "; the definition is a link, and there is none in {} either",
             real.display()

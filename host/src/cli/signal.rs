@@ -80,6 +80,17 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
                 true => format!("; {}", cx.goes_on(run, true)),
                 false => String::new(),
             };
+            if sent.status == Status::Failed {
+                return format!(
+                    "run {run} is failed; the signal is kept; `{}` tells what happens next",
+                    cx.command("show", run)
+                );
+            }
+            if sent.waits_for.as_ref() == Some(&args.name) {
+                return format!(
+                    "run {run} waits for `{name}` and has not got it yet; the signal is kept, a worker delivers it{held}"
+                );
+            }
             format!(
                 "run {run} is {} and does not wait for `{name}` now{waits}; the signal is kept until it does{meant}{held}",
                 sent.status

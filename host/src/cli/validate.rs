@@ -186,7 +186,9 @@ impl Checked {
         let diagnostics = self.diagnostics.as_ref().map(Diagnostics::to_json);
         let components = self.components.iter().map(|error| {
             let (code, plugin) = match error {
-                PluginError::Unavailable { name, .. } => ("plugin_unavailable", name),
+                PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
+                    ("plugin_unavailable", name)
+                }
                 PluginError::Incompatible { name, .. } => ("plugin_incompatible", name),
             };
             json!({ "plugin": plugin, "code": code, "message": error.to_string() })

@@ -330,6 +330,7 @@ impl Driver {
         let taken = self.batch.consumed();
         let found = match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
             Ok(found) => found,
+            Err(error @ StoreError::Corrupt(_)) => return Err(Halted::Failed(error.into())),
             // The run pauses; whoever sweeps the store finds the signal.
             Err(error) => {
                 tracing::warn!(%run, %error, "the signals of the run could not be read");

@@ -181,15 +181,32 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Whether the workflow itself is at fault: it stays so until a person mends it. All else may be over at the next try.
-    pub(super) fn is_of_the_workflow(&self) -> bool {
-        let does_not_fit = |error: &PluginError| matches!(error, PluginError::Incompatible { .. });
-        match self {
-            Self::Open(OpenError::Invalid(_)) | Self::InputsUnfit { .. } => true,
-            Self::Open(OpenError::Plugin(error)) => does_not_fit(error),
-            Self::Open(OpenError::Plugins(errors)) => errors.iter().any(does_not_fit),
-            _ => false,
-        }
+    /// What a person can do for the run about an error that stays until then: what the run carries cannot be used, or is damaged.
+    /// `None` of an error that may be over at the next try.
+    pub(super) fn remedy(&self, run: &RunId) -> Option<String> {
+        let plugins: &[PluginError] = match self {
+            Self::Open(OpenError::Plugin(error)) => std::slice::from_ref(error),
+            Self::Open(OpenError::Plugins(errors)) => errors,
+            _ => &[],
+        };
+        let any = |is: fn(&PluginError) -> bool| plugins.iter().any(is);
+        let resume = format!("`milepost resume {run}`");
+        let remedy = match self {
+            Self::Open(OpenError::Invalid(_)) | Self::InputsUnfit { .. } => {
+                format!("mend the cause, then {resume}")
+            }
+            Self::Record(_) | Self::Store(StoreError::Corrupt(_)) => format!(
+                "`milepost doctor` tells all that is damaged; restore the store from a copy, then {resume}, or start again in a new run"
+            ),
+            _ if any(|error| matches!(error, PluginError::Incompatible { .. })) => {
+                format!("mend the cause, then {resume}")
+            }
+            _ if any(|error| matches!(error, PluginError::Missing { .. })) => {
+                format!("put the component back, then {resume}; or start again in a new run")
+            }
+            _ => return None,
+        };
+        Some(format!("nothing by itself; {remedy}"))
     }
 }
 

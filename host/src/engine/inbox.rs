@@ -170,7 +170,7 @@ impl Engine {
             Err(error) => {
                 let text = error.to_string();
                 self.shared.tell_trouble(Some(run.as_str()), &text);
-                (true, stood)
+                (true, self.undelivered(run, &error).await.unwrap_or(stood))
             }
         };
         Ok(Signalled {
@@ -197,6 +197,14 @@ impl Engine {
         let kept = store.inbox(run, limits::SIGNALS)?;
         let kept = kept.iter().any(|stored| stored.number == number);
         Ok((kept, record::load(store, run)?.state))
+    }
+
+    /// What becomes of a run that could not be given what is kept for it; `None` when it cannot be told.
+    async fn undelivered(&self, run: &RunId, error: &EngineError) -> Option<RunState> {
+        let row = self.shared.store.row(run).ok().flatten()?;
+        self.could_not_deliver(&row, error).await;
+        let recorded = record::load(self.shared.store.as_ref(), run).ok()?;
+        Some(recorded.state)
     }
 
     /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.

@@ -4,7 +4,7 @@
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
 use milepost_core::correction::{correction, is_far_ahead};
-use milepost_core::event::{ClaimCause, Event, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, Stop, StopCode};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds, put_off};
@@ -31,7 +31,8 @@ pub struct Swept {
     pub detached: Vec<RunId>,
     /// Runs that got the signal that they waited for.
     pub delivered: Vec<RunId>,
-    /// Runs that were paused or cancelled as somebody had asked of an owner that is gone.
+    /// Runs that were paused or cancelled as somebody had asked of an owner that is gone, or failed because what waits for them is
+    /// damaged.
     pub stopped: Vec<RunId>,
     /// Runs that could not be looked after, with the reason.
     pub troubled: Vec<(String, String)>,
@@ -56,11 +57,18 @@ impl Engine {
             note(&mut swept, &row.id, done)?;
         }
         for row in &attention.signalled {
-            let done = self.deliver(&row.id).await.map(|delivered| {
-                if delivered {
-                    swept.delivered.push(row.id.clone());
+            let done = match self.deliver(&row.id).await {
+                Ok(delivered) => {
+                    let delivered = delivered.then(|| row.id.clone());
+                    swept.delivered.extend(delivered);
+                    Ok(())
                 }
-            });
+                Err(error) => {
+                    let failed = self.could_not_deliver(row, &error).await;
+                    swept.stopped.extend(failed.then(|| row.id.clone()));
+                    Err(error)
+                }
+            };
             note(&mut swept, &row.id, done)?;
         }
         Ok(swept)
@@ -102,19 +110,20 @@ impl Engine {
             "the process that ran it was lost {} times in a row, and nothing was recorded in between",
             row.recoveries + 1
         );
-        self.fail_lost(row, message).await
-    }
-
-    /// Fails a run whose owner is gone. Returns whether it was this call that did.
-    pub(super) async fn fail_lost(
-        &self,
-        row: &RunRow,
-        message: String,
-    ) -> Result<bool, EngineError> {
         let run = &row.id;
         let next = format!(
             "nothing by itself; look at what the step in flight did, then `milepost resume {run}`"
         );
+        self.fail_lost(row, message, next).await
+    }
+
+    /// Fails a run whose owner is gone. Returns whether it was this call that did.
+    async fn fail_lost(
+        &self,
+        row: &RunRow,
+        message: String,
+        next: String,
+    ) -> Result<bool, EngineError> {
         let stop = Stop::new(StopCode::ProcessLost, message, next);
         self.change(row, |_| Some(Event::RunFailed { stop })).await
     }
@@ -129,6 +138,19 @@ impl Engine {
         Ok(())
     }
 
+    /// A run that waits for a signal could not be given it: where that stays so, it fails, or it would wait for ever for what has
+    /// come. Returns whether it did.
+    pub(super) async fn could_not_deliver(&self, row: &RunRow, error: &EngineError) -> bool {
+        if row.status != Status::Paused || error.remedy(&row.id).is_none() {
+            return false;
+        }
+        let failed = self.take_and_let_go(row, error, ClaimCause::Resume).await;
+        failed.unwrap_or_else(|error| {
+            tracing::warn!(run = %row.id, %error, "the run could not be failed");
+            false
+        })
+    }
+
     /// A run that was to go on could not even begin: it is put off, later each time, and fails when that was in vain too often.
     /// One that carries what nothing can run fails at once.
     pub(super) async fn could_not_begin(
@@ -137,32 +159,28 @@ impl Engine {
         error: &EngineError,
     ) -> Result<bool, EngineError> {
         let reason = error.to_string();
-        match row.status {
-            Status::Running if error.is_of_the_workflow() => {
+        let remedy = error.remedy(&row.id);
+        match (row.status, remedy) {
+            (Status::Running, Some(next)) => {
                 let message =
                     format!("the process that ran it is gone, and it cannot go on: {reason}");
-                self.fail_lost(row, message).await
+                self.fail_lost(row, message, next).await
             }
-            Status::Pending if error.is_of_the_workflow() => {
-                let run = &row.id;
-                let stop = Stop::new(
-                    StopCode::HostError,
-                    format!("it could not begin: {reason}"),
-                    format!("nothing by itself; mend the cause, then `milepost resume {run}`"),
-                );
+            (Status::Pending, Some(next)) => {
+                let message = format!("it could not begin: {reason}");
+                let stop = Stop::new(StopCode::HostError, message, next);
                 self.change(row, |_| Some(Event::RunFailed { stop })).await
             }
-            Status::Pending => self.take_and_put_off(row, &reason, ClaimCause::Start).await,
-            Status::Running => {
-                self.take_and_put_off(row, &reason, ClaimCause::Recovery)
-                    .await
-            }
+            (Status::Pending, None) => self.take_and_let_go(row, error, ClaimCause::Start).await,
+            (Status::Running, None) => self.take_and_let_go(row, error, ClaimCause::Recovery).await,
+            (Status::Paused, Some(_)) => self.take_and_let_go(row, error, ClaimCause::Resume).await,
             // This try counts as well.
-            Status::Paused if row.auto_resumes as usize + 1 >= limits::AUTOMATIC_RESUMES.len() => {
-                self.take_and_put_off(row, &reason, ClaimCause::Resume)
-                    .await
+            (Status::Paused, None)
+                if row.auto_resumes as usize + 1 >= limits::AUTOMATIC_RESUMES.len() =>
+            {
+                self.take_and_let_go(row, error, ClaimCause::Resume).await
             }
-            Status::Paused => {
+            (Status::Paused, None) => {
                 let now = self.shared.clock.now();
                 self.change(row, |state| {
                     let stop = state.phase.stop()?;
@@ -176,33 +194,54 @@ impl Engine {
                 })
                 .await
             }
-            Status::Completed | Status::Failed | Status::Cancelled => Ok(false),
+            (Status::Completed | Status::Failed | Status::Cancelled, _) => Ok(false),
         }
     }
 
-    /// Claims a run and lets go of it in one write, as its driver does after an error of the host. Returns whether the run still
+    /// Claims a run and lets go of it in one write, as its driver does after such an error. Returns whether the run still
     /// stood as the row says.
-    async fn take_and_put_off(
+    async fn take_and_let_go(
         &self,
         row: &RunRow,
-        reason: &str,
+        error: &EngineError,
         cause: ClaimCause,
     ) -> Result<bool, EngineError> {
         let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
         if (state.seq, state.epoch) != (row.seq, row.epoch) {
             return Ok(false);
         }
+        let (reason, remedy) = (error.to_string(), error.remedy(&row.id));
         let mut batch = Batch::after(state.seq, state.epoch);
-        self.correct_clock(&mut batch, &mut state)?;
+        if remedy.is_none() {
+            self.correct_clock(&mut batch, &mut state)?;
+        }
         let now = self.shared.clock.now();
         let path = state.phase.stop().and_then(|stop| stop.path.clone());
         if state.phase.status() == Status::Paused {
-            let intent = Intent::GoOn(GoOn::Schedule);
-            let resumed = plan(&self.frozen(&state)?, &state, intent)?;
+            let resumed = match (self.frozen(&state), &remedy) {
+                (Ok(definition), _) => plan(&definition, &state, Intent::GoOn(GoOn::Schedule))?,
+                // It goes nowhere: its definition is not needed.
+                (Err(_), Some(_)) => RunResumed {
+                    cause: ResumeCause::Schedule,
+                    reset: Vec::new(),
+                    reopened: Vec::new(),
+                    closed: Vec::new(),
+                    completed: 0,
+                    cleared: state.phase.stop().cloned(),
+                },
+                (Err(error), None) => return Err(error),
+            };
             batch.record(&mut state, Event::RunResumed(resumed), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let last = put_off(&state, reason, path, now.max(state.updated_at));
+        let last = match remedy {
+            Some(next) => {
+                let message = format!("the host could not go on: {reason}");
+                let stop = Stop::new(StopCode::HostError, message, next).at(path);
+                Event::RunFailed { stop }
+            }
+            None => put_off(&state, &reason, path, now.max(state.updated_at)),
+        };
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.write_change(&batch, &state).await,
             Err(rejected) => Err(rejected.into()),

@@ -18,6 +18,7 @@ mod places;
 mod running;
 mod signals;
 mod stopping;
+mod undelivered;
 mod values;
 mod waiting;
 mod working;

@@ -202,7 +202,7 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
 }
 
 #[test]
-fn a_run_that_cannot_begin_is_put_off_and_is_told_about() {
+fn a_run_whose_component_is_gone_fails_and_is_told_about() {
     let cli = Cli::new();
     fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
     let steps = "[plugins.text]\nsource = \"text.wasm\"\n[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n";
@@ -225,8 +225,12 @@ fn a_run_that_cannot_begin_is_put_off_and_is_told_about() {
     let shown = cli.shown("r");
     assert_eq!(
         (&shown["status"], &shown["stop_reason"]),
-        (&json!("paused"), &json!("host_error"))
+        (&json!("failed"), &json!("host_error"))
     );
+    let next = shown["next_action"].as_str().unwrap();
+    assert!(next.contains("put the component back"), "{next}");
+    fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
+    cli.run("resume r").expect(0);
 }
 
 #[test]

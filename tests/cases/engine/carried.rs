@@ -335,3 +335,60 @@ async fn a_run_whose_definition_cannot_be_read_is_still_shown_and_cancelled() {
     let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
     assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
 }
+
+/// What no try can bring back is not tried: the run fails at once, and says what a person can do.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_lost_what_it_carries_fails_at_once_with_advice_that_helps() {
+    const COMPONENT: &str = "put the component back, then `milepost resume r1`";
+    const RECORD: &str = "`milepost doctor` tells all that is damaged";
+    for (sql, advice) in [
+        (
+            "DELETE FROM blob WHERE bytes = CAST('p 0' AS BLOB)",
+            COMPONENT,
+        ),
+        (
+            "UPDATE blob SET bytes = x'00' WHERE bytes = CAST('p 0' AS BLOB)",
+            COMPONENT,
+        ),
+        (
+            "DELETE FROM blob WHERE bytes <> CAST('p 0' AS BLOB)",
+            RECORD,
+        ),
+        (
+            "UPDATE blob SET bytes = x'00' WHERE bytes <> CAST('p 0' AS BLOB)",
+            RECORD,
+        ),
+    ] {
+        for mut rig in [
+            pending().await,
+            waiting().await,
+            drained().await,
+            lost().await,
+        ] {
+            let case = format!("{sql}: {}", rig.row().status);
+            rig.damaged = true;
+            rig.script.lose(true);
+            let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+            assert_eq!(db.execute(sql, []).unwrap(), 1, "{case}");
+            rig.clock.advance(Duration::from_secs(660));
+            assert_eq!(rig.work().await.refused, 1, "{case}");
+            let report = rig.engine().report(&r1()).unwrap();
+            let stop = report.stop.unwrap();
+            assert_eq!(report.status, Status::Failed, "{case}: {stop:?}");
+            assert!(stop.next.contains(advice), "{case}: {stop:?}");
+            assert!(!stop.next.contains("automatic"), "{case}: {stop:?}");
+            assert_eq!(rig.work().await.taken, 0, "{case}");
+            // A person's try changes nothing until it can work.
+            let stands = rig.row();
+            resume(&rig, OnChange::AsStarted).await.unwrap_err();
+            assert_eq!(rig.row(), stands, "{case}");
+            if advice == COMPONENT {
+                rig.script.lose(false);
+                resume(&rig, OnChange::AsStarted).await.unwrap();
+                rig.clock.advance(Duration::from_secs(660));
+                rig.work().await;
+                assert_eq!(rig.row().status, Status::Completed, "{case}");
+            }
+        }
+    }
+}

@@ -126,7 +126,7 @@ impl From<OpenError> for Failure {
             OpenError::Plugins(errors) => {
                 let missing = errors
                     .iter()
-                    .any(|error| matches!(error, PluginError::Unavailable { .. }));
+                    .any(|error| !matches!(error, PluginError::Incompatible { .. }));
                 if missing {
                     Self::new(Exit::Unavailable, "plugin_unavailable", message)
                 } else {
@@ -153,7 +153,7 @@ impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Self {
         let message = error.to_string();
         match error {
-            PluginError::Unavailable { .. } => {
+            PluginError::Unavailable { .. } | PluginError::Missing { .. } => {
                 Self::new(Exit::Unavailable, "plugin_unavailable", message)
             }
             PluginError::Incompatible { .. } => {

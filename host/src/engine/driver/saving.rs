@@ -164,7 +164,7 @@ impl Driver {
 
 impl Driver {
     /// The host could not drive the run on: what was saved is good, and from there the run goes on later, or fails when that was
-    /// in vain too often. The error is given back where that cannot be saved either.
+    /// in vain too often, and at once where no try can succeed. The error is given back where that cannot be saved either.
     pub(super) async fn put_off(&mut self, halted: Halted) -> Result<(), Halted> {
         let reason = match &halted {
             Halted::NotSaved(reason) => format!(
@@ -184,16 +184,16 @@ impl Driver {
         let mut batch = Batch::after(state.seq, state.epoch);
         let now = self.shared.clock.now();
         let path = path_of(&state);
-        let last = match &halted {
-            Halted::NotBegun(error) if error.is_of_the_workflow() => Event::RunFailed {
-                stop: Stop::new(
-                    StopCode::HostError,
-                    format!("it could not begin: {reason}"),
-                    format!("nothing by itself; mend the cause, then `milepost resume {run}`"),
-                )
-                .at(path),
+        let lasting = match &halted {
+            Halted::NotBegun(error) => Some(("it could not begin", error.remedy(&run))),
+            Halted::Failed(error) => Some(("the host could not go on", error.remedy(&run))),
+            Halted::NotSaved(_) | Halted::LostClaim => None,
+        };
+        let last = match lasting {
+            Some((what, Some(next))) => Event::RunFailed {
+                stop: Stop::new(StopCode::HostError, format!("{what}: {reason}"), next).at(path),
             },
-            _ => put_off(&state, &reason, path, now.max(state.updated_at)),
+            Some((_, None)) | None => put_off(&state, &reason, path, now.max(state.updated_at)),
         };
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
