@@ -31,6 +31,7 @@ use super::control::{Control, Demand, Request};
 use super::error::EngineError;
 use super::inbox;
 use super::launch::Launch;
+use super::loads::LoadPermit;
 use super::observer::Notice;
 use super::shared::Shared;
 use crate::attempt::{BoxFuture, CallResult, CallSink, CancelFlag, LogLine, Mode, Progress};
@@ -67,6 +68,8 @@ pub(super) struct Driver {
     workflow: Workflow,
     /// Whether the components of the workflow are there.
     loaded: bool,
+    /// Held while they are loaded.
+    permit: Option<LoadPermit>,
     state: RunState,
     frontier: Frontier,
     batch: Batch,
@@ -120,6 +123,7 @@ impl Driver {
             shared,
             workflow: bound.workflow,
             loaded: bound.loaded,
+            permit: None,
             state,
             frontier: Frontier::default(),
             batch,
@@ -134,6 +138,11 @@ impl Driver {
             not_begun: None,
             owns: false,
         }
+    }
+
+    /// Lets go of the permit when the components are there.
+    pub(super) fn loads_under(&mut self, permit: Option<LoadPermit>) {
+        self.permit = permit.filter(|_| !self.loaded);
     }
 
     /// The state as this driver knows it.

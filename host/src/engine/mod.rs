@@ -2,7 +2,8 @@
 //!
 //! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. `stops` asks
 //! runs to stop, `inbox` brings signals, `decisions` decides at approvals, `deadline` tells who comes too late, `sweep` looks
-//! after runs that nobody drives, `worker` drives many.
+//! after runs that nobody drives, `worker` drives many (`loads`: as far as
+//! their components are there).
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
 mod changes;
@@ -15,6 +16,7 @@ mod examination;
 mod housekeeping;
 mod inbox;
 pub(crate) mod launch;
+mod loads;
 mod observer;
 mod shared;
 mod stops;
@@ -53,6 +55,7 @@ pub use worker::{WorkOptions, Worked};
 
 use self::changes::{Bound, Load};
 use self::driver::{Driver, Halted};
+use self::loads::LoadPermit;
 use self::shared::Shared;
 use crate::carried;
 use crate::clock::{Clock, SystemClock};
@@ -331,7 +334,7 @@ impl Engine {
         run: &RunId,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        self.go_on(run, None, Intent::Resume, options).await
+        self.go_on(run, Intent::Resume, options).await
     }
 
     /// Runs failed steps again, loops from their first iteration; with `from`, that step and what depends on it too.
@@ -344,19 +347,30 @@ impl Engine {
         from: Option<&StepId>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        self.go_on(run, None, Intent::Retry { from }, options).await
+        self.go_on(run, Intent::Retry { from }, options).await
     }
 
-    /// With `seen`, only from where that row stands: what was due, pending or lost then may have been taken, and stopped
-    /// again for another reason, since.
-    pub(super) async fn go_on(
+    async fn go_on(
         &self,
         run: &RunId,
-        seen: Option<&RunRow>,
         intent: Intent<'_>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run)?;
+        self.go_on_from(recorded, None, intent, options, None).await
+    }
+
+    /// With `seen`, only from where that row stands: what was due, pending or lost then may have been taken, and stopped
+    /// again for another reason, since. What is not at hand is loaded under the permit, if there is one.
+    pub(super) async fn go_on_from(
+        &self,
+        recorded: Recorded,
+        seen: Option<&RunRow>,
+        intent: Intent<'_>,
+        options: ResumeOptions,
+        permit: Option<LoadPermit>,
+    ) -> Result<RunReport, EngineError> {
+        let run = &recorded.row.id.clone();
         let stands = (recorded.row.seq, recorded.row.epoch);
         if seen.is_some_and(|seen| (seen.seq, seen.epoch) != stands) {
             return Err(self.lost_race(run.clone(), recorded.row.status));
@@ -397,7 +411,8 @@ impl Engine {
             batch.record(&mut state, Event::RunResumed(resumed), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let driver = self.driver(bound, state, batch, owner, options.control);
+        let mut driver = self.driver(bound, state, batch, owner, options.control);
+        driver.loads_under(permit);
         self.drive(driver, &definition).await
     }
 

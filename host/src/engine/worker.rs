@@ -1,7 +1,8 @@
 //! A long-lived worker: drives pending, due and lost runs, several at once, and sweeps the store in between.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -17,9 +18,11 @@ use tokio::time::Instant;
 
 use super::control::{Control, Demand, Request};
 use super::error::EngineError;
+use super::loads::{Loads, MayNotLoad};
 use super::sweep::SWEEP_ROWS;
 use super::{Engine, OnChange, ResumeOptions};
 use crate::fault;
+use crate::record;
 use crate::report::RunReport;
 use crate::store::{Attention, RunRow, StoreError};
 
@@ -35,7 +38,7 @@ const STORE_WAIT: Duration = Duration::from_secs(30);
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct WorkOptions {
-    /// How many runs it drives at once; at least 1.
+    /// How many runs it drives at once; at least 1. Of several, at most half are loading components at a time.
     pub max_runs: usize,
     /// Whether it ends when there is nothing left to do now. Runs that are due later do not keep it.
     pub until_idle: bool,
@@ -62,7 +65,8 @@ pub struct Worked {
     pub store_gone: Option<String>,
 }
 
-type Ended = Result<RunReport, EngineError>;
+/// The outer error: it was not taken, because it would only wait for components to be loaded.
+type Ended = Result<Result<RunReport, EngineError>, MayNotLoad>;
 
 struct Worker<'a> {
     engine: &'a Engine,
@@ -83,6 +87,9 @@ struct Worker<'a> {
     /// Runs whose last try ended in an error of the host: until when they are passed over, and for how long that was. Whatever the
     /// error is, and whatever could be recorded of it, no run is taken in a hot loop.
     resting: BTreeMap<RunId, (Instant, Duration)>,
+    loads: Arc<Loads>,
+    /// Runs whose components cannot be loaded yet: passed over until they can.
+    waiting: BTreeMap<RunId, MayNotLoad>,
     /// Runs that could neither begin nor be put off where they stand, as after damage: passed over until they move.
     stuck: BTreeMap<RunId, u64>,
 }
@@ -98,6 +105,8 @@ impl Engine {
     pub async fn work(&self, options: WorkOptions) -> Worked {
         let mut worker = Worker {
             engine: self,
+            loads: Loads::of(options.max_runs),
+            waiting: BTreeMap::new(),
             options,
             tasks: JoinSet::new(),
             driving: HashMap::new(),
@@ -118,6 +127,7 @@ impl Engine {
 impl Worker<'_> {
     async fn work(&mut self) {
         let control = self.options.control.clone();
+        let loads = Arc::clone(&self.loads);
         loop {
             let (idle, next) = match self.look().await {
                 Ok(idle) => (idle, SWEEP_EVERY),
@@ -136,6 +146,7 @@ impl Worker<'_> {
                 biased;
                 request = control.asked(None) => return self.drain(request).await,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
+                () = loads.ended(), if !self.waiting.is_empty() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -168,18 +179,13 @@ impl Worker<'_> {
         let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
         let mut left = changed.iter().any(|runs| !runs.is_empty());
         let held = self.not_before.is_some_and(|until| until > Instant::now());
-        let listed = |run: &RunId| {
-            let lists = [&attention.pending, &attention.due, &attention.running];
-            lists.into_iter().flatten().any(|row| row.id == *run)
-        };
-        self.stuck.retain(|run, _| listed(run));
-        self.resting.retain(|run, _| listed(run));
+        self.forget_all_but(&attention);
         for (row, intent) in candidates(&attention, &swept.lost) {
             if self.active.contains_key(&row.id) || self.stuck.get(&row.id) == Some(&row.seq) {
                 continue;
             }
             left = true;
-            if self.rests(&row.id) {
+            if self.rests(&row.id) || self.waits(&row.id) {
                 continue;
             }
             if held || self.active.len() >= self.options.max_runs.max(1) {
@@ -190,10 +196,24 @@ impl Worker<'_> {
         Ok(!left)
     }
 
+    /// What is known of runs that nobody has to look after any more.
+    fn forget_all_but(&mut self, attention: &Attention) {
+        if self.stuck.is_empty() && self.resting.is_empty() && self.waiting.is_empty() {
+            return;
+        }
+        let lists = [&attention.pending, &attention.due, &attention.running];
+        let listed: HashSet<&RunId> = lists.into_iter().flatten().map(|row| &row.id).collect();
+        self.stuck.retain(|run, _| listed.contains(run));
+        self.resting.retain(|run, _| listed.contains(run));
+        self.waiting.retain(|run, _| listed.contains(run));
+    }
+
     fn take(&mut self, row: RunRow, intent: Intent<'static>) {
         let control = Control::default();
         self.active.insert(row.id.clone(), control.clone());
+        self.waiting.remove(&row.id);
         self.worked.taken += 1;
+        let loads = Arc::clone(&self.loads);
         let engine = self.engine.clone();
         let driven = row.clone();
         let task = self.tasks.spawn(async move {
@@ -201,7 +221,14 @@ impl Worker<'_> {
                 on_change: OnChange::AsStarted,
                 control,
             };
-            engine.go_on(&row.id, Some(&row), intent, options).await
+            let shared = &engine.shared;
+            let recorded = match record::load(shared.store.as_ref(), &row.id) {
+                Ok(recorded) => recorded,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            let permit = loads.admit(shared.plugins.as_ref(), &recorded.state)?;
+            let driven = engine.go_on_from(recorded, Some(&row), intent, options, permit);
+            Ok(driven.await)
         });
         self.driving.insert(task.id(), driven);
     }
@@ -216,7 +243,12 @@ impl Worker<'_> {
         };
         self.active.remove(&row.id);
         let result = match ended {
-            Ok((_, result)) => result,
+            Ok((_, Ok(result))) => result,
+            Ok((_, Err(may_not))) => {
+                self.worked.taken -= 1;
+                self.waiting.insert(row.id, may_not);
+                return;
+            }
             Err(panicked) => Err(EngineError::Panicked(panicked.to_string())),
         };
         if result.as_ref().is_ok_and(|report| !report.is_put_off()) {
@@ -321,6 +353,13 @@ impl Worker<'_> {
     fn rests(&self, run: &RunId) -> bool {
         let rest = self.resting.get(run);
         rest.is_some_and(|(until, _)| *until > Instant::now())
+    }
+
+    /// Whether a run still would only wait for components to be loaded.
+    fn waits(&self, run: &RunId) -> bool {
+        let source = self.engine.shared.plugins.as_ref();
+        let waiting = self.waiting.get(run);
+        waiting.is_some_and(|may_not| !self.loads.may_admit(source, may_not))
     }
 
     /// Now and then, and at once when the wall clock stepped back far: paused runs that a clock far ahead left due much too late.

@@ -1,6 +1,7 @@
 //! Workers: what they take, how many at once, and how they let go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use milepost::Engine;
 use milepost::core::definition::PluginSpec;
-use milepost::engine::{Control, Demand, Request, ResumeOptions, WorkOptions};
+use milepost::engine::{Control, Demand, Request, ResumeOptions, WorkOptions, Worked};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::event::StopCode;
-use milepost_core::ids::RunId;
+use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore};
@@ -294,4 +295,144 @@ async fn a_component_that_loads_long_does_not_keep_other_tasks_from_the_thread()
     });
     other.await.unwrap();
     assert_eq!(run.await.unwrap().unwrap().status, Status::Completed);
+}
+
+/// A source that loads some components until it is let go.
+struct Held {
+    script: Script,
+    slow: BTreeSet<Digest>,
+    let_go: Arc<AtomicBool>,
+}
+
+impl PluginSource for Held {
+    fn read(
+        &self,
+        name: &str,
+        at: &PluginSpec,
+        base: &Path,
+    ) -> Result<ComponentBytes, PluginError> {
+        self.script.read(name, at, base)
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        while self.slow.contains(&component.digest) && !self.let_go.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.script.load(component)
+    }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
+}
+
+/// Lets them go, also when the test fails.
+struct LetGo(Arc<AtomicBool>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Lets `worker` work until it is idle while `then` watches.
+async fn beside<T>(worker: &Engine, max_runs: usize, then: impl Future<Output = T>) -> (Worked, T) {
+    let worker = worker.clone();
+    let work = tokio::spawn(async move { worker.work(until_idle(max_runs)).await });
+    let then = then.await;
+    (work.await.unwrap(), then)
+}
+
+async fn until(rig: &Rig, id: &str, wanted: Status) {
+    let begun = Instant::now();
+    while status(rig, id) != wanted {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{id} is {}",
+            status(rig, id)
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// All others are claimed, and no more will be.
+async fn wait_for_unclaimed(rig: &Rig, ids: &[&str], wanted: usize) {
+    let unclaimed = || {
+        let pending = ids.iter().filter(|id| {
+            let row = rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+            row.status == Status::Pending && row.owner.is_none()
+        });
+        pending.count()
+    };
+    let begun = Instant::now();
+    while unclaimed() > wanted {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", unclaimed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A worker looks around every second.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(unclaimed(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_wait_for_one_component_keep_no_others_from_a_worker() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    let slow = ["slow-1", "slow-2", "slow-3", "slow-4", "slow-5"];
+    for id in slow {
+        rig.submit(id).await;
+    }
+    let digests = rig.workflow().digests().into_values().collect();
+    rig.script.rebuild();
+    rig.submit("honest-1").await;
+    rig.submit("honest-2").await;
+    let let_go = Arc::<AtomicBool>::default();
+    let source = Held {
+        script: rig.script.clone(),
+        slow: digests,
+        let_go: Arc::clone(&let_go),
+    };
+    let let_go = LetGo(let_go);
+    let engine = Engine::builder(Arc::clone(&rig.store), Arc::new(source)).build();
+    let (worked, ()) = beside(&engine, 4, async {
+        until(&rig, "honest-1", Status::Completed).await;
+        until(&rig, "honest-2", Status::Completed).await;
+        wait_for_unclaimed(&rig, &slow, 4).await;
+        drop(let_go);
+    })
+    .await;
+    assert_eq!((worked.taken, worked.ended[&Status::Completed]), (7, 7));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn components_that_are_loaded_leave_half_of_a_worker_to_those_that_are_at_hand() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    let slow = ["slow-1", "slow-2", "slow-3", "slow-4", "slow-5"];
+    let mut digests = BTreeSet::new();
+    for id in slow {
+        rig.submit(id).await;
+        digests.extend(rig.workflow().digests().into_values());
+        rig.script.rebuild();
+    }
+    let let_go = Arc::<AtomicBool>::default();
+    let source = Held {
+        script: rig.script.clone(),
+        slow: digests,
+        let_go: Arc::clone(&let_go),
+    };
+    let let_go = LetGo(let_go);
+    let engine = Engine::builder(Arc::clone(&rig.store), Arc::new(source)).build();
+    // At hand from here on.
+    rig.run_on(&engine, Control::default()).await.unwrap();
+    for id in ["honest-1", "honest-2", "honest-3"] {
+        rig.submit(id).await;
+    }
+    let (worked, ()) = beside(&engine, 4, async {
+        for id in ["honest-1", "honest-2", "honest-3"] {
+            until(&rig, id, Status::Completed).await;
+        }
+        wait_for_unclaimed(&rig, &slow, 3).await;
+        drop(let_go);
+    })
+    .await;
+    assert_eq!((worked.taken, worked.ended[&Status::Completed]), (8, 8));
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval};
 use super::{Driver, Halted, InFlight, panic_text};
 use crate::carried;
 use crate::engine::error::EngineError;
+use crate::engine::loads::LoadPermit;
 use crate::engine::shared::{Shared, apart};
 use crate::workflow::Workflow;
 
@@ -20,7 +21,11 @@ impl Driver {
         heartbeat: &mut Interval,
         renewed: &mut Instant,
     ) -> Result<(), Halted> {
-        let loading = loaded(Arc::clone(&self.shared), self.state.clone());
+        let loading = loaded(
+            Arc::clone(&self.shared),
+            self.state.clone(),
+            self.permit.take(),
+        );
         let mut loading = std::pin::pin!(AssertUnwindSafe(loading).catch_unwind());
         while self.state.phase.status() == Status::Running {
             tokio::select! {
@@ -45,8 +50,14 @@ impl Driver {
     }
 }
 
-async fn loaded(shared: Arc<Shared>, state: RunState) -> Result<Workflow, EngineError> {
+async fn loaded(
+    shared: Arc<Shared>,
+    state: RunState,
+    permit: Option<LoadPermit>,
+) -> Result<Workflow, EngineError> {
     apart(shared.plugins.takes_long(), move || {
+        // Also for one that was told to stop and does not wait: its components are being loaded all the same.
+        let _permit = permit;
         carried::workflow(shared.store.as_ref(), shared.plugins.as_ref(), &state)
     })
     .await
