@@ -3,19 +3,20 @@
 
 mod holdings;
 mod inbox;
+mod log;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use milepost_core::checkpoint::DamagedCheckpoint;
 use milepost_core::event::{DecodeError, Entry, Event};
-use milepost_core::ids::{Digest, RunId};
+use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::shown;
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
 
-use crate::attempt::LogLine;
+use self::log::Begun;
 use crate::record::{self, RecordError, Recorded};
 use crate::replay::checkpoint_differs;
 use crate::store::{BlobFault, RunRow, Store, StoreError};
@@ -26,8 +27,6 @@ const FAULTS: usize = 100;
 const LOOKS: usize = 3;
 /// How the part of a fault of a component begins.
 const COMPONENT: &str = "component ";
-/// Log lines that are read at once.
-const LOG_PAGE: usize = 512;
 
 /// Something of a run that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,8 +155,8 @@ impl Audit<'_, '_> {
         let Some((row, checkpoint)) = self.checkpoint()? else {
             return Ok(());
         };
-        let mut named = BTreeSet::new();
-        let folded = self.journal(&row, &mut named)?;
+        let mut told = Told::default();
+        let folded = self.journal(&row, &mut told)?;
         let state = folded.as_ref().or(checkpoint.as_ref());
         self.blobs(state);
         if let Some(state) = state {
@@ -184,9 +183,14 @@ impl Audit<'_, '_> {
                 );
             }
         }
-        self.logs()?;
+        let begun = folded.is_some().then_some(Begun {
+            attempts: &told.begun,
+            until: row.updated_at,
+        });
+        self.logs(begun.as_ref())?;
         self.inbox()?;
         self.owner(&row);
+        let mut named = told.named;
         named.extend(checkpoint.iter().flat_map(holdings::named));
         self.holdings(&row, &named, state)
     }
@@ -230,12 +234,7 @@ impl Audit<'_, '_> {
     }
 
     /// Reads the whole journal, and folds it up to where the row stood: what came later is not of that moment.
-    /// What its events name goes into `named`.
-    fn journal(
-        &mut self,
-        row: &RunRow,
-        named: &mut BTreeSet<Digest>,
-    ) -> Result<Option<RunState>, StoreError> {
+    fn journal(&mut self, row: &RunRow, told: &mut Told) -> Result<Option<RunState>, StoreError> {
         let store = self.auditor.store;
         let mut fold = Fold::Empty;
         let mut is_born = false;
@@ -270,7 +269,11 @@ impl Audit<'_, '_> {
                 }
                 // A run is created with its first write, which has the time of the last of its events.
                 is_born |= moment(Some(entry.at)) == moment(Some(row.created_at));
-                named.extend(entry.event.blobs());
+                told.named.extend(entry.event.blobs());
+                if let Event::StepStarted { path, attempt, .. } = &entry.event {
+                    let highest = told.begun.entry(path.step().clone()).or_default();
+                    *highest = (*highest).max(*attempt);
+                }
                 if let Event::RunCreated(created) = &entry.event {
                     texts.insert(created.definition);
                 } else if let Event::DefinitionChanged { definition, .. } = &entry.event {
@@ -447,30 +450,15 @@ impl Audit<'_, '_> {
             );
         }
     }
+}
 
-    fn logs(&mut self) -> Result<(), StoreError> {
-        let mut after = 0;
-        while self.faults.len() < FAULTS {
-            let page = match self.auditor.store.logs(self.run, after, LOG_PAGE) {
-                Ok(page) => page,
-                Err(StoreError::Corrupt(text)) => {
-                    self.fault("log", text);
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            let Some(last) = page.last() else {
-                break;
-            };
-            after = last.position;
-            for stored in page {
-                if let Err(error) = serde_json::from_str::<LogLine>(&stored.line.body) {
-                    self.fault("log", format_args!("line {}: {error}", stored.position));
-                }
-            }
-        }
-        Ok(())
-    }
+/// What the events of a run tell beside what they fold to.
+#[derive(Default)]
+struct Told {
+    /// The blobs that they name.
+    named: BTreeSet<Digest>,
+    /// The steps that they begin, each with its highest attempt.
+    begun: BTreeMap<StepId, u32>,
 }
 
 /// How far the journal was folded.

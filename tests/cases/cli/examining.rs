@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 
 use super::{HELLO, SIGNAL, spinning, stopped};
 
+/// A step that writes to its log before it succeeds.
+const TRIED: &str = r#"
+[[step]]
+id = "try"
+use = "flaky/fail_until"
+with = { succeed_on = 2 }
+retry = { initial = "1ms" }
+"#;
+
 /// Finished, failed, paused, waiting and new runs; signals that wait, values in blobs of their own.
 fn store() -> Cli {
     let cli = stopped();
@@ -17,6 +26,8 @@ fn store() -> Cli {
     cli.run("run signal.toml --id ask").expect(2);
     cli.run("submit signal.toml --id early").expect(0);
     cli.run("signal early go").expect(0);
+    cli.workflow("tried.toml", TRIED);
+    cli.run("run tried.toml --id tried").expect(0);
     cli.write("long.txt", "x".repeat(100_000));
     cli.run("run hello.toml --input name=@long.txt --id long")
         .expect(0);
@@ -85,6 +96,7 @@ fn whatever_is_damaged_is_told_with_its_run() {
     };
     let last = "seq = (SELECT max(seq) FROM journal j WHERE j.run = journal.run)";
     let unused = |run: &str, and: &str| format!("DELETE FROM blob_use WHERE {} AND {and}", of(run));
+    let logged = |set: &str| format!("UPDATE log SET {set} WHERE {}", of("tried"));
     let signal = |set: &str| format!("UPDATE signal SET {set} WHERE {}", of("early"));
     let deep = "'[' || replace(hex(zeroblob(200)), '0', '[') || '1' || replace(hex(zeroblob(200)), '0', ']') || ']'";
     for (sql, run, damaged) in [
@@ -131,6 +143,9 @@ fn whatever_is_damaged_is_told_with_its_run() {
             "x1",
             "column id",
         ),
+        (logged("path = 'other'"), "tried", "log"),
+        (logged("path = 'try#'"), "tried", "log"),
+        (logged("attempt = 7"), "tried", "log"),
         (signal("name = ''"), "early", "signal 1"),
         (signal("data = '{\"a\":1,\"a\":2}'"), "early", "signal 1"),
         (signal("data = '99999999999999999999'"), "early", "signal 1"),
