@@ -57,9 +57,29 @@ pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
 /// [`ChildProgram`]. The exit code is 0 with the code written, 1 with what the compiler says against the component on standard
 /// error, or 70 with what else went wrong, which says nothing of the component.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 pub fn compile_stdin_to_stdout() -> ExitCode {
-    let (reason, code) = match compile_stream() {
+    let bounds = jail::Bounds {
+        memory_bytes: limits::COMPILE_MEMORY_BYTES,
+        processor_time: limits::COMPILE_PROCESSOR_TIME,
+    };
+    serve(bounds, |bytes| {
+        let engine = engine::for_compiling().map_err(|error| format!("{error:#}"))?;
+        let code = engine.precompile_component(bytes);
+        Ok(code.map_err(|error| format!("{error:#}")))
+    })
+}
+
+/// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
+pub(super) const CANNOT_COMPILE: u8 = 70;
+
+/// The whole life of a child: shuts itself in, reads a component, and writes what is made of it. The inner error of `make` is one
+/// of the component, the outer one is of anything else.
+#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
+pub(super) fn serve(
+    bounds: jail::Bounds,
+    make: impl FnOnce(&[u8]) -> Result<Result<Vec<u8>, String>, String>,
+) -> ExitCode {
+    let (reason, code) = match served(bounds, make) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(refused)) => (refused, ExitCode::FAILURE),
         Err(error) => (error, ExitCode::from(CANNOT_COMPILE)),
@@ -69,31 +89,23 @@ pub fn compile_stdin_to_stdout() -> ExitCode {
     code
 }
 
-/// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
-pub(super) const CANNOT_COMPILE: u8 = 70;
-
-/// The inner error is that of the compiler about the component, the outer one is of anything else.
 #[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
-fn compile_stream() -> Result<Result<(), String>, String> {
-    let words = |error: &dyn std::fmt::Display| format!("{error:#}");
-    jail::enter(jail::Bounds {
-        memory_bytes: limits::COMPILE_MEMORY_BYTES,
-        processor_time: limits::COMPILE_PROCESSOR_TIME,
-    })
-    .map_err(|error| words(&error))?;
-    let engine = engine::for_compiling().map_err(|error| words(&error))?;
+fn served(
+    bounds: jail::Bounds,
+    make: impl FnOnce(&[u8]) -> Result<Result<Vec<u8>, String>, String>,
+) -> Result<Result<(), String>, String> {
+    let words = |error: io::Error| error.to_string();
+    jail::enter(bounds).map_err(words)?;
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
         .take(limits::COMPONENT_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| words(&error))?;
-    let code = match engine.precompile_component(&bytes) {
-        Ok(code) => code,
-        Err(refused) => return Ok(Err(words(&refused))),
-    };
-    let written = io::stdout().lock().write_all(&code);
-    written.map(Ok).map_err(|error| words(&error))
+        .map_err(words)?;
+    match make(&bytes)? {
+        Ok(made) => io::stdout().lock().write_all(&made).map(Ok).map_err(words),
+        Err(refused) => Ok(Err(refused)),
+    }
 }
 
 /// The beginning of a message that quotes a component: its names are as long as it likes.

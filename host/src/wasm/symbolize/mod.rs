@@ -7,14 +7,14 @@
 mod dwarf;
 
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use milepost_core::limits;
 use serde::{Deserialize, Serialize};
 
 use super::compile::child::Bounds;
-use super::compile::{CANNOT_COMPILE, ChildProgram, first_of, jail};
+use super::compile::{CANNOT_COMPILE, ChildProgram, first_of, jail, serve};
 
 /// Most offsets that are asked for at once.
 pub const MOST_OFFSETS: usize = 1_000;
@@ -115,44 +115,23 @@ pub fn symbolize(
 /// The child's whole life, as that of one that [compiles](super::compile::compile_stdin_to_stdout): `offsets` are its arguments, in
 /// hexadecimal.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
 pub fn symbolize_stdin_to_stdout(offsets: impl Iterator<Item = OsString>) -> ExitCode {
-    let (reason, code) = match symbolize_stream(offsets) {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
-        Ok(Err(refused)) => (refused, ExitCode::FAILURE),
-        Err(error) => (error, ExitCode::from(CANNOT_COMPILE)),
-    };
-    // Nobody else is there to be told.
-    let _ = io::stderr().write_all(first_of(&reason).as_bytes());
-    code
-}
-
-/// The inner error is one of the component, the outer one is of anything else.
-#[expect(clippy::disallowed_methods, reason = "the child talks to its parent")]
-fn symbolize_stream(offsets: impl Iterator<Item = OsString>) -> Result<Result<(), String>, String> {
-    let words = |error: &dyn std::fmt::Display| format!("{error:#}");
-    jail::enter(jail::Bounds {
+    let bounds = jail::Bounds {
         memory_bytes: limits::SYMBOLIZE_MEMORY_BYTES,
         processor_time: limits::SYMBOLIZE_PROCESSOR_TIME,
-    })
-    .map_err(|error| words(&error))?;
-    let offsets: Vec<u64> = offsets
-        .take(MOST_OFFSETS)
-        .filter_map(|text| u64::from_str_radix(text.to_str()?, 16).ok())
-        .collect();
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .take(limits::COMPONENT_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| words(&error))?;
-    let places = match dwarf::places(&bytes, &offsets) {
-        Ok(places) => places,
-        Err(refused) => return Ok(Err(refused)),
     };
-    let document = serde_json::to_vec(&places).map_err(|error| words(&error))?;
-    let written = io::stdout().lock().write_all(&document);
-    written.map(Ok).map_err(|error| words(&error))
+    serve(bounds, |bytes| {
+        let offsets: Vec<u64> = offsets
+            .take(MOST_OFFSETS)
+            .filter_map(|text| u64::from_str_radix(text.to_str()?, 16).ok())
+            .collect();
+        match dwarf::places(bytes, &offsets) {
+            Ok(places) => serde_json::to_vec(&places)
+                .map(Ok)
+                .map_err(|error| error.to_string()),
+            Err(refused) => Ok(Err(refused)),
+        }
+    })
 }
 
 #[cfg(test)]
