@@ -295,8 +295,7 @@ impl RunState {
             }
             Event::StepSkipped { path, .. } => {
                 self.must_run(name)?;
-                self.may_open(name, path)?;
-                self.open(path, at);
+                self.open(name, path, at)?;
                 self.settle(path, StepResult::Skipped, None, at);
                 Ok(Touched::step(path))
             }
@@ -339,8 +338,7 @@ impl RunState {
             } => {
                 self.must_run(name)?;
                 if *iterations == 0 {
-                    self.may_open(name, path)?;
-                    self.open(path, at);
+                    self.open(name, path, at)?;
                 } else {
                     self.looping(name, path, *iterations)?;
                 }
@@ -522,7 +520,7 @@ impl RunState {
         if attempt != self.may_open(event, path)? + 1 {
             return Err(reject(event, path, self.steps.get(path.step())));
         }
-        let record = self.open(path, at);
+        let record = self.opened(path, at);
         record.attempts = attempt;
         record.phase = StepPhase::InFlight { since: at };
         self.in_flight.insert(path.step().clone());
@@ -540,8 +538,7 @@ impl RunState {
             // Only a damaged or forged journal says so: passes count from 1 (B117).
             0 => return Err(reject(event, path, self.steps.get(path.step()))),
             1 => {
-                self.may_open(event, path)?;
-                self.open(path, at);
+                self.open(event, path, at)?;
             }
             _ => {
                 self.looping(event, path, iteration - 1)?;
@@ -588,8 +585,7 @@ impl RunState {
                 | StepPhase::Settled(_) => {}
             }
         }
-        self.may_open(event, path)?;
-        self.open(path, at);
+        self.open(event, path, at)?;
         Ok(None)
     }
 
@@ -625,7 +621,7 @@ impl RunState {
 
     /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier pass is over, or when it waits
     /// for its turn. Returns the attempts that were made at it.
-    pub(super) fn may_open(&self, event: &'static str, path: &Path) -> Result<u32, Rejected> {
+    fn may_open(&self, event: &'static str, path: &Path) -> Result<u32, Rejected> {
         let Some(record) = self.steps.get(path.step()) else {
             return Ok(0);
         };
@@ -643,8 +639,19 @@ impl RunState {
         }
     }
 
+    /// The record of a path that begins or begins again. Nothing is changed when it cannot.
+    pub(super) fn open(
+        &mut self,
+        event: &'static str,
+        path: &Path,
+        at: Timestamp,
+    ) -> Result<&mut StepRecord, Rejected> {
+        self.may_open(event, path)?;
+        Ok(self.opened(path, at))
+    }
+
     /// The record of a path that [may open](Self::may_open), a new one unless it waited for its turn.
-    pub(super) fn open(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
+    fn opened(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
         let fresh = |previous: Option<Settled>| StepRecord {
             path: path.clone(),
             phase: StepPhase::Pending,

@@ -69,8 +69,7 @@ impl RunState {
         at: Timestamp,
     ) -> Result<Touched, Rejected> {
         self.must_run(event)?;
-        self.may_open(event, path)?;
-        let record = self.open(path, at);
+        let record = self.open(event, path, at)?;
         record.attempts += 1;
         if !record.waited {
             record.waited = true;
