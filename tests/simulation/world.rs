@@ -99,6 +99,7 @@ impl World {
     /// Ends all processes. Each holds the world that holds it: without this, nothing of a seed would ever be given back.
     pub(crate) fn bury_all(&self) {
         let processes = std::mem::take(&mut *lock(&self.processes));
+        // Not under the lock: what ends may still ask who lives.
         drop(processes);
     }
 

@@ -5,15 +5,7 @@ use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 use serde_json::json;
 
-/// Asks a person, then waits for a signal.
-const ASKS: &str = r#"
-[[step]]
-id = "ask"
-approval = { message = "Sure?" }
-[[step]]
-id = "after"
-wait = { signal = "go" }
-"#;
+use super::ASKS;
 
 const NOTHING: &str = "[[step]]\nid = \"nap\"\nwait = { for = \"1ms\" }\n";
 

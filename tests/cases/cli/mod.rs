@@ -48,6 +48,16 @@ use = "text/upper"
 with = { text = "a" }
 "#;
 
+/// Asks a person, then waits for a signal.
+const ASKS: &str = r#"
+[[step]]
+id = "ask"
+approval = { message = "Sure?" }
+[[step]]
+id = "after"
+wait = { signal = "go" }
+"#;
+
 /// A step that pauses until the signal `go` comes, and returns what came with it.
 const SIGNAL: &str = r#"
 [[step]]

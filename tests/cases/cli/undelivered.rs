@@ -3,15 +3,7 @@
 use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 
-/// Asks a person, then waits for a signal.
-const ASKS: &str = r#"
-[[step]]
-id = "ask"
-approval = { message = "Sure?" }
-[[step]]
-id = "after"
-wait = { signal = "go" }
-"#;
+use super::ASKS;
 
 fn damage(cli: &Cli) {
     let db = Connection::open(cli.database()).unwrap();
