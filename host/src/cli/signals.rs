@@ -251,7 +251,7 @@ mod source {
     use std::time::Duration;
 
     use milepost::store::sqlite::SqliteStore;
-    use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
+    use rustix::process::{Signal, getpid, kill_process};
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
     use signal_hook::iterator::Signals;
 
@@ -298,12 +298,45 @@ mod source {
 
     fn stop_this_process() {
         // The kernel keeps Ctrl-Z from what no shell could continue: a group that leads its session. So does this.
-        if getsid(None).is_ok_and(|session| session == getpgrp()) {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        if leads_its_session(&stat) {
             return;
         }
         if kill_process(getpid(), Signal::STOP).is_ok() {
             // Should another thread have taken the signal, this one still stops here.
             thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether the process with this `/proc/PID/stat` is in the group that leads its session; not where that cannot be told.
+    /// The kernel is not asked directly: to a process whose session began outside of its container, it answers 0, which
+    /// the safe bindings take for impossible.
+    fn leads_its_session(stat: &str) -> bool {
+        // The name of the program stands in parentheses and may hold some itself.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        let mut fields = after_name.split_ascii_whitespace().skip(2);
+        let group = fields.next();
+        group.is_some() && group == fields.next()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::leads_its_session;
+
+        #[test]
+        fn what_no_shell_could_continue_is_a_group_that_leads_its_session() {
+            for (stat, leads) in [
+                ("7 (milepost) R 1 7 7 0 -1", true),
+                ("8 (milepost) R 7 8 7 34816 8", false),
+                ("8 (a) R 5 5 (b) R 7 8 7 34816 8", false),
+                // In a container: the session began outside, then the group too.
+                ("8 (milepost) R 7 8 0 0 -1", false),
+                ("1 (milepost) R 0 0 0 0 -1", true),
+                ("", false),
+                ("8 (milepost) R 7", false),
+            ] {
+                assert_eq!(leads_its_session(stat), leads, "{stat}");
+            }
         }
     }
 }
