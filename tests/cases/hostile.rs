@@ -1,5 +1,5 @@
 //! A real hostile component under the real program: every step ends with its stable code, and the next one is unaffected.
-//! (The sandbox's limits one by one: `host/tests/wasm_hostile.rs`.)
+//! (The sandbox's limits one by one: `host/wasm/tests/hostile.rs`.)
 
 use milepost_tests::cli::Cli;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 //! A third are components of every shape that the component model has, a third are steps whose code is made of random valid
 //! instructions over all host functions, and a third carry such a module or component beside an honest step.
 
-#[path = "../../../host/tests/power/draws.rs"]
+#[path = "../../../host/engine/tests/power/draws.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod draws;
 

@@ -1,0 +1,292 @@
+//! From the typed errors of the library: which exit code and which help each kind has.
+
+use milepost::core::definition::UnknownSignal;
+use milepost::core::definition::input::InputProblem;
+use milepost::core::diagnostic::Diagnostics;
+use milepost::core::limits;
+use milepost::core::shown::{self, Shown};
+use milepost::core::state::Status;
+use milepost::engine::EngineError;
+use milepost::plugin::PluginError;
+use milepost::store::StoreError;
+use milepost::wasm::{DescribeError, Rejection};
+use milepost::workflow::OpenError;
+
+use super::{Details, Failure};
+use crate::exit::Exit;
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Open(error) => error.into(),
+            EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
+                .help("`milepost doctor` tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run"),
+            EngineError::Store(error) => error.into(),
+            EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
+                .help(format!("`milepost show {}` shows that run", taken.run)),
+            EngineError::NotResumable { run, status, .. } => {
+                let tells = if status.is_terminal() { "how it ended" } else { "where it stands" };
+                Self::new(Exit::Invalid, "not_resumable", message)
+                    .help(format!("`milepost show {run}` tells {tells}"))
+            }
+            EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
+                .help(format!("`milepost show {run}` tells how far it is")),
+            EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
+                .help(format!("`milepost show {run}` tells where it stands")),
+            EngineError::NotBegun { run, error, .. } => Self {
+                message: shown::message(message),
+                ..Self::from(*error).help(format!("`milepost show {run}` tells what happens next"))
+            },
+            EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
+                "`--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk",
+            ),
+            EngineError::StartedOtherwise { run, status, .. } => {
+                Self::new(Exit::Invalid, "id_taken", message).help(match status {
+                    Status::Completed | Status::Cancelled => "choose another id".to_owned(),
+                    Status::Pending | Status::Running | Status::Paused | Status::Failed => format!(
+                        "choose another id, or go on with that run: `milepost resume {run} --as-started`, or \
+                         `milepost resume {run} --accept-changes`"
+                    ),
+                })
+            }
+            EngineError::InputsUnfit { problems, .. } => {
+                Self::new(Exit::Invalid, "invalid_input", message).help(unfit(&problems))
+            }
+            EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
+                .help(format!("`milepost show {run}` tells what it waits for")),
+            EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
+                .help(format!("`milepost show {}` tells where it stands", earlier.run)),
+            EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
+                .help(format!("`milepost show {}` tells where it stands", over.run)),
+            EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
+            EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
+            EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
+                .help(format!("it was not sent; send it again when the run has taken some: `milepost show {run}` tells what it waits for")),
+            EngineError::UnknownSignal { name, unknown, .. } => {
+                let help = match name.len() > limits::NAME_BYTES {
+                    true => format!("the name of a signal that a step waits for has at most {} bytes", limits::NAME_BYTES),
+                    false => signals(&unknown),
+                };
+                Self::new(Exit::Invalid, "unknown_signal", message).help(help)
+            }
+            EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
+                .help(format!("`milepost cancel {run}` ends it")),
+            EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
+                Self::new(Exit::Invalid, "invalid_input", message)
+                    .help("inputs are kept with the run; give the step a place to read from instead")
+            }
+            EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
+            EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
+        }
+    }
+}
+
+/// What to write so that the inputs of a run fit a changed definition.
+fn unfit(problems: &[InputProblem]) -> String {
+    let (new, kept) = (
+        "give new inputs a `default` or `required = false`",
+        "leave the types and allowed values of inputs as they were: a run keeps those that it was started with",
+    );
+    let missing = problems.iter().filter(|problem| problem.is_missing());
+    let all = match missing.count() {
+        0 => kept.to_owned(),
+        n if n == problems.len() => new.to_owned(),
+        _ => format!("{new}, and {kept}"),
+    };
+    format!("{all}; or start a new run")
+}
+
+/// What was probably meant, else what there is.
+fn signals(unknown: &UnknownSignal) -> String {
+    let list = |names: &[String], word: &str| {
+        let names = names.iter().take(SIGNALS_NAMED);
+        let names: Vec<_> = names.map(|name| format!("`{}`", Shown(name))).collect();
+        names.join(word)
+    };
+    match (unknown.nearest.as_slice(), unknown.known.as_slice()) {
+        ([], []) => "no step of it waits for a signal".to_owned(),
+        ([], known) => format!("it waits for {}", list(known, ", ")),
+        (nearest, _) => format!("did you mean {}?", list(nearest, " or ")),
+    }
+}
+
+/// How many signals a message lists.
+const SIGNALS_NAMED: usize = 10;
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpenError::Unreadable { .. } => {
+                Self::new(Exit::Invalid, "unreadable_definition", message)
+            }
+            OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
+            OpenError::Plugin(error) => error.into(),
+            OpenError::Plugins(errors) => {
+                let missing = errors
+                    .iter()
+                    .any(|error| !matches!(error, PluginError::Incompatible { .. }));
+                if missing {
+                    Self::new(Exit::Unavailable, "plugin_unavailable", message)
+                } else {
+                    Self::new(Exit::Invalid, "plugin_incompatible", message)
+                }
+            }
+        }
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        let count = diagnostics.items.len();
+        let plural = if count == 1 { "" } else { "s" };
+        let message = format!("{} has {count} problem{plural}", diagnostics.file);
+        Self {
+            details: Details::Definition(Box::new(diagnostics)),
+            ..Self::new(Exit::Invalid, "invalid_definition", message)
+        }
+    }
+}
+
+impl From<PluginError> for Failure {
+    fn from(error: PluginError) -> Self {
+        let message = error.to_string();
+        match error {
+            PluginError::Unavailable { .. } | PluginError::Missing { .. } => {
+                Self::new(Exit::Unavailable, "plugin_unavailable", message)
+            }
+            PluginError::Incompatible { .. } => {
+                Self::new(Exit::Invalid, "plugin_incompatible", message)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::NotFound(_) => Self::new(Exit::Invalid, "run_not_found", message)
+                .help("`milepost ls` lists the runs"),
+            StoreError::Exists(_) => Self::new(Exit::Invalid, "id_taken", message),
+            StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
+            StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
+            StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
+                .help("`milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`"),
+            StoreError::Gone(_) => Self::store_gone(message),
+            StoreError::Unavailable(_) => {
+                Self::new(Exit::Unavailable, "store_unavailable", message)
+            }
+        }
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        let failure = Self::new(
+            Exit::Invalid,
+            "plugin_incompatible",
+            format!("cannot use the component: {rejection}"),
+        );
+        match rejection.help() {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    }
+}
+
+impl From<DescribeError> for Failure {
+    fn from(error: DescribeError) -> Self {
+        match error {
+            DescribeError::Rejected(rejection) => rejection.into(),
+            DescribeError::Stopped(_) => {
+                Self::new(Exit::Invalid, "describe_failed", error.to_string())
+                    .help("`describe` must give its manifest without calling anything of the host")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use milepost::core::ids::RunId;
+
+    use super::*;
+    use crate::style::Style;
+
+    #[test]
+    fn every_kind_of_error_has_its_exit_code() {
+        let Ok(run) = RunId::new("r") else {
+            panic!("a valid id");
+        };
+        let unavailable = || StoreError::Unavailable("disk full".into());
+        let cases: Vec<(Failure, Exit, &str)> = vec![
+            (
+                StoreError::NotFound(run.clone()).into(),
+                Exit::Invalid,
+                "run_not_found",
+            ),
+            (unavailable().into(), Exit::Unavailable, "store_unavailable"),
+            (
+                EngineError::Store(unavailable()).into(),
+                Exit::Unavailable,
+                "store_unavailable",
+            ),
+            (
+                EngineError::NoteTooLong {
+                    what: "the comment",
+                    bytes: 20_000,
+                }
+                .into(),
+                Exit::Invalid,
+                "note_too_long",
+            ),
+            (
+                EngineError::AlreadyRunning {
+                    run: run.clone(),
+                    status: Status::Running,
+                    owner: None,
+                }
+                .into(),
+                Exit::TryAgain,
+                "already_running",
+            ),
+            (
+                EngineError::NotResumable {
+                    run,
+                    status: Status::Completed,
+                    reason: "it has ended".into(),
+                }
+                .into(),
+                Exit::Invalid,
+                "not_resumable",
+            ),
+            (
+                PluginError::Unavailable {
+                    name: "p".into(),
+                    reason: "gone".into(),
+                }
+                .into(),
+                Exit::Unavailable,
+                "plugin_unavailable",
+            ),
+            (
+                Rejection::NotWasm.into(),
+                Exit::Invalid,
+                "plugin_incompatible",
+            ),
+        ];
+        for (failure, exit, code) in cases {
+            assert_eq!(failure.exit, exit, "{code}");
+            assert_eq!(failure.document()["error"]["code"], code);
+            assert!(
+                failure
+                    .render(Style::new(false))
+                    .plain()
+                    .starts_with("error: "),
+                "{code}"
+            );
+        }
+    }
+}

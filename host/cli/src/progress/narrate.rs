@@ -1,0 +1,329 @@
+//! From what the engine tells to lines for a person. No terminal and no clock here: times come with the notices.
+
+use std::collections::BTreeMap;
+
+use milepost::attempt::{LogLevel, LogLine, Progress};
+use milepost::core::event::{ClaimCause, Entry, Event};
+use milepost::core::ids::{Path, RunId, StepId};
+use milepost::core::shown::Shown;
+use milepost::core::time::Timestamp;
+use milepost::core::wait::Wait;
+use milepost::engine::Notice;
+
+use super::limits::Limits;
+use crate::format;
+use crate::style::Style;
+use crate::text::Text;
+
+/// A line to print.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) text: Text,
+    /// Whether the moving line says it better.
+    pub(super) passing: bool,
+}
+
+/// Follows one run.
+pub(super) struct Narrator {
+    limits: Limits,
+    style: Style,
+    /// Executions in flight.
+    in_flight: BTreeMap<Path, InFlight>,
+    /// Executions that wait for their next attempt.
+    waiting: BTreeMap<Path, Waiting>,
+    /// Attempts since this process took the run: what a retry policy allows anew with every resume.
+    tried: BTreeMap<Path, u32>,
+}
+
+struct InFlight {
+    since: Timestamp,
+    attempt: u32,
+    progress: Option<Progress>,
+}
+
+struct Waiting {
+    next_attempt: u32,
+    retry_at: Timestamp,
+    error: String,
+}
+
+impl Narrator {
+    pub(super) fn new(limits: Limits, style: Style) -> Self {
+        Self {
+            limits,
+            style,
+            in_flight: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            tried: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a notice in; returns what there is to say about it.
+    pub(super) fn tell(&mut self, run: &RunId, notice: Notice<'_>) -> Option<Line> {
+        match notice {
+            Notice::Recorded(entry) => self.recorded(run, entry),
+            Notice::Log { path, line, .. } => self.logged(path, line),
+            Notice::Progress { path, progress } => {
+                self.in_flight.get_mut(path)?.progress = Some(progress.clone());
+                None
+            }
+            Notice::NotCompared { reason } => Some(lasting(format!(
+                "the run goes on under the definition and components that it carries; on disk, {reason}"
+            ))),
+            Notice::SaveDelayed { reason, .. } => {
+                let said = format!(" the checkpoint is not saved yet, trying again: {reason}");
+                Some(lasting(self.style.yellow("warning:") + said))
+            }
+        }
+    }
+
+    fn recorded(&mut self, run: &RunId, entry: &Entry) -> Option<Line> {
+        let style = self.style;
+        match &entry.event {
+            Event::RunClaimed { cause, .. } => match cause {
+                ClaimCause::Start => Some(lasting(format!("run {run}: started"))),
+                ClaimCause::Recovery => Some(lasting(format!(
+                    "run {run}: taken over from a process that is gone"
+                ))),
+                // The request that led to the claim was told.
+                ClaimCause::Resume | ClaimCause::Retry => None,
+            },
+            Event::RunResumed(resumed) => {
+                let again = names(&resumed.reset, "; again: ");
+                Some(lasting(format!(
+                    "run {run}: resumed, {} completed steps stay{again}",
+                    resumed.completed
+                )))
+            }
+            Event::DefinitionChanged { dropped, .. } => {
+                let dropped = names(dropped, "; forgotten: ");
+                Some(lasting(format!(
+                    "run {run}: goes on under the changed workflow{dropped}"
+                )))
+            }
+            Event::StepStarted { path, .. } => {
+                self.waiting.remove(path);
+                let tried = self.tried.entry(path.clone()).or_default();
+                *tried += 1;
+                let attempt = *tried;
+                let in_flight = InFlight {
+                    since: entry.at,
+                    attempt,
+                    progress: None,
+                };
+                self.in_flight.insert(path.clone(), in_flight);
+                let which = if attempt > 1 {
+                    format!(", attempt {}", self.limits.attempt(path, attempt))
+                } else {
+                    String::new()
+                };
+                Some(passing(format!("step {path}: started{which}")))
+            }
+            Event::StepCompleted { path, .. } => {
+                let took = self.ended(path, entry.at);
+                Some(lasting(step(path) + style.green("completed") + took))
+            }
+            Event::AttemptFailed {
+                path,
+                error,
+                retry_at,
+                ..
+            } => {
+                self.ended(path, entry.at);
+                let next_attempt = self.tried.get(path).copied().unwrap_or_default() + 1;
+                let error = format::brief_error(error);
+                let which = self.limits.attempt(path, next_attempt);
+                let wait = format::length(retry_at.since(entry.at));
+                let waiting = Waiting {
+                    next_attempt,
+                    retry_at: *retry_at,
+                    error: error.clone(),
+                };
+                self.waiting.insert(path.clone(), waiting);
+                let when = format!(" {which} in {wait}: {error}");
+                Some(lasting(step(path) + style.yellow("retry") + when))
+            }
+            Event::StepFailed { path, error, .. } => {
+                self.ended(path, entry.at);
+                let why = format!(": {}", format::brief_error(error));
+                Some(lasting(step(path) + style.red("failed") + why))
+            }
+            Event::StepPaused { path, pause, .. } => {
+                self.ended(path, entry.at);
+                let why = format!(": {}: {}", pause.code, pause.reason);
+                Some(lasting(step(path) + style.yellow("paused") + why))
+            }
+            Event::StepInterrupted { path, .. } => {
+                self.ended(path, entry.at);
+                Some(lasting(step(path) + style.yellow("interrupted")))
+            }
+            Event::StepSkipped { path, condition } => {
+                let why = format!(", because `{condition}` is false");
+                Some(lasting(step(path) + style.dim("skipped") + why))
+            }
+            Event::WaitStarted { path, wait } => {
+                let (for_what, until) = match wait {
+                    Wait::Time { until } => (String::new(), Some(*until)),
+                    Wait::Signal { name, until } => (format!(" for the signal `{name}`"), *until),
+                    Wait::Approval { message, until } => {
+                        (format!(" for a decision: {message}"), *until)
+                    }
+                };
+                let until = until.map_or_else(String::new, |until| {
+                    format!(" until {}", format::instant(until))
+                });
+                let rest = format!("{for_what}{until}");
+                Some(lasting(step(path) + style.yellow("waits") + rest))
+            }
+            Event::WaitEnded { path, .. } => {
+                let done = style.green("completed") + ", its time is over";
+                Some(lasting(step(path) + done))
+            }
+            Event::SignalReceived { path, signal, .. } => {
+                Some(lasting(format!("step {path}: the signal `{signal}` came")))
+            }
+            Event::ApprovalDecided { path, decision, .. } => {
+                Some(lasting(format!("step {path}: {decision}")))
+            }
+            Event::LoopIterationStarted { path, iteration } => {
+                // Earlier passes do not come back, and there may be thousands.
+                self.tried.retain(|tried, _| {
+                    !iteration
+                        .checked_sub(1)
+                        .is_some_and(|last| tried.is_inside(path, last))
+                });
+                let which = self.limits.iteration(path.step(), *iteration);
+                Some(passing(format!("loop {path}: iteration {which}")))
+            }
+            Event::LoopCompleted {
+                path,
+                iterations,
+                condition_met,
+            } => {
+                let met = if *condition_met {
+                    ""
+                } else {
+                    ", its condition not met"
+                };
+                let plural = if *iterations == 1 {
+                    "iteration"
+                } else {
+                    "iterations"
+                };
+                let done = style.green("completed");
+                let after = format!(" after {iterations} {plural}{met}");
+                Some(lasting(Text::from(format!("loop {path}: ")) + done + after))
+            }
+            Event::RunReleased { reason } => {
+                Some(lasting(format!("run {run}: released: {reason}")))
+            }
+            // The first says nothing that the claim does not; the others are what is printed at the end.
+            Event::RunCreated(_)
+            | Event::LoopIterationEnded { .. }
+            | Event::RunPostponed { .. }
+            | Event::RunHeld { .. }
+            | Event::ClockCorrected { .. }
+            | Event::RunPaused { .. }
+            | Event::RunCompleted { .. }
+            | Event::RunFailed { .. }
+            | Event::RunCancelled { .. } => None,
+        }
+    }
+
+    /// Forgets an execution; returns how long its attempt took, in words.
+    fn ended(&mut self, path: &Path, at: Timestamp) -> String {
+        self.waiting.remove(path);
+        let in_flight = self.in_flight.remove(path);
+        in_flight.map_or_else(String::new, |it| {
+            format!(" in {}", format::length(at.since(it.since)))
+        })
+    }
+
+    fn logged(&self, path: &Path, line: &LogLine) -> Option<Line> {
+        let level = match line.level {
+            LogLevel::Trace | LogLevel::Debug => return None,
+            LogLevel::Info => "",
+            LogLevel::Warn => "warning: ",
+            LogLevel::Error => "error: ",
+        };
+        let fields: String = line
+            .fields
+            .iter()
+            .map(|(name, value)| format!(" {name}={value}"))
+            .collect();
+        let said = format!("  {path} | {level}{}{fields}", line.message);
+        Some(lasting(self.style.dim(said)))
+    }
+
+    /// What happens at this moment, in one line.
+    pub(super) fn now(&self, at: Timestamp) -> String {
+        let running = self
+            .in_flight
+            .iter()
+            .map(|(path, it)| self.running(path, it, at));
+        let waiting = self.waiting.iter().map(|(path, it)| {
+            let which = self.limits.attempt(path, it.next_attempt);
+            let left = format::length(it.retry_at.since(at));
+            format!("{path}, attempt {which} in {left}: {}", it.error)
+        });
+        let lines: Vec<String> = running.chain(waiting).collect();
+        lines.join(" | ")
+    }
+
+    fn running(&self, path: &Path, it: &InFlight, at: Timestamp) -> String {
+        let mut parts = vec![path.to_string()];
+        let iteration = path
+            .segments()
+            .iter()
+            .rev()
+            .find_map(|segment| Some((&segment.step, segment.iteration?)));
+        if let Some((step, iteration)) = iteration {
+            parts.push(format!(
+                "iteration {}",
+                self.limits.iteration(step, iteration)
+            ));
+        }
+        if it.attempt > 1 {
+            parts.push(format!("attempt {}", self.limits.attempt(path, it.attempt)));
+        }
+        parts.push(format::length(at.since(it.since)));
+        if let Some(progress) = &it.progress {
+            let total = progress
+                .total
+                .map(|total| format!(" of {total}"))
+                .unwrap_or_default();
+            let message = Shown(&progress.message);
+            parts.push(format!("{}{total} {message}", progress.done));
+        }
+        parts.join(", ")
+    }
+}
+
+fn names(ids: &[StepId], lead: &str) -> String {
+    if ids.is_empty() {
+        return String::new();
+    }
+    let ids: Vec<&str> = ids.iter().map(StepId::as_str).collect();
+    format!("{lead}{}", ids.join(", "))
+}
+
+fn step(path: &Path) -> Text {
+    Text::from(format!("step {path}: "))
+}
+
+fn lasting(text: impl Into<Text>) -> Line {
+    Line {
+        text: text.into().one_line(),
+        passing: false,
+    }
+}
+
+fn passing(text: impl Into<Text>) -> Line {
+    Line {
+        text: text.into().one_line(),
+        passing: true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

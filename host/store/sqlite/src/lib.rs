@@ -1,0 +1,330 @@
+//! The SQLite store: one file, safe against `kill -9` and (by default) power loss, shared by any number of processes.
+//!
+//! * `files` says where a store's files are and who may read them; `open` brings them into the expected state and proves
+//!   it: WAL, `synchronous`, schema version.
+//! * `change` and `request` are the SQL of the changes, each guarded by its own compare-and-swap.
+//! * `writer` turns changes into transactions: in place for a lone run, joined for many (group commit).
+//! * `removal` takes a run that has much away in pieces.
+//! * `gate` lets the writers of all processes take turns; `space` gives back to the disk what nothing uses.
+//! * `read` answers from separate connections, which WAL keeps out of the writer's way.
+//!
+//! Locking: inside a process, one connection writes; between processes, `BEGIN IMMEDIATE`. No lock is held between calls.
+//! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.
+
+mod change;
+mod files;
+mod gate;
+mod migrations;
+mod open;
+mod read;
+mod removal;
+mod request;
+mod scan;
+mod schema;
+mod space;
+mod statements;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+
+use self::change::Change;
+use self::files::Watch;
+use self::open::Place;
+use self::read::Readers;
+use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
+use self::writer::Writer;
+use futures_util::future::BoxFuture;
+use milepost_store::{
+    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Release, RunRow,
+    Sent, Space, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Write, Written,
+};
+
+/// What a returned write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Loss of power: every transaction is synced to the disk (`synchronous=FULL`).
+    #[default]
+    PowerLoss,
+    /// The end of the process, but not of the machine (`synchronous=NORMAL`): some twenty times faster for a lone run.
+    ProcessCrash,
+}
+
+/// A store in a SQLite file. Dropping it finishes the writes that wait.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped first: the last connection to close folds the WAL into the file, and only the writer's can.
+    readers: Readers,
+    /// None in a store that is only read.
+    writer: Option<Writer>,
+    watch: Watch,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; creates the folder and the file when they are missing and migrates an older file.
+    ///
+    /// # Errors
+    /// [`StoreError::TooNew`]; [`StoreError::Corrupt`] when the file is no database; [`StoreError::Unavailable`] when it
+    /// cannot be opened, belongs to another program, or the file system cannot give the asked durability.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let file = open::writer(path, durability)?;
+        let path = file.path.clone();
+        Ok(Self {
+            readers: Readers::new(Place::Shared(path.clone())),
+            writer: Some(Writer::start(file)?),
+            watch: Watch::of(path.clone()),
+            path,
+        })
+    }
+
+    /// Opens the store at `path` for somebody who may not write there: it creates nothing and migrates nothing, and every
+    /// change is answered with [`StoreError::Unavailable`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also [`StoreError::Unavailable`] when the file does not exist, is of an older version, or was
+    /// left with writes that only its owner can fold in.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let (place, connection) = open::read_only(path)?;
+        let path = match &place {
+            Place::Shared(path) | Place::Still(path) => path.clone(),
+        };
+        Ok(Self {
+            readers: Readers::beginning_with(place, connection),
+            writer: None,
+            watch: Watch::of(path.clone()),
+            path,
+        })
+    }
+
+    /// How many transactions this store has committed: the number of syncs that its writes have cost.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Writer::commits)
+    }
+
+    /// Does something at a moment when this store is in no transaction, and lets none begin meanwhile: a process that stops
+    /// itself there keeps no other one waiting.
+    pub fn between_transactions<T>(&self, act: impl FnOnce() -> T) -> T {
+        match &self.writer {
+            Some(writer) => writer.between_transactions(act),
+            None => act(),
+        }
+    }
+
+    async fn submit<C: Change>(&self, change: C) -> Result<C::Reply, StoreError> {
+        let writer = self.writer()?;
+        self.watch.check()?;
+        let submitted = writer.submit(change).await;
+        submitted.map_err(|error| self.watch.explain(error))
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        let refusal = || StoreError::Unavailable("the store is read-only".to_owned());
+        self.writer.as_ref().ok_or_else(refusal)
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.watch.check()?;
+        let found = self.readers.with(read);
+        found.map_err(|error| self.watch.explain(error))
+    }
+}
+
+impl Store for SqliteStore {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(self.submit(write))
+    }
+
+    fn request_stop<'a>(
+        &'a self,
+        run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(self.submit(Request {
+            run: run.clone(),
+            request,
+        }))
+    }
+
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.submit(Withdrawal { run: run.clone() }))
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        Box::pin(self.submit(Signal {
+            run: run.clone(),
+            signal,
+        }))
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.submit(DetachedMark {
+            run: run.clone(),
+            epoch,
+            at,
+        }))
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let deletion = Deletion {
+                run: run.clone(),
+                seq,
+            };
+            match self.submit(deletion).await? {
+                true => removal::finish(self.writer()?),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(self.submit(LeaseRenewal {
+            run: run.clone(),
+            epoch,
+            until,
+        }))
+    }
+
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        self.read(|db| read::row(db, run))
+    }
+
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        self.read(|db| read::list(db, filter))
+    }
+
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.read(|db| read::ids_with_prefix(db, prefix, limit))
+    }
+
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.read(|db| read::checkpoint(db, run))
+    }
+
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        self.read(|db| read::journal(db, run, after, limit))
+    }
+
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
+        self.read(|db| read::logs(db, run, after, limit))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|db| read::blob(db, digest))
+    }
+
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
+        self.read(|db| scan::checked_blob(db, after))
+    }
+
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
+        self.read(|db| scan::holdings(db, run))
+    }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        self.read(|db| read::inbox(db, run, limit))
+    }
+
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
+        self.read(|db| read::inbox_size(db, run))
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        self.read(|db| scan::attention(db, now, limit))
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.read(|db| scan::written_before(db, before, statuses, limit))
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        self.read(|db| scan::health(db, &self.path))
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        self.read(|db| space::of(db).map_err(|error| store_error(&error, "the room it takes")))
+    }
+
+    fn release(&self, how: Release) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            self.watch.check()?;
+            removal::finish(writer)?;
+            space::release(writer, how)
+        })
+    }
+}
+
+/// A database error as the trait words it; `context` says what was being worked on.
+fn store_error(error: &rusqlite::Error, context: &str) -> StoreError {
+    let text = format!("{context}: {error}");
+    // Every file has the tables and indexes of its version, until somebody takes them away.
+    if error.sqlite_error_code() == Some(ErrorCode::Unknown)
+        && error.to_string().starts_with("no such ")
+    {
+        return StoreError::Corrupt(text);
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
+        Some(_) => StoreError::Unavailable(text),
+        None => match error {
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..) => StoreError::Corrupt(text),
+            _ => StoreError::Unavailable(text),
+        },
+    }
+}
+
+/// Another connection has the lock that was asked for.
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// For a column: SQLite has no unsigned numbers.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// For a column.
+fn nanos(at: Timestamp) -> i64 {
+    signed(at.as_nanos())
+}

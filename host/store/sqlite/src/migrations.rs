@@ -1,0 +1,316 @@
+//! The SQLite schema, as a list of steps from an empty file to the present.
+//!
+//! Append to [`STEPS`], never edit: files in the field stand at any of these versions. `user_version` counts the steps that
+//! a file has seen; each runs in its own transaction together with the count, so an interrupted migration goes on where it
+//! stopped. A file of a newer version is refused rather than guessed at.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+use milepost_store::fault;
+
+/// Marks a SQLite file as ours ("mpst"), so that another program's database is never written to.
+const APPLICATION_ID: i32 = 0x6d70_7374;
+
+/// Everything is keyed by the integer `run.key`: the text id stands once per run instead of once per row and index entry.
+///
+/// The journal and the checkpoint are plain rowid tables, so new rows of all runs share the last page, and a joined
+/// transaction of many runs writes few pages. Their indexes hold two small numbers, or a number and a short name.
+/// `run.updated_at` changes with every write and is in no index.
+const VERSION_1: &str = "
+CREATE TABLE run (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    status TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    owner TEXT,
+    lease_until INTEGER,
+    stop_code TEXT,
+    due_at INTEGER,
+    recoveries INTEGER NOT NULL,
+    cancel_requested_at INTEGER
+) STRICT;
+CREATE INDEX run_by_creation ON run (created_at, id);
+CREATE INDEX run_by_status ON run (status, created_at, id);
+CREATE INDEX run_by_due ON run (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE journal (
+    key INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX journal_by_run ON journal (run, seq);
+
+CREATE TABLE checkpoint (
+    key INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    part TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX checkpoint_by_run ON checkpoint (run, part);
+
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX log_by_run ON log (run);
+
+CREATE TABLE blob (
+    digest BLOB NOT NULL UNIQUE,
+    bytes BLOB NOT NULL
+) STRICT;
+";
+
+/// Requests of every kind, scheduled resumes, signals, and which runs use a blob.
+///
+/// `awaits` is a JSON list of signal names. Blobs of older files are given to every run whose record names them.
+const VERSION_2: &str = "
+ALTER TABLE run ADD COLUMN auto_resumes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN provider TEXT;
+ALTER TABLE run ADD COLUMN awaits TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE run ADD COLUMN request TEXT;
+ALTER TABLE run ADD COLUMN requested_at INTEGER;
+ALTER TABLE run ADD COLUMN requested_by TEXT;
+ALTER TABLE run ADD COLUMN detached_at INTEGER;
+UPDATE run SET request = 'cancel', requested_at = cancel_requested_at, requested_by = 'a request'
+    WHERE cancel_requested_at IS NOT NULL;
+ALTER TABLE run DROP COLUMN cancel_requested_at;
+CREATE INDEX run_by_request ON run (key) WHERE request IS NOT NULL;
+
+CREATE TABLE signal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX signal_by_run ON signal (run);
+
+CREATE TABLE blob_use (
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (run, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_use_by_digest ON blob_use (digest);
+WITH RECURSIVE named (run, rest) AS (
+    SELECT run, substr(body, instr(body, 'sha256:') + 7) FROM journal WHERE instr(body, 'sha256:') > 0
+    UNION ALL
+    SELECT run, substr(rest, instr(rest, 'sha256:') + 7) FROM named WHERE instr(rest, 'sha256:') > 0
+)
+INSERT INTO blob_use (run, digest)
+    SELECT DISTINCT named.run, blob.digest FROM named CROSS JOIN blob ON blob.digest = unhex(substr(named.rest, 1, 64));
+";
+
+/// The part of the checkpoint that every write changes stands in the row that every write changes: no row of its own, and no
+/// search for it. `NULL` in the runs of older versions that nobody has written since.
+const VERSION_3: &str = "ALTER TABLE run ADD COLUMN now TEXT;";
+
+/// Finds the runs that wait for signals. Some files of version 3 have the index already.
+const VERSION_4: &str =
+    "CREATE INDEX IF NOT EXISTS run_by_awaits ON run (key) WHERE awaits <> '[]';";
+
+/// What a run takes. Runs of older files begin with nothing: to count what they have would read the whole file.
+const VERSION_5: &str = "ALTER TABLE run ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;";
+
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+
+/// Why a file is not brought to the present version.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// The database said no.
+    Database(rusqlite::Error),
+    /// It is the file of another program.
+    Foreign { application_id: i32 },
+    /// An older program wrote it, and it may not be brought forward.
+    Older { found: u32, known: u32 },
+    /// A newer program wrote it.
+    Newer { found: u32, known: u32 },
+}
+
+impl From<rusqlite::Error> for Obstacle {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Says whether the file is ours, or empty and may become ours, and how many steps it has seen. Changes nothing.
+pub(super) fn inspect(db: &Connection) -> Result<usize, Obstacle> {
+    snapshot_version(db, STEPS)
+}
+
+/// Says whether the file is ours and of the present version. Changes nothing.
+pub(super) fn require_current(db: &Connection) -> Result<(), Obstacle> {
+    match snapshot_version(db, STEPS)? {
+        version if version < STEPS.len() => Err(Obstacle::Older {
+            found: number(version),
+            known: number(STEPS.len()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the file to the present version.
+pub(super) fn migrate(db: &mut Connection) -> Result<(), Obstacle> {
+    run_steps(db, STEPS)
+}
+
+/// What a new file of the present version has, in memory.
+pub(super) fn fresh() -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| db.execute_batch(step))?;
+    Ok(db)
+}
+
+fn run_steps(db: &mut Connection, steps: &[&str]) -> Result<(), Obstacle> {
+    while snapshot_version(db, steps)? < steps.len() {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Read again under the lock: another process may have done this step meanwhile.
+        let done = version(&tx, steps)?;
+        if let Some(step) = steps.get(done) {
+            tx.execute_batch(step)?;
+            fault::point("migration");
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.pragma_update(None, "user_version", number(done + 1))?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// [`version`] outside of a transaction. It reads three things, which must be of one moment: another process may be creating
+/// this very file, and half of its work would look like another program's.
+fn snapshot_version(db: &Connection, steps: &[&str]) -> Result<usize, Obstacle> {
+    let tx = db.unchecked_transaction()?;
+    version(&tx, steps)
+}
+
+/// How many steps the file has seen.
+fn version(db: &Connection, steps: &[&str]) -> Result<usize, Obstacle> {
+    let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application_id, version) = (pragma("application_id")?, pragma("user_version")?);
+    if application_id != APPLICATION_ID {
+        let objects: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        return if application_id == 0 && version == 0 && objects == 0 {
+            Ok(0)
+        } else {
+            Err(Obstacle::Foreign { application_id })
+        };
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= steps.len() => Ok(version),
+        Ok(version) => Err(Obstacle::Newer {
+            found: number(version),
+            known: number(steps.len()),
+        }),
+        Err(_) => Err(Obstacle::Foreign { application_id }),
+    }
+}
+
+fn number(steps: usize) -> u32 {
+    u32::try_from(steps).unwrap_or(u32::MAX)
+}
+
+impl Obstacle {
+    /// The same for a caller of the store; `place` names the file.
+    pub(super) fn at(self, place: &str) -> StoreError {
+        match self {
+            Self::Database(error) => super::store_error(&error, place),
+            Self::Foreign { application_id } => StoreError::Unavailable(format!(
+                "`{place}` is a database of another program (application id {application_id:#x}); it is left alone"
+            )),
+            Self::Older { found, known } => StoreError::Unavailable(format!(
+                "`{place}` has version {found}, this program reads version {known}; `milepost doctor --migrate` brings it there, where it \
+                 can be written to"
+            )),
+            Self::Newer { found, known } => StoreError::TooNew {
+                place: format!("`{place}`"),
+                found,
+                known,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    const ONE: &str = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);";
+    const TWO: &str = "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 5;";
+
+    fn user_version(db: &Connection) -> i32 {
+        db.pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn b236_an_older_file_is_brought_forward_and_keeps_its_rows() {
+        let mut db = Connection::open_in_memory().unwrap();
+        run_steps(&mut db, &[ONE]).unwrap();
+        assert_eq!(user_version(&db), 1);
+        run_steps(&mut db, &[ONE, TWO]).unwrap();
+        assert_eq!(user_version(&db), 2);
+        let row = db.query_row("SELECT x, y FROM a", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        assert_eq!(row, Ok((7, 5)));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let broken = "CREATE TABLE b (x INTEGER) STRICT; INSERT INTO missing VALUES (1);";
+        assert!(matches!(
+            run_steps(&mut db, &[ONE, broken]),
+            Err(Obstacle::Database(_))
+        ));
+        assert_eq!(user_version(&db), 1);
+        let tables: i64 = db
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(tables, 1);
+        run_steps(&mut db, &[ONE, TWO]).unwrap();
+        assert_eq!(user_version(&db), 2);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_left_alone() {
+        let mut db = Connection::open_in_memory().unwrap();
+        run_steps(&mut db, &[ONE, TWO]).unwrap();
+        assert!(matches!(
+            run_steps(&mut db, &[ONE]),
+            Err(Obstacle::Newer { found: 2, known: 1 })
+        ));
+        assert_eq!(user_version(&db), 2);
+    }
+
+    #[test]
+    fn another_programs_file_is_refused() {
+        for setup in [
+            "CREATE TABLE theirs (x)",
+            "PRAGMA application_id = 77",
+            "PRAGMA user_version = 3",
+        ] {
+            let mut db = Connection::open_in_memory().unwrap();
+            db.execute_batch(setup).unwrap();
+            assert!(
+                matches!(migrate(&mut db), Err(Obstacle::Foreign { .. })),
+                "{setup}"
+            );
+        }
+    }
+}

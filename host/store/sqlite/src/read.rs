@@ -1,0 +1,421 @@
+//! Reading: a few connections of their own, and the way from columns back to the trait's types. What a column holds is
+//! checked again here, because a file can be damaged or edited; the error then names the run and the column.
+
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use milepost_core::checkpoint::NOW;
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::time::Timestamp;
+use rusqlite::types::{FromSql, Value};
+use rusqlite::{Connection, Row, params, params_from_iter};
+
+use super::open::Place;
+use super::{nanos, signed, store_error};
+use milepost_store::{
+    Filter, Inbox, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+};
+
+/// Connections that are kept open for the next reader.
+const IDLE: usize = 4;
+
+/// The connections that read. A reader never waits for another: when all are in use, one more is opened.
+#[derive(Debug)]
+pub(super) struct Readers {
+    place: Place,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// With one that is open already.
+    pub(super) fn beginning_with(place: Place, first: Connection) -> Self {
+        Self {
+            place,
+            idle: Mutex::new(vec![first]),
+        }
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let db = match idle {
+            Some(db) => db,
+            None => super::open::reader(&self.place)?,
+        };
+        let found = read(&db);
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(db);
+        }
+        found
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, \
+    due_at, recoveries, auto_resumes, provider, awaits, request, requested_at, requested_by, detached_at, stored_bytes";
+
+pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let mut statement = db
+        .prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM run WHERE id = ?1"))
+        .map_err(failed)?;
+    let mut rows = statement.query([run.as_str()]).map_err(failed)?;
+    rows.next()
+        .map_err(failed)?
+        .map(|row| run_row(row, run.as_str()))
+        .transpose()
+}
+
+pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
+    let columns = Columns::new(row, run);
+    let owner = columns.value::<Option<String>>(7)?;
+    Ok(RunRow {
+        id: columns.parsed(0)?,
+        workflow: columns.value(1)?,
+        status: columns.parsed(2)?,
+        seq: columns.number(3)?,
+        epoch: Epoch(columns.number(4)?),
+        created_at: columns.instant(5)?,
+        updated_at: columns.instant(6)?,
+        owner: owner
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| columns.damaged(7, &error))?,
+        lease_until: columns.optional_instant(8)?,
+        stop_code: columns.value(9)?,
+        due_at: columns.optional_instant(10)?,
+        recoveries: columns.count(11)?,
+        auto_resumes: columns.count(12)?,
+        provider: columns.value(13)?,
+        awaits: serde_json::from_str(&columns.value::<String>(14)?)
+            .map_err(|error| columns.damaged(14, &error))?,
+        request: match columns.value::<Option<String>>(15)? {
+            Some(_) => Some(StopRequest {
+                kind: columns.parsed(15)?,
+                at: columns.instant(16)?,
+                by: columns.value(17)?,
+            }),
+            None => None,
+        },
+        detached_at: columns.optional_instant(18)?,
+        stored_bytes: columns.number(19)?,
+    })
+}
+
+pub(super) fn inbox(
+    db: &Connection,
+    run: &RunId,
+    limit: usize,
+) -> Result<Vec<StoredSignal>, StoreError> {
+    let sql = "SELECT number, name, data, at FROM signal
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND number > ?2 ORDER BY number LIMIT ?3";
+    let mut signals = Vec::new();
+    of_run(db, sql, run, 0, limit, |columns| {
+        signals.push(StoredSignal {
+            number: columns.number(0)?,
+            signal: NewSignal {
+                name: columns.value(1)?,
+                data: columns.value(2)?,
+                at: columns.instant(3)?,
+            },
+        });
+        Ok(true)
+    })?;
+    Ok(signals)
+}
+
+/// The signals that wait for the run with the id `?1`: how many, and the bytes of their names and data.
+pub(super) const INBOX_SIZE: &str =
+    "SELECT count(*), coalesce(sum(octet_length(name) + octet_length(data)), 0) FROM signal
+    WHERE run = (SELECT key FROM run WHERE id = ?1)";
+
+pub(super) fn counted(row: &Row<'_>) -> Result<Inbox, rusqlite::Error> {
+    let number = |index| row.get(index).map(i64::unsigned_abs);
+    Ok(Inbox {
+        signals: number(0)?,
+        bytes: number(1)?,
+    })
+}
+
+pub(super) fn inbox_size(db: &Connection, run: &RunId) -> Result<Inbox, StoreError> {
+    db.prepare_cached(INBOX_SIZE)
+        .and_then(|mut statement| statement.query_row([run.as_str()], counted))
+        .map_err(|error| run_error(&error, run.as_str()))
+}
+
+pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let mut conditions = vec!["status <> 'removed'".to_owned()];
+    let mut values = Vec::new();
+    if !filter.statuses.is_empty() {
+        let marks = vec!["?"; filter.statuses.len()].join(", ");
+        conditions.push(format!("status IN ({marks})"));
+        values.extend(filter.statuses.iter().map(|s| Value::from(s.to_string())));
+    }
+    if let Some(workflow) = &filter.workflow {
+        conditions.push("workflow = ?".to_owned());
+        values.push(Value::from(workflow.clone()));
+    }
+    if let Some(at) = filter.updated_after {
+        conditions.push("updated_at > ?".to_owned());
+        values.push(Value::from(nanos(at)));
+    }
+    let condition = format!("WHERE {}", conditions.join(" AND "));
+    // A negative limit is none.
+    let limit = filter.limit.map_or(-1, count_limit);
+
+    // One snapshot for the rows and the count of the rest.
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let mut listing = Listing::default();
+    let mut shown = 0;
+    {
+        let mut statement = tx
+            .prepare_cached(&format!(
+                "SELECT {RUN_COLUMNS} FROM run {condition} ORDER BY created_at DESC, id DESC LIMIT {limit}"
+            ))
+            .map_err(failed)?;
+        let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            shown += 1;
+            match listed(row).map_err(failed)? {
+                Ok(row) => listing.rows.push(row),
+                Err(unreadable) => listing.unreadable.push(unreadable),
+            }
+        }
+    }
+    if filter.limit.is_some() {
+        let all: i64 = tx
+            .prepare_cached(&format!("SELECT count(*) FROM run {condition}"))
+            .and_then(|mut count| count.query_row(params_from_iter(&values), |row| row.get(0)))
+            .map_err(failed)?;
+        listing.more = usize::try_from(all)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(shown);
+    }
+    tx.finish().map_err(failed)?;
+    Ok(listing)
+}
+
+/// A row of a list, or its id and what is wrong with it (B244).
+pub(super) fn listed(row: &Row<'_>) -> Result<Result<RunRow, (String, String)>, rusqlite::Error> {
+    let id = String::from_utf8_lossy(row.get_ref(0)?.as_bytes().unwrap_or(b"?")).into_owned();
+    Ok(run_row(row, &id).map_err(|error| (id, error.to_string())))
+}
+
+pub(super) fn ids_with_prefix(
+    db: &Connection,
+    prefix: &str,
+    limit: usize,
+) -> Result<Vec<RunId>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let mut statement = db
+        .prepare_cached("SELECT id FROM run WHERE id >= ?1 ORDER BY id")
+        .map_err(failed)?;
+    let mut rows = statement.query([prefix]).map_err(failed)?;
+    let mut ids = Vec::new();
+    while ids.len() < limit
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        let bytes = row
+            .get_ref(0)
+            .map_err(failed)?
+            .as_bytes()
+            .unwrap_or_default();
+        if !bytes.starts_with(prefix.as_bytes()) {
+            break;
+        }
+        // What is no id belongs to an unreadable row, which a list shows.
+        ids.extend(
+            std::str::from_utf8(bytes)
+                .ok()
+                .and_then(|text| RunId::new(text).ok()),
+        );
+    }
+    Ok(ids)
+}
+
+pub(super) fn checkpoint(
+    db: &Connection,
+    run: &RunId,
+) -> Result<Option<StoredCheckpoint>, StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let Some(row) = row(&tx, run)? else {
+        return Ok(None);
+    };
+    let parts = tx
+        .prepare_cached(
+            "SELECT part, body FROM checkpoint WHERE run = (SELECT key FROM run WHERE id = ?1)
+             UNION ALL SELECT ?2, now FROM run WHERE id = ?1 AND now IS NOT NULL
+             ORDER BY part",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map([run.as_str(), NOW], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .map_err(failed)?;
+    tx.finish().map_err(failed)?;
+    Ok(Some(StoredCheckpoint { row, parts }))
+}
+
+pub(super) fn journal(
+    db: &Connection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    let sql = "SELECT seq, at, epoch, body FROM journal
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let mut page = Page::default();
+    of_run(db, sql, run, after, limit, |columns| {
+        let entry = StoredEntry {
+            seq: columns.number(0)?,
+            at: columns.instant(1)?,
+            epoch: Epoch(columns.number(2)?),
+            body: columns.value(3)?,
+        };
+        let bytes = entry.body.len();
+        Ok(page.take(entry, bytes))
+    })?;
+    Ok(page.into_rows())
+}
+
+pub(super) fn logs(
+    db: &Connection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredLog>, StoreError> {
+    let sql = "SELECT position, at, path, attempt, body FROM log
+               WHERE run = (SELECT key FROM run WHERE id = ?1) AND position > ?2 ORDER BY position LIMIT ?3";
+    let mut page = Page::default();
+    of_run(db, sql, run, after, limit, |columns| {
+        let log = StoredLog {
+            position: columns.number(0)?,
+            line: NewLog {
+                at: columns.instant(1)?,
+                path: columns.value(2)?,
+                attempt: columns.count(3)?,
+                body: columns.value(4)?,
+            },
+        };
+        let bytes = log.line.body.len();
+        Ok(page.take(log, bytes))
+    })?;
+    Ok(page.into_rows())
+}
+
+/// Reads what a run has many of, row by row, for as long as `take` returns true.
+fn of_run(
+    db: &Connection,
+    sql: &str,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+    mut take: impl FnMut(&Columns<'_>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let mut statement = db.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement
+        .query(params![run.as_str(), signed(after), count_limit(limit)])
+        .map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if !take(&Columns::new(row, run.as_str()))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn blob(db: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, &format!("blob {digest}"));
+    let mut statement = db
+        .prepare_cached("SELECT bytes FROM blob WHERE digest = ?1")
+        .map_err(failed)?;
+    let mut rows = statement.query([digest.as_bytes()]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else {
+        return Ok(None);
+    };
+    let bytes: Vec<u8> = row.get(0).map_err(failed)?;
+    if Digest::of(&bytes) == *digest {
+        Ok(Some(bytes))
+    } else {
+        Err(StoreError::Corrupt(format!(
+            "blob {digest}: its bytes do not match its digest"
+        )))
+    }
+}
+
+/// The columns of one result row that belongs to a run.
+pub(super) struct Columns<'r> {
+    row: &'r Row<'r>,
+    run: &'r str,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) fn new(row: &'r Row<'r>, run: &'r str) -> Self {
+        Self { row, run }
+    }
+
+    fn value<T: FromSql>(&self, index: usize) -> Result<T, StoreError> {
+        self.row
+            .get(index)
+            .map_err(|error| self.damaged(index, &error))
+    }
+
+    pub(super) fn number(&self, index: usize) -> Result<u64, StoreError> {
+        u64::try_from(self.value::<i64>(index)?).map_err(|error| self.damaged(index, &error))
+    }
+
+    fn count(&self, index: usize) -> Result<u32, StoreError> {
+        u32::try_from(self.value::<i64>(index)?).map_err(|error| self.damaged(index, &error))
+    }
+
+    fn instant(&self, index: usize) -> Result<Timestamp, StoreError> {
+        self.number(index).map(Timestamp::from_nanos)
+    }
+
+    fn optional_instant(&self, index: usize) -> Result<Option<Timestamp>, StoreError> {
+        match self.value::<Option<i64>>(index)? {
+            Some(_) => self.instant(index).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        index: usize,
+    ) -> Result<T, StoreError> {
+        self.value::<String>(index)?
+            .parse()
+            .map_err(|error| self.damaged(index, &error))
+    }
+
+    fn damaged(&self, index: usize, reason: &dyn std::fmt::Display) -> StoreError {
+        let column = self.row.as_ref().column_name(index).unwrap_or("?");
+        StoreError::Corrupt(format!("run `{}`: {column}: {reason}", self.run))
+    }
+}
+
+fn run_error(error: &rusqlite::Error, run: &str) -> StoreError {
+    store_error(error, &format!("run `{run}`"))
+}
+
+pub(super) fn count_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

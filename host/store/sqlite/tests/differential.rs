@@ -1,0 +1,450 @@
+//! Random histories, told to the SQLite store and to the one in memory: every answer and everything that can be read must be
+//! the same. `PROPTEST_CASES` sets how many histories are tried, `MILEPOST_SEED` tries those of an earlier run again.
+
+#![expect(clippy::disallowed_macros, reason = "a test prints its seed")]
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod store;
+
+use std::fmt::Debug;
+use std::hash::{BuildHasher as _, RandomState};
+use std::str::FromStr;
+use std::task::Poll;
+
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_store::memory::MemoryStore;
+use milepost_store::{Expect, Filter, RunRow, StopKind, Store, Write};
+use milepost_store_sqlite::{Durability, SqliteStore};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+
+use store::{ALL, With, at, create, id, poll_once, request, signal, wait};
+
+const RUNS: [&str; 4] = ["a", "ab", "b_1", "B"];
+const PARTS: [&str; 4] = ["p", "q", "p/1", "now"];
+const BLOBS: [&[u8]; 3] = [b"", b"one", b"two"];
+const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
+
+/// One thing done to both stores. Indexes choose from the constants above.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few dozen of them live at once"
+)]
+enum Op {
+    Write(Change),
+    /// Several writes on their way at once: SQLite may join them into one transaction.
+    Together(Vec<Change>),
+    Stop {
+        run: usize,
+        kind: StopKind,
+        seconds: u64,
+    },
+    Withdraw {
+        run: usize,
+    },
+    Signal {
+        run: usize,
+        name: usize,
+        seconds: u64,
+    },
+    Detach {
+        run: usize,
+        epoch_off: i64,
+        seconds: u64,
+    },
+    Delete {
+        run: usize,
+        seq_off: i64,
+    },
+    Renew {
+        run: usize,
+        epoch_off: i64,
+        seconds: u64,
+    },
+    List {
+        statuses: Vec<Status>,
+        workflow: Option<bool>,
+        limit: Option<usize>,
+    },
+    Prefix {
+        prefix: &'static str,
+        limit: usize,
+    },
+    Page {
+        run: usize,
+        after: u64,
+        limit: usize,
+    },
+    Attention {
+        seconds: u64,
+        limit: usize,
+    },
+    Old {
+        seconds: u64,
+        statuses: Vec<Status>,
+        limit: usize,
+    },
+    /// Ends the store and opens the file again.
+    Reopen,
+}
+
+#[derive(Debug, Clone)]
+struct Change {
+    run: usize,
+    /// Create, or how far the expected place is off the present one.
+    expect: Option<(i64, i64)>,
+    claim: Option<u64>,
+    status: Status,
+    seconds: u64,
+    workflow: bool,
+    stop: Option<u64>,
+    recoveries: u32,
+    resumes: u32,
+    provider: Option<u8>,
+    awaits: Vec<usize>,
+    entries: Vec<i64>,
+    parts: Vec<(usize, Option<u8>)>,
+    logs: Vec<u8>,
+    blobs: Vec<usize>,
+    named: Vec<usize>,
+    /// Which of the waiting signals it takes, and whether also one that is not there.
+    consumed: Vec<usize>,
+    stray: bool,
+}
+
+fn mostly_zero() -> impl Strategy<Value = i64> {
+    prop_oneof![9 => Just(0), 1 => -1..=2_i64]
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop_oneof![
+        3 => Just(Status::Running),
+        2 => prop::sample::select(Status::ALL.to_vec()),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let place = prop_oneof![
+        1 => Just(None),
+        4 => (mostly_zero(), mostly_zero()).prop_map(Some),
+    ];
+    let head = (
+        status(),
+        0..20_u64,
+        any::<bool>(),
+        option::weighted(0.2, 0..20_u64),
+        (0..3_u32, 0..3_u32, option::weighted(0.1, any::<u8>())),
+        prop_oneof![3 => Just(Vec::new()), 1 => vec(0..SIGNALS.len(), 1..3)],
+    );
+    (
+        (0..RUNS.len(), place, option::weighted(0.3, 0..99_u64)),
+        head,
+        vec(mostly_zero(), 0..3),
+        vec((0..PARTS.len(), option::weighted(0.7, any::<u8>())), 0..4),
+        vec(any::<u8>(), 0..3),
+        (vec(0..BLOBS.len(), 0..2), vec(0..BLOBS.len(), 0..2)),
+        (vec(0..3_usize, 0..2), prop::bool::weighted(0.03)),
+    )
+        .prop_map(
+            |(
+                (run, expect, claim),
+                head,
+                entries,
+                parts,
+                logs,
+                (blobs, named),
+                (consumed, stray),
+            )| {
+                let (status, seconds, workflow, stop, counts, awaits) = head;
+                let (recoveries, resumes, provider) = counts;
+                Change {
+                    run,
+                    expect,
+                    claim,
+                    status,
+                    seconds,
+                    workflow,
+                    stop,
+                    recoveries,
+                    resumes,
+                    provider,
+                    awaits,
+                    entries,
+                    parts,
+                    logs,
+                    blobs,
+                    named,
+                    consumed,
+                    stray,
+                }
+            },
+        )
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let run = 0..RUNS.len();
+    prop_oneof![
+        12 => change().prop_map(Op::Write),
+        2 => vec(change(), 2..6).prop_map(Op::Together),
+        3 => (run.clone(), prop::sample::select(StopKind::ALL.to_vec()), 0..20_u64)
+            .prop_map(|(run, kind, seconds)| Op::Stop { run, kind, seconds }),
+        1 => run.clone().prop_map(|run| Op::Withdraw { run }),
+        4 => (run.clone(), 0..SIGNALS.len(), 0..20_u64)
+            .prop_map(|(run, name, seconds)| Op::Signal { run, name, seconds }),
+        2 => (run.clone(), mostly_zero(), 0..120_u64)
+            .prop_map(|(run, epoch_off, seconds)| Op::Detach { run, epoch_off, seconds }),
+        2 => (run.clone(), mostly_zero()).prop_map(|(run, seq_off)| Op::Delete { run, seq_off }),
+        2 => (run.clone(), mostly_zero(), 0..99_u64)
+            .prop_map(|(run, epoch_off, seconds)| Op::Renew { run, epoch_off, seconds }),
+        2 => (vec(status(), 0..3), option::of(any::<bool>()), option::of(0..5_usize))
+            .prop_map(|(statuses, workflow, limit)| Op::List { statuses, workflow, limit }),
+        1 => (prop::sample::select(vec!["", "a", "b_", "%", "_"]), 0..4_usize)
+            .prop_map(|(prefix, limit)| Op::Prefix { prefix, limit }),
+        1 => (run, 0..4_u64, 0..4_usize)
+            .prop_map(|(run, after, limit)| Op::Page { run, after, limit }),
+        2 => (0..25_u64, 0..5_usize).prop_map(|(seconds, limit)| Op::Attention { seconds, limit }),
+        1 => (0..25_u64, vec(status(), 0..4), 0..5_usize)
+            .prop_map(|(seconds, statuses, limit)| Op::Old { seconds, statuses, limit }),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+/// A write at the place where the run stands now, or beside it.
+fn resolve(store: &dyn Store, change: &Change) -> Write {
+    let run = RUNS[change.run];
+    let row = store.row(&id(run)).unwrap();
+    let (seq, epoch) = row.map_or((0, 0), |row| (row.seq, row.epoch.0));
+    let mut write = create(run)
+        .status(change.status)
+        .at(change.seconds)
+        .workflow(if change.workflow { "x" } else { "y" });
+    let mut next = 0;
+    if let Some((seq_off, epoch_off)) = change.expect {
+        let seq = seq.saturating_add_signed(seq_off);
+        let epoch = Epoch(epoch.saturating_add_signed(epoch_off));
+        write.expect = Expect::At { seq, epoch };
+        next = seq;
+    }
+    if let Some(lease) = change.claim {
+        write = write.claim(&lease.to_string(), lease);
+    }
+    write.head.moves_by_itself = change.status == Status::Paused && change.stop.is_some();
+    write.head.stop_code = change.stop.map(|n| format!("code {n}"));
+    write.head.due_at = change.stop.map(at);
+    write.head.recoveries = change.recoveries;
+    write.head.auto_resumes = change.resumes;
+    write.head.provider = change.provider.map(|n| n.to_string());
+    write = write.awaits(
+        &change
+            .awaits
+            .iter()
+            .map(|n| SIGNALS[*n])
+            .collect::<Vec<_>>(),
+    );
+    let waiting = store.inbox(&id(run), ALL).unwrap();
+    let taken = change.consumed.iter().filter_map(|n| waiting.get(*n));
+    let taken = taken
+        .map(|signal| signal.number)
+        .chain(change.stray.then_some(1));
+    write = write.consume(&taken.collect::<Vec<_>>());
+    for off in &change.entries {
+        next = (next + 1).saturating_add_signed(*off);
+        write = write.entry(next);
+    }
+    for (part, body) in &change.parts {
+        write = match body {
+            Some(body) => write.part(PARTS[*part], &body.to_string()),
+            None => write.without(PARTS[*part]),
+        };
+    }
+    for log in &change.logs {
+        write = write.log(&log.to_string());
+    }
+    for blob in &change.blobs {
+        write = write.blob(BLOBS[*blob]);
+    }
+    for blob in &change.named {
+        write = write.naming(BLOBS[*blob]);
+    }
+    write
+}
+
+/// What a store answers, as a text to compare.
+fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
+    match op {
+        Op::Write(_) | Op::Together(_) => text(wait(all_at_once(store, writes))),
+        Op::Stop { run, kind, seconds } => text(wait(
+            store.request_stop(&id(RUNS[*run]), request(*kind, *seconds)),
+        )),
+        Op::Withdraw { run } => text(wait(store.withdraw_pause(&id(RUNS[*run])))),
+        Op::Signal { run, name, seconds } => {
+            let sent = signal(SIGNALS[*name], &seconds.to_string(), *seconds);
+            text(wait(store.send_signal(&id(RUNS[*run]), sent)))
+        }
+        Op::Detach {
+            run,
+            epoch_off,
+            seconds,
+        } => {
+            let run = id(RUNS[*run]);
+            let epoch = present(store, &run, *epoch_off, |row| row.epoch.0);
+            text(wait(store.mark_detached(&run, Epoch(epoch), at(*seconds))))
+        }
+        Op::Delete { run, seq_off } => {
+            let run = id(RUNS[*run]);
+            let seq = present(store, &run, *seq_off, |row| row.seq);
+            text(wait(store.delete(&run, seq)))
+        }
+        Op::Renew {
+            run,
+            epoch_off,
+            seconds,
+        } => {
+            let run = id(RUNS[*run]);
+            let epoch = present(store, &run, *epoch_off, |row| row.epoch.0);
+            text(wait(store.renew_lease(&run, Epoch(epoch), at(*seconds))))
+        }
+        Op::List {
+            statuses,
+            workflow,
+            limit,
+        } => text(store.list(&Filter {
+            statuses: statuses.clone(),
+            workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
+            updated_after: limit.map(|limit| at(limit as u64)),
+            limit: *limit,
+        })),
+        Op::Prefix { prefix, limit } => text(store.ids_with_prefix(prefix, *limit)),
+        Op::Page { run, after, limit } => text((
+            store.journal(&id(RUNS[*run]), *after, *limit),
+            store.logs(&id(RUNS[*run]), *after, *limit),
+        )),
+        Op::Attention { seconds, limit } => text(store.attention(at(*seconds), *limit)),
+        Op::Old {
+            seconds,
+            statuses,
+            limit,
+        } => text(store.written_before(at(*seconds), statuses, *limit)),
+        Op::Reopen => String::new(),
+    }
+}
+
+/// A number of the run as it stands now, or one beside it.
+fn present(store: &dyn Store, run: &RunId, off: i64, number: impl Fn(RunRow) -> u64) -> u64 {
+    let row = store.row(run).unwrap();
+    row.map_or(0, number).saturating_add_signed(off)
+}
+
+/// Starts all writes, in order, before the first is waited for.
+async fn all_at_once(store: &dyn Store, writes: &[Write]) -> Vec<String> {
+    let mut started = Vec::new();
+    for write in writes {
+        let mut future = store.write(write.clone());
+        let early = poll_once(&mut future);
+        started.push((future, early));
+    }
+    let mut answers = Vec::new();
+    for (future, early) in started {
+        answers.push(text(match early {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => future.await,
+        }));
+    }
+    answers
+}
+
+/// Everything that can be read.
+fn snapshot(store: &dyn Store) -> String {
+    let runs = RUNS.map(|run| {
+        let run = id(run);
+        (
+            store.row(&run),
+            store.checkpoint(&run),
+            store.journal(&run, 0, ALL),
+            store.logs(&run, 0, ALL),
+            store.inbox(&run, ALL),
+        )
+    });
+    let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)));
+    let health = store.health().unwrap();
+    text((
+        runs,
+        blobs,
+        store.list(&Filter::default()),
+        [0, 10, 99].map(|now| store.attention(at(now), ALL)),
+        [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL)),
+        (health.problems, health.runs),
+    ))
+}
+
+fn text(value: impl Debug) -> String {
+    format!("{value:#?}")
+}
+
+/// Fails with the first line that differs and some before it: the whole is long.
+fn same(sqlite: &str, memory: &str) -> Result<(), TestCaseError> {
+    let lines: Vec<_> = sqlite.lines().zip(memory.lines()).collect();
+    match lines.iter().position(|(sqlite, memory)| sqlite != memory) {
+        None => {
+            prop_assert_eq!(sqlite.len(), memory.len());
+            Ok(())
+        }
+        Some(at) => {
+            let before: Vec<_> = lines[at.saturating_sub(40)..at]
+                .iter()
+                .map(|l| l.0)
+                .collect();
+            let (sqlite, memory) = lines[at];
+            let before = before.join("\n");
+            let reason = format!("{before}\nsqlite: {sqlite}\nmemory: {memory}");
+            Err(TestCaseError::fail(reason))
+        }
+    }
+}
+
+fn setting<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn sqlite_and_memory_answer_alike() {
+    let cases = setting("PROPTEST_CASES").unwrap_or(300);
+    let seed = setting("MILEPOST_SEED").unwrap_or_else(|| RandomState::new().hash_one(()));
+    println!("{cases} histories, MILEPOST_SEED={seed}");
+    let config = Config {
+        cases,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let history = vec(op(), 1..60);
+    TestRunner::new(config)
+        .run(&history, |ops| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store.db");
+            let open = || SqliteStore::open(&path, Durability::ProcessCrash).unwrap();
+            let memory = MemoryStore::new();
+            let mut sqlite = open();
+            for op in &ops {
+                let changes = match op {
+                    Op::Write(change) => std::slice::from_ref(change),
+                    Op::Together(changes) => changes,
+                    Op::Reopen => {
+                        drop(sqlite);
+                        sqlite = open();
+                        &[]
+                    }
+                    _ => &[],
+                };
+                let writes: Vec<_> = changes.iter().map(|c| resolve(&memory, c)).collect();
+                same(&answer(&sqlite, op, &writes), &answer(&memory, op, &writes))?;
+            }
+            same(&snapshot(&sqlite), &snapshot(&memory))?;
+            Ok(())
+        })
+        .unwrap();
+}

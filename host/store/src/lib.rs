@@ -1,0 +1,567 @@
+//! Where runs are kept: the trait, its words, and a [store in memory](memory), which others are compared with.
+//!
+//! A store keeps four things per run: one *row* (what lists and claims look at), the *journal* (append-only events), the
+//! *checkpoint* (named parts, rewritten in place, bounded by the size of the definition) and *logs*. Blobs are shared,
+//! content-addressed bytes. The store understands none of the bodies: the core encodes and decodes them.
+//!
+//! Every change of a run goes through one door, [`Store::write`]: a transaction that applies only if the run still stands
+//! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
+
+mod attention;
+#[doc(hidden)]
+pub mod fault;
+pub mod memory;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use milepost_core::event::StopCode;
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::attention::{
+    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, NewSignal, Release, Sent, Space,
+    StopKind, StopRequest, StoredSignal, UnknownStopKind,
+};
+use futures_util::future::BoxFuture;
+
+/// A place that keeps runs. Reads are quick, blocking calls that never wait for a writer; writes are awaited.
+pub trait Store: Send + Sync {
+    /// Applies one transaction, whole or not at all; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] or [`StoreError::NotFound`] or [`StoreError::Conflict`] when the expectation does not hold:
+    /// nothing was changed. [`StoreError::Unavailable`] when it could not be saved: it may be tried again.
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>>;
+
+    /// Asks the owner of a running run, in whatever process, to stop it. Needs no epoch and changes no state: the owner
+    /// decides. Returns the run's status; the request is kept only when that is `running`, and replaces a weaker one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn request_stop<'a>(
+        &'a self,
+        run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>>;
+
+    /// Takes back a pause that was asked of a run and that nobody has met. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Keeps a signal for a run that is not over and whose inbox has room for it. Needs no epoch and changes no state: [`Write::consumed`] takes it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>>;
+
+    /// Marks a run whose owner lives but does not renew its lease, until the owner writes or renews again. Returns whether
+    /// this call set the mark: false when it is set, the epoch is not the present one, or the lease holds at `at`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Removes a run that stands at `seq` and is completed, failed or cancelled, with its journal, checkpoint, logs and
+    /// signals, and the blobs that no other run uses.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when it stands elsewhere or is not over;
+    /// [`StoreError::Unavailable`]: of a run that has much, it may be gone all the same, and its room is given back later.
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Extends the lease of a claim. Fails with [`StoreError::Conflict`] when the epoch is not the present one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// The row of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// Rows, newest first (creation time, then id).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. A row that cannot be read is returned in [`Listing::unreadable`], not as an error.
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError>;
+
+    /// Ids that start with `prefix`, sorted, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError>;
+
+    /// Row and all checkpoint parts, from one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError>;
+
+    /// A page of the journal: entries with a sequence number above `after`, in order, at most `limit`, and no more bodies
+    /// than [`limits::PAGE_BYTES`] unless the first alone is larger. Only an empty page is the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// A page of the log: lines with a position above `after`, in order, bounded as in [`Store::journal`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError>;
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the bytes do not match the digest.
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Looks at the next blob after `after`, in the order of digests, of all that are kept or used: whether it is there, and
+    /// whether its bytes match its digest. All of one moment, and no other blob in memory. `None` at the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError>;
+
+    /// What a run has of the store, all of one moment. Takes as long as looking at each of its entries and log lines.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError>;
+
+    /// Signals that wait for a run, the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError>;
+
+    /// How many signals wait for a run, and how large they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError>;
+
+    /// What a worker has to look at. The cost does not depend on how many runs are over or paused.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError>;
+
+    /// Runs of these statuses that were created and last written before `before`, the oldest first, at most `limit`. A row
+    /// that cannot be read is passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Examines the whole store: takes as long as reading all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn health(&self) -> Result<Health, StoreError>;
+
+    /// How much room the store takes, and how much of it nothing uses. Nothing, for a store that keeps no room.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn space(&self) -> Result<Space, StoreError> {
+        Ok(Space::default())
+    }
+
+    /// Gives room that nothing uses back to the disk. May take long, and blocks its caller's thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; what was given back until then stays so.
+    fn release(&self, _: Release) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// For stores: rows that are read one by one, as far as a page of a journal or a log goes.
+#[derive(Debug)]
+pub struct Page<T> {
+    rows: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<T> Page<T> {
+    /// Takes a row with a body of `bytes`. Returns false, without having taken it, when the page is full.
+    pub fn take(&mut self, row: T, bytes: usize) -> bool {
+        self.bytes += bytes;
+        let fits = self.rows.is_empty() || self.bytes <= limits::PAGE_BYTES;
+        if fits {
+            self.rows.push(row);
+        }
+        fits
+    }
+
+    /// The rows taken, in their order.
+    pub fn into_rows(self) -> Vec<T> {
+        self.rows
+    }
+}
+
+/// One transaction on one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// The run.
+    pub run: RunId,
+    /// Where the run must stand.
+    pub expect: Expect,
+    /// Raises the epoch by one and makes this the owner.
+    pub claim: Option<Claim>,
+    /// Columns after the write.
+    pub head: Head,
+    /// New journal entries; numbered on from the expected sequence number, without gaps.
+    pub entries: Vec<StoredEntry>,
+    /// Checkpoint parts to put (`Some`) or to remove (`None`).
+    pub parts: Vec<(String, Option<String>)>,
+    /// Log lines to append.
+    pub logs: Vec<NewLog>,
+    /// Blobs to keep; one that exists already is left alone, unless what is kept was damaged and these are the bytes. Shared, because a component may be large.
+    pub blobs: Vec<(Digest, Arc<[u8]>)>,
+    /// Blobs that entries and parts name. One that is neither among `blobs` nor in the store is a [`StoreError::Corrupt`]:
+    /// what is saved could not be read back. The run uses them from now on, whoever saved them.
+    pub named: Vec<Digest>,
+    /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
+    pub consumed: Vec<u64>,
+}
+
+impl Write {
+    /// The run's last sequence number after this write.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the entries are not numbered on from the expected one (saved, they would damage the
+    /// journal), or signals are taken for a run that is being created.
+    pub fn seq_after(&self) -> Result<u64, StoreError> {
+        let mut seq = match self.expect {
+            Expect::Absent if !self.consumed.is_empty() => {
+                return Err(StoreError::Corrupt(format!(
+                    "run `{}`: a run that does not exist has no signals to take",
+                    self.run
+                )));
+            }
+            Expect::Absent => 0,
+            Expect::At { seq, .. } => seq,
+        };
+        for entry in &self.entries {
+            if seq.checked_add(1) != Some(entry.seq) {
+                return Err(StoreError::Corrupt(format!(
+                    "run `{}`: the entry after {seq} is numbered {}; entries must continue without a gap",
+                    self.run, entry.seq
+                )));
+            }
+            seq = entry.seq;
+        }
+        Ok(seq)
+    }
+
+    /// Encoded bytes of the entries and log lines that it adds.
+    pub fn bytes(&self) -> u64 {
+        let entries = self.entries.iter().map(|entry| entry.body.len());
+        let logs = self.logs.iter().map(|l| l.path.len() + l.body.len());
+        entries.chain(logs).sum::<usize>() as u64
+    }
+
+    /// The blobs that the run uses from now on, with the size of those that come with the write.
+    pub fn uses(&self) -> BTreeMap<&Digest, Option<u64>> {
+        let named = self.named.iter().map(|digest| (digest, None));
+        let carried = self.blobs.iter();
+        named
+            .chain(carried.map(|(digest, bytes)| (digest, Some(bytes.len() as u64))))
+            .collect()
+    }
+
+    /// Those of the named blobs that the store must hold already.
+    pub fn named_elsewhere(&self) -> impl Iterator<Item = &Digest> {
+        let here = |digest: &Digest| self.blobs.iter().any(|(found, _)| found == digest);
+        self.named.iter().filter(move |digest| !here(digest))
+    }
+
+    /// The refusal of a write that names a blob which is nowhere.
+    pub fn names_nothing(&self, digest: &Digest) -> StoreError {
+        StoreError::Corrupt(format!(
+            "run `{}`: the write names the blob {digest}, which is neither in it nor in the store",
+            self.run
+        ))
+    }
+}
+
+/// The compare side of the compare-and-swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// The run does not exist; this write creates it (epoch 0, before a claim in the same write raises it).
+    Absent,
+    /// The run's last sequence number and epoch are these, and it is neither completed nor cancelled.
+    At {
+        /// Sequence number of the last journal entry.
+        seq: u64,
+        /// The present epoch.
+        epoch: Epoch,
+    },
+}
+
+/// Taking ownership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who.
+    pub owner: Owner,
+    /// Until when the claim is valid without renewal.
+    pub lease_until: Timestamp,
+}
+
+/// Who owns a run: enough to tell whether that process still lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Host name.
+    pub host: String,
+    /// Identity of the host's present boot, and of the namespace of its process ids.
+    pub boot: String,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, in the kernel's own unit: tells a reused pid.
+    pub started: u64,
+    /// Drawn once per claim.
+    pub nonce: String,
+}
+
+/// The columns that a write sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Name of the workflow; set when the run is created, ignored later.
+    pub workflow: String,
+    /// Status after the write. A status other than `running` clears owner and lease; a request that means nothing to the
+    /// status ([`StopKind::outlives`]) is cleared.
+    pub status: Status,
+    /// Whether the run is paused and goes on by itself. A pause that was asked of it is kept then, until it is held.
+    pub moves_by_itself: bool,
+    /// Time of the write.
+    pub at: Timestamp,
+    /// Reason code of the stop, when stopped.
+    pub stop_code: Option<String>,
+    /// When a scheduler may go on with the run.
+    pub due_at: Option<Timestamp>,
+    /// Recoveries without progress in between.
+    pub recoveries: u32,
+    /// Automatic resumes of the present pause episode.
+    pub auto_resumes: u32,
+    /// Whose limit stopped it, when stopped.
+    pub provider: Option<String>,
+    /// Names of the signals that it waits for, when paused.
+    pub awaits: Vec<String>,
+}
+
+/// What a write, or a renewal, tells its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The epoch from now on.
+    pub epoch: Epoch,
+    /// What somebody asked of the run.
+    pub request: Option<StopKind>,
+    /// See [`RunRow::stored_bytes`].
+    pub stored_bytes: u64,
+}
+
+/// What a run looks like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run.
+    pub id: RunId,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Status.
+    pub status: Status,
+    /// Sequence number of the last journal entry.
+    pub seq: u64,
+    /// Fencing token.
+    pub epoch: Epoch,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Time of the last write.
+    pub updated_at: Timestamp,
+    /// Who owns it, while it runs.
+    pub owner: Option<Owner>,
+    /// Until when the claim is valid, while it runs.
+    pub lease_until: Option<Timestamp>,
+    /// Reason code of the stop.
+    pub stop_code: Option<String>,
+    /// When a scheduler may go on with it.
+    pub due_at: Option<Timestamp>,
+    /// Recoveries without progress in between.
+    pub recoveries: u32,
+    /// Automatic resumes of the present pause episode.
+    pub auto_resumes: u32,
+    /// Whose limit stopped it.
+    pub provider: Option<String>,
+    /// Names of the signals that it waits for, when paused.
+    pub awaits: Vec<String>,
+    /// What somebody asked of it, until its owner has met that.
+    pub request: Option<StopRequest>,
+    /// Since when its owner lives without renewing the lease.
+    pub detached_at: Option<Timestamp>,
+    /// What it takes: bytes of its entries and log lines, and of each blob that it uses, as they are encoded. Every write adds
+    /// what it brings. Runs of stores that did not count are counted from their next write on.
+    pub stored_bytes: u64,
+}
+
+impl RunRow {
+    /// Why it stands, where it does and this program knows the reason.
+    #[must_use]
+    pub fn stop(&self) -> Option<StopCode> {
+        let code = self.stop_code.as_deref()?;
+        StopCode::ALL.into_iter().find(|stop| stop.as_str() == code)
+    }
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only these; empty means all.
+    pub statuses: Vec<Status>,
+    /// Only runs of this workflow.
+    pub workflow: Option<String>,
+    /// Only runs that were last written later than that.
+    pub updated_after: Option<Timestamp>,
+    /// At most so many; `None` means all.
+    pub limit: Option<usize>,
+}
+
+/// A list of runs.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What could be read.
+    pub rows: Vec<RunRow>,
+    /// Rows that could not, with the reason (B244).
+    pub unreadable: Vec<(String, String)>,
+    /// How many more there are beyond the limit.
+    pub more: usize,
+}
+
+/// A checkpoint as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// The row, from the same snapshot.
+    pub row: RunRow,
+    /// Parts by name.
+    pub parts: Vec<(String, String)>,
+}
+
+/// A journal entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Position in the run, from 1.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Under which claim.
+    pub epoch: Epoch,
+    /// JSON with a format version.
+    pub body: String,
+}
+
+/// A log line to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLog {
+    /// When the host received it.
+    pub at: Timestamp,
+    /// Path of the step that wrote it.
+    pub path: String,
+    /// Attempt that wrote it.
+    pub attempt: u32,
+    /// JSON of the line.
+    pub body: String,
+}
+
+/// A log line as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLog {
+    /// Position in the run's log; grows, with gaps.
+    pub position: u64,
+    /// The line.
+    pub line: NewLog,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such run.
+    #[error("no run `{0}` in this store")]
+    NotFound(RunId),
+    /// A run of that id exists already.
+    #[error("a run `{0}` exists already")]
+    Exists(RunId),
+    /// The run does not stand where the writer last saw it: somebody else moved it on.
+    #[error("run `{run}` was changed by somebody else: it is {status} at {seq} in epoch {}", epoch.0)]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// Its present status.
+        status: Status,
+        /// Its present sequence number.
+        seq: u64,
+        /// Its present epoch.
+        epoch: Epoch,
+    },
+    /// The store is of a newer version than this program.
+    #[error(
+        "the store {place} has version {found}, this program knows up to {known}; use a newer milepost"
+    )]
+    TooNew {
+        /// Which store.
+        place: String,
+        /// Its version.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// Something stored cannot be read back.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The file of the store was moved, removed or replaced while it was open. Nothing more is read from it or written to it.
+    #[error("the store {0} was moved or removed while it was in use")]
+    Gone(String),
+    /// The store could not be opened, read or written just now (disk full, locked, I/O error).
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,554 @@
+//! The store without a file: for tests, simulation, and as the oracle that other stores are compared with. Plain on purpose:
+//! one map behind one lock, every write checked first and then applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+
+use super::{
+    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Holdings, Inbox, Listing, NewSignal,
+    Page, RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Write, Written,
+};
+use futures_util::future::BoxFuture;
+
+/// A store that lives as long as the value.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    runs: BTreeMap<RunId, Run>,
+    blobs: BTreeMap<Digest, Arc<[u8]>>,
+    last_log: u64,
+    last_signal: u64,
+    created: usize,
+}
+
+#[derive(Debug)]
+struct Run {
+    row: RunRow,
+    journal: Vec<StoredEntry>,
+    parts: BTreeMap<String, String>,
+    logs: Vec<StoredLog>,
+    inbox: Vec<StoredSignal>,
+    blobs: BTreeSet<Digest>,
+    /// Place in the order of creation.
+    key: usize,
+}
+
+impl Run {
+    fn inbox_size(&self) -> Inbox {
+        Inbox {
+            signals: self.inbox.len() as u64,
+            bytes: self.inbox.iter().map(|stored| stored.signal.bytes()).sum(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
+        Box::pin(async move { self.state().write(write) })
+    }
+
+    fn request_stop<'a>(
+        &'a self,
+        run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            let weaker = row.request.as_ref().is_none_or(|r| r.kind < request.kind);
+            if row.status == Status::Running && weaker {
+                row.request = Some(request);
+            }
+            Ok(row.status)
+        })
+    }
+
+    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let request = &mut state.run(run)?.row.request;
+            Ok(request.take_if(|request| !request.kind.ends()).is_some())
+        })
+    }
+
+    fn send_signal<'a>(
+        &'a self,
+        run: &'a RunId,
+        signal: NewSignal,
+    ) -> BoxFuture<'a, Result<Sent, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let number = state.last_signal + 1;
+            let run = state.run(run)?;
+            if run.row.status.is_terminal() {
+                return Ok(Sent::Over(run.row.status));
+            }
+            let inbox = run.inbox_size();
+            if !inbox.has_room(&signal) {
+                return Ok(Sent::Full(inbox));
+            }
+            run.inbox.push(StoredSignal { number, signal });
+            state.last_signal = number;
+            Ok(Sent::Kept(number))
+        })
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            let expired = row.lease_until.is_some_and(|until| until <= at);
+            let marks = row.epoch == epoch && expired && row.detached_at.is_none();
+            if marks {
+                row.detached_at = Some(at);
+            }
+            Ok(marks)
+        })
+    }
+
+    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &state.run(run)?.row;
+            let over = matches!(
+                row.status,
+                Status::Completed | Status::Failed | Status::Cancelled
+            );
+            if row.seq != seq || !over {
+                return Err(conflict(row));
+            }
+            state.runs.remove(run);
+            let used: BTreeSet<Digest> = state
+                .runs
+                .values()
+                .flat_map(|run| run.blobs.clone())
+                .collect();
+            state.blobs.retain(|digest, _| used.contains(digest));
+            // A run's positions grow; between runs they mean nothing.
+            let logs = state.runs.values().filter_map(|run| run.logs.last());
+            state.last_log = logs.map(|log| log.position).max().unwrap_or(0);
+            Ok(())
+        })
+    }
+
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            if row.epoch != epoch || row.owner.is_none() {
+                return Err(conflict(row));
+            }
+            row.lease_until = Some(until);
+            row.detached_at = None;
+            Ok(written(row))
+        })
+    }
+
+    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        Ok(self.state().runs.get(run).map(|run| run.row.clone()))
+    }
+
+    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        let mut rows: Vec<RunRow> = self
+            .state()
+            .runs
+            .values()
+            .map(|run| &run.row)
+            .filter(|row| filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+            .filter(|row| {
+                filter
+                    .workflow
+                    .as_ref()
+                    .is_none_or(|name| *name == row.workflow)
+            })
+            .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
+            .cloned()
+            .collect();
+        rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        let shown = filter.limit.unwrap_or(rows.len()).min(rows.len());
+        let more = rows.len() - shown;
+        rows.truncate(shown);
+        Ok(Listing {
+            rows,
+            unreadable: Vec::new(),
+            more,
+        })
+    }
+
+    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        let state = self.state();
+        let matching = state
+            .runs
+            .keys()
+            .filter(|id| id.as_str().starts_with(prefix));
+        Ok(matching.take(limit).cloned().collect())
+    }
+
+    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        Ok(self.state().runs.get(run).map(|run| StoredCheckpoint {
+            row: run.row.clone(),
+            parts: run.parts.clone().into_iter().collect(),
+        }))
+    }
+
+    fn journal(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let state = self.state();
+        let entries = state.runs.get(run).into_iter().flat_map(|run| &run.journal);
+        let mut page = Page::default();
+        for entry in entries.filter(|entry| entry.seq > after).take(limit) {
+            if !page.take(entry.clone(), entry.body.len()) {
+                break;
+            }
+        }
+        Ok(page.into_rows())
+    }
+
+    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
+        let state = self.state();
+        let lines = state.runs.get(run).into_iter().flat_map(|run| &run.logs);
+        let mut page = Page::default();
+        for log in lines.filter(|log| log.position > after).take(limit) {
+            if !page.take(log.clone(), log.line.body.len()) {
+                break;
+            }
+        }
+        Ok(page.into_rows())
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let bytes = self.state().blobs.get(digest).cloned();
+        if bytes
+            .as_ref()
+            .is_some_and(|bytes| Digest::of(bytes) != *digest)
+        {
+            return Err(StoreError::Corrupt(format!(
+                "blob {digest}: its bytes do not match its digest"
+            )));
+        }
+        Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+
+    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
+        let state = self.state();
+        let used = state.runs.values().flat_map(|run| &run.blobs);
+        let next = state.blobs.keys().chain(used);
+        let next = next
+            .filter(|digest| after.is_none_or(|after| *digest > after))
+            .min();
+        Ok(next.map(|digest| {
+            let fault = match state.blobs.get(digest) {
+                None => Some(BlobFault::Missing),
+                Some(bytes) if Digest::of(bytes) != *digest => Some(BlobFault::Damaged),
+                Some(_) => None,
+            };
+            let users = state
+                .runs
+                .iter()
+                .filter(|(_, run)| run.blobs.contains(digest));
+            CheckedBlob {
+                digest: *digest,
+                fault,
+                users: match fault {
+                    Some(_) => users.map(|(id, _)| id.to_string()).collect(),
+                    None => Vec::new(),
+                },
+            }
+        }))
+    }
+
+    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
+        let state = self.state();
+        let Some(run) = state.runs.get(run) else {
+            return Ok(Holdings::default());
+        };
+        let entries = run.journal.iter().map(|entry| entry.body.len());
+        let lines = run.logs.iter().map(|log| &log.line);
+        let lines = lines.map(|line| line.path.len() + line.body.len());
+        let size = |digest| {
+            state
+                .blobs
+                .get(digest)
+                .map_or(0, |bytes| bytes.len() as u64)
+        };
+        Ok(Holdings {
+            record_bytes: entries.chain(lines).sum::<usize>() as u64,
+            blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
+        })
+    }
+
+    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
+        let state = self.state();
+        let signals = state.runs.get(run).into_iter().flat_map(|run| &run.inbox);
+        Ok(signals.take(limit).cloned().collect())
+    }
+
+    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
+        let state = self.state();
+        let run = state.runs.get(run);
+        Ok(run.map(Run::inbox_size).unwrap_or_default())
+    }
+
+    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+        let state = self.state();
+        let runs = || state.runs.values();
+        let rows = |status: Status| {
+            runs()
+                .map(|run| &run.row)
+                .filter(move |r| r.status == status)
+        };
+        let by_age = |mut rows: Vec<RunRow>| {
+            rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            rows
+        };
+        let oldest = |rows: Vec<RunRow>| {
+            let mut rows = by_age(rows);
+            rows.truncate(limit);
+            rows
+        };
+        let is_due = |run: &&Run| {
+            run.row.status == Status::Paused && run.row.due_at.is_some_and(|due| due <= now)
+        };
+        let mut due: Vec<&Run> = runs().filter(is_due).collect();
+        due.sort_by_key(|run| (run.row.due_at, run.key));
+        let signalled = runs().filter(|run| {
+            let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.signal.name);
+            run.row.status == Status::Paused && run.inbox.iter().any(awaited)
+        });
+        let requested = runs().map(|run| &run.row);
+        let requested = requested.filter(|r| r.request.is_some() && r.status != Status::Running);
+        Ok(Attention {
+            pending: oldest(rows(Status::Pending).cloned().collect()),
+            due: due
+                .into_iter()
+                .take(limit)
+                .map(|run| run.row.clone())
+                .collect(),
+            signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
+            requested: oldest(requested.cloned().collect()),
+            running: by_age(rows(Status::Running).cloned().collect()),
+            unreadable: Vec::new(),
+            next_due: rows(Status::Paused)
+                .filter_map(|row| row.due_at)
+                .filter(|due| *due > now)
+                .min(),
+        })
+    }
+
+    fn written_before(
+        &self,
+        before: Timestamp,
+        statuses: &[Status],
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let state = self.state();
+        let rows = state.runs.values().map(|run| &run.row);
+        let old = rows.filter(|row| {
+            row.created_at < before && row.updated_at < before && statuses.contains(&row.status)
+        });
+        let mut old: Vec<RunRow> = old.cloned().collect();
+        old.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        old.truncate(limit);
+        Ok(old)
+    }
+
+    fn health(&self) -> Result<Health, StoreError> {
+        let mut runs = BTreeMap::new();
+        for run in self.state().runs.values() {
+            *runs.entry(run.row.status).or_default() += 1;
+        }
+        Ok(Health {
+            version: 0,
+            problems: Vec::new(),
+            bytes: 0,
+            wal_bytes: 0,
+            unused_bytes: 0,
+            gives_back: false,
+            free_bytes: None,
+            runs,
+        })
+    }
+}
+
+impl State {
+    fn run(&mut self, id: &RunId) -> Result<&mut Run, StoreError> {
+        self.runs
+            .get_mut(id)
+            .ok_or_else(|| StoreError::NotFound(id.clone()))
+    }
+
+    fn write(&mut self, write: Write) -> Result<Written, StoreError> {
+        let seq = write.seq_after()?;
+        if let Some(digest) = write
+            .named_elsewhere()
+            .find(|digest| !self.blobs.contains_key(digest))
+        {
+            return Err(write.names_nothing(digest));
+        }
+        match write.expect {
+            Expect::Absent if self.runs.contains_key(&write.run) => {
+                return Err(StoreError::Exists(write.run));
+            }
+            Expect::Absent => {
+                self.created += 1;
+                self.runs
+                    .insert(write.run.clone(), new_run(&write, self.created));
+            }
+            Expect::At { seq, epoch } => {
+                let row = &self.run(&write.run)?.row;
+                if (row.seq, row.epoch) != (seq, epoch) || row.status.is_terminal() {
+                    return Err(conflict(row));
+                }
+            }
+        }
+        let run = self.run(&write.run)?;
+        let there = |number: &u64| run.inbox.iter().any(|s| s.number == *number);
+        if !write.consumed.iter().all(there) {
+            return Err(conflict(&run.row));
+        }
+        // Nothing below can fail.
+        for (digest, bytes) in &write.blobs {
+            let kept = self.blobs.entry(*digest);
+            let kept = kept.or_insert_with(|| Arc::clone(bytes));
+            if kept != bytes && Digest::of(bytes) == *digest {
+                *kept = Arc::clone(bytes);
+            }
+        }
+        let mut position = self.last_log;
+        let mut added = write.bytes();
+        let used = &self.run(&write.run)?.blobs;
+        let uses = write.uses().into_iter();
+        let fresh: Vec<_> = uses.filter(|(digest, _)| !used.contains(*digest)).collect();
+        for (digest, carried) in fresh {
+            let kept = self.blobs.get(digest).map_or(0, |bytes| bytes.len() as u64);
+            added += carried.unwrap_or(kept);
+        }
+        let run = self.run(&write.run)?;
+        run.row.stored_bytes = run.row.stored_bytes.saturating_add(added);
+        run.blobs
+            .extend(write.blobs.iter().map(|(digest, _)| *digest));
+        run.blobs.extend(&write.named);
+        run.inbox.retain(|s| !write.consumed.contains(&s.number));
+        for line in write.logs {
+            position += 1;
+            run.logs.push(StoredLog { position, line });
+        }
+        run.journal.extend(write.entries);
+        for (part, body) in write.parts {
+            match body {
+                Some(body) => run.parts.insert(part, body),
+                None => run.parts.remove(&part),
+            };
+        }
+        let (row, head) = (&mut run.row, write.head);
+        row.seq = seq;
+        row.status = head.status;
+        row.updated_at = head.at;
+        row.stop_code = head.stop_code;
+        row.due_at = head.due_at;
+        row.recoveries = head.recoveries;
+        row.auto_resumes = head.auto_resumes;
+        row.provider = head.provider;
+        row.awaits = head.awaits;
+        row.detached_at = None;
+        if let Some(claim) = write.claim {
+            row.epoch.0 += 1;
+            row.owner = Some(claim.owner);
+            row.lease_until = Some(claim.lease_until);
+        }
+        if row.status != Status::Running {
+            row.owner = None;
+            row.lease_until = None;
+        }
+        let kept = |r: &StopRequest| {
+            r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
+        };
+        row.request = row.request.take().filter(kept);
+        let written = written(row);
+        self.last_log = position;
+        Ok(written)
+    }
+}
+
+fn new_run(write: &Write, key: usize) -> Run {
+    Run {
+        row: RunRow {
+            id: write.run.clone(),
+            workflow: write.head.workflow.clone(),
+            status: write.head.status,
+            seq: 0,
+            epoch: Epoch(0),
+            created_at: write.head.at,
+            updated_at: write.head.at,
+            owner: None,
+            lease_until: None,
+            stop_code: None,
+            due_at: None,
+            recoveries: 0,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
+            request: None,
+            detached_at: None,
+            stored_bytes: 0,
+        },
+        journal: Vec::new(),
+        parts: BTreeMap::new(),
+        logs: Vec::new(),
+        inbox: Vec::new(),
+        blobs: BTreeSet::new(),
+        key,
+    }
+}
+
+fn written(row: &RunRow) -> Written {
+    Written {
+        epoch: row.epoch,
+        request: row.request.as_ref().map(|request| request.kind),
+        stored_bytes: row.stored_bytes,
+    }
+}
+
+fn conflict(row: &RunRow) -> StoreError {
+    StoreError::Conflict {
+        run: row.id.clone(),
+        status: row.status,
+        seq: row.seq,
+        epoch: row.epoch,
+    }
+}

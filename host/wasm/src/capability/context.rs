@@ -1,0 +1,101 @@
+//! Capability `context`: who is running. Constant in an attempt, but for `cancel-requested`, which is on the tape.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::attempt::Call;
+use crate::bindings::milepost::step::context::Host;
+use crate::state::HostState;
+
+impl Host for HostState {
+    fn run_id(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(self.call.run.as_str().to_owned())
+    }
+
+    fn workflow(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(self.call.workflow.as_ref().to_owned())
+    }
+
+    fn step_id(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(self.call.path.step().as_str().to_owned())
+    }
+
+    fn path(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(self.call.path.to_string())
+    }
+
+    fn attempt(&mut self) -> wasmtime::Result<u32> {
+        self.charge()?;
+        Ok(self.call.attempt)
+    }
+
+    fn loop_iteration(&mut self) -> wasmtime::Result<Option<u32>> {
+        self.charge()?;
+        Ok(self.call.path.loop_iteration())
+    }
+
+    fn item_index(&mut self) -> wasmtime::Result<Option<u32>> {
+        self.charge()?;
+        Ok(self.call.path.item_index())
+    }
+
+    fn idempotency_key(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(format!("{}/{}", self.call.run, self.call.path))
+    }
+
+    fn deadline(&mut self) -> wasmtime::Result<Option<u64>> {
+        self.charge()?;
+        Ok(self.call.deadline.map(|at| at.as_nanos()))
+    }
+
+    fn resume_state(&mut self) -> wasmtime::Result<Option<String>> {
+        self.charge()?;
+        Ok(self.call.resume_state.as_ref().map(ToString::to_string))
+    }
+
+    fn resume_signal(&mut self) -> wasmtime::Result<Option<String>> {
+        self.charge()?;
+        Ok(self.call.resume_signal.as_ref().map(ToString::to_string))
+    }
+
+    fn output_of(&mut self, step_id: String) -> wasmtime::Result<Option<String>> {
+        self.charge()?;
+        Ok(self
+            .call
+            .outputs
+            .get(step_id.as_str())
+            .map(|output| output.text().to_owned()))
+    }
+
+    fn trace_parent(&mut self) -> wasmtime::Result<String> {
+        self.charge()?;
+        Ok(trace_parent(&self.call))
+    }
+
+    fn cancel_requested(&mut self) -> wasmtime::Result<bool> {
+        self.charge()?;
+        let cancel = &self.call.cancel;
+        Ok(self.recorder.cancel_requested(|| cancel.is_raised())?)
+    }
+}
+
+/// A W3C trace context that is a function of the call: one trace for each run, one span for each attempt.
+fn trace_parent(call: &Call) -> String {
+    let trace = Sha256::digest(call.run.as_str());
+    let span = Sha256::digest(format!("{}/{}#{}", call.run, call.path, call.attempt));
+    let mut text = String::from("00-");
+    for (part, end) in [(&trace[..16], "-"), (&span[..8], "-01")] {
+        for byte in part {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push_str(end);
+    }
+    text
+}

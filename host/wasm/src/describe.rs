@@ -1,0 +1,123 @@
+//! Asking a component for its manifest, at build time: the only time that `describe` is called.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost_core::ids::{InvalidId, Path, RunId, StepId};
+use milepost_core::limits::CallLimits;
+use milepost_core::outcome::StepError;
+use milepost_core::time::Timestamp;
+use serde_json::Value;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType};
+
+use super::bindings::{PACKAGE, PluginPre};
+use super::call::execute;
+use super::capability::wasi;
+use super::component::{Inspection, Rejection, words};
+use super::engine::WasmEngine;
+use super::state::HostState;
+use crate::attempt::{Call, CancelFlag, Mode, NoSink};
+use crate::clock::VirtualClock;
+
+/// How long a component may take to describe itself.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A component could not be asked for its manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    /// It is no plugin.
+    #[error("cannot use the component: {0}")]
+    Rejected(#[from] Rejection),
+    /// It trapped or took too long. Using a capability traps: `describe` runs with every one of them off.
+    #[error("the component could not describe itself: {}: {}", .0.code, .0.message)]
+    Stopped(StepError),
+}
+
+impl WasmEngine {
+    /// Calls the component's `describe` and returns its text, unchecked. Every capability is off; WASI is linked, because
+    /// language runtimes need it to start, but its clock stands at zero and its random bytes are always the same.
+    ///
+    /// # Errors
+    /// [`DescribeError`] when it is no plugin, traps, or takes longer than ten seconds.
+    pub async fn describe(&self, bytes: &[u8]) -> Result<String, DescribeError> {
+        let inspection = Inspection::of(bytes)?;
+        let (component, _) = self.shared.code(bytes, &inspection)?;
+        let mut linker = Linker::new(&self.shared.engine);
+        let pre = wasi::add_to_linker(&mut linker)
+            .and_then(|()| trap_contract(&mut linker, &component))
+            .and_then(|()| linker.instantiate_pre(&component))
+            .and_then(PluginPre::new)
+            .map_err(|error| Rejection::OtherType(words(&error)))?;
+        let call = nobody().expect("the names below are valid");
+        let clock = VirtualClock::jumping(Timestamp::default());
+        let turns = &self.shared.turns;
+        let turn = turns.take(&call.limits, &CancelFlag::default()).await;
+        let turn = turn.expect("nobody cancels it");
+        let state = HostState::new(call, Arc::new(clock), Arc::new(NoSink));
+        let (state, ended) = execute(&self.shared, &turn, state, TIMEOUT, async |store| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            instance.milepost_step_guest().call_describe(store).await
+        })
+        .await;
+        ended.map_err(|stop| DescribeError::Stopped(stop.error(&state)))
+    }
+}
+
+/// Links every import of the contract with functions that trap. WASI's stay as they are: a component built against another
+/// patch version of them resolves to the linked one.
+fn trap_contract(linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    for (interface, item) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        if !interface.starts_with(PACKAGE) {
+            continue;
+        }
+        let mut trapped = linker.instance(interface)?;
+        for (name, item) in instance.exports(&engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    let called = format!(
+                        "`{interface}#{name}` is not available while a component describes itself"
+                    );
+                    trapped.func_new(name, move |_, _, _, _| {
+                        Err(wasmtime::format_err!("{called}"))
+                    })?;
+                }
+                ComponentItem::Resource(_) => {
+                    trapped.resource(name, ResourceType::host::<Nobody>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Type of every resource that a component imports while it describes itself; no value of it exists.
+enum Nobody {}
+
+/// A call that stands for none.
+fn nobody() -> Result<Call, InvalidId> {
+    Ok(Call {
+        run: RunId::new("describe")?,
+        workflow: "describe".into(),
+        step: "describe".into(),
+        path: Path::top(StepId::new("describe")?),
+        attempt: 1,
+        input: Arc::new(Value::Null),
+        config: Arc::new(BTreeMap::new()),
+        outputs: Arc::new(BTreeMap::new()),
+        resume_state: None,
+        resume_signal: None,
+        seed: 0,
+        deadline: None,
+        timeout: TIMEOUT,
+        limits: CallLimits::default(),
+        cancel: CancelFlag::default(),
+        mode: Mode::Live,
+    })
+}

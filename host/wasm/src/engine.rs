@@ -1,0 +1,270 @@
+//! The process's one wasmtime engine: its settings, its slots, and what all attempts share.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use milepost_core::limits;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails, WasmFeatures,
+};
+
+use super::bindings::milepost::step;
+use super::cache::CodeCache;
+use super::capability::wasi;
+use super::compile::Compiler;
+use super::component::{Inspection, Rejection, words};
+use super::memory::{ATTEMPTS, MemoryBudget, Turns};
+use super::state::HostState;
+use super::ticker::Ticker;
+use crate::clock::Clock;
+
+/// What guests may use of WebAssembly. Everything else is off, also what later versions of wasmtime bring. Several memories
+/// are there because the code between two components that are linked into one needs both of theirs.
+const FEATURES: WasmFeatures = WasmFeatures::FLOATS
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
+/// Bytes of a memory slot that stay mapped between attempts: enough for a small guest, so that its next attempt needs no
+/// page fault, and little enough for many slots.
+const KEEP_RESIDENT: usize = 256 * 1024;
+/// The same for each table: giving its pages back would cost a flush of every core's address cache per call.
+const KEEP_TABLE_RESIDENT: usize = 64 * 1024;
+/// Idle slots that keep their pages.
+const WARM_SLOTS: u32 = 32;
+/// Stack of an attempt's fiber: the guest's share and as much again for host functions.
+const FIBER_STACK: usize = 2 * limits::STACK_BYTES;
+
+/// The WebAssembly engine of the process. A clone is another handle on it.
+#[derive(Clone)]
+pub struct WasmEngine {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What every plugin and every attempt has in common.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) ticker: Ticker,
+    pub(super) turns: Turns,
+    pub(super) clock: Arc<dyn Clock>,
+    cache: Option<CodeCache>,
+    compiler: Compiler,
+    compilations: AtomicU64,
+    /// With the contract's interfaces.
+    plain: OnceLock<Linker<HostState>>,
+    /// With WASI as well: some hundred functions that small guests do not need.
+    with_wasi: OnceLock<Linker<HostState>>,
+}
+
+/// The engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refused its settings.
+    #[error("the WebAssembly engine cannot be set up on this machine: {0}")]
+    Settings(String),
+    /// The ticker thread could not be started.
+    #[error("the thread that interrupts guests cannot be started")]
+    Ticker(#[source] std::io::Error),
+}
+
+impl WasmEngine {
+    /// Sets up an engine that compiles in this process; see [`WasmEngine::with_compiler`].
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn new(cache: Option<CodeCache>, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        Self::with_compiler(cache, clock, Compiler::InProcess)
+    }
+
+    /// Sets up the engine. `clock` is the time that guests see and sleep by; attempt timeouts use tokio's timer.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn with_compiler(
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+        compiler: Compiler,
+    ) -> Result<Self, EngineError> {
+        Self::within(None, cache, clock, compiler)
+    }
+
+    /// The same with a budget for all attempts. Without one they take what their limits say, however many there are.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn within(
+        memory: Option<MemoryBudget>,
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+        compiler: Compiler,
+    ) -> Result<Self, EngineError> {
+        let pooling =
+            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
+        let engine = pooling.or_else(|error| {
+            // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid.
+            tracing::warn!(%error, "memory is not pooled; steps start more slowly");
+            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+                .map_err(|error| EngineError::Settings(format!("{error:#}")))
+        })?;
+        let ticker = Ticker::start(engine.clone()).map_err(EngineError::Ticker)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                engine,
+                ticker,
+                turns: Turns::new(memory),
+                clock,
+                cache,
+                compiler,
+                compilations: AtomicU64::new(0),
+                plain: OnceLock::new(),
+                with_wasi: OnceLock::new(),
+            }),
+        })
+    }
+
+    /// Components that this engine compiled, rather than found in its cache.
+    #[must_use]
+    pub fn compilations(&self) -> u64 {
+        self.shared.compilations.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// Machine code of a component, and whether it came from the cache.
+    pub(super) fn code(
+        &self,
+        bytes: &[u8],
+        inspection: &Inspection,
+    ) -> Result<(Component, bool), Rejection> {
+        let digest = inspection.digest;
+        if let Some(cache) = &self.cache
+            && let Some(code) = cache.read(&self.engine, digest)
+        {
+            match self.deserialize(&code) {
+                Ok(component) => return Ok((component, true)),
+                // Intact, but not what its name says.
+                Err(_) => cache.remove(&self.engine, digest),
+            }
+        }
+        self.compilations.fetch_add(1, Ordering::Relaxed);
+        let code = self.compiler.compile(&self.engine, bytes)?;
+        let component = self.deserialize(&code)?;
+        // Before it is kept: code that comes from the cache is not looked at again.
+        inspection.check_types(bytes)?;
+        if let Some(cache) = &self.cache {
+            cache.write(&self.engine, digest, &code);
+        }
+        Ok((component, false))
+    }
+
+    /// # Errors
+    /// [`Rejection::TooDemanding`]: all that can be wrong with code that this engine made is that it does not fit the pool.
+    fn deserialize(&self, code: &[u8]) -> Result<Component, Rejection> {
+        #[expect(
+            unsafe_code,
+            reason = "machine code from outside cannot be checked by the compiler"
+        )]
+        // SAFETY: `code` must have been made by wasmtime's compiler and not been changed since; wasmtime itself checks its
+        // version and settings. It was made by `precompile_component` either just now or in an earlier process of this
+        // user: `CodeCache` reads only from a directory that no other user can write to, and checks a hash over the entry,
+        // so that accidental damage does not get here. Whoever can still forge an entry can also replace this program.
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        component.map_err(|error| Rejection::TooDemanding(words(&error)))
+    }
+
+    /// The host functions for a component, which only gets WASI when it asks for it.
+    pub(super) fn linker(&self, inspection: &Inspection) -> wasmtime::Result<&Linker<HostState>> {
+        let needs_wasi = inspection
+            .imports
+            .iter()
+            .any(|import| import.starts_with("wasi:"));
+        let linker = if needs_wasi {
+            &self.with_wasi
+        } else {
+            &self.plain
+        };
+        if linker.get().is_none() {
+            let mut new = Linker::new(&self.engine);
+            add_contract(&mut new)?;
+            if needs_wasi {
+                wasi::add_to_linker(&mut new)?;
+            }
+            // Another thread may have been faster; theirs is the same.
+            let _ = linker.set(new);
+        }
+        Ok(linker.get().expect("it was set above"))
+    }
+}
+
+fn add_contract(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    step::types::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::context::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::config::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::log::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::progress::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::clock::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    step::random::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// The contract's `types` holds no functions.
+impl step::types::Host for HostState {}
+
+/// An engine that compiles for the others: the same settings, and nothing to run anything with.
+pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
+    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    // The same input gives the same bytes on every machine.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
+    config.wasm_features(FEATURES, true);
+    // One guest task at a time: switching this off saves a third of an isolated call.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits::STACK_BYTES);
+    config.async_stack_size(FIBER_STACK);
+    // Whoever made the component wrote its debug information: nothing here reads it, whatever the environment asks for.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(limits::BACKTRACE_FRAMES));
+    config
+}
+
+/// Slots for every attempt in flight, as many as each may take. They are reserved address space (about 4 GiB for a memory,
+/// 5 TiB in all) until they are used.
+fn pool() -> PoolingAllocationConfig {
+    let instances = limits::INSTANCES as u32;
+    let memories = limits::MEMORIES as u32;
+    let tables = limits::TABLES as u32;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_TABLE_RESIDENT)
+        .pagemap_scan(Enabled::Auto)
+        .total_stacks(ATTEMPTS)
+        // Counters, not slots.
+        .total_component_instances(ATTEMPTS * instances)
+        .total_core_instances(ATTEMPTS * instances)
+        .max_core_instances_per_component(instances)
+        .total_memories(ATTEMPTS * memories)
+        .max_memories_per_component(memories)
+        .max_memories_per_module(memories)
+        .total_tables(ATTEMPTS * tables)
+        .max_tables_per_module(tables)
+        .max_tables_per_component(tables)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(limits::MEMORY_BYTES);
+    pool
+}

@@ -1,0 +1,64 @@
+//! The WebAssembly host: loads components, keeps their compiled code, and executes attempts of their steps.
+//!
+//! This crate is the only one that names wasmtime. It knows nothing of runs, stores or retries: a [`Call`] goes in as
+//! data, a [`CallResult`] comes out, and every way in which a guest can end is an [`Outcome`].
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`engine`], `ticker` | one [`WasmEngine`] per process: wasmtime's knobs, and the thread behind its time slices |
+//! | [`loader`], [`component`], `contract` | from a file to a [`Plugin`], without executing any of it |
+//! | [`cache`] | compiled code on disk |
+//! | [`compile`] | machine code, made in a child process that can do nothing else |
+//! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
+//! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
+//! | `memory` | what all attempts may take together, and how they wait for it |
+//! | `recorder` | the tape: recording live, answering in replay |
+//! | `ending`, `json` | from a returned value or a trap to a classified outcome |
+//! | `capability` | what a guest may ask of the host, one file per interface |
+//! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs |
+//! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
+//!
+//! # Invariants
+//! - Loading never executes guest code. Only [`Plugin`]'s call and [`WasmEngine::describe`] do.
+//! - A guest sees its [`Call`] and its tape and nothing else: no clock, environment, file, socket or random source of the
+//!   machine reaches it, not through WASI either.
+//! - Whatever is not a function of the call goes through the recorder, so that replay gives the same bytes.
+//! - Debug information of a guest is never interpreted in a process that does anything else: it is blanked before compilation, and
+//!   [`symbolize`] reads it in a child process with limits.
+//! - Nothing a guest does ends the process, blocks a runtime thread for longer than a time slice, or outlives the attempt:
+//!   each attempt has its own store, which is dropped with it.
+//!
+//! [`Call`]: crate::attempt::Call
+//! [`CallResult`]: crate::attempt::CallResult
+//! [`Outcome`]: milepost_core::outcome::Outcome
+
+pub mod attempt;
+mod bindings;
+pub mod bounded_file;
+pub mod cache;
+mod call;
+mod capability;
+pub mod clock;
+pub mod compile;
+pub mod component;
+mod contract;
+pub mod describe;
+mod ending;
+pub mod engine;
+mod json;
+mod limits;
+pub mod loader;
+mod memory;
+mod names;
+mod recorder;
+mod state;
+pub mod symbolize;
+mod ticker;
+
+pub use cache::CodeCache;
+pub use compile::{ChildProgram, Compiler};
+pub use component::{Inspection, Rejection, embed_manifest};
+pub use describe::DescribeError;
+pub use engine::{EngineError, WasmEngine};
+pub use loader::{LoadError, Plugin, read_component};
+pub use memory::{BudgetTooSmall, MemoryBudget};

@@ -1,0 +1,106 @@
+//! What a store holds while an attempt runs: its call, what it has used up, and what it has said.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chacha20::ChaCha20Rng;
+use milepost_core::limits;
+use milepost_core::outcome::Outcome;
+use wasmtime::component::ResourceTable;
+
+use super::capability::log::LogBuffer;
+use super::capability::wasi::Wasi;
+use super::limits::{Allocations, Refusal};
+use super::recorder::Recorder;
+use crate::attempt::{Call, CallResult, CallSink, Mode, Progress};
+use crate::clock::Clock;
+
+/// State of one attempt. The host functions of every capability are implemented on it.
+pub(super) struct HostState {
+    pub(super) call: Call,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) started: Duration,
+    pub(super) allocations: Allocations,
+    pub(super) recorder: Recorder,
+    pub(super) logs: Arc<Mutex<LogBuffer>>,
+    /// Where progress goes; none in replay, which is silent.
+    pub(super) sink: Option<Arc<dyn CallSink>>,
+    pub(super) progress: Option<Progress>,
+    /// Made at the first draw.
+    pub(super) random: Option<ChaCha20Rng>,
+    pub(super) resources: ResourceTable,
+    /// Made at the first WASI call: most small guests never make one.
+    pub(super) wasi: Option<Box<Wasi>>,
+    host_calls: u64,
+}
+
+impl HostState {
+    pub(super) fn new(call: Call, clock: Arc<dyn Clock>, sink: Arc<dyn CallSink>) -> Self {
+        let sink = match call.mode {
+            Mode::Live => Some(sink),
+            Mode::Replay(_) => None,
+        };
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(limits::HANDLES);
+        Self {
+            started: clock.monotonic(),
+            allocations: Allocations::new(call.limits.memory_bytes, call.limits.table_elements),
+            recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
+            logs: Arc::new(Mutex::new(LogBuffer::new(
+                call.limits.log_bytes,
+                &call.path.to_string(),
+                Arc::clone(&clock),
+                sink.clone(),
+            ))),
+            sink,
+            progress: None,
+            random: None,
+            resources,
+            wasi: None,
+            host_calls: 0,
+            call,
+            clock,
+        }
+    }
+
+    /// Counts a host call.
+    ///
+    /// # Errors
+    /// [`Refusal::HostCalls`] when it is one too many.
+    pub(super) fn charge(&mut self) -> Result<(), Refusal> {
+        self.host_calls += 1;
+        self.check_host_calls()
+    }
+
+    /// Counts a host call where no error can be returned; [`HostState::check_host_calls`] tells later.
+    pub(super) fn charge_later(&mut self) {
+        self.host_calls += 1;
+    }
+
+    /// Whether the attempt is within its number of host calls.
+    pub(super) fn check_host_calls(&self) -> Result<(), Refusal> {
+        let limit = self.call.limits.host_calls;
+        if self.host_calls > limit {
+            return Err(Refusal::HostCalls { limit });
+        }
+        Ok(())
+    }
+
+    /// Ends the attempt.
+    pub(super) fn finish(self, outcome: Outcome) -> CallResult {
+        let (mut tape, divergence) = self.recorder.finish();
+        let (logs, log_dropped) = self
+            .logs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finish();
+        tape.log_dropped = log_dropped;
+        CallResult {
+            outcome,
+            tape,
+            logs,
+            progress: self.progress,
+            divergence,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The account of memory: attempts wait for room before they begin, and for nothing else.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod guests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use guests::{Guest, block_on, call};
+use milepost_core::limits::CallLimits;
+use milepost_core::outcome::Outcome;
+use milepost_wasm::attempt::{
+    Call, CallSink, Callable as _, CancelFlag, LogLine, NoSink, Progress,
+};
+use milepost_wasm::clock::SystemClock;
+use milepost_wasm::{Compiler, MemoryBudget, Plugin, WasmEngine};
+use serde_json::json;
+
+/// Counts the attempts in flight by what they log.
+#[derive(Default)]
+struct InFlight {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl CallSink for InFlight {
+    fn log(&self, line: &LogLine) {
+        match line.message.as_str() {
+            "in" => {
+                let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+                self.most.fetch_max(now, Ordering::SeqCst);
+            }
+            _ => drop(self.now.fetch_sub(1, Ordering::SeqCst)),
+        }
+    }
+
+    fn progress(&self, _: &Progress) {}
+}
+
+/// A component that says when it comes and when it goes, and sleeps in between.
+fn sleeper(budget: Option<usize>, millis: u64) -> Plugin {
+    let run = format!(
+        "(call $log (i32.const 2) (i32.const 2048) (i32.const 2) (i32.const 0) (i32.const 0))
+         (call $sleep (i64.const {millis}))
+         (call $log (i32.const 2) (i32.const 2050) (i32.const 3) (i32.const 0) (i32.const 0))
+         (call $ok_number (i64.const 1))"
+    );
+    let guest = Guest {
+        imports: r#"(import "milepost:step/log@0.1.0" "emit" (func $log (param i32 i32 i32 i32 i32)))
+            (import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64)))"#,
+        run: &run,
+        data: "inout",
+        ..Guest::default()
+    };
+    let budget = budget.map(|bytes| MemoryBudget::new(bytes).unwrap());
+    let clock = Arc::new(SystemClock);
+    let engine = WasmEngine::within(budget, None, clock, Compiler::InProcess).unwrap();
+    engine.load_bytes(&guest.build()).unwrap()
+}
+
+/// How many of eight attempts were in flight at once; each completed.
+fn most_of_eight(plugin: &Plugin, limits: &CallLimits) -> usize {
+    let seen = Arc::new(InFlight::default());
+    let results = block_on(join_all((0..8).map(|_| {
+        let call = Call {
+            limits: limits.clone(),
+            // Shorter than all the waiting: only what an attempt takes itself counts.
+            timeout: Duration::from_millis(450),
+            ..call()
+        };
+        plugin.call(call, Arc::clone(&seen) as _)
+    })));
+    for result in results {
+        assert_eq!(result.outcome, Outcome::Completed(json!(1)));
+    }
+    assert_eq!(seen.now.load(Ordering::SeqCst), 0);
+    seen.most.load(Ordering::SeqCst)
+}
+
+#[test]
+fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
+    const ONE: usize = MemoryBudget::LEAST;
+    let most = CallLimits::MOST;
+    let small = CallLimits {
+        memory_bytes: 64 << 20,
+        ..CallLimits::MOST
+    };
+    for (budget, limits, expected) in [
+        (Some(2 * ONE), &most, 2),
+        (Some(2 * ONE - 1), &most, 1),
+        (Some(512 << 20), &most, 1),
+        // Less memory, more at once.
+        (Some(4 * small.worst_case_bytes()), &small, 4),
+        (None, &most, 8),
+    ] {
+        let plugin = sleeper(budget, 100);
+        assert_eq!(most_of_eight(&plugin, limits), expected, "{budget:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_waits_can_be_cancelled_or_dropped_and_holds_nobody_up() {
+    let plugin = sleeper(Some(MemoryBudget::LEAST), 300);
+    block_on(async {
+        let start = |cancel: &CancelFlag| {
+            let call = Call {
+                cancel: cancel.clone(),
+                ..call()
+            };
+            let plugin = plugin.clone();
+            tokio::spawn(async move { plugin.call(call, Arc::new(NoSink)).await })
+        };
+        // In the order in which they ask for their turn.
+        let (nobody, somebody) = (CancelFlag::default(), CancelFlag::default());
+        let first = start(&nobody);
+        tokio::task::yield_now().await;
+        let cancelled = start(&somebody);
+        let dropped = start(&nobody);
+        tokio::task::yield_now().await;
+        let last = start(&nobody);
+        tokio::task::yield_now().await;
+        somebody.raise();
+        dropped.abort();
+        let outcome = cancelled.await.unwrap().outcome;
+        assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome:?}");
+        assert!(!first.is_finished(), "it was not waited for");
+        for attempt in [first, last] {
+            let outcome = attempt.await.unwrap().outcome;
+            assert_eq!(outcome, Outcome::Completed(json!(1)));
+        }
+    });
+}
