@@ -12,8 +12,7 @@ use wasmtime::wasmparser::{
     CustomSectionReader,
 };
 
-use super::bindings::{GUEST, PACKAGE, PROVIDED};
-use super::contract;
+use super::contract::{self, GUEST, PACKAGE};
 
 /// Name of the custom section that holds the manifest, as UTF-8 JSON.
 const MANIFEST_SECTION: &str = "milepost:manifest";
@@ -260,8 +259,8 @@ impl Inspection {
         let mut interfaces = Vec::new();
         let mut unknown = Vec::new();
         for import in &self.imports {
-            match contract_interface(import) {
-                Some(name) if PROVIDED.contains(&name) => {}
+            match contract::interface(import) {
+                Some(name) if contract::provides(name) => {}
                 Some(name) => interfaces.push(format!("{PACKAGE}{name}")),
                 None if is_wasi(import) => {}
                 None => unknown.push(import.clone()),
@@ -280,12 +279,6 @@ impl Inspection {
     }
 }
 
-/// `log` of `milepost:step/log@0.1.0`.
-pub(super) fn contract_interface(import: &str) -> Option<&str> {
-    let (name, version) = import.strip_prefix(PACKAGE)?.split_once('@')?;
-    version.starts_with("0.1.").then_some(name)
-}
-
 fn is_wasi(import: &str) -> bool {
     import
         .strip_prefix("wasi:")
@@ -296,7 +289,7 @@ fn is_wasi(import: &str) -> bool {
 fn capabilities(imports: &[String]) -> Vec<String> {
     let mut names: Vec<String> = imports
         .iter()
-        .filter_map(|import| contract_interface(import))
+        .filter_map(|import| contract::interface(import))
         .filter(|name| *name != "types")
         .map(str::to_owned)
         .collect();

@@ -12,10 +12,11 @@ use serde_json::Value;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
-use super::bindings::{PACKAGE, PluginPre};
 use super::call::execute;
 use super::capability::wasi;
 use super::component::{Inspection, Rejection, words};
+use super::contract::PACKAGE;
+use super::contract::v0_1::PluginPre;
 use super::engine::WasmEngine;
 use super::state::HostState;
 use crate::attempt::{Call, CancelFlag, Mode, NoSink};

@@ -13,8 +13,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::bindings::exports::milepost::step::guest;
-use super::bindings::milepost::step::types;
+use super::contract::v0_1::exports::milepost::step::guest;
+use super::contract::v0_1::milepost::step::types;
 use super::json::{self, UnusableJson};
 use super::limits::{Allocations, Refusal};
 use super::names;

@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use milepost_core::limits;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails, WasmFeatures,
 };
 
-use super::bindings::milepost::step;
 use super::cache::CodeCache;
-use super::capability::wasi;
+use super::capability;
 use super::compile::Compiler;
 use super::component::{Inspection, Rejection, words};
 use super::memory::{ATTEMPTS, MemoryBudget, Turns};
@@ -195,9 +194,9 @@ impl Shared {
         };
         if linker.get().is_none() {
             let mut new = Linker::new(&self.engine);
-            add_contract(&mut new)?;
+            capability::link(&mut new)?;
             if needs_wasi {
-                wasi::add_to_linker(&mut new)?;
+                capability::wasi::add_to_linker(&mut new)?;
             }
             // Another thread may have been faster; theirs is the same.
             let _ = linker.set(new);
@@ -205,19 +204,6 @@ impl Shared {
         Ok(linker.get().expect("it was set above"))
     }
 }
-
-fn add_contract(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    step::types::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::context::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::config::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::log::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::progress::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::clock::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    step::random::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
-}
-
-/// The contract's `types` holds no functions.
-impl step::types::Host for HostState {}
 
 /// An engine that compiles for the others: the same settings, and nothing to run anything with.
 pub(super) fn for_compiling() -> wasmtime::Result<Engine> {

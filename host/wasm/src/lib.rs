@@ -14,7 +14,7 @@
 //! | `memory` | what all attempts may take together, and how they wait for it |
 //! | `recorder` | the tape: recording live, answering in replay |
 //! | `ending`, `json` | from a returned value or a trap to a classified outcome |
-//! | `capability` | what a guest may ask of the host, one file per interface |
+//! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs |
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
@@ -33,7 +33,6 @@
 //! [`Outcome`]: milepost_core::outcome::Outcome
 
 pub mod attempt;
-mod bindings;
 pub mod bounded_file;
 pub mod cache;
 mod call;

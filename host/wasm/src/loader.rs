@@ -8,8 +8,8 @@ use milepost_core::definition::Manifest;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
-use super::bindings::PluginPre;
 use super::component::{Inspection, Rejection, words};
+use super::contract::v0_1::PluginPre;
 use super::engine::{Shared, WasmEngine};
 use super::state::HostState;
 use crate::bounded_file::{self, ReadError};

@@ -37,61 +37,6 @@ impl Recorder {
         self.replay.is_some()
     }
 
-    /// A reading of the wall clock, nanoseconds since the Unix epoch.
-    pub(super) fn wall_clock(&mut self, read: impl FnOnce() -> u64) -> Result<u64, Refusal> {
-        let pick = |entry: &TapeEntry| {
-            let TapeEntry::WallClock { nanos } = entry else {
-                return None;
-            };
-            Some(*nanos)
-        };
-        self.answer("wall clock", pick, read, |nanos| TapeEntry::WallClock {
-            nanos,
-        })
-    }
-
-    /// A reading of the monotonic clock, nanoseconds since the attempt began.
-    pub(super) fn monotonic_clock(&mut self, read: impl FnOnce() -> u64) -> Result<u64, Refusal> {
-        let pick = |entry: &TapeEntry| {
-            let TapeEntry::MonotonicClock { nanos } = entry else {
-                return None;
-            };
-            Some(*nanos)
-        };
-        self.answer("monotonic clock", pick, read, |nanos| {
-            TapeEntry::MonotonicClock { nanos }
-        })
-    }
-
-    /// Whether somebody asked for the run to stop.
-    pub(super) fn cancel_requested(
-        &mut self,
-        read: impl FnOnce() -> bool,
-    ) -> Result<bool, Refusal> {
-        let pick = |entry: &TapeEntry| {
-            let TapeEntry::CancelRequested { requested } = entry else {
-                return None;
-            };
-            Some(*requested)
-        };
-        self.answer("cancel requested", pick, read, |requested| {
-            TapeEntry::CancelRequested { requested }
-        })
-    }
-
-    /// In replay, checks a sleep against the tape and returns true: there is nothing to wait for. Live, returns false; the
-    /// caller sleeps and then calls [`Recorder::slept`], so that a sleep that was cut short is not on the tape.
-    pub(super) fn skips_sleep(&mut self, millis: u64) -> Result<bool, Refusal> {
-        let wanted = TapeEntry::Sleep { millis };
-        let pick = |entry: &TapeEntry| (*entry == wanted).then_some(());
-        Ok(self.recorded(&describe(&wanted), pick)?.is_some())
-    }
-
-    /// A live sleep is over.
-    pub(super) fn slept(&mut self, millis: u64) {
-        self.note(TapeEntry::Sleep { millis });
-    }
-
     /// Ends the attempt because the guest did `actual` where the tape holds something else.
     pub(super) fn diverge(&mut self, actual: &str) -> Refusal {
         let index = self.tape.entries.len();
@@ -120,8 +65,9 @@ impl Recorder {
         (self.tape, self.divergence)
     }
 
-    /// The recorded answer in replay, the real one otherwise.
-    fn answer<T: Copy>(
+    /// The recorded answer in replay, the real one otherwise. `actual` names the call, `pick` takes the answer from an entry of its kind
+    /// and `entry` puts it into one.
+    pub(super) fn answer<T: Copy>(
         &mut self,
         actual: &str,
         pick: impl FnOnce(&TapeEntry) -> Option<T>,
@@ -137,7 +83,7 @@ impl Recorder {
     }
 
     /// What `pick` takes from the next entry of the tape that is replayed; its refusal is a divergence. `None` when live.
-    fn recorded<T>(
+    pub(super) fn recorded<T>(
         &mut self,
         actual: &str,
         pick: impl FnOnce(&TapeEntry) -> Option<T>,
@@ -155,7 +101,8 @@ impl Recorder {
         }
     }
 
-    fn note(&mut self, entry: TapeEntry) {
+    /// Puts an answer on the tape of a live attempt.
+    pub(super) fn note(&mut self, entry: TapeEntry) {
         if self.tape.not_replayable.is_some() {
             return;
         }
@@ -192,7 +139,7 @@ fn encoded_bytes(entry: &TapeEntry) -> usize {
 }
 
 /// An entry for a person.
-fn describe(entry: &TapeEntry) -> String {
+pub(super) fn describe(entry: &TapeEntry) -> String {
     match entry {
         TapeEntry::WallClock { nanos } => format!("wall clock {}", Timestamp::from_nanos(*nanos)),
         TapeEntry::MonotonicClock { nanos } => format!("monotonic clock {nanos} ns"),
@@ -205,6 +152,15 @@ fn describe(entry: &TapeEntry) -> String {
 mod tests {
     use super::*;
 
+    fn reading(recorder: &mut Recorder, nanos: u64) -> Result<u64, Refusal> {
+        let pick = |entry: &TapeEntry| match entry {
+            TapeEntry::WallClock { nanos } => Some(*nanos),
+            _ => None,
+        };
+        let entry = |nanos| TapeEntry::WallClock { nanos };
+        recorder.answer("wall clock", pick, || nanos, entry)
+    }
+
     fn tape(entries: Vec<TapeEntry>) -> Mode {
         Mode::Replay(Arc::new(Tape {
             entries,
@@ -215,19 +171,17 @@ mod tests {
     #[test]
     fn what_is_recorded_live_is_answered_in_replay() {
         let mut live = Recorder::new(Mode::Live, 1_000);
-        assert_eq!(live.wall_clock(|| 7), Ok(7));
-        assert_eq!(live.skips_sleep(5), Ok(false));
-        live.slept(5);
-        assert_eq!(live.cancel_requested(|| true), Ok(true));
-        assert_eq!(live.monotonic_clock(|| 9), Ok(9));
+        assert_eq!(reading(&mut live, 7), Ok(7));
+        live.note(TapeEntry::Sleep { millis: 5 });
+        assert_eq!(reading(&mut live, 9), Ok(9));
         let (recorded, none) = live.finish();
         assert_eq!(none, None);
 
         let mut replay = Recorder::new(tape(recorded.entries.clone()), 1_000);
-        assert_eq!(replay.wall_clock(|| 0), Ok(7));
-        assert_eq!(replay.skips_sleep(5), Ok(true));
-        assert_eq!(replay.cancel_requested(|| false), Ok(true));
-        assert_eq!(replay.monotonic_clock(|| 0), Ok(9));
+        assert_eq!(reading(&mut replay, 0), Ok(7));
+        let slept = |entry: &TapeEntry| (*entry == TapeEntry::Sleep { millis: 5 }).then_some(());
+        assert_eq!(replay.recorded("sleep", slept), Ok(Some(())));
+        assert_eq!(reading(&mut replay, 0), Ok(9));
         assert_eq!(replay.finish(), (recorded, None));
     }
 
@@ -248,7 +202,10 @@ mod tests {
         for (entries, asks, recorded, actual) in cases {
             let mut replay = Recorder::new(tape(entries), 1_000);
             if let Some(millis) = asks {
-                assert_eq!(replay.skips_sleep(millis), Err(Refusal::Diverged));
+                let wanted = TapeEntry::Sleep { millis };
+                let pick = |entry: &TapeEntry| (*entry == wanted).then_some(());
+                let refused = replay.recorded(&describe(&wanted), pick);
+                assert_eq!(refused, Err(Refusal::Diverged));
             }
             let expected = TapeDivergence {
                 index: 0,
@@ -263,7 +220,7 @@ mod tests {
     fn a_tape_that_outgrows_its_bound_says_so() {
         let mut live = Recorder::new(Mode::Live, 64);
         for _ in 0..3 {
-            assert_eq!(live.wall_clock(|| 1), Ok(1));
+            assert_eq!(reading(&mut live, 1), Ok(1));
         }
         let (tape, _) = live.finish();
         assert_eq!(tape.entries.len(), 2);

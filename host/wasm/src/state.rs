@@ -1,18 +1,16 @@
 //! What a store holds while an attempt runs: its call, what it has used up, and what it has said.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chacha20::ChaCha20Rng;
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
 use wasmtime::component::ResourceTable;
 
-use super::capability::log::LogBuffer;
-use super::capability::wasi::Wasi;
+use super::capability::States;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
-use crate::attempt::{Call, CallResult, CallSink, Mode, Progress};
+use crate::attempt::{Call, CallResult, CallSink, Mode};
 use crate::clock::Clock;
 
 /// State of one attempt. The host functions of every capability are implemented on it.
@@ -22,15 +20,10 @@ pub(super) struct HostState {
     pub(super) started: Duration,
     pub(super) allocations: Allocations,
     pub(super) recorder: Recorder,
-    pub(super) logs: Arc<Mutex<LogBuffer>>,
     /// Where progress goes; none in replay, which is silent.
     pub(super) sink: Option<Arc<dyn CallSink>>,
-    pub(super) progress: Option<Progress>,
-    /// Made at the first draw.
-    pub(super) random: Option<ChaCha20Rng>,
+    pub(super) states: States,
     pub(super) resources: ResourceTable,
-    /// Made at the first WASI call: most small guests never make one.
-    pub(super) wasi: Option<Box<Wasi>>,
     host_calls: u64,
 }
 
@@ -46,17 +39,14 @@ impl HostState {
             started: clock.monotonic(),
             allocations: Allocations::new(call.limits.memory_bytes, call.limits.table_elements),
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
-            logs: Arc::new(Mutex::new(LogBuffer::new(
-                call.limits.log_bytes,
+            states: States::new(
                 &call.path.to_string(),
+                call.limits.log_bytes,
                 Arc::clone(&clock),
                 sink.clone(),
-            ))),
+            ),
             sink,
-            progress: None,
-            random: None,
             resources,
-            wasi: None,
             host_calls: 0,
             call,
             clock,
@@ -89,17 +79,13 @@ impl HostState {
     /// Ends the attempt.
     pub(super) fn finish(self, outcome: Outcome) -> CallResult {
         let (mut tape, divergence) = self.recorder.finish();
-        let (logs, log_dropped) = self
-            .logs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .finish();
+        let (logs, log_dropped, progress) = self.states.finish();
         tape.log_dropped = log_dropped;
         CallResult {
             outcome,
             tape,
             logs,
-            progress: self.progress,
+            progress,
             divergence,
         }
     }

@@ -2,11 +2,39 @@
 
 use std::fmt::Write as _;
 
+use milepost_core::tape::TapeEntry;
 use sha2::{Digest as _, Sha256};
 
+use wasmtime::component::HasSelf;
+
+use super::Capability;
 use crate::attempt::Call;
-use crate::bindings::milepost::step::context::Host;
+use crate::contract::v0_1::milepost::step::context::{self, Host};
 use crate::state::HostState;
+
+/// The interface.
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "context",
+    functions: FUNCTIONS,
+    link: |linker| context::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+};
+
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("run-id", "func() -> string"),
+    ("workflow", "func() -> string"),
+    ("step-id", "func() -> string"),
+    ("path", "func() -> string"),
+    ("attempt", "func() -> u32"),
+    ("loop-iteration", "func() -> option<u32>"),
+    ("item-index", "func() -> option<u32>"),
+    ("idempotency-key", "func() -> string"),
+    ("deadline", "func() -> option<u64>"),
+    ("resume-state", "func() -> option<string>"),
+    ("resume-signal", "func() -> option<string>"),
+    ("output-of", "func(step-id: string) -> option<string>"),
+    ("trace-parent", "func() -> string"),
+    ("cancel-requested", "func() -> bool"),
+];
 
 impl Host for HostState {
     fn run_id(&mut self) -> wasmtime::Result<String> {
@@ -80,8 +108,16 @@ impl Host for HostState {
 
     fn cancel_requested(&mut self) -> wasmtime::Result<bool> {
         self.charge()?;
+        let pick = |entry: &TapeEntry| match entry {
+            TapeEntry::CancelRequested { requested } => Some(*requested),
+            _ => None,
+        };
         let cancel = &self.call.cancel;
-        Ok(self.recorder.cancel_requested(|| cancel.is_raised())?)
+        let read = || cancel.is_raised();
+        let entry = |requested| TapeEntry::CancelRequested { requested };
+        Ok(self
+            .recorder
+            .answer("cancel requested", pick, read, entry)?)
     }
 }
 

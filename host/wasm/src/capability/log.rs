@@ -5,21 +5,65 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost_core::tape::LogDropped;
 use milepost_core::{limits, shown};
 
+use wasmtime::component::HasSelf;
+
+use super::Capability;
 use crate::attempt::{CallSink, LogLevel, LogLine};
-use crate::bindings::milepost::step::log::{Host, Level};
 use crate::clock::Clock;
+use crate::contract::v0_1::milepost::step::log::{self, Host, Level};
 use crate::state::HostState;
+
+/// The interface.
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "log",
+    functions: FUNCTIONS,
+    link: |linker| log::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+};
+
+const FUNCTIONS: &[(&str, &str)] = &[(
+    "emit",
+    "func(level: enum { trace, debug, info, warn, error }, message: string, fields: list<tuple<string, string>>)",
+)];
 
 /// What a stored line takes beside its text and its path, about.
 const ROW_BYTES: usize = 16;
 
-/// The lines of one attempt.
-pub(crate) struct LogBuffer {
+/// The lines of one attempt; WASI's streams write to them as well.
+pub(super) struct State(Arc<Mutex<LogBuffer>>);
+
+impl State {
+    pub(super) fn new(
+        max_bytes: usize,
+        path: &str,
+        clock: Arc<dyn Clock>,
+        sink: Option<Arc<dyn CallSink>>,
+    ) -> Self {
+        let buffer = LogBuffer::new(max_bytes, path, clock, sink);
+        Self(Arc::new(Mutex::new(buffer)))
+    }
+
+    /// For a stream whose lines end here.
+    pub(super) fn buffer(&self) -> Arc<Mutex<LogBuffer>> {
+        Arc::clone(&self.0)
+    }
+
+    /// All lines that are kept, and what is not.
+    pub(super) fn finish(&self) -> (Vec<LogLine>, LogDropped) {
+        self.lock().finish()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogBuffer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines as they come, within their bound.
+pub(super) struct LogBuffer {
     head: Vec<LogLine>,
     /// Bytes that the beginning may still take. Taken to zero by the first line that does not fit.
     head_left: usize,
@@ -44,7 +88,7 @@ struct Late {
 
 /// A WASI stream that ends as log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stdio {
+pub(super) enum Stdio {
     Out,
     Err,
 }
@@ -59,7 +103,7 @@ struct Partial {
 
 impl LogBuffer {
     /// For lines that are stored beside `path`, `max_bytes` of them as they are stored.
-    pub(crate) fn new(
+    fn new(
         max_bytes: usize,
         path: &str,
         clock: Arc<dyn Clock>,
@@ -145,7 +189,7 @@ impl LogBuffer {
     }
 
     /// Takes what a guest wrote to a stream: every line becomes a log line once it is complete.
-    pub(crate) fn write(&mut self, stdio: Stdio, bytes: &[u8]) {
+    pub(super) fn write(&mut self, stdio: Stdio, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let partial = &mut self.partial[stdio as usize];
@@ -161,7 +205,7 @@ impl LogBuffer {
     }
 
     /// All lines that are kept, and what is not.
-    pub(crate) fn finish(&mut self) -> (Vec<LogLine>, LogDropped) {
+    fn finish(&mut self) -> (Vec<LogLine>, LogDropped) {
         for stdio in [Stdio::Out, Stdio::Err] {
             if self.partial[stdio as usize].bytes > 0 {
                 self.end_line(stdio);
@@ -259,8 +303,7 @@ impl Host for HostState {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.emit(level, message, fields);
+        self.states.log.lock().emit(level, message, fields);
         Ok(())
     }
 }

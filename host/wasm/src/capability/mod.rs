@@ -1,9 +1,85 @@
-//! What a guest may ask of the host: one file per interface of the contract.
+//! What a guest may ask of the host. One file per interface owns all of it: the functions and their types, linking, state,
+//! limits, and what of it goes on the tape.
 
 mod clock;
-pub(crate) mod config;
-pub(crate) mod context;
+mod config;
+mod context;
 pub(crate) mod log;
-pub(crate) mod progress;
+mod progress;
 mod random;
 pub(crate) mod wasi;
+
+use std::sync::Arc;
+
+use milepost_core::tape::LogDropped;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::attempt::{CallSink, LogLine, Progress};
+use crate::clock::Clock;
+use crate::contract::v0_1::milepost::step::types;
+use crate::state::HostState;
+
+/// An interface of the contract as the host provides it.
+pub(crate) struct Capability {
+    /// Its name in the contract.
+    pub(crate) interface: &'static str,
+    /// Its functions and their types, as WIT writes them, with every type in them written out.
+    pub(crate) functions: &'static [(&'static str, &'static str)],
+    /// Makes it available to guests.
+    link: fn(&mut Linker<HostState>) -> wasmtime::Result<()>,
+}
+
+/// All that this version provides.
+pub(crate) const ALL: [&Capability; 6] = [
+    &context::CAPABILITY,
+    &config::CAPABILITY,
+    &log::CAPABILITY,
+    &progress::CAPABILITY,
+    &clock::CAPABILITY,
+    &random::CAPABILITY,
+];
+
+/// The capability behind an interface of the contract.
+pub(crate) fn find(interface: &str) -> Option<&'static Capability> {
+    ALL.into_iter().find(|known| known.interface == interface)
+}
+
+/// Links all of them.
+pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    ALL.iter().try_for_each(|known| (known.link)(linker))
+}
+
+/// What the capabilities keep of one attempt: a field for each that keeps anything, which its own module alone looks into.
+pub(crate) struct States {
+    log: log::State,
+    progress: progress::State,
+    random: random::State,
+    wasi: wasi::State,
+}
+
+impl States {
+    /// For an attempt at `path`, whose log may have `log_bytes`.
+    pub(crate) fn new(
+        path: &str,
+        log_bytes: usize,
+        clock: Arc<dyn Clock>,
+        sink: Option<Arc<dyn CallSink>>,
+    ) -> Self {
+        Self {
+            log: log::State::new(log_bytes, path, clock, sink),
+            progress: progress::State::default(),
+            random: random::State::default(),
+            wasi: wasi::State::default(),
+        }
+    }
+
+    /// What stays of the attempt beside its tape.
+    pub(crate) fn finish(self) -> (Vec<LogLine>, LogDropped, Option<Progress>) {
+        let (lines, dropped) = self.log.finish();
+        (lines, dropped, self.progress.last)
+    }
+}
+
+/// It holds no functions.
+impl types::Host for HostState {}

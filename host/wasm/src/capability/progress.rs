@@ -2,9 +2,30 @@
 
 use milepost_core::{limits, shown};
 
+use wasmtime::component::HasSelf;
+
+use super::Capability;
 use crate::attempt::Progress;
-use crate::bindings::milepost::step::progress::Host;
+use crate::contract::v0_1::milepost::step::progress::{self, Host};
 use crate::state::HostState;
+
+/// The interface.
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "progress",
+    functions: FUNCTIONS,
+    link: |linker| progress::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+};
+
+const FUNCTIONS: &[(&str, &str)] = &[(
+    "report",
+    "func(done: u64, total: option<u64>, message: string)",
+)];
+
+/// What stays with the attempt.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) last: Option<Progress>,
+}
 
 impl Host for HostState {
     fn report(&mut self, done: u64, total: Option<u64>, message: String) -> wasmtime::Result<()> {
@@ -17,7 +38,7 @@ impl Host for HostState {
         if let Some(sink) = &self.sink {
             sink.progress(&progress);
         }
-        self.progress = Some(progress);
+        self.states.progress.last = Some(progress);
         Ok(())
     }
 }

@@ -9,9 +9,27 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use milepost_core::limits;
 
-use crate::bindings::milepost::step::random::Host;
+use wasmtime::component::HasSelf;
+
+use super::Capability;
+use crate::contract::v0_1::milepost::step::random::{self, Host};
 use crate::limits::Refusal;
 use crate::state::HostState;
+
+/// The interface.
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "random",
+    functions: FUNCTIONS,
+    link: |linker| random::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+};
+
+const FUNCTIONS: &[(&str, &str)] = &[("bytes", "func(len: u32) -> list<u8>")];
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Made at the first draw.
+    generator: Option<ChaCha20Rng>,
+}
 
 impl HostState {
     /// The next `len` bytes.
@@ -31,11 +49,12 @@ impl HostState {
 
     fn generator(&mut self) -> &mut ChaCha20Rng {
         let seed = self.call.seed;
-        self.random.get_or_insert_with(|| generator(seed))
+        let generator = &mut self.states.random.generator;
+        generator.get_or_insert_with(|| generator_of(seed))
     }
 }
 
-fn generator(seed: u64) -> ChaCha20Rng {
+fn generator_of(seed: u64) -> ChaCha20Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     ChaCha20Rng::from_seed(key)
@@ -55,7 +74,7 @@ mod tests {
     #[test]
     fn the_stream_is_the_published_one_and_draws_take_whole_words() {
         // Key stream of an all-zero key and nonce: RFC 8439, appendix A.1, test vector 1.
-        let mut zero = generator(0);
+        let mut zero = generator_of(0);
         let mut bytes = [0; 16];
         zero.fill_bytes(&mut bytes[..6]);
         zero.fill_bytes(&mut bytes[6..]);
@@ -69,7 +88,7 @@ mod tests {
     fn the_seed_is_the_start_of_the_key() {
         // Computed by an independent implementation.
         assert_eq!(
-            generator(0x0102_0304_0506_0708).next_u64(),
+            generator_of(0x0102_0304_0506_0708).next_u64(),
             15_534_453_716_293_273_164
         );
     }

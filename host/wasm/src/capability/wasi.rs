@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use milepost_core::tape::TapeEntry;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -31,7 +32,13 @@ use crate::state::HostState;
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// State of WASI in one attempt.
-pub(crate) struct Wasi {
+#[derive(Default)]
+pub(super) struct State {
+    /// Made at the first call: most small guests never make one.
+    used: Option<Box<Wasi>>,
+}
+
+struct Wasi {
     context: WasiCtx,
     timers: Arc<Mutex<Timers>>,
     /// The last reading of the monotonic clock, so that it never goes back when the machine's clock does.
@@ -54,10 +61,11 @@ pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
 
 impl HostState {
     fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| {
+        let log = &self.states.log;
+        self.states.wasi.used.get_or_insert_with(|| {
             let stream = |stdio| LogStream {
                 stdio,
-                logs: Arc::clone(&self.logs),
+                logs: log.buffer(),
             };
             let context = WasiCtx::builder()
                 .stdout(stream(Stdio::Out))
@@ -88,7 +96,14 @@ impl HostState {
         let wasi = self.wasi();
         // A timer that fired has passed, even if the clock that is read here disagrees by a little.
         let now = now.max(wasi.last_reading).max(lock(&wasi.timers).passed);
-        let now = self.recorder.monotonic_clock(|| now)?;
+        let pick = |entry: &TapeEntry| match entry {
+            TapeEntry::MonotonicClock { nanos } => Some(*nanos),
+            _ => None,
+        };
+        let entry = |nanos| TapeEntry::MonotonicClock { nanos };
+        let now = self
+            .recorder
+            .answer("monotonic clock", pick, || now, entry)?;
         self.wasi().last_reading = now;
         Ok(now)
     }
@@ -118,7 +133,9 @@ impl WasiView for HostState {
         self.wasi();
         WasiCtxView {
             ctx: &mut self
+                .states
                 .wasi
+                .used
                 .as_mut()
                 .expect("it was made in the line above")
                 .context,

@@ -1,4 +1,7 @@
-//! The types of the contract, and whether those of a component are the same. Nothing of it is compiled.
+//! The contract between host and guest: a module for each of its versions, and whether the types of a component are the same.
+//! Nothing of a component is compiled here.
+
+pub(super) mod v0_1;
 
 use std::fmt::Write as _;
 
@@ -9,62 +12,36 @@ use wasmtime::wasmparser::component_types::{
 use wasmtime::wasmparser::types::{Types, TypesRef};
 use wasmtime::wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
-use super::bindings::GUEST;
+use super::capability;
 use super::compile;
-use super::component::{Rejection, contract_interface, invalid};
+use super::component::{Rejection, invalid};
 
 /// Characters of a type that are written; the longest of the contract has about 400.
 const LONGEST: usize = 2_000;
 
-/// `step-error`, written out: a name says nothing about a type.
-const STEP_ERROR: &str = "variant { \
-    retryable(record { cause: record { code: string, message: string, detail: option<string> }, after: option<u64>, provider: option<string> }), \
-    failed(record { code: string, message: string, detail: option<string> }), \
-    paused(record { code: string, reason: string, provider: option<string>, until: option<u64>, signal: option<string>, state: option<string> }), \
-    cancelled(string) }";
+/// Package of the contract.
+pub(super) const PACKAGE: &str = "milepost:step/";
+/// The interface that a plugin exports, up to the part of its version that may differ.
+pub(super) const GUEST: &str = "milepost:step/guest@0.1.";
 
-/// Interface, function and type. `step-error` stands for [`STEP_ERROR`].
-const CONTRACT: &[(&str, &str, &str)] = &[
-    ("guest", "describe", "func() -> string"),
-    (
-        "guest",
-        "run",
-        "func(step: string, input: string) -> result<string, step-error>",
-    ),
-    ("context", "run-id", "func() -> string"),
-    ("context", "workflow", "func() -> string"),
-    ("context", "step-id", "func() -> string"),
-    ("context", "path", "func() -> string"),
-    ("context", "attempt", "func() -> u32"),
-    ("context", "loop-iteration", "func() -> option<u32>"),
-    ("context", "item-index", "func() -> option<u32>"),
-    ("context", "idempotency-key", "func() -> string"),
-    ("context", "deadline", "func() -> option<u64>"),
-    ("context", "resume-state", "func() -> option<string>"),
-    ("context", "resume-signal", "func() -> option<string>"),
-    (
-        "context",
-        "output-of",
-        "func(step-id: string) -> option<string>",
-    ),
-    ("context", "trace-parent", "func() -> string"),
-    ("context", "cancel-requested", "func() -> bool"),
-    ("config", "get", "func(key: string) -> option<string>"),
-    ("config", "keys", "func() -> list<string>"),
-    (
-        "log",
-        "emit",
-        "func(level: enum { trace, debug, info, warn, error }, message: string, fields: list<tuple<string, string>>)",
-    ),
-    (
-        "progress",
-        "report",
-        "func(done: u64, total: option<u64>, message: string)",
-    ),
-    ("clock", "now", "func() -> u64"),
-    ("clock", "sleep", "func(duration: u64)"),
-    ("random", "bytes", "func(len: u32) -> list<u8>"),
-];
+/// `log` of `milepost:step/log@0.1.0`.
+pub(super) fn interface(import: &str) -> Option<&str> {
+    let (name, version) = import.strip_prefix(PACKAGE)?.split_once('@')?;
+    version.starts_with(v0_1::VERSION).then_some(name)
+}
+
+/// Whether the host provides an interface of the contract. `types` holds no functions.
+pub(super) fn provides(interface: &str) -> bool {
+    interface == "types" || capability::find(interface).is_some()
+}
+
+/// Functions of an interface and their types; none of one that the host does not know.
+fn functions(interface: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    match interface {
+        "guest" => Some(v0_1::GUEST),
+        _ => capability::find(interface).map(|known| known.functions),
+    }
+}
 
 /// How the types of a component's imports and exports differ from the contract's; `None` when they do not. Names that the
 /// contract has not got are another matter.
@@ -92,10 +69,9 @@ pub(super) fn difference(
         }
     }
     for name in imports {
-        let interface = contract_interface(name);
         let item = types.component_item_for_import(name);
-        if let (Some(interface), Some(item)) = (interface, item)
-            && CONTRACT.iter().any(|(of, ..)| *of == interface)
+        if let (Some(interface), Some(item)) = (interface(name), item)
+            && functions(interface).is_some()
             && let Some(found) = Functions::of(types, item.ty)
             && let Some(difference) = found.differs(interface, name)
         {
@@ -143,9 +119,8 @@ impl<'a> Functions<'a> {
                 .get(name)
                 .is_some_and(|item| matches!(item.ty, ComponentEntityType::Func(_)))
         };
-        let (_, name, ty) = CONTRACT
-            .iter()
-            .find(|(of, name, _)| *of == interface && !is_function(name))?;
+        let mut expected = functions(interface)?.iter();
+        let (name, ty) = expected.find(|(name, _)| !is_function(name))?;
         Some(format!(
             "`{shown}` without the function `{name}`: expected `{ty}`"
         ))
@@ -158,16 +133,15 @@ impl<'a> Functions<'a> {
             let ComponentEntityType::Func(function) = item.ty else {
                 return None;
             };
-            let expected = CONTRACT
-                .iter()
-                .find(|(of, known, _)| *of == interface && *known == name);
+            let known = functions(interface).unwrap_or_default();
+            let expected = known.iter().find(|(known, _)| *known == name);
             let found = written(self.types, function);
             match expected {
                 // The guest may export more than is called.
                 None if interface == "guest" => None,
                 None => Some(format!("`{shown}` with a function `{name}`, which the contract has not got")),
-                Some((_, _, expected)) if *expected == found => None,
-                Some((_, _, expected)) => Some(format!(
+                Some((_, expected)) if *expected == found => None,
+                Some((_, expected)) => Some(format!(
                     "`{shown}` with another type of `{name}`: expected `{expected}`, found `{found}`"
                 )),
             }
@@ -186,7 +160,7 @@ fn written(types: TypesRef<'_>, function: ComponentFuncTypeId) -> String {
         writer.out.truncate(LONGEST);
         writer.out.push('…');
     }
-    writer.out.replace(STEP_ERROR, "step-error")
+    writer.out.replace(v0_1::STEP_ERROR, "step-error")
 }
 
 struct Writer<'a> {
@@ -348,7 +322,6 @@ mod tests {
     use wasmtime::wasmparser::component_types::ComponentAnyTypeId;
     use wit_parser::Resolve;
 
-    use super::super::bindings::PROVIDED;
     use super::*;
 
     /// Interface, function and type of everything in wit/v0.1.0 that this version knows.
@@ -358,9 +331,9 @@ mod tests {
         let encoded = wit_component::encode(&resolve, package).unwrap();
         let types = types(&encoded).unwrap();
         let types = types.as_ref();
-        let known = PROVIDED.iter().copied().chain(["guest"]);
+        let known = capability::ALL.iter().map(|known| known.interface);
         let mut found = BTreeSet::new();
-        for interface in known {
+        for interface in known.chain(["guest"]) {
             let item = types.component_item_for_export(interface).unwrap();
             let ComponentEntityType::Type {
                 referenced: ComponentAnyTypeId::Component(component),
@@ -384,17 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_the_contract() {
-        let table = CONTRACT
-            .iter()
-            .map(|(interface, name, ty)| {
-                (
-                    (*interface).to_owned(),
-                    (*name).to_owned(),
-                    (*ty).to_owned(),
-                )
-            })
-            .collect::<BTreeSet<_>>();
-        assert_eq!(in_wit(), table);
+    fn the_tables_are_the_contract() {
+        let known = capability::ALL.iter().map(|known| known.interface);
+        let mut tables = BTreeSet::new();
+        for interface in known.chain(["guest"]) {
+            for (name, ty) in functions(interface).unwrap() {
+                tables.insert((interface.to_owned(), (*name).to_owned(), (*ty).to_owned()));
+            }
+        }
+        assert_eq!(in_wit(), tables);
     }
 }

@@ -1,0 +1,39 @@
+//! Version 0.1 of the contract: its Rust types, generated from the WIT, as far as this version of the host provides them.
+
+wasmtime::component::bindgen!({
+    inline: "
+        package milepost:host;
+        world plugin {
+            import milepost:step/context@0.1.0;
+            import milepost:step/config@0.1.0;
+            import milepost:step/log@0.1.0;
+            import milepost:step/progress@0.1.0;
+            import milepost:step/clock@0.1.0;
+            import milepost:step/random@0.1.0;
+            export milepost:step/guest@0.1.0;
+        }
+    ",
+    path: "../../wit/v0.1.0",
+    imports: {
+        "milepost:step/clock.sleep": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+});
+
+/// How interfaces of this version end: a patch changes no type.
+pub(super) const VERSION: &str = "0.1.";
+/// What a plugin exports: functions and their types, as [`super::Functions`] writes them.
+pub(super) const GUEST: &[(&str, &str)] = &[
+    ("describe", "func() -> string"),
+    (
+        "run",
+        "func(step: string, input: string) -> result<string, step-error>",
+    ),
+];
+/// `step-error`, written out: a name says nothing about a type.
+pub(super) const STEP_ERROR: &str = "variant { \
+    retryable(record { cause: record { code: string, message: string, detail: option<string> }, after: option<u64>, provider: option<string> }), \
+    failed(record { code: string, message: string, detail: option<string> }), \
+    paused(record { code: string, reason: string, provider: option<string>, until: option<u64>, signal: option<string>, state: option<string> }), \
+    cancelled(string) }";
