@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use milepost::engine::{Control, EngineError, ResumeOptions};
 use milepost::report::{RunReport, Summary};
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::outcome::{Outcome, Pause, StepError};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, START, r1};
@@ -269,7 +270,11 @@ async fn b196_every_end_is_announced_once_and_only_when_it_is_stored() {
             move |event| {
                 let end = matches!(
                     event,
-                    Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunPaused { .. }
+                    Event::Run(
+                        RunEvent::Completed { .. }
+                            | RunEvent::Failed { .. }
+                            | RunEvent::Paused { .. }
+                    )
                 );
                 if end {
                     let row = store.row(&r1()).unwrap().unwrap();

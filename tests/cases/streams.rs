@@ -11,7 +11,7 @@ use milepost::store::{
     RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
     StoredSignal, Write, Written,
 };
-use milepost_core::event::Event;
+use milepost_core::event::{Event, StepEvent};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -101,20 +101,24 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
     };
     for round in 0..rounds {
         let text = "x".repeat(limits::PAGE_BYTES / 2);
-        add(Event::StepCompleted {
+        add(Event::Step {
             path: "a".parse().unwrap(),
-            attempt: 1,
-            output: Payload::new(json!({ "round": round, "text": text })),
-            tape: Tape::default(),
-        });
-        add(Event::StepFailed {
-            path: "a".parse().unwrap(),
-            attempt: Some(1),
-            error: StepError {
-                detail: Some(json!(text)),
-                ..StepError::new(ErrorClass::Failed, "large", "large")
+            event: StepEvent::Completed {
+                attempt: 1,
+                output: Payload::new(json!({ "round": round, "text": text })),
+                tape: Tape::default(),
             },
-            tape: Tape::default(),
+        });
+        add(Event::Step {
+            path: "a".parse().unwrap(),
+            event: StepEvent::Failed {
+                attempt: Some(1),
+                error: StepError {
+                    detail: Some(json!(text)),
+                    ..StepError::new(ErrorClass::Failed, "large", "large")
+                },
+                tape: Tape::default(),
+            },
         });
     }
     let gauge = Gauge {

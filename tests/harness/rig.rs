@@ -18,7 +18,7 @@ use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{Filter, Owner, RunRow, Store};
 use milepost::workflow::Workflow;
-use milepost_core::event::{Entry, Event};
+use milepost_core::event::{Entry, Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::state::RunState;
 use milepost_core::time::Timestamp;
@@ -371,7 +371,7 @@ pub fn assert_folds(store: &dyn Store, run: &RunId) {
     let journal = journal(store, run);
     for pair in journal.windows(2) {
         assert_eq!(pair[1].seq, pair[0].seq + 1, "positions of {run}");
-        let corrected = matches!(pair[1].event, Event::ClockCorrected { .. });
+        let corrected = matches!(pair[1].event, Event::Run(RunEvent::ClockCorrected { .. }));
         assert!(
             corrected || pair[1].at >= pair[0].at,
             "times of {run} at {}",

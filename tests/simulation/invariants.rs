@@ -6,7 +6,9 @@ use std::sync::Arc;
 use milepost::record;
 use milepost::store::Store as _;
 use milepost_core::definition::Definition;
-use milepost_core::event::{Entry, Event, ResumeCause};
+use milepost_core::event::{
+    AttemptStarted, Entry, Event, ResumeCause, RunEvent, StepEvent, WaitEvent,
+};
 use milepost_core::ids::RunId;
 use milepost_core::replay;
 use milepost_core::state::{Phase, RunState, Status, StepPhase};
@@ -86,7 +88,7 @@ fn one_ending(journal: &Journal) {
     let ends = |event: &Event| {
         matches!(
             event,
-            Event::RunCompleted { .. } | Event::RunCancelled { .. }
+            Event::Run(RunEvent::Completed { .. } | RunEvent::Cancelled { .. })
         )
     };
     let endings = journal.iter().filter(|entry| ends(&entry.event)).count();
@@ -99,7 +101,7 @@ fn one_ending(journal: &Journal) {
 
 fn epochs_and_times(journal: &Journal) {
     for pair in journal.windows(2) {
-        let claim = matches!(pair[1].event, Event::RunClaimed { .. });
+        let claim = matches!(pair[1].event, Event::Run(RunEvent::Claimed { .. }));
         assert_eq!(pair[1].seq, pair[0].seq + 1);
         assert!(pair[1].at >= pair[0].at);
         assert_eq!(
@@ -115,19 +117,25 @@ fn attempts_end_once(journal: &Journal) {
     let mut started = BTreeSet::new();
     for entry in journal {
         match &entry.event {
-            Event::StepStarted { path, attempt, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Started(AttemptStarted { attempt, .. }),
+            } => {
                 assert!(
                     started.insert((path.clone(), *attempt, entry.epoch)),
                     "{path} started twice"
                 );
             }
-            Event::StepCompleted { path, attempt, .. }
-            | Event::AttemptFailed { path, attempt, .. }
-            | Event::StepPaused { path, attempt, .. }
-            | Event::StepFailed {
+            Event::Step {
                 path,
-                attempt: Some(attempt),
-                ..
+                event:
+                    StepEvent::Completed { attempt, .. }
+                    | StepEvent::AttemptFailed { attempt, .. }
+                    | StepEvent::Paused { attempt, .. }
+                    | StepEvent::Failed {
+                        attempt: Some(attempt),
+                        ..
+                    },
             } => {
                 let own = started.remove(&(path.clone(), *attempt, entry.epoch));
                 assert!(
@@ -145,8 +153,14 @@ fn nothing_is_late(journal: &Journal) {
     let mut state = RunState::create(&journal[0]).unwrap();
     for entry in &journal[1..] {
         let came = match &entry.event {
-            Event::SignalReceived { path, sent_at, .. } => Some((path, *sent_at)),
-            Event::ApprovalDecided { path, .. } => Some((path, entry.at)),
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::SignalReceived { sent_at, .. }),
+            } => Some((path, *sent_at)),
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+            } => Some((path, entry.at)),
             _ => None,
         };
         if let Some((path, came)) = came
@@ -170,7 +184,10 @@ fn nothing_is_early(journal: &Journal) {
     let mut state = RunState::create(&journal[0]).unwrap();
     for entry in &journal[1..] {
         match &entry.event {
-            Event::WaitEnded { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::Ended { .. }),
+            } => {
                 let record = &state.steps[path.step()];
                 if let StepPhase::Awaiting { wait } = &record.phase {
                     let until = match wait {
@@ -183,14 +200,17 @@ fn nothing_is_early(journal: &Journal) {
                     );
                 }
             }
-            Event::StepStarted { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Started(_),
+            } => {
                 if let Some(record) = state.steps.get(path.step())
                     && let StepPhase::Waiting { retry_at, .. } = record.phase
                 {
                     assert!(retry_at <= entry.at, "{path} is tried again too early");
                 }
             }
-            Event::RunResumed(resumed) if resumed.cause == ResumeCause::Schedule => {
+            Event::Run(RunEvent::Resumed(resumed)) if resumed.cause == ResumeCause::Schedule => {
                 if let Phase::Paused { stop, .. } = &state.phase {
                     assert!(
                         stop.due_at.is_some_and(|due| due <= entry.at),
@@ -212,7 +232,10 @@ fn no_signal_is_lost(world: &World, run: &RunId, journal: &Journal, sent: &[(Run
         .filter_map(|signal| serde_json::from_str::<Value>(&signal.signal.data).ok())
         .filter_map(|data| data.get("n")?.as_u64());
     let taken = journal.iter().filter_map(|entry| match &entry.event {
-        Event::SignalReceived { data, .. } => data.value().get("n")?.as_u64(),
+        Event::Step {
+            event: StepEvent::Wait(WaitEvent::SignalReceived { data, .. }),
+            ..
+        } => data.value().get("n")?.as_u64(),
         _ => None,
     });
     let found: Vec<u64> = waiting.chain(taken).collect();

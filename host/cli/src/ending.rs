@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use milepost::core::event::StopCode;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
+use milepost::core::stop::StopCode;
 use milepost::report::{RunReport, StopReport};
 
 use super::context::{Context, Reply, bare};

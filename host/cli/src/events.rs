@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use milepost::core::event::{Entry, Event};
+use milepost::core::event::{
+    AttemptStarted, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
+};
 use milepost::core::wait::Wait;
 use milepost::engine::EngineError;
 use milepost::record;
@@ -71,17 +73,33 @@ fn line(style: Style, entry: &Entry) -> Text {
 /// What the name and the path do not tell, short enough for a line.
 fn details(event: &Event) -> String {
     match event {
-        Event::RunCreated(created) => format!(" {} from {}", created.workflow, created.file),
-        Event::RunClaimed { owner, .. } => format!(" by {owner}"),
-        Event::RunReleased { reason } => format!(": {reason}"),
-        Event::RunResumed(resumed) => format!(": {} completed steps stay", resumed.completed),
-        Event::DefinitionChanged { definition, .. } => format!(" to {definition}"),
-        Event::StepStarted { attempt, .. } => format!(", attempt {attempt}"),
-        Event::StepCompleted { output, .. } => format!(", {} bytes", output.text().len()),
-        Event::AttemptFailed {
-            attempt,
-            error,
-            retry_at,
+        Event::Run(RunEvent::Created(created)) => {
+            format!(" {} from {}", created.workflow, created.file)
+        }
+        Event::Run(RunEvent::Claimed { owner, .. }) => format!(" by {owner}"),
+        Event::Run(RunEvent::Released { reason }) => format!(": {reason}"),
+        Event::Run(RunEvent::Resumed(resumed)) => {
+            format!(": {} completed steps stay", resumed.completed)
+        }
+        Event::Run(RunEvent::DefinitionChanged(DefinitionChanged { definition, .. })) => {
+            format!(" to {definition}")
+        }
+        Event::Step {
+            event: StepEvent::Started(AttemptStarted { attempt, .. }),
+            ..
+        } => format!(", attempt {attempt}"),
+        Event::Step {
+            event: StepEvent::Completed { output, .. },
+            ..
+        } => format!(", {} bytes", output.text().len()),
+        Event::Step {
+            event:
+                StepEvent::AttemptFailed {
+                    attempt,
+                    error,
+                    retry_at,
+                    ..
+                },
             ..
         } => {
             format!(
@@ -90,23 +108,48 @@ fn details(event: &Event) -> String {
                 format::instant(*retry_at)
             )
         }
-        Event::StepFailed { error, .. } => format!(": {}", format::error(error)),
-        Event::StepPaused { pause, .. } => format!(": {}: {}", pause.code, pause.reason),
-        Event::StepInterrupted { attempt, .. } => format!(", attempt {attempt}"),
-        Event::StepSkipped { condition, .. } => format!(": {condition}"),
-        Event::WaitStarted { wait, .. } => match wait {
+        Event::Step {
+            event: StepEvent::Failed { error, .. },
+            ..
+        } => format!(": {}", format::error(error)),
+        Event::Step {
+            event: StepEvent::Paused { pause, .. },
+            ..
+        } => format!(": {}: {}", pause.code, pause.reason),
+        Event::Step {
+            event: StepEvent::Interrupted { attempt, .. },
+            ..
+        } => format!(", attempt {attempt}"),
+        Event::Step {
+            event: StepEvent::Skipped { condition, .. },
+            ..
+        } => format!(": {condition}"),
+        Event::Step {
+            event: StepEvent::Wait(WaitEvent::Started { wait, .. }),
+            ..
+        } => match wait {
             Wait::Time { until } => format!(", until {}", format::instant(*until)),
             Wait::Signal { name, .. } => format!(", for the signal `{name}`"),
             Wait::Approval { message, .. } => format!(", for a decision: {message}"),
         },
-        Event::WaitEnded { output, .. } => format!(", {} bytes", output.text().len()),
-        Event::SignalReceived { signal, data, .. } => {
+        Event::Step {
+            event: StepEvent::Wait(WaitEvent::Ended { output, .. }),
+            ..
+        } => format!(", {} bytes", output.text().len()),
+        Event::Step {
+            event: StepEvent::Wait(WaitEvent::SignalReceived { signal, data, .. }),
+            ..
+        } => {
             format!(", `{signal}`, {} bytes", data.text().len())
         }
-        Event::ApprovalDecided {
-            decision,
-            comment,
-            by,
+        Event::Step {
+            event:
+                StepEvent::Wait(WaitEvent::ApprovalDecided {
+                    decision,
+                    comment,
+                    by,
+                    ..
+                }),
             ..
         } => {
             let by = by
@@ -117,16 +160,23 @@ fn details(event: &Event) -> String {
                 .map_or_else(String::new, |why| format!(": {why}"));
             format!(", {decision}{by}{comment}")
         }
-        Event::RunPostponed { reason, .. } => format!(": {reason}"),
-        Event::RunHeld { by } => format!(" by {by}"),
-        Event::ClockCorrected { back_millis, .. } => {
+        Event::Run(RunEvent::Postponed { reason, .. }) => format!(": {reason}"),
+        Event::Run(RunEvent::Held { by }) => format!(" by {by}"),
+        Event::Run(RunEvent::ClockCorrected { back_millis, .. }) => {
             let back = Duration::from_millis(*back_millis);
             format!(", back by {}", format::length(back))
         }
-        Event::LoopIterationStarted { iteration, .. } => format!(", iteration {iteration}"),
-        Event::LoopIterationEnded {
-            iteration,
-            condition_met,
+        Event::Step {
+            event: StepEvent::Loop(LoopEvent::IterationStarted { iteration, .. }),
+            ..
+        } => format!(", iteration {iteration}"),
+        Event::Step {
+            event:
+                StepEvent::Loop(LoopEvent::IterationEnded {
+                    iteration,
+                    condition_met,
+                    ..
+                }),
             ..
         } => {
             format!(
@@ -134,10 +184,15 @@ fn details(event: &Event) -> String {
                 if *condition_met { "met" } else { "not met" }
             )
         }
-        Event::LoopCompleted { iterations, .. } => format!(", {iterations} iterations"),
-        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {
+        Event::Step {
+            event: StepEvent::Loop(LoopEvent::Completed { iterations, .. }),
+            ..
+        } => format!(", {iterations} iterations"),
+        Event::Run(
+            RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
+        ) => {
             format!(": {}: {}", stop.code, stop.message)
         }
-        Event::RunCompleted { output } => format!(", {} bytes", output.text().len()),
+        Event::Run(RunEvent::Completed { output }) => format!(", {} bytes", output.text().len()),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use milepost::core::event::StopCode;
 use milepost::core::limits::EXCERPT_BYTES;
 use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::shown::{self, Shown, ShownLines};
+use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
 
 /// A value in one line: the beginning and the size of a long one.

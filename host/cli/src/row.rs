@@ -1,9 +1,9 @@
 //! What the store's row of a run says to people: who has the run, and what happens next.
 
-use milepost::core::event::StopCode;
 use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
 use milepost::core::shell;
 use milepost::core::state::Status;
+use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
 use milepost::store::RunRow;

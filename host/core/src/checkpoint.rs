@@ -10,11 +10,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{DecodeError, RunCreated, close_body, open_body};
+use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch, StepId};
 use crate::payload::{FindBlob, hydrate};
 use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord};
+use crate::stored::{DecodeError, Format};
 use crate::time::Timestamp;
+
+/// The version of the stored form of these parts.
+const PARTS: Format = Format { version: 1 };
 
 const CREATED: &str = "created";
 const RUN: &str = "run";
@@ -67,7 +71,7 @@ pub fn changed_parts<'a>(
     }
     for id in steps {
         if !state.in_flight.contains(id) {
-            let body = state.steps.get(id).map(close_body);
+            let body = state.steps.get(id).map(|record| PARTS.close(record));
             parts.push((format!("{STEP}{id}"), body));
         }
     }
@@ -101,7 +105,7 @@ pub fn changed_blobs<'a>(
 /// Every part, for a new run.
 #[must_use]
 pub fn all_parts(state: &RunState) -> Vec<Part> {
-    let created = close_body(&CreatedPart {
+    let created = PARTS.close(&CreatedPart {
         created: (*state.created).clone(),
         created_at: state.created_at,
     });
@@ -111,7 +115,7 @@ pub fn all_parts(state: &RunState) -> Vec<Part> {
 }
 
 fn run_part(state: &RunState) -> String {
-    close_body(&RunPart {
+    PARTS.close(&RunPart {
         binding: state.binding.clone(),
         phase: state.phase.clone(),
         started_at: state.started_at,
@@ -123,7 +127,7 @@ fn run_part(state: &RunState) -> String {
 
 fn now_part(state: &RunState) -> String {
     let in_flight = state.in_flight.iter();
-    close_body(&NowPart {
+    PARTS.close(&NowPart {
         steps: state.steps.len(),
         in_flight: in_flight.filter_map(|id| state.steps.get(id)).collect(),
     })
@@ -269,7 +273,7 @@ fn check(id: &StepId, record: &StepRecord) -> Result<(), DecodeError> {
 }
 
 fn read_now(text: &str, find: &FindBlob<'_>) -> Result<NowPart<StepRecord>, DecodeError> {
-    let mut body = open_body(text, &[], find)?;
+    let mut body = PARTS.open(text, &[], find)?;
     if let Some(records) = body.pointer_mut("/in_flight").and_then(Value::as_array_mut) {
         for record in records {
             hydrate(record, &["/previous/result/output"], find)?;
@@ -290,7 +294,7 @@ fn read<T: serde::de::DeserializeOwned>(
     pointers: &[&str],
     find: &FindBlob<'_>,
 ) -> Result<T, DecodeError> {
-    let body = open_body(text, pointers, find)?;
+    let body = PARTS.open(text, pointers, find)?;
     serde_json::from_value(body).map_err(|e| malformed(&e))
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::definition::{Definition, StepKind, WaitStep};
-use crate::event::Event;
+use crate::event::{Event, RunEvent};
 use crate::ids::StepId;
 use crate::limits;
 use crate::state::{Phase, RunState, StepPhase, StepRecord};
@@ -53,10 +53,10 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
         | StepPhase::Settled(_) => false,
     };
     let steps = state.steps.iter().filter(|(_, record)| reckoned(record));
-    Some(Event::ClockCorrected {
+    Some(Event::Run(RunEvent::ClockCorrected {
         back_millis: u64::try_from(state.updated_at.since(now).as_millis()).unwrap_or(u64::MAX),
         steps: steps.map(|(id, _)| id.clone()).collect(),
-    })
+    }))
 }
 
 impl RunState {

@@ -14,7 +14,7 @@ pub use waiting::overdue;
 use sha2::{Digest as _, Sha256};
 
 use crate::definition::{ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind};
-use crate::event::Event;
+use crate::event::{AttemptStarted, Event, LoopEvent, RunEvent, StepEvent};
 use crate::expr::{Budget, EvalError};
 use crate::frontier::Frontier;
 use crate::ids::{Path, RunId};
@@ -108,11 +108,13 @@ pub fn settle(
             let output = Payload::new(output);
             match fitting::fits(state, path, "this output", output.text().len()) {
                 Ok(()) => {
-                    return Event::StepCompleted {
+                    return Event::Step {
                         path: path.clone(),
-                        attempt,
-                        output,
-                        tape,
+                        event: StepEvent::Completed {
+                            attempt,
+                            output,
+                            tape,
+                        },
                     };
                 }
                 Err(error) => Err(error),
@@ -122,11 +124,13 @@ pub fn settle(
     };
     match fitting {
         Ok(outcome) => settle_recorded(definition, state, path, attempt, outcome, tape, now),
-        Err(error) => Event::StepFailed {
+        Err(error) => Event::Step {
             path: path.clone(),
-            attempt: Some(attempt),
-            error: *error,
-            tape,
+            event: StepEvent::Failed {
+                attempt: Some(attempt),
+                error: *error,
+                tape,
+            },
         },
     }
 }
@@ -144,24 +148,30 @@ pub fn settle_recorded(
 ) -> Event {
     let path = path.clone();
     match outcome {
-        Outcome::Completed(output) => Event::StepCompleted {
+        Outcome::Completed(output) => Event::Step {
             path,
-            attempt,
-            output: Payload::new(output),
-            tape,
+            event: StepEvent::Completed {
+                attempt,
+                output: Payload::new(output),
+                tape,
+            },
         },
-        Outcome::Paused(pause) => Event::StepPaused {
+        Outcome::Paused(pause) => Event::Step {
             path,
-            attempt,
-            pause,
-            error: None,
-            tape,
+            event: StepEvent::Paused {
+                attempt,
+                pause,
+                error: None,
+                tape,
+            },
         },
-        Outcome::Cancelled(message) => Event::StepFailed {
+        Outcome::Cancelled(message) => Event::Step {
             path,
-            attempt: Some(attempt),
-            error: StepError::new(ErrorClass::Failed, codes::CANCELLED, message),
-            tape,
+            event: StepEvent::Failed {
+                attempt: Some(attempt),
+                error: StepError::new(ErrorClass::Failed, codes::CANCELLED, message),
+                tape,
+            },
         },
         Outcome::Failed(error) => failed(definition, state, path, attempt, error, tape, now),
     }
@@ -193,32 +203,38 @@ fn failed(
         }
     });
     match verdict {
-        Verdict::Retry(wait) => Event::AttemptFailed {
+        Verdict::Retry(wait) => Event::Step {
             path,
-            attempt,
-            error,
-            retry_at: now.after(wait),
-            tape,
-        },
-        Verdict::Pause(wait) => Event::StepPaused {
-            path,
-            attempt,
-            pause: Pause {
-                code: error.code.clone(),
-                reason: error.message.clone(),
-                provider: error.provider.clone(),
-                until: wait.map(|wait| now.after(wait)),
-                signal: None,
-                state: None,
+            event: StepEvent::AttemptFailed {
+                attempt,
+                error,
+                retry_at: now.after(wait),
+                tape,
             },
-            error: Some(error),
-            tape,
         },
-        Verdict::Fail => Event::StepFailed {
+        Verdict::Pause(wait) => Event::Step {
             path,
-            attempt: Some(attempt),
-            error,
-            tape,
+            event: StepEvent::Paused {
+                attempt,
+                pause: Pause {
+                    code: error.code.clone(),
+                    reason: error.message.clone(),
+                    provider: error.provider.clone(),
+                    until: wait.map(|wait| now.after(wait)),
+                    signal: None,
+                    state: None,
+                },
+                error: Some(error),
+                tape,
+            },
+        },
+        Verdict::Fail => Event::Step {
+            path,
+            event: StepEvent::Failed {
+                attempt: Some(attempt),
+                error,
+                tape,
+            },
         },
     }
 }
@@ -230,9 +246,11 @@ pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
         .in_flight
         .iter()
         .filter_map(|id| state.steps.get(id))
-        .map(|record| Event::StepInterrupted {
+        .map(|record| Event::Step {
             path: record.path.clone(),
-            attempt: record.attempts,
+            event: StepEvent::Interrupted {
+                attempt: record.attempts,
+            },
         })
         .collect();
     events.push(last);
@@ -357,9 +375,9 @@ impl Decider<'_> {
             StepPhase::Paused {
                 pause,
                 retries_exhausted,
-            } => StepNext::Record(Event::RunPaused {
+            } => StepNext::Record(Event::Run(RunEvent::Paused {
                 stop: self.pause_stop(path, pause, *retries_exhausted),
-            }),
+            })),
             StepPhase::Looping {
                 iteration,
                 condition_met,
@@ -384,9 +402,11 @@ impl Decider<'_> {
             match condition.eval_bool(&scope, &mut Budget::default()) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return StepNext::Record(Event::StepSkipped {
+                    return StepNext::Record(Event::Step {
                         path: path.clone(),
-                        condition: condition.text().to_owned(),
+                        event: StepEvent::Skipped {
+                            condition: condition.text().to_owned(),
+                        },
                     });
                 }
                 Err(error) => return StepNext::Record(expression_failed(path, "if", &error)),
@@ -409,18 +429,19 @@ impl Decider<'_> {
             Err(error) => return StepNext::Record(expression_failed(path, "with", &error)),
         };
         debug_assert_eq!(step.id, *path.step());
-        StepNext::Record(Event::StepStarted {
+        StepNext::Record(Event::Step {
             path: path.clone(),
-            attempt,
-            // The call is about to read it.
-            input: Payload::kept(input),
-            seed: attempt_seed(
-                self.state.created.seed,
-                &self.state.created.run,
-                path,
-                attempt,
-            ),
-            timeout_millis: u64::try_from(component.timeout.as_millis()).unwrap_or(u64::MAX),
+            event: StepEvent::Started(AttemptStarted {
+                attempt, // The call is about to read it.
+                input: Payload::kept(input),
+                seed: attempt_seed(
+                    self.state.created.seed,
+                    &self.state.created.run,
+                    path,
+                    attempt,
+                ),
+                timeout_millis: u64::try_from(component.timeout.as_millis()).unwrap_or(u64::MAX),
+            }),
         })
     }
 
@@ -435,10 +456,12 @@ impl Decider<'_> {
     ) -> StepNext {
         if let Some(met) = condition_met {
             return StepNext::Record(if met {
-                Event::LoopCompleted {
+                Event::Step {
                     path: path.clone(),
-                    iterations: iteration,
-                    condition_met: true,
+                    event: StepEvent::Loop(LoopEvent::Completed {
+                        iterations: iteration,
+                        condition_met: true,
+                    }),
                 }
             } else {
                 self.next_pass(body, path, iteration)
@@ -455,10 +478,12 @@ impl Decider<'_> {
                 let scope = StateScope::of_until(self.definition, self.state, path, iteration);
                 debug_assert_eq!(step.id, *path.step());
                 StepNext::Record(match body.until.eval_bool(&scope, &mut Budget::default()) {
-                    Ok(condition_met) => Event::LoopIterationEnded {
+                    Ok(condition_met) => Event::Step {
                         path: path.clone(),
-                        iteration,
-                        condition_met,
+                        event: StepEvent::Loop(LoopEvent::IterationEnded {
+                            iteration,
+                            condition_met,
+                        }),
                     },
                     Err(error) => expression_failed(path, "until", &error),
                 })
@@ -470,18 +495,22 @@ impl Decider<'_> {
         if done >= body.max_iterations {
             return self.exhausted(body, path, done);
         }
-        Event::LoopIterationStarted {
+        Event::Step {
             path: path.clone(),
-            iteration: done + 1,
+            event: StepEvent::Loop(LoopEvent::IterationStarted {
+                iteration: done + 1,
+            }),
         }
     }
 
     fn exhausted(&self, body: &LoopStep, path: &Path, iterations: u32) -> Event {
         match body.on_exhausted {
-            OnExhausted::Continue => Event::LoopCompleted {
+            OnExhausted::Continue => Event::Step {
                 path: path.clone(),
-                iterations,
-                condition_met: false,
+                event: StepEvent::Loop(LoopEvent::Completed {
+                    iterations,
+                    condition_met: false,
+                }),
             },
             OnExhausted::Fail => {
                 let mut message = format!(
@@ -508,11 +537,13 @@ impl Decider<'_> {
                         record.path, error.message
                     ));
                 }
-                Event::StepFailed {
+                Event::Step {
                     path: path.clone(),
-                    attempt: None,
-                    error: StepError::new(ErrorClass::Failed, codes::LOOP_EXHAUSTED, message),
-                    tape: Tape::default(),
+                    event: StepEvent::Failed {
+                        attempt: None,
+                        error: StepError::new(ErrorClass::Failed, codes::LOOP_EXHAUSTED, message),
+                        tape: Tape::default(),
+                    },
                 }
             }
         }
@@ -530,14 +561,16 @@ enum StepNext {
 }
 
 fn expression_failed(path: &Path, place: &str, error: &EvalError) -> Event {
-    Event::StepFailed {
+    Event::Step {
         path: path.clone(),
-        attempt: None,
-        error: StepError::new(
-            ErrorClass::Definition,
-            error.code(),
-            format!("in `{place}`: {error}"),
-        ),
-        tape: Tape::default(),
+        event: StepEvent::Failed {
+            attempt: None,
+            error: StepError::new(
+                ErrorClass::Definition,
+                error.code(),
+                format!("in `{place}`: {error}"),
+            ),
+            tape: Tape::default(),
+        },
     }
 }

@@ -1,8 +1,8 @@
 //! What the codes of a run mean: why a step has no output, and why a run does not move. (Codes of definitions explain
 //! themselves: [`crate::definition::explain`].)
 
-use crate::event::StopCode;
 use crate::outcome::codes;
+use crate::stop::StopCode;
 
 /// Code and explanation, in the order of [`codes`] and [`StopCode`].
 pub const RUN_CODES: &[(&str, &str)] = &[

@@ -31,6 +31,8 @@ pub mod scope;
 pub mod shell;
 pub mod shown;
 pub mod state;
+pub mod stop;
+pub mod stored;
 mod strict_json;
 pub mod tape;
 pub mod time;

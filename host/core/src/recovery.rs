@@ -2,11 +2,12 @@
 //! its host could not drive on.
 
 use crate::correction::is_far_ahead;
-use crate::event::{Event, Stop, StopCode};
+use crate::event::{Event, RunEvent};
 use crate::ids::Path;
 use crate::limits;
 use crate::schedule;
 use crate::state::RunState;
+use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 
 /// Whether the owner of a run can still be at work.
@@ -74,14 +75,14 @@ pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestam
                 due_at: Some(due_at),
                 ..Stop::new(StopCode::HostError, message, next).at(path)
             };
-            Event::RunPaused { stop }
+            Event::Run(RunEvent::Paused { stop })
         }
         None => {
             let message =
                 format!("the host could not go on, also after {most} automatic resumes: {reason}");
             let next = format!("nothing by itself; mend the cause, then `milepost resume {run}`");
             let stop = Stop::new(StopCode::HostError, message, next).at(path);
-            Event::RunFailed { stop }
+            Event::Run(RunEvent::Failed { stop })
         }
     }
 }

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::decide::{Decision, asked, decide, overdue, settle_recorded};
 use crate::definition::Definition;
-use crate::event::{Entry, Event, StopCode};
+use crate::event::{Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
+use crate::stop::StopCode;
 use crate::tape::Tape;
 use crate::wait::Wait;
 
@@ -66,89 +67,135 @@ pub struct Ending {
 pub fn origin(event: &Event) -> Origin {
     match event {
         // What came with a signal had no room: what came, the journal does not keep.
-        Event::StepFailed {
-            attempt: None,
-            error,
+        Event::Step {
+            event:
+                StepEvent::Failed {
+                    attempt: None,
+                    error,
+                    ..
+                },
             ..
         } if error.code == codes::RUN_STATE_TOO_LARGE => Origin::Outside,
-        Event::StepStarted { .. }
-        | Event::StepSkipped { .. }
-        | Event::WaitStarted { .. }
-        | Event::WaitEnded { .. }
-        | Event::LoopIterationStarted { .. }
-        | Event::LoopIterationEnded { .. }
-        | Event::LoopCompleted { .. }
-        | Event::RunCompleted { .. }
-        | Event::StepFailed { attempt: None, .. } => Origin::Decided,
-        Event::StepCompleted {
+        Event::Step {
+            event: StepEvent::Started(_),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Skipped { .. },
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Wait(WaitEvent::Started { .. }),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Wait(WaitEvent::Ended { .. }),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Loop(LoopEvent::IterationStarted { .. }),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Loop(LoopEvent::Completed { .. }),
+            ..
+        }
+        | Event::Run(RunEvent::Completed { .. })
+        | Event::Step {
+            event: StepEvent::Failed { attempt: None, .. },
+            ..
+        } => Origin::Decided,
+        Event::Step {
             path,
-            attempt,
-            output,
-            tape,
+            event:
+                StepEvent::Completed {
+                    attempt,
+                    output,
+                    tape,
+                },
         } => ended(
             path,
             *attempt,
             Outcome::Completed(Arc::unwrap_or_clone(output.value())),
             tape,
         ),
-        Event::AttemptFailed {
+        Event::Step {
             path,
-            attempt,
-            error,
-            tape,
-            ..
-        }
-        | Event::StepFailed {
-            path,
-            attempt: Some(attempt),
-            error,
-            tape,
-        }
-        | Event::StepPaused {
-            path,
-            attempt,
-            error: Some(error),
-            tape,
-            ..
+            event:
+                StepEvent::AttemptFailed {
+                    attempt,
+                    error,
+                    tape,
+                    ..
+                }
+                | StepEvent::Failed {
+                    attempt: Some(attempt),
+                    error,
+                    tape,
+                }
+                | StepEvent::Paused {
+                    attempt,
+                    error: Some(error),
+                    tape,
+                    ..
+                },
         } => ended(path, *attempt, Outcome::Failed(error.clone()), tape),
-        Event::StepPaused {
+        Event::Step {
             path,
-            attempt,
-            pause,
-            error: None,
-            tape,
+            event:
+                StepEvent::Paused {
+                    attempt,
+                    pause,
+                    error: None,
+                    tape,
+                },
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
-        Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop } => {
-            match stop.code {
-                StopCode::StepFailed
-                | StopCode::StepPaused
-                | StopCode::RetriesExhausted
-                | StopCode::ReturnsFailed
-                | StopCode::WaitingForTime
-                | StopCode::WaitingForSignal
-                | StopCode::WaitingForApproval
-                | StopCode::ApprovalTimedOut => Origin::Decided,
-                StopCode::Ready
-                | StopCode::Rejected
-                | StopCode::Interrupted
-                | StopCode::Cancelled
-                | StopCode::HostError
-                | StopCode::CheckpointNotSaved
-                | StopCode::ProcessLost
-                | StopCode::DiskLimit => Origin::Outside,
-            }
+        Event::Run(
+            RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
+        ) => match stop.code {
+            StopCode::StepFailed
+            | StopCode::StepPaused
+            | StopCode::RetriesExhausted
+            | StopCode::ReturnsFailed
+            | StopCode::WaitingForTime
+            | StopCode::WaitingForSignal
+            | StopCode::WaitingForApproval
+            | StopCode::ApprovalTimedOut => Origin::Decided,
+            StopCode::Ready
+            | StopCode::Rejected
+            | StopCode::Interrupted
+            | StopCode::Cancelled
+            | StopCode::HostError
+            | StopCode::CheckpointNotSaved
+            | StopCode::ProcessLost
+            | StopCode::DiskLimit => Origin::Outside,
+        },
+        Event::Run(
+            RunEvent::Created(_)
+            | RunEvent::Claimed { .. }
+            | RunEvent::Released { .. }
+            | RunEvent::Resumed(_)
+            | RunEvent::DefinitionChanged(_)
+            | RunEvent::Postponed { .. }
+            | RunEvent::Held { .. }
+            | RunEvent::ClockCorrected { .. },
+        )
+        | Event::Step {
+            event: StepEvent::Wait(WaitEvent::SignalReceived { .. }),
+            ..
         }
-        Event::RunCreated(_)
-        | Event::RunClaimed { .. }
-        | Event::RunReleased { .. }
-        | Event::RunResumed(_)
-        | Event::DefinitionChanged { .. }
-        | Event::SignalReceived { .. }
-        | Event::ApprovalDecided { .. }
-        | Event::RunPostponed { .. }
-        | Event::RunHeld { .. }
-        | Event::ClockCorrected { .. }
-        | Event::StepInterrupted { .. } => Origin::Outside,
+        | Event::Step {
+            event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+            ..
+        }
+        | Event::Step {
+            event: StepEvent::Interrupted { .. },
+            ..
+        } => Origin::Outside,
     }
 }
 
@@ -203,10 +250,16 @@ pub fn check(
 pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
     match (&mut event, recorded) {
         (
-            Event::RunPaused { stop } | Event::RunFailed { stop } | Event::RunCancelled { stop },
-            Event::RunPaused { stop: said }
-            | Event::RunFailed { stop: said }
-            | Event::RunCancelled { stop: said },
+            Event::Run(
+                RunEvent::Paused { stop }
+                | RunEvent::Failed { stop }
+                | RunEvent::Cancelled { stop },
+            ),
+            Event::Run(
+                RunEvent::Paused { stop: said }
+                | RunEvent::Failed { stop: said }
+                | RunEvent::Cancelled { stop: said },
+            ),
         ) => {
             stop.message.clone_from(&said.message);
             stop.next.clone_from(&said.next);
@@ -216,26 +269,50 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
             }
         }
         (
-            Event::AttemptFailed {
-                error, retry_at, ..
+            Event::Step {
+                event:
+                    StepEvent::AttemptFailed {
+                        error, retry_at, ..
+                    },
+                ..
             },
-            Event::AttemptFailed {
-                error: said,
-                retry_at: then,
+            Event::Step {
+                event:
+                    StepEvent::AttemptFailed {
+                        error: said,
+                        retry_at: then,
+                        ..
+                    },
                 ..
             },
         ) => {
             *retry_at = *then;
             take_words(error, said);
         }
-        (Event::StepFailed { error, .. }, Event::StepFailed { error: said, .. }) => {
+        (
+            Event::Step {
+                event: StepEvent::Failed { error, .. },
+                ..
+            },
+            Event::Step {
+                event: StepEvent::Failed { error: said, .. },
+                ..
+            },
+        ) => {
             take_words(error, said);
         }
         (
-            Event::StepPaused { error, pause, .. },
-            Event::StepPaused {
-                error: Some(said),
-                pause: said_pause,
+            Event::Step {
+                event: StepEvent::Paused { error, pause, .. },
+                ..
+            },
+            Event::Step {
+                event:
+                    StepEvent::Paused {
+                        error: Some(said),
+                        pause: said_pause,
+                        ..
+                    },
                 ..
             },
         ) => {
@@ -247,12 +324,20 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
         }
         // A long question that was recorded before questions were cut.
         (
-            Event::WaitStarted {
-                wait: Wait::Approval { message, .. },
+            Event::Step {
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Approval { message, .. },
+                        ..
+                    }),
                 ..
             },
-            Event::WaitStarted {
-                wait: Wait::Approval { message: said, .. },
+            Event::Step {
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Approval { message: said, .. },
+                        ..
+                    }),
                 ..
             },
         ) if asked(said) == *message => message.clone_from(said),

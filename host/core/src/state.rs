@@ -14,10 +14,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::event::{RunCreated, Stop};
+use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch, Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
+use crate::stop::Stop;
 use crate::tape::LogDropped;
 use crate::time::Timestamp;
 use crate::wait::Wait;

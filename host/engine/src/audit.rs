@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use milepost_core::checkpoint::DamagedCheckpoint;
-use milepost_core::event::{DecodeError, Entry, Event};
+use milepost_core::event::{AttemptStarted, DefinitionChanged, Entry, Event, RunEvent, StepEvent};
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::shown;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
 
 use self::log::Begun;
@@ -270,13 +271,21 @@ impl Audit<'_, '_> {
                 // A run is created with its first write, which has the time of the last of its events.
                 is_born |= moment(Some(entry.at)) == moment(Some(row.created_at));
                 told.named.extend(entry.event.blobs());
-                if let Event::StepStarted { path, attempt, .. } = &entry.event {
+                if let Event::Step {
+                    path,
+                    event: StepEvent::Started(AttemptStarted { attempt, .. }),
+                } = &entry.event
+                {
                     let highest = told.begun.entry(path.step().clone()).or_default();
                     *highest = (*highest).max(*attempt);
                 }
-                if let Event::RunCreated(created) = &entry.event {
+                if let Event::Run(RunEvent::Created(created)) = &entry.event {
                     texts.insert(created.definition);
-                } else if let Event::DefinitionChanged { definition, .. } = &entry.event {
+                } else if let Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
+                    definition,
+                    ..
+                })) = &entry.event
+                {
                     texts.insert(*definition);
                 }
                 fold = self.follow(fold, &entry);
@@ -472,12 +481,12 @@ enum Fold {
 /// What is wrong with the columns of an entry that follows `state`: claims alone raise the epoch, and time does not go back,
 /// except where that is what is recorded.
 fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
-    let claims = matches!(entry.event, Event::RunClaimed { .. });
+    let claims = matches!(entry.event, Event::Run(RunEvent::Claimed { .. }));
     let epoch = state.epoch.0 + u64::from(claims);
     if entry.epoch.0 != epoch {
         return Some(format!("its epoch is {}, not {epoch}", entry.epoch.0));
     }
-    let goes_back = matches!(entry.event, Event::ClockCorrected { .. });
+    let goes_back = matches!(entry.event, Event::Run(RunEvent::ClockCorrected { .. }));
     (entry.at < state.updated_at && !goes_back).then(|| {
         format!(
             "its time, {}, is before that of the event before, {}",

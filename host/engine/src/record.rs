@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
-use milepost_core::event::{DecodeError, Entry, Event};
+use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::payload::Payload;
 use milepost_core::state::{Rejected, RunState, Status, StepRecord, Touched};
+use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
 
 use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
@@ -392,9 +393,9 @@ impl Batch {
         event: Event,
         now: Timestamp,
     ) -> Result<(), Rejected> {
-        let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
+        let raises = u64::from(matches!(event, Event::Run(RunEvent::Claimed { .. })));
         let at = match event {
-            Event::ClockCorrected { .. } => now,
+            Event::Run(RunEvent::ClockCorrected { .. }) => now,
             // The wall clock may step back; the journal's times do not.
             _ => now.max(state.updated_at),
         };
@@ -407,8 +408,11 @@ impl Batch {
         let touched: Touched = state.apply(&entry)?;
         self.touched.extend(touched.steps);
         self.run_touched |= touched.run;
-        if let Event::SignalReceived { path, .. } | Event::ApprovalDecided { path, .. } =
-            &entry.event
+        if let Event::Step {
+            path,
+            event:
+                StepEvent::Wait(WaitEvent::SignalReceived { .. } | WaitEvent::ApprovalDecided { .. }),
+        } = &entry.event
         {
             // What the core makes of them is the step's output, and stands in no event.
             let record = state.steps.get(path.step());

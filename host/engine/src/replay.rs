@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use milepost_core::decide::{settle, settle_recorded};
 use milepost_core::definition::StepKind;
-use milepost_core::event::{Entry, Event};
+use milepost_core::event::{
+    AttemptStarted, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
+};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{
@@ -205,12 +207,15 @@ impl<'a> Replayer<'a> {
         }
         self.found.events += 1;
         match &entry.event {
-            Event::StepStarted {
+            Event::Step {
                 path,
-                attempt,
-                input,
-                seed,
-                timeout_millis,
+                event:
+                    StepEvent::Started(AttemptStarted {
+                        attempt,
+                        input,
+                        seed,
+                        timeout_millis,
+                    }),
             } => {
                 let started = Launch {
                     path: path.clone(),
@@ -222,7 +227,7 @@ impl<'a> Replayer<'a> {
                 };
                 self.started.insert((path.clone(), *attempt), started);
             }
-            Event::RunClaimed { .. } | Event::RunReleased { .. } => {
+            Event::Run(RunEvent::Claimed { .. } | RunEvent::Released { .. }) => {
                 for ((path, attempt), _) in std::mem::take(&mut self.started) {
                     self.skip(
                         &path,
@@ -231,34 +236,75 @@ impl<'a> Replayer<'a> {
                     );
                 }
             }
-            Event::StepInterrupted { path, attempt } => {
+            Event::Step {
+                path,
+                event: StepEvent::Interrupted { attempt },
+            } => {
                 self.started.remove(&(path.clone(), *attempt));
                 self.skip(path, *attempt, "it was interrupted and has no outcome");
             }
-            Event::DefinitionChanged { .. } => {
+            Event::Run(RunEvent::DefinitionChanged(_)) => {
                 (self.workflow, self.gone) = link(self.store, self.plugins, &self.state)?;
             }
-            Event::RunCreated(_)
-            | Event::RunResumed(_)
-            | Event::StepCompleted { .. }
-            | Event::AttemptFailed { .. }
-            | Event::StepFailed { .. }
-            | Event::StepPaused { .. }
-            | Event::StepSkipped { .. }
-            | Event::WaitStarted { .. }
-            | Event::WaitEnded { .. }
-            | Event::SignalReceived { .. }
-            | Event::ApprovalDecided { .. }
-            | Event::RunPostponed { .. }
-            | Event::RunHeld { .. }
-            | Event::ClockCorrected { .. }
-            | Event::LoopIterationStarted { .. }
-            | Event::LoopIterationEnded { .. }
-            | Event::LoopCompleted { .. }
-            | Event::RunPaused { .. }
-            | Event::RunCompleted { .. }
-            | Event::RunFailed { .. }
-            | Event::RunCancelled { .. } => {}
+            Event::Run(
+                RunEvent::Created(_)
+                | RunEvent::Resumed(_)
+                | RunEvent::Postponed { .. }
+                | RunEvent::Held { .. }
+                | RunEvent::ClockCorrected { .. }
+                | RunEvent::Paused { .. }
+                | RunEvent::Completed { .. }
+                | RunEvent::Failed { .. }
+                | RunEvent::Cancelled { .. },
+            )
+            | Event::Step {
+                event: StepEvent::Completed { .. },
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::AttemptFailed { .. },
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Failed { .. },
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Paused { .. },
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Skipped { .. },
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Wait(WaitEvent::Started { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Wait(WaitEvent::Ended { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Wait(WaitEvent::SignalReceived { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Loop(LoopEvent::IterationStarted { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
+                ..
+            }
+            | Event::Step {
+                event: StepEvent::Loop(LoopEvent::Completed { .. }),
+                ..
+            } => {}
         }
         Ok(None)
     }

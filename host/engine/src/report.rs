@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
-use milepost_core::event::{Stop, StopCode};
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -13,6 +12,7 @@ use milepost_core::recovery::Liveness;
 use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
+use milepost_core::stop::{Stop, StopCode};
 use milepost_core::tape::LogDropped;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;

@@ -15,10 +15,10 @@ pub mod memory;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost_core::event::StopCode;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use milepost::clock::Clock as _;
 use milepost::store::{StoreError, Write};
-use milepost_core::event::StopCode;
 use milepost_core::ids::Epoch;
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Script, at};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use milepost::engine::{Changes, EngineError, OnChange, ResumeOptions};
 use milepost::report::RunReport;
 use milepost::workflow::OpenError;
-use milepost_core::event::Event;
+use milepost_core::event::{DefinitionChanged, Event, RunEvent};
 use milepost_core::ids::StepId;
 use milepost_core::state::Status;
 use milepost_tests::faulty::FaultyStore;
@@ -46,7 +46,9 @@ fn dropped(rig: &Rig) -> Vec<StepId> {
         .journal()
         .into_iter()
         .filter_map(|entry| match entry.event {
-            Event::DefinitionChanged { dropped, .. } => Some(dropped),
+            Event::Run(RunEvent::DefinitionChanged(DefinitionChanged { dropped, .. })) => {
+                Some(dropped)
+            }
             _ => None,
         });
     let dropped = changed.next().unwrap();
@@ -102,7 +104,7 @@ async fn b127_accepted_changes_are_recorded_and_name_what_they_drop() {
     assert_eq!(rig.script.calls(), ["a", "b", "new", "b", "c"]);
     assert_eq!(dropped(&rig), ["a".parse().unwrap()]);
     assert_ne!(report.definition, {
-        let Event::RunCreated(created) = &rig.journal()[0].event else {
+        let Event::Run(RunEvent::Created(created)) = &rig.journal()[0].event else {
             unreachable!()
         };
         created.definition

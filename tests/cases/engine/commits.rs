@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost::engine::{Control, Demand, Request, StartOptions};
-use milepost_core::event::Event;
+use milepost_core::event::{AttemptStarted, Event, StepEvent};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore};
@@ -165,7 +165,10 @@ async fn large_values_come_back_equal() {
         .journal()
         .into_iter()
         .find_map(|entry| match entry.event {
-            Event::StepStarted { path, input, .. } if path.to_string() == "reader" => Some(input),
+            Event::Step {
+                path,
+                event: StepEvent::Started(AttemptStarted { input, .. }),
+            } if path.to_string() == "reader" => Some(input),
             _ => None,
         });
     assert_eq!(

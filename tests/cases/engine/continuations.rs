@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use milepost::clock::Clock as _;
 use milepost::engine::{Control, Demand, Request, Worked};
-use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, StopCode};
+use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, pause};
@@ -49,7 +50,7 @@ fn resumes(rig: &Rig) -> Vec<RunResumed> {
     let journal = rig.journal().into_iter();
     journal
         .filter_map(|entry| match entry.event {
-            Event::RunResumed(resumed) => Some(resumed),
+            Event::Run(RunEvent::Resumed(resumed)) => Some(resumed),
             _ => None,
         })
         .collect()
@@ -59,7 +60,7 @@ fn claims(rig: &Rig) -> Vec<ClaimCause> {
     let journal = rig.journal().into_iter();
     journal
         .filter_map(|entry| match entry.event {
-            Event::RunClaimed { cause, .. } => Some(cause),
+            Event::Run(RunEvent::Claimed { cause, .. }) => Some(cause),
             _ => None,
         })
         .collect()

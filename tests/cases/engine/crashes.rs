@@ -6,7 +6,7 @@ use std::sync::Arc;
 use milepost::engine::{Control, ResumeOptions};
 use milepost::report::RunReport;
 use milepost::store::Store;
-use milepost_core::event::Event;
+use milepost_core::event::{Event, StepEvent};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
@@ -90,9 +90,11 @@ fn result(report: &RunReport) -> (Status, Value, Vec<(String, &'static str, Valu
 fn settled_once(rig: &Rig) {
     let mut settled: BTreeMap<String, usize> = BTreeMap::new();
     for entry in rig.journal() {
-        if let Event::StepCompleted { path, .. }
-        | Event::StepFailed { path, .. }
-        | Event::StepSkipped { path, .. } = &entry.event
+        if let Event::Step {
+            path,
+            event:
+                StepEvent::Completed { .. } | StepEvent::Failed { .. } | StepEvent::Skipped { .. },
+        } = &entry.event
         {
             *settled.entry(path.to_string()).or_default() += 1;
         }

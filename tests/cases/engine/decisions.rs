@@ -6,10 +6,11 @@ use std::time::Duration;
 use milepost::engine::{
     Control, Decided, Decision, EngineError, Holds, ResumeOptions, SignalAnswer,
 };
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1};
@@ -337,7 +338,7 @@ async fn b307_a_rejection_with_rework_runs_the_work_again_with_the_reason_until_
         (Status::Cancelled, Some(0))
     );
     let reworks = rig.journal().into_iter().filter(
-        |entry| matches!(&entry.event, Event::ApprovalDecided { rework, .. } if !rework.is_empty()),
+        |entry| matches!(&entry.event, Event::Step { event: StepEvent::Wait(WaitEvent::ApprovalDecided { rework, .. }), .. } if !rework.is_empty()),
     );
     assert_eq!(reworks.count(), 1);
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use milepost::engine::{Control, EngineError, ResumeOptions};
 use milepost::report::StopReport;
 use milepost::store::StoreError;
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, r1};
@@ -136,7 +137,7 @@ async fn b284_a_resume_clears_the_stop_and_keeps_it_in_its_event_in_one_transact
         .journal()
         .into_iter()
         .find(|entry| entry.seq == stands.0.seq + 1);
-    let Some(Event::RunResumed(resumed)) = resumed.map(|entry| entry.event) else {
+    let Some(Event::Run(RunEvent::Resumed(resumed))) = resumed.map(|entry| entry.event) else {
         panic!("{:?}", rig.events());
     };
     assert!(

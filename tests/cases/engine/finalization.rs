@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use milepost::engine::{Control, EngineError};
-use milepost_core::event::StopCode;
 use milepost_core::outcome::{ErrorClass, codes};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, r1};

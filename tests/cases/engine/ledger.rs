@@ -7,7 +7,7 @@ use milepost::clock::Clock as _;
 use milepost::engine::{Control, Demand, EngineError, Request, ResumeOptions, WorkOptions};
 use milepost::owner::{Host as _, ThisHost};
 use milepost::store::Owner;
-use milepost_core::event::{ClaimCause, Event};
+use milepost_core::event::{ClaimCause, Event, RunEvent};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
@@ -246,7 +246,9 @@ async fn b403_the_record_says_who_had_a_lost_run_since_when_and_who_took_it_over
     let claims: Vec<_> = journal
         .iter()
         .filter_map(|entry| match &entry.event {
-            Event::RunClaimed { owner, cause } => Some((entry.at, *cause, owner.clone())),
+            Event::Run(RunEvent::Claimed { owner, cause }) => {
+                Some((entry.at, *cause, owner.clone()))
+            }
             _ => None,
         })
         .collect();

@@ -6,7 +6,7 @@ use milepost::engine::{EngineError, ResumeOptions};
 use milepost::plugin::PluginError;
 use milepost::store::StoreError;
 use milepost::workflow::OpenError;
-use milepost_core::event::Event;
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
 use milepost_tests::rig::{Rig, r1};
@@ -250,7 +250,7 @@ async fn a_retry_from_a_step_runs_it_and_its_readers_again() {
         .journal()
         .into_iter()
         .find_map(|entry| match entry.event {
-            Event::RunResumed(resumed) => Some(resumed),
+            Event::Run(RunEvent::Resumed(resumed)) => Some(resumed),
             _ => None,
         });
     assert_eq!(resumed.unwrap().completed, 1);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
-use milepost_core::event::StopCode;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Script, at};
 

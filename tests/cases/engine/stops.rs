@@ -8,9 +8,9 @@ use milepost::engine::{Control, Decision, Demand, EngineError, Request, StopAnsw
 use milepost::report::RunReport;
 use milepost::store::StoreError;
 use milepost::store::{StopKind, StopRequest};
-use milepost_core::event::StopCode;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, START, r1};

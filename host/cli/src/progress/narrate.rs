@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
-use milepost::core::event::{ClaimCause, Entry, Event};
+use milepost::core::event::{
+    ClaimCause, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
+};
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::shown::Shown;
 use milepost::core::time::Timestamp;
@@ -80,7 +82,7 @@ impl Narrator {
     fn recorded(&mut self, run: &RunId, entry: &Entry) -> Option<Line> {
         let style = self.style;
         match &entry.event {
-            Event::RunClaimed { cause, .. } => match cause {
+            Event::Run(RunEvent::Claimed { cause, .. }) => match cause {
                 ClaimCause::Start => Some(lasting(format!("run {run}: started"))),
                 ClaimCause::Recovery => Some(lasting(format!(
                     "run {run}: taken over from a process that is gone"
@@ -88,20 +90,23 @@ impl Narrator {
                 // The request that led to the claim was told.
                 ClaimCause::Resume | ClaimCause::Retry => None,
             },
-            Event::RunResumed(resumed) => {
+            Event::Run(RunEvent::Resumed(resumed)) => {
                 let again = names(&resumed.reset, "; again: ");
                 Some(lasting(format!(
                     "run {run}: resumed, {} completed steps stay{again}",
                     resumed.completed
                 )))
             }
-            Event::DefinitionChanged { dropped, .. } => {
+            Event::Run(RunEvent::DefinitionChanged(DefinitionChanged { dropped, .. })) => {
                 let dropped = names(dropped, "; forgotten: ");
                 Some(lasting(format!(
                     "run {run}: goes on under the changed workflow{dropped}"
                 )))
             }
-            Event::StepStarted { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Started(_),
+            } => {
                 self.waiting.remove(path);
                 let tried = self.tried.entry(path.clone()).or_default();
                 *tried += 1;
@@ -119,15 +124,19 @@ impl Narrator {
                 };
                 Some(passing(format!("step {path}: started{which}")))
             }
-            Event::StepCompleted { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Completed { .. },
+            } => {
                 let took = self.ended(path, entry.at);
                 Some(lasting(step(path) + style.green("completed") + took))
             }
-            Event::AttemptFailed {
+            Event::Step {
                 path,
-                error,
-                retry_at,
-                ..
+                event:
+                    StepEvent::AttemptFailed {
+                        error, retry_at, ..
+                    },
             } => {
                 self.ended(path, entry.at);
                 let next_attempt = self.tried.get(path).copied().unwrap_or_default() + 1;
@@ -143,25 +152,40 @@ impl Narrator {
                 let when = format!(" {which} in {wait}: {error}");
                 Some(lasting(step(path) + style.yellow("retry") + when))
             }
-            Event::StepFailed { path, error, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Failed { error, .. },
+            } => {
                 self.ended(path, entry.at);
                 let why = format!(": {}", format::brief_error(error));
                 Some(lasting(step(path) + style.red("failed") + why))
             }
-            Event::StepPaused { path, pause, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Paused { pause, .. },
+            } => {
                 self.ended(path, entry.at);
                 let why = format!(": {}: {}", pause.code, pause.reason);
                 Some(lasting(step(path) + style.yellow("paused") + why))
             }
-            Event::StepInterrupted { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Interrupted { .. },
+            } => {
                 self.ended(path, entry.at);
                 Some(lasting(step(path) + style.yellow("interrupted")))
             }
-            Event::StepSkipped { path, condition } => {
+            Event::Step {
+                path,
+                event: StepEvent::Skipped { condition },
+            } => {
                 let why = format!(", because `{condition}` is false");
                 Some(lasting(step(path) + style.dim("skipped") + why))
             }
-            Event::WaitStarted { path, wait } => {
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::Started { wait }),
+            } => {
                 let (for_what, until) = match wait {
                     Wait::Time { until } => (String::new(), Some(*until)),
                     Wait::Signal { name, until } => (format!(" for the signal `{name}`"), *until),
@@ -175,17 +199,25 @@ impl Narrator {
                 let rest = format!("{for_what}{until}");
                 Some(lasting(step(path) + style.yellow("waits") + rest))
             }
-            Event::WaitEnded { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::Ended { .. }),
+            } => {
                 let done = style.green("completed") + ", its time is over";
                 Some(lasting(step(path) + done))
             }
-            Event::SignalReceived { path, signal, .. } => {
-                Some(lasting(format!("step {path}: the signal `{signal}` came")))
-            }
-            Event::ApprovalDecided { path, decision, .. } => {
-                Some(lasting(format!("step {path}: {decision}")))
-            }
-            Event::LoopIterationStarted { path, iteration } => {
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::SignalReceived { signal, .. }),
+            } => Some(lasting(format!("step {path}: the signal `{signal}` came"))),
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::ApprovalDecided { decision, .. }),
+            } => Some(lasting(format!("step {path}: {decision}"))),
+            Event::Step {
+                path,
+                event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
+            } => {
                 // Earlier passes do not come back, and there may be thousands.
                 self.tried.retain(|tried, _| {
                     !iteration
@@ -195,10 +227,13 @@ impl Narrator {
                 let which = self.limits.iteration(path.step(), *iteration);
                 Some(passing(format!("loop {path}: iteration {which}")))
             }
-            Event::LoopCompleted {
+            Event::Step {
                 path,
-                iterations,
-                condition_met,
+                event:
+                    StepEvent::Loop(LoopEvent::Completed {
+                        iterations,
+                        condition_met,
+                    }),
             } => {
                 let met = if *condition_met {
                     ""
@@ -214,19 +249,24 @@ impl Narrator {
                 let after = format!(" after {iterations} {plural}{met}");
                 Some(lasting(Text::from(format!("loop {path}: ")) + done + after))
             }
-            Event::RunReleased { reason } => {
+            Event::Run(RunEvent::Released { reason }) => {
                 Some(lasting(format!("run {run}: released: {reason}")))
             }
             // The first says nothing that the claim does not; the others are what is printed at the end.
-            Event::RunCreated(_)
-            | Event::LoopIterationEnded { .. }
-            | Event::RunPostponed { .. }
-            | Event::RunHeld { .. }
-            | Event::ClockCorrected { .. }
-            | Event::RunPaused { .. }
-            | Event::RunCompleted { .. }
-            | Event::RunFailed { .. }
-            | Event::RunCancelled { .. } => None,
+            Event::Run(
+                RunEvent::Created(_)
+                | RunEvent::Postponed { .. }
+                | RunEvent::Held { .. }
+                | RunEvent::ClockCorrected { .. }
+                | RunEvent::Paused { .. }
+                | RunEvent::Completed { .. }
+                | RunEvent::Failed { .. }
+                | RunEvent::Cancelled { .. },
+            )
+            | Event::Step {
+                event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
+                ..
+            } => None,
         }
     }
 

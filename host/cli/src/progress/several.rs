@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use milepost::core::event::{Event, Stop};
+use milepost::core::event::{Event, RunEvent};
 use milepost::core::ids::RunId;
+use milepost::core::stop::Stop;
 use milepost::engine::{Notice, Observer};
 
 use super::limits::Limits;
@@ -35,11 +36,11 @@ impl Several {
     fn ending(&self, event: &Event) -> Option<Text> {
         let style = self.style;
         match event {
-            Event::RunCompleted { .. } => Some(style.green("completed")),
-            Event::RunPaused { stop } => Some(style.yellow("paused") + why(stop)),
-            Event::RunFailed { stop } => Some(style.red("failed") + why(stop)),
-            Event::RunCancelled { stop } => Some(style.dim("cancelled") + why(stop)),
-            Event::RunReleased { reason } => Some(format!("released: {reason}").into()),
+            Event::Run(RunEvent::Completed { .. }) => Some(style.green("completed")),
+            Event::Run(RunEvent::Paused { stop }) => Some(style.yellow("paused") + why(stop)),
+            Event::Run(RunEvent::Failed { stop }) => Some(style.red("failed") + why(stop)),
+            Event::Run(RunEvent::Cancelled { stop }) => Some(style.dim("cancelled") + why(stop)),
+            Event::Run(RunEvent::Released { reason }) => Some(format!("released: {reason}").into()),
             _ => None,
         }
     }
@@ -110,8 +111,9 @@ fn why(stop: &Stop) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
-    use milepost::core::event::{Entry, StopCode};
+    use milepost::core::event::{AttemptStarted, Entry, StepEvent};
     use milepost::core::ids::Epoch;
+    use milepost::core::stop::StopCode;
     use milepost::core::time::Timestamp;
     use serde_json::json;
 
@@ -130,12 +132,14 @@ mod tests {
     }
 
     fn started() -> Event {
-        Event::StepStarted {
+        Event::Step {
             path: "test".parse().unwrap(),
-            attempt: 1,
-            input: json!({}).into(),
-            seed: 0,
-            timeout_millis: 1,
+            event: StepEvent::Started(AttemptStarted {
+                attempt: 1,
+                input: json!({}).into(),
+                seed: 0,
+                timeout_millis: 1,
+            }),
         }
     }
 
@@ -143,9 +147,9 @@ mod tests {
     fn steps_are_told_only_to_who_asked_for_them() {
         let several = Several::new(Style::new(false), false);
         assert_eq!(tell(&several, "a", started()), None);
-        let released = Event::RunReleased {
+        let released = Event::Run(RunEvent::Released {
             reason: "shutdown".into(),
-        };
+        });
         assert_eq!(
             tell(&several, "a", released).unwrap(),
             "run a: released: shutdown"
@@ -169,7 +173,7 @@ mod tests {
             held_by: None,
         };
         assert_eq!(
-            tell(&several, "a", Event::RunPaused { stop }).unwrap(),
+            tell(&several, "a", Event::Run(RunEvent::Paused { stop })).unwrap(),
             "run a: paused: step_paused: too much\\u{1b}[2J [acme]"
         );
         let left: Vec<RunId> = several.narrators.lock().unwrap().keys().cloned().collect();

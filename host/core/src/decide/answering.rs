@@ -2,11 +2,12 @@
 
 use super::fitting::fits;
 use crate::definition::{ApprovalStep, Definition, OnReject};
-use crate::event::{Event, Stop, StopCode};
+use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
 use crate::payload::Payload;
 use crate::resume::rework;
 use crate::state::{RunState, StepPhase};
+use crate::stop::{Stop, StopCode};
 use crate::tape::Tape;
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output, signal_output};
@@ -40,19 +41,21 @@ pub fn answer(
     };
     let ends =
         verdict == Verdict::Rejected && again.is_empty() && approval.on_reject == OnReject::Cancel;
-    let mut events = vec![Event::ApprovalDecided {
+    let mut events = vec![Event::Step {
         path: path.clone(),
-        decision: verdict,
-        comment: comment.map(str::to_owned),
-        by: by.map(str::to_owned),
-        rework: again,
+        event: StepEvent::Wait(WaitEvent::ApprovalDecided {
+            decision: verdict,
+            comment: comment.map(str::to_owned),
+            by: by.map(str::to_owned),
+            rework: again,
+        }),
     }];
     if ends {
         let by = by.map_or_else(String::new, |by| format!(" by {by}"));
         let why = comment.map_or_else(String::new, |why| format!(": {why}"));
         let message = format!("`{path}` was rejected{by}{why}");
         let stop = Stop::over(StopCode::Rejected, message).at(path.clone());
-        events.push(Event::RunCancelled { stop });
+        events.push(Event::Run(RunEvent::Cancelled { stop }));
     }
     Answer {
         events,
@@ -77,11 +80,13 @@ pub fn received(state: &RunState, name: &str, data: Payload, sent_at: Timestamp)
         wait: Wait::Signal { until, .. },
     } = &state.steps.get(path.step())?.phase
     else {
-        return Some(Event::SignalReceived {
+        return Some(Event::Step {
             path,
-            signal: name.to_owned(),
-            data,
-            sent_at,
+            event: StepEvent::Wait(WaitEvent::SignalReceived {
+                signal: name.to_owned(),
+                data,
+                sent_at,
+            }),
         });
     };
     if until.is_some_and(|until| until <= sent_at) {
@@ -90,17 +95,21 @@ pub fn received(state: &RunState, name: &str, data: Payload, sent_at: Timestamp)
     let output = signal_output(name, Some(&data.value()));
     let what = "what came with the signal";
     Some(match fits(state, &path, what, output.text().len()) {
-        Ok(()) => Event::SignalReceived {
+        Ok(()) => Event::Step {
             path,
-            signal: name.to_owned(),
-            data,
-            sent_at,
+            event: StepEvent::Wait(WaitEvent::SignalReceived {
+                signal: name.to_owned(),
+                data,
+                sent_at,
+            }),
         },
-        Err(error) => Event::StepFailed {
+        Err(error) => Event::Step {
             path,
-            attempt: None,
-            error: *error,
-            tape: Tape::default(),
+            event: StepEvent::Failed {
+                attempt: None,
+                error: *error,
+                tape: Tape::default(),
+            },
         },
     })
 }

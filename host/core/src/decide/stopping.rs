@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Decider;
 use crate::definition::{Definition, Step};
-use crate::event::{Event, Stop, StopCode};
+use crate::event::{Event, RunEvent};
 use crate::expr::{Budget, EvalError};
 use crate::ids::Path;
 use crate::limits;
@@ -16,6 +16,7 @@ use crate::schedule;
 use crate::scope::StateScope;
 use crate::shell;
 use crate::state::{RunState, StepRecord, StepResult};
+use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 
 /// The end of a run that takes so many bytes of its store, where its definition does not allow as many. The size is a fact of
@@ -34,9 +35,9 @@ pub fn too_large(definition: &Definition, state: &RunState, stored: u64) -> Opti
     let next = format!(
         "nothing by itself; raise `limits.disk` in the definition, then `milepost resume {run} --accept-changes` goes on"
     );
-    Some(Event::RunFailed {
+    Some(Event::Run(RunEvent::Failed {
         stop: Stop::new(StopCode::DiskLimit, message, next),
-    })
+    }))
 }
 
 impl Decider<'_> {
@@ -147,15 +148,15 @@ impl Decider<'_> {
                     "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
                 )
             };
-            return Event::RunFailed {
+            return Event::Run(RunEvent::Failed {
                 stop: Stop::new(StopCode::StepFailed, message, next).at(first.path.clone()),
-            };
+            });
         }
         match self.returns() {
-            Ok(output) => Event::RunCompleted {
+            Ok(output) => Event::Run(RunEvent::Completed {
                 output: Payload::new(output),
-            },
-            Err(error) => Event::RunFailed {
+            }),
+            Err(error) => Event::Run(RunEvent::Failed {
                 stop: Stop::new(
                     StopCode::ReturnsFailed,
                     format!("`returns` could not be evaluated: {error}"),
@@ -163,7 +164,7 @@ impl Decider<'_> {
                         "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
                     ),
                 ),
-            },
+            }),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Decider, StepNext, Wait, expression_failed};
 use crate::definition::{
     ApprovalStep, Definition, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
 };
-use crate::event::{Event, Stop, StopCode};
+use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::expr::{Budget, Expr};
 use crate::ids::Path;
 use crate::limits;
@@ -16,6 +16,7 @@ use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
 use crate::shell;
 use crate::state::{RunState, Status, StepPhase};
+use crate::stop::{Stop, StopCode};
 use crate::tape::Tape;
 use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Wait as Awaited};
@@ -46,7 +47,7 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
     let step = definition.step(record.path.step())?;
     // An approval that stays asks on.
     match decider.timed_out(step, &record.path, wait) {
-        Event::RunPaused { .. } => None,
+        Event::Run(RunEvent::Paused { .. }) => None,
         event => Some(event),
     }
 }
@@ -66,9 +67,9 @@ impl Decider<'_> {
                 until: timeout.map(|timeout| self.now.after(timeout)),
             },
         };
-        Event::WaitStarted {
+        Event::Step {
             path: path.clone(),
-            wait,
+            event: StepEvent::Wait(WaitEvent::Started { wait }),
         }
     }
 
@@ -83,15 +84,17 @@ impl Decider<'_> {
             .ok_or_else(|| "a point in time is a text".to_owned())
             .and_then(|text| text.parse().map_err(|e: InvalidTimestamp| e.to_string()));
         instant.map_err(|reason| {
-            Box::new(Event::StepFailed {
+            Box::new(Event::Step {
                 path: path.clone(),
-                attempt: None,
-                error: StepError::new(
-                    ErrorClass::Definition,
-                    codes::EXPRESSION_ERROR,
-                    format!("in `wait.until`: {reason}"),
-                ),
-                tape: Tape::default(),
+                event: StepEvent::Failed {
+                    attempt: None,
+                    error: StepError::new(
+                        ErrorClass::Definition,
+                        codes::EXPRESSION_ERROR,
+                        format!("in `wait.until`: {reason}"),
+                    ),
+                    tape: Tape::default(),
+                },
             })
         })
     }
@@ -99,16 +102,18 @@ impl Decider<'_> {
     pub(super) fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {
         let scope = StateScope::of_step(self.definition, self.state, path);
         match step.message.resolve(&scope, &mut Budget::default()) {
-            Ok(message) => Event::WaitStarted {
+            Ok(message) => Event::Step {
                 path: path.clone(),
-                wait: Awaited::Approval {
-                    message: asked(&match message {
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    })
-                    .into_owned(),
-                    until: step.timeout.map(|timeout| self.now.after(timeout)),
-                },
+                event: StepEvent::Wait(WaitEvent::Started {
+                    wait: Awaited::Approval {
+                        message: asked(&match message {
+                            Value::String(text) => text,
+                            other => other.to_string(),
+                        })
+                        .into_owned(),
+                        until: step.timeout.map(|timeout| self.now.after(timeout)),
+                    },
+                }),
             },
             Err(error) => expression_failed(path, "approval.message", &error),
         }
@@ -132,17 +137,17 @@ impl Decider<'_> {
                 StepNext::Busy
             }
             Awaited::Time { .. } | Awaited::Signal { .. } | Awaited::Approval { .. } => {
-                StepNext::Record(Event::RunPaused {
+                StepNext::Record(Event::Run(RunEvent::Paused {
                     stop: self.wait_stop(step, path, awaited),
-                })
+                }))
             }
         }
     }
 
     fn timed_out(&self, step: &Step, path: &Path, awaited: &Awaited) -> Event {
-        let ended = |output| Event::WaitEnded {
+        let ended = |output| Event::Step {
             path: path.clone(),
-            output,
+            event: StepEvent::Wait(WaitEvent::Ended { output }),
         };
         let run = &self.state.created.run;
         match (&step.kind, awaited) {
@@ -157,42 +162,44 @@ impl Decider<'_> {
                     (OnApprovalTimeout::Approve, _) => wait::Verdict::Approved,
                     (OnApprovalTimeout::Reject, OnReject::Continue) => wait::Verdict::Rejected,
                     (OnApprovalTimeout::Reject, OnReject::Cancel) => {
-                        return Event::RunCancelled {
+                        return Event::Run(RunEvent::Cancelled {
                             stop: Stop::over(
                                 StopCode::ApprovalTimedOut,
                                 format!("nobody decided at `{path}` in time"),
                             )
                             .at(path.clone()),
-                        };
+                        });
                     }
                     (OnApprovalTimeout::Stay, _) => {
-                        return Event::RunPaused {
+                        return Event::Run(RunEvent::Paused {
                             stop: Stop {
                                 due_at: None,
                                 message: format!("nobody decided at `{path}` in time"),
                                 ..self.wait_stop(step, path, awaited)
                             },
-                        };
+                        });
                     }
                 };
                 ended(wait::approval_output(verdict, None, None, true))
             }
-            (_, Awaited::Signal { .. } | Awaited::Approval { .. }) => Event::StepFailed {
+            (_, Awaited::Signal { .. } | Awaited::Approval { .. }) => Event::Step {
                 path: path.clone(),
-                attempt: None,
-                error: StepError::new(
-                    ErrorClass::Timeout,
-                    codes::WAIT_TIMED_OUT,
-                    match awaited {
-                        Awaited::Signal { name, .. } => {
-                            format!("the signal `{name}` did not come in time; run `{run}`")
-                        }
-                        Awaited::Time { .. } | Awaited::Approval { .. } => {
-                            "nobody decided in time".to_owned()
-                        }
-                    },
-                ),
-                tape: Tape::default(),
+                event: StepEvent::Failed {
+                    attempt: None,
+                    error: StepError::new(
+                        ErrorClass::Timeout,
+                        codes::WAIT_TIMED_OUT,
+                        match awaited {
+                            Awaited::Signal { name, .. } => {
+                                format!("the signal `{name}` did not come in time; run `{run}`")
+                            }
+                            Awaited::Time { .. } | Awaited::Approval { .. } => {
+                                "nobody decided in time".to_owned()
+                            }
+                        },
+                    ),
+                    tape: Tape::default(),
+                },
             },
         }
     }

@@ -8,9 +8,13 @@ use super::{
     Binding, Episode, Phase, RunState, Settled, Status, StepPhase, StepRecord, StepResult,
     loop_output,
 };
-use crate::event::{ClaimCause, Entry, Event, ResumeCause, RunResumed, StopCode};
+use crate::event::{
+    AttemptStarted, ClaimCause, DefinitionChanged, Entry, Event, LoopEvent, ResumeCause, RunEvent,
+    RunResumed, StepEvent, WaitEvent,
+};
 use crate::ids::{Path, StepId};
 use crate::outcome::Pause;
+use crate::stop::StopCode;
 use crate::tape::LogDropped;
 use crate::time::Timestamp;
 use crate::wait::approval_output;
@@ -98,7 +102,7 @@ impl RunState {
     /// # Errors
     /// [`Rejected::NotCreated`] when it is another one than `run_created`; [`Rejected::OutOfOrder`] when it is not event 1.
     pub fn create(entry: &Entry) -> Result<Self, Rejected> {
-        let Event::RunCreated(created) = &entry.event else {
+        let Event::Run(RunEvent::Created(created)) = &entry.event else {
             return Err(Rejected::NotCreated(entry.event.name()));
         };
         if entry.seq != 1 {
@@ -155,9 +159,11 @@ impl RunState {
         }
         // Most events are about one step; the few that are about many change their number by what is there afterwards.
         let one = match &entry.event {
-            Event::RunResumed(_)
-            | Event::DefinitionChanged { .. }
-            | Event::ApprovalDecided { .. } => None,
+            Event::Run(RunEvent::Resumed(_) | RunEvent::DefinitionChanged(_))
+            | Event::Step {
+                event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+                ..
+            } => None,
             event => Some(event.path().map(Path::step)),
         };
         let bytes = |state: &Self, step: Option<&StepId>| {
@@ -185,25 +191,25 @@ impl RunState {
         let at = entry.at;
         let name = entry.event.name();
         match &entry.event {
-            Event::RunCreated(_) => Err(Rejected::OutOfOrder {
+            Event::Run(RunEvent::Created(_)) => Err(Rejected::OutOfOrder {
                 last: self.seq,
                 found: 1,
             }),
-            Event::RunClaimed { cause, .. } => self.claimed(name, *cause, at),
-            Event::RunReleased { .. } => {
+            Event::Run(RunEvent::Claimed { cause, .. }) => self.claimed(name, *cause, at),
+            Event::Run(RunEvent::Released { .. }) => {
                 self.must_run(name)?;
                 let steps = self.lose_attempts();
                 self.phase = Phase::Pending;
                 Ok(Touched { steps, run: true })
             }
-            Event::RunResumed(resumed) => self.resumed(name, resumed),
-            Event::DefinitionChanged {
+            Event::Run(RunEvent::Resumed(resumed)) => self.resumed(name, resumed),
+            Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
                 definition,
                 plugins,
                 dropped,
                 reset,
                 inputs,
-            } => {
+            })) => {
                 self.binding = Binding {
                     definition: *definition,
                     plugins: plugins.clone(),
@@ -223,12 +229,16 @@ impl RunState {
                 self.reset(reset, &mut touched);
                 Ok(touched)
             }
-            Event::StepStarted { path, attempt, .. } => self.started(name, path, *attempt, at),
-            Event::StepCompleted {
+            Event::Step {
                 path,
-                attempt,
-                output,
-                ..
+                event: StepEvent::Started(AttemptStarted { attempt, .. }),
+            } => self.started(name, path, *attempt, at),
+            Event::Step {
+                path,
+                event:
+                    StepEvent::Completed {
+                        attempt, output, ..
+                    },
             } => {
                 self.end_attempt(name, path, Some(*attempt))?;
                 let output = output.clone();
@@ -238,12 +248,15 @@ impl RunState {
                 touched.run |= counted;
                 Ok(touched)
             }
-            Event::AttemptFailed {
+            Event::Step {
                 path,
-                attempt,
-                error,
-                retry_at,
-                ..
+                event:
+                    StepEvent::AttemptFailed {
+                        attempt,
+                        error,
+                        retry_at,
+                        ..
+                    },
             } => {
                 let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.failures += 1;
@@ -253,11 +266,9 @@ impl RunState {
                 };
                 Ok(self.progressed(path))
             }
-            Event::StepFailed {
+            Event::Step {
                 path,
-                attempt,
-                error,
-                ..
+                event: StepEvent::Failed { attempt, error, .. },
             } => {
                 let iterations = self.failing(name, path, *attempt, at)?;
                 let error = error.clone();
@@ -266,12 +277,15 @@ impl RunState {
                 touched.run |= self.timed_out(path, at);
                 Ok(touched)
             }
-            Event::StepPaused {
+            Event::Step {
                 path,
-                attempt,
-                pause,
-                error,
-                ..
+                event:
+                    StepEvent::Paused {
+                        attempt,
+                        pause,
+                        error,
+                        ..
+                    },
             } => {
                 let record = self.end_attempt(name, path, Some(*attempt))?;
                 if pause.state.is_some() {
@@ -288,40 +302,62 @@ impl RunState {
                 record.failures = 0;
                 Ok(self.progressed(path))
             }
-            Event::StepInterrupted { path, attempt } => {
+            Event::Step {
+                path,
+                event: StepEvent::Interrupted { attempt },
+            } => {
                 let record = self.end_attempt(name, path, Some(*attempt))?;
                 record.phase = StepPhase::Pending;
                 Ok(Touched::step(path))
             }
-            Event::StepSkipped { path, .. } => {
+            Event::Step {
+                path,
+                event: StepEvent::Skipped { .. },
+            } => {
                 self.must_run(name)?;
                 self.open(name, path, at)?;
                 self.settle(path, StepResult::Skipped, None, at);
                 Ok(Touched::step(path))
             }
-            Event::WaitStarted { path, wait } => self.wait_started(name, path, wait, at),
-            Event::WaitEnded { path, output } => self.wait_ended(name, path, output, at),
-            Event::SignalReceived {
-                path, signal, data, ..
-            } => self.signalled(name, path, signal, data, at),
-            Event::ApprovalDecided {
+            Event::Step {
                 path,
-                decision,
-                comment,
-                by,
-                rework,
+                event: StepEvent::Wait(WaitEvent::Started { wait }),
+            } => self.wait_started(name, path, wait, at),
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::Ended { output }),
+            } => self.wait_ended(name, path, output, at),
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::SignalReceived { signal, data, .. }),
+            } => self.signalled(name, path, signal, data, at),
+            Event::Step {
+                path,
+                event:
+                    StepEvent::Wait(WaitEvent::ApprovalDecided {
+                        decision,
+                        comment,
+                        by,
+                        rework,
+                    }),
             } => {
                 let output = approval_output(*decision, comment.as_deref(), by.as_deref(), false);
                 self.decided(name, path, *decision, output, rework, at)
             }
-            Event::LoopIterationStarted { path, iteration } => {
+            Event::Step {
+                path,
+                event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
+            } => {
                 self.must_run(name)?;
                 self.iterate(name, path, *iteration, at)
             }
-            Event::LoopIterationEnded {
+            Event::Step {
                 path,
-                iteration,
-                condition_met,
+                event:
+                    StepEvent::Loop(LoopEvent::IterationEnded {
+                        iteration,
+                        condition_met,
+                    }),
             } => {
                 self.must_run(name)?;
                 let record = self.looping(name, path, *iteration)?;
@@ -331,10 +367,13 @@ impl RunState {
                 };
                 Ok(Touched::step(path))
             }
-            Event::LoopCompleted {
+            Event::Step {
                 path,
-                iterations,
-                condition_met,
+                event:
+                    StepEvent::Loop(LoopEvent::Completed {
+                        iterations,
+                        condition_met,
+                    }),
             } => {
                 self.must_run(name)?;
                 if *iterations == 0 {
@@ -347,20 +386,20 @@ impl RunState {
                 self.settle(path, result, Some(*iterations), at);
                 Ok(Touched::step(path))
             }
-            Event::RunPostponed {
+            Event::Run(RunEvent::Postponed {
                 reason,
                 due_at,
                 waited,
-            } => self.postponed(name, reason, *due_at, *waited),
-            Event::RunHeld { by } => self.held(name, by),
-            Event::ClockCorrected { back_millis, steps } => {
+            }) => self.postponed(name, reason, *due_at, *waited),
+            Event::Run(RunEvent::Held { by }) => self.held(name, by),
+            Event::Run(RunEvent::ClockCorrected { back_millis, steps }) => {
                 self.take_back(Duration::from_millis(*back_millis), steps, at);
                 Ok(Touched {
                     steps: steps.clone(),
                     run: true,
                 })
             }
-            Event::RunPaused { stop } => {
+            Event::Run(RunEvent::Paused { stop }) => {
                 let phase = Phase::Paused {
                     stop: stop.clone(),
                     at,
@@ -380,21 +419,21 @@ impl RunState {
                 }
                 Ok(touched)
             }
-            Event::RunCompleted { output } => self.stopped(
+            Event::Run(RunEvent::Completed { output }) => self.stopped(
                 name,
                 Phase::Completed {
                     output: output.clone(),
                     at,
                 },
             ),
-            Event::RunFailed { stop } => self.stopped(
+            Event::Run(RunEvent::Failed { stop }) => self.stopped(
                 name,
                 Phase::Failed {
                     stop: stop.clone(),
                     at,
                 },
             ),
-            Event::RunCancelled { stop } => self.stopped(
+            Event::Run(RunEvent::Cancelled { stop }) => self.stopped(
                 name,
                 Phase::Cancelled {
                     stop: stop.clone(),

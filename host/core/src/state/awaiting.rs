@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::apply::reject;
 use super::{Phase, Rejected, RunState, Status, StepPhase, StepRecord, StepResult, Touched};
-use crate::event::{Stop, StopCode};
 use crate::ids::{Path, RunId, StepId};
 use crate::payload::Payload;
+use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, signal_output};
 

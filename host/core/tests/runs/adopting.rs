@@ -1,9 +1,10 @@
 //! A run goes on under another definition: what is dropped, what runs again for it, and what a lower limit leaves behind.
 
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{DefinitionChanged, Event, RunEvent};
 use milepost_core::ids::StepId;
 use milepost_core::resume::GoOn;
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use serde_json::json;
 
 use crate::sim::{Attempt, Sim, ok, pause, retryable};
@@ -75,9 +76,9 @@ fn changed(sim: &Sim) -> (Vec<StepId>, Vec<StepId>) {
         .iter()
         .rev()
         .find_map(|entry| match &entry.event {
-            Event::DefinitionChanged { dropped, reset, .. } => {
-                Some((dropped.clone(), reset.clone()))
-            }
+            Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
+                dropped, reset, ..
+            })) => Some((dropped.clone(), reset.clone())),
             _ => None,
         });
     last.unwrap()

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use milepost_core::decide::{Decision, answer, decide, overdue};
 use milepost_core::definition::StepKind;
-use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::event::{Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, codes};
 use milepost_core::resume::{GoOn, rework};
 use milepost_core::state::{Rejected, Status};
+use milepost_core::stop::{Stop, StopCode};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
 use serde_json::{Value, json};
@@ -170,9 +171,9 @@ fn b305_a_run_that_does_not_stand_still_cannot_be_decided() {
 fn b306_a_rejected_run_is_cancelled_from_where_it_stands() {
     let mut sim = asked(&plain(""));
     sim.pass(Duration::from_secs(60)).reject("gate", "no");
-    sim.record(Event::RunCancelled {
+    sim.record(Event::Run(RunEvent::Cancelled {
         stop: rejected_by_ann(),
-    });
+    }));
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(sim.state.updated_at, sim.now);
     assert_eq!(sim.output("gate")["decision"], "rejected");
@@ -234,16 +235,18 @@ fn b307_the_count_of_rejections_is_recorded_and_the_last_one_ends_the_run() {
     assert_eq!(sim.step("gate").attempts, 1);
     sim.reject("gate", "once").work(GoOn::Wait).run(fine);
     assert_eq!(sim.step("gate").attempts, 2);
-    sim.record(Event::ApprovalDecided {
+    sim.record(Event::Step {
         path: "gate".parse().unwrap(),
-        decision: Verdict::Rejected,
-        comment: Some("twice".to_owned()),
-        by: None,
-        rework: Vec::new(),
+        event: StepEvent::Wait(WaitEvent::ApprovalDecided {
+            decision: Verdict::Rejected,
+            comment: Some("twice".to_owned()),
+            by: None,
+            rework: Vec::new(),
+        }),
     });
-    sim.record(Event::RunCancelled {
+    sim.record(Event::Run(RunEvent::Cancelled {
         stop: rejected_by_ann(),
-    });
+    }));
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(
         sim.output("gate"),
@@ -442,11 +445,13 @@ fn b313_a_signal_is_no_approval() {
     let mut sim = asked(&plain(""));
     for name in ["gate", "approve", "approved"] {
         assert_eq!(sim.state.awaits(name), None);
-        let refused = sim.try_record(Event::SignalReceived {
+        let refused = sim.try_record(Event::Step {
             path: "gate".parse().unwrap(),
-            signal: name.to_owned(),
-            data: json!("yes").into(),
-            sent_at: sim.now,
+            event: StepEvent::Wait(WaitEvent::SignalReceived {
+                signal: name.to_owned(),
+                data: json!("yes").into(),
+                sent_at: sim.now,
+            }),
         });
         assert!(matches!(refused, Err(Rejected::Step { .. })));
     }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use milepost_core::correction::correction;
 use milepost_core::decide::interrupt;
-use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, StopCode};
+use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::recovery::{Liveness, Verdict, judge, put_off};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Rejected, Status};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use milepost_core::wait;
 use serde_json::json;
@@ -106,14 +107,14 @@ fn b200_only_a_resume_that_happens_counts() {
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
     let resumed = |cause| {
-        Event::RunResumed(RunResumed {
+        Event::Run(RunEvent::Resumed(RunResumed {
             cause,
             reset: Vec::new(),
             closed: Vec::new(),
             reopened: Vec::new(),
             completed: 0,
             cleared: None,
-        })
+        }))
     };
     sim.pass_to_due().work(GoOn::Schedule);
     assert_eq!(sim.state.episode.resumes, 1);
@@ -129,31 +130,31 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     sim.run(limit_of("acme"));
     sim.pass_to_due();
     let due = sim.now.after(Duration::from_secs(600));
-    sim.record(Event::RunPostponed {
+    sim.record(Event::Run(RunEvent::Postponed {
         reason: "a component is missing".to_owned(),
         due_at: Some(due),
         waited: false,
-    });
+    }));
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, Some(due));
     assert!(sim.stop().next.contains("a component is missing"));
     assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
     assert_eq!(sim.state.episode.resumes, 1);
-    sim.record(Event::RunPostponed {
+    sim.record(Event::Run(RunEvent::Postponed {
         reason: "still missing".to_owned(),
         due_at: None,
         waited: false,
-    });
+    }));
     assert_eq!((sim.stop().due_at, sim.state.episode.resumes), (None, 2));
     sim.work(GoOn::Schedule).run(limit_of("acme"));
     assert_eq!(sim.state.episode.resumes, 3);
     assert!(sim.stop().next.contains("automatic resume 4 of 5"));
     sim.resume().run(fine);
-    let late = sim.try_record(Event::RunPostponed {
+    let late = sim.try_record(Event::Run(RunEvent::Postponed {
         reason: "late".to_owned(),
         due_at: None,
         waited: false,
-    });
+    }));
     assert!(matches!(late, Err(Rejected::NotPaused { .. })));
 }
 
@@ -316,9 +317,9 @@ fn a_person_who_takes_a_lost_run_over_begins_its_counts_afresh() {
 #[test]
 fn a_paused_run_can_be_held_whatever_comes() {
     let hold = |sim: &mut Sim| {
-        sim.record(Event::RunHeld {
+        sim.record(Event::Run(RunEvent::Held {
             by: "ann".to_owned(),
-        })
+        }))
     };
     let held = |sim: &Sim| {
         let stop = sim.stop();
@@ -334,9 +335,9 @@ fn a_paused_run_can_be_held_whatever_comes() {
     assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
     sim.resume().run(fine);
     assert_eq!(sim.status(), Status::Completed);
-    let late = sim.try_record(Event::RunHeld {
+    let late = sim.try_record(Event::Run(RunEvent::Held {
         by: "ann".to_owned(),
-    });
+    }));
     assert!(matches!(late, Err(Rejected::NotPaused { .. })));
 
     let mut sim = Sim::new("[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n");
@@ -514,9 +515,9 @@ fn b398_a_claim_that_is_no_recovery_does_not_count() {
         sim.claim(cause);
         assert_eq!(sim.state.recoveries, 0);
     }
-    sim.record(Event::RunReleased {
+    sim.record(Event::Run(RunEvent::Released {
         reason: "shut down".to_owned(),
-    });
+    }));
     sim.claim(ClaimCause::Start);
     assert_eq!(sim.state.recoveries, 0);
 }

@@ -1,8 +1,9 @@
 //! The class of an error decides what follows; its text never does.
 
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, StepEvent};
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use serde_json::json;
 
 use crate::sim::{Sim, fail, ok};
@@ -154,7 +155,10 @@ fn b329_the_record_says_why_a_step_did_not_run() {
     );
     sim.run(|_| ok(json!({})));
     let skipped = sim.journal.iter().find_map(|entry| match &entry.event {
-        Event::StepSkipped { condition, .. } => Some(condition.as_str()),
+        Event::Step {
+            event: StepEvent::Skipped { condition, .. },
+            ..
+        } => Some(condition.as_str()),
         _ => None,
     });
     assert_eq!(skipped, Some("1 == 2"));

@@ -1,11 +1,12 @@
 //! Conditions are evaluated by the host, on recorded values, at the right time.
 
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::limits::{JSON_DEPTH, PARSED_VALUE_BYTES};
 use milepost_core::outcome::codes;
 use milepost_core::replay::check;
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status, StepResult};
+use milepost_core::stop::StopCode;
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok};
@@ -200,7 +201,7 @@ fn the_conditions_of_an_old_run_decide_as_they_did() {
     }
     // Under the rules of today the same journal is not what is decided.
     let mut first = old.journal[0].clone();
-    if let Event::RunCreated(created) = &mut first.event {
+    if let Event::Run(RunEvent::Created(created)) = &mut first.event {
         created.rules = Rules::PRESENT;
     }
     let mut state = RunState::create(&first).unwrap();

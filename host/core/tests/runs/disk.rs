@@ -1,10 +1,11 @@
 //! What a run may take in its store.
 
 use milepost_core::decide::too_large;
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::limits;
 use milepost_core::replay::check;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::StopCode;
 use serde_json::json;
 
 use crate::sim::{Sim, ok};
@@ -22,7 +23,7 @@ fn a_run_fails_when_it_takes_more_than_its_definition_allows() {
         let ends = |stored: usize| too_large(&sim.definition, &sim.state, stored as u64);
         assert_eq!(ends(0), None);
         assert_eq!(ends(limit), None, "{settings}");
-        let Some(Event::RunFailed { stop }) = ends(limit + 1) else {
+        let Some(Event::Run(RunEvent::Failed { stop })) = ends(limit + 1) else {
             panic!("{settings}: the run goes on");
         };
         assert_eq!(stop.code, StopCode::DiskLimit);

@@ -1,7 +1,7 @@
 //! What a completed step is known by: its place, never the component it calls, and never what is in memory.
 
 use milepost_core::decide::{Decision, decide};
-use milepost_core::event::Event;
+use milepost_core::event::{Event, StepEvent};
 use milepost_core::resume::{Intent, plan};
 use milepost_core::state::Status;
 use serde_json::json;
@@ -102,7 +102,7 @@ fn b271_the_journal_keeps_every_pass_while_the_checkpoint_keeps_the_last() {
         ok(json!({"ok": pass == 5, "pass": pass}))
     });
     let kept = sim.journal.iter().filter(|entry| {
-        matches!(&entry.event, Event::StepCompleted { path, .. } if path.step().as_str() == "m")
+        matches!(&entry.event, Event::Step { path, event: StepEvent::Completed { .. } } if path.step().as_str() == "m")
     });
     assert_eq!(kept.count(), 5);
     assert_eq!(sim.output("m"), json!({"ok": true, "pass": 5}));

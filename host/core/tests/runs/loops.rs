@@ -1,6 +1,6 @@
 //! Loops: the host counts, `until` alone decides, positions survive everything.
 
-use milepost_core::event::Event;
+use milepost_core::event::{Event, LoopEvent, StepEvent};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::{Status, StepResult};
 use serde_json::{Value, json};
@@ -379,8 +379,20 @@ fn every_started_pass_has_one_end() {
     let count =
         |wanted: fn(&Event) -> bool| sim.journal.iter().filter(|e| wanted(&e.event)).count();
     assert_eq!(
-        count(|e| matches!(e, Event::LoopIterationStarted { .. })),
-        count(|e| matches!(e, Event::LoopIterationEnded { .. }))
+        count(|e| matches!(
+            e,
+            Event::Step {
+                event: StepEvent::Loop(LoopEvent::IterationStarted { .. }),
+                ..
+            }
+        )),
+        count(|e| matches!(
+            e,
+            Event::Step {
+                event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
+                ..
+            }
+        ))
     );
 }
 

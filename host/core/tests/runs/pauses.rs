@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{AttemptStarted, Event, StepEvent};
 use milepost_core::limits::RUN_STATE_BYTES;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use serde_json::json;
 
 use crate::sim::{Sim, error, fail, ok, pause, retryable};
@@ -261,7 +262,10 @@ fn the_same_idempotent_identity_but_another_seed_for_each_attempt() {
         .journal
         .iter()
         .filter_map(|entry| match entry.event {
-            Event::StepStarted { seed, .. } => Some(seed),
+            Event::Step {
+                event: StepEvent::Started(AttemptStarted { seed, .. }),
+                ..
+            } => Some(seed),
             _ => None,
         })
         .collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
 use milepost_core::decide::overdue;
-use milepost_core::event::{ClaimCause, Entry, Event, StopCode};
+use milepost_core::event::{ClaimCause, Entry, Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits::JSON_DEPTH;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
@@ -13,6 +13,7 @@ use milepost_core::resume::GoOn;
 use milepost_core::retry::{self, RetryPolicy};
 use milepost_core::rules::Rules;
 use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
+use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -164,11 +165,11 @@ fn answer(sim: &mut Sim, script: &[u8]) {
         _ if stop.due_at.is_some() => {
             sim.pass_to_due();
             if draw.is_multiple_of(2) {
-                sim.record(Event::RunPostponed {
+                sim.record(Event::Run(RunEvent::Postponed {
                     reason: "not yet".to_owned(),
                     due_at: Some(sim.now),
                     waited: false,
-                });
+                }));
             }
             sim.work(GoOn::Schedule);
         }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use milepost_core::checkpoint::{DamagedCheckpoint, Position, all_parts, restore};
-use milepost_core::event::{Entry, Event, StopCode};
+use milepost_core::event::{Entry, Event, LoopEvent, StepEvent};
 use milepost_core::ids::Epoch;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::payload::{FindBlob, Payload};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Episode, RunState, StepPhase, StepRecord, StepResult};
+use milepost_core::stop::StopCode;
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok, pause};
@@ -195,9 +196,9 @@ fn b117_a_pass_0_is_rejected_and_changes_nothing() {
             seq: sim.state.seq + 1,
             at: sim.now,
             epoch: sim.state.epoch,
-            event: Event::LoopIterationStarted {
+            event: Event::Step {
                 path: "l".parse().unwrap(),
-                iteration,
+                event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
             },
         };
         assert!(sim.state.apply(&forged).is_err(), "pass {iteration}");

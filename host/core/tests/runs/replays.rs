@@ -1,9 +1,10 @@
 //! A journal against the core that should have produced it.
 
-use milepost_core::event::{Entry, Event, Stop, StopCode};
+use milepost_core::event::{AttemptStarted, Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::replay::{Divergence, check};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::{Stop, StopCode};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
 use serde_json::{Value, json};
@@ -99,7 +100,8 @@ fn altered(event: &Event) -> Vec<Event> {
     let mut with = |change: &dyn Fn(&mut Value)| {
         let mut value = serde_json::to_value(event).unwrap();
         change(&mut value);
-        altered.extend(serde_json::from_value(value));
+        let stored = json!({"format": 1, "body": value}).to_string();
+        altered.extend(Event::decode(&stored, &|_| None));
     };
     for name in ["attempt", "iteration", "iterations"] {
         for by in [-1, 1] {
@@ -164,9 +166,13 @@ fn a_changed_output_is_found_where_it_matters() {
     let mut journal = sim.journal.clone();
     let index = journal
         .iter()
-        .position(|e| matches!(&e.event, Event::StepCompleted { path, .. } if path.to_string() == "l#1/m"))
+        .position(|e| matches!(&e.event, Event::Step { path, event: StepEvent::Completed { .. } } if path.to_string() == "l#1/m"))
         .unwrap();
-    if let Event::StepCompleted { output, .. } = &mut journal[index].event {
+    if let Event::Step {
+        event: StepEvent::Completed { output, .. },
+        ..
+    } = &mut journal[index].event
+    {
         *output = json!({"n": 1000}).into();
     }
     let divergence = replay(&sim, &journal).unwrap_err();
@@ -191,7 +197,10 @@ fn a_missing_a_doubled_and_a_foreign_event_are_found() {
         let mut missing = sim.journal.clone();
         let removed = missing.remove(index).event;
         // A lost interruption or claim may leave a journal that is possible too; the others may not.
-        if matches!(removed, Event::RunClaimed { .. } | Event::RunResumed(_)) {
+        if matches!(
+            removed,
+            Event::Run(RunEvent::Claimed { .. }) | Event::Run(RunEvent::Resumed(_))
+        ) {
             continue;
         }
         assert!(
@@ -213,7 +222,7 @@ fn a_stop_replays_in_other_words_but_not_with_other_facts() {
     let replayed = |change: fn(&mut Stop)| {
         let mut journal = sim.journal.clone();
         for entry in &mut journal {
-            if let Event::RunPaused { stop } = &mut entry.event {
+            if let Event::Run(RunEvent::Paused { stop }) = &mut entry.event {
                 change(stop);
             }
         }
@@ -263,8 +272,11 @@ fn a_drawn_wait_and_the_words_of_the_host_replay_as_another_machine_recorded_the
     let mut changed = 0;
     for entry in &mut journal {
         match &mut entry.event {
-            Event::AttemptFailed { retry_at, .. } => elsewhere(retry_at),
-            Event::RunPaused { stop } => elsewhere(stop.due_at.as_mut().unwrap()),
+            Event::Step {
+                event: StepEvent::AttemptFailed { retry_at, .. },
+                ..
+            } => elsewhere(retry_at),
+            Event::Run(RunEvent::Paused { stop }) => elsewhere(stop.due_at.as_mut().unwrap()),
             _ => continue,
         }
         changed += 1;
@@ -279,25 +291,39 @@ fn a_changed_seed_input_or_due_time_is_found() {
     for index in 0..sim.journal.len() {
         let mut journal = sim.journal.clone();
         let field = match &mut journal[index].event {
-            Event::StepStarted { seed, .. } => {
+            Event::Step {
+                event: StepEvent::Started(AttemptStarted { seed, .. }),
+                ..
+            } => {
                 *seed += 1;
                 "/seed"
             }
-            Event::WaitStarted {
-                wait: Wait::Time { until },
+            Event::Step {
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Time { until },
+                        ..
+                    }),
                 ..
             } => {
                 *until = until.after(std::time::Duration::from_secs(1));
                 "/wait/until"
             }
-            Event::WaitStarted {
-                wait: Wait::Approval { message, .. },
+            Event::Step {
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Approval { message, .. },
+                        ..
+                    }),
                 ..
             } => {
                 message.push('!');
                 "/wait/message"
             }
-            Event::WaitEnded { output, .. } => {
+            Event::Step {
+                event: StepEvent::Wait(WaitEvent::Ended { output, .. }),
+                ..
+            } => {
                 let of_time = output.value().get("until").is_some();
                 *output = json!({}).into();
                 match of_time {
@@ -305,7 +331,7 @@ fn a_changed_seed_input_or_due_time_is_found() {
                     false => "/output/inline/signal",
                 }
             }
-            Event::RunPaused { stop } if stop.code.is_wait() => {
+            Event::Run(RunEvent::Paused { stop }) if stop.code.is_wait() => {
                 stop.due_at = Some(sim.journal[index].at);
                 "/stop/due_at"
             }

@@ -1,6 +1,6 @@
 //! Going on: what runs again, what stays, under an unchanged and under a changed definition.
 
-use milepost_core::event::Event;
+use milepost_core::event::{Event, RunEvent, StepEvent};
 use milepost_core::resume::{Intent, Refused, plan};
 use milepost_core::state::{Rejected, Status, StepResult};
 use serde_json::json;
@@ -394,11 +394,13 @@ fn b165_b169_a_signal_interrupts_the_attempt_and_its_result_does_not_count() {
         seq: sim.state.seq + 1,
         at: sim.now,
         epoch: sim.state.epoch,
-        event: Event::StepCompleted {
+        event: Event::Step {
             path: attempt.path.parse().unwrap(),
-            attempt: 1,
-            output: json!({}).into(),
-            tape: Default::default(),
+            event: StepEvent::Completed {
+                attempt: 1,
+                output: json!({}).into(),
+                tape: Default::default(),
+            },
         },
     };
     assert!(matches!(
@@ -455,9 +457,9 @@ fn b237_illegal_transitions_name_both_states() {
         seq: sim.state.seq + 1,
         at: sim.now,
         epoch: sim.state.epoch,
-        event: Event::RunPaused {
-            stop: milepost_core::event::Stop {
-                code: milepost_core::event::StopCode::Interrupted,
+        event: Event::Run(RunEvent::Paused {
+            stop: milepost_core::stop::Stop {
+                code: milepost_core::stop::StopCode::Interrupted,
                 message: String::new(),
                 path: None,
                 next: String::new(),
@@ -465,7 +467,7 @@ fn b237_illegal_transitions_name_both_states() {
                 provider: None,
                 held_by: None,
             },
-        },
+        }),
     };
     let before = sim.state.clone();
     let rejected = sim.state.apply(&entry).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The flow of top-level steps.
 
-use milepost_core::event::StopCode;
 use milepost_core::state::{Status, StepResult};
+use milepost_core::stop::StopCode;
 use serde_json::json;
 
 use crate::sim::{Attempt, Sim, fail, ok, pause, retryable};

@@ -1,11 +1,12 @@
 //! Signals: the wait or the paused component that one ends, and what it leaves alone.
 
 use milepost_core::decide::{Decision, decide, overdue, received};
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Rejected, Status};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -39,11 +40,13 @@ fn a_signal_ends_its_wait_and_the_run_is_due_at_once() {
 
 #[test]
 fn a_signal_that_nobody_waits_for_is_refused() {
-    let forged = |sim: &Sim, signal: &str| Event::SignalReceived {
+    let forged = |sim: &Sim, signal: &str| Event::Step {
         path: "w".parse().unwrap(),
-        signal: signal.to_owned(),
-        data: Value::Null.into(),
-        sent_at: sim.now,
+        event: StepEvent::Wait(WaitEvent::SignalReceived {
+            signal: signal.to_owned(),
+            data: Value::Null.into(),
+            sent_at: sim.now,
+        }),
     };
     let mut sim = Sim::new(&around("wait = { signal = \"go\" }"));
     let event = forged(&sim, "go");

@@ -7,7 +7,10 @@ use std::time::Duration;
 use milepost_core::checkpoint::{Position, all_parts, restore};
 use milepost_core::decide::{Decision, decide, decide_from, interrupt, settle};
 use milepost_core::definition::{ApprovalStep, Definition, StepKind};
-use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, Stop, StopCode};
+use milepost_core::event::{
+    AttemptStarted, ClaimCause, DefinitionChanged, Entry, Event, RunCreated, RunEvent, StepEvent,
+    WaitEvent,
+};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
@@ -18,6 +21,7 @@ use milepost_core::rules::Rules;
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
+use milepost_core::stop::{Stop, StopCode};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
@@ -122,7 +126,7 @@ impl Sim {
             seq: 1,
             at: now,
             epoch: Epoch(0),
-            event: Event::RunCreated(RunCreated {
+            event: Event::Run(RunEvent::Created(RunCreated {
                 run: RunId::new("r1").unwrap(),
                 workflow: definition.name.to_string(),
                 definition: definition.source.digest,
@@ -131,7 +135,7 @@ impl Sim {
                 inputs: Payload::new(inputs),
                 seed: 7,
                 rules,
-            }),
+            })),
         };
         let mut sim = Self {
             definition,
@@ -153,7 +157,7 @@ impl Sim {
 
     /// Records an event if it can follow; a refusal leaves the state as it was.
     pub(crate) fn try_record(&mut self, event: Event) -> Result<(), Rejected> {
-        let raises = u64::from(matches!(event, Event::RunClaimed { .. }));
+        let raises = u64::from(matches!(event, Event::Run(RunEvent::Claimed { .. })));
         let entry = Entry {
             seq: self.state.seq + 1,
             at: self.now,
@@ -173,10 +177,10 @@ impl Sim {
     }
 
     pub(crate) fn claim(&mut self, cause: ClaimCause) {
-        self.record(Event::RunClaimed {
+        self.record(Event::Run(RunEvent::Claimed {
             owner: "test".into(),
             cause,
-        });
+        }));
     }
 
     /// Runs until the run stops, answering attempts from `script`.
@@ -201,11 +205,9 @@ impl Sim {
             match decision {
                 Decision::Record(event) => {
                     let attempt = match &event {
-                        Event::StepStarted {
+                        Event::Step {
                             path,
-                            attempt,
-                            input,
-                            ..
+                            event: StepEvent::Started(AttemptStarted { attempt, input, .. }),
                         } => Some(Attempt {
                             step: path.step().to_string(),
                             path: path.to_string(),
@@ -259,7 +261,7 @@ impl Sim {
             provider: None,
             held_by: None,
         };
-        for event in interrupt(&self.state, Event::RunPaused { stop }) {
+        for event in interrupt(&self.state, Event::Run(RunEvent::Paused { stop })) {
             self.record(event);
         }
     }
@@ -282,7 +284,7 @@ impl Sim {
 
     fn go_on(&mut self, intent: Intent<'_>) -> &mut Self {
         let resumed = plan(&self.definition, &self.state, intent).unwrap();
-        self.record(Event::RunResumed(resumed));
+        self.record(Event::Run(RunEvent::Resumed(resumed)));
         self.claim(ClaimCause::Resume);
         self
     }
@@ -300,11 +302,13 @@ impl Sim {
 
     pub(crate) fn signal(&mut self, name: &str, data: Value) -> Result<(), Rejected> {
         let path = self.state.awaits(name).cloned();
-        self.try_record(Event::SignalReceived {
+        self.try_record(Event::Step {
             path: path.expect("somebody waits for the signal"),
-            signal: name.to_owned(),
-            data: Payload::new(data),
-            sent_at: self.now,
+            event: StepEvent::Wait(WaitEvent::SignalReceived {
+                signal: name.to_owned(),
+                data: Payload::new(data),
+                sent_at: self.now,
+            }),
         })
     }
 
@@ -325,12 +329,14 @@ impl Sim {
             }
             _ => Vec::new(),
         };
-        self.try_record(Event::ApprovalDecided {
+        self.try_record(Event::Step {
             path,
-            decision,
-            comment: Some(comment.to_owned()).filter(|comment| !comment.is_empty()),
-            by: Some("ann".to_owned()),
-            rework,
+            event: StepEvent::Wait(WaitEvent::ApprovalDecided {
+                decision,
+                comment: Some(comment.to_owned()).filter(|comment| !comment.is_empty()),
+                by: Some("ann".to_owned()),
+                rework,
+            }),
         })
     }
 
@@ -349,13 +355,13 @@ impl Sim {
         let old = std::mem::replace(&mut self.definition, definition(body));
         self.replaced.push((self.state.seq + 1, old));
         let adopted = adopt(&self.definition, &self.state);
-        self.record(Event::DefinitionChanged {
+        self.record(Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
             definition: self.definition.source.digest,
             plugins: BTreeMap::new(),
             dropped: adopted.dropped,
             reset: adopted.reset,
             inputs: None,
-        });
+        })));
     }
 
     pub(crate) fn status(&self) -> Status {

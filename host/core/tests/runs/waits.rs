@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use milepost_core::decide::{Decision, decide};
-use milepost_core::event::{ClaimCause, Event, StopCode};
+use milepost_core::event::{ClaimCause, Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
 use milepost_core::resume::GoOn;
 use milepost_core::state::{Status, StepPhase, StepResult};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use serde_json::json;
 
@@ -118,7 +119,10 @@ fn a_wait_never_ends_early() {
         sim.pass(NANO);
         assert!(matches!(
             decide(&sim.definition, &sim.state, sim.now),
-            Decision::Record(Event::WaitEnded { .. })
+            Decision::Record(Event::Step {
+                event: StepEvent::Wait(WaitEvent::Ended { .. }),
+                ..
+            })
         ));
     }
 }

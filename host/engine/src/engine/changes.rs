@@ -6,7 +6,7 @@ use std::path::Path;
 
 use milepost_core::definition::Definition;
 use milepost_core::definition::input::{GivenInputs, Inputs};
-use milepost_core::event::Event;
+use milepost_core::event::{DefinitionChanged, Event, RunEvent};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::payload::Payload;
@@ -158,13 +158,13 @@ impl Engine {
 fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
     let definition = &workflow.definition;
     let adopted = adopt(definition, state);
-    Ok(Event::DefinitionChanged {
+    Ok(Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
         definition: definition.source.digest,
         plugins: workflow.digests(),
         dropped: adopted.dropped,
         reset: adopted.reset,
         inputs: inputs_under(definition, state)?,
-    })
+    })))
 }
 
 /// The inputs of the run as another definition takes them, with the defaults of what is new; `None` when they stay as they are.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use milepost_core::event::{Event, StopCode};
+use milepost_core::event::Event;
 use milepost_core::ids::{Path, RunId};
 use milepost_core::state::{RunState, Status, StepPhase, StepRecord, StepResult};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
 

@@ -4,11 +4,11 @@ use std::fmt;
 
 use milepost_core::decide::{answer, fits_answer, overdue};
 use milepost_core::definition::StepKind;
-use milepost_core::event::StopCode;
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
 use milepost_core::shown::Shown;
 use milepost_core::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::{Verdict, Wait};
 use serde::Serialize;

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::correction::correction;
 use milepost_core::decide::{Decision, decide_from, settle, too_large};
-use milepost_core::event::Event;
+use milepost_core::event::{AttemptStarted, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
@@ -275,8 +275,16 @@ impl Driver {
             let definition = &self.workflow.definition;
             match decide_from(&mut self.frontier, definition, &self.state, now) {
                 Decision::Record(event) => {
-                    if matches!(event, Event::StepStarted { .. } | Event::WaitStarted { .. })
-                        && let Some(request) = self.held()
+                    if matches!(
+                        event,
+                        Event::Step {
+                            event: StepEvent::Started(_),
+                            ..
+                        } | Event::Step {
+                            event: StepEvent::Wait(WaitEvent::Started { .. }),
+                            ..
+                        }
+                    ) && let Some(request) = self.held()
                     {
                         // Nothing new begins; what is in flight may end first.
                         if idle {
@@ -284,12 +292,15 @@ impl Driver {
                         }
                         return Ok(None);
                     }
-                    if let Event::StepStarted {
+                    if let Event::Step {
                         path,
-                        attempt,
-                        input,
-                        seed,
-                        timeout_millis,
+                        event:
+                            StepEvent::Started(AttemptStarted {
+                                attempt,
+                                input,
+                                seed,
+                                timeout_millis,
+                            }),
                     } = &event
                     {
                         self.started.push(Launch {
@@ -314,12 +325,11 @@ impl Driver {
     /// Whether the run is about to pause, or to give up the wait at which it stands.
     fn leaves_a_wait(&self, event: &Event) -> bool {
         match event {
-            Event::RunPaused { .. } => true,
-            Event::WaitEnded { path, .. }
-            | Event::StepFailed {
+            Event::Run(RunEvent::Paused { .. }) => true,
+            Event::Step {
                 path,
-                attempt: None,
-                ..
+                event:
+                    StepEvent::Wait(WaitEvent::Ended { .. }) | StepEvent::Failed { attempt: None, .. },
             } => {
                 let awaited = self.state.awaited();
                 awaited.is_some_and(|(awaited, _)| awaited == path)

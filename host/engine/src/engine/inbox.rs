@@ -1,7 +1,7 @@
 //! Signals: how they reach a run that waits for them.
 
 use milepost_core::decide::{overdue, received};
-use milepost_core::event::Event;
+use milepost_core::event::{Event, StepEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::payload::{Payload, within_depth};
@@ -140,7 +140,10 @@ impl Engine {
                 }
             }
             if let Some(event) = received(&state, name, Payload::new(data.clone()), now)
-                && let Event::StepFailed { error, .. } = event
+                && let Event::Step {
+                    event: StepEvent::Failed { error, .. },
+                    ..
+                } = event
             {
                 return Err(refuse(error.message));
             }

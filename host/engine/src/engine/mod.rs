@@ -29,7 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, RunResumed, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent, RunResumed};
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
@@ -37,6 +37,7 @@ use milepost_core::recovery::lease_holds;
 use milepost_core::resume::{Intent, plan};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status};
+use milepost_core::stop::{Stop, StopCode};
 use serde_json::Value;
 
 pub use changes::{Changes, OnChange};
@@ -237,7 +238,7 @@ impl Engine {
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
-        let event = Event::RunCreated(created.clone());
+        let event = Event::Run(RunEvent::Created(created.clone()));
         let state = batch.create(event, self.shared.clock.now())?;
         Ok((created, batch, state))
     }
@@ -408,7 +409,7 @@ impl Engine {
         let definition = Arc::clone(&bound.workflow.definition);
         if matches!(state.phase.status(), Status::Paused | Status::Failed) {
             let resumed: RunResumed = plan(&definition, &state, intent)?;
-            batch.record(&mut state, Event::RunResumed(resumed), now)?;
+            batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let mut driver = self.driver(bound, state, batch, owner, options.control);
@@ -477,10 +478,10 @@ impl Engine {
     ) -> Result<Owner, EngineError> {
         let now = self.shared.clock.now();
         let owner = self.shared.host.enter();
-        let event = Event::RunClaimed {
+        let event = Event::Run(RunEvent::Claimed {
             owner: format!("process {} on {}", owner.pid, owner.host),
             cause,
-        };
+        });
         if let Err(rejected) = batch.record(state, event, now) {
             self.shared.host.leave(&owner);
             return Err(rejected.into());

@@ -1,8 +1,9 @@
 //! Asking runs to stop, from whatever process: pause, cancel, kill.
 
-use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::state::Status;
+use milepost_core::stop::{Stop, StopCode};
 
 use super::Engine;
 use super::decisions::note;
@@ -80,7 +81,7 @@ impl Engine {
             let status = state.phase.status();
             if !kind.ends() && state.moves_by_itself() {
                 let mut batch = Batch::after(state.seq, state.epoch);
-                let event = Event::RunHeld { by: by.to_owned() };
+                let event = Event::Run(RunEvent::Held { by: by.to_owned() });
                 batch.record(&mut state, event, self.shared.clock.now())?;
                 if self.shared.write(&batch, &state).await? {
                     return Ok(StopAnswer::Held);
@@ -120,16 +121,16 @@ impl Engine {
             }
             let mut batch = Batch::after(state.seq, state.epoch);
             let last = match kind.ends() {
-                true => Event::RunCancelled {
+                true => Event::Run(RunEvent::Cancelled {
                     stop: Stop::cancelled_by(by),
-                },
-                false => Event::RunPaused {
+                }),
+                false => Event::Run(RunEvent::Paused {
                     stop: Stop::new(
                         StopCode::Interrupted,
                         format!("paused by {by}; the process that ran it was gone"),
                         format!("`milepost resume {run}` goes on"),
                     ),
-                },
+                }),
             };
             batch.stop(&mut state, last, now)?;
             fault::point("before_stop");

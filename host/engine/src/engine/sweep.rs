@@ -4,13 +4,14 @@
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
 use milepost_core::correction::{correction, is_far_ahead};
-use milepost_core::event::{ClaimCause, Event, ResumeCause, RunResumed, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds, put_off};
 use milepost_core::resume::{GoOn, Intent, plan};
 use milepost_core::schedule;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::{Stop, StopCode};
 use serde::Serialize;
 
 use super::Engine;
@@ -125,7 +126,8 @@ impl Engine {
         next: String,
     ) -> Result<bool, EngineError> {
         let stop = Stop::new(StopCode::ProcessLost, message, next);
-        self.change(row, |_| Some(Event::RunFailed { stop })).await
+        self.change(row, |_| Some(Event::Run(RunEvent::Failed { stop })))
+            .await
     }
 
     async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
@@ -169,7 +171,8 @@ impl Engine {
             (Status::Pending, Some(next)) => {
                 let message = format!("it could not begin: {reason}");
                 let stop = Stop::new(StopCode::HostError, message, next);
-                self.change(row, |_| Some(Event::RunFailed { stop })).await
+                self.change(row, |_| Some(Event::Run(RunEvent::Failed { stop })))
+                    .await
             }
             (Status::Pending, None) => self.take_and_let_go(row, error, ClaimCause::Start).await,
             (Status::Running, None) => self.take_and_let_go(row, error, ClaimCause::Recovery).await,
@@ -186,11 +189,11 @@ impl Engine {
                     let stop = state.phase.stop()?;
                     let used = state.episode.in_a_row() + 1;
                     let due_at = schedule::due(&row.id, stop.path.as_ref(), used, None, false, now);
-                    Some(Event::RunPostponed {
+                    Some(Event::Run(RunEvent::Postponed {
                         reason,
                         due_at,
                         waited: stop.code.is_wait(),
-                    })
+                    }))
                 })
                 .await
             }
@@ -231,14 +234,14 @@ impl Engine {
                 },
                 (Err(error), None) => return Err(error),
             };
-            batch.record(&mut state, Event::RunResumed(resumed), now)?;
+            batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let last = match remedy {
             Some(next) => {
                 let message = format!("the host could not go on: {reason}");
                 let stop = Stop::new(StopCode::HostError, message, next).at(path);
-                Event::RunFailed { stop }
+                Event::Run(RunEvent::Failed { stop })
             }
             None => put_off(&state, &reason, path, now.max(state.updated_at)),
         };

@@ -7,13 +7,14 @@ use milepost::record::Batch;
 use milepost::store::{Claim, NewLog, Write};
 use milepost_core::decide::{Decision, decide, interrupt, settle};
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, Stop, StopCode};
+use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::resume::{Intent, plan};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, StepPhase};
+use milepost_core::stop::{Stop, StopCode};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -96,7 +97,9 @@ impl Mover {
             seed: draws.next() >> 11,
             rules: Rules::PRESENT,
         };
-        let mut state = batch.create(Event::RunCreated(created), now).unwrap();
+        let mut state = batch
+            .create(Event::Run(RunEvent::Created(created)), now)
+            .unwrap();
         if draws.chance(80) {
             self.claim(&mut batch, &mut state, ClaimCause::Start, draws);
         }
@@ -113,7 +116,7 @@ impl Mover {
                 let resumed = plan(&self.definition, &state, Intent::Resume).unwrap();
                 let now = self.now();
                 batch
-                    .record(&mut state, Event::RunResumed(resumed), now)
+                    .record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)
                     .unwrap();
                 self.claim(&mut batch, &mut state, ClaimCause::Resume, draws);
             }
@@ -135,10 +138,10 @@ impl Mover {
         draws: &mut Draws,
     ) {
         let now = self.now();
-        let event = Event::RunClaimed {
+        let event = Event::Run(RunEvent::Claimed {
             owner: "somebody".to_owned(),
             cause,
-        };
+        });
         batch.record(state, event, now).unwrap();
         batch.claim(Claim {
             owner: owner(&draws.next().to_string()),
@@ -159,11 +162,11 @@ impl Mover {
             held_by: None,
         };
         let last = match draws.below(4) {
-            0 => Event::RunCancelled { stop },
-            1 => Event::RunReleased {
+            0 => Event::Run(RunEvent::Cancelled { stop }),
+            1 => Event::Run(RunEvent::Released {
                 reason: "restart".to_owned(),
-            },
-            _ => Event::RunPaused { stop },
+            }),
+            _ => Event::Run(RunEvent::Paused { stop }),
         };
         for event in interrupt(state, last) {
             batch.record(state, event, now).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milepost::core::event::AttemptStarted;
 use milepost::core::ids::Epoch;
 use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::tape::Tape;
@@ -36,22 +37,26 @@ fn tell(narrator: &mut Narrator, millis: u64, event: Event) -> Option<String> {
 }
 
 fn started(path: &str, attempt: u32) -> Event {
-    Event::StepStarted {
+    Event::Step {
         path: path.parse().unwrap(),
-        attempt,
-        input: json!({}).into(),
-        seed: 0,
-        timeout_millis: 1,
+        event: StepEvent::Started(AttemptStarted {
+            attempt,
+            input: json!({}).into(),
+            seed: 0,
+            timeout_millis: 1,
+        }),
     }
 }
 
 fn failed(path: &str, attempt: u32, retry_at: Timestamp) -> Event {
-    Event::AttemptFailed {
+    Event::Step {
         path: path.parse().unwrap(),
-        attempt,
-        error: StepError::new(ErrorClass::Timeout, "timeout", "too slow\n0: backtrace"),
-        retry_at,
-        tape: Tape::default(),
+        event: StepEvent::AttemptFailed {
+            attempt,
+            error: StepError::new(ErrorClass::Timeout, "timeout", "too slow\n0: backtrace"),
+            retry_at,
+            tape: Tape::default(),
+        },
     }
 }
 
@@ -120,9 +125,9 @@ fn a_long_loop_leaves_nothing_behind() {
         tell(
             &mut narrator,
             0,
-            Event::LoopIterationStarted {
+            Event::Step {
                 path: path.clone(),
-                iteration,
+                event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
             },
         );
         tell(
@@ -135,11 +140,13 @@ fn a_long_loop_leaves_nothing_behind() {
         tell(
             &mut narrator,
             1,
-            Event::StepCompleted {
+            Event::Step {
                 path,
-                attempt: 1,
-                output,
-                tape: Tape::default(),
+                event: StepEvent::Completed {
+                    attempt: 1,
+                    output,
+                    tape: Tape::default(),
+                },
             },
         );
     }

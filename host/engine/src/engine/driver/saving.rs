@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use milepost_core::event::{Entry, Event, Stop, StopCode};
+use milepost_core::event::{Entry, Event, RunEvent};
 use milepost_core::ids::Epoch;
 use milepost_core::recovery::put_off;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::{Stop, StopCode};
 
 use super::stopping::path_of;
 use super::{Driver, Halted};
@@ -148,14 +149,14 @@ impl Driver {
         self.state = recorded.state;
         self.batch = Batch::after(self.state.seq, self.state.epoch);
         self.started.clear();
-        let last = Event::RunFailed {
+        let last = Event::Run(RunEvent::Failed {
             stop: Stop::new(
                 StopCode::HostError,
                 format!("the engine failed: {text}"),
                 format!("nothing by itself; `milepost resume {run}` tries again"),
             )
             .at(self.present_path()),
-        };
+        });
         let now = self.shared.clock.now();
         self.batch.stop(&mut self.state, last, now)?;
         self.commit().await
@@ -190,9 +191,9 @@ impl Driver {
             Halted::NotSaved(_) | Halted::LostClaim => None,
         };
         let last = match lasting {
-            Some((what, Some(next))) => Event::RunFailed {
+            Some((what, Some(next))) => Event::Run(RunEvent::Failed {
                 stop: Stop::new(StopCode::HostError, format!("{what}: {reason}"), next).at(path),
-            },
+            }),
             Some((_, None)) | None => put_off(&state, &reason, path, now.max(state.updated_at)),
         };
         let written = match batch.stop(&mut state, last, now) {
@@ -244,9 +245,9 @@ impl Driver {
             return;
         }
         let mut batch = Batch::after(state.seq, state.epoch);
-        let event = Event::RunReleased {
+        let event = Event::Run(RunEvent::Released {
             reason: "the engine was shut down".to_owned(),
-        };
+        });
         let now = self.shared.clock.now();
         if batch.record(&mut state, event, now).is_err() {
             return;

@@ -1,11 +1,12 @@
 //! Requests to stop: when they are due, and what they record.
 
 use futures_util::StreamExt as _;
-use milepost_core::event::{Event, Stop, StopCode};
+use milepost_core::event::{Event, RunEvent};
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
 use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
+use milepost_core::stop::{Stop, StopCode};
 use tokio::time::Instant;
 
 use super::{Driver, Halted, InFlight};
@@ -84,7 +85,7 @@ impl Driver {
         self.cancel.raise();
         in_flight.clear();
         self.started.clear();
-        if let Event::RunFailed { stop } = &mut last {
+        if let Event::Run(RunEvent::Failed { stop }) = &mut last {
             stop.path = self.present_path();
         }
         let now = self.shared.clock.now();
@@ -96,17 +97,17 @@ impl Driver {
     pub(super) fn stop(&mut self, request: &Request) -> Result<(), Halted> {
         let run = self.state.created.run.clone();
         let last = match request.demand {
-            Demand::Release | Demand::ReleaseNow => Event::RunReleased {
+            Demand::Release | Demand::ReleaseNow => Event::Run(RunEvent::Released {
                 reason: request.by.clone(),
-            },
-            Demand::Pause | Demand::PauseNow => Event::RunPaused {
+            }),
+            Demand::Pause | Demand::PauseNow => Event::Run(RunEvent::Paused {
                 stop: Stop::new(
                     StopCode::Interrupted,
                     format!("paused by {}", request.by),
                     format!("`milepost resume {run}` goes on"),
                 )
                 .at(self.present_path()),
-            },
+            }),
             Demand::Cancel | Demand::Kill => self.cancelled_by(&request.by),
         };
         let now = self.shared.clock.now();
@@ -125,7 +126,7 @@ impl Driver {
                 self.cancelled_by(&request.by)
             }
             (Demand::Pause | Demand::PauseNow, _) if self.state.moves_by_itself() => {
-                Event::RunHeld { by: request.by }
+                Event::Run(RunEvent::Held { by: request.by })
             }
             _ => return Ok(()),
         };
@@ -147,9 +148,9 @@ impl Driver {
     }
 
     fn cancelled_by(&self, by: &str) -> Event {
-        Event::RunCancelled {
+        Event::Run(RunEvent::Cancelled {
             stop: Stop::cancelled_by(by).at(self.present_path()),
-        }
+        })
     }
 
     /// Tells the attempts in flight that they should stop and gives them a moment; outputs that come in time are kept.

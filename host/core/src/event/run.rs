@@ -1,0 +1,162 @@
+//! What happens to a run as a whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Digest, RunId, StepId};
+use crate::payload::Payload;
+use crate::rules::Rules;
+use crate::stop::Stop;
+use crate::time::Timestamp;
+
+/// What happened to a run as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEvent {
+    /// Reported. The run exists, with everything that is frozen for its life. Always the first event; gives `pending`.
+    Created(RunCreated),
+    /// Reported. Somebody took ownership; the entry's epoch is the new one. Gives `running`. Attempts that were in flight
+    /// under the previous claim are lost and will start again.
+    Claimed {
+        /// The owner, for people: host, process id.
+        owner: String,
+        /// Why.
+        cause: ClaimCause,
+    },
+    /// Reported. The owner let go without an ending (graceful shutdown). Gives `pending`; does not count as a recovery.
+    Released {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Reported. A person or a scheduler asked a stopped run to go on. Clears the stop; the following claim makes it run.
+    Resumed(RunResumed),
+    /// Reported. The definition or its components were replaced with consent.
+    DefinitionChanged(DefinitionChanged),
+    /// Reported. An automatic resume of a paused run was tried and could not begin. The run stays paused.
+    Postponed {
+        /// Why it could not begin.
+        reason: String,
+        /// When it is tried again; never by itself when absent.
+        due_at: Option<Timestamp>,
+        /// Whether it had waited, and the wait is over: it is not for that any more that it stands still.
+        waited: bool,
+    },
+    /// Reported. A person wants a paused run to stay where it is until a person resumes it, whatever comes meanwhile.
+    Held {
+        /// Who, for people.
+        by: String,
+    },
+    /// Reported. The clock that wrote the last event was far ahead and is right again. The only event that is recorded with an
+    /// earlier time than the one before.
+    ClockCorrected {
+        /// By how much time steps back, milliseconds.
+        back_millis: u64,
+        /// Steps whose times move back with it.
+        steps: Vec<StepId>,
+    },
+    /// Decided after a step paused; reported on a signal, a request or an error of the host. Gives `paused`.
+    Paused {
+        /// Why, and what happens next.
+        stop: Stop,
+    },
+    /// Decided. Gives `completed`.
+    Completed {
+        /// What the workflow returns.
+        output: Payload,
+    },
+    /// Decided after a step failed; reported when the host could not go on. Gives `failed`.
+    Failed {
+        /// Why, and what happens next.
+        stop: Stop,
+    },
+    /// Reported. Gives `cancelled`.
+    Cancelled {
+        /// Why.
+        stop: Stop,
+    },
+}
+
+/// The frozen facts of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunCreated {
+    /// The run.
+    pub run: RunId,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Digest of the definition's text; the text is a blob.
+    pub definition: Digest,
+    /// File of the definition, absolute, so that components are found again.
+    pub file: String,
+    /// Digests of all components, by plugin name.
+    pub plugins: BTreeMap<String, Digest>,
+    /// Typed inputs: an object.
+    #[serde(deserialize_with = "crate::payload::kept")]
+    pub inputs: Payload,
+    /// Every attempt's seed is derived from this one.
+    pub seed: u64,
+    /// Under which rules the run is decided.
+    #[serde(default)]
+    pub rules: Rules,
+}
+
+/// Another definition, or other components, that the run goes on under.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DefinitionChanged {
+    /// Digest of the new text.
+    pub definition: Digest,
+    /// Digests of all components, by plugin name.
+    pub plugins: BTreeMap<String, Digest>,
+    /// Steps whose record was dropped because they no longer exist, or stand elsewhere.
+    pub dropped: Vec<StepId>,
+    /// Steps that will run again: they have read what was dropped, or stand open in a loop that a lower limit ends.
+    pub reset: Vec<StepId>,
+    /// The inputs from now on, where the definition takes others than before.
+    pub inputs: Option<Payload>,
+}
+
+/// Why somebody took ownership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimCause {
+    /// First start, or after a release.
+    Start,
+    /// After a resume, or a person's take-over of a run whose owner is gone.
+    Resume,
+    /// After a retry.
+    Retry,
+    /// The previous owner is gone.
+    Recovery,
+}
+
+/// A stopped run is asked to go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResumed {
+    /// How it was asked.
+    pub cause: ResumeCause,
+    /// Steps that will run again from the start.
+    pub reset: Vec<StepId>,
+    /// Failed loops that go on at their recorded pass.
+    pub reopened: Vec<StepId>,
+    /// Open waits behind the step at which the run goes on: they begin anew when their turn comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<StepId>,
+    /// Steps that stay completed.
+    pub completed: u32,
+    /// The stop that this clears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<Stop>,
+}
+
+/// How a stopped run was asked to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeCause {
+    /// Continue.
+    Resume,
+    /// Run failed or named steps again.
+    Retry,
+    /// An automatic resume: its time had come.
+    Schedule,
+    /// What it waited for has come, or its time is over.
+    Wait,
+}

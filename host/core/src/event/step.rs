@@ -1,0 +1,129 @@
+//! What happens to one step execution.
+
+use super::{Event, LoopEvent, WaitEvent};
+use crate::ids::Path;
+use crate::outcome::{Pause, StepError};
+use crate::payload::Payload;
+use crate::tape::Tape;
+use crate::time::Timestamp;
+
+/// What happened to a step execution.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepEvent {
+    /// Decided. An attempt is about to start: recorded before the component is called.
+    Started(AttemptStarted),
+    /// Reported. An attempt returned an output: the step is settled.
+    Completed {
+        /// Which attempt.
+        attempt: u32,
+        /// The output.
+        output: Payload,
+        /// What the host answered to the attempt.
+        tape: Tape,
+    },
+    /// Reported. An attempt failed and will be followed by another one.
+    AttemptFailed {
+        /// Which attempt.
+        attempt: u32,
+        /// How it failed.
+        error: StepError,
+        /// When the next attempt is due.
+        retry_at: Timestamp,
+        /// What the host answered to the attempt.
+        tape: Tape,
+    },
+    /// Reported after an attempt, decided when no attempt was needed to fail (an expression, a loop's limit). The step is
+    /// settled.
+    Failed {
+        /// Which attempt; `None` when the component was not called.
+        attempt: Option<u32>,
+        /// How it failed.
+        error: StepError,
+        /// What the host answered to the attempt.
+        tape: Tape,
+    },
+    /// Reported. An attempt asked to stop here, or used up its retries. The run pauses next.
+    Paused {
+        /// Which attempt.
+        attempt: u32,
+        /// Why, and until when.
+        pause: Pause,
+        /// The last error, when retries were used up.
+        error: Option<StepError>,
+        /// What the host answered to the attempt.
+        tape: Tape,
+    },
+    /// Reported. The host ended an attempt (a signal, a cancel, a shutdown); it has no outcome and will start again.
+    Interrupted {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Decided. The step's `if` was false. The step is settled.
+    Skipped {
+        /// The condition's text.
+        condition: String,
+    },
+    /// It waits: for time, a signal, a person.
+    Wait(WaitEvent),
+    /// It repeats its body.
+    Loop(LoopEvent),
+}
+
+/// An attempt that is about to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptStarted {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Resolved `with`.
+    pub input: Payload,
+    /// Seed of all randomness of the attempt.
+    pub seed: u64,
+    /// How long the attempt may take, milliseconds.
+    pub timeout_millis: u64,
+}
+
+impl StepEvent {
+    /// The same, of the execution at `path`.
+    #[must_use]
+    pub fn at(self, path: Path) -> Event {
+        Event::Step { path, event: self }
+    }
+
+    /// The execution failed without an attempt.
+    #[must_use]
+    pub fn failed(error: StepError) -> Self {
+        Self::Failed {
+            attempt: None,
+            error,
+            tape: Tape::default(),
+        }
+    }
+
+    /// What the host noted of the attempt that it ends.
+    #[must_use]
+    pub fn tape(&self) -> Option<&Tape> {
+        match self {
+            Self::Completed { tape, .. }
+            | Self::AttemptFailed { tape, .. }
+            | Self::Failed { tape, .. }
+            | Self::Paused { tape, .. } => Some(tape),
+            Self::Started(_)
+            | Self::Interrupted { .. }
+            | Self::Skipped { .. }
+            | Self::Wait(_)
+            | Self::Loop(_) => None,
+        }
+    }
+}
+
+impl From<WaitEvent> for StepEvent {
+    fn from(event: WaitEvent) -> Self {
+        Self::Wait(event)
+    }
+}
+
+impl From<LoopEvent> for StepEvent {
+    fn from(event: LoopEvent) -> Self {
+        Self::Loop(event)
+    }
+}

@@ -1,0 +1,591 @@
+//! The stored form of events: flat, each with its name as `type`. Journals are read for good, so this only ever grows by
+//! fields that may be absent; what the program works with is free of that.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    AttemptStarted, ClaimCause, DefinitionChanged, Event, LoopEvent, RunCreated, RunEvent,
+    RunResumed, StepEvent, WaitEvent,
+};
+use crate::ids::{Digest, Path, StepId};
+use crate::outcome::{Pause, StepError};
+use crate::payload::{FindBlob, Payload};
+use crate::stop::Stop;
+use crate::stored::{DecodeError, Format};
+use crate::tape::Tape;
+use crate::time::Timestamp;
+use crate::wait::{Verdict, Wait};
+
+/// The version of the stored form of events.
+const EVENTS: Format = Format { version: 1 };
+
+/// An event as it is stored. It borrows what is written, and owns what was read.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Stored<'a> {
+    RunCreated(Cow<'a, RunCreated>),
+    RunClaimed {
+        owner: Cow<'a, str>,
+        cause: ClaimCause,
+    },
+    RunReleased {
+        reason: Cow<'a, str>,
+    },
+    RunResumed(Cow<'a, RunResumed>),
+    DefinitionChanged {
+        definition: Digest,
+        plugins: Cow<'a, BTreeMap<String, Digest>>,
+        dropped: Cow<'a, [StepId]>,
+        #[serde(default, skip_serializing_if = "none")]
+        reset: Cow<'a, [StepId]>,
+        #[serde(
+            default,
+            deserialize_with = "kept_if_any",
+            skip_serializing_if = "Option::is_none"
+        )]
+        inputs: Option<Cow<'a, Payload>>,
+    },
+    StepStarted {
+        path: Cow<'a, Path>,
+        attempt: u32,
+        input: Cow<'a, Payload>,
+        seed: u64,
+        timeout_millis: u64,
+    },
+    StepCompleted {
+        path: Cow<'a, Path>,
+        attempt: u32,
+        output: Cow<'a, Payload>,
+        #[serde(default, skip_serializing_if = "is_blank")]
+        tape: Cow<'a, Tape>,
+    },
+    AttemptFailed {
+        path: Cow<'a, Path>,
+        attempt: u32,
+        error: Cow<'a, StepError>,
+        retry_at: Timestamp,
+        #[serde(default, skip_serializing_if = "is_blank")]
+        tape: Cow<'a, Tape>,
+    },
+    StepFailed {
+        path: Cow<'a, Path>,
+        attempt: Option<u32>,
+        error: Cow<'a, StepError>,
+        #[serde(default, skip_serializing_if = "is_blank")]
+        tape: Cow<'a, Tape>,
+    },
+    StepPaused {
+        path: Cow<'a, Path>,
+        attempt: u32,
+        pause: Cow<'a, Pause>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Cow<'a, StepError>>,
+        #[serde(default, skip_serializing_if = "is_blank")]
+        tape: Cow<'a, Tape>,
+    },
+    StepInterrupted {
+        path: Cow<'a, Path>,
+        attempt: u32,
+    },
+    StepSkipped {
+        path: Cow<'a, Path>,
+        condition: Cow<'a, str>,
+    },
+    WaitStarted {
+        path: Cow<'a, Path>,
+        wait: Cow<'a, Wait>,
+    },
+    WaitEnded {
+        path: Cow<'a, Path>,
+        output: Cow<'a, Payload>,
+    },
+    SignalReceived {
+        path: Cow<'a, Path>,
+        signal: Cow<'a, str>,
+        data: Cow<'a, Payload>,
+        sent_at: Timestamp,
+    },
+    ApprovalDecided {
+        path: Cow<'a, Path>,
+        decision: Verdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "none")]
+        rework: Cow<'a, [StepId]>,
+    },
+    LoopIterationStarted {
+        path: Cow<'a, Path>,
+        iteration: u32,
+    },
+    LoopIterationEnded {
+        path: Cow<'a, Path>,
+        iteration: u32,
+        condition_met: bool,
+    },
+    LoopCompleted {
+        path: Cow<'a, Path>,
+        iterations: u32,
+        condition_met: bool,
+    },
+    RunPostponed {
+        reason: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waited: bool,
+    },
+    RunHeld {
+        by: Cow<'a, str>,
+    },
+    ClockCorrected {
+        back_millis: u64,
+        steps: Cow<'a, [StepId]>,
+    },
+    RunPaused {
+        stop: Cow<'a, Stop>,
+    },
+    RunCompleted {
+        output: Cow<'a, Payload>,
+    },
+    RunFailed {
+        stop: Cow<'a, Stop>,
+    },
+    RunCancelled {
+        stop: Cow<'a, Stop>,
+    },
+}
+
+fn none(steps: &Cow<'_, [StepId]>) -> bool {
+    steps.is_empty()
+}
+
+fn is_blank(tape: &Cow<'_, Tape>) -> bool {
+    tape.is_empty()
+}
+
+fn kept_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'static, Payload>>, D::Error> {
+    crate::payload::kept(deserializer).map(|payload| Some(Cow::Owned(payload)))
+}
+
+impl<'a> From<&'a Event> for Stored<'a> {
+    fn from(event: &'a Event) -> Self {
+        match event {
+            Event::Run(event) => of_run(event),
+            Event::Step { path, event } => of_step(Cow::Borrowed(path), event),
+        }
+    }
+}
+
+fn of_run(event: &RunEvent) -> Stored<'_> {
+    match event {
+        RunEvent::Created(created) => Stored::RunCreated(Cow::Borrowed(created)),
+        RunEvent::Claimed { owner, cause } => Stored::RunClaimed {
+            owner: owner.into(),
+            cause: *cause,
+        },
+        RunEvent::Released { reason } => Stored::RunReleased {
+            reason: reason.into(),
+        },
+        RunEvent::Resumed(resumed) => Stored::RunResumed(Cow::Borrowed(resumed)),
+        RunEvent::DefinitionChanged(changed) => Stored::DefinitionChanged {
+            definition: changed.definition,
+            plugins: Cow::Borrowed(&changed.plugins),
+            dropped: (&changed.dropped).into(),
+            reset: (&changed.reset).into(),
+            inputs: changed.inputs.as_ref().map(Cow::Borrowed),
+        },
+        RunEvent::Postponed {
+            reason,
+            due_at,
+            waited,
+        } => Stored::RunPostponed {
+            reason: reason.into(),
+            due_at: *due_at,
+            waited: *waited,
+        },
+        RunEvent::Held { by } => Stored::RunHeld { by: by.into() },
+        RunEvent::ClockCorrected { back_millis, steps } => Stored::ClockCorrected {
+            back_millis: *back_millis,
+            steps: steps.into(),
+        },
+        RunEvent::Paused { stop } => Stored::RunPaused {
+            stop: Cow::Borrowed(stop),
+        },
+        RunEvent::Completed { output } => Stored::RunCompleted {
+            output: Cow::Borrowed(output),
+        },
+        RunEvent::Failed { stop } => Stored::RunFailed {
+            stop: Cow::Borrowed(stop),
+        },
+        RunEvent::Cancelled { stop } => Stored::RunCancelled {
+            stop: Cow::Borrowed(stop),
+        },
+    }
+}
+
+fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
+    match event {
+        StepEvent::Started(started) => Stored::StepStarted {
+            path,
+            attempt: started.attempt,
+            input: Cow::Borrowed(&started.input),
+            seed: started.seed,
+            timeout_millis: started.timeout_millis,
+        },
+        StepEvent::Completed {
+            attempt,
+            output,
+            tape,
+        } => Stored::StepCompleted {
+            path,
+            attempt: *attempt,
+            output: Cow::Borrowed(output),
+            tape: Cow::Borrowed(tape),
+        },
+        StepEvent::AttemptFailed {
+            attempt,
+            error,
+            retry_at,
+            tape,
+        } => Stored::AttemptFailed {
+            path,
+            attempt: *attempt,
+            error: Cow::Borrowed(error),
+            retry_at: *retry_at,
+            tape: Cow::Borrowed(tape),
+        },
+        StepEvent::Failed {
+            attempt,
+            error,
+            tape,
+        } => Stored::StepFailed {
+            path,
+            attempt: *attempt,
+            error: Cow::Borrowed(error),
+            tape: Cow::Borrowed(tape),
+        },
+        StepEvent::Paused {
+            attempt,
+            pause,
+            error,
+            tape,
+        } => Stored::StepPaused {
+            path,
+            attempt: *attempt,
+            pause: Cow::Borrowed(pause),
+            error: error.as_ref().map(Cow::Borrowed),
+            tape: Cow::Borrowed(tape),
+        },
+        StepEvent::Interrupted { attempt } => Stored::StepInterrupted {
+            path,
+            attempt: *attempt,
+        },
+        StepEvent::Skipped { condition } => Stored::StepSkipped {
+            path,
+            condition: condition.into(),
+        },
+        StepEvent::Wait(event) => of_wait(path, event),
+        StepEvent::Loop(event) => of_loop(path, event),
+    }
+}
+
+fn of_wait<'a>(path: Cow<'a, Path>, event: &'a WaitEvent) -> Stored<'a> {
+    match event {
+        WaitEvent::Started { wait } => Stored::WaitStarted {
+            path,
+            wait: Cow::Borrowed(wait),
+        },
+        WaitEvent::Ended { output } => Stored::WaitEnded {
+            path,
+            output: Cow::Borrowed(output),
+        },
+        WaitEvent::SignalReceived {
+            signal,
+            data,
+            sent_at,
+        } => Stored::SignalReceived {
+            path,
+            signal: signal.into(),
+            data: Cow::Borrowed(data),
+            sent_at: *sent_at,
+        },
+        WaitEvent::ApprovalDecided {
+            decision,
+            comment,
+            by,
+            rework,
+        } => Stored::ApprovalDecided {
+            path,
+            decision: *decision,
+            comment: comment.as_deref().map(Cow::Borrowed),
+            by: by.as_deref().map(Cow::Borrowed),
+            rework: rework.into(),
+        },
+    }
+}
+
+fn of_loop<'a>(path: Cow<'a, Path>, event: &'a LoopEvent) -> Stored<'a> {
+    match *event {
+        LoopEvent::IterationStarted { iteration } => {
+            Stored::LoopIterationStarted { path, iteration }
+        }
+        LoopEvent::IterationEnded {
+            iteration,
+            condition_met,
+        } => Stored::LoopIterationEnded {
+            path,
+            iteration,
+            condition_met,
+        },
+        LoopEvent::Completed {
+            iterations,
+            condition_met,
+        } => Stored::LoopCompleted {
+            path,
+            iterations,
+            condition_met,
+        },
+    }
+}
+
+impl From<Stored<'_>> for Event {
+    fn from(stored: Stored<'_>) -> Self {
+        let step = |path: Cow<'_, Path>, event: StepEvent| event.at(path.into_owned());
+        match stored {
+            Stored::RunCreated(created) => RunEvent::Created(created.into_owned()).into(),
+            Stored::RunClaimed { owner, cause } => RunEvent::Claimed {
+                owner: owner.into_owned(),
+                cause,
+            }
+            .into(),
+            Stored::RunReleased { reason } => RunEvent::Released {
+                reason: reason.into_owned(),
+            }
+            .into(),
+            Stored::RunResumed(resumed) => RunEvent::Resumed(resumed.into_owned()).into(),
+            Stored::DefinitionChanged {
+                definition,
+                plugins,
+                dropped,
+                reset,
+                inputs,
+            } => RunEvent::DefinitionChanged(DefinitionChanged {
+                definition,
+                plugins: plugins.into_owned(),
+                dropped: dropped.into_owned(),
+                reset: reset.into_owned(),
+                inputs: inputs.map(Cow::into_owned),
+            })
+            .into(),
+            Stored::RunPostponed {
+                reason,
+                due_at,
+                waited,
+            } => RunEvent::Postponed {
+                reason: reason.into_owned(),
+                due_at,
+                waited,
+            }
+            .into(),
+            Stored::RunHeld { by } => RunEvent::Held {
+                by: by.into_owned(),
+            }
+            .into(),
+            Stored::ClockCorrected { back_millis, steps } => RunEvent::ClockCorrected {
+                back_millis,
+                steps: steps.into_owned(),
+            }
+            .into(),
+            Stored::RunPaused { stop } => RunEvent::Paused {
+                stop: stop.into_owned(),
+            }
+            .into(),
+            Stored::RunCompleted { output } => RunEvent::Completed {
+                output: output.into_owned(),
+            }
+            .into(),
+            Stored::RunFailed { stop } => RunEvent::Failed {
+                stop: stop.into_owned(),
+            }
+            .into(),
+            Stored::RunCancelled { stop } => RunEvent::Cancelled {
+                stop: stop.into_owned(),
+            }
+            .into(),
+            Stored::StepStarted {
+                path,
+                attempt,
+                input,
+                seed,
+                timeout_millis,
+            } => step(
+                path,
+                StepEvent::Started(AttemptStarted {
+                    attempt,
+                    input: input.into_owned(),
+                    seed,
+                    timeout_millis,
+                }),
+            ),
+            Stored::StepCompleted {
+                path,
+                attempt,
+                output,
+                tape,
+            } => step(
+                path,
+                StepEvent::Completed {
+                    attempt,
+                    output: output.into_owned(),
+                    tape: tape.into_owned(),
+                },
+            ),
+            Stored::AttemptFailed {
+                path,
+                attempt,
+                error,
+                retry_at,
+                tape,
+            } => step(
+                path,
+                StepEvent::AttemptFailed {
+                    attempt,
+                    error: error.into_owned(),
+                    retry_at,
+                    tape: tape.into_owned(),
+                },
+            ),
+            Stored::StepFailed {
+                path,
+                attempt,
+                error,
+                tape,
+            } => step(
+                path,
+                StepEvent::Failed {
+                    attempt,
+                    error: error.into_owned(),
+                    tape: tape.into_owned(),
+                },
+            ),
+            Stored::StepPaused {
+                path,
+                attempt,
+                pause,
+                error,
+                tape,
+            } => step(
+                path,
+                StepEvent::Paused {
+                    attempt,
+                    pause: pause.into_owned(),
+                    error: error.map(Cow::into_owned),
+                    tape: tape.into_owned(),
+                },
+            ),
+            Stored::StepInterrupted { path, attempt } => {
+                step(path, StepEvent::Interrupted { attempt })
+            }
+            Stored::StepSkipped { path, condition } => step(
+                path,
+                StepEvent::Skipped {
+                    condition: condition.into_owned(),
+                },
+            ),
+            Stored::WaitStarted { path, wait } => {
+                let wait = wait.into_owned();
+                step(path, WaitEvent::Started { wait }.into())
+            }
+            Stored::WaitEnded { path, output } => {
+                let output = output.into_owned();
+                step(path, WaitEvent::Ended { output }.into())
+            }
+            Stored::SignalReceived {
+                path,
+                signal,
+                data,
+                sent_at,
+            } => step(
+                path,
+                StepEvent::Wait(WaitEvent::SignalReceived {
+                    signal: signal.into_owned(),
+                    data: data.into_owned(),
+                    sent_at,
+                }),
+            ),
+            Stored::ApprovalDecided {
+                path,
+                decision,
+                comment,
+                by,
+                rework,
+            } => step(
+                path,
+                StepEvent::Wait(WaitEvent::ApprovalDecided {
+                    decision,
+                    comment: comment.map(Cow::into_owned),
+                    by: by.map(Cow::into_owned),
+                    rework: rework.into_owned(),
+                }),
+            ),
+            Stored::LoopIterationStarted { path, iteration } => {
+                step(path, LoopEvent::IterationStarted { iteration }.into())
+            }
+            Stored::LoopIterationEnded {
+                path,
+                iteration,
+                condition_met,
+            } => step(
+                path,
+                StepEvent::Loop(LoopEvent::IterationEnded {
+                    iteration,
+                    condition_met,
+                }),
+            ),
+            Stored::LoopCompleted {
+                path,
+                iterations,
+                condition_met,
+            } => step(
+                path,
+                StepEvent::Loop(LoopEvent::Completed {
+                    iterations,
+                    condition_met,
+                }),
+            ),
+        }
+    }
+}
+
+/// As it is stored, without the version; documents of the program show it so.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored::from(self).serialize(serializer)
+    }
+}
+
+impl Event {
+    /// The stored form.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        EVENTS.close(self)
+    }
+
+    /// Reads the stored form back.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
+    pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
+        let body = EVENTS.open(text, &["/inputs", "/input", "/output", "/data"], find)?;
+        let stored: Stored<'static> =
+            serde_json::from_value(body).map_err(|e| DecodeError::malformed(&e))?;
+        Ok(stored.into())
+    }
+}
