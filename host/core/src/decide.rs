@@ -1,12 +1,11 @@
 //! What a run does next. A pure function of definition, state and time; the engine performs what it says, replay checks
 //! that the record agrees with it.
 
-mod answering;
 mod fitting;
 mod stopping;
 mod waiting;
 
-pub use answering::{Answer, answer, fits_answer, received};
+pub(crate) use fitting::fits;
 pub use stopping::too_large;
 pub(crate) use waiting::asked;
 pub use waiting::overdue;
@@ -20,7 +19,7 @@ use crate::frontier::Frontier;
 use crate::ids::{Path, RunId};
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use crate::payload::Payload;
-use crate::retry::Verdict;
+use crate::retry::AfterFailure;
 use crate::scope::StateScope;
 use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
 use crate::tape::Tape;
@@ -195,15 +194,17 @@ fn failed(
             StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
         });
     let rules = state.created.rules;
-    let verdict = component.map_or(Verdict::Fail, |component| {
+    let verdict = component.map_or(AfterFailure::Fail, |component| {
         let run = &state.created.run;
         match component.retry.verdict(rules, run, &path, failures, &error) {
-            Verdict::Pause(_) if component.handled && rules.handle_failures() => Verdict::Fail,
+            AfterFailure::Pause(_) if component.handled && rules.handle_failures() => {
+                AfterFailure::Fail
+            }
             verdict => verdict,
         }
     });
     match verdict {
-        Verdict::Retry(wait) => Event::Step {
+        AfterFailure::Retry(wait) => Event::Step {
             path,
             event: StepEvent::AttemptFailed {
                 attempt,
@@ -212,7 +213,7 @@ fn failed(
                 tape,
             },
         },
-        Verdict::Pause(wait) => Event::Step {
+        AfterFailure::Pause(wait) => Event::Step {
             path,
             event: StepEvent::Paused {
                 attempt,
@@ -228,7 +229,7 @@ fn failed(
                 tape,
             },
         },
-        Verdict::Fail => Event::Step {
+        AfterFailure::Fail => Event::Step {
             path,
             event: StepEvent::Failed {
                 attempt: Some(attempt),

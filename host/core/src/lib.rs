@@ -23,7 +23,7 @@ pub mod outcome;
 pub mod payload;
 pub mod recovery;
 pub mod replay;
-pub mod resume;
+pub mod request;
 pub mod retry;
 pub mod rules;
 pub mod schedule;

@@ -1,13 +1,8 @@
-//! What a sweep does with a run that says it is running: nothing, a warning, a recovery, or an end. And what becomes of one that
-//! its host could not drive on.
+//! What a sweep thinks of a run that says it is running: it is well, its owner is to be warned about, it is to be taken over or
+//! to be given up.
 
 use crate::correction::is_far_ahead;
-use crate::event::{Event, RunEvent};
-use crate::ids::Path;
 use crate::limits;
-use crate::schedule;
-use crate::state::RunState;
-use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 
 /// Whether the owner of a run can still be at work.
@@ -23,7 +18,7 @@ pub enum Liveness {
 
 /// What to do with a running run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judgement {
     /// Its owner is at work.
     Healthy,
     /// Its owner lives but has stopped renewing: one warning, then it is left alone until it renews again.
@@ -36,15 +31,15 @@ pub enum Verdict {
 
 /// Judges a running run by its owner, its lease, and the recoveries since its last progress.
 #[must_use]
-pub fn judge(owner: Liveness, lease_expired: bool, recoveries: u32) -> Verdict {
+pub fn judge(owner: Liveness, lease_expired: bool, recoveries: u32) -> Judgement {
     match (owner, lease_expired) {
-        (Liveness::Alive | Liveness::Unknown, false) => Verdict::Healthy,
-        (Liveness::Alive, true) => Verdict::Detached,
+        (Liveness::Alive | Liveness::Unknown, false) => Judgement::Healthy,
+        (Liveness::Alive, true) => Judgement::Detached,
         (Liveness::Gone, _) | (Liveness::Unknown, true) => {
             if recoveries < limits::RECOVERIES {
-                Verdict::Recover
+                Judgement::Recover
             } else {
-                Verdict::GiveUp
+                Judgement::GiveUp
             }
         }
     }
@@ -56,37 +51,6 @@ pub fn lease_holds(until: Timestamp, now: Timestamp) -> bool {
     until > now && !is_far_ahead(until, now)
 }
 
-/// The event with which the host lets go of a running run after an error of its own, at `path`. The run goes on by itself, later
-/// and later; when it was in vain too often without a completed step in between, it fails.
-#[must_use]
-pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestamp) -> Event {
-    let run = &state.created.run;
-    let most = limits::AUTOMATIC_RESUMES.len();
-    let used = state.episode.in_a_row();
-    match schedule::due(run, path.as_ref(), used, None, false, now) {
-        Some(due_at) => {
-            let next = format!(
-                "a worker (`milepost work`) tries again when it is due, automatic resume {} of {most}; `milepost resume {run}` \
-                 does at once",
-                used + 1
-            );
-            let message = format!("the host could not go on: {reason}");
-            let stop = Stop {
-                due_at: Some(due_at),
-                ..Stop::new(StopCode::HostError, message, next).at(path)
-            };
-            Event::Run(RunEvent::Paused { stop })
-        }
-        None => {
-            let message =
-                format!("the host could not go on, also after {most} automatic resumes: {reason}");
-            let next = format!("nothing by itself; mend the cause, then `milepost resume {run}`");
-            let stop = Stop::new(StopCode::HostError, message, next).at(path);
-            Event::Run(RunEvent::Failed { stop })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -95,8 +59,8 @@ mod tests {
 
     #[test]
     fn b213_b214_b395_b398_b399_owner_lease_and_count_decide() {
+        use Judgement::{Detached, GiveUp, Healthy, Recover};
         use Liveness::{Alive, Gone, Unknown};
-        use Verdict::{Detached, GiveUp, Healthy, Recover};
         for (owner, expired, recoveries, expected) in [
             (Alive, false, 0, Healthy),
             (Alive, false, 9, Healthy),

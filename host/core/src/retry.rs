@@ -57,7 +57,7 @@ impl Default for RetryPolicy {
 
 /// The verdict on a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AfterFailure {
     /// Try again after this wait.
     Retry(Duration),
     /// Stop the run here until somebody or something resumes it; it makes no sense before this wait is over.
@@ -80,22 +80,22 @@ impl RetryPolicy {
         path: &Path,
         failures: u32,
         error: &StepError,
-    ) -> Verdict {
+    ) -> AfterFailure {
         let covered = self.on.contains(&error.class)
             && (self.codes.is_empty() || self.codes.contains(&error.code));
         if !covered {
-            return Verdict::Fail;
+            return AfterFailure::Fail;
         }
         let asked = error.retry_after_millis.map(Duration::from_millis);
         // A plugin that asks for more than the longest wait met a quota: holding the run in memory would not help (B149).
         let too_long = asked.is_some_and(|asked| asked > self.max);
         if failures >= self.max_attempts || too_long {
             return match self.then {
-                WhenExhausted::Pause => Verdict::Pause(asked),
-                WhenExhausted::Fail => Verdict::Fail,
+                WhenExhausted::Pause => AfterFailure::Pause(asked),
+                WhenExhausted::Fail => AfterFailure::Fail,
             };
         }
-        Verdict::Retry(
+        AfterFailure::Retry(
             asked
                 .unwrap_or_default()
                 .max(self.wait(rules, run, path, failures)),

@@ -7,7 +7,7 @@ use crate::state::RunState;
 use crate::state::size;
 
 /// Whether a result of so many bytes has room at `path`; else the error with which its step fails.
-pub(super) fn fits(
+pub(crate) fn fits(
     state: &RunState,
     path: &Path,
     what: &str,

@@ -39,7 +39,7 @@ enum Stored<'a> {
         definition: Digest,
         plugins: Cow<'a, BTreeMap<String, Digest>>,
         dropped: Cow<'a, [StepId]>,
-        #[serde(default, skip_serializing_if = "none")]
+        #[serde(default, skip_serializing_if = "<[StepId]>::is_empty")]
         reset: Cow<'a, [StepId]>,
         #[serde(
             default,
@@ -59,7 +59,7 @@ enum Stored<'a> {
         path: Cow<'a, Path>,
         attempt: u32,
         output: Cow<'a, Payload>,
-        #[serde(default, skip_serializing_if = "is_blank")]
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
     AttemptFailed {
@@ -67,14 +67,14 @@ enum Stored<'a> {
         attempt: u32,
         error: Cow<'a, StepError>,
         retry_at: Timestamp,
-        #[serde(default, skip_serializing_if = "is_blank")]
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
     StepFailed {
         path: Cow<'a, Path>,
         attempt: Option<u32>,
         error: Cow<'a, StepError>,
-        #[serde(default, skip_serializing_if = "is_blank")]
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
     StepPaused {
@@ -83,7 +83,7 @@ enum Stored<'a> {
         pause: Cow<'a, Pause>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Cow<'a, StepError>>,
-        #[serde(default, skip_serializing_if = "is_blank")]
+        #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
     StepInterrupted {
@@ -115,7 +115,7 @@ enum Stored<'a> {
         comment: Option<Cow<'a, str>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "none")]
+        #[serde(default, skip_serializing_if = "<[StepId]>::is_empty")]
         rework: Cow<'a, [StepId]>,
     },
     LoopIterationStarted {
@@ -158,14 +158,6 @@ enum Stored<'a> {
     RunCancelled {
         stop: Cow<'a, Stop>,
     },
-}
-
-fn none(steps: &Cow<'_, [StepId]>) -> bool {
-    steps.is_empty()
-}
-
-fn is_blank(tape: &Cow<'_, Tape>) -> bool {
-    tape.is_empty()
 }
 
 fn kept_if_any<'de, D: Deserializer<'de>>(

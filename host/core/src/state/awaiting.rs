@@ -46,6 +46,31 @@ impl RunState {
         Some((&record.path, signal_of(record)?))
     }
 
+    /// Where a run that moves is at work: at a step in flight, or at one that is tried again.
+    #[must_use]
+    pub fn at_work(&self) -> Option<&Path> {
+        let works = |record: &&StepRecord| {
+            matches!(
+                record.phase,
+                StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
+            )
+        };
+        self.steps.values().find(works).map(|record| &record.path)
+    }
+
+    /// Whether a run moves, or is taken by a worker as soon as there is one.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        match self.phase.status() {
+            Status::Pending | Status::Running => true,
+            Status::Paused => {
+                let stop = self.phase.stop();
+                stop.is_some_and(|stop| stop.code == StopCode::Ready) && !self.is_held()
+            }
+            Status::Completed | Status::Failed | Status::Cancelled => false,
+        }
+    }
+
     /// The approval at which the run stands undecided, with what is asked. None of a run that is over or has failed.
     #[must_use]
     pub fn approval(&self) -> Option<(&Path, &str)> {

@@ -2,7 +2,7 @@
 
 use milepost_core::event::{DefinitionChanged, Event, RunEvent};
 use milepost_core::ids::StepId;
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::Status;
 use milepost_core::stop::StopCode;
 use serde_json::json;
@@ -57,11 +57,11 @@ fn open_in_pass_2(member: &str) -> Sim {
     match sim.stop().code {
         StopCode::WaitingForSignal => {
             sim.signal("go", json!(null)).unwrap();
-            sim.work(GoOn::Wait).run(fine);
+            sim.work(ResumeBy::Wait).run(fine);
         }
         StopCode::WaitingForApproval => {
             sim.approve("outer#1/inner#1/w");
-            sim.work(GoOn::Wait).run(fine);
+            sim.work(ResumeBy::Wait).run(fine);
         }
         _ => {}
     }
@@ -142,7 +142,7 @@ fn b134_a_lower_limit_of_an_outer_loop_closes_everything_in_it() {
                 }
                 other => panic!("{member}: {other}"),
             }
-            sim.work(GoOn::Wait);
+            sim.work(ResumeBy::Wait);
         }
         sim.change(&nested(1, 5, "continue", member));
         assert_eq!(sim.state.awaited(), None, "{member}");

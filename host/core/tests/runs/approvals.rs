@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, answer, decide, overdue};
-use milepost_core::definition::StepKind;
-use milepost_core::event::{Event, RunEvent, StepEvent, WaitEvent};
+use milepost_core::decide::{Decision, decide, overdue};
+use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, codes};
-use milepost_core::resume::{GoOn, rework};
+use milepost_core::request::approve::{self, Answer, Approving, NotDecided, NotWaiting, rework};
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Rejected, Status};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
 use serde_json::{Value, json};
@@ -58,18 +58,6 @@ fn asked(body: &str) -> Sim {
     sim.run(fine);
     assert_eq!(sim.stop().code, StopCode::WaitingForApproval);
     sim
-}
-
-fn rejected_by_ann() -> Stop {
-    Stop {
-        code: StopCode::Rejected,
-        message: "rejected".to_owned(),
-        path: Some("gate".parse().unwrap()),
-        next: "nothing; the run is over".to_owned(),
-        due_at: None,
-        provider: None,
-        held_by: None,
-    }
 }
 
 #[test]
@@ -124,7 +112,7 @@ fn b301_b309_an_approved_run_stays_paused_until_it_is_resumed_behind_the_gate() 
     );
     assert_eq!(sim.step("gate").status(), "completed");
     assert_eq!(sim.state.approval(), None);
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a", "z"]);
 }
@@ -138,7 +126,13 @@ fn b302_b303_the_first_decision_wins_and_the_second_writes_nothing() {
                 sim.decide("gate", first, "").unwrap();
                 let events = sim.journal.len();
                 let refused = sim.decide("gate", second, "").unwrap_err();
-                assert!(matches!(refused, Rejected::Step { .. }), "{refused}");
+                let NotDecided::Before(earlier) = refused else {
+                    panic!("{refused:?}");
+                };
+                assert_eq!(
+                    (earlier.decision, earlier.by.as_deref()),
+                    (first, Some("ann"))
+                );
                 assert_eq!(sim.journal.len(), events);
             }
         }
@@ -147,33 +141,66 @@ fn b302_b303_the_first_decision_wins_and_the_second_writes_nothing() {
 
 #[test]
 fn b305_a_run_that_does_not_stand_still_cannot_be_decided() {
+    let refused =
+        |sim: &mut Sim, path: &str| match sim.decide(path, Verdict::Approved, "").unwrap_err() {
+            NotDecided::NotWaiting(reason) => reason,
+            NotDecided::Before(earlier) => panic!("{earlier}"),
+        };
+    let not_there = |path: &str| NotWaiting::NotThere(path.to_owned());
     let mut sim = Sim::new(&plain(""));
     let attempt = sim.next_attempt().unwrap();
-    let early = sim.decide("gate", Verdict::Approved, "").unwrap_err();
-    assert!(matches!(early, Rejected::NotPaused { .. }), "{early}");
+    assert_eq!(refused(&mut sim, "gate"), not_there("gate"));
     sim.end(&attempt, ok(json!({})));
     let Decision::Record(started) = decide(&sim.definition, &sim.state, sim.now) else {
         panic!("the approval begins");
     };
     sim.record(started);
     assert!(sim.state.approval().is_some(), "asked, but still running");
-    let early = sim.decide("gate", Verdict::Approved, "").unwrap_err();
-    assert!(matches!(early, Rejected::NotPaused { .. }), "{early}");
+    assert_eq!(refused(&mut sim, "gate"), NotWaiting::Moves);
     sim.run(fine);
-    let wrong = sim.decide("z", Verdict::Approved, "").unwrap_err();
-    assert!(matches!(wrong, Rejected::Step { .. }), "{wrong}");
-    sim.approve("gate").work(GoOn::Wait);
+    let elsewhere = NotWaiting::Elsewhere {
+        named: "z".to_owned(),
+        open: "gate".parse().unwrap(),
+    };
+    assert_eq!(refused(&mut sim, "z"), elsewhere);
+    let asked = approve::asking(&sim.state, None, None, true);
+    assert_eq!(asked, Err(NotWaiting::Ends.into()));
+    sim.approve("gate").work(ResumeBy::Wait);
     let late = sim.decide("gate", Verdict::Rejected, "").unwrap_err();
-    assert!(matches!(late, Rejected::NotPaused { .. }), "{late}");
+    assert!(matches!(late, NotDecided::Before(_)), "{late:?}");
+}
+
+#[test]
+fn b305_no_decision_is_recorded_of_a_run_that_moves_or_of_another_step() {
+    let approved = |path: &str| {
+        WaitEvent::ApprovalDecided {
+            decision: Verdict::Approved,
+            comment: None,
+            by: None,
+            rework: Vec::new(),
+        }
+        .at(path.parse().unwrap())
+    };
+    let mut sim = Sim::new(&plain(""));
+    let early = sim.try_record(approved("gate"));
+    assert!(
+        matches!(early, Err(Rejected::NotPaused { .. })),
+        "{early:?}"
+    );
+    sim.run(fine);
+    for wrong in ["z", "a"] {
+        let wrong = sim.try_record(approved(wrong));
+        assert!(matches!(wrong, Err(Rejected::Step { .. })), "{wrong:?}");
+    }
+    sim.approve("gate").work(ResumeBy::Wait);
+    let late = sim.try_record(approved("gate"));
+    assert!(matches!(late, Err(Rejected::NotPaused { .. })), "{late:?}");
 }
 
 #[test]
 fn b306_a_rejected_run_is_cancelled_from_where_it_stands() {
     let mut sim = asked(&plain(""));
     sim.pass(Duration::from_secs(60)).reject("gate", "no");
-    sim.record(Event::Run(RunEvent::Cancelled {
-        stop: rejected_by_ann(),
-    }));
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(sim.state.updated_at, sim.now);
     assert_eq!(sim.output("gate")["decision"], "rejected");
@@ -187,7 +214,7 @@ fn b306_a_rejected_run_is_cancelled_from_where_it_stands() {
 #[test]
 fn a_rejection_may_let_the_run_go_on() {
     let mut sim = asked(&plain(", on_reject = \"continue\""));
-    sim.reject("gate", "not now").work(GoOn::Wait).run(fine);
+    sim.reject("gate", "not now").work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a"], "the condition of `z` read the decision");
     assert_eq!(
@@ -210,7 +237,7 @@ fn b307_a_rejection_with_rework_runs_again_what_depends_on_it_and_asks_again() {
         sim.reject("gate", reason);
         assert_eq!(sim.stop().code, StopCode::Ready);
         assert_eq!(sim.step("gate").attempts as usize, round + 1, "rejections");
-        sim.work(GoOn::Wait).run(&mut script);
+        sim.work(ResumeBy::Wait).run(&mut script);
         assert_eq!(sim.stop().code, StopCode::WaitingForApproval);
         assert_eq!(
             sim.stop().message,
@@ -222,7 +249,7 @@ fn b307_a_rejection_with_rework_runs_again_what_depends_on_it_and_asks_again() {
         ["draft", "note", "shape", "draft", "shape", "draft", "shape"],
         "`note` reads nothing of it"
     );
-    sim.approve("gate").work(GoOn::Wait).run(&mut script);
+    sim.approve("gate").work(ResumeBy::Wait).run(&mut script);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(reasons, ["too long", "too dull"]);
     assert_eq!(sim.output("gate")["decision"], "approved");
@@ -233,24 +260,13 @@ fn b307_a_rejection_with_rework_runs_again_what_depends_on_it_and_asks_again() {
 fn b307_the_count_of_rejections_is_recorded_and_the_last_one_ends_the_run() {
     let mut sim = asked(&flow(", max_attempts = 2"));
     assert_eq!(sim.step("gate").attempts, 1);
-    sim.reject("gate", "once").work(GoOn::Wait).run(fine);
+    sim.reject("gate", "once").work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.step("gate").attempts, 2);
-    sim.record(Event::Step {
-        path: "gate".parse().unwrap(),
-        event: StepEvent::Wait(WaitEvent::ApprovalDecided {
-            decision: Verdict::Rejected,
-            comment: Some("twice".to_owned()),
-            by: None,
-            rework: Vec::new(),
-        }),
-    });
-    sim.record(Event::Run(RunEvent::Cancelled {
-        stop: rejected_by_ann(),
-    }));
+    sim.reject("gate", "twice");
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(
         sim.output("gate"),
-        json!({ "decision": "rejected", "comment": "twice", "by": null, "timed_out": false })
+        json!({ "decision": "rejected", "comment": "twice", "by": "ann", "timed_out": false })
     );
 }
 
@@ -342,15 +358,19 @@ fn b307_a_gate_in_a_loop_goes_over_its_own_pass() {
     };
     sim.run(&mut script);
     sim.reject("l#1/gate", "dull")
-        .work(GoOn::Wait)
+        .work(ResumeBy::Wait)
         .run(&mut script);
     assert_eq!(sim.stop().message, "`l#1/gate` asks: pass 1: draft 2");
-    sim.approve("l#1/gate").work(GoOn::Wait).run(&mut script);
+    sim.approve("l#1/gate")
+        .work(ResumeBy::Wait)
+        .run(&mut script);
     assert_eq!(sim.stop().message, "`l#2/gate` asks: pass 2: draft 1");
     sim.reject("l#2/gate", "short")
-        .work(GoOn::Wait)
+        .work(ResumeBy::Wait)
         .run(&mut script);
-    sim.approve("l#2/gate").work(GoOn::Wait).run(&mut script);
+    sim.approve("l#2/gate")
+        .work(ResumeBy::Wait)
+        .run(&mut script);
     assert_eq!(sim.status(), Status::Completed);
     let seen: Vec<(&str, &Value)> = seen
         .iter()
@@ -371,7 +391,7 @@ fn b307_a_gate_in_a_loop_goes_over_its_own_pass() {
 #[test]
 fn b307_a_rework_that_fails_or_dies_goes_on_to_the_same_gate() {
     let mut sim = asked(&flow(""));
-    sim.reject("gate", "again").work(GoOn::Wait);
+    sim.reject("gate", "again").work(ResumeBy::Wait);
     let lost = sim.next_attempt().unwrap();
     assert_eq!(lost.input["why"], "again");
     sim.crash();
@@ -422,7 +442,7 @@ fn an_approval_behind_the_work_reads_as_pending_and_a_rejected_one_as_completed(
         fine(attempt)
     };
     sim.retry(Some("draft")).run(&mut script);
-    sim.reject("gate", "").work(GoOn::Wait).run(&mut script);
+    sim.reject("gate", "").work(ResumeBy::Wait).run(&mut script);
     sim.retry(Some("draft")).run(&mut script);
     // Work that a person asked for again is not asked about before it is done.
     assert_eq!(seen, ["pending", "completed", "completed"]);
@@ -483,10 +503,10 @@ fn b315_nobody_decides_in_time() {
         }
         // Not a moment before.
         sim.now = Timestamp::from_nanos(due.as_nanos() - 1);
-        sim.work(GoOn::Wait).run(fine);
+        sim.work(ResumeBy::Wait).run(fine);
         assert_eq!(sim.stop().code, StopCode::WaitingForApproval, "{rest}");
         sim.now = due;
-        sim.work(GoOn::Wait).run(fine);
+        sim.work(ResumeBy::Wait).run(fine);
         sim
     };
     let output = |decision: &str| json!({ "decision": decision, "comment": "", "by": null, "timed_out": true });
@@ -514,7 +534,7 @@ fn b315_nobody_decides_in_time() {
         "{}",
         sim.stop().message
     );
-    sim.approve("gate").work(GoOn::Wait).run(fine);
+    sim.approve("gate").work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.output("gate")["timed_out"], false);
 }
@@ -523,7 +543,7 @@ fn b315_nobody_decides_in_time() {
 fn b315_a_time_out_rejects_without_rework() {
     let body = flow("").replace("approval = { ", "approval = { timeout = \"1h\", ");
     let mut sim = asked(&body);
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(sim.calls, ["draft", "note", "shape"]);
 }
@@ -545,14 +565,13 @@ fn b315_a_decision_that_comes_too_late_finds_what_the_time_out_left() {
         sim.record(event);
         assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
         assert_eq!(sim.state.approval(), None);
-        let late = sim.decide("gate", Verdict::Approved, "").unwrap_err();
-        assert!(
-            matches!(late, Rejected::Step { .. } | Rejected::NotPaused { .. }),
-            "{late}"
-        );
+        match sim.decide("gate", Verdict::Approved, "").unwrap_err() {
+            NotDecided::Before(earlier) => assert!(earlier.timed_out, "{earlier}"),
+            other @ NotDecided::NotWaiting(_) => panic!("{other:?}"),
+        }
         if sim.status() == Status::Paused {
             assert_eq!(sim.stop().code, StopCode::Ready);
-            sim.work(GoOn::Wait).run(fine);
+            sim.work(ResumeBy::Wait).run(fine);
             assert_eq!(sim.output("gate")["timed_out"], true);
             assert_eq!(sim.status(), Status::Completed);
         }
@@ -570,28 +589,36 @@ fn b315_a_decision_that_comes_too_late_finds_what_the_time_out_left() {
 #[test]
 fn a_late_decision_that_was_recorded_once_is_read_back() {
     let mut sim = asked(&plain(", timeout = \"1h\""));
-    sim.pass_to_due().approve("gate").work(GoOn::Wait).run(fine);
+    sim.pass_to_due();
+    sim.record(
+        WaitEvent::ApprovalDecided {
+            decision: Verdict::Approved,
+            comment: None,
+            by: None,
+            rework: Vec::new(),
+        }
+        .at("gate".parse().unwrap()),
+    );
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.output("gate")["timed_out"], false);
 }
 
 /// What a rejection of the approval would record now.
 fn rejection(sim: &Sim) -> (Vec<&'static str>, Option<u32>) {
-    let path = "gate".parse().unwrap();
-    let StepKind::Approval(approval) = &sim.definition.step(&"gate".parse().unwrap()).unwrap().kind
-    else {
-        panic!("an approval");
+    let asking = approve::asking(&sim.state, Some("gate"), None, false).unwrap();
+    let no = Answer {
+        verdict: Verdict::Rejected,
+        comment: Some("no"),
+        by: None,
     };
-    let answer = answer(
-        &sim.definition,
-        &sim.state,
-        (&path, approval),
-        Verdict::Rejected,
-        Some("no"),
-        None,
-    );
-    let names = answer.events.iter().map(Event::name).collect();
-    (names, answer.rework_left)
+    match approve::decide(&sim.definition, &sim.state, &asking, no, sim.now).unwrap() {
+        Approving::Decided {
+            events,
+            rework_left,
+        } => (events.iter().map(Event::name).collect(), rework_left),
+        Approving::TooLate(event) => panic!("{event:?}"),
+    }
 }
 
 #[test]
@@ -604,7 +631,7 @@ fn b307_rejections_are_counted_and_nothing_else() {
     assert_eq!(sim.step("gate").attempts, 7);
     assert_eq!(sim.step("gate").rejections, Some(0));
     assert_eq!(rejection(&sim), (vec!["approval_decided"], Some(1)));
-    sim.reject("gate", "once").work(GoOn::Wait).run(fine);
+    sim.reject("gate", "once").work(ResumeBy::Wait).run(fine);
     sim.retry(Some("draft")).run(fine);
     assert_eq!(sim.step("gate").rejections, Some(1), "a retry forgets none");
     assert_eq!(
@@ -648,7 +675,7 @@ fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
     let stands = |sim: &Sim| sim.state.approval().map(|(path, _)| path.to_string());
     let mut sim = Sim::new(GATES);
     sim.run(fine);
-    sim.approve("z1").work(GoOn::Wait).run(fine);
+    sim.approve("z1").work(ResumeBy::Wait).run(fine);
     sim.retry(Some("z1")).run(fine);
     assert_eq!(stands(&sim).as_deref(), Some("z1"));
     assert_eq!(
@@ -657,10 +684,14 @@ fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
         "it does not ask any more"
     );
     let early = sim.decide("a2", Verdict::Rejected, "").unwrap_err();
-    assert!(matches!(early, Rejected::Step { .. }), "{early}");
-    sim.approve("z1").work(GoOn::Wait).run(fine);
+    let elsewhere = NotWaiting::Elsewhere {
+        named: "a2".to_owned(),
+        open: "z1".parse().unwrap(),
+    };
+    assert_eq!(early, elsewhere.into());
+    sim.approve("z1").work(ResumeBy::Wait).run(fine);
     assert_eq!(stands(&sim).as_deref(), Some("a2"));
-    sim.approve("a2").work(GoOn::Wait).run(fine);
+    sim.approve("a2").work(ResumeBy::Wait).run(fine);
     assert_eq!(stands(&sim).as_deref(), Some("l#1/g3"));
     // From within the loop, and from before it.
     sim.retry(Some("m")).run(fine);
@@ -668,8 +699,8 @@ fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
     sim.retry(Some("a2")).run(fine);
     assert_eq!(stands(&sim).as_deref(), Some("a2"));
     assert_eq!(sim.step("g3").status(), "pending");
-    sim.approve("a2").work(GoOn::Wait).run(fine);
-    sim.approve("l#1/g3").work(GoOn::Wait).run(fine);
+    sim.approve("a2").work(ResumeBy::Wait).run(fine);
+    sim.approve("l#1/g3").work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["l#1/m", "l#1/m"]);
 }
@@ -692,7 +723,7 @@ fn every_asking_has_the_whole_time() {
     let body = flow("").replace("approval = { ", "approval = { timeout = \"1h\", ");
     let mut sim = asked(&body);
     sim.pass(Duration::from_secs(3_000)).reject("gate", "no");
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(
         sim.stop().due_at,
         Some(sim.now.after(Duration::from_secs(3_600)))

@@ -7,8 +7,9 @@ use milepost_core::decide::interrupt;
 use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
-use milepost_core::recovery::{Liveness, Verdict, judge, put_off};
-use milepost_core::resume::GoOn;
+use milepost_core::recovery::{Judgement, Liveness, judge};
+use milepost_core::request::recover::put_off;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Rejected, Status};
 use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
@@ -89,7 +90,9 @@ fn b199_b202_five_automatic_resumes_and_then_a_person() {
         assert_eq!(sim.state.episode.resumes as usize, used);
         let wait = wait_of(&sim) / planned.as_secs_f64();
         assert!((0.75..=1.25).contains(&wait), "resume {used}: {wait}");
-        sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
+        sim.pass_to_due()
+            .work(ResumeBy::Schedule)
+            .run(limit_of("acme"));
     }
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, None);
@@ -116,7 +119,7 @@ fn b200_only_a_resume_that_happens_counts() {
             cleared: None,
         }))
     };
-    sim.pass_to_due().work(GoOn::Schedule);
+    sim.pass_to_due().work(ResumeBy::Schedule);
     assert_eq!(sim.state.episode.resumes, 1);
     // B201: somebody else was faster; the run is running already.
     let late = sim.try_record(resumed(ResumeCause::Schedule));
@@ -146,7 +149,7 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
         waited: false,
     }));
     assert_eq!((sim.stop().due_at, sim.state.episode.resumes), (None, 2));
-    sim.work(GoOn::Schedule).run(limit_of("acme"));
+    sim.work(ResumeBy::Schedule).run(limit_of("acme"));
     assert_eq!(sim.state.episode.resumes, 3);
     assert!(sim.stop().next.contains("automatic resume 4 of 5"));
     sim.resume().run(fine);
@@ -162,10 +165,12 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
 fn b204_a_completed_step_ends_the_episode() {
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
-    sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
+    sim.pass_to_due()
+        .work(ResumeBy::Schedule)
+        .run(limit_of("acme"));
     assert_eq!(sim.state.episode.resumes, 1);
     sim.pass_to_due()
-        .work(GoOn::Schedule)
+        .work(ResumeBy::Schedule)
         .run(|attempt| match attempt.step.as_str() {
             "b" => limit_of("acme")(attempt),
             _ => fine(attempt),
@@ -184,7 +189,7 @@ fn b204_a_failed_step_does_not_end_the_episode() {
     };
     sim.run(script);
     for resumes in 1..=5 {
-        sim.pass_to_due().work(GoOn::Schedule).run(script);
+        sim.pass_to_due().work(ResumeBy::Schedule).run(script);
         assert_eq!(sim.state.episode.resumes, resumes);
     }
     assert_eq!(sim.stop().due_at, None, "a loop of failures cannot spin");
@@ -194,9 +199,11 @@ fn b204_a_failed_step_does_not_end_the_episode() {
 fn b206_another_provider_is_another_pool() {
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
-    sim.pass_to_due().work(GoOn::Schedule).run(limit_of("acme"));
     sim.pass_to_due()
-        .work(GoOn::Schedule)
+        .work(ResumeBy::Schedule)
+        .run(limit_of("acme"));
+    sim.pass_to_due()
+        .work(ResumeBy::Schedule)
         .run(limit_of("other"));
     assert_eq!(sim.state.episode.resumes, 0);
     assert_eq!(sim.state.episode.provider.as_deref(), Some("other"));
@@ -233,7 +240,7 @@ fn no_row_of_pauses_without_a_completed_step_is_resumed_more_than_five_times() {
             let mut sim = Sim::new(TWO);
             sim.run(&script);
             while sim.stop().due_at.is_some() && sim.calls.len() < 20 {
-                sim.pass_to_due().work(GoOn::Schedule).run(&script);
+                sim.pass_to_due().work(ResumeBy::Schedule).run(&script);
             }
             assert_eq!(sim.calls.len(), 6, "{providers:?} {until}");
             assert_eq!(sim.state.episode.in_a_row(), 5);
@@ -242,7 +249,7 @@ fn no_row_of_pauses_without_a_completed_step_is_resumed_more_than_five_times() {
             // A person's word begins afresh, and so does a completed step.
             sim.resume().run(&script);
             assert_eq!(sim.state.episode.in_a_row(), 0);
-            sim.pass_to_due().work(GoOn::Schedule).run(fine);
+            sim.pass_to_due().work(ResumeBy::Schedule).run(fine);
             assert_eq!(sim.status(), Status::Completed);
             assert_eq!(sim.state.episode.in_a_row(), 0);
         }
@@ -259,7 +266,7 @@ fn an_old_run_counts_for_each_provider() {
     let mut sim = Sim::of_old(TWO);
     sim.run(turns);
     for _ in 0..8 {
-        sim.pass_to_due().work(GoOn::Schedule).run(turns);
+        sim.pass_to_due().work(ResumeBy::Schedule).run(turns);
     }
     assert!(sim.stop().next.contains("automatic resume 1 of 5"));
 }
@@ -288,7 +295,7 @@ fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
         let planned = AUTOMATIC_RESUMES[used as usize].as_secs_f64();
         let wait = wait_of(&sim) / planned;
         assert!((0.75..=1.25).contains(&wait), "{wait}");
-        sim.pass_to_due().work(GoOn::Schedule);
+        sim.pass_to_due().work(ResumeBy::Schedule);
     }
     sim.next_attempt().unwrap();
     let last = put_off(&sim.state, "no luck", path, sim.now);
@@ -311,16 +318,14 @@ fn a_person_who_takes_a_lost_run_over_begins_its_counts_afresh() {
     sim.claim(ClaimCause::Recovery);
     assert_eq!(sim.state.recoveries, 1);
     sim.claim(ClaimCause::Resume);
-    assert_eq!((sim.state.recoveries, verdict(&sim)), (0, Verdict::Recover));
+    assert_eq!(
+        (sim.state.recoveries, verdict(&sim)),
+        (0, Judgement::Recover)
+    );
 }
 
 #[test]
 fn a_paused_run_can_be_held_whatever_comes() {
-    let hold = |sim: &mut Sim| {
-        sim.record(Event::Run(RunEvent::Held {
-            by: "ann".to_owned(),
-        }))
-    };
     let held = |sim: &Sim| {
         let stop = sim.stop();
         assert_eq!((sim.status(), stop.due_at), (Status::Paused, None));
@@ -330,7 +335,7 @@ fn a_paused_run_can_be_held_whatever_comes() {
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
     assert!(!sim.state.is_held());
-    hold(&mut sim);
+    sim.hold();
     held(&sim);
     assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
     sim.resume().run(fine);
@@ -342,7 +347,7 @@ fn a_paused_run_can_be_held_whatever_comes() {
 
     let mut sim = Sim::new("[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n");
     sim.run(fine);
-    hold(&mut sim);
+    sim.hold();
     sim.signal("go", json!(null)).unwrap();
     assert_eq!(sim.stop().code, StopCode::Ready);
     held(&sim);
@@ -351,7 +356,7 @@ fn a_paused_run_can_be_held_whatever_comes() {
 
     let mut sim = Sim::new("[[step]]\nid = \"w\"\napproval = { message = \"?\" }\n");
     sim.run(fine);
-    hold(&mut sim);
+    sim.hold();
     sim.approve("w");
     held(&sim);
 }
@@ -382,8 +387,8 @@ fn a_clock_far_ahead_does_not_hold_a_run_up() {
             "once"
         );
         let go_on = match sim.stop().code.is_wait() {
-            true => GoOn::Wait,
-            false => GoOn::Schedule,
+            true => ResumeBy::Wait,
+            false => ResumeBy::Schedule,
         };
         sim.pass_to_due().work(go_on).run(fine);
         assert_eq!(sim.status(), Status::Completed, "{body}");
@@ -439,7 +444,7 @@ fn b199_a_plugin_that_always_asks_for_now_cannot_spin() {
     let begin = sim.now;
     assert_eq!(sim.stop().due_at, Some(begin), "the first time it may");
     while sim.stop().due_at.is_some() {
-        sim.pass_to_due().work(GoOn::Schedule).run(now);
+        sim.pass_to_due().work(ResumeBy::Schedule).run(now);
     }
     assert_eq!(sim.calls.len(), 6);
     assert!(sim.now.since(begin) > Duration::from_secs(4 * 3_600));
@@ -459,7 +464,7 @@ fn a_pause_tells_its_own_time_where_that_is_not_when_it_is_due() {
         };
         sim.run(asks);
         let first = (sim.stop().due_at, sim.stop().next.clone());
-        sim.pass_to_due().work(GoOn::Schedule).run(asks);
+        sim.pass_to_due().work(ResumeBy::Schedule).run(asks);
         (at, first, (sim.stop().due_at, sim.stop().next.clone()))
     };
     let (at, (due, next), (later, again)) = until(Duration::from_secs(3_600));
@@ -479,13 +484,13 @@ fn a_wait_between_two_pauses_is_no_automatic_resume() {
         "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n[[step]]\nid = \"a\"\nuse = \"p/a\"\n";
     let mut sim = Sim::new(body);
     sim.run(fine);
-    sim.pass_to_due().work(GoOn::Wait).run(limit_of("acme"));
+    sim.pass_to_due().work(ResumeBy::Wait).run(limit_of("acme"));
     assert_eq!(sim.state.episode.resumes, 0);
     assert!(sim.stop().next.contains("automatic resume 1 of 5"));
 }
 
 /// What the next sweep would do after the owner of this run is gone.
-fn verdict(sim: &Sim) -> Verdict {
+fn verdict(sim: &Sim) -> Judgement {
     judge(Liveness::Gone, true, sim.state.recoveries)
 }
 
@@ -493,10 +498,10 @@ fn verdict(sim: &Sim) -> Verdict {
 fn b398_b399_a_run_is_recovered_once_without_progress() {
     let mut sim = Sim::new(TWO);
     let first = sim.next_attempt().unwrap();
-    assert_eq!(verdict(&sim), Verdict::Recover);
+    assert_eq!(verdict(&sim), Judgement::Recover);
     sim.claim(ClaimCause::Recovery);
     assert_eq!(sim.state.recoveries, 1);
-    assert_eq!(verdict(&sim), Verdict::GiveUp);
+    assert_eq!(verdict(&sim), Judgement::GiveUp);
     let again = sim.next_attempt().unwrap();
     assert_eq!(
         (again.path, again.attempt),
@@ -505,7 +510,7 @@ fn b398_b399_a_run_is_recovered_once_without_progress() {
     );
     sim.claim(ClaimCause::Recovery);
     assert_eq!(sim.state.recoveries, 2);
-    assert_eq!(verdict(&sim), Verdict::GiveUp);
+    assert_eq!(verdict(&sim), Judgement::GiveUp);
 }
 
 #[test]

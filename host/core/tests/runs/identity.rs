@@ -2,7 +2,7 @@
 
 use milepost_core::decide::{Decision, decide};
 use milepost_core::event::{Event, StepEvent};
-use milepost_core::resume::{Intent, plan};
+use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::state::Status;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn b154_members_of_a_half_finished_loop_are_not_counted_as_completed() {
     });
     assert_eq!(sim.status(), Status::Paused);
     // `m` has outputs of two passes, and is completed in the present one; of the run only `before` is.
-    let resumed = plan(&sim.definition, &sim.state, Intent::Resume).unwrap();
+    let resumed = resume(&sim.definition, &sim.state, ResumeBy::Person).unwrap();
     assert_eq!(resumed.completed, 1);
     assert_eq!(sim.step("l").status(), "running");
 }

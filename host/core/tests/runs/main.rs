@@ -13,6 +13,7 @@ mod pauses;
 mod properties;
 mod record;
 mod replays;
+mod requests;
 mod resumes;
 mod sequence;
 mod signals;

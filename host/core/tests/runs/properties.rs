@@ -9,7 +9,7 @@ use milepost_core::event::{ClaimCause, Entry, Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits::JSON_DEPTH;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::retry::{self, RetryPolicy};
 use milepost_core::rules::Rules;
 use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
@@ -154,10 +154,10 @@ fn answer(sim: &mut Sim, script: &[u8]) {
             sim.decide(&path, verdict, &comment).unwrap();
         }
         StopCode::WaitingForTime | StopCode::WaitingForSignal | StopCode::WaitingForApproval => {
-            sim.pass_to_due().work(GoOn::Wait);
+            sim.pass_to_due().work(ResumeBy::Wait);
         }
         StopCode::Ready => {
-            sim.work(GoOn::Wait);
+            sim.work(ResumeBy::Wait);
         }
         _ if sim.state.awaits("more").is_some() && draw.is_multiple_of(2) => {
             sim.signal("more", json!({"more": draw})).unwrap();
@@ -171,7 +171,7 @@ fn answer(sim: &mut Sim, script: &[u8]) {
                     waited: false,
                 }));
             }
-            sim.work(GoOn::Schedule);
+            sim.work(ResumeBy::Schedule);
         }
         _ => {
             sim.resume();
@@ -232,7 +232,7 @@ fn the_random_runs_meet_every_event_of_a_life() {
 const QUESTIONS: &str = r#"
 [[step]]
 id = "z"
-approval = { message = "z?" }
+approval = { message = "z?", on_reject = "continue" }
 [[step]]
 id = "y"
 loop = { until = "loop.iteration == 2", max_iterations = 2 }
@@ -253,7 +253,7 @@ id = "v"
 wait = { signal = "go", timeout = "1h", on_timeout = "continue" }
 [[step]]
 id = "u"
-approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_timeout = "approve" }
+approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_timeout = "approve", on_reject = "continue" }
 "#;
 
 /// One deed of somebody: an answer where the run stands, a timeout, a retry from anywhere.
@@ -395,7 +395,7 @@ proptest! {
         prop_assert!(wait + Duration::from_micros(1) >= shortest, "{wait:?} of {policy:?}");
         let mut error = StepError::new(ErrorClass::Retryable, "busy", "busy");
         error.retry_after_millis = asked;
-        if let retry::Verdict::Retry(wait) = policy.verdict(Rules::PRESENT, &run, &path, failures, &error) {
+        if let retry::AfterFailure::Retry(wait) = policy.verdict(Rules::PRESENT, &run, &path, failures, &error) {
             prop_assert!(wait <= policy.max, "{wait:?} of {policy:?}, asked for {asked:?}");
         }
     }

@@ -8,7 +8,7 @@ use milepost_core::event::{Entry, Event, LoopEvent, StepEvent};
 use milepost_core::ids::Epoch;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::payload::{FindBlob, Payload};
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Episode, RunState, StepPhase, StepRecord, StepResult};
 use milepost_core::stop::StopCode;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn woken() -> Sim {
         other => other,
     };
     sim.retry(Some("a")).run(limited);
-    sim.work(GoOn::Schedule).run(limited);
+    sim.work(ResumeBy::Schedule).run(limited);
     sim.signal("more", json!({"n": 1})).unwrap();
     assert_eq!(sim.stop().code, StopCode::Ready);
     sim

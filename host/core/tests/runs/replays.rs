@@ -2,7 +2,7 @@
 
 use milepost_core::event::{AttemptStarted, Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::replay::{Divergence, check};
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{RunState, Status};
 use milepost_core::stop::{Stop, StopCode};
 use milepost_core::time::Timestamp;
@@ -62,12 +62,14 @@ fn eventful() -> Sim {
     sim.run(&mut script);
     sim.resume().run(&mut script);
     sim.resume().run(&mut script);
-    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
-    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
+    sim.pass_to_due().work(ResumeBy::Wait).run(&mut script);
+    sim.pass_to_due().work(ResumeBy::Wait).run(&mut script);
     sim.signal("answer", json!({"yes": true})).unwrap();
-    sim.work(GoOn::Wait).run(&mut script);
-    sim.reject("gate", "no").work(GoOn::Wait).run(&mut script);
-    sim.approve("gate").work(GoOn::Wait).run(&mut script);
+    sim.work(ResumeBy::Wait).run(&mut script);
+    sim.reject("gate", "no")
+        .work(ResumeBy::Wait)
+        .run(&mut script);
+    sim.approve("gate").work(ResumeBy::Wait).run(&mut script);
     assert_eq!(sim.status(), Status::Completed);
     sim
 }
@@ -262,7 +264,7 @@ fn a_drawn_wait_and_the_words_of_the_host_replay_as_another_machine_recorded_the
         "#,
     );
     sim.run(|_| retryable("busy"));
-    sim.work(GoOn::Schedule)
+    sim.work(ResumeBy::Schedule)
         .run(|attempt| match attempt.path.as_str() {
             "a" => ok(json!({})),
             _ => fail("no"),

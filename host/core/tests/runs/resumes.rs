@@ -1,7 +1,8 @@
 //! Going on: what runs again, what stays, under an unchanged and under a changed definition.
 
 use milepost_core::event::{Event, RunEvent, StepEvent};
-use milepost_core::resume::{Intent, Refused, plan};
+use milepost_core::request::resume::{Refused, ResumeBy, resume};
+use milepost_core::request::retry::retry;
 use milepost_core::state::{Rejected, Status, StepResult};
 use serde_json::json;
 
@@ -74,7 +75,7 @@ fn b120_b229_a_resume_clears_the_stop() {
 fn b139_the_resume_event_tells_what_stays_and_what_failed() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("b"));
-    let resumed = plan(&sim.definition, &sim.state, Intent::Resume).unwrap();
+    let resumed = resume(&sim.definition, &sim.state, ResumeBy::Person).unwrap();
     assert_eq!(resumed.completed, 1);
     assert_eq!(resumed.reset.len(), 1);
     let cleared = resumed.cleared.unwrap();
@@ -85,12 +86,12 @@ fn b139_the_resume_event_tells_what_stays_and_what_failed() {
 fn b180_only_paused_and_failed_runs_can_go_on() {
     let mut sim = Sim::new(THREE);
     assert_eq!(
-        plan(&sim.definition, &sim.state, Intent::Resume),
+        resume(&sim.definition, &sim.state, ResumeBy::Person),
         Err(Refused::NotStopped(Status::Running))
     );
     sim.run(fine);
     assert_eq!(
-        plan(&sim.definition, &sim.state, Intent::Resume),
+        resume(&sim.definition, &sim.state, ResumeBy::Person),
         Err(Refused::NotStopped(Status::Completed))
     );
 }
@@ -215,11 +216,7 @@ fn retry_from_an_unknown_step_is_refused() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("c"));
     let nope = "nope".parse().unwrap();
-    let refused = plan(
-        &sim.definition,
-        &sim.state,
-        Intent::Retry { from: Some(&nope) },
-    );
+    let refused = retry(&sim.definition, &sim.state, Some(&nope));
     assert_eq!(refused, Err(Refused::UnknownStep(nope)));
 }
 

@@ -1,10 +1,11 @@
 //! Signals: the wait or the paused component that one ends, and what it leaves alone.
 
-use milepost_core::decide::{Decision, decide, overdue, received};
+use milepost_core::decide::{Decision, decide, overdue};
 use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::signal::{Delivery, Kept, SignalRefused, deliver, send};
 use milepost_core::state::{Rejected, Status};
 use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
@@ -30,7 +31,7 @@ fn a_signal_ends_its_wait_and_the_run_is_due_at_once() {
         (StopCode::Ready, Some(sim.state.created_at))
     );
     assert_eq!(sim.state.awaits("go"), None, "a signal ends one wait");
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(
         sim.output("w"),
@@ -57,7 +58,7 @@ fn a_signal_that_nobody_waits_for_is_refused() {
     sim.signal("go", json!(null)).unwrap();
     let event = forged(&sim, "go");
     assert!(matches!(sim.try_record(event), Err(Rejected::Step { .. })));
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     let event = forged(&sim, "go");
     assert!(matches!(
         sim.try_record(event),
@@ -92,7 +93,7 @@ fn a_wait_for_a_signal_that_does_not_come_fails_unless_it_may_go_on() {
         Some(due),
         "a signal is never sat out in the process"
     );
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Failed);
     let error = sim.error("w");
     assert_eq!(
@@ -104,18 +105,18 @@ fn a_wait_for_a_signal_that_does_not_come_fails_unless_it_may_go_on() {
     assert_eq!(sim.stop().due_at, Some(due.after(secs(30))));
     assert_eq!(sim.step("w").attempts, 2);
     sim.signal("go", json!(1)).unwrap();
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a", "b"]);
 
     let mut sim = stopped_at(&signal("continue_on_error = true"));
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.calls, ["a", "b"], "it goes on after the failure");
     assert_eq!(sim.status(), Status::Completed);
 
     let mut sim =
         stopped_at("wait = { signal = \"go\", timeout = \"30s\", on_timeout = \"continue\" }");
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(
         sim.output("w"),
@@ -129,12 +130,21 @@ fn a_signal_that_was_sent_in_time_ends_the_wait_whenever_it_is_delivered_and_a_l
     let sent = sim.now.after(secs(30));
     sim.pass_to_due().pass(secs(5));
     let before = Timestamp::from_nanos(sent.as_nanos() - 1);
-    let late = received(&sim.state, "go", json!(1).into(), sent);
-    assert_eq!(late, None);
-    assert_eq!(received(&sim.state, "og", json!(1).into(), before), None);
-    let event = received(&sim.state, "go", json!(1).into(), before).unwrap();
+    let delivered = |name: &str, sent_at| {
+        let kept = Kept {
+            number: 3,
+            name,
+            data: "1",
+            sent_at,
+        };
+        deliver(&sim.state, [kept]).unwrap()
+    };
+    assert_eq!(delivered("go", sent), None);
+    assert_eq!(delivered("og", before), None);
+    let Delivery { number, event } = delivered("go", before).unwrap();
+    assert_eq!(number, 3);
     sim.record(event);
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.output("w")["timed_out"], false);
 }
 
@@ -157,7 +167,7 @@ fn a_signal_that_comes_too_late_finds_what_the_time_out_left() {
             (StopCode::Ready, Status::Paused)
         );
         assert_eq!(sim.state.awaits("go"), None);
-        sim.work(GoOn::Wait).run(fine);
+        sim.work(ResumeBy::Wait).run(fine);
         let failed = settings.is_empty();
         assert_eq!(sim.status() == Status::Failed, failed, "{settings}");
     }
@@ -169,7 +179,7 @@ fn time_does_not_end_a_wait_that_is_not_over_or_stands_nowhere() {
     sim.pass(secs(1_000_000));
     assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
     let mut sim = stopped_at("wait = { signal = \"go\", timeout = \"30s\" }");
-    sim.pass_to_due().work(GoOn::Wait);
+    sim.pass_to_due().work(ResumeBy::Wait);
     assert_eq!(
         overdue(&sim.definition, &sim.state, sim.now),
         None,
@@ -182,10 +192,23 @@ fn time_does_not_end_a_wait_that_is_not_over_or_stands_nowhere() {
 fn what_a_signal_brings_has_to_fit_into_the_state_of_the_run() {
     let mut sim = stopped_at("wait = { signal = \"go\" }");
     let room = limits::RUN_STATE_BYTES - sim.state.recorded_bytes;
-    let event = received(&sim.state, "go", json!("x".repeat(room)).into(), sim.now).unwrap();
-    sim.record(event);
+    let data = json!("x".repeat(room));
+    let sending = send(Some(&sim.definition), &sim.state, "go", &data, sim.now);
+    assert!(
+        matches!(sending, Err(SignalRefused::NoRoom(_))),
+        "{sending:?}"
+    );
+    // It was kept when there was room.
+    let kept = Kept {
+        number: 1,
+        name: "go",
+        data: &data.to_string(),
+        sent_at: sim.now,
+    };
+    let delivery = deliver(&sim.state, [kept]).unwrap().unwrap();
+    sim.record(delivery.event);
     assert_eq!(sim.error("w").code, codes::RUN_STATE_TOO_LARGE);
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Failed);
 }
 
@@ -204,11 +227,11 @@ fn a_signal_goes_to_where_the_run_stands() {
     );
     sim.run(fine);
     sim.signal("go", json!(1)).unwrap();
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     sim.retry(Some("z_first")).run(fine);
     sim.signal("go", json!(2)).unwrap();
     assert_eq!(sim.output("z_first")["data"], 2);
-    sim.work(GoOn::Wait).run(fine);
+    sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "a_second");
 }
 
@@ -237,7 +260,7 @@ fn a_signal_wakes_a_component_that_paused_for_it() {
         (sim.stop().code, sim.stop().due_at),
         (StopCode::Ready, Some(sim.now))
     );
-    sim.work(GoOn::Wait);
+    sim.work(ResumeBy::Wait);
     let attempt = sim.next_attempt().unwrap();
     assert_eq!(attempt.attempt, 2);
     let record = sim.step("a");
@@ -282,7 +305,7 @@ fn a_signal_does_not_wake_a_component_twice() {
     };
     sim.run(again);
     sim.signal("answer", json!(1)).unwrap();
-    sim.work(GoOn::Wait).run(again);
+    sim.work(ResumeBy::Wait).run(again);
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(
         sim.step("a").resume_signal,
@@ -291,7 +314,7 @@ fn a_signal_does_not_wake_a_component_twice() {
     );
     sim.signal("answer", json!(2)).unwrap();
     assert_eq!(sim.step("a").resume_signal, Some(json!(2)));
-    sim.work(GoOn::Wait).run(again);
+    sim.work(ResumeBy::Wait).run(again);
     assert_eq!(sim.status(), Status::Completed);
 }
 

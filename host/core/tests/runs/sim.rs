@@ -5,23 +5,27 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, restore};
-use milepost_core::decide::{Decision, decide, decide_from, interrupt, settle};
-use milepost_core::definition::{ApprovalStep, Definition, StepKind};
+use milepost_core::decide::{Decision, decide, decide_from, settle};
+use milepost_core::definition::Definition;
 use milepost_core::event::{
-    AttemptStarted, ClaimCause, DefinitionChanged, Entry, Event, RunCreated, RunEvent, StepEvent,
-    WaitEvent,
+    AttemptStarted, ClaimCause, Entry, Event, RunCreated, RunEvent, StepEvent,
 };
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::replay::check;
-use milepost_core::resume::{GoOn, Intent, adopt, plan, rework};
+use milepost_core::request::Intent;
+use milepost_core::request::accept::accept;
+use milepost_core::request::approve::{self, Answer, Approving, NotDecided};
+use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
+use milepost_core::request::stop::{Demand, Stopping, meet, stop};
 use milepost_core::rules::Rules;
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::Stop;
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
@@ -251,23 +255,23 @@ impl Sim {
         self.claim(ClaimCause::Resume);
     }
 
+    /// The owner meets a request to pause at once.
     pub(crate) fn pause(&mut self) {
-        let stop = Stop {
-            code: StopCode::Interrupted,
-            message: "paused by SIGINT".into(),
-            path: None,
-            next: "resume".into(),
-            due_at: None,
-            provider: None,
-            held_by: None,
-        };
-        for event in interrupt(&self.state, Event::Run(RunEvent::Paused { stop })) {
+        for event in meet(&self.state, Demand::PauseNow, "SIGINT") {
             self.record(event);
         }
     }
 
+    /// Somebody pauses a paused run that would go on by itself.
+    pub(crate) fn hold(&mut self) {
+        match stop(&self.state, Demand::Pause, "ann", false) {
+            Ok(Stopping::Hold(event)) => self.record(event),
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn resume(&mut self) -> &mut Self {
-        self.go_on(Intent::Resume)
+        self.go_on(Intent::Resume(ResumeBy::Person))
     }
 
     pub(crate) fn retry(&mut self, from: Option<&str>) -> &mut Self {
@@ -278,12 +282,12 @@ impl Sim {
     }
 
     /// A worker resumes the run, because its time has come.
-    pub(crate) fn work(&mut self, go_on: GoOn) -> &mut Self {
-        self.go_on(Intent::GoOn(go_on))
+    pub(crate) fn work(&mut self, by: ResumeBy) -> &mut Self {
+        self.go_on(Intent::Resume(by))
     }
 
     fn go_on(&mut self, intent: Intent<'_>) -> &mut Self {
-        let resumed = plan(&self.definition, &self.state, intent).unwrap();
+        let resumed = intent.resumed(&self.definition, &self.state).unwrap();
         self.record(Event::Run(RunEvent::Resumed(resumed)));
         self.claim(ClaimCause::Resume);
         self
@@ -300,44 +304,42 @@ impl Sim {
         self
     }
 
-    pub(crate) fn signal(&mut self, name: &str, data: Value) -> Result<(), Rejected> {
-        let path = self.state.awaits(name).cloned();
-        self.try_record(Event::Step {
-            path: path.expect("somebody waits for the signal"),
-            event: StepEvent::Wait(WaitEvent::SignalReceived {
-                signal: name.to_owned(),
-                data: Payload::new(data),
-                sent_at: self.now,
-            }),
-        })
+    /// Somebody sends a signal to the run that waits for it, and it is delivered.
+    pub(crate) fn signal(&mut self, name: &str, data: Value) -> Result<(), SignalRefused> {
+        let text = signal::text(name, &data)?;
+        let sending = signal::send(Some(&self.definition), &self.state, name, &data, self.now)?;
+        assert_eq!(sending, Sending::Keep);
+        let kept = Kept {
+            number: 1,
+            name,
+            data: &text,
+            sent_at: self.now,
+        };
+        let delivery = signal::deliver(&self.state, [kept]).unwrap();
+        self.record(delivery.expect("somebody waits for the signal").event);
+        Ok(())
     }
 
-    /// A person decides; a rejection with rework is planned as the engine plans it.
+    /// A person decides.
     pub(crate) fn decide(
         &mut self,
         path: &str,
-        decision: Verdict,
+        verdict: Verdict,
         comment: &str,
-    ) -> Result<(), Rejected> {
-        let path: Path = path.parse().unwrap();
-        let rework = match &self.definition.step(path.step()).unwrap().kind {
-            StepKind::Approval(ApprovalStep {
-                rework: Some(rework_from),
-                ..
-            }) if decision == Verdict::Rejected => {
-                rework(&self.definition, path.step(), &rework_from.from)
-            }
-            _ => Vec::new(),
+    ) -> Result<(), NotDecided> {
+        let asking = approve::asking(&self.state, Some(path), None, false)?;
+        let answer = Answer {
+            verdict,
+            comment: Some(comment).filter(|comment| !comment.is_empty()),
+            by: Some("ann"),
         };
-        self.try_record(Event::Step {
-            path,
-            event: StepEvent::Wait(WaitEvent::ApprovalDecided {
-                decision,
-                comment: Some(comment.to_owned()).filter(|comment| !comment.is_empty()),
-                by: Some("ann".to_owned()),
-                rework,
-            }),
-        })
+        match approve::decide(&self.definition, &self.state, &asking, answer, self.now)? {
+            Approving::Decided { events, .. } => {
+                events.into_iter().for_each(|event| self.record(event));
+            }
+            Approving::TooLate(event) => panic!("too late: {event:?}"),
+        }
+        Ok(())
     }
 
     pub(crate) fn approve(&mut self, path: &str) -> &mut Self {
@@ -354,14 +356,8 @@ impl Sim {
     pub(crate) fn change(&mut self, body: &str) {
         let old = std::mem::replace(&mut self.definition, definition(body));
         self.replaced.push((self.state.seq + 1, old));
-        let adopted = adopt(&self.definition, &self.state);
-        self.record(Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
-            definition: self.definition.source.digest,
-            plugins: BTreeMap::new(),
-            dropped: adopted.dropped,
-            reset: adopted.reset,
-            inputs: None,
-        })));
+        let accepted = accept(&self.definition, BTreeMap::new(), None, &self.state);
+        self.record(accepted.into());
     }
 
     pub(crate) fn status(&self) -> Status {

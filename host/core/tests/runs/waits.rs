@@ -6,7 +6,7 @@ use milepost_core::decide::{Decision, decide};
 use milepost_core::event::{ClaimCause, Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
-use milepost_core::resume::GoOn;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Status, StepPhase, StepResult};
 use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
@@ -52,7 +52,7 @@ fn a_long_wait_pauses_the_run_until_its_time() {
     );
     assert_eq!(stop.path.unwrap().to_string(), "w");
     assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.output("w"), json!({ "until": until }));
     assert_eq!(sim.calls, ["a", "b"]);
@@ -135,7 +135,7 @@ fn a_clock_that_is_set_back_makes_a_wait_longer_and_never_shorter() {
     sim.resume().run(fine);
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, Some(until), "the end stays where it was");
-    sim.pass_to_due().work(GoOn::Wait).run(fine);
+    sim.pass_to_due().work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
 
     // A short wait that has become a long one pauses.
@@ -175,7 +175,7 @@ fn a_wait_until_takes_its_time_from_an_expression() {
         let mut sim = until(text);
         let due = "2023-11-15T00:00:00Z".parse().unwrap();
         assert_eq!(sim.stop().due_at, Some(due), "{text}");
-        sim.pass_to_due().work(GoOn::Wait).run(fine);
+        sim.pass_to_due().work(ResumeBy::Wait).run(fine);
         assert_eq!(sim.output("w"), json!({ "until": due }));
     }
     let sim = until("2001-01-01T00:00:00Z");
@@ -243,10 +243,10 @@ fn a_wait_in_a_loop_waits_in_every_pass() {
     sim.run(&mut script);
     let first = sim.stop().due_at.unwrap();
     assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "l#1/w");
-    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
+    sim.pass_to_due().work(ResumeBy::Wait).run(&mut script);
     assert_eq!(sim.stop().path.as_ref().unwrap().to_string(), "l#2/w");
     assert_eq!(sim.stop().due_at, Some(first.after(secs(600))));
-    sim.pass_to_due().work(GoOn::Wait).run(&mut script);
+    sim.pass_to_due().work(ResumeBy::Wait).run(&mut script);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(seen, [json!(""), json!(first)]);
 }
@@ -279,7 +279,7 @@ fn going_on_behind_a_wait_repeats_nothing() {
     assert_eq!(sim.calls, ["red", "a"]);
     sim.resume().run(script);
     assert_eq!(sim.calls, ["red", "a"], "an early resume only waits on");
-    sim.pass_to_due().work(GoOn::Wait).run(script);
+    sim.pass_to_due().work(ResumeBy::Wait).run(script);
     assert_eq!(sim.calls, ["red", "a", "b"]);
     let mut sim = Sim::new(&body);
     sim.run(script).retry(None).run(script);
@@ -367,7 +367,7 @@ fn a_settled_wait_does_not_become_an_approval_nor_the_other_way_round() {
                 sim.pass_to_due();
             }
         }
-        sim.work(GoOn::Wait).run(|_| fail("red"));
+        sim.work(ResumeBy::Wait).run(|_| fail("red"));
         assert_eq!(sim.status(), Status::Failed);
         sim
     };

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use milepost_core::definition::Definition;
 use milepost_core::definition::input::{GivenInputs, Inputs};
-use milepost_core::event::{DefinitionChanged, Event, RunEvent};
+use milepost_core::event::Event;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::payload::Payload;
-use milepost_core::resume::adopt;
+use milepost_core::request::accept::accept;
 use milepost_core::state::RunState;
 use serde_json::Value;
 
@@ -157,14 +157,8 @@ impl Engine {
 /// The event of a run that goes on under another workflow.
 fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
     let definition = &workflow.definition;
-    let adopted = adopt(definition, state);
-    Ok(Event::Run(RunEvent::DefinitionChanged(DefinitionChanged {
-        definition: definition.source.digest,
-        plugins: workflow.digests(),
-        dropped: adopted.dropped,
-        reset: adopted.reset,
-        inputs: inputs_under(definition, state)?,
-    })))
+    let inputs = inputs_under(definition, state)?;
+    Ok(accept(definition, workflow.digests(), inputs, state).into())
 }
 
 /// The inputs of the run as another definition takes them, with the defaults of what is new; `None` when they stay as they are.

@@ -2,42 +2,18 @@
 
 use std::sync::Arc;
 
+use milepost_core::request::stop::Demand;
 use tokio::sync::watch;
 
 use crate::store::StopKind;
 
-/// How strongly a run is asked to stop: a stronger request replaces a weaker one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Demand {
-    /// Let go of the run where the step in flight has ended; another worker goes on with it.
-    Release,
-    /// Pause where the step in flight has ended.
-    Pause,
-    /// Let go of the run at once; the step in flight is interrupted.
-    ReleaseNow,
-    /// Pause at once; the step in flight is interrupted.
-    PauseNow,
-    /// End for good: the step in flight may clean up for a moment.
-    Cancel,
-    /// End for good, at once.
-    Kill,
-}
-
-impl Demand {
-    /// Whether it waits for the step in flight.
-    pub(crate) const fn is_patient(self) -> bool {
-        matches!(self, Self::Release | Self::Pause)
-    }
-}
-
-impl From<StopKind> for Demand {
-    fn from(kind: StopKind) -> Self {
-        match kind {
-            StopKind::Pause => Self::Pause,
-            StopKind::PauseNow => Self::PauseNow,
-            StopKind::Cancel => Self::Cancel,
-            StopKind::Kill => Self::Kill,
-        }
+/// What a request through the store demands.
+pub(super) const fn demand_of(kind: StopKind) -> Demand {
+    match kind {
+        StopKind::Pause => Demand::Pause,
+        StopKind::PauseNow => Demand::PauseNow,
+        StopKind::Cancel => Demand::Cancel,
+        StopKind::Kill => Demand::Kill,
     }
 }
 

@@ -21,13 +21,15 @@ use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
+use milepost_core::request::signal::Delivery;
 use milepost_core::state::{RunState, Status};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
+use super::Demand;
 use super::changes::Bound;
-use super::control::{Control, Demand, Request};
+use super::control::{Control, Request};
 use super::error::EngineError;
 use super::inbox;
 use super::launch::Launch;
@@ -356,7 +358,7 @@ impl Driver {
                 return Ok(false);
             }
         };
-        let Some((number, event)) = found else {
+        let Some(Delivery { number, event }) = found else {
             return Ok(false);
         };
         self.batch.record(&mut self.state, event, now)?;

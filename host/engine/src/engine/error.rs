@@ -5,13 +5,13 @@ use std::fmt;
 use milepost_core::definition::UnknownSignal;
 use milepost_core::definition::input::InputProblem;
 use milepost_core::ids::RunId;
-use milepost_core::resume::Refused;
+use milepost_core::request::approve::EarlierDecision;
+use milepost_core::request::deadline::TimedOut;
+use milepost_core::request::resume::Refused;
 use milepost_core::shown::Shown;
 use milepost_core::state::{Rejected, Status};
 
 use super::changes::Changes;
-use super::deadline::TimedOut;
-use super::decisions::EarlierDecision;
 use super::taken::Taken;
 use crate::plugin::PluginError;
 use crate::record::RecordError;

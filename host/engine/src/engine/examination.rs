@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milepost_core::recovery::{Liveness, Verdict, judge};
+use milepost_core::recovery::{Judgement, Liveness, judge};
 use milepost_core::time::Timestamp;
 use serde::Serialize;
 
@@ -180,18 +180,18 @@ impl Engine {
             |owner| format!("process {} on {}", owner.pid, owner.host),
         );
         let (gravity, message, remedy) = match judge(owner, expired, row.recoveries) {
-            Verdict::Healthy => return None,
-            Verdict::Detached => (
+            Judgement::Healthy => return None,
+            Judgement::Detached => (
                 Gravity::Warning,
                 format!("its owner, {who}, lives but has stopped renewing its claim"),
                 "look at that process: it may be stopped or starved; ended, its run is recovered",
             ),
-            Verdict::Recover => (
+            Judgement::Recover => (
                 Gravity::Warning,
                 format!("its owner, {who}, is gone"),
                 "a worker (`milepost work`) takes it over, or `milepost resume` does",
             ),
-            Verdict::GiveUp => (
+            Judgement::GiveUp => (
                 Gravity::Warning,
                 format!("its owner, {who}, is gone, as was the one before"),
                 "a worker fails it with `process_lost`; `milepost resume` tries it once more",

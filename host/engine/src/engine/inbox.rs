@@ -1,16 +1,13 @@
 //! Signals: how they reach a run that waits for them.
 
-use milepost_core::decide::{overdue, received};
-use milepost_core::event::{Event, StepEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
-use milepost_core::payload::{Payload, within_depth};
+use milepost_core::request::signal::{self, Delivery, Kept, Sending, SignalRefused};
 use milepost_core::state::{RunState, Status};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Engine;
-use super::deadline::{TimedOut, moves};
 use super::error::EngineError;
 use super::shared::Looks;
 use crate::fault;
@@ -44,7 +41,7 @@ pub struct Signalled {
     pub nearest: Vec<String>,
 }
 
-/// The first signal of the inbox that ends the wait at which the state stands, as an event, with its number.
+/// The first signal of the inbox that ends the wait at which the state stands, but for those that were taken.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when its data is damaged: it was checked when it was sent.
@@ -52,21 +49,20 @@ pub(super) fn next(
     state: &RunState,
     inbox: &[StoredSignal],
     taken: &[u64],
-) -> Result<Option<(u64, Event)>, StoreError> {
-    let found = inbox
+) -> Result<Option<Delivery>, StoreError> {
+    let kept = inbox
         .iter()
         .filter(|stored| !taken.contains(&stored.number))
-        .filter(|stored| state.awaits(&stored.signal.name).is_some());
-    for StoredSignal { number, signal } in found {
-        let data: Value = serde_json::from_str(&signal.data).map_err(|error| {
-            let run = &state.created.run;
-            StoreError::Corrupt(format!("run `{run}`: the data of signal {number}: {error}"))
-        })?;
-        if let Some(event) = received(state, &signal.name, Payload::new(data), signal.at) {
-            return Ok(Some((*number, event)));
-        }
-    }
-    Ok(None)
+        .map(|stored| Kept {
+            number: stored.number,
+            name: &stored.signal.name,
+            data: &stored.signal.data,
+            sent_at: stored.signal.at,
+        });
+    signal::deliver(state, kept).map_err(|damaged| {
+        let run = &state.created.run;
+        StoreError::Corrupt(format!("run `{run}`: {damaged}"))
+    })
 }
 
 impl Engine {
@@ -83,69 +79,27 @@ impl Engine {
         name: &str,
         data: &Value,
     ) -> Result<Signalled, EngineError> {
-        let refuse = |reason: String| EngineError::Signal {
-            run: run.clone(),
-            reason,
-        };
-        if name.is_empty() || name.len() > limits::NOTE_BYTES {
-            return Err(refuse(format!(
-                "a signal's name has 1 to {} bytes",
-                limits::NOTE_BYTES
-            )));
-        }
-        if !within_depth(data, limits::JSON_DEPTH) {
-            return Err(refuse(format!(
-                "its data is nested deeper than {} levels",
-                limits::JSON_DEPTH
-            )));
-        }
-        let text = data.to_string();
-        if text.len() > limits::SIGNAL_BYTES {
-            return Err(refuse(format!(
-                "its data takes {} bytes, at most {} are kept",
-                text.len(),
-                limits::SIGNAL_BYTES
-            )));
-        }
+        let refuse = |refused| not_taken(run, name, refused);
+        let text = signal::text(name, data).map_err(refuse)?;
         let mut looks = Looks::default();
         let (at, nearest, stood) = loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
-            if state.phase.status().is_terminal() {
-                return Err(refuse(format!("the run is {}", state.phase.status())));
-            }
-            if row.request.is_some_and(|request| request.kind.ends()) {
-                return Err(refuse("the run is being cancelled".to_owned()));
-            }
+            let ends = row.request.is_some_and(|request| request.kind.ends());
+            signal::reachable(&state, ends).map_err(refuse)?;
             // A definition that this program cannot read any more tells nothing against the signal.
             let definition = self.frozen(&state).ok();
-            if let Some(definition) = &definition {
-                definition
-                    .can_wait_for(name)
-                    .map_err(|unknown| EngineError::UnknownSignal {
-                        run: run.clone(),
-                        name: name.to_owned(),
-                        unknown,
-                    })?;
-            }
             let mut batch = Batch::after(state.seq, state.epoch);
             self.correct_clock(&mut batch, &mut state)?;
             let now = self.shared.clock.now();
-            if let Some(definition) = &definition
-                && state.awaits(name).is_some()
-                && let Some(event) = overdue(definition, &state, now.max(state.updated_at))
-            {
-                match self.record_time_out(batch, state, event, now).await? {
-                    Some(over) => return Err(over.into()),
-                    None => continue,
+            let sending = signal::send(definition.as_ref(), &state, name, data, now);
+            match sending.map_err(refuse)? {
+                Sending::Keep => {}
+                Sending::TooLate(event) => {
+                    match self.record_time_out(batch, state, event, now).await? {
+                        Some(over) => return Err(over.into()),
+                        None => continue,
+                    }
                 }
-            }
-            if let Some(event) = received(&state, name, Payload::new(data.clone()), now)
-                && let Event::Step {
-                    event: StepEvent::Failed { error, .. },
-                    ..
-                } = event
-            {
-                return Err(refuse(error.message));
             }
             let nearest = definition.map_or_else(Vec::new, |d| d.nearest_signals(name));
             break (now, nearest, state);
@@ -158,7 +112,7 @@ impl Engine {
         fault::point("before_signal_insert");
         let number = match self.shared.store.send_signal(run, signal).await? {
             Sent::Kept(number) => number,
-            Sent::Over(status) => return Err(refuse(format!("the run is {status}"))),
+            Sent::Over(status) => return Err(refuse(SignalRefused::Over(status))),
             Sent::Full(inbox) => {
                 return Err(EngineError::InboxFull {
                     run: run.clone(),
@@ -183,7 +137,7 @@ impl Engine {
             },
             status: state.phase.status(),
             held: state.is_held(),
-            goes_on: !kept && moves(&state),
+            goes_on: !kept && state.moves(),
             waits_for: match state.phase.status() {
                 Status::Paused => state.awaited().map(|(_, name)| name.to_owned()),
                 _ => None,
@@ -220,7 +174,7 @@ impl Engine {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS)?;
-            let Some((number, event)) = next(&state, &inbox, &[])? else {
+            let Some(Delivery { number, event }) = next(&state, &inbox, &[])? else {
                 return Ok(false);
             };
             let mut batch = Batch::after(state.seq, state.epoch);
@@ -236,8 +190,17 @@ impl Engine {
     }
 }
 
-impl From<TimedOut> for EngineError {
-    fn from(over: TimedOut) -> Self {
-        Self::TimedOut(Box::new(over))
+fn not_taken(run: &RunId, name: &str, refused: SignalRefused) -> EngineError {
+    let run = run.clone();
+    match refused {
+        SignalRefused::Unknown(unknown) => EngineError::UnknownSignal {
+            run,
+            name: name.to_owned(),
+            unknown,
+        },
+        refused => EngineError::Signal {
+            run,
+            reason: refused.to_string(),
+        },
     }
 }

@@ -29,25 +29,29 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent, RunResumed};
+use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{RunId, StepId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::recovery::lease_holds;
-use milepost_core::resume::{Intent, plan};
+use milepost_core::request::Intent;
+use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::take::{NotTaken, Owned, take};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status};
 use milepost_core::stop::{Stop, StopCode};
 use serde_json::Value;
 
 pub use changes::{Changes, OnChange};
-pub use control::{Control, Demand, Request};
-pub use deadline::{Holds, TimedOut};
-pub use decisions::{Decided, Decision, EarlierDecision};
+pub use control::{Control, Request};
+pub use decisions::{Decided, Decision};
 pub use error::EngineError;
 pub use examination::{Doctor, Examining, Finding, Gravity, much_unused};
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
+pub use milepost_core::request::approve::EarlierDecision;
+pub use milepost_core::request::deadline::{Holds, TimedOut};
+pub use milepost_core::request::stop::Demand;
 pub use observer::{Notice, Observer, Unobserved};
 pub use stops::StopAnswer;
 pub use sweep::Swept;
@@ -335,7 +339,8 @@ impl Engine {
         run: &RunId,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        self.go_on(run, Intent::Resume, options).await
+        self.go_on(run, Intent::Resume(ResumeBy::Person), options)
+            .await
     }
 
     /// Runs failed steps again, loops from their first iteration; with `from`, that step and what depends on it too.
@@ -408,7 +413,7 @@ impl Engine {
         bound.workflow = bound.workflow.without_bytes();
         let definition = Arc::clone(&bound.workflow.definition);
         if matches!(state.phase.status(), Status::Paused | Status::Failed) {
-            let resumed: RunResumed = plan(&definition, &state, intent)?;
+            let resumed = intent.resumed(&definition, &state)?;
             batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
@@ -577,35 +582,26 @@ impl Engine {
         recorded: &Recorded,
         intent: Intent<'_>,
     ) -> Result<ClaimCause, EngineError> {
-        let run = recorded.row.id.clone();
-        let status = recorded.state.phase.status();
-        match status {
-            Status::Paused | Status::Failed => Ok(match intent {
-                Intent::Resume | Intent::GoOn(_) => ClaimCause::Resume,
-                Intent::Retry { .. } => ClaimCause::Retry,
-            }),
-            Status::Completed | Status::Cancelled => Err(is_over(run, status)),
-            Status::Pending | Status::Running => {
-                if let Intent::Retry { .. } = intent {
-                    return Err(EngineError::NotResumable {
-                        run,
-                        status,
-                        reason: "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone".to_owned(),
-                    });
-                }
-                if recorded.row.owner.is_none() {
-                    Ok(ClaimCause::Start)
-                } else if self.owner_may_live(&recorded.row) {
-                    Err(EngineError::AlreadyRunning {
-                        run,
-                        status,
-                        owner: recorded.row.owner.clone(),
-                    })
-                } else {
-                    Ok(ClaimCause::Recovery)
-                }
-            }
-        }
+        let (row, status) = (&recorded.row, recorded.state.phase.status());
+        let owned = match row.owner {
+            None => Owned::Nobody,
+            Some(_) if self.owner_may_live(row) => Owned::Alive,
+            Some(_) => Owned::Lost,
+        };
+        let run = || row.id.clone();
+        take(&recorded.state, owned, intent).map_err(|reason| match reason {
+            NotTaken::Over => is_over(run(), status),
+            NotTaken::Moves => EngineError::NotResumable {
+                run: run(),
+                status,
+                reason: "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone".to_owned(),
+            },
+            NotTaken::Owned => EngineError::AlreadyRunning {
+                run: run(),
+                status,
+                owner: row.owner.clone(),
+            },
+        })
     }
 
     /// Whether the owner of a run can still be at work. One whose process this host cannot see lives as long as its lease.

@@ -1,11 +1,11 @@
 //! Asking runs to stop, from whatever process: pause, cancel, kill.
 
-use milepost_core::event::{Event, RunEvent};
 use milepost_core::ids::RunId;
+use milepost_core::request::stop::{self, NotPausable, Stopping};
 use milepost_core::state::Status;
-use milepost_core::stop::{Stop, StopCode};
 
 use super::Engine;
+use super::control::demand_of;
 use super::decisions::note;
 use super::error::EngineError;
 use super::shared::Looks;
@@ -78,65 +78,63 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
-            let status = state.phase.status();
-            if !kind.ends() && state.moves_by_itself() {
-                let mut batch = Batch::after(state.seq, state.epoch);
-                let event = Event::Run(RunEvent::Held { by: by.to_owned() });
-                batch.record(&mut state, event, self.shared.clock.now())?;
-                if self.shared.write(&batch, &state).await? {
-                    return Ok(StopAnswer::Held);
-                }
-                continue;
-            }
-            if status.is_terminal()
-                || !kind.ends() && matches!(status, Status::Paused | Status::Failed)
-            {
-                return Ok(StopAnswer::Already(status));
-            }
-            if status == Status::Pending && !kind.ends() {
-                return Err(EngineError::NotPausable {
-                    run: run.clone(),
-                    status,
-                });
-            }
             let now = self.shared.clock.now();
-            if status == Status::Running && self.owner_may_live(&row) {
-                let request = StopRequest {
-                    kind,
-                    at: now,
-                    by: by.to_owned(),
-                };
-                fault::point("before_request");
-                // Its owner may have stopped it meanwhile and will not look at requests any more.
-                if self.shared.store.request_stop(run, request).await? != Status::Running {
-                    continue;
-                }
-                // A stronger request stands.
-                let asked = self.shared.store.row(run)?.and_then(|row| row.request);
-                let ends = asked.is_some_and(|asked| asked.kind.ends());
-                return Ok(match ends && !kind.ends() {
-                    true => StopAnswer::Ending,
-                    false => StopAnswer::Asked,
-                });
-            }
+            let owned = state.phase.status() == Status::Running && self.owner_may_live(&row);
+            let asked = stop::stop(&state, demand_of(kind), by, owned);
+            let stopping = asked.map_err(|NotPausable(status)| EngineError::NotPausable {
+                run: run.clone(),
+                status,
+            })?;
             let mut batch = Batch::after(state.seq, state.epoch);
-            let last = match kind.ends() {
-                true => Event::Run(RunEvent::Cancelled {
-                    stop: Stop::cancelled_by(by),
-                }),
-                false => Event::Run(RunEvent::Paused {
-                    stop: Stop::new(
-                        StopCode::Interrupted,
-                        format!("paused by {by}; the process that ran it was gone"),
-                        format!("`milepost resume {run}` goes on"),
-                    ),
-                }),
-            };
-            batch.stop(&mut state, last, now)?;
-            fault::point("before_stop");
-            if self.shared.write(&batch, &state).await? {
-                return Ok(StopAnswer::Done(state.phase.status()));
+            match stopping {
+                Stopping::Already(status) => return Ok(StopAnswer::Already(status)),
+                Stopping::Hold(event) => {
+                    batch.record(&mut state, event, now)?;
+                    if self.shared.write(&batch, &state).await? {
+                        return Ok(StopAnswer::Held);
+                    }
+                }
+                Stopping::AskOwner => {
+                    let request = StopRequest {
+                        kind,
+                        at: now,
+                        by: by.to_owned(),
+                    };
+                    if let Some(answer) = self.ask_owner(run, request).await? {
+                        return Ok(answer);
+                    }
+                }
+                Stopping::Stop(events) => {
+                    for event in events {
+                        batch.record(&mut state, event, now)?;
+                    }
+                    fault::point("before_stop");
+                    if self.shared.write(&batch, &state).await? {
+                        return Ok(StopAnswer::Done(state.phase.status()));
+                    }
+                }
             }
         }
+    }
+
+    /// Leaves the request for the owner of a running run. `None` when the run does not run any more: its owner may have stopped it
+    /// meanwhile, and will not look at requests then.
+    async fn ask_owner(
+        &self,
+        run: &RunId,
+        request: StopRequest,
+    ) -> Result<Option<StopAnswer>, EngineError> {
+        let ends = request.kind.ends();
+        fault::point("before_request");
+        if self.shared.store.request_stop(run, request).await? != Status::Running {
+            return Ok(None);
+        }
+        // A stronger request stands.
+        let asked = self.shared.store.row(run)?.and_then(|row| row.request);
+        let ending = asked.is_some_and(|asked| asked.kind.ends());
+        Ok(Some(match ending && !ends {
+            true => StopAnswer::Ending,
+            false => StopAnswer::Asked,
+        }))
     }
 }

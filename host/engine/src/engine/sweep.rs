@@ -7,11 +7,10 @@ use milepost_core::correction::{correction, is_far_ahead};
 use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
-use milepost_core::recovery::{Liveness, Verdict, judge, lease_holds, put_off};
-use milepost_core::resume::{GoOn, Intent, plan};
-use milepost_core::schedule;
+use milepost_core::recovery::{Judgement, Liveness, judge, lease_holds};
+use milepost_core::request::recover::{self, CannotBegin};
+use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::state::{RunState, Status};
-use milepost_core::stop::{Stop, StopCode};
 use serde::Serialize;
 
 use super::Engine;
@@ -80,8 +79,8 @@ impl Engine {
         let expired = row.lease_until.is_none_or(|until| !lease_holds(until, now));
         let owner = self.liveness(row).unwrap_or(Liveness::Gone);
         match judge(owner, expired, row.recoveries) {
-            Verdict::Healthy => {}
-            Verdict::Detached => {
+            Judgement::Healthy => {}
+            Judgement::Detached => {
                 if self
                     .shared
                     .store
@@ -92,11 +91,11 @@ impl Engine {
                 }
             }
             // What its owner could not meet any more needs no new owner.
-            Verdict::Recover | Verdict::GiveUp if row.request.is_some() => {
+            Judgement::Recover | Judgement::GiveUp if row.request.is_some() => {
                 self.meet_request(row, swept).await?;
             }
-            Verdict::Recover => swept.lost.push(row.id.clone()),
-            Verdict::GiveUp => {
+            Judgement::Recover => swept.lost.push(row.id.clone()),
+            Judgement::GiveUp => {
                 if self.give_up(row).await? {
                     swept.given_up.push(row.id.clone());
                 }
@@ -107,26 +106,7 @@ impl Engine {
 
     /// Fails a run whose owners were lost too often. Returns whether it was this call that did.
     pub(super) async fn give_up(&self, row: &RunRow) -> Result<bool, EngineError> {
-        let message = format!(
-            "the process that ran it was lost {} times in a row, and nothing was recorded in between",
-            row.recoveries + 1
-        );
-        let run = &row.id;
-        let next = format!(
-            "nothing by itself; look at what the step in flight did, then `milepost resume {run}`"
-        );
-        self.fail_lost(row, message, next).await
-    }
-
-    /// Fails a run whose owner is gone. Returns whether it was this call that did.
-    async fn fail_lost(
-        &self,
-        row: &RunRow,
-        message: String,
-        next: String,
-    ) -> Result<bool, EngineError> {
-        let stop = Stop::new(StopCode::ProcessLost, message, next);
-        self.change(row, |_| Some(Event::Run(RunEvent::Failed { stop })))
+        self.change(row, |state| Some(recover::give_up(state)))
             .await
     }
 
@@ -160,44 +140,15 @@ impl Engine {
         row: &RunRow,
         error: &EngineError,
     ) -> Result<bool, EngineError> {
-        let reason = error.to_string();
-        let remedy = error.remedy(&row.id);
-        match (row.status, remedy) {
-            (Status::Running, Some(next)) => {
-                let message =
-                    format!("the process that ran it is gone, and it cannot go on: {reason}");
-                self.fail_lost(row, message, next).await
-            }
-            (Status::Pending, Some(next)) => {
-                let message = format!("it could not begin: {reason}");
-                let stop = Stop::new(StopCode::HostError, message, next);
-                self.change(row, |_| Some(Event::Run(RunEvent::Failed { stop })))
-                    .await
-            }
-            (Status::Pending, None) => self.take_and_let_go(row, error, ClaimCause::Start).await,
-            (Status::Running, None) => self.take_and_let_go(row, error, ClaimCause::Recovery).await,
-            (Status::Paused, Some(_)) => self.take_and_let_go(row, error, ClaimCause::Resume).await,
-            // This try counts as well.
-            (Status::Paused, None)
-                if row.auto_resumes as usize + 1 >= limits::AUTOMATIC_RESUMES.len() =>
-            {
-                self.take_and_let_go(row, error, ClaimCause::Resume).await
-            }
-            (Status::Paused, None) => {
-                let now = self.shared.clock.now();
-                self.change(row, |state| {
-                    let stop = state.phase.stop()?;
-                    let used = state.episode.in_a_row() + 1;
-                    let due_at = schedule::due(&row.id, stop.path.as_ref(), used, None, false, now);
-                    Some(Event::Run(RunEvent::Postponed {
-                        reason,
-                        due_at,
-                        waited: stop.code.is_wait(),
-                    }))
-                })
-                .await
-            }
-            (Status::Completed | Status::Failed | Status::Cancelled, _) => Ok(false),
+        let state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+            return Ok(false);
+        }
+        let now = self.shared.clock.now();
+        match recover::cannot_begin(&state, &error.to_string(), error.remedy(&row.id), now) {
+            CannotBegin::Record(event) => self.change(row, |_| Some(event)).await,
+            CannotBegin::Claim(cause) => self.take_and_let_go(row, error, cause).await,
+            CannotBegin::Over => Ok(false),
         }
     }
 
@@ -222,7 +173,7 @@ impl Engine {
         let path = state.phase.stop().and_then(|stop| stop.path.clone());
         if state.phase.status() == Status::Paused {
             let resumed = match (self.frozen(&state), &remedy) {
-                (Ok(definition), _) => plan(&definition, &state, Intent::GoOn(GoOn::Schedule))?,
+                (Ok(definition), _) => resume(&definition, &state, ResumeBy::Schedule)?,
                 // It goes nowhere: its definition is not needed.
                 (Err(_), Some(_)) => RunResumed {
                     cause: ResumeCause::Schedule,
@@ -237,14 +188,8 @@ impl Engine {
             batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let last = match remedy {
-            Some(next) => {
-                let message = format!("the host could not go on: {reason}");
-                let stop = Stop::new(StopCode::HostError, message, next).at(path);
-                Event::Run(RunEvent::Failed { stop })
-            }
-            None => put_off(&state, &reason, path, now.max(state.updated_at)),
-        };
+        let at = now.max(state.updated_at);
+        let last = recover::let_go(&state, &reason, remedy, path, at);
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.write_change(&batch, &state).await,
             Err(rejected) => Err(rejected.into()),

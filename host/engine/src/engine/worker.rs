@@ -9,14 +9,16 @@ use futures_util::FutureExt as _;
 use milepost_core::correction::{is_far_ahead, is_plausible};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
-use milepost_core::resume::{GoOn, Intent};
+use milepost_core::request::Intent;
+use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::Serialize;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::control::{Control, Demand, Request};
+use super::Demand;
+use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
 use super::sweep::SWEEP_ROWS;
@@ -403,14 +405,17 @@ fn candidates<'a>(
         .running
         .iter()
         .filter(|row| lost.contains(&row.id))
-        .map(|row| (row, Intent::Resume));
+        .map(|row| (row, Intent::Resume(ResumeBy::Person)));
     let due = attention.due.iter().map(|row| {
         let how = match row.stop() {
-            Some(code) if code.is_wait() => GoOn::Wait,
-            Some(_) | None => GoOn::Schedule,
+            Some(code) if code.is_wait() => ResumeBy::Wait,
+            Some(_) | None => ResumeBy::Schedule,
         };
-        (row, Intent::GoOn(how))
+        (row, Intent::Resume(how))
     });
-    let pending = attention.pending.iter().map(|row| (row, Intent::Resume));
+    let pending = attention
+        .pending
+        .iter()
+        .map(|row| (row, Intent::Resume(ResumeBy::Person)));
     lost.chain(due).chain(pending)
 }

@@ -11,7 +11,7 @@ use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
-use milepost_core::resume::{Intent, plan};
+use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, StepPhase};
 use milepost_core::stop::{Stop, StopCode};
@@ -113,7 +113,7 @@ impl Mover {
         match &state.phase {
             Phase::Pending => self.claim(&mut batch, &mut state, ClaimCause::Start, draws),
             Phase::Paused { .. } | Phase::Failed { .. } => {
-                let resumed = plan(&self.definition, &state, Intent::Resume).unwrap();
+                let resumed = resume(&self.definition, &state, ResumeBy::Person).unwrap();
                 let now = self.now();
                 batch
                     .record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)

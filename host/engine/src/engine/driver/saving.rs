@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use milepost_core::event::{Entry, Event, RunEvent};
+use milepost_core::event::Entry;
 use milepost_core::ids::Epoch;
-use milepost_core::recovery::put_off;
+use milepost_core::request::recover;
+use milepost_core::request::release::release;
 use milepost_core::state::{RunState, Status};
-use milepost_core::stop::{Stop, StopCode};
 
-use super::stopping::path_of;
 use super::{Driver, Halted};
 use crate::engine::observer::Notice;
 use crate::fault;
@@ -149,14 +148,7 @@ impl Driver {
         self.state = recorded.state;
         self.batch = Batch::after(self.state.seq, self.state.epoch);
         self.started.clear();
-        let last = Event::Run(RunEvent::Failed {
-            stop: Stop::new(
-                StopCode::HostError,
-                format!("the engine failed: {text}"),
-                format!("nothing by itself; `milepost resume {run}` tries again"),
-            )
-            .at(self.present_path()),
-        });
+        let last = recover::fail_after_panic(&self.state, text);
         let now = self.shared.clock.now();
         self.batch.stop(&mut self.state, last, now)?;
         self.commit().await
@@ -184,17 +176,15 @@ impl Driver {
         }
         let mut batch = Batch::after(state.seq, state.epoch);
         let now = self.shared.clock.now();
-        let path = path_of(&state);
+        let path = state.at_work().cloned();
         let lasting = match &halted {
-            Halted::NotBegun(error) => Some(("it could not begin", error.remedy(&run))),
-            Halted::Failed(error) => Some(("the host could not go on", error.remedy(&run))),
+            Halted::NotBegun(error) => error.remedy(&run).map(|remedy| (false, remedy)),
+            Halted::Failed(error) => error.remedy(&run).map(|remedy| (true, remedy)),
             Halted::NotSaved(_) | Halted::LostClaim => None,
         };
         let last = match lasting {
-            Some((what, Some(next))) => Event::Run(RunEvent::Failed {
-                stop: Stop::new(StopCode::HostError, format!("{what}: {reason}"), next).at(path),
-            }),
-            Some((_, None)) | None => put_off(&state, &reason, path, now.max(state.updated_at)),
+            Some((begun, remedy)) => recover::fail(&reason, begun, remedy, path),
+            None => recover::put_off(&state, &reason, path, now.max(state.updated_at)),
         };
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
@@ -241,13 +231,12 @@ impl Driver {
 
     /// Releases the claim of a run that stands like this, if it does.
     fn release(&self, mut state: RunState) {
-        if state.epoch != self.state.epoch || state.phase.status() != Status::Running {
+        let Some(event) =
+            release(&state, "the engine was shut down").filter(|_| state.epoch == self.state.epoch)
+        else {
             return;
-        }
+        };
         let mut batch = Batch::after(state.seq, state.epoch);
-        let event = Event::Run(RunEvent::Released {
-            reason: "the engine was shut down".to_owned(),
-        });
         let now = self.shared.clock.now();
         if batch.record(&mut state, event, now).is_err() {
             return;

@@ -2,15 +2,14 @@
 
 use futures_util::StreamExt as _;
 use milepost_core::event::{Event, RunEvent};
-use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
-use milepost_core::state::{RunState, Status, StepPhase, StepRecord};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::request::stop::{self, Demand};
+use milepost_core::state::Status;
 use tokio::time::Instant;
 
 use super::{Driver, Halted, InFlight};
-use crate::engine::control::{Demand, Request};
+use crate::engine::control::{Request, demand_of};
 use crate::fault;
 use crate::record::{self, Batch};
 use crate::store::{StopKind, StoreError};
@@ -74,10 +73,7 @@ impl Driver {
         // Results that arrive from now on do not count (B169).
         in_flight.clear();
         self.started.clear();
-        if self.state.phase.status() == Status::Running {
-            self.stop(&request)?;
-        }
-        Ok(())
+        self.stop(&request)
     }
 
     /// Ends the run where it stands, whatever is in flight.
@@ -86,7 +82,7 @@ impl Driver {
         in_flight.clear();
         self.started.clear();
         if let Event::Run(RunEvent::Failed { stop }) = &mut last {
-            stop.path = self.present_path();
+            stop.path = self.state.at_work().cloned();
         }
         let now = self.shared.clock.now();
         self.batch.stop(&mut self.state, last, now)?;
@@ -95,40 +91,20 @@ impl Driver {
 
     /// Records that the run stops; attempts in flight are interrupted.
     pub(super) fn stop(&mut self, request: &Request) -> Result<(), Halted> {
-        let run = self.state.created.run.clone();
-        let last = match request.demand {
-            Demand::Release | Demand::ReleaseNow => Event::Run(RunEvent::Released {
-                reason: request.by.clone(),
-            }),
-            Demand::Pause | Demand::PauseNow => Event::Run(RunEvent::Paused {
-                stop: Stop::new(
-                    StopCode::Interrupted,
-                    format!("paused by {}", request.by),
-                    format!("`milepost resume {run}` goes on"),
-                )
-                .at(self.present_path()),
-            }),
-            Demand::Cancel | Demand::Kill => self.cancelled_by(&request.by),
-        };
         let now = self.shared.clock.now();
-        self.batch.stop(&mut self.state, last, now)?;
+        for event in stop::meet(&self.state, request.demand, &request.by) {
+            self.batch.record(&mut self.state, event, now)?;
+        }
         Ok(())
     }
 
-    /// A request that came while the run stopped by itself: its sender was told that the owner sees to it. The run is ended, or
-    /// held where it would go on by itself.
+    /// A request that came while the run stopped by itself: its sender was told that the owner sees to it.
     pub(super) async fn meet_late_request(&mut self) -> Result<(), Halted> {
         let Some(request) = self.control.present() else {
             return Ok(());
         };
-        let event = match (request.demand, self.state.phase.status()) {
-            (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
-                self.cancelled_by(&request.by)
-            }
-            (Demand::Pause | Demand::PauseNow, _) if self.state.moves_by_itself() => {
-                Event::Run(RunEvent::Held { by: request.by })
-            }
-            _ => return Ok(()),
+        let Some(event) = stop::meet_late(&self.state, request.demand, &request.by) else {
+            return Ok(());
         };
         let now = self.shared.clock.now();
         self.batch.record(&mut self.state, event, now)?;
@@ -145,12 +121,6 @@ impl Driver {
             }
         }
         met
-    }
-
-    fn cancelled_by(&self, by: &str) -> Event {
-        Event::Run(RunEvent::Cancelled {
-            stop: Stop::cancelled_by(by).at(self.present_path()),
-        })
     }
 
     /// Tells the attempts in flight that they should stop and gives them a moment; outputs that come in time are kept.
@@ -172,10 +142,6 @@ impl Driver {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn present_path(&self) -> Option<Path> {
-        path_of(&self.state)
     }
 
     /// Looks whether the claim holds and what was asked through the store, and renews the lease in good time. Its pace is that
@@ -229,25 +195,13 @@ impl Driver {
             }
             return;
         };
-        if heard.is_some_and(|heard| heard.demand >= kind.into()) {
+        if heard.is_some_and(|heard| heard.demand >= demand_of(kind)) {
             return;
         }
         // The write tells what was asked; who asked stands in the row.
         let row = self.shared.store.row(&self.state.created.run);
         let by = row.ok().flatten().and_then(|row| row.request);
         let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
-        self.control.hear(Some(Request::new(kind.into(), by)));
+        self.control.hear(Some(Request::new(demand_of(kind), by)));
     }
-}
-
-/// Where a run stands: at a step in flight, or at one that is tried again.
-pub(super) fn path_of(state: &RunState) -> Option<Path> {
-    let stands = |record: &&StepRecord| {
-        matches!(
-            record.phase,
-            StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
-        )
-    };
-    let record = state.steps.values().find(stands)?;
-    Some(record.path.clone())
 }

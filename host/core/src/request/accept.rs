@@ -1,0 +1,205 @@
+//! Going on under another definition, or with other components: what it keeps of the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::again::add_subtree;
+use crate::definition::{Definition, StepKind, WaitStep};
+use crate::event::{DefinitionChanged, RunEvent};
+use crate::ids::{Digest, StepId};
+use crate::payload::Payload;
+use crate::state::{RunState, StepPhase, StepRecord, StepResult};
+use crate::wait::Wait;
+
+/// A person accepts another definition, with these components; `inputs` where it takes others than before.
+#[must_use]
+pub fn accept(
+    definition: &Definition,
+    plugins: BTreeMap<String, Digest>,
+    inputs: Option<Payload>,
+    state: &RunState,
+) -> RunEvent {
+    let Adopted { dropped, reset } = adopt(definition, state);
+    RunEvent::DefinitionChanged(DefinitionChanged {
+        definition: definition.source.digest,
+        plugins,
+        dropped,
+        reset,
+        inputs,
+    })
+}
+
+/// What a changed definition makes of the record.
+struct Adopted {
+    /// Steps whose record it cannot keep: they are gone, stand in another loop, or do something else.
+    dropped: Vec<StepId>,
+    /// Steps that run again although their record could be kept: directly or through others they have read what was dropped,
+    /// or they stand open in a loop that a lower limit ends, where nobody would come back to them.
+    reset: Vec<StepId>,
+}
+
+/// Says what becomes of the record when the run goes on under another definition.
+fn adopt(definition: &Definition, state: &RunState) -> Adopted {
+    let dropped = dropped_by(definition, state);
+    let mut again: BTreeSet<StepId> = dropped.iter().cloned().collect();
+    for id in &dropped {
+        reset_ended_loops(definition, state, id, &mut again);
+    }
+    add_stale(definition, state, &mut again);
+    for (index, step) in definition.steps().iter().enumerate() {
+        if let StepKind::Loop(body) = &step.kind
+            && let Some(record) = state.steps.get(&step.id)
+            && let StepPhase::Looping {
+                iteration,
+                condition_met: None,
+            } = record.phase
+            && iteration > body.max_iterations
+        {
+            let mut inside = BTreeSet::new();
+            add_subtree(definition, index, &mut inside);
+            inside.remove(&step.id);
+            let open = |id: &StepId| state.steps.get(id).is_some_and(is_open);
+            again.extend(inside.into_iter().filter(open));
+        }
+    }
+    let kept = |id: &StepId| state.steps.contains_key(id) && !dropped.contains(id);
+    let reset = again.into_iter().filter(kept).collect();
+    Adopted { dropped, reset }
+}
+
+/// Whether the execution has begun and not ended.
+fn is_open(record: &StepRecord) -> bool {
+    record.settled().is_none() && record.phase != StepPhase::Pending
+}
+
+/// A loop that has ended is not entered again: with a member of it dropped, it runs again as a whole.
+fn reset_ended_loops(
+    definition: &Definition,
+    state: &RunState,
+    id: &StepId,
+    again: &mut BTreeSet<StepId>,
+) {
+    let mut parent = definition
+        .index_of(id)
+        .and_then(|index| definition.steps()[index].parent);
+    while let Some(index) = parent {
+        let around = &definition.steps()[index];
+        let record = state.steps.get(&around.id);
+        if record.is_some_and(|record| record.settled().is_some()) {
+            add_subtree(definition, index, again);
+        }
+        parent = around.parent;
+    }
+}
+
+/// Adds the steps that have read a step of `again` before it, until nothing more is added. Beside that step, in the same pass of
+/// a loop, it is the reader alone; from outside, it is the whole loop that the reader stands in.
+fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<StepId>) {
+    loop {
+        let before = again.len();
+        for (index, step) in definition.steps().iter().enumerate() {
+            if !state.steps.contains_key(&step.id) {
+                continue;
+            }
+            for read in step.reads.iter().filter(|read| again.contains(*read)) {
+                let Some((reader, read)) = definition
+                    .index_of(read)
+                    .and_then(|read| beside(definition, index, read))
+                else {
+                    continue;
+                };
+                if read < reader && !again.contains(&definition.steps()[reader].id) {
+                    add_subtree(definition, reader, again);
+                    break;
+                }
+            }
+        }
+        if again.len() == before {
+            return;
+        }
+    }
+}
+
+/// Where two steps stand beside each other: the outermost steps around them, or they themselves, that differ. `None` when one
+/// holds the other.
+fn beside(definition: &Definition, one: usize, other: usize) -> Option<(usize, usize)> {
+    let around = |index: usize| {
+        let steps = std::iter::successors(Some(index), |at| definition.steps()[*at].parent);
+        let mut steps: Vec<usize> = steps.collect();
+        steps.reverse();
+        steps
+    };
+    around(one)
+        .into_iter()
+        .zip(around(other))
+        .find(|(one, other)| one != other)
+}
+
+/// Steps whose record a changed definition cannot keep: they are gone, stand in another loop, or do something else.
+fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
+    let fits = |record: &StepRecord| {
+        let Some(index) = definition.index_of(record.path.step()) else {
+            return false;
+        };
+        let step = &definition.steps()[index];
+        // What a record shows of its kind: passes are a loop's, attempts a component's. One that shows neither fits both.
+        let was_loop = matches!(record.phase, StepPhase::Looping { .. })
+            || record.settled().is_some_and(|s| s.iterations.is_some());
+        let was_component = record.attempts > 0 && !record.waited;
+        let mut ancestry = vec![&step.id];
+        let mut parent = step.parent;
+        while let Some(index) = parent {
+            ancestry.push(&definition.steps()[index].id);
+            parent = definition.steps()[index].parent;
+        }
+        let recorded = record.path.segments().iter().rev().map(|s| &s.step);
+        let same_kind = match step.kind {
+            StepKind::Loop(_) => !was_component && !record.waited,
+            StepKind::Component(_) => !was_loop && !record.waited,
+            StepKind::Wait(ref wait) => !was_loop && !was_component && keeps_wait(wait, record),
+            StepKind::Approval(_) => !was_loop && !was_component && !was_wait(record),
+        };
+        same_kind && recorded.eq(ancestry)
+    };
+    state
+        .steps
+        .iter()
+        .filter(|(_, record)| !fits(record))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+/// Whether a record can be one of this wait: not an approval's, and when it is open, of the same kind and signal. An open
+/// wait keeps the end that it began with.
+fn keeps_wait(step: &WaitStep, record: &StepRecord) -> bool {
+    let StepPhase::Awaiting { wait } = &record.phase else {
+        return !decided(record);
+    };
+    match (wait, step) {
+        (Wait::Time { .. }, WaitStep::For(_) | WaitStep::Until(_)) => true,
+        (Wait::Signal { name: open, .. }, WaitStep::Signal { name, .. }) => open == name,
+        (Wait::Time { .. }, WaitStep::Signal { .. })
+        | (Wait::Signal { .. }, WaitStep::For(_) | WaitStep::Until(_))
+        | (Wait::Approval { .. }, _) => false,
+    }
+}
+
+/// Whether the record shows a wait for time or a signal. One that is over would count as approved if it were kept.
+fn was_wait(record: &StepRecord) -> bool {
+    if let StepPhase::Awaiting { wait } = &record.phase {
+        return !matches!(wait, Wait::Approval { .. });
+    }
+    let completed = record
+        .visible()
+        .is_some_and(|settled| matches!(settled.result, StepResult::Completed { .. }));
+    record.waited && completed && !decided(record)
+}
+
+/// Whether the record holds the decision of an approval.
+fn decided(record: &StepRecord) -> bool {
+    record
+        .visible()
+        .is_some_and(|settled| match &settled.result {
+            StepResult::Completed { output } => output.value().get("decision").is_some(),
+            StepResult::Failed { .. } | StepResult::Skipped => false,
+        })
+}

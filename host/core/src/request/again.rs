@@ -1,0 +1,187 @@
+//! What runs again with a step: what reads its record, and the waits that are open behind it.
+
+use std::collections::BTreeSet;
+
+use crate::definition::{Definition, StepKind};
+use crate::event::{ResumeCause, RunResumed};
+use crate::ids::{Path, StepId};
+use crate::state::{RunState, StepPhase, StepRecord, StepResult};
+
+/// What a stopped run goes on with.
+#[derive(Default)]
+pub(super) struct Again {
+    /// Steps that run again from the start.
+    pub(super) reset: BTreeSet<StepId>,
+    /// Failed loops that go on at their recorded iteration.
+    pub(super) reopened: BTreeSet<StepId>,
+}
+
+impl Again {
+    /// Adds all that follows from it, and makes the event of it.
+    pub(super) fn resumed(
+        mut self,
+        definition: &Definition,
+        state: &RunState,
+        cause: ResumeCause,
+    ) -> RunResumed {
+        add_readers(definition, state, &mut self.reset, &self.reopened);
+        let Self {
+            reset,
+            mut reopened,
+        } = self;
+        reopened.retain(|id| !reset.contains(id));
+        let closed = open_behind(definition, state, &reset, &reopened);
+        let completed = definition
+            .top()
+            .iter()
+            .map(|index| &definition.steps()[*index].id)
+            .filter(|id| !reset.contains(*id) && !reopened.contains(*id))
+            .filter(|id| state.steps.get(*id).is_some_and(has_completed))
+            .count();
+        RunResumed {
+            cause,
+            reset: reset
+                .into_iter()
+                .filter(|id| state.steps.contains_key(id))
+                .collect(),
+            reopened: reopened.into_iter().collect(),
+            closed,
+            completed: u32::try_from(completed).unwrap_or(u32::MAX),
+            cleared: state.phase.stop().cloned(),
+        }
+    }
+}
+
+/// The waits that are open behind the step at which the run goes on. Left open, somebody could end a later one before the
+/// earlier one has begun.
+fn open_behind(
+    definition: &Definition,
+    state: &RunState,
+    reset: &BTreeSet<StepId>,
+    reopened: &BTreeSet<StepId>,
+) -> Vec<StepId> {
+    let mut walk = Behind {
+        definition,
+        state,
+        reset,
+        reopened,
+        passed: false,
+        open: Vec::new(),
+    };
+    walk.scope(definition.top(), None);
+    walk.open
+}
+
+struct Behind<'a> {
+    definition: &'a Definition,
+    state: &'a RunState,
+    reset: &'a BTreeSet<StepId>,
+    reopened: &'a BTreeSet<StepId>,
+    /// Whether the walk is behind the step at which the run goes on.
+    passed: bool,
+    open: Vec<StepId>,
+}
+
+impl Behind<'_> {
+    /// Walks the members of one scope as `decide` does.
+    fn scope(&mut self, members: &[usize], pass: Option<(&Path, u32)>) {
+        for index in members {
+            let step = &self.definition.steps()[*index];
+            if self.passed {
+                self.close(*index);
+                continue;
+            }
+            let record = self.state.steps.get(&step.id);
+            let record =
+                record.filter(|r| r.path.stands_in(pass) && !self.reset.contains(&step.id));
+            let in_pass = match record.map(|record| &record.phase) {
+                Some(StepPhase::Settled(settled)) if self.reopened.contains(&step.id) => {
+                    settled.iterations
+                }
+                Some(StepPhase::Settled(_)) => continue,
+                Some(StepPhase::Looping {
+                    iteration,
+                    condition_met: None,
+                }) => Some(*iteration),
+                _ => None,
+            };
+            if let (Some(iteration), Some(record), StepKind::Loop(body)) =
+                (in_pass, record, &step.kind)
+            {
+                self.scope(&body.body, Some((&record.path, iteration)));
+            }
+            self.passed = true;
+        }
+    }
+
+    /// Notes the step, and the members of its body, if they are open waits.
+    fn close(&mut self, index: usize) {
+        let step = &self.definition.steps()[index];
+        let open = self
+            .state
+            .steps
+            .get(&step.id)
+            .is_some_and(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
+        if open && !self.reset.contains(&step.id) {
+            self.open.push(step.id.clone());
+        }
+        if let StepKind::Loop(body) = &step.kind {
+            for member in &body.body {
+                self.close(*member);
+            }
+        }
+    }
+}
+
+/// Adds the step and all that stands in it.
+pub(super) fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId>) {
+    let step = &definition.steps()[index];
+    into.insert(step.id.clone());
+    if let StepKind::Loop(body) = &step.kind {
+        for member in &body.body {
+            add_subtree(definition, *member, into);
+        }
+    }
+}
+
+/// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added. What an earlier step read of an approval
+/// that rejected its work is past, and does not make it run again.
+fn add_readers(
+    definition: &Definition,
+    state: &RunState,
+    reset: &mut BTreeSet<StepId>,
+    reopened: &BTreeSet<StepId>,
+) {
+    loop {
+        let before = reset.len();
+        for (index, step) in definition.steps().iter().enumerate() {
+            let outermost = definition.outermost(index);
+            let touched = state.steps.contains_key(&step.id);
+            let outer_id = &definition.steps()[outermost].id;
+            let reads = step.reads.iter().any(|read| {
+                let earlier = definition
+                    .index_of(read)
+                    .is_some_and(|read| definition.outermost(read) < outermost);
+                earlier && (reset.contains(read) || reopened.contains(read))
+            });
+            if touched && reads && !reset.contains(outer_id) {
+                add_subtree(definition, outermost, reset);
+            }
+        }
+        if reset.len() == before {
+            return;
+        }
+    }
+}
+
+pub(super) fn has_failed(record: &StepRecord) -> bool {
+    record
+        .settled()
+        .is_some_and(|s| matches!(s.result, StepResult::Failed { .. }))
+}
+
+fn has_completed(record: &StepRecord) -> bool {
+    record
+        .settled()
+        .is_some_and(|s| matches!(s.result, StepResult::Completed { .. }))
+}

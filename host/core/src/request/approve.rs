@@ -1,0 +1,384 @@
+//! Approve and reject: a person decides at the approval at which a run stands. The first decision holds.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::again::add_subtree;
+use crate::decide::{fits, overdue};
+use crate::definition::{ApprovalStep, Definition, OnReject, StepKind};
+use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
+use crate::ids::{Path, RunId, StepId};
+use crate::shown::Shown;
+use crate::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
+use crate::stop::{Stop, StopCode};
+use crate::time::Timestamp;
+use crate::wait::{Verdict, Wait, approval_output};
+
+/// What a person decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// What.
+    pub verdict: Verdict,
+    /// Why.
+    pub comment: Option<&'a str>,
+    /// Who decides.
+    pub by: Option<&'a str>,
+}
+
+/// One asking of one approval: rework and retries ask again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    path: Path,
+    attempt: u32,
+}
+
+impl Asking {
+    /// The approval.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What a decision comes to.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
+pub enum Approving {
+    /// Record these, together.
+    Decided {
+        /// The decision, and what it ends.
+        events: Vec<Event>,
+        /// How many rejections with rework the approval has left; `None` when it has no rework.
+        rework_left: Option<u32>,
+    },
+    /// It is too late: record this instead, and tell whoever decides what holds.
+    TooLate(Event),
+}
+
+/// Why there is nothing to decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotDecided {
+    /// Somebody decided before (B302).
+    Before(Box<EarlierDecision>),
+    /// No such approval waits.
+    NotWaiting(NotWaiting),
+}
+
+/// Why no such approval waits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotWaiting {
+    /// The run is about to end.
+    #[error("it is being cancelled")]
+    Ends,
+    /// It asks, and goes on moving.
+    #[error("the run has to stand still first")]
+    Moves,
+    /// It asks somewhere else.
+    #[error("no approval waits at `{named}`; the run asks at `{open}`")]
+    Elsewhere {
+        /// The approval that was named.
+        named: String,
+        /// The one at which it asks.
+        open: Path,
+    },
+    /// It does not ask there.
+    #[error("no approval waits at `{0}`")]
+    NotThere(String),
+    /// It does not ask at all.
+    #[error("no approval waits in it")]
+    Nowhere,
+    /// It asks another question by now.
+    #[error("somebody moved it on")]
+    MovedOn,
+    /// The definition has something else there.
+    #[error("`{0}` is no approval")]
+    NoApproval(Path),
+    /// The words of the decision have no room.
+    #[error(
+        "there is no room for these words in its recorded state; decide with a shorter comment or without one"
+    )]
+    NoRoom,
+}
+
+impl From<NotWaiting> for NotDecided {
+    fn from(reason: NotWaiting) -> Self {
+        Self::NotWaiting(reason)
+    }
+}
+
+/// The question that a run asks where it stands, if it is that of the named approval. `meant` is what was asked when the person
+/// decided: whoever was quicker may have brought the run to its next question, which nobody has answered here. `ends` says that
+/// the run was asked to end.
+///
+/// # Errors
+/// [`NotDecided`] when no such approval waits.
+pub fn asking(
+    state: &RunState,
+    named: Option<&str>,
+    meant: Option<&Asking>,
+    ends: bool,
+) -> Result<Asking, NotDecided> {
+    if ends && !state.phase.status().is_terminal() {
+        return Err(NotWaiting::Ends.into());
+    }
+    let asking = open_approval(state, named)?;
+    match meant {
+        Some(meant) if *meant != asking => {
+            Err(decided_before(state, Some(&meant.path.to_string()))
+                .unwrap_or(NotWaiting::MovedOn.into()))
+        }
+        Some(_) | None => Ok(asking),
+    }
+}
+
+/// Whether a decision there goes by how often the approval was rejected.
+#[must_use]
+pub fn counts_rejections(definition: &Definition, asking: &Asking) -> bool {
+    approval_at(definition, &asking.path).is_some_and(|approval| approval.rework.is_some())
+}
+
+/// What the decision of a person does: it goes over the work again, goes on, or ends the run.
+///
+/// # Errors
+/// [`NotDecided`]: the run stands as before.
+pub fn decide(
+    definition: &Definition,
+    state: &RunState,
+    asking: &Asking,
+    answer: Answer<'_>,
+    now: Timestamp,
+) -> Result<Approving, NotDecided> {
+    let path = &asking.path;
+    if let Some(event) = overdue(definition, state, now.max(state.updated_at)) {
+        return Ok(Approving::TooLate(event));
+    }
+    let Some(approval) = approval_at(definition, path) else {
+        return Err(NotWaiting::NoApproval(path.clone()).into());
+    };
+    if !has_room(state, path, answer) {
+        return Err(NotWaiting::NoRoom.into());
+    }
+    Ok(decided(definition, state, path, approval, answer))
+}
+
+fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a ApprovalStep> {
+    match &definition.step(path.step())?.kind {
+        StepKind::Approval(approval) => Some(approval),
+        StepKind::Component(_) | StepKind::Loop(_) | StepKind::Wait(_) => None,
+    }
+}
+
+fn decided(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    approval: &ApprovalStep,
+    answer: Answer<'_>,
+) -> Approving {
+    let Answer {
+        verdict,
+        comment,
+        by,
+    } = answer;
+    let record = state.steps.get(path.step());
+    let rejected = record.and_then(|record| record.rejections).unwrap_or(0);
+    let left = |max: u32| max.saturating_sub(rejected.saturating_add(1));
+    let rework_left = approval.rework.as_ref().map(|plan| left(plan.max_attempts));
+    let again = match (verdict, &approval.rework, rework_left) {
+        (Verdict::Rejected, Some(plan), Some(1..)) => rework(definition, path.step(), &plan.from),
+        _ => Vec::new(),
+    };
+    let ends =
+        verdict == Verdict::Rejected && again.is_empty() && approval.on_reject == OnReject::Cancel;
+    let mut events = vec![Event::Step {
+        path: path.clone(),
+        event: StepEvent::Wait(WaitEvent::ApprovalDecided {
+            decision: verdict,
+            comment: comment.map(str::to_owned),
+            by: by.map(str::to_owned),
+            rework: again,
+        }),
+    }];
+    if ends {
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+        let why = comment.map_or_else(String::new, |why| format!(": {why}"));
+        let message = format!("`{path}` was rejected{by}{why}");
+        let stop = Stop::over(StopCode::Rejected, message).at(path.clone());
+        events.push(Event::Run(RunEvent::Cancelled { stop }));
+    }
+    Approving::Decided {
+        events,
+        rework_left,
+    }
+}
+
+/// Whether the words of a decision have room in the run's state. A decision without words always has.
+fn has_room(state: &RunState, path: &Path, answer: Answer<'_>) -> bool {
+    let Answer { comment, by, .. } = answer;
+    let words = comment.map_or(0, str::len) + by.map_or(0, str::len);
+    let output = approval_output(Verdict::Approved, comment, by, false);
+    words == 0 || fits(state, path, "these words", output.text().len()).is_ok()
+}
+
+/// The approval at which the run stands, if it is the named one.
+fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDecided> {
+    let open = state.approval().map(|(path, _)| path);
+    if let Some(path) = open.filter(|path| named.is_none_or(|named| path.to_string() == named)) {
+        if state.phase.status() != Status::Paused {
+            return Err(NotWaiting::Moves.into());
+        }
+        return Ok(Asking {
+            path: path.clone(),
+            attempt: state.steps.get(path.step()).map_or(0, |r| r.attempts),
+        });
+    }
+    Err(decided_before(state, named).unwrap_or_else(|| {
+        let reason = match (open, named) {
+            (Some(open), Some(named)) => NotWaiting::Elsewhere {
+                named: named.to_owned(),
+                open: open.clone(),
+            },
+            (None, Some(named)) => NotWaiting::NotThere(named.to_owned()),
+            (_, None) => NotWaiting::Nowhere,
+        };
+        reason.into()
+    }))
+}
+
+/// The decision that the run stands behind, for whoever comes second: at the named approval, or the latest one.
+fn decided_before(state: &RunState, named: Option<&str>) -> Option<NotDecided> {
+    let of = |record: &StepRecord| earlier(state, record);
+    let meant = |record: &&StepRecord| named.is_none_or(|named| record.path.to_string() == named);
+    let found = state.steps.values().filter(meant).filter_map(of);
+    let latest = found.max_by_key(|earlier| earlier.at)?;
+    Some(NotDecided::Before(Box::new(latest)))
+}
+
+fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
+    let earlier = |decision, by, at, timed_out| EarlierDecision {
+        run: state.created.run.clone(),
+        status: state.phase.status(),
+        path: record.path.clone(),
+        decision,
+        by,
+        at,
+        timed_out,
+    };
+    // The end of the run is all that is recorded of a timeout that cancelled it.
+    if let (Phase::Cancelled { stop, at }, StepPhase::Awaiting { wait }) =
+        (&state.phase, &record.phase)
+        && stop.code == StopCode::ApprovalTimedOut
+        && matches!(wait, Wait::Approval { .. })
+    {
+        return Some(earlier(Verdict::Rejected, None, *at, true));
+    }
+    if matches!(record.phase, StepPhase::Awaiting { .. }) {
+        return None;
+    }
+    let settled = record.visible()?;
+    let StepResult::Completed { output } = &settled.result else {
+        return None;
+    };
+    let output = output.value();
+    let decision = match output.get("decision")?.as_str()? {
+        "approved" => Verdict::Approved,
+        "rejected" => Verdict::Rejected,
+        _ => return None,
+    };
+    let by = output.get("by").and_then(|by| by.as_str());
+    let timed_out = output.get("timed_out").and_then(serde_json::Value::as_bool);
+    record.waited.then(|| {
+        earlier(
+            decision,
+            by.map(str::to_owned),
+            settled.at,
+            timed_out == Some(true),
+        )
+    })
+}
+
+/// A decision that was made before: the first one holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierDecision {
+    /// The run.
+    pub run: RunId,
+    /// Its status now.
+    pub status: Status,
+    /// The approval.
+    pub path: Path,
+    /// What was decided.
+    pub decision: Verdict,
+    /// By whom; nobody when time decided.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Whether nobody decided in time.
+    pub timed_out: bool,
+}
+
+impl fmt::Display for EarlierDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            run,
+            path,
+            decision,
+            at,
+            status,
+            ..
+        } = self;
+        if self.timed_out {
+            write!(
+                f,
+                "nobody decided at `{path}` of run `{run}` in time: since {at} it counts as {decision}"
+            )?;
+        } else {
+            write!(f, "`{path}` of run `{run}` was {decision}")?;
+            if let Some(by) = &self.by {
+                let short = &by[..by.floor_char_boundary(BY_SHOWN)];
+                let cut = if short.len() < by.len() { "…" } else { "" };
+                write!(f, " by {}{cut}", Shown(short))?;
+            }
+            write!(f, " at {at}; the first decision holds")?;
+        }
+        write!(f, ", and the run is {status}")
+    }
+}
+
+/// How much of a name a message shows.
+const BY_SHOWN: usize = 80;
+
+/// The steps that run again when the approval at `gate` is rejected with rework from `from`: that step, and every one
+/// between it and the approval that reads, directly or through others, what runs again or what the approval leaves.
+#[must_use]
+pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<StepId> {
+    let (Some(end), Some(from)) = (definition.index_of(gate), definition.index_of(from)) else {
+        return Vec::new();
+    };
+    let parent = definition.steps()[end].parent;
+    let mut again = BTreeSet::from([gate.clone()]);
+    for index in from..end {
+        let step = &definition.steps()[index];
+        if step.parent == parent && (index == from || reads_any(definition, index, &again)) {
+            add_subtree(definition, index, &mut again);
+        }
+    }
+    again.remove(gate);
+    again.into_iter().collect()
+}
+
+/// Whether the step at `index`, or a member of its body, reads one of `steps`.
+fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<StepId>) -> bool {
+    let step = &definition.steps()[index];
+    let members = match &step.kind {
+        StepKind::Loop(body) => body.body.as_slice(),
+        StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => &[],
+    };
+    !step.reads.is_disjoint(steps)
+        || members
+            .iter()
+            .any(|member| reads_any(definition, *member, steps))
+}

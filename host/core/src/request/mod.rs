@@ -1,0 +1,59 @@
+//! What people, workers and owners ask of a run: one command, one file.
+//!
+//! Each looks at the state, and answers with what is to be recorded or with a typed refusal; nothing is changed here. Whoever
+//! asks reads before, and writes what was answered after, in one guarded write: when the run was moved meanwhile, it reads and
+//! asks again.
+//!
+//! | command | what it asks |
+//! |---|---|
+//! | `resume`, `retry` | a stopped run to go on; `again` says what runs again with a step, `take` who may take it |
+//! | `accept` | to go on under another definition |
+//! | `stop` | to pause, to be held, to end; `release`: to be let go of |
+//! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
+//! | `recover` | what becomes of a run whose owner is lost, or whose host cannot go on |
+
+pub mod accept;
+mod again;
+pub mod approve;
+pub mod deadline;
+pub mod recover;
+pub mod release;
+pub mod resume;
+pub mod retry;
+pub mod signal;
+pub mod stop;
+pub mod take;
+
+use crate::definition::Definition;
+use crate::event::RunResumed;
+use crate::ids::StepId;
+use crate::state::RunState;
+
+/// How a stopped run is asked to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent<'a> {
+    /// Continue from the checkpoint.
+    Resume(resume::ResumeBy),
+    /// Run failed steps, or those from a named one on, again.
+    Retry {
+        /// The step to begin at.
+        from: Option<&'a StepId>,
+    },
+}
+
+impl Intent<'_> {
+    /// What is recorded of it.
+    ///
+    /// # Errors
+    /// [`resume::Refused`].
+    pub fn resumed(
+        self,
+        definition: &Definition,
+        state: &RunState,
+    ) -> Result<RunResumed, resume::Refused> {
+        match self {
+            Self::Resume(by) => resume::resume(definition, state, by),
+            Self::Retry { from } => retry::retry(definition, state, from),
+        }
+    }
+}

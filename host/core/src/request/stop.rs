@@ -1,0 +1,146 @@
+//! Stop: a run is asked to pause, to be held where it stands, to be let go of, or to end for good.
+
+use super::release::release;
+use crate::decide::interrupt;
+use crate::event::{Event, RunEvent};
+use crate::ids::Path;
+use crate::state::{RunState, Status};
+use crate::stop::{Stop, StopCode};
+
+/// How strongly a run is asked to stop: a stronger request replaces a weaker one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// Let go of the run where the step in flight has ended; another worker goes on with it.
+    Release,
+    /// Pause where the step in flight has ended.
+    Pause,
+    /// Let go of the run at once; the step in flight is interrupted.
+    ReleaseNow,
+    /// Pause at once; the step in flight is interrupted.
+    PauseNow,
+    /// End for good: the step in flight may clean up for a moment.
+    Cancel,
+    /// End for good, at once.
+    Kill,
+}
+
+impl Demand {
+    /// Whether it waits for the step in flight.
+    #[must_use]
+    pub const fn is_patient(self) -> bool {
+        matches!(self, Self::Release | Self::Pause)
+    }
+
+    /// Whether the run is over with it.
+    #[must_use]
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Cancel | Self::Kill)
+    }
+}
+
+/// What a request comes to that does not come from the owner of the run.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
+pub enum Stopping {
+    /// Record this, and the run stands as was asked.
+    Stop(Vec<Event>),
+    /// Record this, and the paused run stays where it is until a person resumes it.
+    Hold(Event),
+    /// Its owner may be at work: it has to be asked.
+    AskOwner,
+    /// It is over, or stands still, as it is.
+    Already(Status),
+}
+
+/// Only a running run can be paused (B290).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotPausable(pub Status);
+
+/// Asks a run to pause or to end; `owned` says whether somebody may be at work on it.
+///
+/// # Errors
+/// [`NotPausable`] for a pending run that is asked to pause.
+pub fn stop(
+    state: &RunState,
+    demand: Demand,
+    by: &str,
+    owned: bool,
+) -> Result<Stopping, NotPausable> {
+    let status = state.phase.status();
+    match (status, demand.ends()) {
+        (Status::Paused, false) if state.moves_by_itself() => {
+            Ok(Stopping::Hold(RunEvent::Held { by: by.to_owned() }.into()))
+        }
+        (Status::Completed | Status::Cancelled, _) | (Status::Paused | Status::Failed, false) => {
+            Ok(Stopping::Already(status))
+        }
+        (Status::Pending, false) => Err(NotPausable(status)),
+        (Status::Running, _) if owned => Ok(Stopping::AskOwner),
+        (Status::Running, false) => {
+            let message = format!("paused by {by}; the process that ran it was gone");
+            Ok(Stopping::Stop(interrupt(
+                state,
+                paused(state, message, None),
+            )))
+        }
+        (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
+            let stop = Stop::cancelled_by(by);
+            let last = RunEvent::Cancelled { stop };
+            Ok(Stopping::Stop(interrupt(state, last.into())))
+        }
+    }
+}
+
+/// The owner meets a request of a run that it drives: what it records. Nothing when the run does not move any more.
+#[must_use]
+pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
+    if state.phase.status() != Status::Running {
+        return Vec::new();
+    }
+    let last = match demand {
+        Demand::Release | Demand::ReleaseNow => release(state, by),
+        Demand::Pause | Demand::PauseNow => {
+            Some(paused(state, format!("paused by {by}"), state.at_work()))
+        }
+        Demand::Cancel | Demand::Kill => Some(cancelled(state, by)),
+    };
+    last.map_or_else(Vec::new, |last| interrupt(state, last))
+}
+
+/// A request that came while the run stopped by itself: its sender was told that the owner sees to it. The run is ended, or
+/// held where it would go on by itself.
+#[must_use]
+pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
+    match (demand, state.phase.status()) {
+        (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
+            Some(cancelled(state, by))
+        }
+        (Demand::Pause | Demand::PauseNow, _) if state.moves_by_itself() => {
+            Some(RunEvent::Held { by: by.to_owned() }.into())
+        }
+        (
+            Demand::Release
+            | Demand::Pause
+            | Demand::ReleaseNow
+            | Demand::PauseNow
+            | Demand::Cancel
+            | Demand::Kill,
+            _,
+        ) => None,
+    }
+}
+
+fn paused(state: &RunState, message: String, path: Option<&Path>) -> Event {
+    let next = format!("`milepost resume {}` goes on", state.created.run);
+    let stop = Stop::new(StopCode::Interrupted, message, next).at(path.cloned());
+    RunEvent::Paused { stop }.into()
+}
+
+fn cancelled(state: &RunState, by: &str) -> Event {
+    let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
+    RunEvent::Cancelled { stop }.into()
+}
