@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Decision, asked, decide, overdue, settle_recorded};
+use crate::decide::{Action, Decision, asked, decide, overdue, settle_recorded};
 use crate::definition::Definition;
 use crate::event::{Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
@@ -221,13 +221,7 @@ pub fn check(
         // Of a paused run, only the end of a wait whose time is over.
         Origin::Decided => match overdue(definition, state, entry.at) {
             Some(event) => Some(event),
-            None => match decide(definition, state, entry.at) {
-                Decision::Record(event) => Some(event),
-                Decision::Wait { .. } => {
-                    return Err(nothing(entry, "nothing before an attempt ends"));
-                }
-                Decision::Stopped => return Err(nothing(entry, "nothing: the run does not move")),
-            },
+            None => Some(decided(definition, state, entry)?),
         },
         Origin::Attempt(ending) => again(definition, state, entry, ending),
         Origin::Outside => None,
@@ -241,6 +235,26 @@ pub fn check(
         .apply(entry)
         .map(drop)
         .map_err(|rejected: Rejected| nothing(entry, &rejected.to_string()))
+}
+
+/// What the core decides where the entry stands: of all that could be done then, what is about the same execution.
+fn decided(
+    definition: &Definition,
+    state: &RunState,
+    entry: &Entry,
+) -> Result<Event, Box<Divergence>> {
+    match decide(definition, state, entry.at) {
+        Decision::Act(actions) => {
+            let same = |action: &Action| Some(action.path()) == entry.event.path();
+            let meant = actions.iter().position(same).unwrap_or(0);
+            let action = actions.into_iter().nth(meant).map(Action::into_event);
+            action.ok_or_else(|| nothing(entry, "nothing"))
+        }
+        Decision::Pause(stop) => Ok(RunEvent::Paused { stop }.into()),
+        Decision::End(event) => Ok(event.into()),
+        Decision::Wait { .. } => Err(nothing(entry, "nothing before an attempt ends")),
+        Decision::Still => Err(nothing(entry, "nothing: the run does not move")),
+    }
 }
 
 /// An event that was made again, with what another version of this program, or another machine, may rightly make otherwise

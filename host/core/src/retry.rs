@@ -73,7 +73,7 @@ impl RetryPolicy {
     /// used up, or the plugin asks to wait longer than `max`, such an error pauses or fails the step as `then` says; any
     /// other error fails it at once.
     #[must_use]
-    pub fn verdict(
+    pub fn after(
         &self,
         rules: Rules,
         run: &RunId,

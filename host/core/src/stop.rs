@@ -44,6 +44,15 @@ impl Stop {
         }
     }
 
+    /// Why a run pauses in which members stand still for these reasons: the first one says so for all of them, and it goes on, or
+    /// asks somebody else, as soon as the earliest is due.
+    #[must_use]
+    pub fn for_reasons(reasons: Vec<Self>) -> Option<Self> {
+        let due_at = reasons.iter().filter_map(|reason| reason.due_at).min();
+        let first = reasons.into_iter().next()?;
+        Some(Self { due_at, ..first })
+    }
+
     /// The end of a run that can never go on.
     #[must_use]
     pub fn over(code: StopCode, message: impl Into<String>) -> Self {

@@ -105,7 +105,7 @@ impl Decider<'_> {
     }
 
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
-    pub(super) fn finish(&self) -> Event {
+    pub(super) fn finish(&self) -> RunEvent {
         let run = &self.state.created.run;
         let handled = self.state.created.rules.handle_failures();
         let failures: Vec<(&Step, &StepRecord, &StepError)> = self
@@ -148,15 +148,15 @@ impl Decider<'_> {
                     "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
                 )
             };
-            return Event::Run(RunEvent::Failed {
+            return RunEvent::Failed {
                 stop: Stop::new(StopCode::StepFailed, message, next).at(first.path.clone()),
-            });
+            };
         }
         match self.returns() {
-            Ok(output) => Event::Run(RunEvent::Completed {
+            Ok(output) => RunEvent::Completed {
                 output: Payload::new(output),
-            }),
-            Err(error) => Event::Run(RunEvent::Failed {
+            },
+            Err(error) => RunEvent::Failed {
                 stop: Stop::new(
                     StopCode::ReturnsFailed,
                     format!("`returns` could not be evaluated: {error}"),
@@ -164,7 +164,7 @@ impl Decider<'_> {
                         "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
                     ),
                 ),
-            }),
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Decider, StepNext, Wait, expression_failed};
+use super::{Action, Decider, Standing, Walk, expression_failed};
 use crate::definition::{
     ApprovalStep, Definition, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
 };
@@ -17,9 +17,8 @@ use crate::scope::StateScope;
 use crate::shell;
 use crate::state::{RunState, Status, StepPhase};
 use crate::stop::{Stop, StopCode};
-use crate::tape::Tape;
 use crate::time::{InvalidTimestamp, Timestamp};
-use crate::wait::{self, Wait as Awaited};
+use crate::wait::{self, Verdict, Wait};
 
 /// The event that ends the wait at which a paused run stands, when its time is over by now. Whoever comes with a signal or a
 /// decision records it first: deadlines hold at the write, not only when a worker looks.
@@ -32,11 +31,7 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
     let StepPhase::Awaiting { wait } = &record.phase else {
         return None;
     };
-    let until = match wait {
-        Awaited::Time { .. } => None,
-        Awaited::Signal { until, .. } | Awaited::Approval { until, .. } => *until,
-    };
-    if until? > now {
+    if matches!(wait, Wait::Time { .. }) || wait.until()? > now {
         return None;
     }
     let decider = Decider {
@@ -45,186 +40,169 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
         now,
     };
     let step = definition.step(record.path.step())?;
-    // An approval that stays asks on.
     match decider.timed_out(step, &record.path, wait) {
-        Event::Run(RunEvent::Paused { .. }) => None,
-        event => Some(event),
+        TimeOut::Ends(event) => Some(event.at(record.path.clone())),
+        TimeOut::Cancels(stop) => Some(RunEvent::Cancelled { stop }.into()),
+        // It asks on.
+        TimeOut::Stays(_) => None,
     }
 }
 
+/// What becomes of a wait whose time is over.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and consumed at once: a box would only add an allocation"
+)]
+enum TimeOut {
+    /// It ends.
+    Ends(StepEvent),
+    /// The run ends with it.
+    Cancels(Stop),
+    /// It goes on without a time.
+    Stays(Stop),
+}
+
 impl Decider<'_> {
-    pub(super) fn begin_wait(&self, step: &WaitStep, path: &Path) -> Event {
+    pub(super) fn begin_wait(&self, step: &WaitStep, path: &Path) -> Action {
+        let until = |until| Wait::Time { until };
         let wait = match step {
-            WaitStep::For(duration) => Awaited::Time {
-                until: self.now.after(*duration),
-            },
-            WaitStep::Until(expr) => match self.instant(expr, path) {
-                Ok(until) => Awaited::Time { until },
-                Err(failed) => return *failed,
-            },
-            WaitStep::Signal { name, timeout, .. } => Awaited::Signal {
+            WaitStep::For(duration) => Ok(until(self.now.after(*duration))),
+            WaitStep::Until(expr) => self.instant(expr, path).map(until),
+            WaitStep::Signal { name, timeout, .. } => Ok(Wait::Signal {
                 name: name.clone(),
                 until: timeout.map(|timeout| self.now.after(timeout)),
-            },
+            }),
         };
-        Event::Step {
-            path: path.clone(),
-            event: StepEvent::Wait(WaitEvent::Started { wait }),
-        }
+        begin(path, wait)
     }
 
     /// The point in time that `wait.until` gives.
-    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<Event>> {
+    fn instant(&self, expr: &Expr, path: &Path) -> Result<Timestamp, Box<StepEvent>> {
         let scope = StateScope::of_step(self.definition, self.state, path);
         let value = expr
             .eval(&scope, &mut Budget::default())
-            .map_err(|error| Box::new(expression_failed(path, "wait.until", &error)))?;
+            .map_err(|error| Box::new(expression_failed("wait.until", &error)))?;
         let instant = value
             .as_str()
             .ok_or_else(|| "a point in time is a text".to_owned())
             .and_then(|text| text.parse().map_err(|e: InvalidTimestamp| e.to_string()));
         instant.map_err(|reason| {
-            Box::new(Event::Step {
-                path: path.clone(),
-                event: StepEvent::Failed {
-                    attempt: None,
-                    error: StepError::new(
-                        ErrorClass::Definition,
-                        codes::EXPRESSION_ERROR,
-                        format!("in `wait.until`: {reason}"),
-                    ),
-                    tape: Tape::default(),
-                },
-            })
+            Box::new(StepEvent::failed(StepError::new(
+                ErrorClass::Definition,
+                codes::EXPRESSION_ERROR,
+                format!("in `wait.until`: {reason}"),
+            )))
         })
     }
 
-    pub(super) fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Event {
+    pub(super) fn begin_approval(&self, step: &ApprovalStep, path: &Path) -> Action {
         let scope = StateScope::of_step(self.definition, self.state, path);
-        match step.message.resolve(&scope, &mut Budget::default()) {
-            Ok(message) => Event::Step {
-                path: path.clone(),
-                event: StepEvent::Wait(WaitEvent::Started {
-                    wait: Awaited::Approval {
-                        message: asked(&match message {
-                            Value::String(text) => text,
-                            other => other.to_string(),
-                        })
-                        .into_owned(),
-                        until: step.timeout.map(|timeout| self.now.after(timeout)),
-                    },
-                }),
-            },
-            Err(error) => expression_failed(path, "approval.message", &error),
-        }
+        let wait = match step.message.resolve(&scope, &mut Budget::default()) {
+            Ok(message) => Ok(Wait::Approval {
+                message: asked(&match message {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                })
+                .into_owned(),
+                until: step.timeout.map(|timeout| self.now.after(timeout)),
+            }),
+            Err(error) => Err(Box::new(expression_failed("approval.message", &error))),
+        };
+        begin(path, wait)
     }
 
-    /// A wait that nothing has ended yet: time may, else the run stops here until somebody or something does.
+    /// A wait that nothing has ended yet: time may, else it stands until somebody or something ends it.
     pub(super) fn awaiting(
         &self,
         step: &Step,
         path: &Path,
-        awaited: &Awaited,
-        wait: &mut Wait,
-    ) -> StepNext {
-        let until = awaited.until();
-        if until.is_some_and(|until| until <= self.now) {
-            return StepNext::Record(self.timed_out(step, path, awaited));
-        }
-        match awaited {
-            Awaited::Time { until } if until.since(self.now) <= limits::WAIT_IN_PLACE => {
-                wait.wake_at = Some(wait.wake_at.map_or(*until, |at| at.min(*until)));
-                StepNext::Busy
+        wait: &Wait,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
+        match wait.until() {
+            Some(until) if until <= self.now => match self.timed_out(step, path, wait) {
+                TimeOut::Ends(event) => walk.act(Action::EndWait {
+                    path: path.clone(),
+                    event,
+                }),
+                TimeOut::Cancels(stop) => walk.end(RunEvent::Cancelled { stop }),
+                TimeOut::Stays(stop) => walk.stand(stop),
+            },
+            Some(until)
+                if matches!(wait, Wait::Time { .. })
+                    && until.since(self.now) <= limits::WAIT_IN_PLACE =>
+            {
+                walk.wake(until)
             }
-            Awaited::Time { .. } | Awaited::Signal { .. } | Awaited::Approval { .. } => {
-                StepNext::Record(Event::Run(RunEvent::Paused {
-                    stop: self.wait_stop(step, path, awaited),
-                }))
-            }
+            Some(_) | None => walk.stand(self.wait_stop(step, path, wait)),
         }
     }
 
-    fn timed_out(&self, step: &Step, path: &Path, awaited: &Awaited) -> Event {
-        let ended = |output| Event::Step {
-            path: path.clone(),
-            event: StepEvent::Wait(WaitEvent::Ended { output }),
+    fn timed_out(&self, step: &Step, path: &Path, awaited: &Wait) -> TimeOut {
+        let ended = |output| TimeOut::Ends(WaitEvent::Ended { output }.into());
+        let failed = |message: String| {
+            let code = codes::WAIT_TIMED_OUT;
+            TimeOut::Ends(StepEvent::failed(StepError::new(
+                ErrorClass::Timeout,
+                code,
+                message,
+            )))
         };
         let run = &self.state.created.run;
         match (&step.kind, awaited) {
-            (_, Awaited::Time { until }) => ended(wait::time_output(*until)),
-            (StepKind::Wait(WaitStep::Signal { on_timeout, .. }), Awaited::Signal { name, .. })
+            (_, Wait::Time { until }) => ended(wait::time_output(*until)),
+            (StepKind::Wait(WaitStep::Signal { on_timeout, .. }), Wait::Signal { name, .. })
                 if *on_timeout == OnWaitTimeout::Continue =>
             {
                 ended(wait::signal_output(name, None))
             }
-            (StepKind::Approval(approval), Awaited::Approval { .. }) => {
+            (StepKind::Approval(approval), Wait::Approval { .. }) => {
+                let message = || format!("nobody decided at `{path}` in time");
                 let verdict = match (approval.on_timeout, approval.on_reject) {
-                    (OnApprovalTimeout::Approve, _) => wait::Verdict::Approved,
-                    (OnApprovalTimeout::Reject, OnReject::Continue) => wait::Verdict::Rejected,
+                    (OnApprovalTimeout::Approve, _) => Verdict::Approved,
+                    (OnApprovalTimeout::Reject, OnReject::Continue) => Verdict::Rejected,
                     (OnApprovalTimeout::Reject, OnReject::Cancel) => {
-                        return Event::Run(RunEvent::Cancelled {
-                            stop: Stop::over(
-                                StopCode::ApprovalTimedOut,
-                                format!("nobody decided at `{path}` in time"),
-                            )
-                            .at(path.clone()),
-                        });
+                        let stop = Stop::over(StopCode::ApprovalTimedOut, message());
+                        return TimeOut::Cancels(stop.at(path.clone()));
                     }
                     (OnApprovalTimeout::Stay, _) => {
-                        return Event::Run(RunEvent::Paused {
-                            stop: Stop {
-                                due_at: None,
-                                message: format!("nobody decided at `{path}` in time"),
-                                ..self.wait_stop(step, path, awaited)
-                            },
+                        return TimeOut::Stays(Stop {
+                            due_at: None,
+                            message: message(),
+                            ..self.wait_stop(step, path, awaited)
                         });
                     }
                 };
                 ended(wait::approval_output(verdict, None, None, true))
             }
-            (_, Awaited::Signal { .. } | Awaited::Approval { .. }) => Event::Step {
-                path: path.clone(),
-                event: StepEvent::Failed {
-                    attempt: None,
-                    error: StepError::new(
-                        ErrorClass::Timeout,
-                        codes::WAIT_TIMED_OUT,
-                        match awaited {
-                            Awaited::Signal { name, .. } => {
-                                format!("the signal `{name}` did not come in time; run `{run}`")
-                            }
-                            Awaited::Time { .. } | Awaited::Approval { .. } => {
-                                "nobody decided in time".to_owned()
-                            }
-                        },
-                    ),
-                    tape: Tape::default(),
-                },
-            },
+            (_, Wait::Signal { name, .. }) => failed(format!(
+                "the signal `{name}` did not come in time; run `{run}`"
+            )),
+            (_, Wait::Approval { .. }) => failed("nobody decided in time".to_owned()),
         }
     }
 
     /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
-    fn wait_stop(&self, step: &Step, path: &Path, awaited: &Awaited) -> Stop {
+    fn wait_stop(&self, step: &Step, path: &Path, awaited: &Wait) -> Stop {
         let run = &self.state.created.run;
         let stays = matches!(
             &step.kind,
             StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
         );
         let (code, message, next) = match awaited {
-            Awaited::Time { .. } => (
+            Wait::Time { .. } => (
                 StopCode::WaitingForTime,
                 format!("`{path}` waits for a point in time"),
                 format!(
                     "a worker (`milepost work`) goes on then; so does `milepost resume {run}`, not before"
                 ),
             ),
-            Awaited::Signal { name, .. } => (
+            Wait::Signal { name, .. } => (
                 StopCode::WaitingForSignal,
                 format!("`{path}` waits for the signal `{name}`"),
                 format!("`{}` goes on", shell::signal_command(run, name)),
             ),
-            Awaited::Approval { message, .. } => (
+            Wait::Approval { message, .. } => (
                 StopCode::WaitingForApproval,
                 format!("`{path}` asks: {message}"),
                 format!("`milepost approve {run}` or `milepost reject {run}` decides"),
@@ -234,6 +212,16 @@ impl Decider<'_> {
             due_at: awaited.until().filter(|_| !stays),
             ..Stop::new(code, message, next).at(path.clone())
         }
+    }
+}
+
+fn begin(path: &Path, wait: Result<Wait, Box<StepEvent>>) -> Action {
+    match wait {
+        Ok(wait) => Action::Await {
+            path: path.clone(),
+            wait,
+        },
+        Err(failed) => Action::record(path, *failed),
     }
 }
 

@@ -395,7 +395,7 @@ proptest! {
         prop_assert!(wait + Duration::from_micros(1) >= shortest, "{wait:?} of {policy:?}");
         let mut error = StepError::new(ErrorClass::Retryable, "busy", "busy");
         error.retry_after_millis = asked;
-        if let retry::AfterFailure::Retry(wait) = policy.verdict(Rules::PRESENT, &run, &path, failures, &error) {
+        if let retry::AfterFailure::Retry(wait) = policy.after(Rules::PRESENT, &run, &path, failures, &error) {
             prop_assert!(wait <= policy.max, "{wait:?} of {policy:?}, asked for {asked:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Signals: the wait or the paused component that one ends, and what it leaves alone.
 
-use milepost_core::decide::{Decision, decide, overdue};
+use milepost_core::decide::overdue;
 use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
@@ -72,10 +72,7 @@ fn a_signal_that_came_before_ends_the_wait_without_a_pause() {
     let mut sim = Sim::new(&around("wait = { signal = \"go\", timeout = \"2h\" }"));
     let attempt = sim.next_attempt().unwrap();
     sim.end(&attempt, ok(json!({})));
-    let Decision::Record(started) = decide(&sim.definition, &sim.state, sim.now) else {
-        panic!("the wait begins");
-    };
-    sim.record(started);
+    sim.move_once();
     sim.signal("go", json!("early")).unwrap();
     sim.run(fine);
     assert_eq!(sim.status(), Status::Completed);
@@ -323,9 +320,7 @@ fn a_run_that_a_person_paused_is_not_woken_by_a_signal() {
     let mut sim = Sim::new(&around("wait = { signal = \"go\" }"));
     let attempt = sim.next_attempt().unwrap();
     sim.end(&attempt, ok(json!({})));
-    if let Decision::Record(started) = decide(&sim.definition, &sim.state, sim.now) {
-        sim.record(started);
-    }
+    sim.move_once();
     sim.pause();
     sim.signal("go", json!(null)).unwrap();
     assert_eq!(

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, restore};
-use milepost_core::decide::{Decision, decide, decide_from, settle};
+use milepost_core::decide::{Action, Decision, decide, decide_from, settle};
 use milepost_core::definition::Definition;
-use milepost_core::event::{
-    AttemptStarted, ClaimCause, Entry, Event, RunCreated, RunEvent, StepEvent,
-};
+use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
@@ -207,33 +205,45 @@ impl Sim {
                 "what is behind the frontier was not settled"
             );
             match decision {
-                Decision::Record(event) => {
-                    let attempt = match &event {
-                        Event::Step {
-                            path,
-                            event: StepEvent::Started(AttemptStarted { attempt, input, .. }),
-                        } => Some(Attempt {
-                            step: path.step().to_string(),
-                            path: path.to_string(),
-                            attempt: *attempt,
-                            input: input.value().as_ref().clone(),
-                        }),
-                        _ => None,
-                    };
-                    self.record(event);
-                    if let Some(attempt) = attempt {
-                        self.calls.push(attempt.path.clone());
-                        return Some(attempt);
+                Decision::Act(actions) => {
+                    // A sequence: the tests that follow read the journal in this order.
+                    assert_eq!(actions.len(), 1, "{actions:?}");
+                    for action in actions {
+                        let attempt = match &action {
+                            Action::Start { path, attempt } => Some(Attempt {
+                                step: path.step().to_string(),
+                                path: path.to_string(),
+                                attempt: attempt.attempt,
+                                input: attempt.input.value().as_ref().clone(),
+                            }),
+                            Action::Await { .. }
+                            | Action::EndWait { .. }
+                            | Action::Record { .. } => None,
+                        };
+                        self.record(action.into_event());
+                        if let Some(attempt) = attempt {
+                            self.calls.push(attempt.path.clone());
+                            return Some(attempt);
+                        }
                     }
                 }
+                Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
+                Decision::End(event) => self.record(event.into()),
                 Decision::Wait { wake_at, .. } => {
                     let at = wake_at.expect("nothing is in flight, so something is due");
                     self.waits.push(at.since(self.now));
                     self.now = at;
                 }
-                Decision::Stopped => return None,
+                Decision::Still => return None,
             }
         }
+    }
+
+    /// Records what the core decides now, once.
+    pub(crate) fn move_once(&mut self) {
+        let events = decide(&self.definition, &self.state, self.now).into_events();
+        assert!(!events.is_empty(), "nothing moves");
+        events.into_iter().for_each(|event| self.record(event));
     }
 
     pub(crate) fn end(&mut self, attempt: &Attempt, outcome: Outcome) {

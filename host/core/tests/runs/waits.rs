@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, decide};
-use milepost_core::event::{ClaimCause, Event, StepEvent, WaitEvent};
+use milepost_core::decide::{Action, Decision, decide};
+use milepost_core::event::ClaimCause;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
 use milepost_core::request::resume::ResumeBy;
@@ -103,11 +103,7 @@ fn a_wait_never_ends_early() {
         let until = sim.now.after(secs(moved));
         let attempt = sim.next_attempt().unwrap();
         sim.end(&attempt, ok(json!({})));
-        let started = match decide(&sim.definition, &sim.state, sim.now) {
-            Decision::Record(event) => event,
-            other => panic!("{other:?}"),
-        };
-        sim.record(started);
+        sim.move_once();
         sim.now = Timestamp::from_nanos(until.as_nanos() - 1);
         assert_eq!(
             decide(&sim.definition, &sim.state, sim.now),
@@ -117,13 +113,15 @@ fn a_wait_never_ends_early() {
             }
         );
         sim.pass(NANO);
-        assert!(matches!(
-            decide(&sim.definition, &sim.state, sim.now),
-            Decision::Record(Event::Step {
-                event: StepEvent::Wait(WaitEvent::Ended { .. }),
-                ..
-            })
-        ));
+        match decide(&sim.definition, &sim.state, sim.now) {
+            Decision::Act(actions) => {
+                assert!(
+                    matches!(actions[..], [Action::EndWait { .. }]),
+                    "{actions:?}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -143,9 +141,7 @@ fn a_clock_that_is_set_back_makes_a_wait_longer_and_never_shorter() {
     let until = sim.now.after(secs(30));
     let attempt = sim.next_attempt().unwrap();
     sim.end(&attempt, ok(json!({})));
-    if let Decision::Record(started) = decide(&sim.definition, &sim.state, sim.now) {
-        sim.record(started);
-    }
+    sim.move_once();
     sim.now = Timestamp::from_nanos(sim.now.as_nanos() - 3_600_000_000_000);
     sim.run(fine);
     assert_eq!(

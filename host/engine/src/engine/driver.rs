@@ -15,8 +15,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::correction::correction;
-use milepost_core::decide::{Decision, decide_from, settle, too_large};
-use milepost_core::event::{AttemptStarted, Event, RunEvent, StepEvent, WaitEvent};
+use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
+use milepost_core::event::RunEvent;
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
@@ -276,68 +276,51 @@ impl Driver {
             let now = self.now();
             let definition = &self.workflow.definition;
             match decide_from(&mut self.frontier, definition, &self.state, now) {
-                Decision::Record(event) => {
-                    if matches!(
-                        event,
-                        Event::Step {
-                            event: StepEvent::Started(_),
-                            ..
-                        } | Event::Step {
-                            event: StepEvent::Wait(WaitEvent::Started { .. }),
-                            ..
+                Decision::Act(actions) => {
+                    for action in actions {
+                        if action.begins()
+                            && let Some(request) = self.held()
+                        {
+                            // Nothing new begins; what is in flight may end first.
+                            if idle {
+                                self.stop(&request)?;
+                            }
+                            return Ok(None);
                         }
-                    ) && let Some(request) = self.held()
-                    {
-                        // Nothing new begins; what is in flight may end first.
-                        if idle {
-                            self.stop(&request)?;
-                        }
-                        return Ok(None);
+                        self.act(action, now)?;
                     }
-                    if let Event::Step {
-                        path,
-                        event:
-                            StepEvent::Started(AttemptStarted {
-                                attempt,
-                                input,
-                                seed,
-                                timeout_millis,
-                            }),
-                    } = &event
-                    {
-                        self.started.push(Launch {
-                            path: path.clone(),
-                            attempt: *attempt,
-                            input: input.value(),
-                            seed: *seed,
-                            timeout: Duration::from_millis(*timeout_millis),
-                            at: now,
-                        });
-                    }
-                    if !(self.leaves_a_wait(&event) && self.take_signal(now)?) {
+                }
+                Decision::Pause(stop) => {
+                    if !self.take_signal(now)? {
+                        let event = RunEvent::Paused { stop }.into();
                         self.batch.record(&mut self.state, event, now)?;
                     }
                 }
+                Decision::End(event) => {
+                    self.batch.record(&mut self.state, event.into(), now)?;
+                }
                 Decision::Wait { wake_at, .. } => return Ok(wake_at),
-                Decision::Stopped => return Ok(None),
+                Decision::Still => return Ok(None),
             }
         }
     }
 
-    /// Whether the run is about to pause, or to give up the wait at which it stands.
-    fn leaves_a_wait(&self, event: &Event) -> bool {
-        match event {
-            Event::Run(RunEvent::Paused { .. }) => true,
-            Event::Step {
-                path,
-                event:
-                    StepEvent::Wait(WaitEvent::Ended { .. }) | StepEvent::Failed { attempt: None, .. },
-            } => {
-                let awaited = self.state.awaited();
-                awaited.is_some_and(|(awaited, _)| awaited == path)
-            }
-            _ => false,
+    fn act(&mut self, action: Action, now: Timestamp) -> Result<(), Halted> {
+        match &action {
+            Action::Start { path, attempt } => self.started.push(Launch {
+                path: path.clone(),
+                attempt: attempt.attempt,
+                input: attempt.input.value(),
+                seed: attempt.seed,
+                timeout: Duration::from_millis(attempt.timeout_millis),
+                at: now,
+            }),
+            Action::EndWait { .. } if self.take_signal(now)? => return Ok(()),
+            Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
         }
+        self.batch
+            .record(&mut self.state, action.into_event(), now)?;
+        Ok(())
     }
 
     /// Before the run pauses for a signal, or its time is over: one that came before is there already. Returns whether there was

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use milepost::record::Batch;
 use milepost::store::{Claim, NewLog, Write};
-use milepost_core::decide::{Decision, decide, interrupt, settle};
+use milepost_core::decide::{decide, interrupt, settle};
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
@@ -222,8 +222,14 @@ impl Mover {
 
     fn decide(&mut self, batch: &mut Batch, state: &mut RunState) {
         let now = self.now();
-        while let Decision::Record(event) = decide(&self.definition, state, now) {
-            batch.record(state, event, now).unwrap();
+        loop {
+            let events = decide(&self.definition, state, now).into_events();
+            if events.is_empty() {
+                return;
+            }
+            for event in events {
+                batch.record(state, event, now).unwrap();
+            }
         }
     }
 

@@ -1,0 +1,421 @@
+//! What a run does next. A pure function of definition, state and time; the engine performs what it says, replay checks
+//! that the record agrees with it.
+//!
+//! A decision names what to do: nobody looks into an event to find that out. It collects all that can be done now; when nothing
+//! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
+
+mod fitting;
+mod looping;
+mod settling;
+mod stopping;
+mod waiting;
+
+pub(crate) use fitting::fits;
+pub use settling::{settle, settle_recorded};
+pub use stopping::too_large;
+pub(crate) use waiting::asked;
+pub use waiting::overdue;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::definition::{ComponentStep, Definition, Step, StepKind};
+use crate::event::{AttemptStarted, Event, RunEvent, StepEvent, WaitEvent};
+use crate::expr::{Budget, EvalError};
+use crate::frontier::Frontier;
+use crate::ids::{Path, RunId};
+use crate::outcome::{ErrorClass, StepError};
+use crate::payload::Payload;
+use crate::scope::StateScope;
+use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::stop::Stop;
+use crate::time::Timestamp;
+use crate::wait::Wait;
+
+/// What a run does next.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Decision {
+    /// Do all of these, in this order, and ask again. There is at least one; they are about different executions, so that none
+    /// of them says anything about whether the others still hold.
+    Act(Vec<Action>),
+    /// Nothing to record until an attempt in flight ends, or until `wake_at`.
+    Wait {
+        /// Executions whose attempt was started and has no outcome.
+        in_flight: Vec<Path>,
+        /// The earliest due retry, or end of a wait.
+        wake_at: Option<Timestamp>,
+    },
+    /// Nothing moves any more: record that the run pauses. Where it waits for a signal that is there already, take that
+    /// instead.
+    Pause(Stop),
+    /// Record the end of the run.
+    End(RunEvent),
+    /// It is not running: there is nothing to decide.
+    Still,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Record that an attempt starts, then call its component.
+    Start {
+        /// The execution.
+        path: Path,
+        /// The attempt.
+        attempt: AttemptStarted,
+    },
+    /// Record that a wait begins.
+    Await {
+        /// The execution.
+        path: Path,
+        /// What ends it.
+        wait: Wait,
+    },
+    /// The time of a wait is over: record what that makes of it. Where a signal is there that came in time, take that instead.
+    EndWait {
+        /// The execution.
+        path: Path,
+        /// What it becomes.
+        event: StepEvent,
+    },
+    /// Record this, and nothing else.
+    Record {
+        /// The execution.
+        path: Path,
+        /// What happens to it.
+        event: StepEvent,
+    },
+}
+
+impl Action {
+    fn record(path: &Path, event: StepEvent) -> Self {
+        Self::Record {
+            path: path.clone(),
+            event,
+        }
+    }
+
+    /// Whether something new begins with it, as a person who pauses the run does not want.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Await { .. } => true,
+            Self::EndWait { .. } | Self::Record { .. } => false,
+        }
+    }
+
+    /// The execution that it is about.
+    #[must_use]
+    pub const fn path(&self) -> &Path {
+        match self {
+            Self::Start { path, .. }
+            | Self::Await { path, .. }
+            | Self::EndWait { path, .. }
+            | Self::Record { path, .. } => path,
+        }
+    }
+
+    /// What is recorded of it.
+    #[must_use]
+    pub fn into_event(self) -> Event {
+        match self {
+            Self::Start { path, attempt } => StepEvent::Started(attempt).at(path),
+            Self::Await { path, wait } => WaitEvent::Started { wait }.at(path),
+            Self::EndWait { path, event } | Self::Record { path, event } => event.at(path),
+        }
+    }
+}
+
+impl Decision {
+    /// What it records, in order; nothing while the run waits or does not run.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Event> {
+        match self {
+            Self::Act(actions) => actions.into_iter().map(Action::into_event).collect(),
+            Self::Pause(stop) => vec![RunEvent::Paused { stop }.into()],
+            Self::End(event) => vec![event.into()],
+            Self::Wait { .. } | Self::Still => Vec::new(),
+        }
+    }
+}
+
+/// Decides the next moves of a run.
+///
+/// # Panics
+/// Never on states that [`RunState::apply`] produced under the same definition.
+pub fn decide(definition: &Definition, state: &RunState, now: Timestamp) -> Decision {
+    decide_from(&mut Frontier::default(), definition, state, now)
+}
+
+/// [`decide`] for whoever asks again and again: what the frontier has passed is not looked at again, so a decision does not
+/// take longer the more steps have ended. A frontier is of one run.
+///
+/// # Panics
+/// Never on states that [`RunState::apply`] produced under the same definition.
+pub fn decide_from(
+    frontier: &mut Frontier,
+    definition: &Definition,
+    state: &RunState,
+    now: Timestamp,
+) -> Decision {
+    if state.phase != Phase::Running {
+        return Decision::Still;
+    }
+    let decider = Decider {
+        definition,
+        state,
+        now,
+    };
+    frontier.under(state.epoch);
+    let mut walk = Walk::new(frontier);
+    decider.scope(definition.top(), None, &mut walk);
+    if let Some(end) = walk.end {
+        return Decision::End(end);
+    }
+    if !walk.ready.is_empty() {
+        return Decision::Act(walk.ready);
+    }
+    if !walk.in_flight.is_empty() || walk.wake_at.is_some() {
+        return Decision::Wait {
+            in_flight: walk.in_flight,
+            wake_at: walk.wake_at,
+        };
+    }
+    match Stop::for_reasons(walk.reasons) {
+        Some(stop) => Decision::Pause(stop),
+        None => Decision::End(decider.finish()),
+    }
+}
+
+/// The events that stop a running run from outside: every attempt in flight is interrupted, then the run stops.
+#[must_use]
+pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
+    let mut events: Vec<Event> = state
+        .in_flight
+        .iter()
+        .filter_map(|id| state.steps.get(id))
+        .map(|record| Event::Step {
+            path: record.path.clone(),
+            event: StepEvent::Interrupted {
+                attempt: record.attempts,
+            },
+        })
+        .collect();
+    events.push(last);
+    events
+}
+
+/// The seed of one attempt, derived from the run's seed.
+#[must_use]
+pub fn attempt_seed(run_seed: u64, run: &RunId, path: &Path, attempt: u32) -> u64 {
+    let hash = Sha256::digest(format!("{run_seed}/{run}/{path}/{attempt}").as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    // 53 bits: what every reader of the journal can hold exactly.
+    u64::from_be_bytes(bytes) >> 11
+}
+
+/// What a walk over the members finds.
+struct Walk<'a> {
+    frontier: &'a mut Frontier,
+    /// What can be done now.
+    ready: Vec<Action>,
+    in_flight: Vec<Path>,
+    wake_at: Option<Timestamp>,
+    /// Why members stand still until somebody or something moves them.
+    reasons: Vec<Stop>,
+    /// The run is over, whatever else could be done.
+    end: Option<RunEvent>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(frontier: &'a mut Frontier) -> Self {
+        Self {
+            frontier,
+            ready: Vec::new(),
+            in_flight: Vec::new(),
+            wake_at: None,
+            reasons: Vec::new(),
+            end: None,
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Standing {
+        self.ready.push(action);
+        Standing::Open
+    }
+
+    fn wake(&mut self, at: Timestamp) -> Standing {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+        Standing::Open
+    }
+
+    fn stand(&mut self, reason: Stop) -> Standing {
+        self.reasons.push(reason);
+        Standing::Open
+    }
+
+    fn end(&mut self, event: RunEvent) -> Standing {
+        self.end.get_or_insert(event);
+        Standing::Open
+    }
+}
+
+/// How far the members of a scope are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Something is to be done, in flight, due later, or stands still.
+    Open,
+    /// Every member is settled, or a failure ends the scope.
+    Done,
+}
+
+/// How far one member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Open,
+    Settled { failed: bool },
+}
+
+struct Decider<'a> {
+    definition: &'a Definition,
+    state: &'a RunState,
+    now: Timestamp,
+}
+
+impl Decider<'_> {
+    /// Walks the members of one scope in file order: the top level (`pass` is `None`) or one iteration of a loop's body. They are
+    /// a sequence: the first one that has not ended holds all others up.
+    fn scope(&self, members: &[usize], pass: Option<(&Path, u32)>, walk: &mut Walk<'_>) -> Scope {
+        let depth = pass.map_or(0, |(outer, _)| outer.segments().len());
+        let behind = walk.frontier.enter(depth, pass.map_or(0, |(_, n)| n));
+        for index in members.iter().skip(behind) {
+            let step = &self.definition.steps()[*index];
+            // Looking at a settled member must not cost an allocation.
+            let record = self
+                .state
+                .steps
+                .get(&step.id)
+                .filter(|record| record.path.stands_in(pass));
+            let standing = match record.and_then(StepRecord::settled) {
+                Some(settled) => Standing::Settled {
+                    failed: matches!(settled.result, StepResult::Failed { .. }),
+                },
+                None => {
+                    let path = match pass {
+                        None => Path::top(step.id.clone()),
+                        Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
+                    };
+                    self.member(step, &path, record, walk)
+                }
+            };
+            match standing {
+                // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
+                Standing::Settled { failed: true } if pass.is_none() && !step.continue_on_error => {
+                    return Scope::Done;
+                }
+                Standing::Settled { .. } => walk.frontier.pass_by(depth),
+                Standing::Open => return Scope::Open,
+            }
+        }
+        Scope::Done
+    }
+
+    /// A member that has not ended.
+    fn member(
+        &self,
+        step: &Step,
+        path: &Path,
+        record: Option<&StepRecord>,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
+        let Some(record) = record else {
+            return self.begin(step, path, 0, walk);
+        };
+        match (&record.phase, &step.kind) {
+            (StepPhase::Settled(settled), _) => Standing::Settled {
+                failed: matches!(settled.result, StepResult::Failed { .. }),
+            },
+            (StepPhase::InFlight { .. }, _) => {
+                walk.in_flight.push(path.clone());
+                Standing::Open
+            }
+            (StepPhase::Waiting { retry_at, .. }, _) if *retry_at > self.now => {
+                walk.wake(*retry_at)
+            }
+            // The condition was met before the first attempt.
+            (StepPhase::Waiting { .. }, StepKind::Component(component)) => {
+                walk.act(self.start(component, path, record.attempts + 1))
+            }
+            (
+                StepPhase::Paused {
+                    pause,
+                    retries_exhausted,
+                },
+                _,
+            ) => walk.stand(self.pause_stop(path, pause, *retries_exhausted)),
+            (
+                StepPhase::Looping {
+                    iteration,
+                    condition_met,
+                },
+                StepKind::Loop(body),
+            ) => self.in_loop(body, path, *iteration, *condition_met, walk),
+            (StepPhase::Awaiting { wait }, _) => self.awaiting(step, path, wait, walk),
+            (StepPhase::Pending | StepPhase::Waiting { .. } | StepPhase::Looping { .. }, _) => {
+                self.begin(step, path, record.attempts, walk)
+            }
+        }
+    }
+
+    /// A step whose turn has come: its condition decides, then it starts.
+    fn begin(&self, step: &Step, path: &Path, attempts: u32, walk: &mut Walk<'_>) -> Standing {
+        if let Some(condition) = &step.condition {
+            let scope = StateScope::of_step(self.definition, self.state, path);
+            let unmet = match condition.eval_bool(&scope, &mut Budget::default()) {
+                Ok(true) => None,
+                Ok(false) => Some(StepEvent::Skipped {
+                    condition: condition.text().to_owned(),
+                }),
+                Err(error) => Some(expression_failed("if", &error)),
+            };
+            if let Some(event) = unmet {
+                return walk.act(Action::record(path, event));
+            }
+        }
+        walk.act(match &step.kind {
+            StepKind::Component(component) => self.start(component, path, attempts + 1),
+            StepKind::Loop(body) => Action::record(path, self.next_iteration(body, path, 0)),
+            StepKind::Wait(wait) => self.begin_wait(wait, path),
+            StepKind::Approval(approval) => self.begin_approval(approval, path),
+        })
+    }
+
+    fn start(&self, component: &ComponentStep, path: &Path, attempt: u32) -> Action {
+        let scope = StateScope::of_step(self.definition, self.state, path);
+        let created = &self.state.created;
+        match component.with.resolve(&scope, &mut Budget::default()) {
+            Ok(input) => Action::Start {
+                path: path.clone(),
+                attempt: AttemptStarted {
+                    attempt,
+                    // The call is about to read it.
+                    input: Payload::kept(input),
+                    seed: attempt_seed(created.seed, &created.run, path, attempt),
+                    timeout_millis: u64::try_from(component.timeout.as_millis())
+                        .unwrap_or(u64::MAX),
+                },
+            },
+            Err(error) => Action::record(path, expression_failed("with", &error)),
+        }
+    }
+}
+
+/// An expression of the step could not be evaluated, so it fails without an attempt.
+fn expression_failed(place: &str, error: &EvalError) -> StepEvent {
+    StepEvent::failed(StepError::new(
+        ErrorClass::Definition,
+        error.code(),
+        format!("in `{place}`: {error}"),
+    ))
+}

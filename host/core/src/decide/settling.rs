@@ -1,0 +1,140 @@
+//! What the outcome of an attempt becomes: the end of its execution, another attempt, or a pause.
+
+use super::fitting::{fit, fits};
+use crate::definition::{Definition, StepKind};
+use crate::event::{Event, StepEvent};
+use crate::ids::Path;
+use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
+use crate::payload::Payload;
+use crate::retry::AfterFailure;
+use crate::state::RunState;
+use crate::tape::Tape;
+use crate::time::Timestamp;
+
+/// The event that an attempt's outcome gives: it settles, delays or pauses the step.
+#[must_use]
+pub fn settle(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    outcome: Outcome,
+    tape: Tape,
+    now: Timestamp,
+) -> Event {
+    let fitting = match outcome {
+        // Written once: the text that is measured is the one that is recorded.
+        Outcome::Completed(output) => {
+            let output = Payload::new(output);
+            match fits(state, path, "this output", output.text().len()) {
+                Ok(()) => {
+                    let completed = StepEvent::Completed {
+                        attempt,
+                        output,
+                        tape,
+                    };
+                    return completed.at(path.clone());
+                }
+                Err(error) => Err(error),
+            }
+        }
+        other => fit(state, path, other),
+    };
+    match fitting {
+        Ok(outcome) => settle_recorded(definition, state, path, attempt, outcome, tape, now),
+        Err(error) => StepEvent::Failed {
+            attempt: Some(attempt),
+            error: *error,
+            tape,
+        }
+        .at(path.clone()),
+    }
+}
+
+/// [`settle`] for an outcome that stands in a journal: what was recorded had room in the run's state, as it was measured then.
+#[must_use]
+pub fn settle_recorded(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    outcome: Outcome,
+    tape: Tape,
+    now: Timestamp,
+) -> Event {
+    let event = match outcome {
+        Outcome::Completed(output) => StepEvent::Completed {
+            attempt,
+            output: Payload::new(output),
+            tape,
+        },
+        Outcome::Paused(pause) => StepEvent::Paused {
+            attempt,
+            pause,
+            error: None,
+            tape,
+        },
+        Outcome::Cancelled(message) => StepEvent::Failed {
+            attempt: Some(attempt),
+            error: StepError::new(ErrorClass::Failed, codes::CANCELLED, message),
+            tape,
+        },
+        Outcome::Failed(error) => failed(definition, state, path, attempt, error, tape, now),
+    };
+    event.at(path.clone())
+}
+
+/// Passes a failed attempt through the step's retry policy: one classifier for returned errors, traps and host errors.
+fn failed(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    error: StepError,
+    tape: Tape,
+    now: Timestamp,
+) -> StepEvent {
+    let failures = state.steps.get(path.step()).map_or(0, |r| r.failures) + 1;
+    let component = definition
+        .step(path.step())
+        .and_then(|step| match &step.kind {
+            StepKind::Component(component) => Some(component),
+            StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
+        });
+    let rules = state.created.rules;
+    let then = component.map_or(AfterFailure::Fail, |component| {
+        let run = &state.created.run;
+        match component.retry.after(rules, run, path, failures, &error) {
+            AfterFailure::Pause(_) if component.handled && rules.handle_failures() => {
+                AfterFailure::Fail
+            }
+            then => then,
+        }
+    });
+    match then {
+        AfterFailure::Retry(wait) => StepEvent::AttemptFailed {
+            attempt,
+            error,
+            retry_at: now.after(wait),
+            tape,
+        },
+        AfterFailure::Pause(wait) => StepEvent::Paused {
+            attempt,
+            pause: Pause {
+                code: error.code.clone(),
+                reason: error.message.clone(),
+                provider: error.provider.clone(),
+                until: wait.map(|wait| now.after(wait)),
+                signal: None,
+                state: None,
+            },
+            error: Some(error),
+            tape,
+        },
+        AfterFailure::Fail => StepEvent::Failed {
+            attempt: Some(attempt),
+            error,
+            tape,
+        },
+    }
+}
