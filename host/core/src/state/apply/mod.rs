@@ -1,0 +1,244 @@
+//! The one door for every change of a run's state: what each event does to it, and when it cannot follow.
+//!
+//! An event is checked first, by functions that cannot change anything, and then takes effect, by functions that cannot refuse:
+//! what is refused leaves no trace. `run` does both for events of the run as a whole, `step` for those of one execution, with
+//! `wait` and `repeat` as the events have them.
+
+mod repeat;
+mod run;
+mod step;
+mod wait;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Binding, Episode, Phase, RunState, Status, StepRecord};
+use crate::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
+use crate::ids::{Path, StepId};
+
+/// An event that cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The transition table forbids it (B237).
+    #[error("`{event}` would take the run from {from} to {to}, which is not possible")]
+    Transition {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        from: Status,
+        /// Wanted status.
+        to: Status,
+    },
+    /// It is not the next event of this run.
+    #[error("event {found} follows event {last}")]
+    OutOfOrder {
+        /// Position of the last event.
+        last: u64,
+        /// Position of the new one.
+        found: u64,
+    },
+    /// The step is not in a phase in which this can happen to it.
+    #[error("`{event}` cannot happen to `{path}`, which is {phase}")]
+    Step {
+        /// Name of the event.
+        event: &'static str,
+        /// The execution.
+        path: Path,
+        /// What is recorded of it.
+        phase: String,
+    },
+    /// The run is not running.
+    #[error("`{event}` cannot happen to a run that is {status}")]
+    NotRunning {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        status: Status,
+    },
+    /// The run is not paused.
+    #[error("`{event}` cannot happen to a run that is {status}, only to a paused one")]
+    NotPaused {
+        /// Name of the event.
+        event: &'static str,
+        /// Present status.
+        status: Status,
+    },
+    /// The journal does not begin with `run_created`.
+    #[error("a journal begins with `run_created`, not with `{0}`")]
+    NotCreated(&'static str),
+}
+
+/// Which parts of the checkpoint an event changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// These step records.
+    pub steps: Vec<StepId>,
+    /// Phase, times or counters of the run.
+    pub run: bool,
+}
+
+impl Touched {
+    fn step(path: &Path) -> Self {
+        Self {
+            steps: vec![path.step().clone()],
+            run: false,
+        }
+    }
+
+    fn run() -> Self {
+        Self {
+            steps: Vec::new(),
+            run: true,
+        }
+    }
+
+    /// The same, and the run as a whole where `run` says so.
+    fn and_run(self, run: bool) -> Self {
+        Self {
+            run: self.run || run,
+            ..self
+        }
+    }
+}
+
+impl RunState {
+    /// The state after the first event of a journal.
+    ///
+    /// # Errors
+    /// [`Rejected::NotCreated`] when it is another one than `run_created`; [`Rejected::OutOfOrder`] when it is not event 1.
+    pub fn create(entry: &Entry) -> Result<Self, Rejected> {
+        let Event::Run(RunEvent::Created(created)) = &entry.event else {
+            return Err(Rejected::NotCreated(entry.event.name()));
+        };
+        if entry.seq != 1 {
+            return Err(Rejected::OutOfOrder {
+                last: 0,
+                found: entry.seq,
+            });
+        }
+        Ok(Self {
+            binding: Binding {
+                definition: created.definition,
+                plugins: created.plugins.clone(),
+                inputs: None,
+            },
+            created: Arc::new(created.clone()),
+            created_at: entry.at,
+            phase: Phase::Pending,
+            started_at: None,
+            updated_at: entry.at,
+            seq: entry.seq,
+            epoch: entry.epoch,
+            recoveries: 0,
+            episode: Episode::default(),
+            steps: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            recorded_bytes: 0,
+        })
+    }
+
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// [`Rejected`] at the first event that cannot follow; an empty journal is [`Rejected::NotCreated`].
+    pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Self, Rejected> {
+        let mut entries = entries.into_iter();
+        let first = entries.next().ok_or(Rejected::NotCreated("nothing"))?;
+        let mut state = Self::create(first)?;
+        for entry in entries {
+            state.apply(entry)?;
+        }
+        Ok(state)
+    }
+
+    /// Folds one event. Rejected events change nothing.
+    ///
+    /// # Errors
+    /// [`Rejected`] when the event cannot follow from the present state.
+    pub fn apply(&mut self, entry: &Entry) -> Result<Touched, Rejected> {
+        self.check(entry)?;
+        Ok(self.change(entry))
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), Rejected> {
+        if entry.seq != self.seq + 1 {
+            return Err(Rejected::OutOfOrder {
+                last: self.seq,
+                found: entry.seq,
+            });
+        }
+        let name = entry.event.name();
+        match &entry.event {
+            Event::Run(event) => self.check_run(name, event),
+            Event::Step { path, event } => self.check_step(name, path, event),
+        }
+    }
+
+    fn change(&mut self, entry: &Entry) -> Touched {
+        let touched = match &entry.event {
+            Event::Run(event) => {
+                let touched = self.change_run(event, entry.at);
+                if let RunEvent::Resumed(_) | RunEvent::DefinitionChanged(_) = event {
+                    self.weigh_all();
+                }
+                touched
+            }
+            // It may open many steps again.
+            Event::Step {
+                path,
+                event: event @ StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+            } => {
+                let touched = self.change_step(path, event, entry.at);
+                self.weigh_all();
+                touched
+            }
+            Event::Step { path, event } => {
+                let before = self.weight(path.step());
+                let touched = self.change_step(path, event, entry.at);
+                self.recorded_bytes = self.recorded_bytes - before + self.weight(path.step());
+                touched
+            }
+        };
+        self.seq = entry.seq;
+        self.epoch = entry.epoch;
+        self.updated_at = entry.at;
+        touched
+    }
+
+    fn weight(&self, step: &StepId) -> usize {
+        self.steps.get(step).map_or(0, StepRecord::bytes)
+    }
+
+    fn weigh_all(&mut self) {
+        self.recorded_bytes = self.steps.values().map(StepRecord::bytes).sum();
+    }
+
+    fn must_run(&self, event: &'static str) -> Result<(), Rejected> {
+        match self.phase.status() {
+            Status::Running => Ok(()),
+            status => Err(Rejected::NotRunning { event, status }),
+        }
+    }
+
+    fn must_pause(&self, event: &'static str) -> Result<(), Rejected> {
+        match self.phase.status() {
+            Status::Paused => Ok(()),
+            status => Err(Rejected::NotPaused { event, status }),
+        }
+    }
+
+    fn must_run_or_pause(&self, event: &'static str) -> Result<(), Rejected> {
+        match self.phase.status() {
+            Status::Running | Status::Paused => Ok(()),
+            status @ (Status::Pending | Status::Completed | Status::Failed | Status::Cancelled) => {
+                Err(Rejected::NotRunning { event, status })
+            }
+        }
+    }
+
+    /// A recorded outcome is progress: the run did not just die and come back.
+    fn progressed(&mut self, path: &Path) -> Touched {
+        let run = std::mem::take(&mut self.recoveries) > 0;
+        Touched::step(path).and_run(run)
+    }
+}

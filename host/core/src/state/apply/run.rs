@@ -1,0 +1,258 @@
+//! What events do to a run as a whole.
+
+use std::time::Duration;
+
+use super::{Rejected, Touched};
+use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
+use crate::ids::{RunId, StepId};
+use crate::state::{Binding, Episode, Phase, RunState, Status, StepPhase};
+use crate::stop::{Stop, StopCode};
+use crate::time::Timestamp;
+
+impl RunState {
+    pub(super) fn check_run(&self, name: &'static str, event: &RunEvent) -> Result<(), Rejected> {
+        match event {
+            RunEvent::Created(_) => Err(Rejected::OutOfOrder {
+                last: self.seq,
+                found: 1,
+            }),
+            // A resumed run is already on its way to `running`; only a recovery takes a running run.
+            RunEvent::Claimed { .. } => {
+                self.must_be(name, &[Status::Pending, Status::Running], Status::Running)
+            }
+            RunEvent::Released { .. } => self.must_run(name),
+            RunEvent::Resumed(_) => {
+                self.must_be(name, &[Status::Paused, Status::Failed], Status::Running)
+            }
+            RunEvent::DefinitionChanged(_) | RunEvent::ClockCorrected { .. } => Ok(()),
+            RunEvent::Postponed { .. } | RunEvent::Held { .. } => self.must_pause(name),
+            RunEvent::Paused { .. } => self.may_stop(name, Status::Paused),
+            RunEvent::Completed { .. } => self.may_stop(name, Status::Completed),
+            RunEvent::Failed { .. } => self.may_stop(name, Status::Failed),
+            RunEvent::Cancelled { .. } => self.may_stop(name, Status::Cancelled),
+        }
+    }
+
+    pub(super) fn change_run(&mut self, event: &RunEvent, at: Timestamp) -> Touched {
+        match event {
+            // Only `create` takes it.
+            RunEvent::Created(_) => Touched::default(),
+            RunEvent::Claimed { cause, .. } => self.claimed(*cause, at),
+            RunEvent::Released { .. } => self.moved(Phase::Pending),
+            RunEvent::Resumed(resumed) => self.resumed(resumed),
+            RunEvent::DefinitionChanged(changed) => self.definition_changed(changed),
+            RunEvent::Postponed {
+                reason,
+                due_at,
+                waited,
+            } => self.postponed(reason, *due_at, *waited),
+            RunEvent::Held { by } => self.held(by),
+            RunEvent::ClockCorrected { back_millis, steps } => {
+                self.take_back(Duration::from_millis(*back_millis), steps, at);
+                Touched {
+                    steps: steps.clone(),
+                    run: true,
+                }
+            }
+            RunEvent::Paused { stop } => {
+                self.begin_episode(stop);
+                let stop = stop.clone();
+                self.moved(Phase::Paused { stop, at })
+            }
+            RunEvent::Completed { output } => {
+                let output = output.clone();
+                self.moved(Phase::Completed { output, at })
+            }
+            RunEvent::Failed { stop } => {
+                let stop = stop.clone();
+                self.moved(Phase::Failed { stop, at })
+            }
+            RunEvent::Cancelled { stop } => {
+                let stop = stop.clone();
+                self.moved(Phase::Cancelled { stop, at })
+            }
+        }
+    }
+
+    fn must_be(&self, event: &'static str, allowed: &[Status], to: Status) -> Result<(), Rejected> {
+        match self.phase.status() {
+            from if allowed.contains(&from) => Ok(()),
+            from => Err(Rejected::Transition { event, from, to }),
+        }
+    }
+
+    fn may_stop(&self, event: &'static str, to: Status) -> Result<(), Rejected> {
+        let from = self.phase.status();
+        let possible = match to {
+            Status::Paused | Status::Completed => from == Status::Running,
+            Status::Pending | Status::Running | Status::Failed | Status::Cancelled => {
+                from.may_become(to)
+            }
+        };
+        if !possible {
+            return Err(Rejected::Transition { event, from, to });
+        }
+        // An attempt must be settled or interrupted before its run stops, or its outcome would be in doubt.
+        if !self.in_flight.is_empty() && to != Status::Failed {
+            return Err(Rejected::NotRunning {
+                event,
+                status: from,
+            });
+        }
+        Ok(())
+    }
+
+    /// Under another phase. Attempts of a lost claim have no outcome and never will: they start again.
+    fn moved(&mut self, phase: Phase) -> Touched {
+        self.phase = phase;
+        let lost = std::mem::take(&mut self.in_flight);
+        for id in &lost {
+            if let Some(record) = self.steps.get_mut(id) {
+                record.phase = StepPhase::Pending;
+            }
+        }
+        Touched {
+            steps: lost.into_iter().collect(),
+            run: true,
+        }
+    }
+
+    fn claimed(&mut self, cause: ClaimCause, at: Timestamp) -> Touched {
+        match cause {
+            ClaimCause::Recovery => self.recoveries += 1,
+            // A person takes over a run whose owner is gone: their word begins afresh.
+            ClaimCause::Resume if self.phase == Phase::Running => self.person_spoke(),
+            ClaimCause::Start | ClaimCause::Resume | ClaimCause::Retry => {}
+        }
+        self.started_at.get_or_insert(at);
+        self.moved(Phase::Running)
+    }
+
+    fn person_spoke(&mut self) {
+        self.episode.end();
+        self.recoveries = 0;
+    }
+
+    /// Another provider's limit begins another row of pauses. An error of the host is no pause of a provider's.
+    fn begin_episode(&mut self, stop: &Stop) {
+        if stop.code != StopCode::HostError && self.episode.provider != stop.provider {
+            let earlier = match self.created.rules.count_across_providers() {
+                true => self.episode.in_a_row(),
+                false => 0,
+            };
+            self.episode = Episode {
+                provider: stop.provider.clone(),
+                resumes: 0,
+                earlier,
+            };
+        }
+    }
+
+    fn resumed(&mut self, resumed: &RunResumed) -> Touched {
+        let mut touched = Touched::run();
+        match resumed.cause {
+            // A person's word begins afresh; a schedule's does not (B202).
+            ResumeCause::Resume | ResumeCause::Retry => self.person_spoke(),
+            ResumeCause::Schedule => self.episode.resumes += 1,
+            ResumeCause::Wait => {}
+        }
+        for (id, record) in &mut self.steps {
+            if matches!(record.phase, StepPhase::Paused { .. }) {
+                record.phase = StepPhase::Pending;
+                touched.steps.push(id.clone());
+            }
+        }
+        self.reset(&resumed.reset, &mut touched);
+        for id in &resumed.closed {
+            if let Some(record) = self.steps.get_mut(id)
+                && matches!(record.phase, StepPhase::Awaiting { .. })
+            {
+                record.phase = StepPhase::Pending;
+                touched.steps.push(id.clone());
+            }
+        }
+        for id in &resumed.reopened {
+            if let Some(record) = self.steps.get_mut(id)
+                && let Some(iteration) = record.settled().and_then(|s| s.iterations)
+                && iteration > 0
+            {
+                record.phase = StepPhase::Looping {
+                    iteration,
+                    condition_met: None,
+                };
+                touched.steps.push(id.clone());
+            }
+        }
+        self.phase = Phase::Pending;
+        touched
+    }
+
+    /// These steps run again as if they had not run before.
+    pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
+        for id in steps {
+            if let Some(record) = self.steps.get_mut(id) {
+                record.reset();
+                touched.steps.push(id.clone());
+            }
+        }
+    }
+
+    fn definition_changed(&mut self, changed: &DefinitionChanged) -> Touched {
+        self.binding = Binding {
+            definition: changed.definition,
+            plugins: changed.plugins.clone(),
+            inputs: changed
+                .inputs
+                .clone()
+                .or_else(|| self.binding.inputs.take()),
+        };
+        for step in &changed.dropped {
+            self.in_flight.remove(step);
+            self.steps.remove(step);
+        }
+        let mut touched = Touched {
+            steps: changed.dropped.clone(),
+            run: true,
+        };
+        for step in &changed.reset {
+            self.in_flight.remove(step);
+        }
+        self.reset(&changed.reset, &mut touched);
+        touched
+    }
+
+    fn postponed(&mut self, reason: &str, due_at: Option<Timestamp>, waited: bool) -> Touched {
+        if let Phase::Paused { stop, .. } = &mut self.phase {
+            if waited {
+                stop.code = StopCode::Ready;
+                stop.message = match &stop.path {
+                    Some(path) => format!("the wait at `{path}` is over"),
+                    None => "the wait is over".to_owned(),
+                };
+            }
+            stop.due_at = due_at;
+            stop.next = format!(
+                "the last automatic resume could not begin: {reason}; {}",
+                match due_at {
+                    Some(_) => "it is tried again",
+                    None => "it is not tried again, resume it by hand",
+                }
+            );
+        }
+        self.episode.resumes += 1;
+        Touched::run()
+    }
+
+    fn held(&mut self, by: &str) -> Touched {
+        if let Phase::Paused { stop, .. } = &mut self.phase {
+            stop.due_at = None;
+            stop.held_by = Some(by.to_owned());
+            stop.next = held_until(&self.created.run);
+        }
+        Touched::run()
+    }
+}
+
+pub(super) fn held_until(run: &RunId) -> String {
+    format!("it is held; `milepost resume {run}` lets it go on")
+}

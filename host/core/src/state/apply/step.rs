@@ -1,0 +1,250 @@
+//! What events do to one step execution.
+
+use super::{Rejected, Touched};
+use crate::event::StepEvent;
+use crate::ids::Path;
+use crate::outcome::Pause;
+use crate::state::{RunState, Settled, Status, StepPhase, StepRecord, StepResult};
+use crate::time::Timestamp;
+
+impl RunState {
+    pub(super) fn check_step(
+        &self,
+        name: &'static str,
+        path: &Path,
+        event: &StepEvent,
+    ) -> Result<(), Rejected> {
+        match event {
+            StepEvent::Started(started) => {
+                self.must_run(name)?;
+                match self.may_open(name, path)? + 1 {
+                    next if next == started.attempt => Ok(()),
+                    _ => Err(self.reject(name, path)),
+                }
+            }
+            StepEvent::Completed { attempt, .. }
+            | StepEvent::AttemptFailed { attempt, .. }
+            | StepEvent::Paused { attempt, .. }
+            | StepEvent::Interrupted { attempt }
+            | StepEvent::Failed {
+                attempt: Some(attempt),
+                ..
+            } => self.must_be_in_flight(name, path, *attempt),
+            StepEvent::Failed { attempt: None, .. } => self.may_fail(name, path),
+            StepEvent::Skipped { .. } => {
+                self.must_run(name)?;
+                self.may_open(name, path).map(drop)
+            }
+            StepEvent::Wait(event) => self.check_wait(name, path, event),
+            StepEvent::Loop(event) => self.check_loop(name, path, event),
+        }
+    }
+
+    pub(super) fn change_step(&mut self, path: &Path, event: &StepEvent, at: Timestamp) -> Touched {
+        if let Some(tape) = event.tape() {
+            self.in_flight.remove(path.step());
+            self.opened(path, at).log_dropped = tape.log_dropped;
+        }
+        match event {
+            StepEvent::Started(started) => {
+                self.in_flight.insert(path.step().clone());
+                let record = self.opened(path, at);
+                record.attempts = started.attempt;
+                record.phase = StepPhase::InFlight { since: at };
+                Touched::step(path)
+            }
+            StepEvent::Completed { output, .. } => {
+                let output = output.clone();
+                let result = StepResult::Completed { output };
+                self.opened(path, at).settle(result, None, at);
+                let counted = self.episode.end();
+                self.progressed(path).and_run(counted)
+            }
+            StepEvent::AttemptFailed {
+                error, retry_at, ..
+            } => {
+                let record = self.opened(path, at);
+                record.failures += 1;
+                record.phase = StepPhase::Waiting {
+                    retry_at: *retry_at,
+                    error: error.clone(),
+                };
+                self.progressed(path)
+            }
+            StepEvent::Failed { error, .. } => {
+                let record = self.opened(path, at);
+                let iterations = match record.phase {
+                    StepPhase::Looping { iteration, .. } => Some(iteration),
+                    StepPhase::Pending
+                    | StepPhase::InFlight { .. }
+                    | StepPhase::Waiting { .. }
+                    | StepPhase::Paused { .. }
+                    | StepPhase::Awaiting { .. }
+                    | StepPhase::Settled(_) => None,
+                };
+                let error = error.clone();
+                record.settle(StepResult::Failed { error }, iterations, at);
+                let ready = self.timed_out(path, at);
+                self.progressed(path).and_run(ready)
+            }
+            StepEvent::Paused { pause, error, .. } => {
+                let record = self.opened(path, at);
+                if pause.state.is_some() {
+                    record.resume_state.clone_from(&pause.state);
+                }
+                record.resume_signal = None;
+                record.phase = StepPhase::Paused {
+                    pause: Pause {
+                        state: None,
+                        ..pause.clone()
+                    },
+                    retries_exhausted: error.is_some(),
+                };
+                record.failures = 0;
+                self.progressed(path)
+            }
+            StepEvent::Interrupted { .. } => {
+                self.in_flight.remove(path.step());
+                self.opened(path, at).phase = StepPhase::Pending;
+                Touched::step(path)
+            }
+            StepEvent::Skipped { .. } => {
+                let record = self.opened(path, at);
+                record.settle(StepResult::Skipped, None, at);
+                Touched::step(path)
+            }
+            StepEvent::Wait(event) => self.change_wait(path, event, at),
+            StepEvent::Loop(event) => self.change_loop(path, event, at),
+        }
+    }
+
+    /// A step fails before an attempt (its expressions), or as a loop that is in an iteration, or as a wait whose time is over.
+    fn may_fail(&self, name: &'static str, path: &Path) -> Result<(), Rejected> {
+        let phase = self.at(path).map(|record| &record.phase);
+        // Time ends a wait also while its run is paused.
+        if matches!(phase, Some(StepPhase::Awaiting { .. }))
+            && self.phase.status() == Status::Paused
+        {
+            return Ok(());
+        }
+        self.must_run(name)?;
+        match phase {
+            Some(StepPhase::Looping { .. } | StepPhase::Awaiting { .. }) => Ok(()),
+            _ => self.may_open(name, path).map(drop),
+        }
+    }
+
+    fn must_be_in_flight(
+        &self,
+        name: &'static str,
+        path: &Path,
+        attempt: u32,
+    ) -> Result<(), Rejected> {
+        self.must_run(name)?;
+        match self.at(path) {
+            Some(record)
+                if record.attempts == attempt
+                    && matches!(record.phase, StepPhase::InFlight { .. }) =>
+            {
+                Ok(())
+            }
+            _ => Err(self.reject(name, path)),
+        }
+    }
+
+    /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier iteration is over, or when it
+    /// waits for its turn. Returns the attempts that were made at it.
+    pub(super) fn may_open(&self, name: &'static str, path: &Path) -> Result<u32, Rejected> {
+        let Some(record) = self.steps.get(path.step()) else {
+            return Ok(0);
+        };
+        let same = record.path == *path;
+        match record.phase {
+            StepPhase::Pending => Ok(if same { record.attempts } else { 0 }),
+            StepPhase::Waiting { .. } if same => Ok(record.attempts),
+            StepPhase::Settled(_) if !same => Ok(0),
+            StepPhase::InFlight { .. }
+            | StepPhase::Waiting { .. }
+            | StepPhase::Paused { .. }
+            | StepPhase::Awaiting { .. }
+            | StepPhase::Looping { .. }
+            | StepPhase::Settled(_) => Err(self.reject(name, path)),
+        }
+    }
+
+    /// What is recorded of this very execution.
+    pub(super) fn at(&self, path: &Path) -> Option<&StepRecord> {
+        let record = self.steps.get(path.step())?;
+        (record.path == *path).then_some(record)
+    }
+
+    /// The record of this execution, a new one unless there is one.
+    pub(super) fn opened(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
+        let record = self
+            .steps
+            .entry(path.step().clone())
+            .or_insert_with(|| StepRecord::new(path, None, at));
+        if record.path != *path {
+            let phase = std::mem::replace(&mut record.phase, StepPhase::Pending);
+            let previous = match phase {
+                StepPhase::Settled(settled) => Some(settled),
+                StepPhase::Pending
+                | StepPhase::InFlight { .. }
+                | StepPhase::Waiting { .. }
+                | StepPhase::Paused { .. }
+                | StepPhase::Awaiting { .. }
+                | StepPhase::Looping { .. } => record.previous.take(),
+            };
+            *record = StepRecord::new(path, previous, at);
+        }
+        record
+    }
+
+    pub(super) fn reject(&self, event: &'static str, path: &Path) -> Rejected {
+        Rejected::Step {
+            event,
+            path: path.clone(),
+            phase: self.steps.get(path.step()).map_or_else(
+                || "not started".to_owned(),
+                |r| format!("{} at `{}`, attempt {}", r.status(), r.path, r.attempts),
+            ),
+        }
+    }
+}
+
+impl StepRecord {
+    fn new(path: &Path, previous: Option<Settled>, at: Timestamp) -> Self {
+        Self {
+            path: path.clone(),
+            phase: StepPhase::Pending,
+            attempts: 0,
+            failures: 0,
+            started_at: at,
+            previous,
+            resume_state: None,
+            resume_signal: None,
+            log_dropped: Default::default(),
+            waited: false,
+            rejections: None,
+        }
+    }
+
+    pub(super) fn settle(&mut self, result: StepResult, iterations: Option<u32>, at: Timestamp) {
+        self.phase = StepPhase::Settled(Settled {
+            result,
+            at,
+            iterations,
+        });
+        self.resume_state = None;
+        self.resume_signal = None;
+    }
+
+    /// As if it had not run before.
+    pub(super) fn reset(&mut self) {
+        self.phase = StepPhase::Pending;
+        self.failures = 0;
+        self.previous = None;
+        self.resume_state = None;
+        self.resume_signal = None;
+    }
+}

@@ -1,0 +1,161 @@
+//! What waits, signals and decisions do to an execution, and to a run that stands at it.
+
+use std::sync::Arc;
+
+use super::run::held_until;
+use super::{Rejected, Touched};
+use crate::event::WaitEvent;
+use crate::ids::{Path, StepId};
+use crate::payload::Payload;
+use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::stop::{Stop, StopCode};
+use crate::time::Timestamp;
+use crate::wait::{Verdict, Wait, approval_output, signal_output};
+
+impl RunState {
+    pub(super) fn check_wait(
+        &self,
+        name: &'static str,
+        path: &Path,
+        event: &WaitEvent,
+    ) -> Result<(), Rejected> {
+        match event {
+            WaitEvent::Started { .. } => {
+                self.must_run(name)?;
+                self.may_open(name, path).map(drop)
+            }
+            WaitEvent::Ended { .. } => {
+                self.must_run_or_pause(name)?;
+                self.must_wait(name, path, |_| true)
+            }
+            WaitEvent::SignalReceived { signal, .. } => {
+                self.must_run_or_pause(name)?;
+                match self.at(path).and_then(StepRecord::awaited_signal) {
+                    Some(awaited) if awaited == signal => Ok(()),
+                    _ => Err(self.reject(name, path)),
+                }
+            }
+            WaitEvent::ApprovalDecided { .. } => {
+                self.must_pause(name)?;
+                self.must_wait(name, path, |wait| matches!(wait, Wait::Approval { .. }))
+            }
+        }
+    }
+
+    pub(super) fn change_wait(&mut self, path: &Path, event: &WaitEvent, at: Timestamp) -> Touched {
+        match event {
+            WaitEvent::Started { wait } => {
+                let record = self.opened(path, at);
+                record.attempts += 1;
+                if !record.waited {
+                    record.waited = true;
+                    record.rejections = Some(0);
+                }
+                record.phase = StepPhase::Awaiting { wait: wait.clone() };
+                Touched::step(path)
+            }
+            WaitEvent::Ended { output } => {
+                let output = output.clone();
+                let result = StepResult::Completed { output };
+                self.opened(path, at).settle(result, None, at);
+                let ready = self.timed_out(path, at);
+                self.progressed(path).and_run(ready)
+            }
+            WaitEvent::SignalReceived { signal, data, .. } => {
+                self.signalled(path, signal, data, at)
+            }
+            WaitEvent::ApprovalDecided {
+                decision,
+                comment,
+                by,
+                rework,
+            } => {
+                let output = approval_output(*decision, comment.as_deref(), by.as_deref(), false);
+                self.decided(path, *decision, output, rework, at)
+            }
+        }
+    }
+
+    /// A wait that nothing has ended yet, of a kind.
+    fn must_wait(
+        &self,
+        name: &'static str,
+        path: &Path,
+        kind: impl Fn(&Wait) -> bool,
+    ) -> Result<(), Rejected> {
+        match self.at(path).map(|record| &record.phase) {
+            Some(StepPhase::Awaiting { wait }) if kind(wait) => Ok(()),
+            _ => Err(self.reject(name, path)),
+        }
+    }
+
+    fn signalled(&mut self, path: &Path, signal: &str, data: &Payload, at: Timestamp) -> Touched {
+        let record = self.opened(path, at);
+        if matches!(record.phase, StepPhase::Paused { .. }) {
+            record.phase = StepPhase::Pending;
+            record.resume_signal = Some(Arc::unwrap_or_clone(data.value()));
+        } else {
+            let output = signal_output(signal, Some(&data.value()));
+            record.settle(StepResult::Completed { output }, None, at);
+        }
+        self.make_ready(path, format!("the signal `{signal}` came"), at);
+        self.progressed(path).and_run(true)
+    }
+
+    fn decided(
+        &mut self,
+        path: &Path,
+        decision: Verdict,
+        output: Payload,
+        rework: &[StepId],
+        at: Timestamp,
+    ) -> Touched {
+        let record = self.opened(path, at);
+        if decision == Verdict::Rejected
+            && let Some(rejections) = &mut record.rejections
+        {
+            *rejections += 1;
+        }
+        record.settle(StepResult::Completed { output }, None, at);
+        if !rework.is_empty() {
+            // What was said stays readable for the steps that go over the work.
+            record.previous = record.settled().cloned();
+            record.phase = StepPhase::Pending;
+        }
+        let mut touched = self.progressed(path).and_run(true);
+        self.reset(rework, &mut touched);
+        self.make_ready(path, format!("`{path}` was {decision}"), at);
+        touched
+    }
+
+    /// Time ended a wait of a paused run, which can go on now. Returns whether the run as a whole changed.
+    pub(super) fn timed_out(&mut self, path: &Path, at: Timestamp) -> bool {
+        self.make_ready(path, format!("the time of `{path}` is over"), at)
+    }
+
+    /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
+    /// stays as it is. Returns whether it stood there.
+    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) -> bool {
+        let run = &self.created.run;
+        if let Phase::Paused { stop, .. } = &mut self.phase
+            && stop.path.as_ref() == Some(path)
+        {
+            let held_by = stop.held_by.take();
+            let (next, due_at) = match held_by {
+                Some(_) => (held_until(run), None),
+                None => (
+                    format!("a worker goes on with it, or `milepost resume {run}`"),
+                    // At once, also for a clock that was set back since.
+                    Some(self.created_at.min(at)),
+                ),
+            };
+            *stop = Stop {
+                due_at,
+                held_by,
+                ..Stop::new(StopCode::Ready, message, next).at(path.clone())
+            };
+            return true;
+        }
+        false
+    }
+}
