@@ -183,7 +183,7 @@ impl Rig {
     /// The workflow as it is on disk.
     #[must_use]
     pub fn workflow(&self) -> Workflow {
-        match self.engine().open(&self.file()) {
+        match self.engine().open(self.file()) {
             Ok(workflow) => workflow,
             Err(error) => panic!("{error}"),
         }

@@ -3,38 +3,36 @@
 //! A workflow is a TOML file, every step is a WebAssembly component, and the host commits the outcome of each step before it
 //! begins the next. Stop it anywhere and the run goes on from the last milepost.
 //!
-//! An [`Engine`] needs two things: a [`store`](store::Store) that keeps runs, and a [source](plugin::PluginSource) of
-//! components. The library prints nothing, reads no environment and installs no signal handlers.
-//!
 //! ```
-//! use std::{path::Path, sync::Arc};
-//! use milepost::core::definition::input::{GivenInputs, Inputs};
-//! use milepost::store::sqlite::{Durability, SqliteStore};
-//! use milepost::{Engine, engine::StartOptions, wasm_plugins::WasmPlugins};
+//! use milepost::{Engine, StartOptions};
+//! use serde_json::json;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! # let folder = folder.path();
-//! # let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello/workflow.toml");
-//! let store = SqliteStore::open(&folder.join("milepost.db"), Durability::PowerLoss)?;
-//! let engine = Engine::builder(Arc::new(store), Arc::new(WasmPlugins::new(None))).build();
-//!
-//! let workflow = engine.open(&file)?; // examples/hello/workflow.toml
-//! let inputs = Inputs::resolve(&workflow.definition, &GivenInputs::default()).expect("all have a default");
-//! let report = engine.run(workflow, inputs.values, StartOptions::default()).await?;
-//!
-//! assert_eq!(report.output, "Hello, world!");
-//! assert_eq!(engine.report(&report.id)?, report); // read back from the store
+//! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
+//! # let database = folder.path().join("milepost.db");
+//! let engine = Engine::at(database)?;
+//! let workflow = engine.open("examples/hello/workflow.toml")?;
+//! let inputs = workflow.inputs(json!({ "name": "Ada" }))?;
+//! let report = engine.run(workflow, inputs, StartOptions::default()).await?;
+//! assert_eq!(report.output, "Hello, Ada!");
+//! #
+//! # assert_eq!(engine.report(&report.id)?, report); // read back from the store
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Behind it are two things that [`Engine::builder`] takes apart: a [`store`](store::Store) that keeps runs, and a
+//! [source](plugin::PluginSource) of components. Steps can also be [Rust in this program](native). The library prints nothing, reads no
+//! environment and installs no signal handlers.
 //!
 //! `host/ARCHITECTURE.md` is the map of the code.
 
 mod audit;
 mod carried;
 pub mod engine;
+pub mod native;
 pub mod owner;
 pub mod plugin;
 pub mod record;
@@ -43,7 +41,7 @@ pub mod report;
 pub mod wasm_plugins;
 pub mod workflow;
 
-pub use engine::Engine;
+pub use engine::{Engine, StartOptions};
 pub use milepost_core as core;
 use milepost_store::fault;
 pub use milepost_wasm::{self as wasm, attempt, bounded_file, clock};

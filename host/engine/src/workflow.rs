@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use milepost_core::definition::input::{GivenInputs, InputProblem, Inputs};
 use milepost_core::definition::{Definition, Manifests, Parsed};
 use milepost_core::diagnostic::{Diagnostic, Diagnostics};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
+use serde_json::Value;
 
 use crate::attempt::Callable;
 use crate::bounded_file;
@@ -50,10 +52,21 @@ pub enum OpenError {
     Plugins(Vec<PluginError>),
 }
 
-/// Each on a line of its own.
-struct Each<'a>(&'a [PluginError]);
+/// Why inputs cannot start a run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidInputs {
+    /// Inputs have names.
+    #[error("the inputs are not a JSON object")]
+    NoObject,
+    /// Undeclared, missing and mistyped inputs; all of them.
+    #[error("the inputs do not fit the workflow:{}", Each(.0))]
+    Problems(Vec<InputProblem>),
+}
 
-impl fmt::Display for Each<'_> {
+/// Each on a line of its own.
+struct Each<'a, E>(&'a [E]);
+
+impl<E: fmt::Display> fmt::Display for Each<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
@@ -81,6 +94,25 @@ impl Workflow {
     /// [`OpenError`], but for [`OpenError::Unreadable`].
     pub fn link(file: &Path, text: &str, source: &dyn PluginSource) -> Result<Self, OpenError> {
         Components::load(file, text, source).link(text)
+    }
+
+    /// Inputs of a run, from a JSON object: checked against what the definition declares, with its defaults.
+    ///
+    /// # Errors
+    /// [`InvalidInputs`] with every problem.
+    pub fn inputs(&self, given: Value) -> Result<BTreeMap<String, Value>, InvalidInputs> {
+        let file = match given {
+            Value::Null => BTreeMap::new(),
+            Value::Object(given) => given.into_iter().collect(),
+            _ => return Err(InvalidInputs::NoObject),
+        };
+        let given = GivenInputs {
+            file,
+            ..GivenInputs::default()
+        };
+        Inputs::resolve(&self.definition, &given)
+            .map(|inputs| inputs.values)
+            .map_err(InvalidInputs::Problems)
     }
 
     /// Digests of all components, by plugin name.

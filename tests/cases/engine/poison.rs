@@ -174,7 +174,7 @@ async fn plant(rig: &Rig, poison: Poison, id: &str, first: Option<Script>) {
         script: first.unwrap_or_default(),
     };
     let engine = engine(rig, planting);
-    let workflow = engine.open(&rig.file()).unwrap();
+    let workflow = engine.open(rig.file()).unwrap();
     let options = StartOptions {
         id: Some(RunId::new(id).unwrap()),
         ..StartOptions::default()
@@ -278,7 +278,7 @@ async fn a_repeated_start_of_what_cannot_be_loaded_counts_as_well() {
             poison,
             script: Script::new(),
         };
-        let workflow = engine(&rig, planting).open(&rig.file()).unwrap();
+        let workflow = engine(&rig, planting).open(rig.file()).unwrap();
         let engine = engine(&rig, Loading::new(poison, &honest));
         let options = StartOptions {
             id: Some(RunId::new("new").unwrap()),

@@ -68,7 +68,9 @@ use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
 use crate::report::{OwnerReport, RunReport, StopReport};
+use crate::store::sqlite::{Durability, SqliteStore};
 use crate::store::{Claim, Owner, RunRow, Store, StoreError};
+use crate::wasm_plugins::WasmPlugins;
 use crate::workflow::{OpenError, Workflow};
 
 /// Runs workflows against one store. Cheap to clone.
@@ -133,6 +135,16 @@ pub struct ResumeOptions {
 }
 
 impl Engine {
+    /// An engine as most programs want it: on the SQLite store in `file`, which is created when it is missing, with components
+    /// from files. [`Engine::builder`] makes others.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be opened.
+    pub fn at(file: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let store = SqliteStore::open(file.as_ref(), Durability::default())?;
+        Ok(Self::builder(Arc::new(store), Arc::new(WasmPlugins::new(None))).build())
+    }
+
     /// An engine on a store, with a source of components.
     #[must_use]
     pub fn builder(store: Arc<dyn Store>, plugins: Arc<dyn PluginSource>) -> EngineBuilder {
@@ -157,13 +169,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(&self, file: &Path) -> Result<Workflow, OpenError> {
-        Workflow::open(file, self.shared.plugins.as_ref())
+    pub fn open(&self, file: impl AsRef<Path>) -> Result<Workflow, OpenError> {
+        Workflow::open(file.as_ref(), self.shared.plugins.as_ref())
     }
 
     /// Runs a workflow until it does not move: completed, failed, paused or cancelled.
     ///
-    /// `inputs` are typed already ([`Inputs::resolve`](milepost_core::definition::input::Inputs::resolve)). An id that
+    /// `inputs` are checked already ([`Workflow::inputs`]). An id that
     /// exists with the same workflow and inputs gives that run's report as it stands; a pending one is driven.
     ///
     /// # Errors

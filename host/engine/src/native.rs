@@ -1,0 +1,290 @@
+//! Steps in Rust, inside the program that embeds the engine: for what it does itself anyway and what needs no sandbox.
+//!
+//! A definition names a native plugin as `source = "native:NAME"`. Runs carry its name and version where they carry the bytes of a
+//! component: a program that has another version does not go on with them unasked. There is no tape, so replay checks what the
+//! engine decided and does not execute such steps again.
+//!
+//! ```
+//! use milepost::native::{NativePlugin, NativePlugins};
+//! use serde_json::json;
+//!
+//! let greet = NativePlugin::new("greet", "1").step("hello", |call| async move {
+//!     let name = call.input["name"].as_str().ok_or("`name` is no text")?; // any error works with `?`
+//!     Ok(json!(format!("Hello, {name}!")))
+//! });
+//! let plugins = NativePlugins::default().plugin(greet);
+//! ```
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use milepost_core::definition::PluginSpec;
+use milepost_core::ids::Digest;
+use milepost_core::limits;
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
+use milepost_core::payload::within_depth;
+use milepost_core::tape::Tape;
+use serde_json::Value;
+
+use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
+use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
+
+/// How a definition names native plugins.
+const SCHEME: &str = "native:";
+
+/// Native plugins, beside another source for everything else that a definition names.
+#[derive(Default)]
+pub struct NativePlugins {
+    plugins: Vec<NativePlugin>,
+    others: Option<Arc<dyn PluginSource>>,
+}
+
+impl NativePlugins {
+    /// Beside components from another source, such as [`WasmPlugins`](crate::wasm_plugins::WasmPlugins).
+    #[must_use]
+    pub fn beside(others: Arc<dyn PluginSource>) -> Self {
+        Self {
+            plugins: Vec::new(),
+            others: Some(others),
+        }
+    }
+
+    /// Adds a plugin. Several versions of one may stand side by side: new runs take the one that was added last.
+    #[must_use]
+    pub fn plugin(mut self, plugin: NativePlugin) -> Self {
+        self.plugins.push(plugin);
+        self
+    }
+}
+
+/// Steps of one name and version.
+#[derive(Clone)]
+pub struct NativePlugin {
+    name: String,
+    version: String,
+    steps: BTreeMap<String, Arc<Body>>,
+}
+
+type Body = dyn Fn(Call) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync;
+
+impl NativePlugin {
+    /// A plugin without steps. Its version says which runs it may go on with: change it whenever a step behaves otherwise.
+    #[must_use]
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            steps: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a step. It is given its [`Call`]: input, idempotency key (run and path), and a flag that asks it to stop. It is
+    /// dropped when its time is up.
+    #[must_use]
+    pub fn step<F>(
+        mut self,
+        name: impl Into<String>,
+        body: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value, Failure>> + Send + 'static,
+    {
+        let body: Arc<Body> = Arc::new(move |call| Box::pin(body(call)));
+        self.steps.insert(name.into(), body);
+        self
+    }
+
+    /// What runs carry of it.
+    fn identity(&self) -> Vec<u8> {
+        format!("{SCHEME}{} {}", self.name, self.version).into_bytes()
+    }
+}
+
+/// Why a native step has no output. Every error becomes one by `?`, with its causes: a failure with the code `failed`.
+#[derive(Debug)]
+pub struct Failure(Outcome);
+
+impl Failure {
+    /// It failed.
+    #[must_use]
+    pub fn failed(code: &str, message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Failed, code, message)
+    }
+
+    /// It failed, and another attempt may succeed.
+    #[must_use]
+    pub fn retryable(code: &str, message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Retryable, code, message)
+    }
+
+    /// It stops here, and goes on in another attempt.
+    #[must_use]
+    pub fn paused(pause: Pause) -> Self {
+        Self(Outcome::Paused(pause))
+    }
+
+    fn new(class: ErrorClass, code: &str, message: impl Into<String>) -> Self {
+        Self(Outcome::Failed(StepError::new(class, code, message)))
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            message.push_str(&format!(": {next}"));
+            cause = next.source();
+        }
+        Self::failed("failed", message)
+    }
+}
+
+impl PluginSource for NativePlugins {
+    fn read(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        base: &Path,
+    ) -> Result<ComponentBytes, PluginError> {
+        let native = spec.source.strip_prefix(SCHEME);
+        let (native, others) = match (native, &self.others) {
+            (None, Some(others)) => return others.read(name, spec, base),
+            (native, others) => (native.unwrap_or(&spec.source), others),
+        };
+        let mut plugins = self.plugins.iter().rev();
+        let Some(plugin) = plugins.find(|plugin| plugin.name == native) else {
+            let known: Vec<String> = self
+                .plugins
+                .iter()
+                .map(|plugin| format!("`{SCHEME}{}`", plugin.name))
+                .collect();
+            let also = others.as_ref().map_or("", |_| " and component files");
+            return Err(PluginError::Unavailable {
+                name: name.to_owned(),
+                reason: format!(
+                    "this program has no `{SCHEME}{native}`; it has {}{also}",
+                    known.join(", ")
+                ),
+            });
+        };
+        let bytes = plugin.identity();
+        Ok(ComponentBytes {
+            name: name.to_owned(),
+            place: spec.source.clone(),
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        })
+    }
+
+    fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
+        let text = std::str::from_utf8(&component.bytes).unwrap_or_default();
+        if !text.starts_with(SCHEME)
+            && let Some(others) = &self.others
+        {
+            return others.load(component);
+        }
+        let mut plugins = self.plugins.iter();
+        let Some(plugin) = plugins.find(|plugin| plugin.identity() == *component.bytes) else {
+            return Err(PluginError::Unavailable {
+                name: component.name.clone(),
+                reason: format!("the run needs `{text}`, which this program has not got"),
+            });
+        };
+        Ok(LoadedPlugin {
+            digest: component.digest,
+            manifest: None,
+            callable: Arc::new(plugin.clone()),
+        })
+    }
+
+    fn takes_long(&self) -> bool {
+        self.others
+            .as_ref()
+            .is_some_and(|others| others.takes_long())
+    }
+}
+
+impl Callable for NativePlugin {
+    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+        Box::pin(async move {
+            let outcome = self.outcome(call).await;
+            let not_replayable = Some("a native step has no tape".to_owned());
+            CallResult {
+                outcome,
+                tape: Tape {
+                    not_replayable,
+                    ..Tape::default()
+                },
+                logs: Vec::new(),
+                progress: None,
+                divergence: None,
+            }
+        })
+    }
+}
+
+impl NativePlugin {
+    async fn outcome(&self, call: Call) -> Outcome {
+        let failed = |class, code, message| Outcome::Failed(StepError::new(class, code, message));
+        if let Mode::Replay(_) = call.mode {
+            let message = "a native step is not executed again by a replay".to_owned();
+            return failed(ErrorClass::Host, codes::HOST_ERROR, message);
+        }
+        let Some(body) = self.steps.get(&*call.step) else {
+            let message = format!(
+                "the native plugin `{}` has no step `{}`",
+                self.name, call.step
+            );
+            return failed(ErrorClass::Host, codes::PLUGIN_INCOMPATIBLE, message);
+        };
+        let timeout = call.timeout;
+        let body = AssertUnwindSafe(async { body(call).await }).catch_unwind();
+        match tokio::time::timeout(timeout, body).await {
+            Ok(Ok(Ok(output))) => bounded(output),
+            Ok(Ok(Err(Failure(outcome)))) => outcome,
+            Ok(Err(panic)) => {
+                let message = format!("the step panicked: {}", words(panic.as_ref()));
+                failed(ErrorClass::Trap, codes::TRAP, message)
+            }
+            Err(_) => {
+                let message = format!("the step did not end within {timeout:?}");
+                failed(ErrorClass::Timeout, codes::TIMEOUT, message)
+            }
+        }
+    }
+}
+
+/// The output, within the limits that hold for all steps.
+fn bounded(output: Value) -> Outcome {
+    let refused =
+        |code, message: String| Outcome::Failed(StepError::new(ErrorClass::Failed, code, message));
+    if !within_depth(&output, limits::JSON_DEPTH) {
+        let message = format!(
+            "the output is nested deeper than {} levels",
+            limits::JSON_DEPTH
+        );
+        return refused(codes::INVALID_OUTPUT, message);
+    }
+    let bytes = output.to_string().len();
+    if bytes > limits::STEP_OUTPUT_BYTES {
+        let limit = limits::STEP_OUTPUT_BYTES;
+        let message =
+            format!("the output has {bytes} bytes, more than the {limit} that it may have");
+        return refused(codes::OUTPUT_TOO_LARGE, message);
+    }
+    Outcome::Completed(output)
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without words")
+}

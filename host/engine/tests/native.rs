@@ -1,0 +1,230 @@
+//! Steps in Rust: a program that embeds the engine, its own steps, and a real store.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use milepost::core::outcome::Pause;
+use milepost::core::state::Status;
+use milepost::engine::{EngineError, ResumeOptions};
+use milepost::native::{Failure, NativePlugin, NativePlugins};
+use milepost::report::RunReport;
+use milepost::store::sqlite::{Durability, SqliteStore};
+use milepost::wasm_plugins::WasmPlugins;
+use milepost::{Engine, StartOptions};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn workflow(step: &str) -> String {
+    format!(
+        r#"
+schema = 1
+name = "native"
+returns = "${{ steps.s.output }}"
+[inputs.name]
+type = "string"
+default = "Ada"
+[plugins.p]
+source = "native:p"
+[[step]]
+id = "s"
+use = "p/{step}"
+with = {{ name = "${{ inputs.name }}" }}
+timeout = "200ms"
+"#
+    )
+}
+
+fn plugin(version: &str) -> NativePlugin {
+    NativePlugin::new("p", version)
+        .step("hello", |call| async move {
+            let name = call.input["name"].as_str().ok_or("`name` is no text")?;
+            Ok(json!(format!("Hello, {name}!")))
+        })
+        .step("number", |call| async move {
+            let name = call.input["name"].as_str().unwrap_or_default();
+            Ok(json!(name.parse::<u32>()?))
+        })
+        .step("file", |_| async {
+            let text = std::fs::read_to_string("/nowhere/at/all")?;
+            Ok(json!(text))
+        })
+        .step("panic", |_| async { panic!("a step with a bug") })
+        .step("sleep", |_| async {
+            tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+            Ok(json!(null))
+        })
+        .step("deep", |_| async {
+            Ok((0..70).fold(json!(1), |inner, _| json!([inner])))
+        })
+        .step("pause", |call| async move {
+            match call.resume_state {
+                Some(state) => Ok(state.as_ref().clone()),
+                None => Err(Failure::paused(Pause {
+                    code: "quota".to_owned(),
+                    reason: "the quota is used up".to_owned(),
+                    provider: None,
+                    until: None,
+                    signal: None,
+                    state: Some(json!({ "page": 7 })),
+                })),
+            }
+        })
+}
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder }
+    }
+
+    fn engine(&self, plugins: NativePlugins) -> Engine {
+        let file = self.folder.path().join("runs.db");
+        let store = SqliteStore::open(&file, Durability::ProcessCrash).unwrap();
+        Engine::builder(Arc::new(store), Arc::new(plugins)).build()
+    }
+
+    fn file(&self, step: &str) -> std::path::PathBuf {
+        let file = self.folder.path().join("workflow.toml");
+        std::fs::write(&file, workflow(step)).unwrap();
+        file
+    }
+
+    async fn run(&self, step: &str) -> RunReport {
+        let engine = self.engine(NativePlugins::default().plugin(plugin("1")));
+        let workflow = engine.open(self.file(step)).unwrap();
+        let inputs = workflow.inputs(json!({})).unwrap();
+        let started = engine.run(workflow, inputs, StartOptions::default());
+        started.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_native_step_is_recorded_as_any_other() {
+    let place = Place::new();
+    let report = place.run("hello").await;
+    assert_eq!(
+        (report.status, &report.output),
+        (Status::Completed, &json!("Hello, Ada!"))
+    );
+    // Another process, which has not got the plugin, can still tell of it.
+    let engine = place.engine(NativePlugins::default());
+    assert_eq!(engine.report(&report.id).unwrap(), report);
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_is_an_outcome_of_the_step() {
+    for (step, code, says) in [
+        ("number", "failed", "invalid digit found in string"),
+        ("file", "failed", "No such file or directory"),
+        ("panic", "trap", "the step panicked: a step with a bug"),
+        ("sleep", "timeout", "did not end within 200ms"),
+        ("deep", "invalid_output", "nested deeper than 64 levels"),
+        ("unknown", "plugin_incompatible", "has no step `unknown`"),
+    ] {
+        let report = Place::new().run(step).await;
+        assert_eq!(report.status, Status::Failed, "{step}");
+        let error = report.steps[0].error.clone().unwrap();
+        assert_eq!(error.code, code, "{step}: {}", error.message);
+        assert!(error.message.contains(says), "{step}: {}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn a_native_step_pauses_and_goes_on_with_what_it_saved() {
+    let place = Place::new();
+    let paused = place.run("pause").await;
+    assert_eq!(paused.status, Status::Paused);
+    let engine = place.engine(NativePlugins::default().plugin(plugin("1")));
+    let resumed = engine.resume(&paused.id, ResumeOptions::default()).await;
+    assert_eq!(resumed.unwrap().output, json!({ "page": 7 }));
+}
+
+#[tokio::test]
+async fn a_run_goes_on_only_with_the_version_it_began_with() {
+    let place = Place::new();
+    let paused = place.run("pause").await;
+    let second = place.engine(NativePlugins::default().plugin(plugin("2")));
+    let refused = second.resume(&paused.id, ResumeOptions::default()).await;
+    assert!(
+        matches!(&refused, Err(EngineError::Changed { .. })),
+        "{refused:?}"
+    );
+    drop(second);
+    let both = NativePlugins::default()
+        .plugin(plugin("1"))
+        .plugin(plugin("2"));
+    let options = ResumeOptions {
+        on_change: milepost::engine::OnChange::AsStarted,
+        ..ResumeOptions::default()
+    };
+    let resumed = place.engine(both).resume(&paused.id, options).await;
+    assert_eq!(resumed.unwrap().status, Status::Completed);
+}
+
+#[test]
+fn a_plugin_that_the_program_has_not_got_is_refused_before_anything_runs() {
+    let place = Place::new();
+    let engine = place.engine(NativePlugins::default().plugin(NativePlugin::new("q", "1")));
+    let error = engine.open(place.file("hello")).err().unwrap().to_string();
+    assert!(
+        error.contains("this program has no `native:p`; it has `native:q`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn components_and_native_plugins_share_a_workflow() {
+    let place = Place::new();
+    let others = Arc::new(WasmPlugins::new(None));
+    let engine = place.engine(NativePlugins::beside(others).plugin(plugin("1")));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let text = std::fs::canonicalize(root.join("plugins/prebuilt/text.wasm")).unwrap();
+    let file = place.folder.path().join("both.toml");
+    let definition = format!(
+        r#"
+schema = 1
+name = "both"
+returns = "${{ steps.echo.output.name }}"
+[plugins.p]
+source = "native:p"
+[plugins.text]
+source = '{}'
+[[step]]
+id = "s"
+use = "p/hello"
+with = {{ name = "Ada" }}
+[[step]]
+id = "echo"
+use = "text/echo"
+with = {{ name = "${{ steps.s.output }}" }}
+"#,
+        text.display()
+    );
+    std::fs::write(&file, definition).unwrap();
+    let workflow = engine.open(&file).unwrap();
+    let inputs = workflow.inputs(json!(null)).unwrap();
+    let report = engine
+        .run(workflow, inputs, StartOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(report.output, "Hello, Ada!");
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_told_all_at_once() {
+    let place = Place::new();
+    let engine = place.engine(NativePlugins::default().plugin(plugin("1")));
+    let workflow = engine.open(place.file("hello")).unwrap();
+    let error = workflow
+        .inputs(json!({ "nmae": "Ada", "name": 7 }))
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("nmae") && text.contains("name"), "{text}");
+    assert!(workflow.inputs(json!([1])).is_err());
+}
