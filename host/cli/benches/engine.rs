@@ -10,39 +10,28 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod bare;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use milepost::attempt::{Call, Callable, CancelFlag, Mode, NoSink};
-use milepost::core::ids::{self, RunId, StepId};
-use milepost::core::limits::CallLimits;
+use milepost::Engine;
+use milepost::attempt::{Callable, NoSink};
+use milepost::clock::SystemClock;
+use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::engine::{Notice, Observer, ResumeOptions, StartOptions};
 use milepost::store::Store;
-use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::wasm::{CodeCache, WasmEngine};
-use milepost::wasm_plugins::WasmPlugins;
-use milepost::workflow::Workflow;
-use milepost::{Engine, clock::SystemClock};
 
-const STEPS: usize = 100;
-const RUNS: usize = 64;
-const BODY_BYTES: usize = 300;
+use bare::{Place, RUNS, STEPS, bare_table, bare_together, call, insert, quarter, sequence};
+
 const ROUNDS: usize = 7;
 const PAIRS: usize = 21;
 
 fn main() {
     let place = Place::new();
-    if std::env::args().any(|argument| argument == "--only-64-runs") {
-        place.two_threads().block_on(many_runs(&place));
-        println!("{}", peak_kib());
-        return;
-    }
     println!("store in {}", place.dir.display());
     let (bare, engine) = alone(&place);
     ratio(
@@ -56,107 +45,6 @@ fn main() {
         engine_many * engine
     );
     passes(&place);
-    processes(&place);
-}
-
-struct Place {
-    _folder: tempfile::TempDir,
-    dir: PathBuf,
-    repository: PathBuf,
-    plugins: Arc<WasmPlugins>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let parent =
-            std::env::var_os("MILEPOST_BENCH_DIR").unwrap_or_else(|| std::env::temp_dir().into());
-        let folder = tempfile::tempdir_in(parent).unwrap();
-        let dir = folder.path().to_owned();
-        Self {
-            plugins: Arc::new(WasmPlugins::new(Some(dir.join("code")))),
-            repository: Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).to_owned(),
-            _folder: folder,
-            dir,
-        }
-    }
-
-    fn component(&self) -> PathBuf {
-        self.repository.join("plugins/prebuilt/text.wasm")
-    }
-
-    fn store(&self, name: &str) -> Arc<SqliteStore> {
-        let path = self.dir.join(name);
-        Arc::new(SqliteStore::open(&path, Durability::PowerLoss).unwrap())
-    }
-
-    fn workflow(&self, steps: &str) -> Workflow {
-        let text = format!(
-            "schema = 1\nname = \"bench\"\n[plugins.text]\nsource = {:?}\n{steps}",
-            self.component()
-        );
-        Workflow::link(&self.dir.join("bench.toml"), &text, self.plugins.as_ref()).unwrap()
-    }
-
-    fn one_thread(&self) -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    }
-
-    fn two_threads(&self) -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap()
-    }
-}
-
-fn sequence() -> String {
-    (0..STEPS).fold(String::new(), |mut text, n| {
-        write!(text, "[[step]]\nid = \"s{n}\"\nuse = \"text/echo\"\nwith = {{ n = {n}, text = \"a small value\" }}\n").unwrap();
-        text
-    })
-}
-
-fn call(path: &str) -> Call {
-    Call {
-        run: RunId::new("bare").unwrap(),
-        workflow: "bench".into(),
-        step: "echo".into(),
-        path: path.parse::<ids::Path>().unwrap(),
-        attempt: 1,
-        input: Arc::new(serde_json::json!({"n": 1, "text": "a small value"})),
-        config: Arc::default(),
-        outputs: Arc::new(BTreeMap::<StepId, _>::new()),
-        resume_state: None,
-        resume_signal: None,
-        seed: 1,
-        deadline: None,
-        timeout: Duration::from_secs(60),
-        limits: CallLimits::default(),
-        cancel: CancelFlag::default(),
-        mode: Mode::Live,
-    }
-}
-
-/// The bare baseline's store: one table, one insert of 300 bytes a step, WAL, FULL.
-fn bare_table(path: &Path) -> rusqlite::Connection {
-    let db = rusqlite::Connection::open(path).unwrap();
-    db.execute_batch(
-        "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; CREATE TABLE t (x INTEGER PRIMARY KEY, body TEXT)",
-    )
-    .unwrap();
-    db
-}
-
-fn insert(db: &rusqlite::Connection) {
-    let body = "x".repeat(BODY_BYTES);
-    db.prepare_cached("INSERT INTO t (body) VALUES (?1)")
-        .unwrap()
-        .execute([body])
-        .unwrap();
 }
 
 /// Seconds per step of one run alone: bare and with the engine, in turns, the best round of each.
@@ -232,56 +120,6 @@ fn together(place: &Place) -> f64 {
         quarter(&mut ratios, 3)
     );
     engine
-}
-
-/// The value below which so many quarters of the values lie.
-fn quarter(values: &mut [f64], quarters: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[(values.len() - 1) * quarters / 4]
-}
-
-async fn bare_together(place: &Place, round: usize) -> f64 {
-    let wasm = WasmEngine::new(
-        Some(CodeCache::open(&place.dir.join("code"))),
-        Arc::new(SystemClock),
-    )
-    .unwrap();
-    let plugin = wasm.load(&place.component(), None).unwrap();
-    let (sender, receiver) = mpsc::channel::<tokio::sync::oneshot::Sender<()>>();
-    let db = bare_table(&place.dir.join(format!("bare-together-{round}.db")));
-    let writer = std::thread::spawn(move || {
-        while let Ok(first) = receiver.recv() {
-            let mut waiting = vec![first];
-            waiting.extend(receiver.try_iter());
-            db.execute_batch("BEGIN IMMEDIATE").unwrap();
-            waiting.iter().for_each(|_| insert(&db));
-            db.execute_batch("COMMIT").unwrap();
-            for done in waiting {
-                let _ = done.send(());
-            }
-        }
-    });
-    let start = Instant::now();
-    let runs: Vec<_> = (0..RUNS)
-        .map(|_| {
-            let (plugin, sender) = (plugin.clone(), sender.clone());
-            tokio::spawn(async move {
-                for _ in 0..STEPS {
-                    plugin.call(call("s"), Arc::new(NoSink)).await;
-                    let (done, wait) = tokio::sync::oneshot::channel();
-                    sender.send(done).unwrap();
-                    wait.await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for run in runs {
-        run.await.unwrap();
-    }
-    let rate = (RUNS * STEPS) as f64 / start.elapsed().as_secs_f64();
-    drop(sender);
-    writer.join().unwrap();
-    rate
 }
 
 async fn many_runs(place: &Place) -> f64 {
@@ -399,62 +237,6 @@ fn passes(place: &Place) {
     println!("checkpoint: {few_bytes} bytes after 10 passes, {many_bytes} after 10,000");
 }
 
-/// Whole processes: `run hello` with a warm cache, and the peak memory of 64 runs.
-fn processes(place: &Place) {
-    let hello = || {
-        let start = Instant::now();
-        let status = Command::new(env!("CARGO_BIN_EXE_milepost"))
-            .arg("--store")
-            .arg(place.dir.join("hello"))
-            .arg("run")
-            .arg(place.repository.join("examples/hello/workflow.toml"))
-            .env("MILEPOST_CACHE", place.dir.join("hello-code"))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        start.elapsed()
-    };
-    let cold = hello();
-    let warm = (0..20).map(|_| hello()).min().unwrap();
-    println!(
-        "run hello: {:.1} ms with a cold code cache, {:.1} ms warm (under 25)",
-        ms(cold),
-        ms(warm)
-    );
-    let output = Command::new(std::env::current_exe().unwrap())
-        .arg("--only-64-runs")
-        .output()
-        .unwrap();
-    let peak: u64 = String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    println!(
-        "peak memory of 64 runs at once: {} MiB (under 60)",
-        peak / 1024
-    );
-}
-
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_ascii_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
 fn ratio(what: &str, value: f64, to: f64) {
     println!("{what}: {:.2}", value / to);
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -1,0 +1,135 @@
+//! Whole processes, as people start them: `submit` and `work` against the bare baseline, a start with a cold and a warm code
+//! cache, and the memory at the peak. Ratios within this one run; the absolute figures are of this machine and this moment.
+//!
+//! Run with `cargo bench --bench program`. `MILEPOST_BENCH_DIR` picks the disk.
+
+#![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
+#![expect(clippy::unwrap_used, reason = "a benchmark: whatever fails ends it")]
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+mod bare;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use milepost::Engine;
+use milepost::engine::StartOptions;
+
+use bare::{Place, RUNS, STEPS, bare_together, quarter, sequence};
+
+/// Rounds of 64 runs.
+const WORKS: usize = 9;
+
+fn main() {
+    let place = Place::new();
+    println!("store in {}", place.dir.display());
+    work(&place);
+    hello(&place);
+}
+
+/// Steps per second of a worker with 64 submitted runs, from its start to its end, in turns with bare ones.
+fn work(place: &Place) {
+    let runtime = place.two_threads();
+    let (mut rates, mut ratios, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..WORKS {
+        let bare = runtime.block_on(bare_together(place, round));
+        let folder = format!("work-{round}");
+        submit(place, &folder);
+        let begun = Instant::now();
+        let child = milepost(place, &folder)
+            .args(["work", "--until-idle", "--max-runs", &RUNS.to_string()])
+            .spawn();
+        peaks.push(ended(child.unwrap()) as f64 / 1024.0);
+        let rate = (RUNS * STEPS) as f64 / begun.elapsed().as_secs_f64();
+        rates.push(rate);
+        ratios.push(rate / bare);
+    }
+    println!(
+        "64 submitted runs, one worker: {:.0} steps/s; at the peak {:.0} MiB (goal: 45)",
+        quarter(&mut rates, 2),
+        quarter(&mut peaks, 2)
+    );
+    println!(
+        "  worker / bare, medians of {WORKS} rounds (goal: 0.6): {:.2} (half of the rounds from {:.2} to {:.2})",
+        quarter(&mut ratios, 2),
+        quarter(&mut ratios, 1),
+        quarter(&mut ratios, 3)
+    );
+}
+
+/// Submits the runs, through the library: it is not what is measured.
+fn submit(place: &Place, folder: &str) {
+    std::fs::create_dir_all(place.dir.join(folder)).unwrap();
+    let store = place.store(&format!("{folder}/milepost.db"));
+    let engine = Engine::builder(store, place.plugins.clone()).build();
+    let workflow = place.workflow(&sequence());
+    place.one_thread().block_on(async {
+        for _ in 0..RUNS {
+            let options = StartOptions::default();
+            engine
+                .submit(workflow.clone(), BTreeMap::new(), options)
+                .await
+                .unwrap();
+        }
+    });
+}
+
+/// Waits for the end. Returns the memory at the peak in KiB, as it was some milliseconds before.
+fn ended(mut child: Child) -> u64 {
+    let mut peak = 0;
+    loop {
+        peak = peak_kib(child.id()).unwrap_or(peak);
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            return peak;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn peak_kib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// `run hello`: from nothing to its result.
+fn hello(place: &Place) {
+    let once = || {
+        let start = Instant::now();
+        let status = milepost(place, "hello")
+            .arg("run")
+            .arg(place.repository.join("examples/hello/workflow.toml"))
+            .status();
+        assert!(status.unwrap().success());
+        ms(start.elapsed())
+    };
+    let cold = once();
+    let mut warm: Vec<f64> = (0..21).map(|_| once()).collect();
+    let lowest = quarter(&mut warm, 0);
+    println!(
+        "run hello: {cold:.1} ms with a cold code cache; warm {:.1} ms, at least {lowest:.1} (under 25)",
+        quarter(&mut warm, 2)
+    );
+}
+
+fn milepost(place: &Place, folder: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milepost"));
+    command
+        .arg("--store")
+        .arg(place.dir.join(folder))
+        .env("MILEPOST_CACHE", place.dir.join("code"))
+        .current_dir(Path::new("/"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
