@@ -1,6 +1,8 @@
 //! What a run executes, as the run carries it: its text, and its components by digest, all from the store. Whatever goes on
 //! by itself goes on under these, whatever the files hold by now.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,6 +10,7 @@ use milepost_core::definition::{Definition, PluginSpec};
 use milepost_core::ids::Digest;
 use milepost_core::state::RunState;
 
+pub(crate) use self::kept::Kept;
 use crate::engine::EngineError;
 use crate::fault;
 use crate::plugin::{ComponentBytes, PluginError, PluginSource, read_beside};
@@ -22,12 +25,21 @@ use crate::workflow::{Components, OpenError, Workflow};
 pub(crate) fn workflow(
     store: &dyn Store,
     source: &dyn PluginSource,
+    kept: &Kept,
     state: &RunState,
 ) -> Result<Workflow, EngineError> {
     fault::point("loading");
+    if let Some(workflow) = kept.of(state) {
+        return Ok(workflow);
+    }
     let (components, text) = components(store, source, state)?;
     components.complete()?;
-    Ok(components.relink(&text)?)
+    let workflow = components.relink(&text)?;
+    // What came from files is yet to be brought into the store.
+    if workflow.bytes().next().is_none() {
+        kept.keep(state, &workflow);
+    }
+    Ok(workflow)
 }
 
 /// The same without its components: enough to plan by, not to call anything.

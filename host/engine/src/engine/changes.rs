@@ -113,7 +113,7 @@ impl Engine {
         let (store, source) = (shared.store.as_ref(), shared.plugins.as_ref());
         let loaded = load == Load::First || carried::are_at_hand(source, state);
         let workflow = match loaded {
-            true => carried::workflow(store, source, state)?,
+            true => carried::workflow(store, source, &shared.workflows, state)?,
             false => carried::without_components(store, state)?,
         };
         Ok(Bound {

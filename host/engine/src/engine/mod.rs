@@ -62,7 +62,7 @@ use self::changes::{Bound, Load};
 use self::driver::{Driver, Halted};
 use self::loads::LoadPermit;
 use self::shared::Shared;
-use crate::carried;
+use crate::carried::{self, Kept};
 use crate::clock::{Clock, SystemClock};
 use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
@@ -152,6 +152,7 @@ impl Engine {
             shared: Shared {
                 store,
                 plugins: Arc::new(Once::new(plugins)),
+                workflows: Kept::default(),
                 clock: Arc::new(SystemClock),
                 observer: Arc::new(Unobserved),
                 host: Arc::new(ThisHost),

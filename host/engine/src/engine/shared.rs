@@ -8,6 +8,7 @@ use milepost_core::state::{RunState, Status};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::observer::{Notice, Observer};
+use crate::carried::Kept;
 use crate::clock::Clock;
 use crate::owner::Host;
 use crate::plugin::PluginSource;
@@ -51,6 +52,7 @@ impl Looks {
 pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) plugins: Arc<dyn PluginSource>,
+    pub(super) workflows: Kept,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) host: Arc<dyn Host>,

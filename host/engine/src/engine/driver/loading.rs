@@ -58,7 +58,8 @@ async fn loaded(
     apart(shared.plugins.takes_long(), move || {
         // Also for one that was told to stop and does not wait: its components are being loaded all the same.
         let _permit = permit;
-        carried::workflow(shared.store.as_ref(), shared.plugins.as_ref(), &state)
+        let (store, plugins) = (shared.store.as_ref(), shared.plugins.as_ref());
+        carried::workflow(store, plugins, &shared.workflows, &state)
     })
     .await
 }
