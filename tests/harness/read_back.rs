@@ -55,19 +55,22 @@ impl Observer for ReadBack {
     }
 
     fn saved(&self, live: &RunState) {
-        let run = &live.created.run;
+        let run = &live.created().run;
         let difference = match record::load(self.store.as_ref(), run) {
             // Somebody moved it on meanwhile, or removed it.
-            Ok(recorded) if (recorded.state.seq, recorded.state.epoch) > (live.seq, live.epoch) => {
+            Ok(recorded)
+                if (recorded.state.seq(), recorded.state.epoch()) > (live.seq(), live.epoch()) =>
+            {
                 return;
             }
             Err(RecordError::Store(StoreError::NotFound(_))) => return,
             Ok(recorded) if recorded.state == *live => None,
             Ok(recorded) => Some(format!(
                 "run {run} after event {}: saved\n{live:?}\nread back\n{:?}",
-                live.seq, recorded.state
+                live.seq(),
+                recorded.state
             )),
-            Err(error) => Some(format!("run {run} after event {}: {error}", live.seq)),
+            Err(error) => Some(format!("run {run} after event {}: {error}", live.seq())),
         };
         let mut found = self.differences.found();
         found.compared += 1;

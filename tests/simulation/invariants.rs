@@ -39,9 +39,9 @@ pub(crate) fn check(world: &Arc<World>) {
         let journal = world.journal(run);
         let state = record::load(world.store.as_ref(), run).unwrap().state;
         assert!(
-            state.phase.status().is_terminal(),
+            state.phase().status().is_terminal(),
             "{run} is {}",
-            state.phase.status()
+            state.phase().status()
         );
         assert_eq!(
             RunState::fold(&journal).unwrap(),
@@ -164,7 +164,8 @@ fn nothing_is_late(journal: &Journal) {
             _ => None,
         };
         if let Some((path, came)) = came
-            && let StepPhase::Awaiting { wait } = &state.steps[path.step()].phase
+            && let Some(record) = state.executions().latest(path)
+            && let StepPhase::Awaiting { wait } = record.phase()
         {
             assert!(
                 wait.until().is_none_or(|until| came < until),
@@ -172,9 +173,9 @@ fn nothing_is_late(journal: &Journal) {
             );
         }
         state.apply(entry).unwrap();
-        if state.phase.status() == Status::Paused {
-            let open = state.steps.values();
-            let open = open.filter(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
+        if state.phase().status() == Status::Paused {
+            let open = state.executions().iter();
+            let open = open.filter(|record| matches!(record.phase(), StepPhase::Awaiting { .. }));
             assert!(open.count() <= 1, "several questions at once");
         }
     }
@@ -188,8 +189,8 @@ fn nothing_is_early(journal: &Journal) {
                 path,
                 event: StepEvent::Wait(WaitEvent::Ended { .. }),
             } => {
-                let record = &state.steps[path.step()];
-                if let StepPhase::Awaiting { wait } = &record.phase {
+                let record = state.executions().latest(path).unwrap();
+                if let StepPhase::Awaiting { wait } = record.phase() {
                     let until = match wait {
                         Wait::Time { until } => Some(*until),
                         Wait::Signal { until, .. } | Wait::Approval { until, .. } => *until,
@@ -204,14 +205,14 @@ fn nothing_is_early(journal: &Journal) {
                 path,
                 event: StepEvent::Started(_),
             } => {
-                if let Some(record) = state.steps.get(path.step())
-                    && let StepPhase::Waiting { retry_at, .. } = record.phase
+                if let Some(record) = state.executions().latest(path)
+                    && let StepPhase::Waiting { retry_at, .. } = record.phase()
                 {
-                    assert!(retry_at <= entry.at, "{path} is tried again too early");
+                    assert!(*retry_at <= entry.at, "{path} is tried again too early");
                 }
             }
             Event::Run(RunEvent::Resumed(resumed)) if resumed.cause == ResumeCause::Schedule => {
-                if let Phase::Paused { stop, .. } = &state.phase {
+                if let Phase::Paused { stop, .. } = &state.phase() {
                     assert!(
                         stop.due_at.is_some_and(|due| due <= entry.at),
                         "resumed too early"

@@ -75,7 +75,7 @@ fn stopped_at_once(signal: &str) -> Failure {
 pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
     let text = record::load(store, run).ok().and_then(|recorded| {
         store
-            .blob(&recorded.state.binding.definition)
+            .blob(&recorded.state.binding().definition)
             .ok()
             .flatten()
     });

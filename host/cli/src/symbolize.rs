@@ -105,7 +105,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
         let (false, Some(StepKind::Component(used))) = (offsets.is_empty(), kind) else {
             continue;
         };
-        let Some(digest) = state.binding.plugins.get(&used.plugin) else {
+        let Some(digest) = state.binding().plugins.get(&used.plugin) else {
             continue;
         };
         let bytes = store.blob(digest)?.ok_or_else(|| {

@@ -5,15 +5,14 @@
 //! own, and says how many steps there are. Position, epoch and time of the last event are columns of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::RunCreated;
-use crate::ids::{Digest, Epoch, StepId};
+use crate::ids::{Digest, Epoch};
 use crate::payload::{FindBlob, hydrate};
-use crate::state::{Binding, Episode, Phase, RunState, StepPhase, StepRecord};
+use crate::state::{Binding, Episode, Phase, Restored, RunState, Slot, StepPhase, StepRecord};
 use crate::stored::{DecodeError, Format};
 use crate::time::Timestamp;
 
@@ -61,7 +60,7 @@ pub type Part = (String, Option<String>);
 #[must_use]
 pub fn changed_parts<'a>(
     state: &RunState,
-    steps: impl IntoIterator<Item = &'a StepId>,
+    slots: impl IntoIterator<Item = &'a Slot>,
     run: bool,
 ) -> Vec<Part> {
     let mut parts = Vec::with_capacity(4);
@@ -69,10 +68,11 @@ pub fn changed_parts<'a>(
     if run {
         parts.push((RUN.to_owned(), Some(run_part(state))));
     }
-    for id in steps {
-        if !state.in_flight.contains(id) {
-            let body = state.steps.get(id).map(|record| PARTS.close(record));
-            parts.push((format!("{STEP}{id}"), body));
+    for slot in slots {
+        if !state.is_in_flight(slot) {
+            let record = state.executions().get(slot);
+            let body = record.map(|record| PARTS.close(record));
+            parts.push((format!("{STEP}{slot}"), body));
         }
     }
     parts
@@ -82,19 +82,19 @@ pub fn changed_parts<'a>(
 #[must_use]
 pub fn changed_blobs<'a>(
     state: &'a RunState,
-    steps: impl IntoIterator<Item = &'a StepId>,
+    slots: impl IntoIterator<Item = &'a Slot>,
     run: bool,
 ) -> BTreeSet<Digest> {
-    let records = steps
+    let records = slots
         .into_iter()
-        .chain(&state.in_flight)
-        .filter_map(|id| state.steps.get(id));
+        .filter_map(|slot| state.executions().get(slot))
+        .chain(state.in_flight());
     let outputs = records.flat_map(StepRecord::outputs);
-    let returned = match &state.phase {
+    let returned = match &state.phase() {
         Phase::Completed { output, .. } if run => Some(output),
         _ => None,
     };
-    let inputs = state.binding.inputs.as_ref().filter(|_| run);
+    let inputs = state.binding().inputs.as_ref().filter(|_| run);
     outputs
         .chain(returned)
         .chain(inputs)
@@ -106,35 +106,30 @@ pub fn changed_blobs<'a>(
 #[must_use]
 pub fn all_parts(state: &RunState) -> Vec<Part> {
     let created = PARTS.close(&CreatedPart {
-        created: (*state.created).clone(),
-        created_at: state.created_at,
+        created: state.created().clone(),
+        created_at: state.created_at(),
     });
-    let mut parts = changed_parts(state, state.steps.keys(), true);
+    let mut parts = changed_parts(state, state.executions().slots(), true);
     parts.push((CREATED.to_owned(), Some(created)));
     parts
 }
 
 fn run_part(state: &RunState) -> String {
     PARTS.close(&RunPart {
-        binding: state.binding.clone(),
-        phase: state.phase.clone(),
-        started_at: state.started_at,
-        recoveries: state.recoveries,
-        episode: state.episode.clone(),
+        binding: state.binding().clone(),
+        phase: state.phase().clone(),
+        started_at: state.started_at(),
+        recoveries: state.recoveries(),
+        episode: state.episode().clone(),
         steps: None,
     })
 }
 
 fn now_part(state: &RunState) -> String {
-    let in_flight = state.in_flight.iter();
     PARTS.close(&NowPart {
-        steps: state.steps.len(),
-        in_flight: in_flight.filter_map(|id| state.steps.get(id)).collect(),
+        steps: state.executions().len(),
+        in_flight: state.in_flight().collect(),
     })
-}
-
-fn is_in_flight(record: &StepRecord) -> bool {
-    matches!(record.phase, StepPhase::InFlight { .. })
 }
 
 /// Columns of the store that belong to the state.
@@ -194,7 +189,7 @@ pub fn restore<'a>(
     let mut created: Option<CreatedPart> = None;
     let mut run: Option<RunPart> = None;
     let mut now: Option<NowPart<StepRecord>> = None;
-    let mut steps = BTreeMap::new();
+    let mut records = BTreeMap::new();
     for (name, body) in parts {
         let damaged = |cause| DamagedCheckpoint::Part {
             part: name.to_owned(),
@@ -208,11 +203,11 @@ pub fn restore<'a>(
         } else if name == NOW {
             now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {
-            let id = StepId::new(id).map_err(|e| damaged(malformed(&e)))?;
+            let slot: Slot = id.parse().map_err(|e| damaged(malformed(&e)))?;
             let pointers = ["/phase/result/output", "/previous/result/output"];
             let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
-            check(&id, &record).map_err(damaged)?;
-            steps.insert(id, record);
+            check(&slot, &record).map_err(damaged)?;
+            records.insert(slot, record);
         } else {
             return Err(damaged(malformed(&"its name is unknown")));
         }
@@ -221,24 +216,21 @@ pub fn restore<'a>(
     let run = run.ok_or(DamagedCheckpoint::Missing(RUN))?;
     let expected = match now {
         Some(now) => {
-            steps.extend(
-                now.in_flight
-                    .into_iter()
-                    .map(|r| (r.path.step().clone(), r)),
-            );
+            let in_flight = now.in_flight.into_iter();
+            records.extend(in_flight.map(|record| (Slot::from(record.path()), record)));
             now.steps
         }
         None => run.steps.ok_or(DamagedCheckpoint::Missing(NOW))?,
     };
     // A missing part would let a completed step run again.
-    if expected != steps.len() {
+    if expected != records.len() {
         return Err(DamagedCheckpoint::Steps {
             expected,
-            found: steps.len(),
+            found: records.len(),
         });
     }
-    Ok(RunState {
-        created: Arc::new(created.created),
+    Ok(Restored {
+        created: created.created,
         created_at: created.created_at,
         binding: run.binding,
         phase: run.phase,
@@ -248,19 +240,14 @@ pub fn restore<'a>(
         epoch: position.epoch,
         recoveries: run.recoveries,
         episode: run.episode,
-        recorded_bytes: steps.values().map(StepRecord::bytes).sum(),
-        in_flight: steps
-            .iter()
-            .filter(|(_, record)| is_in_flight(record))
-            .map(|(id, _)| id.clone())
-            .collect(),
-        steps,
-    })
+        executions: records.into_values().collect(),
+    }
+    .into())
 }
 
 /// What the shape alone cannot promise: the record is of this step, and passes count from 1 (B110, B117).
-fn check(id: &StepId, record: &StepRecord) -> Result<(), DecodeError> {
-    if record.path.step() != id {
+fn check(slot: &Slot, record: &StepRecord) -> Result<(), DecodeError> {
+    if Slot::from(record.path()) != *slot {
         return Err(malformed(&format_args!(
             "it is the record of `{}`",
             record.path
@@ -280,7 +267,7 @@ fn read_now(text: &str, find: &FindBlob<'_>) -> Result<NowPart<StepRecord>, Deco
         }
     }
     let now: NowPart<StepRecord> = serde_json::from_value(body).map_err(|e| malformed(&e))?;
-    match now.in_flight.iter().find(|record| !is_in_flight(record)) {
+    match now.in_flight.iter().find(|record| !record.is_in_flight()) {
         Some(other) => Err(malformed(&format_args!(
             "`{}` is not in flight",
             other.path

@@ -3,13 +3,11 @@
 //! The times of a journal do not step back by a little, so that nothing comes early. Left by a clock that was years ahead, they
 //! would hold the run up for years; then the step back is recorded, once, and says what moves with it.
 
-use std::time::Duration;
-
 use crate::definition::{Definition, StepKind, WaitStep};
 use crate::event::{Event, RunEvent};
 use crate::ids::StepId;
 use crate::limits;
-use crate::state::{Phase, RunState, StepPhase, StepRecord};
+use crate::state::{RunState, StepPhase, StepRecord};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -35,7 +33,7 @@ pub fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {
 /// that clock move; one that the definition names as such stays.
 #[must_use]
 pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> Option<Event> {
-    if !is_far_ahead(state.updated_at, now) {
+    if !is_far_ahead(state.updated_at(), now) {
         return None;
     }
     let reckoned = |record: &StepRecord| match &record.phase {
@@ -52,45 +50,11 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
         | StepPhase::Looping { .. }
         | StepPhase::Settled(_) => false,
     };
-    let steps = state.steps.iter().filter(|(_, record)| reckoned(record));
+    let records = state.executions().iter().filter(|record| reckoned(record));
+    let mut steps: Vec<StepId> = records.map(|record| record.path.step().clone()).collect();
+    steps.dedup();
     Some(Event::Run(RunEvent::ClockCorrected {
-        back_millis: u64::try_from(state.updated_at.since(now).as_millis()).unwrap_or(u64::MAX),
-        steps: steps.map(|(id, _)| id.clone()).collect(),
+        back_millis: u64::try_from(state.updated_at().since(now).as_millis()).unwrap_or(u64::MAX),
+        steps,
     }))
-}
-
-impl RunState {
-    /// Moves what is due later than `now` back by `back`: the times of these steps, and the due time of a stop, unless it is that
-    /// of another step's wait.
-    pub(crate) fn take_back(&mut self, back: Duration, steps: &[StepId], now: Timestamp) {
-        let moved = |at: Timestamp| if at > now { at.before(back) } else { at };
-        for id in steps {
-            match self.steps.get_mut(id).map(|record| &mut record.phase) {
-                Some(StepPhase::Waiting { retry_at, .. }) => *retry_at = moved(*retry_at),
-                Some(StepPhase::Awaiting { wait }) => match wait {
-                    Wait::Time { until } => *until = moved(*until),
-                    Wait::Signal { until, .. } | Wait::Approval { until, .. } => {
-                        *until = until.map(moved);
-                    }
-                },
-                _ => {}
-            }
-        }
-        let waits_for = |record: &StepRecord| {
-            matches!(
-                &record.phase,
-                StepPhase::Awaiting {
-                    wait: Wait::Time { .. }
-                }
-            )
-        };
-        if let Phase::Paused { stop, .. } = &mut self.phase {
-            let stays = stop.path.as_ref().is_some_and(|path| {
-                !steps.contains(path.step()) && self.steps.get(path.step()).is_some_and(waits_for)
-            });
-            if !stays {
-                stop.due_at = stop.due_at.map(moved);
-            }
-        }
-    }
 }

@@ -126,7 +126,7 @@ impl<'a> StateScope<'a> {
             return None;
         };
         let last = &self.definition.steps()[*inner.body.last()?].id;
-        let record = self.state.steps.get(last)?;
+        let record = self.state.executions().of(last)?;
         let settled = if record.path.is_inside(&loop_path, iteration) {
             record.previous.as_ref()
         } else {
@@ -136,7 +136,7 @@ impl<'a> StateScope<'a> {
     }
 
     fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'_, Value>> {
-        let record = self.state.steps.get(id);
+        let record = self.state.executions().of(id);
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
             StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, |r| r.attempts)))),
@@ -196,8 +196,8 @@ impl Scope for StateScope<'_> {
             Reference::Step { id, field } => self.step(id, *field),
             Reference::LoopIteration => self.iteration().map(|n| Cow::Owned(json!(n))),
             Reference::LoopPrevious => self.previous().map(Cow::Borrowed),
-            Reference::RunId => Some(Cow::Owned(json!(self.state.created.run))),
-            Reference::RunStartedAt => self.state.started_at.map(|at| Cow::Owned(json!(at))),
+            Reference::RunId => Some(Cow::Owned(json!(self.state.created().run))),
+            Reference::RunStartedAt => self.state.started_at().map(|at| Cow::Owned(json!(at))),
             Reference::ItemIndex => self
                 .at
                 .and_then(Path::item_index)
@@ -208,6 +208,6 @@ impl Scope for StateScope<'_> {
     }
 
     fn rules(&self) -> Rules {
-        self.state.created.rules
+        self.state.created().rules
     }
 }

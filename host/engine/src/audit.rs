@@ -310,8 +310,12 @@ impl Audit<'_, '_> {
             }
             return Ok(None);
         };
-        if state.seq < row.seq {
-            let message = format!("it ends after event {}, the run has {}", state.seq, row.seq);
+        if state.seq() < row.seq {
+            let message = format!(
+                "it ends after event {}, the run has {}",
+                state.seq(),
+                row.seq
+            );
             self.fault("journal", message);
             return Ok(None);
         }
@@ -332,7 +336,10 @@ impl Audit<'_, '_> {
         let (expected, followed) = match fold {
             Fold::Broken => return Fold::Broken,
             Fold::Empty => (1, RunState::create(entry)),
-            Fold::At(mut state) => (state.seq + 1, state.apply(entry).map(drop).map(|()| *state)),
+            Fold::At(mut state) => (
+                state.seq() + 1,
+                state.apply(entry).map(drop).map(|()| *state),
+            ),
         };
         if entry.seq != expected {
             self.fault(format!("event {expected}"), "it is missing");
@@ -375,10 +382,10 @@ impl Audit<'_, '_> {
 
     /// Components that the store never held: runs of older versions carry digests only, and need the files.
     fn carried(&mut self, state: &RunState) -> Result<(), StoreError> {
-        if state.phase.status().is_terminal() {
+        if state.phase().status().is_terminal() {
             return Ok(());
         }
-        for (name, digest) in &state.binding.plugins {
+        for (name, digest) in &state.binding().plugins {
             if !self.bad.contains_key(digest) && !self.auditor.carries(*digest)? {
                 let message = format!("the store does not hold {digest}");
                 self.faults.push(Fault {
@@ -403,14 +410,18 @@ impl Audit<'_, '_> {
                 );
             }
         };
-        same("id", row.id.to_string(), state.created.run.to_string());
+        same("id", row.id.to_string(), state.created().run.to_string());
         same("workflow", row.workflow.clone(), head.workflow);
         same("status", row.status.to_string(), head.status.to_string());
-        same("epoch", row.epoch.0.to_string(), state.epoch.0.to_string());
+        same(
+            "epoch",
+            row.epoch.0.to_string(),
+            state.epoch().0.to_string(),
+        );
         same(
             "updated_at",
             moment(Some(row.updated_at)),
-            moment(Some(state.updated_at)),
+            moment(Some(state.updated_at())),
         );
         same(
             "stop_code",
@@ -482,15 +493,16 @@ enum Fold {
 /// except where that is what is recorded.
 fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
     let claims = matches!(entry.event, Event::Run(RunEvent::Claimed { .. }));
-    let epoch = state.epoch.0 + u64::from(claims);
+    let epoch = state.epoch().0 + u64::from(claims);
     if entry.epoch.0 != epoch {
         return Some(format!("its epoch is {}, not {epoch}", entry.epoch.0));
     }
     let goes_back = matches!(entry.event, Event::Run(RunEvent::ClockCorrected { .. }));
-    (entry.at < state.updated_at && !goes_back).then(|| {
+    (entry.at < state.updated_at() && !goes_back).then(|| {
         format!(
             "its time, {}, is before that of the event before, {}",
-            entry.at, state.updated_at
+            entry.at,
+            state.updated_at()
         )
     })
 }
@@ -498,12 +510,12 @@ fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
 /// What a blob is to a run.
 fn part(digest: Digest, state: Option<&RunState>) -> String {
     let component = state.and_then(|state| {
-        let named = state.binding.plugins.iter();
-        let mut named = named.chain(&state.created.plugins);
+        let named = state.binding().plugins.iter();
+        let mut named = named.chain(&state.created().plugins);
         named.find(|(_, plugin)| **plugin == digest)
     });
     let definition = state.is_some_and(|state| {
-        [state.binding.definition, state.created.definition].contains(&digest)
+        [state.binding().definition, state.created().definition].contains(&digest)
     });
     match component {
         Some((name, _)) => format!("{COMPONENT}{name}"),

@@ -51,12 +51,12 @@ pub(crate) fn without_components(
     state: &RunState,
 ) -> Result<Workflow, EngineError> {
     let text = record::definition_text(store, state)?;
-    Ok(Components::of(Path::new(&state.created.file)).relink(&text)?)
+    Ok(Components::of(Path::new(&state.created().file)).relink(&text)?)
 }
 
 /// Whether loading the components of a run costs nothing.
 pub(crate) fn are_at_hand(source: &dyn PluginSource, state: &RunState) -> bool {
-    let mut digests = state.binding.plugins.values();
+    let mut digests = state.binding().plugins.values();
     digests.all(|digest| source.loaded(digest).is_some())
 }
 
@@ -70,11 +70,11 @@ pub(crate) fn components(
     state: &RunState,
 ) -> Result<(Components, String), EngineError> {
     let text = record::definition_text(store, state)?;
-    let file = Path::new(&state.created.file);
+    let file = Path::new(&state.created().file);
     let mut components = Components::of(file);
     // Only for what has to be looked for in files.
     let mut declared: Option<BTreeMap<String, PluginSpec>> = None;
-    for (name, digest) in &state.binding.plugins {
+    for (name, digest) in &state.binding().plugins {
         let loaded = match source.loaded(digest) {
             Some(loaded) => Ok(loaded),
             None => match stored(store, name, digest)? {
@@ -145,6 +145,6 @@ fn from_file(
 /// [`EngineError`] when the store cannot be asked, or the text cannot be read.
 pub(crate) fn definition(store: &dyn Store, state: &RunState) -> Result<Definition, EngineError> {
     let text = record::definition_text(store, state)?;
-    let parsed = Definition::reread(&state.created.file, &text).map_err(OpenError::from)?;
+    let parsed = Definition::reread(&state.created().file, &text).map_err(OpenError::from)?;
     Ok(parsed.definition)
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
 use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
-use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
+use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::Payload;
-use milepost_core::state::{Rejected, RunState, Status, StepRecord, Touched};
+use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
 
@@ -56,7 +56,7 @@ impl Recorded {
     /// What no write can follow: every change names the run and expects its row as the checkpoint has them.
     fn contradiction(&self) -> Option<DamagedCheckpoint> {
         let Self { row, state } = self;
-        let (id, status) = (&state.created.run, state.phase.status());
+        let (id, status) = (&state.created().run, state.phase().status());
         let (column, row, checkpoint) = if row.id != *id {
             ("id", row.id.to_string(), id.to_string())
         } else if row.status != status {
@@ -125,20 +125,18 @@ pub(crate) fn count_rejections(
     state: &mut RunState,
     path: &Path,
 ) -> Result<(), RecordError> {
-    let uncounted = |record: &&StepRecord| record.path == *path && record.rejections.is_none();
-    let Some(record) = state.steps.get(path.step()).filter(uncounted) else {
+    let record = state.executions().at(path);
+    let Some(record) = record.filter(|record| record.rejections().is_none()) else {
         return Ok(());
     };
-    let found = if record.attempts == 1 {
+    let found = if record.attempts() == 1 {
         0
     } else {
-        let folded = folded(store, &state.created.run, state.seq)?;
-        let folded = folded.as_ref().and_then(|f| f.steps.get(path.step()));
-        folded.and_then(|record| record.rejections).unwrap_or(0)
+        let folded = folded(store, &state.created().run, state.seq())?;
+        let folded = folded.as_ref().and_then(|f| f.executions().latest(path));
+        folded.and_then(StepRecord::rejections).unwrap_or(0)
     };
-    if let Some(record) = state.steps.get_mut(path.step()) {
-        record.rejections = Some(found);
-    }
+    state.count_rejections(path, Some(found));
     Ok(())
 }
 
@@ -146,7 +144,7 @@ pub(crate) fn count_rejections(
 fn folded(store: &dyn Store, run: &RunId, last: u64) -> Result<Option<RunState>, RecordError> {
     let mut state: Option<RunState> = None;
     loop {
-        let after = state.as_ref().map_or(0, |state| state.seq);
+        let after = state.as_ref().map_or(0, |state| state.seq());
         if after >= last {
             return Ok(state);
         }
@@ -176,7 +174,7 @@ const JOURNAL_PAGE: usize = 512;
 /// # Errors
 /// [`StoreError`] when the text is gone, damaged, or cannot be read now.
 pub fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
-    let digest = &state.binding.definition;
+    let digest = &state.binding().definition;
     let bytes = store.blob(digest)?.ok_or_else(|| {
         StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
     })?;
@@ -303,18 +301,18 @@ impl<'a> Blobs<'a> {
 /// The columns of a run's row that follow from its state.
 #[must_use]
 pub fn head(state: &RunState) -> Head {
-    let stop = state.phase.stop();
+    let stop = state.phase().stop();
     Head {
-        workflow: state.created.workflow.clone(),
-        status: state.phase.status(),
+        workflow: state.created().workflow.clone(),
+        status: state.phase().status(),
         moves_by_itself: state.moves_by_itself(),
-        at: state.updated_at,
+        at: state.updated_at(),
         stop_code: stop.map(|stop| stop.code.as_str().to_owned()),
         due_at: stop.and_then(|stop| stop.due_at),
-        recoveries: state.recoveries,
-        auto_resumes: state.episode.in_a_row(),
+        recoveries: state.recoveries(),
+        auto_resumes: state.episode().in_a_row(),
         provider: stop.and_then(|stop| stop.provider.clone()),
-        awaits: match state.phase.status() {
+        awaits: match state.phase().status() {
             Status::Paused => {
                 let awaited = state.awaited();
                 awaited
@@ -333,7 +331,7 @@ pub struct Batch {
     expect: Expect,
     claim: Option<Claim>,
     entries: Vec<Entry>,
-    touched: BTreeSet<StepId>,
+    touched: BTreeSet<Slot>,
     run_touched: bool,
     logs: Vec<NewLog>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
@@ -397,16 +395,16 @@ impl Batch {
         let at = match event {
             Event::Run(RunEvent::ClockCorrected { .. }) => now,
             // The wall clock may step back; the journal's times do not.
-            _ => now.max(state.updated_at),
+            _ => now.max(state.updated_at()),
         };
         let entry = Entry {
-            seq: state.seq + 1,
+            seq: state.seq() + 1,
             at,
-            epoch: Epoch(state.epoch.0 + raises),
+            epoch: Epoch(state.epoch().0 + raises),
             event,
         };
         let touched: Touched = state.apply(&entry)?;
-        self.touched.extend(touched.steps);
+        self.touched.extend(touched.slots);
         self.run_touched |= touched.run;
         if let Event::Step {
             path,
@@ -415,7 +413,7 @@ impl Batch {
         } = &entry.event
         {
             // What the core makes of them is the step's output, and stands in no event.
-            let record = state.steps.get(path.step());
+            let record = state.executions().latest(path);
             let made = record.and_then(|record| record.visible()?.output());
             made.into_iter().for_each(|output| self.keep_value(output));
         }
@@ -514,7 +512,7 @@ impl Batch {
         let mut named = checkpoint::changed_blobs(state, &self.touched, self.run_touched);
         named.extend(self.entries.iter().flat_map(|entry| entry.event.blobs()));
         Write {
-            run: state.created.run.clone(),
+            run: state.created().run.clone(),
             expect: self.expect,
             claim: self.claim.clone(),
             head: head(state),

@@ -131,7 +131,7 @@ async fn against_record(
             return Ok(found);
         }
     }
-    let folded = replayer.as_ref().map_or(0, |replayer| replayer.state.seq);
+    let folded = replayer.as_ref().map_or(0, |replayer| replayer.state.seq());
     let Some(mut replayer) = replayer.filter(|_| folded == last) else {
         let mut found = Replayed::nothing(run);
         let cause = format!("the journal ends after event {folded}, the run has {last}");
@@ -142,7 +142,7 @@ async fn against_record(
     Ok(Replayed {
         divergence: match checkpoint {
             Ok(state) => checkpoint_differs(&replayer.state, &state),
-            Err(cause) => Some(damaged(replayer.state.seq, "checkpoint", &cause)),
+            Err(cause) => Some(damaged(replayer.state.seq(), "checkpoint", &cause)),
         },
         ..replayer.found
     })
@@ -186,7 +186,7 @@ impl<'a> Replayer<'a> {
             gone,
             started: BTreeMap::new(),
             found: Replayed {
-                run: state.created.run.clone(),
+                run: state.created().run.clone(),
                 events: 1,
                 attempts: 0,
                 not_replayed: Vec::new(),
@@ -452,10 +452,9 @@ pub(crate) fn checkpoint_differs(
         return None;
     }
     let mut folded = folded.clone();
-    for (id, record) in &checkpoint.steps {
-        if let (None, Some(folded)) = (record.rejections, folded.steps.get_mut(id)) {
-            folded.rejections = None;
-        }
+    let records = checkpoint.executions().iter();
+    for record in records.filter(|record| record.rejections().is_none()) {
+        folded.count_rejections(record.path(), None);
     }
     let folded = &folded;
     if folded == checkpoint {
@@ -473,9 +472,9 @@ pub(crate) fn checkpoint_differs(
             .into()
     };
     let (field, recorded, actual) = first_difference(&parts(checkpoint), &parts(folded))
-        .unwrap_or_else(|| (String::new(), json!(checkpoint.seq), json!(folded.seq)));
+        .unwrap_or_else(|| (String::new(), json!(checkpoint.seq()), json!(folded.seq())));
     Some(Box::new(Divergence {
-        seq: folded.seq,
+        seq: folded.seq(),
         event: "checkpoint".to_owned(),
         path: None,
         field,

@@ -244,7 +244,7 @@ impl RunReport {
         Self {
             steps: steps
                 .map(|step| {
-                    let record = state.steps.get(&step.id);
+                    let record = state.executions().of(&step.id);
                     StepReport {
                         timeout: timeout(step, record),
                         ..StepReport::new(&step.id, record)
@@ -259,10 +259,10 @@ impl RunReport {
     /// Reports a state whose definition cannot be read, as far as the record tells.
     #[must_use]
     pub fn without_definition(state: &RunState, problem: &str) -> Self {
-        let steps = state.steps.iter();
+        let steps = state.executions().iter();
         Self {
             steps: steps
-                .map(|(id, record)| StepReport::new(id, Some(record)))
+                .map(|record| StepReport::new(record.path().step(), Some(record)))
                 .collect(),
             definition_problem: Some(problem.to_owned()),
             ..Self::of_state(state)
@@ -270,20 +270,20 @@ impl RunReport {
     }
 
     fn of_state(state: &RunState) -> Self {
-        let (ended_at, paused_at) = match &state.phase {
+        let (ended_at, paused_at) = match &state.phase() {
             Phase::Completed { at, .. }
             | Phase::Failed { at, .. }
             | Phase::Cancelled { at, .. } => (Some(*at), None),
             Phase::Paused { at, .. } => (None, Some(*at)),
             Phase::Pending | Phase::Running => (None, None),
         };
-        let until = ended_at.or(paused_at).unwrap_or(state.updated_at);
-        let duration = state.started_at.map(|start| until.since(start));
+        let until = ended_at.or(paused_at).unwrap_or(state.updated_at());
+        let duration = state.started_at().map(|start| until.since(start));
         Self {
-            id: state.created.run.clone(),
-            workflow: state.created.workflow.clone(),
-            status: state.phase.status(),
-            output: match &state.phase {
+            id: state.created().run.clone(),
+            workflow: state.created().workflow.clone(),
+            status: state.phase().status(),
+            output: match &state.phase() {
                 Phase::Completed { output, .. } => Arc::unwrap_or_clone(output.value()),
                 Phase::Pending
                 | Phase::Running
@@ -291,30 +291,30 @@ impl RunReport {
                 | Phase::Failed { .. }
                 | Phase::Cancelled { .. } => Value::Null,
             },
-            stop: state.phase.stop().map(StopReport::from),
+            stop: state.phase().stop().map(StopReport::from),
             steps: Vec::new(),
             summary: Summary::default(),
             inputs: RecordedValue(state.inputs().clone()),
-            file: state.created.file.clone(),
-            definition: state.binding.definition,
-            plugins: state.binding.plugins.clone(),
-            created_at: state.created_at,
-            started_at: state.started_at,
-            updated_at: state.updated_at,
+            file: state.created().file.clone(),
+            definition: state.binding().definition,
+            plugins: state.binding().plugins.clone(),
+            created_at: state.created_at(),
+            started_at: state.started_at(),
+            updated_at: state.updated_at(),
             ended_at,
             paused_at,
             duration_millis: duration
                 .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
-            events: state.seq,
-            epoch: state.epoch.0,
-            recoveries: state.recoveries,
-            automatic_resumes: state.episode.in_a_row(),
-            stop_reason: match &state.phase {
+            events: state.seq(),
+            epoch: state.epoch().0,
+            recoveries: state.recoveries(),
+            automatic_resumes: state.episode().in_a_row(),
+            stop_reason: match &state.phase() {
                 Phase::Completed { .. } => Some("completed"),
                 phase => phase.stop().map(|stop| stop.code.as_str()),
             },
             next_action: next_action(state),
-            last_progress_at: state.updated_at,
+            last_progress_at: state.updated_at(),
             owner: None,
             definition_problem: None,
             unsaved: false,
@@ -356,10 +356,10 @@ impl RunReport {
 }
 
 fn next_action(state: &RunState) -> Option<String> {
-    match &state.phase {
+    match &state.phase() {
         Phase::Pending => Some(format!(
             "a worker (`milepost work`) takes it, or `milepost resume {}`",
-            state.created.run
+            state.created().run
         )),
         Phase::Running => Some("it moves by itself".to_owned()),
         Phase::Paused { stop, .. } | Phase::Failed { stop, .. } => Some(stop.next.clone()),
@@ -372,7 +372,7 @@ fn timeout(step: &Step, record: Option<&StepRecord>) -> Option<TimeoutReport> {
     let StepKind::Component(component) = &step.kind else {
         return None;
     };
-    let error = record.and_then(|record| match &record.phase {
+    let error = record.and_then(|record| match &record.phase() {
         StepPhase::Waiting { error, .. } => Some(error),
         StepPhase::Settled(settled) => match &settled.result {
             StepResult::Failed { error } => Some(error),
@@ -418,12 +418,12 @@ impl StepReport {
         let Some(record) = record else {
             return report;
         };
-        report.path = record.path.to_string();
+        report.path = record.path().to_string();
         report.status = record.status();
-        report.attempts = record.attempts;
-        report.started_at = Some(record.started_at);
-        report.log_dropped = Some(record.log_dropped).filter(|dropped| !dropped.is_nothing());
-        match &record.phase {
+        report.attempts = record.attempts();
+        report.started_at = Some(record.started_at());
+        report.log_dropped = Some(record.log_dropped()).filter(|dropped| !dropped.is_nothing());
+        match &record.phase() {
             StepPhase::Settled(settled) => {
                 report.ended_at = Some(settled.at);
                 report.iterations = settled.iterations;
@@ -470,7 +470,7 @@ impl Summary {
             ..Self::default()
         };
         for index in definition.top() {
-            let record = state.steps.get(&definition.steps()[*index].id);
+            let record = state.executions().of(&definition.steps()[*index].id);
             match record.and_then(StepRecord::settled).map(|s| &s.result) {
                 Some(StepResult::Completed { .. }) => summary.completed += 1,
                 Some(StepResult::Failed { .. }) => summary.failed += 1,
@@ -479,7 +479,7 @@ impl Summary {
             }
         }
         let settled = summary.completed + summary.failed + summary.skipped;
-        summary.percent = match state.phase.status() {
+        summary.percent = match state.phase().status() {
             Status::Completed | Status::Failed => 100,
             Status::Pending | Status::Running | Status::Paused | Status::Cancelled => {
                 (settled * 100).checked_div(summary.total).unwrap_or(100)

@@ -123,7 +123,12 @@ async fn through(rig: &Rig, draw: u64) {
         }
     }
     let state = record::load(rig.store.as_ref(), &r1()).unwrap().state;
-    assert_eq!(state.phase.status(), Status::Completed, "{:?}", state.phase);
+    assert_eq!(
+        state.phase().status(),
+        Status::Completed,
+        "{:?}",
+        state.phase()
+    );
     assert!(rig.differences.none_of() > 20);
     let replayed = rig.replay().await.unwrap();
     assert_eq!(replayed.divergence, None);

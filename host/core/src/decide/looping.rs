@@ -94,7 +94,7 @@ impl Decider<'_> {
             .rev()
             .filter_map(|index| {
                 let id = &self.definition.steps()[*index].id;
-                self.state.steps.get(id)
+                self.state.executions().of(id)
             })
             .filter(|record| record.path.is_inside(path, iteration))
             .find_map(|record| match &record.settled()?.result {

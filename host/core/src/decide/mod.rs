@@ -158,7 +158,7 @@ pub fn decide_from(
     state: &RunState,
     now: Timestamp,
 ) -> Decision {
-    if state.phase != Phase::Running {
+    if *state.phase() != Phase::Running {
         return Decision::Still;
     }
     let decider = Decider {
@@ -166,7 +166,7 @@ pub fn decide_from(
         state,
         now,
     };
-    frontier.under(state.epoch);
+    frontier.under(state.epoch());
     let mut walk = Walk::new(frontier);
     decider.scope(definition.top(), None, &mut walk);
     if let Some(end) = walk.end {
@@ -190,15 +190,11 @@ pub fn decide_from(
 /// The events that stop a running run from outside: every attempt in flight is interrupted, then the run stops.
 #[must_use]
 pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
-    let mut events: Vec<Event> = state
-        .in_flight
-        .iter()
-        .filter_map(|id| state.steps.get(id))
-        .map(|record| Event::Step {
-            path: record.path.clone(),
-            event: StepEvent::Interrupted {
-                attempt: record.attempts,
-            },
+    let in_flight = state.in_flight();
+    let mut events: Vec<Event> = in_flight
+        .map(|record| {
+            let attempt = record.attempts;
+            StepEvent::Interrupted { attempt }.at(record.path.clone())
         })
         .collect();
     events.push(last);
@@ -294,8 +290,8 @@ impl Decider<'_> {
             // Looking at a settled member must not cost an allocation.
             let record = self
                 .state
-                .steps
-                .get(&step.id)
+                .executions()
+                .of(&step.id)
                 .filter(|record| record.path.stands_in(pass));
             let standing = match record.and_then(StepRecord::settled) {
                 Some(settled) => Standing::Settled {
@@ -393,7 +389,7 @@ impl Decider<'_> {
 
     fn start(&self, component: &ComponentStep, path: &Path, attempt: u32) -> Action {
         let scope = StateScope::of_step(self.definition, self.state, path);
-        let created = &self.state.created;
+        let created = &self.state.created();
         match component.with.resolve(&scope, &mut Budget::default()) {
             Ok(input) => Action::Start {
                 path: path.clone(),

@@ -94,16 +94,16 @@ fn failed(
     tape: Tape,
     now: Timestamp,
 ) -> StepEvent {
-    let failures = state.steps.get(path.step()).map_or(0, |r| r.failures) + 1;
+    let failures = state.executions().latest(path).map_or(0, |r| r.failures) + 1;
     let component = definition
         .step(path.step())
         .and_then(|step| match &step.kind {
             StepKind::Component(component) => Some(component),
             StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
         });
-    let rules = state.created.rules;
+    let rules = state.created().rules;
     let then = component.map_or(AfterFailure::Fail, |component| {
-        let run = &state.created.run;
+        let run = &state.created().run;
         match component.retry.after(rules, run, path, failures, &error) {
             AfterFailure::Pause(_) if component.handled && rules.handle_failures() => {
                 AfterFailure::Fail

@@ -27,7 +27,7 @@ pub fn too_large(definition: &Definition, state: &RunState, stored: u64) -> Opti
     if stored <= limit as u64 {
         return None;
     }
-    let run = &state.created.run;
+    let run = &state.created().run;
     let message = format!(
         "it takes {stored} bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` \
          of {limit}"
@@ -42,7 +42,7 @@ pub fn too_large(definition: &Definition, state: &RunState, stored: u64) -> Opti
 
 impl Decider<'_> {
     pub(super) fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         let mut next = format!("`milepost resume {run}` goes on at `{path}`");
         if let Some(signal) = &pause.signal {
             let command = shell::signal_command(run, signal);
@@ -79,7 +79,7 @@ impl Decider<'_> {
         if !passes {
             return None;
         }
-        let (episode, rules) = (&self.state.episode, self.state.created.rules);
+        let (episode, rules) = (&self.state.episode(), self.state.created().rules);
         // Another provider is another pool of quota: its waits begin with the first (B206).
         let used = match episode.provider == pause.provider {
             true => episode.resumes,
@@ -91,7 +91,7 @@ impl Decider<'_> {
         };
         let most = limits::AUTOMATIC_RESUMES.len();
         let first = episode.in_a_row() == 0;
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         let due = schedule::due(run, Some(path), used, pause.until, first, self.now)
             .filter(|_| (in_a_row as usize) < most);
         next.push_str(&match due {
@@ -106,15 +106,15 @@ impl Decider<'_> {
 
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> RunEvent {
-        let run = &self.state.created.run;
-        let handled = self.state.created.rules.handle_failures();
+        let run = &self.state.created().run;
+        let handled = self.state.created().rules.handle_failures();
         let failures: Vec<(&Step, &StepRecord, &StepError)> = self
             .definition
             .top()
             .iter()
             .filter_map(|index| {
                 let step = &self.definition.steps()[*index];
-                let record = self.state.steps.get(&step.id)?;
+                let record = self.state.executions().of(&step.id)?;
                 match &record.settled()?.result {
                     StepResult::Failed { error } => Some((step, record, error)),
                     StepResult::Completed { .. } | StepResult::Skipped => None,
@@ -174,7 +174,10 @@ impl Decider<'_> {
             return returns.resolve(&scope, &mut Budget::default());
         }
         let last = self.definition.top().iter().rev().find_map(|index| {
-            let record = self.state.steps.get(&self.definition.steps()[*index].id)?;
+            let record = self
+                .state
+                .executions()
+                .of(&self.definition.steps()[*index].id)?;
             match &record.settled()?.result {
                 StepResult::Completed { output } => Some(output.value()),
                 StepResult::Failed { .. } | StepResult::Skipped => None,

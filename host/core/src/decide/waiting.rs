@@ -24,7 +24,7 @@ use crate::wait::{self, Verdict, Wait};
 /// decision records it first: deadlines hold at the write, not only when a worker looks.
 #[must_use]
 pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Option<Event> {
-    if state.phase.status() != Status::Paused {
+    if state.phase().status() != Status::Paused {
         return None;
     }
     let record = state.stands_at()?;
@@ -148,7 +148,7 @@ impl Decider<'_> {
                 message,
             )))
         };
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         match (&step.kind, awaited) {
             (_, Wait::Time { until }) => ended(wait::time_output(*until)),
             (StepKind::Wait(WaitStep::Signal { on_timeout, .. }), Wait::Signal { name, .. })
@@ -184,7 +184,7 @@ impl Decider<'_> {
 
     /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
     fn wait_stop(&self, step: &Step, path: &Path, awaited: &Wait) -> Stop {
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         let stays = matches!(
             &step.kind,
             StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay

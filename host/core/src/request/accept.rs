@@ -47,7 +47,7 @@ fn adopt(definition: &Definition, state: &RunState) -> Adopted {
     add_stale(definition, state, &mut again);
     for (index, step) in definition.steps().iter().enumerate() {
         if let StepKind::Loop(body) = &step.kind
-            && let Some(record) = state.steps.get(&step.id)
+            && let Some(record) = state.executions().of(&step.id)
             && let StepPhase::Looping {
                 iteration,
                 condition_met: None,
@@ -57,11 +57,11 @@ fn adopt(definition: &Definition, state: &RunState) -> Adopted {
             let mut inside = BTreeSet::new();
             add_subtree(definition, index, &mut inside);
             inside.remove(&step.id);
-            let open = |id: &StepId| state.steps.get(id).is_some_and(is_open);
+            let open = |id: &StepId| state.executions().of(id).is_some_and(is_open);
             again.extend(inside.into_iter().filter(open));
         }
     }
-    let kept = |id: &StepId| state.steps.contains_key(id) && !dropped.contains(id);
+    let kept = |id: &StepId| state.executions().of(id).is_some() && !dropped.contains(id);
     let reset = again.into_iter().filter(kept).collect();
     Adopted { dropped, reset }
 }
@@ -83,7 +83,7 @@ fn reset_ended_loops(
         .and_then(|index| definition.steps()[index].parent);
     while let Some(index) = parent {
         let around = &definition.steps()[index];
-        let record = state.steps.get(&around.id);
+        let record = state.executions().of(&around.id);
         if record.is_some_and(|record| record.settled().is_some()) {
             add_subtree(definition, index, again);
         }
@@ -97,7 +97,7 @@ fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<Ste
     loop {
         let before = again.len();
         for (index, step) in definition.steps().iter().enumerate() {
-            if !state.steps.contains_key(&step.id) {
+            if state.executions().of(&step.id).is_none() {
                 continue;
             }
             for read in step.reads.iter().filter(|read| again.contains(*read)) {
@@ -160,12 +160,10 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         };
         same_kind && recorded.eq(ancestry)
     };
-    state
-        .steps
-        .iter()
-        .filter(|(_, record)| !fits(record))
-        .map(|(id, _)| id.clone())
-        .collect()
+    let lost = state.executions().iter().filter(|record| !fits(record));
+    let mut dropped: Vec<StepId> = lost.map(|record| record.path.step().clone()).collect();
+    dropped.dedup();
+    dropped
 }
 
 /// Whether a record can be one of this wait: not an approval's, and when it is open, of the same kind and signal. An open

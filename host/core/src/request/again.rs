@@ -36,18 +36,18 @@ impl Again {
             .iter()
             .map(|index| &definition.steps()[*index].id)
             .filter(|id| !reset.contains(*id) && !reopened.contains(*id))
-            .filter(|id| state.steps.get(*id).is_some_and(has_completed))
+            .filter(|id| state.executions().of(id).is_some_and(has_completed))
             .count();
         RunResumed {
             cause,
             reset: reset
                 .into_iter()
-                .filter(|id| state.steps.contains_key(id))
+                .filter(|id| state.executions().of(id).is_some())
                 .collect(),
             reopened: reopened.into_iter().collect(),
             closed,
             completed: u32::try_from(completed).unwrap_or(u32::MAX),
-            cleared: state.phase.stop().cloned(),
+            cleared: state.phase().stop().cloned(),
         }
     }
 }
@@ -91,7 +91,7 @@ impl Behind<'_> {
                 self.close(*index);
                 continue;
             }
-            let record = self.state.steps.get(&step.id);
+            let record = self.state.executions().of(&step.id);
             let record =
                 record.filter(|r| r.path.stands_in(pass) && !self.reset.contains(&step.id));
             let in_pass = match record.map(|record| &record.phase) {
@@ -119,8 +119,8 @@ impl Behind<'_> {
         let step = &self.definition.steps()[index];
         let open = self
             .state
-            .steps
-            .get(&step.id)
+            .executions()
+            .of(&step.id)
             .is_some_and(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
         if open && !self.reset.contains(&step.id) {
             self.open.push(step.id.clone());
@@ -156,7 +156,7 @@ fn add_readers(
         let before = reset.len();
         for (index, step) in definition.steps().iter().enumerate() {
             let outermost = definition.outermost(index);
-            let touched = state.steps.contains_key(&step.id);
+            let touched = state.executions().of(&step.id).is_some();
             let outer_id = &definition.steps()[outermost].id;
             let reads = step.reads.iter().any(|read| {
                 let earlier = definition

@@ -122,7 +122,7 @@ pub fn asking(
     meant: Option<&Asking>,
     ends: bool,
 ) -> Result<Asking, NotDecided> {
-    if ends && !state.phase.status().is_terminal() {
+    if ends && !state.phase().status().is_terminal() {
         return Err(NotWaiting::Ends.into());
     }
     let asking = open_approval(state, named)?;
@@ -153,7 +153,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<Approving, NotDecided> {
     let path = &asking.path;
-    if let Some(event) = overdue(definition, state, now.max(state.updated_at)) {
+    if let Some(event) = overdue(definition, state, now.max(state.updated_at())) {
         return Ok(Approving::TooLate(event));
     }
     let Some(approval) = approval_at(definition, path) else {
@@ -184,7 +184,7 @@ fn decided(
         comment,
         by,
     } = answer;
-    let record = state.steps.get(path.step());
+    let record = state.executions().latest(path);
     let rejected = record.and_then(|record| record.rejections).unwrap_or(0);
     let left = |max: u32| max.saturating_sub(rejected.saturating_add(1));
     let rework_left = approval.rework.as_ref().map(|plan| left(plan.max_attempts));
@@ -228,12 +228,12 @@ fn has_room(state: &RunState, path: &Path, answer: Answer<'_>) -> bool {
 fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDecided> {
     let open = state.approval().map(|(path, _)| path);
     if let Some(path) = open.filter(|path| named.is_none_or(|named| path.to_string() == named)) {
-        if state.phase.status() != Status::Paused {
+        if state.phase().status() != Status::Paused {
             return Err(NotWaiting::Moves.into());
         }
         return Ok(Asking {
             path: path.clone(),
-            attempt: state.steps.get(path.step()).map_or(0, |r| r.attempts),
+            attempt: state.executions().latest(path).map_or(0, |r| r.attempts),
         });
     }
     Err(decided_before(state, named).unwrap_or_else(|| {
@@ -253,15 +253,15 @@ fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDec
 fn decided_before(state: &RunState, named: Option<&str>) -> Option<NotDecided> {
     let of = |record: &StepRecord| earlier(state, record);
     let meant = |record: &&StepRecord| named.is_none_or(|named| record.path.to_string() == named);
-    let found = state.steps.values().filter(meant).filter_map(of);
+    let found = state.executions().iter().filter(meant).filter_map(of);
     let latest = found.max_by_key(|earlier| earlier.at)?;
     Some(NotDecided::Before(Box::new(latest)))
 }
 
 fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
     let earlier = |decision, by, at, timed_out| EarlierDecision {
-        run: state.created.run.clone(),
-        status: state.phase.status(),
+        run: state.created().run.clone(),
+        status: state.phase().status(),
         path: record.path.clone(),
         decision,
         by,
@@ -270,7 +270,7 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
     };
     // The end of the run is all that is recorded of a timeout that cancelled it.
     if let (Phase::Cancelled { stop, at }, StepPhase::Awaiting { wait }) =
-        (&state.phase, &record.phase)
+        (&state.phase(), &record.phase)
         && stop.code == StopCode::ApprovalTimedOut
         && matches!(wait, Wait::Approval { .. })
     {

@@ -62,7 +62,7 @@ impl TimedOut {
         let StepPhase::Awaiting { wait } = &open.phase else {
             return None;
         };
-        let settled = state.steps.get(open.path.step())?.settled();
+        let settled = state.executions().latest(&open.path)?.settled();
         let holds = match (settled.map(|settled| &settled.result), wait) {
             (None, _) => Holds::Cancelled,
             (Some(StepResult::Failed { .. }), _) => Holds::Failed,
@@ -75,7 +75,7 @@ impl TimedOut {
             (Some(StepResult::Completed { .. } | StepResult::Skipped), _) => Holds::WithoutSignal,
         };
         Some(Self {
-            run: state.created.run.clone(),
+            run: state.created().run.clone(),
             path: open.path.clone(),
             until: wait.until()?,
             holds,

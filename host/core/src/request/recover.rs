@@ -12,9 +12,9 @@ use crate::time::Timestamp;
 /// and later; when it was in vain too often without a completed step in between, it fails.
 #[must_use]
 pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestamp) -> Event {
-    let run = &state.created.run;
+    let run = &state.created().run;
     let most = limits::AUTOMATIC_RESUMES.len();
-    let used = state.episode.in_a_row();
+    let used = state.episode().in_a_row();
     match schedule::due(run, path.as_ref(), used, None, false, now) {
         Some(due_at) => {
             let next = format!(
@@ -44,11 +44,11 @@ pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestam
 pub fn give_up(state: &RunState) -> Event {
     let message = format!(
         "the process that ran it was lost {} times in a row, and nothing was recorded in between",
-        state.recoveries + 1
+        state.recoveries() + 1
     );
     let next = format!(
         "nothing by itself; look at what the step in flight did, then `milepost resume {}`",
-        state.created.run
+        state.created().run
     );
     failed(StopCode::ProcessLost, message, next, None)
 }
@@ -95,7 +95,7 @@ pub fn fail_after_panic(state: &RunState, panic: &str) -> Event {
         format!("the engine failed: {panic}"),
         format!(
             "nothing by itself; `milepost resume {}` tries again",
-            state.created.run
+            state.created().run
         ),
         state.at_work().cloned(),
     )
@@ -125,7 +125,7 @@ pub fn cannot_begin(
     remedy: Option<String>,
     now: Timestamp,
 ) -> CannotBegin {
-    match (state.phase.status(), remedy) {
+    match (state.phase().status(), remedy) {
         (Status::Running, Some(next)) => {
             let message = format!("the process that ran it is gone, and it cannot go on: {reason}");
             CannotBegin::Record(failed(StopCode::ProcessLost, message, next, None))
@@ -145,12 +145,12 @@ pub fn cannot_begin(
 /// The next try of an automatic resume that could not begin; `None` when this was the last one.
 fn postponed(state: &RunState, reason: &str, now: Timestamp) -> Option<Event> {
     // This try counts as well.
-    let used = state.episode.in_a_row() + 1;
-    let stop = state.phase.stop()?;
+    let used = state.episode().in_a_row() + 1;
+    let stop = state.phase().stop()?;
     if used as usize >= limits::AUTOMATIC_RESUMES.len() {
         return None;
     }
-    let run = &state.created.run;
+    let run = &state.created().run;
     let event = RunEvent::Postponed {
         reason: reason.to_owned(),
         due_at: schedule::due(run, stop.path.as_ref(), used, None, false, now),

@@ -6,7 +6,7 @@ use crate::state::{RunState, Status};
 /// What is recorded; nothing of a run that nobody drives. Attempts in flight are lost with it, and start again.
 #[must_use]
 pub fn release(state: &RunState, reason: &str) -> Option<Event> {
-    (state.phase.status() == Status::Running).then(|| {
+    (state.phase().status() == Status::Running).then(|| {
         RunEvent::Released {
             reason: reason.to_owned(),
         }

@@ -45,7 +45,7 @@ pub fn resume(
     let cause = match by {
         ResumeBy::Person => {
             // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
-            if !state.phase.stop().is_some_and(|stop| stop.code.is_wait()) {
+            if !state.phase().stop().is_some_and(|stop| stop.code.is_wait()) {
                 repeat_failed(definition, state, status, &mut again);
             }
             ResumeCause::Resume
@@ -58,7 +58,7 @@ pub fn resume(
 
 /// The status of a run that stands still.
 pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
-    match state.phase.status() {
+    match state.phase().status() {
         status @ (Status::Paused | Status::Failed) => Ok(status),
         status @ (Status::Pending | Status::Running | Status::Completed | Status::Cancelled) => {
             Err(Refused::NotStopped(status))
@@ -69,11 +69,11 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
 fn repeat_failed(definition: &Definition, state: &RunState, status: Status, again: &mut Again) {
     for index in definition.top() {
         let step = &definition.steps()[*index];
-        let handled = step.continue_on_error && state.created.rules.handle_failures();
+        let handled = step.continue_on_error && state.created().rules.handle_failures();
         if handled && status == Status::Paused {
             continue;
         }
-        let Some(record) = state.steps.get(&step.id).filter(|r| has_failed(r)) else {
+        let Some(record) = state.executions().of(&step.id).filter(|r| has_failed(r)) else {
             continue;
         };
         let iterations = record.settled().and_then(|s| s.iterations).unwrap_or(0);

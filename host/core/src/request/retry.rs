@@ -20,7 +20,7 @@ pub fn retry(
     let mut again = Again::default();
     for index in definition.top() {
         let id = &definition.steps()[*index].id;
-        if state.steps.get(id).is_some_and(has_failed) {
+        if state.executions().of(id).is_some_and(has_failed) {
             add_subtree(definition, *index, &mut again.reset);
         }
     }

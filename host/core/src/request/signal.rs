@@ -74,7 +74,7 @@ pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
 /// # Errors
 /// [`SignalRefused`].
 pub fn reachable(state: &RunState, ends: bool) -> Result<(), SignalRefused> {
-    match state.phase.status() {
+    match state.phase().status() {
         status if status.is_terminal() => Err(SignalRefused::Over(status)),
         _ if ends => Err(SignalRefused::Ends),
         _ => Ok(()),
@@ -97,7 +97,7 @@ pub fn send(
             .can_wait_for(name)
             .map_err(SignalRefused::Unknown)?;
         if state.awaits(name).is_some()
-            && let Some(event) = overdue(definition, state, now.max(state.updated_at))
+            && let Some(event) = overdue(definition, state, now.max(state.updated_at()))
         {
             return Ok(Sending::TooLate(event));
         }
@@ -179,7 +179,7 @@ fn received(state: &RunState, name: &str, data: Payload, sent_at: Timestamp) -> 
     };
     let StepPhase::Awaiting {
         wait: Wait::Signal { until, .. },
-    } = &state.steps.get(path.step())?.phase
+    } = &state.executions().latest(&path)?.phase
     else {
         return Some(taken(data).at(path));
     };

@@ -70,7 +70,7 @@ pub fn stop(
     by: &str,
     owned: bool,
 ) -> Result<Stopping, NotPausable> {
-    let status = state.phase.status();
+    let status = state.phase().status();
     match (status, demand.ends()) {
         (Status::Paused, false) if state.moves_by_itself() => {
             Ok(Stopping::Hold(RunEvent::Held { by: by.to_owned() }.into()))
@@ -98,7 +98,7 @@ pub fn stop(
 /// The owner meets a request of a run that it drives: what it records. Nothing when the run does not move any more.
 #[must_use]
 pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
-    if state.phase.status() != Status::Running {
+    if state.phase().status() != Status::Running {
         return Vec::new();
     }
     let last = match demand {
@@ -115,7 +115,7 @@ pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
 /// held where it would go on by itself.
 #[must_use]
 pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
-    match (demand, state.phase.status()) {
+    match (demand, state.phase().status()) {
         (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
             Some(cancelled(state, by))
         }
@@ -135,7 +135,7 @@ pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
 }
 
 fn paused(state: &RunState, message: String, path: Option<&Path>) -> Event {
-    let next = format!("`milepost resume {}` goes on", state.created.run);
+    let next = format!("`milepost resume {}` goes on", state.created().run);
     let stop = Stop::new(StopCode::Interrupted, message, next).at(path.cloned());
     RunEvent::Paused { stop }.into()
 }

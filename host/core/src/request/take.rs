@@ -31,7 +31,7 @@ pub enum NotTaken {
 /// # Errors
 /// [`NotTaken`].
 pub fn take(state: &RunState, owned: Owned, intent: Intent<'_>) -> Result<ClaimCause, NotTaken> {
-    match (state.phase.status(), intent) {
+    match (state.phase().status(), intent) {
         (Status::Paused | Status::Failed, Intent::Resume(_)) => Ok(ClaimCause::Resume),
         (Status::Paused | Status::Failed, Intent::Retry { .. }) => Ok(ClaimCause::Retry),
         (Status::Completed | Status::Cancelled, _) => Err(NotTaken::Over),

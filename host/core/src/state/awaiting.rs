@@ -19,10 +19,10 @@ impl RunState {
             )
         };
         let stop = self.phase.stop().and_then(|stop| stop.path.as_ref());
-        stop.and_then(|path| self.steps.get(path.step()).filter(|r| r.path == *path))
+        stop.and_then(|path| self.executions.at(path))
             .filter(open)
             .or_else(|| {
-                let open = self.steps.values().filter(open);
+                let open = self.executions.iter().filter(open);
                 open.min_by_key(|record| record.started_at)
             })
     }
@@ -50,7 +50,10 @@ impl RunState {
                 StepPhase::InFlight { .. } | StepPhase::Waiting { .. }
             )
         };
-        self.steps.values().find(works).map(|record| &record.path)
+        self.executions
+            .iter()
+            .find(works)
+            .map(|record| &record.path)
     }
 
     /// Whether a run moves, or is taken by a worker as soon as there is one.

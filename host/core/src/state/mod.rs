@@ -5,6 +5,7 @@
 
 mod apply;
 mod awaiting;
+mod executions;
 mod phase;
 mod record;
 pub(crate) mod size;
@@ -16,11 +17,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::RunCreated;
-use crate::ids::{Digest, Epoch, StepId};
+use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
 pub use apply::{Rejected, Touched};
+pub use executions::{Executions, Slot};
 pub use phase::Phase;
 pub use record::{Settled, StepPhase, StepRecord, StepResult, loop_output};
 pub use status::{Status, UnknownStatus};
@@ -28,33 +30,57 @@ pub use status::{Status, UnknownStatus};
 /// The state of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
-    /// What was frozen at the start.
-    pub created: Arc<RunCreated>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// What may change on a resume with consent.
-    pub binding: Binding,
-    /// Where it stands.
-    pub phase: Phase,
-    /// When it was claimed first.
-    pub started_at: Option<Timestamp>,
-    /// Time of the last event.
-    pub updated_at: Timestamp,
-    /// Position of the last event.
-    pub seq: u64,
-    /// The present fencing token.
-    pub epoch: Epoch,
-    /// Recoveries without progress in between.
-    pub recoveries: u32,
-    /// The present or last pause episode.
-    pub episode: Episode,
-    /// Every step that was touched so far.
-    pub steps: BTreeMap<StepId, StepRecord>,
-    /// Those of them whose attempt was started and has no outcome.
-    pub in_flight: BTreeSet<StepId>,
-    /// Bytes of everything that users and plugins left in the steps' records together; what
-    /// [`RUN_STATE_BYTES`](crate::limits::RUN_STATE_BYTES) bounds.
-    pub recorded_bytes: usize,
+    created: Arc<RunCreated>,
+    created_at: Timestamp,
+    binding: Binding,
+    phase: Phase,
+    started_at: Option<Timestamp>,
+    updated_at: Timestamp,
+    seq: u64,
+    epoch: Epoch,
+    recoveries: u32,
+    episode: Episode,
+    executions: Executions,
+    /// The slots in which an attempt was started and has no outcome.
+    in_flight: BTreeSet<Slot>,
+    recorded_bytes: usize,
+}
+
+/// What a checkpoint holds of a run as a whole.
+pub(crate) struct Restored {
+    pub(crate) created: RunCreated,
+    pub(crate) created_at: Timestamp,
+    pub(crate) binding: Binding,
+    pub(crate) phase: Phase,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) seq: u64,
+    pub(crate) epoch: Epoch,
+    pub(crate) recoveries: u32,
+    pub(crate) episode: Episode,
+    pub(crate) executions: Executions,
+}
+
+impl From<Restored> for RunState {
+    fn from(restored: Restored) -> Self {
+        let executions = restored.executions;
+        let in_flight = executions.iter().filter(|record| record.is_in_flight());
+        Self {
+            in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),
+            recorded_bytes: executions.iter().map(StepRecord::bytes).sum(),
+            created: Arc::new(restored.created),
+            created_at: restored.created_at,
+            binding: restored.binding,
+            phase: restored.phase,
+            started_at: restored.started_at,
+            updated_at: restored.updated_at,
+            seq: restored.seq,
+            epoch: restored.epoch,
+            recoveries: restored.recoveries,
+            episode: restored.episode,
+            executions,
+        }
+    }
 }
 
 /// A row of pauses without progress in between: what bounds automatic resumes.
@@ -106,6 +132,99 @@ pub struct Binding {
 }
 
 impl RunState {
+    /// What was frozen at the start.
+    #[must_use]
+    pub fn created(&self) -> &RunCreated {
+        &self.created
+    }
+
+    /// When it was created.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// What may change on a resume with consent.
+    #[must_use]
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// When it was claimed first.
+    #[must_use]
+    pub const fn started_at(&self) -> Option<Timestamp> {
+        self.started_at
+    }
+
+    /// Time of the last event.
+    #[must_use]
+    pub const fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// Position of the last event.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The present fencing token.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Recoveries without progress in between.
+    #[must_use]
+    pub const fn recoveries(&self) -> u32 {
+        self.recoveries
+    }
+
+    /// The present or last pause episode.
+    #[must_use]
+    pub const fn episode(&self) -> &Episode {
+        &self.episode
+    }
+
+    /// What is recorded of step executions: the present or last one of every slot that was touched so far.
+    #[must_use]
+    pub const fn executions(&self) -> &Executions {
+        &self.executions
+    }
+
+    /// Those whose attempt was started and has no outcome.
+    pub fn in_flight(&self) -> impl Iterator<Item = &StepRecord> {
+        self.in_flight
+            .iter()
+            .filter_map(|slot| self.executions.get(slot))
+    }
+
+    /// Whether an attempt in this slot was started and has no outcome.
+    #[must_use]
+    pub fn is_in_flight(&self, slot: &Slot) -> bool {
+        self.in_flight.contains(slot)
+    }
+
+    /// Bytes of everything that users and plugins left in the records together; what
+    /// [`RUN_STATE_BYTES`](crate::limits::RUN_STATE_BYTES) bounds.
+    #[must_use]
+    pub const fn recorded_bytes(&self) -> usize {
+        self.recorded_bytes
+    }
+
+    /// Notes how often the approval at `path` was rejected, where a program that did not count began it.
+    pub fn count_rejections(&mut self, path: &Path, rejections: Option<u32>) {
+        if let Some(record) = self.executions.get_mut(&Slot::from(path)) {
+            record.rejections = rejections;
+        }
+    }
+
     /// The inputs of the run: those that it was started with, or those of the definition that was accepted since.
     #[must_use]
     pub fn inputs(&self) -> &Payload {

@@ -14,42 +14,42 @@ use crate::wait::Wait;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Where the present or last execution stands.
-    pub path: Path,
+    pub(crate) path: Path,
     /// How far it is.
-    pub phase: StepPhase,
+    pub(crate) phase: StepPhase,
     /// Attempts made at this path.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// Failed attempts in a row; what the retry policy counts. A pause or a reset begins afresh.
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// When the first attempt at this path, or the first iteration, began.
-    pub started_at: Timestamp,
+    pub(crate) started_at: Timestamp,
     /// How the execution before this one ended (the previous pass of a loop). Visible until this one settles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Settled>,
+    pub(crate) previous: Option<Settled>,
     /// What the last pause at this path left for the next attempt.
     #[serde(
         default,
         deserialize_with = "crate::payload::present",
         skip_serializing_if = "Option::is_none"
     )]
-    pub resume_state: Option<Value>,
+    pub(crate) resume_state: Option<Value>,
     /// What came with the signal that ended the last pause at this path.
     #[serde(
         default,
         deserialize_with = "crate::payload::present",
         skip_serializing_if = "Option::is_none"
     )]
-    pub resume_signal: Option<Value>,
+    pub(crate) resume_signal: Option<Value>,
     /// What did not fit into the log of the last attempt that ended at this path.
     #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
-    pub log_dropped: LogDropped,
+    pub(crate) log_dropped: LogDropped,
     /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub waited: bool,
+    pub(crate) waited: bool,
     /// How often a person rejected at this path, for waits and approvals. `None` only where a program that did not count began
     /// it: whoever decides there counts in the journal first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejections: Option<u32>,
+    pub(crate) rejections: Option<u32>,
 }
 
 /// How far one step execution is.
@@ -124,6 +124,72 @@ pub enum StepResult {
 }
 
 impl StepRecord {
+    /// Where the present or last execution stands.
+    #[must_use]
+    pub const fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub const fn phase(&self) -> &StepPhase {
+        &self.phase
+    }
+
+    /// Attempts made at this path; for a wait or an approval, how often it began.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Failed attempts in a row.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// When the first attempt at this path, or the first iteration, began.
+    #[must_use]
+    pub const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// How the execution before this one ended.
+    #[must_use]
+    pub const fn previous(&self) -> Option<&Settled> {
+        self.previous.as_ref()
+    }
+
+    /// What the last pause at this path left for the next attempt.
+    #[must_use]
+    pub const fn resume_state(&self) -> Option<&Value> {
+        self.resume_state.as_ref()
+    }
+
+    /// What came with the signal that ended the last pause at this path.
+    #[must_use]
+    pub const fn resume_signal(&self) -> Option<&Value> {
+        self.resume_signal.as_ref()
+    }
+
+    /// What did not fit into the log of the last attempt that ended at this path.
+    #[must_use]
+    pub const fn log_dropped(&self) -> LogDropped {
+        self.log_dropped
+    }
+
+    /// How often a person rejected at this path. `None` only where a program that did not count began it.
+    #[must_use]
+    pub const fn rejections(&self) -> Option<u32> {
+        self.rejections
+    }
+
+    /// Whether an attempt was started and has no outcome.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
+        matches!(self.phase, StepPhase::InFlight { .. })
+    }
+
     /// The ending that other steps see: of this execution, else of the one before.
     #[must_use]
     pub fn visible(&self) -> Option<&Settled> {

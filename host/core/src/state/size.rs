@@ -13,7 +13,7 @@ impl RunState {
     /// What the state would take if the execution at `path` ended with a result of so many bytes.
     #[must_use]
     pub fn bytes_with(&self, path: &Path, result: usize) -> usize {
-        let record = self.steps.get(path.step());
+        let record = self.executions.latest(path);
         let before = record.map_or(0, StepRecord::bytes);
         // Of an execution before this one, only how it ended stays.
         let kept = record.map_or(0, |record| record.previous.as_ref().map_or(0, settled));

@@ -199,7 +199,7 @@ fn b306_a_rejected_run_is_cancelled_from_where_it_stands() {
     let mut sim = asked(&plain(""));
     sim.pass(Duration::from_secs(60)).reject("gate", "no");
     assert_eq!(sim.status(), Status::Cancelled);
-    assert_eq!(sim.state.updated_at, sim.now);
+    assert_eq!(sim.state.updated_at(), sim.now);
     assert_eq!(sim.output("gate")["decision"], "rejected");
     assert_eq!(
         decide(&sim.definition, &sim.state, sim.now),
@@ -233,7 +233,11 @@ fn b307_a_rejection_with_rework_runs_again_what_depends_on_it_and_asks_again() {
     for (round, reason) in ["too long", "too dull"].into_iter().enumerate() {
         sim.reject("gate", reason);
         assert_eq!(sim.stop().code, StopCode::Ready);
-        assert_eq!(sim.step("gate").attempts as usize, round + 1, "rejections");
+        assert_eq!(
+            sim.step("gate").attempts() as usize,
+            round + 1,
+            "rejections"
+        );
         sim.work(ResumeBy::Wait).run(&mut script);
         assert_eq!(sim.stop().code, StopCode::WaitingForApproval);
         assert_eq!(
@@ -256,9 +260,9 @@ fn b307_a_rejection_with_rework_runs_again_what_depends_on_it_and_asks_again() {
 #[test]
 fn b307_the_count_of_rejections_is_recorded_and_the_last_one_ends_the_run() {
     let mut sim = asked(&flow(", max_attempts = 2"));
-    assert_eq!(sim.step("gate").attempts, 1);
+    assert_eq!(sim.step("gate").attempts(), 1);
     sim.reject("gate", "once").work(ResumeBy::Wait).run(fine);
-    assert_eq!(sim.step("gate").attempts, 2);
+    assert_eq!(sim.step("gate").attempts(), 2);
     sim.reject("gate", "twice");
     assert_eq!(sim.status(), Status::Cancelled);
     assert_eq!(
@@ -399,7 +403,7 @@ fn b307_a_rework_that_fails_or_dies_goes_on_to_the_same_gate() {
     assert_eq!(sim.status(), Status::Failed);
     sim.resume().run(fine);
     assert_eq!(sim.stop().code, StopCode::WaitingForApproval);
-    assert_eq!(sim.step("gate").attempts, 2);
+    assert_eq!(sim.step("gate").attempts(), 2);
 }
 
 // What an earlier step read of the gate is past: only a rejection makes it run again.
@@ -625,12 +629,16 @@ fn b307_rejections_are_counted_and_nothing_else() {
         sim.retry(Some("draft")).run(fine);
         sim.retry(Some("gate")).run(fine);
     }
-    assert_eq!(sim.step("gate").attempts, 7);
-    assert_eq!(sim.step("gate").rejections, Some(0));
+    assert_eq!(sim.step("gate").attempts(), 7);
+    assert_eq!(sim.step("gate").rejections(), Some(0));
     assert_eq!(rejection(&sim), (vec!["approval_decided"], Some(1)));
     sim.reject("gate", "once").work(ResumeBy::Wait).run(fine);
     sim.retry(Some("draft")).run(fine);
-    assert_eq!(sim.step("gate").rejections, Some(1), "a retry forgets none");
+    assert_eq!(
+        sim.step("gate").rejections(),
+        Some(1),
+        "a retry forgets none"
+    );
     assert_eq!(
         rejection(&sim),
         (vec!["approval_decided", "run_cancelled"], Some(0))

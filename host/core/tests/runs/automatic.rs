@@ -87,7 +87,7 @@ fn b199_b202_five_automatic_resumes_and_then_a_person() {
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
     for (used, planned) in AUTOMATIC_RESUMES.iter().enumerate() {
-        assert_eq!(sim.state.episode.resumes as usize, used);
+        assert_eq!(sim.state.episode().resumes as usize, used);
         let wait = wait_of(&sim) / planned.as_secs_f64();
         assert!((0.75..=1.25).contains(&wait), "resume {used}: {wait}");
         sim.pass_to_due()
@@ -101,7 +101,7 @@ fn b199_b202_five_automatic_resumes_and_then_a_person() {
     assert_eq!(sim.calls.len(), 6);
     // A person's word begins afresh (B204).
     sim.resume().run(limit_of("acme"));
-    assert_eq!(sim.state.episode.resumes, 0);
+    assert_eq!(sim.state.episode().resumes, 0);
     assert!(sim.stop().due_at.is_some());
 }
 
@@ -120,11 +120,11 @@ fn b200_only_a_resume_that_happens_counts() {
         }))
     };
     sim.pass_to_due().work(ResumeBy::Schedule);
-    assert_eq!(sim.state.episode.resumes, 1);
+    assert_eq!(sim.state.episode().resumes, 1);
     // B201: somebody else was faster; the run is running already.
     let late = sim.try_record(resumed(ResumeCause::Schedule));
     assert!(matches!(late, Err(Rejected::Transition { .. })));
-    assert_eq!(sim.state.episode.resumes, 1);
+    assert_eq!(sim.state.episode().resumes, 1);
 }
 
 #[test]
@@ -142,15 +142,15 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     assert_eq!(sim.stop().due_at, Some(due));
     assert!(sim.stop().next.contains("a component is missing"));
     assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
-    assert_eq!(sim.state.episode.resumes, 1);
+    assert_eq!(sim.state.episode().resumes, 1);
     sim.record(Event::Run(RunEvent::Postponed {
         reason: "still missing".to_owned(),
         due_at: None,
         waited: false,
     }));
-    assert_eq!((sim.stop().due_at, sim.state.episode.resumes), (None, 2));
+    assert_eq!((sim.stop().due_at, sim.state.episode().resumes), (None, 2));
     sim.work(ResumeBy::Schedule).run(limit_of("acme"));
-    assert_eq!(sim.state.episode.resumes, 3);
+    assert_eq!(sim.state.episode().resumes, 3);
     assert!(sim.stop().next.contains("automatic resume 4 of 5"));
     sim.resume().run(fine);
     let late = sim.try_record(Event::Run(RunEvent::Postponed {
@@ -168,14 +168,14 @@ fn b204_a_completed_step_ends_the_episode() {
     sim.pass_to_due()
         .work(ResumeBy::Schedule)
         .run(limit_of("acme"));
-    assert_eq!(sim.state.episode.resumes, 1);
+    assert_eq!(sim.state.episode().resumes, 1);
     sim.pass_to_due()
         .work(ResumeBy::Schedule)
         .run(|attempt| match attempt.step.as_str() {
             "b" => limit_of("acme")(attempt),
             _ => fine(attempt),
         });
-    assert_eq!(sim.state.episode.resumes, 0, "`a` went through");
+    assert_eq!(sim.state.episode().resumes, 0, "`a` went through");
     assert!(sim.stop().next.contains("automatic resume 1 of 5"));
 }
 
@@ -190,7 +190,7 @@ fn b204_a_failed_step_does_not_end_the_episode() {
     sim.run(script);
     for resumes in 1..=5 {
         sim.pass_to_due().work(ResumeBy::Schedule).run(script);
-        assert_eq!(sim.state.episode.resumes, resumes);
+        assert_eq!(sim.state.episode().resumes, resumes);
     }
     assert_eq!(sim.stop().due_at, None, "a loop of failures cannot spin");
 }
@@ -205,8 +205,8 @@ fn b206_another_provider_is_another_pool() {
     sim.pass_to_due()
         .work(ResumeBy::Schedule)
         .run(limit_of("other"));
-    assert_eq!(sim.state.episode.resumes, 0);
-    assert_eq!(sim.state.episode.provider.as_deref(), Some("other"));
+    assert_eq!(sim.state.episode().resumes, 0);
+    assert_eq!(sim.state.episode().provider.as_deref(), Some("other"));
     let first = AUTOMATIC_RESUMES[0].as_secs_f64() * 1.25;
     assert!(wait_of(&sim) <= first, "{}", wait_of(&sim));
 }
@@ -243,15 +243,15 @@ fn no_row_of_pauses_without_a_completed_step_is_resumed_more_than_five_times() {
                 sim.pass_to_due().work(ResumeBy::Schedule).run(&script);
             }
             assert_eq!(sim.calls.len(), 6, "{providers:?} {until}");
-            assert_eq!(sim.state.episode.in_a_row(), 5);
+            assert_eq!(sim.state.episode().in_a_row(), 5);
             let next = &sim.stop().next;
             assert!(next.contains("5 automatic resumes are used up"), "{next}");
             // A person's word begins afresh, and so does a completed step.
             sim.resume().run(&script);
-            assert_eq!(sim.state.episode.in_a_row(), 0);
+            assert_eq!(sim.state.episode().in_a_row(), 0);
             sim.pass_to_due().work(ResumeBy::Schedule).run(fine);
             assert_eq!(sim.status(), Status::Completed);
-            assert_eq!(sim.state.episode.in_a_row(), 0);
+            assert_eq!(sim.state.episode().in_a_row(), 0);
         }
     }
 }
@@ -279,7 +279,7 @@ fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
         path = sim
             .next_attempt()
             .map(|attempt| attempt.path.parse().unwrap());
-        assert_eq!(sim.state.episode.in_a_row(), used);
+        assert_eq!(sim.state.episode().in_a_row(), used);
         let last = put_off(&sim.state, "no luck", path.clone(), sim.now);
         for event in interrupt(&sim.state, last) {
             sim.record(event);
@@ -316,10 +316,10 @@ fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
 fn a_person_who_takes_a_lost_run_over_begins_its_counts_afresh() {
     let mut sim = Sim::new(TWO);
     sim.claim(ClaimCause::Recovery);
-    assert_eq!(sim.state.recoveries, 1);
+    assert_eq!(sim.state.recoveries(), 1);
     sim.claim(ClaimCause::Resume);
     assert_eq!(
-        (sim.state.recoveries, verdict(&sim)),
+        (sim.state.recoveries(), verdict(&sim)),
         (0, Judgement::Recover)
     );
 }
@@ -379,7 +379,7 @@ fn a_clock_far_ahead_does_not_hold_a_run_up() {
         sim.now = right;
         let event = correction(&sim.definition, &sim.state, sim.now).unwrap();
         sim.record(event);
-        assert_eq!(sim.state.updated_at, right);
+        assert_eq!(sim.state.updated_at(), right);
         assert_eq!(sim.stop().due_at, Some(right.after(wait)), "{body}");
         assert_eq!(
             correction(&sim.definition, &sim.state, sim.now),
@@ -485,13 +485,13 @@ fn a_wait_between_two_pauses_is_no_automatic_resume() {
     let mut sim = Sim::new(body);
     sim.run(fine);
     sim.pass_to_due().work(ResumeBy::Wait).run(limit_of("acme"));
-    assert_eq!(sim.state.episode.resumes, 0);
+    assert_eq!(sim.state.episode().resumes, 0);
     assert!(sim.stop().next.contains("automatic resume 1 of 5"));
 }
 
 /// What the next sweep would do after the owner of this run is gone.
 fn verdict(sim: &Sim) -> Judgement {
-    judge(Liveness::Gone, true, sim.state.recoveries)
+    judge(Liveness::Gone, true, sim.state.recoveries())
 }
 
 #[test]
@@ -500,7 +500,7 @@ fn b398_b399_a_run_is_recovered_once_without_progress() {
     let first = sim.next_attempt().unwrap();
     assert_eq!(verdict(&sim), Judgement::Recover);
     sim.claim(ClaimCause::Recovery);
-    assert_eq!(sim.state.recoveries, 1);
+    assert_eq!(sim.state.recoveries(), 1);
     assert_eq!(verdict(&sim), Judgement::GiveUp);
     let again = sim.next_attempt().unwrap();
     assert_eq!(
@@ -509,7 +509,7 @@ fn b398_b399_a_run_is_recovered_once_without_progress() {
         "it starts again"
     );
     sim.claim(ClaimCause::Recovery);
-    assert_eq!(sim.state.recoveries, 2);
+    assert_eq!(sim.state.recoveries(), 2);
     assert_eq!(verdict(&sim), Judgement::GiveUp);
 }
 
@@ -518,13 +518,13 @@ fn b398_a_claim_that_is_no_recovery_does_not_count() {
     let mut sim = Sim::new(TWO);
     for cause in [ClaimCause::Start, ClaimCause::Resume, ClaimCause::Retry] {
         sim.claim(cause);
-        assert_eq!(sim.state.recoveries, 0);
+        assert_eq!(sim.state.recoveries(), 0);
     }
     sim.record(Event::Run(RunEvent::Released {
         reason: "shut down".to_owned(),
     }));
     sim.claim(ClaimCause::Start);
-    assert_eq!(sim.state.recoveries, 0);
+    assert_eq!(sim.state.recoveries(), 0);
 }
 
 #[test]
@@ -537,20 +537,20 @@ fn b398_every_ending_is_progress() {
     for outcome in [ok(json!({})), fail("red"), pause("ask")] {
         let mut sim = recovered(TWO);
         let attempt = sim.next_attempt().unwrap();
-        assert_eq!(sim.state.recoveries, 1);
+        assert_eq!(sim.state.recoveries(), 1);
         sim.end(&attempt, outcome);
-        assert_eq!(sim.state.recoveries, 0);
+        assert_eq!(sim.state.recoveries(), 0);
     }
     let mut sim = recovered("[[step]]\nid = \"w\"\nwait = { for = \"30s\" }\n");
     sim.run(fine);
-    assert_eq!(sim.state.recoveries, 0, "a wait is over");
+    assert_eq!(sim.state.recoveries(), 0, "a wait is over");
     let mut sim = recovered("[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n");
     sim.run(fine);
-    assert_eq!(sim.state.recoveries, 1, "a pause settles nothing");
+    assert_eq!(sim.state.recoveries(), 1, "a pause settles nothing");
     sim.signal("go", json!(null)).unwrap();
-    assert_eq!(sim.state.recoveries, 0);
+    assert_eq!(sim.state.recoveries(), 0);
     let mut sim = recovered("[[step]]\nid = \"w\"\napproval = { message = \"?\" }\n");
     sim.run(fine);
     sim.decide("w", wait::Verdict::Approved, "").unwrap();
-    assert_eq!(sim.state.recoveries, 0);
+    assert_eq!(sim.state.recoveries(), 0);
 }

@@ -148,7 +148,7 @@ fn a_value_that_an_expression_makes_is_nested_no_deeper_than_one_that_comes_in()
         sim
     };
     let fits = run(JSON_DEPTH - 3, true);
-    assert_eq!(fits.status(), Status::Completed, "{:?}", fits.state.phase);
+    assert_eq!(fits.status(), Status::Completed, "{:?}", fits.state.phase());
     let too_deep = run(JSON_DEPTH - 2, true);
     let error = too_deep.error("b");
     assert_eq!(error.code, "expression_error");
@@ -252,7 +252,7 @@ fn large_outputs_are_read_by_conditions_inputs_and_what_is_returned() {
     });
     assert_eq!(sim.calls, ["a", "l#1/m", "l#2/m"]);
     assert_eq!(sim.status(), Status::Completed);
-    let Phase::Completed { output, .. } = &sim.state.phase else {
+    let Phase::Completed { output, .. } = &sim.state.phase() else {
         panic!("completed");
     };
     assert_eq!(*output.value(), json!({ "n": 2, "size": text.len() }));

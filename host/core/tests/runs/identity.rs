@@ -106,5 +106,5 @@ fn b271_the_journal_keeps_every_pass_while_the_checkpoint_keeps_the_last() {
     });
     assert_eq!(kept.count(), 5);
     assert_eq!(sim.output("m"), json!({"ok": true, "pass": 5}));
-    assert_eq!(sim.state.steps.len(), 4, "one record for each step");
+    assert_eq!(sim.state.executions().len(), 4, "one record for each step");
 }

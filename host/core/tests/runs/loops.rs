@@ -96,7 +96,7 @@ fn b93_a_loop_yields_iterations_and_condition_met_typed() {
         fix("max_iterations = 2")
     ));
     sim.run(passes_in(1));
-    let phase = serde_json::to_value(&sim.state.phase).unwrap();
+    let phase = serde_json::to_value(sim.state.phase()).unwrap();
     assert_eq!(phase["output"]["inline"], json!(2));
 }
 
@@ -164,7 +164,7 @@ fn b96_limit_zero_never_runs_the_body() {
     sim.run(|_| unreachable!("the body must not run"));
     assert_eq!(sim.calls, [""; 0]);
     assert_eq!(sim.error("fix").code, "loop_exhausted");
-    assert!(!sim.state.steps.contains_key("test"));
+    assert!(!sim.has_record("test"));
     assert_eq!(sim.status(), Status::Failed);
 }
 

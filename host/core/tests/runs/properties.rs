@@ -126,7 +126,7 @@ fn to_the_end(sim: &mut Sim, script: &[u8]) {
             }
         }
     }
-    panic!("no end: {:?}", sim.state.phase);
+    panic!("no end: {:?}", sim.state.phase());
 }
 
 /// Lets a paused run go on, in one of the ways that its stop allows. What is chosen depends on the script and on what the run
@@ -137,8 +137,8 @@ fn answer(sim: &mut Sim, script: &[u8]) {
     let path = path.unwrap_or_default();
     let began = stop
         .path
-        .and_then(|path| sim.state.steps.get(path.step()))
-        .map_or(0, |record| record.attempts as usize);
+        .and_then(|path| sim.state.executions().latest(&path))
+        .map_or(0, |record| record.attempts() as usize);
     let draw = script[(path.len() + began) % script.len()];
     match stop.code {
         StopCode::WaitingForSignal if draw.is_multiple_of(2) => {
@@ -181,9 +181,9 @@ fn answer(sim: &mut Sim, script: &[u8]) {
 
 fn restored(state: &RunState, parts: &[(String, Option<String>)]) -> RunState {
     let position = Position {
-        seq: state.seq,
-        epoch: state.epoch,
-        updated_at: state.updated_at,
+        seq: state.seq(),
+        epoch: state.epoch(),
+        updated_at: state.updated_at(),
     };
     let parts = parts
         .iter()
@@ -199,7 +199,7 @@ fn fold_as_a_store(journal: &[Entry]) -> (RunState, Vec<(String, Option<String>)
         all_parts(&state).into_iter().collect();
     for entry in &journal[1..] {
         let touched = state.apply(entry).unwrap();
-        parts.extend(changed_parts(&state, &touched.steps, touched.run));
+        parts.extend(changed_parts(&state, &touched.slots, touched.run));
     }
     (state, parts.into_iter().collect())
 }
@@ -300,16 +300,16 @@ proptest! {
             if sim.status() == Status::Completed {
                 break;
             }
-            let awaiting = |r: &&StepRecord| matches!(r.phase, StepPhase::Awaiting { .. });
-            let open: Vec<_> = sim.state.steps.values().filter(awaiting).map(|r| &r.path).collect();
+            let awaiting = |r: &&StepRecord| matches!(r.phase(), StepPhase::Awaiting { .. });
+            let open: Vec<_> = sim.state.executions().iter().filter(awaiting).map(StepRecord::path).collect();
             if sim.status() == Status::Paused {
                 prop_assert_eq!(&open, &[sim.stop().path.as_ref().unwrap()]);
-                prop_assert_eq!(open[0], &sim.state.stands_at().unwrap().path);
+                prop_assert_eq!(open[0], sim.state.stands_at().unwrap().path());
             }
             meddle(&mut sim, draw);
         }
-        let bytes: usize = sim.state.steps.values().map(StepRecord::bytes).sum();
-        prop_assert_eq!(sim.state.recorded_bytes, bytes);
+        let bytes: usize = sim.state.executions().iter().map(StepRecord::bytes).sum();
+        prop_assert_eq!(sim.state.recorded_bytes(), bytes);
     }
 
     #[test]
@@ -323,18 +323,16 @@ proptest! {
         to_the_end(&mut whole, &calm);
         let cut = 2 + cut.index(whole.journal.len() - 2);
         let mut again = start();
-        again.journal = whole.journal[..cut].to_vec();
-        again.state = RunState::fold(&again.journal).unwrap();
-        again.now = again.state.updated_at;
+        again.go_back_to(&whole.journal[..cut]);
         if matches!(again.status(), Status::Running | Status::Pending) {
             again.claim(ClaimCause::Resume);
         }
         to_the_end(&mut again, &calm);
         let outputs = |sim: &Sim| {
             sim.state
-                .steps
+                .executions()
                 .iter()
-                .map(|(id, r)| (id.clone(), r.settled().map(|s| s.result.clone())))
+                .map(|r| (r.path().step().clone(), r.settled().map(|s| s.result.clone())))
                 .collect::<Vec<_>>()
         };
         prop_assert_eq!(outputs(&again), outputs(&whole));
@@ -346,7 +344,7 @@ proptest! {
         to_the_end(&mut sim, &[7]);
         let mut parts = all_parts(&sim.state);
         parts.remove(lost.index(parts.len()));
-        let position = Position { seq: 1, epoch: sim.state.epoch, updated_at: sim.now };
+        let position = Position { seq: 1, epoch: sim.state.epoch(), updated_at: sim.now };
         let parts = parts.iter().filter_map(|(n, b)| Some((n.as_str(), b.as_deref()?)));
         prop_assert!(restore(position, parts, &|_| None).is_err());
     }
@@ -358,7 +356,7 @@ proptest! {
         let mut parts = all_parts(&sim.state);
         parts.retain(|(n, _)| *n != name);
         parts.push((name, Some(body)));
-        let position = Position { seq: 1, epoch: sim.state.epoch, updated_at: sim.now };
+        let position = Position { seq: 1, epoch: sim.state.epoch(), updated_at: sim.now };
         let parts = parts.iter().filter_map(|(n, b)| Some((n.as_str(), b.as_deref()?)));
         prop_assert!(restore(position, parts, &|_| None).is_err());
     }

@@ -7,7 +7,7 @@ use milepost_core::checkpoint::{DamagedCheckpoint, Position, all_parts, restore}
 use milepost_core::event::{Entry, Event, LoopEvent, StepEvent};
 use milepost_core::ids::Epoch;
 use milepost_core::outcome::{Outcome, Pause};
-use milepost_core::payload::{FindBlob, Payload};
+use milepost_core::payload::FindBlob;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Episode, RunState, StepPhase, StepRecord, StepResult};
 use milepost_core::stop::StopCode;
@@ -95,9 +95,9 @@ fn parts(state: &RunState) -> Parts {
 
 fn read_back(state: &RunState, parts: &Parts) -> Result<RunState, DamagedCheckpoint> {
     let position = Position {
-        seq: state.seq,
-        epoch: state.epoch,
-        updated_at: state.updated_at,
+        seq: state.seq(),
+        epoch: state.epoch(),
+        updated_at: state.updated_at(),
     };
     let texts: Vec<(&str, String)> = parts
         .iter()
@@ -111,21 +111,21 @@ fn read_back(state: &RunState, parts: &Parts) -> Result<RunState, DamagedCheckpo
 fn b103_a_checkpoint_holds_outcomes_loop_positions_and_the_stop() {
     let sim = paused();
     let state = read_back(&sim.state, &parts(&sim.state)).unwrap();
-    let result = |id: &str| &state.steps[id].settled().unwrap().result;
+    let result = |id: &str| &record(&state, id).settled().unwrap().result;
     assert!(matches!(result("a"), StepResult::Completed { output } if output.value()["at"] == "a"));
     assert!(matches!(result("b"), StepResult::Failed { error } if error.code == "broken"));
     assert_eq!(*result("s"), StepResult::Skipped);
     assert!(matches!(
-        state.steps["l"].phase,
+        record(&state, "l").phase(),
         StepPhase::Looping {
             iteration: 2,
             condition_met: None
         }
     ));
     // The next member is the one without an ending in this pass.
-    assert_eq!(state.steps["m"].path.to_string(), "l#2/m");
-    assert!(state.steps["m"].settled().is_some() && state.steps["n"].settled().is_none());
-    let stop = state.phase.stop().unwrap();
+    assert_eq!(record(&state, "m").path().to_string(), "l#2/m");
+    assert!(record(&state, "m").settled().is_some() && record(&state, "n").settled().is_none());
+    let stop = state.phase().stop().unwrap();
     assert_eq!(stop.path.as_ref().unwrap().to_string(), "l#2/n");
 }
 
@@ -193,9 +193,9 @@ fn b117_a_pass_0_is_rejected_and_changes_nothing() {
     let before = sim.state.clone();
     for iteration in [0, 2, u32::MAX] {
         let forged = Entry {
-            seq: sim.state.seq + 1,
+            seq: sim.state.seq() + 1,
             at: sim.now,
-            epoch: sim.state.epoch,
+            epoch: sim.state.epoch(),
             event: Event::Step {
                 path: "l".parse().unwrap(),
                 event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
@@ -233,14 +233,14 @@ fn b123_a_record_without_optional_keys_loads() {
         parts.remove(name);
     }
     let state = read_back(&sim.state, &parts).unwrap();
-    let stop = state.phase.stop().unwrap();
+    let stop = state.phase().stop().unwrap();
     assert_eq!(
         (&stop.path, &stop.due_at, &stop.provider),
         (&None, &None, &None)
     );
-    assert_eq!(state.started_at, None);
-    let record = &state.steps["b"];
-    assert_eq!((&record.previous, &record.resume_state), (&None, &None));
+    assert_eq!(state.started_at(), None);
+    let b = record(&state, "b");
+    assert_eq!((b.previous(), b.resume_state()), (None, None));
 
     parts.remove("step/b");
     let lost = DamagedCheckpoint::Steps {
@@ -250,28 +250,36 @@ fn b123_a_record_without_optional_keys_loads() {
     assert_eq!(read_back(&sim.state, &parts), Err(lost));
 }
 
-/// In the second pass of the loop, with an attempt of `m` in flight.
-fn in_flight() -> Sim {
+/// In the second pass of the loop, with an attempt of `m` in flight; each one before it left this text.
+fn in_flight(text: &str) -> Sim {
     let mut sim = Sim::new(FLOW);
     while let Some(attempt) = sim.next_attempt() {
         match attempt.path.as_str() {
             "l#2/m" => return sim,
-            path => sim.end(&attempt, ok(json!({"at": path, "done": false}))),
+            "l#1/m" => sim.end(&attempt, ok(json!({"done": false, "text": text}))),
+            _ => sim.end(&attempt, ok(json!({}))),
         }
     }
     unreachable!("the loop goes on to its second pass")
 }
 
+fn record<'a>(state: &'a RunState, id: &str) -> &'a StepRecord {
+    state.executions().of(&id.parse().unwrap()).unwrap()
+}
+
 #[test]
 fn b111_a_step_in_flight_stands_as_the_part_of_every_write_says() {
-    let sim = in_flight();
+    let sim = in_flight("");
     let mut parts = parts(&sim.state);
     assert!(!parts.contains_key("step/m"), "no part of its own");
     assert_eq!(read_back(&sim.state, &parts), Ok(sim.state.clone()));
     // The part of the pass before is still there in a store.
-    let mut earlier = sim.state.steps["m"].clone();
-    earlier.path = "l#1/m".parse().unwrap();
-    earlier.phase = StepPhase::Settled(earlier.previous.take().unwrap());
+    let mut earlier = json!(sim.step("m"));
+    let mut settled = earlier["previous"].take();
+    settled["phase"] = json!("settled");
+    earlier["path"] = json!("l#1/m");
+    earlier["phase"] = settled;
+    earlier.as_object_mut().unwrap().remove("previous");
     parts.insert("step/m".to_owned(), json!({ "format": 1, "body": earlier }));
     assert_eq!(read_back(&sim.state, &parts), Ok(sim.state.clone()));
 
@@ -283,23 +291,16 @@ fn b111_a_step_in_flight_stands_as_the_part_of_every_write_says() {
 
 #[test]
 fn a_large_output_of_the_pass_before_is_found_again_while_a_step_is_in_flight() {
-    let large = json!("x".repeat(100_000));
-    // Of a copy: the journal knows nothing of it.
-    let mut state = in_flight().state.clone();
-    let record = state.steps.get_mut("m").unwrap();
-    let previous = record.previous.as_mut().unwrap();
-    let payload = Payload::new(large);
-    previous.result = StepResult::Completed {
-        output: payload.clone(),
-    };
-    state.recorded_bytes = state.steps.values().map(StepRecord::bytes).sum();
+    let sim = in_flight(&"x".repeat(100_000));
+    let state = sim.state.clone();
+    let payload = sim.step("m").previous().unwrap().output().unwrap();
     let texts = parts(&state);
     let texts: Vec<_> = texts.iter().map(|(n, b)| (n, b.to_string())).collect();
     assert!(texts.iter().all(|(_, text)| text.len() < 10_000));
     let position = Position {
-        seq: state.seq,
-        epoch: state.epoch,
-        updated_at: state.updated_at,
+        seq: state.seq(),
+        epoch: state.epoch(),
+        updated_at: state.updated_at(),
     };
     let read = |find: &FindBlob<'_>| {
         let texts = texts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
@@ -339,7 +340,7 @@ fn b269_everything_that_is_stored_is_read() {
             keys(body, "", &mut pointers);
             // A count of nothing says the same as no count.
             pointers.retain(|pointer| {
-                pointer != "/body/episode" || sim.state.episode != Episode::default()
+                pointer != "/body/episode" || *sim.state.episode() != Episode::default()
             });
             for pointer in pointers {
                 let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -422,7 +423,7 @@ fn b258_the_record_holds_what_a_run_was_started_with() {
         json!({ "n": 4 }),
     );
     let state = read_back(&sim.state, &parts(&sim.state)).unwrap();
-    let created = &state.created;
+    let created = &state.created();
     assert_eq!(created.run.as_str(), "r1");
     assert_eq!(
         (created.workflow.as_str(), created.file.as_str()),
@@ -430,5 +431,5 @@ fn b258_the_record_holds_what_a_run_was_started_with() {
     );
     assert_eq!(created.definition, sim.definition.source.digest);
     assert_eq!(*created.inputs.value(), json!({ "n": 4 }));
-    assert_eq!((created.seed, state.epoch), (7, Epoch(1)));
+    assert_eq!((created.seed, state.epoch()), (7, Epoch(1)));
 }

@@ -140,7 +140,7 @@ fn a_rejected_event_changes_nothing() {
     for next in &sim.journal[1..] {
         for other in &sim.journal {
             for event in altered(&other.event) {
-                for seq in [state.seq + 1, state.seq] {
+                for seq in [state.seq() + 1, state.seq()] {
                     let mut after = state.clone();
                     let entry = Entry {
                         seq,

@@ -67,7 +67,7 @@ fn b120_b229_a_resume_clears_the_stop() {
     sim.run(failing_at("b"));
     sim.resume();
     assert_eq!(sim.status(), Status::Running);
-    assert!(sim.state.phase.stop().is_none());
+    assert!(sim.state.phase().stop().is_none());
     assert!(sim.step("b").settled().is_none());
 }
 
@@ -388,9 +388,9 @@ fn b165_b169_a_signal_interrupts_the_attempt_and_its_result_does_not_count() {
     assert_eq!(sim.step("a").status(), "pending");
     // The late result finds nothing in flight.
     let late = milepost_core::event::Entry {
-        seq: sim.state.seq + 1,
+        seq: sim.state.seq() + 1,
         at: sim.now,
-        epoch: sim.state.epoch,
+        epoch: sim.state.epoch(),
         event: Event::Step {
             path: attempt.path.parse().unwrap(),
             event: StepEvent::Completed {
@@ -415,7 +415,7 @@ fn b268_a_lost_attempt_runs_again_under_the_next_number_and_counts_no_failure() 
     sim.crash();
     let again = sim.next_attempt().unwrap();
     assert_eq!((again.path.as_str(), again.attempt), ("a", 2));
-    assert_eq!(sim.step("a").failures, 0);
+    assert_eq!(sim.step("a").failures(), 0);
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn b127_records_of_steps_that_no_longer_exist_are_dropped() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("c"));
     sim.change(&THREE.replace("\"b\"", "\"renamed\""));
-    assert!(!sim.state.steps.contains_key("b"));
+    assert!(!sim.has_record("b"));
     sim.resume().run(fine);
     assert_eq!(sim.calls, ["a", "b", "c", "renamed", "c"]);
 }
@@ -443,7 +443,7 @@ fn b135_a_step_that_moved_into_a_loop_is_not_taken_for_done() {
         use = "p/a"
         "#,
     );
-    assert!(sim.state.steps.is_empty());
+    assert!(sim.state.executions().is_empty());
 }
 
 #[test]
@@ -451,9 +451,9 @@ fn b237_illegal_transitions_name_both_states() {
     let mut sim = Sim::new(THREE);
     sim.run(fine);
     let entry = milepost_core::event::Entry {
-        seq: sim.state.seq + 1,
+        seq: sim.state.seq() + 1,
         at: sim.now,
-        epoch: sim.state.epoch,
+        epoch: sim.state.epoch(),
         event: Event::Run(RunEvent::Paused {
             stop: milepost_core::stop::Stop {
                 code: milepost_core::stop::StopCode::Interrupted,
@@ -478,11 +478,11 @@ fn b237_illegal_transitions_name_both_states() {
 #[test]
 fn b231_the_start_time_is_set_once() {
     let mut sim = Sim::new(THREE);
-    let started = sim.state.started_at;
+    let started = sim.state.started_at();
     sim.run(failing_at("b"));
     sim.now = sim.now.after(std::time::Duration::from_secs(60));
     sim.resume();
-    assert_eq!(sim.state.started_at, started);
+    assert_eq!(sim.state.started_at(), started);
 }
 
 #[test]
@@ -501,10 +501,7 @@ fn a_step_that_became_a_loop_or_ceased_to_be_one_is_not_taken_for_done() {
             ok(json!({"n": 1}))
         });
         sim.change(&a_loop);
-        assert!(
-            !sim.state.steps.contains_key("a"),
-            "a component became a loop"
-        );
+        assert!(!sim.has_record("a"), "a component became a loop");
         sim.resume().run(fine);
         assert!(sim.calls.contains(&"a#1/m".to_owned()));
         assert_eq!(sim.status(), Status::Completed);
@@ -515,10 +512,7 @@ fn a_step_that_became_a_loop_or_ceased_to_be_one_is_not_taken_for_done() {
         _ => ok(json!({})),
     });
     sim.change(&component);
-    assert!(
-        !sim.state.steps.contains_key("a"),
-        "a loop became a component"
-    );
+    assert!(!sim.has_record("a"), "a loop became a component");
     sim.resume().run(fine);
     assert!(sim.calls.contains(&"a".to_owned()));
     assert_eq!(sim.status(), Status::Completed);

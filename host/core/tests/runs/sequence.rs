@@ -215,7 +215,7 @@ fn b332_without_returns_the_last_completed_step_gives_the_output() {
         "#,
     );
     sim.run(|_| ok(json!({"n": 5})));
-    let text = serde_json::to_value(&sim.state.phase).unwrap();
+    let text = serde_json::to_value(sim.state.phase()).unwrap();
     assert_eq!(text["output"]["inline"], json!({"n": 5}));
 }
 
@@ -229,7 +229,7 @@ fn returns_is_evaluated_at_the_end() {
         "#,
     );
     sim.run(|_| ok(json!({"n": 5})));
-    let text = serde_json::to_value(&sim.state.phase).unwrap();
+    let text = serde_json::to_value(sim.state.phase()).unwrap();
     assert_eq!(text["output"]["inline"], json!({"n": 6, "text": "n was 5"}));
 }
 

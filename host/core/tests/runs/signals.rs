@@ -28,7 +28,7 @@ fn a_signal_ends_its_wait_and_the_run_is_due_at_once() {
     assert_eq!(sim.status(), Status::Paused, "until somebody takes it");
     assert_eq!(
         (sim.stop().code, sim.stop().due_at),
-        (StopCode::Ready, Some(sim.state.created_at))
+        (StopCode::Ready, Some(sim.state.created_at()))
     );
     assert_eq!(sim.state.awaits("go"), None, "a signal ends one wait");
     sim.work(ResumeBy::Wait).run(fine);
@@ -100,7 +100,7 @@ fn a_wait_for_a_signal_that_does_not_come_fails_unless_it_may_go_on() {
     // A resume waits again, as long as at first.
     sim.resume().run(fine);
     assert_eq!(sim.stop().due_at, Some(due.after(secs(30))));
-    assert_eq!(sim.step("w").attempts, 2);
+    assert_eq!(sim.step("w").attempts(), 2);
     sim.signal("go", json!(1)).unwrap();
     sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
@@ -188,7 +188,7 @@ fn time_does_not_end_a_wait_that_is_not_over_or_stands_nowhere() {
 #[test]
 fn what_a_signal_brings_has_to_fit_into_the_state_of_the_run() {
     let mut sim = stopped_at("wait = { signal = \"go\" }");
-    let room = limits::RUN_STATE_BYTES - sim.state.recorded_bytes;
+    let room = limits::RUN_STATE_BYTES - sim.state.recorded_bytes();
     let data = json!("x".repeat(room));
     let sending = send(Some(&sim.definition), &sim.state, "go", &data, sim.now);
     assert!(
@@ -261,12 +261,12 @@ fn a_signal_wakes_a_component_that_paused_for_it() {
     let attempt = sim.next_attempt().unwrap();
     assert_eq!(attempt.attempt, 2);
     let record = sim.step("a");
-    assert_eq!(record.resume_signal, Some(json!({ "yes": true })));
-    assert_eq!(record.resume_state, Some(json!({ "asked": true })));
+    assert_eq!(record.resume_signal(), Some(&json!({ "yes": true })));
+    assert_eq!(record.resume_state(), Some(&json!({ "asked": true })));
     sim.end(&attempt, ok(json!({})));
     let record = sim.step("a");
     assert_eq!(
-        (&record.resume_signal, &record.resume_state),
+        (&record.resume_signal(), &record.resume_state()),
         (&None, &None)
     );
     sim.run(fine);
@@ -279,7 +279,7 @@ fn a_resume_by_hand_calls_the_component_without_a_signal() {
     sim.run(|attempt| asks(Some("answer"), attempt));
     sim.resume();
     let attempt = sim.next_attempt().unwrap();
-    assert_eq!(sim.step("a").resume_signal, None);
+    assert_eq!(sim.step("a").resume_signal(), None);
     sim.end(&attempt, pause("ask"));
     // What came for one pause is not there for the next.
     sim.run(fine).resume();
@@ -305,12 +305,12 @@ fn a_signal_does_not_wake_a_component_twice() {
     sim.work(ResumeBy::Wait).run(again);
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(
-        sim.step("a").resume_signal,
+        sim.step("a").resume_signal(),
         None,
         "the second pause asks anew"
     );
     sim.signal("answer", json!(2)).unwrap();
-    assert_eq!(sim.step("a").resume_signal, Some(json!(2)));
+    assert_eq!(sim.step("a").resume_signal(), Some(&json!(2)));
     sim.work(ResumeBy::Wait).run(again);
     assert_eq!(sim.status(), Status::Completed);
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milepost_core::checkpoint::{Position, all_parts, restore};
+use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
 use milepost_core::decide::{Action, Decision, decide, decide_from, settle};
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
@@ -42,6 +42,7 @@ pub(crate) struct Sim {
     pub(crate) definition: Definition,
     pub(crate) state: RunState,
     pub(crate) journal: Vec<Entry>,
+    stored: Stored,
     frontier: Frontier,
     pub(crate) now: Timestamp,
     /// Paths of every attempt that was called, in order.
@@ -54,40 +55,59 @@ pub(crate) struct Sim {
 
 /// The large values of a state and of an event, as a store holds them.
 pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest, Vec<u8>> {
-    let outputs = state.steps.values().flat_map(StepRecord::outputs);
-    let returned = match &state.phase {
+    let outputs = state.executions().iter().flat_map(StepRecord::outputs);
+    let returned = match &state.phase() {
         Phase::Completed { output, .. } => Some(output),
         _ => None,
     };
     outputs
         .chain(returned)
-        .chain([&state.created.inputs])
+        .chain([&state.created().inputs])
         .chain(event.and_then(Event::payload))
         .filter_map(Payload::blob)
         .map(|(digest, bytes)| (digest, bytes.to_vec()))
         .collect()
 }
 
-/// The event, and all that it changed, must come back from their stored forms as they are.
-fn read_back(entry: &Entry, touched: &Touched, state: &RunState) {
-    let changed = |id: &StepId| touched.steps.contains(id) || state.in_flight.contains(id);
-    let mut state = state.clone();
-    state.steps.retain(|id, _| changed(id));
-    state.recorded_bytes = state.steps.values().map(StepRecord::bytes).sum();
-    let blobs = blobs(&state, Some(&entry.event));
-    let find = |digest: &Digest| blobs.get(digest).cloned();
-    let event = Event::decode(&entry.event.encode(), &find);
-    assert_eq!(event.as_ref(), Ok(&entry.event));
-    let position = Position {
-        seq: state.seq,
-        epoch: state.epoch,
-        updated_at: state.updated_at,
-    };
-    let parts = all_parts(&state);
-    let bodies = parts
-        .iter()
-        .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
-    assert_eq!(restore(position, bodies, &find), Ok(state));
+/// A checkpoint as a store holds it: parts that are written over, and blobs that stay.
+struct Stored {
+    parts: BTreeMap<String, Option<String>>,
+    blobs: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl Stored {
+    fn of(state: &RunState) -> Self {
+        Self {
+            parts: all_parts(state).into_iter().collect(),
+            blobs: blobs(state, None),
+        }
+    }
+
+    /// Takes what an event changed. The event, and the whole state, must come back from their stored forms as they are.
+    fn write(&mut self, entry: &Entry, touched: &Touched, state: &RunState) {
+        let Self { parts, blobs } = self;
+        parts.extend(changed_parts(state, &touched.slots, touched.run));
+        let records = touched
+            .slots
+            .iter()
+            .map(|slot| state.executions().get(slot));
+        let outputs = records.flatten().flat_map(StepRecord::outputs);
+        let large = outputs.chain(entry.event.payload());
+        let large = large.filter_map(Payload::blob);
+        blobs.extend(large.map(|(digest, bytes)| (digest, bytes.to_vec())));
+        let find = |digest: &Digest| blobs.get(digest).cloned();
+        let event = Event::decode(&entry.event.encode(), &find);
+        assert_eq!(event.as_ref(), Ok(&entry.event));
+        let position = Position {
+            seq: state.seq(),
+            epoch: state.epoch(),
+            updated_at: state.updated_at(),
+        };
+        let bodies = parts
+            .iter()
+            .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
+        assert_eq!(restore(position, bodies, &find).as_ref(), Ok(state));
+    }
 }
 
 const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\"\n";
@@ -139,9 +159,11 @@ impl Sim {
                 rules,
             })),
         };
+        let state = RunState::create(&entry).unwrap();
         let mut sim = Self {
             definition,
-            state: RunState::create(&entry).unwrap(),
+            stored: Stored::of(&state),
+            state,
             journal: vec![entry],
             frontier: Frontier::default(),
             now,
@@ -161,16 +183,16 @@ impl Sim {
     pub(crate) fn try_record(&mut self, event: Event) -> Result<(), Rejected> {
         let raises = u64::from(matches!(event, Event::Run(RunEvent::Claimed { .. })));
         let entry = Entry {
-            seq: self.state.seq + 1,
+            seq: self.state.seq() + 1,
             at: self.now,
-            epoch: Epoch(self.state.epoch.0 + raises),
+            epoch: Epoch(self.state.epoch().0 + raises),
             event,
         };
         let before = self.state.clone();
         let applied = self.state.apply(&entry);
         match applied {
             Ok(ref touched) => {
-                read_back(&entry, touched, &self.state);
+                self.stored.write(&entry, touched, &self.state);
                 self.journal.push(entry);
             }
             Err(_) => assert_eq!(self.state, before, "a refused event changes nothing"),
@@ -365,21 +387,35 @@ impl Sim {
     /// Another definition, accepted.
     pub(crate) fn change(&mut self, body: &str) {
         let old = std::mem::replace(&mut self.definition, definition(body));
-        self.replaced.push((self.state.seq + 1, old));
+        self.replaced.push((self.state.seq() + 1, old));
         let accepted = accept(&self.definition, BTreeMap::new(), None, &self.state);
         self.record(accepted.into());
     }
 
+    /// Stands where this journal ends.
+    pub(crate) fn go_back_to(&mut self, journal: &[Entry]) {
+        self.journal = journal.to_vec();
+        self.state = RunState::fold(journal).unwrap();
+        self.stored = Stored::of(&self.state);
+        self.now = self.state.updated_at();
+    }
+
     pub(crate) fn status(&self) -> Status {
-        self.state.phase.status()
+        self.state.phase().status()
     }
 
     pub(crate) fn stop(&self) -> &Stop {
-        self.state.phase.stop().expect("the run stopped")
+        self.state.phase().stop().expect("the run stopped")
     }
 
     pub(crate) fn step(&self, id: &str) -> &StepRecord {
-        &self.state.steps[id]
+        let record = self.state.executions().of(&StepId::new(id).unwrap());
+        record.expect("it was touched")
+    }
+
+    pub(crate) fn has_record(&self, id: &str) -> bool {
+        let id = StepId::new(id).unwrap();
+        self.state.executions().of(&id).is_some()
     }
 
     pub(crate) fn settled(&self, id: &str) -> &Settled {

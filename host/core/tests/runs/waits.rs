@@ -257,7 +257,7 @@ fn a_wait_survives_the_process_that_began_it() {
     sim.run(fine);
     assert_eq!(sim.output("w"), json!({ "until": until }));
     assert_eq!(sim.waits, [secs(10)]);
-    assert_eq!(sim.step("w").attempts, 1, "it began once");
+    assert_eq!(sim.step("w").attempts(), 1, "it began once");
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn a_changed_definition_keeps_a_wait_that_is_still_the_same() {
         let mut sim = stopped_at(old);
         let before = sim.step("w").clone();
         sim.change(&around(new));
-        let after = sim.state.steps.get("w");
+        let after = sim.state.executions().of(&"w".parse().unwrap());
         assert_eq!(after, Some(&before).filter(|_| kept), "{old} -> {new}");
         sim.resume().run(fine);
         assert_eq!(sim.calls[0], "a", "{old} -> {new}");
@@ -397,7 +397,7 @@ fn a_retry_from_a_wait_waits_anew() {
     sim.pass(secs(60)).retry(Some("w")).run(fine);
     assert_eq!(sim.stop().due_at, Some(until.after(secs(60))));
     assert_eq!(sim.calls, ["a"]);
-    assert!(matches!(sim.step("w").phase, StepPhase::Awaiting { .. }));
+    assert!(matches!(sim.step("w").phase(), StepPhase::Awaiting { .. }));
 }
 
 #[test]

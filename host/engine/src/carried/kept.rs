@@ -29,9 +29,9 @@ struct Key {
 impl Key {
     fn of(state: &RunState) -> Self {
         Self {
-            definition: state.binding.definition,
-            file: state.created.file.clone(),
-            plugins: state.binding.plugins.clone(),
+            definition: state.binding().definition,
+            file: state.created().file.clone(),
+            plugins: state.binding().plugins.clone(),
         }
     }
 }

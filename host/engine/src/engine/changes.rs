@@ -70,7 +70,7 @@ impl Engine {
         if on_change == OnChange::AsStarted {
             return as_started();
         }
-        let file = Path::new(&state.created.file);
+        let file = Path::new(&state.created().file);
         let disk = self.on_disk(state, file)?;
         match on_change {
             OnChange::Accept => {
@@ -96,12 +96,12 @@ impl Engine {
                     };
                     let reason = format!("{first}{more}");
                     let notice = Notice::NotCompared { reason: &reason };
-                    self.shared.tell(&state.created.run, notice);
+                    self.shared.tell(&state.created().run, notice);
                 }
                 as_started()
             }
             OnChange::Ask | OnChange::AsStarted => Err(EngineError::Changed {
-                run: state.created.run.clone(),
+                run: state.created().run.clone(),
                 changes: Box::new(disk.changes),
             }),
         }
@@ -128,7 +128,7 @@ impl Engine {
         let carried = self.frozen_text(state)?;
         let mut unread = Vec::new();
         let text = workflow::read_definition(file).unwrap_or_else(|error| {
-            let lossy = state.created.file.contains(char::REPLACEMENT_CHARACTER);
+            let lossy = state.created().file.contains(char::REPLACEMENT_CHARACTER);
             let why = match lossy {
                 true => "the definition was not found again: its path is not UTF-8 and could not be recorded".to_owned(),
                 false => error.to_string(),
@@ -136,7 +136,7 @@ impl Engine {
             unread.push(why);
             carried.clone()
         });
-        let recorded = &state.binding.plugins;
+        let recorded = &state.binding().plugins;
         let mut plugins = BTreeMap::new();
         for (name, spec) in Definition::plugins_of(&text) {
             match read_beside(self.shared.plugins.as_ref(), &name, &spec, file) {
@@ -163,10 +163,10 @@ fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> 
 
 /// The inputs of the run as another definition takes them, with the defaults of what is new; `None` when they stay as they are.
 fn inputs_under(definition: &Definition, state: &RunState) -> Result<Option<Payload>, EngineError> {
-    let run = || state.created.run.clone();
+    let run = || state.created().run.clone();
     let mut given = BTreeMap::new();
     // What an earlier change left out is still known from the start.
-    for recorded in [&state.created.inputs, state.inputs()] {
+    for recorded in [&state.created().inputs, state.inputs()] {
         if let Value::Object(values) = &*recorded.value() {
             given.extend(values.clone());
         }

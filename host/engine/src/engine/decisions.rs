@@ -68,7 +68,7 @@ impl Engine {
             let asking = approve::asking(&state, named, meant.as_ref(), ends)
                 .map_err(|reason| not_decided(&state, reason))?;
             let definition = self.frozen(&state)?;
-            let mut batch = Batch::after(state.seq, state.epoch);
+            let mut batch = Batch::after(state.seq(), state.epoch());
             self.correct_clock(&mut batch, &mut state)?;
             if approve::counts_rejections(&definition, &asking) {
                 record::count_rejections(self.shared.store.as_ref(), &mut state, asking.path())?;
@@ -99,7 +99,7 @@ impl Engine {
                 return Ok(Decided {
                     path: asking.path().clone(),
                     decision: decision.verdict,
-                    status: state.phase.status(),
+                    status: state.phase().status(),
                     held: state.is_held(),
                     goes_on: state.moves(),
                     rework_left,
@@ -122,8 +122,8 @@ fn not_decided(state: &RunState, reason: NotDecided) -> EngineError {
     match reason {
         NotDecided::Before(earlier) => EngineError::AlreadyDecided(earlier),
         NotDecided::NotWaiting(reason) => EngineError::NotWaiting {
-            run: state.created.run.clone(),
-            status: state.phase.status(),
+            run: state.created().run.clone(),
+            status: state.phase().status(),
             reason: reason.to_string(),
         },
     }

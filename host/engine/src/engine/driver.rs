@@ -212,7 +212,7 @@ impl Driver {
             let began = (self.now(), self.shared.clock.monotonic());
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
-            if self.state.phase.status() != Status::Running {
+            if self.state.phase().status() != Status::Running {
                 return self.meet_late_request().await;
             }
             if let Some(last) = too_large(&self.workflow.definition, &self.state, self.stored) {
@@ -250,7 +250,7 @@ impl Driver {
             Some((from, since)) => from.after(clock.monotonic().saturating_sub(since)),
             None => clock.now(),
         };
-        now.max(self.state.updated_at)
+        now.max(self.state.updated_at())
     }
 
     /// After a clock that was far ahead, time steps back, once.
@@ -329,7 +329,7 @@ impl Driver {
         if self.state.awaited().is_none() {
             return Ok(false);
         }
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         let inbox = self.shared.store.inbox(run, limits::SIGNALS);
         let taken = self.batch.consumed();
         let found = match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {

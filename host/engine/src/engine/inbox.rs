@@ -60,7 +60,7 @@ pub(super) fn next(
             sent_at: stored.signal.at,
         });
     signal::deliver(state, kept).map_err(|damaged| {
-        let run = &state.created.run;
+        let run = &state.created().run;
         StoreError::Corrupt(format!("run `{run}`: {damaged}"))
     })
 }
@@ -88,7 +88,7 @@ impl Engine {
             signal::reachable(&state, ends).map_err(refuse)?;
             // A definition that this program cannot read any more tells nothing against the signal.
             let definition = self.frozen(&state).ok();
-            let mut batch = Batch::after(state.seq, state.epoch);
+            let mut batch = Batch::after(state.seq(), state.epoch());
             self.correct_clock(&mut batch, &mut state)?;
             let now = self.shared.clock.now();
             let sending = signal::send(definition.as_ref(), &state, name, data, now);
@@ -135,10 +135,10 @@ impl Engine {
                 true => SignalAnswer::Kept,
                 false => SignalAnswer::Delivered,
             },
-            status: state.phase.status(),
+            status: state.phase().status(),
             held: state.is_held(),
             goes_on: !kept && state.moves(),
-            waits_for: match state.phase.status() {
+            waits_for: match state.phase().status() {
                 Status::Paused => state.awaited().map(|(_, name)| name.to_owned()),
                 _ => None,
             },
@@ -170,14 +170,14 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let mut state = looks.load(store, run)?.state;
-            if state.phase.status() != Status::Paused || state.awaited().is_none() {
+            if state.phase().status() != Status::Paused || state.awaited().is_none() {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS)?;
             let Some(Delivery { number, event }) = next(&state, &inbox, &[])? else {
                 return Ok(false);
             };
-            let mut batch = Batch::after(state.seq, state.epoch);
+            let mut batch = Batch::after(state.seq(), state.epoch());
             self.correct_clock(&mut batch, &mut state)?;
             batch.record(&mut state, event, self.shared.clock.now())?;
             batch.consume(number);

@@ -42,22 +42,22 @@ impl Launch {
         let outputs = step
             .reads
             .iter()
-            .filter_map(|id| match &state.steps.get(id)?.visible()?.result {
+            .filter_map(|id| match &state.executions().of(id)?.visible()?.result {
                 StepResult::Completed { output } => Some((id.clone(), output.clone())),
                 StepResult::Failed { .. } | StepResult::Skipped => None,
             })
             .collect();
-        let record = state.steps.get(self.path.step());
+        let record = state.executions().latest(&self.path);
         let call = Call {
-            run: state.created.run.clone(),
+            run: state.created().run.clone(),
             workflow: Arc::clone(&workflow.definition.name),
             step: component.step.clone()?,
             attempt: self.attempt,
             input: self.input,
             config: Arc::clone(&spec.config),
             outputs: Arc::new(outputs),
-            resume_state: record.and_then(|record| record.resume_state.clone().map(Arc::new)),
-            resume_signal: record.and_then(|record| record.resume_signal.clone().map(Arc::new)),
+            resume_state: record.and_then(|record| record.resume_state().cloned().map(Arc::new)),
+            resume_signal: record.and_then(|record| record.resume_signal().cloned().map(Arc::new)),
             seed: self.seed,
             deadline: Some(self.at.after(self.timeout)),
             timeout: self.timeout,

@@ -53,7 +53,7 @@ impl Loads {
         source: &dyn PluginSource,
         state: &RunState,
     ) -> Result<Option<LoadPermit>, MayNotLoad> {
-        let digests = state.binding.plugins.values();
+        let digests = state.binding().plugins.values();
         let missing = digests.filter(|digest| source.loaded(digest).is_none());
         let digests: Vec<Digest> = missing.copied().collect();
         if digests.is_empty() {

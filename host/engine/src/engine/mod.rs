@@ -264,7 +264,7 @@ impl Engine {
     /// as the same workflow, too.
     fn existing(&self, wanted: &RunCreated, workflow: &Workflow) -> Result<Recorded, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
-        let (created, now) = (&recorded.state.created, &recorded.state.binding);
+        let (created, now) = (&recorded.state.created(), &recorded.state.binding());
         if created.inputs != wanted.inputs
             && *recorded.state.inputs() != wanted.inputs
             && let Some(taken) = Taken::by(created, wanted)
@@ -308,8 +308,8 @@ impl Engine {
         control: Control,
     ) -> Result<RunReport, EngineError> {
         let recorded = self.existing(&wanted, &workflow)?;
-        let lost = recorded.state.phase == Phase::Running && !self.owner_may_live(&recorded.row);
-        let cause = match recorded.state.phase {
+        let lost = *recorded.state.phase() == Phase::Running && !self.owner_may_live(&recorded.row);
+        let cause = match recorded.state.phase() {
             Phase::Pending => ClaimCause::Start,
             // A supervisor that starts the same command again takes over from the process that died, as a worker would.
             Phase::Running if lost && recorded.row.recoveries >= limits::RECOVERIES => {
@@ -328,7 +328,7 @@ impl Engine {
         };
         let mut state = recorded.state;
         let bound = self.as_started(&state, Load::UnderClaim)?;
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&bound.workflow.definition);
         let driver = self.driver(bound, state, batch, owner, control);
@@ -414,7 +414,7 @@ impl Engine {
             _ = options.control.asked(None), if load == Load::First => return self.report(run),
         };
         let now = self.shared.clock.now();
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         self.correct_clock(&mut batch, &mut state)?;
         let mut bound = bound;
         // The store does not hold those of an older version's run, or holds them damaged.
@@ -425,7 +425,7 @@ impl Engine {
         }
         bound.workflow = bound.workflow.without_bytes();
         let definition = Arc::clone(&bound.workflow.definition);
-        if matches!(state.phase.status(), Status::Paused | Status::Failed) {
+        if matches!(state.phase().status(), Status::Paused | Status::Failed) {
             let resumed = intent.resumed(&definition, &state)?;
             batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
@@ -516,7 +516,7 @@ impl Engine {
         mut driver: Driver,
         definition: &Definition,
     ) -> Result<RunReport, EngineError> {
-        let run = driver.state().created.run.clone();
+        let run = driver.state().created().run.clone();
         let ended = match driver.claim_and_drive().await {
             Ok(ended) => ended,
             Err(StoreError::Conflict { status, .. }) => {
@@ -528,7 +528,7 @@ impl Engine {
             Ok(()) => {
                 if let Some(error) = driver.not_begun() {
                     return Err(EngineError::NotBegun {
-                        status: driver.state().phase.status(),
+                        status: driver.state().phase().status(),
                         run,
                         error: Box::new(error),
                     });
@@ -595,7 +595,7 @@ impl Engine {
         recorded: &Recorded,
         intent: Intent<'_>,
     ) -> Result<ClaimCause, EngineError> {
-        let (row, status) = (&recorded.row, recorded.state.phase.status());
+        let (row, status) = (&recorded.row, recorded.state.phase().status());
         let owned = match row.owner {
             None => Owned::Nobody,
             Some(_) if self.owner_may_live(row) => Owned::Alive,

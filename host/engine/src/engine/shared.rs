@@ -82,7 +82,7 @@ impl Shared {
     /// Tells the observer how a run stands in the store.
     pub(super) fn tell_saved(&self, state: &RunState) {
         if catch_unwind(AssertUnwindSafe(|| self.observer.saved(state))).is_err() {
-            tracing::error!(run = %state.created.run, "the observer panicked");
+            tracing::error!(run = %state.created().run, "the observer panicked");
         }
     }
 

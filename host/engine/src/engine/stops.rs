@@ -79,13 +79,13 @@ impl Engine {
         loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
             let now = self.shared.clock.now();
-            let owned = state.phase.status() == Status::Running && self.owner_may_live(&row);
+            let owned = state.phase().status() == Status::Running && self.owner_may_live(&row);
             let asked = stop::stop(&state, demand_of(kind), by, owned);
             let stopping = asked.map_err(|NotPausable(status)| EngineError::NotPausable {
                 run: run.clone(),
                 status,
             })?;
-            let mut batch = Batch::after(state.seq, state.epoch);
+            let mut batch = Batch::after(state.seq(), state.epoch());
             match stopping {
                 Stopping::Already(status) => return Ok(StopAnswer::Already(status)),
                 Stopping::Hold(event) => {
@@ -110,7 +110,7 @@ impl Engine {
                     }
                     fault::point("before_stop");
                     if self.shared.write(&batch, &state).await? {
-                        return Ok(StopAnswer::Done(state.phase.status()));
+                        return Ok(StopAnswer::Done(state.phase().status()));
                     }
                 }
             }

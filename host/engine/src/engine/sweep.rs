@@ -141,7 +141,7 @@ impl Engine {
         error: &EngineError,
     ) -> Result<bool, EngineError> {
         let state = record::load(self.shared.store.as_ref(), &row.id)?.state;
-        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+        if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
         let now = self.shared.clock.now();
@@ -161,17 +161,17 @@ impl Engine {
         cause: ClaimCause,
     ) -> Result<bool, EngineError> {
         let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
-        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+        if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
         let (reason, remedy) = (error.to_string(), error.remedy(&row.id));
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         if remedy.is_none() {
             self.correct_clock(&mut batch, &mut state)?;
         }
         let now = self.shared.clock.now();
-        let path = state.phase.stop().and_then(|stop| stop.path.clone());
-        if state.phase.status() == Status::Paused {
+        let path = state.phase().stop().and_then(|stop| stop.path.clone());
+        if state.phase().status() == Status::Paused {
             let resumed = match (self.frozen(&state), &remedy) {
                 (Ok(definition), _) => resume(&definition, &state, ResumeBy::Schedule)?,
                 // It goes nowhere: its definition is not needed.
@@ -181,14 +181,14 @@ impl Engine {
                     reopened: Vec::new(),
                     closed: Vec::new(),
                     completed: 0,
-                    cleared: state.phase.stop().cloned(),
+                    cleared: state.phase().stop().cloned(),
                 },
                 (Err(error), None) => return Err(error),
             };
             batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
-        let at = now.max(state.updated_at);
+        let at = now.max(state.updated_at());
         let last = recover::let_go(&state, &reason, remedy, path, at);
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.write_change(&batch, &state).await,
@@ -230,7 +230,7 @@ impl Engine {
         state: &mut RunState,
     ) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
-        if is_far_ahead(state.updated_at, now)
+        if is_far_ahead(state.updated_at(), now)
             && let Some(event) = correction(&self.frozen(state)?, state, now)
         {
             batch.record(state, event, now)?;
@@ -245,10 +245,10 @@ impl Engine {
         event: impl FnOnce(&RunState) -> Option<Event>,
     ) -> Result<bool, EngineError> {
         let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
-        if (state.seq, state.epoch) != (row.seq, row.epoch) {
+        if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         self.correct_clock(&mut batch, &mut state)?;
         let event = event(&state);
         if event.is_none() && batch.is_empty() {
@@ -266,7 +266,7 @@ impl Engine {
         if written {
             for entry in batch.entries() {
                 self.shared
-                    .tell(&state.created.run, Notice::Recorded(entry));
+                    .tell(&state.created().run, Notice::Recorded(entry));
             }
         }
         Ok(written)

@@ -91,7 +91,7 @@ fn consistent(path: &Path, store: &SqliteStore, world: &World) -> Result<(), Fin
         if RunState::fold(&journal).as_ref() != Ok(&loaded) {
             return damaged(format!("run {run}: the journal gives another state"));
         }
-        if (row.status, row.epoch) != (loaded.phase.status(), loaded.epoch) {
+        if (row.status, row.epoch) != (loaded.phase().status(), loaded.epoch()) {
             return damaged(format!("run {run}: the row says {row:?}"));
         }
     }

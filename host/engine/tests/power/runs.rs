@@ -13,7 +13,7 @@ use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
 use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::rules::Rules;
-use milepost_core::state::{Phase, RunState, StepPhase};
+use milepost_core::state::{Phase, RunState};
 use milepost_core::stop::{Stop, StopCode};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
@@ -108,9 +108,9 @@ impl Mover {
 
     /// The next move of a run; `None` when it is over.
     pub(crate) fn advance(&mut self, state: &RunState, draws: &mut Draws) -> Option<Write> {
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         let mut state = state.clone();
-        match &state.phase {
+        match &state.phase() {
             Phase::Pending => self.claim(&mut batch, &mut state, ClaimCause::Start, draws),
             Phase::Paused { .. } | Phase::Failed { .. } => {
                 let resumed = resume(&self.definition, &state, ResumeBy::Person).unwrap();
@@ -243,12 +243,9 @@ impl Mover {
 }
 
 fn in_flight(state: &RunState) -> (Path, u32) {
-    let record = state
-        .steps
-        .values()
-        .find(|record| matches!(record.phase, StepPhase::InFlight { .. }));
+    let record = state.in_flight().next();
     let record = record.expect("a running run of this definition waits for an attempt");
-    (record.path.clone(), record.attempts)
+    (record.path().clone(), record.attempts())
 }
 
 /// A text of at least this many bytes that is like no other.

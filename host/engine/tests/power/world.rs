@@ -102,12 +102,12 @@ impl World {
     fn draw_one(&mut self, actor: usize, draws: &mut Draws) -> Change {
         let (run, state) = self.actors[actor].clone();
         if let Some(state) = &state
-            && state.phase.status() == Status::Running
+            && state.phase().status() == Status::Running
         {
             let later = at(1_000_000 + draws.next() % 1_000);
             match draws.below(20) {
                 0 => return Change::Cancel(run, later),
-                1 => return Change::Renew(run, state.epoch, later),
+                1 => return Change::Renew(run, state.epoch(), later),
                 _ => {}
             }
         }

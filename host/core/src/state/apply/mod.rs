@@ -9,12 +9,12 @@ mod run;
 mod step;
 mod wait;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Binding, Episode, Phase, RunState, Status, StepRecord};
+use super::{Binding, Episode, Executions, Phase, RunState, Slot, Status, StepRecord};
 use crate::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
-use crate::ids::{Path, StepId};
+use crate::ids::Path;
 
 /// An event that cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +71,8 @@ pub enum Rejected {
 /// Which parts of the checkpoint an event changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Touched {
-    /// These step records.
-    pub steps: Vec<StepId>,
+    /// The records in these slots.
+    pub slots: Vec<Slot>,
     /// Phase, times or counters of the run.
     pub run: bool,
 }
@@ -80,14 +80,14 @@ pub struct Touched {
 impl Touched {
     fn step(path: &Path) -> Self {
         Self {
-            steps: vec![path.step().clone()],
+            slots: vec![path.into()],
             run: false,
         }
     }
 
     fn run() -> Self {
         Self {
-            steps: Vec::new(),
+            slots: Vec::new(),
             run: true,
         }
     }
@@ -131,7 +131,7 @@ impl RunState {
             epoch: entry.epoch,
             recoveries: 0,
             episode: Episode::default(),
-            steps: BTreeMap::new(),
+            executions: Executions::default(),
             in_flight: BTreeSet::new(),
             recorded_bytes: 0,
         })
@@ -193,9 +193,11 @@ impl RunState {
                 touched
             }
             Event::Step { path, event } => {
-                let before = self.weight(path.step());
+                let weight =
+                    |state: &Self| state.executions.latest(path).map_or(0, StepRecord::bytes);
+                let before = weight(self);
                 let touched = self.change_step(path, event, entry.at);
-                self.recorded_bytes = self.recorded_bytes - before + self.weight(path.step());
+                self.recorded_bytes = self.recorded_bytes - before + weight(self);
                 touched
             }
         };
@@ -205,12 +207,8 @@ impl RunState {
         touched
     }
 
-    fn weight(&self, step: &StepId) -> usize {
-        self.steps.get(step).map_or(0, StepRecord::bytes)
-    }
-
     fn weigh_all(&mut self) {
-        self.recorded_bytes = self.steps.values().map(StepRecord::bytes).sum();
+        self.recorded_bytes = self.executions.iter().map(StepRecord::bytes).sum();
     }
 
     fn must_run(&self, event: &'static str) -> Result<(), Rejected> {

@@ -65,7 +65,7 @@ impl RunState {
         path: &Path,
         wanted: u32,
     ) -> Result<(), Rejected> {
-        match self.at(path).map(|record| &record.phase) {
+        match self.executions.at(path).map(|record| &record.phase) {
             Some(StepPhase::Looping { iteration, .. }) if *iteration == wanted => Ok(()),
             _ => Err(self.reject(name, path)),
         }

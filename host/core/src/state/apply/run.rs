@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
-use crate::ids::{RunId, StepId};
-use crate::state::{Binding, Episode, Phase, RunState, Status, StepPhase};
+use crate::ids::{Path, RunId, StepId};
+use crate::state::{Binding, Episode, Phase, RunState, Slot, Status, StepPhase};
 use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
+use crate::wait::Wait;
 
 impl RunState {
     pub(super) fn check_run(&self, name: &'static str, event: &RunEvent) -> Result<(), Rejected> {
@@ -48,11 +49,7 @@ impl RunState {
             } => self.postponed(reason, *due_at, *waited),
             RunEvent::Held { by } => self.held(by),
             RunEvent::ClockCorrected { back_millis, steps } => {
-                self.take_back(Duration::from_millis(*back_millis), steps, at);
-                Touched {
-                    steps: steps.clone(),
-                    run: true,
-                }
+                self.clock_corrected(Duration::from_millis(*back_millis), steps, at)
             }
             RunEvent::Paused { stop } => {
                 self.begin_episode(stop);
@@ -106,13 +103,13 @@ impl RunState {
     fn moved(&mut self, phase: Phase) -> Touched {
         self.phase = phase;
         let lost = std::mem::take(&mut self.in_flight);
-        for id in &lost {
-            if let Some(record) = self.steps.get_mut(id) {
+        for slot in &lost {
+            if let Some(record) = self.executions.get_mut(slot) {
                 record.phase = StepPhase::Pending;
             }
         }
         Touched {
-            steps: lost.into_iter().collect(),
+            slots: lost.into_iter().collect(),
             run: true,
         }
     }
@@ -156,31 +153,32 @@ impl RunState {
             ResumeCause::Schedule => self.episode.resumes += 1,
             ResumeCause::Wait => {}
         }
-        for (id, record) in &mut self.steps {
+        for (slot, record) in self.executions.iter_mut() {
             if matches!(record.phase, StepPhase::Paused { .. }) {
                 record.phase = StepPhase::Pending;
-                touched.steps.push(id.clone());
+                touched.slots.push(slot.clone());
             }
         }
         self.reset(&resumed.reset, &mut touched);
         for id in &resumed.closed {
-            if let Some(record) = self.steps.get_mut(id)
-                && matches!(record.phase, StepPhase::Awaiting { .. })
-            {
-                record.phase = StepPhase::Pending;
-                touched.steps.push(id.clone());
+            for (slot, record) in self.executions.of_mut(id) {
+                if matches!(record.phase, StepPhase::Awaiting { .. }) {
+                    record.phase = StepPhase::Pending;
+                    touched.slots.push(slot.clone());
+                }
             }
         }
         for id in &resumed.reopened {
-            if let Some(record) = self.steps.get_mut(id)
-                && let Some(iteration) = record.settled().and_then(|s| s.iterations)
-                && iteration > 0
-            {
-                record.phase = StepPhase::Looping {
-                    iteration,
-                    condition_met: None,
-                };
-                touched.steps.push(id.clone());
+            for (slot, record) in self.executions.of_mut(id) {
+                if let Some(iteration) = record.settled().and_then(|s| s.iterations)
+                    && iteration > 0
+                {
+                    record.phase = StepPhase::Looping {
+                        iteration,
+                        condition_met: None,
+                    };
+                    touched.slots.push(slot.clone());
+                }
             }
         }
         self.phase = Phase::Pending;
@@ -190,9 +188,9 @@ impl RunState {
     /// These steps run again as if they had not run before.
     pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
         for id in steps {
-            if let Some(record) = self.steps.get_mut(id) {
+            for (slot, record) in self.executions.of_mut(id) {
                 record.reset();
-                touched.steps.push(id.clone());
+                touched.slots.push(slot.clone());
             }
         }
     }
@@ -206,18 +204,64 @@ impl RunState {
                 .clone()
                 .or_else(|| self.binding.inputs.take()),
         };
+        let mut touched = Touched::run();
         for step in &changed.dropped {
-            self.in_flight.remove(step);
-            self.steps.remove(step);
+            let dropped = self.executions.of_mut(step);
+            touched.slots.extend(dropped.map(|(slot, _)| slot.clone()));
+            self.executions.remove(step);
         }
-        let mut touched = Touched {
-            steps: changed.dropped.clone(),
-            run: true,
+        let gone = |slot: &Slot| {
+            changed.dropped.contains(slot.step()) || changed.reset.contains(slot.step())
         };
-        for step in &changed.reset {
-            self.in_flight.remove(step);
-        }
+        self.in_flight.retain(|slot| !gone(slot));
         self.reset(&changed.reset, &mut touched);
+        touched
+    }
+
+    /// Moves what is due later than `now` back by `back`: the times of these steps, and the due time of a stop, unless it is that
+    /// of another step's wait.
+    fn clock_corrected(&mut self, back: Duration, steps: &[StepId], now: Timestamp) -> Touched {
+        let moved = |at: Timestamp| if at > now { at.before(back) } else { at };
+        let mut touched = Touched::run();
+        for id in steps {
+            for (slot, record) in self.executions.of_mut(id) {
+                touched.slots.push(slot.clone());
+                match &mut record.phase {
+                    StepPhase::Waiting { retry_at, .. } => *retry_at = moved(*retry_at),
+                    StepPhase::Awaiting { wait } => match wait {
+                        Wait::Time { until } => *until = moved(*until),
+                        Wait::Signal { until, .. } | Wait::Approval { until, .. } => {
+                            *until = until.map(moved);
+                        }
+                    },
+                    StepPhase::Pending
+                    | StepPhase::InFlight { .. }
+                    | StepPhase::Paused { .. }
+                    | StepPhase::Looping { .. }
+                    | StepPhase::Settled(_) => {}
+                }
+            }
+        }
+        let waits_for_time = |path: &Path| {
+            let record = self.executions.latest(path);
+            record.is_some_and(|record| {
+                matches!(
+                    record.phase,
+                    StepPhase::Awaiting {
+                        wait: Wait::Time { .. }
+                    }
+                )
+            })
+        };
+        if let Phase::Paused { stop, .. } = &mut self.phase {
+            let stays = stop
+                .path
+                .as_ref()
+                .is_some_and(|path| !steps.contains(path.step()) && waits_for_time(path));
+            if !stays {
+                stop.due_at = stop.due_at.map(moved);
+            }
+        }
         touched
     }
 

@@ -42,12 +42,12 @@ impl RunState {
 
     pub(super) fn change_step(&mut self, path: &Path, event: &StepEvent, at: Timestamp) -> Touched {
         if let Some(tape) = event.tape() {
-            self.in_flight.remove(path.step());
+            self.in_flight.remove(&path.into());
             self.opened(path, at).log_dropped = tape.log_dropped;
         }
         match event {
             StepEvent::Started(started) => {
-                self.in_flight.insert(path.step().clone());
+                self.in_flight.insert(path.into());
                 let record = self.opened(path, at);
                 record.attempts = started.attempt;
                 record.phase = StepPhase::InFlight { since: at };
@@ -104,7 +104,7 @@ impl RunState {
                 self.progressed(path)
             }
             StepEvent::Interrupted { .. } => {
-                self.in_flight.remove(path.step());
+                self.in_flight.remove(&path.into());
                 self.opened(path, at).phase = StepPhase::Pending;
                 Touched::step(path)
             }
@@ -120,7 +120,7 @@ impl RunState {
 
     /// A step fails before an attempt (its expressions), or as a loop that is in an iteration, or as a wait whose time is over.
     fn may_fail(&self, name: &'static str, path: &Path) -> Result<(), Rejected> {
-        let phase = self.at(path).map(|record| &record.phase);
+        let phase = self.executions.at(path).map(|record| &record.phase);
         // Time ends a wait also while its run is paused.
         if matches!(phase, Some(StepPhase::Awaiting { .. }))
             && self.phase.status() == Status::Paused
@@ -141,7 +141,7 @@ impl RunState {
         attempt: u32,
     ) -> Result<(), Rejected> {
         self.must_run(name)?;
-        match self.at(path) {
+        match self.executions.at(path) {
             Some(record)
                 if record.attempts == attempt
                     && matches!(record.phase, StepPhase::InFlight { .. }) =>
@@ -155,7 +155,7 @@ impl RunState {
     /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier iteration is over, or when it
     /// waits for its turn. Returns the attempts that were made at it.
     pub(super) fn may_open(&self, name: &'static str, path: &Path) -> Result<u32, Rejected> {
-        let Some(record) = self.steps.get(path.step()) else {
+        let Some(record) = self.executions.latest(path) else {
             return Ok(0);
         };
         let same = record.path == *path;
@@ -172,18 +172,11 @@ impl RunState {
         }
     }
 
-    /// What is recorded of this very execution.
-    pub(super) fn at(&self, path: &Path) -> Option<&StepRecord> {
-        let record = self.steps.get(path.step())?;
-        (record.path == *path).then_some(record)
-    }
-
     /// The record of this execution, a new one unless there is one.
     pub(super) fn opened(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
         let record = self
-            .steps
-            .entry(path.step().clone())
-            .or_insert_with(|| StepRecord::new(path, None, at));
+            .executions
+            .get_or_insert_with(path.into(), || StepRecord::new(path, None, at));
         if record.path != *path {
             let phase = std::mem::replace(&mut record.phase, StepPhase::Pending);
             let previous = match phase {
@@ -204,7 +197,7 @@ impl RunState {
         Rejected::Step {
             event,
             path: path.clone(),
-            phase: self.steps.get(path.step()).map_or_else(
+            phase: self.executions.latest(path).map_or_else(
                 || "not started".to_owned(),
                 |r| format!("{} at `{}`, attempt {}", r.status(), r.path, r.attempts),
             ),

@@ -30,7 +30,11 @@ impl RunState {
             }
             WaitEvent::SignalReceived { signal, .. } => {
                 self.must_run_or_pause(name)?;
-                match self.at(path).and_then(StepRecord::awaited_signal) {
+                match self
+                    .executions
+                    .at(path)
+                    .and_then(StepRecord::awaited_signal)
+                {
                     Some(awaited) if awaited == signal => Ok(()),
                     _ => Err(self.reject(name, path)),
                 }
@@ -83,7 +87,7 @@ impl RunState {
         path: &Path,
         kind: impl Fn(&Wait) -> bool,
     ) -> Result<(), Rejected> {
-        match self.at(path).map(|record| &record.phase) {
+        match self.executions.at(path).map(|record| &record.phase) {
             Some(StepPhase::Awaiting { wait }) if kind(wait) => Ok(()),
             _ => Err(self.reject(name, path)),
         }

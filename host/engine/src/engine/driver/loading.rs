@@ -27,7 +27,7 @@ impl Driver {
             self.permit.take(),
         );
         let mut loading = std::pin::pin!(AssertUnwindSafe(loading).catch_unwind());
-        while self.state.phase.status() == Status::Running {
+        while self.state.phase().status() == Status::Running {
             tokio::select! {
                 biased;
                 request = self.control.asked(None) => {

@@ -28,9 +28,9 @@ const SAVE_WAITS: [Duration; 6] = [
 impl Driver {
     /// Whether the claim was saved although its answer was lost. Turned away, its owner would hold the run without driving it.
     pub(super) fn claim_stands(&mut self) -> bool {
-        let (store, run) = (self.shared.store.as_ref(), &self.state.created.run);
+        let (store, run) = (self.shared.store.as_ref(), &self.state.created().run);
         let row = store.row(run).ok().flatten().filter(|row| {
-            (row.seq, row.epoch) == (self.state.seq, self.state.epoch)
+            (row.seq, row.epoch) == (self.state.seq(), self.state.epoch())
                 && row.owner.as_ref() == Some(&self.owner)
         });
         let Some(row) = row else {
@@ -66,7 +66,7 @@ impl Driver {
                         reason: &reason,
                         retry_at,
                     };
-                    self.shared.tell(&self.state.created.run, notice);
+                    self.shared.tell(&self.state.created().run, notice);
                     self.shared.clock.sleep(*wait).await;
                 }
                 Err(error) => return Err(Halted::Failed(error.into())),
@@ -80,11 +80,11 @@ impl Driver {
         if !self.batch_stands()? {
             return Err(conflict);
         }
-        let run = &self.state.created.run;
+        let run = &self.state.created().run;
         let Some(row) = self.shared.store.row(run)? else {
             return Err(conflict);
         };
-        self.saved(self.state.epoch, row.stored_bytes);
+        self.saved(self.state.epoch(), row.stored_bytes);
         self.hear(row.request.map(|request| request.kind));
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Driver {
     /// Whether the store holds just what the batch would record. Positions alone do not tell: whoever ended the run over this
     /// owner's head may have recorded as many events.
     fn batch_stands(&self) -> Result<bool, StoreError> {
-        let (entries, run) = (self.batch.entries(), &self.state.created.run);
+        let (entries, run) = (self.batch.entries(), &self.state.created().run);
         let Some(first) = entries.first() else {
             return Ok(false);
         };
@@ -124,7 +124,7 @@ impl Driver {
     /// The batch is durable, and with it the run takes so many bytes of the store.
     pub(super) fn saved(&mut self, epoch: Epoch, stored: u64) {
         self.stored = stored;
-        let next = Batch::after(self.state.seq, epoch);
+        let next = Batch::after(self.state.seq(), epoch);
         let batch = std::mem::replace(&mut self.batch, next);
         self.shared.tell_saved(&self.state);
         self.tell(batch.entries());
@@ -133,20 +133,20 @@ impl Driver {
     fn tell(&self, entries: &[Entry]) {
         for entry in entries {
             self.shared
-                .tell(&self.state.created.run, Notice::Recorded(entry));
+                .tell(&self.state.created().run, Notice::Recorded(entry));
         }
     }
 
     /// The host panicked while it drove this run: what was saved is good, so the run fails from there.
     pub(super) async fn fail_after_panic(&mut self, text: &str) -> Result<(), Halted> {
-        let run = self.state.created.run.clone();
+        let run = self.state.created().run.clone();
         let recorded = record::load(self.shared.store.as_ref(), &run)
             .map_err(|error| Halted::Failed(error.into()))?;
-        if recorded.state.epoch != self.state.epoch {
+        if recorded.state.epoch() != self.state.epoch() {
             return Err(Halted::LostClaim);
         }
         self.state = recorded.state;
-        self.batch = Batch::after(self.state.seq, self.state.epoch);
+        self.batch = Batch::after(self.state.seq(), self.state.epoch());
         self.started.clear();
         let last = recover::fail_after_panic(&self.state, text);
         let now = self.shared.clock.now();
@@ -166,15 +166,15 @@ impl Driver {
             Halted::Failed(error) | Halted::NotBegun(error) => error.to_string(),
             Halted::LostClaim => return Err(halted),
         };
-        let run = self.state.created.run.clone();
+        let run = self.state.created().run.clone();
         let Ok(recorded) = record::load(self.shared.store.as_ref(), &run) else {
             return Err(halted);
         };
         let mut state = recorded.state;
-        if state.epoch != self.state.epoch || state.phase.status() != Status::Running {
+        if state.epoch() != self.state.epoch() || state.phase().status() != Status::Running {
             return Err(Halted::LostClaim);
         }
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         let now = self.shared.clock.now();
         let path = state.at_work().cloned();
         let lasting = match &halted {
@@ -184,7 +184,7 @@ impl Driver {
         };
         let last = match lasting {
             Some((begun, remedy)) => recover::fail(&reason, begun, remedy, path),
-            None => recover::put_off(&state, &reason, path, now.max(state.updated_at)),
+            None => recover::put_off(&state, &reason, path, now.max(state.updated_at())),
         };
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
@@ -211,7 +211,7 @@ impl Drop for Driver {
         // It may be dropped by a panic, and a second one would end the process.
         let letting_go = std::panic::AssertUnwindSafe(|| self.let_go());
         if self.owns && std::panic::catch_unwind(letting_go).is_err() {
-            let run = &self.state.created.run;
+            let run = &self.state.created().run;
             tracing::error!(%run, "the claim could not be released: the store panicked");
         }
         self.shared.host.leave(&self.owner);
@@ -224,19 +224,19 @@ impl Driver {
         if !self.batch.is_empty() {
             self.release(self.state.clone());
         }
-        if let Ok(recorded) = record::load(self.shared.store.as_ref(), &self.state.created.run) {
+        if let Ok(recorded) = record::load(self.shared.store.as_ref(), &self.state.created().run) {
             self.release(recorded.state);
         }
     }
 
     /// Releases the claim of a run that stands like this, if it does.
     fn release(&self, mut state: RunState) {
-        let Some(event) =
-            release(&state, "the engine was shut down").filter(|_| state.epoch == self.state.epoch)
+        let Some(event) = release(&state, "the engine was shut down")
+            .filter(|_| state.epoch() == self.state.epoch())
         else {
             return;
         };
-        let mut batch = Batch::after(state.seq, state.epoch);
+        let mut batch = Batch::after(state.seq(), state.epoch());
         let now = self.shared.clock.now();
         if batch.record(&mut state, event, now).is_err() {
             return;
@@ -247,7 +247,7 @@ impl Driver {
             Some(Ok(_)) => self.shared.tell_saved(&state),
             None | Some(Err(StoreError::Conflict { .. })) => {}
             Some(Err(error)) => {
-                let run = &state.created.run;
+                let run = &state.created().run;
                 tracing::warn!(%run, %error, "the claim could not be released");
             }
         }

@@ -36,7 +36,7 @@ impl Driver {
             return false;
         }
         // Where the store does not answer, what was heard last holds.
-        let row = self.shared.store.row(&self.state.created.run);
+        let row = self.shared.store.row(&self.state.created().run);
         if let Ok(Some(row)) = row {
             self.hear(row.request.map(|request| request.kind));
         }
@@ -111,11 +111,11 @@ impl Driver {
         let met = self.commit().await;
         if let Err(Halted::NotSaved(_) | Halted::LostClaim) = met {
             // The stop is saved and the request is kept with it: whoever sweeps the store meets it, or has met it already.
-            let recorded = record::load(self.shared.store.as_ref(), &self.state.created.run);
+            let recorded = record::load(self.shared.store.as_ref(), &self.state.created().run);
             if let Ok(recorded) = recorded
-                && recorded.state.epoch == self.state.epoch
+                && recorded.state.epoch() == self.state.epoch()
             {
-                self.batch = Batch::after(recorded.state.seq, recorded.state.epoch);
+                self.batch = Batch::after(recorded.state.seq(), recorded.state.epoch());
                 self.state = recorded.state;
                 return Ok(());
             }
@@ -147,14 +147,14 @@ impl Driver {
     /// Looks whether the claim holds and what was asked through the store, and renews the lease in good time. Its pace is that
     /// of the process: a wall clock that jumps neither hurries nor delays it.
     pub(super) async fn heartbeat(&mut self, renewed: &mut Instant) -> Result<(), Halted> {
-        let run = self.state.created.run.clone();
+        let run = self.state.created().run.clone();
         let answer = if renewed.elapsed() >= limits::LEASE_RENEWAL {
             let until = self.shared.clock.now().after(limits::LEASE);
             fault::point("before_renewal");
             let answer = self
                 .shared
                 .store
-                .renew_lease(&run, self.state.epoch, until)
+                .renew_lease(&run, self.state.epoch(), until)
                 .await;
             fault::point("after_renewal");
             if answer.is_ok() {
@@ -164,7 +164,9 @@ impl Driver {
         } else {
             match self.shared.store.row(&run) {
                 // Whoever ended the run over this owner's head left the epoch as it is.
-                Ok(Some(row)) if row.epoch == self.state.epoch && row.status == Status::Running => {
+                Ok(Some(row))
+                    if row.epoch == self.state.epoch() && row.status == Status::Running =>
+                {
                     Ok(row.request.map(|request| request.kind))
                 }
                 Ok(Some(_) | None) => return Err(Halted::LostClaim),
@@ -199,7 +201,7 @@ impl Driver {
             return;
         }
         // The write tells what was asked; who asked stands in the row.
-        let row = self.shared.store.row(&self.state.created.run);
+        let row = self.shared.store.row(&self.state.created().run);
         let by = row.ok().flatten().and_then(|row| row.request);
         let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
         self.control.hear(Some(Request::new(demand_of(kind), by)));
