@@ -195,9 +195,10 @@ impl Context {
         Arc::new(components())
     }
 
-    /// The components, for verbs that drive runs.
-    pub(crate) fn plugins_within(&self, memory: &MemoryArgs) -> Arc<WasmPlugins> {
-        Arc::new(components().memory(memory.budget()))
+    /// The components, for verbs that drive so many runs at once.
+    pub(crate) fn plugins_within(&self, memory: &MemoryArgs, runs: u16) -> Arc<WasmPlugins> {
+        let attempts = u32::from(runs).clamp(FEW_ATTEMPTS, MANY_ATTEMPTS);
+        Arc::new(components().memory(memory.budget()).attempts(attempts))
     }
 
     /// An engine on a store that exists, for verbs that look at runs.
@@ -219,8 +220,14 @@ impl Context {
     }
 }
 
+/// Steps that may be in flight at once, in a process with few runs and in one with many. Each costs a little at the start.
+const FEW_ATTEMPTS: u32 = 64;
+const MANY_ATTEMPTS: u32 = 256;
+
 fn components() -> WasmPlugins {
-    WasmPlugins::new(place::code_cache()).compiler(compiler())
+    WasmPlugins::new(place::code_cache())
+        .compiler(compiler())
+        .attempts(FEW_ATTEMPTS)
 }
 
 impl Reply {

@@ -135,7 +135,7 @@ where
         (false, true) => OnChange::Accept,
         (false, false) => OnChange::Ask,
     };
-    let plugins = cx.plugins_within(&stopped.memory);
+    let plugins = cx.plugins_within(&stopped.memory, 1);
     let report = drive(cx, store, plugins, limits, |engine, control| {
         let options = ResumeOptions { on_change, control };
         work(engine, run, options)

@@ -33,7 +33,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
-    let prepared = args.start.prepare(cx.plugins_within(&args.memory), cx)?;
+    let prepared = args.start.prepare(cx.plugins_within(&args.memory, 1), cx)?;
     let existed = prepared.existed();
     let Prepared {
         workflow,

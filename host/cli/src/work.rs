@@ -49,7 +49,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_or_create(&cx.store)?;
     let held = Arc::downgrade(&store);
     let progress = Arc::new(Several::new(cx.err, cx.verbose));
-    let engine = Engine::builder(store, cx.plugins_within(&args.memory))
+    let engine = Engine::builder(store, cx.plugins_within(&args.memory, args.max_runs))
         .observer(progress)
         .build();
     let control = Control::default();

@@ -8,7 +8,9 @@ use milepost_core::ids::Digest;
 
 use crate::clock::SystemClock;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
-use crate::wasm::{self, CodeCache, Compiler, MemoryBudget, Rejection, WasmEngine, read_component};
+use crate::wasm::{
+    self, CodeCache, Compiler, MemoryBudget, Rejection, Room, WasmEngine, read_component,
+};
 
 /// Loads the components that definitions name, relative to the definition's folder.
 ///
@@ -16,7 +18,7 @@ use crate::wasm::{self, CodeCache, Compiler, MemoryBudget, Rejection, WasmEngine
 pub struct WasmPlugins {
     cache: Option<PathBuf>,
     compiler: Compiler,
-    memory: Option<MemoryBudget>,
+    room: Room,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -27,7 +29,7 @@ impl WasmPlugins {
         Self {
             cache,
             compiler: Compiler::InProcess,
-            memory: None,
+            room: Room::default(),
             engine: OnceLock::new(),
         }
     }
@@ -42,7 +44,14 @@ impl WasmPlugins {
     /// Bounds what all steps in flight may take together; further ones wait until there is room.
     #[must_use]
     pub fn memory(mut self, budget: MemoryBudget) -> Self {
-        self.memory = Some(budget);
+        self.room.memory = Some(budget);
+        self
+    }
+
+    /// Bounds how many steps may be in flight at once; further ones wait.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.room.attempts = attempts;
         self
     }
 
@@ -57,7 +66,7 @@ impl WasmPlugins {
         let cache = self.cache.as_deref().map(CodeCache::open);
         let clock = Arc::new(SystemClock);
         let compiler = self.compiler.clone();
-        let engine = WasmEngine::within(self.memory, cache, clock, compiler)?;
+        let engine = WasmEngine::within(self.room, cache, clock, compiler)?;
         // Of two that are set up at once, the first one stays.
         Ok(self.engine.get_or_init(|| engine))
     }

@@ -15,7 +15,7 @@ use super::cache::CodeCache;
 use super::capability;
 use super::compile::Compiler;
 use super::component::{Inspection, Rejection, words};
-use super::memory::{ATTEMPTS, MemoryBudget, Turns};
+use super::memory::{Room, Turns};
 use super::state::HostState;
 use super::ticker::Ticker;
 use crate::clock::Clock;
@@ -94,21 +94,22 @@ impl WasmEngine {
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
-        Self::within(None, cache, clock, compiler)
+        Self::within(Room::default(), cache, clock, compiler)
     }
 
-    /// The same with a budget for all attempts. Without one they take what their limits say, however many there are.
+    /// The same with less room for all attempts than they have by default.
     ///
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.
     pub fn within(
-        memory: Option<MemoryBudget>,
+        room: Room,
         cache: Option<CodeCache>,
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
-        let pooling =
-            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
+        let pooling = Engine::new(
+            config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room.attempts))),
+        );
         let engine = pooling.or_else(|error| {
             // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid.
             tracing::warn!(%error, "memory is not pooled; steps start more slowly");
@@ -120,7 +121,7 @@ impl WasmEngine {
             shared: Arc::new(Shared {
                 engine,
                 ticker,
-                turns: Turns::new(memory),
+                turns: Turns::new(room),
                 clock,
                 cache,
                 compiler,
@@ -230,7 +231,7 @@ fn config() -> Config {
 
 /// Slots for every attempt in flight, as many as each may take. They are reserved address space (about 4 GiB for a memory,
 /// 5 TiB in all) until they are used.
-fn pool() -> PoolingAllocationConfig {
+fn pool(attempts: u32) -> PoolingAllocationConfig {
     let instances = limits::INSTANCES as u32;
     let memories = limits::MEMORIES as u32;
     let tables = limits::TABLES as u32;
@@ -239,15 +240,15 @@ fn pool() -> PoolingAllocationConfig {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_TABLE_RESIDENT)
         .pagemap_scan(Enabled::Auto)
-        .total_stacks(ATTEMPTS)
+        .total_stacks(attempts)
         // Counters, not slots.
-        .total_component_instances(ATTEMPTS * instances)
-        .total_core_instances(ATTEMPTS * instances)
+        .total_component_instances(attempts * instances)
+        .total_core_instances(attempts * instances)
         .max_core_instances_per_component(instances)
-        .total_memories(ATTEMPTS * memories)
+        .total_memories(attempts * memories)
         .max_memories_per_component(memories)
         .max_memories_per_module(memories)
-        .total_tables(ATTEMPTS * tables)
+        .total_tables(attempts * tables)
         .max_tables_per_module(tables)
         .max_tables_per_component(tables)
         .table_elements(limits::TABLE_ELEMENTS)

@@ -60,4 +60,4 @@ pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};
 pub use loader::{LoadError, Plugin, read_component};
-pub use memory::{BudgetTooSmall, MemoryBudget};
+pub use memory::{BudgetTooSmall, MemoryBudget, Room};

@@ -12,10 +12,27 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempt::CancelFlag;
 
-/// Attempts that may be in flight at once: the pools hold all that so many may take.
-pub(super) const ATTEMPTS: u32 = 256;
 /// What memory is counted in.
 const UNIT: usize = 1024;
+
+/// What all attempts of a process may take together. Further ones wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// How many may be in flight at once: the pools hold all that so many may take. Setting them up takes some microseconds
+    /// for each, also for those that are never used.
+    pub attempts: u32,
+    /// How much memory they may take; without a budget what their limits say.
+    pub memory: Option<MemoryBudget>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            attempts: 256,
+            memory: None,
+        }
+    }
+}
 
 /// How much memory all attempts of a process may take together, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,12 +123,11 @@ pub(super) struct Turn<'t> {
 }
 
 impl Turns {
-    /// With a budget, or bounded by the number of attempts alone.
-    pub(super) fn new(budget: Option<MemoryBudget>) -> Self {
-        let bytes = budget.map_or(usize::MAX, MemoryBudget::bytes);
+    pub(super) fn new(room: Room) -> Self {
+        let bytes = room.memory.map_or(usize::MAX, MemoryBudget::bytes);
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
         Self {
-            slots: Semaphore::new(ATTEMPTS as usize),
+            slots: Semaphore::new(room.attempts as usize),
             memory: Semaphore::new(units as usize),
             units,
         }

@@ -15,7 +15,7 @@ use milepost_wasm::attempt::{
     Call, CallSink, Callable as _, CancelFlag, LogLine, NoSink, Progress,
 };
 use milepost_wasm::clock::SystemClock;
-use milepost_wasm::{Compiler, MemoryBudget, Plugin, WasmEngine};
+use milepost_wasm::{Compiler, MemoryBudget, Plugin, Room, WasmEngine};
 use serde_json::json;
 
 /// Counts the attempts in flight by what they log.
@@ -41,6 +41,14 @@ impl CallSink for InFlight {
 
 /// A component that says when it comes and when it goes, and sleeps in between.
 fn sleeper(budget: Option<usize>, millis: u64) -> Plugin {
+    let room = Room {
+        memory: budget.map(|bytes| MemoryBudget::new(bytes).unwrap()),
+        ..Room::default()
+    };
+    sleeper_in(room, millis)
+}
+
+fn sleeper_in(room: Room, millis: u64) -> Plugin {
     let run = format!(
         "(call $log (i32.const 2) (i32.const 2048) (i32.const 2) (i32.const 0) (i32.const 0))
          (call $sleep (i64.const {millis}))
@@ -54,9 +62,8 @@ fn sleeper(budget: Option<usize>, millis: u64) -> Plugin {
         data: "inout",
         ..Guest::default()
     };
-    let budget = budget.map(|bytes| MemoryBudget::new(bytes).unwrap());
     let clock = Arc::new(SystemClock);
-    let engine = WasmEngine::within(budget, None, clock, Compiler::InProcess).unwrap();
+    let engine = WasmEngine::within(room, None, clock, Compiler::InProcess).unwrap();
     engine.load_bytes(&guest.build()).unwrap()
 }
 
@@ -98,6 +105,16 @@ fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
         let plugin = sleeper(budget, 100);
         assert_eq!(most_of_eight(&plugin, limits), expected, "{budget:?}");
     }
+}
+
+#[test]
+fn no_more_attempts_are_in_flight_than_there_is_room_for() {
+    let room = Room {
+        attempts: 3,
+        memory: None,
+    };
+    let plugin = sleeper_in(room, 100);
+    assert_eq!(most_of_eight(&plugin, &CallLimits::MOST), 3);
 }
 
 #[test]
