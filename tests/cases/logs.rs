@@ -108,14 +108,16 @@ fn a_log_that_is_too_long_keeps_both_ends_and_says_what_was_dropped_everywhere()
     let told = cli.run("run flood.toml --id r").expect(0);
     let document = cli.run("logs r --json").expect(0).json();
     let lines = document["lines"].as_array().unwrap();
-    let gap = lines.iter().position(|line| line["dropped"].is_object());
+    let gap = lines
+        .iter()
+        .position(|line| line["log_dropped"].is_object());
     let gap = gap.expect("a line says what was dropped");
     assert!(
         gap > 100 && gap < lines.len() - 100,
         "{gap} of {}",
         lines.len()
     );
-    let dropped = &lines[gap]["dropped"];
+    let dropped = &lines[gap]["log_dropped"];
     assert_eq!(dropped["lines"], 5_000 + 1 - lines.len());
     let says = format!(
         "{} lines with {} bytes were dropped",

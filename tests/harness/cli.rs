@@ -11,6 +11,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::documents;
+
 /// A folder in which the program is used, as a person would in a terminal.
 pub struct Cli {
     folder: TempDir,
@@ -111,9 +113,12 @@ impl Cli {
         Output::of(shell.output().expect("there is a bash"))
     }
 
-    /// Runs a command line to its end.
+    /// Runs a command line to its end. What it prints with `--json` fits the published schema.
+    #[track_caller]
     pub fn run(&self, line: &str) -> Output {
-        Output::of(self.command(line).output().expect("the program starts"))
+        let output = Output::of(self.command(line).output().expect("the program starts"));
+        documents::check(line, &output.stdout);
+        output
     }
 
     /// Starts a command line.

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod decorator;
+pub mod documents;
 pub mod faulty;
 pub mod read_back;
 pub mod recorder;

@@ -102,9 +102,7 @@ pub(crate) enum Verb {
     Symbolize(symbolize::SymbolizeArgs),
     Gc(gc::GcArgs),
     Doctor(doctor::DoctorArgs),
-    /// Print the JSON Schema of definitions, for editors
-    #[command(after_help = schema::EXAMPLES)]
-    Schema,
+    Schema(schema::SchemaArgs),
     Explain(explain::ExplainArgs),
     Completions(completions::CompletionsArgs),
 }

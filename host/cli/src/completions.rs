@@ -2,10 +2,10 @@
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::{Shell, generate};
-use serde_json::json;
 
 use super::args::Cli;
 use super::context::{Context, Reply};
+use super::documents::Completions;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -24,6 +24,9 @@ pub(super) fn run(args: &CompletionsArgs, cx: &Context) -> Result<Reply, Failure
     let mut script = Vec::new();
     generate(args.shell, &mut Cli::command(), "milepost", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    let document = json!({ "shell": args.shell.to_string(), "script": script });
-    Ok(cx.reply(Exit::Completed, &document, || script))
+    let document = || Completions {
+        shell: args.shell.to_string(),
+        script: script.clone(),
+    };
+    Ok(cx.reply(Exit::Completed, document, || script.clone()))
 }

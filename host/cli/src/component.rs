@@ -6,7 +6,7 @@ use milepost::bounded_file::{self, ReadError};
 use milepost::core::limits::{self, MESSAGE_BYTES};
 use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::failure::Failure;
 
@@ -18,22 +18,6 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     bounded_file::read(file, limits::COMPONENT_BYTES).map_err(|error| match error {
         ReadError::TooLarge { bytes, .. } => Rejection::TooLarge { bytes }.into(),
         other => Failure::file("read", file, &other.into()),
-    })
-}
-
-/// A component as a document.
-pub(crate) fn document(file: &Path, inspection: &Inspection) -> Value {
-    let problem = inspection.check().err();
-    json!({
-        "file": file,
-        "digest": inspection.digest,
-        "bytes": inspection.bytes,
-        "runs": problem.is_none(),
-        "problem": problem.map(|problem| problem.to_string()),
-        "capabilities": inspection.capabilities,
-        "imports": inspection.imports,
-        "exports": inspection.exports,
-        "manifest": inspection.manifest,
     })
 }
 

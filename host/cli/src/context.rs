@@ -89,11 +89,11 @@ impl Context {
     pub(crate) fn reply<T: Serialize, B: Into<Text>>(
         &self,
         exit: Exit,
-        document: &T,
+        document: impl FnOnce() -> T,
         text: impl FnOnce() -> B,
     ) -> Reply {
         if self.json {
-            Reply::document(exit, document)
+            Reply::document(exit, &document())
         } else {
             Reply::text(exit, text())
         }
@@ -104,12 +104,12 @@ impl Context {
     ///
     /// # Errors
     /// The failure at the place of the first item.
-    pub(crate) fn list<T: 'static>(
+    pub(crate) fn list<T: 'static, D: Serialize + 'static>(
         &self,
         run: &RunId,
         name: &'static str,
         items: impl Iterator<Item = Result<T, Failure>> + 'static,
-        document: impl Fn(&T) -> Value + 'static,
+        document: impl Fn(&T) -> D + 'static,
         text: impl Fn(&T) -> Text + 'static,
     ) -> Result<Reply, Failure> {
         let mut items = items.peekable();
@@ -311,10 +311,10 @@ fn print_pieces(pieces: impl Iterator<Item = Result<String, Failure>>) -> Result
 }
 
 /// The pieces of one document that ends with a list, after its beginning. A failure on the way becomes its member `error`.
-fn json_list<T>(
+fn json_list<T, D: Serialize>(
     begin: String,
     mut items: impl Iterator<Item = Result<T, Failure>>,
-    document: impl Fn(&T) -> Value,
+    document: impl Fn(&T) -> D,
 ) -> impl Iterator<Item = Result<String, Failure>> {
     let mut lead = "\n    ";
     let mut failed = None;
@@ -331,7 +331,7 @@ fn json_list<T>(
             }
             Some(Err(failure)) => {
                 is_over = true;
-                let error = indented(&pretty(&failure.document()["error"]), "  ");
+                let error = indented(&pretty(&failure.document().error), "  ");
                 failed = Some(failure);
                 Some(Ok(format!("\n  ],\n  \"error\": {error}\n}}\n")))
             }
@@ -354,16 +354,16 @@ pub(crate) fn print_error(failure: &Failure) -> Exit {
     Reply::document(failure.exit, &failure.document()).print()
 }
 
+const SERIALIZES: &str = "documents have string keys and no failing serializers";
+
 /// JSON for a person's eyes and for programs. What could control a terminal is written as `\u....`, which is the same JSON.
 pub(crate) fn pretty<T: Serialize>(document: &T) -> String {
-    let text = serde_json::to_string_pretty(document)
-        .expect("documents have string keys and no failing serializers");
-    visible(text)
+    visible(serde_json::to_string_pretty(document).expect(SERIALIZES))
 }
 
 /// The same on one line.
-pub(crate) fn compact(document: &Value) -> String {
-    visible(document.to_string())
+pub(crate) fn compact<T: Serialize>(document: &T) -> String {
+    visible(serde_json::to_string(document).expect(SERIALIZES))
 }
 
 fn visible(json: String) -> String {

@@ -5,9 +5,9 @@ use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::core::wait::Verdict;
 use milepost::engine::{Decided, Decision};
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -77,16 +77,8 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         by: args.by.clone().or_else(login_name),
     };
     let decided = runtime()?.block_on(engine.decide(&run, &decision))?;
-    let document = json!({
-        "id": run,
-        "answer": decided.decision,
-        "path": decided.path,
-        "status": decided.status,
-        "rework_left": decided.rework_left,
-        "held": decided.held,
-        "continues": decided.goes_on.then_some("worker"),
-    });
-    Ok(cx.reply(Exit::Completed, &document, || text(cx, &run, &decided)))
+    let document = || documents::Decided::new(&run, &decided);
+    Ok(cx.reply(Exit::Completed, document, || text(cx, &run, &decided)))
 }
 
 fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {

@@ -3,9 +3,9 @@
 use clap::Args;
 use milepost::core::shown::Shown;
 use milepost::engine::{Doctor, Examining, Gravity};
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
@@ -23,7 +23,7 @@ use super::text::Text;
 #[command(after_help = "\
 Examples:
   milepost doctor
-  milepost doctor --json | jq '.findings[] | select(.gravity == \"problem\")'")]
+  milepost doctor --json | jq '.findings[] | select(.severity == \"problem\")'")]
 pub(crate) struct DoctorArgs {
     /// First bring a store of an older version to that of this program; older programs cannot open it afterwards
     #[arg(long)]
@@ -48,13 +48,22 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
     } else {
         Exit::Completed
     };
-    let document = json!({
-        "path": cx.store,
-        "ok": !broken,
-        "store": doctor.store,
-        "findings": doctor.findings,
-    });
-    Ok(cx.reply(exit, &document, || text(cx, &doctor)))
+    let findings = doctor.findings.iter();
+    let document = || documents::Doctor {
+        folder: cx.store.display().to_string(),
+        ok: !broken,
+        store: (&doctor.store).into(),
+        findings: findings
+            .map(|finding| documents::Finding {
+                severity: finding.gravity.into(),
+                run: finding.run.clone(),
+                part: finding.part.clone(),
+                message: finding.message.clone(),
+                help: finding.remedy.clone(),
+            })
+            .collect(),
+    };
+    Ok(cx.reply(exit, document, || text(cx, &doctor)))
 }
 
 fn said(examining: Examining) -> String {

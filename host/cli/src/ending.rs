@@ -8,6 +8,7 @@ use milepost::core::stop::StopCode;
 use milepost::report::{RunReport, StopReport};
 
 use super::context::{Context, Reply, bare};
+use super::documents;
 use super::exit::Exit;
 use super::format;
 use super::narration;
@@ -21,10 +22,15 @@ pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
     // What a run ends with is always told: it finds room when nothing else waits.
     narration::settle();
     cx.note(summary(cx, report));
-    cx.reply(Exit::from(report.status), report, || match report.status {
-        Status::Completed => bare(&report.output),
-        Status::Failed | Status::Paused | Status::Cancelled | Status::Pending | Status::Running => {
-            String::new()
+    let document = || documents::Run::from(report);
+    cx.reply(Exit::from(report.status), document, || {
+        match report.status {
+            Status::Completed => bare(&report.output),
+            Status::Failed
+            | Status::Paused
+            | Status::Cancelled
+            | Status::Pending
+            | Status::Running => String::new(),
         }
     })
 }

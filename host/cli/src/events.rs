@@ -9,9 +9,9 @@ use milepost::core::event::{
 use milepost::core::wait::Wait;
 use milepost::engine::EngineError;
 use milepost::record;
-use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
+use super::documents::EventEntry;
 use super::failure::Failure;
 use super::style::Style;
 use super::text::Text;
@@ -43,13 +43,13 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
         .take(limit)
         .map(|entry| entry.map_err(|error| EngineError::from(error).into()));
     let style = cx.out;
-    cx.list(&run, "events", entries, document, move |entry| {
-        line(style, entry)
-    })
-}
-
-fn document(entry: &Entry) -> Value {
-    json!({ "seq": entry.seq, "at": entry.at, "epoch": entry.epoch, "event": entry.event })
+    cx.list(
+        &run,
+        "events",
+        entries,
+        |entry| EventEntry::from(entry),
+        move |entry| line(style, entry),
+    )
 }
 
 fn line(style: Style, entry: &Entry) -> Text {

@@ -4,9 +4,9 @@ use clap::Args;
 use milepost::core::definition::CODES;
 use milepost::core::explain::RUN_CODES;
 use milepost::core::shown::Shown;
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents::Explanation;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -37,8 +37,12 @@ pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
             "codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report",
         ));
     };
-    let document = json!({ "code": code, "title": title, "explanation": explanation });
-    Ok(cx.reply(Exit::Completed, &document, || {
+    let document = || Explanation {
+        code,
+        title,
+        explanation,
+    };
+    Ok(cx.reply(Exit::Completed, document, || {
         let head = title.map_or_else(|| code.to_owned(), |title| format!("{code}: {title}"));
         cx.out.bold(head) + format!("\n\n{explanation}")
     }))

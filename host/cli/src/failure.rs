@@ -6,8 +6,8 @@ mod kinds;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::shown::{self, Shown};
-use serde_json::{Value, json};
 
+use super::documents::{Diagnostic, Failed, Problem, located};
 use super::exit::Exit;
 use super::style::Style;
 use super::text::Text;
@@ -116,34 +116,31 @@ impl Failure {
     }
 
     /// For a program.
-    pub(crate) fn document(&self) -> Value {
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if let Some(help) = &self.help {
-            error["help"] = json!(help);
-        }
+    pub(crate) fn document(&self) -> Failed {
+        let mut error = Problem {
+            code: self.code,
+            message: self.message.clone(),
+            help: self.help.clone(),
+            file: None,
+            diagnostics: None,
+            omitted: 0,
+        };
         match &self.details {
             Details::None => {}
             Details::Definition(diagnostics) => {
-                let mut found = diagnostics.to_json();
-                error["file"] = found["file"].take();
-                error["diagnostics"] = found["diagnostics"].take();
-                if diagnostics.omitted() > 0 {
-                    error["omitted"] = json!(diagnostics.omitted());
-                }
+                let found = diagnostics.report();
+                error.file = Some(found.file.to_owned());
+                error.omitted = found.omitted;
+                error.diagnostics = Some(located(found.diagnostics));
             }
             Details::Inputs(problems) => {
-                let problems = problems.iter().map(|problem| {
-                    json!({
-                        "code": problem.code,
-                        "message": problem.message,
-                        "help": problem.help,
-                        "candidates": problem.candidates,
-                    })
-                });
-                error["diagnostics"] = problems.collect();
+                let problems = problems
+                    .iter()
+                    .map(|problem| Diagnostic::Input(problem.into()));
+                error.diagnostics = Some(problems.collect());
             }
         }
-        json!({ "error": error })
+        Failed { error }
     }
 }
 
@@ -164,9 +161,6 @@ mod tests {
         assert_eq!(text.matches("error[MP0701]").count(), 2, "{text}");
         assert!(text.contains("did you mean `repo`?"), "{text}");
         let document = failure.document();
-        assert_eq!(
-            document["error"]["diagnostics"].as_array().map(Vec::len),
-            Some(2)
-        );
+        assert_eq!(document.error.diagnostics.map(|all| all.len()), Some(2));
     }
 }

@@ -7,9 +7,9 @@ use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, parse_duration};
 use milepost::engine::{EngineError, much_unused};
 use milepost::store::{Release, Space};
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents::{self, KeptRun};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -85,15 +85,20 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         cx.warn(format!("run {run} was not removed: {reason}"));
     }
     let kept = collected.kept.iter();
-    let document = json!({
-        "dry_run": args.dry_run,
-        "before": before,
-        "runs": collected.runs,
-        "given_back_bytes": room.given_back,
-        "unused_bytes": room.after.unused_bytes,
-        "kept": kept.map(|(run, reason)| json!({ "id": run, "reason": reason })).collect::<Vec<_>>(),
-    });
-    Ok(cx.reply(Exit::Completed, &document, || {
+    let document = || documents::Collected {
+        dry_run: args.dry_run,
+        before,
+        runs: collected.runs.clone(),
+        given_back_bytes: room.given_back,
+        unused_bytes: room.after.unused_bytes,
+        kept: kept
+            .map(|(run, reason)| KeptRun {
+                run: run.clone(),
+                reason: reason.clone(),
+            })
+            .collect(),
+    };
+    Ok(cx.reply(Exit::Completed, document, || {
         let count = collected.runs.len();
         let runs = if count == 1 { "run" } else { "runs" };
         let mut text = if args.dry_run {

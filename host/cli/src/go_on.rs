@@ -9,9 +9,9 @@ use milepost::core::recovery::Liveness;
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, OnChange, ResumeOptions};
 use milepost::report::RunReport;
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents::{self, Answer};
 use super::drive::{drive, recorded_limits, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -116,9 +116,13 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
         return Ok(None);
     }
     Ok(driven()?.map(|row| {
-        let document = json!({ "id": run, "answer": "pause_withdrawn", "status": row.status });
+        let document = || documents::Stopped {
+            id: run.clone(),
+            answer: Answer::PauseWithdrawn,
+            status: row.status,
+        };
         let text = || format!("run {run} runs on: the pause that was asked of it is withdrawn");
-        cx.reply(Exit::Completed, &document, text)
+        cx.reply(Exit::Completed, document, text)
     }))
 }
 

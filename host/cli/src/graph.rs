@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use milepost::core::definition::{Definition, graph};
 use milepost::workflow::read_definition;
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -42,6 +42,10 @@ pub(super) fn run(args: &GraphArgs, cx: &Context) -> Result<Reply, Failure> {
         Format::Text => ("text", graph::text(&parsed.definition)),
         Format::Mermaid => ("mermaid", graph::mermaid(&parsed.definition)),
     };
-    let document = json!({ "workflow": parsed.definition.name, "format": name, "graph": drawn });
-    Ok(cx.reply(Exit::Completed, &document, || drawn))
+    let document = || Drawing {
+        workflow: parsed.definition.name.to_string(),
+        format: name,
+        graph: drawn.clone(),
+    };
+    Ok(cx.reply(Exit::Completed, document, || drawn.clone()))
 }

@@ -160,7 +160,7 @@ mod tests {
     fn a_long_list_of_candidates_is_cut() {
         let ids: Vec<String> = (10..40).map(|n| format!("r{n}")).collect();
         let store = store(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-        let message = resolve(&store, "r").unwrap_err().document()["error"]["message"].to_string();
+        let message = resolve(&store, "r").unwrap_err().document().error.message;
         assert_eq!(message.matches("`r").count(), CANDIDATES + 1, "{message}");
         assert!(message.contains(" and more"), "{message}");
     }

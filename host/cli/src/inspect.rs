@@ -7,6 +7,7 @@ use milepost::wasm::Inspection;
 
 use super::component;
 use super::context::{Context, Reply};
+use super::documents::Component;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -26,8 +27,8 @@ pub(crate) struct InspectArgs {
 
 pub(super) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
     let inspection = Inspection::of(&component::read(&args.component)?)?;
-    let document = component::document(&args.component, &inspection);
-    Ok(cx.reply(Exit::Completed, &document, || {
+    let document = || Component::new(&args.component, &inspection);
+    Ok(cx.reply(Exit::Completed, document, || {
         component::text(&args.component, &inspection)
     }))
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use milepost::attempt::{LogLevel, LogLine};
 use milepost::core::ids::{Path, RunId};
 use milepost::store::{Store, StoreError, StoredLog};
-use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
+use super::documents::LogEntry;
 use super::failure::Failure;
 use super::style::Style;
 use super::text::Text;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
         &run,
         "lines",
         lines,
-        |(stored, line)| document(stored, line),
+        |(stored, line)| LogEntry::new(stored, line),
         move |(stored, line)| text(style, stored, line),
     )
 }
@@ -96,26 +96,6 @@ fn stored(
 fn stands_in(path: &str, step: &str) -> bool {
     path.strip_prefix(step)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#', '[']))
-}
-
-fn document(stored: &StoredLog, line: &LogLine) -> Value {
-    let fields: serde_json::Map<String, Value> = line
-        .fields
-        .iter()
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
-    let mut document = json!({
-        "at": line.at,
-        "path": stored.line.path,
-        "attempt": stored.line.attempt,
-        "level": line.level,
-        "message": line.message,
-        "fields": fields,
-    });
-    if let Some(dropped) = line.dropped {
-        document["dropped"] = json!(dropped);
-    }
-    document
 }
 
 fn text(style: Style, stored: &StoredLog, line: &LogLine) -> Text {

@@ -9,9 +9,9 @@ use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
 use milepost::store::{Filter, RunRow};
-use serde_json::{Value, json};
 
-use super::context::{Context, Reply};
+use super::context::{Context, Reply, compact};
+use super::documents::{Row, Runs};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
@@ -90,7 +90,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
             let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
-                return Ok(View::Document(Value::from(snapshot.documents())));
+                return Ok(View::Document(compact(&snapshot.document())));
             }
             // Beside the list they would be drawn over, or be without a time.
             let notes = std::mem::take(&mut snapshot.notes);
@@ -103,9 +103,11 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     }
     let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
-    Ok(cx.reply(Exit::Completed, &snapshot.documents(), || {
-        snapshot.text(cx, &filter)
-    }))
+    Ok(cx.reply(
+        Exit::Completed,
+        || snapshot.document(),
+        || snapshot.text(cx, &filter),
+    ))
 }
 
 impl Snapshot {
@@ -136,11 +138,12 @@ impl Snapshot {
         })
     }
 
-    fn documents(&self) -> Vec<Value> {
-        self.rows
-            .iter()
-            .map(|(row, owner)| document(row, owner.as_ref()))
-            .collect()
+    fn document(&self) -> Runs {
+        let rows = self.rows.iter();
+        Runs(
+            rows.map(|(row, owner)| Row::new(row, owner.as_ref()))
+                .collect(),
+        )
     }
 
     fn text(&self, cx: &Context, filter: &Filter) -> Text {
@@ -197,31 +200,4 @@ fn took(row: &RunRow, now: Timestamp) -> Duration {
         Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => row.updated_at,
     };
     until.since(row.created_at)
-}
-
-/// The words are those of the document of `show`.
-fn document(row: &RunRow, owner: Option<&OwnerReport>) -> Value {
-    let stop_reason = match row.status {
-        Status::Completed => Some("completed"),
-        _ => row.stop_code.as_deref(),
-    };
-    json!({
-        "id": row.id,
-        "workflow": row.workflow,
-        "status": row.status.as_str(),
-        "stop_reason": stop_reason,
-        "next_action": row::next_action(row, owner),
-        "due_at": row.due_at,
-        "awaits": row.awaits,
-        "provider": row.provider,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "last_progress_at": row.updated_at,
-        "owner": owner,
-        "request": row.request,
-        "recoveries": row.recoveries,
-        "automatic_resumes": row.auto_resumes,
-        "events": row.seq,
-        "epoch": row.epoch,
-    })
 }

@@ -7,10 +7,11 @@
 //! | [`failure`] | why a verb did nothing: its exit code, its stable code, and the hint for a person |
 //! | [`context`] | the choices that hold for every verb, and how answers and notes get out |
 //! | [`place`] | where the store and the code cache are |
+//! | [`documents`] | what `--json` prints, and its JSON Schema |
 //! | [`ids`] | from what a person typed to the id of a run |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
-//! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`next`], [`row`], [`watch`] | what happens next with a run; what a list says of it; a list that is kept up to date |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
@@ -25,6 +26,7 @@
 mod args;
 mod component;
 mod context;
+mod documents;
 mod drive;
 mod ending;
 mod exit;
@@ -33,6 +35,7 @@ mod format;
 mod ids;
 mod inputs;
 mod narration;
+mod next;
 mod panics;
 mod patience;
 mod place;
@@ -139,7 +142,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),
-        Verb::Schema => schema::run(cx),
+        Verb::Schema(args) => schema::run(&args, cx),
         Verb::Explain(args) => explain::run(&args, cx),
         Verb::Completions(args) => completions::run(&args, cx),
     }

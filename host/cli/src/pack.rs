@@ -9,6 +9,7 @@ use milepost::wasm::{Inspection, embed_manifest};
 
 use super::component;
 use super::context::{Context, Reply};
+use super::documents::Component;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -44,8 +45,8 @@ pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
         cx.warn(format!("this version cannot run it: {problem}"));
     }
     replace(&args.output, &packed).map_err(|error| Failure::file("write", &args.output, &error))?;
-    let document = component::document(&args.output, &inspection);
-    Ok(cx.reply(Exit::Completed, &document, || {
+    let document = || Component::new(&args.output, &inspection);
+    Ok(cx.reply(Exit::Completed, document, || {
         component::text(&args.output, &inspection)
     }))
 }

@@ -7,6 +7,7 @@ use milepost::replay::{Replayed, replay};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
+use super::documents;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -39,7 +40,11 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     } else {
         Exit::Diverged
     };
-    Ok(cx.reply(exit, &replayed, || text(cx, &replayed)))
+    Ok(cx.reply(
+        exit,
+        || documents::Replay::from(&replayed),
+        || text(cx, &replayed),
+    ))
 }
 
 fn text(cx: &Context, replayed: &Replayed) -> Text {

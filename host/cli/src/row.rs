@@ -5,16 +5,18 @@ use milepost::core::shell;
 use milepost::core::state::Status;
 use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
-use milepost::report::OwnerReport;
+use milepost::report::{OwnerReport, OwnerState};
 use milepost::store::RunRow;
 
 use super::format;
 
 /// `812@host`, with a word when that process is not known to be alive.
 pub(crate) fn owner(owner: &OwnerReport) -> String {
-    let liveness = match owner.liveness {
-        "alive" => String::new(),
-        other => format!(" {other}"),
+    let liveness = match owner.state {
+        OwnerState::Alive => "",
+        OwnerState::Detached => " detached",
+        OwnerState::Gone => " gone",
+        OwnerState::Unknown => " unknown",
     };
     format!("{}@{}{liveness}", owner.pid, owner.host)
 }
@@ -25,7 +27,7 @@ pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<S
         Status::Completed | Status::Cancelled => None,
         Status::Pending => Some("a worker takes it".to_owned()),
         Status::Running => match owner {
-            Some(owner) if owner.liveness != "gone" => None,
+            Some(owner) if owner.state != OwnerState::Gone => None,
             Some(_) | None if row.recoveries < RECOVERIES => {
                 Some("a worker takes it over".to_owned())
             }
@@ -168,16 +170,16 @@ mod tests {
         let mut who = OwnerReport {
             pid: 7,
             host: "h".into(),
-            liveness: "alive",
+            state: OwnerState::Alive,
             lease_until: None,
         };
         assert_eq!(
             (owner(&who), next_action(&row, Some(&who))),
             ("7@h".into(), None)
         );
-        who.liveness = "detached";
+        who.state = OwnerState::Detached;
         assert_eq!(owner(&who), "7@h detached");
-        who.liveness = "gone";
+        who.state = OwnerState::Gone;
         assert_eq!(
             next_action(&row, Some(&who)).as_deref(),
             Some("a worker takes it over")

@@ -1,17 +1,29 @@
-//! `milepost schema`: the JSON Schema of definitions.
+//! `milepost schema`: the JSON Schema of definitions, and that of documents.
 
+use clap::Args;
 use milepost::core::definition::json_schema;
 
 use super::context::{Context, Reply, pretty};
+use super::documents;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// What follows the help of `schema`.
-pub(super) const EXAMPLES: &str = "\
+/// Print the JSON Schema of definitions, for editors
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Examples:
-  milepost schema > workflow.schema.json    # first line of a definition: #:schema ./workflow.schema.json";
+  milepost schema > workflow.schema.json    # first line of a definition: #:schema ./workflow.schema.json
+  milepost schema --documents | jq .verbs")]
+pub(crate) struct SchemaArgs {
+    /// Print that of the documents that `--json` prints, with which verb prints which one
+    #[arg(long)]
+    documents: bool,
+}
 
-pub(super) fn run(cx: &Context) -> Result<Reply, Failure> {
-    let schema = json_schema();
-    Ok(cx.reply(Exit::Completed, &schema, || pretty(&schema)))
+pub(super) fn run(args: &SchemaArgs, cx: &Context) -> Result<Reply, Failure> {
+    let schema = match args.documents {
+        true => documents::schema(),
+        false => json_schema(),
+    };
+    Ok(cx.reply(Exit::Completed, || &schema, || pretty(&schema)))
 }

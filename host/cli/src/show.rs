@@ -9,18 +9,18 @@ use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
-use milepost::report::{OwnerReport, RunReport, StepReport};
-use milepost::store::StopRequest;
-use serde::Serialize;
+use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
+use milepost::store::{StopRequest, StoredSignal};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
+use super::documents::{Kept, Request, Run};
 use super::ending::reasons;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
-use super::{format, ids};
+use super::{format, ids, next};
 
 /// Show one run: status, steps, output
 ///
@@ -42,34 +42,35 @@ const PATH: usize = 80;
 const KEPT: usize = 10;
 
 /// A run, with what the store keeps for it beside its record.
-#[derive(Serialize)]
 struct Detailed {
-    #[serde(flatten)]
     report: RunReport,
     /// What somebody asked of it, until that is met.
-    #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<StopRequest>,
     /// The first signals that it does not wait for yet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    inbox: Vec<Kept>,
+    inbox: Vec<StoredSignal>,
     /// How many such signals there are.
-    #[serde(skip_serializing_if = "is_zero")]
     inbox_count: u64,
     /// Bytes that it takes in the store.
     stored_bytes: u64,
     /// Names of the signals that it waits for.
-    #[serde(skip)]
     awaits: Vec<String>,
 }
 
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-#[derive(Serialize)]
-struct Kept {
-    name: String,
-    sent_at: Timestamp,
+impl Detailed {
+    fn document(&self) -> Run {
+        let mut run = Run::from(&self.report);
+        run.request = self.request.as_ref().map(Request::from);
+        let inbox = self.inbox.iter();
+        run.inbox = inbox
+            .map(|stored| Kept {
+                name: stored.signal.name.clone(),
+                sent_at: stored.signal.at,
+            })
+            .collect();
+        run.inbox_count = self.inbox_count;
+        run.stored_bytes = Some(self.stored_bytes);
+        run
+    }
 }
 
 pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -77,22 +78,20 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let row = store.row(&run)?;
-    let inbox = store.inbox(&run, KEPT)?.into_iter();
     let shown = Detailed {
         report: engine.report(&run)?,
         request: row.as_ref().and_then(|row| row.request.clone()),
-        inbox: inbox
-            .map(|stored| Kept {
-                name: stored.signal.name,
-                sent_at: stored.signal.at,
-            })
-            .collect(),
+        inbox: store.inbox(&run, KEPT)?,
         inbox_count: store.inbox_size(&run)?.signals,
         stored_bytes: row.as_ref().map_or(0, |row| row.stored_bytes),
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };
     let now = SystemTime::now().into();
-    Ok(cx.reply(Exit::Completed, &shown, || text(cx, &shown, now)))
+    Ok(cx.reply(
+        Exit::Completed,
+        || shown.document(),
+        || text(cx, &shown, now),
+    ))
 }
 
 fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
@@ -109,8 +108,8 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         ),
         format!(
             "  saved:  {}, {}",
-            format::instant(report.last_progress_at),
-            format::ago(now, report.last_progress_at)
+            format::instant(report.updated_at),
+            format::ago(now, report.updated_at)
         ),
     ];
     if let Some(problem) = &report.definition_problem {
@@ -194,22 +193,19 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     }
     match &report.stop {
         Some(stop) => lines.extend(reasons(cx, stop)),
-        None => lines.extend(
-            report
-                .next_action
-                .as_ref()
-                .map(|next| format!("  next:   {}", cx.usable(next))),
-        ),
+        None => {
+            lines.extend(next::of_run(report).map(|next| format!("  next:   {}", cx.usable(&next))))
+        }
     }
     lines
 }
 
 fn owner(owner: &OwnerReport) -> String {
-    let what = match owner.liveness {
-        "alive" => "alive",
-        "gone" => "gone",
-        "detached" => "alive, but it does not renew its claim",
-        _ => "on a host that cannot be asked",
+    let what = match owner.state {
+        OwnerState::Alive => "alive",
+        OwnerState::Gone => "gone",
+        OwnerState::Detached => "alive, but it does not renew its claim",
+        OwnerState::Unknown => "on a host that cannot be asked",
     };
     let host = Shown(&owner.host);
     format!("  owner:  process {} on {host}, {what}", owner.pid)
@@ -266,10 +262,10 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
         format!("  send:   {command} {}", shell::argument(name))
     }));
     lines.extend(shown.inbox.iter().map(|kept| {
-        let name = Shown(&kept.name);
+        let name = Shown(&kept.signal.name);
         format!(
             "  kept:   the signal `{name}`, sent {}",
-            format::ago(now, kept.sent_at)
+            format::ago(now, kept.signal.at)
         )
     }));
     let more = shown.inbox_count.saturating_sub(shown.inbox.len() as u64);

@@ -8,9 +8,10 @@ use milepost::core::json::{self, UnusableJson};
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::engine::{SignalAnswer, Signalled};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::{Context, Reply};
+use super::documents;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -43,17 +44,8 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
     let sent = runtime()?.block_on(engine.signal(&run, &args.name, &data))?;
-    let document = json!({
-        "id": run,
-        "signal": args.name,
-        "answer": sent.answer,
-        "status": sent.status,
-        "held": sent.held,
-        "continues": sent.goes_on.then_some("worker"),
-        "waits_for": sent.waits_for,
-        "nearest": sent.nearest,
-    });
-    Ok(cx.reply(Exit::Completed, &document, || text(cx, args, &run, &sent)))
+    let document = || documents::Signalled::new(&run, &args.name, &sent);
+    Ok(cx.reply(Exit::Completed, document, || text(cx, args, &run, &sent)))
 }
 
 fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> String {

@@ -5,9 +5,9 @@ use milepost::Engine;
 use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, StopAnswer};
-use serde_json::json;
 
 use super::context::{Context, Reply};
+use super::documents::{Answer, Stopped};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -62,7 +62,8 @@ pub(crate) struct KillArgs {
 struct Words {
     verb: &'static str,
     done: &'static str,
-    asked: &'static str,
+    /// How its document says that it is done, and that it was asked of its process.
+    answers: (Answer, Answer),
     /// What its process was asked to do with the run.
     wish: &'static str,
 }
@@ -70,7 +71,7 @@ struct Words {
 const ENDING: Words = Words {
     verb: "cancel",
     done: "cancelled",
-    asked: "cancelling",
+    answers: (Answer::Cancelled, Answer::Cancelling),
     wish: "end it",
 };
 
@@ -78,7 +79,7 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
     let words = Words {
         verb: "pause",
         done: "paused",
-        asked: "pausing",
+        answers: (Answer::Paused, Answer::Pausing),
         wish: "pause it",
     };
     stop(&args.run, cx, &words, async |engine, run| {
@@ -110,15 +111,15 @@ fn stop(
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
-    let answer = runtime()?.block_on(ask(&engine, &run))?;
-    let (word, status, text) = match answer {
+    let stopped = runtime()?.block_on(ask(&engine, &run))?;
+    let (answer, status, text) = match stopped {
         StopAnswer::Done(status) => (
-            words.done.to_owned(),
+            words.answers.0,
             status,
             format!("run {run} is {}", words.done),
         ),
         StopAnswer::Held => (
-            "held".to_owned(),
+            Answer::Held,
             Status::Paused,
             format!(
                 "run {run} is paused and held: it stays so until `{}`",
@@ -126,7 +127,7 @@ fn stop(
             ),
         ),
         StopAnswer::Asked => (
-            words.asked.to_owned(),
+            words.answers.1,
             Status::Running,
             format!(
                 "run {run} is running; its process was asked to {}",
@@ -134,17 +135,21 @@ fn stop(
             ),
         ),
         StopAnswer::Ending => (
-            "being_cancelled".to_owned(),
+            Answer::BeingCancelled,
             Status::Running,
             format!("nothing to {}: run {run} is being cancelled", words.verb),
         ),
         StopAnswer::Already(status) => (
-            format!("already_{status}"),
+            Answer::already(status),
             status,
             format!("nothing to {}: run {run} is {status}", words.verb),
         ),
     };
     // What this command found or did; somebody else may have moved the run since.
-    let document = json!({ "id": run, "answer": word, "status": status.as_str() });
-    Ok(cx.reply(Exit::Completed, &document, || text))
+    let document = || Stopped {
+        id: run.clone(),
+        answer,
+        status,
+    };
+    Ok(cx.reply(Exit::Completed, document, || text))
 }

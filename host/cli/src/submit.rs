@@ -6,6 +6,7 @@ use milepost::core::state::Status;
 use milepost::engine::StartOptions;
 
 use super::context::{Context, Reply};
+use super::documents;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -56,5 +57,9 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
         _ => String::new(),
     };
     cx.note(format!("run {run} is {}{next}", report.status));
-    Ok(cx.reply(Exit::Completed, &report, || run.to_string()))
+    Ok(cx.reply(
+        Exit::Completed,
+        || documents::Run::from(&report),
+        || run.to_string(),
+    ))
 }

@@ -7,11 +7,11 @@ use milepost::core::definition::StepKind;
 use milepost::core::ids::{Path as StepPath, RunId};
 use milepost::core::shown::Shown;
 use milepost::record;
-use milepost::wasm::symbolize::{Function, MOST_OFFSETS, Place, offsets_of, symbolize};
-use serde::Serialize;
+use milepost::wasm::symbolize::{MOST_OFFSETS, offsets_of, symbolize};
 
 use super::compiling::symbolizer;
 use super::context::{Context, Reply};
+use super::documents::{Backtrace, Backtraces, Frame, Function};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{component, ids};
@@ -38,22 +38,13 @@ pub(crate) struct SymbolizeArgs {
     which: Vec<String>,
 }
 
-/// One backtrace.
-#[derive(Serialize)]
-struct Backtrace {
-    /// The step, if it is one of a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<String>,
-    frames: Vec<Place>,
-}
-
 pub(super) fn run(args: &SymbolizeArgs, cx: &Context) -> Result<Reply, Failure> {
     // What can be the id of a run is one: the name of a file has a dot or a slash.
-    let backtraces = match RunId::new(&args.target) {
+    let backtraces = Backtraces(match RunId::new(&args.target) {
         Ok(_) => of_run(args, cx)?,
         Err(_) => of_component(args)?,
-    };
-    Ok(cx.reply(Exit::Completed, &backtraces, || text(&backtraces)))
+    });
+    Ok(cx.reply(Exit::Completed, || &backtraces, || text(&backtraces.0)))
 }
 
 fn of_component(args: &SymbolizeArgs) -> Result<Vec<Backtrace>, Failure> {
@@ -65,7 +56,7 @@ fn of_component(args: &SymbolizeArgs) -> Result<Vec<Backtrace>, Failure> {
     let offsets: Result<Vec<u64>, Failure> = args.which.iter().map(|text| offset(text)).collect();
     let bytes = component::read(Path::new(&args.target))?;
     Ok(vec![Backtrace {
-        step: None,
+        path: None,
         frames: look_up(&bytes, &offsets?)?,
     }])
 }
@@ -113,7 +104,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
             Failure::new(Exit::Unavailable, "plugin_unavailable", message)
         })?;
         backtraces.push(Backtrace {
-            step: Some(step.path.clone()),
+            path: Some(step.path.clone()),
             frames: look_up(&bytes, &offsets)?,
         });
     }
@@ -131,12 +122,13 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
     Ok(backtraces)
 }
 
-fn look_up(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Place>, Failure> {
+fn look_up(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Frame>, Failure> {
     let child = symbolizer().map_err(|error| Failure::internal(error.to_string()))?;
-    symbolize(&child, bytes, offsets).map_err(|error| {
+    let places = symbolize(&child, bytes, offsets).map_err(|error| {
         let message = format!("the component cannot be looked into: {error}");
         Failure::new(Exit::Invalid, "unreadable_debug_information", message)
-    })
+    })?;
+    Ok(places.into_iter().map(Frame::from).collect())
 }
 
 fn text(backtraces: &[Backtrace]) -> String {
@@ -144,7 +136,7 @@ fn text(backtraces: &[Backtrace]) -> String {
     for backtrace in backtraces {
         lines.extend(
             backtrace
-                .step
+                .path
                 .as_ref()
                 .map(|step| format!("{}:", Shown(step))),
         );

@@ -9,9 +9,9 @@ use milepost::core::diagnostic::Diagnostics;
 use milepost::core::shown::Shown;
 use milepost::plugin::{PluginError, PluginSource, read_pinned};
 use milepost::workflow::read_definition;
-use serde_json::{Value, json};
 
 use super::context::{Context, Reply};
+use super::documents::{self, Problem, Refused, Validated, located};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::text::Text;
@@ -72,18 +72,19 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
     } else {
         Exit::Invalid
     };
-    let documents: Vec<Value> = checked.iter().map(Checked::document).collect();
-    Ok(
-        cx.reply(exit, &json!({ "ok": bad == 0, "files": documents }), || {
-            let plural = if files.len() == 1 { "file" } else { "files" };
-            let end = match bad {
-                0 => format!("{} {plural} checked, no errors", files.len()),
-                _ => format!("{} {plural} checked, {bad} with errors", files.len()),
-            };
-            let texts = checked.iter().map(|checked| checked.text(cx));
-            Text::joined(texts.chain([end.into()]), "\n")
-        }),
-    )
+    let document = || Validated {
+        ok: bad == 0,
+        files: checked.iter().map(Checked::document).collect(),
+    };
+    Ok(cx.reply(exit, document, || {
+        let plural = if files.len() == 1 { "file" } else { "files" };
+        let end = match bad {
+            0 => format!("{} {plural} checked, no errors", files.len()),
+            _ => format!("{} {plural} checked, {bad} with errors", files.len()),
+        };
+        let texts = checked.iter().map(|checked| checked.text(cx));
+        Text::joined(texts.chain([end.into()]), "\n")
+    }))
 }
 
 /// Definitions below a folder, in the order of their names. Hidden folders are left alone, and links are not followed.
@@ -182,8 +183,8 @@ impl Checked {
         Text::joined(lines, "\n")
     }
 
-    fn document(&self) -> Value {
-        let diagnostics = self.diagnostics.as_ref().map(Diagnostics::to_json);
+    fn document(&self) -> documents::Checked {
+        let report = self.diagnostics.as_ref().map(Diagnostics::report);
         let components = self.components.iter().map(|error| {
             let (code, plugin) = match error {
                 PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
@@ -191,19 +192,19 @@ impl Checked {
                 }
                 PluginError::Incompatible { name, .. } => ("plugin_incompatible", name),
             };
-            json!({ "plugin": plugin, "code": code, "message": error.to_string() })
+            Refused {
+                plugin: plugin.clone(),
+                code,
+                message: error.to_string(),
+            }
         });
-        let omitted = self.diagnostics.as_ref().map_or(0, Diagnostics::omitted);
-        let mut document = json!({
-            "file": self.file,
-            "ok": self.is_ok(),
-            "error": self.unreadable,
-            "diagnostics": diagnostics.map_or_else(|| json!([]), |mut found| found["diagnostics"].take()),
-            "components": components.collect::<Value>(),
-        });
-        if omitted > 0 {
-            document["omitted"] = json!(omitted);
+        documents::Checked {
+            file: self.file.display().to_string(),
+            ok: self.is_ok(),
+            error: self.unreadable.clone().map(Problem::unreadable),
+            omitted: report.as_ref().map_or(0, |report| report.omitted),
+            diagnostics: report.map_or_else(Vec::new, |report| located(report.diagnostics)),
+            components: components.collect(),
         }
-        document
     }
 }

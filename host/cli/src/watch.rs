@@ -4,10 +4,9 @@ use std::io;
 use std::sync::Weak;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::context::{Context, Reply, compact};
+use super::context::{Context, Reply};
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -23,7 +22,7 @@ pub(crate) enum View {
     /// For a person.
     Text(Text),
     /// For a program, on one line.
-    Document(Value),
+    Document(String),
 }
 
 /// Shows what `refresh` gives, again and again, `every` after the last one was shown; so refreshes never overlap (B242).
@@ -106,7 +105,7 @@ impl Place {
 
     fn show(&mut self, view: View) -> oneshot::Receiver<io::Result<()>> {
         let (body, text) = match view {
-            View::Document(document) => return stdout::send(compact(&document) + "\n"),
+            View::Document(document) => return stdout::send(document + "\n"),
             View::Text(text) => (text.for_terminal(), text),
         };
         match self {

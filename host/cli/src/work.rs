@@ -10,6 +10,7 @@ use milepost::engine::{Control, Demand, WorkOptions, Worked};
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::{Context, Reply};
+use super::documents;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory::MemoryArgs;
@@ -92,7 +93,11 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
     if let Some(gone) = worked.store_gone {
         return Err(Failure::store_gone(gone));
     }
-    Ok(cx.reply(Exit::Completed, &worked, || text(&worked)))
+    Ok(cx.reply(
+        Exit::Completed,
+        || documents::Worked::from(&worked),
+        || text(&worked),
+    ))
 }
 
 fn stopped_at_once(signal: &str) -> Failure {

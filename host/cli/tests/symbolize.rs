@@ -66,7 +66,7 @@ fn a_trap_of_a_rust_guest_is_found_in_its_source() {
     let shown = milepost(folder, &["symbolize", "r", "--json"]);
     assert!(shown.status.success(), "{shown:?}");
     let backtraces: Value = serde_json::from_slice(&shown.stdout).unwrap();
-    assert_eq!(backtraces[0]["step"], "a");
+    assert_eq!(backtraces[0]["path"], "a");
     let expected = [
         ("traced::innermost", line("fn innermost", "read_volatile")),
         ("traced::inlined", line("fn inlined", "innermost(n)")),

@@ -2,15 +2,16 @@
 
 mod lines;
 mod render;
+mod report;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 pub use lines::Position;
+pub use report::{Label, Located, Report, Span};
 
 use lines::Lines;
 
@@ -19,6 +20,7 @@ use crate::shown;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The definition cannot be used.
@@ -141,41 +143,16 @@ impl Diagnostics {
         render::render(self, color)
     }
 
-    /// The problems for a program: `{"file": .., "diagnostics": [..]}`, and `omitted` when there are more of them. Lines and columns count from 1, columns in
-    /// characters; spans are byte offsets, the end excluded.
+    /// The problems for a program, with their places.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn report(&self) -> Report<'_> {
         let lines = Lines::new(&self.text);
-        let place = |span: &Range<usize>| {
-            let (start, end) = (lines.position(span.start), lines.position(span.end));
-            json!({
-                "line": start.line,
-                "column": start.column,
-                "end_line": end.line,
-                "end_column": end.column,
-                "span": { "start": span.start, "end": span.end },
-            })
-        };
-        let items = self.shown().iter().map(|item| {
-            let mut value = place(&item.span);
-            value["code"] = json!(item.code);
-            value["severity"] = json!(item.severity);
-            value["message"] = json!(item.message);
-            value["help"] = json!(item.help);
-            value["candidates"] = json!(item.candidates);
-            let related = item.related.iter().map(|(span, label)| {
-                let mut value = place(span);
-                value["label"] = json!(label);
-                value
-            });
-            value["related"] = related.collect();
-            value
-        });
-        let mut document = json!({ "file": self.file, "diagnostics": items.collect::<Value>() });
-        if self.omitted() > 0 {
-            document["omitted"] = json!(self.omitted());
+        let items = self.shown().iter();
+        Report {
+            file: &self.file,
+            diagnostics: items.map(|item| Located::new(item, &lines)).collect(),
+            omitted: self.omitted(),
         }
-        document
     }
 }
 

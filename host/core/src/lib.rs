@@ -11,6 +11,8 @@ pub mod checkpoint;
 pub mod correction;
 pub mod decide;
 pub mod definition;
+#[cfg(feature = "schema")]
+mod described;
 pub mod diagnostic;
 pub mod event;
 pub mod explain;

@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 /// Which kind of ending an error is; the word that `retry.on` uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// The plugin said that another attempt may succeed.
@@ -26,6 +27,7 @@ pub enum ErrorClass {
 
 /// Why an attempt or a step has no output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepError {
     /// The kind of ending.
     pub class: ErrorClass,
@@ -64,6 +66,7 @@ impl StepError {
 
 /// Why a plugin stopped without failing; see `step.wit`, record `pause`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pause {
     /// Stable code ("quota-exhausted", "needs-approval").
     pub code: String,

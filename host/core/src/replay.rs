@@ -18,6 +18,7 @@ use crate::wait::Wait;
 
 /// The first place where the record and the replay differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Divergence {
     /// Position of the event in the journal.
     pub seq: u64,

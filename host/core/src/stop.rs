@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 
 /// Why a run does not move, and what happens next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "RecordedStop"))]
 pub struct Stop {
     /// Reason from a closed set.
     pub code: StopCode,
@@ -77,6 +79,7 @@ impl Stop {
 
 /// The closed set of reasons for a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopCode {
     /// A step failed.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// One recorded host call whose answer is not a function of the attempt's recorded input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum TapeEntry {
     /// A reading of the wall clock: `clock.now` or WASI's. Nanoseconds since the Unix epoch.
@@ -33,6 +34,7 @@ pub enum TapeEntry {
 
 /// The recorded host calls of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tape {
     /// In the order in which the guest made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -47,6 +49,7 @@ pub struct Tape {
 
 /// What the host did not keep of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogDropped {
     /// Whole lines.
     pub lines: u64,

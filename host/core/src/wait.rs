@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 /// A wait that began: what ends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "for", rename_all = "snake_case")]
 pub enum Wait {
     /// A point in time.
@@ -46,6 +47,8 @@ impl Wait {
 
 /// What a person decided at an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Decision"))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Go on.

@@ -17,7 +17,6 @@ use milepost_core::replay::{
 };
 use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::attempt::{CancelFlag, Mode, NoSink};
@@ -30,7 +29,7 @@ use crate::store::{Store, StoreError};
 use crate::workflow::Workflow;
 
 /// What a replay found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
     /// The run.
     pub run: RunId,
@@ -46,7 +45,7 @@ pub struct Replayed {
 }
 
 /// An attempt that was not executed again.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NotReplayed {
     /// The execution.
     pub path: Path,

@@ -1,4 +1,4 @@
-//! The run as people and programs see it: the document of `run`, `resume`, `retry` and `show`.
+//! A run as its record tells it, for whoever shows it to people and programs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,12 @@ use milepost_core::stop::{Stop, StopCode};
 use milepost_core::tape::LogDropped;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::store::RunRow;
 
 /// A run, whole.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
     /// The run.
     pub id: RunId,
@@ -30,9 +29,9 @@ pub struct RunReport {
     pub workflow: String,
     /// Status.
     pub status: Status,
-    /// What the workflow returned; null unless completed.
+    /// What the workflow returned; absent unless completed.
     pub output: Value,
-    /// Why the run does not move, and what happens next; null unless paused, failed or cancelled.
+    /// Why the run does not move, and what happens next; absent unless paused, failed or cancelled.
     pub stop: Option<StopReport>,
     /// Every step of the definition, in file order; a loop before its members.
     pub steps: Vec<StepReport>,
@@ -50,7 +49,7 @@ pub struct RunReport {
     pub created_at: Timestamp,
     /// When it was claimed first.
     pub started_at: Option<Timestamp>,
-    /// Time of its last event.
+    /// When something was recorded last. (Renewing a claim records nothing.)
     pub updated_at: Timestamp,
     /// When it stopped for good, or failed.
     pub ended_at: Option<Timestamp>,
@@ -66,20 +65,16 @@ pub struct RunReport {
     pub recoveries: u32,
     /// Automatic resumes of the present or last pause episode.
     pub automatic_resumes: u32,
-    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; absent while it moves.
     pub stop_reason: Option<&'static str>,
-    /// What happens next, and by whom; null when it is over.
-    pub next_action: Option<String>,
-    /// When something was recorded last. (Renewing a claim records nothing.)
-    pub last_progress_at: Timestamp,
+    /// What happens next; absent when it is over.
+    pub next: Option<Next>,
     /// Who owns it and whether that process lives, while it runs.
     pub owner: Option<OwnerReport>,
     /// Why its definition cannot be read, if so: then only the steps with a record are listed, in the order of their ids, and
     /// there is no summary.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub definition_problem: Option<String>,
     /// Whether this driver put it off because the store did not take a commit in time.
-    #[serde(skip)]
     pub(crate) unsaved: bool,
 }
 
@@ -101,23 +96,30 @@ impl PartialEq<Value> for RecordedValue {
     }
 }
 
-impl Serialize for RecordedValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value().serialize(serializer)
-    }
-}
-
 /// Who runs a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerReport {
     /// Process id.
     pub pid: u32,
     /// Host name.
     pub host: String,
-    /// `alive`, `gone`, `unknown` or `detached`.
-    pub liveness: &'static str,
+    /// Whether that process lives.
+    pub state: OwnerState,
     /// Until when the claim holds without renewal.
     pub lease_until: Option<Timestamp>,
+}
+
+/// Whether the owner of a run lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerState {
+    /// It does.
+    Alive,
+    /// It does, but does not renew its claim.
+    Detached,
+    /// It does not.
+    Gone,
+    /// That cannot be told from here.
+    Unknown,
 }
 
 impl OwnerReport {
@@ -128,11 +130,11 @@ impl OwnerReport {
         Some(Self {
             pid: owner.pid,
             host: owner.host.clone(),
-            liveness: match (liveness, row.detached_at) {
-                (Some(Liveness::Alive), Some(_)) => "detached",
-                (Some(Liveness::Alive), None) => "alive",
-                (Some(Liveness::Gone), _) => "gone",
-                (Some(Liveness::Unknown) | None, _) => "unknown",
+            state: match (liveness, row.detached_at) {
+                (Some(Liveness::Alive), Some(_)) => OwnerState::Detached,
+                (Some(Liveness::Alive), None) => OwnerState::Alive,
+                (Some(Liveness::Gone), _) => OwnerState::Gone,
+                (Some(Liveness::Unknown) | None, _) => OwnerState::Unknown,
             },
             lease_until: row.lease_until,
         })
@@ -140,7 +142,7 @@ impl OwnerReport {
 }
 
 /// Why a run does not move.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StopReport {
     /// Reason from a closed set.
     pub code: StopCode,
@@ -155,7 +157,6 @@ pub struct StopReport {
     /// Whose limit was met.
     pub provider: Option<String>,
     /// Who wants the run to stay here until a person resumes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
 }
 
@@ -174,7 +175,7 @@ impl From<&Stop> for StopReport {
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Where its latest execution stands; the step's id when there was none.
     pub path: String,
@@ -182,36 +183,31 @@ pub struct StepReport {
     pub status: &'static str,
     /// Attempts of its latest execution.
     pub attempts: u32,
-    /// Passes of a loop.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Iterations of a loop.
     pub iterations: Option<u32>,
-    /// The output; null unless completed. A failed loop has one too: how far it came.
+    /// The output; absent unless completed. A failed loop has one too: how far it came.
     pub output: RecordedValue,
-    /// Why it failed, or why its last attempt did; null otherwise.
+    /// Why it failed, or why its last attempt did; absent otherwise.
     pub error: Option<StepError>,
     /// What did not fit into the log of its last attempt that ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub log_dropped: Option<LogDropped>,
     /// When the next attempt is due, while it waits for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
     /// When its latest execution began.
     pub started_at: Option<Timestamp>,
     /// When its latest execution ended.
     pub ended_at: Option<Timestamp>,
     /// Why its latest execution or attempt ended: `completed`, `failed`, `timeout`, `skipped`, `paused`,
-    /// `retries_exhausted`; null while it has not.
+    /// `retries_exhausted`; absent while it has not.
     pub stop_reason: Option<&'static str>,
     /// The time that an attempt may take, and where it was set; absent for steps that call no component.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<TimeoutReport>,
     /// What it waits for, while it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<Wait>,
 }
 
 /// The timeout in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeoutReport {
     /// How long, in milliseconds.
     pub millis: u64,
@@ -222,7 +218,7 @@ pub struct TimeoutReport {
 }
 
 /// Counts over the top-level steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// All of them.
     pub total: usize,
@@ -313,8 +309,7 @@ impl RunReport {
                 Phase::Completed { .. } => Some("completed"),
                 phase => phase.stop().map(|stop| stop.code.as_str()),
             },
-            next_action: next_action(state),
-            last_progress_at: state.updated_at(),
+            next: next(state),
             owner: None,
             definition_problem: None,
             unsaved: false,
@@ -341,28 +336,39 @@ impl RunReport {
 
     /// Adds who owns the run. When that process is gone, the run does not move by itself any more.
     pub(crate) fn owned(&mut self, owner: Option<OwnerReport>) {
-        if owner.as_ref().is_some_and(|owner| owner.liveness == "gone") {
-            let run = &self.id;
-            self.next_action = Some(if self.recoveries < limits::RECOVERIES {
-                format!("a worker (`milepost work`) takes it over, or `milepost resume {run}` does")
-            } else {
-                format!(
-                    "a worker fails it with `process_lost`; `milepost resume {run}` tries it once more"
-                )
+        if owner
+            .as_ref()
+            .is_some_and(|owner| owner.state == OwnerState::Gone)
+        {
+            self.next = Some(match self.recoveries < limits::RECOVERIES {
+                true => Next::TakeOver,
+                false => Next::GiveUp,
             });
         }
         self.owner = owner;
     }
 }
 
-fn next_action(state: &RunState) -> Option<String> {
-    match &state.phase() {
-        Phase::Pending => Some(format!(
-            "a worker (`milepost work`) takes it, or `milepost resume {}`",
-            state.created().run
-        )),
-        Phase::Running => Some("it moves by itself".to_owned()),
-        Phase::Paused { stop, .. } | Phase::Failed { stop, .. } => Some(stop.next.clone()),
+/// What happens next with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A worker or a person takes it.
+    Claim,
+    /// It moves by itself.
+    Moves,
+    /// Its process is gone; a worker or a person takes it over.
+    TakeOver,
+    /// Its process is gone once more than a worker accepts, which fails it; a person can try it once more.
+    GiveUp,
+    /// What its stop says.
+    Stop,
+}
+
+fn next(state: &RunState) -> Option<Next> {
+    match state.phase() {
+        Phase::Pending => Some(Next::Claim),
+        Phase::Running => Some(Next::Moves),
+        Phase::Paused { .. } | Phase::Failed { .. } => Some(Next::Stop),
         Phase::Completed { .. } | Phase::Cancelled { .. } => None,
     }
 }

@@ -186,7 +186,7 @@ pub struct Attention {
 }
 
 /// What a store says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// Version of its layout.
     pub version: u32,

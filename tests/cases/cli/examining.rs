@@ -38,7 +38,7 @@ fn problems(cli: &Cli, status: i32) -> Vec<Value> {
     let seen = cli.run("doctor --json").expect(status).json();
     assert_eq!(seen["ok"], status == 0, "{seen:#}");
     let findings = seen["findings"].as_array().unwrap().iter();
-    let broken = findings.filter(|finding| finding["gravity"] == "problem");
+    let broken = findings.filter(|finding| finding["severity"] == "problem");
     broken.cloned().collect()
 }
 
@@ -252,7 +252,7 @@ fn whatever_is_damaged_is_told_with_its_run() {
             found.iter().all(|finding| finding["run"] == run),
             "{sql}: {found:#?}"
         );
-        assert!(!found[0]["remedy"].as_str().unwrap().is_empty());
+        assert!(!found[0]["help"].as_str().unwrap().is_empty());
     }
     let text = cli.run("doctor").expect(1).stdout;
     assert!(text.contains("problem: run long: blob: sha256:"), "{text}");
@@ -358,7 +358,7 @@ fn a_component_with_a_wrong_byte_is_told_of_every_run_that_carries_it() {
     assert_eq!(runs, ["long", "new", "nap", "done"], "{found:#?}");
     for finding in &found {
         assert_eq!(finding["part"], "component text");
-        let remedy = finding["remedy"].as_str().unwrap();
+        let remedy = finding["help"].as_str().unwrap();
         assert!(
             remedy.contains("component file with that digest"),
             "{remedy}"

@@ -143,8 +143,8 @@ fn a_file_that_keeps_its_room_says_so_and_how_to_get_it_back() {
     let said = cli.run("gc --dry-run").expect(0).stdout;
     assert!(said.contains("`milepost gc --compact`"), "{said}");
     let told = cli.run("doctor --json").expect(0).json();
-    assert_eq!(told["findings"][0]["gravity"], "note");
-    let remedy = told["findings"][0]["remedy"].as_str().unwrap();
+    assert_eq!(told["findings"][0]["severity"], "note");
+    let remedy = told["findings"][0]["help"].as_str().unwrap();
     assert!(remedy.starts_with("`milepost gc --compact`"), "{told:#}");
     let compacted = cli.run("gc --compact --json").expect(0).json();
     assert!(
@@ -165,7 +165,7 @@ fn a_store_without_problems_is_well() {
     let cli = store();
     let seen = cli.run("doctor --json").expect(0).json();
     assert_eq!(
-        (&seen["ok"], &seen["path"]),
+        (&seen["ok"], &seen["folder"]),
         (&json!(true), &json!(".milepost"))
     );
     assert_eq!(
@@ -198,13 +198,13 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
         let findings = seen["findings"].as_array().cloned().unwrap_or_default();
         assert!(!findings.is_empty(), "{seen:#}");
         let first = findings[0].clone();
-        assert_eq!(first["gravity"], gravity, "the gravest first: {seen:#}");
+        assert_eq!(first["severity"], gravity, "the gravest first: {seen:#}");
         first
     };
     let lost = finding("warning", 0);
     assert_eq!(lost["run"], "spin");
     assert!(
-        lost["remedy"].as_str().unwrap().contains("`milepost work`"),
+        lost["help"].as_str().unwrap().contains("`milepost work`"),
         "{lost:#}"
     );
 

@@ -64,7 +64,6 @@ fn b239_b404_a_row_has_every_field_of_the_ledger() {
             "epoch",
             "events",
             "id",
-            "last_progress_at",
             "next_action",
             "owner",
             "provider",

@@ -169,7 +169,7 @@ fn a_component_is_inspected_and_packed() {
     let file = text.display();
     let seen = cli.run(&format!("inspect {file} --json")).expect(0).json();
     assert_eq!(seen["manifest"]["name"], "text");
-    assert_eq!(seen["runs"], true);
+    assert_eq!(seen["ok"], true);
     assert!(
         cli.run(&format!("inspect {file}"))
             .expect(0)

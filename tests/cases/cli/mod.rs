@@ -4,6 +4,7 @@ mod advice;
 mod bounded;
 mod carrying;
 mod contradicted;
+mod documents;
 mod errors;
 mod examining;
 mod foreign;

@@ -105,7 +105,7 @@ async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().step("a", |_| quota()));
     rig.run().await.unwrap();
     for n in 1..=5 {
-        let next = rig.engine().report(&r1()).unwrap().next_action.unwrap();
+        let next = rig.engine().report(&r1()).unwrap().stop.unwrap().next;
         assert!(
             next.contains(&format!("automatic resume {n} of 5")),
             "{next}"
@@ -119,7 +119,7 @@ async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!((rig.row(), rig.journal()), stands);
     assert_eq!(stands.0.status, Status::Paused);
-    let next = rig.engine().report(&r1()).unwrap().next_action.unwrap();
+    let next = rig.engine().report(&r1()).unwrap().stop.unwrap().next;
     assert!(
         next.contains("its 5 automatic resumes are used up"),
         "{next}"

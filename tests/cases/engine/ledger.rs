@@ -283,8 +283,11 @@ async fn b430_silence_is_shown_and_never_judged_while_the_owner_renews() {
             }
             assert_eq!(rig.sweep().await, Default::default(), "{hours} h");
             let report = rig.engine().report(&r1()).unwrap();
-            assert_eq!(report.last_progress_at, quiet_since);
-            assert_eq!(report.owner.unwrap().liveness, "alive");
+            assert_eq!(report.updated_at, quiet_since);
+            assert_eq!(
+                report.owner.unwrap().state,
+                milepost::report::OwnerState::Alive
+            );
         }
         gate.open();
     });

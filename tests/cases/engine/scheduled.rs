@@ -52,7 +52,7 @@ async fn b199_b202_b439_a_pause_is_resumed_five_times_and_then_left_to_a_person(
     }
     assert_eq!(rig.row().due_at, None);
     let report = rig.engine().report(&r1()).unwrap();
-    let next = report.next_action.unwrap();
+    let next = report.stop.unwrap().next;
     assert!(
         next.contains("milepost resume r1") && next.contains("used up"),
         "{next}"

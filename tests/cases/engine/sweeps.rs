@@ -142,7 +142,7 @@ async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does()
             (Status::Running, Some(rig.clock.now()))
         );
         let owner = rig.engine().report(&r1()).unwrap().owner.unwrap();
-        assert_eq!(owner.liveness, "detached");
+        assert_eq!(owner.state, milepost::report::OwnerState::Detached);
         assert_eq!(owner.pid, std::process::id());
         let until = rig.clock.now().after(limits::LEASE);
         rig.store

@@ -279,7 +279,7 @@ mod tests {
         ];
         for (failure, exit, code) in cases {
             assert_eq!(failure.exit, exit, "{code}");
-            assert_eq!(failure.document()["error"]["code"], code);
+            assert_eq!(failure.document().error.code, code);
             assert!(
                 failure
                     .render(Style::new(false))

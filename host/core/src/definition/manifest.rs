@@ -13,6 +13,7 @@ use crate::payload::within_depth;
 
 /// The manifest inside a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Name of the plugin, as its author calls it.
@@ -38,6 +39,7 @@ pub struct Manifest {
 
 /// One step of a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepManifest {
     /// For people.

@@ -78,6 +78,8 @@ pub enum RunEvent {
 
 /// The frozen facts of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
 pub struct RunCreated {
     /// The run.
     pub run: RunId,
@@ -116,6 +118,7 @@ pub struct DefinitionChanged {
 
 /// Why somebody took ownership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimCause {
     /// First start, or after a release.
@@ -130,6 +133,8 @@ pub enum ClaimCause {
 
 /// A stopped run is asked to go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
 pub struct RunResumed {
     /// How it was asked.
     pub cause: ResumeCause,
@@ -149,6 +154,7 @@ pub struct RunResumed {
 
 /// How a stopped run was asked to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResumeCause {
     /// Continue.

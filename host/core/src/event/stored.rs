@@ -24,6 +24,11 @@ const EVENTS: Format = Format { version: 1 };
 
 /// An event as it is stored. It borrows what is written, and owns what was read.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(rename = "Event", description = "What happened: `type` says what.")
+)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Stored<'a> {
     RunCreated(Cow<'a, RunCreated>),
@@ -560,6 +565,18 @@ impl From<Stored<'_>> for Event {
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Stored::from(self).serialize(serializer)
+    }
+}
+
+/// That of the stored form, which is how it is serialized.
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Event {
+    fn schema_name() -> Cow<'static, str> {
+        Stored::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Stored::json_schema(generator)
     }
 }
 

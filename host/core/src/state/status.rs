@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Recorded, owned by nobody, wants to run.

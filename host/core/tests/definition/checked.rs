@@ -78,7 +78,7 @@ fn b4_every_problem_has_a_line_and_a_column() {
     let problems = crate::bad(&sample(
         "[[step]]\nid = \"a\"\nuse = \"p/x\"\nif = \"steps.zz.status == 'completed'\"\n",
     ));
-    let json = problems.to_json();
+    let json = serde_json::to_value(problems.report()).unwrap();
     assert_eq!(
         (
             &json["diagnostics"][0]["line"],

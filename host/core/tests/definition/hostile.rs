@@ -132,7 +132,7 @@ fn digest(text: &str) {
         );
     }
     let _ = problems.render(true);
-    let _ = problems.to_json();
+    let _ = serde_json::to_value(problems.report()).unwrap();
 }
 
 const SEEDS: &[&str] = &[
@@ -208,7 +208,7 @@ fn a_file_of_mistakes_is_told_in_bounded_words() {
         "{first}"
     );
     assert!(first.contains("^^^^^^"), "{first}");
-    let document = problems.to_json();
+    let document = serde_json::to_value(problems.report()).unwrap();
     assert_eq!(document["diagnostics"].as_array().unwrap().len(), 100);
     assert_eq!(document["omitted"], 12_500);
 }

@@ -134,7 +134,7 @@ fn b16_an_id_is_unique_in_the_whole_tree_and_both_places_are_shown() {
         assert!(problem.message.contains("`same`"));
         let (first, second) = (text.find("\"same\""), text.rfind("\"same\""));
         assert_eq!(Some(problem.span.start), second);
-        let report = problems.to_json();
+        let report = serde_json::to_value(problems.report()).unwrap();
         let related = &report["diagnostics"][0]["related"][0]["span"]["start"];
         assert_eq!(*related, serde_json::json!(first));
     }

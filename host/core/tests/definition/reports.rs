@@ -83,7 +83,7 @@ fn reports_as_json_carry_places_and_spans() {
         "[[step]]\nid = \"a\"\nuse = \"p/x\"\ntimeout = 30\n[[step]]\nid = \"a\"\nuse = \"p/y\"\n",
     ));
     assert_eq!(
-        problems.to_json(),
+        serde_json::to_value(problems.report()).unwrap(),
         serde_json::json!({
             "file": "workflow.toml",
             "diagnostics": [

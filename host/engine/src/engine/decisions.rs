@@ -5,7 +5,6 @@ use milepost_core::limits;
 use milepost_core::request::approve::{self, Answer, Approving, Asking, NotDecided};
 use milepost_core::state::{RunState, Status};
 use milepost_core::wait::Verdict;
-use serde::Serialize;
 
 use super::Engine;
 use super::error::EngineError;
@@ -27,7 +26,7 @@ pub struct Decision {
 }
 
 /// What a decision did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The approval.
     pub path: Path,
@@ -40,7 +39,6 @@ pub struct Decided {
     /// Whether the run goes on by itself now: one that a person holds does not.
     pub goes_on: bool,
     /// How many rejections with rework the approval has left; absent when it has no rework.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rework_left: Option<u32>,
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use milepost_core::recovery::{Judgement, Liveness, judge};
 use milepost_core::time::Timestamp;
-use serde::Serialize;
 
 use super::Engine;
 use super::sweep::SWEEP_ROWS;
@@ -20,8 +19,7 @@ const MUCH_UNUSED: u64 = 1024 * 1024;
 const OVERDUE: Duration = Duration::from_secs(60);
 
 /// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gravity {
     /// Worth knowing.
     Note,
@@ -32,15 +30,13 @@ pub enum Gravity {
 }
 
 /// Something that a look at the store found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How grave it is.
     pub gravity: Gravity,
     /// The run, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// What is damaged, if something is: `event 3`, `checkpoint`, `column status`, `component text`, a blob.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// What was found.
     pub message: String,
@@ -49,7 +45,7 @@ pub struct Finding {
 }
 
 /// The state of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doctor {
     /// What the store says of itself.
     pub store: Health,

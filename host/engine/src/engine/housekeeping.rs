@@ -4,7 +4,6 @@ use futures_util::future::join_all;
 use milepost_core::ids::RunId;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use serde::Serialize;
 
 use super::Engine;
 use super::error::EngineError;
@@ -16,7 +15,7 @@ use crate::store::{RunRow, StoreError};
 const REMOVED_TOGETHER: u64 = 1_000;
 
 /// What was removed, or would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
     /// The runs, the oldest first.
     pub runs: Vec<RunId>,

@@ -4,7 +4,6 @@ use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::request::signal::{self, Delivery, Kept, Sending, SignalRefused};
 use milepost_core::state::{RunState, Status};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::Engine;
@@ -15,8 +14,7 @@ use crate::record::{self, Batch, Recorded};
 use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
 
 /// What became of a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalAnswer {
     /// The run took it.
     Delivered,

@@ -11,7 +11,6 @@ use milepost_core::recovery::{Judgement, Liveness, judge, lease_holds};
 use milepost_core::request::recover::{self, CannotBegin};
 use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::state::{RunState, Status};
-use serde::Serialize;
 
 use super::Engine;
 use super::error::EngineError;
@@ -21,7 +20,7 @@ use crate::record::{self, Batch};
 use crate::store::{Attention, Filter, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Runs whose owner is gone; to be taken over.
     pub lost: Vec<RunId>,

@@ -13,7 +13,6 @@ use milepost_core::request::Intent;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use serde::Serialize;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -50,7 +49,7 @@ pub struct WorkOptions {
 }
 
 /// What a worker did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Worked {
     /// How often it took a run.
     pub taken: u64,
@@ -63,7 +62,6 @@ pub struct Worked {
     /// Runs that could not begin.
     pub refused: u64,
     /// Why it ended on its own: its store is no longer where it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub store_gone: Option<String>,
 }
 

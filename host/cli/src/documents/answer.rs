@@ -1,0 +1,167 @@
+//! What became of a command on a run.
+
+use milepost::core::ids::{Path, RunId};
+use milepost::core::state::Status;
+use milepost::core::wait::Verdict;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::run::Run;
+
+/// What `pause`, `cancel` and `kill` found or did; somebody else may have moved the run since.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Stopped {
+    /// The run.
+    pub(crate) id: RunId,
+    /// What became of the command.
+    pub(crate) answer: Answer,
+    /// Status of the run.
+    pub(crate) status: Status,
+}
+
+/// What became of a command to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// It is paused now.
+    Paused,
+    /// It is cancelled now.
+    Cancelled,
+    /// It was paused already, and stays so until a person resumes it.
+    Held,
+    /// Its process was asked to pause it.
+    Pausing,
+    /// Its process was asked to end it.
+    Cancelling,
+    /// Nothing was done: it is being cancelled.
+    BeingCancelled,
+    /// Nothing was done: it waits for somebody to take it.
+    AlreadyPending,
+    /// Nothing was done: it runs.
+    AlreadyRunning,
+    /// Nothing was done: it is paused.
+    AlreadyPaused,
+    /// Nothing was done: it is completed.
+    AlreadyCompleted,
+    /// Nothing was done: it has failed.
+    AlreadyFailed,
+    /// Nothing was done: it is cancelled.
+    AlreadyCancelled,
+    /// A resume took back the pause that was asked for: it runs on.
+    PauseWithdrawn,
+}
+
+impl Answer {
+    /// Nothing was done to a run of this status.
+    pub(crate) const fn already(status: Status) -> Self {
+        match status {
+            Status::Pending => Self::AlreadyPending,
+            Status::Running => Self::AlreadyRunning,
+            Status::Paused => Self::AlreadyPaused,
+            Status::Completed => Self::AlreadyCompleted,
+            Status::Failed => Self::AlreadyFailed,
+            Status::Cancelled => Self::AlreadyCancelled,
+        }
+    }
+}
+
+/// What `resume` and `retry` print.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what two types are written as")]
+pub(crate) enum Resumed {
+    /// Where the run stands now.
+    Run(Box<Run>),
+    /// The pause that was asked for is withdrawn.
+    Withdrawn(Stopped),
+}
+
+/// Who goes on with a run by itself.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Continues {
+    /// A worker.
+    Worker,
+}
+
+/// What became of a signal.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Signalled {
+    /// The run.
+    pub(crate) id: RunId,
+    /// Name of the signal.
+    pub(crate) signal: String,
+    /// What became of this very signal.
+    pub(crate) answer: SignalAnswer,
+    /// Status of the run.
+    pub(crate) status: Status,
+    /// Whether a person has to resume it.
+    pub(crate) held: bool,
+    /// Who goes on with the run because of the signal; null when nobody does.
+    pub(crate) continues: Option<Continues>,
+    /// Names of the signals that the run waits for where it stands.
+    pub(crate) awaits: Vec<String>,
+    /// Names that the workflow waits for and that this one was probably meant to be.
+    pub(crate) nearest: Vec<String>,
+}
+
+/// What became of a signal.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SignalAnswer {
+    /// The run took it.
+    Delivered,
+    /// It is kept until the run waits for it.
+    Kept,
+}
+
+impl Signalled {
+    pub(crate) fn new(run: &RunId, signal: &str, sent: &milepost::engine::Signalled) -> Self {
+        Self {
+            id: run.clone(),
+            signal: signal.to_owned(),
+            answer: match sent.answer {
+                milepost::engine::SignalAnswer::Delivered => SignalAnswer::Delivered,
+                milepost::engine::SignalAnswer::Kept => SignalAnswer::Kept,
+            },
+            status: sent.status,
+            held: sent.held,
+            continues: sent.goes_on.then_some(Continues::Worker),
+            awaits: sent.waits_for.iter().cloned().collect(),
+            nearest: sent.nearest.clone(),
+        }
+    }
+}
+
+/// What a decision did.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Decided {
+    /// The run.
+    pub(crate) id: RunId,
+    /// What was decided.
+    pub(crate) answer: Verdict,
+    /// The approval.
+    pub(crate) path: Path,
+    /// Status of the run now: paused, or cancelled.
+    pub(crate) status: Status,
+    /// How many rejections with rework the approval has left; null when it has no rework.
+    pub(crate) rework_left: Option<u32>,
+    /// Whether a person has to resume it.
+    pub(crate) held: bool,
+    /// Who goes on with the run because of the decision; null when nobody does.
+    pub(crate) continues: Option<Continues>,
+}
+
+impl Decided {
+    pub(crate) fn new(run: &RunId, decided: &milepost::engine::Decided) -> Self {
+        Self {
+            id: run.clone(),
+            answer: decided.decision,
+            path: decided.path.clone(),
+            status: decided.status,
+            rework_left: decided.rework_left,
+            held: decided.held,
+            continues: decided.goes_on.then_some(Continues::Worker),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What is said of definitions, and texts that the program makes.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::failure::{Diagnostic, Problem, is_zero};
+
+/// What was found in definitions.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Validated {
+    /// Whether all of them can be used.
+    pub(crate) ok: bool,
+    /// Each of them.
+    pub(crate) files: Vec<Checked>,
+}
+
+/// What was found in one file.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Checked {
+    /// The file.
+    pub(crate) file: String,
+    /// Whether it can be used.
+    pub(crate) ok: bool,
+    /// Why it could not be looked at.
+    pub(crate) error: Option<Problem>,
+    /// Its first problems, warnings included.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Components that cannot be used.
+    pub(crate) components: Vec<Refused>,
+    /// How many more problems it has.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) omitted: usize,
+}
+
+/// A component that a definition names and that cannot be used.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Refused {
+    /// Name of the plugin.
+    pub(crate) plugin: String,
+    /// Stable code.
+    pub(crate) code: &'static str,
+    /// Why.
+    pub(crate) message: String,
+}
+
+/// A definition, drawn.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Drawing {
+    /// Name of the workflow.
+    pub(crate) workflow: String,
+    /// How it is drawn: `text` or `mermaid`.
+    pub(crate) format: &'static str,
+    /// The drawing.
+    pub(crate) graph: String,
+}
+
+/// What a code means.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Explanation {
+    /// The code.
+    pub(crate) code: &'static str,
+    /// In a few words; null where the code says it.
+    pub(crate) title: Option<&'static str>,
+    /// What it means, and what to do.
+    pub(crate) explanation: &'static str,
+}
+
+/// A completion script.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: String,
+    /// The script.
+    pub(crate) script: String,
+}

@@ -1,0 +1,32 @@
+//! The documents that `--json` prints: every verb has one, each is a type of this folder, and the JSON Schema of all of them is
+//! published (`milepost schema --documents`).
+//!
+//! They stand in the program, because they are for its readers: a document carries the sentences that name commands, and the
+//! library knows none. What of a run is shown as it is recorded (events, errors, waits) keeps its types in the core, which describe
+//! themselves with its feature `schema`. A server answers with the same documents: it needs nothing of the command line for that.
+//!
+//! # Rules
+//! - One name for one thing: a document about one run begins with its `id`, and what refers to a run says `run`; `path` is where a
+//!   step execution stands; what a person can do is `help`, how bad something is `severity`.
+//! - A member that is always there is never left out: it is null. One that only some have is absent elsewhere.
+//! - The schema allows no other members, and changes only on purpose: `host/cli/documents.schema.json` is compared with it.
+
+mod answer;
+mod component;
+mod definition;
+mod failure;
+mod journal;
+mod replay;
+mod run;
+mod schema;
+mod store;
+
+pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
+pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
+pub(crate) use definition::{Checked, Completions, Drawing, Explanation, Refused, Validated};
+pub(crate) use failure::{Diagnostic, Failed, Problem, located};
+pub(crate) use journal::{EventEntry, LogEntry};
+pub(crate) use replay::Replay;
+pub(crate) use run::{Kept, Request, Row, Run, Runs};
+pub(crate) use schema::schema;
+pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};

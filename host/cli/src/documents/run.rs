@@ -1,0 +1,432 @@
+//! A run: whole, and as a row of a list.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use milepost::core::ids::{Digest, Epoch, RunId};
+use milepost::core::outcome::StepError;
+use milepost::core::state::Status;
+use milepost::core::stop::StopCode;
+use milepost::core::tape::LogDropped;
+use milepost::core::time::Timestamp;
+use milepost::core::wait::Wait;
+use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport, StopReport};
+use milepost::store::{RunRow, StopKind, StopRequest};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{next, row};
+
+/// A run, whole.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Run {
+    /// The run.
+    id: RunId,
+    /// Name of the workflow.
+    workflow: String,
+    /// Status.
+    status: Status,
+    /// What the workflow returned; null unless completed.
+    output: Value,
+    /// Why the run does not move, and what happens next; null unless paused, failed or cancelled.
+    stop: Option<Stop>,
+    /// Every step of the definition, in file order; a loop before its members.
+    steps: Vec<Step>,
+    /// Counts over the top-level steps.
+    summary: Summary,
+    /// The inputs it was started with.
+    inputs: Arc<Value>,
+    /// File of the definition.
+    file: String,
+    /// Digest of the definition's text.
+    definition: Digest,
+    /// Digests of the components.
+    plugins: BTreeMap<String, Digest>,
+    /// When it was created.
+    created_at: Timestamp,
+    /// When it was claimed first.
+    started_at: Option<Timestamp>,
+    /// When something was recorded last. (Renewing a claim records nothing.)
+    updated_at: Timestamp,
+    /// When it stopped for good, or failed.
+    ended_at: Option<Timestamp>,
+    /// When it paused.
+    paused_at: Option<Timestamp>,
+    /// Milliseconds from the first claim to the end, the pause, or the last event.
+    duration_millis: u64,
+    /// Events recorded.
+    events: u64,
+    /// How often it was claimed.
+    epoch: u64,
+    /// Recoveries without progress in between.
+    recoveries: u32,
+    /// Automatic resumes of the present or last pause episode.
+    automatic_resumes: u32,
+    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    #[schemars(schema_with = "stop_reason")]
+    stop_reason: Option<&'static str>,
+    /// What happens next, and by whom; null when it is over.
+    next_action: Option<String>,
+    /// Who owns it and whether that process lives, while it runs.
+    owner: Option<Owner>,
+    /// Why its definition cannot be read, if so: then only the steps with a record are listed, in the order of their ids, and
+    /// there is no summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    definition_problem: Option<String>,
+    /// `show`: what somebody asked of it, until that is met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<Request>,
+    /// `show`: the first signals that it does not wait for yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) inbox: Vec<Kept>,
+    /// `show`: how many such signals there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) inbox_count: u64,
+    /// `show`: bytes that it takes in the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_bytes: Option<u64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// `completed`, the code of a stop, or null.
+fn stop_reason(_: &mut SchemaGenerator) -> Schema {
+    let codes = StopCode::ALL.iter().map(|code| Some(code.as_str()));
+    let all: Vec<_> = codes.chain([Some("completed"), None]).collect();
+    json_schema!({ "enum": all })
+}
+
+/// Why a run does not move.
+#[derive(Serialize, JsonSchema)]
+struct Stop {
+    /// Reason from a closed set.
+    code: StopCode,
+    /// For a person.
+    message: String,
+    /// The step execution that stopped it.
+    path: Option<String>,
+    /// What happens next, and by whom.
+    next: String,
+    /// When something happens by itself: the run goes on, or what it waits for times out.
+    due_at: Option<Timestamp>,
+    /// Whose limit was met.
+    provider: Option<String>,
+    /// Who wants the run to stay here until a person resumes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<String>,
+}
+
+/// One step of a run.
+#[derive(Serialize, JsonSchema)]
+struct Step {
+    /// Where its latest execution stands; the step's id when there was none.
+    path: String,
+    /// Status of its latest execution.
+    #[schemars(extend("enum" = ["pending", "running", "waiting", "paused", "completed", "failed", "skipped"]))]
+    status: &'static str,
+    /// Attempts of its latest execution.
+    attempts: u32,
+    /// Iterations of a loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iterations: Option<u32>,
+    /// The output; null unless completed. A failed loop has one too: how far it came.
+    output: Arc<Value>,
+    /// Why it failed, or why its last attempt did; null otherwise.
+    error: Option<StepError>,
+    /// What did not fit into the log of its last attempt that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_dropped: Option<LogDropped>,
+    /// When the next attempt is due, while it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Timestamp>,
+    /// When its latest execution began.
+    started_at: Option<Timestamp>,
+    /// When its latest execution ended.
+    ended_at: Option<Timestamp>,
+    /// Why its latest execution or attempt ended; null while it has not.
+    #[schemars(extend("enum" = ["completed", "failed", "timeout", "skipped", "paused", "retries_exhausted", null]))]
+    stop_reason: Option<&'static str>,
+    /// The time that an attempt may take, and where it was set; absent for steps that call no component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<Timeout>,
+    /// What it waits for, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<Wait>,
+}
+
+/// The timeout in force.
+#[derive(Serialize, JsonSchema)]
+struct Timeout {
+    /// How long, in milliseconds.
+    millis: u64,
+    /// Where it was set.
+    #[schemars(extend("enum" = ["step", "defaults", "engine"]))]
+    source: &'static str,
+    /// Whether the latest attempt met it.
+    fired: bool,
+}
+
+/// Counts over the top-level steps.
+#[derive(Serialize, JsonSchema)]
+struct Summary {
+    /// All of them.
+    total: usize,
+    /// Completed.
+    completed: usize,
+    /// Failed.
+    failed: usize,
+    /// Skipped.
+    skipped: usize,
+    /// Settled, of all, in percent, rounded down.
+    percent: usize,
+}
+
+/// Who runs a run.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Owner {
+    /// Process id.
+    pid: u32,
+    /// Host name.
+    host: String,
+    /// Whether that process lives.
+    liveness: Liveness,
+    /// Until when the claim holds without renewal.
+    lease_until: Option<Timestamp>,
+}
+
+/// Whether a process lives.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Liveness {
+    /// It does.
+    Alive,
+    /// It does, but does not renew its claim.
+    Detached,
+    /// It does not.
+    Gone,
+    /// That cannot be told from here.
+    Unknown,
+}
+
+impl From<&OwnerReport> for Owner {
+    fn from(owner: &OwnerReport) -> Self {
+        Self {
+            pid: owner.pid,
+            host: owner.host.clone(),
+            liveness: match owner.state {
+                OwnerState::Alive => Liveness::Alive,
+                OwnerState::Detached => Liveness::Detached,
+                OwnerState::Gone => Liveness::Gone,
+                OwnerState::Unknown => Liveness::Unknown,
+            },
+            lease_until: owner.lease_until,
+        }
+    }
+}
+
+/// What somebody asked of a run.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Request {
+    /// What is asked.
+    kind: RequestKind,
+    /// Since when.
+    at: Timestamp,
+    /// By whom, for people.
+    by: String,
+}
+
+/// How a run is asked to stop.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum RequestKind {
+    /// Pause where the step in flight has ended.
+    Pause,
+    /// Pause at once.
+    PauseNow,
+    /// End for good.
+    Cancel,
+    /// End for good, at once.
+    Kill,
+}
+
+impl From<&StopRequest> for Request {
+    fn from(request: &StopRequest) -> Self {
+        Self {
+            kind: match request.kind {
+                StopKind::Pause => RequestKind::Pause,
+                StopKind::PauseNow => RequestKind::PauseNow,
+                StopKind::Cancel => RequestKind::Cancel,
+                StopKind::Kill => RequestKind::Kill,
+            },
+            at: request.at,
+            by: request.by.clone(),
+        }
+    }
+}
+
+/// A signal that is kept until the run waits for it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeptSignal")]
+pub(crate) struct Kept {
+    /// Its name.
+    pub(crate) name: String,
+    /// When it was sent.
+    pub(crate) sent_at: Timestamp,
+}
+
+impl From<&RunReport> for Run {
+    fn from(report: &RunReport) -> Self {
+        let summary = report.summary;
+        Self {
+            id: report.id.clone(),
+            workflow: report.workflow.clone(),
+            status: report.status,
+            output: report.output.clone(),
+            stop: report.stop.as_ref().map(Stop::from),
+            steps: report.steps.iter().map(Step::from).collect(),
+            summary: Summary {
+                total: summary.total,
+                completed: summary.completed,
+                failed: summary.failed,
+                skipped: summary.skipped,
+                percent: summary.percent,
+            },
+            inputs: report.inputs.value(),
+            file: report.file.clone(),
+            definition: report.definition,
+            plugins: report.plugins.clone(),
+            created_at: report.created_at,
+            started_at: report.started_at,
+            updated_at: report.updated_at,
+            ended_at: report.ended_at,
+            paused_at: report.paused_at,
+            duration_millis: report.duration_millis,
+            events: report.events,
+            epoch: report.epoch,
+            recoveries: report.recoveries,
+            automatic_resumes: report.automatic_resumes,
+            stop_reason: report.stop_reason,
+            next_action: next::of_run(report),
+            owner: report.owner.as_ref().map(Owner::from),
+            definition_problem: report.definition_problem.clone(),
+            request: None,
+            inbox: Vec::new(),
+            inbox_count: 0,
+            stored_bytes: None,
+        }
+    }
+}
+
+impl From<&StopReport> for Stop {
+    fn from(stop: &StopReport) -> Self {
+        Self {
+            code: stop.code,
+            message: stop.message.clone(),
+            path: stop.path.clone(),
+            next: stop.next.clone(),
+            due_at: stop.due_at,
+            provider: stop.provider.clone(),
+            held_by: stop.held_by.clone(),
+        }
+    }
+}
+
+impl From<&StepReport> for Step {
+    fn from(step: &StepReport) -> Self {
+        Self {
+            path: step.path.clone(),
+            status: step.status,
+            attempts: step.attempts,
+            iterations: step.iterations,
+            output: step.output.value(),
+            error: step.error.clone(),
+            log_dropped: step.log_dropped,
+            retry_at: step.retry_at,
+            started_at: step.started_at,
+            ended_at: step.ended_at,
+            stop_reason: step.stop_reason,
+            timeout: step.timeout.map(|timeout| Timeout {
+                millis: timeout.millis,
+                source: timeout.source,
+                fired: timeout.fired,
+            }),
+            waits_for: step.waits_for.clone(),
+        }
+    }
+}
+
+/// Runs, the newest first.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Runs(pub(crate) Vec<Row>);
+
+/// A run in a list.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedRun")]
+pub(crate) struct Row {
+    /// The run.
+    id: RunId,
+    /// Name of the workflow.
+    workflow: String,
+    /// Status.
+    status: Status,
+    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    stop_reason: Option<String>,
+    /// What happens next; null when it moves by itself, or is over.
+    next_action: Option<String>,
+    /// When something happens by itself: the run goes on, or what it waits for times out.
+    due_at: Option<Timestamp>,
+    /// Names of the signals that it waits for.
+    awaits: Vec<String>,
+    /// Whose limit was met.
+    provider: Option<String>,
+    /// When it was created.
+    created_at: Timestamp,
+    /// When something was recorded last. (Renewing a claim records nothing.)
+    updated_at: Timestamp,
+    /// Who owns it and whether that process lives, while it runs.
+    owner: Option<Owner>,
+    /// What somebody asked of it, until that is met.
+    request: Option<Request>,
+    /// Recoveries without progress in between.
+    recoveries: u32,
+    /// Automatic resumes of the present or last pause episode.
+    automatic_resumes: u32,
+    /// Events recorded.
+    events: u64,
+    /// How often it was claimed.
+    epoch: Epoch,
+}
+
+impl Row {
+    pub(crate) fn new(row: &RunRow, owner: Option<&OwnerReport>) -> Self {
+        Self {
+            id: row.id.clone(),
+            workflow: row.workflow.clone(),
+            status: row.status,
+            stop_reason: match row.status {
+                Status::Completed => Some("completed".to_owned()),
+                Status::Pending
+                | Status::Running
+                | Status::Paused
+                | Status::Failed
+                | Status::Cancelled => row.stop_code.clone(),
+            },
+            next_action: row::next_action(row, owner),
+            due_at: row.due_at,
+            awaits: row.awaits.clone(),
+            provider: row.provider.clone(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            owner: owner.map(Owner::from),
+            request: row.request.as_ref().map(Request::from),
+            recoveries: row.recoveries,
+            automatic_resumes: row.auto_resumes,
+            events: row.seq,
+            epoch: row.epoch,
+        }
+    }
+}
