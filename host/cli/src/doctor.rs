@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::format;
 use super::progress::Told;
 use super::text::Text;
+use super::words;
 
 /// Examine the store
 ///
@@ -59,7 +60,7 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
                 run: finding.run.clone(),
                 part: finding.part.clone(),
                 message: finding.message.clone(),
-                help: finding.remedy.clone(),
+                help: words::remedy::of(finding.remedy, words::plain),
             })
             .collect(),
     };
@@ -119,7 +120,8 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
             .map(|part| format!("{}: ", Shown(part)))
             .unwrap_or_default();
         lines.push(gravity + format!(" {run}{part}{}", finding.message));
-        lines.push(format!("  {}", cx.usable(&finding.remedy)).into());
+        let help = words::remedy::of(finding.remedy, |verb| cx.program(verb));
+        lines.push(format!("  {help}").into());
     }
     if doctor.findings.is_empty() {
         lines.push(cx.out.green("nothing is wrong"));

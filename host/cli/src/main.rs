@@ -11,7 +11,8 @@
 //! | [`ids`] | from what a person typed to the id of a run |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
-//! | [`next`], [`row`], [`watch`] | what happens next with a run; what a list says of it; a list that is kept up to date |
+//! | [`words`] | sentences for people, made from what the library says as data |
+//! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
@@ -35,7 +36,6 @@ mod format;
 mod ids;
 mod inputs;
 mod narration;
-mod next;
 mod panics;
 mod patience;
 mod place;
@@ -48,6 +48,7 @@ mod style;
 mod table;
 mod text;
 mod watch;
+mod words;
 
 mod compiling;
 mod completions;

@@ -20,7 +20,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
-use super::{format, ids, next};
+use super::{format, ids, words};
 
 /// Show one run: status, steps, output
 ///
@@ -193,9 +193,10 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     }
     match &report.stop {
         Some(stop) => lines.extend(reasons(cx, stop)),
-        None => {
-            lines.extend(next::of_run(report).map(|next| format!("  next:   {}", cx.usable(&next))))
-        }
+        None => lines.extend(
+            words::next::of_run(report, |verb| cx.program(verb))
+                .map(|next| format!("  next:   {next}")),
+        ),
     }
     lines
 }

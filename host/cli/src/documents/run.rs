@@ -10,13 +10,13 @@ use milepost::core::stop::StopCode;
 use milepost::core::tape::LogDropped;
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
-use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport, StopReport};
+use milepost::report::{Next, OwnerReport, OwnerState, RunReport, StepReport, StopReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{next, row};
+use crate::{row, words};
 
 /// A run, whole.
 #[derive(Serialize, JsonSchema)]
@@ -309,13 +309,22 @@ impl From<&RunReport> for Run {
             recoveries: report.recoveries,
             automatic_resumes: report.automatic_resumes,
             stop_reason: report.stop_reason,
-            next_action: next::of_run(report),
+            next_action: next_action(report),
             owner: report.owner.as_ref().map(Owner::from),
             definition_problem: report.definition_problem.clone(),
             request: None,
             inbox: Vec::new(),
             inbox_count: 0,
             stored_bytes: None,
+        }
+    }
+}
+
+fn next_action(report: &RunReport) -> Option<String> {
+    match report.next? {
+        Next::Stop => report.stop.as_ref().map(|stop| stop.next.clone()),
+        Next::Claim | Next::Moves | Next::TakeOver | Next::GiveUp => {
+            words::next::of_run(report, words::plain)
         }
     }
 }

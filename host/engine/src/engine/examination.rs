@@ -41,7 +41,36 @@ pub struct Finding {
     /// What was found.
     pub message: String,
     /// What to do.
-    pub remedy: String,
+    pub remedy: Remedy,
+}
+
+/// What to do about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Keep a copy of the file; restore a backup, or remove the run.
+    KeepCopy,
+    /// Restore a backup of the store, or start again in a new run.
+    RestoreOrStartAgain,
+    /// Keep the component file that the run needs: the store does not hold it.
+    KeepComponent,
+    /// Put the component file that the run needs where it was, or restore a backup of the store.
+    RestoreComponent,
+    /// A worker meets what was asked.
+    WorkerMeets,
+    /// Start a worker, or resume the run.
+    StartWorker,
+    /// Look at the process that owns the run.
+    LookAtOwner,
+    /// A worker takes the run over; a person can.
+    TakeOver,
+    /// A worker fails the run; a person can try it once more.
+    TryOnceMore,
+    /// Make room on the disk, or remove old runs.
+    MakeRoom,
+    /// Give what nothing uses back to the disk.
+    GiveBack,
+    /// Rewrite the file, which gives what nothing uses back to the disk.
+    Rewrite,
 }
 
 /// The state of a store.
@@ -103,7 +132,7 @@ impl Engine {
                     "it is {} and a request to stop it was not met yet",
                     row.status
                 ),
-                "a worker (`milepost work`) meets it",
+                Remedy::WorkerMeets,
             )
         });
         findings.extend(unmet);
@@ -112,7 +141,7 @@ impl Engine {
             Finding::of_run(
                 row.id.as_str(),
                 "it has been due for more than a minute".to_owned(),
-                "start a worker (`milepost work`), or `milepost resume` it",
+                Remedy::StartWorker,
             )
         }));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
@@ -180,17 +209,17 @@ impl Engine {
             Judgement::Detached => (
                 Gravity::Warning,
                 format!("its owner, {who}, lives but has stopped renewing its claim"),
-                "look at that process: it may be stopped or starved; ended, its run is recovered",
+                Remedy::LookAtOwner,
             ),
             Judgement::Recover => (
                 Gravity::Warning,
                 format!("its owner, {who}, is gone"),
-                "a worker (`milepost work`) takes it over, or `milepost resume` does",
+                Remedy::TakeOver,
             ),
             Judgement::GiveUp => (
                 Gravity::Warning,
                 format!("its owner, {who}, is gone, as was the one before"),
-                "a worker fails it with `process_lost`; `milepost resume` tries it once more",
+                Remedy::TryOnceMore,
             ),
         };
         Some(Finding {
@@ -198,7 +227,7 @@ impl Engine {
             run: Some(row.id.to_string()),
             part: None,
             message,
-            remedy: remedy.to_owned(),
+            remedy,
         })
     }
 }
@@ -210,34 +239,26 @@ impl Finding {
             run: None,
             part: None,
             message,
-            remedy: "keep a copy of the file; restore a backup, or remove the run".to_owned(),
+            remedy: Remedy::KeepCopy,
         }
     }
 
     /// Somebody should look at this run.
-    fn of_run(run: &str, message: String, remedy: &str) -> Self {
+    fn of_run(run: &str, message: String, remedy: Remedy) -> Self {
         Self {
             gravity: Gravity::Warning,
             run: Some(run.to_owned()),
             part: None,
             message,
-            remedy: remedy.to_owned(),
+            remedy,
         }
     }
 
     fn damage(run: &str, fault: Fault) -> Self {
         let remedy = match (fault.is_component, fault.is_minor) {
-            (true, true) => {
-                "keep the component file with that digest where the definition names it"
-            }
-            (true, false) => {
-                "the other runs are not affected; put the component file with that digest where the definition names it, or \
-                 restore a backup of the store"
-            }
-            (false, _) => {
-                "the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow \
-                 again in a new run"
-            }
+            (true, true) => Remedy::KeepComponent,
+            (true, false) => Remedy::RestoreComponent,
+            (false, _) => Remedy::RestoreOrStartAgain,
         };
         Self {
             gravity: match fault.is_minor {
@@ -247,7 +268,7 @@ impl Finding {
             run: Some(run.to_owned()),
             part: Some(fault.part),
             message: fault.message,
-            remedy: remedy.to_owned(),
+            remedy,
         }
     }
 }
@@ -277,13 +298,13 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
             run: None,
             part: None,
             message: format!("its disk has only {free} bytes left"),
-            remedy: "make room, or remove old runs with `milepost gc`".to_owned(),
+            remedy: Remedy::MakeRoom,
         });
     }
     if much_unused(store.unused_bytes, store.bytes) {
         let remedy = match store.gives_back {
-            true => "`milepost gc` gives it back to the disk",
-            false => "`milepost gc --compact` rewrites the file and gives it back to the disk",
+            true => Remedy::GiveBack,
+            false => Remedy::Rewrite,
         };
         findings.push(Finding {
             gravity: Gravity::Note,
@@ -293,7 +314,7 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
                 "{} of {} bytes of the file are kept for later runs",
                 store.unused_bytes, store.bytes
             ),
-            remedy: remedy.to_owned(),
+            remedy,
         });
     }
     findings

@@ -46,7 +46,7 @@ pub use changes::{Changes, OnChange};
 pub use control::{Control, Request};
 pub use decisions::{Decided, Decision};
 pub use error::EngineError;
-pub use examination::{Doctor, Examining, Finding, Gravity, much_unused};
+pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
 pub use milepost_core::request::approve::EarlierDecision;
