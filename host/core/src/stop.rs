@@ -181,3 +181,28 @@ impl std::fmt::Display for StopCode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_reasons_the_first_speaks_and_the_earliest_is_when_the_run_is_due() {
+        let at = |minutes: u64| Timestamp::from_nanos(minutes * 60_000_000_000);
+        let reason = |message: &str, due_at| Stop {
+            due_at,
+            ..Stop::new(StopCode::StepPaused, message, "next")
+        };
+        for (due, earliest) in [
+            ([None, None, None], None),
+            ([None, Some(at(9)), Some(at(5))], Some(at(5))),
+            ([Some(at(1)), Some(at(9)), None], Some(at(1))),
+        ] {
+            let reasons = ["first", "second", "third"].into_iter().zip(due);
+            let reasons = reasons.map(|(message, due_at)| reason(message, due_at));
+            let stop = Stop::for_reasons(reasons.collect());
+            assert_eq!(stop, Some(reason("first", earliest)));
+        }
+        assert_eq!(Stop::for_reasons(Vec::new()), None);
+    }
+}

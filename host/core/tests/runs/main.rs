@@ -9,6 +9,7 @@ mod conditions;
 mod disk;
 mod identity;
 mod loops;
+mod parallel;
 mod pauses;
 mod properties;
 mod record;
