@@ -139,7 +139,7 @@ impl<'a> StateScope<'a> {
         let record = self.state.executions().of(id);
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
-            StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, |r| r.attempts)))),
+            StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, StepRecord::attempts)))),
             StepField::Output => {
                 let settled = record?.visible()?;
                 match (self.output_of(settled), settled.iterations) {

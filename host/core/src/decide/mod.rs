@@ -193,7 +193,7 @@ pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
     let in_flight = state.in_flight();
     let mut events: Vec<Event> = in_flight
         .map(|record| {
-            let attempt = record.attempts;
+            let attempt = record.attempts();
             StepEvent::Interrupted { attempt }.at(record.path.clone())
         })
         .collect();
@@ -341,7 +341,7 @@ impl Decider<'_> {
             }
             // The condition was met before the first attempt.
             (StepPhase::Waiting { .. }, StepKind::Component(component)) => {
-                walk.act(self.start(component, path, record.attempts + 1))
+                walk.act(self.start(component, path, record.attempts() + 1))
             }
             (
                 StepPhase::Paused {
@@ -359,7 +359,7 @@ impl Decider<'_> {
             ) => self.in_loop(body, path, *iteration, *condition_met, walk),
             (StepPhase::Awaiting { wait }, _) => self.awaiting(step, path, wait, walk),
             (StepPhase::Pending | StepPhase::Waiting { .. } | StepPhase::Looping { .. }, _) => {
-                self.begin(step, path, record.attempts, walk)
+                self.begin(step, path, record.attempts(), walk)
             }
         }
     }

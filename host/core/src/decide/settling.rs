@@ -7,7 +7,7 @@ use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use crate::payload::Payload;
 use crate::retry::AfterFailure;
-use crate::state::RunState;
+use crate::state::{RunState, StepRecord};
 use crate::tape::Tape;
 use crate::time::Timestamp;
 
@@ -94,7 +94,11 @@ fn failed(
     tape: Tape,
     now: Timestamp,
 ) -> StepEvent {
-    let failures = state.executions().latest(path).map_or(0, |r| r.failures) + 1;
+    let failures = state
+        .executions()
+        .latest(path)
+        .map_or(0, StepRecord::failures)
+        + 1;
     let component = definition
         .step(path.step())
         .and_then(|step| match &step.kind {

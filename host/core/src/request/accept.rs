@@ -7,7 +7,7 @@ use crate::definition::{Definition, StepKind, WaitStep};
 use crate::event::{DefinitionChanged, RunEvent};
 use crate::ids::{Digest, StepId};
 use crate::payload::Payload;
-use crate::state::{RunState, StepPhase, StepRecord, StepResult};
+use crate::state::{Kind, RunState, StepPhase, StepRecord, StepResult};
 use crate::wait::Wait;
 
 /// A person accepts another definition, with these components; `inputs` where it takes others than before.
@@ -141,10 +141,6 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             return false;
         };
         let step = &definition.steps()[index];
-        // What a record shows of its kind: passes are a loop's, attempts a component's. One that shows neither fits both.
-        let was_loop = matches!(record.phase, StepPhase::Looping { .. })
-            || record.settled().is_some_and(|s| s.iterations.is_some());
-        let was_component = record.attempts > 0 && !record.waited;
         let mut ancestry = vec![&step.id];
         let mut parent = step.parent;
         while let Some(index) = parent {
@@ -152,11 +148,19 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             parent = definition.steps()[index].parent;
         }
         let recorded = record.path.segments().iter().rev().map(|s| &s.step);
-        let same_kind = match step.kind {
-            StepKind::Loop(_) => !was_component && !record.waited,
-            StepKind::Component(_) => !was_loop && !record.waited,
-            StepKind::Wait(ref wait) => !was_loop && !was_component && keeps_wait(wait, record),
-            StepKind::Approval(_) => !was_loop && !was_component && !was_wait(record),
+        // A record that shows no kind fits all of them.
+        let same_kind = match (&step.kind, &record.kind) {
+            (StepKind::Loop(_), Kind::Loop | Kind::Unknown)
+            | (StepKind::Component(_), Kind::Component(_) | Kind::Unknown) => true,
+            (StepKind::Wait(wait), Kind::Wait { .. } | Kind::Unknown) => keeps_wait(wait, record),
+            (StepKind::Approval(_), Kind::Wait { .. } | Kind::Unknown) => !was_wait(record),
+            (
+                StepKind::Loop(_)
+                | StepKind::Component(_)
+                | StepKind::Wait(_)
+                | StepKind::Approval(_),
+                _,
+            ) => false,
         };
         same_kind && recorded.eq(ancestry)
     };
@@ -189,7 +193,7 @@ fn was_wait(record: &StepRecord) -> bool {
     let completed = record
         .visible()
         .is_some_and(|settled| matches!(settled.result, StepResult::Completed { .. }));
-    record.waited && completed && !decided(record)
+    record.is_wait() && completed && !decided(record)
 }
 
 /// Whether the record holds the decision of an approval.

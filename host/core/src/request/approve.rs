@@ -185,7 +185,7 @@ fn decided(
         by,
     } = answer;
     let record = state.executions().latest(path);
-    let rejected = record.and_then(|record| record.rejections).unwrap_or(0);
+    let rejected = record.and_then(StepRecord::rejections).unwrap_or(0);
     let left = |max: u32| max.saturating_sub(rejected.saturating_add(1));
     let rework_left = approval.rework.as_ref().map(|plan| left(plan.max_attempts));
     let again = match (verdict, &approval.rework, rework_left) {
@@ -233,7 +233,10 @@ fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDec
         }
         return Ok(Asking {
             path: path.clone(),
-            attempt: state.executions().latest(path).map_or(0, |r| r.attempts),
+            attempt: state
+                .executions()
+                .latest(path)
+                .map_or(0, StepRecord::attempts),
         });
     }
     Err(decided_before(state, named).unwrap_or_else(|| {
@@ -291,7 +294,7 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
     };
     let by = output.get("by").and_then(|by| by.as_str());
     let timed_out = output.get("timed_out").and_then(serde_json::Value::as_bool);
-    record.waited.then(|| {
+    record.is_wait().then(|| {
         earlier(
             decision,
             by.map(str::to_owned),

@@ -10,6 +10,7 @@ mod phase;
 mod record;
 pub(crate) mod size;
 mod status;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::time::Timestamp;
 pub use apply::{Rejected, Touched};
 pub use executions::{Executions, Slot};
 pub use phase::Phase;
-pub use record::{Settled, StepPhase, StepRecord, StepResult, loop_output};
+pub use record::{Attempts, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output};
 pub use status::{Status, UnknownStatus};
 
 /// The state of a run.
@@ -220,8 +221,13 @@ impl RunState {
 
     /// Notes how often the approval at `path` was rejected, where a program that did not count began it.
     pub fn count_rejections(&mut self, path: &Path, rejections: Option<u32>) {
-        if let Some(record) = self.executions.get_mut(&Slot::from(path)) {
-            record.rejections = rejections;
+        if let Some(record) = self.executions.get_mut(&Slot::from(path))
+            && let Kind::Wait {
+                rejections: counted,
+                ..
+            } = &mut record.kind
+        {
+            *counted = rejections;
         }
     }
 

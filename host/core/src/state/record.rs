@@ -11,45 +11,48 @@ use crate::time::Timestamp;
 use crate::wait::Wait;
 
 /// What is recorded of one step: its present or last execution. Loops are steps too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepRecord {
-    /// Where the present or last execution stands.
     pub(crate) path: Path,
-    /// How far it is.
     pub(crate) phase: StepPhase,
-    /// Attempts made at this path.
-    pub(crate) attempts: u32,
-    /// Failed attempts in a row; what the retry policy counts. A pause or a reset begins afresh.
-    pub(crate) failures: u32,
-    /// When the first attempt at this path, or the first iteration, began.
     pub(crate) started_at: Timestamp,
-    /// How the execution before this one ended (the previous pass of a loop). Visible until this one settles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How the execution before this one ended (the iteration before). Visible until this one settles.
     pub(crate) previous: Option<Settled>,
-    /// What the last pause at this path left for the next attempt.
-    #[serde(
-        default,
-        deserialize_with = "crate::payload::present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(crate) resume_state: Option<Value>,
-    /// What came with the signal that ended the last pause at this path.
-    #[serde(
-        default,
-        deserialize_with = "crate::payload::present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(crate) resume_signal: Option<Value>,
-    /// What did not fit into the log of the last attempt that ended at this path.
-    #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
-    pub(crate) log_dropped: LogDropped,
-    /// Whether this is, or was, a wait or an approval; `attempts` then counts how often it began.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) waited: bool,
-    /// How often a person rejected at this path, for waits and approvals. `None` only where a program that did not count began
-    /// it: whoever decides there counts in the journal first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rejections: Option<u32>,
+    pub(crate) kind: Kind,
+}
+
+/// What kind of step the execution has shown itself to be, with what is kept of that kind only.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// None yet: it was skipped, failed before it began, or waits for its turn.
+    Unknown,
+    /// It calls a component.
+    Component(Attempts),
+    /// It repeats its body.
+    Loop,
+    /// It waits for time, a signal or a person.
+    Wait {
+        /// How often it began at this path.
+        began: u32,
+        /// How often a person rejected at this path. `None` only where a program that did not count began it: whoever decides
+        /// there counts in the journal first.
+        rejections: Option<u32>,
+    },
+}
+
+/// What is kept of the attempts at one path.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attempts {
+    /// Attempts made.
+    pub made: u32,
+    /// Failed attempts in a row; what the retry policy counts. A pause or a reset begins afresh.
+    pub failures: u32,
+    /// What the last pause left for the next attempt.
+    pub resume_state: Option<Value>,
+    /// What came with the signal that ended the last pause.
+    pub resume_signal: Option<Value>,
+    /// What did not fit into the log of the last attempt that ended.
+    pub log_dropped: LogDropped,
 }
 
 /// How far one step execution is.
@@ -139,13 +142,40 @@ impl StepRecord {
     /// Attempts made at this path; for a wait or an approval, how often it began.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        match &self.kind {
+            Kind::Component(attempts) => attempts.made,
+            Kind::Wait { began, .. } => *began,
+            Kind::Unknown | Kind::Loop => 0,
+        }
+    }
+
+    /// What is kept of the attempts, where it calls a component.
+    #[must_use]
+    pub const fn component(&self) -> Option<&Attempts> {
+        match &self.kind {
+            Kind::Component(attempts) => Some(attempts),
+            Kind::Unknown | Kind::Loop | Kind::Wait { .. } => None,
+        }
+    }
+
+    /// The same, from now on of a component.
+    pub(super) fn component_mut(&mut self) -> &mut Attempts {
+        if self.component().is_none() {
+            self.kind = Kind::Component(Attempts {
+                made: self.attempts(),
+                ..Attempts::default()
+            });
+        }
+        match &mut self.kind {
+            Kind::Component(attempts) => attempts,
+            Kind::Unknown | Kind::Loop | Kind::Wait { .. } => unreachable!("it is one by now"),
+        }
     }
 
     /// Failed attempts in a row.
     #[must_use]
-    pub const fn failures(&self) -> u32 {
-        self.failures
+    pub fn failures(&self) -> u32 {
+        self.component().map_or(0, |attempts| attempts.failures)
     }
 
     /// When the first attempt at this path, or the first iteration, began.
@@ -162,26 +192,36 @@ impl StepRecord {
 
     /// What the last pause at this path left for the next attempt.
     #[must_use]
-    pub const fn resume_state(&self) -> Option<&Value> {
-        self.resume_state.as_ref()
+    pub fn resume_state(&self) -> Option<&Value> {
+        self.component()?.resume_state.as_ref()
     }
 
     /// What came with the signal that ended the last pause at this path.
     #[must_use]
-    pub const fn resume_signal(&self) -> Option<&Value> {
-        self.resume_signal.as_ref()
+    pub fn resume_signal(&self) -> Option<&Value> {
+        self.component()?.resume_signal.as_ref()
     }
 
     /// What did not fit into the log of the last attempt that ended at this path.
     #[must_use]
-    pub const fn log_dropped(&self) -> LogDropped {
-        self.log_dropped
+    pub fn log_dropped(&self) -> LogDropped {
+        self.component()
+            .map_or_else(LogDropped::default, |attempts| attempts.log_dropped)
     }
 
-    /// How often a person rejected at this path. `None` only where a program that did not count began it.
+    /// How often a person rejected at this path. `None` where a program that did not count began it, and of what is no wait.
     #[must_use]
     pub const fn rejections(&self) -> Option<u32> {
-        self.rejections
+        match &self.kind {
+            Kind::Wait { rejections, .. } => *rejections,
+            Kind::Unknown | Kind::Component(_) | Kind::Loop => None,
+        }
+    }
+
+    /// Whether this is, or was, a wait or an approval.
+    #[must_use]
+    pub const fn is_wait(&self) -> bool {
+        matches!(self.kind, Kind::Wait { .. })
     }
 
     /// Whether an attempt was started and has no outcome.

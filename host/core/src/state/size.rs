@@ -38,8 +38,8 @@ impl StepRecord {
         };
         phase
             + self.previous.as_ref().map_or(0, settled)
-            + self.resume_state.as_ref().map_or(0, json)
-            + self.resume_signal.as_ref().map_or(0, json)
+            + self.resume_state().map_or(0, json)
+            + self.resume_signal().map_or(0, json)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Rejected, Touched};
 use crate::event::LoopEvent;
 use crate::ids::Path;
-use crate::state::{RunState, StepPhase, StepResult, loop_output};
+use crate::state::{Kind, RunState, StepPhase, StepResult, loop_output};
 use crate::time::Timestamp;
 
 impl RunState {
@@ -32,6 +32,7 @@ impl RunState {
 
     pub(super) fn change_loop(&mut self, path: &Path, event: &LoopEvent, at: Timestamp) -> Touched {
         let record = self.opened(path, at);
+        record.kind = Kind::Loop;
         match *event {
             LoopEvent::IterationStarted { iteration } => {
                 record.phase = StepPhase::Looping {

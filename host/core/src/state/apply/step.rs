@@ -4,7 +4,7 @@ use super::{Rejected, Touched};
 use crate::event::StepEvent;
 use crate::ids::Path;
 use crate::outcome::Pause;
-use crate::state::{RunState, Settled, Status, StepPhase, StepRecord, StepResult};
+use crate::state::{Kind, RunState, Settled, Status, StepPhase, StepRecord, StepResult};
 use crate::time::Timestamp;
 
 impl RunState {
@@ -43,13 +43,16 @@ impl RunState {
     pub(super) fn change_step(&mut self, path: &Path, event: &StepEvent, at: Timestamp) -> Touched {
         if let Some(tape) = event.tape() {
             self.in_flight.remove(&path.into());
-            self.opened(path, at).log_dropped = tape.log_dropped;
+            let record = self.opened(path, at);
+            if let Kind::Component(attempts) = &mut record.kind {
+                attempts.log_dropped = tape.log_dropped;
+            }
         }
         match event {
             StepEvent::Started(started) => {
                 self.in_flight.insert(path.into());
                 let record = self.opened(path, at);
-                record.attempts = started.attempt;
+                record.component_mut().made = started.attempt;
                 record.phase = StepPhase::InFlight { since: at };
                 Touched::step(path)
             }
@@ -64,7 +67,7 @@ impl RunState {
                 error, retry_at, ..
             } => {
                 let record = self.opened(path, at);
-                record.failures += 1;
+                record.component_mut().failures += 1;
                 record.phase = StepPhase::Waiting {
                     retry_at: *retry_at,
                     error: error.clone(),
@@ -89,10 +92,12 @@ impl RunState {
             }
             StepEvent::Paused { pause, error, .. } => {
                 let record = self.opened(path, at);
+                let attempts = record.component_mut();
                 if pause.state.is_some() {
-                    record.resume_state.clone_from(&pause.state);
+                    attempts.resume_state.clone_from(&pause.state);
                 }
-                record.resume_signal = None;
+                attempts.resume_signal = None;
+                attempts.failures = 0;
                 record.phase = StepPhase::Paused {
                     pause: Pause {
                         state: None,
@@ -100,7 +105,6 @@ impl RunState {
                     },
                     retries_exhausted: error.is_some(),
                 };
-                record.failures = 0;
                 self.progressed(path)
             }
             StepEvent::Interrupted { .. } => {
@@ -143,7 +147,7 @@ impl RunState {
         self.must_run(name)?;
         match self.executions.at(path) {
             Some(record)
-                if record.attempts == attempt
+                if record.attempts() == attempt
                     && matches!(record.phase, StepPhase::InFlight { .. }) =>
             {
                 Ok(())
@@ -160,8 +164,8 @@ impl RunState {
         };
         let same = record.path == *path;
         match record.phase {
-            StepPhase::Pending => Ok(if same { record.attempts } else { 0 }),
-            StepPhase::Waiting { .. } if same => Ok(record.attempts),
+            StepPhase::Pending => Ok(if same { record.attempts() } else { 0 }),
+            StepPhase::Waiting { .. } if same => Ok(record.attempts()),
             StepPhase::Settled(_) if !same => Ok(0),
             StepPhase::InFlight { .. }
             | StepPhase::Waiting { .. }
@@ -199,7 +203,7 @@ impl RunState {
             path: path.clone(),
             phase: self.executions.latest(path).map_or_else(
                 || "not started".to_owned(),
-                |r| format!("{} at `{}`, attempt {}", r.status(), r.path, r.attempts),
+                |r| format!("{} at `{}`, attempt {}", r.status(), r.path, r.attempts()),
             ),
         }
     }
@@ -210,15 +214,9 @@ impl StepRecord {
         Self {
             path: path.clone(),
             phase: StepPhase::Pending,
-            attempts: 0,
-            failures: 0,
             started_at: at,
             previous,
-            resume_state: None,
-            resume_signal: None,
-            log_dropped: Default::default(),
-            waited: false,
-            rejections: None,
+            kind: Kind::Unknown,
         }
     }
 
@@ -228,16 +226,26 @@ impl StepRecord {
             at,
             iterations,
         });
-        self.resume_state = None;
-        self.resume_signal = None;
+        self.forget_pause();
     }
 
-    /// As if it had not run before.
+    /// As if it had not run before; how often it was tried is kept.
     pub(super) fn reset(&mut self) {
         self.phase = StepPhase::Pending;
-        self.failures = 0;
         self.previous = None;
-        self.resume_state = None;
-        self.resume_signal = None;
+        match &mut self.kind {
+            Kind::Component(attempts) => attempts.failures = 0,
+            Kind::Loop => self.kind = Kind::Unknown,
+            Kind::Unknown | Kind::Wait { .. } => {}
+        }
+        self.forget_pause();
+    }
+
+    /// Nothing of a pause outlives its execution.
+    fn forget_pause(&mut self) {
+        if let Kind::Component(attempts) = &mut self.kind {
+            attempts.resume_state = None;
+            attempts.resume_signal = None;
+        }
     }
 }

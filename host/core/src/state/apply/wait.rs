@@ -7,7 +7,7 @@ use super::{Rejected, Touched};
 use crate::event::WaitEvent;
 use crate::ids::{Path, StepId};
 use crate::payload::Payload;
-use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::state::{Kind, Phase, RunState, StepPhase, StepRecord, StepResult};
 use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output, signal_output};
@@ -50,11 +50,16 @@ impl RunState {
         match event {
             WaitEvent::Started { wait } => {
                 let record = self.opened(path, at);
-                record.attempts += 1;
-                if !record.waited {
-                    record.waited = true;
-                    record.rejections = Some(0);
-                }
+                record.kind = match record.kind {
+                    Kind::Wait { began, rejections } => Kind::Wait {
+                        began: began + 1,
+                        rejections,
+                    },
+                    Kind::Unknown | Kind::Component(_) | Kind::Loop => Kind::Wait {
+                        began: record.attempts() + 1,
+                        rejections: Some(0),
+                    },
+                };
                 record.phase = StepPhase::Awaiting { wait: wait.clone() };
                 Touched::step(path)
             }
@@ -97,7 +102,7 @@ impl RunState {
         let record = self.opened(path, at);
         if matches!(record.phase, StepPhase::Paused { .. }) {
             record.phase = StepPhase::Pending;
-            record.resume_signal = Some(Arc::unwrap_or_clone(data.value()));
+            record.component_mut().resume_signal = Some(Arc::unwrap_or_clone(data.value()));
         } else {
             let output = signal_output(signal, Some(&data.value()));
             record.settle(StepResult::Completed { output }, None, at);
@@ -116,7 +121,10 @@ impl RunState {
     ) -> Touched {
         let record = self.opened(path, at);
         if decision == Verdict::Rejected
-            && let Some(rejections) = &mut record.rejections
+            && let Kind::Wait {
+                rejections: Some(rejections),
+                ..
+            } = &mut record.kind
         {
             *rejections += 1;
         }
