@@ -433,3 +433,27 @@ fn b258_the_record_holds_what_a_run_was_started_with() {
     assert_eq!(*created.inputs.value(), json!({ "n": 4 }));
     assert_eq!((created.seed, state.epoch()), (7, Epoch(1)));
 }
+
+/// The stored text of records, one of each kind and phase: checkpoints of all programs so far are read.
+const WRITTEN: &[&str] = &[
+    r#"{"path":"a","phase":{"phase":"pending"},"attempts":0,"failures":0,"started_at":"AT"}"#,
+    r#"{"path":"a","phase":{"phase":"settled","result":{"result":"skipped"},"at":"AT"},"attempts":0,"failures":0,"started_at":"AT"}"#,
+    r#"{"path":"l#2/m","phase":{"phase":"in_flight","since":"AT"},"attempts":1,"failures":0,"started_at":"AT","previous":{"result":{"result":"completed","output":{"inline":1}},"at":"AT"}}"#,
+    r#"{"path":"a","phase":{"phase":"waiting","retry_at":"AT","error":{"class":"retryable","code":"c","message":"m"}},"attempts":2,"failures":2,"started_at":"AT","log_dropped":{"lines":1,"bytes":2}}"#,
+    r#"{"path":"a","phase":{"phase":"paused","pause":{"code":"c","reason":"r","signal":"s"},"retries_exhausted":true},"attempts":3,"failures":0,"started_at":"AT","resume_state":null}"#,
+    r#"{"path":"a","phase":{"phase":"pending"},"attempts":3,"failures":0,"started_at":"AT","resume_state":{"x":1},"resume_signal":null}"#,
+    r#"{"path":"l","phase":{"phase":"looping","iteration":2,"condition_met":null},"attempts":0,"failures":0,"started_at":"AT"}"#,
+    r#"{"path":"l","phase":{"phase":"settled","result":{"result":"failed","error":{"class":"failed","code":"c","message":"m"}},"at":"AT","iterations":2},"attempts":0,"failures":0,"started_at":"AT"}"#,
+    r#"{"path":"w","phase":{"phase":"awaiting","wait":{"for":"signal","name":"s"}},"attempts":1,"failures":0,"started_at":"AT","waited":true,"rejections":0}"#,
+    r#"{"path":"w","phase":{"phase":"pending"},"attempts":2,"failures":0,"started_at":"AT","waited":true,"rejections":1}"#,
+    r#"{"path":"w","phase":{"phase":"awaiting","wait":{"for":"approval","message":"m"}},"attempts":1,"failures":0,"started_at":"AT","waited":true}"#,
+];
+
+#[test]
+fn every_record_is_written_as_it_always_was() {
+    for text in WRITTEN {
+        let text = text.replace("AT", "2024-01-01T00:00:00.000000000Z");
+        let record: StepRecord = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+    }
+}
