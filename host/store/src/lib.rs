@@ -555,6 +555,21 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// The store is of an older version, which this program can only bring to its own, not read.
+    #[error("the store {place} has version {found}, this program reads version {known}")]
+    TooOld {
+        /// Which store.
+        place: String,
+        /// Its version.
+        found: u32,
+        /// The version that this program reads.
+        known: u32,
+    },
+    /// The store cannot be written to from here; it can be read.
+    #[error(
+        "the store {0} is read-only here: the file, its folder or its disk cannot be written to"
+    )]
+    ReadOnly(String),
     /// Something stored cannot be read back.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),

@@ -25,6 +25,12 @@ impl From<EngineError> for Failure {
             EngineError::Store(error) => error.into(),
             EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
                 .help(format!("`milepost show {}` shows that run", taken.run)),
+            EngineError::NotResumable {
+                run,
+                status: Status::Running,
+                ..
+            } => Self::new(Exit::Invalid, "not_resumable", message)
+                .help(format!("`milepost resume {run}` takes it over when its process is gone")),
             EngineError::NotResumable { run, status, .. } => {
                 let tells = if status.is_terminal() { "how it ended" } else { "where it stands" };
                 Self::new(Exit::Invalid, "not_resumable", message)
@@ -172,6 +178,10 @@ impl From<StoreError> for Failure {
             StoreError::Exists(_) => Self::new(Exit::Invalid, "id_taken", message),
             StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
             StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
+            StoreError::TooOld { .. } => Self::new(Exit::Unavailable, "store_too_old", message)
+                .help("`milepost doctor --migrate` brings it there, where it can be written to"),
+            StoreError::ReadOnly(_) => Self::new(Exit::Unavailable, "store_unavailable", message)
+                .help("commands that only read, such as `milepost ls` and `milepost show`, can use it"),
             StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
                 .help("`milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`"),
             StoreError::Gone(_) => Self::store_gone(message),

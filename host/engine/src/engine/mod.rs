@@ -607,7 +607,7 @@ impl Engine {
             NotTaken::Moves => EngineError::NotResumable {
                 run: run(),
                 status,
-                reason: "only a paused or failed run can be retried; `milepost resume` takes over a run whose process is gone".to_owned(),
+                reason: "only a paused or failed run can be retried".to_owned(),
             },
             NotTaken::Owned => EngineError::AlreadyRunning {
                 run: run(),

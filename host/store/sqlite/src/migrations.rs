@@ -230,10 +230,11 @@ impl Obstacle {
             Self::Foreign { application_id } => StoreError::Unavailable(format!(
                 "`{place}` is a database of another program (application id {application_id:#x}); it is left alone"
             )),
-            Self::Older { found, known } => StoreError::Unavailable(format!(
-                "`{place}` has version {found}, this program reads version {known}; `milepost doctor --migrate` brings it there, where it \
-                 can be written to"
-            )),
+            Self::Older { found, known } => StoreError::TooOld {
+                place: format!("`{place}`"),
+                found,
+                known,
+            },
             Self::Newer { found, known } => StoreError::TooNew {
                 place: format!("`{place}`"),
                 found,

@@ -136,10 +136,7 @@ fn cannot_log(error: &rusqlite::Error) -> bool {
 }
 
 fn read_only_here(place: &str) -> StoreError {
-    StoreError::Unavailable(format!(
-        "`{place}` is read-only here: the file, its folder or its disk cannot be written to; commands that only read, such as \
-         `milepost ls` and `milepost show`, can use it"
-    ))
+    StoreError::ReadOnly(format!("`{place}`"))
 }
 
 /// How a file is read.
