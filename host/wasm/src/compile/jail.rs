@@ -37,7 +37,7 @@ fn limit(bounds: Bounds) -> io::Result<()> {
 
     let seconds = bounds.processor_time.as_secs();
     for (resource, most) in [
-        (Resource::As, bounds.memory_bytes as u64),
+        (Resource::As, address_space(bounds.memory_bytes as u64)),
         (Resource::Cpu, seconds),
         (Resource::Fsize, 0),
         (Resource::Core, 0),
@@ -55,6 +55,16 @@ fn limit(bounds: Bounds) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// How large the process may be: as large as it may take memory, but where its allocator has reserved as much before, it still gets
+/// a quarter more. Without that, what does not come from the reserve would be refused, whatever is free in it.
+#[cfg(unix)]
+fn address_space(memory_bytes: u64) -> u64 {
+    let now = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = now.split(' ').next().and_then(|pages| pages.parse().ok());
+    let now = pages.unwrap_or(0_u64) * rustix::param::page_size() as u64;
+    memory_bytes.max(now + memory_bytes / 4)
 }
 
 /// A parent that is killed leaves no compiler behind.
@@ -141,4 +151,17 @@ mod linux {
         libc::SYS_add_key,
         libc::SYS_request_key,
     ];
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::address_space;
+
+    #[test]
+    fn a_process_that_has_reserved_much_before_still_gets_some() {
+        const GIB: u64 = 1 << 30;
+        // What this process has is far less than the one and more than the other.
+        assert_eq!(address_space(4096 * GIB), 4096 * GIB);
+        assert!(address_space(1000) > 1000 + 250);
+    }
 }
