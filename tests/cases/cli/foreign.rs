@@ -272,7 +272,7 @@ fn every_surface(text: &str) -> Result<(), TestCaseError> {
     lines.extend(looks.iter().map(|line| line.to_vec()));
     lines.push(vec!["resume", "r"]);
     lines.push(vec!["show", "r"]);
-    lines.push(vec!["signal", "r", text, "--data", &data]);
+    lines.push(vec!["signal", "--data", &data, "--", "r", text]);
     lines.push(vec!["-v", "work", "--until-idle"]);
     lines.extend(looks.iter().map(|line| line.to_vec()));
     lines.push(vec!["approve", "r", "--comment", text, "--by", text]);
@@ -290,6 +290,11 @@ fn every_surface(text: &str) -> Result<(), TestCaseError> {
     let end = cli.shown("r");
     prop_assert_eq!(&end["output"], text, "it went all the way: {:#?}", end);
     Ok(())
+}
+
+#[test]
+fn what_looks_like_an_option_is_a_text_as_well() {
+    every_surface("-x --json").unwrap();
 }
 
 proptest! {
