@@ -1,5 +1,6 @@
 //! What the engine asks of its store, and what a run needs of it to go on.
 
+use milepost_tests::now::Now as _;
 use std::fs;
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ fn interrupted(store: &dyn Store) -> Vec<RunId> {
         statuses: vec![Status::Pending, Status::Running],
         ..Filter::default()
     };
-    let rows = store.list(&filter).unwrap().rows;
+    let rows = store.list(&filter).now().unwrap().rows;
     rows.into_iter().map(|row| row.id).collect()
 }
 
@@ -97,14 +98,17 @@ async fn b258_a_run_can_be_understood_without_the_file_it_came_from() {
     let text = fs::read_to_string(rig.file()).unwrap();
     let before = rig.run().await.unwrap();
     fs::remove_file(rig.file()).unwrap();
-    let recorded = record::load(rig.store.as_ref(), &r1()).unwrap();
-    assert_eq!(rig.engine().frozen_text(&recorded.state).unwrap(), text);
+    let recorded = record::load(rig.store.as_ref(), &r1()).now().unwrap();
+    assert_eq!(
+        rig.engine().frozen_text(&recorded.state).now().unwrap(),
+        text
+    );
     let created = &recorded.state.created();
     assert_eq!(
         (created.workflow.as_str(), created.plugins.len()),
         ("test", 1)
     );
-    assert_eq!(rig.engine().report(&r1()).unwrap(), before);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), before);
 }
 
 // Durability is always required: what cannot be recorded does not start.
@@ -167,7 +171,7 @@ async fn b234_a_status_that_is_not_saved_leaves_the_checkpoint_as_it_was() {
     let engine = rig.engine_on(Arc::new(store));
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert_eq!(report.status, Status::Failed, "and it is told");
-    let recorded = record::load(rig.store.as_ref(), &r1()).unwrap();
+    let recorded = record::load(rig.store.as_ref(), &r1()).now().unwrap();
     assert_eq!(recorded.row.status, Status::Running);
     let in_flight: Vec<String> = recorded
         .state

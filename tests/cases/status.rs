@@ -1,5 +1,6 @@
 //! Statuses, times and reasons of a run, as they are reported and stored while it moves.
 
+use milepost_tests::now::Now as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,8 +98,8 @@ fn look_from_a(rig: &Rig, answer: impl Fn(u32) -> Outcome + Send + Sync + 'stati
     rig.script.answer("a", {
         let (seen, store, engine) = (Arc::clone(&seen), Arc::clone(&rig.store), rig.engine());
         move |call| {
-            let row = store.row(&r1()).unwrap().unwrap();
-            let report = engine.report(&r1()).unwrap();
+            let row = store.row(&r1()).now().unwrap().unwrap();
+            let report = engine.report(&r1()).now().unwrap();
             let mut seen = seen.lock().unwrap();
             seen.push((row.status, row.owner.is_some(), row.stop_code, report));
             answer(call.attempt)
@@ -205,7 +206,7 @@ async fn b233_what_succeeds_in_the_end_shows_no_former_error() {
     assert!(rig.run().await.unwrap().steps[1].error.is_some());
     let report = rig.resume().await.unwrap();
     assert_eq!((&report.stop, &report.steps[1].error), (&None, &None));
-    assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
 }
 
 #[tokio::test]
@@ -219,7 +220,7 @@ async fn b155_a_pause_that_was_not_saved_at_once_is_saved_again() {
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert_eq!(report.status, Status::Paused);
     assert_eq!(rig.row().status, Status::Paused, "and not only in memory");
-    assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
     assert_eq!(rig.script.calls(), ["a"]);
 }
 
@@ -250,7 +251,7 @@ async fn b191_a_process_that_lost_its_run_cannot_hide_how_it_ended() {
     );
     assert_eq!(rig.row().status, Status::Failed);
     assert_eq!(
-        rig.engine().report(&r1()).unwrap().steps[0].status,
+        rig.engine().report(&r1()).now().unwrap().steps[0].status,
         "failed"
     );
 }
@@ -277,7 +278,7 @@ async fn b196_every_end_is_announced_once_and_only_when_it_is_stored() {
                     )
                 );
                 if end {
-                    let row = store.row(&r1()).unwrap().unwrap();
+                    let row = store.row(&r1()).now().unwrap().unwrap();
                     stored.lock().unwrap().push(row.status);
                 }
             }
@@ -326,7 +327,7 @@ async fn b333_a_cancelled_run_says_by_whom_and_goes_no_further() {
     let rig = Rig::sqlite(ABC, &Script::new().step("b", |_| pause("quota")));
     rig.run().await.unwrap();
     rig.engine().cancel(&r1(), "the operator").await.unwrap();
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),

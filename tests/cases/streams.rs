@@ -3,25 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use milepost::attempt::BoxFuture;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
-use milepost::store::{
-    Attention, CheckedBlob, Expect, Filter, Head, Health, Holdings, Inbox, Listing, NewSignal,
-    RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    StoredSignal, Write, Written,
-};
+use milepost::store::{Expect, Head};
 use milepost_core::event::{Event, StepEvent};
-use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
 use milepost_core::payload::Payload;
-use milepost_core::state::Status;
 use milepost_core::tape::Tape;
-use milepost_core::time::Timestamp;
 use milepost_tests::cli::Cli;
 use milepost_tests::decorator::Decorator;
+use milepost_tests::decorator::words::*;
 use milepost_tests::hand_on;
+use milepost_tests::now::Now as _;
 use serde_json::json;
 
 /// Counts what its reader gets.
@@ -38,49 +32,39 @@ impl Decorator for Gauge {
     }
 }
 
-impl Store for Gauge {
-    fn journal(
-        &self,
-        run: &RunId,
+impl Runs for Gauge {
+    fn journal<'a>(
+        &'a self,
+        run: &'a RunId,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        let page = self.inner.journal(run, after, limit)?;
-        let bytes = page.iter().map(|entry| entry.body.len()).sum();
-        self.largest.fetch_max(bytes, Ordering::Relaxed);
-        Ok(page)
+    ) -> BoxFuture<'a, Result<Vec<StoredEntry>, StoreError>> {
+        Box::pin(async move {
+            let page = self.inner.journal(run, after, limit).await?;
+            let bytes = page.iter().map(|entry| entry.body.len()).sum();
+            self.largest.fetch_max(bytes, Ordering::Relaxed);
+            Ok(page)
+        })
     }
 
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    hand_on! { write row checkpoint logs }
+}
+
+impl Blobs for Gauge {
+    fn blob<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         self.blobs.fetch_add(1, Ordering::Relaxed);
         self.inner.blob(digest)
     }
 
-    hand_on! { change:
-        withdraw_pause(run: &'a RunId) -> bool;
-        write(write: Write) -> Written;
-        request_stop(run: &'a RunId, request: StopRequest) -> Status;
-        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
-        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
-        delete(run: &'a RunId, seq: u64) -> ();
-        renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written;
-    }
-
-    hand_on! { read:
-        row(run: &RunId) -> Option<RunRow>;
-        list(filter: &Filter) -> Listing;
-        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
-        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
-        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
-        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
-        holdings(run: &RunId) -> Holdings;
-        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
-        inbox_size(run: &RunId) -> Inbox;
-        attention(now: Timestamp, limit: usize) -> Attention;
-        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
-        health() -> Health;
-    }
+    hand_on! { checked_blob }
 }
+
+hand_on! { Gauge: Claims }
+hand_on! { Gauge: Mailbox }
+hand_on! { Gauge: Upkeep }
 
 /// A journal of `rounds` large outputs, each followed by an event that is large itself.
 fn stored(rounds: u64) -> (Gauge, RunId) {
@@ -158,7 +142,8 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
 fn of_a_long_journal_one_page_and_one_value_are_in_memory() {
     let (gauge, run) = stored(12);
     let mut read = 0;
-    for entry in record::entries(&gauge as &dyn Store, &run, 0) {
+    let mut entries = record::entries(&gauge as &dyn Store, &run, 0);
+    while let Some(entry) = entries.next().now() {
         let entry = entry.unwrap();
         read += 1;
         assert_eq!(entry.seq, read);
@@ -172,7 +157,8 @@ fn of_a_long_journal_one_page_and_one_value_are_in_memory() {
 
     // From an `Arc`, and from the middle.
     let store: Arc<dyn Store> = Arc::new(gauge);
-    let rest = record::entries(store, &run, 20);
+    let mut rest = record::entries(store, &run, 20);
+    let rest = std::iter::from_fn(|| rest.next().now());
     assert_eq!(
         rest.map(|entry| entry.unwrap().seq).collect::<Vec<_>>(),
         [21, 22, 23, 24]

@@ -1,10 +1,24 @@
 //! Stores around another store: written down is only what they do otherwise.
 
-use milepost::attempt::BoxFuture;
 use milepost::store::{Store, StoreError};
 
+use self::words::BoxFuture;
+
+/// The words of the traits, for the modules that use [`hand_on!`](crate::hand_on).
+pub mod words {
+    pub use milepost::attempt::BoxFuture;
+    pub use milepost::store::{
+        Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, Listing, Mailbox,
+        NewSignal, RunRow, Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint,
+        StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+    };
+    pub use milepost_core::ids::{Digest, Epoch, RunId};
+    pub use milepost_core::state::Status;
+    pub use milepost_core::time::Timestamp;
+}
+
 /// A store that hands on what it is asked: [`hand_on!`](crate::hand_on) writes the methods that do nothing else.
-pub trait Decorator {
+pub trait Decorator: Send + Sync {
     /// The store inside.
     fn inner(&self) -> &dyn Store;
 
@@ -16,29 +30,80 @@ pub trait Decorator {
         change
     }
 
-    /// Reads from the store inside.
-    ///
-    /// # Errors
-    /// What the store inside says.
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        read(self.inner())
+    /// Lets the store inside read, which has not begun yet.
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        read
     }
 }
 
-/// Methods of `impl Store` for a [`Decorator`](crate::decorator::Decorator), from their arguments and answers.
+/// Methods of a store's traits for a [`Decorator`](crate::decorator::Decorator): all of a trait, or those that are named.
 #[macro_export]
 macro_rules! hand_on {
-    (change: $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
+    ($store:ty: Runs) => {
+        impl Runs for $store {
+            $crate::hand_on! { write row checkpoint journal logs }
+        }
+    };
+    ($store:ty: Claims) => {
+        impl Claims for $store {
+            $crate::hand_on! { renew_lease mark_detached attention }
+        }
+    };
+    ($store:ty: Mailbox) => {
+        impl Mailbox for $store {
+            $crate::hand_on! { request_stop withdraw_pause send_signal inbox inbox_size }
+        }
+    };
+    ($store:ty: Blobs) => {
+        impl Blobs for $store {
+            $crate::hand_on! { blob checked_blob }
+        }
+    };
+    ($store:ty: Upkeep) => {
+        impl Upkeep for $store {
+            $crate::hand_on! { list ids_with_prefix written_before delete holdings health }
+        }
+    };
+    ($($name:ident)*) => { $($crate::hand_on_one! { $name })* };
+}
+
+/// One method.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! hand_on_one {
+    (write) => { $crate::hand_on_as! { change: write(write: Write) -> Written } };
+    (row) => { $crate::hand_on_as! { read: row(run: &'a RunId) -> Option<RunRow> } };
+    (checkpoint) => { $crate::hand_on_as! { read: checkpoint(run: &'a RunId) -> Option<StoredCheckpoint> } };
+    (journal) => { $crate::hand_on_as! { read: journal(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredEntry> } };
+    (logs) => { $crate::hand_on_as! { read: logs(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredLog> } };
+    (renew_lease) => { $crate::hand_on_as! { change: renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written } };
+    (mark_detached) => { $crate::hand_on_as! { change: mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool } };
+    (attention) => { $crate::hand_on_as! { read: attention(now: Timestamp, limit: usize) -> Attention } };
+    (request_stop) => { $crate::hand_on_as! { change: request_stop(run: &'a RunId, request: StopRequest) -> Status } };
+    (withdraw_pause) => { $crate::hand_on_as! { change: withdraw_pause(run: &'a RunId) -> bool } };
+    (send_signal) => { $crate::hand_on_as! { change: send_signal(run: &'a RunId, signal: NewSignal) -> Sent } };
+    (inbox) => { $crate::hand_on_as! { read: inbox(run: &'a RunId, limit: usize) -> Vec<StoredSignal> } };
+    (inbox_size) => { $crate::hand_on_as! { read: inbox_size(run: &'a RunId) -> Inbox } };
+    (blob) => { $crate::hand_on_as! { read: blob(digest: &'a Digest) -> Option<Vec<u8>> } };
+    (checked_blob) => { $crate::hand_on_as! { read: checked_blob(after: Option<&'a Digest>) -> Option<CheckedBlob> } };
+    (list) => { $crate::hand_on_as! { read: list(filter: &'a Filter) -> Listing } };
+    (ids_with_prefix) => { $crate::hand_on_as! { read: ids_with_prefix(prefix: &'a str, limit: usize) -> Vec<RunId> } };
+    (written_before) => { $crate::hand_on_as! { read: written_before(before: Timestamp, statuses: &'a [Status], limit: usize) -> Vec<RunRow> } };
+    (delete) => { $crate::hand_on_as! { change: delete(run: &'a RunId, seq: u64) -> () } };
+    (holdings) => { $crate::hand_on_as! { read: holdings(run: &'a RunId) -> Holdings } };
+    (health) => { $crate::hand_on_as! { read: health() -> Health } };
+}
+
+/// A method, from its arguments and its answer.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! hand_on_as {
+    ($how:ident: $name:ident($($argument:ident: $type:ty),*) -> $answer:ty) => {
         fn $name<'a>(&'a self, $($argument: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-            self.change(self.inner().$name($($argument),*))
+            $crate::decorator::Decorator::$how(self, $crate::decorator::Decorator::inner(self).$name($($argument),*))
         }
-    )*};
-    (read: $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
-        fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
-            self.read(|store| store.$name($($argument),*))
-        }
-    )*};
+    };
 }

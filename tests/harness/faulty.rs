@@ -3,18 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::attempt::BoxFuture;
 use milepost::owner::{Host as _, ThisHost};
-use milepost::store::{
-    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Owner, RunRow,
-    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Write, Written,
-};
-use milepost_core::ids::{Digest, Epoch, RunId};
-use milepost_core::state::Status;
-use milepost_core::time::Timestamp;
+use milepost::store::Owner;
 
 use crate::decorator::Decorator;
+use crate::decorator::words::*;
 use crate::hand_on;
 use crate::scripted::Gate;
 
@@ -212,7 +205,7 @@ impl Decorator for FaultyStore {
     }
 }
 
-impl Store for FaultyStore {
+impl Runs for FaultyStore {
     fn write(&self, mut write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
         Box::pin(async move {
             let number = {
@@ -250,19 +243,20 @@ impl Store for FaultyStore {
         })
     }
 
-    fn request_stop<'a>(
+    fn journal<'a>(
         &'a self,
         run: &'a RunId,
-        request: StopRequest,
-    ) -> BoxFuture<'a, Result<Status, StoreError>> {
-        Box::pin(async move {
-            if let Some(gate) = &self.before_cancel {
-                gate.pass().await;
-            }
-            self.inner.request_stop(run, request).await
-        })
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredEntry>, StoreError>> {
+        self.pages.fetch_add(1, Ordering::SeqCst);
+        self.inner.journal(run, after, limit)
     }
 
+    hand_on! { row checkpoint logs }
+}
+
+impl Claims for FaultyStore {
     fn renew_lease<'a>(
         &'a self,
         run: &'a RunId,
@@ -277,46 +271,47 @@ impl Store for FaultyStore {
         })
     }
 
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.blobs_unavailable {
-            true => Err(unavailable()),
-            false => self.inner.blob(digest),
-        }
-    }
-
-    fn journal(
+    fn attention(
         &self,
-        run: &RunId,
-        after: u64,
+        now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.pages.fetch_add(1, Ordering::SeqCst);
-        self.inner.journal(run, after, limit)
-    }
-
-    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
+    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         self.inner.attention(now, limit)
     }
 
-    hand_on! { change:
-        withdraw_pause(run: &'a RunId) -> bool;
-        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
-        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
-        delete(run: &'a RunId, seq: u64) -> ();
+    hand_on! { mark_detached }
+}
+
+impl Mailbox for FaultyStore {
+    fn request_stop<'a>(
+        &'a self,
+        run: &'a RunId,
+        request: StopRequest,
+    ) -> BoxFuture<'a, Result<Status, StoreError>> {
+        Box::pin(async move {
+            if let Some(gate) = &self.before_cancel {
+                gate.pass().await;
+            }
+            self.inner.request_stop(run, request).await
+        })
     }
 
-    hand_on! { read:
-        row(run: &RunId) -> Option<RunRow>;
-        list(filter: &Filter) -> Listing;
-        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
-        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
-        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
-        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
-        holdings(run: &RunId) -> Holdings;
-        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
-        inbox_size(run: &RunId) -> Inbox;
-        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
-        health() -> Health;
-    }
+    hand_on! { withdraw_pause send_signal inbox inbox_size }
 }
+
+impl Blobs for FaultyStore {
+    fn blob<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        match self.blobs_unavailable {
+            true => Box::pin(std::future::ready(Err(unavailable()))),
+            false => self.inner.blob(digest),
+        }
+    }
+
+    hand_on! { checked_blob }
+}
+
+hand_on! { FaultyStore: Upkeep }

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod decorator;
 pub mod documents;
 pub mod faulty;
+pub mod now;
 pub mod read_back;
 pub mod recorder;
 pub mod rig;

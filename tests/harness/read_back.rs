@@ -1,5 +1,6 @@
 //! After every write the run is read back from the store, and must equal the live state.
 
+use crate::now::Now as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::engine::{Notice, Observer};
@@ -56,7 +57,7 @@ impl Observer for ReadBack {
 
     fn saved(&self, live: &RunState) {
         let run = &live.created().run;
-        let difference = match record::load(self.store.as_ref(), run) {
+        let difference = match record::load(self.store.as_ref(), run).now() {
             // Somebody moved it on meanwhile, or removed it.
             Ok(recorded)
                 if (recorded.state.seq(), recorded.state.epoch()) > (live.seq(), live.epoch()) =>

@@ -1,5 +1,6 @@
 //! An engine on a bench: a definition in a folder, scripted steps, a store, a clock that the test owns.
 
+use crate::now::Now as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -159,7 +160,7 @@ impl Rig {
     /// When the store cannot be asked.
     pub async fn sweep(&self) -> Swept {
         let attention = self.store.attention(self.clock.now(), 100);
-        let attention = attention.expect("the store can be asked");
+        let attention = attention.now().expect("the store can be asked");
         let swept = self.engine().sweep(&attention).await;
         swept.expect("the store can be asked")
     }
@@ -299,7 +300,7 @@ impl Rig {
     /// When there is none.
     #[must_use]
     pub fn row(&self) -> RunRow {
-        let row = self.store.row(&r1()).expect("the store can be read");
+        let row = self.store.row(&r1()).now().expect("the store can be read");
         row.expect("the run exists")
     }
 
@@ -321,6 +322,7 @@ impl Rig {
         let stored = self
             .store
             .logs(&r1(), 0, 1_000)
+            .now()
             .expect("the store can be read");
         let lines = stored
             .iter()
@@ -343,7 +345,7 @@ impl Drop for Rig {
             return;
         }
         let _compared = self.differences.none_of();
-        let listing = self.store.list(&Filter::default());
+        let listing = self.store.list(&Filter::default()).now();
         for row in listing.expect("the store can be read").rows {
             assert_folds(self.store.as_ref(), &row.id);
         }
@@ -360,7 +362,9 @@ pub fn r1() -> RunId {
 }
 
 fn journal(store: &dyn Store, run: &RunId) -> Vec<Entry> {
-    record::journal(store, run, 0, 1_000_000).expect("the journal can be read")
+    record::journal(store, run, 0, 1_000_000)
+        .now()
+        .expect("the journal can be read")
 }
 
 /// The journal of a run must be in order and fold to its checkpoint.
@@ -383,11 +387,16 @@ pub fn assert_folds(store: &dyn Store, run: &RunId) {
             pair[1].seq
         );
     }
-    let recorded = record::load(store, run).expect("the checkpoint can be read");
+    let recorded = record::load(store, run)
+        .now()
+        .expect("the checkpoint can be read");
     let folded = RunState::fold(&journal).expect("every event can follow");
     assert_eq!(folded, recorded.state, "checkpoint of {run}");
     let stored = store.journal(run, 0, usize::MAX);
-    for (entry, stored) in journal.iter().zip(stored.expect("the journal can be read")) {
+    for (entry, stored) in journal
+        .iter()
+        .zip(stored.now().expect("the journal can be read"))
+    {
         assert_eq!(
             entry.event.encode(),
             stored.body,

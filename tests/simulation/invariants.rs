@@ -1,10 +1,11 @@
 //! What must hold whatever happened.
 
+use milepost::store::prelude::*;
+use milepost_tests::now::Now as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use milepost::record;
-use milepost::store::Store as _;
 use milepost_core::definition::Definition;
 use milepost_core::event::{
     AttemptStarted, Entry, Event, ResumeCause, RunEvent, StepEvent, WaitEvent,
@@ -28,7 +29,7 @@ pub(crate) fn check(world: &Arc<World>) {
         );
     }
     for ((run, seq), promised) in &promises.entries {
-        let kept = world.store.journal(run, seq - 1, 1).unwrap();
+        let kept = world.store.journal(run, seq - 1, 1).now().unwrap();
         assert_eq!(
             kept.first(),
             Some(promised),
@@ -37,7 +38,7 @@ pub(crate) fn check(world: &Arc<World>) {
     }
     for run in &runs {
         let journal = world.journal(run);
-        let state = record::load(world.store.as_ref(), run).unwrap().state;
+        let state = record::load(world.store.as_ref(), run).now().unwrap().state;
         assert!(
             state.phase().status().is_terminal(),
             "{run} is {}",
@@ -48,7 +49,9 @@ pub(crate) fn check(world: &Arc<World>) {
             state,
             "the journal of {run} folds"
         );
-        let text = record::definition_text(world.store.as_ref(), &state).unwrap();
+        let text = record::definition_text(world.store.as_ref(), &state)
+            .now()
+            .unwrap();
         let definition = Definition::parse("w.toml", &text).unwrap().definition;
         one_ending(&journal);
         epochs_and_times(&journal);
@@ -65,7 +68,7 @@ pub(crate) fn check(world: &Arc<World>) {
     }
     let calls = world.calls();
     for run in &promises.over {
-        let status = world.store.row(run).unwrap().unwrap().status;
+        let status = world.store.row(run).now().unwrap().unwrap().status;
         assert_eq!(status, Status::Cancelled, "{run}, of which that was said");
     }
     for (run, before) in &promises.cancelled {
@@ -74,7 +77,7 @@ pub(crate) fn check(world: &Arc<World>) {
             late, None,
             "a step started after the cancellation was acknowledged"
         );
-        let status = world.store.row(run).unwrap().unwrap().status;
+        let status = world.store.row(run).now().unwrap().unwrap().status;
         assert!(
             matches!(status, Status::Cancelled | Status::Completed),
             "{run} was cancelled and is {status}"
@@ -227,7 +230,7 @@ fn nothing_is_early(journal: &Journal) {
 
 /// Every acknowledged signal was taken once, or is still there.
 fn no_signal_is_lost(world: &World, run: &RunId, journal: &Journal, sent: &[(RunId, u64)]) {
-    let inbox = world.store.inbox(run, usize::MAX).unwrap();
+    let inbox = world.store.inbox(run, usize::MAX).now().unwrap();
     let waiting = inbox
         .iter()
         .filter_map(|signal| serde_json::from_str::<Value>(&signal.signal.data).ok())

@@ -1,6 +1,8 @@
 //! The people and the machines around the store: workers that die and come back, an operator who submits, signals, decides,
 //! cancels, pauses and resumes at random; at last the storm is over and everything has to come to an end.
 
+use milepost::store::prelude::*;
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +11,6 @@ use milepost::engine::{
     Control, Decision, EngineError, ResumeOptions, StartOptions, StopAnswer, WorkOptions,
 };
 use milepost::record;
-use milepost::store::Store as _;
 use milepost_core::ids::RunId;
 use milepost_core::limits::{JSON_DEPTH, NOTE_BYTES};
 use milepost_core::state::Status;
@@ -172,7 +173,7 @@ async fn meddle(world: &Arc<World>) {
             let attention = world
                 .store
                 .attention(milepost_core::time::Timestamp::default(), 100);
-            let attention = attention.unwrap();
+            let attention = attention.now().unwrap();
             for _ in 0..2 {
                 let swept = patiently(engine.sweep(&attention)).await;
                 world.say(format!("sweep: {}", short(&swept)));
@@ -222,7 +223,7 @@ fn open(world: &World) -> Vec<(RunId, Status, Option<String>)> {
     let rows = world
         .runs()
         .into_iter()
-        .map(|run| world.store.row(&run).unwrap().unwrap());
+        .map(|run| world.store.row(&run).now().unwrap().unwrap());
     rows.filter(|row| !row.status.is_terminal())
         .map(|row| (row.id, row.status, row.stop_code))
         .collect()
@@ -234,7 +235,7 @@ async fn settle(world: &Arc<World>) -> bool {
     for (run, status, _) in &open {
         let process = world.process();
         let engine = process.engine();
-        let state = record::load(world.store.as_ref(), run).unwrap().state;
+        let state = record::load(world.store.as_ref(), run).now().unwrap().state;
         let done: Result<(), EngineError> = match status {
             Status::Paused if state.approval().is_some() => {
                 let decision = Decision {

@@ -5,19 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use milepost::Engine;
-use milepost::attempt::BoxFuture;
 use milepost::clock::Clock;
 use milepost::engine::Unobserved;
 use milepost::owner::{Host, Liveness};
-use milepost::store::{
-    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Owner, RunRow,
-    Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Write, Written,
-};
-use milepost_core::ids::{Digest, Epoch, RunId};
-use milepost_core::state::Status;
-use milepost_core::time::Timestamp;
+use milepost::store::Owner;
 use milepost_tests::decorator::Decorator;
+use milepost_tests::decorator::words::*;
 use milepost_tests::hand_on;
 use milepost_tests::read_back::ReadBack;
 use milepost_tests::rng::Rng;
@@ -218,18 +211,20 @@ impl Decorator for View {
         })
     }
 
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&dyn Store) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if self.0.is_dead() || self.0.fault(400) {
-            return Err(unavailable());
-        }
-        read(self.inner())
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            if self.0.is_dead() || self.0.fault(400) {
+                return Err(unavailable());
+            }
+            read.await
+        })
     }
 }
 
-impl Store for View {
+impl Runs for View {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
         Box::pin(async move {
             let (run, entries) = (write.run.clone(), write.entries.clone());
@@ -242,29 +237,10 @@ impl Store for View {
         })
     }
 
-    hand_on! { change:
-        withdraw_pause(run: &'a RunId) -> bool;
-        request_stop(run: &'a RunId, request: StopRequest) -> Status;
-        send_signal(run: &'a RunId, signal: NewSignal) -> Sent;
-        mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool;
-        delete(run: &'a RunId, seq: u64) -> ();
-        renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written;
-    }
-
-    hand_on! { read:
-        row(run: &RunId) -> Option<RunRow>;
-        list(filter: &Filter) -> Listing;
-        ids_with_prefix(prefix: &str, limit: usize) -> Vec<RunId>;
-        checkpoint(run: &RunId) -> Option<StoredCheckpoint>;
-        journal(run: &RunId, after: u64, limit: usize) -> Vec<StoredEntry>;
-        logs(run: &RunId, after: u64, limit: usize) -> Vec<StoredLog>;
-        blob(digest: &Digest) -> Option<Vec<u8>>;
-        checked_blob(after: Option<&Digest>) -> Option<CheckedBlob>;
-        holdings(run: &RunId) -> Holdings;
-        inbox(run: &RunId, limit: usize) -> Vec<StoredSignal>;
-        inbox_size(run: &RunId) -> Inbox;
-        attention(now: Timestamp, limit: usize) -> Attention;
-        written_before(before: Timestamp, statuses: &[Status], limit: usize) -> Vec<RunRow>;
-        health() -> Health;
-    }
+    hand_on! { row checkpoint journal logs }
 }
+
+hand_on! { View: Claims }
+hand_on! { View: Mailbox }
+hand_on! { View: Blobs }
+hand_on! { View: Upkeep }

@@ -1,12 +1,14 @@
 //! What all processes of one simulation share: the store, time, who lives, and what was promised to whom.
 
+use milepost::store::prelude::*;
+use milepost_tests::now::Now as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::record;
 use milepost::store::memory::MemoryStore;
-use milepost::store::{Filter, Store as _, StoredEntry};
+use milepost::store::{Filter, StoredEntry};
 use milepost_core::event::Entry;
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
@@ -122,12 +124,14 @@ impl World {
     }
 
     pub(crate) fn runs(&self) -> Vec<RunId> {
-        let rows = self.store.list(&Filter::default()).unwrap().rows;
+        let rows = self.store.list(&Filter::default()).now().unwrap().rows;
         rows.into_iter().map(|row| row.id).collect()
     }
 
     pub(crate) fn journal(&self, run: &RunId) -> Vec<Entry> {
-        record::journal(self.store.as_ref(), run, 0, usize::MAX).unwrap()
+        record::journal(self.store.as_ref(), run, 0, usize::MAX)
+            .now()
+            .unwrap()
     }
 
     /// Everything that happened, as text.

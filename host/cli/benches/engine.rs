@@ -22,7 +22,7 @@ use milepost::clock::SystemClock;
 use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::engine::{Notice, Observer, ResumeOptions, StartOptions};
-use milepost::store::Store;
+use milepost::store::prelude::*;
 use milepost::wasm::{CodeCache, WasmEngine};
 
 use bare::{Place, RUNS, STEPS, bare_table, bare_together, call, insert, quarter, sequence};
@@ -205,7 +205,8 @@ fn passes(place: &Place) {
             })
             .min()
             .unwrap();
-        let parts = store.checkpoint(&report.id).unwrap().unwrap().parts;
+        let checkpoint = runtime.block_on(store.checkpoint(&report.id));
+        let parts = checkpoint.unwrap().unwrap().parts;
         let bytes: usize = parts
             .iter()
             .map(|(name, body)| name.len() + body.len())

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use milepost::store::Store as _;
+use milepost::store::prelude::*;
 use milepost::store::sqlite::SqliteStore;
+use milepost::store::{RunRow, StoreError};
 use milepost_core::ids::RunId;
 
 const SLOW_SYNC: &str = "#define _GNU_SOURCE
@@ -96,6 +97,11 @@ struct Busy {
     run: RunId,
 }
 
+fn row(store: &SqliteStore, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(store.row(run))
+}
+
 impl Busy {
     fn start(place: &Path) -> Self {
         let child = milepost(place)
@@ -108,7 +114,7 @@ impl Busy {
         let store = loop {
             std::thread::sleep(Duration::from_millis(50));
             if let Ok(store) = SqliteStore::open_read_only(&database)
-                && store.row(&run).is_ok_and(|row| row.is_some())
+                && row(&store, &run).is_ok_and(|row| row.is_some())
             {
                 break store;
             }
@@ -118,7 +124,7 @@ impl Busy {
 
     /// So far.
     fn events(&self) -> u64 {
-        self.store.row(&self.run).unwrap().unwrap().seq
+        row(&self.store, &self.run).unwrap().unwrap().seq
     }
 
     /// Events a second while something else is done.

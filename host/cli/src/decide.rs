@@ -8,7 +8,7 @@ use milepost::engine::{Decided, Decision};
 
 use super::context::{Context, Reply};
 use super::documents;
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
@@ -76,7 +76,7 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         comment: args.comment.clone(),
         by: args.by.clone().or_else(login_name),
     };
-    let decided = runtime()?.block_on(engine.decide(&run, &decision))?;
+    let decided = wait(engine.decide(&run, &decision))?;
     let document = || documents::Decided::new(&run, &decided);
     Ok(cx.reply(Exit::Completed, document, || text(cx, &run, &decided)))
 }

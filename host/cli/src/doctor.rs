@@ -6,6 +6,7 @@ use milepost::engine::{Doctor, Examining, Gravity};
 
 use super::context::{Context, Reply};
 use super::documents;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
@@ -37,7 +38,7 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
         false => cx.engine_to_read()?,
     };
     let progress = Told::new(cx.lively);
-    let doctor = engine.examine(&|examining| progress.tell(said(examining)));
+    let doctor = wait(engine.examine(&|examining| progress.tell(said(examining))));
     progress.finish();
     let doctor = doctor?;
     let broken = doctor

@@ -1,7 +1,7 @@
 //! A run in the foreground: drives it to where it does not move, shows progress, and obeys signals.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use milepost::Engine;
 use milepost::core::definition::Definition;
@@ -67,23 +67,40 @@ where
 fn stopped_at_once(signal: &str) -> Failure {
     let message = format!("stopped by a second {signal} before the pause was saved");
     Failure::new(Exit::Failed, "stopped", message)
-        .help("`milepost ls` shows where the run stands, `milepost resume` goes on from its last checkpoint")
+.help("`milepost ls` shows where the run stands, `milepost resume` goes on from its last checkpoint")
 }
 
 /// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left
 /// for the engine to tell.
 pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
-    let text = record::load(store, run).ok().and_then(|recorded| {
-        store
-            .blob(&recorded.state.binding().definition)
-            .ok()
-            .flatten()
+    let text = wait(async {
+        let recorded = record::load(store, run).await?;
+        Ok::<_, EngineError>(record::definition_text(store, &recorded.state).await?)
     });
-    let parsed =
-        text.and_then(|text| Definition::reread("", std::str::from_utf8(&text).ok()?).ok());
+    let parsed = text.and_then(|text| Ok(Definition::reread("", &text)?));
+    let parsed = parsed.ok();
     parsed
         .map(|parsed| Limits::of(&parsed.definition))
         .unwrap_or_default()
+}
+
+/// Waits for an answer of a store or an engine, for verbs that have nothing else to do meanwhile. It is one runtime for all of
+/// them: what a store keeps open lives in it.
+///
+/// # Errors
+/// What the answer says; [`Failure`] when there is no runtime.
+pub(crate) fn wait<T, E: Into<Failure>>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = match RUNTIME.get() {
+        Some(runtime) => runtime,
+        None => {
+            let started = runtime()?;
+            RUNTIME.get_or_init(|| started)
+        }
+    };
+    runtime.block_on(answer).map_err(Into::into)
 }
 
 /// One thread: a run is one chain of steps, guests give way at every time slice, and a second thread would only cost time

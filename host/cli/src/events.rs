@@ -12,6 +12,7 @@ use milepost::record;
 
 use super::context::{Context, Reply};
 use super::documents::EventEntry;
+use super::drive::wait;
 use super::failure::Failure;
 use super::style::Style;
 use super::text::Text;
@@ -39,9 +40,12 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limit = args.limit.unwrap_or(usize::MAX);
-    let entries = record::entries(store, &run, args.after)
-        .take(limit)
-        .map(|entry| entry.map_err(|error| EngineError::from(error).into()));
+    let mut entries = record::entries(store, &run, args.after);
+    let next = move || {
+        let next = async { entries.next().await.transpose().map_err(EngineError::from) };
+        wait(next).transpose()
+    };
+    let entries = std::iter::from_fn(next).take(limit);
     let style = cx.out;
     cx.list(
         &run,

@@ -10,7 +10,7 @@ use milepost::store::{Release, Space};
 
 use super::context::{Context, Reply};
 use super::documents::{self, KeptRun};
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
@@ -71,13 +71,13 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         true => Release::Rewrite,
         false => Release::Unused,
     };
-    let (collected, room) = runtime()?.block_on(async {
+    let (collected, room) = wait(async {
         let collected = engine.collect(before, statuses, args.dry_run).await?;
-        let before = store.space()?;
+        let before = store.space().await?;
         if !args.dry_run {
             store.release(how).await?;
         }
-        let after = store.space()?;
+        let after = store.space().await?;
         let given_back = before.bytes.saturating_sub(after.bytes);
         Ok::<_, EngineError>((collected, Room { after, given_back }))
     })?;

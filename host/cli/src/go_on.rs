@@ -12,7 +12,7 @@ use milepost::report::RunReport;
 
 use super::context::{Context, Reply};
 use super::documents::{self, Answer};
-use super::drive::{drive, recorded_limits, runtime};
+use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory::MemoryArgs;
@@ -92,12 +92,12 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
     let engine = cx.engine()?;
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &stopped.run)?;
-    let asked = store.row(&run)?.and_then(|row| row.request);
+    let asked = wait(store.row(&run))?.and_then(|row| row.request);
     if asked.is_none_or(|request| request.kind.ends()) {
         return Ok(None);
     }
     let driven = || -> Result<_, Failure> {
-        let row = store.row(&run)?;
+        let row = wait(store.row(&run))?;
         Ok(row.filter(|row| {
             row.status == Status::Running && engine.liveness(row) != Some(Liveness::Gone)
         }))
@@ -112,7 +112,7 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
         );
         return Err(Failure::new(Exit::Usage, "usage", message).help(help));
     }
-    if !runtime()?.block_on(engine.withdraw_pause(&run))? {
+    if !wait(engine.withdraw_pause(&run))? {
         return Ok(None);
     }
     Ok(driven()?.map(|row| {

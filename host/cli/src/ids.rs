@@ -7,6 +7,7 @@ use milepost::core::ids::RunId;
 use milepost::store::Store;
 
 use super::context::Context;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -24,7 +25,7 @@ const CANDIDATES: usize = 10;
 pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> {
     let prefix = RunId::new(typed)
         .map_err(|invalid| Failure::new(Exit::Usage, "usage", invalid.to_string()))?;
-    let mut found = store.ids_with_prefix(typed, CANDIDATES + 1)?;
+    let mut found = wait(store.ids_with_prefix(typed, CANDIDATES + 1))?;
     if found.contains(&prefix) {
         return Ok(prefix);
     }
@@ -83,9 +84,9 @@ mod tests {
     use milepost::core::state::Status;
     use milepost::core::time::Timestamp;
     use milepost::store::memory::MemoryStore;
+    use milepost::store::prelude::*;
     use milepost::store::{Expect, Head, Write};
 
-    use super::super::drive::runtime;
     use super::*;
 
     fn store(ids: &[&str]) -> MemoryStore {
@@ -114,7 +115,7 @@ mod tests {
                 named: Vec::new(),
                 consumed: Vec::new(),
             };
-            runtime().unwrap().block_on(store.write(write)).unwrap();
+            assert!(wait(store.write(write)).is_ok());
         }
         store
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 use milepost::attempt::{LogLevel, LogLine};
 use milepost::core::ids::{Path, RunId};
-use milepost::store::{Store, StoreError, StoredLog};
+use milepost::store::{Store, StoredLog};
 
 use super::context::{Context, Reply};
 use super::documents::LogEntry;
+use super::drive::wait;
 use super::failure::Failure;
 use super::style::Style;
 use super::text::Text;
@@ -47,7 +48,7 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
         .filter_map(move |stored| {
             let stored = match stored {
                 Ok(stored) => stored,
-                Err(error) => return Some(Err(error.into())),
+                Err(error) => return Some(Err(error)),
             };
             match serde_json::from_str::<LogLine>(&stored.line.body) {
                 Ok(line) => Some(Ok((stored, line))),
@@ -69,16 +70,13 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 /// All lines of a run, of which one page is in memory.
-fn stored(
-    store: Arc<dyn Store>,
-    run: RunId,
-) -> impl Iterator<Item = Result<StoredLog, StoreError>> {
+fn stored(store: Arc<dyn Store>, run: RunId) -> impl Iterator<Item = Result<StoredLog, Failure>> {
     let mut after = 0;
     let mut page = Vec::new().into_iter();
     let mut is_over = false;
     std::iter::from_fn(move || {
         if page.len() == 0 && !is_over {
-            page = match store.logs(&run, after, PAGE) {
+            page = match wait(store.logs(&run, after, PAGE)) {
                 Ok(next) => next.into_iter(),
                 Err(error) => {
                     is_over = true;

@@ -12,6 +12,7 @@ use milepost::store::{Filter, RunRow};
 
 use super::context::{Context, Reply, compact};
 use super::documents::{Row, Runs};
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
@@ -45,12 +46,12 @@ pub(crate) struct LsArgs {
     limit: Option<usize>,
     /// List again every so many seconds, 1 to 60, 3 by default; with --json, one document per line
     #[arg(
-        long,
-        value_name = "SECONDS",
-        num_args = 0..=1,
-        default_missing_value = "3",
-        value_parser = clap::value_parser!(u8).range(1..=60)
-    )]
+long,
+value_name = "SECONDS",
+num_args = 0..=1,
+default_missing_value = "3",
+value_parser = clap::value_parser!(u8).range(1..=60)
+)]
     watch: Option<u8>,
 }
 
@@ -86,8 +87,8 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         }),
     };
     if let Some(seconds) = args.watch {
-        return watch::watch(cx, Duration::from_secs(seconds.into()), || {
-            let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
+        return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
+            let mut snapshot = Snapshot::take(cx, &engine, &filter).await?;
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -101,7 +102,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
             )))
         });
     }
-    let mut snapshot = Snapshot::take(cx, &engine, &filter)?;
+    let mut snapshot = wait(Snapshot::take(cx, &engine, &filter))?;
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     Ok(cx.reply(
         Exit::Completed,
@@ -111,8 +112,8 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 impl Snapshot {
-    fn take(cx: &Context, engine: &Engine, filter: &Filter) -> Result<Self, Failure> {
-        let listing = engine.store().list(filter)?;
+    async fn take(cx: &Context, engine: &Engine, filter: &Filter) -> Result<Self, Failure> {
+        let listing = engine.store().list(filter).await?;
         let mut notes: Vec<Text> = listing
             .unreadable
             .iter()

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
 use super::documents;
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::text::Text;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
-    let replayed = runtime()?.block_on(replay(store.as_ref(), plugins.as_ref(), &run))?;
+    let replayed = wait(replay(store.as_ref(), plugins.as_ref(), &run))?;
     let exit = if replayed.divergence.is_none() {
         Exit::Completed
     } else {

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
 use super::documents::{Kept, Request, Run};
+use super::drive::wait;
 use super::ending::reasons;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -77,12 +78,12 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
-    let row = store.row(&run)?;
+    let row = wait(store.row(&run))?;
     let shown = Detailed {
-        report: engine.report(&run)?,
+        report: wait(engine.report(&run))?,
         request: row.as_ref().and_then(|row| row.request.clone()),
-        inbox: store.inbox(&run, KEPT)?,
-        inbox_count: store.inbox_size(&run)?.signals,
+        inbox: wait(store.inbox(&run, KEPT))?,
+        inbox_count: wait(store.inbox_size(&run))?.signals,
         stored_bytes: row.as_ref().map_or(0, |row| row.stored_bytes),
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::context::{Context, Reply};
 use super::documents;
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{ids, inputs};
@@ -43,7 +43,7 @@ pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let data = args.data.as_deref().map_or(Ok(Value::Null), parse)?;
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
-    let sent = runtime()?.block_on(engine.signal(&run, &args.name, &data))?;
+    let sent = wait(engine.signal(&run, &args.name, &data))?;
     let document = || documents::Signalled::new(&run, &args.name, &sent);
     Ok(cx.reply(Exit::Completed, document, || text(cx, args, &run, &sent)))
 }

@@ -10,13 +10,14 @@ use milepost::core::diagnostic::Diagnostics;
 use milepost::core::ids::RunId;
 use milepost::core::limits::EXCERPT_BYTES;
 use milepost::core::shown::{self, Shown};
-use milepost::store::Store as _;
+use milepost::store::prelude::*;
 use milepost::store::sqlite::SqliteStore;
 use milepost::wasm_plugins::WasmPlugins;
 use milepost::workflow::Workflow;
 use serde_json::Value;
 
 use super::context::Context;
+use super::drive::wait;
 use super::failure::Failure;
 use super::inputs::InputArgs;
 use super::text::Text;
@@ -78,7 +79,7 @@ impl StartArgs {
         }
         let store = place::open_or_create(&cx.store)?;
         let existed = match &self.id {
-            Some(id) => store.row(id)?.is_some(),
+            Some(id) => wait(store.row(id))?.is_some(),
             None => false,
         };
         Ok(Prepared {

@@ -8,7 +8,7 @@ use milepost::engine::{EngineError, StopAnswer};
 
 use super::context::{Context, Reply};
 use super::documents::{Answer, Stopped};
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
@@ -111,7 +111,7 @@ fn stop(
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
-    let stopped = runtime()?.block_on(ask(&engine, &run))?;
+    let stopped = wait(ask(&engine, &run))?;
     let (answer, status, text) = match stopped {
         StopAnswer::Done(status) => (
             words.answers.0,

@@ -7,7 +7,7 @@ use milepost::engine::StartOptions;
 
 use super::context::{Context, Reply};
 use super::documents;
-use super::drive::runtime;
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::start::{Prepared, StartArgs};
@@ -46,7 +46,7 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
         id,
         ..StartOptions::default()
     };
-    let report = runtime()?.block_on(engine.submit(workflow, inputs, options))?;
+    let report = wait(engine.submit(workflow, inputs, options))?;
     let run = &report.id;
     let next = match report.status {
         Status::Pending => format!(

@@ -6,12 +6,14 @@ use clap::Args;
 use milepost::core::definition::StepKind;
 use milepost::core::ids::{Path as StepPath, RunId};
 use milepost::core::shown::Shown;
+use milepost::engine::EngineError;
 use milepost::record;
 use milepost::wasm::symbolize::{MOST_OFFSETS, offsets_of, symbolize};
 
 use super::compiling::symbolizer;
 use super::context::{Context, Reply};
 use super::documents::{Backtrace, Backtraces, Frame, Function};
+use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{component, ids};
@@ -77,11 +79,12 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
     let engine = cx.engine_to_read()?;
     let store = engine.store().as_ref();
     let run = ids::resolve(store, &args.target)?;
-    let report = engine.report(&run)?;
-    let state = record::load(store, &run)
-        .map_err(milepost::engine::EngineError::from)?
-        .state;
-    let definition = engine.frozen(&state)?;
+    let report = wait(engine.report(&run))?;
+    let (state, definition) = wait(async {
+        let state = record::load(store, &run).await?.state;
+        let definition = engine.frozen(&state).await?;
+        Ok::<_, EngineError>((state, definition))
+    })?;
     let mut backtraces = Vec::new();
     for step in &report.steps {
         if !args.which.is_empty() && !args.which.contains(&step.path) {
@@ -99,7 +102,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
         let Some(digest) = state.binding().plugins.get(&used.plugin) else {
             continue;
         };
-        let bytes = store.blob(digest)?.ok_or_else(|| {
+        let bytes = wait(store.blob(digest))?.ok_or_else(|| {
             let message = format!("the store does not hold the component {digest}");
             Failure::new(Exit::Unavailable, "plugin_unavailable", message)
         })?;

@@ -33,7 +33,7 @@ pub(crate) enum View {
 pub(crate) fn watch(
     cx: &Context,
     every: Duration,
-    refresh: impl FnMut() -> Result<View, Failure>,
+    refresh: impl AsyncFnMut() -> Result<View, Failure>,
 ) -> Result<Reply, Failure> {
     let mut place = Place::new(cx);
     runtime()?.block_on(async {
@@ -50,13 +50,13 @@ pub(crate) fn watch(
 
 async fn repeat<V>(
     every: Duration,
-    mut refresh: impl FnMut() -> Result<V, Failure>,
+    mut refresh: impl AsyncFnMut() -> Result<V, Failure>,
     mut show: impl FnMut(V) -> oneshot::Receiver<io::Result<()>>,
     mut warn: impl FnMut(String),
 ) -> Result<(), Failure> {
     let mut errors = 0;
     loop {
-        match refresh() {
+        match refresh().await {
             Ok(view) => {
                 errors = 0;
                 // `ls --watch | head`: the reader has had enough.
@@ -161,7 +161,7 @@ mod tests {
     fn watched(outcomes: &[bool], readings: u32) -> (Result<(), Exit>, u32, u32) {
         let mut outcomes = outcomes.iter();
         let (shown, warned) = (Cell::new(0), Cell::new(0));
-        let refresh = || match outcomes.next() {
+        let refresh = async || match outcomes.next() {
             Some(true) => Ok("list"),
             Some(false) => Err(Failure::internal("gone")),
             None => panic!("it goes on for ever"),

@@ -9,14 +9,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use milepost::core::ids::{Epoch, RunId};
 use milepost::core::recovery::{Liveness, judge};
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
+use milepost::store::prelude::*;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{
-    Attention, Claim, Expect, Filter, Head, NewSignal, Owner, RunRow, Store, StoredEntry, Write,
+    Attention, Claim, Expect, Filter, Head, NewSignal, Owner, RunRow, StoredEntry, Write,
 };
 
 const OVER: u64 = 100_000;
@@ -46,7 +48,7 @@ fn main() {
     println!(
         "{RUNS} runs written in {:.0} s, {:.0} MB",
         start.elapsed().as_secs_f64(),
-        store.health().unwrap().bytes as f64 / 1e6
+        store.health().now_or_never().unwrap().unwrap().bytes as f64 / 1e6
     );
     let full = median(|| sweep(&store));
     println!("a sweep of {LIMIT}, judged (at most 20 ms): {}", ms(full));
@@ -55,7 +57,11 @@ fn main() {
     for (name, filter) in filters() {
         println!("  {name:<24} {}", ms(median(|| list(&store, &filter))));
     }
-    let all = store.list(&Filter::default()).unwrap();
+    let all = store
+        .list(&Filter::default())
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let texts = all.rows.iter().map(|row| format!("{row:?}").len());
     println!(
         "every row: {} rows, {:.0} MB as text, {}",
@@ -65,12 +71,24 @@ fn main() {
     );
     let old = || {
         let over = [Status::Completed, Status::Failed, Status::Cancelled];
-        let rows = store.written_before(now(), &over, LIMIT).unwrap();
+        let rows = store
+            .written_before(now(), &over, LIMIT)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert_eq!(rows.len(), LIMIT);
     };
     println!("the {LIMIT} oldest that are over: {}", ms(median(old)));
     let start = Instant::now();
-    assert!(store.health().unwrap().problems.is_empty());
+    assert!(
+        store
+            .health()
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .problems
+            .is_empty()
+    );
     println!("the whole store examined: {}", ms(start.elapsed()));
 }
 
@@ -84,7 +102,11 @@ fn sweep(store: &SqliteStore) {
         running,
         unreadable,
         next_due: _,
-    } = store.attention(now(), LIMIT).unwrap();
+    } = store
+        .attention(now(), LIMIT)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let expired = |row: &&RunRow| row.lease_until.is_none_or(|until| until <= now());
     let kinds = [&pending, &due, &signalled, &running];
     assert!(requested.is_empty() && unreadable.is_empty());
@@ -100,7 +122,7 @@ fn sweep(store: &SqliteStore) {
 }
 
 fn list(store: &SqliteStore, filter: &Filter) {
-    std::hint::black_box(store.list(filter).unwrap());
+    std::hint::black_box(store.list(filter).now_or_never().unwrap().unwrap());
 }
 
 fn filters() -> [(&'static str, Filter); 5] {

@@ -75,8 +75,12 @@ impl<'a> Auditor<'a> {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be asked just now.
-    pub(crate) fn faults(&mut self, run: &RunId, bad: &BadBlobs) -> Result<Vec<Fault>, StoreError> {
-        let mut stood = self.stands(run)?;
+    pub(crate) async fn faults(
+        &mut self,
+        run: &RunId,
+        bad: &BadBlobs,
+    ) -> Result<Vec<Fault>, StoreError> {
+        let mut stood = self.stands(run).await?;
         let mut look = 1;
         loop {
             let mut audit = Audit {
@@ -85,13 +89,13 @@ impl<'a> Auditor<'a> {
                 bad,
                 faults: Vec::new(),
             };
-            audit.look()?;
+            audit.look().await?;
             let mut faults = audit.faults;
             if faults.is_empty() {
                 return Ok(faults);
             }
             // A run that was removed, or removed and made anew, looks damaged to whoever reads it piece by piece.
-            let stands = self.stands(run)?;
+            let stands = self.stands(run).await?;
             if stands == Standing::Gone {
                 return Ok(Vec::new());
             }
@@ -104,8 +108,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    fn stands(&self, run: &RunId) -> Result<Standing, StoreError> {
-        match self.store.row(run) {
+    async fn stands(&self, run: &RunId) -> Result<Standing, StoreError> {
+        match self.store.row(run).await {
             Ok(None) => Ok(Standing::Gone),
             Ok(Some(row)) => Ok(Standing::At {
                 created: row.created_at,
@@ -118,11 +122,11 @@ impl<'a> Auditor<'a> {
     }
 
     /// Whether a blob that many runs carry is in the store; damaged, it is.
-    fn carries(&mut self, digest: Digest) -> Result<bool, StoreError> {
+    async fn carries(&mut self, digest: Digest) -> Result<bool, StoreError> {
         if let Some(there) = self.carried.get(&digest) {
             return Ok(*there);
         }
-        let there = match self.store.blob(&digest) {
+        let there = match self.store.blob(&digest).await {
             Ok(bytes) => bytes.is_some(),
             Err(StoreError::Corrupt(_)) => true,
             Err(error) => return Err(error),
@@ -152,22 +156,22 @@ struct Audit<'a, 'b> {
 }
 
 impl Audit<'_, '_> {
-    fn look(&mut self) -> Result<(), StoreError> {
-        let Some((row, checkpoint)) = self.checkpoint()? else {
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let Some((row, checkpoint)) = self.checkpoint().await? else {
             return Ok(());
         };
         let mut told = Told::default();
-        let folded = self.journal(&row, &mut told)?;
+        let folded = self.journal(&row, &mut told).await?;
         let state = folded.as_ref().or(checkpoint.as_ref());
         self.blobs(state);
         if let Some(state) = state {
-            self.carried(state)?;
+            self.carried(state).await?;
         }
         if let Some(folded) = &folded {
             let columns = self.columns(&row, folded);
             if let Some(checkpoint) = &checkpoint
-                && let Some(differs) = checkpoint_differs(folded, checkpoint)
-                // Position, epoch and time of a checkpoint are columns of the row.
+&& let Some(differs) = checkpoint_differs(folded, checkpoint)
+// Position, epoch and time of a checkpoint are columns of the row.
                 && !(columns && differs.field.is_empty())
             {
                 let place = match differs.field.as_str() {
@@ -188,12 +192,12 @@ impl Audit<'_, '_> {
             attempts: &told.begun,
             until: row.updated_at,
         });
-        self.logs(begun.as_ref())?;
-        self.inbox()?;
+        self.logs(begun.as_ref()).await?;
+        self.inbox().await?;
         self.owner(&row);
         let mut named = told.named;
         named.extend(checkpoint.iter().flat_map(holdings::named));
-        self.holdings(&row, &named, state)
+        self.holdings(&row, &named, state).await
     }
 
     fn fault(&mut self, part: impl Into<String>, message: impl Display) {
@@ -201,9 +205,9 @@ impl Audit<'_, '_> {
     }
 
     /// The row, and the checkpoint where it can be read.
-    fn checkpoint(&mut self) -> Result<Option<(RunRow, Option<RunState>)>, StoreError> {
+    async fn checkpoint(&mut self) -> Result<Option<(RunRow, Option<RunState>)>, StoreError> {
         let store = self.auditor.store;
-        let told = match record::read(store, self.run) {
+        let told = match record::read(store, self.run).await {
             Ok(Recorded { row, state }) => return Ok(Some((row, Some(state)))),
             Err(RecordError::Store(StoreError::NotFound(_))) => return Ok(None),
             Err(RecordError::Checkpoint { cause, .. }) => match &cause {
@@ -217,7 +221,7 @@ impl Audit<'_, '_> {
         if let Some(told) = told {
             self.fault("checkpoint", told);
         }
-        match store.row(self.run) {
+        match store.row(self.run).await {
             Ok(row) => Ok(row.map(|row| (row, None))),
             // That is what was told.
             Err(StoreError::Corrupt(_)) => Ok(None),
@@ -235,7 +239,11 @@ impl Audit<'_, '_> {
     }
 
     /// Reads the whole journal, and folds it up to where the row stood: what came later is not of that moment.
-    fn journal(&mut self, row: &RunRow, told: &mut Told) -> Result<Option<RunState>, StoreError> {
+    async fn journal(
+        &mut self,
+        row: &RunRow,
+        told: &mut Told,
+    ) -> Result<Option<RunState>, StoreError> {
         let store = self.auditor.store;
         let mut fold = Fold::Empty;
         let mut is_born = false;
@@ -243,7 +251,8 @@ impl Audit<'_, '_> {
         let mut after = 0;
         let mut beyond = None;
         'journal: while self.faults.len() < FAULTS {
-            for entry in record::entries(store, self.run, after) {
+            let mut entries = record::entries(store, self.run, after);
+            while let Some(entry) = entries.next().await {
                 let entry = match entry {
                     Ok(entry) => entry,
                     Err(RecordError::Entry { seq, cause, .. }) => {
@@ -293,10 +302,10 @@ impl Audit<'_, '_> {
             break;
         }
         for text in texts {
-            self.definition(text)?;
+            self.definition(text).await?;
         }
         if let Some(seq) = beyond
-            && let Some(now) = store.row(self.run)?
+            && let Some(now) = store.row(self.run).await?
             && now.seq < seq
         {
             self.fault(
@@ -362,8 +371,8 @@ impl Audit<'_, '_> {
     }
 
     /// The definitions under which it ran: all versions of this program have kept them.
-    fn definition(&mut self, text: Digest) -> Result<(), StoreError> {
-        if !self.bad.contains_key(&text) && !self.auditor.carries(text)? {
+    async fn definition(&mut self, text: Digest) -> Result<(), StoreError> {
+        if !self.bad.contains_key(&text) && !self.auditor.carries(text).await? {
             self.fault("definition", format_args!("{text} is missing"));
         }
         Ok(())
@@ -381,12 +390,12 @@ impl Audit<'_, '_> {
     }
 
     /// Components that the store never held: runs of older versions carry digests only, and need the files.
-    fn carried(&mut self, state: &RunState) -> Result<(), StoreError> {
+    async fn carried(&mut self, state: &RunState) -> Result<(), StoreError> {
         if state.phase().status().is_terminal() {
             return Ok(());
         }
         for (name, digest) in &state.binding().plugins {
-            if !self.bad.contains_key(digest) && !self.auditor.carries(*digest)? {
+            if !self.bad.contains_key(digest) && !self.auditor.carries(*digest).await? {
                 let message = format!("the store does not hold {digest}");
                 self.faults.push(Fault {
                     is_component: true,

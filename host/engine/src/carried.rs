@@ -13,44 +13,100 @@ use milepost_core::state::RunState;
 pub(crate) use self::kept::Kept;
 use crate::engine::EngineError;
 use crate::fault;
-use crate::plugin::{ComponentBytes, PluginError, PluginSource, read_beside};
+use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_beside};
 use crate::record;
 use crate::store::{Store, StoreError};
 use crate::workflow::{Components, OpenError, Workflow};
 
-/// The workflow of a run.
+/// What the store has of a run's workflow, not loaded yet.
+pub(crate) struct Carried {
+    /// The file that the definition was read from.
+    file: String,
+    text: String,
+    components: Vec<(String, Digest, Found)>,
+}
+
+/// Where a component is.
+enum Found {
+    /// At hand, when the store was asked.
+    Loaded(LoadedPlugin),
+    Stored(ComponentBytes),
+    /// Runs of older versions carry digests only.
+    Nowhere,
+}
+
+/// Reads the text of a run, and those of its components that are not at hand. Damaged ones count as missing.
 ///
 /// # Errors
-/// [`EngineError`] when the store cannot be asked, the text cannot be read, or a component cannot be used.
-pub(crate) fn workflow(
+/// [`EngineError::Store`] when the store cannot be asked.
+pub(crate) async fn read(
     store: &dyn Store,
     source: &dyn PluginSource,
-    kept: &Kept,
     state: &RunState,
-) -> Result<Workflow, EngineError> {
-    fault::point("loading");
-    if let Some(workflow) = kept.of(state) {
-        return Ok(workflow);
+) -> Result<Carried, EngineError> {
+    let text = record::definition_text(store, state).await?;
+    let mut components = Vec::new();
+    for (name, digest) in &state.binding().plugins {
+        let found = match source.loaded(digest) {
+            Some(loaded) => Found::Loaded(loaded),
+            None => match stored(store, name, digest).await? {
+                Some(bytes) => Found::Stored(bytes),
+                None => Found::Nowhere,
+            },
+        };
+        components.push((name.clone(), *digest, found));
     }
-    let (components, text) = components(store, source, state)?;
-    components.complete()?;
-    let workflow = components.relink(&text)?;
-    // What came from files is yet to be brought into the store.
-    if workflow.bytes().next().is_none() {
-        kept.keep(state, &workflow);
+    Ok(Carried {
+        file: state.created().file.clone(),
+        text,
+        components,
+    })
+}
+
+impl Carried {
+    /// The workflow. Loading components takes long.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the text cannot be read, or a component cannot be used.
+    pub(crate) fn workflow(self, source: &dyn PluginSource) -> Result<Workflow, EngineError> {
+        fault::point("loading");
+        let (components, text) = self.components(source);
+        components.complete()?;
+        Ok(components.relink(&text)?)
     }
-    Ok(workflow)
+
+    /// The components, as far as they can be used, and the text.
+    pub(crate) fn components(self, source: &dyn PluginSource) -> (Components, String) {
+        let file = Path::new(&self.file);
+        let mut components = Components::of(file);
+        // Only for what has to be looked for in files.
+        let mut declared: Option<BTreeMap<String, PluginSpec>> = None;
+        for (name, digest, found) in self.components {
+            let loaded = match found {
+                Found::Loaded(loaded) => Ok(loaded),
+                Found::Stored(component) => source.load(&component),
+                Found::Nowhere => {
+                    let text = &self.text;
+                    let declared = declared.get_or_insert_with(|| Definition::plugins_of(text));
+                    from_file(source, &name, digest, declared.get(&name), file)
+                        .and_then(|component| components.load_read(source, component))
+                }
+            };
+            components.add(name, loaded);
+        }
+        (components, self.text)
+    }
 }
 
 /// The same without its components: enough to plan by, not to call anything.
 ///
 /// # Errors
 /// [`EngineError`] when the store cannot be asked, or the text cannot be read.
-pub(crate) fn without_components(
+pub(crate) async fn without_components(
     store: &dyn Store,
     state: &RunState,
 ) -> Result<Workflow, EngineError> {
-    let text = record::definition_text(store, state)?;
+    let text = record::definition_text(store, state).await?;
     Ok(Components::of(Path::new(&state.created().file)).relink(&text)?)
 }
 
@@ -60,44 +116,13 @@ pub(crate) fn are_at_hand(source: &dyn PluginSource, state: &RunState) -> bool {
     digests.all(|digest| source.loaded(digest).is_some())
 }
 
-/// The components of a run, as far as they can be used, and its text.
-///
-/// # Errors
-/// [`EngineError::Store`] when the store cannot be asked.
-pub(crate) fn components(
-    store: &dyn Store,
-    source: &dyn PluginSource,
-    state: &RunState,
-) -> Result<(Components, String), EngineError> {
-    let text = record::definition_text(store, state)?;
-    let file = Path::new(&state.created().file);
-    let mut components = Components::of(file);
-    // Only for what has to be looked for in files.
-    let mut declared: Option<BTreeMap<String, PluginSpec>> = None;
-    for (name, digest) in &state.binding().plugins {
-        let loaded = match source.loaded(digest) {
-            Some(loaded) => Ok(loaded),
-            None => match stored(store, name, digest)? {
-                Some(component) => source.load(&component),
-                None => {
-                    let declared = declared.get_or_insert_with(|| Definition::plugins_of(&text));
-                    from_file(source, name, *digest, declared.get(name), file)
-                        .and_then(|component| components.load_read(source, component))
-                }
-            },
-        };
-        components.add(name.clone(), loaded);
-    }
-    Ok((components, text))
-}
-
 /// The bytes that the store holds; damaged ones are none.
-fn stored(
+async fn stored(
     store: &dyn Store,
     name: &str,
     digest: &Digest,
 ) -> Result<Option<ComponentBytes>, StoreError> {
-    let bytes = match store.blob(digest) {
+    let bytes = match store.blob(digest).await {
         Ok(bytes) => bytes,
         Err(StoreError::Corrupt(_)) => None,
         Err(error) => return Err(error),
@@ -143,8 +168,11 @@ fn from_file(
 ///
 /// # Errors
 /// [`EngineError`] when the store cannot be asked, or the text cannot be read.
-pub(crate) fn definition(store: &dyn Store, state: &RunState) -> Result<Definition, EngineError> {
-    let text = record::definition_text(store, state)?;
+pub(crate) async fn definition(
+    store: &dyn Store,
+    state: &RunState,
+) -> Result<Definition, EngineError> {
+    let text = record::definition_text(store, state).await?;
     let parsed = Definition::reread(&state.created().file, &text).map_err(OpenError::from)?;
     Ok(parsed.definition)
 }

@@ -18,7 +18,7 @@
 //! let report = engine.run(workflow, inputs, StartOptions::default()).await?;
 //! assert_eq!(report.output, "Hello, Ada!");
 //! #
-//! # assert_eq!(engine.report(&report.id)?, report); // read back from the store
+//! # assert_eq!(engine.report(&report.id).await?, report); // read back from the store
 //! # Ok(())
 //! # }
 //! ```

@@ -1,6 +1,6 @@
 //! Between the core and the store: reads runs back, and gathers what one transaction will hold.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
 use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
-use milepost_core::payload::Payload;
+use milepost_core::payload::{FindBlob, Payload};
 use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
@@ -76,8 +76,8 @@ impl Recorded {
 ///
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
-pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
-    let recorded = read(store, run)?;
+pub async fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+    let recorded = read(store, run).await?;
     match recorded.contradiction() {
         None => Ok(recorded),
         Some(cause) => Err(RecordError::Checkpoint {
@@ -91,24 +91,24 @@ pub fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
 ///
 /// # Errors
 /// [`RecordError`]; an unknown run is [`StoreError::NotFound`].
-pub(crate) fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+pub(crate) async fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
     let stored = store
-        .checkpoint(run)?
+        .checkpoint(run)
+        .await?
         .ok_or_else(|| StoreError::NotFound(run.clone()))?;
     let position = Position {
         seq: stored.row.seq,
         epoch: stored.row.epoch,
         updated_at: stored.row.updated_at,
     };
-    let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
-    let blobs = Blobs::of(store);
-    let state =
-        checkpoint::restore(position, parts, &|digest| blobs.find(digest)).map_err(|cause| {
-            blobs.failure().unwrap_or_else(|| RecordError::Checkpoint {
-                run: run.clone(),
-                cause,
-            })
-        })?;
+    let restored = with_blobs(store, |find| {
+        let parts = stored.parts.iter().map(|(n, b)| (n.as_str(), b.as_str()));
+        checkpoint::restore(position, parts, find)
+    });
+    let state = restored.await?.map_err(|cause| RecordError::Checkpoint {
+        run: run.clone(),
+        cause,
+    })?;
     Ok(Recorded {
         row: stored.row,
         state,
@@ -120,7 +120,7 @@ pub(crate) fn read(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordErr
 ///
 /// # Errors
 /// [`RecordError`] when the store fails.
-pub(crate) fn count_rejections(
+pub(crate) async fn count_rejections(
     store: &dyn Store,
     state: &mut RunState,
     path: &Path,
@@ -132,7 +132,7 @@ pub(crate) fn count_rejections(
     let found = if record.attempts() == 1 {
         0
     } else {
-        let folded = folded(store, &state.created().run, state.seq())?;
+        let folded = folded(store, &state.created().run, state.seq()).await?;
         let folded = folded.as_ref().and_then(|f| f.executions().latest(path));
         folded.and_then(StepRecord::rejections).unwrap_or(0)
     };
@@ -141,14 +141,18 @@ pub(crate) fn count_rejections(
 }
 
 /// What the journal folds to; `None` when it is damaged.
-fn folded(store: &dyn Store, run: &RunId, last: u64) -> Result<Option<RunState>, RecordError> {
+async fn folded(
+    store: &dyn Store,
+    run: &RunId,
+    last: u64,
+) -> Result<Option<RunState>, RecordError> {
     let mut state: Option<RunState> = None;
     loop {
         let after = state.as_ref().map_or(0, |state| state.seq());
         if after >= last {
             return Ok(state);
         }
-        let entries = match journal(store, run, after, JOURNAL_PAGE) {
+        let entries = match journal(store, run, after, JOURNAL_PAGE).await {
             Ok(entries) if entries.first().is_none_or(|entry| entry.seq > last) => return Ok(None),
             Ok(entries) => entries,
             Err(RecordError::Store(error)) => return Err(error.into()),
@@ -173,9 +177,9 @@ const JOURNAL_PAGE: usize = 512;
 ///
 /// # Errors
 /// [`StoreError`] when the text is gone, damaged, or cannot be read now.
-pub fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
+pub async fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
     let digest = &state.binding().definition;
-    let bytes = store.blob(digest)?.ok_or_else(|| {
+    let bytes = store.blob(digest).await?.ok_or_else(|| {
         StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
     })?;
     String::from_utf8(bytes)
@@ -186,13 +190,20 @@ pub fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, St
 ///
 /// # Errors
 /// [`RecordError`] when the store fails or an entry is damaged.
-pub fn journal(
+pub async fn journal(
     store: &dyn Store,
     run: &RunId,
     after: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, RecordError> {
-    entries(store, run, after).take(limit).collect()
+    let mut entries = entries(store, run, after);
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(entry) = entries.next().await
+    {
+        found.push(entry?);
+    }
+    Ok(found)
 }
 
 /// Reads the journal after position `after`, entry by entry. `store` is a reference or an `Arc`.
@@ -220,45 +231,41 @@ pub struct Entries<S> {
 /// Entries of a page at most: small ones are many.
 const PAGE: usize = 512;
 
-impl<'s, S: Deref<Target = dyn Store + 's>> Iterator for Entries<S> {
-    type Item = Result<Entry, RecordError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'s, S: Deref<Target = dyn Store + 's>> Entries<S> {
+    /// The next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the store fails or the entry is damaged.
+    pub async fn next(&mut self) -> Option<Result<Entry, RecordError>> {
         if self.is_over {
             return None;
         }
-        let found = self.stored().and_then(|stored| {
-            let Some(stored) = stored else {
-                return Ok(None);
-            };
-            self.after = stored.seq;
-            decode(&*self.store, &self.run, stored).map(Some)
-        });
+        let found = self.read().await;
         self.is_over = !matches!(found, Ok(Some(_)));
         found.transpose()
     }
-}
 
-impl<'s, S: Deref<Target = dyn Store + 's>> Entries<S> {
-    fn stored(&mut self) -> Result<Option<StoredEntry>, RecordError> {
+    async fn read(&mut self) -> Result<Option<Entry>, RecordError> {
         if self.page.len() == 0 {
             // The page before is gone when the next one comes.
             self.page = Vec::new().into_iter();
-            self.page = self.store.journal(&self.run, self.after, PAGE)?.into_iter();
+            let page = self.store.journal(&self.run, self.after, PAGE).await?;
+            self.page = page.into_iter();
         }
-        Ok(self.page.next())
+        let Some(stored) = self.page.next() else {
+            return Ok(None);
+        };
+        self.after = stored.seq;
+        decode(&*self.store, &self.run, stored).await.map(Some)
     }
 }
 
-fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<Entry, RecordError> {
-    let blobs = Blobs::of(store);
-    let decoded = Event::decode(&stored.body, &|digest| blobs.find(digest));
-    let event = decoded.map_err(|cause| {
-        blobs.failure().unwrap_or_else(|| RecordError::Entry {
-            run: run.clone(),
-            seq: stored.seq,
-            cause,
-        })
+async fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<Entry, RecordError> {
+    let decoded = with_blobs(store, |find| Event::decode(&stored.body, find));
+    let event = decoded.await?.map_err(|cause| RecordError::Entry {
+        run: run.clone(),
+        seq: stored.seq,
+        cause,
     })?;
     Ok(Entry {
         seq: stored.seq,
@@ -268,33 +275,40 @@ fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<Entry, 
     })
 }
 
-/// Looks blobs up and remembers when the store could not be asked: that is no damage of the record.
-struct Blobs<'a> {
-    store: &'a dyn Store,
-    unavailable: Cell<Option<StoreError>>,
-}
-
-impl<'a> Blobs<'a> {
-    fn of(store: &'a dyn Store) -> Self {
-        Self {
-            store,
-            unavailable: Cell::new(None),
+/// Decodes a record that may name blobs. Which ones it names is known when it is decoded: a first pass, to which each is JSON
+/// that says nothing, tells; they are fetched, and then it is decoded for good. A record without blobs takes one pass.
+///
+/// # Errors
+/// [`StoreError`] when the store could not be asked: that is no damage of the record, as a blob that is damaged or gone is.
+async fn with_blobs<T, E>(
+    store: &dyn Store,
+    decode: impl Fn(&FindBlob<'_>) -> Result<T, E>,
+) -> Result<Result<T, E>, StoreError> {
+    let mut known = BTreeMap::<Digest, Option<Vec<u8>>>::new();
+    loop {
+        let (decoded, wanted) = {
+            let wanted = RefCell::new(BTreeSet::new());
+            let decoded = decode(&|digest| match known.get(digest) {
+                Some(bytes) => bytes.clone(),
+                None => {
+                    wanted.borrow_mut().insert(*digest);
+                    Some(b"null".to_vec())
+                }
+            });
+            (decoded, wanted.into_inner())
+        };
+        if wanted.is_empty() {
+            return Ok(decoded);
         }
-    }
-
-    fn find(&self, digest: &Digest) -> Option<Vec<u8>> {
-        match self.store.blob(digest) {
-            Ok(bytes) => bytes,
-            Err(StoreError::Corrupt(_)) => None,
-            Err(error) => {
-                self.unavailable.set(Some(error));
-                None
-            }
+        drop(decoded);
+        for digest in wanted {
+            let bytes = match store.blob(&digest).await {
+                Ok(bytes) => bytes,
+                Err(StoreError::Corrupt(_)) => None,
+                Err(error) => return Err(error),
+            };
+            known.insert(digest, bytes);
         }
-    }
-
-    fn failure(&self) -> Option<RecordError> {
-        self.unavailable.take().map(RecordError::Store)
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn replay(
     let answer = against_record(store, &plugins, run).await;
     let same = matches!(&answer, Ok(replayed) if replayed.divergence.is_none());
     // A run that was removed meanwhile does not differ from its record: it has none any more.
-    if !same && matches!(store.row(run), Ok(None)) {
+    if !same && matches!(store.row(run).await, Ok(None)) {
         return Err(StoreError::NotFound(run.clone()).into());
     }
     answer
@@ -80,11 +80,12 @@ async fn against_record(
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
-    let (last, checkpoint) = match record::read(store, run) {
+    let (last, checkpoint) = match record::read(store, run).await {
         Ok(recorded) => (recorded.row.seq, Ok(recorded.state)),
         Err(RecordError::Checkpoint { cause, .. }) => {
             let row = store
-                .row(run)?
+                .row(run)
+                .await?
                 .ok_or_else(|| StoreError::NotFound(run.clone()))?;
             (row.seq, Err(cause.to_string()))
         }
@@ -93,11 +94,13 @@ async fn against_record(
     // Runs of older versions carry no components: what was replaced during such a run, with consent, is gone. Those that it
     // ended with must be there, or a replay would execute nothing and yet find nothing.
     if let Ok(state) = &checkpoint {
-        let (components, _) = carried::components(store, plugins, state)?;
+        let carried = carried::read(store, plugins, state).await?;
+        let (components, _) = carried.components(plugins);
         components.complete()?;
     }
     let mut replayer: Option<Replayer<'_>> = None;
-    for entry in record::entries(store, run, 0) {
+    let mut entries = record::entries(store, run, 0);
+    while let Some(entry) = entries.next().await {
         let entry = match entry {
             Ok(entry) => entry,
             // A damaged event is a finding about the run, not a failure of the replay; what stands before it was replayed.
@@ -114,7 +117,7 @@ async fn against_record(
         }
         let Some(replayer) = &mut replayer else {
             match RunState::create(&entry) {
-                Ok(state) => replayer = Some(Replayer::new(store, plugins, state)?),
+                Ok(state) => replayer = Some(Replayer::new(store, plugins, state).await?),
                 Err(rejected) => {
                     let mut found = Replayed::nothing(run);
                     let cause = rejected.to_string();
@@ -172,12 +175,12 @@ struct Replayer<'a> {
 }
 
 impl<'a> Replayer<'a> {
-    fn new(
+    async fn new(
         store: &'a dyn Store,
         plugins: &'a dyn PluginSource,
         state: RunState,
     ) -> Result<Self, EngineError> {
-        let (workflow, gone) = link(store, plugins, &state)?;
+        let (workflow, gone) = link(store, plugins, &state).await?;
         Ok(Self {
             store,
             plugins,
@@ -243,7 +246,7 @@ impl<'a> Replayer<'a> {
                 self.skip(path, *attempt, "it was interrupted and has no outcome");
             }
             Event::Run(RunEvent::DefinitionChanged(_)) => {
-                (self.workflow, self.gone) = link(self.store, self.plugins, &self.state)?;
+                (self.workflow, self.gone) = link(self.store, self.plugins, &self.state).await?;
             }
             Event::Run(
                 RunEvent::Created(_)
@@ -392,12 +395,13 @@ impl<'a> Replayer<'a> {
 }
 
 /// The workflow as the run carried it then, and the names of the components that are nowhere any more.
-fn link(
+async fn link(
     store: &dyn Store,
     plugins: &dyn PluginSource,
     state: &RunState,
 ) -> Result<(Workflow, BTreeSet<String>), EngineError> {
-    let (components, text) = carried::components(store, plugins, state)?;
+    let carried = carried::read(store, plugins, state).await?;
+    let (components, text) = carried.components(plugins);
     let gone = components.refused().cloned().collect();
     Ok((components.relink(&text)?, gone))
 }

@@ -114,7 +114,7 @@ async fn a_native_step_is_recorded_as_any_other() {
     );
     // Another process, which has not got the plugin, can still tell of it.
     let engine = place.engine(NativePlugins::default());
-    assert_eq!(engine.report(&report.id).unwrap(), report);
+    assert_eq!(engine.report(&report.id).await.unwrap(), report);
 }
 
 #[tokio::test]

@@ -1,16 +1,21 @@
-//! Where runs are kept: the trait, its words, and a [store in memory](memory), which others are compared with.
+//! Where runs are kept: the traits of a store, one per concern, their words, and a [store in memory](memory), which others are compared with.
 //!
 //! A store keeps four things per run: one *row* (what lists and claims look at), the *journal* (append-only events), the
 //! *checkpoint* (named parts, rewritten in place, bounded by the size of the definition) and *logs*. Blobs are shared,
 //! content-addressed bytes. The store understands none of the bodies: the core encodes and decodes them.
 //!
-//! Every change of a run goes through one door, [`Store::write`]: a transaction that applies only if the run still stands
+//! Every change of a run goes through one door, [`Runs::write`]: a transaction that applies only if the run still stands
 //! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
 
 mod attention;
+mod blobs;
+mod claims;
 #[doc(hidden)]
 pub mod fault;
+mod mailbox;
 pub mod memory;
+mod runs;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,187 +31,21 @@ pub use self::attention::{
     Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, NewSignal, Release, Sent, Space,
     StopKind, StopRequest, StoredSignal, UnknownStopKind,
 };
-use futures_util::future::BoxFuture;
+pub use self::blobs::Blobs;
+pub use self::claims::Claims;
+pub use self::mailbox::Mailbox;
+pub use self::runs::Runs;
+pub use self::upkeep::Upkeep;
 
-/// A place that keeps runs. Reads are quick, blocking calls that never wait for a writer; writes are awaited.
-pub trait Store: Send + Sync {
-    /// Applies one transaction, whole or not at all; durable when it returns.
-    ///
-    /// # Errors
-    /// [`StoreError::Exists`] or [`StoreError::NotFound`] or [`StoreError::Conflict`] when the expectation does not hold:
-    /// nothing was changed. [`StoreError::Unavailable`] when it could not be saved: it may be tried again.
-    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>>;
+/// A place that keeps runs. Nothing is asked of it that another machine could not answer: every call is awaited, reads as well
+/// as writes. A store that answers at once gives futures that are ready.
+pub trait Store: Runs + Claims + Mailbox + Blobs + Upkeep {}
 
-    /// Asks the owner of a running run, in whatever process, to stop it. Needs no epoch and changes no state: the owner
-    /// decides. Returns the run's status; the request is kept only when that is `running`, and replaces a weaker one.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    fn request_stop<'a>(
-        &'a self,
-        run: &'a RunId,
-        request: StopRequest,
-    ) -> BoxFuture<'a, Result<Status, StoreError>>;
+impl<S: Runs + Claims + Mailbox + Blobs + Upkeep + ?Sized> Store for S {}
 
-    /// Takes back a pause that was asked of a run and that nobody has met. Returns whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
-
-    /// Keeps a signal for a run that is not over and whose inbox has room for it. Needs no epoch and changes no state: [`Write::consumed`] takes it.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    fn send_signal<'a>(
-        &'a self,
-        run: &'a RunId,
-        signal: NewSignal,
-    ) -> BoxFuture<'a, Result<Sent, StoreError>>;
-
-    /// Marks a run whose owner lives but does not renew its lease, until the owner writes or renews again. Returns whether
-    /// this call set the mark: false when it is set, the epoch is not the present one, or the lease holds at `at`.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    fn mark_detached<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
-
-    /// Removes a run that stands at `seq` and is completed, failed or cancelled, with its journal, checkpoint, logs and
-    /// signals, and the blobs that no other run uses.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when it stands elsewhere or is not over;
-    /// [`StoreError::Unavailable`]: of a run that has much, it may be gone all the same, and its room is given back later.
-    fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>>;
-
-    /// Extends the lease of a claim. Fails with [`StoreError::Conflict`] when the epoch is not the present one.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
-    fn renew_lease<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>>;
-
-    /// The row of a run.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError>;
-
-    /// Rows, newest first (creation time, then id).
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]. A row that cannot be read is returned in [`Listing::unreadable`], not as an error.
-    fn list(&self, filter: &Filter) -> Result<Listing, StoreError>;
-
-    /// Ids that start with `prefix`, sorted, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError>;
-
-    /// Row and all checkpoint parts, from one snapshot.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError>;
-
-    /// A page of the journal: entries with a sequence number above `after`, in order, at most `limit`, and no more bodies
-    /// than [`limits::PAGE_BYTES`] unless the first alone is larger. Only an empty page is the end.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError>;
-
-    /// A page of the log: lines with a position above `after`, in order, bounded as in [`Store::journal`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError>;
-
-    /// The bytes of a blob.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the bytes do not match the digest.
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// Looks at the next blob after `after`, in the order of digests, of all that are kept or used: whether it is there, and
-    /// whether its bytes match its digest. All of one moment, and no other blob in memory. `None` at the end.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError>;
-
-    /// What a run has of the store, all of one moment. Takes as long as looking at each of its entries and log lines.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError>;
-
-    /// Signals that wait for a run, the oldest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError>;
-
-    /// How many signals wait for a run, and how large they are.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError>;
-
-    /// What a worker has to look at. The cost does not depend on how many runs are over or paused.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError>;
-
-    /// Runs of these statuses that were created and last written before `before`, the oldest first, at most `limit`. A row
-    /// that cannot be read is passed over.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn written_before(
-        &self,
-        before: Timestamp,
-        statuses: &[Status],
-        limit: usize,
-    ) -> Result<Vec<RunRow>, StoreError>;
-
-    /// Examines the whole store: takes as long as reading all of it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn health(&self) -> Result<Health, StoreError>;
-
-    /// How much room the store takes, and how much of it nothing uses. Nothing, for a store that keeps no room.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    fn space(&self) -> Result<Space, StoreError> {
-        Ok(Space::default())
-    }
-
-    /// Gives room that nothing uses back to the disk. May take long, and blocks its caller's thread.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; what was given back until then stays so.
-    fn release(&self, _: Release) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
+/// The methods of a store whose type is known: `use milepost_store::prelude::*`.
+pub mod prelude {
+    pub use crate::{Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _};
 }
 
 /// For stores: rows that are read one by one, as far as a page of a journal or a log goes.

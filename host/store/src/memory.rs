@@ -9,9 +9,9 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::{
-    Attention, BlobFault, CheckedBlob, Expect, Filter, Health, Holdings, Inbox, Listing, NewSignal,
-    Page, RunRow, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    StoredSignal, Write, Written,
+    Attention, BlobFault, Blobs, CheckedBlob, Claims, Expect, Filter, Health, Holdings, Inbox,
+    Listing, Mailbox, NewSignal, Page, RunRow, Runs, Sent, StopRequest, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -63,11 +63,158 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+impl Runs for MemoryStore {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
         Box::pin(async move { self.state().write(write) })
     }
 
+    fn row<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
+        Box::pin(async move { Ok(self.state().runs.get(run).map(|run| run.row.clone())) })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Option<StoredCheckpoint>, StoreError>> {
+        Box::pin(async move {
+            Ok(self.state().runs.get(run).map(|run| StoredCheckpoint {
+                row: run.row.clone(),
+                parts: run.parts.clone().into_iter().collect(),
+            }))
+        })
+    }
+
+    fn journal<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredEntry>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let entries = state.runs.get(run).into_iter().flat_map(|run| &run.journal);
+            let mut page = Page::default();
+            for entry in entries.filter(|entry| entry.seq > after).take(limit) {
+                if !page.take(entry.clone(), entry.body.len()) {
+                    break;
+                }
+            }
+            Ok(page.into_rows())
+        })
+    }
+
+    fn logs<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredLog>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let lines = state.runs.get(run).into_iter().flat_map(|run| &run.logs);
+            let mut page = Page::default();
+            for log in lines.filter(|log| log.position > after).take(limit) {
+                if !page.take(log.clone(), log.line.body.len()) {
+                    break;
+                }
+            }
+            Ok(page.into_rows())
+        })
+    }
+}
+
+impl Claims for MemoryStore {
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            if row.epoch != epoch || row.owner.is_none() {
+                return Err(conflict(row));
+            }
+            row.lease_until = Some(until);
+            row.detached_at = None;
+            Ok(written(row))
+        })
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let row = &mut state.run(run)?.row;
+            let expired = row.lease_until.is_some_and(|until| until <= at);
+            let marks = row.epoch == epoch && expired && row.detached_at.is_none();
+            if marks {
+                row.detached_at = Some(at);
+            }
+            Ok(marks)
+        })
+    }
+
+    fn attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let runs = || state.runs.values();
+            let rows = |status: Status| {
+                runs()
+                    .map(|run| &run.row)
+                    .filter(move |r| r.status == status)
+            };
+            let by_age = |mut rows: Vec<RunRow>| {
+                rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+                rows
+            };
+            let oldest = |rows: Vec<RunRow>| {
+                let mut rows = by_age(rows);
+                rows.truncate(limit);
+                rows
+            };
+            let is_due = |run: &&Run| {
+                run.row.status == Status::Paused && run.row.due_at.is_some_and(|due| due <= now)
+            };
+            let mut due: Vec<&Run> = runs().filter(is_due).collect();
+            due.sort_by_key(|run| (run.row.due_at, run.key));
+            let signalled = runs().filter(|run| {
+                let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.signal.name);
+                run.row.status == Status::Paused && run.inbox.iter().any(awaited)
+            });
+            let requested = runs().map(|run| &run.row);
+            let requested =
+                requested.filter(|r| r.request.is_some() && r.status != Status::Running);
+            Ok(Attention {
+                pending: oldest(rows(Status::Pending).cloned().collect()),
+                due: due
+                    .into_iter()
+                    .take(limit)
+                    .map(|run| run.row.clone())
+                    .collect(),
+                signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
+                requested: oldest(requested.cloned().collect()),
+                running: by_age(rows(Status::Running).cloned().collect()),
+                unreadable: Vec::new(),
+                next_due: rows(Status::Paused)
+                    .filter_map(|row| row.due_at)
+                    .filter(|due| *due > now)
+                    .min(),
+            })
+        })
+    }
+}
+
+impl Mailbox for MemoryStore {
     fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
@@ -114,21 +261,141 @@ impl Store for MemoryStore {
         })
     }
 
-    fn mark_detached<'a>(
+    fn inbox<'a>(
         &'a self,
         run: &'a RunId,
-        epoch: Epoch,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredSignal>, StoreError>> {
         Box::pin(async move {
-            let mut state = self.state();
-            let row = &mut state.run(run)?.row;
-            let expired = row.lease_until.is_some_and(|until| until <= at);
-            let marks = row.epoch == epoch && expired && row.detached_at.is_none();
-            if marks {
-                row.detached_at = Some(at);
+            let state = self.state();
+            let signals = state.runs.get(run).into_iter().flat_map(|run| &run.inbox);
+            Ok(signals.take(limit).cloned().collect())
+        })
+    }
+
+    fn inbox_size<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Inbox, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let run = state.runs.get(run);
+            Ok(run.map(Run::inbox_size).unwrap_or_default())
+        })
+    }
+}
+
+impl Blobs for MemoryStore {
+    fn blob<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move {
+            let bytes = self.state().blobs.get(digest).cloned();
+            if bytes
+                .as_ref()
+                .is_some_and(|bytes| Digest::of(bytes) != *digest)
+            {
+                return Err(StoreError::Corrupt(format!(
+                    "blob {digest}: its bytes do not match its digest"
+                )));
             }
-            Ok(marks)
+            Ok(bytes.map(|bytes| bytes.to_vec()))
+        })
+    }
+
+    fn checked_blob<'a>(
+        &'a self,
+        after: Option<&'a Digest>,
+    ) -> BoxFuture<'a, Result<Option<CheckedBlob>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let used = state.runs.values().flat_map(|run| &run.blobs);
+            let next = state.blobs.keys().chain(used);
+            let next = next
+                .filter(|digest| after.is_none_or(|after| *digest > after))
+                .min();
+            Ok(next.map(|digest| {
+                let fault = match state.blobs.get(digest) {
+                    None => Some(BlobFault::Missing),
+                    Some(bytes) if Digest::of(bytes) != *digest => Some(BlobFault::Damaged),
+                    Some(_) => None,
+                };
+                let users = state
+                    .runs
+                    .iter()
+                    .filter(|(_, run)| run.blobs.contains(digest));
+                CheckedBlob {
+                    digest: *digest,
+                    fault,
+                    users: match fault {
+                        Some(_) => users.map(|(id, _)| id.to_string()).collect(),
+                        None => Vec::new(),
+                    },
+                }
+            }))
+        })
+    }
+}
+
+impl Upkeep for MemoryStore {
+    fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        Box::pin(async move {
+            let mut rows: Vec<RunRow> = self
+                .state()
+                .runs
+                .values()
+                .map(|run| &run.row)
+                .filter(|row| filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+                .filter(|row| {
+                    filter
+                        .workflow
+                        .as_ref()
+                        .is_none_or(|name| *name == row.workflow)
+                })
+                .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
+                .cloned()
+                .collect();
+            rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+            let shown = filter.limit.unwrap_or(rows.len()).min(rows.len());
+            let more = rows.len() - shown;
+            rows.truncate(shown);
+            Ok(Listing {
+                rows,
+                unreadable: Vec::new(),
+                more,
+            })
+        })
+    }
+
+    fn ids_with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunId>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let matching = state
+                .runs
+                .keys()
+                .filter(|id| id.as_str().starts_with(prefix));
+            Ok(matching.take(limit).cloned().collect())
+        })
+    }
+
+    fn written_before<'a>(
+        &'a self,
+        before: Timestamp,
+        statuses: &'a [Status],
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let rows = state.runs.values().map(|run| &run.row);
+            let old = rows.filter(|row| {
+                row.created_at < before && row.updated_at < before && statuses.contains(&row.status)
+            });
+            let mut old: Vec<RunRow> = old.cloned().collect();
+            old.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            old.truncate(limit);
+            Ok(old)
         })
     }
 
@@ -157,250 +424,44 @@ impl Store for MemoryStore {
         })
     }
 
-    fn renew_lease<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+    fn holdings<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Holdings, StoreError>> {
         Box::pin(async move {
-            let mut state = self.state();
-            let row = &mut state.run(run)?.row;
-            if row.epoch != epoch || row.owner.is_none() {
-                return Err(conflict(row));
-            }
-            row.lease_until = Some(until);
-            row.detached_at = None;
-            Ok(written(row))
-        })
-    }
-
-    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-        Ok(self.state().runs.get(run).map(|run| run.row.clone()))
-    }
-
-    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        let mut rows: Vec<RunRow> = self
-            .state()
-            .runs
-            .values()
-            .map(|run| &run.row)
-            .filter(|row| filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-            .filter(|row| {
-                filter
-                    .workflow
-                    .as_ref()
-                    .is_none_or(|name| *name == row.workflow)
-            })
-            .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
-            .cloned()
-            .collect();
-        rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-        let shown = filter.limit.unwrap_or(rows.len()).min(rows.len());
-        let more = rows.len() - shown;
-        rows.truncate(shown);
-        Ok(Listing {
-            rows,
-            unreadable: Vec::new(),
-            more,
-        })
-    }
-
-    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        let state = self.state();
-        let matching = state
-            .runs
-            .keys()
-            .filter(|id| id.as_str().starts_with(prefix));
-        Ok(matching.take(limit).cloned().collect())
-    }
-
-    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
-        Ok(self.state().runs.get(run).map(|run| StoredCheckpoint {
-            row: run.row.clone(),
-            parts: run.parts.clone().into_iter().collect(),
-        }))
-    }
-
-    fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        let state = self.state();
-        let entries = state.runs.get(run).into_iter().flat_map(|run| &run.journal);
-        let mut page = Page::default();
-        for entry in entries.filter(|entry| entry.seq > after).take(limit) {
-            if !page.take(entry.clone(), entry.body.len()) {
-                break;
-            }
-        }
-        Ok(page.into_rows())
-    }
-
-    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
-        let state = self.state();
-        let lines = state.runs.get(run).into_iter().flat_map(|run| &run.logs);
-        let mut page = Page::default();
-        for log in lines.filter(|log| log.position > after).take(limit) {
-            if !page.take(log.clone(), log.line.body.len()) {
-                break;
-            }
-        }
-        Ok(page.into_rows())
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes = self.state().blobs.get(digest).cloned();
-        if bytes
-            .as_ref()
-            .is_some_and(|bytes| Digest::of(bytes) != *digest)
-        {
-            return Err(StoreError::Corrupt(format!(
-                "blob {digest}: its bytes do not match its digest"
-            )));
-        }
-        Ok(bytes.map(|bytes| bytes.to_vec()))
-    }
-
-    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
-        let state = self.state();
-        let used = state.runs.values().flat_map(|run| &run.blobs);
-        let next = state.blobs.keys().chain(used);
-        let next = next
-            .filter(|digest| after.is_none_or(|after| *digest > after))
-            .min();
-        Ok(next.map(|digest| {
-            let fault = match state.blobs.get(digest) {
-                None => Some(BlobFault::Missing),
-                Some(bytes) if Digest::of(bytes) != *digest => Some(BlobFault::Damaged),
-                Some(_) => None,
+            let state = self.state();
+            let Some(run) = state.runs.get(run) else {
+                return Ok(Holdings::default());
             };
-            let users = state
-                .runs
-                .iter()
-                .filter(|(_, run)| run.blobs.contains(digest));
-            CheckedBlob {
-                digest: *digest,
-                fault,
-                users: match fault {
-                    Some(_) => users.map(|(id, _)| id.to_string()).collect(),
-                    None => Vec::new(),
-                },
+            let entries = run.journal.iter().map(|entry| entry.body.len());
+            let lines = run.logs.iter().map(|log| &log.line);
+            let lines = lines.map(|line| line.path.len() + line.body.len());
+            let size = |digest| {
+                state
+                    .blobs
+                    .get(digest)
+                    .map_or(0, |bytes| bytes.len() as u64)
+            };
+            Ok(Holdings {
+                record_bytes: entries.chain(lines).sum::<usize>() as u64,
+                blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
+            })
+        })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
+        Box::pin(async move {
+            let mut runs = BTreeMap::new();
+            for run in self.state().runs.values() {
+                *runs.entry(run.row.status).or_default() += 1;
             }
-        }))
-    }
-
-    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
-        let state = self.state();
-        let Some(run) = state.runs.get(run) else {
-            return Ok(Holdings::default());
-        };
-        let entries = run.journal.iter().map(|entry| entry.body.len());
-        let lines = run.logs.iter().map(|log| &log.line);
-        let lines = lines.map(|line| line.path.len() + line.body.len());
-        let size = |digest| {
-            state
-                .blobs
-                .get(digest)
-                .map_or(0, |bytes| bytes.len() as u64)
-        };
-        Ok(Holdings {
-            record_bytes: entries.chain(lines).sum::<usize>() as u64,
-            blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
-        })
-    }
-
-    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
-        let state = self.state();
-        let signals = state.runs.get(run).into_iter().flat_map(|run| &run.inbox);
-        Ok(signals.take(limit).cloned().collect())
-    }
-
-    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
-        let state = self.state();
-        let run = state.runs.get(run);
-        Ok(run.map(Run::inbox_size).unwrap_or_default())
-    }
-
-    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
-        let state = self.state();
-        let runs = || state.runs.values();
-        let rows = |status: Status| {
-            runs()
-                .map(|run| &run.row)
-                .filter(move |r| r.status == status)
-        };
-        let by_age = |mut rows: Vec<RunRow>| {
-            rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-            rows
-        };
-        let oldest = |rows: Vec<RunRow>| {
-            let mut rows = by_age(rows);
-            rows.truncate(limit);
-            rows
-        };
-        let is_due = |run: &&Run| {
-            run.row.status == Status::Paused && run.row.due_at.is_some_and(|due| due <= now)
-        };
-        let mut due: Vec<&Run> = runs().filter(is_due).collect();
-        due.sort_by_key(|run| (run.row.due_at, run.key));
-        let signalled = runs().filter(|run| {
-            let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.signal.name);
-            run.row.status == Status::Paused && run.inbox.iter().any(awaited)
-        });
-        let requested = runs().map(|run| &run.row);
-        let requested = requested.filter(|r| r.request.is_some() && r.status != Status::Running);
-        Ok(Attention {
-            pending: oldest(rows(Status::Pending).cloned().collect()),
-            due: due
-                .into_iter()
-                .take(limit)
-                .map(|run| run.row.clone())
-                .collect(),
-            signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
-            requested: oldest(requested.cloned().collect()),
-            running: by_age(rows(Status::Running).cloned().collect()),
-            unreadable: Vec::new(),
-            next_due: rows(Status::Paused)
-                .filter_map(|row| row.due_at)
-                .filter(|due| *due > now)
-                .min(),
-        })
-    }
-
-    fn written_before(
-        &self,
-        before: Timestamp,
-        statuses: &[Status],
-        limit: usize,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        let state = self.state();
-        let rows = state.runs.values().map(|run| &run.row);
-        let old = rows.filter(|row| {
-            row.created_at < before && row.updated_at < before && statuses.contains(&row.status)
-        });
-        let mut old: Vec<RunRow> = old.cloned().collect();
-        old.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        old.truncate(limit);
-        Ok(old)
-    }
-
-    fn health(&self) -> Result<Health, StoreError> {
-        let mut runs = BTreeMap::new();
-        for run in self.state().runs.values() {
-            *runs.entry(run.row.status).or_default() += 1;
-        }
-        Ok(Health {
-            version: 0,
-            problems: Vec::new(),
-            bytes: 0,
-            wal_bytes: 0,
-            unused_bytes: 0,
-            gives_back: false,
-            free_bytes: None,
-            runs,
+            Ok(Health {
+                version: 0,
+                problems: Vec::new(),
+                bytes: 0,
+                wal_bytes: 0,
+                unused_bytes: 0,
+                gives_back: false,
+                free_bytes: None,
+                runs,
+            })
         })
     }
 }

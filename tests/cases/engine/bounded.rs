@@ -1,6 +1,7 @@
 //! No work without bound: whatever error ends the driving of a run, a worker calls its step a few times, later and later, and
 //! then a person has to look.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,7 +114,7 @@ fn an_outcome_that_cannot_be_recorded_is_tried_a_few_times_and_then_a_person_has
             _ => (1 + AUTOMATIC_RESUMES.len(), StopCode::HostError),
         };
         assert_eq!(calls, most, "{name}");
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         let stop = report.stop.unwrap();
         assert_eq!((report.status, stop.code), (Status::Failed, code), "{name}");
         assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
@@ -155,7 +156,7 @@ async fn a_run_that_was_put_off_says_why_and_when_it_is_tried_again() {
         holds_outcome(write).then_some(Fault::Error(error))
     });
     rig.engine_on(Arc::new(store)).work(until_idle(1)).await;
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
@@ -191,7 +192,7 @@ async fn a_driver_that_panics_before_its_claim_is_put_off() {
     });
     let worked = rig.engine_on(Arc::new(store)).work(until_idle(1)).await;
     assert_eq!((worked.taken, worked.refused), (1, 1));
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
@@ -266,7 +267,7 @@ async fn a_run_that_cannot_begin_is_tried_a_few_times_and_then_a_person_has_to_l
         assert!((most..=most + 1).contains(&tries), "{stands:?}: {tries}");
         assert!(waits.windows(2).all(|w| w[0] < w[1] * 2), "{waits:?}");
         assert!(waits[0] >= Duration::from_secs(60), "{waits:?}");
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         let stop = report.stop.unwrap();
         assert_eq!(
             (report.status, stop.code),

@@ -1,5 +1,6 @@
 //! A run carries its definition and its components: what goes on by itself needs no file, and a person decides.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ async fn work(rig: &Rig) {
 }
 
 fn assert_went_on(rig: &Rig, what: &str) {
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(report.status, Status::Completed, "{what}: {report:?}");
     assert_eq!(rig.script.calls().last().unwrap(), "b", "{what}");
     for event in ["definition_changed", "run_postponed", "run_failed"] {
@@ -215,7 +216,7 @@ async fn a_component_is_kept_once_loaded_once_and_collected_with_its_last_run() 
     assert_eq!(rig.script.loads(), before + 1);
     for (id, left) in ids.into_iter().zip([1, 1, 0]) {
         let id = RunId::new(id).unwrap();
-        let seq = rig.store.row(&id).unwrap().unwrap().seq;
+        let seq = rig.store.row(&id).now().unwrap().unwrap().seq;
         rig.store.delete(&id, seq).await.unwrap();
         assert_eq!(kept(&rig), left);
     }
@@ -262,7 +263,7 @@ async fn accepted_changes_bring_the_defaults_of_new_inputs() {
     assert_eq!(report.output, json!({ "v": "eu" }));
     assert_eq!(report.inputs, json!({ "region": "eu" }));
     rig.reopen();
-    assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
     assert_eq!(rig.replay().await.unwrap().divergence, None);
 }
 
@@ -286,7 +287,7 @@ async fn a_large_default_of_a_new_input_is_read_back() {
     let report = resume(&rig, OnChange::Accept).await.unwrap();
     assert_eq!(report.output, json!({ "v": large }));
     rig.reopen();
-    assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
 }
 
 #[tokio::test]
@@ -317,7 +318,7 @@ async fn inputs_that_the_changed_definition_misses_are_named_before_anything_run
 #[tokio::test]
 async fn a_run_whose_definition_cannot_be_read_is_still_shown_and_cancelled() {
     let mut rig = waiting().await;
-    let before = rig.engine().report(&r1()).unwrap();
+    let before = rig.engine().report(&r1()).now().unwrap();
     rig.damaged = true;
     let db = rusqlite::Connection::open(rig.store_file()).unwrap();
     let changed = db.execute(
@@ -326,7 +327,7 @@ async fn a_run_whose_definition_cannot_be_read_is_still_shown_and_cancelled() {
     );
     assert_eq!(changed.unwrap(), 1);
     rig.reopen();
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert!(report.definition_problem.is_some());
     let standing = |report: &RunReport| (report.status, report.stop.clone(), report.events);
     assert_eq!(standing(&report), standing(&before));
@@ -372,7 +373,7 @@ async fn a_run_that_lost_what_it_carries_fails_at_once_with_advice_that_helps() 
             assert_eq!(db.execute(sql, []).unwrap(), 1, "{case}");
             rig.clock.advance(Duration::from_secs(660));
             assert_eq!(rig.work().await.refused, 1, "{case}");
-            let report = rig.engine().report(&r1()).unwrap();
+            let report = rig.engine().report(&r1()).now().unwrap();
             let stop = report.stop.unwrap();
             assert_eq!(report.status, Status::Failed, "{case}: {stop:?}");
             assert!(stop.next.contains(advice), "{case}: {stop:?}");

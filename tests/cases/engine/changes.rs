@@ -1,5 +1,6 @@
 //! The workflow on disk is no longer the one that the run carries.
 
+use milepost_tests::now::Now as _;
 use std::fs;
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ async fn b127_accepted_changes_are_recorded_and_name_what_they_drop() {
     });
     rig.reopen();
     assert_eq!(
-        rig.engine().report(&r1()).unwrap(),
+        rig.engine().report(&r1()).now().unwrap(),
         report,
         "the new text was kept with the run"
     );

@@ -1,5 +1,6 @@
 //! What one transaction holds, and how many there are.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -157,7 +158,7 @@ async fn large_values_come_back_equal() {
         .await
         .unwrap();
     rig.reopen();
-    let report = rig.engine().report(&first.id).unwrap();
+    let report = rig.engine().report(&first.id).now().unwrap();
     assert_eq!(report, first);
     assert_eq!(report.output, json!({ "large": large, "tricky": tricky }));
     assert_eq!(report.steps[2].output, json!([large, tricky, text]));

@@ -1,6 +1,7 @@
 //! Automatic resumes as bounded continuations: which stops go on by themselves, how often, what they carry, and what they
 //! leave alone.
 
+use milepost_tests::now::Now as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().step("a", |_| quota()));
     rig.run().await.unwrap();
     for n in 1..=5 {
-        let next = rig.engine().report(&r1()).unwrap().stop.unwrap().next;
+        let next = rig.engine().report(&r1()).now().unwrap().stop.unwrap().next;
         assert!(
             next.contains(&format!("automatic resume {n} of 5")),
             "{next}"
@@ -119,7 +120,7 @@ async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!((rig.row(), rig.journal()), stands);
     assert_eq!(stands.0.status, Status::Paused);
-    let next = rig.engine().report(&r1()).unwrap().stop.unwrap().next;
+    let next = rig.engine().report(&r1()).now().unwrap().stop.unwrap().next;
     assert!(
         next.contains("its 5 automatic resumes are used up"),
         "{next}"
@@ -258,7 +259,7 @@ async fn b421_continuations_recoveries_and_retries_are_counted_apart() {
     });
     drop(dying);
     assert_eq!(worked.recovered, 1);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(
         (report.status, report.steps[0].attempts),
         (Status::Completed, 5),
@@ -343,7 +344,7 @@ async fn b422_b423_a_run_that_was_lost_before_its_first_step_is_tried_once_more(
         }
         let worked = rig.work().await;
         assert_eq!(claims(&rig), [ClaimCause::Start, ClaimCause::Recovery]);
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         if lost_again {
             let stop = report.stop.unwrap();
             assert_eq!((worked.taken, report.status), (0, Status::Failed));

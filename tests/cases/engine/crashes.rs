@@ -1,5 +1,6 @@
 //! The process dies between two commits: whatever was committed stands, nothing that completed runs again.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -116,7 +117,7 @@ async fn one_death(mortal: impl Fn(Arc<dyn Store>) -> FaultyStore, whole: &RunRe
     rig.dies_on(mortal(Arc::clone(&rig.store))).await;
     rig.reopen();
     let report = match rig.row().status {
-        Status::Completed => rig.engine().report(&whole.id).unwrap(),
+        Status::Completed => rig.engine().report(&whole.id).now().unwrap(),
         status => {
             assert_eq!(status, Status::Running, "{when}");
             rig.resume().await.unwrap()
@@ -170,7 +171,7 @@ async fn b106_death_on_top_of_death_ends_the_same() {
             break;
         }
     }
-    let report = rig.engine().report(&whole.id).unwrap();
+    let report = rig.engine().report(&whole.id).now().unwrap();
     assert_eq!(result(&report), result(&whole));
     assert_eq!(report.epoch, deaths);
     settled_once(&rig);
@@ -196,7 +197,7 @@ async fn survive(lives: Vec<Vec<Fault>>, whole: &RunReport) {
         let store = FaultyStore::new(Arc::clone(&rig.store), plan).owned_by(dead_process());
         let store = Arc::new(store);
         let engine = rig.engine_on(Arc::clone(&store) as _);
-        let exists = rig.store.row(&whole.id).unwrap().is_some();
+        let exists = rig.store.row(&whole.id).now().unwrap().is_some();
         let driven = async {
             if exists {
                 engine.resume(&whole.id, ResumeOptions::default()).await
@@ -208,12 +209,12 @@ async fn survive(lives: Vec<Vec<Fault>>, whole: &RunReport) {
             _ = driven => {}
             () = store.died() => {}
         }
-        let row = rig.store.row(&whole.id).unwrap();
+        let row = rig.store.row(&whole.id).now().unwrap();
         if row.is_some_and(|row| row.status == Status::Completed) {
             break;
         }
     }
-    let report = rig.engine().report(&whole.id).unwrap();
+    let report = rig.engine().report(&whole.id).now().unwrap();
     assert_eq!(result(&report), result(whole));
     settled_once(&rig);
     let mut calls = rig.script.calls();

@@ -3,6 +3,7 @@
 use milepost::engine::{EngineError, Gravity, ResumeOptions};
 use milepost::record::RecordError;
 use milepost::store::StoreError;
+use milepost_tests::now::Now as _;
 use milepost_tests::rig::{Rig, r1};
 use milepost_tests::rng::Rng;
 use milepost_tests::scripted::{Script, fail, ok};
@@ -60,7 +61,7 @@ async fn b109_b111_a_damaged_checkpoint_is_an_error_for_every_verb() {
                 .await
                 .map(drop),
             engine.cancel(&r1(), "somebody").await.map(drop),
-            engine.report(&r1()).map(drop),
+            engine.report(&r1()).now().map(drop),
         ] {
             let error = answer.unwrap_err();
             assert!(
@@ -97,8 +98,8 @@ async fn b244_a_damaged_run_does_not_hide_the_others() {
         .run(rig.workflow(), Default::default(), Default::default())
         .await
         .unwrap();
-    assert_eq!(engine.report(&other.id).unwrap(), other);
-    assert!(engine.report(&r1()).is_err());
+    assert_eq!(engine.report(&other.id).now().unwrap(), other);
+    assert!(engine.report(&r1()).now().is_err());
 }
 
 /// Whatever a byte of a record becomes, the examination tells of it or finds the record as good as before, and never panics.
@@ -108,7 +109,7 @@ async fn an_examination_survives_any_byte_in_any_record() {
     let db = rusqlite::Connection::open(rig.store_file()).unwrap();
     let engine = rig.engine();
     let problems = || {
-        let found = engine.examine(&|_| ()).unwrap().findings;
+        let found = engine.examine(&|_| ()).now().unwrap().findings;
         let broken = found.into_iter().filter(|f| f.gravity == Gravity::Problem);
         broken.collect::<Vec<_>>()
     };

@@ -1,5 +1,6 @@
 //! Signals and approvals, as they reach a run through the store.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,13 +71,13 @@ async fn a_signal_lets_a_waiting_run_go_on() {
         (Status::Paused, Some("ready"))
     );
     assert_eq!(
-        rig.store.inbox(&r1(), 10).unwrap(),
+        rig.store.inbox(&r1(), 10).now().unwrap(),
         [],
         "taken in the same transaction"
     );
     assert_eq!(rig.work().await.taken, 1);
     assert_eq!(
-        rig.engine().report(&r1()).unwrap().output,
+        rig.engine().report(&r1()).now().unwrap().output,
         json!({"got": {"n": 7}})
     );
 }
@@ -93,10 +94,10 @@ async fn a_signal_that_is_kept_and_cannot_be_delivered_yet_is_no_error() {
         .unwrap();
     assert_eq!(answer.answer, SignalAnswer::Kept);
     assert_eq!(rig.recorder.trouble().len(), 1);
-    assert_eq!(rig.store.inbox(&r1(), 10).unwrap().len(), 1);
+    assert_eq!(rig.store.inbox(&r1(), 10).now().unwrap().len(), 1);
     assert_eq!(rig.work().await.taken, 1);
     assert_eq!(
-        rig.engine().report(&r1()).unwrap().status,
+        rig.engine().report(&r1()).now().unwrap().status,
         Status::Completed
     );
 }
@@ -123,6 +124,7 @@ async fn a_signal_that_comes_early_is_kept_and_the_run_does_not_even_pause() {
     let left: Vec<String> = rig
         .store
         .inbox(&r1(), 10)
+        .now()
         .unwrap()
         .into_iter()
         .map(|s| s.signal.data)
@@ -145,7 +147,7 @@ async fn a_signal_that_was_kept_while_the_run_paused_is_found_by_a_sweep() {
     assert_eq!(rig.sweep().await.delivered, [r1()]);
     rig.work().await;
     assert_eq!(
-        rig.engine().report(&r1()).unwrap().output,
+        rig.engine().report(&r1()).now().unwrap().output,
         json!({"got": 9})
     );
 }
@@ -192,7 +194,10 @@ async fn a_component_that_pauses_for_a_signal_gets_what_came_with_it() {
         .unwrap();
     assert_eq!(sent.answer, SignalAnswer::Delivered);
     rig.work().await;
-    assert_eq!(rig.engine().report(&r1()).unwrap().output, json!("hello"));
+    assert_eq!(
+        rig.engine().report(&r1()).now().unwrap().output,
+        json!("hello")
+    );
 }
 
 #[tokio::test]
@@ -300,7 +305,7 @@ async fn b306_a_rejection_without_rework_cancels_in_one_write() {
     let commits = rig.row().seq;
     let decided = decide(&rig, Verdict::Rejected).await.unwrap();
     assert_eq!(decided.status, Status::Cancelled);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(report.stop_reason, Some("rejected"));
     assert!(report.ended_at.is_some());
     assert_eq!(
@@ -324,7 +329,7 @@ async fn b307_a_rejection_with_rework_runs_the_work_again_with_the_reason_until_
         (Status::Paused, Some(1))
     );
     rig.work().await;
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(
         report.stop_reason,
         Some("waiting_for_approval"),
@@ -424,7 +429,7 @@ async fn a_late_signal_records_the_time_out_instead_and_is_not_kept() {
             Err(EngineError::TimedOut(over)) => assert_eq!(over.holds, holds),
             other => panic!("{other:?}"),
         }
-        assert_eq!(rig.store.inbox(&r1(), 10).unwrap(), []);
+        assert_eq!(rig.store.inbox(&r1(), 10).now().unwrap(), []);
         assert_eq!(rig.row().stop_code.as_deref(), Some("ready"));
         rig.work().await;
         assert_eq!(rig.row().status, status, "{settings}");
@@ -452,7 +457,7 @@ async fn a_signal_that_was_kept_in_time_ends_the_wait_also_when_it_is_found_late
             true => drop(rig.resume().await.unwrap()),
             false => drop(rig.work().await),
         }
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(report.status, Status::Completed);
         assert_eq!(report.steps[0].output.value()["data"], json!(9));
     }
@@ -483,7 +488,7 @@ async fn a_signal_answers_for_itself_and_not_for_the_one_that_was_taken() {
     assert_eq!((newer.answer, newer.goes_on), (SignalAnswer::Kept, false));
     rig.work().await;
     assert_eq!(
-        rig.engine().report(&r1()).unwrap().output,
+        rig.engine().report(&r1()).now().unwrap().output,
         json!({"got": 1})
     );
 }
@@ -501,7 +506,7 @@ async fn a_signal_that_nothing_can_wait_for_is_refused_with_the_nearest_name() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(rig.store.inbox(&r1(), 10).unwrap(), []);
+    assert_eq!(rig.store.inbox(&r1(), 10).now().unwrap(), []);
     // A component may pause for whatever it likes.
     let rig = Rig::new(WAITS, &echo());
     rig.run().await.unwrap();
@@ -520,7 +525,7 @@ async fn a_signal_that_nothing_can_wait_for_is_refused_with_the_nearest_name() {
             other => panic!("{bytes}: {other:?}"),
         }
     }
-    let inbox = rig.store.inbox(&r1(), 10).unwrap();
+    let inbox = rig.store.inbox(&r1(), 10).now().unwrap();
     assert_eq!(inbox.len(), 2, "what is refused is not kept");
 }
 
@@ -591,6 +596,7 @@ async fn a_decision_never_answers_the_next_question() {
     assert_eq!(
         rig.engine()
             .report(&r1())
+            .now()
             .unwrap()
             .stop
             .unwrap()

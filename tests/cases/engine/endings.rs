@@ -1,5 +1,6 @@
 //! What is recorded of an end or a stop, who is told, and what a resume leaves of it.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 
 use milepost::engine::{Control, EngineError, ResumeOptions};
@@ -47,7 +48,7 @@ async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
         assert_eq!((row.status, row.owner), (status, None));
         assert_eq!(rig.sweep().await, Default::default());
         assert_eq!(rig.work().await.taken, 0);
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(report.stop_reason, Some(reason));
         let why = |stop: Option<StopReport>| stop.map(|stop| stop.message);
         assert_eq!(why(report.stop), why(undisturbed.stop));

@@ -1,5 +1,6 @@
 //! What the rows and the journal say of runs and their owners, and what looking at them does.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -282,7 +283,7 @@ async fn b430_silence_is_shown_and_never_judged_while_the_owner_renews() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             assert_eq!(rig.sweep().await, Default::default(), "{hours} h");
-            let report = rig.engine().report(&r1()).unwrap();
+            let report = rig.engine().report(&r1()).now().unwrap();
             assert_eq!(report.updated_at, quiet_since);
             assert_eq!(
                 report.owner.unwrap().state,

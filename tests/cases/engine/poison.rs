@@ -1,5 +1,6 @@
 //! Runs whose component nothing can load: each try counts, they end, and nobody waits for them.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -195,7 +196,11 @@ fn as_started() -> ResumeOptions {
 }
 
 fn row(rig: &Rig, id: &str) -> milepost::store::RunRow {
-    rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap()
+    rig.store
+        .row(&RunId::new(id).unwrap())
+        .now()
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +236,7 @@ async fn a_worker_counts_every_try_of_what_cannot_be_loaded_and_goes_on_with_the
             tries += worker.work(until_idle(1)).await.refused;
         }
         for id in ["new", "due"] {
-            let report = worker.report(&RunId::new(id).unwrap()).unwrap();
+            let report = worker.report(&RunId::new(id).unwrap()).now().unwrap();
             let stop = report.stop.unwrap();
             assert_eq!(
                 (report.status, stop.code),

@@ -1,5 +1,6 @@
 //! A stopped run goes on from its checkpoint, through a store that was closed in between.
 
+use milepost_tests::now::Now as _;
 use std::sync::{Arc, Mutex};
 
 use milepost::engine::{EngineError, ResumeOptions};
@@ -173,7 +174,7 @@ async fn b186_b279_an_unknown_id_is_its_own_error() {
     for answer in [
         rig.resume().await,
         engine.retry(&r1(), None, ResumeOptions::default()).await,
-        engine.report(&r1()),
+        engine.report(&r1()).now(),
     ] {
         assert!(
             matches!(&answer, Err(EngineError::Store(StoreError::NotFound(id))) if *id == r1()),
@@ -208,7 +209,7 @@ async fn b184_a_resume_that_cannot_start_leaves_the_run_as_it_was() {
             "{answer:?}"
         );
         assert_eq!((rig.row(), rig.journal()), stands);
-        assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+        assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
         rig.script.refuse(false);
         assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
     }

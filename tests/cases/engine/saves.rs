@@ -1,5 +1,6 @@
 //! The store does not take a commit: it is held in memory and tried again; the component is not called again for it.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
     let stop = report.stop.as_ref().unwrap();
     assert!(stop.message.contains(lost), "{}", stop.message);
     // What is told is what stands in the store.
-    let stored = rig.engine().report(&r1()).unwrap();
+    let stored = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(
         (report.status, report.events, report.stop),
         (stored.status, stored.events, stored.stop)
@@ -164,7 +165,7 @@ async fn a_start_that_cannot_be_saved_is_no_run() {
         matches!(answer, Err(EngineError::Store(StoreError::Unavailable(_)))),
         "{answer:?}"
     );
-    assert_eq!(rig.store.row(&r1()).unwrap(), None);
+    assert_eq!(rig.store.row(&r1()).now().unwrap(), None);
     assert!(rig.script.calls().is_empty());
 }
 

@@ -1,5 +1,6 @@
 //! Automatic resumes: when, how often, and who counts.
 
+use milepost_tests::now::Now as _;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
@@ -47,11 +48,11 @@ async fn b199_b202_b439_a_pause_is_resumed_five_times_and_then_left_to_a_person(
             (row.auto_resumes, row.provider.as_deref()),
             (n, Some("acme"))
         );
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(report.automatic_resumes, n);
     }
     assert_eq!(rig.row().due_at, None);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let next = report.stop.unwrap().next;
     assert!(
         next.contains("milepost resume r1") && next.contains("used up"),
@@ -87,7 +88,13 @@ async fn b207_runs_of_one_provider_do_not_wait_for_each_other() {
         rig.submit(id).await;
     }
     rig.work().await;
-    let row = |id: &str| rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+    let row = |id: &str| {
+        rig.store
+            .row(&RunId::new(id).unwrap())
+            .now()
+            .unwrap()
+            .unwrap()
+    };
     let (first, second) = (row("one").due_at.unwrap(), row("two").due_at.unwrap());
     assert_ne!(first, second, "each has its own time");
     rig.clock.advance(first.min(second).since(rig.clock.now()));
@@ -111,7 +118,7 @@ async fn b203_b200_a_resume_that_cannot_begin_counts_and_is_put_off() {
         assert_eq!((row.status, row.auto_resumes), (status, n));
         assert_eq!(row.due_at.is_some(), n < 5, "after {n}");
     }
-    let stop = rig.engine().report(&r1()).unwrap().stop.unwrap();
+    let stop = rig.engine().report(&r1()).now().unwrap().stop.unwrap();
     assert_eq!(stop.code, StopCode::HostError);
     let says = "it cannot be loaded here";
     assert!(stop.message.contains(says), "{}", stop.message);
@@ -135,7 +142,7 @@ async fn a_run_whose_wait_is_over_but_cannot_go_on_says_so() {
     rig.script.refuse(true);
     rig.clock.advance(Duration::from_secs(61));
     assert_eq!(rig.work().await.refused, 1);
-    let (row, report) = (rig.row(), rig.engine().report(&r1()).unwrap());
+    let (row, report) = (rig.row(), rig.engine().report(&r1()).now().unwrap());
     assert_eq!(row.stop(), Some(StopCode::HostError));
     assert!(row.due_at > Some(rig.clock.now()));
     let stop = report.stop.unwrap();
@@ -180,7 +187,7 @@ async fn a_due_wait_is_no_automatic_resume_and_is_never_early() {
     assert_eq!(rig.work().await.taken, 0, "a clock that is set back");
     rig.clock.advance(Duration::from_secs(600));
     assert_eq!(rig.work().await.taken, 1);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(
         (report.status, report.automatic_resumes),
         (Status::Completed, 0)
@@ -211,7 +218,13 @@ async fn b314_a_due_run_is_taken_and_a_newer_failed_one_is_left_to_a_person() {
         rig.clock.advance(Duration::from_secs(1));
     }
     rig.work().await;
-    let row = |id: &str| rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+    let row = |id: &str| {
+        rig.store
+            .row(&RunId::new(id).unwrap())
+            .now()
+            .unwrap()
+            .unwrap()
+    };
     rig.clock
         .advance(row("older").due_at.unwrap().since(rig.clock.now()));
     assert_eq!(rig.work().await.taken, 1);

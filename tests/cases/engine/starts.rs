@@ -1,5 +1,6 @@
 //! A start names a run; the same start again is the same run.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 
 use milepost::engine::{Control, Demand, EngineError, Request, StartOptions};
@@ -56,7 +57,7 @@ async fn an_id_with_other_inputs_or_another_workflow_is_taken() {
     rig.script.rebuild();
     let changes = differs(rig.run_with(&engine, n(1), control.clone()).await);
     assert!(changes.plugins.contains_key("p"), "{changes}");
-    assert_eq!(engine.report(&r1()).unwrap(), first);
+    assert_eq!(engine.report(&r1()).now().unwrap(), first);
     assert_eq!(rig.script.calls(), ["a"]);
 }
 
@@ -120,5 +121,5 @@ async fn b168_a_request_after_the_end_changes_nothing() {
         control.ask(Request::new(Demand::Cancel, "somebody")),
         "nobody asked before"
     );
-    assert_eq!(rig.engine().report(&r1()).unwrap(), report);
+    assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
 }

@@ -1,5 +1,6 @@
 //! Pause and cancel, from this process and from others.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,7 +230,7 @@ async fn b285_a_pending_run_and_an_orphan_are_cancelled_at_once() {
         assert_eq!(rig.row().status, expected);
         let answer = rig.engine().cancel(&r1(), "somebody").await.unwrap();
         assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
-        let report = rig.engine().report(&r1()).unwrap();
+        let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(
             (report.status, stop_of(&report).1),
             (Status::Cancelled, "cancelled by somebody")
@@ -464,7 +465,7 @@ async fn a_pause_that_a_dead_owner_did_not_meet_holds_the_run_where_it_stopped()
     tokio::join!(run, asks);
     let swept = rig.sweep().await;
     assert_eq!(swept.stopped, [r1()]);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     stays_held(&rig, &report, StopCode::RetriesExhausted).await;
 }
 
@@ -525,7 +526,7 @@ async fn a_paused_run_that_is_due_can_be_held_until_a_person_resumes_it() {
     let pause = async || engine.pause(&r1(), false, "somebody").await.unwrap();
     assert_eq!(pause().await, StopAnswer::Held);
     assert_eq!(pause().await, StopAnswer::Already(Status::Paused), "once");
-    let report = engine.report(&r1()).unwrap();
+    let report = engine.report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!((stop.code, stop.due_at), (StopCode::RetriesExhausted, None));
     assert_eq!(stop.held_by.as_deref(), Some("somebody"));

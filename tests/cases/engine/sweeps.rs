@@ -1,5 +1,6 @@
 //! Sweeps: runs whose owner is gone, lives but sleeps, or cannot be seen; and runs that only look as if they needed help.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ async fn b399_b425_a_second_loss_without_progress_fails_the_run() {
         );
     })
     .await;
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
@@ -141,7 +142,7 @@ async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does()
             (row.status, row.detached_at),
             (Status::Running, Some(rig.clock.now()))
         );
-        let owner = rig.engine().report(&r1()).unwrap().owner.unwrap();
+        let owner = rig.engine().report(&r1()).now().unwrap().owner.unwrap();
         assert_eq!(owner.state, milepost::report::OwnerState::Detached);
         assert_eq!(owner.pid, std::process::id());
         let until = rig.clock.now().after(limits::LEASE);
@@ -201,14 +202,20 @@ async fn b221_b427_one_poisoned_run_does_not_keep_the_others_waiting() {
     }
     let db = rusqlite::Connection::open(rig.store_file()).unwrap();
     db.execute(
-        "DELETE FROM checkpoint WHERE part = 'run' AND run = (SELECT key FROM run WHERE id = 'bad')",
-        [],
-    )
-    .unwrap();
+"DELETE FROM checkpoint WHERE part = 'run' AND run = (SELECT key FROM run WHERE id = 'bad')",
+[],
+)
+.unwrap();
     rig.damaged = true;
     let worked = rig.work().await;
     assert_eq!((worked.recovered, worked.refused), (1, 1));
-    let row = |id: &str| rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+    let row = |id: &str| {
+        rig.store
+            .row(&RunId::new(id).unwrap())
+            .now()
+            .unwrap()
+            .unwrap()
+    };
     assert_eq!(row("good").status, Status::Completed);
     assert_eq!(
         row("bad").status,

@@ -1,5 +1,6 @@
 //! Waits, durations, and clocks that are set.
 
+use milepost_tests::now::Now as _;
 use std::time::Duration;
 
 use milepost::clock::VirtualClock;
@@ -130,7 +131,12 @@ async fn b231_b235_durations_stop_where_the_run_stopped() {
     let seconds_of = |report: milepost::report::RunReport| report.duration_millis / 1_000;
     assert_eq!(seconds_of(rig.run().await.unwrap()), 7);
     rig.clock.advance(Duration::from_secs(1_000));
-    let report = || rig.engine().report(&milepost_tests::rig::r1()).unwrap();
+    let report = || {
+        rig.engine()
+            .report(&milepost_tests::rig::r1())
+            .now()
+            .unwrap()
+    };
     assert_eq!(
         report().paused_at,
         Some(START.after(Duration::from_secs(7)))
@@ -160,7 +166,11 @@ async fn b235_the_duration_of_a_running_run_counts_to_its_last_event() {
     let engine = rig.engine();
     let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
         gate.came().await;
-        let now = rig.engine().report(&milepost_tests::rig::r1()).unwrap();
+        let now = rig
+            .engine()
+            .report(&milepost_tests::rig::r1())
+            .now()
+            .unwrap();
         assert_eq!(
             (now.status, now.duration_millis, now.ended_at),
             (Status::Running, 3_000, None)

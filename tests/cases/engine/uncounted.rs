@@ -1,5 +1,6 @@
 //! Approvals that a program began which did not count rejections.
 
+use milepost_tests::now::Now as _;
 use std::sync::Arc;
 
 use milepost::record;
@@ -14,7 +15,7 @@ use super::decisions::{REWORKS, decide, decision, echo};
 
 /// Makes the checkpoint that of a program which did not count rejections. Returns what it counted at `steps`.
 async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
-    let stored = rig.store.checkpoint(&r1()).unwrap().unwrap();
+    let stored = rig.store.checkpoint(&r1()).now().unwrap().unwrap();
     let mut counted = Vec::new();
     let mut parts = Vec::new();
     for id in steps {
@@ -110,8 +111,8 @@ async fn a_load_of_an_older_run_reads_no_journal() {
     );
     let seen = Arc::new(FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None));
     let engine = rig.engine_on(Arc::clone(&seen) as _);
-    record::load(seen.as_ref(), &run).unwrap();
-    engine.report(&run).unwrap();
+    record::load(seen.as_ref(), &run).now().unwrap();
+    engine.report(&run).now().unwrap();
     engine
         .decide(&run, &decision(Verdict::Approved))
         .await

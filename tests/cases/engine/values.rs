@@ -1,6 +1,7 @@
 //! What is recorded can be read back, equal: values at the boundaries, in every place that a run keeps one. The rig reads the
 //! run back after every write.
 
+use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -122,7 +123,7 @@ async fn through(rig: &Rig, draw: u64) {
             signal("answer", value(draw * 10 + 6, JSON_DEPTH)).await;
         }
     }
-    let state = record::load(rig.store.as_ref(), &r1()).unwrap().state;
+    let state = record::load(rig.store.as_ref(), &r1()).now().unwrap().state;
     assert_eq!(
         state.phase().status(),
         Status::Completed,
@@ -206,7 +207,7 @@ async fn a_store_that_cannot_be_asked_for_a_blob_has_not_lost_it() {
     rig.run().await.unwrap();
     let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None).without_blobs();
     assert!(matches!(
-        record::load(&store, &r1()),
+        record::load(&store, &r1()).now(),
         Err(RecordError::Store(StoreError::Unavailable(_)))
     ));
 }

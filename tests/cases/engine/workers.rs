@@ -1,5 +1,6 @@
 //! Workers: what they take, how many at once, and how they let go.
 
+use milepost_tests::now::Now as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
@@ -24,6 +25,7 @@ use super::steps;
 fn status(rig: &Rig, id: &str) -> Status {
     rig.store
         .row(&RunId::new(id).unwrap())
+        .now()
         .unwrap()
         .unwrap()
         .status
@@ -168,7 +170,7 @@ async fn b434_a_run_that_cannot_begin_stops_with_the_reason_and_can_be_resumed()
     rig.submit("r1").await;
     rig.script.refuse(true);
     assert_eq!(rig.work().await.refused, 1);
-    let report = rig.engine().report(&r1()).unwrap();
+    let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
         (report.status, stop.code),
@@ -359,7 +361,12 @@ async fn until(rig: &Rig, id: &str, wanted: Status) {
 async fn wait_for_unclaimed(rig: &Rig, ids: &[&str], wanted: usize) {
     let unclaimed = || {
         let pending = ids.iter().filter(|id| {
-            let row = rig.store.row(&RunId::new(id).unwrap()).unwrap().unwrap();
+            let row = rig
+                .store
+                .row(&RunId::new(id).unwrap())
+                .now()
+                .unwrap()
+                .unwrap();
             row.status == Status::Pending && row.owner.is_none()
         });
         pending.count()

@@ -21,13 +21,13 @@ pub(super) fn named(state: &RunState) -> BTreeSet<Digest> {
 
 impl Audit<'_, '_> {
     /// `row` and `named` were read before: what is held for a run only grows.
-    pub(super) fn holdings(
+    pub(super) async fn holdings(
         &mut self,
         row: &RunRow,
         named: &BTreeSet<Digest>,
         state: Option<&RunState>,
     ) -> Result<(), StoreError> {
-        let held = match self.auditor.store.holdings(self.run) {
+        let held = match self.auditor.store.holdings(self.run).await {
             Ok(held) => held,
             Err(StoreError::Corrupt(text)) => {
                 self.fault("row", text);
@@ -37,7 +37,7 @@ impl Audit<'_, '_> {
         };
         let counted = held.bytes();
         for digest in named {
-            if held.blobs.contains_key(digest) || !self.auditor.carries(*digest)? {
+            if held.blobs.contains_key(digest) || !self.auditor.carries(*digest).await? {
                 continue;
             }
             let part = super::part(*digest, state);

@@ -8,8 +8,8 @@ use super::Audit;
 use crate::store::{NewSignal, StoreError};
 
 impl Audit<'_, '_> {
-    pub(super) fn inbox(&mut self) -> Result<(), StoreError> {
-        let inbox = match self.auditor.store.inbox(self.run, limits::SIGNALS) {
+    pub(super) async fn inbox(&mut self) -> Result<(), StoreError> {
+        let inbox = match self.auditor.store.inbox(self.run, limits::SIGNALS).await {
             Ok(inbox) => inbox,
             Err(StoreError::Corrupt(text)) => {
                 self.fault("signals", text);

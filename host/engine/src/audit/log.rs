@@ -20,10 +20,10 @@ pub(super) struct Begun<'a> {
 
 impl Audit<'_, '_> {
     /// Without what was begun, where the journal is damaged, only the lines themselves are looked at.
-    pub(super) fn logs(&mut self, begun: Option<&Begun<'_>>) -> Result<(), StoreError> {
+    pub(super) async fn logs(&mut self, begun: Option<&Begun<'_>>) -> Result<(), StoreError> {
         let mut after = 0;
         while self.faults.len() < FAULTS {
-            let page = match self.auditor.store.logs(self.run, after, PAGE) {
+            let page = match self.auditor.store.logs(self.run, after, PAGE).await {
                 Ok(page) => page,
                 Err(StoreError::Corrupt(text)) => {
                     self.fault("log", text);

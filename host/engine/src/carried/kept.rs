@@ -38,7 +38,7 @@ impl Key {
 
 impl Kept {
     /// That of a run, if another one had the same.
-    pub(super) fn of(&self, state: &RunState) -> Option<Workflow> {
+    pub(crate) fn of(&self, state: &RunState) -> Option<Workflow> {
         let key = Key::of(state);
         let mut kept = self
             .workflows
@@ -52,7 +52,7 @@ impl Kept {
     }
 
     /// Keeps that of a run.
-    pub(super) fn keep(&self, state: &RunState, workflow: &Workflow) {
+    pub(crate) fn keep(&self, state: &RunState, workflow: &Workflow) {
         let key = Key::of(state);
         let mut kept = self
             .workflows
@@ -99,7 +99,10 @@ mod tests {
                 .submit(workflow.clone(), BTreeMap::new(), options)
                 .await
                 .unwrap();
-            let state = record::load(engine.store().as_ref(), &id).unwrap().state;
+            let state = record::load(engine.store().as_ref(), &id)
+                .await
+                .unwrap()
+                .state;
             states.push((state, workflow));
         }
         let kept = Kept::default();

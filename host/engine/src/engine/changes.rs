@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use milepost_core::definition::Definition;
 use milepost_core::definition::input::{GivenInputs, Inputs};
@@ -17,8 +18,9 @@ use serde_json::Value;
 use super::Engine;
 use super::error::EngineError;
 use super::observer::Notice;
+use super::shared::apart;
 use crate::carried;
-use crate::plugin::read_beside;
+use crate::plugin::{PluginSource, read_beside};
 use crate::workflow::{self, Components, Workflow};
 
 /// What happens when the definition or a component on disk is not the one that the run carries.
@@ -60,27 +62,30 @@ struct OnDisk {
 }
 
 impl Engine {
-    pub(super) fn bind(
+    /// Loading and reading files keeps nobody waiting.
+    pub(super) async fn bind(
         &self,
         state: &RunState,
         on_change: OnChange,
         load: Load,
     ) -> Result<Bound, EngineError> {
-        let as_started = || self.as_started(state, load);
         if on_change == OnChange::AsStarted {
-            return as_started();
+            return self.as_started(state, load).await;
         }
-        let file = Path::new(&state.created().file);
-        let disk = self.on_disk(state, file)?;
+        let file = PathBuf::from(&state.created().file);
+        let disk = self.on_disk(state, file.clone()).await?;
         match on_change {
             OnChange::Accept => {
                 // Whoever asks for what the files hold is told when they hold nothing.
-                let text = workflow::read_definition(file)?;
+                let text = workflow::read_definition(&file)?;
                 if disk.changes.is_empty() && disk.unread.is_empty() {
-                    return as_started();
+                    return self.as_started(state, load).await;
                 }
-                let components = Components::load(file, &text, self.shared.plugins.as_ref());
-                let workflow = components.link(&text)?;
+                let plugins = Arc::clone(&self.shared.plugins);
+                let workflow = apart(plugins.takes_long(), move || {
+                    Components::load(&file, &text, plugins.as_ref()).link(&text)
+                });
+                let workflow = workflow.await?;
                 let changed = changed(&workflow, state)?;
                 Ok(Bound {
                     workflow,
@@ -98,7 +103,7 @@ impl Engine {
                     let notice = Notice::NotCompared { reason: &reason };
                     self.shared.tell(&state.created().run, notice);
                 }
-                as_started()
+                self.as_started(state, load).await
             }
             OnChange::Ask | OnChange::AsStarted => Err(EngineError::Changed {
                 run: state.created().run.clone(),
@@ -108,13 +113,17 @@ impl Engine {
     }
 
     /// What the run carries. No file is looked at, unless an older version left it without its components.
-    pub(super) fn as_started(&self, state: &RunState, load: Load) -> Result<Bound, EngineError> {
+    pub(super) async fn as_started(
+        &self,
+        state: &RunState,
+        load: Load,
+    ) -> Result<Bound, EngineError> {
         let shared = self.shared.as_ref();
         let (store, source) = (shared.store.as_ref(), shared.plugins.as_ref());
         let loaded = load == Load::First || carried::are_at_hand(source, state);
         let workflow = match loaded {
-            true => carried::workflow(store, source, &shared.workflows, state)?,
-            false => carried::without_components(store, state)?,
+            true => shared.workflow(state, None).await?,
+            false => carried::without_components(store, state).await?,
         };
         Ok(Bound {
             workflow,
@@ -124,34 +133,47 @@ impl Engine {
     }
 
     /// Compares the files with what the run carries; nothing is loaded.
-    fn on_disk(&self, state: &RunState, file: &Path) -> Result<OnDisk, EngineError> {
-        let carried = self.frozen_text(state)?;
-        let mut unread = Vec::new();
-        let text = workflow::read_definition(file).unwrap_or_else(|error| {
-            let lossy = state.created().file.contains(char::REPLACEMENT_CHARACTER);
-            let why = match lossy {
-                true => "the definition was not found again: its path is not UTF-8 and could not be recorded".to_owned(),
-                false => error.to_string(),
-            };
-            unread.push(why);
-            carried.clone()
+    async fn on_disk(&self, state: &RunState, file: PathBuf) -> Result<OnDisk, EngineError> {
+        let carried = self.frozen_text(state).await?;
+        let plugins = Arc::clone(&self.shared.plugins);
+        let recorded = state.binding().plugins.clone();
+        let looked = apart(plugins.takes_long(), move || {
+            on_disk(plugins.as_ref(), carried, &recorded, &file)
         });
-        let recorded = &state.binding().plugins;
-        let mut plugins = BTreeMap::new();
-        for (name, spec) in Definition::plugins_of(&text) {
-            match read_beside(self.shared.plugins.as_ref(), &name, &spec, file) {
-                Ok(component) => drop(plugins.insert(name, component.digest)),
-                Err(error) => {
-                    unread.push(error.to_string());
-                    if let Some(digest) = recorded.get(&name) {
-                        plugins.insert(name, *digest);
-                    }
+        Ok(looked.await)
+    }
+}
+
+fn on_disk(
+    source: &dyn PluginSource,
+    carried: String,
+    recorded: &BTreeMap<String, Digest>,
+    file: &Path,
+) -> OnDisk {
+    let mut unread = Vec::new();
+    let text = workflow::read_definition(file).unwrap_or_else(|error| {
+        let lossy = file.to_string_lossy().contains(char::REPLACEMENT_CHARACTER);
+        let why = match lossy {
+            true => "the definition was not found again: its path is not UTF-8 and could not be recorded".to_owned(),
+            false => error.to_string(),
+        };
+        unread.push(why);
+        carried.clone()
+    });
+    let mut plugins = BTreeMap::new();
+    for (name, spec) in Definition::plugins_of(&text) {
+        match read_beside(source, &name, &spec, file) {
+            Ok(component) => drop(plugins.insert(name, component.digest)),
+            Err(error) => {
+                unread.push(error.to_string());
+                if let Some(digest) = recorded.get(&name) {
+                    plugins.insert(name, *digest);
                 }
             }
         }
-        let changes = Changes::between((&carried, recorded), (&text, &plugins));
-        Ok(OnDisk { changes, unread })
     }
+    let changes = Changes::between((&carried, recorded), (&text, &plugins));
+    OnDisk { changes, unread }
 }
 
 /// The event of a run that goes on under another workflow.

@@ -60,16 +60,17 @@ impl Engine {
         let mut meant: Option<Asking> = None;
         let mut looks = Looks::default();
         loop {
-            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let ends = row.request.is_some_and(|request| request.kind.ends());
             let named = decision.path.as_deref();
             let asking = approve::asking(&state, named, meant.as_ref(), ends)
                 .map_err(|reason| not_decided(&state, reason))?;
-            let definition = self.frozen(&state)?;
+            let definition = self.frozen(&state).await?;
             let mut batch = Batch::after(state.seq(), state.epoch());
-            self.correct_clock(&mut batch, &mut state)?;
+            self.correct_clock(&mut batch, &mut state).await?;
             if approve::counts_rejections(&definition, &asking) {
-                record::count_rejections(self.shared.store.as_ref(), &mut state, asking.path())?;
+                record::count_rejections(self.shared.store.as_ref(), &mut state, asking.path())
+                    .await?;
             }
             let now = self.shared.clock.now();
             let decided = approve::decide(&definition, &state, &asking, answer, now)

@@ -166,12 +166,12 @@ impl Driver {
     /// [`StoreError::Conflict`] or [`StoreError::Exists`].
     pub(super) async fn claim_and_drive(&mut self) -> Result<Result<(), Halted>, StoreError> {
         if self.loaded
-            && let Err(halted) = self.advance(true)
+            && let Err(halted) = self.advance(true).await
         {
             return Ok(Err(halted));
         }
         match self.write_once().await {
-            Err(StoreError::Unavailable(_)) if self.claim_stands() => {}
+            Err(StoreError::Unavailable(_)) if self.claim_stands().await => {}
             answer => answer?,
         }
         self.owns = true;
@@ -208,7 +208,7 @@ impl Driver {
             self.load(&mut heartbeat, &mut renewed).await?;
         }
         loop {
-            let wake_at = self.advance(in_flight.is_empty())?;
+            let wake_at = self.advance(in_flight.is_empty()).await?;
             let began = (self.now(), self.shared.clock.monotonic());
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
@@ -266,7 +266,7 @@ impl Driver {
 
     /// Records whatever the core decides until something outside has to happen. Returns when a retry is due. `idle` says
     /// that no attempt is in flight.
-    fn advance(&mut self, idle: bool) -> Result<Option<Timestamp>, Halted> {
+    async fn advance(&mut self, idle: bool) -> Result<Option<Timestamp>, Halted> {
         self.correct_clock()?;
         loop {
             if self.batch.entries().len() >= limits::EVENTS_PER_COMMIT {
@@ -279,7 +279,7 @@ impl Driver {
                 Decision::Act(actions) => {
                     for action in actions {
                         if action.begins()
-                            && let Some(request) = self.held()
+                            && let Some(request) = self.held().await
                         {
                             // Nothing new begins; what is in flight may end first.
                             if idle {
@@ -287,11 +287,11 @@ impl Driver {
                             }
                             return Ok(None);
                         }
-                        self.act(action, now)?;
+                        self.act(action, now).await?;
                     }
                 }
                 Decision::Pause(stop) => {
-                    if !self.take_signal(now)? {
+                    if !self.take_signal(now).await? {
                         let event = RunEvent::Paused { stop }.into();
                         self.batch.record(&mut self.state, event, now)?;
                     }
@@ -305,7 +305,7 @@ impl Driver {
         }
     }
 
-    fn act(&mut self, action: Action, now: Timestamp) -> Result<(), Halted> {
+    async fn act(&mut self, action: Action, now: Timestamp) -> Result<(), Halted> {
         match &action {
             Action::Start { path, attempt } => self.started.push(Launch {
                 path: path.clone(),
@@ -315,7 +315,7 @@ impl Driver {
                 timeout: Duration::from_millis(attempt.timeout_millis),
                 at: now,
             }),
-            Action::EndWait { .. } if self.take_signal(now)? => return Ok(()),
+            Action::EndWait { .. } if self.take_signal(now).await? => return Ok(()),
             Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
         }
         self.batch
@@ -325,12 +325,12 @@ impl Driver {
 
     /// Before the run pauses for a signal, or its time is over: one that came before is there already. Returns whether there was
     /// one.
-    fn take_signal(&mut self, now: Timestamp) -> Result<bool, Halted> {
+    async fn take_signal(&mut self, now: Timestamp) -> Result<bool, Halted> {
         if self.state.awaited().is_none() {
             return Ok(false);
         }
         let run = &self.state.created().run;
-        let inbox = self.shared.store.inbox(run, limits::SIGNALS);
+        let inbox = self.shared.store.inbox(run, limits::SIGNALS).await;
         let taken = self.batch.consumed();
         let found = match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
             Ok(found) => found,
@@ -362,11 +362,11 @@ impl Driver {
             }
         };
         tokio::select! {
-            biased;
-            request = self.control.asked(self.patient) => Stimulus::Asked(request),
-            Some(ended) = in_flight.next() => Stimulus::Ended(Box::new(ended)),
-            () = woken => Stimulus::Woken,
-            _ = heartbeat.tick() => Stimulus::Heartbeat,
+        biased;
+        request = self.control.asked(self.patient) => Stimulus::Asked(request),
+        Some(ended) = in_flight.next() => Stimulus::Ended(Box::new(ended)),
+        () = woken => Stimulus::Woken,
+        _ = heartbeat.tick() => Stimulus::Heartbeat,
         }
     }
 

@@ -111,13 +111,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be asked. What is damaged is no error but a finding.
-    pub fn examine(&self, tell: &dyn Fn(Examining)) -> Result<Doctor, StoreError> {
+    pub async fn examine(&self, tell: &(dyn Fn(Examining) + Sync)) -> Result<Doctor, StoreError> {
         let now = self.shared.clock.now();
         tell(Examining::File);
-        let store = self.shared.store.health()?;
+        let store = self.shared.store.health().await?;
         let mut findings = of_the_file(&store);
-        findings.extend(self.damage(tell)?);
-        let attention = or_damage(self.shared.store.attention(now, SWEEP_ROWS), &mut findings)?;
+        findings.extend(self.damage(tell).await?);
+        let attention = or_damage(
+            self.shared.store.attention(now, SWEEP_ROWS).await,
+            &mut findings,
+        )?;
         let attention = attention.unwrap_or_default();
         findings.extend(
             attention
@@ -149,14 +152,14 @@ impl Engine {
     }
 
     /// What cannot be read back as it was written: of blobs, and of one run after the other.
-    fn damage(&self, tell: &dyn Fn(Examining)) -> Result<Vec<Finding>, StoreError> {
+    async fn damage(&self, tell: &(dyn Fn(Examining) + Sync)) -> Result<Vec<Finding>, StoreError> {
         let store = self.shared.store.as_ref();
         let mut findings = Vec::new();
         let mut of_runs = BTreeMap::<String, BadBlobs>::new();
         let (mut last, mut count) = (None, 0);
         loop {
             tell(Examining::Blobs(count));
-            let blob = or_damage(store.checked_blob(last.as_ref()), &mut findings)?;
+            let blob = or_damage(store.checked_blob(last.as_ref()).await, &mut findings)?;
             let Some(blob) = blob.flatten() else {
                 break;
             };
@@ -173,7 +176,7 @@ impl Engine {
                 of_runs.entry(user).or_default().insert(blob.digest, fault);
             }
         }
-        let runs = or_damage(store.list(&Filter::default()), &mut findings)?;
+        let runs = or_damage(store.list(&Filter::default()).await, &mut findings)?;
         let runs = runs.unwrap_or_default();
         for (run, reason) in runs.unreadable {
             findings.push(Finding::damage(&run, Fault::of("row", reason)));
@@ -187,7 +190,7 @@ impl Engine {
         for (done, row) in runs.rows.into_iter().enumerate() {
             tell(Examining::Runs { done, all });
             let bad = of_runs.get(row.id.as_str()).unwrap_or(&none);
-            let faults = match auditor.faults(&row.id, bad) {
+            let faults = match auditor.faults(&row.id, bad).await {
                 Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text)],
                 faults => faults?,
             };

@@ -51,12 +51,14 @@ impl Engine {
         let store = self.shared.store.as_ref();
         let mut collected = Collected::default();
         if pretend {
-            let rows = store.written_before(before, statuses, usize::MAX)?;
+            let rows = store.written_before(before, statuses, usize::MAX).await?;
             collected.runs = rows.into_iter().map(|row| row.id).collect();
             return Ok(collected);
         }
         loop {
-            let rows = store.written_before(before, statuses, SWEEP_ROWS + collected.kept.len())?;
+            let rows = store
+                .written_before(before, statuses, SWEEP_ROWS + collected.kept.len())
+                .await?;
             let known = |row: &RunRow| collected.kept.iter().any(|(run, _)| *run == row.id);
             let rows: Vec<RunRow> = rows.into_iter().filter(|row| !known(row)).collect();
             if rows.is_empty() {

@@ -81,13 +81,13 @@ impl Engine {
         let text = signal::text(name, data).map_err(refuse)?;
         let mut looks = Looks::default();
         let (at, nearest, stood) = loop {
-            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let ends = row.request.is_some_and(|request| request.kind.ends());
             signal::reachable(&state, ends).map_err(refuse)?;
             // A definition that this program cannot read any more tells nothing against the signal.
-            let definition = self.frozen(&state).ok();
+            let definition = self.frozen(&state).await.ok();
             let mut batch = Batch::after(state.seq(), state.epoch());
-            self.correct_clock(&mut batch, &mut state)?;
+            self.correct_clock(&mut batch, &mut state).await?;
             let now = self.shared.clock.now();
             let sending = signal::send(definition.as_ref(), &state, name, data, now);
             match sending.map_err(refuse)? {
@@ -149,16 +149,16 @@ impl Engine {
     async fn delivered(&self, run: &RunId, number: u64) -> Result<(bool, RunState), EngineError> {
         self.deliver(run).await?;
         let store = self.shared.store.as_ref();
-        let kept = store.inbox(run, limits::SIGNALS)?;
+        let kept = store.inbox(run, limits::SIGNALS).await?;
         let kept = kept.iter().any(|stored| stored.number == number);
-        Ok((kept, record::load(store, run)?.state))
+        Ok((kept, record::load(store, run).await?.state))
     }
 
     /// What becomes of a run that could not be given what is kept for it; `None` when it cannot be told.
     async fn undelivered(&self, run: &RunId, error: &EngineError) -> Option<RunState> {
-        let row = self.shared.store.row(run).ok().flatten()?;
+        let row = self.shared.store.row(run).await.ok().flatten()?;
         self.could_not_deliver(&row, error).await;
-        let recorded = record::load(self.shared.store.as_ref(), run).ok()?;
+        let recorded = record::load(self.shared.store.as_ref(), run).await.ok()?;
         Some(recorded.state)
     }
 
@@ -167,16 +167,16 @@ impl Engine {
         let store = self.shared.store.as_ref();
         let mut looks = Looks::default();
         loop {
-            let mut state = looks.load(store, run)?.state;
+            let mut state = looks.load(store, run).await?.state;
             if state.phase().status() != Status::Paused || state.awaited().is_none() {
                 return Ok(false);
             }
-            let inbox = store.inbox(run, limits::SIGNALS)?;
+            let inbox = store.inbox(run, limits::SIGNALS).await?;
             let Some(Delivery { number, event }) = next(&state, &inbox, &[])? else {
                 return Ok(false);
             };
             let mut batch = Batch::after(state.seq(), state.epoch());
-            self.correct_clock(&mut batch, &mut state)?;
+            self.correct_clock(&mut batch, &mut state).await?;
             batch.record(&mut state, event, self.shared.clock.now())?;
             batch.consume(number);
             fault::point("before_signal_consume");

@@ -222,7 +222,7 @@ impl Engine {
                 Ok(RunReport::new(&workflow.definition, &state))
             }
             Err(StoreError::Exists(_)) => {
-                let state = self.existing(&created, &workflow)?.state;
+                let state = self.existing(&created, &workflow).await?.state;
                 Ok(RunReport::new(&workflow.definition, &state))
             }
             Err(error) => Err(error.into()),
@@ -262,8 +262,12 @@ impl Engine {
 
     /// The run of that id, if it is the same start: the same workflow, components and inputs. What was accepted since counts
     /// as the same workflow, too.
-    fn existing(&self, wanted: &RunCreated, workflow: &Workflow) -> Result<Recorded, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), &wanted.run)?;
+    async fn existing(
+        &self,
+        wanted: &RunCreated,
+        workflow: &Workflow,
+    ) -> Result<Recorded, EngineError> {
+        let recorded = record::load(self.shared.store.as_ref(), &wanted.run).await?;
         let (created, now) = (&recorded.state.created(), &recorded.state.binding());
         if created.inputs != wanted.inputs
             && *recorded.state.inputs() != wanted.inputs
@@ -276,7 +280,7 @@ impl Engine {
         if same {
             return Ok(recorded);
         }
-        let carried = self.frozen_text(&recorded.state)?;
+        let carried = self.frozen_text(&recorded.state).await?;
         let text = &*workflow.definition.source.text;
         Err(EngineError::StartedOtherwise {
             run: wanted.run.clone(),
@@ -307,14 +311,16 @@ impl Engine {
         wanted: RunCreated,
         control: Control,
     ) -> Result<RunReport, EngineError> {
-        let recorded = self.existing(&wanted, &workflow)?;
+        let recorded = self.existing(&wanted, &workflow).await?;
         let lost = *recorded.state.phase() == Phase::Running && !self.owner_may_live(&recorded.row);
         let cause = match recorded.state.phase() {
             Phase::Pending => ClaimCause::Start,
             // A supervisor that starts the same command again takes over from the process that died, as a worker would.
             Phase::Running if lost && recorded.row.recoveries >= limits::RECOVERIES => {
                 self.give_up(&recorded.row).await?;
-                let state = record::load(self.shared.store.as_ref(), &wanted.run)?.state;
+                let state = record::load(self.shared.store.as_ref(), &wanted.run)
+                    .await?
+                    .state;
                 return Ok(RunReport::new(&workflow.definition, &state));
             }
             Phase::Running if lost => ClaimCause::Recovery,
@@ -327,7 +333,7 @@ impl Engine {
             }
         };
         let mut state = recorded.state;
-        let bound = self.as_started(&state, Load::UnderClaim)?;
+        let bound = self.as_started(&state, Load::UnderClaim).await?;
         let mut batch = Batch::after(state.seq(), state.epoch());
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&bound.workflow.definition);
@@ -335,7 +341,9 @@ impl Engine {
         match self.drive(driver, &definition).await {
             // It ended before it could be claimed: answered as a start that comes later.
             Err(EngineError::NotResumable { .. }) => {
-                let state = record::load(self.shared.store.as_ref(), &wanted.run)?.state;
+                let state = record::load(self.shared.store.as_ref(), &wanted.run)
+                    .await?
+                    .state;
                 Ok(RunReport::new(&definition, &state))
             }
             other => other,
@@ -375,7 +383,7 @@ impl Engine {
         intent: Intent<'_>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), run)?;
+        let recorded = record::load(self.shared.store.as_ref(), run).await?;
         self.go_on_from(recorded, None, intent, options, None).await
     }
 
@@ -392,7 +400,7 @@ impl Engine {
         let run = &recorded.row.id.clone();
         let stands = (recorded.row.seq, recorded.row.epoch);
         if seen.is_some_and(|seen| (seen.seq, seen.epoch) != stands) {
-            return Err(self.lost_race(run.clone(), recorded.row.status));
+            return Err(self.lost_race(run.clone(), recorded.row.status).await);
         }
         let mut cause = self.resumable(&recorded, intent)?;
         // Nobody looked for work here: a person takes the run over.
@@ -406,16 +414,17 @@ impl Engine {
             None if stopped => Load::First,
             _ => Load::UnderClaim,
         };
-        let binding = self.bind_apart(recorded.state, options.on_change, load);
-        let (mut state, bound) = tokio::select! {
-            biased;
-            bound = binding => bound?,
-            // Nothing was recorded yet: the run stands as before.
-            _ = options.control.asked(None), if load == Load::First => return self.report(run),
+        let mut state = recorded.state;
+        let binding = self.bind(&state, options.on_change, load);
+        let bound = tokio::select! {
+        biased;
+        bound = binding => bound?,
+        // Nothing was recorded yet: the run stands as before.
+                    _ = options.control.asked(None), if load == Load::First => return self.report(run).await,
         };
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq(), state.epoch());
-        self.correct_clock(&mut batch, &mut state)?;
+        self.correct_clock(&mut batch, &mut state).await?;
         let mut bound = bound;
         // The store does not hold those of an older version's run, or holds them damaged.
         batch.components(&bound.workflow);
@@ -435,37 +444,21 @@ impl Engine {
         self.drive(driver, &definition).await
     }
 
-    /// [`Engine::bind`], where it keeps nobody waiting.
-    async fn bind_apart(
-        &self,
-        state: RunState,
-        on_change: OnChange,
-        load: Load,
-    ) -> Result<(RunState, Bound), EngineError> {
-        let engine = self.clone();
-        let long = self.shared.plugins.takes_long();
-        shared::apart(long, move || {
-            let bound = engine.bind(&state, on_change, load)?;
-            Ok((state, bound))
-        })
-        .await
-    }
-
     /// The text of the definition that a run carries.
     ///
     /// # Errors
     /// [`EngineError::Store`] when the text is gone or damaged.
-    pub fn frozen_text(&self, state: &RunState) -> Result<String, EngineError> {
-        Ok(record::definition_text(self.shared.store.as_ref(), state)?)
+    pub async fn frozen_text(&self, state: &RunState) -> Result<String, EngineError> {
+        Ok(record::definition_text(self.shared.store.as_ref(), state).await?)
     }
 
     /// The run as it stands; also one whose definition cannot be read any more.
     ///
     /// # Errors
     /// [`EngineError`] when it does not exist or cannot be read.
-    pub fn report(&self, run: &RunId) -> Result<RunReport, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), run)?;
-        let mut report = match self.frozen(&recorded.state) {
+    pub async fn report(&self, run: &RunId) -> Result<RunReport, EngineError> {
+        let recorded = record::load(self.shared.store.as_ref(), run).await?;
+        let mut report = match self.frozen(&recorded.state).await {
             Ok(definition) => RunReport::new(&definition, &recorded.state),
             Err(error @ (EngineError::Open(_) | EngineError::Store(StoreError::Corrupt(_)))) => {
                 RunReport::without_definition(&recorded.state, &error.to_string())
@@ -483,8 +476,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be read back.
-    pub fn frozen(&self, state: &RunState) -> Result<Definition, EngineError> {
-        carried::definition(self.shared.store.as_ref(), state)
+    pub async fn frozen(&self, state: &RunState) -> Result<Definition, EngineError> {
+        carried::definition(self.shared.store.as_ref(), state).await
     }
 
     /// Adds a claim to the batch, under an identity of its own; the driver gives that back.
@@ -520,7 +513,7 @@ impl Engine {
         let ended = match driver.claim_and_drive().await {
             Ok(ended) => ended,
             Err(StoreError::Conflict { status, .. }) => {
-                return Err(self.lost_race(run, status));
+                return Err(self.lost_race(run, status).await);
             }
             Err(error) => return Err(error.into()),
         };
@@ -551,7 +544,7 @@ impl Engine {
                 Ok(report)
             }
             Err(Halted::LostClaim) => {
-                let row = self.shared.store.row(&run).ok().flatten();
+                let row = self.shared.store.row(&run).await.ok().flatten();
                 Err(EngineError::ClaimLost {
                     status: row.map(|row| row.status),
                     run,
@@ -562,8 +555,8 @@ impl Engine {
     }
 
     /// Somebody was quicker. When that ended the run, there is nothing to try again (B181).
-    fn lost_race(&self, run: RunId, status: Status) -> EngineError {
-        let row = self.shared.store.row(&run).ok().flatten();
+    async fn lost_race(&self, run: RunId, status: Status) -> EngineError {
+        let row = self.shared.store.row(&run).await.ok().flatten();
         let status = row.as_ref().map_or(status, |row| row.status);
         if status.is_terminal() {
             return is_over(run, status);

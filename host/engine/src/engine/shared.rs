@@ -7,13 +7,16 @@ use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::{RunState, Status};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::error::EngineError;
+use super::loads::LoadPermit;
 use super::observer::{Notice, Observer};
-use crate::carried::Kept;
+use crate::carried::{self, Kept};
 use crate::clock::Clock;
 use crate::owner::Host;
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, RecordError, Recorded};
 use crate::store::{Store, StoreError};
+use crate::workflow::Workflow;
 
 /// The looks at a run of which a change was refused because somebody had moved it: the next one has to find it moved.
 #[derive(Default)]
@@ -30,8 +33,12 @@ impl Looks {
     ///
     /// # Errors
     /// [`RecordError`]; [`StoreError::Corrupt`] when it does not move and yet takes no change.
-    pub(super) fn load(&mut self, store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
-        let recorded = record::load(store, run)?;
+    pub(super) async fn load(
+        &mut self,
+        store: &dyn Store,
+        run: &RunId,
+    ) -> Result<Recorded, RecordError> {
+        let recorded = record::load(store, run).await?;
         let row = &recorded.row;
         let stands = Some((row.seq, row.epoch, row.status));
         self.still = match stands == self.stood {
@@ -59,6 +66,30 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The workflow of a run, with its components. `permit` is held while they are loaded, also for whoever was told to stop
+    /// and does not wait: they are being loaded all the same.
+    pub(super) async fn workflow(
+        &self,
+        state: &RunState,
+        permit: Option<LoadPermit>,
+    ) -> Result<Workflow, EngineError> {
+        if let Some(workflow) = self.workflows.of(state) {
+            return Ok(workflow);
+        }
+        let carried = carried::read(self.store.as_ref(), self.plugins.as_ref(), state).await?;
+        let source = Arc::clone(&self.plugins);
+        let loading = apart(source.takes_long(), move || {
+            let _permit = permit;
+            carried.workflow(source.as_ref())
+        });
+        let workflow = loading.await?;
+        // What came from files is yet to be brought into the store.
+        if workflow.bytes().next().is_none() {
+            self.workflows.keep(state, &workflow);
+        }
+        Ok(workflow)
+    }
+
     /// Writes what was recorded of a run that this process does not drive. `false` says that somebody moved the run
     /// meanwhile: what was read of it does not hold any more.
     pub(super) async fn write(&self, batch: &Batch, state: &RunState) -> Result<bool, StoreError> {

@@ -77,7 +77,7 @@ impl Engine {
         note("the name of who asks", Some(by))?;
         let mut looks = Looks::default();
         loop {
-            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run)?;
+            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let now = self.shared.clock.now();
             let owned = state.phase().status() == Status::Running && self.owner_may_live(&row);
             let asked = stop::stop(&state, demand_of(kind), by, owned);
@@ -130,7 +130,12 @@ impl Engine {
             return Ok(None);
         }
         // A stronger request stands.
-        let asked = self.shared.store.row(run)?.and_then(|row| row.request);
+        let asked = self
+            .shared
+            .store
+            .row(run)
+            .await?
+            .and_then(|row| row.request);
         let ending = asked.is_some_and(|asked| asked.kind.ends());
         Ok(Some(match ending && !ends {
             true => StopAnswer::Ending,

@@ -139,7 +139,9 @@ impl Engine {
         row: &RunRow,
         error: &EngineError,
     ) -> Result<bool, EngineError> {
-        let state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        let state = record::load(self.shared.store.as_ref(), &row.id)
+            .await?
+            .state;
         if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
@@ -159,19 +161,21 @@ impl Engine {
         error: &EngineError,
         cause: ClaimCause,
     ) -> Result<bool, EngineError> {
-        let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        let mut state = record::load(self.shared.store.as_ref(), &row.id)
+            .await?
+            .state;
         if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
         let (reason, remedy) = (error.to_string(), error.remedy(&row.id));
         let mut batch = Batch::after(state.seq(), state.epoch());
         if remedy.is_none() {
-            self.correct_clock(&mut batch, &mut state)?;
+            self.correct_clock(&mut batch, &mut state).await?;
         }
         let now = self.shared.clock.now();
         let path = state.phase().stop().and_then(|stop| stop.path.clone());
         if state.phase().status() == Status::Paused {
-            let resumed = match (self.frozen(&state), &remedy) {
+            let resumed = match (self.frozen(&state).await, &remedy) {
                 (Ok(definition), _) => resume(&definition, &state, ResumeBy::Schedule)?,
                 // It goes nowhere: its definition is not needed.
                 (Err(_), Some(_)) => RunResumed {
@@ -208,7 +212,7 @@ impl Engine {
         };
         let mut swept = Swept::default();
         loop {
-            let listing = self.shared.store.list(&far_ahead)?;
+            let listing = self.shared.store.list(&far_ahead).await?;
             let mut corrected = false;
             for row in &listing.rows {
                 let done = self.change(row, |_| None).await;
@@ -223,14 +227,14 @@ impl Engine {
     }
 
     /// After a clock that was far ahead, time steps back, once, before anything else is recorded.
-    pub(super) fn correct_clock(
+    pub(super) async fn correct_clock(
         &self,
         batch: &mut Batch,
         state: &mut RunState,
     ) -> Result<(), EngineError> {
         let now = self.shared.clock.now();
         if is_far_ahead(state.updated_at(), now)
-            && let Some(event) = correction(&self.frozen(state)?, state, now)
+            && let Some(event) = correction(&self.frozen(state).await?, state, now)
         {
             batch.record(state, event, now)?;
         }
@@ -243,12 +247,14 @@ impl Engine {
         row: &RunRow,
         event: impl FnOnce(&RunState) -> Option<Event>,
     ) -> Result<bool, EngineError> {
-        let mut state = record::load(self.shared.store.as_ref(), &row.id)?.state;
+        let mut state = record::load(self.shared.store.as_ref(), &row.id)
+            .await?
+            .state;
         if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
             return Ok(false);
         }
         let mut batch = Batch::after(state.seq(), state.epoch());
-        self.correct_clock(&mut batch, &mut state)?;
+        self.correct_clock(&mut batch, &mut state).await?;
         let event = event(&state);
         if event.is_none() && batch.is_empty() {
             return Ok(false);

@@ -165,7 +165,7 @@ impl Worker<'_> {
     async fn look(&mut self) -> Result<bool, StoreError> {
         self.correct_clocks().await?;
         let now = self.engine.shared.clock.now();
-        let attention = self.engine.shared.store.attention(now, SWEEP_ROWS)?;
+        let attention = self.engine.shared.store.attention(now, SWEEP_ROWS).await?;
         let swept = self.engine.sweep(&attention).await?;
         for (run, reason) in &swept.troubled {
             self.tell_once(run, reason);
@@ -222,7 +222,7 @@ impl Worker<'_> {
                 control,
             };
             let shared = &engine.shared;
-            let recorded = match record::load(shared.store.as_ref(), &row.id) {
+            let recorded = match record::load(shared.store.as_ref(), &row.id).await {
                 Ok(recorded) => recorded,
                 Err(error) => return Ok(Err(error.into())),
             };

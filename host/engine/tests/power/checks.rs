@@ -1,5 +1,7 @@
 //! What must hold of a store that is opened after something went wrong.
 
+use crate::store::Now as _;
+use milepost::store::prelude::*;
 use std::path::Path;
 
 use milepost::record;
@@ -73,14 +75,14 @@ fn consistent(path: &Path, store: &SqliteStore, world: &World) -> Result<(), Fin
         return damaged(format!("{found:?}"));
     }
     for run in &world.runs {
-        let Some(row) = store.row(run).map_err(|error| unusable(&error))? else {
+        let Some(row) = store.row(run).now().map_err(|error| unusable(&error))? else {
             continue;
         };
-        let loaded = match record::load(store, run) {
+        let loaded = match record::load(store, run).now() {
             Ok(loaded) => loaded.state,
             Err(error) => return damaged(error.to_string()),
         };
-        let journal = match record::journal(store, run, 0, ALL) {
+        let journal = match record::journal(store, run, 0, ALL).now() {
             Ok(journal) => journal,
             Err(error) => return damaged(error.to_string()),
         };
@@ -108,10 +110,10 @@ struct Contents {
 
 impl Contents {
     fn of(store: &dyn Store, run: &RunId) -> Result<Self, StoreError> {
-        let logs = store.logs(run, 0, ALL)?;
+        let logs = store.logs(run, 0, ALL).now()?;
         Ok(Self {
-            checkpoint: store.checkpoint(run)?,
-            journal: store.journal(run, 0, ALL)?,
+            checkpoint: store.checkpoint(run).now()?,
+            journal: store.journal(run, 0, ALL).now()?,
             logs: logs.into_iter().map(|log| log.line).collect(),
         })
     }
@@ -171,14 +173,14 @@ pub(crate) fn complete(store: &SqliteStore, world: &World) -> Result<(), Finding
         }
     }
     for digest in &world.blobs {
-        let found = store.blob(digest).map_err(|error| unusable(&error))?;
-        let expected = world.oracle.blob(digest).unwrap();
+        let found = store.blob(digest).now().map_err(|error| unusable(&error))?;
+        let expected = world.oracle.blob(digest).now().unwrap();
         if found != expected {
             let lengths = (found.map(|b| b.len()), expected.map(|b| b.len()));
             return Err(Finding::Differs(format!("blob {digest}: {lengths:?}")));
         }
     }
-    let list = |store: &dyn Store| store.list(&Filter::default());
+    let list = |store: &dyn Store| store.list(&Filter::default()).now();
     let found = list(store).map_err(|error| unusable(&error))?;
     if !found.unreadable.is_empty() || found.rows != list(&world.oracle).unwrap().rows {
         return Err(Finding::Differs("the list of runs".to_owned()));

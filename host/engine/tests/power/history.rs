@@ -1,9 +1,10 @@
 //! A machine that lives, loses its power, and lives again.
 
+use crate::store::Now as _;
+use milepost::store::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use milepost::store::Store as _;
 use milepost::store::sqlite::{Durability, SqliteStore};
 
 use super::checks::{Finding, Unanswered, check, open};
@@ -194,8 +195,8 @@ fn read_back(
     change: &Change,
 ) -> Result<(), Finding> {
     let run = change.run();
-    match store.row(run) {
-        Ok(row) if row == world.oracle.row(run).unwrap() => Ok(()),
+    match store.row(run).now() {
+        Ok(row) if row == world.oracle.row(run).now().unwrap() => Ok(()),
         // Without power there is nothing to be seen.
         Err(_) if disk.cut_at().is_some() => Ok(()),
         other => Err(Finding::Differs(format!("just written, but {other:?}"))),

@@ -1,5 +1,6 @@
 //! Everything that the runs on a machine were told: the oracle holds what was acknowledged.
 
+use crate::store::Now as _;
 use std::collections::BTreeSet;
 
 use milepost::record;
@@ -128,7 +129,12 @@ impl World {
     pub(crate) fn acknowledge(&mut self, change: &Change) {
         wait(change.make(&self.oracle)).expect("the oracle takes what follows from what it holds");
         if let Some(actor) = self.actors.iter_mut().find(|a| a.0 == *change.run()) {
-            actor.1 = Some(record::load(&self.oracle, change.run()).unwrap().state);
+            actor.1 = Some(
+                record::load(&self.oracle, change.run())
+                    .now()
+                    .unwrap()
+                    .state,
+            );
         }
     }
 }

@@ -12,7 +12,8 @@ use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use milepost_store::{Claim, Expect, Head, Owner, Store, StoredEntry, Write};
+use milepost_store::prelude::*;
+use milepost_store::{Claim, Expect, Head, Owner, StoredEntry, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 const LONE_STEPS: u64 = 4_000;

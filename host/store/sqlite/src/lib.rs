@@ -40,9 +40,9 @@ use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withd
 use self::writer::Writer;
 use futures_util::future::BoxFuture;
 use milepost_store::{
-    Attention, CheckedBlob, Filter, Health, Holdings, Inbox, Listing, NewSignal, Release, RunRow,
-    Sent, Space, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    StoredSignal, Write, Written,
+    Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, Listing, Mailbox,
+    NewSignal, Release, RunRow, Runs, Sent, Space, StopRequest, StoreError, StoredCheckpoint,
+    StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
 };
 
 /// What a returned write survives.
@@ -139,11 +139,78 @@ impl SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
+impl Runs for SqliteStore {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
         Box::pin(self.submit(write))
     }
 
+    fn row<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::row(db, run)) })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Option<StoredCheckpoint>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::checkpoint(db, run)) })
+    }
+
+    fn journal<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredEntry>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::journal(db, run, after, limit)) })
+    }
+
+    fn logs<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredLog>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::logs(db, run, after, limit)) })
+    }
+}
+
+impl Claims for SqliteStore {
+    fn renew_lease<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(self.submit(LeaseRenewal {
+            run: run.clone(),
+            epoch,
+            until,
+        }))
+    }
+
+    fn mark_detached<'a>(
+        &'a self,
+        run: &'a RunId,
+        epoch: Epoch,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.submit(DetachedMark {
+            run: run.clone(),
+            epoch,
+            at,
+        }))
+    }
+
+    fn attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::attention(db, now, limit)) })
+    }
+}
+
+impl Mailbox for SqliteStore {
     fn request_stop<'a>(
         &'a self,
         run: &'a RunId,
@@ -170,17 +237,55 @@ impl Store for SqliteStore {
         }))
     }
 
-    fn mark_detached<'a>(
+    fn inbox<'a>(
         &'a self,
         run: &'a RunId,
-        epoch: Epoch,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.submit(DetachedMark {
-            run: run.clone(),
-            epoch,
-            at,
-        }))
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredSignal>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::inbox(db, run, limit)) })
+    }
+
+    fn inbox_size<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Inbox, StoreError>> {
+        Box::pin(async move { self.read(|db| read::inbox_size(db, run)) })
+    }
+}
+
+impl Blobs for SqliteStore {
+    fn blob<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::blob(db, digest)) })
+    }
+
+    fn checked_blob<'a>(
+        &'a self,
+        after: Option<&'a Digest>,
+    ) -> BoxFuture<'a, Result<Option<CheckedBlob>, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::checked_blob(db, after)) })
+    }
+}
+
+impl Upkeep for SqliteStore {
+    fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        Box::pin(async move { self.read(|db| read::list(db, filter)) })
+    }
+
+    fn ids_with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunId>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::ids_with_prefix(db, prefix, limit)) })
+    }
+
+    fn written_before<'a>(
+        &'a self,
+        before: Timestamp,
+        statuses: &'a [Status],
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::written_before(db, before, statuses, limit)) })
     }
 
     fn delete<'a>(&'a self, run: &'a RunId, seq: u64) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -196,87 +301,18 @@ impl Store for SqliteStore {
         })
     }
 
-    fn renew_lease<'a>(
-        &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        Box::pin(self.submit(LeaseRenewal {
-            run: run.clone(),
-            epoch,
-            until,
-        }))
+    fn holdings<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Holdings, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::holdings(db, run)) })
     }
 
-    fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-        self.read(|db| read::row(db, run))
+    fn health(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::health(db, &self.path)) })
     }
 
-    fn list(&self, filter: &Filter) -> Result<Listing, StoreError> {
-        self.read(|db| read::list(db, filter))
-    }
-
-    fn ids_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<RunId>, StoreError> {
-        self.read(|db| read::ids_with_prefix(db, prefix, limit))
-    }
-
-    fn checkpoint(&self, run: &RunId) -> Result<Option<StoredCheckpoint>, StoreError> {
-        self.read(|db| read::checkpoint(db, run))
-    }
-
-    fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError> {
-        self.read(|db| read::journal(db, run, after, limit))
-    }
-
-    fn logs(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<StoredLog>, StoreError> {
-        self.read(|db| read::logs(db, run, after, limit))
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|db| read::blob(db, digest))
-    }
-
-    fn checked_blob(&self, after: Option<&Digest>) -> Result<Option<CheckedBlob>, StoreError> {
-        self.read(|db| scan::checked_blob(db, after))
-    }
-
-    fn holdings(&self, run: &RunId) -> Result<Holdings, StoreError> {
-        self.read(|db| scan::holdings(db, run))
-    }
-
-    fn inbox(&self, run: &RunId, limit: usize) -> Result<Vec<StoredSignal>, StoreError> {
-        self.read(|db| read::inbox(db, run, limit))
-    }
-
-    fn inbox_size(&self, run: &RunId) -> Result<Inbox, StoreError> {
-        self.read(|db| read::inbox_size(db, run))
-    }
-
-    fn attention(&self, now: Timestamp, limit: usize) -> Result<Attention, StoreError> {
-        self.read(|db| scan::attention(db, now, limit))
-    }
-
-    fn written_before(
-        &self,
-        before: Timestamp,
-        statuses: &[Status],
-        limit: usize,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        self.read(|db| scan::written_before(db, before, statuses, limit))
-    }
-
-    fn health(&self) -> Result<Health, StoreError> {
-        self.read(|db| scan::health(db, &self.path))
-    }
-
-    fn space(&self) -> Result<Space, StoreError> {
-        self.read(|db| space::of(db).map_err(|error| store_error(&error, "the room it takes")))
+    fn space(&self) -> BoxFuture<'_, Result<Space, StoreError>> {
+        Box::pin(async move {
+            self.read(|db| space::of(db).map_err(|error| store_error(&error, "the room it takes")))
+        })
     }
 
     fn release(&self, how: Release) -> BoxFuture<'_, Result<(), StoreError>> {

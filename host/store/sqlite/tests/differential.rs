@@ -6,6 +6,7 @@
 
 mod store;
 
+use crate::store::Now as _;
 use std::fmt::Debug;
 use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
@@ -216,7 +217,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// A write at the place where the run stands now, or beside it.
 fn resolve(store: &dyn Store, change: &Change) -> Write {
     let run = RUNS[change.run];
-    let row = store.row(&id(run)).unwrap();
+    let row = store.row(&id(run)).now().unwrap();
     let (seq, epoch) = row.map_or((0, 0), |row| (row.seq, row.epoch.0));
     let mut write = create(run)
         .status(change.status)
@@ -245,7 +246,7 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
             .map(|n| SIGNALS[*n])
             .collect::<Vec<_>>(),
     );
-    let waiting = store.inbox(&id(run), ALL).unwrap();
+    let waiting = store.inbox(&id(run), ALL).now().unwrap();
     let taken = change.consumed.iter().filter_map(|n| waiting.get(*n));
     let taken = taken
         .map(|signal| signal.number)
@@ -312,30 +313,34 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             statuses,
             workflow,
             limit,
-        } => text(store.list(&Filter {
-            statuses: statuses.clone(),
-            workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
-            updated_after: limit.map(|limit| at(limit as u64)),
-            limit: *limit,
-        })),
-        Op::Prefix { prefix, limit } => text(store.ids_with_prefix(prefix, *limit)),
+        } => text(
+            store
+                .list(&Filter {
+                    statuses: statuses.clone(),
+                    workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
+                    updated_after: limit.map(|limit| at(limit as u64)),
+                    limit: *limit,
+                })
+                .now(),
+        ),
+        Op::Prefix { prefix, limit } => text(store.ids_with_prefix(prefix, *limit).now()),
         Op::Page { run, after, limit } => text((
-            store.journal(&id(RUNS[*run]), *after, *limit),
-            store.logs(&id(RUNS[*run]), *after, *limit),
+            store.journal(&id(RUNS[*run]), *after, *limit).now(),
+            store.logs(&id(RUNS[*run]), *after, *limit).now(),
         )),
-        Op::Attention { seconds, limit } => text(store.attention(at(*seconds), *limit)),
+        Op::Attention { seconds, limit } => text(store.attention(at(*seconds), *limit).now()),
         Op::Old {
             seconds,
             statuses,
             limit,
-        } => text(store.written_before(at(*seconds), statuses, *limit)),
+        } => text(store.written_before(at(*seconds), statuses, *limit).now()),
         Op::Reopen => String::new(),
     }
 }
 
 /// A number of the run as it stands now, or one beside it.
 fn present(store: &dyn Store, run: &RunId, off: i64, number: impl Fn(RunRow) -> u64) -> u64 {
-    let row = store.row(run).unwrap();
+    let row = store.row(run).now().unwrap();
     row.map_or(0, number).saturating_add_signed(off)
 }
 
@@ -362,21 +367,21 @@ fn snapshot(store: &dyn Store) -> String {
     let runs = RUNS.map(|run| {
         let run = id(run);
         (
-            store.row(&run),
-            store.checkpoint(&run),
-            store.journal(&run, 0, ALL),
-            store.logs(&run, 0, ALL),
-            store.inbox(&run, ALL),
+            store.row(&run).now(),
+            store.checkpoint(&run).now(),
+            store.journal(&run, 0, ALL).now(),
+            store.logs(&run, 0, ALL).now(),
+            store.inbox(&run, ALL).now(),
         )
     });
-    let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)));
-    let health = store.health().unwrap();
+    let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)).now());
+    let health = store.health().now().unwrap();
     text((
         runs,
         blobs,
-        store.list(&Filter::default()),
-        [0, 10, 99].map(|now| store.attention(at(now), ALL)),
-        [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL)),
+        store.list(&Filter::default()).now(),
+        [0, 10, 99].map(|now| store.attention(at(now), ALL).now()),
+        [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL).now()),
         (health.problems, health.runs),
     ))
 }

@@ -8,10 +8,9 @@ use milepost_core::state::{RunState, Status};
 use tokio::time::{Instant, Interval};
 
 use super::{Driver, Halted, InFlight, panic_text};
-use crate::carried;
 use crate::engine::error::EngineError;
 use crate::engine::loads::LoadPermit;
-use crate::engine::shared::{Shared, apart};
+use crate::engine::shared::Shared;
 use crate::workflow::Workflow;
 
 impl Driver {
@@ -55,11 +54,5 @@ async fn loaded(
     state: RunState,
     permit: Option<LoadPermit>,
 ) -> Result<Workflow, EngineError> {
-    apart(shared.plugins.takes_long(), move || {
-        // Also for one that was told to stop and does not wait: its components are being loaded all the same.
-        let _permit = permit;
-        let (store, plugins) = (shared.store.as_ref(), shared.plugins.as_ref());
-        carried::workflow(store, plugins, &shared.workflows, &state)
-    })
-    .await
+    shared.workflow(&state, permit).await
 }

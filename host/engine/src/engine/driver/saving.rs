@@ -27,9 +27,9 @@ const SAVE_WAITS: [Duration; 6] = [
 
 impl Driver {
     /// Whether the claim was saved although its answer was lost. Turned away, its owner would hold the run without driving it.
-    pub(super) fn claim_stands(&mut self) -> bool {
+    pub(super) async fn claim_stands(&mut self) -> bool {
         let (store, run) = (self.shared.store.as_ref(), &self.state.created().run);
-        let row = store.row(run).ok().flatten().filter(|row| {
+        let row = store.row(run).await.ok().flatten().filter(|row| {
             (row.seq, row.epoch) == (self.state.seq(), self.state.epoch())
                 && row.owner.as_ref() == Some(&self.owner)
         });
@@ -37,7 +37,7 @@ impl Driver {
             return false;
         };
         self.saved(row.epoch, row.stored_bytes);
-        self.hear(row.request.map(|request| request.kind));
+        self.hear(row.request.map(|request| request.kind)).await;
         true
     }
 
@@ -47,7 +47,9 @@ impl Driver {
         let mut tried = false;
         loop {
             let answer = match self.write_once().await {
-                Err(conflict @ StoreError::Conflict { .. }) if tried => self.saved_before(conflict),
+                Err(conflict @ StoreError::Conflict { .. }) if tried => {
+                    self.saved_before(conflict).await
+                }
                 answer => answer,
             };
             match answer {
@@ -76,22 +78,22 @@ impl Driver {
 
     /// After a conflict: an earlier try was saved after all, only its answer was lost. With the answer went what somebody asked
     /// of the run, who may have been told since that it will be met: it is heard here, before anything starts.
-    fn saved_before(&mut self, conflict: StoreError) -> Result<(), StoreError> {
-        if !self.batch_stands()? {
+    async fn saved_before(&mut self, conflict: StoreError) -> Result<(), StoreError> {
+        if !self.batch_stands().await? {
             return Err(conflict);
         }
         let run = &self.state.created().run;
-        let Some(row) = self.shared.store.row(run)? else {
+        let Some(row) = self.shared.store.row(run).await? else {
             return Err(conflict);
         };
         self.saved(self.state.epoch(), row.stored_bytes);
-        self.hear(row.request.map(|request| request.kind));
+        self.hear(row.request.map(|request| request.kind)).await;
         Ok(())
     }
 
     /// Whether the store holds just what the batch would record. Positions alone do not tell: whoever ended the run over this
     /// owner's head may have recorded as many events.
-    fn batch_stands(&self) -> Result<bool, StoreError> {
+    async fn batch_stands(&self) -> Result<bool, StoreError> {
         let (entries, run) = (self.batch.entries(), &self.state.created().run);
         let Some(first) = entries.first() else {
             return Ok(false);
@@ -99,7 +101,7 @@ impl Driver {
         let mut stored = record::entries(self.shared.store.as_ref(), run, first.seq - 1);
         let mut entries = entries.iter();
         loop {
-            match (entries.next(), stored.next()) {
+            match (entries.next(), stored.next().await) {
                 (None, None) => return Ok(true),
                 (_, Some(Err(RecordError::Store(error)))) => return Err(error),
                 (Some(entry), Some(Ok(stored))) if stored == *entry => {}
@@ -117,7 +119,7 @@ impl Driver {
         let written = self.shared.store.write(write).await?;
         fault::point("after_commit");
         self.saved(written.epoch, written.stored_bytes);
-        self.hear(written.request);
+        self.hear(written.request).await;
         Ok(())
     }
 
@@ -141,6 +143,7 @@ impl Driver {
     pub(super) async fn fail_after_panic(&mut self, text: &str) -> Result<(), Halted> {
         let run = self.state.created().run.clone();
         let recorded = record::load(self.shared.store.as_ref(), &run)
+            .await
             .map_err(|error| Halted::Failed(error.into()))?;
         if recorded.state.epoch() != self.state.epoch() {
             return Err(Halted::LostClaim);
@@ -167,7 +170,7 @@ impl Driver {
             Halted::LostClaim => return Err(halted),
         };
         let run = self.state.created().run.clone();
-        let Ok(recorded) = record::load(self.shared.store.as_ref(), &run) else {
+        let Ok(recorded) = record::load(self.shared.store.as_ref(), &run).await else {
             return Err(halted);
         };
         let mut state = recorded.state;
@@ -199,7 +202,7 @@ impl Driver {
         }
         (self.state, self.batch) = (state, batch);
         self.saved(written.epoch, written.stored_bytes);
-        self.hear(written.request);
+        self.hear(written.request).await;
         self.meet_late_request().await
     }
 }
@@ -209,7 +212,8 @@ impl Drop for Driver {
     /// released, so that the run need not wait for its lease to expire.
     fn drop(&mut self) {
         // It may be dropped by a panic, and a second one would end the process.
-        let letting_go = std::panic::AssertUnwindSafe(|| self.let_go());
+        // One poll hands the writes to the store, which finishes them; nobody is left to wait for more.
+        let letting_go = std::panic::AssertUnwindSafe(|| self.let_go().now_or_never());
         if self.owns && std::panic::catch_unwind(letting_go).is_err() {
             let run = &self.state.created().run;
             tracing::error!(%run, "the claim could not be released: the store panicked");
@@ -219,18 +223,19 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    fn let_go(&self) {
+    async fn let_go(&self) {
         // A commit that was under way may have been handed over and be applied yet. Then this release fits, else the next.
         if !self.batch.is_empty() {
-            self.release(self.state.clone());
+            self.release(self.state.clone()).now_or_never();
         }
-        if let Ok(recorded) = record::load(self.shared.store.as_ref(), &self.state.created().run) {
-            self.release(recorded.state);
+        let run = &self.state.created().run;
+        if let Ok(recorded) = record::load(self.shared.store.as_ref(), run).await {
+            self.release(recorded.state).await;
         }
     }
 
     /// Releases the claim of a run that stands like this, if it does.
-    fn release(&self, mut state: RunState) {
+    async fn release(&self, mut state: RunState) {
         let Some(event) = release(&state, "the engine was shut down")
             .filter(|_| state.epoch() == self.state.epoch())
         else {
@@ -241,12 +246,10 @@ impl Driver {
         if batch.record(&mut state, event, now).is_err() {
             return;
         }
-        // One poll hands the write to the store, which finishes it; nobody is left to wait for more.
-        let answer = self.shared.store.write(batch.to_write(&state));
-        match answer.now_or_never() {
-            Some(Ok(_)) => self.shared.tell_saved(&state),
-            None | Some(Err(StoreError::Conflict { .. })) => {}
-            Some(Err(error)) => {
+        match self.shared.store.write(batch.to_write(&state)).await {
+            Ok(_) => self.shared.tell_saved(&state),
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => {
                 let run = &state.created().run;
                 tracing::warn!(%run, %error, "the claim could not be released");
             }

@@ -21,24 +21,24 @@ impl Driver {
     }
 
     /// The patient request that keeps new steps from starting.
-    pub(super) fn held(&mut self) -> Option<Request> {
+    pub(super) async fn held(&mut self) -> Option<Request> {
         let patient = |request: &Request| request.demand.is_patient();
         let request = self.control.present().filter(patient)?;
-        match self.is_withdrawn(&request) {
+        match self.is_withdrawn(&request).await {
             true => self.control.present().filter(patient),
             false => Some(request),
         }
     }
 
     /// Looks, before a request is met, whether it was taken back since it was heard.
-    fn is_withdrawn(&mut self, request: &Request) -> bool {
+    async fn is_withdrawn(&mut self, request: &Request) -> bool {
         if self.control.heard().as_ref() != Some(request) {
             return false;
         }
         // Where the store does not answer, what was heard last holds.
-        let row = self.shared.store.row(&self.state.created().run);
+        let row = self.shared.store.row(&self.state.created().run).await;
         if let Ok(Some(row)) = row {
-            self.hear(row.request.map(|request| request.kind));
+            self.hear(row.request.map(|request| request.kind)).await;
         }
         self.control.heard().as_ref() != Some(request)
     }
@@ -61,7 +61,7 @@ impl Driver {
         mut request: Request,
         in_flight: &mut InFlight,
     ) -> Result<(), Halted> {
-        if self.is_withdrawn(&request) {
+        if self.is_withdrawn(&request).await {
             return Ok(());
         }
         self.cancel.raise();
@@ -111,7 +111,8 @@ impl Driver {
         let met = self.commit().await;
         if let Err(Halted::NotSaved(_) | Halted::LostClaim) = met {
             // The stop is saved and the request is kept with it: whoever sweeps the store meets it, or has met it already.
-            let recorded = record::load(self.shared.store.as_ref(), &self.state.created().run);
+            let recorded =
+                record::load(self.shared.store.as_ref(), &self.state.created().run).await;
             if let Ok(recorded) = recorded
                 && recorded.state.epoch() == self.state.epoch()
             {
@@ -131,14 +132,14 @@ impl Driver {
         tokio::pin!(grace, killed);
         while !in_flight.is_empty() {
             tokio::select! {
-                biased;
-                _ = &mut killed => break,
-                Some(ended) = in_flight.next() => {
-                    if let Outcome::Completed(_) = ended.result.outcome {
-                        self.ended(ended)?;
-                    }
-                }
-                () = &mut grace => break,
+            biased;
+            _ = &mut killed => break,
+            Some(ended) = in_flight.next() => {
+            if let Outcome::Completed(_) = ended.result.outcome {
+            self.ended(ended)?;
+            }
+            }
+            () = &mut grace => break,
             }
         }
         Ok(())
@@ -162,7 +163,7 @@ impl Driver {
             }
             answer.map(|written| written.request)
         } else {
-            match self.shared.store.row(&run) {
+            match self.shared.store.row(&run).await {
                 // Whoever ended the run over this owner's head left the epoch as it is.
                 Ok(Some(row))
                     if row.epoch == self.state.epoch() && row.status == Status::Running =>
@@ -174,7 +175,7 @@ impl Driver {
             }
         };
         match answer {
-            Ok(request) => self.hear(request),
+            Ok(request) => self.hear(request).await,
             Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
                 return Err(Halted::LostClaim);
             }
@@ -187,7 +188,7 @@ impl Driver {
     }
 
     /// What somebody asked through the store, or does not ask any more.
-    pub(super) fn hear(&mut self, request: Option<StopKind>) {
+    pub(super) async fn hear(&mut self, request: Option<StopKind>) {
         let heard = self.control.heard();
         let Some(kind) = request else {
             // What ends a run is not taken back.
@@ -201,7 +202,7 @@ impl Driver {
             return;
         }
         // The write tells what was asked; who asked stands in the row.
-        let row = self.shared.store.row(&self.state.created().run);
+        let row = self.shared.store.row(&self.state.created().run).await;
         let by = row.ok().flatten().and_then(|row| row.request);
         let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
         self.control.hear(Some(Request::new(demand_of(kind), by)));

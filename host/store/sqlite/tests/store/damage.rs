@@ -1,10 +1,12 @@
 //! Damaged rows: an error of that run, which hides nothing else.
 
+use crate::store::Now as _;
+use milepost_store::prelude::*;
 use std::sync::Arc;
 
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
-use milepost_store::{Filter, StopKind, Store, StoreError, Write};
+use milepost_store::{Filter, StopKind, StoreError, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
@@ -52,15 +54,15 @@ fn b244_a_damaged_row_is_an_error_of_that_run_alone() {
             "UPDATE run SET {column} = {value} WHERE id = 'bad'"
         ));
 
-        damaged(store.row(&id("bad")), column);
-        damaged(store.checkpoint(&id("bad")), "bad");
-        let listing = store.list(&Filter::default()).unwrap();
+        damaged(store.row(&id("bad")).now(), column);
+        damaged(store.checkpoint(&id("bad")).now(), "bad");
+        let listing = store.list(&Filter::default()).now().unwrap();
         assert_eq!(listing.rows, [store.see("good")], "{column}");
         assert_eq!(listing.unreadable.len(), 1);
         assert_eq!(listing.unreadable[0].0, "bad");
         assert!(listing.unreadable[0].1.contains(column), "{listing:?}");
         assert_eq!(
-            store.ids_with_prefix("", ALL).unwrap(),
+            store.ids_with_prefix("", ALL).now().unwrap(),
             [id("bad"), id("good")]
         );
         store.save(step("good", 0, 1));
@@ -79,7 +81,7 @@ fn a_damaged_row_counts_towards_the_limit() {
         limit: Some(2),
         ..Filter::default()
     };
-    let listing = store.list(&filter).unwrap();
+    let listing = store.list(&filter).now().unwrap();
     assert_eq!(
         (listing.rows.len(), listing.unreadable.len(), listing.more),
         (1, 1, 1)
@@ -94,13 +96,17 @@ fn an_id_that_is_none_is_listed_as_unreadable() {
     store.save(create("good"));
     for id in ["'no id'", "''", "CAST(x'ff' AS TEXT)"] {
         place.sql(&format!("UPDATE run SET id = {id} WHERE id <> 'good'"));
-        let listing = store.list(&Filter::default()).unwrap();
+        let listing = store.list(&Filter::default()).now().unwrap();
         assert_eq!(
             (listing.rows.len(), listing.unreadable.len()),
             (1, 1),
             "{id}"
         );
-        assert_eq!(store.ids_with_prefix("", ALL).unwrap().len(), 1, "{id}");
+        assert_eq!(
+            store.ids_with_prefix("", ALL).now().unwrap().len(),
+            1,
+            "{id}"
+        );
     }
 }
 
@@ -128,7 +134,7 @@ fn damaged_entries_and_log_lines_are_errors_of_that_run_alone() {
     let of_bad = "WHERE run = (SELECT key FROM run WHERE id = 'bad')";
     for change in ["at = -1", "epoch = -1", "body = CAST(x'ff' AS TEXT)"] {
         place.sql(&format!("UPDATE journal SET {change} {of_bad}"));
-        damaged(store.journal(&id("bad"), 0, ALL), "bad");
+        damaged(store.journal(&id("bad"), 0, ALL).now(), "bad");
         place.sql(&format!(
             "UPDATE journal SET at = 1, epoch = 1, body = '' {of_bad}"
         ));
@@ -140,7 +146,7 @@ fn damaged_entries_and_log_lines_are_errors_of_that_run_alone() {
         "path = CAST(x'ff' AS TEXT)",
     ] {
         place.sql(&format!("UPDATE log SET {change} {of_bad}"));
-        damaged(store.logs(&id("bad"), 0, ALL), "bad");
+        damaged(store.logs(&id("bad"), 0, ALL).now(), "bad");
         place.sql(&format!(
             "UPDATE log SET at = 1, attempt = 1, path = '' {of_bad}"
         ));
@@ -158,12 +164,12 @@ fn a_damaged_part_is_an_error_of_that_run_alone() {
     store.save(create("bad").part("p", "1"));
     store.save(create("good").part("p", "1"));
     place.sql("UPDATE checkpoint SET body = CAST(x'ff' AS TEXT) WHERE run = (SELECT key FROM run WHERE id = 'bad')");
-    damaged(store.checkpoint(&id("bad")), "bad");
+    damaged(store.checkpoint(&id("bad")).now(), "bad");
     assert_eq!(store.parts("good").len(), 1);
     place.sql("UPDATE checkpoint SET body = '1'");
     assert_eq!(store.parts("bad").len(), 1);
     place.sql("UPDATE run SET now = CAST(x'ff' AS TEXT) WHERE id = 'bad'");
-    damaged(store.checkpoint(&id("bad")), "bad");
+    damaged(store.checkpoint(&id("bad")).now(), "bad");
     assert_eq!(store.parts("good").len(), 1);
 }
 
@@ -173,17 +179,23 @@ fn a_damaged_blob_is_an_error_of_that_blob_alone() {
     let store = place.open();
     store.save(create("r").blob(b"bad").blob(b"good"));
     place.sql("UPDATE blob SET bytes = x'00' WHERE bytes = x'626164'");
-    damaged(store.blob(&Digest::of(b"bad")), "digest");
-    assert_eq!(store.blob(&Digest::of(b"good")).unwrap().unwrap(), b"good");
+    damaged(store.blob(&Digest::of(b"bad")).now(), "digest");
+    assert_eq!(
+        store.blob(&Digest::of(b"good")).now().unwrap().unwrap(),
+        b"good"
+    );
     // Whoever brings it again mends it for all; a lie mends nothing.
     let again = |run: &str, bytes: &'static [u8]| Write {
         blobs: vec![(Digest::of(b"bad"), Arc::from(bytes))],
         ..create(run)
     };
     store.save(again("s", b"lie"));
-    damaged(store.blob(&Digest::of(b"bad")), "digest");
+    damaged(store.blob(&Digest::of(b"bad")).now(), "digest");
     store.save(again("t", b"bad"));
-    assert_eq!(store.blob(&Digest::of(b"bad")).unwrap().unwrap(), b"bad");
+    assert_eq!(
+        store.blob(&Digest::of(b"bad")).now().unwrap().unwrap(),
+        b"bad"
+    );
 }
 
 /// A sum that cannot be right stops nobody from writing to the run.
@@ -198,7 +210,7 @@ fn a_count_of_bytes_near_the_largest_number_does_not_overflow() {
     let largest = i64::MAX.unsigned_abs();
     assert_eq!(store.see("r").stored_bytes, largest);
     place.sql("UPDATE run SET stored_bytes = -1");
-    damaged(store.row(&id("r")), "stored_bytes");
+    damaged(store.row(&id("r")).now(), "stored_bytes");
 }
 
 #[test]
@@ -215,8 +227,8 @@ fn a_file_that_was_cut_off_is_damage_and_never_a_panic() {
         std::fs::write(place.path(), &whole[..length]).unwrap();
         let opened = SqliteStore::open(&place.path(), Durability::PowerLoss);
         let outcome = opened.and_then(|store| {
-            store.list(&Filter::default())?;
-            (0..20).try_for_each(|n| store.checkpoint(&id(&format!("r{n}"))).map(|_| ()))
+            store.list(&Filter::default()).now()?;
+            (0..20).try_for_each(|n| store.checkpoint(&id(&format!("r{n}"))).now().map(|_| ()))
         });
         assert!(
             matches!(outcome, Err(StoreError::Corrupt(_))),
@@ -250,7 +262,7 @@ fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
         "recoveries = -1",
     ] {
         place.sql(&format!("UPDATE run SET {damage} WHERE id LIKE 'bad%'"));
-        let attention = store.attention(at(9), ALL).unwrap();
+        let attention = store.attention(at(9), ALL).now().unwrap();
         assert_eq!(attention.pending, [store.see("good-pending")]);
         assert_eq!(attention.running, [store.see("good-running")]);
         assert_eq!(attention.due, [store.see("good-paused")]);
@@ -264,12 +276,15 @@ fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
         // Each once, whichever lists it would have been in.
         let all = ["bad-paused", "bad-pending", "bad-requested", "bad-running"];
         assert_eq!(unreadable, all, "{damage}");
-        let failed = store.written_before(at(9), &[Status::Failed], ALL).unwrap();
+        let failed = store
+            .written_before(at(9), &[Status::Failed], ALL)
+            .now()
+            .unwrap();
         assert_eq!(failed, [store.see("good-requested")]);
         place.sql("UPDATE run SET seq = (SELECT count(*) FROM journal WHERE journal.run = run.key), awaits = '[]', recoveries = 0");
         place.sql("UPDATE run SET awaits = '[\"go\"]' WHERE status = 'paused'");
     }
-    assert_eq!(store.attention(at(9), ALL).unwrap().unreadable, []);
+    assert_eq!(store.attention(at(9), ALL).now().unwrap().unreadable, []);
 }
 
 #[test]
@@ -281,7 +296,7 @@ fn a_damaged_signal_is_an_error_of_that_run_alone() {
         store.keep(run, "go");
     }
     place.sql("UPDATE signal SET at = -1 WHERE run = (SELECT key FROM run WHERE id = 'bad')");
-    damaged(store.inbox(&id("bad"), ALL), "bad");
+    damaged(store.inbox(&id("bad"), ALL).now(), "bad");
     assert_eq!(store.waiting("good").len(), 1);
 }
 
@@ -305,9 +320,9 @@ fn damage_that_the_tables_show_is_a_problem_of_the_store() {
         let store = place.open();
         store.save(start("good").entry(1));
         store.save(start("bad").entry(1).entry(2).entry(3));
-        assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+        assert_eq!(store.health().now().unwrap().problems, Vec::<String>::new());
         place.sql(damage);
-        let problems = store.health().unwrap().problems;
+        let problems = store.health().now().unwrap().problems;
         let told = problems
             .iter()
             .any(|problem| problem.to_lowercase().contains(&word.to_lowercase()));
@@ -339,11 +354,11 @@ fn a_damaged_page_is_a_problem_and_never_a_panic() {
         let Ok(store) = SqliteStore::open(&place.path(), Durability::PowerLoss) else {
             continue;
         };
-        let health = store.health().unwrap();
+        let health = store.health().now().unwrap();
         told += usize::from(!health.problems.is_empty());
-        let _ = store.attention(at(9), ALL);
-        let _ = store.written_before(at(9), &Status::ALL, ALL);
-        let _ = store.list(&Filter::default());
+        let _ = store.attention(at(9), ALL).now();
+        let _ = store.written_before(at(9), &Status::ALL, ALL).now();
+        let _ = store.list(&Filter::default()).now();
     }
     assert_eq!(told, pages - 1);
 }

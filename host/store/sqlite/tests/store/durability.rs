@@ -1,12 +1,14 @@
 //! What was acknowledged is there after a crash, and what failed left nothing; and what the commits cost.
 
+use crate::store::Now as _;
+use milepost_store::prelude::*;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
-use milepost_store::{Filter, Store, StoreError};
+use milepost_store::{Filter, StoreError};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::store::{Talk, With, change, create, id, start, step, wait};
@@ -124,7 +126,7 @@ fn b105_a_write_that_fails_half_way_leaves_nothing() {
     let store = place.open();
     store.save(start("r").part("p", "old"));
     place.sql(POISON);
-    let before = store.checkpoint(&id("r")).unwrap();
+    let before = store.checkpoint(&id("r")).now().unwrap();
     let broken = step("r", 0, 1)
         .part("p", "new")
         .part("poison", "")
@@ -133,7 +135,7 @@ fn b105_a_write_that_fails_half_way_leaves_nothing() {
     assert!(
         matches!(store.try_save(broken), Err(StoreError::Unavailable(text)) if text.contains("poison"))
     );
-    assert_eq!(store.checkpoint(&id("r")).unwrap(), before);
+    assert_eq!(store.checkpoint(&id("r")).now().unwrap(), before);
     assert!(store.entries("r").is_empty() && store.lines("r").is_empty());
     // And the same place can be tried again.
     store.save(step("r", 0, 1).part("p", "new"));

@@ -24,6 +24,18 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// A future whose answer is there: both stores answer at once.
+pub(crate) trait Now: Future + Sized {
+    fn now(self) -> Self::Output {
+        match poll_once(&mut Box::pin(self)) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => panic!("the answer has to be waited for"),
+        }
+    }
+}
+
+impl<F: Future> Now for F {}
+
 /// Lets a future go as far as it can without waiting.
 pub(crate) fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -264,28 +276,28 @@ impl<S: Store + ?Sized> Talk for S {
         wait(self.renew_lease(&id(run), Epoch(epoch), at(seconds)))
     }
     fn see(&self, run: &str) -> RunRow {
-        self.row(&id(run)).unwrap().unwrap()
+        self.row(&id(run)).now().unwrap().unwrap()
     }
     fn parts(&self, run: &str) -> Vec<(String, String)> {
-        self.checkpoint(&id(run)).unwrap().unwrap().parts
+        self.checkpoint(&id(run)).now().unwrap().unwrap().parts
     }
     fn entries(&self, run: &str) -> Vec<u64> {
-        let entries = self.journal(&id(run), 0, ALL).unwrap();
+        let entries = self.journal(&id(run), 0, ALL).now().unwrap();
         entries.into_iter().map(|entry| entry.seq).collect()
     }
     fn lines(&self, run: &str) -> Vec<String> {
-        let logs = self.logs(&id(run), 0, ALL).unwrap();
+        let logs = self.logs(&id(run), 0, ALL).now().unwrap();
         logs.into_iter().map(|log| log.line.body).collect()
     }
     fn waiting(&self, run: &str) -> Vec<(u64, String)> {
-        let signals = self.inbox(&id(run), ALL).unwrap();
+        let signals = self.inbox(&id(run), ALL).now().unwrap();
         signals
             .into_iter()
             .map(|signal| (signal.number, signal.signal.name))
             .collect()
     }
     fn listed(&self, filter: &Filter) -> Vec<String> {
-        let listing = self.list(filter).unwrap();
+        let listing = self.list(filter).now().unwrap();
         assert!(listing.unreadable.is_empty());
         listing
             .rows

@@ -1,5 +1,7 @@
 //! Which files are opened, and which are refused and left as they were.
 
+use crate::store::Now as _;
+use milepost_store::prelude::*;
 use std::fs;
 
 use milepost_core::checkpoint::NOW;
@@ -35,13 +37,13 @@ fn b104_everything_is_there_after_opening_again() {
     let seen = |store: &dyn Store| {
         let runs = ["a", "b"].map(|run| {
             (
-                store.checkpoint(&id(run)).unwrap(),
-                store.journal(&id(run), 0, ALL).unwrap(),
-                store.logs(&id(run), 0, ALL).unwrap(),
-                store.inbox(&id(run), ALL).unwrap(),
+                store.checkpoint(&id(run)).now().unwrap(),
+                store.journal(&id(run), 0, ALL).now().unwrap(),
+                store.logs(&id(run), 0, ALL).now().unwrap(),
+                store.inbox(&id(run), ALL).now().unwrap(),
             )
         });
-        (runs, store.blob(&Digest::of(b"b")).unwrap())
+        (runs, store.blob(&Digest::of(b"b")).now().unwrap())
     };
     let before = seen(&store);
     drop(store);
@@ -273,14 +275,14 @@ fn b236_a_request_and_blobs_of_version_1_are_kept_and_counted() {
         Some(StopKind::Cancel)
     );
 
-    let there = |bytes: &[u8]| store.blob(&Digest::of(bytes)).unwrap().is_some();
+    let there = |bytes: &[u8]| store.blob(&Digest::of(bytes)).now().unwrap().is_some();
     let all = || [&b"shared"[..], b"own", b"nobodys"].map(there);
     assert_eq!(all(), [true, true, true]);
     store.remove("one", 2).unwrap();
     assert_eq!(all(), [true, false, true]);
     store.remove("two", 2).unwrap();
     assert_eq!(all(), [false, false, true]);
-    assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+    assert_eq!(store.health().now().unwrap().problems, Vec::<String>::new());
 }
 
 #[test]
@@ -291,7 +293,7 @@ fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not
         place.sql(&format!(
             "{index} ALTER TABLE run DROP COLUMN stored_bytes; PRAGMA user_version = 3"
         ));
-        let attention = place.open().attention(at(9), ALL);
+        let attention = place.open().attention(at(9), ALL).now();
         assert!(attention.is_ok(), "{index} {attention:?}");
     }
 }
@@ -316,7 +318,7 @@ fn b236_a_file_of_version_1_is_read_and_written() {
         (0, None, 0)
     );
     assert_eq!(
-        store.journal(&id("old"), 0, ALL).unwrap(),
+        store.journal(&id("old"), 0, ALL).now().unwrap(),
         [super::store::entry(1)]
     );
     assert_eq!(store.lines("old"), ["hello"]);
@@ -366,9 +368,18 @@ fn a_store_that_is_only_read_answers_and_takes_no_change() {
         ),
         (1, 1)
     );
-    assert_eq!(reading.blob(&Digest::of(b"b")).unwrap().unwrap(), b"b");
-    assert_eq!(reading.attention(at(9), ALL).unwrap().running.len(), 1);
-    assert_eq!(reading.health().unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        reading.blob(&Digest::of(b"b")).now().unwrap().unwrap(),
+        b"b"
+    );
+    assert_eq!(
+        reading.attention(at(9), ALL).now().unwrap().running.len(),
+        1
+    );
+    assert_eq!(
+        reading.health().now().unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -414,7 +425,7 @@ fn a_store_at_rest_is_read_where_nothing_can_be_written() {
     let before = fs::read(&path).unwrap();
     let store = SqliteStore::open_read_only(&path).unwrap();
     assert_eq!((store.entries("r"), store.parts("r").len()), (vec![1], 1));
-    assert_eq!(store.health().unwrap().problems, Vec::<String>::new());
+    assert_eq!(store.health().now().unwrap().problems, Vec::<String>::new());
     assert!(store.try_save(step("r", 1, 1)).is_err());
     assert_eq!(fs::read(&path).unwrap(), before);
     drop(store);

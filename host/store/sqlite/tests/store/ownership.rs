@@ -1,5 +1,6 @@
 //! Claims, epochs, leases, and the mark of an owner that does not renew.
 
+use crate::store::Now as _;
 use milepost_core::ids::Epoch;
 use milepost_core::state::Status;
 use milepost_store::{Store, StoreError};
@@ -236,10 +237,13 @@ pub(crate) fn b276_b280_a_claim_that_is_too_late_is_told_the_present_status(s: &
     for status in Status::ALL {
         let run = status.to_string();
         in_status(s, &run, status);
-        let before = (s.checkpoint(&id(&run)).unwrap(), s.entries(&run));
+        let before = (s.checkpoint(&id(&run)).now().unwrap(), s.entries(&run));
         let refused = conflict(s.try_save(step(&run, 0, 1).claim("b", 60)));
         assert_eq!(refused, (run.clone(), status, 1, 1));
-        assert_eq!((s.checkpoint(&id(&run)).unwrap(), s.entries(&run)), before);
+        assert_eq!(
+            (s.checkpoint(&id(&run)).now().unwrap(), s.entries(&run)),
+            before
+        );
     }
     let unknown = s.try_save(step("unknown", 0, 1).claim("b", 60));
     assert!(matches!(unknown, Err(StoreError::NotFound(run)) if run == id("unknown")));

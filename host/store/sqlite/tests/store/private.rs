@@ -1,12 +1,14 @@
 //! Whose the files of a store are, and what happens when they go.
 #![cfg(unix)]
 
+use crate::store::Now as _;
+use milepost_store::prelude::*;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use milepost_store::{Store, StoreError};
+use milepost_store::StoreError;
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::store::{ALL, Talk, With, at, create, id, start, step};
@@ -110,8 +112,8 @@ fn a_store_that_was_moved_removed_or_replaced_is_noticed() {
     for file in fs::read_dir(removed.folder.path()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
-    until_gone(&store, |store| store.attention(at(9), ALL).map(drop));
-    until_gone(&reading, |store| store.row(&id("r")).map(drop));
+    until_gone(&store, |store| store.attention(at(9), ALL).now().map(drop));
+    until_gone(&reading, |store| store.row(&id("r")).now().map(drop));
 
     let replaced = Place::new();
     let store = replaced.open();

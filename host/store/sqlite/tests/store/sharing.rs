@@ -1,5 +1,7 @@
 //! One file, several stores: what holds between processes.
 
+use crate::store::Now as _;
+use milepost_store::prelude::*;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
-use milepost_store::{Filter, StopKind, Store, StoreError};
+use milepost_store::{Filter, StopKind, StoreError};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
@@ -203,14 +205,21 @@ fn many_runs_through_several_stores_lose_nothing() {
             }
         }
     });
-    let ids = stores[0].ids_with_prefix("r", 100).unwrap();
+    let ids = stores[0].ids_with_prefix("r", 100).now().unwrap();
     assert_eq!(ids.len(), 12);
     for run in ids {
         assert_eq!(
             stores[1].entries(run.as_str()),
             (1..=STEPS).collect::<Vec<_>>()
         );
-        assert_eq!(stores[2].logs(&id(run.as_str()), 0, 100).unwrap().len(), 20);
+        assert_eq!(
+            stores[2]
+                .logs(&id(run.as_str()), 0, 100)
+                .now()
+                .unwrap()
+                .len(),
+            20
+        );
     }
 }
 
@@ -323,10 +332,10 @@ fn the_log_of_writes_stays_small_beside_readers() {
         for seq in round * 100..(round + 1) * 100 {
             store.save(step("r", seq, 1).part("p", &body));
         }
-        largest = largest.max(store.health().unwrap().wal_bytes);
+        largest = largest.max(store.health().now().unwrap().wal_bytes);
         reader.execute_batch("COMMIT").unwrap();
     }
-    let health = store.health().unwrap();
+    let health = store.health().now().unwrap();
     assert!(health.bytes > 0 && health.problems.is_empty());
     assert!(
         (1..40_000_000).contains(&largest),
@@ -350,7 +359,10 @@ fn b304_a_decision_whose_entry_cannot_be_kept_is_not_made() {
     place.sql(
         "CREATE TRIGGER refusal BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no entry'); END",
     );
-    let before = (store.checkpoint(&id("r")).unwrap(), store.waiting("r"));
+    let before = (
+        store.checkpoint(&id("r")).now().unwrap(),
+        store.waiting("r"),
+    );
     let decision = || {
         let decision = step("r", 0, 1).claim("b", 60).part("p", "1").log("l");
         decision.blob(b"b").consume(&[number])
@@ -361,11 +373,14 @@ fn b304_a_decision_whose_entry_cannot_be_kept_is_not_made() {
         "{refused:?}"
     );
     assert_eq!(
-        (store.checkpoint(&id("r")).unwrap(), store.waiting("r")),
+        (
+            store.checkpoint(&id("r")).now().unwrap(),
+            store.waiting("r")
+        ),
         before
     );
     assert!(store.lines("r").is_empty());
-    assert_eq!(store.blob(&Digest::of(b"b")).unwrap(), None);
+    assert_eq!(store.blob(&Digest::of(b"b")).now().unwrap(), None);
     place.sql("DROP TRIGGER refusal");
     store.save(decision());
     assert_eq!((store.entries("r"), store.waiting("r")), (vec![1], vec![]));
@@ -388,7 +403,7 @@ fn a_deletion_that_fails_half_way_removes_nothing() {
         (store.entries("r"), store.parts("r").len()),
         (vec![1, 2], 1)
     );
-    assert!(store.blob(&Digest::of(b"b")).unwrap().is_some());
+    assert!(store.blob(&Digest::of(b"b")).now().unwrap().is_some());
     place.sql("DROP TRIGGER refusal");
     store.remove("r", 2).unwrap();
     let rows_left = "SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM journal) + (SELECT count(*) FROM checkpoint)

@@ -1,5 +1,6 @@
 //! Signals: kept until the run takes them, and taken with the entries that say so.
 
+use crate::store::Now as _;
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_store::{Inbox, Sent, Store, StoreError};
@@ -16,10 +17,10 @@ pub(crate) fn signals_wait_in_the_order_of_their_arrival(s: &dyn Store) {
     let all: Vec<_> = numbers.into_iter().zip(names).collect();
     assert_eq!(s.waiting("r"), all);
     for limit in 0..4 {
-        assert_eq!(s.inbox(&id("r"), limit).unwrap().len(), limit.min(3));
+        assert_eq!(s.inbox(&id("r"), limit).now().unwrap().len(), limit.min(3));
     }
-    assert_eq!(s.inbox(&id("r"), 1).unwrap()[0].number, all[0].0);
-    assert_eq!(s.inbox(&id("r"), usize::MAX).unwrap().len(), 3);
+    assert_eq!(s.inbox(&id("r"), 1).now().unwrap()[0].number, all[0].0);
+    assert_eq!(s.inbox(&id("r"), usize::MAX).now().unwrap().len(), 3);
 }
 
 pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
@@ -28,7 +29,7 @@ pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
     for (seconds, data) in (3..).zip(["null", "{\"by\":\"ünï ' \\u0000\"}", &large]) {
         let sent = signal("approve \"x\"", data, seconds);
         wait(s.send_signal(&id("r"), sent.clone())).unwrap();
-        let waiting = s.inbox(&id("r"), ALL).unwrap();
+        let waiting = s.inbox(&id("r"), ALL).now().unwrap();
         assert_eq!(waiting.last().unwrap().signal, sent);
     }
 }
@@ -77,7 +78,7 @@ pub(crate) fn a_full_inbox_takes_no_more_until_one_is_taken(s: &dyn Store) {
     };
     assert_eq!(s.send("r", "go").unwrap(), Sent::Full(full));
     assert_eq!(s.waiting("r").len(), limits::SIGNALS);
-    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
+    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
     // It is the inbox of that run alone.
     s.keep("other", "go");
     s.save(step("r", 0, 1).consume(&numbers[..1]));
@@ -106,7 +107,7 @@ pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
         signals: pieces as u64,
         bytes: limits::INBOX_BYTES as u64,
     };
-    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
+    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
     assert_eq!(send("r", "g", 3), Sent::Full(full));
     assert_eq!(s.waiting("r").len(), pieces);
     s.save(start("other"));
@@ -115,8 +116,11 @@ pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
     s.save(step("r", 0, 1).consume(&numbers[..1]));
     assert!(matches!(send("r", "g", piece + 1), Sent::Full(_)));
     assert!(matches!(send("r", "g", piece), Sent::Kept(_)));
-    assert_eq!(s.inbox_size(&id("r")).unwrap(), full);
-    assert_eq!(s.inbox_size(&id("unknown")).unwrap(), Inbox::default());
+    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
+    assert_eq!(
+        s.inbox_size(&id("unknown")).now().unwrap(),
+        Inbox::default()
+    );
 }
 
 pub(crate) fn a_write_takes_signals_with_its_entries(s: &dyn Store) {
@@ -136,7 +140,7 @@ pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &d
     let (taken, waiting) = (s.keep("r", "a"), s.keep("r", "b"));
     let others = s.keep("other", "c");
     s.save(step("r", 0, 1).consume(&[taken]));
-    let before = (s.checkpoint(&id("r")).unwrap(), s.waiting("r"));
+    let before = (s.checkpoint(&id("r")).now().unwrap(), s.waiting("r"));
     for signals in [
         &[taken][..],
         &[waiting, taken],
@@ -148,7 +152,10 @@ pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &d
         let write = step("r", 1, 1).part("p", "new").log("l").blob(b"b");
         let refused = conflict(s.try_save(write.consume(signals)));
         assert_eq!(refused, ("r".into(), Status::Running, 1, 1), "{signals:?}");
-        assert_eq!((s.checkpoint(&id("r")).unwrap(), s.waiting("r")), before);
+        assert_eq!(
+            (s.checkpoint(&id("r")).now().unwrap(), s.waiting("r")),
+            before
+        );
         assert_eq!((s.entries("r"), s.lines("r").len()), (vec![1], 0));
         assert_eq!(s.waiting("other"), [(others, "c".to_owned())]);
     }
@@ -169,7 +176,7 @@ pub(crate) fn a_run_that_does_not_exist_has_no_signals_to_take(s: &dyn Store) {
     let number = s.keep("other", "a");
     let created = s.try_save(create("r").consume(&[number]));
     assert!(matches!(created, Err(StoreError::Corrupt(_))));
-    assert_eq!(s.row(&id("r")).unwrap(), None);
+    assert_eq!(s.row(&id("r")).now().unwrap(), None);
     let changed = s.try_save(step("r", 0, 1).consume(&[number]));
     assert!(matches!(changed, Err(StoreError::NotFound(run)) if run == id("r")));
     assert_eq!(s.waiting("other").len(), 1);

@@ -1,7 +1,9 @@
 //! The room that removed runs leave behind.
 
+use crate::store::Now as _;
 use milepost_core::state::Status;
-use milepost_store::{Release, Space, Store};
+use milepost_store::prelude::*;
+use milepost_store::{Release, Space};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
@@ -31,12 +33,12 @@ fn size(place: &Place) -> u64 {
 fn what_removed_runs_took_is_given_back() {
     let place = Place::new();
     let store = emptied(&place);
-    let before = store.space().unwrap();
+    let before = store.space().now().unwrap();
     assert!(
         before.gives_back && before.unused_bytes > 3_000_000,
         "{before:?}"
     );
-    let health = store.health().unwrap();
+    let health = store.health().now().unwrap();
     assert_eq!(
         (health.unused_bytes, health.gives_back),
         (before.unused_bytes, true)
@@ -46,7 +48,7 @@ fn what_removed_runs_took_is_given_back() {
         bytes,
         unused_bytes,
         ..
-    } = store.space().unwrap();
+    } = store.space().now().unwrap();
     assert_eq!(unused_bytes, 0);
     assert!(
         bytes < before.bytes / 10 && size(&place) == bytes,
@@ -55,7 +57,7 @@ fn what_removed_runs_took_is_given_back() {
     assert_eq!(
         (
             store.entries("kept"),
-            store.health().unwrap().problems.len()
+            store.health().now().unwrap().problems.len()
         ),
         (vec![1], 0)
     );
@@ -69,25 +71,25 @@ fn the_file_of_an_older_store_is_rewritten_once_and_shrinks_from_then_on() {
     drop(place.open());
     place.sql("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM");
     let store = emptied(&place);
-    let before = store.space().unwrap();
+    let before = store.space().now().unwrap();
     assert!(
         !before.gives_back && before.unused_bytes > 3_000_000,
         "{before:?}"
     );
     wait(store.release(Release::Unused)).unwrap();
-    assert_eq!(store.space().unwrap(), before, "it cannot");
+    assert_eq!(store.space().now().unwrap(), before, "it cannot");
     wait(store.release(Release::Rewrite)).unwrap();
-    let after = store.space().unwrap();
+    let after = store.space().now().unwrap();
     assert!(after.gives_back && after.unused_bytes == 0 && after.bytes < before.bytes / 10);
     assert_eq!(size(&place), after.bytes);
     drop(store);
     let store = emptied_again(&place);
     wait(store.release(Release::Unused)).unwrap();
-    assert_eq!(store.space().unwrap().unused_bytes, 0);
+    assert_eq!(store.space().now().unwrap().unused_bytes, 0);
     assert_eq!(
         (
             store.entries("kept"),
-            store.health().unwrap().problems.len()
+            store.health().now().unwrap().problems.len()
         ),
         (vec![1], 0)
     );
@@ -98,7 +100,7 @@ fn emptied_again(place: &Place) -> SqliteStore {
     store.save(start("more").part("p", &"x".repeat(500_000)).entry(1));
     store.save(step("more", 1, 1).status(Status::Completed));
     store.remove("more", 2).unwrap();
-    assert!(store.space().unwrap().unused_bytes > 400_000);
+    assert!(store.space().now().unwrap().unused_bytes > 400_000);
     store
 }
 
@@ -126,5 +128,5 @@ fn giving_back_keeps_nobody_from_working() {
     assert_eq!(count(), before);
     reader.execute_batch("COMMIT").unwrap();
     assert_eq!(other.entries("kept").len(), 50);
-    assert_eq!(store.space().unwrap().unused_bytes, 0);
+    assert_eq!(store.space().now().unwrap().unused_bytes, 0);
 }

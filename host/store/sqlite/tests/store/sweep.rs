@@ -1,12 +1,13 @@
 //! What a worker looks for, what may be collected, and what a store says of itself.
 
+use crate::store::Now as _;
 use milepost_core::state::Status;
 use milepost_store::{Attention, RunRow, StopKind, Store};
 
 use super::store::{ALL, Talk, With, at, create, in_status, start, step};
 
 fn at_second(s: &dyn Store, now: u64) -> Attention {
-    s.attention(at(now), ALL).unwrap()
+    s.attention(at(now), ALL).now().unwrap()
 }
 
 fn ids(rows: &[RunRow]) -> Vec<&str> {
@@ -57,7 +58,7 @@ pub(crate) fn pending_are_the_oldest_up_to_the_limit_and_running_are_all(s: &dyn
         }
     }
     for limit in 0..6 {
-        let attention = s.attention(at(0), limit).unwrap();
+        let attention = s.attention(at(0), limit).now().unwrap();
         let of = |status: Status| {
             let all = ["a", "b", "c", "d"].map(|run| format!("{run}-{status}"));
             match status {
@@ -69,7 +70,10 @@ pub(crate) fn pending_are_the_oldest_up_to_the_limit_and_running_are_all(s: &dyn
         assert_eq!(ids(&attention.pending), of(Status::Pending));
         assert_eq!(ids(&attention.running), of(Status::Running));
     }
-    assert_eq!(s.attention(at(0), usize::MAX).unwrap().pending.len(), 4);
+    assert_eq!(
+        s.attention(at(0), usize::MAX).now().unwrap().pending.len(),
+        4
+    );
 }
 
 /// B210: the time of the next attempt is a column, and any process may ask who is due.
@@ -92,7 +96,7 @@ pub(crate) fn b210_due_are_paused_runs_whose_time_has_come_the_longest_first(s: 
     assert_eq!(ids(&attention.due), ["early", "exact", "same"]);
     assert_eq!(attention.next_due, Some(at(21)));
     assert_eq!(
-        ids(&s.attention(at(20), 2).unwrap().due),
+        ids(&s.attention(at(20), 2).now().unwrap().due),
         ["early", "exact"]
     );
     assert_eq!(at_second(s, 9).due, []);
@@ -143,7 +147,10 @@ pub(crate) fn signalled_are_paused_runs_that_wait_for_what_is_there(s: &dyn Stor
         s.keep(run, name);
     }
     assert_eq!(ids(&at_second(s, 9).signalled), ["first", "second"]);
-    assert_eq!(ids(&s.attention(at(9), 1).unwrap().signalled), ["first"]);
+    assert_eq!(
+        ids(&s.attention(at(9), 1).now().unwrap().signalled),
+        ["first"]
+    );
     // One that is taken, and one that came before anybody waited.
     let taken = s.waiting("first")[0].0;
     s.save(
@@ -187,7 +194,10 @@ pub(crate) fn requested_are_runs_that_stopped_before_they_met_a_request(s: &dyn 
     let mut expected = all;
     expected.sort_unstable();
     assert_eq!(requested, expected);
-    assert_eq!(ids(&s.attention(at(99), 3).unwrap().requested), all[..3]);
+    assert_eq!(
+        ids(&s.attention(at(99), 3).now().unwrap().requested),
+        all[..3]
+    );
 }
 
 pub(crate) fn old_are_runs_that_were_last_written_before(s: &dyn Store) {
@@ -197,7 +207,7 @@ pub(crate) fn old_are_runs_that_were_last_written_before(s: &dyn Store) {
     }
     let old = |before: u64, limit: usize| {
         let rows = s.written_before(at(before), &[Status::Completed], limit);
-        let rows = rows.unwrap();
+        let rows = rows.now().unwrap();
         assert!(rows.iter().all(|row| *row == s.see(row.id.as_str())));
         ids(&rows).join(" ")
     };
@@ -215,7 +225,7 @@ pub(crate) fn b296_old_are_runs_of_these_statuses_only(s: &dyn Store) {
         in_status(s, status.as_str(), status);
     }
     let old = |statuses: &[Status]| {
-        let rows = s.written_before(at(99), statuses, ALL).unwrap();
+        let rows = s.written_before(at(99), statuses, ALL).now().unwrap();
         let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
         ids.sort_unstable();
         ids
@@ -233,7 +243,7 @@ pub(crate) fn b296_old_are_runs_of_these_statuses_only(s: &dyn Store) {
 }
 
 pub(crate) fn a_clean_store_is_healthy_and_counts_its_runs(s: &dyn Store) {
-    assert!(s.health().unwrap().runs.is_empty());
+    assert!(s.health().now().unwrap().runs.is_empty());
     for status in Status::ALL {
         in_status(s, status.as_str(), status);
     }
@@ -248,7 +258,7 @@ pub(crate) fn a_clean_store_is_healthy_and_counts_its_runs(s: &dyn Store) {
     s.keep("r", "a");
     in_status(s, "gone", Status::Failed);
     s.remove("gone", 1).unwrap();
-    let health = s.health().unwrap();
+    let health = s.health().now().unwrap();
     assert_eq!(health.problems, Vec::<String>::new());
     for status in Status::ALL {
         let expected = 1 + u64::from(status == Status::Pending);
