@@ -13,7 +13,7 @@ use milepost_core::payload::Payload;
 use milepost_core::tape::Tape;
 use milepost_tests::cli::Cli;
 use milepost_tests::decorator::Decorator;
-use milepost_tests::decorator::words::*;
+use milepost_tests::decorator::prelude::*;
 use milepost_tests::hand_on;
 use milepost_tests::now::Now as _;
 use serde_json::json;

@@ -2,10 +2,10 @@
 
 use milepost::store::{Store, StoreError};
 
-use self::words::BoxFuture;
+use self::prelude::BoxFuture;
 
 /// The words of the traits, for the modules that use [`hand_on!`](crate::hand_on).
-pub mod words {
+pub mod prelude {
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
         Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, Listing, Mailbox,

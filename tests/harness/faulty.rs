@@ -7,7 +7,7 @@ use milepost::owner::{Host as _, ThisHost};
 use milepost::store::Owner;
 
 use crate::decorator::Decorator;
-use crate::decorator::words::*;
+use crate::decorator::prelude::*;
 use crate::hand_on;
 use crate::scripted::Gate;
 

@@ -10,7 +10,7 @@ use milepost::engine::Unobserved;
 use milepost::owner::{Host, Liveness};
 use milepost::store::Owner;
 use milepost_tests::decorator::Decorator;
-use milepost_tests::decorator::words::*;
+use milepost_tests::decorator::prelude::*;
 use milepost_tests::hand_on;
 use milepost_tests::read_back::ReadBack;
 use milepost_tests::rng::Rng;
