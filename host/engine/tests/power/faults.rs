@@ -79,7 +79,8 @@ impl Try {
         for _ in 0..2 {
             match SqliteStore::open(&disk.path(), Durability::PowerLoss) {
                 Ok(store) => return Some(store),
-                Err(StoreError::Unavailable(_)) => met.refused += 1,
+                // A log that cannot be opened looks the same for a moment as for good.
+                Err(StoreError::Unavailable(_) | StoreError::ReadOnly(_)) => met.refused += 1,
                 Err(error) => panic!("{self:?}: {error}"),
             }
         }
