@@ -1,8 +1,9 @@
 //! Steps in Rust, inside the program that embeds the engine: for what it does itself anyway and what needs no sandbox.
 //!
 //! A definition names a native plugin as `source = "native:NAME"`. Runs carry its name and version where they carry the bytes of a
-//! component: a program that has another version does not go on with them unasked. There is no tape, so replay checks what the
-//! engine decided and does not execute such steps again.
+//! component: a program without that version cannot go on with them, and should not share its store with workers that have it.
+//! There is no tape, so replay checks what the engine decided and does not execute such steps again. Nothing of the sandbox holds
+//! for them: they may do what the program may.
 //!
 //! ```
 //! use milepost::native::{NativePlugin, NativePlugins};
@@ -29,14 +30,16 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::payload::within_depth;
+use milepost_core::shown;
 use milepost_core::tape::Tape;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 
 use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 
-/// How a definition names native plugins.
-const SCHEME: &str = "native:";
+/// How a definition names native plugins, and how what runs carry of them begins.
+pub(crate) const SCHEME: &str = "native:";
 
 /// Native plugins, beside another source for everything else that a definition names.
 #[derive(Default)]
@@ -85,7 +88,7 @@ impl NativePlugin {
     }
 
     /// Adds a step. It is given its [`Call`]: input, idempotency key (run and path), and a flag that asks it to stop. It is
-    /// dropped when its time is up.
+    /// dropped when its time is up. Work that blocks belongs into `tokio::task::spawn_blocking`: it cannot be ended otherwise.
     #[must_use]
     pub fn step<F>(
         mut self,
@@ -102,7 +105,7 @@ impl NativePlugin {
 
     /// What runs carry of it.
     fn identity(&self) -> Vec<u8> {
-        format!("{SCHEME}{} {}", self.name, self.version).into_bytes()
+        format!("{SCHEME}{}", json!([self.name, self.version])).into_bytes()
     }
 }
 
@@ -246,19 +249,65 @@ impl NativePlugin {
             return failed(ErrorClass::Host, codes::PLUGIN_INCOMPATIBLE, message);
         };
         let timeout = call.timeout;
-        let body = AssertUnwindSafe(async { body(call).await }).catch_unwind();
-        match tokio::time::timeout(timeout, body).await {
-            Ok(Ok(Ok(output))) => bounded(output),
-            Ok(Ok(Err(Failure(outcome)))) => outcome,
-            Ok(Err(panic)) => {
+        let body = Arc::clone(body);
+        // A task of its own: one that blocks holds up neither its driver nor the renewal of the claim.
+        let task = tokio::spawn(AssertUnwindSafe(async move { body(call).await }).catch_unwind());
+        let _ends_with_the_attempt = Aborts(task.abort_handle());
+        match tokio::time::timeout(timeout, task).await {
+            Ok(Ok(Ok(Ok(output)))) => bounded(output),
+            Ok(Ok(Ok(Err(Failure(outcome))))) => bounded_stop(outcome),
+            Ok(Ok(Err(panic))) => {
                 let message = format!("the step panicked: {}", words(panic.as_ref()));
                 failed(ErrorClass::Trap, codes::TRAP, message)
+            }
+            Ok(Err(_)) => {
+                let message = "the step was ended with the runtime of its program".to_owned();
+                failed(ErrorClass::Host, codes::HOST_ERROR, message)
             }
             Err(_) => {
                 let message = format!("the step did not end within {timeout:?}");
                 failed(ErrorClass::Timeout, codes::TIMEOUT, message)
             }
         }
+    }
+}
+
+/// Ends a task with the attempt that it belongs to.
+struct Aborts(AbortHandle);
+
+impl Drop for Aborts {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What stopped a step, within the limits that hold for all steps: what is recorded has to be read back.
+fn bounded_stop(outcome: Outcome) -> Outcome {
+    let name = |text: String| shown::excerpt(&text, limits::NAME_BYTES);
+    match outcome {
+        Outcome::Paused(pause) => {
+            let too_deep = |state: &Value| !within_depth(state, limits::JSON_DEPTH);
+            if pause.state.as_ref().is_some_and(too_deep) {
+                let message = format!(
+                    "the state of the pause is nested deeper than {} levels",
+                    limits::JSON_DEPTH
+                );
+                let error = StepError::new(ErrorClass::Failed, codes::INVALID_OUTPUT, message);
+                return Outcome::Failed(error);
+            }
+            Outcome::Paused(Pause {
+                code: name(pause.code),
+                reason: shown::message(pause.reason),
+                provider: pause.provider.map(name),
+                signal: pause.signal.map(name),
+                ..pause
+            })
+        }
+        Outcome::Failed(error) => Outcome::Failed(StepError {
+            code: name(error.code),
+            ..error
+        }),
+        other => other,
     }
 }
 

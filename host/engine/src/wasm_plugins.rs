@@ -7,6 +7,7 @@ use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 
 use crate::clock::SystemClock;
+use crate::native;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::wasm::{
     self, CodeCache, Compiler, MemoryBudget, Rejection, Room, WasmEngine, read_component,
@@ -79,6 +80,9 @@ impl PluginSource for WasmPlugins {
         spec: &PluginSpec,
         base: &Path,
     ) -> Result<ComponentBytes, PluginError> {
+        if spec.source.starts_with(native::SCHEME) {
+            return Err(not_native(name, &spec.source));
+        }
         let path = base.join(&spec.source);
         let place = path.display().to_string();
         let bytes = read_component(&path)
@@ -102,6 +106,9 @@ impl PluginSource for WasmPlugins {
             digest,
             bytes,
         } = component;
+        if bytes.starts_with(native::SCHEME.as_bytes()) {
+            return Err(not_native(name, &String::from_utf8_lossy(bytes)));
+        }
         let engine = self.engine().map_err(|error| PluginError::Unavailable {
             name: name.clone(),
             reason: error.to_string(),
@@ -118,6 +125,16 @@ impl PluginSource for WasmPlugins {
 
     fn takes_long(&self) -> bool {
         true
+    }
+}
+
+/// Of a run or a definition of a program with steps of its own.
+fn not_native(name: &str, which: &str) -> PluginError {
+    PluginError::Unavailable {
+        name: name.to_owned(),
+        reason: format!(
+            "`{which}` is Rust inside the program that embeds Milepost; only that program can call it"
+        ),
     }
 }
 

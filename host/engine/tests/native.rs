@@ -228,3 +228,37 @@ fn inputs_that_do_not_fit_are_told_all_at_once() {
     assert!(text.contains("nmae") && text.contains("name"), "{text}");
     assert!(workflow.inputs(json!([1])).is_err());
 }
+
+#[tokio::test]
+async fn what_a_native_step_stops_with_is_bounded_and_can_be_read_back() {
+    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+    let stops = NativePlugin::new("p", "1")
+        .step("deep", move |_| {
+            let state = Some(deep.clone());
+            async move { Err(Failure::paused(pause("quota", state))) }
+        })
+        .step("long", |_| async {
+            Err(Failure::paused(pause(&"x".repeat(1_000_000), None)))
+        });
+    for (step, status) in [("deep", Status::Failed), ("long", Status::Paused)] {
+        let place = Place::new();
+        let engine = place.engine(NativePlugins::default().plugin(stops.clone()));
+        let workflow = engine.open(place.file(step)).unwrap();
+        let inputs = workflow.inputs(json!({})).unwrap();
+        let run = engine.run(workflow, inputs, StartOptions::default());
+        let report = run.await.unwrap();
+        assert_eq!(report.status, status, "{step}");
+        assert_eq!(engine.report(&report.id).await.unwrap(), report);
+    }
+}
+
+fn pause(code: &str, state: Option<serde_json::Value>) -> Pause {
+    Pause {
+        code: code.to_owned(),
+        reason: code.to_owned(),
+        provider: None,
+        until: None,
+        signal: None,
+        state,
+    }
+}

@@ -102,11 +102,12 @@ impl WasmEngine {
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.
     pub fn within(
-        room: Room,
+        mut room: Room,
         cache: Option<CodeCache>,
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
+        room.attempts = room.attempts.clamp(1, Room::MOST_ATTEMPTS);
         let pooling = Engine::new(
             config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room.attempts))),
         );

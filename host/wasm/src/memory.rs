@@ -19,16 +19,21 @@ const UNIT: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// How many may be in flight at once: the pools hold all that so many may take. Setting them up takes some microseconds
-    /// for each, also for those that are never used.
+    /// for each, also for those that are never used. At least 1 and at most [`Room::MOST_ATTEMPTS`] count.
     pub attempts: u32,
     /// How much memory they may take; without a budget what their limits say.
     pub memory: Option<MemoryBudget>,
 }
 
+impl Room {
+    /// As many as the pools are ever made for.
+    pub const MOST_ATTEMPTS: u32 = 256;
+}
+
 impl Default for Room {
     fn default() -> Self {
         Self {
-            attempts: 256,
+            attempts: Self::MOST_ATTEMPTS,
             memory: None,
         }
     }
