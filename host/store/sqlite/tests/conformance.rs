@@ -1,4 +1,4 @@
-//! What every store must do, as cases that are run against each of them. A new store is one more line in `stores!`.
+//! What every store must do, as cases that are run against each of them. A new store is one more module in `conformance!`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
