@@ -84,8 +84,8 @@ pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
         .unwrap_or_default()
 }
 
-/// Waits for an answer of a store or an engine, for verbs that have nothing else to do meanwhile. It is one runtime for all of
-/// them: what a store keeps open lives in it.
+/// Waits for an answer of a store or an engine, for verbs that have nothing else to do meanwhile: one runtime for all of
+/// them.
 ///
 /// # Errors
 /// What the answer says; [`Failure`] when there is no runtime.

@@ -78,38 +78,19 @@ pub fn origin(event: &Event) -> Origin {
             ..
         } if error.code == codes::RUN_STATE_TOO_LARGE => Origin::Outside,
         Event::Step {
-            event: StepEvent::Started(_),
+            event:
+                StepEvent::Started(_)
+                | StepEvent::Skipped { .. }
+                | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::Ended { .. })
+                | StepEvent::Loop(
+                    LoopEvent::IterationStarted { .. }
+                    | LoopEvent::IterationEnded { .. }
+                    | LoopEvent::Completed { .. },
+                )
+                | StepEvent::Failed { attempt: None, .. },
             ..
         }
-        | Event::Step {
-            event: StepEvent::Skipped { .. },
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Wait(WaitEvent::Started { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Wait(WaitEvent::Ended { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Loop(LoopEvent::IterationStarted { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Loop(LoopEvent::Completed { .. }),
-            ..
-        }
-        | Event::Run(RunEvent::Completed { .. })
-        | Event::Step {
-            event: StepEvent::Failed { attempt: None, .. },
-            ..
-        } => Origin::Decided,
+        | Event::Run(RunEvent::Completed { .. }) => Origin::Decided,
         Event::Step {
             path,
             event:
@@ -186,15 +167,9 @@ pub fn origin(event: &Event) -> Origin {
             | RunEvent::ClockCorrected { .. },
         )
         | Event::Step {
-            event: StepEvent::Wait(WaitEvent::SignalReceived { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
-            ..
-        }
-        | Event::Step {
-            event: StepEvent::Interrupted { .. },
+            event:
+                StepEvent::Wait(WaitEvent::SignalReceived { .. } | WaitEvent::ApprovalDecided { .. })
+                | StepEvent::Interrupted { .. },
             ..
         } => Origin::Outside,
     }

@@ -16,15 +16,12 @@
 //! let plugins = NativePlugins::default().plugin(greet);
 //! ```
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
@@ -36,6 +33,7 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
+use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 
 /// How a definition names native plugins, and how what runs carry of them begins.
@@ -251,19 +249,21 @@ impl NativePlugin {
         let timeout = call.timeout;
         let body = Arc::clone(body);
         // A task of its own: one that blocks holds up neither its driver nor the renewal of the claim.
-        let task = tokio::spawn(AssertUnwindSafe(async move { body(call).await }).catch_unwind());
+        let task = tokio::spawn(async move { body(call).await });
         let _ends_with_the_attempt = Aborts(task.abort_handle());
         match tokio::time::timeout(timeout, task).await {
-            Ok(Ok(Ok(Ok(output)))) => bounded(output),
-            Ok(Ok(Ok(Err(Failure(outcome))))) => bounded_stop(outcome),
-            Ok(Ok(Err(panic))) => {
-                let message = format!("the step panicked: {}", words(panic.as_ref()));
-                failed(ErrorClass::Trap, codes::TRAP, message)
-            }
-            Ok(Err(_)) => {
-                let message = "the step was ended with the runtime of its program".to_owned();
-                failed(ErrorClass::Host, codes::HOST_ERROR, message)
-            }
+            Ok(Ok(Ok(output))) => bounded(output),
+            Ok(Ok(Err(Failure(outcome)))) => bounded_stop(outcome),
+            Ok(Err(ended)) => match ended.try_into_panic() {
+                Ok(panic) => {
+                    let message = format!("the step panicked: {}", panic_text(panic.as_ref()));
+                    failed(ErrorClass::Trap, codes::TRAP, message)
+                }
+                Err(_) => {
+                    let message = "the step was ended with the runtime of its program".to_owned();
+                    failed(ErrorClass::Host, codes::HOST_ERROR, message)
+                }
+            },
             Err(_) => {
                 let message = format!("the step did not end within {timeout:?}");
                 failed(ErrorClass::Timeout, codes::TIMEOUT, message)
@@ -286,14 +286,9 @@ fn bounded_stop(outcome: Outcome) -> Outcome {
     let name = |text: String| shown::excerpt(&text, limits::NAME_BYTES);
     match outcome {
         Outcome::Paused(pause) => {
-            let too_deep = |state: &Value| !within_depth(state, limits::JSON_DEPTH);
-            if pause.state.as_ref().is_some_and(too_deep) {
-                let message = format!(
-                    "the state of the pause is nested deeper than {} levels",
-                    limits::JSON_DEPTH
-                );
-                let error = StepError::new(ErrorClass::Failed, codes::INVALID_OUTPUT, message);
-                return Outcome::Failed(error);
+            let state = pause.state.as_ref();
+            if let Some(refused) = state.and_then(|state| too_deep("state of the pause", state)) {
+                return refused;
             }
             Outcome::Paused(Pause {
                 code: name(pause.code),
@@ -313,14 +308,8 @@ fn bounded_stop(outcome: Outcome) -> Outcome {
 
 /// The output, within the limits that hold for all steps.
 fn bounded(output: Value) -> Outcome {
-    let refused =
-        |code, message: String| Outcome::Failed(StepError::new(ErrorClass::Failed, code, message));
-    if !within_depth(&output, limits::JSON_DEPTH) {
-        let message = format!(
-            "the output is nested deeper than {} levels",
-            limits::JSON_DEPTH
-        );
-        return refused(codes::INVALID_OUTPUT, message);
+    if let Some(refused) = too_deep("output", &output) {
+        return refused;
     }
     let bytes = output.to_string().len();
     if bytes > limits::STEP_OUTPUT_BYTES {
@@ -332,8 +321,12 @@ fn bounded(output: Value) -> Outcome {
     Outcome::Completed(output)
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without words")
+fn too_deep(what: &str, value: &Value) -> Option<Outcome> {
+    let limit = limits::JSON_DEPTH;
+    let message = || format!("the {what} is nested deeper than {limit} levels");
+    (!within_depth(value, limit)).then(|| refused(codes::INVALID_OUTPUT, message()))
+}
+
+fn refused(code: &str, message: String) -> Outcome {
+    Outcome::Failed(StepError::new(ErrorClass::Failed, code, message))
 }

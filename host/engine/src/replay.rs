@@ -260,51 +260,23 @@ impl<'a> Replayer<'a> {
                 | RunEvent::Cancelled { .. },
             )
             | Event::Step {
-                event: StepEvent::Completed { .. },
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::AttemptFailed { .. },
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Failed { .. },
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Paused { .. },
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Skipped { .. },
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Wait(WaitEvent::Started { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Wait(WaitEvent::Ended { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Wait(WaitEvent::SignalReceived { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Loop(LoopEvent::IterationStarted { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
-                ..
-            }
-            | Event::Step {
-                event: StepEvent::Loop(LoopEvent::Completed { .. }),
+                event:
+                    StepEvent::Completed { .. }
+                    | StepEvent::AttemptFailed { .. }
+                    | StepEvent::Failed { .. }
+                    | StepEvent::Paused { .. }
+                    | StepEvent::Skipped { .. }
+                    | StepEvent::Wait(
+                        WaitEvent::Started { .. }
+                        | WaitEvent::Ended { .. }
+                        | WaitEvent::SignalReceived { .. }
+                        | WaitEvent::ApprovalDecided { .. },
+                    )
+                    | StepEvent::Loop(
+                        LoopEvent::IterationStarted { .. }
+                        | LoopEvent::IterationEnded { .. }
+                        | LoopEvent::Completed { .. },
+                    ),
                 ..
             } => {}
         }

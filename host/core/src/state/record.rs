@@ -233,15 +233,7 @@ impl StepRecord {
     /// The ending that other steps see: of this execution, else of the one before.
     #[must_use]
     pub fn visible(&self) -> Option<&Settled> {
-        match &self.phase {
-            StepPhase::Settled(settled) => Some(settled),
-            StepPhase::Pending
-            | StepPhase::InFlight { .. }
-            | StepPhase::Waiting { .. }
-            | StepPhase::Paused { .. }
-            | StepPhase::Awaiting { .. }
-            | StepPhase::Looping { .. } => self.previous.as_ref(),
-        }
+        self.settled().or(self.previous.as_ref())
     }
 
     /// The ending of this very execution.

@@ -465,7 +465,7 @@ fn ended_at_once(path: Path, attempt: u32, reason: &str) -> BoxFuture<'static, E
     }))
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -10,7 +10,7 @@ mod changes;
 mod control;
 mod deadline;
 mod decisions;
-mod driver;
+pub(crate) mod driver;
 mod error;
 mod examination;
 mod housekeeping;

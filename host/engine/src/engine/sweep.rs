@@ -161,12 +161,9 @@ impl Engine {
         error: &EngineError,
         cause: ClaimCause,
     ) -> Result<bool, EngineError> {
-        let mut state = record::load(self.shared.store.as_ref(), &row.id)
-            .await?
-            .state;
-        if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
+        let Some(mut state) = self.standing(row).await? else {
             return Ok(false);
-        }
+        };
         let (reason, remedy) = (error.to_string(), error.remedy(&row.id));
         let mut batch = Batch::after(state.seq(), state.epoch());
         if remedy.is_none() {
@@ -241,18 +238,22 @@ impl Engine {
         Ok(())
     }
 
+    /// The state of a run that still stands as the row says.
+    async fn standing(&self, row: &RunRow) -> Result<Option<RunState>, EngineError> {
+        let recorded = record::load(self.shared.store.as_ref(), &row.id).await?;
+        let stands = (recorded.state.seq(), recorded.state.epoch()) == (row.seq, row.epoch);
+        Ok(stands.then_some(recorded.state))
+    }
+
     /// Records one event on a run that still stands as the row says. Returns whether it did.
     async fn change(
         &self,
         row: &RunRow,
         event: impl FnOnce(&RunState) -> Option<Event>,
     ) -> Result<bool, EngineError> {
-        let mut state = record::load(self.shared.store.as_ref(), &row.id)
-            .await?
-            .state;
-        if (state.seq(), state.epoch()) != (row.seq, row.epoch) {
+        let Some(mut state) = self.standing(row).await? else {
             return Ok(false);
-        }
+        };
         let mut batch = Batch::after(state.seq(), state.epoch());
         self.correct_clock(&mut batch, &mut state).await?;
         let event = event(&state);
