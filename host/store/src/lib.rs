@@ -6,10 +6,14 @@
 //!
 //! Every change of a run goes through one door, [`Runs::write`]: a transaction that applies only if the run still stands
 //! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
+//!
+//! Another store implements the traits and proves them with the cases of `conformance`, behind the feature of that name.
 
 mod attention;
 mod blobs;
 mod claims;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 #[doc(hidden)]
 pub mod fault;
 mod mailbox;

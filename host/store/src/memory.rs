@@ -613,3 +613,10 @@ fn conflict(row: &RunRow) -> StoreError {
         epoch: row.epoch,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryStore;
+
+    crate::conformance!(|| (MemoryStore::new(), ()));
+}

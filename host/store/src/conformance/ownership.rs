@@ -1,11 +1,11 @@
 //! Claims, epochs, leases, and the mark of an owner that does not renew.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{Store, StoreError};
 use milepost_core::ids::Epoch;
 use milepost_core::state::Status;
-use milepost_store::{Store, StoreError};
 
-use super::store::{Talk, With, at, change, conflict, create, id, in_status, owner, start, step};
+use super::words::{Talk, With, at, change, conflict, create, id, in_status, owner, start, step};
 
 pub(crate) fn a_create_with_a_claim_is_owned_in_epoch_1(s: &dyn Store) {
     let written = s.save(start("r"));
@@ -237,11 +237,11 @@ pub(crate) fn b276_b280_a_claim_that_is_too_late_is_told_the_present_status(s: &
     for status in Status::ALL {
         let run = status.to_string();
         in_status(s, &run, status);
-        let before = (s.checkpoint(&id(&run)).now().unwrap(), s.entries(&run));
+        let before = (s.checkpoint(&id(&run)).wait().unwrap(), s.entries(&run));
         let refused = conflict(s.try_save(step(&run, 0, 1).claim("b", 60)));
         assert_eq!(refused, (run.clone(), status, 1, 1));
         assert_eq!(
-            (s.checkpoint(&id(&run)).now().unwrap(), s.entries(&run)),
+            (s.checkpoint(&id(&run)).wait().unwrap(), s.entries(&run)),
             before
         );
     }

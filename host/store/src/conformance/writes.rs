@@ -1,12 +1,12 @@
 //! Creating and changing runs: the compare-and-swap, and that a write is whole or nothing.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{Expect, Filter, Store, StoreError, Write};
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
-use milepost_store::{Expect, Filter, Store, StoreError, Write};
 
-use super::store::{ALL, Talk, With, at, change, conflict, create, entry, id, start, step};
+use super::words::{ALL, Talk, With, at, change, conflict, create, entry, id, start, step};
 
 pub(crate) fn create_makes_a_row_of_what_it_was_given(s: &dyn Store) {
     let mut write = create("r").workflow("ship it").at(5);
@@ -57,7 +57,7 @@ pub(crate) fn a_write_to_an_unknown_run_is_refused(s: &dyn Store) {
     s.save(create("other"));
     let refused = s.try_save(step("r", 0, 0));
     assert!(matches!(refused, Err(StoreError::NotFound(run)) if run == id("r")));
-    assert_eq!(s.row(&id("r")).now().unwrap(), None);
+    assert_eq!(s.row(&id("r")).wait().unwrap(), None);
 }
 
 pub(crate) fn a_write_from_another_sequence_number_is_refused(s: &dyn Store) {
@@ -81,14 +81,14 @@ pub(crate) fn a_write_from_another_epoch_is_refused(s: &dyn Store) {
 pub(crate) fn b237_a_conflict_names_the_present_status(s: &dyn Store) {
     for status in Status::ALL {
         let run = status.to_string();
-        super::store::in_status(s, &run, status);
+        super::words::in_status(s, &run, status);
         assert_eq!(conflict(s.try_save(step(&run, 7, 7))), (run, status, 1, 1));
     }
 }
 
 pub(crate) fn b105_a_refused_write_leaves_nothing_behind(s: &dyn Store) {
     s.save(start("r").entry(1).part("p", "old").log("old").blob(b"old"));
-    let before = s.checkpoint(&id("r")).now().unwrap();
+    let before = s.checkpoint(&id("r")).wait().unwrap();
     for (seq, epoch) in [(0, 1), (1, 0), (2, 1), (1, 2)] {
         let refused = step("r", seq, epoch)
             .at(99)
@@ -99,15 +99,15 @@ pub(crate) fn b105_a_refused_write_leaves_nothing_behind(s: &dyn Store) {
             .blob(b"new");
         conflict(s.try_save(refused));
     }
-    assert_eq!(s.checkpoint(&id("r")).now().unwrap(), before);
+    assert_eq!(s.checkpoint(&id("r")).wait().unwrap(), before);
     assert_eq!(s.entries("r"), [1]);
     assert_eq!(s.lines("r"), ["old"]);
-    assert_eq!(s.blob(&Digest::of(b"new")).now().unwrap(), None);
+    assert_eq!(s.blob(&Digest::of(b"new")).wait().unwrap(), None);
 }
 
 pub(crate) fn a_write_that_names_a_blob_which_is_nowhere_is_refused(s: &dyn Store) {
     s.save(start("r").entry(1).part("p", "old").blob(b"there"));
-    let before = s.checkpoint(&id("r")).now().unwrap();
+    let before = s.checkpoint(&id("r")).wait().unwrap();
     let refused = |write: Write| match s.try_save(write) {
         Err(StoreError::Corrupt(text)) => {
             let digest = Digest::of(b"nowhere").to_string();
@@ -123,10 +123,10 @@ pub(crate) fn a_write_that_names_a_blob_which_is_nowhere_is_refused(s: &dyn Stor
     );
     refused(step("r", 1, 1).naming(b"there").naming(b"nowhere"));
     refused(create("s").blob(b"new").naming(b"nowhere"));
-    assert_eq!(s.checkpoint(&id("r")).now().unwrap(), before);
+    assert_eq!(s.checkpoint(&id("r")).wait().unwrap(), before);
     assert_eq!(s.entries("r"), [1]);
-    assert_eq!(s.row(&id("s")).now().unwrap(), None);
-    assert_eq!(s.blob(&Digest::of(b"new")).now().unwrap(), None);
+    assert_eq!(s.row(&id("s")).wait().unwrap(), None);
+    assert_eq!(s.blob(&Digest::of(b"new")).wait().unwrap(), None);
     s.save(step("r", 1, 1).naming(b"there").blob(b"new").naming(b"new"));
     s.save(step("r", 2, 1).naming(b"new"));
 }
@@ -144,7 +144,7 @@ pub(crate) fn several_entries_go_into_one_write(s: &dyn Store) {
     s.save(step("r", 0, 1).entry(2).entry(3));
     assert_eq!(s.see("r").seq, 3);
     assert_eq!(
-        s.journal(&id("r"), 0, ALL).now().unwrap(),
+        s.journal(&id("r"), 0, ALL).wait().unwrap(),
         [entry(1), entry(2), entry(3)]
     );
 }
@@ -168,7 +168,7 @@ pub(crate) fn a_create_whose_entries_do_not_start_at_1_creates_nothing(s: &dyn S
     for seq in [0, 2] {
         let refused = s.try_save(create("r").entry(seq));
         assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{seq}");
-        assert_eq!(s.row(&id("r")).now().unwrap(), None);
+        assert_eq!(s.row(&id("r")).wait().unwrap(), None);
     }
 }
 
@@ -299,7 +299,7 @@ pub(crate) fn b104_parts_come_back_as_they_were_saved(s: &dyn Store) {
 
 pub(crate) fn b104_a_checkpoint_may_be_empty(s: &dyn Store) {
     s.save(create("r"));
-    let stored = s.checkpoint(&id("r")).now().unwrap().unwrap();
+    let stored = s.checkpoint(&id("r")).wait().unwrap().unwrap();
     assert_eq!((stored.row, stored.parts), (s.see("r"), Vec::new()));
 }
 
@@ -318,7 +318,7 @@ pub(crate) fn b113_what_was_handed_over_is_a_copy(s: &dyn Store) {
     write.entries[0].body.clear();
     write.head.workflow.clear();
     assert_eq!(s.parts("r"), [("p".into(), "1".into())]);
-    assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), [entry(1)]);
+    assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), [entry(1)]);
     assert_eq!(s.see("r").workflow, "build");
 }
 
@@ -326,14 +326,17 @@ pub(crate) fn b114_what_is_handed_out_is_a_copy(s: &dyn Store) {
     s.save(create("r").part("p", "1").entry(1).log("l").blob(b"b"));
     s.see("r").workflow.clear();
     s.parts("r").clear();
-    s.journal(&id("r"), 0, ALL).now().unwrap()[0].body.clear();
-    s.logs(&id("r"), 0, ALL).now().unwrap()[0].line.body.clear();
-    s.blob(&Digest::of(b"b")).now().unwrap().unwrap().clear();
+    s.journal(&id("r"), 0, ALL).wait().unwrap()[0].body.clear();
+    s.logs(&id("r"), 0, ALL).wait().unwrap()[0]
+        .line
+        .body
+        .clear();
+    s.blob(&Digest::of(b"b")).wait().unwrap().unwrap().clear();
     assert_eq!(s.see("r").workflow, "build");
     assert_eq!(s.parts("r"), [("p".into(), "1".into())]);
-    assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), [entry(1)]);
+    assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), [entry(1)]);
     assert_eq!(s.lines("r"), ["l"]);
-    assert_eq!(s.blob(&Digest::of(b"b")).now().unwrap().unwrap(), b"b");
+    assert_eq!(s.blob(&Digest::of(b"b")).wait().unwrap().unwrap(), b"b");
 }
 
 pub(crate) fn b115_a_known_part_is_replaced_in_place_and_a_new_one_added(s: &dyn Store) {
@@ -413,7 +416,7 @@ pub(crate) fn b119_all_parts_of_a_write_change_together_with_the_row(s: &dyn Sto
         .part("failure", "{}");
     failure.head.stop_code = Some("step_failed".to_owned());
     s.save(failure);
-    let stored = s.checkpoint(&id("r")).now().unwrap().unwrap();
+    let stored = s.checkpoint(&id("r")).wait().unwrap().unwrap();
     assert_eq!((stored.row.status, stored.row.seq), (Status::Failed, 1));
     assert_eq!(stored.row.stop_code.as_deref(), Some("step_failed"));
     assert_eq!(
@@ -479,7 +482,7 @@ pub(crate) fn ids_that_differ_in_case_are_different_runs(s: &dyn Store) {
 
 pub(crate) fn a_write_that_is_never_awaited_is_not_made(s: &dyn Store) {
     drop(s.write(create("r")));
-    assert_eq!(s.row(&id("r")).now().unwrap(), None);
+    assert_eq!(s.row(&id("r")).wait().unwrap(), None);
 }
 
 pub(crate) fn of_many_writers_from_one_place_exactly_one_wins(s: &dyn Store) {
@@ -513,7 +516,7 @@ pub(crate) fn a_checkpoint_is_one_moment(s: &dyn Store) {
             }
         });
         loop {
-            let stored = s.checkpoint(&id("r")).now().unwrap().unwrap();
+            let stored = s.checkpoint(&id("r")).wait().unwrap().unwrap();
             let seq = stored.row.seq.to_string();
             assert_eq!(stored.parts, [("a".into(), seq.clone()), ("b".into(), seq)]);
             if stored.row.seq == STEPS {
@@ -530,7 +533,7 @@ pub(crate) fn the_whole_range_of_small_numbers_is_kept(s: &dyn Store) {
     s.save(write);
     assert_eq!(s.see("r").recoveries, u32::MAX);
     assert_eq!(
-        s.logs(&id("r"), 0, 1).now().unwrap()[0].line.attempt,
+        s.logs(&id("r"), 0, 1).wait().unwrap()[0].line.attempt,
         u32::MAX
     );
 }
@@ -545,7 +548,7 @@ pub(crate) fn an_entry_keeps_the_epoch_that_it_was_given(s: &dyn Store) {
         ..write
     });
     assert_eq!(written.epoch, Epoch(2));
-    assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), [taken]);
+    assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), [taken]);
 }
 
 pub(crate) fn the_same_write_again_is_told_apart(s: &dyn Store) {

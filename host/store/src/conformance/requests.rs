@@ -1,10 +1,10 @@
 //! Requests to stop a run that somebody else drives.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{StopKind, Store, StoreError};
 use milepost_core::state::Status;
-use milepost_store::{StopKind, Store, StoreError};
 
-use super::store::{
+use super::words::{
     Talk, With, at, change, conflict, create, id, in_status, request, start, step, wait,
 };
 
@@ -103,7 +103,7 @@ pub(crate) fn a_run_that_paused_but_moves_by_itself_keeps_a_pause(s: &dyn Store)
         let written = s.save(step(&run, 0, 1).status(Status::Paused).moving());
         assert_eq!(written.request, Some(kind));
         assert_eq!(s.see(&run).request, Some(request(kind, 40)));
-        let requested = s.attention(at(50), 10).now().unwrap().requested;
+        let requested = s.attention(at(50), 10).wait().unwrap().requested;
         assert!(requested.iter().any(|row| row.id == id(&run)), "{run}");
         let held = s.save(step(&run, 1, 1).status(Status::Paused));
         assert_eq!(held.request, Some(kind).filter(|kind| kind.ends()));
@@ -152,7 +152,7 @@ pub(crate) fn b303_of_two_decisions_exactly_one_wins_and_the_other_writes_nothin
         s.save(create(run).claim("a", 30).status(Status::Paused).entry(1));
         let number = s.keep(run, "note");
         s.save(step(run, 1, 1).status(first).part("decision", "first"));
-        let before = (s.checkpoint(&id(run)).now().unwrap(), s.waiting(run));
+        let before = (s.checkpoint(&id(run)).wait().unwrap(), s.waiting(run));
         let late = step(run, 1, 1)
             .status(second)
             .part("decision", "second")
@@ -161,12 +161,12 @@ pub(crate) fn b303_of_two_decisions_exactly_one_wins_and_the_other_writes_nothin
             .consume(&[number]);
         assert_eq!(conflict(s.try_save(late)), (run.to_owned(), first, 2, 1));
         assert_eq!(
-            (s.checkpoint(&id(run)).now().unwrap(), s.waiting(run)),
+            (s.checkpoint(&id(run)).wait().unwrap(), s.waiting(run)),
             before
         );
         assert_eq!((s.entries(run), s.lines(run).len()), (vec![1, 2], 0));
         let digest = milepost_core::ids::Digest::of(b"second");
-        assert_eq!(s.blob(&digest).now().unwrap(), None);
+        assert_eq!(s.blob(&digest).wait().unwrap(), None);
     }
 }
 

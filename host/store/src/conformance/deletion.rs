@@ -1,11 +1,11 @@
 //! Deleting a run: when it may be, and what goes with it.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{Filter, Store, StoreError};
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
-use milepost_store::{Filter, Store, StoreError};
 
-use super::store::{ALL, Talk, With, at, change, conflict, create, id, in_status, start, step};
+use super::words::{ALL, Talk, With, at, change, conflict, create, id, in_status, start, step};
 
 const OVER: [Status; 3] = [Status::Completed, Status::Failed, Status::Cancelled];
 
@@ -15,13 +15,13 @@ pub(crate) fn b296_a_run_that_is_over_goes_with_everything_it_had(s: &dyn Store)
         s.keep("r", "a");
         s.save(step("r", 0, 1).status(status));
         s.remove("r", 1).unwrap();
-        assert_eq!(s.row(&id("r")).now().unwrap(), None, "{status}");
-        assert_eq!(s.checkpoint(&id("r")).now().unwrap(), None);
-        assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), []);
-        assert_eq!(s.logs(&id("r"), 0, ALL).now().unwrap(), []);
-        assert_eq!(s.inbox(&id("r"), ALL).now().unwrap(), []);
-        assert_eq!(s.blob(&Digest::of(b"bytes")).now().unwrap(), None);
-        assert_eq!(s.ids_with_prefix("", ALL).now().unwrap(), []);
+        assert_eq!(s.row(&id("r")).wait().unwrap(), None, "{status}");
+        assert_eq!(s.checkpoint(&id("r")).wait().unwrap(), None);
+        assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), []);
+        assert_eq!(s.logs(&id("r"), 0, ALL).wait().unwrap(), []);
+        assert_eq!(s.inbox(&id("r"), ALL).wait().unwrap(), []);
+        assert_eq!(s.blob(&Digest::of(b"bytes")).wait().unwrap(), None);
+        assert_eq!(s.ids_with_prefix("", ALL).wait().unwrap(), []);
         assert!(s.listed(&Filter::default()).is_empty());
     }
 }
@@ -30,9 +30,9 @@ pub(crate) fn b296_a_run_that_is_not_over_is_kept(s: &dyn Store) {
     for status in Status::ALL.into_iter().filter(|s| !OVER.contains(s)) {
         let run = status.to_string();
         in_status(s, &run, status);
-        let before = s.checkpoint(&id(&run)).now().unwrap();
+        let before = s.checkpoint(&id(&run)).wait().unwrap();
         assert_eq!(conflict(s.remove(&run, 1)), (run.clone(), status, 1, 1));
-        assert_eq!(s.checkpoint(&id(&run)).now().unwrap(), before);
+        assert_eq!(s.checkpoint(&id(&run)).wait().unwrap(), before);
         assert_eq!(s.entries(&run), [1]);
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn other_runs_stay_as_they_were(s: &dyn Store) {
     }
     let seen = || {
         (
-            s.checkpoint(&id("stays")).now().unwrap(),
+            s.checkpoint(&id("stays")).wait().unwrap(),
             s.waiting("stays"),
         )
     };
@@ -81,7 +81,7 @@ pub(crate) fn other_runs_stay_as_they_were(s: &dyn Store) {
 }
 
 pub(crate) fn a_blob_stays_while_another_run_uses_it(s: &dyn Store) {
-    let there = |bytes: &[u8]| s.blob(&Digest::of(bytes)).now().unwrap().is_some();
+    let there = |bytes: &[u8]| s.blob(&Digest::of(bytes)).wait().unwrap().is_some();
     for run in ["a", "b"] {
         s.save(create(run).blob(b"shared").blob(run.as_bytes()));
         // Used twice by one run, it is still one use.
@@ -102,9 +102,9 @@ pub(crate) fn a_blob_stays_while_a_run_uses_it_that_only_named_it(s: &dyn Store)
     s.save(step("b", 0, 0).status(Status::Failed).naming(b"shared"));
     s.save(step("a", 0, 0).status(Status::Failed));
     s.remove("a", 1).unwrap();
-    assert!(s.blob(&Digest::of(b"shared")).now().unwrap().is_some());
+    assert!(s.blob(&Digest::of(b"shared")).wait().unwrap().is_some());
     s.remove("b", 1).unwrap();
-    assert_eq!(s.blob(&Digest::of(b"shared")).now().unwrap(), None);
+    assert_eq!(s.blob(&Digest::of(b"shared")).wait().unwrap(), None);
 }
 
 pub(crate) fn an_id_may_be_used_again_for_a_new_run(s: &dyn Store) {
@@ -128,12 +128,12 @@ pub(crate) fn of_a_deletion_and_a_write_at_once_exactly_one_happens(s: &dyn Stor
             let remove = scope.spawn(|| s.remove(run, 1));
             (resume.join().unwrap(), remove.join().unwrap())
         });
-        let row = s.row(&id(run)).now().unwrap();
+        let row = s.row(&id(run)).wait().unwrap();
         match (resumed, removed) {
             (Ok(_), refused) => {
                 assert_eq!(conflict(refused), (run.clone(), Status::Running, 2, 2));
                 assert_eq!((row.unwrap().seq, s.entries(run)), (2, vec![1, 2]));
-                assert!(s.blob(&Digest::of(b"b")).now().unwrap().is_some());
+                assert!(s.blob(&Digest::of(b"b")).wait().unwrap().is_some());
             }
             (Err(StoreError::NotFound(_)), Ok(())) => {
                 assert_eq!(row, None);
@@ -150,6 +150,6 @@ pub(crate) fn b433_a_late_claim_does_not_bring_a_deleted_run_back(s: &dyn Store)
     let late = step("r", 1, 1).claim("b", 60).part("p", "1").blob(b"b");
     s.remove("r", 1).unwrap();
     assert!(matches!(s.try_save(late), Err(StoreError::NotFound(_))));
-    assert_eq!(s.row(&id("r")).now().unwrap(), None);
-    assert_eq!(s.blob(&Digest::of(b"b")).now().unwrap(), None);
+    assert_eq!(s.row(&id("r")).wait().unwrap(), None);
+    assert_eq!(s.blob(&Digest::of(b"b")).wait().unwrap(), None);
 }

@@ -1,14 +1,14 @@
 //! Reading: rows, lists, pages, blobs.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
 use std::sync::Arc;
 
+use crate::{BlobFault, CheckedBlob, Filter, StopKind, Store, StoreError, Write};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_store::{BlobFault, CheckedBlob, Filter, StopKind, Store, StoreError, Write};
 
-use super::store::{ALL, Talk, With, at, change, create, entry, id, in_status, line, start, step};
+use super::words::{ALL, Talk, With, at, change, create, entry, id, in_status, line, start, step};
 
 fn of_status(statuses: &[Status]) -> Filter {
     Filter {
@@ -26,21 +26,21 @@ fn first(limit: usize) -> Filter {
 
 pub(crate) fn b114_of_an_unknown_run_there_is_nothing(s: &dyn Store) {
     s.save(create("other").part("p", "1").entry(1).log("l"));
-    assert_eq!(s.row(&id("r")).now().unwrap(), None);
-    assert_eq!(s.checkpoint(&id("r")).now().unwrap(), None);
-    assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), []);
-    assert_eq!(s.logs(&id("r"), 0, ALL).now().unwrap(), []);
-    assert_eq!(s.blob(&Digest::of(b"")).now().unwrap(), None);
-    assert_eq!(s.inbox(&id("r"), ALL).now().unwrap(), []);
+    assert_eq!(s.row(&id("r")).wait().unwrap(), None);
+    assert_eq!(s.checkpoint(&id("r")).wait().unwrap(), None);
+    assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), []);
+    assert_eq!(s.logs(&id("r"), 0, ALL).wait().unwrap(), []);
+    assert_eq!(s.blob(&Digest::of(b"")).wait().unwrap(), None);
+    assert_eq!(s.inbox(&id("r"), ALL).wait().unwrap(), []);
 }
 
 pub(crate) fn an_empty_store_lists_nothing(s: &dyn Store) {
-    let listing = s.list(&Filter::default()).now().unwrap();
+    let listing = s.list(&Filter::default()).wait().unwrap();
     assert_eq!(
         (listing.rows, listing.unreadable, listing.more),
         (vec![], vec![], 0)
     );
-    assert_eq!(s.ids_with_prefix("", ALL).now().unwrap(), []);
+    assert_eq!(s.ids_with_prefix("", ALL).wait().unwrap(), []);
 }
 
 pub(crate) fn a_list_is_newest_first(s: &dyn Store) {
@@ -65,7 +65,10 @@ pub(crate) fn runs_of_one_moment_are_listed_by_id_downwards(s: &dyn Store) {
 pub(crate) fn a_listed_row_is_the_row(s: &dyn Store) {
     s.save(start("r").entry(1));
     s.ask("r", StopKind::Cancel, 9).unwrap();
-    assert_eq!(s.list(&Filter::default()).now().unwrap().rows, [s.see("r")]);
+    assert_eq!(
+        s.list(&Filter::default()).wait().unwrap().rows,
+        [s.see("r")]
+    );
 }
 
 pub(crate) fn a_list_can_be_of_statuses(s: &dyn Store) {
@@ -129,7 +132,7 @@ pub(crate) fn a_list_can_be_of_what_was_written_later(s: &dyn Store) {
             ..Filter::default()
         };
         assert_eq!(s.listed(&filter), listed, "{after}");
-        assert_eq!(s.list(&filter).now().unwrap().more, more, "{after}");
+        assert_eq!(s.list(&filter).wait().unwrap().more, more, "{after}");
     }
 }
 
@@ -144,7 +147,7 @@ pub(crate) fn a_limit_shows_the_newest_and_counts_the_rest(s: &dyn Store) {
         (5, 5, 0),
         (usize::MAX, 5, 0),
     ] {
-        let listing = s.list(&first(limit)).now().unwrap();
+        let listing = s.list(&first(limit)).wait().unwrap();
         assert_eq!((listing.rows.len(), listing.more), (shown, more), "{limit}");
     }
     assert_eq!(s.listed(&first(2)), ["r5", "r4"]);
@@ -160,12 +163,12 @@ pub(crate) fn what_a_filter_hides_is_not_counted_as_more(s: &dyn Store) {
         limit: Some(3),
         ..Filter::default()
     };
-    let listing = s.list(&filter).now().unwrap();
+    let listing = s.list(&filter).wait().unwrap();
     assert_eq!((listing.rows.len(), listing.more), (3, 1));
 }
 
 fn with_prefix(s: &dyn Store, prefix: &str, limit: usize) -> Vec<String> {
-    let ids = s.ids_with_prefix(prefix, limit).now().unwrap();
+    let ids = s.ids_with_prefix(prefix, limit).wait().unwrap();
     ids.into_iter().map(|id| id.to_string()).collect()
 }
 
@@ -206,7 +209,7 @@ pub(crate) fn a_page_ends_before_it_takes_too_much_memory(s: &dyn Store) {
     let mut journal = Vec::new();
     let mut after = 0;
     loop {
-        let page = s.journal(&id("r"), after, ALL).now().unwrap();
+        let page = s.journal(&id("r"), after, ALL).wait().unwrap();
         let Some(last) = page.last() else { break };
         after = last.seq;
         journal.push(page.len());
@@ -215,7 +218,7 @@ pub(crate) fn a_page_ends_before_it_takes_too_much_memory(s: &dyn Store) {
     let mut log = Vec::new();
     let mut after = 0;
     loop {
-        let page = s.logs(&id("r"), after, ALL).now().unwrap();
+        let page = s.logs(&id("r"), after, ALL).wait().unwrap();
         let Some(last) = page.last() else { break };
         after = last.position;
         log.push(page.len());
@@ -228,7 +231,7 @@ pub(crate) fn a_journal_is_read_in_pages(s: &dyn Store) {
     s.save(write);
     s.save(create("other").entry(1));
     let page = |after, limit| -> Vec<u64> {
-        let page = s.journal(&id("r"), after, limit).now().unwrap();
+        let page = s.journal(&id("r"), after, limit).wait().unwrap();
         page.into_iter().map(|entry| entry.seq).collect()
     };
     assert_eq!(page(0, 3), [1, 2, 3]);
@@ -247,34 +250,34 @@ pub(crate) fn an_entry_comes_back_as_it_was_saved(s: &dyn Store) {
         entries: entries.clone(),
         ..create("r")
     });
-    assert_eq!(s.journal(&id("r"), 0, ALL).now().unwrap(), entries);
+    assert_eq!(s.journal(&id("r"), 0, ALL).wait().unwrap(), entries);
 }
 
 pub(crate) fn logs_are_read_in_pages(s: &dyn Store) {
     s.save(create("r").log("1").log("2"));
     s.save(create("other").log("x"));
     s.save(change("r", 0, 0).log("3"));
-    let all = s.logs(&id("r"), 0, ALL).now().unwrap();
+    let all = s.logs(&id("r"), 0, ALL).wait().unwrap();
     assert_eq!(s.lines("r"), ["1", "2", "3"]);
     assert!(all.is_sorted_by(|a, b| a.position < b.position) && all[0].position > 0);
-    assert_eq!(s.logs(&id("r"), 0, 2).now().unwrap(), all[..2]);
+    assert_eq!(s.logs(&id("r"), 0, 2).wait().unwrap(), all[..2]);
     assert_eq!(
-        s.logs(&id("r"), all[1].position, 2).now().unwrap(),
+        s.logs(&id("r"), all[1].position, 2).wait().unwrap(),
         all[2..]
     );
     assert!(
         s.logs(&id("r"), all[2].position, 2)
-            .now()
+            .wait()
             .unwrap()
             .is_empty()
     );
-    assert!(s.logs(&id("r"), 0, 0).now().unwrap().is_empty());
-    assert!(s.logs(&id("r"), u64::MAX, ALL).now().unwrap().is_empty());
+    assert!(s.logs(&id("r"), 0, 0).wait().unwrap().is_empty());
+    assert!(s.logs(&id("r"), u64::MAX, ALL).wait().unwrap().is_empty());
 }
 
 pub(crate) fn a_log_line_comes_back_as_it_was_saved(s: &dyn Store) {
     s.save(create("r").log("{\"message\":\"ü\"}"));
-    let logs = s.logs(&id("r"), 0, ALL).now().unwrap();
+    let logs = s.logs(&id("r"), 0, ALL).wait().unwrap();
     assert_eq!(logs[0].line, line("{\"message\":\"ü\"}"));
 }
 
@@ -285,7 +288,7 @@ pub(crate) fn a_blob_comes_back_as_it_was_saved(s: &dyn Store) {
         s.save(create(&run).blob(bytes));
         assert!(
             s.blob(&Digest::of(bytes))
-                .now()
+                .wait()
                 .unwrap()
                 .is_some_and(|found| found == bytes)
         );
@@ -301,7 +304,7 @@ pub(crate) fn a_blob_that_is_there_already_is_left_alone(s: &dyn Store) {
     };
     s.save(lie);
     assert_eq!(
-        s.blob(&Digest::of(b"shared")).now().unwrap().unwrap(),
+        s.blob(&Digest::of(b"shared")).wait().unwrap().unwrap(),
         b"shared"
     );
 }
@@ -312,7 +315,7 @@ pub(crate) fn a_blob_that_does_not_match_its_digest_is_damage(s: &dyn Store) {
         ..create("r")
     });
     assert!(matches!(
-        s.blob(&Digest::of(b"right")).now(),
+        s.blob(&Digest::of(b"right")).wait(),
         Err(StoreError::Corrupt(_))
     ));
 }
@@ -324,18 +327,18 @@ pub(crate) fn a_damaged_blob_is_mended_by_whoever_brings_it_again(s: &dyn Store)
     };
     s.save(bringing("damaged", b"wrong"));
     s.save(bringing("liar", b"other"));
-    let damaged = s.blob(&Digest::of(b"right")).now();
+    let damaged = s.blob(&Digest::of(b"right")).wait();
     assert!(matches!(damaged, Err(StoreError::Corrupt(_))));
     s.save(bringing("whole", b"right"));
     assert_eq!(
-        s.blob(&Digest::of(b"right")).now().unwrap().unwrap(),
+        s.blob(&Digest::of(b"right")).wait().unwrap().unwrap(),
         b"right"
     );
 }
 
 /// Blobs that are kept or used, one by one: those that are not whole come with who uses them.
 pub(crate) fn every_blob_is_looked_at_and_damage_names_its_users(s: &dyn Store) {
-    assert_eq!(s.checked_blob(None).now().unwrap(), None);
+    assert_eq!(s.checked_blob(None).wait().unwrap(), None);
     let bad = Digest::of(b"other bytes");
     for run in ["a", "b"] {
         let mut write = create(run).blob(b"shared").blob(run.as_bytes());
@@ -346,7 +349,7 @@ pub(crate) fn every_blob_is_looked_at_and_damage_names_its_users(s: &dyn Store) 
     expected.sort();
     let mut last = None;
     for digest in expected {
-        let seen = s.checked_blob(last.as_ref()).now().unwrap().unwrap();
+        let seen = s.checked_blob(last.as_ref()).wait().unwrap().unwrap();
         let (fault, users) = match digest == bad {
             true => (
                 Some(BlobFault::Damaged),
@@ -364,7 +367,7 @@ pub(crate) fn every_blob_is_looked_at_and_damage_names_its_users(s: &dyn Store) 
         );
         last = Some(digest);
     }
-    assert_eq!(s.checked_blob(last.as_ref()).now().unwrap(), None);
+    assert_eq!(s.checked_blob(last.as_ref()).wait().unwrap(), None);
 }
 
 pub(crate) fn a_checkpoint_holds_the_row(s: &dyn Store) {
@@ -372,7 +375,7 @@ pub(crate) fn a_checkpoint_holds_the_row(s: &dyn Store) {
     s.save(step("r", 0, 1));
     s.ask("r", StopKind::Cancel, 5).unwrap();
     assert_eq!(
-        s.checkpoint(&id("r")).now().unwrap().unwrap().row,
+        s.checkpoint(&id("r")).wait().unwrap().unwrap().row,
         s.see("r")
     );
 }

@@ -1,13 +1,13 @@
 //! What a worker looks for, what may be collected, and what a store says of itself.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{Attention, RunRow, StopKind, Store};
 use milepost_core::state::Status;
-use milepost_store::{Attention, RunRow, StopKind, Store};
 
-use super::store::{ALL, Talk, With, at, create, in_status, start, step};
+use super::words::{ALL, Talk, With, at, create, in_status, start, step};
 
 fn at_second(s: &dyn Store, now: u64) -> Attention {
-    s.attention(at(now), ALL).now().unwrap()
+    s.attention(at(now), ALL).wait().unwrap()
 }
 
 fn ids(rows: &[RunRow]) -> Vec<&str> {
@@ -58,7 +58,7 @@ pub(crate) fn pending_are_the_oldest_up_to_the_limit_and_running_are_all(s: &dyn
         }
     }
     for limit in 0..6 {
-        let attention = s.attention(at(0), limit).now().unwrap();
+        let attention = s.attention(at(0), limit).wait().unwrap();
         let of = |status: Status| {
             let all = ["a", "b", "c", "d"].map(|run| format!("{run}-{status}"));
             match status {
@@ -71,7 +71,7 @@ pub(crate) fn pending_are_the_oldest_up_to_the_limit_and_running_are_all(s: &dyn
         assert_eq!(ids(&attention.running), of(Status::Running));
     }
     assert_eq!(
-        s.attention(at(0), usize::MAX).now().unwrap().pending.len(),
+        s.attention(at(0), usize::MAX).wait().unwrap().pending.len(),
         4
     );
 }
@@ -96,7 +96,7 @@ pub(crate) fn b210_due_are_paused_runs_whose_time_has_come_the_longest_first(s: 
     assert_eq!(ids(&attention.due), ["early", "exact", "same"]);
     assert_eq!(attention.next_due, Some(at(21)));
     assert_eq!(
-        ids(&s.attention(at(20), 2).now().unwrap().due),
+        ids(&s.attention(at(20), 2).wait().unwrap().due),
         ["early", "exact"]
     );
     assert_eq!(at_second(s, 9).due, []);
@@ -117,7 +117,7 @@ pub(crate) fn b210_b281_b431_a_due_run_is_claimed_once(s: &dyn Store) {
         s.try_save(step("r", row.seq, row.epoch.0).claim(nonce, 60))
     };
     claim("a").unwrap();
-    super::store::conflict(claim("b"));
+    super::words::conflict(claim("b"));
     let attention = at_second(s, 10);
     assert_eq!((attention.due, attention.next_due), (vec![], None));
     assert_eq!(ids(&attention.running), ["r"]);
@@ -148,7 +148,7 @@ pub(crate) fn signalled_are_paused_runs_that_wait_for_what_is_there(s: &dyn Stor
     }
     assert_eq!(ids(&at_second(s, 9).signalled), ["first", "second"]);
     assert_eq!(
-        ids(&s.attention(at(9), 1).now().unwrap().signalled),
+        ids(&s.attention(at(9), 1).wait().unwrap().signalled),
         ["first"]
     );
     // One that is taken, and one that came before anybody waited.
@@ -195,7 +195,7 @@ pub(crate) fn requested_are_runs_that_stopped_before_they_met_a_request(s: &dyn 
     expected.sort_unstable();
     assert_eq!(requested, expected);
     assert_eq!(
-        ids(&s.attention(at(99), 3).now().unwrap().requested),
+        ids(&s.attention(at(99), 3).wait().unwrap().requested),
         all[..3]
     );
 }
@@ -207,7 +207,7 @@ pub(crate) fn old_are_runs_that_were_last_written_before(s: &dyn Store) {
     }
     let old = |before: u64, limit: usize| {
         let rows = s.written_before(at(before), &[Status::Completed], limit);
-        let rows = rows.now().unwrap();
+        let rows = rows.wait().unwrap();
         assert!(rows.iter().all(|row| *row == s.see(row.id.as_str())));
         ids(&rows).join(" ")
     };
@@ -225,7 +225,7 @@ pub(crate) fn b296_old_are_runs_of_these_statuses_only(s: &dyn Store) {
         in_status(s, status.as_str(), status);
     }
     let old = |statuses: &[Status]| {
-        let rows = s.written_before(at(99), statuses, ALL).now().unwrap();
+        let rows = s.written_before(at(99), statuses, ALL).wait().unwrap();
         let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
         ids.sort_unstable();
         ids
@@ -243,7 +243,7 @@ pub(crate) fn b296_old_are_runs_of_these_statuses_only(s: &dyn Store) {
 }
 
 pub(crate) fn a_clean_store_is_healthy_and_counts_its_runs(s: &dyn Store) {
-    assert!(s.health().now().unwrap().runs.is_empty());
+    assert!(s.health().wait().unwrap().runs.is_empty());
     for status in Status::ALL {
         in_status(s, status.as_str(), status);
     }
@@ -258,7 +258,7 @@ pub(crate) fn a_clean_store_is_healthy_and_counts_its_runs(s: &dyn Store) {
     s.keep("r", "a");
     in_status(s, "gone", Status::Failed);
     s.remove("gone", 1).unwrap();
-    let health = s.health().now().unwrap();
+    let health = s.health().wait().unwrap();
     assert_eq!(health.problems, Vec::<String>::new());
     for status in Status::ALL {
         let expected = 1 + u64::from(status == Status::Pending);

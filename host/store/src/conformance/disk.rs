@@ -1,13 +1,13 @@
 //! What a run takes in its store: every write adds what it brings, and says how much it is by now.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
 use std::collections::BTreeMap;
 
+use crate::{Holdings, Store, Write};
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
-use milepost_store::{Holdings, Store, Write};
 
-use super::store::{Talk, With, at, change, conflict, create, id, start, step, wait};
+use super::words::{Talk, With, at, change, conflict, create, id, start, step, wait};
 
 /// Bytes of the entries and the log lines of a write.
 fn texts(write: &Write) -> u64 {
@@ -32,7 +32,7 @@ pub(crate) fn every_write_adds_what_it_brings(s: &dyn Store) {
         assert_eq!(s.save(write).stored_bytes, expected);
         assert_eq!(s.see("r").stored_bytes, expected);
         // An examination finds the same.
-        assert_eq!(s.holdings(&id("r")).now().unwrap().bytes(), expected);
+        assert_eq!(s.holdings(&id("r")).wait().unwrap().bytes(), expected);
     }
 }
 
@@ -46,11 +46,11 @@ pub(crate) fn a_blob_counts_once_for_each_run_that_uses_it(s: &dyn Store) {
     let more = change("c", 0, 1).blob(b"own").naming(b"own").blob(b"own");
     assert_eq!(s.save(more).stored_bytes, 9);
     assert_eq!(s.see("a").stored_bytes, 6);
-    let held = s.holdings(&id("c")).now().unwrap().blobs;
+    let held = s.holdings(&id("c")).wait().unwrap().blobs;
     let all = [&b"shared"[..], b"own"].map(|bytes| (Digest::of(bytes), bytes.len() as u64));
     assert_eq!(held, BTreeMap::from(all));
     assert_eq!(
-        s.holdings(&id("nobody")).now().unwrap(),
+        s.holdings(&id("nobody")).wait().unwrap(),
         Holdings::default()
     );
 }

@@ -1,11 +1,11 @@
 //! Signals: kept until the run takes them, and taken with the entries that say so.
 
-use crate::store::Now as _;
+use super::words::Wait as _;
+use crate::{Inbox, Sent, Store, StoreError};
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_store::{Inbox, Sent, Store, StoreError};
 
-use super::store::{
+use super::words::{
     ALL, Talk, With, change, conflict, create, id, in_status, signal, start, step, wait,
 };
 
@@ -17,10 +17,10 @@ pub(crate) fn signals_wait_in_the_order_of_their_arrival(s: &dyn Store) {
     let all: Vec<_> = numbers.into_iter().zip(names).collect();
     assert_eq!(s.waiting("r"), all);
     for limit in 0..4 {
-        assert_eq!(s.inbox(&id("r"), limit).now().unwrap().len(), limit.min(3));
+        assert_eq!(s.inbox(&id("r"), limit).wait().unwrap().len(), limit.min(3));
     }
-    assert_eq!(s.inbox(&id("r"), 1).now().unwrap()[0].number, all[0].0);
-    assert_eq!(s.inbox(&id("r"), usize::MAX).now().unwrap().len(), 3);
+    assert_eq!(s.inbox(&id("r"), 1).wait().unwrap()[0].number, all[0].0);
+    assert_eq!(s.inbox(&id("r"), usize::MAX).wait().unwrap().len(), 3);
 }
 
 pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
@@ -29,7 +29,7 @@ pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
     for (seconds, data) in (3..).zip(["null", "{\"by\":\"ünï ' \\u0000\"}", &large]) {
         let sent = signal("approve \"x\"", data, seconds);
         wait(s.send_signal(&id("r"), sent.clone())).unwrap();
-        let waiting = s.inbox(&id("r"), ALL).now().unwrap();
+        let waiting = s.inbox(&id("r"), ALL).wait().unwrap();
         assert_eq!(waiting.last().unwrap().signal, sent);
     }
 }
@@ -78,7 +78,7 @@ pub(crate) fn a_full_inbox_takes_no_more_until_one_is_taken(s: &dyn Store) {
     };
     assert_eq!(s.send("r", "go").unwrap(), Sent::Full(full));
     assert_eq!(s.waiting("r").len(), limits::SIGNALS);
-    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
+    assert_eq!(s.inbox_size(&id("r")).wait().unwrap(), full);
     // It is the inbox of that run alone.
     s.keep("other", "go");
     s.save(step("r", 0, 1).consume(&numbers[..1]));
@@ -107,7 +107,7 @@ pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
         signals: pieces as u64,
         bytes: limits::INBOX_BYTES as u64,
     };
-    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
+    assert_eq!(s.inbox_size(&id("r")).wait().unwrap(), full);
     assert_eq!(send("r", "g", 3), Sent::Full(full));
     assert_eq!(s.waiting("r").len(), pieces);
     s.save(start("other"));
@@ -116,9 +116,9 @@ pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
     s.save(step("r", 0, 1).consume(&numbers[..1]));
     assert!(matches!(send("r", "g", piece + 1), Sent::Full(_)));
     assert!(matches!(send("r", "g", piece), Sent::Kept(_)));
-    assert_eq!(s.inbox_size(&id("r")).now().unwrap(), full);
+    assert_eq!(s.inbox_size(&id("r")).wait().unwrap(), full);
     assert_eq!(
-        s.inbox_size(&id("unknown")).now().unwrap(),
+        s.inbox_size(&id("unknown")).wait().unwrap(),
         Inbox::default()
     );
 }
@@ -140,7 +140,7 @@ pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &d
     let (taken, waiting) = (s.keep("r", "a"), s.keep("r", "b"));
     let others = s.keep("other", "c");
     s.save(step("r", 0, 1).consume(&[taken]));
-    let before = (s.checkpoint(&id("r")).now().unwrap(), s.waiting("r"));
+    let before = (s.checkpoint(&id("r")).wait().unwrap(), s.waiting("r"));
     for signals in [
         &[taken][..],
         &[waiting, taken],
@@ -153,7 +153,7 @@ pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &d
         let refused = conflict(s.try_save(write.consume(signals)));
         assert_eq!(refused, ("r".into(), Status::Running, 1, 1), "{signals:?}");
         assert_eq!(
-            (s.checkpoint(&id("r")).now().unwrap(), s.waiting("r")),
+            (s.checkpoint(&id("r")).wait().unwrap(), s.waiting("r")),
             before
         );
         assert_eq!((s.entries("r"), s.lines("r").len()), (vec![1], 0));
@@ -176,7 +176,7 @@ pub(crate) fn a_run_that_does_not_exist_has_no_signals_to_take(s: &dyn Store) {
     let number = s.keep("other", "a");
     let created = s.try_save(create("r").consume(&[number]));
     assert!(matches!(created, Err(StoreError::Corrupt(_))));
-    assert_eq!(s.row(&id("r")).now().unwrap(), None);
+    assert_eq!(s.row(&id("r")).wait().unwrap(), None);
     let changed = s.try_save(step("r", 0, 1).consume(&[number]));
     assert!(matches!(changed, Err(StoreError::NotFound(run)) if run == id("r")));
     assert_eq!(s.waiting("other").len(), 1);
