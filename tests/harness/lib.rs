@@ -10,4 +10,5 @@ pub mod recorder;
 pub mod rig;
 pub mod rng;
 pub mod scripted;
+pub mod session;
 pub mod values;

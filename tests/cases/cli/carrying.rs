@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, component};
 
 /// What happens to the files of a run, in words and in fact.
@@ -87,14 +88,45 @@ fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() 
 fn a_run_whose_folder_moved_goes_on_and_says_so() {
     let cli = Cli::new();
     deployed(&cli, "rel-1", "pausing", ONCE);
-    cli.run("run rel-1/w.toml --id r").expect(2);
+    let mut session = cli.session();
+    session.milepost("run rel-1/w.toml --id r");
+    session.comment("mv rel-1 rel-2");
     fs::rename(at(&cli, "rel-1"), at(&cli, "rel-2")).unwrap();
-    let resumed = cli.run("resume r").expect(0).stderr;
-    assert!(
-        resumed.contains("goes on under the definition and components that it carries"),
-        "{resumed}"
-    );
-    cli.run("run rel-2/w.toml --id r").expect(0);
+    session.milepost("resume r");
+    session.milepost("run rel-2/w.toml --id r");
+    session.reads(expect![[r#"
+        $ milepost run rel-1/w.toml --id r
+        ! run r: started
+        ! step a: started
+        ! step a: paused: once: resume the run to go on
+        ! paused: run r after [elapsed], 0 of 1 step
+        !   step:   a
+        !   reason: step_paused: `a` paused (once): resume the run to go on
+        !   next:   `milepost resume r` goes on at `a`
+        !   resume: milepost resume r
+        [exit 2]
+
+        # mv rel-1 rel-2
+
+        $ milepost resume r
+        ! the run goes on under the definition and components that it carries; on disk, the definition [folder]/rel-1/w.toml cannot be read: No such file or directory (os error 2) (and 1 more)
+        ! run r: resumed, 0 completed steps stay
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "attempt": 2,
+          "state": 1
+        }
+
+        $ milepost run rel-2/w.toml --id r
+        ! run r existed already, with the same workflow and inputs
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "attempt": 2,
+          "state": 1
+        }
+    "#]]);
 }
 
 #[cfg(unix)]
@@ -168,21 +200,48 @@ fn accepted_changes_that_the_inputs_do_not_fit_are_told_by_what_does_not_fit() {
     let old = with("[inputs.n]\ntype = \"string\"\n");
     deployed(&cli, "d", "hostile", &old);
     cli.run("run d/w.toml --id r --input n=x").expect(1);
-    let refused = |inputs: &str| {
+    let mut session = cli.session();
+    for (what, inputs) in [
+        ("n is an int now", "[inputs.n]\ntype = \"int\"\n"),
+        (
+            "m is new",
+            "[inputs.n]\ntype = \"string\"\n[inputs.m]\ntype = \"int\"\n",
+        ),
+        (
+            "both",
+            "[inputs.n]\ntype = \"int\"\n[inputs.m]\ntype = \"int\"\n",
+        ),
+    ] {
+        session.comment(what);
         deployed(&cli, "d", "hostile", &with(inputs));
-        cli.run("resume r --accept-changes").expect(65).stderr
-    };
-    let (new, kept) = ("give new inputs a `default`", "leave the types");
-    let said = refused("[inputs.n]\ntype = \"int\"\n");
-    assert!(
-        said.contains("must be of type int") && said.contains(kept),
-        "{said}"
-    );
-    assert!(!said.contains(new), "{said}");
-    let said = refused("[inputs.n]\ntype = \"string\"\n[inputs.m]\ntype = \"int\"\n");
-    assert!(said.contains(new) && !said.contains(kept), "{said}");
-    let said = refused("[inputs.n]\ntype = \"int\"\n[inputs.m]\ntype = \"int\"\n");
-    assert!(said.contains(new) && said.contains(kept), "{said}");
+        session.milepost("resume r --accept-changes");
+    }
+    session.reads(expect![[r##"
+        # n is an int now
+
+        $ milepost resume r --accept-changes
+        ! error: run `r` cannot go on under the changed definition:
+        !   input `n` must be of type int, `"x"` is not
+        !   help: leave the types and allowed values of inputs as they were: a run keeps those that it was started with; or start a new run
+        [exit 65]
+
+        # m is new
+
+        $ milepost resume r --accept-changes
+        ! error: run `r` cannot go on under the changed definition:
+        !   input `m` is missing
+        !   help: give new inputs a `default` or `required = false`; or start a new run
+        [exit 65]
+
+        # both
+
+        $ milepost resume r --accept-changes
+        ! error: run `r` cannot go on under the changed definition:
+        !   input `m` is missing
+        !   input `n` must be of type int, `"x"` is not
+        !   help: give new inputs a `default` or `required = false`, and leave the types and allowed values of inputs as they were: a run keeps those that it was started with; or start a new run
+        [exit 65]
+    "##]]);
 }
 
 #[test]

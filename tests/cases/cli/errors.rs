@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 
 use super::{HELLO, PAUSING};
@@ -9,20 +10,84 @@ use super::{HELLO, PAUSING};
 #[test]
 fn b171_a_mistake_in_the_command_line_is_64() {
     let cli = Cli::new();
+    let mut session = cli.session();
     for line in [
-        "",
         "nope",
         "run",
         "run a.toml --nope",
         "ls --status dancing",
         "events r --after x",
     ] {
-        let output = cli.run(line).expect(64);
-        assert_eq!(output.stdout, "", "{line}");
-        assert!(!output.stderr.is_empty(), "{line}");
-        let json = cli.run(&format!("{line} --json")).expect(64);
-        assert_eq!(json.json()["error"]["code"], "usage", "{line}");
+        session.milepost(line);
+        session.document(line, &["/error/code"]);
     }
+    session.reads(expect![[r#"
+        $ milepost nope
+        ! error: unrecognized subcommand 'nope'
+        !
+        !   tip: a similar subcommand exists: 'inspect'
+        !
+        ! Usage: milepost [OPTIONS] <COMMAND>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost nope --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost run
+        ! error: the following required arguments were not provided:
+        !   <FILE>
+        !
+        ! Usage: milepost run <FILE>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost run --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost run a.toml --nope
+        ! error: unexpected argument '--nope' found
+        !
+        !   tip: to pass '--nope' as a value, use '-- --nope'
+        !
+        ! Usage: milepost run <FILE>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost run a.toml --nope --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost ls --status dancing
+        ! error: invalid value 'dancing' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --status dancing --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost events r --after x
+        ! error: invalid value 'x' for '--after <N>': invalid digit found in string
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost events r --after x --json
+        /error/code: "usage"
+        [exit 64]
+    "#]]);
+    let nothing = cli.run("").expect(64);
+    assert_eq!(nothing.stdout, "");
+    assert!(!nothing.stderr.is_empty());
+    let json = cli.run("--json").expect(64).json();
+    assert_eq!(json["error"]["code"], "usage");
 }
 
 #[test]
@@ -73,11 +138,32 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
 fn a_component_that_is_not_there_is_69() {
     let cli = Cli::new();
     cli.write("w.toml", "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"gone.wasm\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
-    let error = cli.run("run w.toml --json").expect(69).json();
-    assert_eq!(error["error"]["code"], "plugin_unavailable");
+    let mut session = cli.session();
+    session.milepost("run w.toml");
+    session.document("run w.toml", &["/error/code"]);
+    session.comment("there is a file, but it is no component");
     cli.write("gone.wasm", "not wasm");
-    let error = cli.run("run w.toml --json").expect(65).json();
-    assert_eq!(error["error"]["code"], "plugin_incompatible");
+    session.milepost("run w.toml");
+    session.document("run w.toml", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost run w.toml
+        ! error: plugin `p` is not available: cannot read the component [folder]/gone.wasm: No such file or directory (os error 2)
+        [exit 69]
+
+        $ milepost run w.toml --json
+        /error/code: "plugin_unavailable"
+        [exit 69]
+
+        # there is a file, but it is no component
+
+        $ milepost run w.toml
+        ! error: plugin `p` does not fit: cannot use the component [folder]/gone.wasm: it is not WebAssembly; give the path of a compiled component; its first bytes are `\0asm`
+        [exit 65]
+
+        $ milepost run w.toml --json
+        /error/code: "plugin_incompatible"
+        [exit 65]
+    "#]]);
 }
 
 #[test]
@@ -108,22 +194,38 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
 fn a_store_elsewhere_is_named_in_what_to_type_next() {
     let cli = Cli::new();
     cli.workflow("pausing.toml", PAUSING);
-    let paused = cli
-        .run("--store elsewhere run pausing.toml --id nap")
-        .expect(2);
-    assert!(
-        paused
-            .stderr
-            .contains("milepost --store elsewhere resume nap"),
-        "{paused:#?}"
-    );
+    let mut session = cli.session();
+    session.milepost("--store elsewhere run pausing.toml --id nap");
+    session.shell("MILEPOST_STORE=elsewhere milepost ls");
+    session.comment("a store is a folder");
+    session.milepost("--store pausing.toml ls");
+    session.reads(expect![[r#"
+        $ milepost --store elsewhere run pausing.toml --id nap
+        ! run nap: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step ask: started
+        ! step ask: paused: quota-exhausted: attempt 1 of 2 pauses
+        ! paused: run nap after [elapsed], 1 of 2 steps
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+        !   next:   `milepost --store elsewhere resume nap` goes on at `ask`; a worker (`milepost --store elsewhere work`) does it when it is due, automatic resume 1 of 5
+        !   due:    goes on at [time] (in [left])
+        !   resume: milepost --store elsewhere resume nap
+        [exit 2]
+
+        $ MILEPOST_STORE=elsewhere milepost ls
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        nap  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+
+        # a store is a folder
+
+        $ milepost --store pausing.toml ls
+        ! error: the store pausing.toml is a file
+        !   help: name the folder that holds milepost.db
+        [exit 64]
+    "#]]);
     assert!(cli.folder().join("elsewhere/milepost.db").exists());
-    let output = cli
-        .command("show nap --json")
-        .env("MILEPOST_STORE", "elsewhere")
-        .output();
-    assert!(output.is_ok_and(|output| output.status.success()));
-    cli.run("--store pausing.toml ls").expect(64);
 }
 
 #[test]
@@ -133,8 +235,19 @@ fn a_store_that_is_no_database_is_69() {
         ".milepost/milepost.db",
         "this is a text, and not a short one either: it is no database at all",
     );
-    let error = cli.run("ls --json").expect(69).json();
-    assert_eq!(error["error"]["code"], "store_damaged");
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.document("ls", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost ls
+        ! error: stored data is damaged: `[folder]/.milepost/milepost.db`: cache_size: file is not a database
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+
+        $ milepost ls --json
+        /error/code: "store_damaged"
+        [exit 69]
+    "#]]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 
 use super::{PAUSING, stopped, workflows};
@@ -9,17 +10,43 @@ use super::{PAUSING, stopped, workflows};
 #[test]
 fn b185_every_answer_to_a_resume_has_its_exit_code_and_its_word() {
     let cli = stopped();
-    let ok = cli.run("resume nap --json").expect(0).json();
-    assert_eq!(ok["status"], "completed");
-    let failed = cli.run("resume bad --json").expect(1).json();
-    assert_eq!(
-        (&failed["status"], &failed["stop"]["code"]),
-        (&"failed".into(), &"step_failed".into())
-    );
-    let refused = cli.run("resume done --json").expect(65).json();
-    assert_eq!(refused["error"]["code"], "not_resumable");
-    let unknown = cli.run("resume nobody --json").expect(65).json();
-    assert_eq!(unknown["error"]["code"], "run_not_found");
+    let mut session = cli.session();
+    let told = ["/status", "/stop/code"];
+    session.document("resume nap", &["/status"]);
+    session.document("resume bad", &told);
+    session.document("resume done", &["/error/code"]);
+    session.document("resume nobody", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost resume nap --json
+        ! run nap: resumed, 1 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run nap after [elapsed], 2 of 2 steps
+        /status: "completed"
+
+        $ milepost resume bad --json
+        ! run bad: resumed, 0 completed steps stay; again: one, two
+        ! step one: started
+        ! step one: failed: broken: broken
+        ! step two: started
+        ! step two: failed: too-bad: broken
+        ! failed: run bad after [elapsed], 2 of 2 steps (2 failed)
+        !   step one: broken: broken
+        !   step two: too-bad: broken
+        !   next:   nothing by itself; mend the cause, then `milepost resume bad` runs the failed steps again
+        !   look:   milepost show bad
+        /status: "failed"
+        /stop/code: "step_failed"
+        [exit 1]
+
+        $ milepost resume done --json
+        /error/code: "not_resumable"
+        [exit 65]
+
+        $ milepost resume nobody --json
+        /error/code: "run_not_found"
+        [exit 65]
+    "#]]);
 }
 
 #[test]
@@ -27,22 +54,36 @@ fn b187_a_resume_tells_what_stays_completed() {
     let cli = Cli::new();
     cli.workflow("pausing.toml", PAUSING);
     cli.run("run pausing.toml --id some").expect(2);
-    let told = cli.run("resume some").expect(0).stderr;
-    assert!(
-        told.contains("run some: resumed, 1 completed steps stay"),
-        "{told}"
-    );
-    // Nothing was completed: the whole workflow runs, and that is told too.
+    let mut session = cli.session();
+    session.milepost("resume some");
+    session.comment("nothing was completed: the whole workflow runs");
     cli.workflow(
         "at_once.toml",
         PAUSING.split_at(PAUSING.rfind("[[step]]").unwrap()).1,
     );
     cli.run("run at_once.toml --id none").expect(2);
-    let told = cli.run("resume none").expect(0).stderr;
-    assert!(
-        told.contains("run none: resumed, 0 completed steps stay"),
-        "{told}"
-    );
+    session.milepost("resume none");
+    session.reads(expect![[r#"
+        $ milepost resume some
+        ! run some: resumed, 1 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run some after [elapsed], 2 of 2 steps
+        {
+          "attempt": 2
+        }
+
+        # nothing was completed: the whole workflow runs
+
+        $ milepost resume none
+        ! run none: resumed, 0 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run none after [elapsed], 1 of 1 step
+        {
+          "attempt": 2
+        }
+    "#]]);
 }
 
 #[test]
@@ -74,19 +115,41 @@ fn b193_resume_prints_the_run_or_an_error_as_one_document() {
 fn b194_starting_a_paused_run_again_points_to_resume() {
     let cli = Cli::new();
     cli.workflow("pausing.toml", PAUSING);
-    cli.run("run pausing.toml --id nap").expect(2);
+    let mut session = cli.session();
+    session.milepost("run pausing.toml --id nap");
     let shown = cli.shown("nap");
-    let again = cli.run("run pausing.toml --id nap").expect(2);
-    assert!(
-        again.stderr.contains("run nap existed already"),
-        "{again:#?}"
-    );
-    assert!(again.stderr.contains("milepost resume nap"), "{again:#?}");
+    session.milepost("run pausing.toml --id nap");
     assert_eq!(cli.shown("nap"), shown, "nothing moved");
-    assert_eq!(
-        cli.run("ls --json").json().as_array().map(Vec::len),
-        Some(1)
-    );
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost run pausing.toml --id nap
+        ! run nap: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step ask: started
+        ! step ask: paused: quota-exhausted: attempt 1 of 2 pauses
+        ! paused: run nap after [elapsed], 1 of 2 steps
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   due:    goes on at [time] (in [left])
+        !   resume: milepost resume nap
+        [exit 2]
+
+        $ milepost run pausing.toml --id nap
+        ! run nap existed already, with the same workflow and inputs
+        ! paused: run nap after [elapsed], 1 of 2 steps
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   due:    goes on at [time] (in [left])
+        !   resume: milepost resume nap
+        [exit 2]
+
+        $ milepost ls
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        nap  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+    "#]]);
 }
 
 // Nothing is reported to anybody; what has to be finished before the exit is the store.

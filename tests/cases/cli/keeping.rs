@@ -1,5 +1,6 @@
 //! Keeping a store in order: `gc` and `doctor`.
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -22,56 +23,100 @@ fn b296_only_runs_that_are_over_and_old_are_removed() {
     let cli = store();
     let young = cli.run("gc --json").expect(0).json();
     assert_eq!(young["runs"], json!([]), "30 days is the default");
-    let pretended = cli
-        .run("gc --older-than 0s --dry-run --json")
-        .expect(0)
-        .json();
-    assert_eq!(
-        (&pretended["runs"], &pretended["dry_run"]),
-        (&json!(["done", "gone"]), &json!(true))
-    );
-    assert_eq!(
-        cli.run("gc --older-than 0s --dry-run").expect(0).stdout,
-        "2 runs would be removed\n  done\n  gone\n"
-    );
+    let mut session = cli.session();
+    session.milepost("gc --older-than 0s --dry-run");
+    session.document("gc --older-than 0s --dry-run", &["/runs", "/dry_run"]);
     assert_eq!(ids(&cli, "ls --json").len(), 5, "nothing was removed yet");
-    assert_eq!(
-        cli.run("gc --older-than 0s").expect(0).stdout,
-        "2 runs removed\n"
-    );
+    session.milepost("gc --older-than 0s");
     assert_eq!(ids(&cli, "ls --json"), ["new", "nap", "bad"]);
-    cli.run("show done").expect(65);
-    let failed = cli
-        .run("gc --older-than 0s --status failed --json")
-        .expect(0)
-        .json();
-    assert_eq!(
-        (&failed["runs"], &failed["kept"]),
-        (&json!(["bad"]), &json!([]))
-    );
+    session.milepost("show done");
+    session.document("gc --older-than 0s --status failed", &["/runs", "/kept"]);
     assert_eq!(ids(&cli, "ls --json"), ["new", "nap"]);
     cli.run("doctor").expect(0);
+    session.reads(expect![[r#"
+        $ milepost gc --older-than 0s --dry-run
+        2 runs would be removed
+          done
+          gone
+
+        $ milepost gc --older-than 0s --dry-run --json
+        /runs: ["done","gone"]
+        /dry_run: true
+
+        $ milepost gc --older-than 0s
+        2 runs removed
+
+        $ milepost show done
+        ! error: no run begins with `done`
+        !   help: `milepost ls` lists the runs
+        [exit 65]
+
+        $ milepost gc --older-than 0s --status failed --json
+        /runs: ["bad"]
+        /kept: []
+    "#]]);
 }
 
 #[test]
 fn b296_a_run_that_is_not_over_has_to_be_cancelled_first() {
     let cli = store();
-    for status in ["paused", "pending", "running"] {
-        let refused = cli
-            .run(&format!("gc --older-than 0s --status {status} --json"))
-            .expect(64)
-            .json();
-        let message = refused["error"]["message"].as_str().unwrap();
-        assert!(message.contains("cancel it first"), "{message}");
-    }
-    for wrong in [
+    let mut session = cli.session();
+    for option in [
+        "--older-than 0s --status paused",
+        "--older-than 0s --status pending",
+        "--older-than 0s --status running",
         "--older-than 30",
         "--older-than -1d",
         "--older-than 1.5h",
         "--status sleeping",
     ] {
-        cli.run(&format!("gc {wrong}")).expect(64);
+        session.milepost(&format!("gc {option}"));
     }
+    session.reads(expect![[r#"
+        $ milepost gc --older-than 0s --status paused
+        ! error: invalid value 'paused' for '--status <STATUS>': a paused run is not over; cancel it first (`milepost cancel`)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --older-than 0s --status pending
+        ! error: invalid value 'pending' for '--status <STATUS>': a pending run is not over; cancel it first (`milepost cancel`)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --older-than 0s --status running
+        ! error: invalid value 'running' for '--status <STATUS>': a running run is not over; cancel it first (`milepost cancel`)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --older-than 30
+        ! error: invalid value '30' for '--older-than <DURATION>': `30` is not a duration; write a whole number and one of ms, s, m, h, d, such as "250ms", "30s" or "5m"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --older-than -1d
+        ! error: unexpected argument '-1' found
+        !
+        ! Usage: milepost gc [OPTIONS]
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --older-than 1.5h
+        ! error: invalid value '1.5h' for '--older-than <DURATION>': `1.5h` is not a duration; write a whole number and one of ms, s, m, h, d, such as "250ms", "30s" or "5m"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost gc --status sleeping
+        ! error: invalid value 'sleeping' for '--status <STATUS>': choose one of completed, cancelled, failed
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+    "#]]);
     assert_eq!(ids(&cli, "ls --json").len(), 5);
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 
 use super::HELLO;
@@ -23,23 +24,63 @@ fn braces_are_understood() {
         "double.toml",
         &step("if = \"${{ inputs.b }}\"\nwith = { text = \"${{ inputs.b }}\" }"),
     );
-    let found = cli.run("validate double.toml").expect(65).stdout;
-    assert!(found.contains("write `inputs.b`"), "{found}");
-    assert!(found.contains("write `${ inputs.b }`"), "{found}");
+    let mut session = cli.session();
+    session.milepost("validate double.toml");
     cli.workflow(
         "dollar.toml",
         &step("with = { text = \"costs $${ inputs.n }\" }"),
     );
-    let found = cli.run("validate dollar.toml").expect(0).stdout;
-    assert!(found.contains("warning[MP0309]"), "{found}");
-    assert!(found.contains("`${ '$' }${ inputs.n }`"), "{found}");
+    session.milepost("validate dollar.toml");
+    session.comment("as the warning says");
     cli.workflow(
         "price.toml",
         &step("with = { text = \"costs ${ '$' }${ inputs.n }\" }"),
     );
-    let run = cli.run("run price.toml --json").expect(0);
-    assert_eq!(run.json()["output"]["text"], "COSTS $5");
-    assert!(!run.stderr.contains("MP0309"), "{}", run.stderr);
+    session.milepost("run price.toml --id r");
+    session.reads(expect![[r#"
+        $ milepost validate double.toml
+        error[MP0307]: an expression here is written without `${ }`
+          --> double.toml:17:7
+           |
+        17 | if = "${{ inputs.b }}"
+           |       ^^
+           |
+           = help: write `inputs.b`
+
+        error[MP0301]: a value stands in one pair of braces
+          --> double.toml:18:18
+           |
+        18 | with = { text = "${{ inputs.b }}" }
+           |                  ^^^^^^^^^^^^^^^
+           |
+           = help: write `${ inputs.b }`
+        1 file checked, 1 with errors
+        [exit 65]
+
+        $ milepost validate dollar.toml
+        warning[MP0309]: `$${` is a literal `${`: this is text
+          --> dollar.toml:17:24
+           |
+        17 | with = { text = "costs $${ inputs.n }" }
+           |                        ^^^^^^^^^^^^^^
+           |
+           = help: for a `$` before the value write `${ '$' }${ inputs.n }`; for the text itself, without this warning, `${ '$' }{ inputs.n }`
+        ok dollar.toml
+        1 file checked, no errors
+
+        # as the warning says
+
+        $ milepost run price.toml --id r
+        ! input b = true (default)
+        ! input n = 5 (default)
+        ! run r: started
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "text": "COSTS $5"
+        }
+    "#]]);
 }
 
 #[test]
@@ -47,16 +88,23 @@ fn an_input_that_no_step_could_be_given_is_refused_at_the_start() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     cli.write("s.txt", "x".repeat(5_000_000));
-    let refused = cli
-        .run("run hello.toml --input name=@s.txt --json")
-        .expect(65);
-    assert_eq!(refused.json()["error"]["code"], "invalid_input");
-    let told = refused.json()["error"]["message"].to_string();
-    assert!(
-        told.contains("step `greet` would be given at least 5000000 bytes"),
-        "{told}"
-    );
-    assert_eq!(cli.run("ls --json").expect(0).json(), serde_json::json!([]));
+    let mut session = cli.session();
+    session.milepost("run hello.toml --input name=@s.txt");
+    session.document("run hello.toml --input name=@s.txt", &["/error/code"]);
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost run hello.toml --input name=@s.txt
+        ! error: step `greet` would be given at least 5000000 bytes of inputs, its expressions may make 4194304
+        !   help: inputs are kept with the run; give the step a place to read from instead
+        [exit 65]
+
+        $ milepost run hello.toml --input name=@s.txt --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost ls
+        no runs yet (store: .milepost)
+    "#]]);
 }
 
 #[test]
@@ -171,24 +219,54 @@ fn inputs_may_come_from_a_pipe() {
 fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
-    for line in [
-        "run hello.toml --id -x",
-        "submit hello.toml --id=-x",
-        "run hello.toml --id --json",
-    ] {
-        let told = cli.run(line).expect(64);
-        let told = told.stdout + &told.stderr;
-        assert!(
-            told.contains("it must start with a letter, a digit or `_`"),
-            "{told}"
-        );
-        assert!(!told.contains("-- -x"), "{told}");
-    }
+    let mut session = cli.session();
+    session.milepost("run hello.toml --id -x");
+    session.milepost("submit hello.toml --id=-x");
+    session.document("run hello.toml --id", &["/error/message"]);
     cli.workflow("ask.toml", super::SIGNAL);
-    cli.run("run ask.toml --id ask").expect(2);
-    cli.run("signal ask go --data -1").expect(0);
-    let got = cli.run("resume ask").expect(0).stdout;
-    assert!(got.contains("\"payload\": -1\n"), "{got}");
+    session.milepost("run ask.toml --id ask");
+    session.milepost("signal ask go --data -1");
+    session.milepost("resume ask");
+    session.reads(expect![[r#"
+        $ milepost run hello.toml --id -x
+        ! error: invalid value '-x' for '--id <ID>': `-x` is not a valid run id: it must start with a letter, a digit or `_`
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost submit hello.toml --id=-x
+        ! error: invalid value '-x' for '--id <ID>': `-x` is not a valid run id: it must start with a letter, a digit or `_`
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost run hello.toml --id --json
+        /error/message: "invalid value '--json' for '--id <ID>': `--json` is not a valid run id: it must start with a letter, a digit or `_`\n\nFor more information, try '--help'."
+        [exit 64]
+
+        $ milepost run ask.toml --id ask
+        ! run ask: started
+        ! step ask: started
+        ! step ask: paused: needs-signal: waiting for signal `go`
+        ! paused: run ask after [elapsed], 0 of 1 step
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go`
+        !   next:   `milepost resume ask` goes on at `ask`, and so does `milepost signal ask go`
+        !   resume: milepost resume ask
+        [exit 2]
+
+        $ milepost signal ask go --data -1
+        run ask got `go`; a worker goes on with it, without one `milepost resume ask` does
+
+        $ milepost resume ask
+        ! run ask: resumed, 0 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run ask after [elapsed], 1 of 1 step
+        {
+          "payload": -1
+        }
+    "#]]);
 }
 
 #[test]
@@ -227,16 +305,31 @@ fn a_name_is_given_once_wherever_json_comes_in() {
     );
     cli.write("twice.json", r#"{"j": 1, "j": 2}"#);
     cli.write("j.txt", r#"{"a": {"b": 1, "b": 2}}"#);
-    cli.run("run echo.toml --input j=1 --id r").expect(2);
-    for (line, exit) in [
-        ("run echo.toml --inputs twice.json", 65),
-        ("run echo.toml --input j=@j.txt", 65),
-        ("signal r go --data @j.txt", 64),
-    ] {
-        let told = cli.run(line).expect(exit).stderr;
-        assert!(
-            told.contains("is given twice in one object"),
-            "{line}: {told}"
-        );
-    }
+    let mut session = cli.session();
+    session.milepost("run echo.toml --input j=1 --id r");
+    session.milepost("run echo.toml --inputs twice.json");
+    session.milepost("run echo.toml --input j=@j.txt");
+    session.milepost("signal r go --data @j.txt");
+    session.reads(expect![[r#"
+        $ milepost run echo.toml --input j=1 --id r
+        ! run r: started
+        ! step a: waits for the signal `go`
+        ! paused: run r after [elapsed], 0 of 1 step
+        !   step:   a
+        !   reason: waiting_for_signal: `a` waits for the signal `go`
+        !   next:   `milepost signal r go` goes on
+        [exit 2]
+
+        $ milepost run echo.toml --inputs twice.json
+        ! error[MP0706]: cannot read the inputs file twice.json: the name `j` is given twice in one object
+        [exit 65]
+
+        $ milepost run echo.toml --input j=@j.txt
+        ! error[MP0704]: input `j` must be of type json: the name `b` is given twice in one object
+        [exit 65]
+
+        $ milepost signal r go --data @j.txt
+        ! error: j.txt: the name `b` is given twice in one object
+        [exit 64]
+    "#]]);
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
 
@@ -31,16 +32,32 @@ fn interrupt(child: &Child) {
 #[test]
 fn b238_an_empty_list_is_a_message_or_an_empty_array() {
     let cli = Cli::new();
-    let none = cli.run("ls --json").expect(69).json();
-    assert_eq!(none["error"]["code"], "no_store");
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.document("ls", &["/error/code"]);
+    session.comment("a worker makes the store");
     cli.run("work --until-idle").expect(0);
-    assert_eq!(
-        cli.run("ls").expect(0).stdout,
-        "no runs yet (store: .milepost)\n"
-    );
+    session.milepost("ls");
     assert_eq!(rows(&cli, "ls --json"), [Value::Null; 0]);
-    let filtered = cli.run("ls --status failed").expect(0).stdout;
-    assert_eq!(filtered, "no run is like that (store: .milepost)\n");
+    session.milepost("ls --status failed");
+    session.reads(expect![[r#"
+        $ milepost ls
+        ! error: there is no store in .milepost
+        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
+        [exit 69]
+
+        $ milepost ls --json
+        /error/code: "no_store"
+        [exit 69]
+
+        # a worker makes the store
+
+        $ milepost ls
+        no runs yet (store: .milepost)
+
+        $ milepost ls --status failed
+        no run is like that (store: .milepost)
+    "#]]);
 }
 
 #[test]
@@ -234,12 +251,14 @@ fn b441_what_is_not_shown_is_counted() {
         cli.run(&format!("submit hello.toml --input name=x --id r{n}"))
             .expect(0);
     }
-    let cut = cli.run("ls --limit 1").expect(0);
-    assert!(
-        cut.stdout.contains("r3") && !cut.stdout.contains("r2"),
-        "{cut:#?}"
-    );
-    assert!(cut.stderr.contains("3 more, older, not shown"), "{cut:#?}");
+    let mut session = cli.session();
+    session.milepost("ls --limit 1");
+    session.reads(expect![[r#"
+        $ milepost ls --limit 1
+        ! 3 more, older, not shown; `--limit` shows more of them
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        r3  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+    "#]]);
 }
 
 #[test]

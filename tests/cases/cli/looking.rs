@@ -1,5 +1,6 @@
 //! `ls`, `show`, `events`, `logs`, `replay`, and everything that only reads files.
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, component};
 
 use super::{HELLO, PAUSING, flaky, ids};
@@ -16,13 +17,34 @@ fn runs_are_listed_newest_first_and_filtered() {
     assert_eq!(ids("ls --json --status paused --status failed"), ["two"]);
     assert_eq!(ids("ls --json --workflow hello"), ["one"]);
     assert_eq!(ids("ls --json --status failed"), [""; 0]);
-    let table = cli.run("ls").expect(0).stdout;
-    assert!(table.contains("paused (step_paused)"), "{table}");
-    let cut = cli.run("ls --limit 1").expect(0);
-    assert!(
-        !cut.stdout.contains("hello") && cut.stderr.contains("1 more"),
-        "{cut:#?}"
-    );
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.milepost("ls --status paused --status failed");
+    session.milepost("ls --workflow hello");
+    session.milepost("ls --status failed");
+    session.milepost("ls --limit 1");
+    session.reads(expect![[r#"
+        $ milepost ls
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        two  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+        one  hello  completed  [ago]  [elapsed]  [ago]
+
+        $ milepost ls --status paused --status failed
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        two  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+
+        $ milepost ls --workflow hello
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        one  hello  completed  [ago]  [elapsed]  [ago]
+
+        $ milepost ls --status failed
+        no run is like that (store: .milepost)
+
+        $ milepost ls --limit 1
+        ! 1 more, older, not shown; `--limit` shows more of them
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        two  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+    "#]]);
 }
 
 #[test]
@@ -33,13 +55,21 @@ fn b244_a_row_that_cannot_be_read_does_not_hide_the_others() {
     cli.run("run hello.toml --id bad --input name=x").expect(0);
     let db = rusqlite::Connection::open(cli.database()).expect("the store is a database");
     db.execute("UPDATE run SET status = 'dancing' WHERE id = 'bad'", ())
-        .expect("the row can be damaged");
-    let listed = cli.run("ls --json").expect(0);
-    assert_eq!(listed.json()[0]["id"], "good");
-    assert!(
-        listed.stderr.contains("warning: run bad cannot be read"),
-        "{listed:#?}"
-    );
+        .expect("the row can be changed");
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.document("ls", &["/0/id", "/1"]);
+    session.reads(expect![[r#"
+        $ milepost ls
+        ! warning: run bad cannot be read: stored data is damaged: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        good  hello  completed  [ago]  [elapsed]  [ago]
+
+        $ milepost ls --json
+        ! warning: run bad cannot be read: stored data is damaged: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        /0/id: "good"
+        /1 is missing
+    "#]]);
 }
 
 #[test]
@@ -47,46 +77,61 @@ fn the_journal_and_the_logs_can_be_read() {
     let cli = Cli::new();
     cli.workflow("flaky.toml", &flaky(r#"initial = "1ms""#));
     cli.run("run flaky.toml --id r").expect(0);
-    let all = cli.run("events r --json").expect(0).json();
-    let names: Vec<_> = all["events"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|e| &e["event"]["type"])
-        .collect();
-    assert_eq!(names.first(), Some(&&"run_created".into()));
-    assert_eq!(names.last(), Some(&&"run_completed".into()));
-    assert_eq!(
-        cli.run("events r").expect(0).stdout.lines().count(),
-        names.len()
+    let mut session = cli.session();
+    session.milepost("events r");
+    session.document(
+        "events r",
+        &["/events/0/event/type", "/events/6/event/type", "/events/7"],
     );
-    let two = cli
-        .run("events r --after 2 --limit 2 --json")
-        .expect(0)
-        .json();
-    assert_eq!(
-        (
-            &two["events"][0]["seq"],
-            two["events"].as_array().map(Vec::len)
-        ),
-        (&3.into(), Some(2))
+    session.document(
+        "events r --after 2 --limit 2",
+        &["/events/0/seq", "/events/1/seq", "/events/2"],
     );
+    session.milepost("logs r");
+    session.document("logs r", &["/lines/0/path", "/lines/0/level"]);
+    session.milepost("logs r --step try");
+    session.milepost("logs r --step other");
+    session.milepost("replay r");
+    session.document("replay r", &["/divergence", "/attempts"]);
+    session.reads(expect![[r#"
+        $ milepost events r
+            1 [time] run_created flaky from [folder]/flaky.toml
+            2 [time] run_claimed by process [pid] on [host]
+            3 [time] step_started try, attempt 1
+            4 [time] attempt_failed try, attempt 1: retryable busy: attempt 1 of 2 fails; again at [time]
+            5 [time] step_started try, attempt 2
+            6 [time] step_completed try, 48 bytes
+            7 [time] run_completed, 48 bytes
 
-    let logs = cli.run("logs r --json").expect(0).json();
-    assert_eq!(logs["lines"][0]["path"], "try");
-    assert_eq!(logs["lines"][0]["level"], "warn");
-    assert!(
-        cli.run("logs r --step try")
-            .expect(0)
-            .stdout
-            .contains("warn: attempt 1 of 2 fails")
-    );
-    assert_eq!(cli.run("logs r --step other").expect(0).stdout, "");
-    let replayed = cli.run("replay r --json").expect(0).json();
-    assert_eq!(
-        (&replayed["divergence"], &replayed["attempts"]),
-        (&serde_json::Value::Null, &2.into())
-    );
+        $ milepost events r --json
+        /events/0/event/type: "run_created"
+        /events/6/event/type: "run_completed"
+        /events/7 is missing
+
+        $ milepost events r --after 2 --limit 2 --json
+        /events/0/seq: 3
+        /events/1/seq: 4
+        /events/2 is missing
+
+        $ milepost logs r
+        [time] try warn: attempt 1 of 2 fails
+
+        $ milepost logs r --json
+        /lines/0/path: "try"
+        /lines/0/level: "warn"
+
+        $ milepost logs r --step try
+        [time] try warn: attempt 1 of 2 fails
+
+        $ milepost logs r --step other
+
+        $ milepost replay r
+        same as recorded: 7 events, 2 attempts
+
+        $ milepost replay r --json
+        /divergence: null
+        /attempts: 2
+    "#]]);
 }
 
 #[test]
@@ -97,12 +142,30 @@ fn a_prefix_is_enough_when_only_one_run_has_it() {
         cli.run(&format!("run hello.toml --input name=x --id {id}"))
             .expect(0);
     }
-    assert_eq!(cli.shown("alph")["id"], "alpha");
-    assert_eq!(cli.shown("al")["id"], "al", "a whole id is not ambiguous");
-    let ambiguous = cli.run("show alp --json").expect(64).json();
-    assert_eq!(ambiguous["error"]["code"], "ambiguous_run");
-    let message = ambiguous["error"]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("`alpha`, `alps`"), "{message}");
+    let mut session = cli.session();
+    session.document("show alph", &["/id"]);
+    session.comment("a whole id is not ambiguous");
+    session.document("show al", &["/id"]);
+    session.milepost("show alp");
+    session.document("show alp", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost show alph --json
+        /id: "alpha"
+
+        # a whole id is not ambiguous
+
+        $ milepost show al --json
+        /id: "al"
+
+        $ milepost show alp
+        ! error: several runs begin with `alp`: `alpha`, `alps`
+        !   help: type more of the id
+        [exit 64]
+
+        $ milepost show alp --json
+        /error/code: "ambiguous_run"
+        [exit 64]
+    "#]]);
 }
 
 #[test]
@@ -115,51 +178,88 @@ fn every_problem_of_every_file_is_told() {
     );
     cli.write("flows/deep/gone.toml", "schema = 1\nname = \"x\"\n[plugins.p]\nsource = \"no.wasm\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
     cli.write("flows/Cargo.toml", "[package]\nname = \"x\"\n");
-    let text = cli.run("validate flows").expect(65).stdout;
-    for part in [
-        "MP0101",
-        "MP0211",
-        "no.wasm",
-        "ok flows/good.toml",
-        "3 files checked, 2 with errors",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-    let found = cli.run("validate flows --json").expect(65).json();
-    assert_eq!(found["ok"], false);
-    assert_eq!(
-        found["files"][0]["diagnostics"].as_array().map(Vec::len),
-        Some(2)
+    let mut session = cli.session();
+    session.milepost("validate flows");
+    session.document(
+        "validate flows",
+        &[
+            "/ok",
+            "/files/0/diagnostics/1/code",
+            "/files/0/diagnostics/2",
+            "/files/1/components/0/code",
+            "/files/2/ok",
+        ],
     );
-    assert_eq!(
-        found["files"][1]["components"][0]["code"],
-        "plugin_unavailable"
-    );
-    assert_eq!(found["files"][2]["ok"], true);
-    cli.run("validate flows/deep --no-components").expect(0);
-    cli.run("validate flows/good.toml").expect(0);
-    let gone = cli.run("validate gone.toml").expect(65).stdout;
-    assert!(gone.contains("gone.toml"), "{gone}");
+    session.milepost("validate flows/deep --no-components");
+    session.milepost("validate flows/good.toml");
+    session.milepost("validate gone.toml");
+    session.reads(expect![[r#"
+        $ milepost validate flows
+        error[MP0101]: a workflow has no key `nmae`
+         --> flows/bad.toml:3:1
+          |
+        3 | nmae = 2
+          | ^^^^
+          |
+          = help: did you mean `name`?
+
+        error[MP0211]: there is no plugin `p`
+         --> flows/bad.toml:6:7
+          |
+        6 | use = "p"
+          |       ^^^
+          |
+          = help: declare it:
+                  [plugins.p]
+                  source = "plugins/p.wasm"
+        error: flows/deep/gone.toml: plugin `p` is not available: cannot read the component [folder]/flows/deep/no.wasm: No such file or directory (os error 2)
+        ok flows/good.toml
+        3 files checked, 2 with errors
+        [exit 65]
+
+        $ milepost validate flows --json
+        /ok: false
+        /files/0/diagnostics/1/code: "MP0211"
+        /files/0/diagnostics/2 is missing
+        /files/1/components/0/code: "plugin_unavailable"
+        /files/2/ok: true
+        [exit 65]
+
+        $ milepost validate flows/deep --no-components
+        ok flows/deep/gone.toml
+        1 file checked, no errors
+
+        $ milepost validate flows/good.toml
+        ok flows/good.toml
+        1 file checked, no errors
+
+        $ milepost validate gone.toml
+        error: the definition gone.toml cannot be read: No such file or directory (os error 2)
+        1 file checked, 1 with errors
+        [exit 65]
+    "#]]);
 }
 
 #[test]
 fn a_workflow_can_be_drawn() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
-    assert_eq!(
-        cli.run("graph hello.toml").expect(0).stdout,
-        "hello\n  greet: text/greet\n"
-    );
-    assert!(
-        cli.run("graph hello.toml --format mermaid")
-            .expect(0)
-            .stdout
-            .starts_with("flowchart TD\n")
-    );
-    assert_eq!(
-        cli.run("graph hello.toml --json").expect(0).json()["format"],
-        "text"
-    );
+    let mut session = cli.session();
+    session.milepost("graph hello.toml");
+    session.milepost("graph hello.toml --format mermaid");
+    session.document("graph hello.toml", &["/format"]);
+    session.reads(expect![[r#"
+        $ milepost graph hello.toml
+        hello
+          greet: text/greet
+
+        $ milepost graph hello.toml --format mermaid
+        flowchart TD
+          s0["greet<br>text/greet"]
+
+        $ milepost graph hello.toml --json
+        /format: "text"
+    "#]]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The program as its users see it. Each test reads like a terminal session.
+//! The program as its users see it. Each test reads like a terminal session; how to update the transcripts stands in
+//! `tests/harness/session.rs`.
 
 mod advice;
 mod bounded;

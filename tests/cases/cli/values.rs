@@ -1,5 +1,6 @@
 //! What a run was given, and what it made of it, comes back as it was.
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 use serde_json::json;
 
@@ -90,39 +91,60 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
 "#,
     );
     let (id, other) = (u64::MAX, u64::MAX - 1);
-    let run = |j: &str| cli.run(&format!("run ids.toml --json --input j={j}"));
-    let done = run(&format!("{{\"id\":{id},\"other\":{other}}}")).expect(0);
-    assert_eq!(
-        done.json()["output"],
-        json!({ "id": id, "url": format!("/d/{id}"), "same": false })
-    );
     let beyond = "123456789012345678901234567890";
-    let refused = run(&format!("{{\"id\":{beyond},\"other\":1}}")).expect(65);
-    assert!(refused.stdout.contains(beyond), "{refused:#?}");
-    assert!(
-        refused.stdout.contains("does not fit 64 bits"),
-        "{refused:#?}"
-    );
+    let mut session = cli.session();
+    session.milepost(&format!(
+        "run ids.toml --id r --input j={{\"id\":{id},\"other\":{other}}}"
+    ));
+    let refused = cli.run(&format!(
+        "run ids.toml --json --input j={{\"id\":{beyond},\"other\":1}}"
+    ));
+    let refused = refused.expect(65).stdout;
+    assert!(refused.contains(beyond), "{refused}");
+    assert!(refused.contains("does not fit 64 bits"), "{refused}");
     cli.write("in.json", format!("{{\"j\": [{beyond}]}}"));
-    let refused = cli.run("run ids.toml --inputs in.json").expect(65);
-    assert!(
-        refused.stderr.contains("does not fit 64 bits"),
-        "{refused:#?}"
-    );
+    session.milepost("run ids.toml --inputs in.json");
     cli.write("in.toml", format!("j = [{beyond}]"));
-    let refused = cli.run("run ids.toml --inputs in.toml").expect(65);
-    assert!(
-        refused.stderr.contains("does not fit 64 bits"),
-        "{refused:#?}"
-    );
+    session.milepost("run ids.toml --inputs in.toml");
     cli.workflow("signal.toml", SIGNAL);
     cli.run("run signal.toml --id s").expect(2);
-    let refused = cli.run(&format!("signal s go --data {beyond}")).expect(64);
-    assert!(
-        refused.stderr.contains("does not fit 64 bits"),
-        "{refused:#?}"
-    );
-    cli.run(&format!("signal s go --data {id}")).expect(0);
-    let resumed = cli.run("resume s --json").expect(0).json();
-    assert_eq!(resumed["output"], json!({ "payload": id }));
+    session.milepost(&format!("signal s go --data {beyond}"));
+    session.milepost(&format!("signal s go --data {id}"));
+    session.milepost("resume s");
+    session.reads(expect![[r#"
+        $ milepost run ids.toml --id r --input j={"id":18446744073709551615,"other":18446744073709551614}
+        ! run r: started
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "id": 18446744073709551615,
+          "same": false,
+          "url": "/d/18446744073709551615"
+        }
+
+        $ milepost run ids.toml --inputs in.json
+        ! error[MP0706]: cannot read the inputs file in.json: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do
+        [exit 65]
+
+        $ milepost run ids.toml --inputs in.toml
+        ! error[MP0706]: cannot read the inputs file in.toml: line 1: the integer does not fit 64 bits
+        [exit 65]
+
+        $ milepost signal s go --data 123456789012345678901234567890
+        ! error: --data: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do
+        [exit 64]
+
+        $ milepost signal s go --data 18446744073709551615
+        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+
+        $ milepost resume s
+        ! run s: resumed, 0 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run s after [elapsed], 1 of 1 step
+        {
+          "payload": 18446744073709551615
+        }
+    "#]]);
 }

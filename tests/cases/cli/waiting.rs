@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use expect_test::expect;
 use milepost_core::limits;
 use milepost_tests::cli::Cli;
 use rusqlite::Connection;
@@ -71,26 +72,43 @@ fn data_that_is_no_json_is_a_mistake_with_its_place() {
     cli.workflow("signal.toml", SIGNAL);
     cli.run("run signal.toml --id r").expect(2);
     cli.write("bad.json", "{\n  \"n\": }");
-    for (data, place) in [
-        ("{\"n\":", "--data is not JSON"),
-        ("{\"n\":", "at line 1 column 5"),
-        ("@bad.json", "bad.json is not JSON"),
-        ("@bad.json", "at line 2 column 8"),
-    ] {
-        let refused = cli
-            .run(&format!("signal r go --data {data} --json"))
-            .expect(64)
-            .json();
-        assert_eq!(refused["error"]["code"], "usage");
-        let message = refused["error"]["message"].as_str().unwrap();
-        assert!(message.contains(place), "{message}");
-    }
-    cli.run("signal r go --data @gone.json").expect(65);
-    assert_eq!(
-        cli.shown("r")["stop_reason"],
-        "step_paused",
-        "nothing was sent"
-    );
+    let mut session = cli.session();
+    session.milepost("signal r go --data {\"n\":");
+    session.document("signal r go --data {\"n\":", &["/error/code"]);
+    session.milepost("signal r go --data @bad.json");
+    session.document("signal r go --data @bad.json", &["/error/code"]);
+    session.milepost("signal r go --data @gone.json");
+    session.comment("nothing was sent");
+    session.document("show r", &["/stop_reason", "/inbox"]);
+    session.reads(expect![[r#"
+        $ milepost signal r go --data {"n":
+        ! error: --data is not JSON: EOF while parsing a value at line 1 column 5
+        !   help: a text needs its quotes, and those need quotes of the shell: --data '"done"'
+        [exit 64]
+
+        $ milepost signal r go --data {"n": --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost signal r go --data @bad.json
+        ! error: bad.json is not JSON: expected value at line 2 column 8
+        !   help: a text needs its quotes, and those need quotes of the shell: --data '"done"'
+        [exit 64]
+
+        $ milepost signal r go --data @bad.json --json
+        /error/code: "usage"
+        [exit 64]
+
+        $ milepost signal r go --data @gone.json
+        ! error: cannot read gone.json: No such file or directory (os error 2)
+        [exit 65]
+
+        # nothing was sent
+
+        $ milepost show r --json
+        /stop_reason: "step_paused"
+        /inbox is missing
+    "#]]);
 }
 
 #[test]
@@ -131,20 +149,44 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
 #[test]
 fn b302_the_second_decision_is_refused_and_leaves_no_event() {
     let cli = at_the_gate("r");
-    cli.run("approve r --by ada").expect(0);
+    let mut session = cli.session();
+    session.milepost("approve r --by ada");
     let before = (cli.shown("r"), events(&cli, "r"));
     assert_eq!(before.0["steps"][0]["output"]["by"], "ada");
     for verb in ["approve", "reject"] {
-        let refused = cli.run(&format!("{verb} r --json")).expect(1).json();
-        assert_eq!(refused["error"]["code"], "already_decided");
-        let message = refused["error"]["message"].as_str().unwrap();
-        assert!(
-            message.contains("`gate` of run `r` was approved by ada at 20"),
-            "{message}"
-        );
+        session.milepost(&format!("{verb} r"));
+        session.document(&format!("{verb} r"), &["/error/code"]);
     }
     assert_eq!((cli.shown("r"), events(&cli, "r")), before);
-    cli.run("resume r").expect(0);
+    session.milepost("resume r");
+    session.reads(expect![[r#"
+        $ milepost approve r --by ada
+        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+
+        $ milepost approve r
+        ! error: `gate` of run `r` was approved by ada at [time]; the first decision holds, and the run is paused
+        !   help: `milepost show r` tells where it stands
+        [exit 1]
+
+        $ milepost approve r --json
+        /error/code: "already_decided"
+        [exit 1]
+
+        $ milepost reject r
+        ! error: `gate` of run `r` was approved by ada at [time]; the first decision holds, and the run is paused
+        !   help: `milepost show r` tells where it stands
+        [exit 1]
+
+        $ milepost reject r --json
+        /error/code: "already_decided"
+        [exit 1]
+
+        $ milepost resume r
+        ! run r: resumed, 1 completed steps stay
+        ! step after: started
+        ! step after: completed in [elapsed]
+        ! completed: run r after [elapsed], 2 of 2 steps
+    "#]]);
 }
 
 #[test]
@@ -204,24 +246,46 @@ fn b305_only_an_approval_that_waits_is_decided() {
 #[test]
 fn b306_a_rejection_without_rework_cancels_the_run() {
     let cli = at_the_gate("r");
-    let decided = cli.run("reject r --comment no --json").expect(0).json();
-    assert_eq!(
-        (
-            &decided["answer"],
-            &decided["status"],
-            &decided["continues"]
-        ),
-        (&json!("rejected"), &json!("cancelled"), &json!(null))
+    let mut session = cli.session();
+    session.document(
+        "reject r --comment no",
+        &["/answer", "/status", "/continues"],
     );
-    let run = cli.shown("r");
-    assert_eq!(
-        (&run["status"], &run["stop_reason"]),
-        (&json!("cancelled"), &json!("rejected"))
+    session.milepost("show r");
+    session.document(
+        "show r",
+        &["/status", "/stop_reason", "/stop/message", "/ended_at"],
     );
-    assert!(run["ended_at"].is_string(), "{run:#}");
-    assert_eq!(run["stop"]["message"], "`gate` was rejected: no");
-    let late = cli.run("approve r --json").expect(1).json();
-    assert_eq!(late["error"]["code"], "already_decided");
+    session.document("approve r", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost reject r --comment no --json
+        /answer: "rejected"
+        /status: "cancelled"
+        /continues: null
+
+        $ milepost show r
+        run r of gate: cancelled
+          file:   [folder]/gate.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   gate
+          reason: rejected: `gate` was rejected: no
+          next:   nothing; the run is over
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        gate  completed  1  [elapsed]
+        after  pending  30m (engine)
+
+        $ milepost show r --json
+        /status: "cancelled"
+        /stop_reason: "rejected"
+        /stop/message: "`gate` was rejected: no"
+        /ended_at: "[time]"
+
+        $ milepost approve r --json
+        /error/code: "already_decided"
+        [exit 1]
+    "#]]);
 }
 
 #[test]
@@ -237,45 +301,88 @@ fn b307_a_rejection_with_rework_leaves_the_run_to_be_taken() {
         approval = { message = "Good?", rework = { from = "draft", max_attempts = 2 } }
     "#;
     cli.workflow("rework.toml", steps);
-    cli.run("run rework.toml --id r").expect(2);
-    let decided = cli.run("reject r --comment again --json").expect(0).json();
-    assert_eq!(
-        (&decided["status"], &decided["continues"]),
-        (&json!("paused"), &json!("worker"))
-    );
-    cli.run("resume r").expect(2);
-    assert_eq!(cli.shown("r")["stop_reason"], "waiting_for_approval");
-    let told = cli.run("reject r").expect(0).stdout;
-    assert_eq!(told, "`gate` of run r is rejected; the run is cancelled\n");
+    let mut session = cli.session();
+    session.milepost("run rework.toml --id r");
+    session.document("reject r --comment again", &["/status", "/continues"]);
+    session.milepost("resume r");
+    session.document("show r", &["/stop_reason"]);
+    session.milepost("reject r");
+    session.reads(expect![[r#"
+        $ milepost run rework.toml --id r
+        ! run r: started
+        ! step draft: started
+        ! step draft: completed in [elapsed]
+        ! step gate: waits for a decision: Good?
+        ! paused: run r after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: Good?
+        !   next:   `milepost approve r` or `milepost reject r` decides
+        [exit 2]
+
+        $ milepost reject r --comment again --json
+        /status: "paused"
+        /continues: "worker"
+
+        $ milepost resume r
+        ! run r: resumed, 0 completed steps stay
+        ! step draft: started
+        ! step draft: completed in [elapsed]
+        ! step gate: waits for a decision: Good?
+        ! paused: run r after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: Good?
+        !   next:   `milepost approve r` or `milepost reject r` decides
+        [exit 2]
+
+        $ milepost show r --json
+        /stop_reason: "waiting_for_approval"
+
+        $ milepost reject r
+        `gate` of run r is rejected; the run is cancelled
+    "#]]);
 }
 
 #[test]
 fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
     let cli = Cli::new();
     cli.workflow("gate.toml", GATE);
-    let paused = cli.run("run gate.toml --id r --store s").expect(2);
-    assert!(
-        paused.stderr.contains("`gate` asks: Publish?"),
-        "{paused:#?}"
-    );
-    assert!(
-        paused.stderr.contains("`milepost --store s approve r`"),
-        "the store was named, so the next command has to name it: {paused:#?}"
-    );
-    assert!(
-        !paused.stderr.contains("resume:"),
-        "it would stand there again: {paused:#?}"
-    );
-    let shown = cli.run("show r --store s").expect(0).stdout;
-    for line in [
-        "  waits:  gate, for a decision: Publish?\n",
-        "  approve: milepost --store s approve r --step gate\n",
-        "  reject:  milepost --store s reject r --step gate\n",
-    ] {
-        assert!(shown.contains(line), "{line}{shown}");
-    }
-    let listed = cli.run("ls --store s").expect(0).stdout;
-    assert!(listed.contains("approve or reject"), "{listed}");
+    let mut session = cli.session();
+    session.comment("the store is named, so the next command has to name it; a resume would lead back to the gate");
+    session.milepost("run gate.toml --id r --store s");
+    session.milepost("show r --store s");
+    session.milepost("ls --store s");
+    session.reads(expect![[r#"
+        # the store is named, so the next command has to name it; a resume would lead back to the gate
+
+        $ milepost run gate.toml --id r --store s
+        ! run r: started
+        ! step gate: waits for a decision: Publish?
+        ! paused: run r after [elapsed], 0 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: Publish?
+        !   next:   `milepost --store s approve r` or `milepost --store s reject r` decides
+        [exit 2]
+
+        $ milepost show r --store s
+        run r of gate: paused
+          file:   [folder]/gate.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   gate
+          reason: waiting_for_approval: `gate` asks: Publish?
+          next:   `milepost --store s approve r` or `milepost --store s reject r` decides
+          waits:  gate, for a decision: Publish?
+          approve: milepost --store s approve r --step gate
+          reject:  milepost --store s reject r --step gate
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        gate  waiting  1
+        after  pending  30m (engine)
+
+        $ milepost ls --store s
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        r  gate  paused (waiting_for_approval)  [ago]  [elapsed]  [ago]  approve or reject
+    "#]]);
 }
 
 #[test]
@@ -324,13 +431,26 @@ fn what_a_run_waits_for_and_until_when_stands_in_one_line_each() {
 #[test]
 fn what_is_ready_is_not_due_some_time() {
     let cli = at_the_gate("r");
-    cli.run("approve r").expect(0);
-    let shown = cli.run("show r").expect(0).stdout;
-    assert!(
-        shown.contains("  next:   a worker goes on with it"),
-        "{shown}"
-    );
-    assert!(!shown.contains("due"), "{shown}");
+    let mut session = cli.session();
+    session.milepost("approve r");
+    session.milepost("show r");
+    session.reads(expect![[r#"
+        $ milepost approve r
+        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+
+        $ milepost show r
+        run r of gate: paused
+          file:   [folder]/gate.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   gate
+          reason: ready: `gate` was approved
+          next:   a worker goes on with it, or `milepost resume r`
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        gate  completed  1  [elapsed]
+        after  pending  30m (engine)
+    "#]]);
 }
 
 /// A workflow of one step.
@@ -389,16 +509,59 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         "w.toml",
         &format!("{}{}", wait("z_first"), wait("a_second")),
     );
-    cli.run("run w.toml --id s").expect(2);
-    cli.run("signal s go").expect(0);
-    cli.run("resume s").expect(2);
-    cli.run("retry s --from z_first").expect(2);
-    cli.run("signal s go --data 7").expect(0);
+    let mut session = cli.session();
+    session.milepost("run w.toml --id s");
+    session.milepost("signal s go");
+    session.milepost("resume s");
+    session.milepost("retry s --from z_first");
+    session.milepost("signal s go --data 7");
     cli.run("work --until-idle").expect(0);
-    let run = cli.shown("s");
-    assert_eq!(run["steps"][0]["output"]["data"], 7);
-    assert_eq!(run["stop"]["path"], "a_second");
-    assert_eq!(run["steps"][1]["status"], "waiting");
+    session.comment("a worker took it");
+    session.document(
+        "show s",
+        &["/steps/0/output/data", "/stop/path", "/steps/1/status"],
+    );
+    session.reads(expect![[r#"
+        $ milepost run w.toml --id s
+        ! run s: started
+        ! step z_first: waits for the signal `go`
+        ! paused: run s after [elapsed], 0 of 2 steps
+        !   step:   z_first
+        !   reason: waiting_for_signal: `z_first` waits for the signal `go`
+        !   next:   `milepost signal s go` goes on
+        [exit 2]
+
+        $ milepost signal s go
+        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+
+        $ milepost resume s
+        ! run s: resumed, 1 completed steps stay
+        ! step a_second: waits for the signal `go`
+        ! paused: run s after [elapsed], 1 of 2 steps
+        !   step:   a_second
+        !   reason: waiting_for_signal: `a_second` waits for the signal `go`
+        !   next:   `milepost signal s go` goes on
+        [exit 2]
+
+        $ milepost retry s --from z_first
+        ! run s: resumed, 0 completed steps stay; again: z_first
+        ! step z_first: waits for the signal `go`
+        ! paused: run s after [elapsed], 0 of 2 steps
+        !   step:   z_first
+        !   reason: waiting_for_signal: `z_first` waits for the signal `go`
+        !   next:   `milepost signal s go` goes on
+        [exit 2]
+
+        $ milepost signal s go --data 7
+        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+
+        # a worker took it
+
+        $ milepost show s --json
+        /steps/0/output/data: 7
+        /stop/path: "a_second"
+        /steps/1/status: "waiting"
+    "#]]);
 }
 
 #[test]
@@ -414,18 +577,73 @@ fn b307_retries_before_an_approval_use_up_none_of_its_rejections() {
         approval = { message = "ok ${ steps.work.output.text }?", rework = { from = "work", max_attempts = 2 } }
     "#;
     cli.workflow("w.toml", steps);
-    cli.run("run w.toml --id s").expect(2);
-    cli.run("retry s --from work").expect(2);
-    cli.run("retry s --from work").expect(2);
-    let rejected = cli.run("reject s --json").expect(0).json();
-    assert_eq!(
-        (&rejected["status"], &rejected["rework_left"]),
-        (&json!("paused"), &json!(1))
-    );
-    cli.run("resume s").expect(2);
-    assert_eq!(cli.shown("s")["stop_reason"], "waiting_for_approval");
-    cli.run("reject s").expect(0);
-    assert_eq!(cli.shown("s")["status"], "cancelled");
+    let mut session = cli.session();
+    session.milepost("run w.toml --id s");
+    session.milepost("retry s --from work");
+    session.milepost("retry s --from work");
+    session.document("reject s", &["/status", "/rework_left"]);
+    session.milepost("resume s");
+    session.document("show s", &["/stop_reason"]);
+    session.milepost("reject s");
+    session.document("show s", &["/status"]);
+    session.reads(expect![[r#"
+        $ milepost run w.toml --id s
+        ! run s: started
+        ! step work: started
+        ! step work: completed in [elapsed]
+        ! step gate: waits for a decision: ok A?
+        ! paused: run s after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: ok A?
+        !   next:   `milepost approve s` or `milepost reject s` decides
+        [exit 2]
+
+        $ milepost retry s --from work
+        ! run s: resumed, 0 completed steps stay; again: gate, work
+        ! step work: started
+        ! step work: completed in [elapsed]
+        ! step gate: waits for a decision: ok A?
+        ! paused: run s after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: ok A?
+        !   next:   `milepost approve s` or `milepost reject s` decides
+        [exit 2]
+
+        $ milepost retry s --from work
+        ! run s: resumed, 0 completed steps stay; again: gate, work
+        ! step work: started
+        ! step work: completed in [elapsed]
+        ! step gate: waits for a decision: ok A?
+        ! paused: run s after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: ok A?
+        !   next:   `milepost approve s` or `milepost reject s` decides
+        [exit 2]
+
+        $ milepost reject s --json
+        /status: "paused"
+        /rework_left: 1
+
+        $ milepost resume s
+        ! run s: resumed, 0 completed steps stay
+        ! step work: started
+        ! step work: completed in [elapsed]
+        ! step gate: waits for a decision: ok A?
+        ! paused: run s after [elapsed], 1 of 2 steps
+        !   step:   gate
+        !   reason: waiting_for_approval: `gate` asks: ok A?
+        !   next:   `milepost approve s` or `milepost reject s` decides
+        [exit 2]
+
+        $ milepost show s --json
+        /stop_reason: "waiting_for_approval"
+
+        $ milepost reject s
+        `gate` of run s is rejected; the run is cancelled
+
+        $ milepost show s --json
+        /status: "cancelled"
+    "#]]);
 }
 
 #[test]
@@ -434,51 +652,126 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
     let gate =
         |id: &str| format!("[[step]]\nid = \"{id}\"\napproval = {{ message = \"{id}?\" }}\n");
     cli.workflow("w.toml", &format!("{}{}", gate("g1"), gate("g2")));
-    cli.run("run w.toml --id x").expect(2);
-    cli.run("approve x").expect(0);
-    cli.run("resume x").expect(2);
-    cli.run("retry x --from g1").expect(2);
-    let early = cli.run("reject x --step g2 --json").expect(65).json();
-    assert_eq!(early["error"]["code"], "not_waiting");
-    let shown = cli.run("show x").expect(0).stdout;
-    assert!(shown.contains("approve x --step g1"), "{shown}");
-    assert!(!shown.contains("--step g2"), "{shown}");
-    let decided = cli.run("approve x --json").expect(0).json();
-    assert_eq!(decided["path"], "g1");
-    cli.run("resume x").expect(2);
-    assert_eq!(cli.run("approve x --json").expect(0).json()["path"], "g2");
+    let mut session = cli.session();
+    session.milepost("run w.toml --id x");
+    session.milepost("approve x");
+    session.milepost("resume x");
+    session.milepost("retry x --from g1");
+    session.document("reject x --step g2", &["/error/code"]);
+    session.milepost("show x");
+    session.document("approve x", &["/path"]);
+    session.milepost("resume x");
+    session.document("approve x", &["/path"]);
+    session.reads(expect![[r#"
+        $ milepost run w.toml --id x
+        ! run x: started
+        ! step g1: waits for a decision: g1?
+        ! paused: run x after [elapsed], 0 of 2 steps
+        !   step:   g1
+        !   reason: waiting_for_approval: `g1` asks: g1?
+        !   next:   `milepost approve x` or `milepost reject x` decides
+        [exit 2]
+
+        $ milepost approve x
+        `g1` of run x is approved; a worker goes on with it, without one `milepost resume x` does
+
+        $ milepost resume x
+        ! run x: resumed, 1 completed steps stay
+        ! step g2: waits for a decision: g2?
+        ! paused: run x after [elapsed], 1 of 2 steps
+        !   step:   g2
+        !   reason: waiting_for_approval: `g2` asks: g2?
+        !   next:   `milepost approve x` or `milepost reject x` decides
+        [exit 2]
+
+        $ milepost retry x --from g1
+        ! run x: resumed, 0 completed steps stay; again: g1
+        ! step g1: waits for a decision: g1?
+        ! paused: run x after [elapsed], 0 of 2 steps
+        !   step:   g1
+        !   reason: waiting_for_approval: `g1` asks: g1?
+        !   next:   `milepost approve x` or `milepost reject x` decides
+        [exit 2]
+
+        $ milepost reject x --step g2 --json
+        /error/code: "not_waiting"
+        [exit 65]
+
+        $ milepost show x
+        run x of w: paused
+          file:   [folder]/w.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   g1
+          reason: waiting_for_approval: `g1` asks: g1?
+          next:   `milepost approve x` or `milepost reject x` decides
+          waits:  g1, for a decision: g1?
+          approve: milepost approve x --step g1
+          reject:  milepost reject x --step g1
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        g1  waiting  2
+        g2  pending  1
+
+        $ milepost approve x --json
+        /path: "g1"
+
+        $ milepost resume x
+        ! run x: resumed, 1 completed steps stay
+        ! step g2: waits for a decision: g2?
+        ! paused: run x after [elapsed], 1 of 2 steps
+        !   step:   g2
+        !   reason: waiting_for_approval: `g2` asks: g2?
+        !   next:   `milepost approve x` or `milepost reject x` decides
+        [exit 2]
+
+        $ milepost approve x --json
+        /path: "g2"
+    "#]]);
 }
 
 #[test]
 fn a_signal_that_nothing_waits_for_is_refused_or_says_so() {
     let cli = Cli::new();
     one(&cli, "w", "wait = { signal = \"payment\" }");
-    let refused = cli.run("signal w paymnet --json").expect(65).json();
-    assert_eq!(refused["error"]["code"], "unknown_signal");
-    assert_eq!(refused["error"]["help"], "did you mean `payment`?");
-    let refused = cli.run("signal w other --json").expect(65).json();
-    assert_eq!(refused["error"]["help"], "it waits for `payment`");
+    let mut session = cli.session();
+    let refused = ["/error/code", "/error/help"];
+    session.document("signal w paymnet", &refused);
+    session.document("signal w other", &refused);
     assert_eq!(cli.shown("w")["inbox"], Value::Null);
+    session.comment("a step of a plugin may wait for any name");
     cli.workflow("signal.toml", SIGNAL);
     cli.run("run signal.toml --id c").expect(2);
-    let told = cli.run("signal c og").expect(0).stdout;
-    assert_eq!(
-        told,
-        "run c is paused and does not wait for `og` now, it waits for `go`; the signal is kept until it does\n"
-    );
+    session.milepost("signal c og");
     cli.workflow("hello.toml", HELLO);
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
-    let told = cli.run("signal new go").expect(0).stdout;
-    assert!(
-        told.starts_with("run new is pending and does not wait for `go` now"),
-        "{told}"
-    );
+    session.milepost("signal new go");
+    session.reads(expect![[r#"
+        $ milepost signal w paymnet --json
+        /error/code: "unknown_signal"
+        /error/help: "did you mean `payment`?"
+        [exit 65]
+
+        $ milepost signal w other --json
+        /error/code: "unknown_signal"
+        /error/help: "it waits for `payment`"
+        [exit 65]
+
+        # a step of a plugin may wait for any name
+
+        $ milepost signal c og
+        run c is paused and does not wait for `og` now, it waits for `go`; the signal is kept until it does
+
+        $ milepost signal new go
+        run new is pending and does not wait for `go` now; the signal is kept until it does
+    "#]]);
 }
 
 #[test]
 fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
     let cli = at_the_gate("long-id");
+    let mut session = cli.session();
     for line in [
         "approve long",
         "reject long",
@@ -488,21 +781,84 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         "kill long",
     ] {
         let verb = line.split(' ').next().unwrap_or_default();
-        let refused = cli.run(&format!("{line} --json")).expect(64).json();
-        assert_eq!(refused["error"]["code"], "whole_id_needed", "{line}");
-        let help = refused["error"]["help"].as_str().unwrap();
-        assert!(help.contains("type `long-id`"), "{help}");
-        cli.run(line).expect(64);
+        session.milepost(line);
+        session.document(line, &["/error/code"]);
         let help = cli.run(&format!("{verb} --help")).expect(0).stdout;
         assert!(help.contains("at a terminal"), "{help}");
     }
-    assert_eq!(
-        cli.shown("long")["stop_reason"],
-        "waiting_for_approval",
-        "a look needs no more"
-    );
-    cli.run("approve long-id").expect(0);
-    cli.run("resume long").expect(0);
+    session.comment("a look needs no more");
+    session.document("show long", &["/stop_reason"]);
+    session.milepost("approve long-id");
+    session.milepost("resume long");
+    session.reads(expect![[r#"
+        $ milepost approve long
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost approve long --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        $ milepost reject long
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost reject long --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        $ milepost signal long go
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost signal long go --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        $ milepost pause long
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost pause long --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        $ milepost cancel long
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost cancel long --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        $ milepost kill long
+        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
+        !   help: if that is the run, type `long-id`
+        [exit 64]
+
+        $ milepost kill long --json
+        /error/code: "whole_id_needed"
+        [exit 64]
+
+        # a look needs no more
+
+        $ milepost show long --json
+        /stop_reason: "waiting_for_approval"
+
+        $ milepost approve long-id
+        `gate` of run long-id is approved; a worker goes on with it, without one `milepost resume long-id` does
+
+        $ milepost resume long
+        ! run long-id: resumed, 1 completed steps stay
+        ! step after: started
+        ! step after: completed in [elapsed]
+        ! completed: run long-id after [elapsed], 2 of 2 steps
+    "#]]);
 }
 
 /// Signals that wait for a run, put there by hand: sending a thousand takes its time.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use expect_test::expect;
 use milepost_core::time::Timestamp;
 use milepost_tests::cli::{Cli, Running, component};
 use serde_json::json;
@@ -26,38 +27,54 @@ fn spinning(cli: &Cli) -> Running {
 fn a_submitted_run_waits_for_a_worker() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
-    let told = cli
-        .run("submit hello.toml --input name=x --id one")
-        .expect(0);
-    assert_eq!(told.stdout, "one\n", "a script can take the id as it is");
-    assert!(told.stderr.contains("`milepost work`"), "{told:#?}");
+    let mut session = cli.session();
+    session.milepost("submit hello.toml --input name=x --id one");
+    session.comment("a script can take the id as it is");
+    session.shell("milepost submit hello.toml --input name=x --id three 2>/dev/null");
+    session.document(
+        "submit hello.toml --input name=y --id two",
+        &["/id", "/status", "/inputs"],
+    );
+    session.milepost("submit hello.toml --input name=x --id one");
+    session.document(
+        "submit hello.toml --input name=z --id one",
+        &["/error/code"],
+    );
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost submit hello.toml --input name=x --id one
+        ! run one is pending; a worker (`milepost work`) takes it, or `milepost resume one`
+        one
+
+        # a script can take the id as it is
+
+        $ milepost submit hello.toml --input name=x --id three 2>/dev/null
+        three
+
+        $ milepost submit hello.toml --input name=y --id two --json
+        ! run two is pending; a worker (`milepost work`) takes it, or `milepost resume two`
+        /id: "two"
+        /status: "pending"
+        /inputs: {"name":"y"}
+
+        $ milepost submit hello.toml --input name=x --id one
+        ! run one existed already, with the same workflow and inputs
+        ! run one is pending; a worker (`milepost work`) takes it, or `milepost resume one`
+        one
+
+        $ milepost submit hello.toml --input name=z --id one --json
+        ! run one existed already, with the same workflow and inputs
+        /error/code: "id_taken"
+        [exit 65]
+
+        $ milepost ls
+        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
+        two  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+        three  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+        one  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+    "#]]);
     let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
     assert_eq!(status_of(&cli, drawn.trim()), "pending");
-    let run = cli
-        .run("submit hello.toml --input name=y --id two --json")
-        .expect(0)
-        .json();
-    assert_eq!(
-        (&run["id"], &run["status"], &run["inputs"]),
-        (&json!("two"), &json!("pending"), &json!({ "name": "y" }))
-    );
-    let again = cli
-        .run("submit hello.toml --input name=x --id one")
-        .expect(0);
-    assert!(
-        again.stderr.contains("run one existed already"),
-        "{again:#?}"
-    );
-    let other = cli.run("submit hello.toml --input name=z --id one --json");
-    assert_eq!(other.expect(65).json()["error"]["code"], "id_taken");
-    assert_eq!(
-        cli.run("ls --json")
-            .expect(0)
-            .json()
-            .as_array()
-            .map(Vec::len),
-        Some(3)
-    );
 }
 
 #[test]

@@ -64,17 +64,18 @@ async fn b128_an_edited_definition_is_refused_with_a_diff() {
     rig.edit(&steps(&["a", "b", "d"]));
     let changes = changes(rig.resume().await);
     assert!(changes.plugins.is_empty());
-    insta::assert_snapshot!(changes, @r#"
-    --- the run's definition
-    +++ the definition on disk
-    @@ -10,4 +10,4 @@
-     use = "p/b"
-     [[step]]
-    -id = "c"
-    -use = "p/c"
-    +id = "d"
-    +use = "p/d"
-    "#);
+    expect_test::expect![[r#"
+        --- the run's definition
+        +++ the definition on disk
+        @@ -10,4 +10,4 @@
+         use = "p/b"
+         [[step]]
+        -id = "c"
+        -use = "p/c"
+        +id = "d"
+        +use = "p/d"
+    "#]]
+    .assert_eq(&changes.to_string());
     assert_eq!((rig.row(), rig.journal()), stands);
 }
 
