@@ -30,9 +30,7 @@ pub(crate) struct SubmitArgs {
 
 pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
     let prepared = args.start.prepare(cx.plugins(), cx)?;
-    if let Some(existed) = prepared.existed() {
-        cx.note(existed);
-    }
+    let existed = prepared.existed();
     let Prepared {
         workflow,
         inputs,
@@ -47,6 +45,10 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
         ..StartOptions::default()
     };
     let report = wait(engine.submit(workflow, inputs, options))?;
+    // Not before: another workflow or other inputs are refused.
+    if let Some(existed) = existed {
+        cx.note(existed);
+    }
     let run = &report.id;
     let next = match report.status {
         Status::Pending => format!(

@@ -63,15 +63,14 @@ fn a_submitted_run_waits_for_a_worker() {
         one
 
         $ milepost submit hello.toml --input name=z --id one --json
-        ! run one existed already, with the same workflow and inputs
         /error/code: "id_taken"
         [exit 65]
 
         $ milepost ls
-        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
-        two  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
-        three  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
-        one  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+        ID     WORKFLOW  STATUS   OWNER  STARTED  TOOK       UPDATED  NEXT
+        two    hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
+        three  hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
+        one    hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
     "#]]);
     let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
     assert_eq!(status_of(&cli, drawn.trim()), "pending");
