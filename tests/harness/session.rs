@@ -3,7 +3,7 @@
 //! [`Session::milepost`] runs a command and writes it down; [`Session::reads`] compares the whole transcript with the one in
 //! the test. A line of stderr begins with `! `, one of stdout with nothing, a comment of the test with `# `, and an exit code
 //! other than 0 stands in brackets. What differs from run to run (times, processes, folders, digests) is replaced by a word
-//! in brackets, here and nowhere else.
+//! in brackets, here and nowhere else: see [`steady`].
 //!
 //! When the program says something else on purpose, this writes the transcripts into the tests; read the diff before you
 //! commit it:
@@ -53,7 +53,8 @@ impl Session<'_> {
         self.ended(line, &output)
     }
 
-    /// The same for a command with `--json`: of its one document only what these pointers name is written down.
+    /// The same for a command with `--json`: of its one document only what these pointers name is written down; the pointer
+    /// `""` names all of it.
     #[track_caller]
     pub fn document(&mut self, line: &str, pointers: &[&str]) -> i32 {
         let output = self.cli.run(&format!("{line} --json"));
@@ -61,6 +62,7 @@ impl Session<'_> {
         let picked: String = pointers
             .iter()
             .map(|pointer| match document.pointer(pointer) {
+                Some(whole) if pointer.is_empty() => format!("{whole}\n"),
                 Some(value) => format!("{pointer}: {value}\n"),
                 None => format!("{pointer} is missing\n"),
             })
@@ -79,8 +81,7 @@ impl Session<'_> {
         }
         let mut text = format!("$ {typed}\n");
         for line in output.stderr.lines() {
-            text.push_str("! ");
-            text.push_str(line);
+            text.push_str(format!("! {line}").trim_end());
             text.push('\n');
         }
         text.push_str(&output.stdout);
@@ -113,34 +114,111 @@ impl Session<'_> {
 }
 
 /// The text without what differs from run to run.
+///
+/// | what | becomes |
+/// |---|---|
+/// | the folder of the test, that of the committed components | `[folder]`, `[plugins]` |
+/// | an instant, how long ago it was, how far ahead it is | `[time]`, `[ago]`, `in [left]` |
+/// | how long something took | `[elapsed]` |
+/// | the process and the host of a worker | `[pid]`, `[host]` |
+/// | a size on the disk, the version of a store | `[size]`, `[version]` |
+/// | a SHA-256 digest | `[digest]` |
+///
+/// A table is laid out anew around its cells, so the widths of its columns do not depend on what was replaced.
 fn steady(text: &str, folder: &Path) -> String {
+    let mut steady = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let columns = columns(line);
+        if columns.is_empty() {
+            steady.push_str(&words(line, folder));
+            steady.push('\n');
+            continue;
+        }
+        let mut rows = vec![cells(line, &columns, folder)];
+        while let Some(row) = lines.next_if(|line| !line.is_empty()) {
+            rows.push(cells(row, &columns, folder));
+        }
+        steady.push_str(&table(&rows));
+    }
+    steady
+}
+
+/// Where the columns of a table begin, if this is its line of headings: words in capitals, two blanks or more apart.
+fn columns(line: &str) -> Vec<usize> {
+    static HEADINGS: OnceLock<Regex> = OnceLock::new();
+    static HEADING: OnceLock<Regex> = OnceLock::new();
+    let headings = HEADINGS.get_or_init(|| pattern("^[A-Z]+(?:  +[A-Z]+)+$"));
+    let heading = HEADING.get_or_init(|| pattern("[A-Z]+"));
+    match headings.is_match(line) {
+        true => heading.find_iter(line).map(|word| word.start()).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// The cells of a row.
+fn cells(row: &str, columns: &[usize], folder: &Path) -> Vec<String> {
+    let ends = columns.iter().skip(1).copied().chain([usize::MAX]);
+    let cells = columns.iter().zip(ends).map(|(start, end)| {
+        let cell: String = row.chars().take(end).skip(*start).collect();
+        let cell = words(cell.trim_end(), folder);
+        match length().is_match(&cell) {
+            true => "[elapsed]".to_owned(),
+            false => cell,
+        }
+    });
+    cells.collect()
+}
+
+/// Rows under each other, every column as wide as its widest cell.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let mut table = String::new();
+    for row in rows {
+        let cells = row.iter().enumerate();
+        let line: String = cells
+            .map(|(column, cell)| format!("{cell:0$}  ", width(column).unwrap_or_default()))
+            .collect();
+        table.push_str(line.trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// A whole text that is a length of time.
+fn length() -> &'static Regex {
+    static LENGTH: OnceLock<Regex> = OnceLock::new();
+    LENGTH.get_or_init(|| pattern(&format!("^{LENGTHS}$")))
+}
+
+const LENGTHS: &str = r"(?:[0-9]+ ms|[0-9]+\.[0-9] s|[0-9]+m [0-9]{2}s)";
+
+/// One line, or one cell of a table.
+fn words(text: &str, folder: &Path) -> String {
     static WORDS: OnceLock<Vec<(Regex, &str)>> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
-        let length = r"(?:[0-9]+ ms|[0-9]+\.[0-9] s|[0-9]+m [0-9]{2}s)";
         [
             (
-                r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(?:\.[0-9]+)?Z".to_owned(),
+                r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(?:\.[0-9]+)?Z",
                 "[time]",
             ),
-            (r"sha256:[0-9a-f]{64}".to_owned(), "[digest]"),
+            (r"sha256:[0-9a-f]{64}", "[digest]"),
             (
-                format!(r"(?P<before> in| after|took) {length}(?P<after>$|\n|[,;.])"),
+                &format!(r"(?P<before> in| after|took) {LENGTHS}(?P<after>$|[,;.])"),
                 "$before [elapsed]$after",
             ),
-            (format!("  {length}(?P<after>$|\n|  )"), "  [elapsed]$after"),
-            (r"just now|[0-9]+[sm] ago".to_owned(), "[ago]"),
+            (r"just now|[0-9]+[smhd] ago", "[ago]"),
+            (r"process [0-9]+ on [^ ,;]+", "process [pid] on [host]"),
+            (r"[0-9]+@[^ ]+", "[pid]@[host]"),
+            (r"[0-9]+\.[0-9] [KMG]iB", "[size]"),
+            (r"^(?P<store>store .+, version )[0-9]+$", "$store[version]"),
             (
-                r"process [0-9]+ on [^ ,\n]+".to_owned(),
-                "process [pid] on [host]",
-            ),
-            (r"[0-9]+@[^ \n]+".to_owned(), "[pid]@[host]"),
-            (
-                r"in [0-9]+[smhd](?: [0-9]+[smh])?(?P<after>\)| \()".to_owned(),
-                "in [left]$after",
+                r"(?P<before>\(|^|out )in [0-9]+[smhd](?: [0-9]+[smh])?(?P<after>\)| \(|$)",
+                "${before}in [left]$after",
             ),
         ]
         .into_iter()
-        .map(|(pattern, word)| (Regex::new(&pattern).expect("a pattern"), word))
+        .map(|(text, word)| (pattern(text), word))
         .collect()
     });
     let plugins = component("x");
@@ -151,17 +229,9 @@ fn steady(text: &str, folder: &Path) -> String {
     for (pattern, word) in words {
         text = pattern.replace_all(&text, *word).into_owned();
     }
-    text.lines().map(row).collect()
+    text
 }
 
-/// A line; the widths of a table's columns follow from what is replaced, so they go as well. Labels and excerpts of a
-/// definition keep theirs.
-fn row(line: &str) -> String {
-    static GAP: OnceLock<Regex> = OnceLock::new();
-    let gap = GAP.get_or_init(|| Regex::new("([^ !])  +").expect("a pattern"));
-    let line = line.trim_end();
-    match line.contains(": ") || line.contains(" |") {
-        true => format!("{line}\n"),
-        false => format!("{}\n", gap.replace_all(line, "$1  ")),
-    }
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern")
 }

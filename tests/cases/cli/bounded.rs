@@ -1,5 +1,6 @@
 //! The real program where work could go on without an end, or wait without one.
 
+use expect_test::expect;
 use milepost_core::time::Timestamp;
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
@@ -21,23 +22,44 @@ fn a_worker_puts_a_run_off_whose_outcome_the_store_does_not_take() {
     .unwrap();
     let worked = cli.run("work --until-idle --json").expect(0);
     assert_eq!(worked.json()["unsaved"], 1);
-    let run = cli.shown("r");
-    assert_eq!(
-        (
-            &run["status"],
-            &run["stop_reason"],
-            &run["steps"][0]["attempts"]
-        ),
-        (&json!("paused"), &json!("host_error"), &json!(1))
-    );
-    assert!(
-        run["stop"]["message"].to_string().contains("scripted"),
-        "{run:#}"
-    );
-    assert!(run["stop"]["due_at"].is_string(), "{run:#}");
+    let mut session = cli.session();
+    session.milepost("show r");
+    session.document("show r", &["/status", "/stop_reason", "/steps/0/attempts"]);
+    assert!(cli.shown("r")["stop"]["due_at"].is_string());
     db.execute_batch("DROP TRIGGER refuse").unwrap();
     drop(db);
-    cli.run("resume r").expect(0);
+    session.comment("the store takes it again");
+    session.milepost("resume r");
+    session.reads(expect![[r#"
+        $ milepost show r
+        run r of w: paused
+          file:   [folder]/w.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   a
+          reason: host_error: the host could not go on: the checkpoint could not be saved: the change was not saved: scripted; steps whose outcome was not saved run again
+          next:   a worker (`milepost work`) tries again when it is due, automatic resume 1 of 5; `milepost resume r` does at once
+          due:    goes on at [time] (in [left])
+
+        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        a     pending  1                           30m (engine)
+
+        $ milepost show r --json
+        /status: "paused"
+        /stop_reason: "host_error"
+        /steps/0/attempts: 1
+
+        # the store takes it again
+
+        $ milepost resume r
+        ! run r: resumed, 0 completed steps stay
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "text": "A"
+        }
+    "#]]);
 }
 
 #[test]
@@ -93,23 +115,44 @@ fn a_failure_that_is_handled_lets_the_run_complete() {
 fn a_resume_takes_back_a_pause_that_was_not_met_yet() {
     let cli = Cli::new();
     let running = spinning(&cli);
-    cli.run("pause spin").expect(0);
-    // Changes are for a run that stands still: it is not passed over that they were asked for.
-    let refused = cli
-        .run("resume spin --accept-changes --json")
-        .expect(64)
-        .json();
-    let message = refused["error"]["message"].as_str().unwrap();
-    assert!(message.contains("`--accept-changes`"), "{message}");
-    assert_eq!(cli.shown("spin")["request"]["kind"], "pause");
-    let answer = cli.run("resume spin --json").expect(0).json();
-    assert_eq!(
-        answer,
-        json!({ "id": "spin", "answer": "pause_withdrawn", "status": "running" })
+    let mut session = cli.session();
+    session.milepost("pause spin");
+    session.comment(
+        "changes are for a run that stands still: it is not passed over that they were asked for",
     );
-    assert_eq!(cli.shown("spin")["request"], Value::Null);
-    // Nothing is asked any more: now it is refused as ever.
-    cli.run("resume spin").expect(75);
+    session.milepost("resume spin --accept-changes");
+    session.document("show spin", &["/request/kind"]);
+    session.document("resume spin", &[""]);
+    session.document("show spin", &["/request/kind"]);
+    session.comment("nothing is asked any more");
+    session.milepost("resume spin");
+    session.reads(expect![[r#"
+        $ milepost pause spin
+        run spin is running; its process was asked to pause it
+
+        # changes are for a run that stands still: it is not passed over that they were asked for
+
+        $ milepost resume spin --accept-changes
+        ! error: run spin was asked to pause and runs yet: `--accept-changes` cannot change it now
+        !   help: nothing was changed; `milepost resume spin --accept-changes` works when it has paused, `milepost resume spin` takes the pause back
+        [exit 64]
+
+        $ milepost show spin --json
+        /request/kind: "pause"
+
+        $ milepost resume spin --json
+        {"answer":"pause_withdrawn","id":"spin","status":"running"}
+
+        $ milepost show spin --json
+        /request/kind is missing
+
+        # nothing is asked any more
+
+        $ milepost resume spin
+        ! error: run `spin` is already being resumed or run (running) by process [pid] on [host]; try again later
+        !   help: `milepost show spin` tells how far it is
+        [exit 75]
+    "#]]);
     running.signal("KILL");
     running.wait().expect(128 + 9);
 }

@@ -56,32 +56,102 @@ fn b128_a_queued_run_survives_every_kind_of_deployment() {
 
 #[test]
 fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() {
-    for (option, step) in [("--as-started", "a"), ("--accept-changes", "b")] {
-        let cli = Cli::new();
-        deployed(&cli, "d", "pausing", ONCE);
-        cli.run("run d/w.toml --id r").expect(2);
-        deployed(&cli, "d", "hostile", &ECHO.replace("\"a\"", "\"b\""));
-        let refused = cli.run("resume r").expect(65).stderr;
-        for part in [
-            "-id = \"a\"",
-            "+id = \"b\"",
-            "component `p`: sha256:",
-            "--as-started",
-            "--accept-changes",
-        ] {
-            assert!(refused.contains(part), "{part}: {refused}");
-        }
-        let again = cli.run("run d/w.toml --id r").expect(65).stderr;
-        for part in ["+id = \"b\"", "milepost resume r --as-started"] {
-            assert!(again.contains(part), "{part}: {again}");
-        }
-        cli.run(&format!("resume r {option}")).expect(0);
-        let shown = cli.shown("r");
-        assert_eq!(shown["steps"][0]["path"], step, "{shown:#}");
-        cli.run("replay r").expect(0);
-    }
     let cli = Cli::new();
-    cli.run("resume r --as-started --accept-changes").expect(64);
+    deployed(&cli, "d", "pausing", ONCE);
+    for run in ["old", "new"] {
+        cli.run(&format!("run d/w.toml --id {run}")).expect(2);
+    }
+    deployed(&cli, "d", "hostile", &ECHO.replace("\"a\"", "\"b\""));
+    let mut session = cli.session();
+    session.comment("the definition and its component are others now");
+    session.milepost("resume old");
+    session.milepost("run d/w.toml --id old");
+    session.milepost("resume old --as-started --accept-changes");
+    session.milepost("resume old --as-started");
+    session.milepost("replay old");
+    session.milepost("resume new --accept-changes");
+    session.milepost("replay new");
+    session.document("show old", &["/steps/0/path", "/steps/1"]);
+    session.document("show new", &["/steps/0/path", "/steps/1"]);
+    session.reads(expect![[r##"
+        # the definition and its component are others now
+
+        $ milepost resume old
+        ! error: the workflow of run `old` has changed since:
+        ! --- the run's definition
+        ! +++ the definition on disk
+        ! @@ -4,5 +4,5 @@
+        !  source = "p.wasm"
+        !  [[step]]
+        ! -id = "a"
+        ! -use = "p/once"
+        ! -with = { state = 1 }
+        ! +id = "b"
+        ! +use = "p/echo"
+        ! +with = { v = 1 }
+        ! component `p`: [digest] -> [digest]
+        !   help: `--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk
+        [exit 65]
+
+        $ milepost run d/w.toml --id old
+        ! error: a run `old` exists already (paused), with another version of the workflow:
+        ! --- the run's definition
+        ! +++ the definition on disk
+        ! @@ -4,5 +4,5 @@
+        !  source = "p.wasm"
+        !  [[step]]
+        ! -id = "a"
+        ! -use = "p/once"
+        ! -with = { state = 1 }
+        ! +id = "b"
+        ! +use = "p/echo"
+        ! +with = { v = 1 }
+        ! component `p`: [digest] -> [digest]
+        !   help: choose another id, or go on with that run: `milepost resume old --as-started`, or `milepost resume old --accept-changes`
+        [exit 65]
+
+        $ milepost resume old --as-started --accept-changes
+        ! error: the argument '--as-started' cannot be used with '--accept-changes'
+        !
+        ! Usage: milepost resume --as-started <RUN>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost resume old --as-started
+        ! run old: resumed, 0 completed steps stay
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run old after [elapsed], 1 of 1 step
+        {
+          "attempt": 2,
+          "state": 1
+        }
+
+        $ milepost replay old
+        same as recorded: 10 events, 2 attempts
+
+        $ milepost resume new --accept-changes
+        ! run new: goes on under the changed workflow; forgotten: a
+        ! run new: resumed, 0 completed steps stay
+        ! step b: started
+        ! step b: completed in [elapsed]
+        ! completed: run new after [elapsed], 1 of 1 step
+        {
+          "v": 1
+        }
+
+        $ milepost replay new
+        same as recorded: 11 events, 2 attempts
+
+        $ milepost show old --json
+        /steps/0/path: "a"
+        /steps/1 is missing
+
+        $ milepost show new --json
+        /steps/0/path: "b"
+        /steps/1 is missing
+    "##]]);
 }
 
 #[test]
@@ -137,18 +207,46 @@ fn a_linked_definition_finds_its_component_beside_the_link_or_beside_the_file() 
     deployed(&cli, "rel", "hostile", ECHO);
     fs::create_dir(at(&cli, "link")).unwrap();
     symlink("../rel/w.toml", at(&cli, "link/w.toml")).unwrap();
-    for verb in ["validate link/w.toml", "run link/w.toml"] {
-        cli.run(verb).expect(0);
-    }
-    // What stands beside the link comes first.
+    let mut session = cli.session();
+    session.comment("link/w.toml -> ../rel/w.toml");
+    session.milepost("validate link/w.toml");
+    session.milepost("run link/w.toml --id r");
+    session.comment("what stands beside the link comes first");
     cli.write("link/p.wasm", "garbage");
-    cli.run("validate link/w.toml").expect(65);
+    session.milepost("validate link/w.toml");
+    session.comment("there is none in either folder");
     fs::remove_file(at(&cli, "link/p.wasm")).unwrap();
     fs::remove_file(at(&cli, "rel/p.wasm")).unwrap();
-    let missing = cli.run("run link/w.toml").expect(69).stderr;
-    for part in ["link/p.wasm", "the definition is a link", "rel"] {
-        assert!(missing.contains(part), "{part}: {missing}");
-    }
+    session.milepost("run link/w.toml");
+    session.reads(expect![[r##"
+        # link/w.toml -> ../rel/w.toml
+
+        $ milepost validate link/w.toml
+        ok link/w.toml
+        1 file checked, no errors
+
+        $ milepost run link/w.toml --id r
+        ! run r: started
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "v": 1
+        }
+
+        # what stands beside the link comes first
+
+        $ milepost validate link/w.toml
+        error: link/w.toml: plugin `p` does not fit: cannot use the component [folder]/link/p.wasm: it is not WebAssembly; give the path of a compiled component; its first bytes are `\0asm`
+        1 file checked, 1 with errors
+        [exit 65]
+
+        # there is none in either folder
+
+        $ milepost run link/w.toml
+        ! error: plugin `p` is not available: cannot read the component [folder]/link/p.wasm: No such file or directory (os error 2); the definition is a link, and there is none in [folder]/rel either
+        [exit 69]
+    "##]]);
 }
 
 #[cfg(target_os = "linux")]
@@ -160,11 +258,32 @@ fn a_folder_that_is_not_utf_8_is_no_obstacle() {
     deployed(&cli, "d", "pausing", ONCE);
     let folder = cli.folder().join(OsStr::from_bytes(b"d\xff"));
     fs::rename(at(&cli, "d"), &folder).unwrap();
-    let mut command = cli.command("run --id r");
-    let output = command.arg(folder.join("w.toml")).output().unwrap();
-    milepost_tests::cli::Output::of(output).expect(2);
-    let resumed = cli.run("resume r").expect(0).stderr;
-    assert!(resumed.contains("its path is not UTF-8"), "{resumed}");
+    let mut session = cli.session();
+    session.shell("milepost run d$'\\xff'/w.toml --id r");
+    session.milepost("resume r");
+    session.reads(expect![[r#"
+        $ milepost run d$'\xff'/w.toml --id r
+        ! run r: started
+        ! step a: started
+        ! step a: paused: once: resume the run to go on
+        ! paused: run r after [elapsed], 0 of 1 step
+        !   step:   a
+        !   reason: step_paused: `a` paused (once): resume the run to go on
+        !   next:   `milepost resume r` goes on at `a`
+        !   resume: milepost resume r
+        [exit 2]
+
+        $ milepost resume r
+        ! the run goes on under the definition and components that it carries; on disk, the definition was not found again: its path is not UTF-8 and could not be recorded (and 1 more)
+        ! run r: resumed, 0 completed steps stay
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "attempt": 2,
+          "state": 1
+        }
+    "#]]);
 }
 
 #[test]
@@ -185,12 +304,34 @@ fn accepted_changes_take_the_default_of_a_new_input_or_name_the_one_that_misses(
     };
     deployed(&cli, "d", "hostile", &with(""));
     let before = cli.shown("r");
-    let refused = cli.run("resume r --accept-changes").expect(65).stderr;
-    assert!(refused.contains("input `region` is missing"), "{refused}");
+    let mut session = cli.session();
+    session.comment("region is new");
+    session.milepost("resume r --accept-changes");
     assert_eq!(cli.shown("r"), before);
+    session.comment("it has a default");
     deployed(&cli, "d", "hostile", &with("default = \"eu\""));
-    let output = cli.run("resume r --accept-changes").expect(0).stdout;
-    assert!(output.contains("\"v\": \"eu\""), "{output}");
+    session.milepost("resume r --accept-changes");
+    session.reads(expect![[r##"
+        # region is new
+
+        $ milepost resume r --accept-changes
+        ! error: run `r` cannot go on under the changed definition:
+        !   input `region` is missing
+        !   help: give new inputs a `default` or `required = false`; or start a new run
+        [exit 65]
+
+        # it has a default
+
+        $ milepost resume r --accept-changes
+        ! run r: goes on under the changed workflow
+        ! run r: resumed, 0 completed steps stay; again: a
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "v": "eu"
+        }
+    "##]]);
 }
 
 #[test]
@@ -266,22 +407,82 @@ wait = { signal = "go" }
 "#;
     let cli = Cli::new();
     deployed(&cli, "d", "text", steps);
-    cli.run("run d/w.toml --id n").expect(2);
+    let mut session = cli.session();
+    session.milepost("run d/w.toml --id n");
     cli.run("signal n go").expect(0);
-    cli.run("resume n").expect(2);
+    session.milepost("resume n");
+    session.comment("the inner loop may have one iteration now, and is in its second");
     deployed(
         &cli,
         "d",
         "text",
         &steps.replace("max_iterations = 5", "max_iterations = 1"),
     );
-    cli.run("resume n --accept-changes").expect(2);
+    session.milepost("resume n --accept-changes");
     cli.run("work --until-idle").expect(0);
-    let shown = cli.shown("n");
-    assert_eq!(shown["stop"]["path"], "outer#2/inner#1/w", "{shown:#}");
+    session.document("show n", &["/stop/path"]);
     cli.run("signal n go").expect(0);
-    cli.run("resume n").expect(0);
-    assert_eq!(cli.run("replay n").expect(0).stderr, "");
+    session.milepost("resume n");
+    session.milepost("replay n");
+    session.reads(expect![[r#"
+        $ milepost run d/w.toml --id n
+        ! run n: started
+        ! loop outer: iteration 1 of 3
+        ! loop outer#1/inner: iteration 1 of 5
+        ! step outer#1/inner#1/c: started
+        ! step outer#1/inner#1/c: completed in [elapsed]
+        ! step outer#1/inner#1/w: waits for the signal `go`
+        ! paused: run n after [elapsed], 0 of 1 step
+        !   step:   outer#1/inner#1/w
+        !   reason: waiting_for_signal: `outer#1/inner#1/w` waits for the signal `go`
+        !   next:   `milepost signal n go` goes on
+        [exit 2]
+
+        $ milepost resume n
+        ! run n: resumed, 0 completed steps stay
+        ! loop outer#1/inner: iteration 2 of 5
+        ! step outer#1/inner#2/c: started
+        ! step outer#1/inner#2/c: completed in [elapsed]
+        ! step outer#1/inner#2/w: waits for the signal `go`
+        ! paused: run n after [elapsed], 0 of 1 step
+        !   step:   outer#1/inner#2/w
+        !   reason: waiting_for_signal: `outer#1/inner#2/w` waits for the signal `go`
+        !   next:   `milepost signal n go` goes on
+        [exit 2]
+
+        # the inner loop may have one iteration now, and is in its second
+
+        $ milepost resume n --accept-changes
+        ! run n: goes on under the changed workflow
+        ! run n: resumed, 0 completed steps stay
+        ! loop outer#1/inner: completed after 2 iterations, its condition not met
+        ! loop outer: iteration 2 of 3
+        ! loop outer#2/inner: iteration 1 of 5
+        ! step outer#2/inner#1/c: started
+        ! step outer#2/inner#1/c: completed in [elapsed]
+        ! step outer#2/inner#1/w: waits for the signal `go`
+        ! paused: run n after [elapsed], 0 of 1 step
+        !   step:   outer#2/inner#1/w
+        !   reason: waiting_for_signal: `outer#2/inner#1/w` waits for the signal `go`
+        !   next:   `milepost signal n go` goes on
+        [exit 2]
+
+        $ milepost show n --json
+        /stop/path: "outer#2/inner#1/w"
+
+        $ milepost resume n
+        ! run n: resumed, 0 completed steps stay
+        ! loop outer#2/inner: completed after 1 iteration, its condition not met
+        ! loop outer: completed after 2 iterations
+        ! completed: run n after [elapsed], 1 of 1 step
+        {
+          "condition_met": true,
+          "iterations": 2
+        }
+
+        $ milepost replay n
+        same as recorded: 36 events, 3 attempts
+    "#]]);
 }
 
 #[test]
@@ -290,18 +491,33 @@ fn a_replay_asks_only_for_what_it_can_have() {
     deployed(&cli, "d", "hostile", ECHO);
     cli.run("run d/w.toml --id r").expect(0);
     fs::remove_dir_all(at(&cli, "d")).unwrap();
-    cli.run("replay r").expect(0);
-    // As an older version left its runs.
+    let mut session = cli.session();
+    session.comment("rm -r d");
+    session.milepost("replay r");
+    session.comment("as an older version left its runs: without their components");
     let db = rusqlite::Connection::open(cli.database()).unwrap();
     db.execute("DELETE FROM blob WHERE length(bytes) > 100000", [])
         .unwrap();
-    let refused = cli.run("replay r").expect(69).stderr;
-    assert!(
-        refused.contains("put the file with that digest in its place"),
-        "{refused}"
-    );
-    assert!(!refused.contains("--"), "{refused}");
+    session.milepost("replay r");
+    session.comment("the component is back");
     fs::create_dir(at(&cli, "d")).unwrap();
     deploy(&cli, "d", "hostile");
-    cli.run("replay r").expect(0);
+    session.milepost("replay r");
+    session.reads(expect![[r#"
+        # rm -r d
+
+        $ milepost replay r
+        same as recorded: 5 events, 1 attempts
+
+        # as an older version left its runs: without their components
+
+        $ milepost replay r
+        ! error: plugin `p` is not available: the store does not hold its component [digest], and cannot read the component [folder]/d/p.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        [exit 69]
+
+        # the component is back
+
+        $ milepost replay r
+        same as recorded: 5 events, 1 attempts
+    "#]]);
 }

@@ -1,6 +1,7 @@
 //! A run whose row says something else than its checkpoint, or takes no change, is an error of that run: told at once, by every
 //! verb, and in nobody's way.
 
+use expect_test::expect;
 use milepost_tests::cli::Cli;
 use rusqlite::Connection;
 use serde_json::json;
@@ -77,6 +78,37 @@ fn a_row_that_contradicts_its_checkpoint_is_an_error_of_its_run_for_every_verb()
 }
 
 #[test]
+fn what_contradicts_itself_is_told_to_people() {
+    let cli = Cli::new();
+    cli.workflow("asks.toml", ASKS);
+    cli.run("run asks.toml --id r").expect(2);
+    edit(&cli, "UPDATE run SET status = 'pending'");
+    let mut session = cli.session();
+    session.milepost("show r");
+    session.milepost("doctor");
+    session.milepost("work --until-idle");
+    session.reads(expect![[r#"
+        $ milepost show r
+        ! error: run `r` cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
+        !   help: `milepost doctor` tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run
+        [exit 69]
+
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] (0 bytes of it not used) and 0 bytes of log, [size] free on its disk
+          runs: 1 pending
+        problem: run r: column status: it is pending, by the journal paused
+          the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow again in a new run
+        [exit 1]
+
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        ! warning: run r: run `r` cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
+        1 run taken: 1 could not begin
+    "#]]);
+}
+
+#[test]
 fn a_run_that_takes_no_change_is_not_tried_for_ever() {
     let cli = Cli::new();
     cli.workflow("asks.toml", ASKS);
@@ -85,14 +117,35 @@ fn a_run_that_takes_no_change_is_not_tried_for_ever() {
         &cli,
         "CREATE TRIGGER stuck BEFORE UPDATE ON run BEGIN SELECT RAISE(IGNORE); END",
     );
+    let mut session = cli.session();
     for verb in ["approve", "reject", "cancel", "kill", "pause"] {
-        let told = bounded(&cli, &format!("{verb} r"));
-        assert_eq!(told.status, 69, "{verb}: {told:#?}");
-        let says = "run `r` takes no change although nobody moves it";
-        assert!(told.stderr.contains(says), "{verb}: {told:#?}");
-        assert!(
-            told.stderr.contains("`milepost doctor`"),
-            "{verb}: {told:#?}"
-        );
+        let line = format!("{verb} r");
+        session.ended(&format!("milepost {line}"), &bounded(&cli, &line));
     }
+    session.reads(expect![[r#"
+        $ milepost approve r
+        ! error: stored data is damaged: run `r` takes no change although nobody moves it
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+
+        $ milepost reject r
+        ! error: stored data is damaged: run `r` takes no change although nobody moves it
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+
+        $ milepost cancel r
+        ! error: stored data is damaged: run `r` takes no change although nobody moves it
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+
+        $ milepost kill r
+        ! error: stored data is damaged: run `r` takes no change although nobody moves it
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+
+        $ milepost pause r
+        ! error: stored data is damaged: run `r` takes no change although nobody moves it
+        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        [exit 69]
+    "#]]);
 }

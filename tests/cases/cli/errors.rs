@@ -93,12 +93,51 @@ fn b171_a_mistake_in_the_command_line_is_64() {
 #[test]
 fn without_a_store_nothing_is_created() {
     let cli = Cli::new();
+    let mut session = cli.session();
+    session.milepost("show r");
     for line in [
         "ls", "show r", "events r", "logs r", "resume r", "retry r", "cancel r", "replay r",
     ] {
-        let output = cli.run(&format!("{line} --json")).expect(69);
-        assert_eq!(output.json()["error"]["code"], "no_store", "{line}");
+        session.document(line, &["/error/code"]);
     }
+    session.reads(expect![[r#"
+        $ milepost show r
+        ! error: there is no store in .milepost
+        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
+        [exit 69]
+
+        $ milepost ls --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost show r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost events r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost logs r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost resume r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost retry r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost cancel r --json
+        /error/code: "no_store"
+        [exit 69]
+
+        $ milepost replay r --json
+        /error/code: "no_store"
+        [exit 69]
+    "#]]);
     assert!(!cli.folder().join(".milepost").exists());
 }
 
@@ -109,22 +148,125 @@ fn a_bad_definition_or_input_leaves_no_store_behind() {
     cli.write("bad.toml", "schema = 1\nname = \"x\"\n");
     cli.write("broken.toml", "schema = ");
     cli.write("in.toml", "name = ");
-    for (line, code) in [
-        ("run gone.toml", "unreadable_definition"),
-        ("run bad.toml", "invalid_definition"),
-        ("run broken.toml", "invalid_definition"),
-        ("run hello.toml", "invalid_input"),
-        ("run hello.toml --input nmae=x", "invalid_input"),
-        ("run hello.toml --input name", "invalid_input"),
-        ("run hello.toml --inputs in.toml", "invalid_input"),
-        ("run hello.toml --inputs in.yaml", "invalid_input"),
-        ("run hello.toml --inputs gone.toml", "file"),
-        ("run hello.toml --input name=@gone.txt", "file"),
+    let mut session = cli.session();
+    for line in [
+        "run gone.toml",
+        "run bad.toml",
+        "run broken.toml",
+        "run hello.toml",
+        "run hello.toml --input nmae=x",
+        "run hello.toml --input name",
+        "run hello.toml --inputs in.toml",
+        "run hello.toml --inputs in.yaml",
+        "run hello.toml --inputs gone.toml",
+        "run hello.toml --input name=@gone.txt",
     ] {
-        let output = cli.run(&format!("{line} --json")).expect(65);
-        assert_eq!(output.json()["error"]["code"], code, "{line}");
-        assert!(!cli.run(line).expect(65).stderr.is_empty(), "{line}");
+        session.milepost(line);
+        session.document(line, &["/error/code"]);
     }
+    session.reads(expect![[r#"
+        $ milepost run gone.toml
+        ! error: the definition gone.toml cannot be read: No such file or directory (os error 2)
+        [exit 65]
+
+        $ milepost run gone.toml --json
+        /error/code: "unreadable_definition"
+        [exit 65]
+
+        $ milepost run bad.toml
+        ! error[MP0102]: a workflow needs `step`
+        !  --> bad.toml:1:1
+        !   |
+        ! 1 | schema = 1
+        !   | ^
+        !   |
+        !   = help: add a `[[step]]`
+        [exit 65]
+
+        $ milepost run bad.toml --json
+        /error/code: "invalid_definition"
+        [exit 65]
+
+        $ milepost run broken.toml
+        ! error[MP0001]: this is not TOML: string values must be quoted, expected literal string
+        !  --> broken.toml:1:10
+        !   |
+        ! 1 | schema =
+        !   |          ^
+        [exit 65]
+
+        $ milepost run broken.toml --json
+        /error/code: "invalid_definition"
+        [exit 65]
+
+        $ milepost run hello.toml
+        ! error[MP0703]: input `name` is missing
+        !   help: it is of type string
+        [exit 65]
+
+        $ milepost run hello.toml --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost run hello.toml --input nmae=x
+        ! error[MP0701]: the workflow has no input `nmae`
+        !   help: did you mean `name`?
+        ! error[MP0703]: input `name` is missing
+        !   help: it is of type string
+        [exit 65]
+
+        $ milepost run hello.toml --input nmae=x --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost run hello.toml --input name
+        ! error[MP0705]: `name` is not of the form `name=value`
+        ! error[MP0703]: input `name` is missing
+        !   help: it is of type string
+        [exit 65]
+
+        $ milepost run hello.toml --input name --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost run hello.toml --inputs in.toml
+        ! error[MP0706]: cannot read the inputs file in.toml: TOML parse error at line 1, column 8
+        !   |
+        ! 1 | name =
+        !   |        ^
+        ! string values must be quoted, expected literal string
+        [exit 65]
+
+        $ milepost run hello.toml --inputs in.toml --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost run hello.toml --inputs in.yaml
+        ! error: cannot tell whether in.yaml is TOML or JSON
+        !   help: name it `.toml` or `.json`
+        [exit 65]
+
+        $ milepost run hello.toml --inputs in.yaml --json
+        /error/code: "invalid_input"
+        [exit 65]
+
+        $ milepost run hello.toml --inputs gone.toml
+        ! error: cannot read gone.toml: No such file or directory (os error 2)
+        [exit 65]
+
+        $ milepost run hello.toml --inputs gone.toml --json
+        /error/code: "file"
+        [exit 65]
+
+        $ milepost run hello.toml --input name=@gone.txt
+        ! error: cannot read gone.txt: No such file or directory (os error 2)
+        !   help: to give a text that starts with `@`, write `name=@@…`
+        [exit 65]
+
+        $ milepost run hello.toml --input name=@gone.txt --json
+        /error/code: "file"
+        [exit 65]
+    "#]]);
     assert!(!cli.folder().join(".milepost").exists());
     // Every missing and every unknown input is named (B32, B34).
     let problems = cli.run("run hello.toml --input nmae=x --json").json();
@@ -171,23 +313,82 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     cli.run("run hello.toml --input name=x --id done").expect(0);
+    let mut session = cli.session();
     for verb in [
         "show", "events", "logs", "resume", "retry", "cancel", "replay",
     ] {
-        let unknown = cli.run(&format!("{verb} nobody --json")).expect(65).json();
-        assert_eq!(unknown["error"]["code"], "run_not_found", "{verb}");
-        assert_eq!(
-            unknown["error"]["help"], "`milepost ls` lists the runs",
-            "{verb}"
-        );
+        session.document(&format!("{verb} nobody"), &["/error/code", "/error/help"]);
         cli.run(&format!("{verb} no/id --json")).expect(64);
     }
+    session.milepost("show nobody");
+    session.milepost("show no/id");
     for verb in ["resume", "retry"] {
-        let refused = cli.run(&format!("{verb} done --json")).expect(65).json();
-        assert_eq!(refused["error"]["code"], "not_resumable");
-        let message = refused["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("completed"), "B180: {message}");
+        session.milepost(&format!("{verb} done"));
+        session.document(&format!("{verb} done"), &["/error/code"]);
     }
+    session.reads(expect![[r#"
+        $ milepost show nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost events nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost logs nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost resume nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost retry nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost cancel nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost replay nobody --json
+        /error/code: "run_not_found"
+        /error/help: "`milepost ls` lists the runs"
+        [exit 65]
+
+        $ milepost show nobody
+        ! error: no run begins with `nobody`
+        !   help: `milepost ls` lists the runs
+        [exit 65]
+
+        $ milepost show no/id
+        ! error: `no/id` is not a valid run id: only letters, digits, `_` and `-` are allowed
+        [exit 64]
+
+        $ milepost resume done
+        ! error: run `done` is completed: it has ended; start a new run
+        !   help: `milepost show done` tells how it ended
+        [exit 65]
+
+        $ milepost resume done --json
+        /error/code: "not_resumable"
+        [exit 65]
+
+        $ milepost retry done
+        ! error: run `done` is completed: it has ended; start a new run
+        !   help: `milepost show done` tells how it ended
+        [exit 65]
+
+        $ milepost retry done --json
+        /error/code: "not_resumable"
+        [exit 65]
+    "#]]);
 }
 
 #[test]
@@ -215,8 +416,8 @@ fn a_store_elsewhere_is_named_in_what_to_type_next() {
         [exit 2]
 
         $ MILEPOST_STORE=elsewhere milepost ls
-        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
-        nap  pausing  paused (step_paused) [acme]  [ago]  [elapsed]  [ago]  in [left] (resume 1 of 5)
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
+        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
 
         # a store is a folder
 

@@ -122,83 +122,140 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
     let cli = Cli::new();
     cli.workflow("pausing.toml", PAUSING);
     cli.run("run pausing.toml --id nap").expect(2);
-    let table = cli.run("ls").expect(0).stdout;
-    let row = table
-        .lines()
-        .find(|line| line.starts_with("nap"))
-        .unwrap_or_default();
-    assert!(row.contains("paused (step_paused) [acme]"), "{table}");
-    assert!(
-        row.contains("  in ") && row.ends_with("(resume 1 of 5)"),
-        "{table}"
-    );
-    let shown = cli.run("show nap").expect(0).stdout;
-    assert!(shown.contains("automatic resume 1 of 5\n"), "{shown}");
-    assert!(shown.contains("\n  due:    goes on at "), "{shown}");
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.milepost("show nap");
+    session.reads(expect![[r#"
+        $ milepost ls
+        ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
+        nap  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+
+        $ milepost show nap
+        run nap of pausing: paused
+          file:   [folder]/pausing.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   ask
+          reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+          next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+          due:    goes on at [time] (in [left])
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        ask    paused     1                                30m (engine)
+    "#]]);
 }
 
 #[test]
 fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
     let cli = Cli::new();
     let running = spinning(&cli);
-    let row = &rows(&cli, "ls --json")[0];
-    let pid = row["owner"]["pid"].clone();
-    assert_eq!(
-        (&row["owner"]["liveness"], &row["next_action"]),
-        (&json!("alive"), &json!(null))
-    );
-    assert!(row["owner"]["host"].is_string() && row["owner"]["lease_until"].is_string());
-    assert!(cli.run("ls").expect(0).stdout.contains(&format!("{pid}@")));
-    let shown = cli.run("show spin").expect(0).stdout;
-    assert!(
-        shown.contains(&format!("owner:  process {pid} on ")),
-        "{shown}"
-    );
-    assert!(
-        shown.contains(", alive\n") && shown.contains("saved:  "),
-        "{shown}"
-    );
+    let owner = &rows(&cli, "ls --json")[0]["owner"];
+    assert_eq!(owner["pid"], running.pid());
+    assert!(owner["host"].is_string() && owner["lease_until"].is_string());
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.milepost("show spin");
+    session.document("ls", &["/0/owner/liveness", "/0/next_action"]);
 
+    session.comment("kill -9");
     running.signal("KILL");
     running.wait().expect(128 + 9);
-    let table = cli.run("ls").expect(0).stdout;
-    assert!(
-        table.contains(" gone  ") && table.contains("a worker takes it over"),
-        "{table}"
-    );
-    let shown = cli.run("show spin").expect(0).stdout;
-    assert!(
-        shown.contains(", gone\n") && shown.contains("`milepost work`) takes it over"),
-        "{shown}"
-    );
-    assert_eq!(cli.shown("spin")["owner"]["liveness"], "gone");
+    session.milepost("ls");
+    session.milepost("show spin");
+    session.document("show spin", &["/owner/liveness"]);
+    session.reads(expect![[r#"
+        $ milepost ls
+        ID    WORKFLOW  STATUS   OWNER         STARTED  TOOK       UPDATED  NEXT
+        spin  endless   running  [pid]@[host]  [ago]    [elapsed]  [ago]
+
+        $ milepost show spin
+        run spin of endless: running
+          file:   [folder]/endless.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          owner:  process [pid] on [host], alive
+          next:   it moves by itself
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        spin   running    1                                30m (engine)
+
+        $ milepost ls --json
+        /0/owner/liveness: "alive"
+        /0/next_action: null
+
+        # kill -9
+
+        $ milepost ls
+        ID    WORKFLOW  STATUS   OWNER              STARTED  TOOK       UPDATED  NEXT
+        spin  endless   running  [pid]@[host] gone  [ago]    [elapsed]  [ago]    a worker takes it over
+
+        $ milepost show spin
+        run spin of endless: running
+          file:   [folder]/endless.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          owner:  process [pid] on [host], gone
+          next:   a worker (`milepost work`) takes it over, or `milepost resume spin` does
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        spin   running    1                                30m (engine)
+
+        $ milepost show spin --json
+        /owner/liveness: "gone"
+    "#]]);
 }
 
 #[test]
 fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
     let cli = Cli::new();
     cli.workflow("slow.toml", &format!("{ENDLESS}timeout = \"200ms\"\n"));
-    cli.run("run slow.toml --id r").expect(1);
-    let run = cli.shown("r");
-    let ledger = |step: usize| {
-        json!([
-            run["steps"][step]["stop_reason"],
-            run["steps"][step]["timeout"]
-        ])
-    };
-    assert_eq!(
-        ledger(0),
-        json!(["completed", { "millis": 1_800_000, "source": "engine", "fired": false }])
+    let mut session = cli.session();
+    session.milepost("run slow.toml --id r");
+    session.milepost("show r");
+    session.document(
+        "show r",
+        &[
+            "/steps/0/stop_reason",
+            "/steps/0/timeout",
+            "/steps/1/stop_reason",
+            "/steps/1/timeout",
+        ],
     );
-    assert_eq!(
-        ledger(1),
-        json!(["timeout", { "millis": 200, "source": "step", "fired": true }])
-    );
-    let shown = cli.run("show r").expect(0).stdout;
-    assert!(
-        shown.contains("200ms (step, met)") && shown.contains("30m (engine)"),
-        "{shown}"
-    );
+    session.reads(expect![[r#"
+        $ milepost run slow.toml --id r
+        ! run r: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step spin: started
+        ! step spin: failed: timeout timeout: the attempt took longer than 200ms
+        ! failed: run r after [elapsed], 2 of 2 steps (1 failed)
+        !   step spin: timeout timeout: the attempt took longer than 200ms
+        !   next:   nothing by itself; mend the cause, then `milepost resume r` runs the failed steps again
+        !   look:   milepost show r
+        [exit 1]
+
+        $ milepost show r
+        run r of slow: failed
+          file:   [folder]/slow.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          next:   nothing by itself; mend the cause, then `milepost resume r` runs the failed steps again
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        spin   failed     1                     [elapsed]  200ms (step, met)
+
+        spin: timeout timeout: the attempt took longer than 200ms
+
+        $ milepost show r --json
+        /steps/0/stop_reason: "completed"
+        /steps/0/timeout: {"fired":false,"millis":1800000,"source":"engine"}
+        /steps/1/stop_reason: "timeout"
+        /steps/1/timeout: {"fired":true,"millis":200,"source":"step"}
+    "#]]);
 }
 
 #[test]
@@ -223,24 +280,31 @@ fn b439_used_up_resumes_are_visible_without_opening_logs() {
             .unwrap();
         cli.run("work --until-idle").expect(0);
     }
-    let row = &rows(&cli, "ls --json")[0];
-    assert_eq!(
-        (
-            &row["automatic_resumes"],
-            &row["due_at"],
-            &row["next_action"]
-        ),
-        (
-            &json!(5),
-            &json!(null),
-            &json!("resume by hand, 5 of 5 automatic ones used")
-        )
+    let mut session = cli.session();
+    session.document(
+        "ls",
+        &["/0/automatic_resumes", "/0/due_at", "/0/next_action"],
     );
-    let shown = cli.run("show r").expect(0).stdout;
-    assert!(
-        shown.contains("again:  5 of 5 automatic resumes used"),
-        "{shown}"
-    );
+    session.milepost("show r");
+    session.reads(expect![[r#"
+        $ milepost ls --json
+        /0/automatic_resumes: 5
+        /0/due_at: null
+        /0/next_action: "resume by hand, 5 of 5 automatic ones used"
+
+        $ milepost show r
+        run r of nine: paused
+          file:   [folder]/nine.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          again:  5 of 5 automatic resumes used
+          step:   ask
+          reason: step_paused: `ask` paused (quota-exhausted): attempt 6 of 9 pauses [acme]
+          next:   `milepost resume r` goes on at `ask`; its 5 automatic resumes are used up
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        ask   paused  6                           30m (engine)
+    "#]]);
 }
 
 #[test]
@@ -256,8 +320,8 @@ fn b441_what_is_not_shown_is_counted() {
     session.reads(expect![[r#"
         $ milepost ls --limit 1
         ! 3 more, older, not shown; `--limit` shows more of them
-        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
-        r3  hello  pending  [ago]  [elapsed]  [ago]  a worker takes it
+        ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK       UPDATED  NEXT
+        r3  hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
     "#]]);
 }
 
@@ -265,9 +329,49 @@ fn b441_what_is_not_shown_is_counted() {
 fn b242_the_interval_of_a_watch_is_one_to_sixty_seconds() {
     let cli = Cli::new();
     cli.run("work --until-idle").expect(0);
+    let mut session = cli.session();
     for wrong in ["0", "61", "300", "-1", "1.5", "x"] {
-        cli.run(&format!("ls --watch {wrong}")).expect(64);
+        session.milepost(&format!("ls --watch {wrong}"));
     }
+    session.reads(expect![[r#"
+        $ milepost ls --watch 0
+        ! error: invalid value '0' for '--watch [<SECONDS>]': 0 is not in 1..=60
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --watch 61
+        ! error: invalid value '61' for '--watch [<SECONDS>]': 61 is not in 1..=60
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --watch 300
+        ! error: invalid value '300' for '--watch [<SECONDS>]': 300 is not in 1..=60
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --watch -1
+        ! error: unexpected argument '-1' found
+        !
+        ! Usage: milepost ls [OPTIONS]
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --watch 1.5
+        ! error: invalid value '1.5' for '--watch [<SECONDS>]': invalid digit found in string
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --watch x
+        ! error: invalid value 'x' for '--watch [<SECONDS>]': invalid digit found in string
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+    "#]]);
 }
 
 #[test]

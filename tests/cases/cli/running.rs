@@ -168,8 +168,8 @@ fn the_same_start_again_is_no_second_run() {
         [exit 65]
 
         $ milepost ls
-        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
-        one  hello  completed  [ago]  [elapsed]  [ago]
+        ID   WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
+        one  hello     completed         [ago]    [elapsed]  [ago]
     "#]]);
     let line = "run hello.toml --input name=World --id one --json";
     assert_eq!(cli.run(line).expect(0).json(), cli.report("one"));
@@ -212,9 +212,9 @@ fn b157_a_paused_run_says_why_and_how_to_go_on() {
           next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
           due:    goes on at [time] (in [left])
 
-        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        first  completed  1  [elapsed]  30m (engine)
-        ask  paused  1  30m (engine)
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        ask    paused     1                                30m (engine)
 
         $ milepost resume nap
         ! run nap: resumed, 1 completed steps stay

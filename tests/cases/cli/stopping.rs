@@ -1,5 +1,6 @@
 //! Pause, cancel and kill, from another process than the one that has the run.
 
+use expect_test::{Expect, expect};
 use milepost_tests::cli::Cli;
 use serde_json::{Value, json};
 
@@ -14,40 +15,82 @@ fn b290_only_a_running_run_is_paused_and_one_that_is_due_is_held() {
     let cli = stopped();
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
-    let refused = cli.run("pause new --json").expect(65).json();
-    assert_eq!(refused["error"]["code"], "not_pausable");
-    assert_eq!(
-        answer(&cli, "pause nap"),
-        json!({ "id": "nap", "answer": "held", "status": "paused" })
-    );
-    let nap = cli.shown("nap");
-    assert_eq!(
-        (&nap["stop"]["due_at"], &nap["stop"]["held_by"]),
-        (&json!(null), &json!("`milepost pause`"))
-    );
-    for (run, status) in [("done", "completed"), ("nap", "paused"), ("bad", "failed")] {
+    let mut session = cli.session();
+    session.milepost("pause new");
+    session.document("pause new", &["/error/code"]);
+    session.document("pause nap", &[""]);
+    session.document("show nap", &["/stop/due_at", "/stop/held_by"]);
+    for run in ["done", "nap", "bad"] {
         let before = cli.shown(run);
-        assert_eq!(
-            answer(&cli, &format!("pause {run}")),
-            json!({ "id": run, "answer": format!("already_{status}"), "status": status })
-        );
+        session.milepost(&format!("pause {run}"));
+        session.document(&format!("pause {run}"), &[""]);
         assert_eq!(cli.shown(run), before);
     }
     let running = spinning(&cli);
-    assert_eq!(
-        answer(&cli, "pause spin --now"),
-        json!({ "id": "spin", "answer": "pausing", "status": "running" })
-    );
+    session.comment("spin is in the middle of its second step");
+    session.document("pause spin --now", &[""]);
     let run = running.wait().expect(2).json();
-    assert_eq!(run["stop"]["message"], "paused by `milepost pause`");
     assert_eq!(
         (&run["ended_at"], run["paused_at"].is_string()),
         (&json!(null), true)
     );
-    assert_eq!(
-        run["steps"][1]["status"], "pending",
-        "the step in flight was interrupted"
-    );
+    session.comment("the step in flight was interrupted");
+    session.milepost("show spin");
+    session.reads(expect![[r#"
+        $ milepost pause new
+        ! error: run `new` is pending: only a running run can be paused
+        !   help: `milepost cancel new` ends it
+        [exit 65]
+
+        $ milepost pause new --json
+        /error/code: "not_pausable"
+        [exit 65]
+
+        $ milepost pause nap --json
+        {"answer":"held","id":"nap","status":"paused"}
+
+        $ milepost show nap --json
+        /stop/due_at: null
+        /stop/held_by: "`milepost pause`"
+
+        $ milepost pause done
+        nothing to pause: run done is completed
+
+        $ milepost pause done --json
+        {"answer":"already_completed","id":"done","status":"completed"}
+
+        $ milepost pause nap
+        nothing to pause: run nap is paused
+
+        $ milepost pause nap --json
+        {"answer":"already_paused","id":"nap","status":"paused"}
+
+        $ milepost pause bad
+        nothing to pause: run bad is failed
+
+        $ milepost pause bad --json
+        {"answer":"already_failed","id":"bad","status":"failed"}
+
+        # spin is in the middle of its second step
+
+        $ milepost pause spin --now --json
+        {"answer":"pausing","id":"spin","status":"running"}
+
+        # the step in flight was interrupted
+
+        $ milepost show spin
+        run spin of endless: paused
+          file:   [folder]/endless.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   spin
+          reason: interrupted: paused by `milepost pause`
+          next:   `milepost resume spin` goes on
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        spin   pending    1                                30m (engine)
+    "#]]);
 }
 
 #[test]
@@ -56,36 +99,71 @@ fn a_patient_pause_comes_when_no_attempt_is_in_flight() {
     cli.workflow("flaky.toml", &flaky(r#"initial = "1h", max = "1h""#));
     let mut running = cli.start("run flaky.toml --id r");
     running.until("step try: retry 2 of 3");
-    let told = cli.run("pause r").expect(0).stdout;
-    assert_eq!(
-        told,
-        "run r is running; its process was asked to pause it\n"
-    );
+    let mut session = cli.session();
+    session.milepost("pause r");
     running.wait().expect(2);
-    assert_eq!(cli.shown("r")["stop_reason"], "interrupted");
+    session.comment("its process has ended");
+    session.document("show r", &["/status", "/stop_reason"]);
+    session.reads(expect![[r#"
+        $ milepost pause r
+        run r is running; its process was asked to pause it
+
+        # its process has ended
+
+        $ milepost show r --json
+        /status: "paused"
+        /stop_reason: "interrupted"
+    "#]]);
 }
 
 #[test]
 fn b285_everything_but_the_completed_and_the_cancelled_can_be_cancelled() {
     let cli = workflows();
     for verb in ["cancel", "kill"] {
-        let id = |word: &str| format!("{word}-{verb}");
-        cli.run(&format!(
-            "submit hello.toml --input name=x --id {}",
-            id("new")
-        ))
-        .expect(0);
-        cli.run(&format!("run pausing.toml --id {}", id("nap")))
-            .expect(2);
-        cli.run(&format!("run failing.toml --id {}", id("bad")))
-            .expect(1);
-        for run in [id("new"), id("nap"), id("bad")] {
-            assert_eq!(
-                answer(&cli, &format!("{verb} {run}")),
-                json!({ "id": run, "answer": "cancelled", "status": "cancelled" })
-            );
+        for (line, status) in [
+            ("submit hello.toml --input name=x --id new", 0),
+            ("run pausing.toml --id nap", 2),
+            ("run failing.toml --id bad", 1),
+        ] {
+            cli.run(&format!("{line}-{verb}")).expect(status);
         }
     }
+    let mut session = cli.session();
+    session.milepost("cancel new-cancel");
+    session.document("cancel nap-cancel", &[""]);
+    session.document("cancel bad-cancel", &[""]);
+    session.document("kill new-kill", &[""]);
+    session.milepost("kill nap-kill");
+    session.document("kill bad-kill", &[""]);
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost cancel new-cancel
+        run new-cancel is cancelled
+
+        $ milepost cancel nap-cancel --json
+        {"answer":"cancelled","id":"nap-cancel","status":"cancelled"}
+
+        $ milepost cancel bad-cancel --json
+        {"answer":"cancelled","id":"bad-cancel","status":"cancelled"}
+
+        $ milepost kill new-kill --json
+        {"answer":"cancelled","id":"new-kill","status":"cancelled"}
+
+        $ milepost kill nap-kill
+        run nap-kill is cancelled
+
+        $ milepost kill bad-kill --json
+        {"answer":"cancelled","id":"bad-kill","status":"cancelled"}
+
+        $ milepost ls
+        ID          WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
+        bad-kill    failing   cancelled         [ago]    [elapsed]  [ago]
+        nap-kill    pausing   cancelled         [ago]    [elapsed]  [ago]
+        new-kill    hello     cancelled         [ago]    [elapsed]  [ago]
+        bad-cancel  failing   cancelled         [ago]    [elapsed]  [ago]
+        nap-cancel  pausing   cancelled         [ago]    [elapsed]  [ago]
+        new-cancel  hello     cancelled         [ago]    [elapsed]  [ago]
+    "#]]);
 }
 
 #[test]
@@ -96,18 +174,40 @@ fn b286_b287_a_run_that_is_over_has_nothing_to_cancel() {
     cli.run("submit hello.toml --input name=x --id gone")
         .expect(0);
     cli.run("cancel gone").expect(0);
-    for (run, status) in [("done", "completed"), ("gone", "cancelled")] {
+    let mut session = cli.session();
+    for run in ["done", "gone"] {
         let before = cli.shown(run);
         for verb in ["cancel", "kill"] {
-            assert_eq!(
-                answer(&cli, &format!("{verb} {run}"))["answer"],
-                format!("already_{status}")
-            );
-            let told = cli.run(&format!("{verb} {run}")).expect(0).stdout;
-            assert_eq!(told, format!("nothing to {verb}: run {run} is {status}\n"));
+            session.milepost(&format!("{verb} {run}"));
+            session.document(&format!("{verb} {run}"), &["/answer"]);
         }
         assert_eq!(cli.shown(run), before, "its end is not stamped again");
     }
+    session.reads(expect![[r#"
+        $ milepost cancel done
+        nothing to cancel: run done is completed
+
+        $ milepost cancel done --json
+        /answer: "already_completed"
+
+        $ milepost kill done
+        nothing to kill: run done is completed
+
+        $ milepost kill done --json
+        /answer: "already_completed"
+
+        $ milepost cancel gone
+        nothing to cancel: run gone is cancelled
+
+        $ milepost cancel gone --json
+        /answer: "already_cancelled"
+
+        $ milepost kill gone
+        nothing to kill: run gone is cancelled
+
+        $ milepost kill gone --json
+        /answer: "already_cancelled"
+    "#]]);
 }
 
 #[test]
@@ -165,40 +265,108 @@ fn b190_what_is_no_id_is_a_mistake_in_the_command_line() {
     cli.run("signal nobody go").expect(65);
 }
 
-/// Its process stands still, so that what was asked of it stays open.
+/// What comes after such a stop is told that it does not count. The process stands still, so that what was asked of it
+/// stays open.
+#[cfg(unix)]
+fn acknowledged(stop: &str, transcript: Expect) {
+    let cli = Cli::new();
+    let running = spinning(&cli);
+    running.signal("STOP");
+    let mut session = cli.session();
+    session.milepost(&format!("{stop} spin"));
+    session.document("pause spin", &[""]);
+    session.document("pause spin --now", &[""]);
+    session.milepost("pause spin");
+    session.milepost("signal spin go");
+    session.milepost("approve spin");
+    session.milepost("reject spin");
+    session.document("cancel spin", &["/answer"]);
+    session.milepost("cancel spin");
+    session.reads(transcript);
+    running.signal("CONT");
+    running.wait().expect(3);
+}
+
 #[cfg(unix)]
 #[test]
 fn what_comes_after_an_acknowledged_cancel_is_told_that_it_does_not_count() {
-    for verb in ["cancel", "kill"] {
-        let cli = Cli::new();
-        let running = spinning(&cli);
-        running.signal("STOP");
-        assert_eq!(
-            answer(&cli, &format!("{verb} spin"))["answer"],
-            "cancelling"
-        );
-        for (pause, flag) in [("pause", ""), ("pause", " --now")] {
-            assert_eq!(
-                answer(&cli, &format!("{pause} spin{flag}")),
-                json!({ "id": "spin", "answer": "being_cancelled", "status": "running" })
-            );
-        }
-        let told = cli.run("pause spin").expect(0).stdout;
-        assert_eq!(told, "nothing to pause: run spin is being cancelled\n");
-        let told = cli.run("signal spin go").expect(65).stderr;
-        assert!(told.contains("the run is being cancelled"), "{told}");
-        for verb in ["approve", "reject"] {
-            let told = cli.run(&format!("{verb} spin")).expect(65).stderr;
-            assert!(told.contains("it is being cancelled"), "{verb}: {told}");
-        }
-        let told = cli.run("cancel spin").expect(0).stdout;
-        assert_eq!(
-            told,
-            "run spin is running; its process was asked to end it\n"
-        );
-        running.signal("CONT");
-        running.wait().expect(3);
-    }
+    acknowledged(
+        "cancel",
+        expect![[r#"
+        $ milepost cancel spin
+        run spin is running; its process was asked to end it
+
+        $ milepost pause spin --json
+        {"answer":"being_cancelled","id":"spin","status":"running"}
+
+        $ milepost pause spin --now --json
+        {"answer":"being_cancelled","id":"spin","status":"running"}
+
+        $ milepost pause spin
+        nothing to pause: run spin is being cancelled
+
+        $ milepost signal spin go
+        ! error: run `spin` does not take the signal: the run is being cancelled
+        [exit 65]
+
+        $ milepost approve spin
+        ! error: run `spin` is running: it is being cancelled
+        !   help: `milepost show spin` tells what it waits for
+        [exit 65]
+
+        $ milepost reject spin
+        ! error: run `spin` is running: it is being cancelled
+        !   help: `milepost show spin` tells what it waits for
+        [exit 65]
+
+        $ milepost cancel spin --json
+        /answer: "cancelling"
+
+        $ milepost cancel spin
+        run spin is running; its process was asked to end it
+    "#]],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_comes_after_an_acknowledged_kill_is_told_that_it_does_not_count() {
+    acknowledged(
+        "kill",
+        expect![[r#"
+        $ milepost kill spin
+        run spin is running; its process was asked to end it
+
+        $ milepost pause spin --json
+        {"answer":"being_cancelled","id":"spin","status":"running"}
+
+        $ milepost pause spin --now --json
+        {"answer":"being_cancelled","id":"spin","status":"running"}
+
+        $ milepost pause spin
+        nothing to pause: run spin is being cancelled
+
+        $ milepost signal spin go
+        ! error: run `spin` does not take the signal: the run is being cancelled
+        [exit 65]
+
+        $ milepost approve spin
+        ! error: run `spin` is running: it is being cancelled
+        !   help: `milepost show spin` tells what it waits for
+        [exit 65]
+
+        $ milepost reject spin
+        ! error: run `spin` is running: it is being cancelled
+        !   help: `milepost show spin` tells what it waits for
+        [exit 65]
+
+        $ milepost cancel spin --json
+        /answer: "cancelling"
+
+        $ milepost cancel spin
+        run spin is running; its process was asked to end it
+    "#]],
+    );
 }
 
 #[test]
@@ -206,9 +374,18 @@ fn a_retry_of_a_run_that_has_not_stopped_is_told_where_to_look() {
     let cli = stopped();
     cli.run("submit hello.toml --input name=x --id new")
         .expect(0);
-    for (run, tells) in [("new", "where it stands"), ("done", "how it ended")] {
-        let told = cli.run(&format!("retry {run}")).expect(65).stderr;
-        let tells = format!("`milepost show {run}` tells {tells}");
-        assert!(told.contains(&tells), "{told}");
-    }
+    let mut session = cli.session();
+    session.milepost("retry new");
+    session.milepost("retry done");
+    session.reads(expect![[r#"
+        $ milepost retry new
+        ! error: run `new` is pending: only a paused or failed run can be retried
+        !   help: `milepost show new` tells where it stands
+        [exit 65]
+
+        $ milepost retry done
+        ! error: run `done` is completed: it has ended; start a new run
+        !   help: `milepost show done` tells how it ended
+        [exit 65]
+    "#]]);
 }

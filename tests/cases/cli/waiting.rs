@@ -272,9 +272,9 @@ fn b306_a_rejection_without_rework_cancels_the_run() {
           reason: rejected: `gate` was rejected: no
           next:   nothing; the run is over
 
-        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        gate  completed  1  [elapsed]
-        after  pending  30m (engine)
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        gate   completed  1                     [elapsed]
+        after  pending                                     30m (engine)
 
         $ milepost show r --json
         /status: "cancelled"
@@ -375,13 +375,13 @@ fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
           approve: milepost --store s approve r --step gate
           reject:  milepost --store s reject r --step gate
 
-        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        gate  waiting  1
-        after  pending  30m (engine)
+        STEP   STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        gate   waiting  1
+        after  pending                              30m (engine)
 
         $ milepost ls --store s
-        ID  WORKFLOW  STATUS  OWNER  STARTED  TOOK  UPDATED  NEXT
-        r  gate  paused (waiting_for_approval)  [ago]  [elapsed]  [ago]  approve or reject
+        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
+        r   gate      paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
     "#]]);
 }
 
@@ -447,9 +447,9 @@ fn what_is_ready_is_not_due_some_time() {
           reason: ready: `gate` was approved
           next:   a worker goes on with it, or `milepost resume r`
 
-        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        gate  completed  1  [elapsed]
-        after  pending  30m (engine)
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        gate   completed  1                     [elapsed]
+        after  pending                                     30m (engine)
     "#]]);
 }
 
@@ -709,9 +709,9 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
           approve: milepost approve x --step g1
           reject:  milepost reject x --step g1
 
-        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        g1  waiting  2
-        g2  pending  1
+        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        g1    waiting  2
+        g2    pending  1
 
         $ milepost approve x --json
         /path: "g1"
