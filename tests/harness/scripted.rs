@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, LogLevel, LogLine, Mode};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -176,7 +176,7 @@ impl PluginSource for Script {
 }
 
 impl Callable for Script {
-    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+    fn call(&self, call: Call) -> BoxFuture<'_, CallResult> {
         Box::pin(async move {
             let line = LogLine {
                 at: Timestamp::default(),
@@ -185,7 +185,7 @@ impl Callable for Script {
                 fields: Vec::new(),
                 dropped: None,
             };
-            sink.log(&line);
+            call.host.log(&line).await;
             let body = {
                 let mut shared = self.shared();
                 if let Mode::Live = call.mode {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -73,7 +73,7 @@ impl PluginSource for Steps {
 }
 
 impl Callable for Steps {
-    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+    fn call(&self, call: Call) -> BoxFuture<'_, CallResult> {
         Box::pin(async move {
             let path = call.path.to_string();
             self.world.called(&call.run, &path, call.attempt);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milepost::Engine;
-use milepost::attempt::{Callable, NoSink};
+use milepost::attempt::Callable;
 use milepost::clock::SystemClock;
 use milepost::core::ids::RunId;
 use milepost::core::state::Status;
@@ -65,7 +65,7 @@ fn alone(place: &Place) -> (f64, f64) {
         let start = Instant::now();
         runtime.block_on(async {
             for _ in 0..STEPS {
-                plugin.call(call("s"), Arc::new(NoSink)).await;
+                plugin.call(call("s")).await;
                 insert(&db);
             }
         });

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -32,9 +33,11 @@ use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable, Mode};
+use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, LogLine, Mode, Progress};
+use crate::clock::SystemClock;
 use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
+use crate::wasm::log::Log;
 
 /// How a definition names native plugins, and how what runs carry of them begins.
 pub(crate) const SCHEME: &str = "native:";
@@ -85,8 +88,8 @@ impl NativePlugin {
         }
     }
 
-    /// Adds a step. It is given its [`Call`]: input, idempotency key (run and path), and a flag that asks it to stop. It is
-    /// dropped when its time is up. Work that blocks belongs into `tokio::task::spawn_blocking`: it cannot be ended otherwise.
+    /// Adds a step. It is given its [`Call`]: input, idempotency key (run and path), and its [host](AttemptHost), which shows what it
+    /// says and knows whether it should stop. It is dropped when its time is up. Work that blocks belongs into `tokio::task::spawn_blocking`: it cannot be ended otherwise.
     #[must_use]
     pub fn step<F>(
         mut self,
@@ -214,21 +217,68 @@ impl PluginSource for NativePlugins {
 }
 
 impl Callable for NativePlugin {
-    fn call<'a>(&'a self, call: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+    fn call(&self, mut call: Call) -> BoxFuture<'_, CallResult> {
         Box::pin(async move {
+            let said = Arc::new(Said {
+                log: Log::new(&call, Arc::new(SystemClock)),
+                progress: Mutex::default(),
+                host: Arc::clone(&call.host),
+            });
+            call.host = Arc::clone(&said) as _;
+            let (timeout, begun) = (call.timeout, Instant::now());
             let outcome = self.outcome(call).await;
-            let not_replayable = Some("a native step has no tape".to_owned());
+            let (logs, log_dropped) = said.log.finish();
+            said.log
+                .show_rest(timeout.saturating_sub(begun.elapsed()))
+                .await;
             CallResult {
                 outcome,
                 tape: Tape {
-                    not_replayable,
+                    not_replayable: Some("a native step has no tape".to_owned()),
+                    log_dropped,
                     ..Tape::default()
                 },
-                logs: Vec::new(),
-                progress: None,
+                logs,
+                progress: said.progress().take(),
                 divergence: None,
             }
         })
+    }
+}
+
+/// What a step says: kept with the attempt, within the limits that hold for all steps, and shown by the host that was given.
+struct Said {
+    log: Log,
+    progress: Mutex<Option<Progress>>,
+    host: Arc<dyn AttemptHost>,
+}
+
+impl Said {
+    fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AttemptHost for Said {
+    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
+        Box::pin(self.log.line(line.clone()))
+    }
+
+    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
+        let progress = Progress {
+            message: shown::excerpt(&progress.message, limits::LOG_MESSAGE_BYTES),
+            ..progress.clone()
+        };
+        *self.progress() = Some(progress.clone());
+        Box::pin(async move { self.host.progress(&progress).await })
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        self.host.cancel_requested()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        self.host.cancelled()
     }
 }
 

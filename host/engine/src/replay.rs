@@ -19,7 +19,7 @@ use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
-use crate::attempt::{CancelFlag, Mode, NoSink};
+use crate::attempt::{Mode, NoHost};
 use crate::carried;
 use crate::engine::EngineError;
 use crate::engine::launch::Launch;
@@ -323,12 +323,12 @@ impl<'a> Replayer<'a> {
             return None;
         }
         let mode = Mode::Replay(Arc::new(tape.clone()));
-        let prepared = started.prepare(&self.workflow, &self.state, CancelFlag::default(), mode);
+        let prepared = started.prepare(&self.workflow, &self.state, Arc::new(NoHost), mode);
         let Some((callable, call)) = prepared else {
             self.skip(path, *attempt, "the definition has no such component step");
             return None;
         };
-        let result = callable.call(call, Arc::new(NoSink)).await;
+        let result = callable.call(call).await;
         self.found.attempts += 1;
         if let Some(divergence) = result.divergence {
             let recorded = json!({ "tape": [divergence.recorded] });

@@ -5,11 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use milepost::attempt::{LogLevel, LogLine};
+use milepost::core::ids::RunId;
 use milepost::core::outcome::Pause;
 use milepost::core::state::Status;
-use milepost::engine::{EngineError, ResumeOptions};
+use milepost::core::time::Timestamp;
+use milepost::engine::{EngineError, Notice, Observer, ResumeOptions};
 use milepost::native::{Failure, NativePlugin, NativePlugins};
 use milepost::report::RunReport;
+use milepost::store::prelude::*;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::wasm_plugins::WasmPlugins;
 use milepost::{Engine, StartOptions};
@@ -260,5 +264,69 @@ fn pause(code: &str, state: Option<serde_json::Value>) -> Pause {
         until: None,
         signal: None,
         state,
+    }
+}
+
+#[tokio::test]
+async fn what_a_native_step_says_is_kept_with_its_attempt_and_it_sees_a_cancellation() {
+    let line = |message: &str| LogLine {
+        at: Timestamp::default(),
+        level: LogLevel::Info,
+        message: message.to_owned(),
+        fields: Vec::new(),
+        dropped: None,
+    };
+    let place = Place::new();
+    let talks = NativePlugin::new("p", "1").step("talk", move |call| async move {
+        let lines = [line("begins"), line("it was asked to stop")];
+        call.host.log(&lines[0]).await;
+        if !call.host.cancel_requested().await {
+            call.host.cancelled().await;
+        }
+        call.host.log(&lines[1]).await;
+        Ok(json!(call.host.cancel_requested().await))
+    });
+    let store = SqliteStore::open(
+        &place.folder.path().join("runs.db"),
+        Durability::ProcessCrash,
+    );
+    let store = Arc::new(store.unwrap());
+    let seen = Arc::new(Seen::default());
+    let plugins = NativePlugins::default().plugin(talks);
+    let engine = Engine::builder(store.clone(), Arc::new(plugins))
+        .observer(seen.clone())
+        .build();
+    let file = place.file("talk");
+    std::fs::write(&file, workflow("talk").replace("200ms", "1m")).unwrap();
+    let workflow = engine.open(file).unwrap();
+    let inputs = workflow.inputs(json!({})).unwrap();
+    let id = RunId::new("r-1").unwrap();
+    let options = StartOptions {
+        id: Some(id.clone()),
+        ..StartOptions::default()
+    };
+    let (report, cancelled) = tokio::join!(engine.run(workflow, inputs, options), async {
+        seen.0.notified().await;
+        engine.cancel(&id, "somebody").await
+    });
+    cancelled.unwrap();
+    assert_eq!(report.unwrap().status, Status::Cancelled);
+    let logs = store.logs(&id, 0, 10).await.unwrap();
+    let kept: Vec<LogLine> = logs
+        .iter()
+        .map(|log| serde_json::from_str(&log.line.body).unwrap())
+        .collect();
+    assert_eq!(kept, [line("begins"), line("it was asked to stop")]);
+}
+
+/// Tells when a line is shown.
+#[derive(Default)]
+struct Seen(tokio::sync::Notify);
+
+impl Observer for Seen {
+    fn notice(&self, _: &RunId, notice: Notice<'_>) {
+        if let Notice::Log { .. } = notice {
+            self.0.notify_one();
+        }
     }
 }

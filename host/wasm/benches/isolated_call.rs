@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guests::{Guest, call, runs};
-use milepost_wasm::attempt::{Callable as _, NoSink};
+use milepost_wasm::attempt::Callable as _;
 use milepost_wasm::clock::SystemClock;
 use milepost_wasm::{CodeCache, Plugin, WasmEngine};
 
@@ -87,7 +87,7 @@ fn one_after_another(plugin: &Plugin) -> Duration {
         let ((), time) = timed(|| {
             guests::block_on(async {
                 for _ in 0..CALLS / 5 {
-                    plugin.call(call(), Arc::new(NoSink)).await;
+                    plugin.call(call()).await;
                 }
             });
         });

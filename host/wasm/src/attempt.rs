@@ -2,10 +2,11 @@
 //! which decides, and whatever executes a step (`wasm`, a script in a test, later other kinds).
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use milepost_core::ids::{Path, RunId, StepId};
@@ -18,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-/// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but the tape.
+/// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but what its host
+/// answers, which is on the tape.
 #[derive(Clone)]
 pub struct Call {
     /// The run.
@@ -49,8 +51,8 @@ pub struct Call {
     pub timeout: Duration,
     /// What the sandbox grants.
     pub limits: CallLimits,
-    /// Raised when somebody asked for the run to stop.
-    pub cancel: CancelFlag,
+    /// Whom the attempt asks, and tells how it goes.
+    pub host: Arc<dyn AttemptHost>,
     /// Live, or from a recorded tape.
     pub mode: Mode,
 }
@@ -64,7 +66,7 @@ pub enum Mode {
     Replay(Arc<Tape>),
 }
 
-/// A flag that both the engine and a running guest can see.
+/// Whether somebody asked for a run to stop, for the hosts of its attempts.
 #[derive(Clone, Default)]
 pub struct CancelFlag(Arc<Flag>);
 
@@ -75,7 +77,7 @@ struct Flag {
 }
 
 impl CancelFlag {
-    /// Asks the attempt to stop.
+    /// Asks the attempts to stop.
     pub fn raise(&self) {
         self.0.raised.store(true, Ordering::Release);
         self.0.told.notify_waiters();
@@ -168,27 +170,57 @@ pub struct Progress {
     pub message: String,
 }
 
-/// Receives what a guest says while it runs. Called from the executing thread: must be quick and must not block.
-pub trait CallSink: Send + Sync {
-    /// A log line was accepted.
-    fn log(&self, line: &LogLine);
-    /// Progress was reported.
-    fn progress(&self, progress: &Progress);
+/// What an attempt asks of whoever started it, and tells it. Every answer may take its time, such as that of a pipe that is full or
+/// of a store that has to have it on the disk first: only this attempt waits for it, and its own time runs on. Where the attempt
+/// ends meanwhile, the future is dropped.
+pub trait AttemptHost: Send + Sync {
+    /// Shows a log line. The attempt keeps it as well: nothing is lost that is not shown.
+    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()>;
+    /// Shows how far the attempt is.
+    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()>;
+    /// Whether somebody asked for the run to stop.
+    fn cancel_requested(&self) -> BoxFuture<'_, bool>;
+    /// Ends when somebody asks.
+    fn cancelled(&self) -> BoxFuture<'_, ()>;
 }
 
-/// A sink for nobody.
-pub struct NoSink;
+/// A host that shows nothing, and whose attempts nobody asks to stop.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHost;
 
-impl CallSink for NoSink {
-    fn log(&self, _: &LogLine) {}
-    fn progress(&self, _: &Progress) {}
+impl AttemptHost for NoHost {
+    fn log<'a>(&'a self, _: &'a LogLine) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
+
+    fn progress<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        Box::pin(ready(false))
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(pending())
+    }
 }
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The result of `future` if it is there at the first look.
+pub(crate) async fn once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Something whose steps can be called: a loaded component, or a script in a test.
 pub trait Callable: Send + Sync {
     /// Executes one attempt. Never fails: whatever goes wrong is an [`Outcome`]. Dropping the future ends the attempt.
-    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult>;
+    fn call(&self, call: Call) -> BoxFuture<'_, CallResult>;
 }

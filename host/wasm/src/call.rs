@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, StepError};
@@ -17,28 +17,29 @@ use super::engine::Shared;
 use super::loader::{Inner, Plugin};
 use super::memory::Turn;
 use super::state::HostState;
-use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+use crate::attempt::{BoxFuture, Call, CallResult, Callable};
 
 impl Callable for Plugin {
-    fn call<'a>(&'a self, call: Call, sink: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
-        Box::pin(attempt(&self.inner, call, sink))
+    fn call(&self, call: Call) -> BoxFuture<'_, CallResult> {
+        Box::pin(attempt(&self.inner, call))
     }
 }
 
 /// What is said of an attempt that was cancelled while it waited for its turn.
 const NOT_BEGUN: &str = "cancelled before it began";
 
-async fn attempt(plugin: &Inner, call: Call, sink: Arc<dyn CallSink>) -> CallResult {
+async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let shared = &plugin.engine;
     let timeout = call.timeout;
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
-    let (limits, cancel) = (call.limits.clone(), call.cancel.clone());
-    let state = HostState::new(call, Arc::clone(&shared.clock), sink);
+    let state = HostState::new(call, Arc::clone(&shared.clock));
     // Held until the output has been read.
-    let Some(turn) = shared.turns.take(&limits, &cancel).await else {
+    let limits = &state.call.limits;
+    let Some(turn) = shared.turns.take(limits, &*state.call.host).await else {
         return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
     };
+    let begun = Instant::now();
     let (state, ended) = execute(shared, &turn, state, timeout, async |store| {
         let instance = plugin.pre.instantiate_async(&mut *store).await?;
         let input = input.to_string();
@@ -52,7 +53,10 @@ async fn attempt(plugin: &Inner, call: Call, sink: Arc<dyn CallSink>) -> CallRes
         Ok(result) => ending::returned(result, max_output),
         Err(stop) => Outcome::Failed(stop.error(&state)),
     };
-    state.finish(outcome)
+    let log = state.states.log();
+    let result = state.finish(outcome);
+    log.show_rest(timeout.saturating_sub(begun.elapsed())).await;
+    result
 }
 
 /// What stopped a guest.
@@ -112,7 +116,7 @@ fn store(shared: &Shared, state: HostState) -> Store<HostState> {
 }
 
 /// A panic of a host function, which wasmtime carries through the guest's frames, ends the attempt and nothing else.
-async fn catch_panic<F: Future>(future: F) -> Result<F::Output, String> {
+pub(super) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
         // The store, all that a panic may leave half-changed, is dropped with the attempt.

@@ -19,7 +19,7 @@ use super::contract::PACKAGE;
 use super::contract::v0_1::PluginPre;
 use super::engine::WasmEngine;
 use super::state::HostState;
-use crate::attempt::{Call, CancelFlag, Mode, NoSink};
+use crate::attempt::{Call, Mode, NoHost};
 use crate::clock::VirtualClock;
 
 /// How long a component may take to describe itself.
@@ -54,9 +54,9 @@ impl WasmEngine {
         let call = nobody().expect("the names below are valid");
         let clock = VirtualClock::jumping(Timestamp::default());
         let turns = &self.shared.turns;
-        let turn = turns.take(&call.limits, &CancelFlag::default()).await;
+        let turn = turns.take(&call.limits, &NoHost).await;
         let turn = turn.expect("nobody cancels it");
-        let state = HostState::new(call, Arc::new(clock), Arc::new(NoSink));
+        let state = HostState::new(call, Arc::new(clock));
         let (state, ended) = execute(&self.shared, &turn, state, TIMEOUT, async |store| {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.milepost_step_guest().call_describe(store).await
@@ -102,7 +102,7 @@ fn trap_contract(linker: &mut Linker<HostState>, component: &Component) -> wasmt
 enum Nobody {}
 
 /// A call that stands for none.
-fn nobody() -> Result<Call, InvalidId> {
+pub(super) fn nobody() -> Result<Call, InvalidId> {
     Ok(Call {
         run: RunId::new("describe")?,
         workflow: "describe".into(),
@@ -118,7 +118,7 @@ fn nobody() -> Result<Call, InvalidId> {
         deadline: None,
         timeout: TIMEOUT,
         limits: CallLimits::default(),
-        cancel: CancelFlag::default(),
+        host: Arc::new(NoHost),
         mode: Mode::Live,
     })
 }

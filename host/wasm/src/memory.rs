@@ -5,12 +5,13 @@
 //! renew the claim and to stop it.
 
 use std::fs;
+use std::pin::pin;
 
 use milepost_core::definition::format_size;
 use milepost_core::limits::CallLimits;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::attempt::CancelFlag;
+use crate::attempt::{AttemptHost, once};
 
 /// What memory is counted in.
 const UNIT: usize = 1024;
@@ -139,7 +140,11 @@ impl Turns {
     }
 
     /// Waits until an attempt under these limits may begin; `None` when it is cancelled before.
-    pub(super) async fn take(&self, limits: &CallLimits, cancel: &CancelFlag) -> Option<Turn<'_>> {
+    pub(super) async fn take(
+        &self,
+        limits: &CallLimits,
+        host: &dyn AttemptHost,
+    ) -> Option<Turn<'_>> {
         const OPEN: &str = "the semaphore is never closed";
         let units = u32::try_from(limits.worst_case_bytes().div_ceil(UNIT)).unwrap_or(u32::MAX);
         let turn = async {
@@ -151,13 +156,19 @@ impl Turns {
                 _slot: slot.expect(OPEN),
             }
         };
-        if self.memory.available_permits() < units as usize {
+        let mut turn = pin!(turn);
+        let waits = self.memory.available_permits() < units as usize;
+        // Mostly there is room, and nobody need be asked.
+        if let Some(turn) = once(turn.as_mut()).await {
+            return Some(turn);
+        }
+        if waits {
             tracing::info!("an attempt waits until there is room in memory for it");
         }
         tokio::select! {
             biased;
             turn = turn => Some(turn),
-            () = cancel.raised() => None,
+            () = host.cancelled() => None,
         }
     }
 }

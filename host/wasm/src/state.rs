@@ -10,7 +10,7 @@ use wasmtime::component::ResourceTable;
 use super::capability::States;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
-use crate::attempt::{Call, CallResult, CallSink, Mode};
+use crate::attempt::{Call, CallResult, Mode, NoHost};
 use crate::clock::Clock;
 
 /// State of one attempt. The host functions of every capability are implemented on it.
@@ -20,32 +20,24 @@ pub(super) struct HostState {
     pub(super) started: Duration,
     pub(super) allocations: Allocations,
     pub(super) recorder: Recorder,
-    /// Where progress goes; none in replay, which is silent.
-    pub(super) sink: Option<Arc<dyn CallSink>>,
     pub(super) states: States,
     pub(super) resources: ResourceTable,
     host_calls: u64,
 }
 
 impl HostState {
-    pub(super) fn new(call: Call, clock: Arc<dyn Clock>, sink: Arc<dyn CallSink>) -> Self {
-        let sink = match call.mode {
-            Mode::Live => Some(sink),
-            Mode::Replay(_) => None,
-        };
+    pub(super) fn new(mut call: Call, clock: Arc<dyn Clock>) -> Self {
+        if let Mode::Replay(_) = call.mode {
+            // A replay is silent, and its answers are on the tape.
+            call.host = Arc::new(NoHost);
+        }
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits::HANDLES);
         Self {
             started: clock.monotonic(),
             allocations: Allocations::new(call.limits.memory_bytes, call.limits.table_elements),
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
-            states: States::new(
-                &call.path.to_string(),
-                call.limits.log_bytes,
-                Arc::clone(&clock),
-                sink.clone(),
-            ),
-            sink,
+            states: States::new(&call, Arc::clone(&clock)),
             resources,
             host_calls: 0,
             call,

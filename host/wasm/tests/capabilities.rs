@@ -5,21 +5,23 @@
 mod guests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use guests::{
-    Guest, NOW, block_on, call, error, execute, execute_at_now, load, output, replay, runs,
+    Guest, NOW, TestHost, block_on, call, call_to, error, execute, execute_at_now, load, output,
+    replay, runs,
 };
 use milepost_core::ids::StepId;
 use milepost_core::outcome::{ErrorClass, Outcome, codes};
 use milepost_core::payload::Payload;
 use milepost_core::tape::{Tape, TapeEntry};
-use milepost_wasm::WasmEngine;
-use milepost_wasm::attempt::{
-    Call, CallSink, Callable as _, CancelFlag, LogLevel, LogLine, NoSink, Progress, TapeDivergence,
-};
-use milepost_wasm::clock::VirtualClock;
+use milepost_wasm::attempt::{BoxFuture, Call, Callable as _, LogLevel, Progress, TapeDivergence};
+use milepost_wasm::clock::{SystemClock, VirtualClock};
+use milepost_wasm::{Compiler, Room, WasmEngine};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 fn tape(entries: Vec<TapeEntry>) -> Tape {
     Tape {
@@ -30,7 +32,9 @@ fn tape(entries: Vec<TapeEntry>) -> Tape {
 
 #[test]
 fn the_context_is_the_call() {
-    let mut call = call();
+    let host = Arc::new(TestHost::default());
+    host.cancel.raise();
+    let mut call = call_to(&host);
     call.deadline = Some(NOW);
     call.resume_state = Some(Arc::new(json!({"page": 4})));
     call.outputs = Arc::new(BTreeMap::from([(
@@ -41,7 +45,6 @@ fn the_context_is_the_call() {
         ("key".to_owned(), json!("v")),
         ("z".to_owned(), json!(1)),
     ]));
-    call.cancel.raise();
 
     let text = |interface: &str, name: &str| {
         let import = format!(
@@ -168,11 +171,12 @@ fn clocks_are_recorded_and_replay_to_the_same_output() {
         ])
     );
     // On the machine's clock, and with a cancellation that was not there before.
+    let host = Arc::new(TestHost::default());
+    host.cancel.raise();
     let again = Call {
-        cancel: CancelFlag::default(),
+        host,
         ..replay(&live.tape)
     };
-    again.cancel.raise();
     let replayed = execute(&load(&bytes), again);
     assert_eq!(
         (&replayed.outcome, &replayed.tape),
@@ -256,23 +260,6 @@ fn random_bytes_are_a_function_of_the_seed() {
     );
 }
 
-/// Keeps what a sink is shown.
-#[derive(Default)]
-struct Kept {
-    lines: Mutex<Vec<LogLine>>,
-    progress: Mutex<Vec<Progress>>,
-}
-
-impl CallSink for Kept {
-    fn log(&self, line: &LogLine) {
-        self.lines.lock().unwrap().push(line.clone());
-    }
-
-    fn progress(&self, progress: &Progress) {
-        self.progress.lock().unwrap().push(progress.clone());
-    }
-}
-
 #[test]
 fn logs_and_progress_are_shown_live_kept_and_silent_in_replay() {
     let guest = Guest {
@@ -290,8 +277,8 @@ fn logs_and_progress_are_shown_live_kept_and_silent_in_replay() {
         ..Guest::default()
     };
     let plugin = load(&guest.build());
-    let shown = Arc::new(Kept::default());
-    let live = block_on(plugin.call(call(), shown.clone()));
+    let shown = Arc::new(TestHost::default());
+    let live = execute(&plugin, call_to(&shown));
     let line = &live.logs[0];
     assert_eq!(
         (line.level, line.message.as_str(), line.fields.as_slice()),
@@ -311,24 +298,19 @@ fn logs_and_progress_are_shown_live_kept_and_silent_in_replay() {
     assert_eq!(shown.progress.lock().unwrap().last(), Some(&last));
     assert_eq!(shown.progress.lock().unwrap().len(), 2);
 
-    let silent = Arc::new(Kept::default());
-    let again = block_on(plugin.call(replay(&live.tape), silent.clone()));
+    let silent = Arc::new(TestHost::default());
+    let again = execute(
+        &plugin,
+        Call {
+            host: silent.clone(),
+            ..replay(&live.tape)
+        },
+    );
     assert_eq!(
         (again.outcome, again.progress),
         (live.outcome, live.progress)
     );
     assert!(silent.lines.lock().unwrap().is_empty() && silent.progress.lock().unwrap().is_empty());
-}
-
-/// Fails as badly as a host can.
-struct Panics;
-
-impl CallSink for Panics {
-    fn log(&self, _: &LogLine) {
-        panic!("a broken sink");
-    }
-
-    fn progress(&self, _: &Progress) {}
 }
 
 #[test]
@@ -338,9 +320,106 @@ fn b261_a_panic_of_the_host_ends_the_attempt_and_nothing_else() {
         run: "(call $log (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) (unreachable)",
         ..Guest::default()
     };
-    let result = block_on(load(&guest.build()).call(call(), Arc::new(Panics)));
-    guests::assert_failed(&result, ErrorClass::Host, codes::HOST_ERROR);
-    assert!(error(&result).message.contains("a broken sink"));
+    // Before it answers, or instead of its answer.
+    let at_once: fn() -> BoxFuture<'static, ()> = || panic!("a broken sink");
+    let later: fn() -> BoxFuture<'static, ()> = || {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            panic!("a broken sink")
+        })
+    };
+    for fails in [at_once, later] {
+        let host = TestHost::on_line(move |_| fails());
+        let result = execute(&load(&guest.build()), call_to(&host));
+        guests::assert_failed(&result, ErrorClass::Host, codes::HOST_ERROR);
+        assert!(error(&result).message.contains("a broken sink"));
+    }
+}
+
+/// A host whose lines go through a pipe that is full: every line takes a permit.
+fn slow(pipe: &Arc<Semaphore>) -> Arc<TestHost> {
+    let pipe = Arc::clone(pipe);
+    TestHost::on_line(move |_| {
+        let pipe = Arc::clone(&pipe);
+        Box::pin(async move { pipe.acquire().await.unwrap().forget() })
+    })
+}
+
+/// Says `1` and `2` with `log` and `3` on stdout.
+fn talker() -> Vec<u8> {
+    let guest = Guest {
+        imports: r#"(import "milepost:step/log@0.1.0" "emit" (func $log (param i32 i32 i32 i32 i32)))
+            (import "wasi:cli/stdout@0.2.6" "get-stdout" (func $out (result i32)))
+            (import "wasi:io/streams@0.2.6" "[method]output-stream.blocking-write-and-flush"
+                (func $write (param i32 i32 i32 i32)))"#,
+        run: "(call $log (i32.const 2) (i32.const 2048) (i32.const 1) (i32.const 0) (i32.const 0))
+            (call $log (i32.const 2) (i32.const 2049) (i32.const 1) (i32.const 0) (i32.const 0))
+            (call $write (call $out) (i32.const 2050) (i32.const 2) (i32.const 1200))
+            (call $ok_number (i64.const 1))",
+        data: "123\n",
+        ..Guest::default()
+    };
+    guest.build()
+}
+
+#[test]
+fn a_host_that_takes_its_time_holds_up_its_own_attempt_and_loses_nothing() {
+    let pipe = Arc::new(Semaphore::new(0));
+    let (held, free) = (slow(&pipe), Arc::new(TestHost::default()));
+    let plugin = load(&talker());
+    block_on(async {
+        let mut attempt = pin!(plugin.call(call_to(&held)));
+        for shown in 0..3 {
+            // On one thread: another attempt begins and ends while this one waits for its host, also for that of a stream.
+            let other = plugin.call(call_to(&free));
+            tokio::select! {
+                biased;
+                _ = &mut attempt => panic!("it ended with {shown} lines shown"),
+                result = other => assert_eq!(output(&result), 1),
+            }
+            assert_eq!(held.messages().len(), shown);
+            pipe.add_permits(1);
+        }
+        let result = attempt.await;
+        assert_eq!(output(&result), 1);
+        assert_eq!(held.messages(), ["1", "2", "3"]);
+        assert_eq!(*held.lines.lock().unwrap(), result.logs);
+    });
+}
+
+#[test]
+fn an_attempt_whose_host_does_not_answer_ends_in_time_with_what_it_said() {
+    let pipe = Arc::new(Semaphore::new(1));
+    let held = slow(&pipe);
+    let call = || Call {
+        timeout: Duration::from_millis(50),
+        ..call_to(&held)
+    };
+    let plugin = load(&talker());
+    let result = execute(&plugin, call());
+    guests::assert_failed(&result, ErrorClass::Timeout, codes::TIMEOUT);
+    let kept: Vec<_> = result.logs.iter().map(|line| &*line.message).collect();
+    assert_eq!((kept, held.messages()), (vec!["1", "2"], vec!["1".into()]));
+
+    // Dropped, as it is when its run is stopped, it ends at once, and makes room for the next.
+    let room = Room {
+        attempts: 1,
+        ..Room::default()
+    };
+    let clock = Arc::new(SystemClock);
+    let engine = WasmEngine::within(room, None, clock, Compiler::InProcess).unwrap();
+    let plugin = engine.load_bytes(&talker()).unwrap();
+    block_on(async {
+        let mut attempt = plugin.call(Call {
+            timeout: Duration::from_secs(60),
+            ..call()
+        });
+        assert!(futures_util::poll!(&mut attempt).is_pending());
+        drop(attempt);
+        pipe.add_permits(3);
+        assert_eq!(output(&plugin.call(call()).await), 1);
+        assert_eq!(pipe.available_permits(), 0);
+    });
 }
 
 #[test]
@@ -408,7 +487,7 @@ fn at_least_128_attempts_are_in_flight_at_once() {
         let attempts: Vec<_> = (0..128)
             .map(|_| {
                 let plugin = plugin.clone();
-                async move { plugin.call(call(), Arc::new(NoSink)).await }
+                async move { plugin.call(call()).await }
             })
             .collect();
         let mut set = tokio::task::JoinSet::new();

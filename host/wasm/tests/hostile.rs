@@ -26,8 +26,8 @@ fn an_endless_loop_runs_into_the_time_out_and_leaves_the_thread_to_others() {
     let beside = std::sync::atomic::AtomicBool::new(false);
     // On one thread: the sleep ends only because the loop gives way, long before its time is up.
     let result = guests::block_on(async {
-        use milepost_wasm::attempt::{Callable as _, NoSink};
-        let (result, ()) = tokio::join!(plugin.call(call, std::sync::Arc::new(NoSink)), async {
+        use milepost_wasm::attempt::Callable as _;
+        let (result, ()) = tokio::join!(plugin.call(call), async {
             tokio::task::yield_now().await;
             beside.store(true, std::sync::atomic::Ordering::Relaxed);
         });
@@ -560,7 +560,7 @@ fn tables_are_bounded() {
 
 #[test]
 fn attempts_that_take_all_that_they_may_leave_enough_to_others() {
-    use milepost_wasm::attempt::{Callable as _, NoSink};
+    use milepost_wasm::attempt::Callable as _;
     // One table more is the encoder's own.
     let tables = "(table 1 funcref)".repeat(limits::TABLES - 1);
     let memories = r#"(memory 1)"#.repeat(limits::MEMORIES - 1);
@@ -573,7 +573,7 @@ fn attempts_that_take_all_that_they_may_leave_enough_to_others() {
     let plugin = load(&greedy.build());
     // More than may be in flight at once: the rest waits for its turn, and none fails.
     let results = guests::block_on(async {
-        let calls = (0..300).map(|_| plugin.call(call(), std::sync::Arc::new(NoSink)));
+        let calls = (0..300).map(|_| plugin.call(call()));
         futures_util::future::join_all(calls).await
     });
     for result in &results {

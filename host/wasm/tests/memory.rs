@@ -8,36 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use guests::{Guest, block_on, call};
+use guests::{Guest, TestHost, block_on, call_to};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
-use milepost_wasm::attempt::{
-    Call, CallSink, Callable as _, CancelFlag, LogLine, NoSink, Progress,
-};
+use milepost_wasm::attempt::{Call, Callable as _};
 use milepost_wasm::clock::SystemClock;
 use milepost_wasm::{Compiler, MemoryBudget, Plugin, Room, WasmEngine};
 use serde_json::json;
-
-/// Counts the attempts in flight by what they log.
-#[derive(Default)]
-struct InFlight {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl CallSink for InFlight {
-    fn log(&self, line: &LogLine) {
-        match line.message.as_str() {
-            "in" => {
-                let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
-                self.most.fetch_max(now, Ordering::SeqCst);
-            }
-            _ => drop(self.now.fetch_sub(1, Ordering::SeqCst)),
-        }
-    }
-
-    fn progress(&self, _: &Progress) {}
-}
 
 /// A component that says when it comes and when it goes, and sleeps in between.
 fn sleeper(budget: Option<usize>, millis: u64) -> Plugin {
@@ -69,21 +46,33 @@ fn sleeper_in(room: Room, millis: u64) -> Plugin {
 
 /// How many of eight attempts were in flight at once; each completed.
 fn most_of_eight(plugin: &Plugin, limits: &CallLimits) -> usize {
-    let seen = Arc::new(InFlight::default());
+    // Counted by what they log.
+    let in_flight = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let seen = Arc::clone(&in_flight);
+    let host = TestHost::on_line(move |line| {
+        let (now, most) = &*seen;
+        if line.message == "in" {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        } else {
+            now.fetch_sub(1, Ordering::SeqCst);
+        }
+        Box::pin(std::future::ready(()))
+    });
     let results = block_on(join_all((0..8).map(|_| {
         let call = Call {
             limits: limits.clone(),
             // Shorter than all the waiting: only what an attempt takes itself counts.
             timeout: Duration::from_millis(450),
-            ..call()
+            ..call_to(&host)
         };
-        plugin.call(call, Arc::clone(&seen) as _)
+        plugin.call(call)
     })));
     for result in results {
         assert_eq!(result.outcome, Outcome::Completed(json!(1)));
     }
-    assert_eq!(seen.now.load(Ordering::SeqCst), 0);
-    seen.most.load(Ordering::SeqCst)
+    let (now, most) = &*in_flight;
+    assert_eq!(now.load(Ordering::SeqCst), 0);
+    most.load(Ordering::SeqCst)
 }
 
 #[test]
@@ -121,16 +110,12 @@ fn no_more_attempts_are_in_flight_than_there_is_room_for() {
 fn an_attempt_that_waits_can_be_cancelled_or_dropped_and_holds_nobody_up() {
     let plugin = sleeper(Some(MemoryBudget::LEAST), 300);
     block_on(async {
-        let start = |cancel: &CancelFlag| {
-            let call = Call {
-                cancel: cancel.clone(),
-                ..call()
-            };
-            let plugin = plugin.clone();
-            tokio::spawn(async move { plugin.call(call, Arc::new(NoSink)).await })
+        let start = |host: &Arc<TestHost>| {
+            let (call, plugin) = (call_to(host), plugin.clone());
+            tokio::spawn(async move { plugin.call(call).await })
         };
         // In the order in which they ask for their turn.
-        let (nobody, somebody) = (CancelFlag::default(), CancelFlag::default());
+        let (nobody, somebody) = (Arc::default(), Arc::<TestHost>::default());
         let first = start(&nobody);
         tokio::task::yield_now().await;
         let cancelled = start(&somebody);
@@ -138,7 +123,7 @@ fn an_attempt_that_waits_can_be_cancelled_or_dropped_and_holds_nobody_up() {
         tokio::task::yield_now().await;
         let last = start(&nobody);
         tokio::task::yield_now().await;
-        somebody.raise();
+        somebody.cancel.raise();
         dropped.abort();
         let outcome = cancelled.await.unwrap().outcome;
         assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome:?}");

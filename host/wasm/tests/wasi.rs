@@ -6,10 +6,12 @@ mod guests;
 
 use std::sync::Arc;
 
-use guests::{Guest, NOW, block_on, call, execute, execute_at_now, load, output, replay};
+use guests::{
+    Guest, NOW, TestHost, block_on, call, call_to, execute, execute_at_now, load, output, replay,
+};
 use milepost_core::tape::TapeEntry;
 use milepost_wasm::WasmEngine;
-use milepost_wasm::attempt::{Callable as _, LogLevel, NoSink};
+use milepost_wasm::attempt::{Callable as _, LogLevel};
 use milepost_wasm::clock::VirtualClock;
 
 #[test]
@@ -154,7 +156,7 @@ fn wasi_timers_answer_as_of_a_recorded_reading_and_never_wait_in_replay() {
             }
             clock.advance(std::time::Duration::from_secs(3600));
         };
-        tokio::join!(plugin.call(call(), Arc::new(NoSink)), hours).0
+        tokio::join!(plugin.call(call()), hours).0
     });
     assert_eq!(output(&live), 11, "one is ready, the second of the list");
     let hour = 3_600_000_000_000;
@@ -170,6 +172,39 @@ fn wasi_timers_answer_as_of_a_recorded_reading_and_never_wait_in_replay() {
     assert_eq!(readings, [0, 0, 0, hour, hour, 2 * hour]);
 
     // On a clock that nobody moves.
+    let replayed = execute(&plugin, replay(&live.tape));
+    assert_eq!(
+        (replayed.outcome, replayed.divergence),
+        (live.outcome, None)
+    );
+}
+
+#[test]
+fn a_poll_of_streams_answers_alike_however_slow_the_host_is() {
+    // A stream with something to show, and a timer that is due: how many of the two are ready.
+    let guest = Guest {
+        imports: r#"
+            (import "wasi:cli/stdout@0.2.6" "get-stdout" (func $out (result i32)))
+            (import "wasi:io/streams@0.2.6" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))
+            (import "wasi:io/streams@0.2.6" "[method]output-stream.subscribe" (func $subscribe (param i32) (result i32)))
+            (import "wasi:clocks/monotonic-clock@0.2.6" "subscribe-duration" (func $timer (param i64) (result i32)))
+            (import "wasi:io/poll@0.2.6" "poll" (func $poll (param i32 i32 i32)))"#,
+        run: "(local $out i32)
+            (local.set $out (call $out))
+            (i32.store (i32.const 1200) (call $subscribe (local.get $out)))
+            (i32.store (i32.const 1204) (call $timer (i64.const 0)))
+            (call $write (local.get $out) (i32.const 2048) (i32.const 4) (i32.const 1216))
+            (call $poll (i32.const 1200) (i32.const 2) (i32.const 1208))
+            (call $ok_number (i64.extend_i32_u (i32.load (i32.const 1212))))",
+        data: "a\nb\n",
+        ..Guest::default()
+    };
+    let plugin = load(&guest.build());
+    let slow =
+        TestHost::on_line(|_| Box::pin(tokio::time::sleep(std::time::Duration::from_millis(20))));
+    let live = execute(&plugin, call_to(&slow));
+    assert_eq!(output(&live), 2);
+    assert_eq!(slow.messages(), ["a", "b"]);
     let replayed = execute(&plugin, replay(&live.tape));
     assert_eq!(
         (replayed.outcome, replayed.divergence),

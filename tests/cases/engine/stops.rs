@@ -46,7 +46,7 @@ async fn asked_at(rig: &Rig, gate: &Gate, request: Request) -> RunReport {
 
 /// A step that ends when it sees the cancellation.
 async fn until_cancelled(call: Call, outcome: Outcome) -> Outcome {
-    while !call.cancel.is_raised() {
+    while !call.host.cancel_requested().await {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     outcome

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use milepost::attempt::{Call, Callable as _, CancelFlag, Mode, NoSink};
+use milepost::attempt::{Call, Callable as _, Mode, NoHost};
 use milepost::clock::SystemClock;
 use milepost::wasm::WasmEngine;
 use milepost_core::ids::{Path, RunId};
@@ -38,10 +38,10 @@ fuzz_target!(|bytes: &[u8]| {
         deadline: None,
         timeout: Duration::from_millis(200),
         limits: CallLimits::default(),
-        cancel: CancelFlag::default(),
+        host: Arc::new(NoHost),
         mode: Mode::Live,
     };
     runtime
         .expect("a runtime")
-        .block_on(plugin.call(call, Arc::new(NoSink)));
+        .block_on(plugin.call(call));
 });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use milepost::attempt::{Call, Callable, CancelFlag, Mode, NoSink};
+use milepost::attempt::{Call, Callable, Mode, NoHost};
 use milepost::clock::SystemClock;
 use milepost::core::ids::{self, RunId, StepId};
 use milepost::core::limits::CallLimits;
@@ -97,7 +97,7 @@ pub(crate) fn call(path: &str) -> Call {
         deadline: None,
         timeout: Duration::from_secs(60),
         limits: CallLimits::default(),
-        cancel: CancelFlag::default(),
+        host: Arc::new(NoHost),
         mode: Mode::Live,
     }
 }
@@ -148,7 +148,7 @@ pub(crate) async fn bare_together(place: &Place, round: usize) -> f64 {
             let (plugin, sender) = (plugin.clone(), sender.clone());
             tokio::spawn(async move {
                 for _ in 0..STEPS {
-                    plugin.call(call("s"), Arc::new(NoSink)).await;
+                    plugin.call(call("s")).await;
                     let (done, wait) = tokio::sync::oneshot::channel();
                     sender.send(done).unwrap();
                     wait.await.unwrap();

@@ -28,15 +28,15 @@ use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
 use super::Demand;
+use super::attempt_host::LiveHost;
 use super::changes::Bound;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::inbox;
 use super::launch::Launch;
 use super::loads::LoadPermit;
-use super::observer::Notice;
 use super::shared::Shared;
-use crate::attempt::{BoxFuture, CallResult, CallSink, CancelFlag, LogLine, Mode, Progress};
+use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode};
 use crate::fault;
 use crate::record::Batch;
 use crate::store::{NewLog, Owner, StoreError};
@@ -372,18 +372,19 @@ impl Driver {
 
     fn launch(&self, launch: Launch) -> BoxFuture<'static, Ended> {
         let (path, attempt) = (launch.path.clone(), launch.attempt);
-        let prepared = launch.prepare(&self.workflow, &self.state, self.cancel.clone(), Mode::Live);
+        let host = Arc::new(LiveHost {
+            shared: Arc::clone(&self.shared),
+            run: self.state.created().run.clone(),
+            path: path.clone(),
+            attempt,
+            cancel: self.cancel.clone(),
+        });
+        let prepared = launch.prepare(&self.workflow, &self.state, host, Mode::Live);
         let Some((callable, call)) = prepared else {
             return ended_at_once(path, attempt, "its component is not loaded");
         };
-        let sink = Arc::new(Sink {
-            shared: Arc::clone(&self.shared),
-            run: call.run.clone(),
-            path: path.clone(),
-            attempt,
-        });
         Box::pin(async move {
-            let result = callable.call(call, sink).await;
+            let result = callable.call(call).await;
             fault::point("after_call");
             Ended {
                 path,
@@ -420,32 +421,6 @@ impl Driver {
         self.batch.record(&mut self.state, event, now)?;
         fault::point("output_held");
         Ok(())
-    }
-}
-
-struct Sink {
-    shared: Arc<Shared>,
-    run: milepost_core::ids::RunId,
-    path: Path,
-    attempt: u32,
-}
-
-impl CallSink for Sink {
-    fn log(&self, line: &LogLine) {
-        let notice = Notice::Log {
-            path: &self.path,
-            attempt: self.attempt,
-            line,
-        };
-        self.shared.tell(&self.run, notice);
-    }
-
-    fn progress(&self, progress: &Progress) {
-        let notice = Notice::Progress {
-            path: &self.path,
-            progress,
-        };
-        self.shared.tell(&self.run, notice);
     }
 }
 

@@ -9,7 +9,7 @@ use milepost_core::state::{RunState, StepResult};
 use milepost_core::time::Timestamp;
 use serde_json::Value;
 
-use crate::attempt::{Call, Callable, CancelFlag, Mode};
+use crate::attempt::{AttemptHost, Call, Callable, Mode};
 use crate::workflow::Workflow;
 
 /// An attempt whose start is recorded: what `step_started` holds, and when it was recorded.
@@ -30,7 +30,7 @@ impl Launch {
         self,
         workflow: &Workflow,
         state: &RunState,
-        cancel: CancelFlag,
+        host: Arc<dyn AttemptHost>,
         mode: Mode,
     ) -> Option<(Arc<dyn Callable>, Call)> {
         let step = workflow.definition.step(self.path.step())?;
@@ -62,7 +62,7 @@ impl Launch {
             deadline: Some(self.at.after(self.timeout)),
             timeout: self.timeout,
             limits: workflow.definition.call_limits.clone(),
-            cancel,
+            host,
             mode,
             path: self.path,
         };

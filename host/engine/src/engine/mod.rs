@@ -6,6 +6,7 @@
 //! their components are there).
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
+mod attempt_host;
 mod changes;
 mod control;
 mod deadline;

@@ -128,7 +128,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
-    use crate::attempt::{BoxFuture, Call, CallResult, CallSink, Callable};
+    use crate::attempt::{BoxFuture, Call, CallResult, Callable};
 
     /// Loads everything, and counts how often.
     #[derive(Default)]
@@ -140,7 +140,7 @@ mod tests {
     struct Uncalled;
 
     impl Callable for Uncalled {
-        fn call<'a>(&'a self, _: Call, _: Arc<dyn CallSink>) -> BoxFuture<'a, CallResult> {
+        fn call(&self, _: Call) -> BoxFuture<'_, CallResult> {
             unreachable!("nothing is called here")
         }
     }

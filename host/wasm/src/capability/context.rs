@@ -106,18 +106,18 @@ impl Host for HostState {
         Ok(trace_parent(&self.call))
     }
 
-    fn cancel_requested(&mut self) -> wasmtime::Result<bool> {
+    async fn cancel_requested(&mut self) -> wasmtime::Result<bool> {
         self.charge()?;
         let pick = |entry: &TapeEntry| match entry {
             TapeEntry::CancelRequested { requested } => Some(*requested),
             _ => None,
         };
-        let cancel = &self.call.cancel;
-        let read = || cancel.is_raised();
-        let entry = |requested| TapeEntry::CancelRequested { requested };
-        Ok(self
-            .recorder
-            .answer("cancel requested", pick, read, entry)?)
+        if let Some(requested) = self.recorder.recorded("cancel requested", pick)? {
+            return Ok(requested);
+        }
+        let requested = self.call.host.cancel_requested().await;
+        self.recorder.note(TapeEntry::CancelRequested { requested });
+        Ok(requested)
     }
 }
 

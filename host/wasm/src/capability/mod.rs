@@ -4,7 +4,7 @@
 mod clock;
 mod config;
 mod context;
-pub(crate) mod log;
+mod log;
 mod progress;
 mod random;
 pub(crate) mod wasi;
@@ -14,9 +14,10 @@ use std::sync::Arc;
 use milepost_core::tape::LogDropped;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::attempt::{CallSink, LogLine, Progress};
+use crate::attempt::{Call, LogLine, Progress};
 use crate::clock::Clock;
 use crate::contract::v0_1::milepost::step::types;
+use crate::log::Log;
 use crate::state::HostState;
 
 /// An interface of the contract as the host provides it.
@@ -52,26 +53,25 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 /// What the capabilities keep of one attempt: a field for each that keeps anything, which its own module alone looks into.
 pub(crate) struct States {
-    log: log::State,
+    log: Log,
     progress: progress::State,
     random: random::State,
     wasi: wasi::State,
 }
 
 impl States {
-    /// For an attempt at `path`, whose log may have `log_bytes`.
-    pub(crate) fn new(
-        path: &str,
-        log_bytes: usize,
-        clock: Arc<dyn Clock>,
-        sink: Option<Arc<dyn CallSink>>,
-    ) -> Self {
+    pub(crate) fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
         Self {
-            log: log::State::new(log_bytes, path, clock, sink),
+            log: Log::new(call, clock),
             progress: progress::State::default(),
             random: random::State::default(),
             wasi: wasi::State::default(),
         }
+    }
+
+    /// The log of the attempt.
+    pub(crate) fn log(&self) -> Log {
+        self.log.clone()
     }
 
     /// What stays of the attempt beside its tape.

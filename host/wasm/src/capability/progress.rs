@@ -28,17 +28,20 @@ pub(super) struct State {
 }
 
 impl Host for HostState {
-    fn report(&mut self, done: u64, total: Option<u64>, message: String) -> wasmtime::Result<()> {
+    async fn report(
+        &mut self,
+        done: u64,
+        total: Option<u64>,
+        message: String,
+    ) -> wasmtime::Result<()> {
         self.charge()?;
         let progress = Progress {
             done,
             total,
             message: shown::excerpt(&message, limits::LOG_MESSAGE_BYTES),
         };
-        if let Some(sink) = &self.sink {
-            sink.progress(&progress);
-        }
-        self.states.progress.last = Some(progress);
+        let progress = self.states.progress.last.insert(progress);
+        self.call.host.progress(progress).await;
         Ok(())
     }
 }

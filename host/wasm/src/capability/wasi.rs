@@ -3,12 +3,10 @@
 //!
 //! Timers are the one place where a guest can see *when* something happened: `poll` says which of them are due. Their
 //! answer is therefore a function of a clock reading that is on the tape. Live, `poll` waits, then takes a reading, and
-//! reports the timers that are due at it; in replay it does not wait and takes the recorded reading.
+//! reports the timers that are due at it; in replay it does not wait and takes the recorded reading. Output streams are always
+//! ready there: `poll` first waits until the host has shown what was written.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use milepost_core::tape::TapeEntry;
@@ -23,9 +21,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, async_trait};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
 use wasmtime_wasi_io::bytes::Bytes;
 
-use super::log::{LogBuffer, Stdio};
+use crate::attempt::once;
 use crate::clock::Clock;
 use crate::limits::Refusal;
+use crate::log::{Log, Stdio};
 use crate::state::HostState;
 
 /// Bytes that a guest may write to an output stream at once.
@@ -65,7 +64,7 @@ impl HostState {
         self.states.wasi.used.get_or_insert_with(|| {
             let stream = |stdio| LogStream {
                 stdio,
-                logs: log.buffer(),
+                log: log.clone(),
             };
             let context = WasiCtx::builder()
                 .stdout(stream(Stdio::Out))
@@ -220,6 +219,7 @@ impl insecure_seed::Host for HostState {
 impl poll::Host for HostState {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         self.charge()?;
+        self.states.log.show().await;
         let again = || {
             pollables
                 .iter()
@@ -251,6 +251,7 @@ impl poll::Host for HostState {
 impl poll::HostPollable for HostState {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         self.charge()?;
+        self.states.log.show().await;
         let again = || Resource::new_borrow(pollable.rep());
         let timers = self.timers(Phase::Look);
         let ready = poll::HostPollable::ready(&mut self.resources, again()).await?;
@@ -264,6 +265,7 @@ impl poll::HostPollable for HostState {
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         self.charge()?;
+        self.states.log.show().await;
         let again = || Resource::new_borrow(pollable.rep());
         let timers = self.timers(Phase::Look);
         let ready = once(poll::HostPollable::block(&mut self.resources, again())).await;
@@ -340,20 +342,10 @@ impl Pollable for Timer {
     }
 }
 
-/// The result of `future` if it is there at the first look.
-async fn once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
 /// An output stream that ends as log lines.
 struct LogStream {
     stdio: Stdio,
-    logs: Arc<Mutex<LogBuffer>>,
+    log: Log,
 }
 
 impl IsTerminal for LogStream {
@@ -371,14 +363,17 @@ impl StdoutStream for LogStream {
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(LogStream {
             stdio: self.stdio,
-            logs: Arc::clone(&self.logs),
+            log: self.log.clone(),
         })
     }
 }
 
 #[async_trait]
 impl Pollable for LogStream {
-    async fn ready(&mut self) {}
+    /// The calls that block on a stream wait here until the host has shown what was written.
+    async fn ready(&mut self) {
+        self.log.show().await;
+    }
 }
 
 impl OutputStream for LogStream {
@@ -388,7 +383,7 @@ impl OutputStream for LogStream {
                 "more was written than `check-write` allows",
             ));
         }
-        lock(&self.logs).write(self.stdio, &bytes);
+        self.log.write(self.stdio, &bytes);
         Ok(())
     }
 

@@ -15,6 +15,9 @@ wasmtime::component::bindgen!({
     ",
     path: "../../wit/v0.1.0",
     imports: {
+        "milepost:step/context.cancel-requested": async | trappable,
+        "milepost:step/log.emit": async | trappable,
+        "milepost:step/progress.report": async | trappable,
         "milepost:step/clock.sleep": async | trappable,
         default: trappable,
     },

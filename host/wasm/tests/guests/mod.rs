@@ -5,7 +5,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use milepost_core::ids::{Path, RunId};
@@ -13,7 +13,9 @@ use milepost_core::limits::CallLimits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
-use milepost_wasm::attempt::{Call, CallResult, Callable, CancelFlag, Mode, NoSink};
+use milepost_wasm::attempt::{
+    AttemptHost, BoxFuture, Call, CallResult, Callable, CancelFlag, LogLine, Mode, NoHost, Progress,
+};
 use milepost_wasm::clock::{SystemClock, VirtualClock};
 use milepost_wasm::{Plugin, WasmEngine};
 use serde_json::{Value, json};
@@ -31,8 +33,11 @@ package wasi:io@0.2.6 {
     }
     interface streams {
         use error.{error};
+        use poll.{pollable};
         variant stream-error { last-operation-failed(error), closed }
         resource output-stream {
+            write: func(contents: list<u8>) -> result<_, stream-error>;
+            subscribe: func() -> pollable;
             blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
         }
     }
@@ -296,14 +301,73 @@ pub(crate) fn call() -> Call {
         deadline: None,
         timeout: Duration::from_secs(60),
         limits: CallLimits::default(),
-        cancel: CancelFlag::default(),
+        host: Arc::new(NoHost),
         mode: Mode::Live,
+    }
+}
+
+/// A host that notes what it is shown.
+#[derive(Default)]
+pub(crate) struct TestHost {
+    pub(crate) lines: Mutex<Vec<LogLine>>,
+    pub(crate) progress: Mutex<Vec<Progress>>,
+    pub(crate) cancel: CancelFlag,
+    /// What it does with a line before it notes it, if anything.
+    pub(crate) on_line: Option<OnLine>,
+}
+
+pub(crate) type OnLine = Box<dyn Fn(&LogLine) -> BoxFuture<'static, ()> + Send + Sync>;
+
+impl TestHost {
+    pub(crate) fn on_line(
+        on_line: impl Fn(&LogLine) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            on_line: Some(Box::new(on_line)),
+            ..Self::default()
+        })
+    }
+
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().map(|line| line.message.clone()).collect()
+    }
+}
+
+impl AttemptHost for TestHost {
+    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(on_line) = &self.on_line {
+                on_line(line).await;
+            }
+            self.lines.lock().unwrap().push(line.clone());
+        })
+    }
+
+    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
+        Box::pin(async move { self.progress.lock().unwrap().push(progress.clone()) })
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.cancel.is_raised() })
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.cancel.raised())
+    }
+}
+
+/// A call with a host of its own.
+pub(crate) fn call_to(host: &Arc<TestHost>) -> Call {
+    Call {
+        host: Arc::clone(host) as _,
+        ..call()
     }
 }
 
 /// Executes one attempt to its end.
 pub(crate) fn execute(plugin: &Plugin, call: Call) -> CallResult {
-    block_on(plugin.call(call, Arc::new(NoSink)))
+    block_on(plugin.call(call))
 }
 
 /// Where the clock of [`execute_at_now`] begins.
