@@ -8,7 +8,7 @@ fn a_definition_without_an_end_is_refused() {
     let output = cli.run("validate /dev/zero");
     assert_eq!(output.status, 65, "{output:#?}");
     let text = format!("{}{}", output.stdout, output.stderr);
-    assert!(text.contains("larger than 1048576 bytes"), "{text}");
+    assert!(text.contains("larger than 1MiB"), "{text}");
 }
 
 #[test]
@@ -27,7 +27,7 @@ with = { n = 1 }
     );
     let endless = cli.run("run bounds.toml --input a=@/dev/zero").expect(65);
     assert!(
-        endless.stderr.contains("larger than 8388608 bytes"),
+        endless.stderr.contains("larger than 8MiB"),
         "{}",
         endless.stderr
     );

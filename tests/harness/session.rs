@@ -122,6 +122,7 @@ impl Session<'_> {
 /// | how long something took | `[elapsed]` |
 /// | the process and the host of a worker | `[pid]`, `[host]` |
 /// | a size on the disk, the version of a store | `[size]`, `[version]` |
+/// | a line of the program's source | `[place]` |
 /// | a SHA-256 digest | `[digest]` |
 ///
 /// A table is laid out anew around its cells, so the widths of its columns do not depend on what was replaced.
@@ -211,7 +212,12 @@ fn words(text: &str, folder: &Path) -> String {
             (r"process [0-9]+ on [^ ,;]+", "process [pid] on [host]"),
             (r"[0-9]+@[^ ]+", "[pid]@[host]"),
             (r"[0-9]+\.[0-9] [KMG]iB", "[size]"),
-            (r"^(?P<store>store .+, version )[0-9]+$", "$store[version]"),
+            (r"(?P<before>^  size: +)[0-9]+ bytes", "$before[size]"),
+            (
+                r"(?P<before>^store .+, version |reads version )[0-9]+",
+                "$before[version]",
+            ),
+            (r"[a-z_/]+\.rs:[0-9]+:[0-9]+", "[place]"),
             (
                 r"(?P<before>\(|^|out )in [0-9]+[smhd](?: [0-9]+[smh])?(?P<after>\)| \(|$)",
                 "${before}in [left]$after",

@@ -1,7 +1,7 @@
 //! `milepost doctor`: looks at the whole store and says what is wrong.
 
 use clap::Args;
-use milepost::core::shown::Shown;
+use milepost::core::shown::{self, Shown};
 use milepost::engine::{Doctor, Examining, Gravity};
 
 use super::context::{Context, Reply};
@@ -9,7 +9,6 @@ use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::format;
 use super::progress::Told;
 use super::text::Text;
 use super::words;
@@ -80,7 +79,7 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
     let store = &doctor.store;
     let free = store
         .free_bytes
-        .map(|bytes| format!(", {} free on its disk", format::bytes(bytes)))
+        .map(|bytes| format!(", {} free on its disk", shown::bytes(bytes)))
         .unwrap_or_default();
     let runs: Vec<String> = store
         .runs
@@ -94,9 +93,9 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
     };
     let size = format!(
         "  size: {} ({} of it not used) and {} of log{free}",
-        format::bytes(store.bytes),
-        format::bytes(store.unused_bytes),
-        format::bytes(store.wal_bytes)
+        shown::bytes(store.bytes),
+        shown::bytes(store.unused_bytes),
+        shown::bytes(store.wal_bytes)
     );
     let place = Shown(cx.store.display());
     let mut lines = vec![

@@ -77,16 +77,6 @@ pub(crate) fn due(code: StopCode, at: Timestamp) -> String {
     format!("{what} at {}", instant(at))
 }
 
-/// An amount of storage: `512 bytes`, `4.2 KiB`, `18.0 GiB`.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, size)| count >= *size) {
-        // Not as a float: that would round up into the next unit.
-        Some((unit, size)) => format!("{}.{} {unit}", count / size, count % size * 10 / size),
-        None => format!("{count} bytes"),
-    }
-}
-
 /// An instant to the second, UTC: `2026-03-01 14:05:09Z`.
 pub(crate) fn instant(at: Timestamp) -> String {
     let text = at.to_string();
@@ -177,19 +167,5 @@ mod tests {
             assert_eq!(ahead(at, then), text, "{millis}");
         }
         assert_eq!(ahead(at.after(Duration::from_secs(1)), at), "now");
-    }
-
-    #[test]
-    fn storage_is_told_in_its_largest_unit() {
-        for (count, text) in [
-            (0, "0 bytes"),
-            (1_023, "1023 bytes"),
-            (1_024, "1.0 KiB"),
-            (1_048_575, "1023.9 KiB"),
-            (5 << 30, "5.0 GiB"),
-            (u64::MAX, "17179869183.9 GiB"),
-        ] {
-            assert_eq!(bytes(count), text);
-        }
     }
 }

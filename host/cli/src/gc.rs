@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use milepost::core::shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, parse_duration};
 use milepost::engine::{EngineError, much_unused};
@@ -13,7 +14,6 @@ use super::documents::{self, KeptRun};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::format;
 
 /// Remove old runs
 ///
@@ -128,7 +128,7 @@ impl Room {
     fn said(&self, cx: &Context) -> Option<String> {
         let mut parts = Vec::new();
         if self.given_back >= MUCH_GIVEN_BACK {
-            let bytes = format::bytes(self.given_back);
+            let bytes = shown::bytes(self.given_back);
             parts.push(format!("{bytes} given back to the disk"));
         }
         let Space {
@@ -140,8 +140,8 @@ impl Room {
             let verb = if gives_back { "gc" } else { "gc --compact" };
             parts.push(format!(
                 "{} of {} of the file are kept for later runs; `{}` gives them back to the disk",
-                format::bytes(unused_bytes),
-                format::bytes(bytes),
+                shown::bytes(unused_bytes),
+                shown::bytes(bytes),
                 cx.program(verb)
             ));
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use milepost::bounded_file::{self, ReadError};
+use milepost::core::definition::format_size;
 use milepost::core::definition::input::{
     FileFormat, GivenInputs, InputProblem, read_argument, read_file,
 };
@@ -108,8 +109,9 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
         bounded_file::read_text_stream(file, INPUTS_BYTES).map_err(|error| match error {
             ReadError::TooLarge { .. } => {
                 let message = format!(
-                    "{} is larger than {INPUTS_BYTES} bytes",
-                    Shown(file.display())
+                    "{} is larger than {}",
+                    Shown(file.display()),
+                    format_size(INPUTS_BYTES)
                 );
                 Failure::new(Exit::Invalid, "invalid_input", message).help(
                     "inputs are kept with the run; give the step a place to read from instead",

@@ -72,6 +72,17 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
+/// An amount of storage: `512 bytes`, `4.2 KiB`, `18.0 GiB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match UNITS.into_iter().find(|(_, size)| count >= *size) {
+        // Not as a float: that would round up into the next unit.
+        Some((unit, size)) => format!("{}.{} {unit}", count / size, count % size * 10 / size),
+        None => format!("{count} bytes"),
+    }
+}
+
 /// The beginning of a long text, and its size: `aaaa… (5000000 bytes)`. A text of at most `bytes` stays as it is.
 #[must_use]
 pub fn excerpt(text: &str, bytes: usize) -> String {
@@ -126,5 +137,19 @@ mod tests {
         let long = "x".repeat(5_000_000);
         assert!(message(long).ends_with("… (5000000 bytes)"));
         assert_eq!(message("x".repeat(MESSAGE_BYTES)).len(), MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn storage_is_told_in_its_largest_unit() {
+        for (count, text) in [
+            (0, "0 bytes"),
+            (1_023, "1023 bytes"),
+            (1_024, "1.0 KiB"),
+            (1_048_575, "1023.9 KiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
     }
 }

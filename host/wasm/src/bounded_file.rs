@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use milepost_core::definition::format_size;
+
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -12,13 +14,13 @@ pub enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is a folder, a device, a pipe: something without an end that could be asked for.
-    #[error("it is not a regular file, and could be larger than {most} bytes")]
+    #[error("it is not a regular file, and could be larger than {}", format_size(*most))]
     NotRegular {
         /// The limit.
         most: usize,
     },
     /// It is larger than it may be.
-    #[error("it is larger than {most} bytes")]
+    #[error("it is larger than {}", format_size(*most))]
     TooLarge {
         /// What is known of its size.
         bytes: u64,

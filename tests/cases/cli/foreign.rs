@@ -1,5 +1,6 @@
 //! What comes from outside is shown and not obeyed, whichever way it gets out; and no message is as large as its cause.
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, Output};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -39,21 +40,47 @@ fn is_hostile(c: char) -> bool {
 fn a_workflows_name_is_one_line_and_controls_no_terminal() {
     let cli = named("\u{1b}[31mred\nsecond line\u{1b}[2K");
     cli.run("run w.toml --id r").expect(2);
-    let name = "\\u{1b}[31mred\\nsecond line\\u{1b}[2K";
-    let listed = cli.run("ls").expect(0).stdout;
-    assert_eq!(listed.lines().count(), 2, "{listed}");
-    assert!(listed.contains("\\u{1b}[31mred\\nsecond"), "{listed}");
-    for line in ["show r", "graph w.toml", "events r"] {
-        let shown = cli.run(line).expect(0).stdout;
-        assert!(shown.contains(name), "{line}: {shown}");
-        assert!(!shown.contains('\u{1b}'), "{line}: {shown:?}");
+    let mut session = cli.session();
+    for line in ["ls", "show r", "graph w.toml", "events r"] {
+        session.milepost(line);
     }
-    let output = cli
-        .command("run w.toml")
-        .args(["--input", "n=\u{1b}[2J"])
-        .output();
-    let refused = Output::of(output.unwrap()).expect(65).stderr;
-    assert!(refused.contains("`\\u{1b}[2J` is not"), "{refused:?}");
+    session.shell("milepost run w.toml --input n=$'\\e[2J'");
+    session.reads(expect![[r#"
+        $ milepost ls
+        ID  WORKFLOW                             STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
+        r   \u{1b}[31mred\nsecond line\u{1b}[2K  paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+
+        $ milepost show r
+        run r of \u{1b}[31mred\nsecond line\u{1b}[2K: paused
+          file:   [folder]/w.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   g
+          reason: waiting_for_approval: `g` asks: ok?
+          next:   `milepost approve r` or `milepost reject r` decides
+          waits:  g, for a decision: ok?
+          approve: milepost approve r --step g
+          reject:  milepost reject r --step g
+
+          n = 1
+
+        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        g     waiting  1
+
+        $ milepost graph w.toml
+        \u{1b}[31mred\nsecond line\u{1b}[2K
+          g: approval
+
+        $ milepost events r
+            1 [time] run_created \u{1b}[31mred\nsecond line\u{1b}[2K from [folder]/w.toml
+            2 [time] run_claimed by process [pid] on [host]
+            3 [time] wait_started g, for a decision: ok?
+            4 [time] run_paused g: waiting_for_approval: `g` asks: ok?
+
+        $ milepost run w.toml --input n=$'\e[2J'
+        ! error[MP0704]: input `n` must be of type int, `\u{1b}[2J` is not
+        [exit 65]
+    "#]]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use milepost_tests::cli::Cli;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ids, spinning, stopped};
 
@@ -163,11 +163,13 @@ fn what_removed_runs_took_is_given_back_to_the_disk() {
     let cli = emptied(true);
     let before = size(&cli);
     assert!(before > 4_000_000, "{before}");
-    let said = cli.run("gc").expect(0).stdout;
-    assert!(
-        said.starts_with("3 runs removed\n") && said.contains("given back to the disk"),
-        "{said}"
-    );
+    let mut session = cli.session();
+    session.milepost("gc");
+    session.reads(expect![[r#"
+        $ milepost gc
+        3 runs removed
+        [size] given back to the disk
+    "#]]);
     assert!(size(&cli) < before / 10, "{} of {before}", size(&cli));
     let well = cli.run("doctor --json").expect(0).json();
     assert_eq!(
@@ -180,17 +182,30 @@ fn what_removed_runs_took_is_given_back_to_the_disk() {
 fn a_file_that_keeps_its_room_says_so_and_how_to_get_it_back() {
     let cli = emptied(false);
     let before = size(&cli);
-    let said = cli.run("gc").expect(0).stdout;
-    assert!(
-        said.contains("`milepost gc --compact` gives them back"),
-        "{said}"
-    );
-    let said = cli.run("gc --dry-run").expect(0).stdout;
-    assert!(said.contains("`milepost gc --compact`"), "{said}");
-    let told = cli.run("doctor --json").expect(0).json();
-    assert_eq!(told["findings"][0]["severity"], "note");
-    let remedy = told["findings"][0]["help"].as_str().unwrap();
-    assert!(remedy.starts_with("`milepost gc --compact`"), "{told:#}");
+    let mut session = cli.session();
+    session.milepost("gc");
+    session.milepost("gc --dry-run");
+    session.milepost("doctor");
+    session.document("doctor", &["/findings/0/severity"]);
+    session.reads(expect![[r#"
+        $ milepost gc
+        3 runs removed
+        [size] of [size] of the file are kept for later runs; `milepost gc --compact` gives them back to the disk
+
+        $ milepost gc --dry-run
+        0 runs would be removed
+        [size] of [size] of the file are kept for later runs; `milepost gc --compact` gives them back to the disk
+
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] ([size] of it not used) and 0 bytes of log, [size] free on its disk
+          runs: 1 completed
+        note: [size] of [size] of the file are kept for later runs
+          `milepost gc --compact` rewrites the file and gives it back to the disk
+
+        $ milepost doctor --json
+        /findings/0/severity: "note"
+    "#]]);
     let compacted = cli.run("gc --compact --json").expect(0).json();
     assert!(
         compacted["given_back_bytes"].as_u64().unwrap() > before / 2,
@@ -208,27 +223,41 @@ fn a_file_that_keeps_its_room_says_so_and_how_to_get_it_back() {
 #[test]
 fn a_store_without_problems_is_well() {
     let cli = store();
+    let mut session = cli.session();
+    session.milepost("doctor");
+    session.document("doctor", &["/ok", "/folder", "/store/runs", "/findings"]);
+    session.reads(expect![[r#"
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] (0 bytes of it not used) and 0 bytes of log, [size] free on its disk
+          runs: 1 pending, 1 paused, 1 completed, 1 failed, 1 cancelled
+        nothing is wrong
+
+        $ milepost doctor --json
+        /ok: true
+        /folder: ".milepost"
+        /store/runs: {"cancelled":1,"completed":1,"failed":1,"paused":1,"pending":1}
+        /findings: []
+    "#]]);
     let seen = cli.run("doctor --json").expect(0).json();
-    assert_eq!(
-        (&seen["ok"], &seen["folder"]),
-        (&json!(true), &json!(".milepost"))
-    );
-    assert_eq!(
-        seen["store"]["runs"],
-        json!({ "cancelled": 1, "completed": 1, "failed": 1, "paused": 1, "pending": 1 })
-    );
     assert!(
         seen["store"]["version"].is_u64() && seen["store"]["bytes"].is_u64(),
         "{seen:#}"
     );
-    assert_eq!(seen["findings"], json!([]));
-    let text = cli.run("doctor").expect(0).stdout;
-    assert!(
-        text.starts_with("store .milepost, version ") && text.contains("nothing is wrong"),
-        "{text}"
-    );
-    let none = Cli::new().run("doctor --json").expect(69).json();
-    assert_eq!(none["error"]["code"], "no_store");
+    let none = Cli::new();
+    let mut session = none.session();
+    session.milepost("doctor");
+    session.document("doctor", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost doctor
+        ! error: there is no store in .milepost
+        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
+        [exit 69]
+
+        $ milepost doctor --json
+        /error/code: "no_store"
+        [exit 69]
+    "#]]);
 }
 
 #[test]
@@ -238,20 +267,15 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
     cli.run("doctor").expect(0);
     running.signal("KILL");
     running.wait().expect(128 + 9);
-    let finding = |gravity: &str, status: i32| -> Value {
-        let seen = cli.run("doctor --json").expect(status).json();
-        let findings = seen["findings"].as_array().cloned().unwrap_or_default();
-        assert!(!findings.is_empty(), "{seen:#}");
-        let first = findings[0].clone();
-        assert_eq!(first["severity"], gravity, "the gravest first: {seen:#}");
-        first
-    };
-    let lost = finding("warning", 0);
-    assert_eq!(lost["run"], "spin");
-    assert!(
-        lost["help"].as_str().unwrap().contains("`milepost work`"),
-        "{lost:#}"
-    );
+    let mut session = cli.session();
+    session.comment("kill -9");
+    session.milepost("doctor");
+    let first = [
+        "/findings/0/severity",
+        "/findings/0/run",
+        "/findings/0/part",
+    ];
+    session.document("doctor", &first);
 
     let db = Connection::open(cli.database()).unwrap();
     let removed = db.execute(
@@ -259,16 +283,42 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
         (),
     );
     assert_eq!(removed.unwrap(), 1);
-    let broken = finding("problem", 1);
-    assert_eq!(
-        (&broken["run"], &broken["part"]),
-        (&json!("done"), &json!("event 2"))
-    );
-    let text = cli.run("doctor").expect(1).stdout;
-    assert!(
-        text.contains("problem: ") && text.contains("warning: run spin: "),
-        "{text}"
-    );
+    session.comment("an event is lost; the gravest comes first");
+    session.milepost("doctor");
+    session.document("doctor", &first);
+    session.reads(expect![[r##"
+        # kill -9
+
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          runs: 1 pending, 1 running, 1 paused, 1 completed, 1 failed, 1 cancelled
+        warning: run spin: its owner, process [pid] on [host], is gone
+          a worker (`milepost work`) takes it over, or `milepost resume` does
+
+        $ milepost doctor --json
+        /findings/0/severity: "warning"
+        /findings/0/run: "spin"
+        /findings/0/part is missing
+
+        # an event is lost; the gravest comes first
+
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          runs: 1 pending, 1 running, 1 paused, 1 completed, 1 failed, 1 cancelled
+        problem: run done: event 2: it is missing
+          the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow again in a new run
+        warning: run spin: its owner, process [pid] on [host], is gone
+          a worker (`milepost work`) takes it over, or `milepost resume` does
+        [exit 1]
+
+        $ milepost doctor --json
+        /findings/0/severity: "problem"
+        /findings/0/run: "done"
+        /findings/0/part: "event 2"
+        [exit 1]
+    "##]]);
 }
 
 /// Passes that leave many events, and one output that is a blob.

@@ -147,11 +147,14 @@ with = { text = "a" }
     );
     cli.run("validate windows.toml").expect(0);
     cli.write("utf16.txt", b"\xff\xfea\0");
-    let told = cli
-        .run("run echo.toml --input s=@utf16.txt")
-        .expect(65)
-        .stderr;
-    assert!(told.contains("save it as UTF-8"), "{told}");
+    let mut session = cli.session();
+    session.milepost("run echo.toml --input s=@utf16.txt");
+    session.reads(expect![[r#"
+        $ milepost run echo.toml --input s=@utf16.txt
+        ! error: cannot read utf16.txt: it is not UTF-8 text; it looks like UTF-16: save it as UTF-8
+        !   help: to give a text that starts with `@`, write `s=@@…`
+        [exit 65]
+    "#]]);
 }
 
 #[cfg(unix)]
@@ -165,21 +168,50 @@ fn definitions_and_components_are_regular_files() {
         .stdin(Stdio::null())
         .status();
     assert!(made.is_ok_and(|status| status.success()));
-    for (line, exit) in [
-        ("inspect /dev/zero", 65),
-        ("inspect pipe", 65),
-        ("pack /dev/zero -o x.wasm", 65),
-        ("validate pipe", 65),
-        ("validate /dev/zero", 65),
-        ("run pipe", 65),
+    let mut session = cli.session();
+    for line in [
+        "inspect /dev/zero",
+        "inspect pipe",
+        "pack /dev/zero -o x.wasm",
+        "validate pipe",
+        "validate /dev/zero",
+        "run pipe",
     ] {
-        let output = cli.run(line).expect(exit);
-        let told = output.stdout + &output.stderr;
-        assert!(told.contains("it is not a regular file"), "{line}: {told}");
+        session.milepost(line);
     }
     cli.write("w.toml", "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"pipe\"\n[[step]]\nid = \"a\"\nuse = \"p/s\"\n");
-    let told = cli.run("run w.toml").expect(69).stderr;
-    assert!(told.contains("it is not a regular file"), "{told}");
+    session.milepost("run w.toml");
+    session.reads(expect![[r#"
+        $ milepost inspect /dev/zero
+        ! error: cannot read /dev/zero: it is not a regular file, and could be larger than 64MiB
+        [exit 65]
+
+        $ milepost inspect pipe
+        ! error: cannot read pipe: it is not a regular file, and could be larger than 64MiB
+        [exit 65]
+
+        $ milepost pack /dev/zero -o x.wasm
+        ! error: cannot read /dev/zero: it is not a regular file, and could be larger than 64MiB
+        [exit 65]
+
+        $ milepost validate pipe
+        error: the definition pipe cannot be read: it is not a regular file, and could be larger than 1MiB
+        1 file checked, 1 with errors
+        [exit 65]
+
+        $ milepost validate /dev/zero
+        error: the definition /dev/zero cannot be read: it is not a regular file, and could be larger than 1MiB
+        1 file checked, 1 with errors
+        [exit 65]
+
+        $ milepost run pipe
+        ! error: the definition pipe cannot be read: it is not a regular file, and could be larger than 1MiB
+        [exit 65]
+
+        $ milepost run w.toml
+        ! error: plugin `p` is not available: cannot read the component [folder]/pipe: it is not a regular file, and could be larger than 64MiB
+        [exit 69]
+    "#]]);
 }
 
 /// What an operator names on the command line is read before anything runs: it may take its time.
@@ -205,14 +237,29 @@ fn inputs_may_come_from_a_pipe() {
     cli.run("run ask.toml --id ask").expect(2);
     cli.shell("milepost signal ask go --data @<(echo 12)")
         .expect(0);
-    for endless in ["/dev/zero", "<(yes)"] {
-        let line = format!("milepost run hello.toml --input name=@{endless} --id none");
-        let told = cli.shell(&line).expect(65).stderr;
-        assert!(told.contains("is larger than"), "{told}");
-    }
-    cli.run("run hello.toml --input name=@. --id none")
-        .expect(65);
-    cli.run("show none").expect(65);
+    let told = cli.shell("milepost run hello.toml --input name=@<(yes) --id none");
+    let told = told.expect(65).stderr;
+    assert!(told.contains("is larger than"), "{told}");
+    let mut session = cli.session();
+    session.milepost("run hello.toml --input name=@/dev/zero --id none");
+    session.milepost("run hello.toml --input name=@. --id none");
+    session.milepost("show none");
+    session.reads(expect![[r#"
+        $ milepost run hello.toml --input name=@/dev/zero --id none
+        ! error: /dev/zero is larger than 8MiB
+        !   help: to give a text that starts with `@`, write `name=@@…`
+        [exit 65]
+
+        $ milepost run hello.toml --input name=@. --id none
+        ! error: cannot read .: Is a directory (os error 21)
+        !   help: to give a text that starts with `@`, write `name=@@…`
+        [exit 65]
+
+        $ milepost show none
+        ! error: no run begins with `none`
+        !   help: `milepost ls` lists the runs
+        [exit 65]
+    "#]]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, Output};
 use serde_json::{Value, json};
 
@@ -46,18 +47,21 @@ fn b223_warnings_never_reach_a_document() {
     let db = rusqlite::Connection::open(cli.database()).unwrap();
     db.execute("UPDATE run SET status = 'dancing' WHERE id = 'bad'", ())
         .unwrap();
-    let listed = cli.run("ls --json").expect(0);
-    let rows = listed.json();
-    assert_eq!(
-        (rows.as_array().map(Vec::len), &rows[0]["id"]),
-        (Some(1), &json!("good"))
-    );
-    assert!(
-        listed.stderr.contains("run bad cannot be read"),
-        "{listed:#?}"
-    );
-    let worked = cli.run("work --until-idle --json").expect(0);
-    assert_eq!(worked.json()["ended"], json!({ "completed": 1 }));
+    let mut session = cli.session();
+    session.document("ls", &["/0/id", "/1"]);
+    session.document("work --until-idle", &["/ended"]);
+    session.reads(expect![[r#"
+        $ milepost ls --json
+        ! warning: run bad cannot be read: stored data is damaged: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        /0/id: "good"
+        /1 is missing
+
+        $ milepost work --until-idle --json
+        ! working on .milepost, at most 4 runs at once
+        ! run good: started
+        ! run good: completed
+        /ended: {"completed":1}
+    "#]]);
 }
 
 #[test]
@@ -101,6 +105,7 @@ fn b298_where_a_run_belongs_is_written_once() {
 fn b394_a_list_knows_six_states_and_no_other() {
     let cli = Cli::new();
     cli.run("work --until-idle").expect(0);
+    let mut session = cli.session();
     for status in [
         "pending",
         "running",
@@ -109,12 +114,54 @@ fn b394_a_list_knows_six_states_and_no_other() {
         "failed",
         "cancelled",
     ] {
-        cli.run(&format!("ls --status {status}")).expect(0);
+        session.milepost(&format!("ls --status {status}"));
     }
     for other in ["queued", "timed_out", "scheduled_retry", "interrupted"] {
-        let refused = cli.run(&format!("ls --status {other}")).expect(64);
-        assert!(refused.stderr.contains("pending, running"), "{refused:#?}");
+        session.milepost(&format!("ls --status {other}"));
     }
+    session.reads(expect![[r#"
+        $ milepost ls --status pending
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status running
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status paused
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status completed
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status failed
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status cancelled
+        no run is like that (store: .milepost)
+
+        $ milepost ls --status queued
+        ! error: invalid value 'queued' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --status timed_out
+        ! error: invalid value 'timed_out' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --status scheduled_retry
+        ! error: invalid value 'scheduled_retry' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost ls --status interrupted
+        ! error: invalid value 'interrupted' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+    "#]]);
 }
 
 #[test]
@@ -129,23 +176,30 @@ fn b440_somebodys_limit_a_persons_pause_and_a_cancel_are_told_apart() {
         cli.run(&format!("{verb} {id}")).expect(0);
         running.wait().expect(exit);
     }
-    let rows = cli.run("ls --json").expect(0).json();
-    let of = |n: usize| {
-        json!([
-            rows[n]["id"],
-            rows[n]["status"],
-            rows[n]["stop_reason"],
-            rows[n]["provider"]
-        ])
-    };
-    assert_eq!(
-        [of(0), of(1), of(2)],
-        [
-            json!(["over", "cancelled", "cancelled", null]),
-            json!(["person", "paused", "interrupted", null]),
-            json!(["limit", "paused", "step_paused", "acme"]),
-        ]
+    let mut session = cli.session();
+    session.milepost("ls");
+    session.document(
+        "ls",
+        &["/0/stop_reason", "/1/stop_reason", "/2/stop_reason"],
     );
+    session.document("ls", &["/0/provider", "/1/provider", "/2/provider"]);
+    session.reads(expect![[r#"
+        $ milepost ls
+        ID      WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
+        over    endless   cancelled                           [ago]    [elapsed]  [ago]
+        person  endless   paused (interrupted)                [ago]    [elapsed]  [ago]    resume by hand
+        limit   pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
+
+        $ milepost ls --json
+        /0/stop_reason: "cancelled"
+        /1/stop_reason: "interrupted"
+        /2/stop_reason: "step_paused"
+
+        $ milepost ls --json
+        /0/provider: null
+        /1/provider: null
+        /2/provider: "acme"
+    "#]]);
 }
 
 #[test]
@@ -155,10 +209,26 @@ fn b442_child_work_is_refused_as_not_supported_yet() {
         "parent.toml",
         "[[step]]\nid = \"child\"\nworkflow = \"child.toml\"\n",
     );
-    let refused = cli.run("run parent.toml --id r").expect(65);
-    assert!(
-        refused.stderr.contains("MP0113") && refused.stderr.contains("child workflows"),
-        "{refused:#?}"
-    );
-    assert_eq!(cli.run("ls").status, 69, "nothing was recorded");
+    let mut session = cli.session();
+    session.milepost("run parent.toml --id r");
+    session.comment("nothing was recorded");
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost run parent.toml --id r
+        ! error[MP0113]: `workflow` is not supported yet
+        !  --> parent.toml:7:1
+        !   |
+        ! 7 | workflow = "child.toml"
+        !   | ^^^^^^^^
+        !   |
+        !   = help: child workflows will come in a later version; until then this is refused, because ignoring it would change what the workflow does
+        [exit 65]
+
+        # nothing was recorded
+
+        $ milepost ls
+        ! error: there is no store in .milepost
+        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
+        [exit 69]
+    "#]]);
 }

@@ -267,15 +267,81 @@ fn a_component_is_inspected_and_packed() {
     let cli = Cli::new();
     let text = component("text");
     let file = text.display();
+    let mut session = cli.session();
+    session.milepost(&format!("inspect {file}"));
+    session.document(&format!("inspect {file}"), &["/manifest/name", "/ok"]);
+    session.document(&format!("pack {file} -o packed.wasm"), &["/manifest/name"]);
+    session.comment("no component");
+    cli.write("no.wasm", "no");
+    session.milepost("inspect no.wasm");
+    session.document("inspect no.wasm", &["/error/code"]);
+    session.reads(expect![[r#"
+        $ milepost inspect [plugins]/text.wasm
+        text 0.1.0
+          Small steps on text.
+          digest:       [digest]
+          size:         [size]
+          capabilities: wasi
+
+        step count: Adds one: what a loop can carry from pass to pass.
+          input:  {"additionalProperties":false,"properties":{"n":{"type":"integer"}},"required":["n"],"type":"object"}
+          output: {"additionalProperties":false,"properties":{"n":{"type":"integer"}},"required":["n"],"type":"object"}
+
+        step echo: Returns its input.
+          input:  {}
+          output: {}
+
+        step fill: Fills named values into a template.
+          input:  {"additionalProperties":false,"properties":{"template":{"description":"Text with `{name}` where a value goes; `{{` and `}}` stand for braces.","type":"string"},"values":{"description":"Texts, numbers and booleans go in as they read, anything else as JSON.","type":"object"}},"required":["template","values"],"type":"object"}
+          output: {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+
+        step greet: Greets somebody.
+          input:  {"additionalProperties":false,"properties":{"name":{"type":"string"}},"required":["name"],"type":"object"}
+          output: {"additionalProperties":false,"properties":{"greeting":{"type":"string"}},"required":["greeting"],"type":"object"}
+
+        step join: Joins texts into one.
+          input:  {"additionalProperties":false,"properties":{"parts":{"items":{"type":"string"},"type":"array"},"separator":{"description":"What to put between the parts.","type":"string"}},"required":["parts"],"type":"object"}
+          output: {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+
+        step lower: Turns a text into lower case.
+          input:  {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+          output: {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+
+        step replace: Replaces every occurrence of one text by another.
+          input:  {"additionalProperties":false,"properties":{"from":{"description":"What is looked for, as plain text; not empty.","type":"string"},"text":{"type":"string"},"to":{"type":"string"}},"required":["text","from","to"],"type":"object"}
+          output: {"additionalProperties":false,"properties":{"count":{"description":"How many times it was found.","minimum":0,"type":"integer"},"text":{"type":"string"}},"required":["text","count"],"type":"object"}
+
+        step split: Cuts a text into parts.
+          input:  {"additionalProperties":false,"properties":{"separator":{"anyOf":[{"type":"string"},{"type":"null"}],"description":"What stands between the parts; white space of any length when left out."},"text":{"type":"string"}},"required":["text"],"type":"object"}
+          output: {"additionalProperties":false,"properties":{"parts":{"items":{"type":"string"},"type":"array"}},"required":["parts"],"type":"object"}
+
+        step trim: Removes white space at both ends of a text.
+          input:  {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+          output: {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+
+        step upper: Turns a text into upper case.
+          input:  {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+          output: {"additionalProperties":false,"description":"A text.","properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}
+
+        $ milepost inspect [plugins]/text.wasm --json
+        /manifest/name: "text"
+        /ok: true
+
+        $ milepost pack [plugins]/text.wasm -o packed.wasm --json
+        /manifest/name: "text"
+
+        # no component
+
+        $ milepost inspect no.wasm
+        ! error: cannot use the component: it is not WebAssembly
+        !   help: give the path of a compiled component; its first bytes are `\0asm`
+        [exit 65]
+
+        $ milepost inspect no.wasm --json
+        /error/code: "plugin_incompatible"
+        [exit 65]
+    "#]]);
     let seen = cli.run(&format!("inspect {file} --json")).expect(0).json();
-    assert_eq!(seen["manifest"]["name"], "text");
-    assert_eq!(seen["ok"], true);
-    assert!(
-        cli.run(&format!("inspect {file}"))
-            .expect(0)
-            .stdout
-            .contains("step greet")
-    );
     let packed = cli
         .run(&format!("pack {file} -o packed.wasm --json"))
         .expect(0)
@@ -289,38 +355,44 @@ fn a_component_is_inspected_and_packed() {
         again["digest"], packed["digest"],
         "packing twice changes nothing"
     );
-    cli.write("no.wasm", "no");
-    let refused = cli.run("inspect no.wasm --json").expect(65).json();
-    assert_eq!(refused["error"]["code"], "plugin_incompatible");
 }
 
 #[test]
 fn the_rest_explains_itself() {
     let cli = Cli::new();
-    assert_eq!(
-        cli.run("schema --json").expect(0).json()["title"],
-        "Milepost workflow"
-    );
-    assert!(
-        cli.run("explain MP0101")
-            .expect(0)
-            .stdout
-            .starts_with("MP0101: unknown key\n")
-    );
-    assert_eq!(
-        cli.run("explain mp0101 --json").expect(0).json()["code"],
-        "MP0101"
-    );
-    cli.run("explain MP9999").expect(64);
+    let mut session = cli.session();
+    session.document("schema", &["/title"]);
+    session.milepost("explain MP0101");
+    session.document("explain mp0101", &["/code"]);
+    session.milepost("explain MP9999");
+    session.document("completions zsh", &["/shell"]);
+    session.reads(expect![[r#"
+        $ milepost schema --json
+        /title: "Milepost workflow"
+
+        $ milepost explain MP0101
+        MP0101: unknown key
+
+        The language has no such key here. Unknown keys are errors because a dropped key silently changes what a workflow does.
+
+            retrys = { max_attempts = 5 }      # MP0101: did you mean `retry`?
+
+        $ milepost explain mp0101 --json
+        /code: "MP0101"
+
+        $ milepost explain MP9999
+        ! error: there is no code `MP9999`
+        !   help: codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report
+        [exit 64]
+
+        $ milepost completions zsh --json
+        /shell: "zsh"
+    "#]]);
     assert!(
         cli.run("completions bash")
             .expect(0)
             .stdout
             .contains("milepost")
-    );
-    assert_eq!(
-        cli.run("completions zsh --json").expect(0).json()["shell"],
-        "zsh"
     );
     assert!(
         cli.run("--version")

@@ -5,6 +5,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, Output};
 
 /// A step that logs more than a pipe and the program's memory of it hold, and one behind it.
@@ -178,21 +179,25 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
 #[test]
 fn a_panic_is_one_document_and_an_exit_code_of_its_own() {
     let cli = Cli::new();
-    for json in [false, true] {
-        let line = if json { "ls --json" } else { "ls" };
-        let mut command = cli.command(line);
-        let output = command.env("MILEPOST_PANIC", "boom\u{1b}[2J").output();
-        let output = Output::of(output.unwrap()).expect(70);
-        assert!(output.stderr.contains("boom\\u{1b}[2J"), "{output:#?}");
-        if json {
-            let error = &output.json()["error"];
-            assert_eq!(error["code"], "internal");
-            let message = error["message"].as_str().unwrap();
-            assert!(message.contains("boom\u{1b}[2J"), "{error}");
-        } else {
-            assert_eq!(output.stdout, "");
+    let mut session = cli.session();
+    session.shell("MILEPOST_PANIC=$'boom\\e[2J' milepost ls");
+    session.shell("MILEPOST_PANIC=$'boom\\e[2J' milepost ls --json");
+    session.reads(expect![[r#"
+        $ MILEPOST_PANIC=$'boom\e[2J' milepost ls
+        ! panicked at [place]: boom\u{1b}[2J
+        [exit 70]
+
+        $ MILEPOST_PANIC=$'boom\e[2J' milepost ls --json
+        ! panicked at [place]: boom\u{1b}[2J
+        {
+          "error": {
+            "code": "internal",
+            "message": "panicked at [place]: boom\u001b[2J",
+            "help": "this is a defect of milepost; please report it with this text"
+          }
         }
-    }
+        [exit 70]
+    "#]]);
 }
 
 /// Fills a pipe, and keeps it full, until its reader is gone.
@@ -241,6 +246,7 @@ fn what_cannot_be_written_is_told_and_has_a_code_of_its_own() {
         "t.toml",
         "[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n",
     );
+    let mut session = cli.session();
     for line in [
         "run t.toml --id r",
         "run t.toml --id r --json",
@@ -251,12 +257,46 @@ fn what_cannot_be_written_is_told_and_has_a_code_of_its_own() {
         "events r",
         "--help",
     ] {
-        let told = cli.shell(&format!("milepost {line} >/dev/full")).expect(69);
-        assert!(
-            told.stderr
-                .contains("error: stdout could not be written: No space left"),
-            "{line}: {told:?}"
-        );
+        session.shell(&format!("milepost {line} >/dev/full"));
     }
+    session.reads(expect![[r#"
+        $ milepost run t.toml --id r >/dev/full
+        ! run r: started
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost run t.toml --id r --json >/dev/full
+        ! run r existed already, with the same workflow and inputs
+        ! completed: run r after [elapsed], 1 of 1 step
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost run none.toml --json >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost doctor --json >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost ls >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost ls --watch >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost events r >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+
+        $ milepost --help >/dev/full
+        ! error: stdout could not be written: No space left on device (os error 28)
+        [exit 69]
+    "#]]);
     assert_eq!(status(&cli, "r"), "completed");
 }

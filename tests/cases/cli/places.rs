@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use expect_test::expect;
 use rusqlite::Connection;
 
 use super::{spinning, stopped};
@@ -53,6 +54,7 @@ fn a_store_that_can_only_be_read_is_read() {
     for verb in READING {
         cli.run(verb).expect(0);
     }
+    let mut session = cli.session();
     for verb in [
         "submit hello.toml --input name=x",
         "run hello.toml --input name=x",
@@ -62,13 +64,44 @@ fn a_store_that_can_only_be_read_is_read() {
         "gc --older-than 0s",
         "work --until-idle",
     ] {
-        let refused = cli.run(verb).expect(69);
-        assert!(
-            refused.stderr.contains("is read-only here")
-                && refused.stderr.contains("`milepost ls`"),
-            "{verb}: {refused:#?}"
-        );
+        session.milepost(verb);
     }
+    session.reads(expect![[r#"
+        $ milepost submit hello.toml --input name=x
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost run hello.toml --input name=x
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost signal nap go
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost cancel nap
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost resume nap
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost gc --older-than 0s
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+
+        $ milepost work --until-idle
+        ! error: the store `[folder]/.milepost/milepost.db` is read-only here: the file, its folder or its disk cannot be written to
+        !   help: commands that only read, such as `milepost ls` and `milepost show`, can use it
+        [exit 69]
+    "#]]);
     assert_eq!(fs::read(cli.database()).unwrap(), before);
 }
 
@@ -89,17 +122,58 @@ fn verbs_that_read_change_nothing_and_never_migrate() {
         .unwrap();
     drop(db);
     let before = fs::read(&old).unwrap();
+    let mut session = cli.session();
     for verb in READING {
-        let refused = cli.run(&format!("{verb} --store old")).expect(69);
-        assert!(
-            refused.stderr.contains("has version 0")
-                && refused.stderr.contains("doctor --migrate`"),
-            "{verb}: {refused:#?}"
-        );
+        session.milepost(&format!("{verb} --store old"));
     }
     assert_eq!(fs::read(&old).unwrap(), before);
-    cli.run("doctor --migrate --store old").expect(0);
-    cli.run("ls --store old").expect(0);
+    session.milepost("doctor --migrate --store old");
+    session.milepost("ls --store old");
+    session.reads(expect![[r#"
+        $ milepost ls --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost show done --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost events done --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost logs done --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost replay done --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost doctor --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost gc --older-than 0s --dry-run --store old
+        ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
+        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        [exit 69]
+
+        $ milepost doctor --migrate --store old
+        store old, version [version]
+          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          runs: none
+        nothing is wrong
+
+        $ milepost ls --store old
+        no runs yet (store: old)
+    "#]]);
 }
 
 #[cfg(unix)]
@@ -130,14 +204,46 @@ fn a_worker_whose_store_goes_away_stops_and_says_so() {
 fn a_store_that_cannot_be_reached_is_not_said_to_be_none() {
     let cli = stopped();
     std::os::unix::fs::symlink("loop", cli.folder().join("loop")).unwrap();
+    let mut session = cli.session();
     for verb in READING {
-        let told = cli.run(&format!("{verb} --store loop")).expect(69).stderr;
-        assert!(
-            told.contains("the store in loop cannot be reached: "),
-            "{told}"
-        );
-        assert!(!told.contains("there is no store"), "{told}");
+        session.milepost(&format!("{verb} --store loop"));
     }
+    session.reads(expect![[r#"
+        $ milepost ls --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost show done --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost events done --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost logs done --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost replay done --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost doctor --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+
+        $ milepost gc --older-than 0s --dry-run --store loop
+        ! error: the store in loop cannot be reached: Too many levels of symbolic links (os error 40)
+        !   help: a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE
+        [exit 69]
+    "#]]);
 }
 
 /// A name that is no text is written as the bytes that it is.
@@ -146,8 +252,34 @@ fn a_store_that_cannot_be_reached_is_not_said_to_be_none() {
 fn commands_for_a_store_whose_name_is_no_text_can_be_pasted() {
     let cli = stopped();
     cli.shell("cp -r .milepost $'bad\\xff'").expect(0);
-    let told = cli.shell("milepost --store $'bad\\xff' show nap").expect(0);
-    let command = "milepost --store $'bad\\377' resume nap";
-    assert!(told.stdout.contains(command), "{told:#?}");
-    cli.shell(command).expect(0);
+    let mut session = cli.session();
+    session.shell("milepost --store $'bad\\xff' show nap");
+    session.comment("as it stands there");
+    session.shell("milepost --store $'bad\\377' resume nap");
+    session.reads(expect![[r#"
+        $ milepost --store $'bad\xff' show nap
+        run nap of pausing: paused
+          file:   [folder]/pausing.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   ask
+          reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+          next:   `milepost --store $'bad\377' resume nap` goes on at `ask`; a worker (`milepost --store $'bad\377' work`) does it when it is due, automatic resume 1 of 5
+          due:    goes on at [time] (in [left])
+
+        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first  completed  1                     [elapsed]  30m (engine)
+        ask    paused     1                                30m (engine)
+
+        # as it stands there
+
+        $ milepost --store $'bad\377' resume nap
+        ! run nap: resumed, 1 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run nap after [elapsed], 2 of 2 steps
+        {
+          "attempt": 2
+        }
+    "#]]);
 }

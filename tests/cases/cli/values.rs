@@ -41,11 +41,38 @@ fn a_large_signal_and_a_long_comment_are_read_back() {
 fn a_signal_without_data_wakes_the_step_that_paused_for_it() {
     let cli = Cli::new();
     cli.workflow("signal.toml", SIGNAL);
-    cli.run("run signal.toml --id s").expect(2);
-    cli.run("signal s go").expect(0);
-    let resumed = cli.run("resume s --json").expect(0).json();
-    assert_eq!(resumed["output"], json!({ "payload": null }));
-    cli.run("replay s").expect(0);
+    let mut session = cli.session();
+    session.milepost("run signal.toml --id s");
+    session.milepost("signal s go");
+    session.milepost("resume s");
+    session.milepost("replay s");
+    session.reads(expect![[r#"
+        $ milepost run signal.toml --id s
+        ! run s: started
+        ! step ask: started
+        ! step ask: paused: needs-signal: waiting for signal `go`
+        ! paused: run s after [elapsed], 0 of 1 step
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go`
+        !   next:   `milepost resume s` goes on at `ask`, and so does `milepost signal s go`
+        !   resume: milepost resume s
+        [exit 2]
+
+        $ milepost signal s go
+        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+
+        $ milepost resume s
+        ! run s: resumed, 0 completed steps stay
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run s after [elapsed], 1 of 1 step
+        {
+          "payload": null
+        }
+
+        $ milepost replay s
+        same as recorded: 11 events, 2 attempts
+    "#]]);
 }
 
 #[test]
@@ -96,12 +123,10 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
     session.milepost(&format!(
         "run ids.toml --id r --input j={{\"id\":{id},\"other\":{other}}}"
     ));
-    let refused = cli.run(&format!(
-        "run ids.toml --json --input j={{\"id\":{beyond},\"other\":1}}"
-    ));
-    let refused = refused.expect(65).stdout;
-    assert!(refused.contains(beyond), "{refused}");
-    assert!(refused.contains("does not fit 64 bits"), "{refused}");
+    session.document(
+        &format!("run ids.toml --input j={{\"id\":{beyond},\"other\":1}}"),
+        &["/error/diagnostics/0/message"],
+    );
     cli.write("in.json", format!("{{\"j\": [{beyond}]}}"));
     session.milepost("run ids.toml --inputs in.json");
     cli.write("in.toml", format!("j = [{beyond}]"));
@@ -122,6 +147,10 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
           "same": false,
           "url": "/d/18446744073709551615"
         }
+
+        $ milepost run ids.toml --input j={"id":123456789012345678901234567890,"other":1} --json
+        /error/diagnostics/0/message: "input `j` must be of type json: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
+        [exit 65]
 
         $ milepost run ids.toml --inputs in.json
         ! error[MP0706]: cannot read the inputs file in.json: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do

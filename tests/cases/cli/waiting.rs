@@ -28,42 +28,75 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
     cli.workflow("signal.toml", SIGNAL);
     cli.workflow("hello.toml", HELLO);
     cli.run("run signal.toml --id r").expect(2);
-    let kept = cli.run("signal r other --json").expect(0).json();
-    assert_eq!(
-        (&kept["answer"], &kept["continues"]),
-        (&json!("kept"), &json!(null))
-    );
-    let names: Vec<_> = cli.shown("r")["inbox"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|signal| (signal["name"].clone(), signal["sent_at"].is_string()))
-        .collect();
-    assert_eq!(names, [(json!("other"), true)]);
-    let table = cli.run("ls").expect(0).stdout;
-    assert!(table.contains("signal go"), "{table}");
-
+    let mut session = cli.session();
+    session.document("signal r other", &["/answer", "/continues"]);
+    session.document("show r", &["/inbox/0/name", "/inbox/0/sent_at", "/inbox/1"]);
+    session.milepost("ls");
     cli.write("data.json", "{\"n\":\n [1]}");
-    let told = cli.run("signal r go --data @data.json").expect(0).stdout;
-    assert_eq!(
-        told,
-        "run r got `go`; a worker goes on with it, without one `milepost resume r` does\n"
-    );
-    let row = &cli.run("ls --json").expect(0).json()[0];
-    assert_eq!(
-        (&row["status"], &row["stop_reason"], &row["awaits"]),
-        (&json!("paused"), &json!("ready"), &json!([]))
-    );
-    cli.run("work --until-idle").expect(0);
-    assert_eq!(cli.shown("r")["output"], json!({ "payload": { "n": [1] } }));
-
-    let over = cli.run("signal r go --json").expect(65).json();
-    assert_eq!(over["error"]["code"], "signal_refused");
-    // Sent before the run waits for it, and without data.
+    session.milepost("signal r go --data @data.json");
+    session.document("ls", &["/0/status", "/0/stop_reason", "/0/awaits"]);
+    session.milepost("work --until-idle");
+    session.document("show r", &["/output"]);
+    session.milepost("signal r go");
+    session.document("signal r go", &["/error/code"]);
+    session.comment("sent before the run waits for it, and without data");
     cli.run("submit signal.toml --id early").expect(0);
-    cli.run("signal early go").expect(0);
-    cli.run("work --until-idle").expect(0);
-    assert_eq!(cli.shown("early")["output"], json!({ "payload": null }));
+    session.milepost("signal early go");
+    session.milepost("work --until-idle");
+    session.document("show early", &["/output"]);
+    session.reads(expect![[r#"
+        $ milepost signal r other --json
+        /answer: "kept"
+        /continues: null
+
+        $ milepost show r --json
+        /inbox/0/name: "other"
+        /inbox/0/sent_at: "[time]"
+        /inbox/1 is missing
+
+        $ milepost ls
+        ID  WORKFLOW  STATUS                OWNER  STARTED  TOOK       UPDATED  NEXT
+        r   signal    paused (step_paused)         [ago]    [elapsed]  [ago]    signal go
+
+        $ milepost signal r go --data @data.json
+        run r got `go`; a worker goes on with it, without one `milepost resume r` does
+
+        $ milepost ls --json
+        /0/status: "paused"
+        /0/stop_reason: "ready"
+        /0/awaits: []
+
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        ! run r: resumed, 0 completed steps stay
+        ! run r: completed
+        1 run taken: 1 completed
+
+        $ milepost show r --json
+        /output: {"payload":{"n":[1]}}
+
+        $ milepost signal r go
+        ! error: run `r` does not take the signal: the run is completed
+        [exit 65]
+
+        $ milepost signal r go --json
+        /error/code: "signal_refused"
+        [exit 65]
+
+        # sent before the run waits for it, and without data
+
+        $ milepost signal early go
+        run early is pending and does not wait for `go` now; the signal is kept until it does
+
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        ! run early: started
+        ! run early: completed
+        1 run taken: 1 completed
+
+        $ milepost show early --json
+        /output: {"payload":null}
+    "#]]);
 }
 
 #[test]
@@ -229,18 +262,59 @@ fn b305_only_an_approval_that_waits_is_decided() {
     cli.run("submit gate.toml --id new").expect(0);
     cli.run("run hello.toml --input name=x --id done").expect(0);
     let running = spinning(&cli);
+    let mut session = cli.session();
     for line in [
         "approve new",
         "reject done",
         "approve spin",
         "approve r --step after",
     ] {
-        let refused = cli.run(&format!("{line} --json")).expect(65).json();
-        assert_eq!(refused["error"]["code"], "not_waiting", "{line}");
+        session.milepost(line);
+        session.document(line, &["/error/code"]);
     }
     running.signal("INT");
     running.wait().expect(2);
-    cli.run("approve r --step gate").expect(0);
+    session.milepost("approve r --step gate");
+    session.reads(expect![[r#"
+        $ milepost approve new
+        ! error: run `new` is pending: no approval waits in it
+        !   help: `milepost show new` tells what it waits for
+        [exit 65]
+
+        $ milepost approve new --json
+        /error/code: "not_waiting"
+        [exit 65]
+
+        $ milepost reject done
+        ! error: run `done` is completed: no approval waits in it
+        !   help: `milepost show done` tells what it waits for
+        [exit 65]
+
+        $ milepost reject done --json
+        /error/code: "not_waiting"
+        [exit 65]
+
+        $ milepost approve spin
+        ! error: run `spin` is running: no approval waits in it
+        !   help: `milepost show spin` tells what it waits for
+        [exit 65]
+
+        $ milepost approve spin --json
+        /error/code: "not_waiting"
+        [exit 65]
+
+        $ milepost approve r --step after
+        ! error: run `r` is paused: no approval waits at `after`; the run asks at `gate`
+        !   help: `milepost show r` tells what it waits for
+        [exit 65]
+
+        $ milepost approve r --step after --json
+        /error/code: "not_waiting"
+        [exit 65]
+
+        $ milepost approve r --step gate
+        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+    "#]]);
 }
 
 #[test]
@@ -476,29 +550,66 @@ fn b315_what_comes_after_the_time_out_is_told_so_and_not_taken() {
         "wait = { signal = \"go\", timeout = \"400ms\", on_timeout = \"continue\" }",
     );
     std::thread::sleep(Duration::from_millis(500));
-    let late = cli.run("approve g --json").expect(1).json();
-    assert_eq!(late["error"]["code"], "timed_out");
-    let message = late["error"]["message"].as_str().unwrap();
-    assert!(message.contains("`g` of run `g` waited until"), "{message}");
-    assert!(message.contains("the run is cancelled"), "{message}");
-    assert_eq!(cli.shown("g")["stop_reason"], "approval_timed_out");
-    let shown = cli.run("show g").expect(0).stdout;
-    assert!(!shown.contains("milepost approve"), "{shown}");
-    cli.run("resume g").expect(65);
-    let again = cli.run("approve g --json").expect(1).json();
-    assert_eq!(again["error"]["code"], "already_decided");
-    let message = again["error"]["message"].as_str().unwrap();
-    assert!(message.contains("in time"), "{message}");
+    let mut session = cli.session();
+    session.comment("the time is over");
+    session.document("approve g", &["/error/code", "/error/message"]);
+    session.milepost("show g");
+    session.milepost("resume g");
+    session.milepost("approve g");
+    session.document("approve g", &["/error/code"]);
+    session.document("signal s go --data 1", &["/error/code"]);
+    session.milepost("resume s");
+    session.milepost("replay s");
+    session.reads(expect![[r##"
+        # the time is over
 
-    let late = cli.run("signal s go --data 1 --json").expect(1).json();
-    assert_eq!(late["error"]["code"], "timed_out");
-    cli.run("resume s").expect(0);
-    let run = cli.shown("s");
-    assert_eq!(
-        run["output"],
-        json!({ "signal": "go", "data": null, "timed_out": true })
-    );
-    cli.run("replay s").expect(0);
+        $ milepost approve g --json
+        /error/code: "timed_out"
+        /error/message: "too late: `g` of run `g` waited until [time]; nobody decided in time, and the run is cancelled"
+        [exit 1]
+
+        $ milepost show g
+        run g of g: cancelled
+          file:   [folder]/g.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   g
+          reason: approval_timed_out: nobody decided at `g` in time
+          next:   nothing; the run is over
+
+        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        g     waiting  1
+
+        $ milepost resume g
+        ! error: run `g` is cancelled: it was cancelled for good; start a new run
+        !   help: `milepost show g` tells how it ended
+        [exit 65]
+
+        $ milepost approve g
+        ! error: nobody decided at `g` of run `g` in time: since [time] it counts as rejected, and the run is cancelled
+        !   help: `milepost show g` tells where it stands
+        [exit 1]
+
+        $ milepost approve g --json
+        /error/code: "already_decided"
+        [exit 1]
+
+        $ milepost signal s go --data 1 --json
+        /error/code: "timed_out"
+        [exit 1]
+
+        $ milepost resume s
+        ! run s: resumed, 1 completed steps stay
+        ! completed: run s after [elapsed], 1 of 1 step
+        {
+          "data": null,
+          "signal": "go",
+          "timed_out": true
+        }
+
+        $ milepost replay s
+        same as recorded: 8 events, 0 attempts
+    "##]]);
 }
 
 #[test]

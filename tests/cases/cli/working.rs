@@ -83,35 +83,53 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
         .expect(0);
     cli.run("submit pausing.toml --id nap").expect(0);
     cli.run("submit failing.toml --id bad").expect(0);
-    let worked = cli
-        .run("work --until-idle --max-runs 2 --json --verbose")
-        .expect(0);
-    assert_eq!(
-        worked.json(),
-        json!({ "taken": 3, "ended": { "completed": 1, "failed": 1, "paused": 1 }, "unsaved": 0, "recovered": 0, "refused": 0 })
-    );
-    for line in [
-        "run good: started",
-        "good: step greet: completed",
-        "run good: completed",
-        "nap: step first: completed",
-        "run nap: paused: step_paused",
-        "run bad: failed: step_failed",
-    ] {
-        assert!(worked.stderr.contains(line), "{line}: {}", worked.stderr);
-    }
-    let shown = cli.shown("good");
-    assert_eq!(shown["output"], "Hello, x!");
-    // Nothing is left that could be done now.
-    let idle = cli.run("work --until-idle").expect(0);
-    assert_eq!(idle.stdout, "0 runs taken\n");
-
-    // Thousands of steps a second are for those who ask.
+    let mut session = cli.session();
+    session.document("work --until-idle --max-runs 1 --verbose", &[""]);
+    session.document("show good", &["/output"]);
+    session.comment("nothing is left that could be done now");
+    session.milepost("work --until-idle");
+    session.comment("thousands of steps a second are for those who ask");
     cli.run("submit hello.toml --input name=x --id more")
         .expect(0);
-    let told = cli.run("work --until-idle").expect(0).stderr;
-    assert!(told.contains("run more: completed"), "{told}");
-    assert!(!told.contains("step greet"), "{told}");
+    session.milepost("work --until-idle");
+    session.reads(expect![[r#"
+        $ milepost work --until-idle --max-runs 1 --verbose --json
+        ! working on .milepost, at most 1 runs at once
+        ! run good: started
+        ! good: step greet: started
+        ! good: step greet: completed in [elapsed]
+        ! run good: completed
+        ! run nap: started
+        ! nap: step first: started
+        ! nap: step first: completed in [elapsed]
+        ! nap: step ask: started
+        ! nap: step ask: paused: quota-exhausted: attempt 1 of 2 pauses
+        ! run nap: paused: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme], goes on at [time]
+        ! run bad: started
+        ! bad: step one: started
+        ! bad: step one: failed: broken: broken
+        ! bad: step two: started
+        ! bad: step two: failed: too-bad: broken
+        ! run bad: failed: step_failed: `one` failed (broken): broken; `two` failed (too-bad): broken
+        {"ended":{"completed":1,"failed":1,"paused":1},"recovered":0,"refused":0,"taken":3,"unsaved":0}
+
+        $ milepost show good --json
+        /output: "Hello, x!"
+
+        # nothing is left that could be done now
+
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        0 runs taken
+
+        # thousands of steps a second are for those who ask
+
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        ! run more: started
+        ! run more: completed
+        1 run taken: 1 completed
+    "#]]);
 }
 
 #[test]
@@ -125,16 +143,39 @@ fn a_worker_resumes_what_is_due() {
     "#;
     cli.workflow("sleep.toml", steps);
     cli.run("run sleep.toml --id r").expect(2);
-    let worked = cli.run("work --until-idle --json").expect(0).json();
-    assert_eq!(worked["ended"], json!({ "completed": 1 }));
-    assert_eq!(status_of(&cli, "r"), "completed");
+    let mut session = cli.session();
+    session.milepost("work --until-idle");
+    session.document("show r", &["/status"]);
+    session.reads(expect![[r#"
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        ! run r: resumed, 0 completed steps stay
+        ! run r: completed
+        1 run taken: 1 completed
+
+        $ milepost show r --json
+        /status: "completed"
+    "#]]);
 }
 
 #[test]
 fn a_worker_may_come_before_the_first_run() {
     let cli = Cli::new();
-    cli.run("work --until-idle").expect(0);
-    assert_eq!(cli.run("ls --json").expect(0).json(), json!([]));
+    let mut session = cli.session();
+    session.milepost("work --until-idle");
+    session.milepost("ls");
+    session.document("ls", &[""]);
+    session.reads(expect![[r#"
+        $ milepost work --until-idle
+        ! working on .milepost, at most 4 runs at once
+        0 runs taken
+
+        $ milepost ls
+        no runs yet (store: .milepost)
+
+        $ milepost ls --json
+        []
+    "#]]);
 }
 
 #[test]
@@ -230,66 +271,132 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
         .unwrap()
         .execute("DELETE FROM blob WHERE length(bytes) > 100000", [])
         .unwrap();
-    let worked = cli.run("work --until-idle --json").expect(0);
-    assert_eq!(worked.json()["refused"], 1);
-    assert!(
-        worked
-            .stderr
-            .contains("warning: run r: plugin `text` is not available"),
-        "{worked:#?}"
-    );
-    let shown = cli.shown("r");
-    assert_eq!(
-        (&shown["status"], &shown["stop_reason"]),
-        (&json!("failed"), &json!("host_error"))
-    );
-    let next = shown["next_action"].as_str().unwrap();
-    assert!(next.contains("put the component back"), "{next}");
+    let mut session = cli.session();
+    session.document("work --until-idle", &["/refused"]);
+    session.milepost("show r");
+    session.document("show r", &["/status", "/stop_reason", "/next_action"]);
+    session.comment("the component is back");
     fs::copy(component("text"), cli.folder().join("text.wasm")).unwrap();
-    cli.run("resume r").expect(0);
+    session.milepost("resume r");
+    session.reads(expect![[r#"
+        $ milepost work --until-idle --json
+        ! working on .milepost, at most 4 runs at once
+        ! run r: started
+        ! run r: failed: host_error: it could not begin: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        ! warning: run r: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        /refused: 1
+
+        $ milepost show r
+        run r of own: failed
+          file:   [folder]/own.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          reason: host_error: it could not begin: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+          next:   nothing by itself; put the component back, then `milepost resume r`; or start again in a new run
+
+        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        a     pending                              30m (engine)
+
+        $ milepost show r --json
+        /status: "failed"
+        /stop_reason: "host_error"
+        /next_action: "nothing by itself; put the component back, then `milepost resume r`; or start again in a new run"
+
+        # the component is back
+
+        $ milepost resume r
+        ! run r: resumed, 0 completed steps stay
+        ! step a: started
+        ! step a: completed in [elapsed]
+        ! completed: run r after [elapsed], 1 of 1 step
+        {
+          "text": "A"
+        }
+    "#]]);
 }
 
 #[test]
 fn b36_all_problems_of_inputs_and_of_components_are_told_together() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
+    let plugins = "[plugins.a]\nsource = \"a.wasm\"\n[plugins.b]\nsource = \"b.wasm\"\n";
+    let steps = "[[step]]\nid = \"x\"\nuse = \"a/s\"\n[[step]]\nid = \"y\"\nuse = \"b/s\"\n";
+    cli.write(
+        "gone.toml",
+        format!("schema = 1\nname = \"gone\"\n{plugins}{steps}"),
+    );
+    let mut session = cli.session();
     for verb in ["run", "submit"] {
-        let line = format!("{verb} hello.toml --input name --input fo=1 --input =x --json");
-        let error = cli.run(&line).expect(65).json();
-        let problems: Vec<&str> = error["error"]["diagnostics"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|problem| problem["message"].as_str())
-            .collect();
-        for part in [
-            "`name` is not of the form",
-            "`=x` is not of the form",
-            "`fo`",
-        ] {
-            let told = problems
-                .iter()
-                .filter(|message| message.contains(part))
-                .count();
-            assert_eq!(told, 1, "{part}: {problems:#?}");
-        }
-        let plugins = "[plugins.a]\nsource = \"a.wasm\"\n[plugins.b]\nsource = \"b.wasm\"\n";
-        let steps = "[[step]]\nid = \"x\"\nuse = \"a/s\"\n[[step]]\nid = \"y\"\nuse = \"b/s\"\n";
-        cli.write(
-            "gone.toml",
-            format!("schema = 1\nname = \"gone\"\n{plugins}{steps}"),
+        let line = format!("{verb} hello.toml --input name --input fo=1 --input =x");
+        session.milepost(&line);
+        session.document(
+            &line,
+            &[
+                "/error/diagnostics/0/message",
+                "/error/diagnostics/1/message",
+                "/error/diagnostics/2/message",
+                "/error/diagnostics/3/message",
+                "/error/diagnostics/4",
+            ],
         );
-        let error = cli
-            .run(&format!("{verb} gone.toml --json"))
-            .expect(69)
-            .json();
-        assert_eq!(error["error"]["code"], "plugin_unavailable");
-        let message = error["error"]["message"].as_str().unwrap();
-        assert!(
-            message.contains("plugin `a`") && message.contains("plugin `b`"),
-            "{message}"
-        );
+        session.milepost(&format!("{verb} gone.toml"));
+        session.document(&format!("{verb} gone.toml"), &["/error/code"]);
     }
+    session.reads(expect![[r#"
+        $ milepost run hello.toml --input name --input fo=1 --input =x
+        ! error[MP0705]: `name` is not of the form `name=value`
+        ! error[MP0705]: `=x` is not of the form `name=value`
+        ! error[MP0701]: the workflow has no input `fo`
+        !   help: its inputs are `name`
+        ! error[MP0703]: input `name` is missing
+        !   help: it is of type string
+        [exit 65]
+
+        $ milepost run hello.toml --input name --input fo=1 --input =x --json
+        /error/diagnostics/0/message: "`name` is not of the form `name=value`"
+        /error/diagnostics/1/message: "`=x` is not of the form `name=value`"
+        /error/diagnostics/2/message: "the workflow has no input `fo`"
+        /error/diagnostics/3/message: "input `name` is missing"
+        /error/diagnostics/4 is missing
+        [exit 65]
+
+        $ milepost run gone.toml
+        ! error: 2 plugins cannot be used:
+        !   plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
+        !   plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        [exit 69]
+
+        $ milepost run gone.toml --json
+        /error/code: "plugin_unavailable"
+        [exit 69]
+
+        $ milepost submit hello.toml --input name --input fo=1 --input =x
+        ! error[MP0705]: `name` is not of the form `name=value`
+        ! error[MP0705]: `=x` is not of the form `name=value`
+        ! error[MP0701]: the workflow has no input `fo`
+        !   help: its inputs are `name`
+        ! error[MP0703]: input `name` is missing
+        !   help: it is of type string
+        [exit 65]
+
+        $ milepost submit hello.toml --input name --input fo=1 --input =x --json
+        /error/diagnostics/0/message: "`name` is not of the form `name=value`"
+        /error/diagnostics/1/message: "`=x` is not of the form `name=value`"
+        /error/diagnostics/2/message: "the workflow has no input `fo`"
+        /error/diagnostics/3/message: "input `name` is missing"
+        /error/diagnostics/4 is missing
+        [exit 65]
+
+        $ milepost submit gone.toml
+        ! error: 2 plugins cannot be used:
+        !   plugin `a` is not available: cannot read the component [folder]/a.wasm: No such file or directory (os error 2)
+        !   plugin `b` is not available: cannot read the component [folder]/b.wasm: No such file or directory (os error 2)
+        [exit 69]
+
+        $ milepost submit gone.toml --json
+        /error/code: "plugin_unavailable"
+        [exit 69]
+    "#]]);
     assert!(
         !cli.folder().join(".milepost").exists(),
         "no mistake leaves a store behind"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::recovery::{Judgement, Liveness, judge};
+use milepost_core::shown;
 use milepost_core::time::Timestamp;
 
 use super::Engine;
@@ -300,7 +301,7 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
             gravity: Gravity::Warning,
             run: None,
             part: None,
-            message: format!("its disk has only {free} bytes left"),
+            message: format!("its disk has only {} left", shown::bytes(free)),
             remedy: Remedy::MakeRoom,
         });
     }
@@ -314,8 +315,9 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
             run: None,
             part: None,
             message: format!(
-                "{} of {} bytes of the file are kept for later runs",
-                store.unused_bytes, store.bytes
+                "{} of {} of the file are kept for later runs",
+                shown::bytes(store.unused_bytes),
+                shown::bytes(store.bytes)
             ),
             remedy,
         });
