@@ -19,10 +19,10 @@ use super::{
     narration, pack, replay, run, schema, show, signal, stop, submit, symbolize, validate, work,
 };
 
-/// Durable workflows of WebAssembly steps.
+/// Durable workflows of WebAssembly steps
 ///
-/// The flow is a TOML file, every step is a WebAssembly component, and the outcome of each step is saved before the next
-/// one begins. Stop a run anywhere; `milepost resume` goes on from there.
+/// The flow is a TOML file, every step is a WebAssembly component, and the outcome of each step is saved before the next one
+/// begins. Stop a run anywhere: `milepost resume` continues it from there.
 #[derive(Debug, Parser)]
 #[command(name = "milepost", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -46,7 +46,7 @@ Exit codes:
 /// What holds for every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Folder of the store; by default what MILEPOST_STORE names, or `.milepost` in the working directory
+    /// Folder of the store [default: $MILEPOST_STORE, or `.milepost` in the working directory]
     #[arg(
         long,
         global = true,
@@ -54,13 +54,13 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) store: Option<PathBuf>,
-    /// Print one JSON document instead of text, also for errors
+    /// Print one JSON document instead of text, for errors too
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto, help_heading = "Global options")]
     pub(crate) color: Color,
-    /// Write what the program does to stderr; twice for more
+    /// Report more on stderr; repeat for even more
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
 }
@@ -70,9 +70,9 @@ pub(crate) struct Global {
 pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Also in a pipe
+    /// In a pipe too
     Always,
-    /// Nowhere
+    /// Never
     Never,
 }
 

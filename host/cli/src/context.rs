@@ -179,15 +179,9 @@ impl Context {
     /// Who goes on with a run that can go on.
     pub(crate) fn goes_on(&self, run: &RunId, held: bool) -> String {
         if held {
-            return format!(
-                "the run is held; `{}` lets it go on",
-                self.command("resume", run)
-            );
+            return format!("the run is held until `{}`", self.command("resume", run));
         }
-        format!(
-            "a worker goes on with it, without one `{}` does",
-            self.command("resume", run)
-        )
+        format!("a worker or `{}` continues it", self.command("resume", run))
     }
 
     /// The components, for verbs that may load some.

@@ -15,9 +15,9 @@ use super::ids;
 
 /// Approve what a run waits for
 ///
-/// Approves at the approval at which a paused run stands. The first decision holds, and none counts after the approval's timeout.
+/// Approves the approval at which a run is paused. The first decision counts, and none counts after the approval's timeout.
 ///
-/// The run does not go on in here: a worker goes on with it, or `milepost resume`.
+/// The decision only records: a worker or `milepost resume` continues the run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,9 +30,9 @@ pub(crate) struct ApproveArgs {
 
 /// Reject what a run waits for
 ///
-/// Rejects at the approval at which a paused run stands. The first decision holds, and none counts after the approval's timeout.
+/// Rejects the approval at which a run is paused. The first decision counts, and none counts after the approval's timeout.
 ///
-/// What follows is the workflow's: its rework begins, the run goes on with the rejection, or the run is cancelled.
+/// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,13 +48,13 @@ pub(crate) struct RejectArgs {
 struct DecisionArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
-    /// The approval that is meant; refused when the run asks at another one
+    /// The approval to decide; refused if the run waits at another one
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     step: Option<String>,
-    /// Why; the workflow can read it
+    /// Reason for the decision; the workflow can read it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     comment: Option<String>,
-    /// Who decides; your login name by default
+    /// Who decides [default: your login name]
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     by: Option<String>,
 }

@@ -13,20 +13,20 @@ use super::progress::Told;
 use super::text::Text;
 use super::words;
 
-/// Examine the store
+/// Check the store for damage and other problems
 ///
-/// Examines the whole store: damage, space, runs whose process is gone, what nobody takes care of. It reads everything: each blob
-/// must match its digest, and each journal must fold to its checkpoint and its row. Changes nothing, except the version of the
-/// store when `--migrate` asks for it; others may write meanwhile.
+/// Reads the whole store and reports damage, low space, runs whose process died, and work that no worker picks up. Every
+/// blob must match its digest, and every journal must lead to its checkpoint and its row. It changes nothing, except the
+/// version of the store with `--migrate`. Other processes may keep writing meanwhile.
 ///
-/// Exit code 1 means that something is broken; warnings and notes do not count.
+/// Exit code 1 means that something is damaged; warnings and notes do not count.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost doctor
   milepost doctor --json | jq '.findings[] | select(.severity == \"problem\")'")]
 pub(crate) struct DoctorArgs {
-    /// First bring a store of an older version to that of this program; older programs cannot open it afterwards
+    /// First migrate a store of an older version to that of this program; older programs cannot open it afterwards
     #[arg(long)]
     migrate: bool,
 }
@@ -69,9 +69,9 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
 
 fn said(examining: Examining) -> String {
     match examining {
-        Examining::File => "examining the file".to_owned(),
-        Examining::Blobs(count) => format!("examining blobs: {count} read"),
-        Examining::Runs { done, all } => format!("examining runs: {done} of {all}"),
+        Examining::File => "checking the file".to_owned(),
+        Examining::Blobs(count) => format!("checking blobs: {count} read"),
+        Examining::Runs { done, all } => format!("checking runs: {done} of {all}"),
     }
 }
 
@@ -92,7 +92,7 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
         runs.join(", ")
     };
     let size = format!(
-        "  size: {} ({} of it not used) and {} of log{free}",
+        "  size: {} ({} unused) and {} of log{free}",
         shown::bytes(store.bytes),
         shown::bytes(store.unused_bytes),
         shown::bytes(store.wal_bytes)
@@ -124,7 +124,7 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
         lines.push(format!("  {help}").into());
     }
     if doctor.findings.is_empty() {
-        lines.push(cx.out.green("nothing is wrong"));
+        lines.push(cx.out.green("no problems found"));
     }
     Text::joined(lines, "\n")
 }

@@ -67,7 +67,7 @@ where
 fn stopped_at_once(signal: &str) -> Failure {
     let message = format!("stopped by a second {signal} before the pause was saved");
     Failure::new(Exit::Failed, "stopped", message)
-.help("`milepost ls` shows where the run stands, `milepost resume` goes on from its last checkpoint")
+.help("`milepost ls` shows the status of the run, `milepost resume` continues it from its last checkpoint")
 }
 
 /// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left

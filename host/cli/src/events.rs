@@ -26,12 +26,12 @@ Examples:
   milepost events 7k3m --after 120 --limit 20
   milepost events 7k3m --json | jq '.events[].event.type'")]
 pub(crate) struct EventsArgs {
-    /// Id of the run, or its beginning
+    /// Id of the run, or a unique prefix
     run: String,
     /// Only events after this position
     #[arg(long, value_name = "N", default_value_t = 0)]
     after: u64,
-    /// At most so many
+    /// Maximum number of events
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }

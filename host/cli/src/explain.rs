@@ -10,7 +10,7 @@ use super::documents::Explanation;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Explain the code of an error
+/// Explain an error code
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
     let Some((code, title, explanation)) = of_a_definition.or_else(of_a_run) else {
         let message = format!("there is no code `{}`", Shown(&args.code));
         return Err(Failure::new(Exit::Usage, "usage", message).help(
-            "codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report",
+            "codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run)",
         ));
     };
     let document = || Explanation {

@@ -37,6 +37,14 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
+/// `1 step`, `2 steps`.
+pub(crate) fn count(of: impl TryInto<u64>, what: &str) -> String {
+    match of.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// `once`, `2 times`.
 pub(crate) fn times(count: u32) -> String {
     match count {
@@ -67,12 +75,12 @@ pub(crate) fn ahead(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
-/// What happens at the due time of a stop: `goes on at ..`, `times out at ..`.
+/// What happens at the due time of a stop: `continues at ..`, `times out at ..`.
 pub(crate) fn due(code: StopCode, at: Timestamp) -> String {
     let what = if code.times_out() {
         "times out"
     } else {
-        "goes on"
+        "continues"
     };
     format!("{what} at {}", instant(at))
 }
@@ -101,6 +109,12 @@ pub(crate) fn error(error: &StepError) -> String {
         .as_ref()
         .map(|name| format!(" [{}]", Shown(name)))
         .unwrap_or_default();
+    // Most of them have the code of their kind.
+    let kind = if kind.trim_end() == error.code {
+        ""
+    } else {
+        kind
+    };
     let code = Shown(&error.code);
     format!("{kind}{code}: {}{provider}", ShownLines(&error.message))
 }
@@ -142,6 +156,8 @@ mod tests {
             brief_error(&StepError::new(ErrorClass::Failed, "broken", "")),
             "broken: "
         );
+        let late = StepError::new(ErrorClass::Timeout, "timeout", "too slow");
+        assert_eq!(brief_error(&late), "timeout: too slow");
     }
 
     #[test]

@@ -14,13 +14,13 @@ use super::documents::{self, KeptRun};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::format;
 
 /// Remove old runs
 ///
-/// Removes runs that are over and have been left alone for a time, with their events, logs and outputs, and gives the room
-/// that nothing uses any more back to the disk.
+/// Removes runs that ended some time ago, with their events, logs and outputs, and returns unused space to the disk.
 ///
-/// Failed runs can be resumed, so they are only removed when asked for.
+/// Failed runs can still be resumed, so they are removed only when you ask for it with `--status failed`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,17 +29,17 @@ Examples:
   milepost gc --older-than 1h --dry-run
   milepost gc --compact")]
 pub(crate) struct GcArgs {
-    /// How long ago its last event has to be: `250ms`, `30s`, `5m`, `24h`, `30d`
+    /// Minimum age of a run's last event, such as `250ms`, `30s`, `5m`, `24h` or `30d`
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = |text: &str| parse_duration(text))]
     older_than: Duration,
-    /// Only runs with this status: `completed`, `cancelled` or `failed`; may be repeated; the first two by default
+    /// Only runs with this status: `completed`, `cancelled` or `failed`; may be repeated [default: the first two]
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<Status>,
-    /// Only say which runs would be removed
+    /// Only list the runs that would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Rewrite the whole file; needed once for a store of an older version, whose file never shrinks otherwise. Takes as much
-    /// room again while it lasts, and nobody else can write meanwhile
+    /// Rewrite the whole file; needed once for a store made by an older version, whose file never shrinks otherwise. Needs
+    /// as much free space as the store takes, and blocks other writers meanwhile
     #[arg(long, conflicts_with = "dry_run")]
     compact: bool,
 }
@@ -48,7 +48,7 @@ fn status(text: &str) -> Result<Status, String> {
     match text.parse() {
         Ok(status @ (Status::Completed | Status::Cancelled | Status::Failed)) => Ok(status),
         Ok(status @ (Status::Pending | Status::Running | Status::Paused)) => Err(format!(
-            "a {status} run is not over; cancel it first (`milepost cancel`)"
+            "a {status} run has not ended; cancel it first (`milepost cancel`)"
         )),
         Err(_) => Err("choose one of completed, cancelled, failed".to_owned()),
     }
@@ -100,12 +100,12 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
     };
     Ok(cx.reply(Exit::Completed, document, || {
         let count = collected.runs.len();
-        let runs = if count == 1 { "run" } else { "runs" };
+        let runs = format::count(count, "run");
         let mut text = if args.dry_run {
             let ids = collected.runs.iter().map(|run| format!("\n  {run}"));
-            format!("{count} {runs} would be removed{}", ids.collect::<String>())
+            format!("{runs} would be removed{}", ids.collect::<String>())
         } else {
-            format!("{count} {runs} removed")
+            format!("{runs} removed")
         };
         if let Some(said) = room.said(cx) {
             text.push('\n');
@@ -129,7 +129,7 @@ impl Room {
         let mut parts = Vec::new();
         if self.given_back >= MUCH_GIVEN_BACK {
             let bytes = shown::bytes(self.given_back);
-            parts.push(format!("{bytes} given back to the disk"));
+            parts.push(format!("{bytes} returned to the disk"));
         }
         let Space {
             bytes,
@@ -139,7 +139,7 @@ impl Room {
         if much_unused(unused_bytes, bytes) {
             let verb = if gives_back { "gc" } else { "gc --compact" };
             parts.push(format!(
-                "{} of {} of the file are kept for later runs; `{}` gives them back to the disk",
+                "{} of the file's {} are unused; `{}` returns them to the disk",
                 shown::bytes(unused_bytes),
                 shown::bytes(bytes),
                 cx.program(verb)

@@ -18,23 +18,22 @@ use super::failure::Failure;
 use super::memory::MemoryArgs;
 use super::{ending, ids, place};
 
-/// Go on with a stopped run from its checkpoint
+/// Continue a stopped run from its checkpoint
 ///
-/// Goes on with a paused or failed run, or with one whose process is gone.
+/// Continues a run that is paused or failed, or whose process died. Completed steps are not run again; failed ones are. A
+/// loop continues in the iteration where it stopped.
 ///
-/// A run that was asked to pause and has not paused yet runs on as it is: the request is taken back. `--accept-changes` is
-/// refused then.
+/// If the run was asked to pause but has not paused yet, `resume` withdraws that request, and the run keeps running. It then
+/// refuses `--accept-changes`.
 ///
-/// Completed steps are not run again; failed ones are. A loop goes on in the pass where it stopped.
-///
-/// A run carries its definition and its components. When the files hold others by now, the difference is shown and nothing
-/// happens until you choose: `--as-started` or `--accept-changes`. Files that are gone are no difference.
+/// A run carries its definition and its components. If the files differ from them, the difference is shown and nothing
+/// happens until you choose `--as-started` or `--accept-changes`. Files that no longer exist do not count as a difference.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost resume 7k3m                     # any prefix that only one run has
-  milepost resume 7k3m --as-started        # under the workflow and components that it was started with
-  milepost resume 7k3m --accept-changes    # under the workflow and components as they are now")]
+  milepost resume 7k3m                     # any unique prefix of the id
+  milepost resume 7k3m --as-started        # with what the run carries
+  milepost resume 7k3m --accept-changes    # with what the files hold now")]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     stopped: Stopped,
@@ -42,16 +41,16 @@ pub(crate) struct ResumeArgs {
 
 /// Run the failed steps of a stopped run again
 ///
-/// Runs the failed steps of a paused or failed run again, loops from their first iteration.
+/// Runs the failed steps of a paused or failed run again; failed loops start over from their first iteration.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost retry 7k3m
-  milepost retry 7k3m --from collect    # that step and everything that depends on it, also what completed")]
+  milepost retry 7k3m --from collect    # that step and all that depend on it")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     stopped: Stopped,
-    /// Also run this step again, and every step that depends on it; open waits behind it begin anew
+    /// Also run this step and every step that depends on it again; open waits after it start over
     #[arg(long, value_name = "STEP", allow_hyphen_values = true)]
     from: Option<StepId>,
 }
@@ -59,12 +58,12 @@ pub(crate) struct RetryArgs {
 /// A run that stands still.
 #[derive(Debug, Args)]
 struct Stopped {
-    /// Id of the run, or its beginning
+    /// Id of the run, or a unique prefix
     run: String,
-    /// Go on under the definition and components that the run was started with, whatever the files hold by now
+    /// Continue with the definition and components that the run was started with, whatever the files hold now
     #[arg(long)]
     as_started: bool,
-    /// Go on under the definition and components as the files hold them now
+    /// Continue with the definition and components that the files hold now
     #[arg(long, conflicts_with = "as_started")]
     accept_changes: bool,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use super::failure::Failure;
 
 /// Draw a workflow as an outline or a diagram
 ///
-/// Draws a workflow. Components are not needed.
+/// Draws a workflow. It needs no components.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
 pub(crate) struct GraphArgs {
     /// The definition
     file: PathBuf,
-    /// How to draw
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

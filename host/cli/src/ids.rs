@@ -13,7 +13,7 @@ use super::failure::Failure;
 
 /// What the help of those verbs says of their id.
 pub(crate) const WHOLE: &str =
-    "Id of the run; at a terminal, without --json, its beginning is enough";
+    "Id of the run; at a terminal, without --json, a unique prefix is enough";
 
 /// How many runs an ambiguous prefix names before it is cut short.
 const CANDIDATES: usize = 10;
@@ -71,10 +71,10 @@ fn whole(attended: bool, run: &RunId, typed: &str) -> Result<RunId, Failure> {
         return Ok(run.clone());
     }
     let message = format!(
-        "`{typed}` is only the beginning of `{run}`; with --json, or without a terminal, the whole id is needed here"
+        "`{typed}` is only a prefix of `{run}`; with --json or without a terminal, this command needs the whole id"
     );
     Err(Failure::new(Exit::Usage, "whole_id_needed", message)
-        .help(format!("if that is the run, type `{run}`")))
+        .help(format!("if you mean that run, type `{run}`")))
 }
 
 #[cfg(test)]

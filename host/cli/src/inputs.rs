@@ -20,10 +20,10 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The inputs of a new run.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Value of an input; `name=@file` takes the text of a file or a pipe, `name=@@text` means `@text`. May be repeated
+    /// Value of an input; `name=@file` reads it from a file or pipe, `name=@@text` means the text `@text`; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     input: Vec<String>,
-    /// File or pipe with inputs, TOML or JSON; `--input` wins over it
+    /// File or pipe with inputs, as TOML or JSON; `--input` overrides it
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
     /// Ignore inputs that the workflow does not declare, with a warning
@@ -114,7 +114,7 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
                     format_size(INPUTS_BYTES)
                 );
                 Failure::new(Exit::Invalid, "invalid_input", message).help(
-                    "inputs are kept with the run; give the step a place to read from instead",
+                    "inputs are stored with the run; give the step a place to read from instead",
                 )
             }
             other => Failure::file("read", file, &other.into()),

@@ -11,9 +11,9 @@ use super::documents::Component;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Show what a component is and needs, without executing it
+/// Show what a component contains and needs, without executing it
 ///
-/// Shows a component's steps with their schemas, the capabilities that it needs, its digest and its size. Nothing of it is
+/// Shows a component's steps and their schemas, the capabilities that it needs, its digest and its size. Nothing in it is
 /// executed.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -28,9 +28,9 @@ Examples:
   milepost logs 7k3m --step collect
   milepost logs 7k3m --step fix#2         # everything in the second iteration of loop `fix`")]
 pub(crate) struct LogsArgs {
-    /// Id of the run, or its beginning
+    /// Id of the run, or a unique prefix
     run: String,
-    /// Only this step, or everything inside this loop or iteration of it
+    /// Only this step, or everything inside this loop or iteration
     #[arg(long, value_name = "PATH")]
     step: Option<Path>,
 }

@@ -41,10 +41,10 @@ pub(crate) struct LsArgs {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
-    /// At most so many; 50 by default, 20 with --watch, all with --json
+    /// Maximum number of runs to list [default: 50; 20 with --watch; all with --json]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// List again every so many seconds, 1 to 60, 3 by default; with --json, one document per line
+    /// Refresh the list every SECONDS seconds (1 to 60, 3 if left out); with --json, print one document per line
     #[arg(
 long,
 value_name = "SECONDS",
@@ -125,7 +125,11 @@ impl Snapshot {
         if listing.more > 0 {
             let more = listing.more;
             notes.push(
-                format!("{more} more, older, not shown; `--limit` shows more of them").into(),
+                format!(
+                    "{} not shown; `--limit` shows more",
+                    format::count(more, "older run")
+                )
+                .into(),
             );
         }
         let rows = listing.rows.into_iter().map(|row| {
@@ -151,7 +155,7 @@ impl Snapshot {
         if self.rows.is_empty() {
             let filtered = !filter.statuses.is_empty() || filter.workflow.is_some();
             let which = if filtered {
-                "no run is like that"
+                "no matching runs"
             } else {
                 "no runs yet"
             };

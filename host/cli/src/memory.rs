@@ -7,8 +7,8 @@ use milepost::wasm::MemoryBudget;
 /// For verbs that drive runs.
 #[derive(Debug, Args)]
 pub(crate) struct MemoryArgs {
-    /// Memory that all steps in flight may take together, such as `2GiB`; by default three quarters of what the machine, or the
-    /// control group, has. Each step counts with the most that it may take, and waits until there is room
+    /// Memory that all steps in flight may take together, such as `2GiB`; by default three quarters of the memory of the
+    /// machine or control group. A step counts with its maximum, and waits until there is room
     #[arg(long, value_name = "SIZE", value_parser = budget)]
     memory: Option<MemoryBudget>,
 }

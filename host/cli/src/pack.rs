@@ -14,12 +14,12 @@ use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Ask a component for its manifest and embed it
+/// Embed a component's manifest in it
 ///
-/// Asks a component for its manifest and writes a copy that carries it. With it, workflows are checked against the
+/// Asks a component for its manifest and writes a copy with the manifest inside. Workflows can then be checked against the
 /// component's steps before anything runs.
 ///
-/// The component's `describe` is the only thing that is executed, with every capability switched off.
+/// Only the component's `describe` function is executed, with every capability switched off.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +27,7 @@ Examples:
 pub(crate) struct PackArgs {
     /// The component
     component: PathBuf,
-    /// Where to write it; may be the same file
+    /// File to write; may be the same file
     #[arg(long, short, value_name = "OUT")]
     output: PathBuf,
 }

@@ -12,13 +12,13 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::text::Text;
-use super::{ids, place};
+use super::{format, ids, place};
 
 /// Execute a recorded run again and compare
 ///
 /// Executes a recorded run again and compares every decision and every output with the record.
 ///
-/// Steps get their recorded input, time, random numbers and answers; nothing outside is touched. Exit code 4 means that
+/// Steps get their recorded input, time, random numbers and answers, and touch nothing outside. Exit code 4 means that
 /// something differs; the first difference is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -26,7 +26,7 @@ Examples:
   milepost replay 7k3m
   milepost replay 7k3m --json | jq .divergence")]
 pub(crate) struct ReplayArgs {
-    /// Id of the run, or its beginning
+    /// Id of the run, or a unique prefix
     run: String,
 }
 
@@ -59,7 +59,11 @@ fn text(cx: &Context, replayed: &Replayed) -> Text {
             .into()
         })
         .collect();
-    let counts = format!("{} events, {} attempts", replayed.events, replayed.attempts);
+    let counts = format!(
+        "{}, {}",
+        format::count(replayed.events, "event"),
+        format::count(replayed.attempts, "attempt")
+    );
     match &replayed.divergence {
         None => lines.push(cx.out.green("same as recorded") + format!(": {counts}")),
         Some(divergence) => {

@@ -11,19 +11,21 @@ use super::memory::MemoryArgs;
 use super::progress::Limits;
 use super::start::{Prepared, StartArgs};
 
-/// Start a run of a workflow
+/// Run a workflow
 ///
-/// Stays until the run completes, fails, pauses or is cancelled.
+/// Starts a run and follows it until it completes, fails, pauses or is cancelled.
 ///
-/// What the workflow returns goes to stdout, everything else to stderr. A text is printed with its control characters escaped;
-/// `--json` gives it as it is. SIGINT, SIGTERM or SIGHUP (a closed terminal; not under `nohup`) pauses the run with a
-/// checkpoint; a second one stops at once.
+/// What the workflow returns goes to stdout, everything else to stderr. Control characters in text are escaped; `--json`
+/// prints the text as it is.
+///
+/// SIGINT, SIGTERM or SIGHUP (a closed terminal, unless started with `nohup`) pauses the run and saves its checkpoint. A
+/// second signal stops the program at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost run hello/workflow.toml --input name=World
   milepost run notes.toml --inputs release.json --input log=@build.log
-  milepost run notes.toml --id notes-2026-03     # the same command again starts no second run
+  milepost run notes.toml --id notes-2026-03     # repeating the command starts no second run
   milepost run notes.toml --json | jq .output")]
 pub(crate) struct RunArgs {
     #[command(flatten)]

@@ -12,10 +12,10 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost schema > workflow.schema.json    # first line of a definition: #:schema ./workflow.schema.json
+  milepost schema > workflow.schema.json    # then on line 1: #:schema ./workflow.schema.json
   milepost schema --documents | jq .verbs")]
 pub(crate) struct SchemaArgs {
-    /// Print that of the documents that `--json` prints, with which verb prints which one
+    /// Print the schema of the documents that `--json` prints, and which verb prints which one
     #[arg(long)]
     documents: bool,
 }

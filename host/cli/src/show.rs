@@ -23,16 +23,16 @@ use super::table::{Cell, Table};
 use super::text::Text;
 use super::{format, ids, words};
 
-/// Show one run: status, steps, output
+/// Show one run: its status, steps and output
 ///
-/// Shows one run: its status, why it stopped and what happens next, its steps and its output.
+/// Shows a run: its status, why it stopped and what happens next, its steps and its output.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost show 7k3m
   milepost show 7k3m --json | jq '.steps[] | select(.status == \"failed\")'")]
 pub(crate) struct ShowArgs {
-    /// Id of the run, or its beginning
+    /// Id of the run, or a unique prefix
     run: String,
 }
 

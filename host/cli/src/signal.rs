@@ -19,10 +19,10 @@ use super::{ids, inputs};
 
 /// Send a signal to a run
 ///
-/// Sends a signal, with data, to a run. It is kept until the run waits for it.
+/// Sends a signal, optionally with data, to a run. The store keeps it until the run waits for it.
 ///
-/// A run that waits for it now can go on: a worker goes on with it, or `milepost resume`. A signal that no step of the workflow
-/// can wait for is refused; a component may wait for any. So is one that comes after the time of the wait that it would end.
+/// If the run is already waiting for the signal, a worker or `milepost resume` continues it. A signal is refused if no step
+/// of the workflow can ever wait for it (a component may wait for any name), or if it comes after the timeout of its wait.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ pub(crate) struct SignalArgs {
     run: String,
     /// Name of the signal
     name: String,
-    /// What comes with it, as JSON; `@file` takes the file's; null when left out
+    /// Data of the signal, as JSON; `@file` reads it from a file; null by default
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     data: Option<String>,
 }
@@ -52,15 +52,18 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
     let name = Shown(&args.name);
     match sent.answer {
         SignalAnswer::Delivered if sent.status != Status::Paused => {
-            format!("run {run} got `{name}`; it is {}", sent.status)
+            format!("run {run} received `{name}`; it is {}", sent.status)
         }
         SignalAnswer::Delivered => {
-            format!("run {run} got `{name}`; {}", cx.goes_on(run, sent.held))
+            format!(
+                "run {run} received `{name}`; {}",
+                cx.goes_on(run, sent.held)
+            )
         }
         SignalAnswer::Kept => {
             let waits = match &sent.waits_for {
                 Some(other) if *other != args.name => {
-                    format!(", it waits for `{}`", Shown(other))
+                    format!(" but for `{}`", Shown(other))
                 }
                 Some(_) | None => String::new(),
             };
@@ -74,17 +77,17 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
             };
             if sent.status == Status::Failed {
                 return format!(
-                    "run {run} is failed; the signal is kept; `{}` tells what happens next",
+                    "run {run} has failed; the signal is kept; `{}` shows what happens next",
                     cx.command("show", run)
                 );
             }
             if sent.waits_for.as_ref() == Some(&args.name) {
                 return format!(
-                    "run {run} waits for `{name}` and has not got it yet; the signal is kept, a worker delivers it{held}"
+                    "run {run} waits for `{name}` but has not received it yet; the signal is kept, and a worker delivers it{held}"
                 );
             }
             format!(
-                "run {run} is {} and does not wait for `{name}` now{waits}; the signal is kept until it does{meant}{held}",
+                "run {run} is {} and does not wait for `{name}` yet{waits}; the signal is kept until then{meant}{held}",
                 sent.status
             )
         }
@@ -102,7 +105,7 @@ fn parse(data: &str) -> Result<Value, Failure> {
             "usage",
             format!("{} is not JSON: {reason}", Shown(place)),
         )
-        .help("a text needs its quotes, and those need quotes of the shell: --data '\"done\"'"),
+        .help("a string needs double quotes, and the shell needs quotes around them: --data '\"done\"'"),
         UnusableJson::Inexact(_)
         | UnusableJson::Twice(_)
         | UnusableJson::TooManyValues

@@ -30,7 +30,7 @@ pub(crate) struct StartArgs {
     file: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
-    /// Id of the run; one that exists with the same workflow and inputs is answered with that run
+    /// Id of the run; if it already exists with the same workflow and inputs, the answer is that run
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<RunId>,
 }
@@ -98,7 +98,7 @@ impl Prepared {
     pub(crate) fn existed(&self) -> Option<String> {
         let id = self.id.as_ref().filter(|_| self.existed)?;
         Some(format!(
-            "run {id} existed already, with the same workflow and inputs"
+            "run {id} already exists, with the same workflow and inputs"
         ))
     }
 }

@@ -15,28 +15,29 @@ use super::ids;
 
 /// Pause a running run
 ///
-/// Pauses a running run where its step in flight has ended. Whichever process runs it is asked.
+/// Pauses a running run as soon as its steps in flight have finished, whichever process is driving it.
 ///
-/// A paused run that would go on by itself is held: it stays until `milepost resume`, whatever comes meanwhile. Pausing a run that
-/// stands still anyway changes nothing and is no error. `milepost resume` takes a pause back that was not met yet.
+/// A paused run that would continue by itself is held: it stays paused until `milepost resume`. Pausing a run that is
+/// already stopped changes nothing and is not an error. While a request to pause is pending, `milepost resume` withdraws it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost pause 7k3m
-  milepost pause 7k3m --now    # interrupts the step in flight, which will run again")]
+  milepost pause 7k3m --now    # interrupt the step in flight; it will run again")]
 pub(crate) struct PauseArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
-    /// Interrupt the step in flight; it runs again when the run goes on
+    /// Interrupt the steps in flight; they run again when the run continues
     #[arg(long)]
     now: bool,
 }
 
 /// End a run for good
 ///
-/// Ends a run for good. One that another process runs is asked to end; its step gets a moment to clean up.
+/// Ends a run for good. If another process is driving it, that process is asked to end it, and the step in flight gets a
+/// moment to clean up.
 ///
-/// Cancelling a run that has ended changes nothing and is no error.
+/// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +49,7 @@ pub(crate) struct CancelArgs {
 
 /// End a run for good, at once
 ///
-/// Ends a run for good, as `milepost cancel` does, but gives its step no time to clean up.
+/// Ends a run for good, like `milepost cancel`, but gives the step in flight no time to clean up.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -122,7 +123,7 @@ fn stop(
             Answer::Held,
             Status::Paused,
             format!(
-                "run {run} is paused and held: it stays so until `{}`",
+                "run {run} is paused and held until `{}`",
                 cx.command("resume", &run)
             ),
         ),

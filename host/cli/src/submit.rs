@@ -12,17 +12,17 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::start::{Prepared, StartArgs};
 
-/// Record a run for a worker to take
+/// Record a run for a worker
 ///
-/// Records a run without running it, and prints its id. A worker (`milepost work`) takes it.
+/// Records a run without starting it, and prints its id. A worker (`milepost work`) picks it up.
 ///
-/// The workflow, its components and the inputs are checked as `milepost run` does.
+/// The workflow, its components and the inputs are checked as in `milepost run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost submit hello/workflow.toml --input name=World
   run=$(milepost submit notes.toml --inputs release.json)
-  milepost submit notes.toml --id notes-2026-03     # the same command again records no second run")]
+  milepost submit notes.toml --id notes-2026-03     # repeating it records no second run")]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     start: StartArgs,
@@ -52,7 +52,7 @@ pub(super) fn run(args: SubmitArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = &report.id;
     let next = match report.status {
         Status::Pending => format!(
-            "; a worker (`{}`) takes it, or `{}`",
+            "; a worker (`{}`) or `{}` starts it",
             cx.program("work"),
             cx.command("resume", run)
         ),

@@ -18,24 +18,24 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{component, ids};
 
-/// Show where in its sources a component trapped
+/// Show where in its source a component trapped
 ///
-/// Shows function, file and line for the frames of a backtrace, as far as the component has debug information: built with it, and
-/// not stripped.
+/// Shows function, file and line for the frames of a backtrace, if the component was built with debug information and not
+/// stripped.
 ///
-/// A run carries its components, so its backtraces are looked up in those; an unstripped build of the same code has other offsets.
-/// The debug information is read by a child process with limits.
+/// A run carries its components, so its backtraces are looked up in those; a separate, unstripped build of the same code has
+/// other offsets. A child process with limits reads the debug information.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost symbolize 7k3m                        # all backtraces of a run
-  milepost symbolize 7k3m fix#2/test             # that of one step
-  milepost symbolize ./plugin.wasm 0x1a2b 0x3c4d # offsets as a backtrace has them, behind `at`")]
+  milepost symbolize 7k3m fix#2/test             # the backtrace of one step
+  milepost symbolize ./plugin.wasm 0x1a2b 0x3c4d # offsets as they follow `at` in a backtrace")]
 pub(crate) struct SymbolizeArgs {
-    /// Id of a run, or its beginning; or the file of a component (`./plugin.wasm`)
+    /// Id of a run, or a unique prefix; or the file of a component (`./plugin.wasm`)
     #[arg(value_name = "RUN|COMPONENT")]
     target: String,
-    /// Of a run: the step whose backtrace is meant. Of a component: offsets
+    /// For a run: the step whose backtrace to look up. For a component: offsets
     #[arg(value_name = "PATH|OFFSET")]
     which: Vec<String>,
 }

@@ -20,7 +20,7 @@ use super::text::Text;
 ///
 /// Checks definitions and the components that they name, without running anything.
 ///
-/// In a folder, every TOML file is checked that has a `schema` line or a `[[step]]`.
+/// In a folder, every TOML file with a `schema` line or a `[[step]]` is checked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ pub(crate) struct ValidateArgs {
     /// Definitions, or folders with definitions
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
-    /// Do not look at the components
+    /// Do not check the components
     #[arg(long)]
     no_components: bool,
 }
@@ -56,12 +56,10 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(Failure::new(
-            Exit::Invalid,
-            "no_definitions",
-            "there is no definition in there",
-        )
-        .help("a definition is a TOML file with a `schema` line"));
+        return Err(
+            Failure::new(Exit::Invalid, "no_definitions", "no definitions found")
+                .help("a definition is a TOML file with a `schema` line"),
+        );
     }
     let plugins = cx.plugins();
     let source = (!args.no_components).then_some(plugins.as_ref() as &dyn PluginSource);

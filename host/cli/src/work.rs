@@ -13,6 +13,7 @@ use super::context::{Context, Reply};
 use super::documents;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::format;
 use super::memory::MemoryArgs;
 use super::place;
 use super::progress::Several;
@@ -21,25 +22,25 @@ use super::signals::{self, Orders};
 /// How long interrupted runs have to give back their claims at the end.
 const GIVING_BACK: Duration = Duration::from_secs(1);
 
-/// Take care of runs: new, due and lost ones
+/// Drive runs that are new, due or abandoned
 ///
-/// Drives runs that were submitted, paused ones when their time or their signal has come, and ones whose process is gone.
-/// Any number of workers may share a store. A worker says on stderr how each run begins and ends, with `--verbose` also what
-/// its steps do and log.
+/// A worker starts runs that were submitted, resumes paused runs when their time or their signal comes, and takes over runs
+/// whose process died. Any number of workers can share a store. A worker reports on stderr how each run starts and ends;
+/// with `--verbose`, also what its steps do and log.
 ///
-/// SIGINT, SIGTERM or SIGHUP lets steps in flight end, gives their runs back for another worker, and ends with exit code 0; a
-/// second one interrupts the steps, a third one ends the program within a second.
+/// On SIGINT, SIGTERM or SIGHUP a worker lets the steps in flight finish, releases their runs for other workers, and exits
+/// with 0. A second signal interrupts the steps, a third one ends the program within a second.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost work
   milepost work --max-runs 16 --memory 4GiB
-  milepost work --until-idle    # for a timer: does what there is to do now")]
+  milepost work --until-idle    # for a timer: do what is due now, then exit")]
 pub(crate) struct WorkArgs {
-    /// How many runs to drive at once
+    /// Number of runs to drive at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     max_runs: u16,
-    /// End when there is nothing left to do now; runs that are due later are left for the next time
+    /// Exit when nothing is left to do now; runs that are due later stay for the next time
     #[arg(long)]
     until_idle: bool,
     #[command(flatten)]
@@ -65,7 +66,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
         stages: &[
             (
                 Demand::Release,
-                "steps in flight may end; a second signal interrupts them",
+                "letting steps in flight finish; a second signal interrupts them",
             ),
             (
                 Demand::ReleaseNow,
@@ -75,9 +76,9 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
         give_up: Box::new(move |signal| context.fail(&stopped_at_once(signal))),
     };
     let words = format!(
-        "working on {}, at most {} runs at once",
+        "working on {}, up to {} at once",
         Shown(cx.store.display()),
-        args.max_runs
+        format::count(args.max_runs, "run")
     );
     let runtime = runtime()?;
     let worked = runtime.block_on(signals::obey(orders, held, async move {
@@ -101,7 +102,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 fn stopped_at_once(signal: &str) -> Failure {
-    let message = format!("stopped by a third {signal} before all runs were given back");
+    let message = format!("stopped by a third {signal} before all runs were released");
     Failure::new(Exit::Failed, "stopped", message).help("another worker takes them over")
 }
 
@@ -115,18 +116,17 @@ fn text(worked: &Worked) -> String {
         parts.push(format!("{} could not be saved", worked.unsaved));
     }
     if worked.refused > 0 {
-        parts.push(format!("{} could not begin", worked.refused));
+        parts.push(format!("{} could not start", worked.refused));
     }
     if worked.recovered > 0 {
         parts.push(format!("{} taken over", worked.recovered));
     }
-    let times = if worked.taken == 1 { "run" } else { "runs" };
     let parts = if parts.is_empty() {
         String::new()
     } else {
         format!(": {}", parts.join(", "))
     };
-    format!("{} {times} taken{parts}", worked.taken)
+    format!("{} taken{parts}", format::count(worked.taken, "run"))
 }
 
 /// Several threads: a guest that computes holds the thread that it is on for a time slice, and runs are independent.

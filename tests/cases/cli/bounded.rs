@@ -39,7 +39,7 @@ fn a_worker_puts_a_run_off_whose_outcome_the_store_does_not_take() {
           step:   a
           reason: host_error: the host could not go on: the checkpoint could not be saved: the change was not saved: scripted; steps whose outcome was not saved run again
           next:   a worker (`milepost work`) tries again when it is due, automatic resume 1 of 5; `milepost resume r` does at once
-          due:    goes on at [time] (in [left])
+          due:    continues at [time] (in [left])
 
         STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
         a     pending  1                           30m (engine)
@@ -52,7 +52,7 @@ fn a_worker_puts_a_run_off_whose_outcome_the_store_does_not_take() {
         # the store takes it again
 
         $ milepost resume r
-        ! run r: resumed, 0 completed steps stay
+        ! run r: resumed, 0 completed steps kept
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run r after [elapsed], 1 of 1 step

@@ -119,7 +119,7 @@ fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() 
         [exit 64]
 
         $ milepost resume old --as-started
-        ! run old: resumed, 0 completed steps stay
+        ! run old: resumed, 0 completed steps kept
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run old after [elapsed], 1 of 1 step
@@ -132,8 +132,8 @@ fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() 
         same as recorded: 10 events, 2 attempts
 
         $ milepost resume new --accept-changes
-        ! run new: goes on under the changed workflow; forgotten: a
-        ! run new: resumed, 0 completed steps stay
+        ! run new: continues with the changed workflow; dropped: a
+        ! run new: resumed, 0 completed steps kept
         ! step b: started
         ! step b: completed in [elapsed]
         ! completed: run new after [elapsed], 1 of 1 step
@@ -179,8 +179,8 @@ fn a_run_whose_folder_moved_goes_on_and_says_so() {
         # mv rel-1 rel-2
 
         $ milepost resume r
-        ! the run goes on under the definition and components that it carries; on disk, the definition [folder]/rel-1/w.toml cannot be read: No such file or directory (os error 2) (and 1 more)
-        ! run r: resumed, 0 completed steps stay
+        ! the run continues with the definition and components that it carries; on disk, the definition [folder]/rel-1/w.toml cannot be read: No such file or directory (os error 2) (and 1 more)
+        ! run r: resumed, 0 completed steps kept
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run r after [elapsed], 1 of 1 step
@@ -190,7 +190,7 @@ fn a_run_whose_folder_moved_goes_on_and_says_so() {
         }
 
         $ milepost run rel-2/w.toml --id r
-        ! run r existed already, with the same workflow and inputs
+        ! run r already exists, with the same workflow and inputs
         ! completed: run r after [elapsed], 1 of 1 step
         {
           "attempt": 2,
@@ -274,8 +274,8 @@ fn a_folder_that_is_not_utf_8_is_no_obstacle() {
         [exit 2]
 
         $ milepost resume r
-        ! the run goes on under the definition and components that it carries; on disk, the definition was not found again: its path is not UTF-8 and could not be recorded (and 1 more)
-        ! run r: resumed, 0 completed steps stay
+        ! the run continues with the definition and components that it carries; on disk, the definition was not found again: its path is not UTF-8 and could not be recorded (and 1 more)
+        ! run r: resumed, 0 completed steps kept
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run r after [elapsed], 1 of 1 step
@@ -323,8 +323,8 @@ fn accepted_changes_take_the_default_of_a_new_input_or_name_the_one_that_misses(
         # it has a default
 
         $ milepost resume r --accept-changes
-        ! run r: goes on under the changed workflow
-        ! run r: resumed, 0 completed steps stay; again: a
+        ! run r: continues with the changed workflow
+        ! run r: resumed, 0 completed steps kept; running again: a
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run r after [elapsed], 1 of 1 step
@@ -439,7 +439,7 @@ wait = { signal = "go" }
         [exit 2]
 
         $ milepost resume n
-        ! run n: resumed, 0 completed steps stay
+        ! run n: resumed, 0 completed steps kept
         ! loop outer#1/inner: iteration 2 of 5
         ! step outer#1/inner#2/c: started
         ! step outer#1/inner#2/c: completed in [elapsed]
@@ -453,9 +453,9 @@ wait = { signal = "go" }
         # the inner loop may have one iteration now, and is in its second
 
         $ milepost resume n --accept-changes
-        ! run n: goes on under the changed workflow
-        ! run n: resumed, 0 completed steps stay
-        ! loop outer#1/inner: completed after 2 iterations, its condition not met
+        ! run n: continues with the changed workflow
+        ! run n: resumed, 0 completed steps kept
+        ! loop outer#1/inner: completed after 2 iterations, condition not met
         ! loop outer: iteration 2 of 3
         ! loop outer#2/inner: iteration 1 of 5
         ! step outer#2/inner#1/c: started
@@ -471,8 +471,8 @@ wait = { signal = "go" }
         /stop/path: "outer#2/inner#1/w"
 
         $ milepost resume n
-        ! run n: resumed, 0 completed steps stay
-        ! loop outer#2/inner: completed after 1 iteration, its condition not met
+        ! run n: resumed, 0 completed steps kept
+        ! loop outer#2/inner: completed after 1 iteration, condition not met
         ! loop outer: completed after 2 iterations
         ! completed: run n after [elapsed], 1 of 1 step
         {
@@ -507,7 +507,7 @@ fn a_replay_asks_only_for_what_it_can_have() {
         # rm -r d
 
         $ milepost replay r
-        same as recorded: 5 events, 1 attempts
+        same as recorded: 5 events, 1 attempt
 
         # as an older version left its runs: without their components
 
@@ -518,6 +518,6 @@ fn a_replay_asks_only_for_what_it_can_have() {
         # the component is back
 
         $ milepost replay r
-        same as recorded: 5 events, 1 attempts
+        same as recorded: 5 events, 1 attempt
     "#]]);
 }

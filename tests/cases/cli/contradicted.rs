@@ -95,16 +95,16 @@ fn what_contradicts_itself_is_told_to_people() {
 
         $ milepost doctor
         store .milepost, version [version]
-          size: [size] (0 bytes of it not used) and 0 bytes of log, [size] free on its disk
+          size: [size] (0 bytes unused) and 0 bytes of log, [size] free on its disk
           runs: 1 pending
         problem: run r: column status: it is pending, by the journal paused
-          the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow again in a new run
+          other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
         [exit 1]
 
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         ! warning: run r: run `r` cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
-        1 run taken: 1 could not begin
+        1 run taken: 1 could not start
     "#]]);
 }
 

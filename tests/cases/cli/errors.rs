@@ -411,7 +411,7 @@ fn a_store_elsewhere_is_named_in_what_to_type_next() {
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
         !   next:   `milepost --store elsewhere resume nap` goes on at `ask`; a worker (`milepost --store elsewhere work`) does it when it is due, automatic resume 1 of 5
-        !   due:    goes on at [time] (in [left])
+        !   due:    continues at [time] (in [left])
         !   resume: milepost --store elsewhere resume nap
         [exit 2]
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use expect_test::expect;
 use milepost_tests::cli::{Cli, component};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -254,8 +255,21 @@ fn whatever_is_damaged_is_told_with_its_run() {
         );
         assert!(!found[0]["help"].as_str().unwrap().is_empty());
     }
-    let text = cli.run("doctor").expect(1).stdout;
-    assert!(text.contains("problem: run long: blob: sha256:"), "{text}");
+    let mut session = cli.session();
+    session.milepost("doctor");
+    session.reads(expect![[r#"
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] ([size] unused) and 0 bytes of log, [size] free on its disk
+          runs: 2 pending, 2 paused, 3 completed, 1 failed
+        problem: run long: blob: [digest] is missing
+          other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
+        problem: run long: blob: [digest] is missing
+          other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
+        problem: run long: blob: [digest] is missing
+          other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
+        [exit 1]
+    "#]]);
 }
 
 /// A blob that nothing holds for a run goes with another run, and that is told before.
@@ -364,12 +378,23 @@ fn a_component_with_a_wrong_byte_is_told_of_every_run_that_carries_it() {
             "{remedy}"
         );
     }
-    let text = cli.run("doctor").expect(1).stdout;
-    assert!(
-        text.contains("problem: run done: component text: sha256:")
-            && text.contains("does not match its digest"),
-        "{text}"
-    );
+    let mut session = cli.session();
+    session.milepost("doctor");
+    session.reads(expect![[r#"
+        $ milepost doctor
+        store .milepost, version [version]
+          size: [size] (0 bytes unused) and [size] of log, [size] free on its disk
+          runs: 2 pending, 2 paused, 3 completed, 1 failed
+        problem: run long: component text: [digest] does not match its digest
+          other runs are not affected; put the component file with that digest where the definition names it, or restore a backup of the store
+        problem: run new: component text: [digest] does not match its digest
+          other runs are not affected; put the component file with that digest where the definition names it, or restore a backup of the store
+        problem: run nap: component text: [digest] does not match its digest
+          other runs are not affected; put the component file with that digest where the definition names it, or restore a backup of the store
+        problem: run done: component text: [digest] does not match its digest
+          other runs are not affected; put the component file with that digest where the definition names it, or restore a backup of the store
+        [exit 1]
+    "#]]);
     db.execute(
         "DELETE FROM blob WHERE substr(bytes, 1, 4) = x'0061736d'",
         (),

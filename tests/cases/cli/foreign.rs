@@ -100,11 +100,42 @@ fn suggested_commands_are_quoted_for_the_shell() {
         "ask.toml",
         "[[step]]\nid = \"ask\"\nuse = \"pausing/for_signal\"\nwith = { signal = \"go; touch X #\" }\n",
     );
-    let paused = cli.run("run ask.toml --id r").expect(2).stderr;
-    let command = "milepost signal r 'go; touch X #'";
-    assert!(paused.contains(&format!("`{command}`")), "{paused}");
-    let shown = cli.run("show r").expect(0).stdout;
-    assert!(shown.contains(&format!("send:   {command}")), "{shown}");
+    let mut session = cli.session();
+    session.milepost("run ask.toml --id r");
+    session.milepost("show r");
+    session.comment("as it stands there");
+    session.shell("milepost signal r 'go; touch X #'");
+    session.reads(expect![[r#"
+        $ milepost run ask.toml --id r
+        ! run r: started
+        ! step ask: started
+        ! step ask: paused: needs-signal: waiting for signal `go; touch X #`
+        ! paused: run r after [elapsed], 0 of 1 step
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go; touch X #`
+        !   next:   `milepost resume r` goes on at `ask`, and so does `milepost signal r 'go; touch X #'`
+        !   resume: milepost resume r
+        [exit 2]
+
+        $ milepost show r
+        run r of ask: paused
+          file:   [folder]/ask.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   ask
+          reason: step_paused: `ask` paused (needs-signal): waiting for signal `go; touch X #`
+          next:   `milepost resume r` goes on at `ask`, and so does `milepost signal r 'go; touch X #'`
+          send:   milepost signal r 'go; touch X #'
+
+        STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        ask   paused  1                           30m (engine)
+
+        # as it stands there
+
+        $ milepost signal r 'go; touch X #'
+        run r received `go; touch X #`; a worker or `milepost resume r` continues it
+    "#]]);
+    assert!(!cli.folder().join("X").exists());
 
     // As a person pastes it, also a name that no terminal may have.
     let name = "\u{1b}[2J'\u{202e}\n";
@@ -122,7 +153,7 @@ fn suggested_commands_are_quoted_for_the_shell() {
         .lines()
         .find_map(|line| line.trim().strip_prefix("send:"));
     let sent = cli.shell(command.unwrap()).expect(0);
-    assert!(sent.stdout.starts_with("run s got"), "{sent:#?}");
+    assert!(sent.stdout.starts_with("run s received"), "{sent:#?}");
 }
 
 #[test]
@@ -164,13 +195,23 @@ fn an_error_repeats_an_excerpt_of_its_cause() {
     let refused = cli.run("run w.toml --input n=@big.txt").expect(65).stderr;
     assert!(refused.len() < 2_000, "{} bytes", refused.len());
     assert!(refused.contains("… (5000000 bytes)"), "{refused}");
-    for json in ["", " --json"] {
-        let refused = cli
-            .run(&format!("run w.toml --input n=abc{json}"))
-            .expect(65);
-        let told = refused.stdout + &refused.stderr;
-        assert!(told.contains("texts are written in quotes"), "{told}");
-    }
+    let mut session = cli.session();
+    session.milepost("run w.toml --input n=abc");
+    session.document(
+        "run w.toml --input n=abc",
+        &["/error/diagnostics/0/message", "/error/diagnostics/0/help"],
+    );
+    session.reads(expect![[r#"
+        $ milepost run w.toml --input n=abc
+        ! error[MP0704]: input `n` must be of type json, `abc` is not: expected value at line 1 column 1
+        !   help: texts are written in quotes: '"text"'
+        [exit 65]
+
+        $ milepost run w.toml --input n=abc --json
+        /error/diagnostics/0/message: "input `n` must be of type json, `abc` is not: expected value at line 1 column 1"
+        /error/diagnostics/0/help: "texts are written in quotes: '\"text\"'"
+        [exit 65]
+    "#]]);
     cli.write("big.toml", format!("a = \"{}", "x".repeat(5_000_000)));
     let refused = cli.run("run w.toml --inputs big.toml").expect(65).stderr;
     assert!(refused.len() < 100_000, "{} bytes", refused.len());

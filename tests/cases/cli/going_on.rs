@@ -18,14 +18,14 @@ fn b185_every_answer_to_a_resume_has_its_exit_code_and_its_word() {
     session.document("resume nobody", &["/error/code"]);
     session.reads(expect![[r#"
         $ milepost resume nap --json
-        ! run nap: resumed, 1 completed steps stay
+        ! run nap: resumed, 1 completed step kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run nap after [elapsed], 2 of 2 steps
         /status: "completed"
 
         $ milepost resume bad --json
-        ! run bad: resumed, 0 completed steps stay; again: one, two
+        ! run bad: resumed, 0 completed steps kept; running again: one, two
         ! step one: started
         ! step one: failed: broken: broken
         ! step two: started
@@ -65,7 +65,7 @@ fn b187_a_resume_tells_what_stays_completed() {
     session.milepost("resume none");
     session.reads(expect![[r#"
         $ milepost resume some
-        ! run some: resumed, 1 completed steps stay
+        ! run some: resumed, 1 completed step kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run some after [elapsed], 2 of 2 steps
@@ -76,7 +76,7 @@ fn b187_a_resume_tells_what_stays_completed() {
         # nothing was completed: the whole workflow runs
 
         $ milepost resume none
-        ! run none: resumed, 0 completed steps stay
+        ! run none: resumed, 0 completed steps kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run none after [elapsed], 1 of 1 step
@@ -132,17 +132,17 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
         !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-        !   due:    goes on at [time] (in [left])
+        !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
 
         $ milepost run pausing.toml --id nap
-        ! run nap existed already, with the same workflow and inputs
+        ! run nap already exists, with the same workflow and inputs
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
         !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-        !   due:    goes on at [time] (in [left])
+        !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
 

@@ -74,19 +74,19 @@ fn b296_a_run_that_is_not_over_has_to_be_cancelled_first() {
     }
     session.reads(expect![[r#"
         $ milepost gc --older-than 0s --status paused
-        ! error: invalid value 'paused' for '--status <STATUS>': a paused run is not over; cancel it first (`milepost cancel`)
+        ! error: invalid value 'paused' for '--status <STATUS>': a paused run has not ended; cancel it first (`milepost cancel`)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost gc --older-than 0s --status pending
-        ! error: invalid value 'pending' for '--status <STATUS>': a pending run is not over; cancel it first (`milepost cancel`)
+        ! error: invalid value 'pending' for '--status <STATUS>': a pending run has not ended; cancel it first (`milepost cancel`)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost gc --older-than 0s --status running
-        ! error: invalid value 'running' for '--status <STATUS>': a running run is not over; cancel it first (`milepost cancel`)
+        ! error: invalid value 'running' for '--status <STATUS>': a running run has not ended; cancel it first (`milepost cancel`)
         !
         ! For more information, try '--help'.
         [exit 64]
@@ -168,7 +168,7 @@ fn what_removed_runs_took_is_given_back_to_the_disk() {
     session.reads(expect![[r#"
         $ milepost gc
         3 runs removed
-        [size] given back to the disk
+        [size] returned to the disk
     "#]]);
     assert!(size(&cli) < before / 10, "{} of {before}", size(&cli));
     let well = cli.run("doctor --json").expect(0).json();
@@ -190,18 +190,18 @@ fn a_file_that_keeps_its_room_says_so_and_how_to_get_it_back() {
     session.reads(expect![[r#"
         $ milepost gc
         3 runs removed
-        [size] of [size] of the file are kept for later runs; `milepost gc --compact` gives them back to the disk
+        [size] of the file's [size] are unused; `milepost gc --compact` returns them to the disk
 
         $ milepost gc --dry-run
         0 runs would be removed
-        [size] of [size] of the file are kept for later runs; `milepost gc --compact` gives them back to the disk
+        [size] of the file's [size] are unused; `milepost gc --compact` returns them to the disk
 
         $ milepost doctor
         store .milepost, version [version]
-          size: [size] ([size] of it not used) and 0 bytes of log, [size] free on its disk
+          size: [size] ([size] unused) and 0 bytes of log, [size] free on its disk
           runs: 1 completed
-        note: [size] of [size] of the file are kept for later runs
-          `milepost gc --compact` rewrites the file and gives it back to the disk
+        note: [size] of the file's [size] are unused
+          `milepost gc --compact` rewrites the file and returns the space to the disk
 
         $ milepost doctor --json
         /findings/0/severity: "note"
@@ -229,9 +229,9 @@ fn a_store_without_problems_is_well() {
     session.reads(expect![[r#"
         $ milepost doctor
         store .milepost, version [version]
-          size: [size] (0 bytes of it not used) and 0 bytes of log, [size] free on its disk
+          size: [size] (0 bytes unused) and 0 bytes of log, [size] free on its disk
           runs: 1 pending, 1 paused, 1 completed, 1 failed, 1 cancelled
-        nothing is wrong
+        no problems found
 
         $ milepost doctor --json
         /ok: true
@@ -291,10 +291,10 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
 
         $ milepost doctor
         store .milepost, version [version]
-          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          size: [size] (0 bytes unused) and [size] of log, [size] free on its disk
           runs: 1 pending, 1 running, 1 paused, 1 completed, 1 failed, 1 cancelled
         warning: run spin: its owner, process [pid] on [host], is gone
-          a worker (`milepost work`) takes it over, or `milepost resume` does
+          a worker (`milepost work`) or `milepost resume` takes the run over
 
         $ milepost doctor --json
         /findings/0/severity: "warning"
@@ -305,12 +305,12 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
 
         $ milepost doctor
         store .milepost, version [version]
-          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          size: [size] (0 bytes unused) and [size] of log, [size] free on its disk
           runs: 1 pending, 1 running, 1 paused, 1 completed, 1 failed, 1 cancelled
         problem: run done: event 2: it is missing
-          the other runs are not affected; keep a copy of the store and restore a backup of it, or start the workflow again in a new run
+          other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
         warning: run spin: its owner, process [pid] on [host], is gone
-          a worker (`milepost work`) takes it over, or `milepost resume` does
+          a worker (`milepost work`) or `milepost resume` takes the run over
         [exit 1]
 
         $ milepost doctor --json

@@ -303,10 +303,10 @@ fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
         [exit 2]
 
         $ milepost signal ask go --data -1
-        run ask got `go`; a worker goes on with it, without one `milepost resume ask` does
+        run ask received `go`; a worker or `milepost resume ask` continues it
 
         $ milepost resume ask
-        ! run ask: resumed, 0 completed steps stay
+        ! run ask: resumed, 0 completed steps kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run ask after [elapsed], 1 of 1 step

@@ -57,7 +57,7 @@ fn b223_warnings_never_reach_a_document() {
         /1 is missing
 
         $ milepost work --until-idle --json
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         ! run good: started
         ! run good: completed
         /ended: {"completed":1}
@@ -121,22 +121,22 @@ fn b394_a_list_knows_six_states_and_no_other() {
     }
     session.reads(expect![[r#"
         $ milepost ls --status pending
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status running
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status paused
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status completed
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status failed
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status cancelled
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --status queued
         ! error: invalid value 'queued' for '--status <STATUS>': choose one of pending, running, paused, completed, failed, cancelled

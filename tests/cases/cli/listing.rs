@@ -56,7 +56,7 @@ fn b238_an_empty_list_is_a_message_or_an_empty_array() {
         no runs yet (store: .milepost)
 
         $ milepost ls --status failed
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
     "#]]);
 }
 
@@ -138,7 +138,7 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
           next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-          due:    goes on at [time] (in [left])
+          due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
@@ -175,7 +175,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
           owner:  process [pid] on [host], alive
-          next:   it moves by itself
+          next:   its process continues it
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
@@ -197,7 +197,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
           owner:  process [pid] on [host], gone
-          next:   a worker (`milepost work`) takes it over, or `milepost resume spin` does
+          next:   a worker (`milepost work`) or `milepost resume spin` takes it over
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
@@ -230,9 +230,9 @@ fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
         ! step first: started
         ! step first: completed in [elapsed]
         ! step spin: started
-        ! step spin: failed: timeout timeout: the attempt took longer than 200ms
+        ! step spin: failed: timeout: the attempt took longer than 200ms
         ! failed: run r after [elapsed], 2 of 2 steps (1 failed)
-        !   step spin: timeout timeout: the attempt took longer than 200ms
+        !   step spin: timeout: the attempt took longer than 200ms
         !   next:   nothing by itself; mend the cause, then `milepost resume r` runs the failed steps again
         !   look:   milepost show r
         [exit 1]
@@ -248,7 +248,7 @@ fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
         first  completed  1                     [elapsed]  30m (engine)
         spin   failed     1                     [elapsed]  200ms (step, met)
 
-        spin: timeout timeout: the attempt took longer than 200ms
+        spin: timeout: the attempt took longer than 200ms
 
         $ milepost show r --json
         /steps/0/stop_reason: "completed"
@@ -319,7 +319,7 @@ fn b441_what_is_not_shown_is_counted() {
     session.milepost("ls --limit 1");
     session.reads(expect![[r#"
         $ milepost ls --limit 1
-        ! 3 more, older, not shown; `--limit` shows more of them
+        ! 3 older runs not shown; `--limit` shows more
         ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK       UPDATED  NEXT
         r3  hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
     "#]]);

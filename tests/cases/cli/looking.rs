@@ -38,10 +38,10 @@ fn runs_are_listed_newest_first_and_filtered() {
         one  hello     completed         [ago]    [elapsed]  [ago]
 
         $ milepost ls --status failed
-        no run is like that (store: .milepost)
+        no matching runs (store: .milepost)
 
         $ milepost ls --limit 1
-        ! 1 more, older, not shown; `--limit` shows more of them
+        ! 1 older run not shown; `--limit` shows more
         ID   WORKFLOW  STATUS                       OWNER  STARTED  TOOK       UPDATED  NEXT
         two  pausing   paused (step_paused) [acme]         [ago]    [elapsed]  [ago]    in [left] (resume 1 of 5)
     "#]]);
@@ -382,7 +382,7 @@ fn the_rest_explains_itself() {
 
         $ milepost explain MP9999
         ! error: there is no code `MP9999`
-        !   help: codes look like MP0101 and stand in brackets after `error`, or like loop_exhausted in a report
+        !   help: codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run)
         [exit 64]
 
         $ milepost completions zsh --json

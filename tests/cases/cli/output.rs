@@ -269,7 +269,7 @@ fn what_cannot_be_written_is_told_and_has_a_code_of_its_own() {
         [exit 69]
 
         $ milepost run t.toml --id r --json >/dev/full
-        ! run r existed already, with the same workflow and inputs
+        ! run r already exists, with the same workflow and inputs
         ! completed: run r after [elapsed], 1 of 1 step
         ! error: stdout could not be written: No space left on device (os error 28)
         [exit 69]

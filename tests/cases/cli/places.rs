@@ -167,9 +167,9 @@ fn verbs_that_read_change_nothing_and_never_migrate() {
 
         $ milepost doctor --migrate --store old
         store old, version [version]
-          size: [size] (0 bytes of it not used) and [size] of log, [size] free on its disk
+          size: [size] (0 bytes unused) and [size] of log, [size] free on its disk
           runs: none
-        nothing is wrong
+        no problems found
 
         $ milepost ls --store old
         no runs yet (store: old)
@@ -265,7 +265,7 @@ fn commands_for_a_store_whose_name_is_no_text_can_be_pasted() {
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
           next:   `milepost --store $'bad\377' resume nap` goes on at `ask`; a worker (`milepost --store $'bad\377' work`) does it when it is due, automatic resume 1 of 5
-          due:    goes on at [time] (in [left])
+          due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
@@ -274,7 +274,7 @@ fn commands_for_a_store_whose_name_is_no_text_can_be_pasted() {
         # as it stands there
 
         $ milepost --store $'bad\377' resume nap
-        ! run nap: resumed, 1 completed steps stay
+        ! run nap: resumed, 1 completed step kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run nap after [elapsed], 2 of 2 steps

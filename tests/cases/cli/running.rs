@@ -159,7 +159,7 @@ fn the_same_start_again_is_no_second_run() {
         Hello, World!
 
         $ milepost run hello.toml --input name=World --id one
-        ! run one existed already, with the same workflow and inputs
+        ! run one already exists, with the same workflow and inputs
         ! completed: run one after [elapsed], 1 of 1 step
         Hello, World!
 
@@ -198,7 +198,7 @@ fn b157_a_paused_run_says_why_and_how_to_go_on() {
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
         !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-        !   due:    goes on at [time] (in [left])
+        !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
 
@@ -210,14 +210,14 @@ fn b157_a_paused_run_says_why_and_how_to_go_on() {
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
           next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-          due:    goes on at [time] (in [left])
+          due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
         ask    paused     1                                30m (engine)
 
         $ milepost resume nap
-        ! run nap: resumed, 1 completed steps stay
+        ! run nap: resumed, 1 completed step kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run nap after [elapsed], 2 of 2 steps
@@ -257,7 +257,7 @@ fn a_failed_run_tells_every_failed_step() {
         [exit 1]
 
         $ milepost resume bad --json
-        ! run bad: resumed, 0 completed steps stay; again: one, two
+        ! run bad: resumed, 0 completed steps kept; running again: one, two
         ! step one: started
         ! step one: failed: broken: broken
         ! step two: started
@@ -273,7 +273,7 @@ fn a_failed_run_tells_every_failed_step() {
         [exit 1]
 
         $ milepost retry bad --from one --json
-        ! run bad: resumed, 0 completed steps stay; again: one, two
+        ! run bad: resumed, 0 completed steps kept; running again: one, two
         ! step one: started
         ! step one: failed: broken: broken
         ! step two: started
@@ -388,7 +388,7 @@ fn a_changed_workflow_is_refused_with_a_diff() {
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
         !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
-        !   due:    goes on at [time] (in [left])
+        !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
 
@@ -407,8 +407,8 @@ fn a_changed_workflow_is_refused_with_a_diff() {
         [exit 65]
 
         $ milepost resume nap --accept-changes
-        ! run nap: goes on under the changed workflow
-        ! run nap: resumed, 1 completed steps stay
+        ! run nap: continues with the changed workflow
+        ! run nap: resumed, 1 completed step kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run nap after [elapsed], 2 of 2 steps

@@ -53,38 +53,38 @@ fn a_worker_fails_a_run_that_waits_for_a_damaged_signal_and_names_it() {
         true,
         "work --until-idle --max-runs 1",
         expect![[r#"
-        $ milepost work --until-idle --max-runs 1
-        ! working on .milepost, at most 1 runs at once
-        ! run r: resumed, 1 completed steps stay
-        ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run other: started
-        ! run other: paused: waiting_for_approval: `ask` asks: Sure?
-        1 run taken: 1 paused
+            $ milepost work --until-idle --max-runs 1
+            ! working on .milepost, up to 1 run at once
+            ! run r: resumed, 1 completed step kept
+            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run other: started
+            ! run other: paused: waiting_for_approval: `ask` asks: Sure?
+            1 run taken: 1 paused
 
-        $ milepost show r --json
-        /status: "failed"
-        /stop_reason: "host_error"
+            $ milepost show r --json
+            /status: "failed"
+            /stop_reason: "host_error"
 
-        $ milepost show r
-        run r of asks: failed
-          file:   [folder]/asks.toml
-          begun:  [time], took [elapsed]
-          saved:  [time], [ago]
-          again:  1 of 5 automatic resumes used
-          step:   after
-          reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-          next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
-          waits:  after, for the signal `go`
-          kept:   the signal `go`, sent [ago]
+            $ milepost show r
+            run r of asks: failed
+              file:   [folder]/asks.toml
+              begun:  [time], took [elapsed]
+              saved:  [time], [ago]
+              again:  1 of 5 automatic resumes used
+              step:   after
+              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              waits:  after, for the signal `go`
+              kept:   the signal `go`, sent [ago]
 
-        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
-        ask    completed  1                     [elapsed]
-        after  waiting    1
+            STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+            ask    completed  1                     [elapsed]
+            after  waiting    1
 
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
-    "#]],
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
+        "#]],
     );
 }
 
@@ -94,33 +94,33 @@ fn a_second_signal_fails_a_run_that_waits_for_a_damaged_one() {
         true,
         "signal r go",
         expect![[r#"
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
 
-        $ milepost show r --json
-        /status: "failed"
-        /stop_reason: "host_error"
+            $ milepost show r --json
+            /status: "failed"
+            /stop_reason: "host_error"
 
-        $ milepost show r
-        run r of asks: failed
-          file:   [folder]/asks.toml
-          begun:  [time], took [elapsed]
-          saved:  [time], [ago]
-          again:  1 of 5 automatic resumes used
-          step:   after
-          reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-          next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
-          waits:  after, for the signal `go`
-          kept:   the signal `go`, sent [ago]
-          kept:   the signal `go`, sent [ago]
+            $ milepost show r
+            run r of asks: failed
+              file:   [folder]/asks.toml
+              begun:  [time], took [elapsed]
+              saved:  [time], [ago]
+              again:  1 of 5 automatic resumes used
+              step:   after
+              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              waits:  after, for the signal `go`
+              kept:   the signal `go`, sent [ago]
+              kept:   the signal `go`, sent [ago]
 
-        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
-        ask    completed  1                     [elapsed]
-        after  waiting    1
+            STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+            ask    completed  1                     [elapsed]
+            after  waiting    1
 
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
-    "#]],
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
+        "#]],
     );
 }
 
@@ -130,48 +130,48 @@ fn a_resume_is_told_that_the_signal_of_its_wait_is_damaged() {
         true,
         "resume r",
         expect![[r#"
-        $ milepost resume r
-        ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
-        [exit 69]
+            $ milepost resume r
+            ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+            [exit 69]
 
-        # a person's try that cannot work leaves the run as it was
+            # a person's try that cannot work leaves the run as it was
 
-        $ milepost show r --json
-        /status: "paused"
+            $ milepost show r --json
+            /status: "paused"
 
-        $ milepost work --until-idle --max-runs 1
-        ! working on .milepost, at most 1 runs at once
-        ! run r: resumed, 1 completed steps stay
-        ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run other: started
-        ! run other: paused: waiting_for_approval: `ask` asks: Sure?
-        1 run taken: 1 paused
+            $ milepost work --until-idle --max-runs 1
+            ! working on .milepost, up to 1 run at once
+            ! run r: resumed, 1 completed step kept
+            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run other: started
+            ! run other: paused: waiting_for_approval: `ask` asks: Sure?
+            1 run taken: 1 paused
 
-        $ milepost show r --json
-        /status: "failed"
-        /stop_reason: "host_error"
+            $ milepost show r --json
+            /status: "failed"
+            /stop_reason: "host_error"
 
-        $ milepost show r
-        run r of asks: failed
-          file:   [folder]/asks.toml
-          begun:  [time], took [elapsed]
-          saved:  [time], [ago]
-          again:  1 of 5 automatic resumes used
-          step:   after
-          reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-          next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
-          waits:  after, for the signal `go`
-          kept:   the signal `go`, sent [ago]
+            $ milepost show r
+            run r of asks: failed
+              file:   [folder]/asks.toml
+              begun:  [time], took [elapsed]
+              saved:  [time], [ago]
+              again:  1 of 5 automatic resumes used
+              step:   after
+              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              waits:  after, for the signal `go`
+              kept:   the signal `go`, sent [ago]
 
-        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
-        ask    completed  1                     [elapsed]
-        after  waiting    1
+            STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+            ask    completed  1                     [elapsed]
+            after  waiting    1
 
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
-    "#]],
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
+        "#]],
     );
 }
 
@@ -181,37 +181,37 @@ fn a_worker_fails_a_run_that_comes_to_a_damaged_signal() {
         false,
         "work --until-idle --max-runs 1",
         expect![[r#"
-        $ milepost work --until-idle --max-runs 1
-        ! working on .milepost, at most 1 runs at once
-        ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run r: resumed, 1 completed steps stay
-        ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run other: started
-        ! run other: paused: waiting_for_approval: `ask` asks: Sure?
-        2 runs taken: 1 paused, 1 could not begin
+            $ milepost work --until-idle --max-runs 1
+            ! working on .milepost, up to 1 run at once
+            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: resumed, 1 completed step kept
+            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run other: started
+            ! run other: paused: waiting_for_approval: `ask` asks: Sure?
+            2 runs taken: 1 paused, 1 could not start
 
-        $ milepost show r --json
-        /status: "failed"
-        /stop_reason: "host_error"
+            $ milepost show r --json
+            /status: "failed"
+            /stop_reason: "host_error"
 
-        $ milepost show r
-        run r of asks: failed
-          file:   [folder]/asks.toml
-          begun:  [time], took [elapsed]
-          saved:  [time], [ago]
-          again:  1 of 5 automatic resumes used
-          step:   ask
-          reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-          next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
-          kept:   the signal `go`, sent [ago]
+            $ milepost show r
+            run r of asks: failed
+              file:   [folder]/asks.toml
+              begun:  [time], took [elapsed]
+              saved:  [time], [ago]
+              again:  1 of 5 automatic resumes used
+              step:   ask
+              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              kept:   the signal `go`, sent [ago]
 
-        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
-        ask    completed  1                     [elapsed]
-        after  pending
+            STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+            ask    completed  1                     [elapsed]
+            after  pending
 
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
-    "#]],
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
+        "#]],
     );
 }
 
@@ -221,46 +221,46 @@ fn a_resume_is_told_that_the_signal_ahead_is_damaged() {
         false,
         "resume r",
         expect![[r#"
-        $ milepost resume r
-        ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
-        [exit 69]
+            $ milepost resume r
+            ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+            [exit 69]
 
-        # a person's try that cannot work leaves the run as it was
+            # a person's try that cannot work leaves the run as it was
 
-        $ milepost show r --json
-        /status: "paused"
+            $ milepost show r --json
+            /status: "paused"
 
-        $ milepost work --until-idle --max-runs 1
-        ! working on .milepost, at most 1 runs at once
-        ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run r: resumed, 1 completed steps stay
-        ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-        ! run other: started
-        ! run other: paused: waiting_for_approval: `ask` asks: Sure?
-        2 runs taken: 1 paused, 1 could not begin
+            $ milepost work --until-idle --max-runs 1
+            ! working on .milepost, up to 1 run at once
+            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: resumed, 1 completed step kept
+            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run other: started
+            ! run other: paused: waiting_for_approval: `ask` asks: Sure?
+            2 runs taken: 1 paused, 1 could not start
 
-        $ milepost show r --json
-        /status: "failed"
-        /stop_reason: "host_error"
+            $ milepost show r --json
+            /status: "failed"
+            /stop_reason: "host_error"
 
-        $ milepost show r
-        run r of asks: failed
-          file:   [folder]/asks.toml
-          begun:  [time], took [elapsed]
-          saved:  [time], [ago]
-          again:  1 of 5 automatic resumes used
-          step:   ask
-          reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-          next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
-          kept:   the signal `go`, sent [ago]
+            $ milepost show r
+            run r of asks: failed
+              file:   [folder]/asks.toml
+              begun:  [time], took [elapsed]
+              saved:  [time], [ago]
+              again:  1 of 5 automatic resumes used
+              step:   ask
+              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              kept:   the signal `go`, sent [ago]
 
-        STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
-        ask    completed  1                     [elapsed]
-        after  pending
+            STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+            ask    completed  1                     [elapsed]
+            after  pending
 
-        $ milepost signal r go
-        run r is failed; the signal is kept; `milepost show r` tells what happens next
-    "#]],
+            $ milepost signal r go
+            run r has failed; the signal is kept; `milepost show r` shows what happens next
+        "#]],
     );
 }

@@ -59,10 +59,10 @@ fn a_signal_without_data_wakes_the_step_that_paused_for_it() {
         [exit 2]
 
         $ milepost signal s go
-        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+        run s received `go`; a worker or `milepost resume s` continues it
 
         $ milepost resume s
-        ! run s: resumed, 0 completed steps stay
+        ! run s: resumed, 0 completed steps kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run s after [elapsed], 1 of 1 step
@@ -165,10 +165,10 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
         [exit 64]
 
         $ milepost signal s go --data 18446744073709551615
-        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+        run s received `go`; a worker or `milepost resume s` continues it
 
         $ milepost resume s
-        ! run s: resumed, 0 completed steps stay
+        ! run s: resumed, 0 completed steps kept
         ! step ask: started
         ! step ask: completed in [elapsed]
         ! completed: run s after [elapsed], 1 of 1 step

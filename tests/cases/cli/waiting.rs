@@ -59,7 +59,7 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         r   signal    paused (step_paused)         [ago]    [elapsed]  [ago]    signal go
 
         $ milepost signal r go --data @data.json
-        run r got `go`; a worker goes on with it, without one `milepost resume r` does
+        run r received `go`; a worker or `milepost resume r` continues it
 
         $ milepost ls --json
         /0/status: "paused"
@@ -67,8 +67,8 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         /0/awaits: []
 
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
-        ! run r: resumed, 0 completed steps stay
+        ! working on .milepost, up to 4 runs at once
+        ! run r: resumed, 0 completed steps kept
         ! run r: completed
         1 run taken: 1 completed
 
@@ -86,10 +86,10 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         # sent before the run waits for it, and without data
 
         $ milepost signal early go
-        run early is pending and does not wait for `go` now; the signal is kept until it does
+        run early is pending and does not wait for `go` yet; the signal is kept until then
 
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         ! run early: started
         ! run early: completed
         1 run taken: 1 completed
@@ -116,7 +116,7 @@ fn data_that_is_no_json_is_a_mistake_with_its_place() {
     session.reads(expect![[r#"
         $ milepost signal r go --data {"n":
         ! error: --data is not JSON: EOF while parsing a value at line 1 column 5
-        !   help: a text needs its quotes, and those need quotes of the shell: --data '"done"'
+        !   help: a string needs double quotes, and the shell needs quotes around them: --data '"done"'
         [exit 64]
 
         $ milepost signal r go --data {"n": --json
@@ -125,7 +125,7 @@ fn data_that_is_no_json_is_a_mistake_with_its_place() {
 
         $ milepost signal r go --data @bad.json
         ! error: bad.json is not JSON: expected value at line 2 column 8
-        !   help: a text needs its quotes, and those need quotes of the shell: --data '"done"'
+        !   help: a string needs double quotes, and the shell needs quotes around them: --data '"done"'
         [exit 64]
 
         $ milepost signal r go --data @bad.json --json
@@ -194,7 +194,7 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
     session.milepost("resume r");
     session.reads(expect![[r#"
         $ milepost approve r --by ada
-        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+        `gate` of run r is approved; a worker or `milepost resume r` continues it
 
         $ milepost approve r
         ! error: `gate` of run `r` was approved by ada at [time]; the first decision holds, and the run is paused
@@ -215,7 +215,7 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
         [exit 1]
 
         $ milepost resume r
-        ! run r: resumed, 1 completed steps stay
+        ! run r: resumed, 1 completed step kept
         ! step after: started
         ! step after: completed in [elapsed]
         ! completed: run r after [elapsed], 2 of 2 steps
@@ -313,7 +313,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
         [exit 65]
 
         $ milepost approve r --step gate
-        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+        `gate` of run r is approved; a worker or `milepost resume r` continues it
     "#]]);
 }
 
@@ -398,7 +398,7 @@ fn b307_a_rejection_with_rework_leaves_the_run_to_be_taken() {
         /continues: "worker"
 
         $ milepost resume r
-        ! run r: resumed, 0 completed steps stay
+        ! run r: resumed, 0 completed steps kept
         ! step draft: started
         ! step draft: completed in [elapsed]
         ! step gate: waits for a decision: Good?
@@ -462,7 +462,7 @@ fn b300_a_run_at_a_gate_says_what_it_asks_and_how_to_answer() {
 #[test]
 fn what_a_run_waits_for_and_until_when_stands_in_one_line_each() {
     let waits = [
-        ("wait = { for = \"36h\" }", "waiting_for_time", "goes on"),
+        ("wait = { for = \"36h\" }", "waiting_for_time", "continues"),
         (
             "wait = { signal = \"go\", timeout = \"36h\" }",
             "waiting_for_signal",
@@ -510,7 +510,7 @@ fn what_is_ready_is_not_due_some_time() {
     session.milepost("show r");
     session.reads(expect![[r#"
         $ milepost approve r
-        `gate` of run r is approved; a worker goes on with it, without one `milepost resume r` does
+        `gate` of run r is approved; a worker or `milepost resume r` continues it
 
         $ milepost show r
         run r of gate: paused
@@ -599,7 +599,7 @@ fn b315_what_comes_after_the_time_out_is_told_so_and_not_taken() {
         [exit 1]
 
         $ milepost resume s
-        ! run s: resumed, 1 completed steps stay
+        ! run s: resumed, 1 completed step kept
         ! completed: run s after [elapsed], 1 of 1 step
         {
           "data": null,
@@ -643,10 +643,10 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         [exit 2]
 
         $ milepost signal s go
-        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+        run s received `go`; a worker or `milepost resume s` continues it
 
         $ milepost resume s
-        ! run s: resumed, 1 completed steps stay
+        ! run s: resumed, 1 completed step kept
         ! step a_second: waits for the signal `go`
         ! paused: run s after [elapsed], 1 of 2 steps
         !   step:   a_second
@@ -655,7 +655,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         [exit 2]
 
         $ milepost retry s --from z_first
-        ! run s: resumed, 0 completed steps stay; again: z_first
+        ! run s: resumed, 0 completed steps kept; running again: z_first
         ! step z_first: waits for the signal `go`
         ! paused: run s after [elapsed], 0 of 2 steps
         !   step:   z_first
@@ -664,7 +664,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         [exit 2]
 
         $ milepost signal s go --data 7
-        run s got `go`; a worker goes on with it, without one `milepost resume s` does
+        run s received `go`; a worker or `milepost resume s` continues it
 
         # a worker took it
 
@@ -710,7 +710,7 @@ fn b307_retries_before_an_approval_use_up_none_of_its_rejections() {
         [exit 2]
 
         $ milepost retry s --from work
-        ! run s: resumed, 0 completed steps stay; again: gate, work
+        ! run s: resumed, 0 completed steps kept; running again: gate, work
         ! step work: started
         ! step work: completed in [elapsed]
         ! step gate: waits for a decision: ok A?
@@ -721,7 +721,7 @@ fn b307_retries_before_an_approval_use_up_none_of_its_rejections() {
         [exit 2]
 
         $ milepost retry s --from work
-        ! run s: resumed, 0 completed steps stay; again: gate, work
+        ! run s: resumed, 0 completed steps kept; running again: gate, work
         ! step work: started
         ! step work: completed in [elapsed]
         ! step gate: waits for a decision: ok A?
@@ -736,7 +736,7 @@ fn b307_retries_before_an_approval_use_up_none_of_its_rejections() {
         /rework_left: 1
 
         $ milepost resume s
-        ! run s: resumed, 0 completed steps stay
+        ! run s: resumed, 0 completed steps kept
         ! step work: started
         ! step work: completed in [elapsed]
         ! step gate: waits for a decision: ok A?
@@ -784,10 +784,10 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
         [exit 2]
 
         $ milepost approve x
-        `g1` of run x is approved; a worker goes on with it, without one `milepost resume x` does
+        `g1` of run x is approved; a worker or `milepost resume x` continues it
 
         $ milepost resume x
-        ! run x: resumed, 1 completed steps stay
+        ! run x: resumed, 1 completed step kept
         ! step g2: waits for a decision: g2?
         ! paused: run x after [elapsed], 1 of 2 steps
         !   step:   g2
@@ -796,7 +796,7 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
         [exit 2]
 
         $ milepost retry x --from g1
-        ! run x: resumed, 0 completed steps stay; again: g1
+        ! run x: resumed, 0 completed steps kept; running again: g1
         ! step g1: waits for a decision: g1?
         ! paused: run x after [elapsed], 0 of 2 steps
         !   step:   g1
@@ -828,7 +828,7 @@ fn a_retry_before_an_open_gate_leaves_one_question() {
         /path: "g1"
 
         $ milepost resume x
-        ! run x: resumed, 1 completed steps stay
+        ! run x: resumed, 1 completed step kept
         ! step g2: waits for a decision: g2?
         ! paused: run x after [elapsed], 1 of 2 steps
         !   step:   g2
@@ -872,10 +872,10 @@ fn a_signal_that_nothing_waits_for_is_refused_or_says_so() {
         # a step of a plugin may wait for any name
 
         $ milepost signal c og
-        run c is paused and does not wait for `og` now, it waits for `go`; the signal is kept until it does
+        run c is paused and does not wait for `og` yet but for `go`; the signal is kept until then
 
         $ milepost signal new go
-        run new is pending and does not wait for `go` now; the signal is kept until it does
+        run new is pending and does not wait for `go` yet; the signal is kept until then
     "#]]);
 }
 
@@ -903,8 +903,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
     session.milepost("resume long");
     session.reads(expect![[r#"
         $ milepost approve long
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost approve long --json
@@ -912,8 +912,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         [exit 64]
 
         $ milepost reject long
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost reject long --json
@@ -921,8 +921,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         [exit 64]
 
         $ milepost signal long go
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost signal long go --json
@@ -930,8 +930,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         [exit 64]
 
         $ milepost pause long
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost pause long --json
@@ -939,8 +939,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         [exit 64]
 
         $ milepost cancel long
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost cancel long --json
@@ -948,8 +948,8 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         [exit 64]
 
         $ milepost kill long
-        ! error: `long` is only the beginning of `long-id`; with --json, or without a terminal, the whole id is needed here
-        !   help: if that is the run, type `long-id`
+        ! error: `long` is only a prefix of `long-id`; with --json or without a terminal, this command needs the whole id
+        !   help: if you mean that run, type `long-id`
         [exit 64]
 
         $ milepost kill long --json
@@ -962,10 +962,10 @@ fn what_stops_or_decides_needs_the_whole_id_without_a_terminal() {
         /stop_reason: "waiting_for_approval"
 
         $ milepost approve long-id
-        `gate` of run long-id is approved; a worker goes on with it, without one `milepost resume long-id` does
+        `gate` of run long-id is approved; a worker or `milepost resume long-id` continues it
 
         $ milepost resume long
-        ! run long-id: resumed, 1 completed steps stay
+        ! run long-id: resumed, 1 completed step kept
         ! step after: started
         ! step after: completed in [elapsed]
         ! completed: run long-id after [elapsed], 2 of 2 steps

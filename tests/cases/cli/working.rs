@@ -43,7 +43,7 @@ fn a_submitted_run_waits_for_a_worker() {
     session.milepost("ls");
     session.reads(expect![[r#"
         $ milepost submit hello.toml --input name=x --id one
-        ! run one is pending; a worker (`milepost work`) takes it, or `milepost resume one`
+        ! run one is pending; a worker (`milepost work`) or `milepost resume one` starts it
         one
 
         # a script can take the id as it is
@@ -52,14 +52,14 @@ fn a_submitted_run_waits_for_a_worker() {
         three
 
         $ milepost submit hello.toml --input name=y --id two --json
-        ! run two is pending; a worker (`milepost work`) takes it, or `milepost resume two`
+        ! run two is pending; a worker (`milepost work`) or `milepost resume two` starts it
         /id: "two"
         /status: "pending"
         /inputs: {"name":"y"}
 
         $ milepost submit hello.toml --input name=x --id one
-        ! run one existed already, with the same workflow and inputs
-        ! run one is pending; a worker (`milepost work`) takes it, or `milepost resume one`
+        ! run one already exists, with the same workflow and inputs
+        ! run one is pending; a worker (`milepost work`) or `milepost resume one` starts it
         one
 
         $ milepost submit hello.toml --input name=z --id one --json
@@ -94,7 +94,7 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
     session.milepost("work --until-idle");
     session.reads(expect![[r#"
         $ milepost work --until-idle --max-runs 1 --verbose --json
-        ! working on .milepost, at most 1 runs at once
+        ! working on .milepost, up to 1 run at once
         ! run good: started
         ! good: step greet: started
         ! good: step greet: completed in [elapsed]
@@ -104,7 +104,7 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
         ! nap: step first: completed in [elapsed]
         ! nap: step ask: started
         ! nap: step ask: paused: quota-exhausted: attempt 1 of 2 pauses
-        ! run nap: paused: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme], goes on at [time]
+        ! run nap: paused: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme], continues at [time]
         ! run bad: started
         ! bad: step one: started
         ! bad: step one: failed: broken: broken
@@ -119,13 +119,13 @@ fn a_worker_drives_what_there_is_and_tells_about_every_run() {
         # nothing is left that could be done now
 
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         0 runs taken
 
         # thousands of steps a second are for those who ask
 
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         ! run more: started
         ! run more: completed
         1 run taken: 1 completed
@@ -148,8 +148,8 @@ fn a_worker_resumes_what_is_due() {
     session.document("show r", &["/status"]);
     session.reads(expect![[r#"
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
-        ! run r: resumed, 0 completed steps stay
+        ! working on .milepost, up to 4 runs at once
+        ! run r: resumed, 0 completed steps kept
         ! run r: completed
         1 run taken: 1 completed
 
@@ -167,7 +167,7 @@ fn a_worker_may_come_before_the_first_run() {
     session.document("ls", &[""]);
     session.reads(expect![[r#"
         $ milepost work --until-idle
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         0 runs taken
 
         $ milepost ls
@@ -280,7 +280,7 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
     session.milepost("resume r");
     session.reads(expect![[r#"
         $ milepost work --until-idle --json
-        ! working on .milepost, at most 4 runs at once
+        ! working on .milepost, up to 4 runs at once
         ! run r: started
         ! run r: failed: host_error: it could not begin: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
         ! warning: run r: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
@@ -305,7 +305,7 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
         # the component is back
 
         $ milepost resume r
-        ! run r: resumed, 0 completed steps stay
+        ! run r: resumed, 0 completed steps kept
         ! step a: started
         ! step a: completed in [elapsed]
         ! completed: run r after [elapsed], 1 of 1 step
@@ -459,26 +459,66 @@ fn a_worker_begins_no_step_for_which_there_is_no_room_in_memory() {
     let apart = last.since(*first);
     assert!(apart >= Duration::from_millis(600), "{times:?}");
 
-    for (memory, says) in [
-        ("64MiB", "one step may take 273MiB"),
-        ("lots", "is not a size"),
-    ] {
+    let mut session = cli.session();
+    for memory in ["64MiB", "lots"] {
         for verb in [
             "run sleepy.toml",
             "work --until-idle",
             "resume r0",
             "retry r0",
         ] {
-            let refused = cli
-                .run(&format!("{verb} --memory {memory}"))
-                .expect(64)
-                .stderr;
-            assert!(
-                refused.contains("--memory") && refused.contains(says),
-                "{verb}: {refused}"
-            );
+            session.milepost(&format!("{verb} --memory {memory}"));
         }
     }
+    session.reads(expect![[r#"
+        $ milepost run sleepy.toml --memory 64MiB
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost work --until-idle --memory 64MiB
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost resume r0 --memory 64MiB
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost retry r0 --memory 64MiB
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost run sleepy.toml --memory lots
+        ! error: invalid value 'lots' for '--memory <SIZE>': `lots` is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "64MiB"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost work --until-idle --memory lots
+        ! error: invalid value 'lots' for '--memory <SIZE>': `lots` is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "64MiB"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost resume r0 --memory lots
+        ! error: invalid value 'lots' for '--memory <SIZE>': `lots` is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "64MiB"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost retry r0 --memory lots
+        ! error: invalid value 'lots' for '--memory <SIZE>': `lots` is not a size; write a whole number and one of B, KiB, MiB, GiB, such as "64MiB"
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+    "#]]);
 }
 
 #[test]

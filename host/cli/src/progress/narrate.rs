@@ -70,10 +70,10 @@ impl Narrator {
                 None
             }
             Notice::NotCompared { reason } => Some(lasting(format!(
-                "the run goes on under the definition and components that it carries; on disk, {reason}"
+                "the run continues with the definition and components that it carries; on disk, {reason}"
             ))),
             Notice::SaveDelayed { reason, .. } => {
-                let said = format!(" the checkpoint is not saved yet, trying again: {reason}");
+                let said = format!(" the checkpoint is not saved yet; trying again: {reason}");
                 Some(lasting(self.style.yellow("warning:") + said))
             }
         }
@@ -91,16 +91,16 @@ impl Narrator {
                 ClaimCause::Resume | ClaimCause::Retry => None,
             },
             Event::Run(RunEvent::Resumed(resumed)) => {
-                let again = names(&resumed.reset, "; again: ");
+                let again = names(&resumed.reset, "; running again: ");
                 Some(lasting(format!(
-                    "run {run}: resumed, {} completed steps stay{again}",
-                    resumed.completed
+                    "run {run}: resumed, {} kept{again}",
+                    format::count(resumed.completed, "completed step")
                 )))
             }
             Event::Run(RunEvent::DefinitionChanged(DefinitionChanged { dropped, .. })) => {
-                let dropped = names(dropped, "; forgotten: ");
+                let dropped = names(dropped, "; dropped: ");
                 Some(lasting(format!(
-                    "run {run}: goes on under the changed workflow{dropped}"
+                    "run {run}: continues with the changed workflow{dropped}"
                 )))
             }
             Event::Step {
@@ -203,13 +203,15 @@ impl Narrator {
                 path,
                 event: StepEvent::Wait(WaitEvent::Ended { .. }),
             } => {
-                let done = style.green("completed") + ", its time is over";
+                let done = style.green("completed") + ", the wait is over";
                 Some(lasting(step(path) + done))
             }
             Event::Step {
                 path,
                 event: StepEvent::Wait(WaitEvent::SignalReceived { signal, .. }),
-            } => Some(lasting(format!("step {path}: the signal `{signal}` came"))),
+            } => Some(lasting(format!(
+                "step {path}: received the signal `{signal}`"
+            ))),
             Event::Step {
                 path,
                 event: StepEvent::Wait(WaitEvent::ApprovalDecided { decision, .. }),
@@ -238,7 +240,7 @@ impl Narrator {
                 let met = if *condition_met {
                     ""
                 } else {
-                    ", its condition not met"
+                    ", condition not met"
                 };
                 let plural = if *iterations == 1 {
                     "iteration"

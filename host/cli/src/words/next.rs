@@ -7,9 +7,9 @@ pub(crate) fn of_run(report: &RunReport, command: impl Fn(&str) -> String) -> Op
     let work = command("work");
     let resume = format!("{} {}", command("resume"), report.id);
     Some(match report.next? {
-        Next::Claim => format!("a worker (`{work}`) takes it, or `{resume}`"),
-        Next::Moves => "it moves by itself".to_owned(),
-        Next::TakeOver => format!("a worker (`{work}`) takes it over, or `{resume}` does"),
+        Next::Claim => format!("a worker (`{work}`) or `{resume}` starts it"),
+        Next::Moves => "its process continues it".to_owned(),
+        Next::TakeOver => format!("a worker (`{work}`) or `{resume}` takes it over"),
         Next::GiveUp => {
             format!("a worker fails it with `process_lost`; `{resume}` tries it once more")
         }

@@ -133,7 +133,7 @@ impl Engine {
             Finding::of_run(
                 row.id.as_str(),
                 format!(
-                    "it is {} and a request to stop it was not met yet",
+                    "it is {}, and a request to stop it is still open",
                     row.status
                 ),
                 Remedy::WorkerMeets,
@@ -301,7 +301,7 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
             gravity: Gravity::Warning,
             run: None,
             part: None,
-            message: format!("its disk has only {} left", shown::bytes(free)),
+            message: format!("its disk has only {} free", shown::bytes(free)),
             remedy: Remedy::MakeRoom,
         });
     }
@@ -315,7 +315,7 @@ fn of_the_file(store: &Health) -> Vec<Finding> {
             run: None,
             part: None,
             message: format!(
-                "{} of {} of the file are kept for later runs",
+                "{} of the file's {} are unused",
                 shown::bytes(store.unused_bytes),
                 shown::bytes(store.bytes)
             ),

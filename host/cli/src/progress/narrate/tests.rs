@@ -72,7 +72,7 @@ fn the_moving_line_counts_passes_attempts_and_time() {
     tell(&mut narrator, 2_000, failed("fix#2/test", 1, at(6_000)));
     assert_eq!(
         narrator.now(at(4_500)),
-        "fix#2/test, attempt 2 of 3 in 1.5 s: timeout timeout: too slow"
+        "fix#2/test, attempt 2 of 3 in 1.5 s: timeout: too slow"
     );
     tell(&mut narrator, 6_000, started("fix#2/test", 2));
     assert_eq!(
@@ -108,7 +108,7 @@ fn b356_attempts_count_anew_after_a_resume() {
     let retry = tell(&mut narrator, 10, failed("test", 4, at(260)));
     assert_eq!(
         retry.as_deref(),
-        Some("step test: retry 2 of 3 in 250 ms: timeout timeout: too slow")
+        Some("step test: retry 2 of 3 in 250 ms: timeout: too slow")
     );
     let second = tell(&mut narrator, 260, started("test", 5));
     assert_eq!(
