@@ -8,9 +8,9 @@ use self::prelude::BoxFuture;
 pub mod prelude {
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
-        Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, Listing, Mailbox,
-        NewSignal, RunRow, Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint,
-        StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+        Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, KnownToken,
+        Listing, Mailbox, NewSignal, RunRow, Runs, Sent, StopRequest, Store, StoreError,
+        StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
     };
     pub use milepost_core::ids::{Digest, Epoch, RunId};
     pub use milepost_core::state::Status;
@@ -54,7 +54,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Mailbox) => {
         impl Mailbox for $store {
-            $crate::hand_on! { request_stop withdraw_pause send_signal inbox inbox_size }
+            $crate::hand_on! { request_stop withdraw_pause send_signal known_token inbox inbox_size }
         }
     };
     ($store:ty: Blobs) => {
@@ -85,6 +85,7 @@ macro_rules! hand_on_one {
     (request_stop) => { $crate::hand_on_as! { change: request_stop(run: &'a RunId, request: StopRequest) -> Status } };
     (withdraw_pause) => { $crate::hand_on_as! { change: withdraw_pause(run: &'a RunId) -> bool } };
     (send_signal) => { $crate::hand_on_as! { change: send_signal(run: &'a RunId, signal: NewSignal) -> Sent } };
+    (known_token) => { $crate::hand_on_as! { read: known_token(run: &'a RunId, token: &'a str) -> Option<KnownToken> } };
     (inbox) => { $crate::hand_on_as! { read: inbox(run: &'a RunId, limit: usize) -> Vec<StoredSignal> } };
     (inbox_size) => { $crate::hand_on_as! { read: inbox_size(run: &'a RunId) -> Inbox } };
     (blob) => { $crate::hand_on_as! { read: blob(digest: &'a Digest) -> Option<Vec<u8>> } };

@@ -297,7 +297,7 @@ impl Mailbox for FaultyStore {
         })
     }
 
-    hand_on! { withdraw_pause send_signal inbox inbox_size }
+    hand_on! { withdraw_pause send_signal known_token inbox inbox_size }
 }
 
 impl Blobs for FaultyStore {

@@ -233,7 +233,7 @@ fn no_signal_is_lost(world: &World, run: &RunId, journal: &Journal, sent: &[(Run
     let inbox = world.store.inbox(run, usize::MAX).now().unwrap();
     let waiting = inbox
         .iter()
-        .filter_map(|signal| serde_json::from_str::<Value>(&signal.signal.data).ok())
+        .filter_map(|signal| serde_json::from_str::<Value>(&signal.data).ok())
         .filter_map(|data| data.get("n")?.as_u64());
     let taken = journal.iter().filter_map(|entry| match &entry.event {
         Event::Step {

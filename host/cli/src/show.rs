@@ -64,8 +64,8 @@ impl Detailed {
         let inbox = self.inbox.iter();
         run.inbox = inbox
             .map(|stored| Kept {
-                name: stored.signal.name.clone(),
-                sent_at: stored.signal.at,
+                name: stored.name.clone(),
+                sent_at: stored.at,
             })
             .collect();
         run.inbox_count = self.inbox_count;
@@ -264,10 +264,10 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
         format!("  send:   {command} {}", shell::argument(name))
     }));
     lines.extend(shown.inbox.iter().map(|kept| {
-        let name = Shown(&kept.signal.name);
+        let name = Shown(&kept.name);
         format!(
             "  kept:   the signal `{name}`, sent {}",
-            format::ago(now, kept.signal.at)
+            format::ago(now, kept.at)
         )
     }));
     let more = shown.inbox_count.saturating_sub(shown.inbox.len() as u64);

@@ -28,7 +28,8 @@ use super::{ids, inputs};
 Examples:
   milepost signal 7k3m deployed
   milepost signal 7k3m payment --data '{\"amount\": 12}'
-  milepost signal 7k3m payment --data @payment.json")]
+  milepost signal 7k3m payment --data @payment.json
+  milepost signal 7k3m payment --data @payment.json --token order-4711")]
 pub(crate) struct SignalArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
@@ -37,13 +38,21 @@ pub(crate) struct SignalArgs {
     /// Data of the signal, as JSON; `@file` reads it from a file; null by default
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     data: Option<String>,
+    /// Makes it one signal, however often it is sent to the run: repeat the command when you got no answer
+    #[arg(long, allow_hyphen_values = true)]
+    token: Option<String>,
 }
 
 pub(super) fn run(args: &SignalArgs, cx: &Context) -> Result<Reply, Failure> {
     let data = args.data.as_deref().map_or(Ok(Value::Null), parse)?;
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
-    let sent = wait(engine.signal(&run, &args.name, &data))?;
+    let sent = wait(async {
+        match &args.token {
+            Some(token) => engine.signal_once(&run, &args.name, &data, token).await,
+            None => engine.signal(&run, &args.name, &data).await,
+        }
+    })?;
     let document = || documents::Signalled::new(&run, &args.name, &sent);
     Ok(cx.reply(Exit::Completed, document, || text(cx, args, &run, &sent)))
 }

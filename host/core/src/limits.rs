@@ -145,6 +145,8 @@ pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
 pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of a signal's data, as compact JSON.
 pub const SIGNAL_BYTES: usize = 256 * KIB;
+/// Bytes of the token that makes a signal one, however often it is sent.
+pub const TOKEN_BYTES: usize = 256;
 /// Signals that wait for one run.
 pub const SIGNALS: usize = 1_000;
 /// Bytes of the names and the data of all signals that wait for one run.

@@ -164,6 +164,7 @@ fn fill(store: &SqliteStore) {
                 name: AWAITED.to_owned(),
                 data: "null".to_owned(),
                 at: second(n),
+                token: None,
             };
             store.send_signal(&id(n), signal).await.unwrap();
         }

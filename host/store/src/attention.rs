@@ -100,6 +100,8 @@ pub struct NewSignal {
     pub data: String,
     /// When it was sent.
     pub at: Timestamp,
+    /// Drawn by its sender: sent twice to a run, it is one signal. Without one, each sending is a signal of its own.
+    pub token: Option<String>,
 }
 
 impl NewSignal {
@@ -108,13 +110,44 @@ impl NewSignal {
     pub fn bytes(&self) -> u64 {
         (self.name.len() + self.data.len()) as u64
     }
+
+    /// What a token stands for: the name and the data, whenever they are sent.
+    #[must_use]
+    pub fn content(&self) -> Digest {
+        let length = (self.name.len() as u64).to_le_bytes();
+        let parts = [&length, self.name.as_bytes(), self.data.as_bytes()];
+        Digest::of(&parts.concat())
+    }
+}
+
+/// A signal that was sent with a token. A store knows it for as long as it has the run, also when the run has taken the signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownToken {
+    /// The number of the signal.
+    pub number: u64,
+    /// [`NewSignal::content`].
+    pub content: Digest,
+}
+
+impl KnownToken {
+    /// What is told to whoever sends with that token again.
+    #[must_use]
+    pub fn answer(&self, signal: &NewSignal) -> Sent {
+        match self.content == signal.content() {
+            true => Sent::Kept(self.number),
+            false => Sent::Differs(self.number),
+        }
+    }
 }
 
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// It is kept, durably, until the run takes it; the number names it.
+    /// It is kept, durably, until the run takes it; the number names it. The same number again for a token that was sent
+    /// before, whatever became of its signal and of the run since.
     Kept(u64),
+    /// Another signal was sent with its token, of that number. This one is not kept.
+    Differs(u64),
     /// The run is over; the signal was not kept.
     Over(Status),
     /// So many signals wait for the run, or so large ones, that this one is not kept.
@@ -144,8 +177,12 @@ impl Inbox {
 pub struct StoredSignal {
     /// Its number: grows, is never used again.
     pub number: u64,
-    /// The signal.
-    pub signal: NewSignal,
+    /// Its name.
+    pub name: String,
+    /// JSON.
+    pub data: String,
+    /// When it was sent.
+    pub at: Timestamp,
 }
 
 /// What a run has of its store, as it is found there: what its row should count.

@@ -32,8 +32,8 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, NewSignal, Release, Sent, Space,
-    StopKind, StopRequest, StoredSignal, UnknownStopKind,
+    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Release,
+    Sent, Space, StopKind, StopRequest, StoredSignal, UnknownStopKind,
 };
 pub use self::blobs::Blobs;
 pub use self::claims::Claims;

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use milepost_core::ids::RunId;
 use milepost_core::state::Status;
 
-use crate::{Inbox, NewSignal, Sent, StopRequest, StoreError, StoredSignal};
+use crate::{Inbox, KnownToken, NewSignal, Sent, StopRequest, StoreError, StoredSignal};
 
 /// Requests and signals: they need no epoch and change no state.
 pub trait Mailbox: Send + Sync {
@@ -25,7 +25,7 @@ pub trait Mailbox: Send + Sync {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     fn withdraw_pause<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Keeps a signal for a run that is not over and whose inbox has room for it. Needs no epoch and changes no state: [`Write::consumed`](crate::Write::consumed) takes it.
+    /// Keeps a signal for a run that is not over and whose inbox has room for it; of several with one token, the first. Needs no epoch and changes no state: [`Write::consumed`](crate::Write::consumed) takes it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
@@ -34,6 +34,16 @@ pub trait Mailbox: Send + Sync {
         run: &'a RunId,
         signal: NewSignal,
     ) -> BoxFuture<'a, Result<Sent, StoreError>>;
+
+    /// The signal that was sent to a run with that token.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn known_token<'a>(
+        &'a self,
+        run: &'a RunId,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KnownToken>, StoreError>>;
 
     /// Signals that wait for a run, the oldest first, at most `limit`.
     ///

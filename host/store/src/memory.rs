@@ -10,7 +10,7 @@ use milepost_core::time::Timestamp;
 
 use super::{
     Attention, BlobFault, Blobs, CheckedBlob, Claims, Expect, Filter, Health, Holdings, Inbox,
-    Listing, Mailbox, NewSignal, Page, RunRow, Runs, Sent, StopRequest, StoreError,
+    KnownToken, Listing, Mailbox, NewSignal, Page, RunRow, Runs, Sent, StopRequest, StoreError,
     StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
 };
 use futures_util::future::BoxFuture;
@@ -37,6 +37,7 @@ struct Run {
     parts: BTreeMap<String, String>,
     logs: Vec<StoredLog>,
     inbox: Vec<StoredSignal>,
+    tokens: BTreeMap<String, KnownToken>,
     blobs: BTreeSet<Digest>,
     /// Place in the order of creation.
     key: usize,
@@ -46,7 +47,11 @@ impl Run {
     fn inbox_size(&self) -> Inbox {
         Inbox {
             signals: self.inbox.len() as u64,
-            bytes: self.inbox.iter().map(|stored| stored.signal.bytes()).sum(),
+            bytes: self
+                .inbox
+                .iter()
+                .map(|stored| (stored.name.len() + stored.data.len()) as u64)
+                .sum(),
         }
     }
 }
@@ -188,7 +193,7 @@ impl Claims for MemoryStore {
             let mut due: Vec<&Run> = runs().filter(is_due).collect();
             due.sort_by_key(|run| (run.row.due_at, run.key));
             let signalled = runs().filter(|run| {
-                let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.signal.name);
+                let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.name);
                 run.row.status == Status::Paused && run.inbox.iter().any(awaited)
             });
             let requested = runs().map(|run| &run.row);
@@ -248,6 +253,13 @@ impl Mailbox for MemoryStore {
             let mut state = self.state();
             let number = state.last_signal + 1;
             let run = state.run(run)?;
+            if let Some(known) = signal
+                .token
+                .as_ref()
+                .and_then(|token| run.tokens.get(token))
+            {
+                return Ok(known.answer(&signal));
+            }
             if run.row.status.is_terminal() {
                 return Ok(Sent::Over(run.row.status));
             }
@@ -255,9 +267,32 @@ impl Mailbox for MemoryStore {
             if !inbox.has_room(&signal) {
                 return Ok(Sent::Full(inbox));
             }
-            run.inbox.push(StoredSignal { number, signal });
+            let content = signal.content();
+            if let Some(token) = signal.token {
+                run.tokens.insert(token, KnownToken { number, content });
+            }
+            run.inbox.push(StoredSignal {
+                number,
+                name: signal.name,
+                data: signal.data,
+                at: signal.at,
+            });
             state.last_signal = number;
             Ok(Sent::Kept(number))
+        })
+    }
+
+    fn known_token<'a>(
+        &'a self,
+        run: &'a RunId,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KnownToken>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            Ok(state
+                .runs
+                .get(run)
+                .and_then(|run| run.tokens.get(token).copied()))
         })
     }
 
@@ -592,6 +627,7 @@ fn new_run(write: &Write, key: usize) -> Run {
         parts: BTreeMap::new(),
         logs: Vec::new(),
         inbox: Vec::new(),
+        tokens: BTreeMap::new(),
         blobs: BTreeSet::new(),
         key,
     }

@@ -1031,3 +1031,28 @@ fn the_first_signals_that_wait_are_shown_and_the_rest_is_counted() {
     assert_eq!(cli.shown("r")["status"], "completed");
     see(997);
 }
+
+#[test]
+fn a_signal_with_a_token_can_be_sent_again_when_its_answer_was_lost() {
+    let cli = Cli::new();
+    cli.workflow("signal.toml", SIGNAL);
+    cli.run("run signal.toml --id r").expect(2);
+    let send = "signal r go --data 1 --token order-4711 --json";
+    let first = cli.run(send).expect(0).json();
+    assert_eq!(first["answer"], "delivered");
+    assert_eq!(cli.run(send).expect(0).json(), first);
+    let other = cli.run("signal r go --data 2 --token order-4711 --json");
+    let error = &other.expect(65).json()["error"];
+    assert_eq!(error["code"], "signal_refused");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("another signal was sent with that token"));
+    cli.run("work --until-idle").expect(0);
+    assert_eq!(cli.shown("r")["output"], json!({ "payload": 1 }));
+    let again = cli.run(send).expect(0).json();
+    assert_eq!(
+        (&again["answer"], &again["status"]),
+        (&json!("delivered"), &json!("completed"))
+    );
+    cli.run("signal r go --data 1 --token order-4712")
+        .expect(65);
+}

@@ -127,7 +127,7 @@ async fn a_signal_that_comes_early_is_kept_and_the_run_does_not_even_pause() {
         .now()
         .unwrap()
         .into_iter()
-        .map(|s| s.signal.data)
+        .map(|s| s.data)
         .collect();
     assert_eq!(left, ["1", "3"]);
     assert!(!rig.events().contains(&"run_paused"));
@@ -142,6 +142,7 @@ async fn a_signal_that_was_kept_while_the_run_paused_is_found_by_a_sweep() {
         name: "go".to_owned(),
         data: "9".to_owned(),
         at: milepost_tests::rig::START,
+        token: None,
     };
     rig.store.send_signal(&r1(), signal).await.unwrap();
     assert_eq!(rig.sweep().await.delivered, [r1()]);
@@ -450,6 +451,7 @@ async fn a_signal_that_was_kept_in_time_ends_the_wait_also_when_it_is_found_late
             name: "go".to_owned(),
             data: "9".to_owned(),
             at: milepost_tests::rig::START,
+            token: None,
         };
         rig.store.send_signal(&r1(), signal).await.unwrap();
         rig.clock.advance(Duration::from_secs(7_200));
@@ -482,6 +484,7 @@ async fn a_signal_answers_for_itself_and_not_for_the_one_that_was_taken() {
         name: "go".to_owned(),
         data: "1".to_owned(),
         at: milepost_tests::rig::START,
+        token: None,
     };
     rig.store.send_signal(&r1(), older).await.unwrap();
     let newer = rig.engine().signal(&r1(), "go", &json!(2)).await.unwrap();
@@ -638,4 +641,44 @@ async fn notes_that_are_too_long_are_refused() {
         ..decision(Verdict::Approved)
     };
     rig.engine().decide(&r1(), &most).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_signal_with_a_token_is_one_however_often_it_is_sent() {
+    let rig = Rig::sqlite(WAITS, &echo());
+    rig.run().await.unwrap();
+    let engine = rig.engine();
+    let send = async |data: i32, token: &str| {
+        let sent = engine
+            .signal_once(&r1(), "go", &json!(data), token)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok::<_, String>((sent.answer, sent.status))
+    };
+    let delivered = Ok((SignalAnswer::Delivered, Status::Paused));
+    assert_eq!(send(1, "t").await, delivered);
+    assert_eq!(send(1, "t").await, delivered, "taken, and nothing is kept");
+    assert!(rig.store.inbox(&r1(), 9).now().unwrap().is_empty());
+    // The same token for something else, and what is none.
+    let refused = send(2, "t").await.unwrap_err();
+    assert!(refused.contains("another signal was sent with that token"));
+    for bad in [String::new(), "x".repeat(limits::TOKEN_BYTES + 1)] {
+        let refused = send(2, &bad).await.unwrap_err();
+        assert!(refused.contains("a signal's token has 1 to 256 bytes"));
+    }
+    // Another one waits until the run is over, which never takes it.
+    let kept = Ok((SignalAnswer::Kept, Status::Paused));
+    assert_eq!(send(2, "u").await, kept);
+    assert_eq!(send(2, "u").await, kept);
+    rig.work().await;
+    assert_eq!(
+        rig.engine().report(&r1()).now().unwrap().output,
+        json!({"got": 1})
+    );
+    let delivered = Ok((SignalAnswer::Delivered, Status::Completed));
+    assert_eq!(send(1, "t").await, delivered, "the lost answer, again");
+    for never_taken in [(2, "u"), (3, "new")] {
+        let refused = send(never_taken.0, never_taken.1).await.unwrap_err();
+        assert!(refused.contains("the run is completed"), "{refused}");
+    }
 }

@@ -17,6 +17,14 @@ pub enum SignalRefused {
     /// Its name is empty, or too long.
     #[error("a signal's name has 1 to {} bytes", limits::NOTE_BYTES)]
     Name,
+    /// Its token is empty, or too long.
+    #[error("a signal's token has 1 to {} bytes", limits::TOKEN_BYTES)]
+    Token,
+    /// Its token stands for another signal.
+    #[error(
+        "another signal was sent with that token before: a token stands for one name and its data"
+    )]
+    TokenTaken,
     /// Its value cannot be read back.
     #[error("its data is nested deeper than {} levels", limits::JSON_DEPTH)]
     TooDeep,
@@ -66,6 +74,17 @@ pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
     match text.len() {
         bytes if bytes > limits::SIGNAL_BYTES => Err(SignalRefused::TooLarge(bytes)),
         _ => Ok(text),
+    }
+}
+
+/// Whether a sender can name a signal so.
+///
+/// # Errors
+/// [`SignalRefused::Token`].
+pub fn token(token: &str) -> Result<(), SignalRefused> {
+    match token.len() {
+        1..=limits::TOKEN_BYTES => Ok(()),
+        _ => Err(SignalRefused::Token),
     }
 }
 

@@ -5,7 +5,7 @@ use milepost_core::limits;
 use milepost_core::payload::within_depth;
 
 use super::Audit;
-use crate::store::{NewSignal, StoreError};
+use crate::store::{StoreError, StoredSignal};
 
 impl Audit<'_, '_> {
     pub(super) async fn inbox(&mut self) -> Result<(), StoreError> {
@@ -18,7 +18,7 @@ impl Audit<'_, '_> {
             Err(error) => return Err(error),
         };
         for stored in inbox {
-            if let Some(wrong) = unsendable(&stored.signal) {
+            if let Some(wrong) = unsendable(&stored) {
                 self.fault(format!("signal {}", stored.number), wrong);
             }
         }
@@ -27,8 +27,8 @@ impl Audit<'_, '_> {
 }
 
 /// Why nobody can have sent such a signal.
-fn unsendable(signal: &NewSignal) -> Option<String> {
-    let NewSignal { name, data, .. } = signal;
+fn unsendable(signal: &StoredSignal) -> Option<String> {
+    let StoredSignal { name, data, .. } = signal;
     if name.is_empty() || name.len() > limits::NOTE_BYTES {
         return Some(format!(
             "its name has {} bytes, not 1 to {}",

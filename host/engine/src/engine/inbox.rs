@@ -53,9 +53,9 @@ pub(super) fn next(
         .filter(|stored| !taken.contains(&stored.number))
         .map(|stored| Kept {
             number: stored.number,
-            name: &stored.signal.name,
-            data: &stored.signal.data,
-            sent_at: stored.signal.at,
+            name: &stored.name,
+            data: &stored.data,
+            sent_at: stored.at,
         });
     signal::deliver(state, kept).map_err(|damaged| {
         let run = &state.created().run;
@@ -64,7 +64,8 @@ pub(super) fn next(
 }
 
 impl Engine {
-    /// Sends a signal to a run. It is durable when this returns, and reaches the run now or when it waits for it.
+    /// Sends a signal to a run. It is durable when this returns, and reaches the run now or when it waits for it. Sent again, it
+    /// is another signal: [`Engine::signal_once`] can be repeated.
     ///
     /// # Errors
     /// [`EngineError::Signal`] when the name or the data cannot be taken, or the run is over; [`EngineError::InboxFull`] when too
@@ -77,39 +78,73 @@ impl Engine {
         name: &str,
         data: &Value,
     ) -> Result<Signalled, EngineError> {
+        self.send(run, name, data, None).await
+    }
+
+    /// Sends a signal under a token that its sender draws: however often it is sent to the run, it is one signal. That is
+    /// remembered for as long as the store has the run, also when the run has taken the signal and is over.
+    ///
+    /// # Errors
+    /// As [`Engine::signal`]; [`EngineError::Signal`] also when another name or other data was sent with that token before.
+    pub async fn signal_once(
+        &self,
+        run: &RunId,
+        name: &str,
+        data: &Value,
+        token: &str,
+    ) -> Result<Signalled, EngineError> {
+        self.send(run, name, data, Some(token)).await
+    }
+
+    async fn send(
+        &self,
+        run: &RunId,
+        name: &str,
+        data: &Value,
+        token: Option<&str>,
+    ) -> Result<Signalled, EngineError> {
         let refuse = |refused| not_taken(run, name, refused);
-        let text = signal::text(name, data).map_err(refuse)?;
+        let mut new = NewSignal {
+            name: name.to_owned(),
+            data: signal::text(name, data).map_err(refuse)?,
+            at: self.shared.clock.now(),
+            token: token.map(str::to_owned),
+        };
+        let sent_before = self.sent_before(run, &new).await?;
         let mut looks = Looks::default();
-        let (at, nearest, stood) = loop {
+        let (nearest, stood) = loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
-            let ends = row.request.is_some_and(|request| request.kind.ends());
-            signal::reachable(&state, ends).map_err(refuse)?;
             // A definition that this program cannot read any more tells nothing against the signal.
             let definition = self.frozen(&state).await.ok();
-            let mut batch = Batch::after(state.seq(), state.epoch());
-            self.correct_clock(&mut batch, &mut state).await?;
-            let now = self.shared.clock.now();
-            let sending = signal::send(definition.as_ref(), &state, name, data, now);
-            match sending.map_err(refuse)? {
-                Sending::Keep => {}
-                Sending::TooLate(event) => {
-                    match self.record_time_out(batch, state, event, now).await? {
-                        Some(over) => return Err(over.into()),
-                        None => continue,
+            if sent_before.is_none() {
+                let ends = row.request.is_some_and(|request| request.kind.ends());
+                signal::reachable(&state, ends).map_err(refuse)?;
+                let mut batch = Batch::after(state.seq(), state.epoch());
+                self.correct_clock(&mut batch, &mut state).await?;
+                let now = self.shared.clock.now();
+                let sending = signal::send(definition.as_ref(), &state, name, data, now);
+                match sending.map_err(refuse)? {
+                    Sending::Keep => {}
+                    Sending::TooLate(event) => {
+                        match self.record_time_out(batch, state, event, now).await? {
+                            Some(over) => return Err(over.into()),
+                            None => continue,
+                        }
                     }
                 }
+                new.at = now;
             }
             let nearest = definition.map_or_else(Vec::new, |d| d.nearest_signals(name));
-            break (now, nearest, state);
-        };
-        let signal = NewSignal {
-            name: name.to_owned(),
-            data: text,
-            at,
+            break (nearest, state);
         };
         fault::point("before_signal_insert");
-        let number = match self.shared.store.send_signal(run, signal).await? {
+        let sent = match sent_before {
+            Some(sent) => sent,
+            None => self.shared.store.send_signal(run, new).await?,
+        };
+        let number = match sent {
             Sent::Kept(number) => number,
+            Sent::Differs(_) => return Err(refuse(SignalRefused::TokenTaken)),
             Sent::Over(status) => return Err(refuse(SignalRefused::Over(status))),
             Sent::Full(inbox) => {
                 return Err(EngineError::InboxFull {
@@ -128,20 +163,35 @@ impl Engine {
                 (true, self.undelivered(run, &error).await.unwrap_or(stood))
             }
         };
+        let status = state.phase().status();
+        if kept && sent_before.is_some() && status.is_terminal() {
+            return Err(refuse(SignalRefused::Over(status)));
+        }
         Ok(Signalled {
             answer: match kept {
                 true => SignalAnswer::Kept,
                 false => SignalAnswer::Delivered,
             },
-            status: state.phase().status(),
+            status,
             held: state.is_held(),
             goes_on: !kept && state.moves(),
-            waits_for: match state.phase().status() {
+            waits_for: match status {
                 Status::Paused => state.awaited().map(|(_, name)| name.to_owned()),
                 _ => None,
             },
             nearest,
         })
+    }
+
+    /// What its sender was told when the same token was sent before. Asked first: an answer that was lost is given again, whatever
+    /// has become of the run since.
+    async fn sent_before(&self, run: &RunId, new: &NewSignal) -> Result<Option<Sent>, EngineError> {
+        let Some(token) = &new.token else {
+            return Ok(None);
+        };
+        signal::token(token).map_err(|refused| not_taken(run, &new.name, refused))?;
+        let known = self.shared.store.known_token(run, token).await?;
+        Ok(known.map(|known| known.answer(new)))
     }
 
     /// Delivers what can be delivered. Returns whether the signal of that number is still kept, and the run as it then stands:

@@ -40,9 +40,9 @@ use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withd
 use self::writer::Writer;
 use futures_util::future::BoxFuture;
 use milepost_store::{
-    Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, Listing, Mailbox,
-    NewSignal, Release, RunRow, Runs, Sent, Space, StopRequest, StoreError, StoredCheckpoint,
-    StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+    Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, KnownToken, Listing,
+    Mailbox, NewSignal, Release, RunRow, Runs, Sent, Space, StopRequest, StoreError,
+    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
 };
 
 /// What a returned write survives.
@@ -235,6 +235,14 @@ impl Mailbox for SqliteStore {
             run: run.clone(),
             signal,
         }))
+    }
+
+    fn known_token<'a>(
+        &'a self,
+        run: &'a RunId,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KnownToken>, StoreError>> {
+        Box::pin(async move { self.read(|db| read::known_token(db, run, token)) })
     }
 
     fn inbox<'a>(

@@ -123,7 +123,21 @@ const VERSION_4: &str =
 /// What a run takes. Runs of older files begin with nothing: to count what they have would read the whole file.
 const VERSION_5: &str = "ALTER TABLE run ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;";
 
-const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+/// Which signals were sent with a token: one sent again is told apart for as long as the run is kept. `content` is the SHA-256 of
+/// what the token stands for.
+const VERSION_6: &str = "
+CREATE TABLE signal_token (
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    token TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (run, token)
+) STRICT, WITHOUT ROWID;
+";
+
+const STEPS: &[&str] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+];
 
 /// Why a file is not brought to the present version.
 #[derive(Debug)]

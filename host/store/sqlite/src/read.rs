@@ -8,12 +8,12 @@ use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::time::Timestamp;
 use rusqlite::types::{FromSql, Value};
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::open::Place;
 use super::{nanos, signed, store_error};
 use milepost_store::{
-    Filter, Inbox, Listing, NewLog, NewSignal, Page, RunRow, StopRequest, StoreError,
+    Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest, StoreError,
     StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
 };
 
@@ -127,15 +127,34 @@ pub(super) fn inbox(
     of_run(db, sql, run, 0, limit, |columns| {
         signals.push(StoredSignal {
             number: columns.number(0)?,
-            signal: NewSignal {
-                name: columns.value(1)?,
-                data: columns.value(2)?,
-                at: columns.instant(3)?,
-            },
+            name: columns.value(1)?,
+            data: columns.value(2)?,
+            at: columns.instant(3)?,
         });
         Ok(true)
     })?;
     Ok(signals)
+}
+
+/// What is known of the token `?2` of the run with the id `?1`.
+pub(super) const KNOWN_TOKEN: &str = "SELECT number, content FROM signal_token
+    WHERE run = (SELECT key FROM run WHERE id = ?1) AND token = ?2";
+
+pub(super) fn known(row: &Row<'_>) -> Result<KnownToken, rusqlite::Error> {
+    Ok(KnownToken {
+        number: row.get::<_, i64>(0)?.unsigned_abs(),
+        content: Digest::from(row.get::<_, [u8; 32]>(1)?),
+    })
+}
+
+pub(super) fn known_token(
+    db: &Connection,
+    run: &RunId,
+    token: &str,
+) -> Result<Option<KnownToken>, StoreError> {
+    db.prepare_cached(KNOWN_TOKEN)
+        .and_then(|mut statement| statement.query_row([run.as_str(), token], known).optional())
+        .map_err(|error| run_error(&error, run.as_str()))
 }
 
 /// The signals that wait for the run with the id `?1`: how many, and the bytes of their names and data.

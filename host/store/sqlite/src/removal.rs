@@ -52,7 +52,7 @@ fn piece(db: &Connection) -> Result<bool, rusqlite::Error> {
     let Some(key) = key else {
         return Ok(false);
     };
-    if !(entries(&tx, key)? || logs(&tx, key)? || blobs(&tx, key)?) {
+    if !(entries(&tx, key)? || logs(&tx, key)? || blobs(&tx, key)? || tokens(&tx, key)?) {
         // The rest is bounded, and goes with it (ON DELETE CASCADE).
         tx.execute("DELETE FROM run WHERE key = ?1", [key])?;
     }
@@ -76,6 +76,12 @@ fn logs(db: &Connection, key: i64) -> Result<bool, rusqlite::Error> {
     };
     let sql = "DELETE FROM log WHERE run = ?1 AND position <= ?2";
     db.execute(sql, [key, last]).map(|_| true)
+}
+
+fn tokens(db: &Connection, key: i64) -> Result<bool, rusqlite::Error> {
+    let sql = "DELETE FROM signal_token WHERE run = ?1
+        AND token IN (SELECT token FROM signal_token WHERE run = ?1 LIMIT ?2)";
+    Ok(db.execute(sql, [key, ROWS])? > 0)
 }
 
 /// Where a piece ends: `sizes` gives positions and bytes, in order.

@@ -6,7 +6,7 @@ use milepost_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::change::{Change, Failure, conflict, kind, present};
-use super::read::{INBOX_SIZE, counted};
+use super::read::{INBOX_SIZE, KNOWN_TOKEN, counted, known};
 use super::removal;
 use super::statements::Statements;
 use super::{nanos, signed};
@@ -87,6 +87,15 @@ impl Change for Signal {
 
     fn apply(&self, db: &mut Statements<'_>) -> Result<Sent, Failure> {
         let status = present(db, &self.run)?.status;
+        if let Some(token) = &self.signal.token {
+            let sent_before = db
+                .get(KNOWN_TOKEN)?
+                .query_row([self.run.as_str(), token], known)
+                .optional()?;
+            if let Some(sent_before) = sent_before {
+                return Ok(sent_before.answer(&self.signal));
+            }
+        }
         if status.is_terminal() {
             return Ok(Sent::Over(status));
         }
@@ -110,6 +119,18 @@ impl Change for Signal {
                 ],
                 |row| row.get(0),
             )?;
+        if let Some(token) = &self.signal.token {
+            db.get(
+                "INSERT INTO signal_token (run, token, number, content)
+                 SELECT key, ?2, ?3, ?4 FROM run WHERE id = ?1",
+            )?
+            .execute(params![
+                self.run.as_str(),
+                token,
+                number,
+                self.signal.content().as_bytes()
+            ])?;
+        }
         Ok(Sent::Kept(number.unsigned_abs()))
     }
 }

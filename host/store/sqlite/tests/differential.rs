@@ -27,6 +27,7 @@ use store::{ALL, With, at, create, id, poll_once, request, signal, wait};
 const RUNS: [&str; 4] = ["a", "ab", "b_1", "B"];
 const PARTS: [&str; 4] = ["p", "q", "p/1", "now"];
 const BLOBS: [&[u8]; 3] = [b"", b"one", b"two"];
+const TOKENS: [&str; 2] = ["t", "T"];
 const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 
 /// One thing done to both stores. Indexes choose from the constants above.
@@ -51,6 +52,7 @@ enum Op {
         run: usize,
         name: usize,
         seconds: u64,
+        token: Option<usize>,
     },
     Detach {
         run: usize,
@@ -194,8 +196,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (run.clone(), prop::sample::select(StopKind::ALL.to_vec()), 0..20_u64)
             .prop_map(|(run, kind, seconds)| Op::Stop { run, kind, seconds }),
         1 => run.clone().prop_map(|run| Op::Withdraw { run }),
-        4 => (run.clone(), 0..SIGNALS.len(), 0..20_u64)
-            .prop_map(|(run, name, seconds)| Op::Signal { run, name, seconds }),
+        4 => (run.clone(), 0..SIGNALS.len(), 0..20_u64, option::of(0..TOKENS.len()))
+            .prop_map(|(run, name, seconds, token)| Op::Signal { run, name, seconds, token }),
         2 => (run.clone(), mostly_zero(), 0..120_u64)
             .prop_map(|(run, epoch_off, seconds)| Op::Detach { run, epoch_off, seconds }),
         2 => (run.clone(), mostly_zero()).prop_map(|(run, seq_off)| Op::Delete { run, seq_off }),
@@ -282,8 +284,15 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             store.request_stop(&id(RUNS[*run]), request(*kind, *seconds)),
         )),
         Op::Withdraw { run } => text(wait(store.withdraw_pause(&id(RUNS[*run])))),
-        Op::Signal { run, name, seconds } => {
-            let sent = signal(SIGNALS[*name], &seconds.to_string(), *seconds);
+        Op::Signal {
+            run,
+            name,
+            seconds,
+            token,
+        } => {
+            // With few data, so that a token comes again with the same and with others.
+            let mut sent = signal(SIGNALS[*name], &(seconds % 2).to_string(), *seconds);
+            sent.token = token.map(|n| TOKENS[n].to_owned());
             text(wait(store.send_signal(&id(RUNS[*run]), sent)))
         }
         Op::Detach {
@@ -372,6 +381,7 @@ fn snapshot(store: &dyn Store) -> String {
             store.journal(&run, 0, ALL).now(),
             store.logs(&run, 0, ALL).now(),
             store.inbox(&run, ALL).now(),
+            TOKENS.map(|token| store.known_token(&run, token).now()),
         )
     });
     let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)).now());

@@ -179,6 +179,13 @@ macro_rules! conformance_cases {
                 of_many_that_take_one_signal_exactly_one_does,
                 a_number_is_never_used_again,
                 the_end_of_a_run_keeps_what_it_never_took,
+                a_token_that_is_sent_twice_is_one_signal,
+                a_token_is_remembered_when_its_signal_was_taken,
+                a_token_with_another_name_or_data_is_told_apart,
+                a_token_is_of_one_run,
+                a_token_whose_signal_was_not_kept_is_free,
+                what_was_sent_with_a_token_can_be_looked_up,
+                of_many_that_send_one_token_at_once_one_signal_is_kept,
             }
             deletion {
                 b296_a_run_that_is_over_goes_with_everything_it_had,

@@ -1,7 +1,7 @@
 //! Signals: kept until the run takes them, and taken with the entries that say so.
 
 use super::words::Wait as _;
-use crate::{Inbox, Sent, Store, StoreError};
+use crate::{Inbox, KnownToken, Sent, Store, StoreError};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
@@ -30,7 +30,11 @@ pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
         let sent = signal("approve \"x\"", data, seconds);
         wait(s.send_signal(&id("r"), sent.clone())).unwrap();
         let waiting = s.inbox(&id("r"), ALL).wait().unwrap();
-        assert_eq!(waiting.last().unwrap().signal, sent);
+        let stored = waiting.last().unwrap().clone();
+        assert_eq!(
+            (stored.name, stored.data, stored.at),
+            (sent.name, sent.data, sent.at)
+        );
     }
 }
 
@@ -221,4 +225,123 @@ pub(crate) fn the_end_of_a_run_keeps_what_it_never_took(s: &dyn Store) {
     let number = s.keep("r", "a");
     s.save(step("r", 0, 1).status(Status::Completed));
     assert_eq!(s.waiting("r"), [(number, "a".to_owned())]);
+}
+
+/// The number of a signal that was kept, or had been.
+fn number(sent: Result<Sent, StoreError>) -> u64 {
+    match sent {
+        Ok(Sent::Kept(number)) => number,
+        other => panic!("not kept: {other:?}"),
+    }
+}
+
+pub(crate) fn a_token_that_is_sent_twice_is_one_signal(s: &dyn Store) {
+    s.save(start("r"));
+    let first = number(s.send_once("r", "t", "go", "1"));
+    let mut later = signal("go", "1", 99);
+    later.token = Some("t".to_owned());
+    assert_eq!(
+        wait(s.send_signal(&id("r"), later)).unwrap(),
+        Sent::Kept(first),
+        "whenever it is sent"
+    );
+    assert_eq!(s.waiting("r"), [(first, "go".to_owned())]);
+    // Another token, in another case, is another signal; so is each without a token.
+    let others = [
+        number(s.send_once("r", "T", "go", "1")),
+        s.keep("r", "go"),
+        s.keep("r", "go"),
+    ];
+    assert!([first].iter().chain(&others).is_sorted_by(|a, b| a < b));
+    assert_eq!(s.waiting("r").len(), 4);
+}
+
+pub(crate) fn a_token_is_remembered_when_its_signal_was_taken(s: &dyn Store) {
+    s.save(start("r"));
+    let first = number(s.send_once("r", "t", "go", "1"));
+    s.save(step("r", 0, 1).consume(&[first]));
+    assert_eq!(number(s.send_once("r", "t", "go", "1")), first);
+    assert!(s.waiting("r").is_empty());
+    // Also when the run is over, and when it failed and went on.
+    s.save(step("r", 1, 1).status(Status::Completed));
+    assert_eq!(number(s.send_once("r", "t", "go", "1")), first);
+    assert_eq!(
+        s.send_once("r", "late", "go", "1").unwrap(),
+        Sent::Over(Status::Completed)
+    );
+}
+
+pub(crate) fn a_token_with_another_name_or_data_is_told_apart(s: &dyn Store) {
+    s.save(start("r"));
+    let first = number(s.send_once("r", "t", "go", "1"));
+    let differ = || {
+        // The last two are the same bytes in a row.
+        for (name, data) in [("go", "2"), ("stop", "1"), ("", "go1"), ("go1", "")] {
+            let sent = s.send_once("r", "t", name, data).unwrap();
+            assert_eq!(sent, Sent::Differs(first), "{name} {data}");
+        }
+    };
+    differ();
+    assert_eq!(s.waiting("r").len(), 1);
+    s.save(step("r", 0, 1).consume(&[first]));
+    differ();
+    assert!(s.waiting("r").is_empty());
+}
+
+pub(crate) fn a_token_is_of_one_run(s: &dyn Store) {
+    s.save(start("a"));
+    s.save(start("b"));
+    let first = number(s.send_once("a", "t", "go", "1"));
+    let second = number(s.send_once("b", "t", "stop", "2"));
+    assert_ne!(first, second);
+    assert_eq!(number(s.send_once("a", "t", "go", "1")), first);
+    assert_eq!(number(s.send_once("b", "t", "stop", "2")), second);
+    assert!(matches!(
+        s.send_once("c", "t", "go", "1"),
+        Err(StoreError::NotFound(run)) if run == id("c")
+    ));
+}
+
+pub(crate) fn a_token_whose_signal_was_not_kept_is_free(s: &dyn Store) {
+    s.save(start("r"));
+    let all: Vec<u64> = (0..limits::SIGNALS).map(|_| s.keep("r", "go")).collect();
+    assert!(matches!(
+        s.send_once("r", "t", "go", "1"),
+        Ok(Sent::Full(_))
+    ));
+    assert_eq!(s.known_token(&id("r"), "t").wait().unwrap(), None);
+    s.save(step("r", 0, 1).consume(&all[..1]));
+    let kept = number(s.send_once("r", "t", "other", "2"));
+    // What is known needs no room.
+    assert_eq!(number(s.send_once("r", "t", "other", "2")), kept);
+    assert_eq!(s.waiting("r").len(), limits::SIGNALS);
+}
+
+pub(crate) fn what_was_sent_with_a_token_can_be_looked_up(s: &dyn Store) {
+    s.save(start("r"));
+    let known = |run: &str, token: &str| s.known_token(&id(run), token).wait().unwrap();
+    assert_eq!(known("r", "t"), None);
+    let number = number(s.send_once("r", "t", "go", "1"));
+    let content = signal("go", "1", 3).content();
+    let expected = Some(KnownToken { number, content });
+    assert_eq!(known("r", "t"), expected);
+    assert_eq!((known("r", "u"), known("no", "t")), (None, None));
+    s.save(step("r", 0, 1).status(Status::Failed).consume(&[number]));
+    assert_eq!(known("r", "t"), expected);
+    s.remove("r", 1).unwrap();
+    assert_eq!(known("r", "t"), None, "it goes with its run");
+    s.save(start("r"));
+    assert!(matches!(s.send_once("r", "t", "go", "1"), Ok(Sent::Kept(new)) if new > number));
+}
+
+pub(crate) fn of_many_that_send_one_token_at_once_one_signal_is_kept(s: &dyn Store) {
+    s.save(start("r"));
+    let numbers: Vec<u64> = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| number(s.send_once("r", "t", "go", "1"))))
+            .collect();
+        senders.into_iter().map(|s| s.join().unwrap()).collect()
+    });
+    assert!(numbers.iter().all(|n| *n == numbers[0]), "{numbers:?}");
+    assert_eq!(s.waiting("r"), [(numbers[0], "go".to_owned())]);
 }

@@ -133,6 +133,7 @@ pub fn signal(name: &str, data: &str, seconds: u64) -> NewSignal {
         name: name.to_owned(),
         data: data.to_owned(),
         at: at(seconds),
+        token: None,
     }
 }
 
@@ -258,6 +259,9 @@ pub trait Talk {
     fn ask(&self, run: &str, kind: StopKind, seconds: u64) -> Result<Status, StoreError>;
     /// Sends a signal.
     fn send(&self, run: &str, name: &str) -> Result<Sent, StoreError>;
+    /// Sends a signal with a token and with data.
+    fn send_once(&self, run: &str, token: &str, name: &str, data: &str)
+    -> Result<Sent, StoreError>;
     /// Sends a signal that must be kept; its number.
     fn keep(&self, run: &str, name: &str) -> u64;
     /// Marks an owner that does not renew.
@@ -293,6 +297,19 @@ impl<S: Store + ?Sized> Talk for S {
     fn send(&self, run: &str, name: &str) -> Result<Sent, StoreError> {
         wait(self.send_signal(&id(run), signal(name, "null", 7)))
     }
+    fn send_once(
+        &self,
+        run: &str,
+        token: &str,
+        name: &str,
+        data: &str,
+    ) -> Result<Sent, StoreError> {
+        let signal = NewSignal {
+            token: Some(token.to_owned()),
+            ..signal(name, data, 7)
+        };
+        wait(self.send_signal(&id(run), signal))
+    }
     fn keep(&self, run: &str, name: &str) -> u64 {
         match self.send(run, name) {
             Ok(Sent::Kept(number)) => number,
@@ -326,7 +343,7 @@ impl<S: Store + ?Sized> Talk for S {
         let signals = self.inbox(&id(run), ALL).wait().unwrap();
         signals
             .into_iter()
-            .map(|signal| (signal.number, signal.signal.name))
+            .map(|signal| (signal.number, signal.name))
             .collect()
     }
     fn listed(&self, filter: &Filter) -> Vec<String> {

@@ -291,7 +291,7 @@ fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not
         let place = Place::new();
         place.open().save(start("r"));
         place.sql(&format!(
-            "{index} ALTER TABLE run DROP COLUMN stored_bytes; PRAGMA user_version = 3"
+            "{index} DROP TABLE signal_token; ALTER TABLE run DROP COLUMN stored_bytes; PRAGMA user_version = 3"
         ));
         let attention = place.open().attention(at(9), ALL).now();
         assert!(attention.is_ok(), "{index} {attention:?}");
