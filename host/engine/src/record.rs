@@ -325,18 +325,23 @@ pub fn head(state: &RunState) -> Head {
         due_at: stop.and_then(|stop| stop.due_at),
         recoveries: state.recoveries(),
         auto_resumes: state.episode().in_a_row(),
-        provider: stop.and_then(|stop| stop.provider.clone()),
+        provider: stop.and_then(|stop| stop.provider.as_deref().map(without_nul)),
         awaits: match state.phase().status() {
             Status::Paused => {
                 let awaited = state.awaited();
                 awaited
                     .into_iter()
-                    .map(|(_, name)| name.to_owned())
+                    .map(|(_, name)| without_nul(name))
                     .collect()
             }
             _ => Vec::new(),
         },
     }
+}
+
+/// A word that a component chose, as a column: in a body it is escaped, and not every store keeps a NUL in a text.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 /// Events that were applied to the state and wait for their transaction.

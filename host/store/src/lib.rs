@@ -7,6 +7,9 @@
 //! Every change of a run goes through one door, [`Runs::write`]: a transaction that applies only if the run still stands
 //! where the writer last saw it (sequence number and epoch). That compare-and-swap is all the locking there is.
 //!
+//! No text that a store is given holds a NUL (U+0000), which some databases cannot keep: the engine refuses it in what people
+//! name and say, and bodies are JSON, which escapes it.
+//!
 //! Another store implements the traits and proves them with the cases of `conformance`, behind the feature of that name.
 
 mod attention;

@@ -15,7 +15,7 @@ use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1};
-use milepost_tests::scripted::{Gate, Script, ok};
+use milepost_tests::scripted::{Gate, Script, ok, pause};
 use serde_json::{Value, json};
 
 use super::{count, steps};
@@ -607,6 +607,61 @@ async fn a_decision_never_answers_the_next_question() {
             .as_deref(),
         Some("g2")
     );
+}
+
+/// Some databases have no NUL in a text: it is refused before any store is asked.
+#[tokio::test]
+async fn names_and_notes_with_a_nul_are_refused() {
+    let rig = Rig::new(ASKS, &Script::new());
+    rig.run().await.unwrap();
+    let engine = rig.engine();
+    let (comment, by) = (decision(Verdict::Approved), decision(Verdict::Approved));
+    let nul = || Some("a\0b".to_owned());
+    for refused in [
+        Decision {
+            comment: nul(),
+            ..comment
+        },
+        Decision { by: nul(), ..by },
+    ] {
+        let answer = engine.decide(&r1(), &refused).await;
+        assert!(matches!(answer, Err(EngineError::NoteWithNul { .. })));
+    }
+    for answer in [
+        engine.cancel(&r1(), "a\0b").await,
+        engine.kill(&r1(), "a\0b").await,
+        engine.pause(&r1(), false, "a\0b").await,
+    ] {
+        assert!(matches!(answer, Err(EngineError::NoteWithNul { .. })));
+    }
+    for (name, token) in [("a\0b", "t"), ("go", "a\0b")] {
+        let sent = engine.signal_once(&r1(), name, &json!(1), token).await;
+        let refused = sent.unwrap_err().to_string();
+        assert!(refused.contains("and no NUL"), "{refused}");
+    }
+}
+
+/// What a component chooses is recorded as it is, in a body that escapes it; the columns have it without.
+#[tokio::test]
+async fn what_a_component_names_with_a_nul_stands_in_no_column() {
+    let script = Script::new().step("a", |_| {
+        let Outcome::Paused(pause) = pause("quota") else {
+            unreachable!("a pause");
+        };
+        Outcome::Paused(Pause {
+            provider: Some("a\0b".to_owned()),
+            signal: Some("go\0".to_owned()),
+            ..pause
+        })
+    });
+    let rig = Rig::sqlite(&steps(&["a"]), &script);
+    rig.run().await.unwrap();
+    let row = rig.row();
+    assert_eq!(row.provider.as_deref(), Some("a\u{FFFD}b"));
+    assert_eq!(row.awaits, ["go\u{FFFD}"]);
+    let body = &rig.store.journal(&r1(), 0, 9).now().unwrap();
+    assert!(body.iter().any(|entry| entry.body.contains("a\\u0000b")));
+    assert!(body.iter().all(|entry| !entry.body.contains('\0')));
 }
 
 #[tokio::test]

@@ -66,6 +66,9 @@ impl From<EngineError> for Failure {
             EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
                 .help(format!("`milepost show {}` tells where it stands", over.run)),
             EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
+            EngineError::NoteWithNul { .. } => {
+                Self::new(Exit::Invalid, "note_with_nul", message)
+            }
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
             EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
                 .help(format!("it was not sent; send it again when the run has taken some: `milepost show {run}` tells what it waits for")),
@@ -242,6 +245,14 @@ mod tests {
                 EngineError::Store(unavailable()).into(),
                 Exit::Unavailable,
                 "store_unavailable",
+            ),
+            (
+                EngineError::NoteWithNul {
+                    what: "the comment",
+                }
+                .into(),
+                Exit::Invalid,
+                "note_with_nul",
             ),
             (
                 EngineError::NoteTooLong {

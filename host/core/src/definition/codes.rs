@@ -56,7 +56,7 @@ codes! {
     BAD_SIZE = "MP0107", "not a size",
         "Sizes are strings of a whole number and a unit: B, KiB, MiB or GiB.\n\n    memory = \"64MiB\"";
     BAD_NAME = "MP0108", "not a valid name",
-        "Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, at most 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
+        "The name of a workflow holds no NUL. Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, at most 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
     ALIAS_TWICE = "MP0109", "one key under two spellings",
         "`max_iterations` may also be spelled `maxIterations`, but only one of them may be given.";
     DATE_TIME = "MP0110", "date-time without quotes",

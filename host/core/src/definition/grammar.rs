@@ -10,6 +10,8 @@ pub(super) enum Shape {
     SchemaVersion,
     /// A text that is not empty.
     Text,
+    /// The same, without a NUL, which not every store keeps.
+    Name,
     /// Any text.
     FreeText,
     /// A step id.
@@ -145,7 +147,7 @@ pub(super) static WORKFLOW: Record = record(
             Shape::SchemaVersion,
             "Version of the definition language.",
         ),
-        required("name", Shape::Text, "Name of the workflow."),
+        required("name", Shape::Name, "Name of the workflow."),
         key(
             "version",
             Shape::FreeText,

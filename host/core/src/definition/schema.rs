@@ -55,7 +55,7 @@ fn record(record: &Record) -> Map<String, Value> {
 fn shape(shape: &Shape) -> Map<String, Value> {
     match shape {
         Shape::SchemaVersion => object(json!({ "enum": SCHEMA_VERSIONS })),
-        Shape::Text | Shape::Condition | Shape::Instant => {
+        Shape::Text | Shape::Name | Shape::Condition | Shape::Instant => {
             object(json!({ "type": "string", "pattern": r"\S" }))
         }
         Shape::Signal => object(json!({

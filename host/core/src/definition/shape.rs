@@ -117,7 +117,7 @@ fn check_value(
                 );
             }
         }
-        (Shape::Text | Shape::Condition | Shape::Instant, DeValue::String(text)) => {
+        (Shape::Text | Shape::Name | Shape::Condition | Shape::Instant, DeValue::String(text)) => {
             if text.trim().is_empty() {
                 let message = format!("`{name}` is empty");
                 let problem = Diagnostic::error(codes::EMPTY, span, message);
@@ -126,6 +126,12 @@ fn check_value(
                     Shape::Instant => problem.with_help("write an expression that gives a time, such as `inputs.start_at`"),
                     _ => problem,
                 });
+            } else if matches!(shape, Shape::Name) && text.contains('\0') {
+                let message = format!("`{name}` holds a NUL (U+0000)");
+                out.push(
+                    Diagnostic::error(codes::BAD_NAME, span, message)
+                        .with_help("leave it out: not every store can keep it"),
+                );
             }
         }
         (Shape::FreeText, DeValue::String(_)) | (Shape::Bool, DeValue::Boolean(_)) => {}
@@ -368,6 +374,7 @@ fn expected(shape: &Shape) -> &'static str {
     match shape {
         Shape::SchemaVersion | Shape::Integer { .. } => "an integer",
         Shape::Text
+        | Shape::Name
         | Shape::FreeText
         | Shape::StepId
         | Shape::Signal

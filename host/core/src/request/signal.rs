@@ -14,11 +14,11 @@ use crate::wait::{Wait, signal_output};
 /// Why a signal cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignalRefused {
-    /// Its name is empty, or too long.
-    #[error("a signal's name has 1 to {} bytes", limits::NOTE_BYTES)]
+    /// Its name is empty, or too long, or holds what is no text everywhere.
+    #[error("a signal's name has 1 to {} bytes and no NUL", limits::NOTE_BYTES)]
     Name,
-    /// Its token is empty, or too long.
-    #[error("a signal's token has 1 to {} bytes", limits::TOKEN_BYTES)]
+    /// Its token is empty, or too long, or holds what is no text everywhere.
+    #[error("a signal's token has 1 to {} bytes and no NUL", limits::TOKEN_BYTES)]
     Token,
     /// Its token stands for another signal.
     #[error(
@@ -64,7 +64,7 @@ pub enum Sending {
 /// # Errors
 /// [`SignalRefused`].
 pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
-    if name.is_empty() || name.len() > limits::NOTE_BYTES {
+    if !is_word(name, limits::NOTE_BYTES) {
         return Err(SignalRefused::Name);
     }
     if !within_depth(data, limits::JSON_DEPTH) {
@@ -82,10 +82,15 @@ pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
 /// # Errors
 /// [`SignalRefused::Token`].
 pub fn token(token: &str) -> Result<(), SignalRefused> {
-    match token.len() {
-        1..=limits::TOKEN_BYTES => Ok(()),
-        _ => Err(SignalRefused::Token),
+    match is_word(token, limits::TOKEN_BYTES) {
+        true => Ok(()),
+        false => Err(SignalRefused::Token),
     }
+}
+
+/// Whether every store can keep it as a text of its own: some databases have none with a NUL.
+fn is_word(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.contains('\0')
 }
 
 /// Whether the run can be sent anything; `ends` says that it was asked to end.

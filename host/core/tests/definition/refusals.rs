@@ -40,6 +40,16 @@ fn b1_each_required_key_is_missed_by_its_name() {
 }
 
 #[test]
+fn a_name_with_a_nul_is_refused_and_other_texts_may_hold_one() {
+    let (code, message) = only(&sample(STEP).replace("sample", "a\\u0000b"));
+    assert_eq!(
+        (code, message.as_str()),
+        ("MP0108", "`name` holds a NUL (U+0000)")
+    );
+    good(&sample(STEP).replace("schema = 1", "schema = 1\ndescription = \"a\\u0000b\""));
+}
+
+#[test]
 fn b5_independent_mistakes_are_reported_together() {
     let text = sample(
         "[[step]]\nid = \"a\"\nuse = \"gone/x\"\n[[step]]\nid = \"a\"\nuse = \"p/x\"\ntimeout = 3\n",

@@ -47,7 +47,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotWaiting`] when no such approval waits, [`EngineError::AlreadyDecided`] when somebody was quicker, and
-    /// [`EngineError::NoteTooLong`]: the run stands as before. [`EngineError::TimedOut`] when the time of the approval is over,
+    /// [`EngineError::NoteTooLong`] or [`EngineError::NoteWithNul`]: the run stands as before. [`EngineError::TimedOut`] when the time of the approval is over,
     /// which is recorded then.
     pub async fn decide(&self, run: &RunId, decision: &Decision) -> Result<Decided, EngineError> {
         let answer = Answer {
@@ -109,10 +109,14 @@ impl Engine {
     }
 }
 
-/// Refuses a text that is too long to be kept beside a decision or a request.
+/// Refuses a text that cannot be kept beside a decision or a request.
 pub(super) fn note(what: &'static str, text: Option<&str>) -> Result<(), EngineError> {
-    match text.map_or(0, str::len) {
-        bytes if bytes > limits::NOTE_BYTES => Err(EngineError::NoteTooLong { what, bytes }),
+    match text.unwrap_or_default() {
+        text if text.len() > limits::NOTE_BYTES => Err(EngineError::NoteTooLong {
+            what,
+            bytes: text.len(),
+        }),
+        text if text.contains('\0') => Err(EngineError::NoteWithNul { what }),
         _ => Ok(()),
     }
 }

@@ -123,6 +123,12 @@ pub enum EngineError {
         /// Its length.
         bytes: usize,
     },
+    /// A comment, or the name of who decides or asks, holds U+0000.
+    #[error("{what} holds a NUL (U+0000), which not every store can keep: leave it out")]
+    NoteWithNul {
+        /// Which text.
+        what: &'static str,
+    },
     /// Nothing in the workflow can wait for a signal of that name.
     #[error("nothing in the workflow of run `{run}` waits for a signal `{}`", Shown(.name))]
     UnknownSignal {

@@ -282,7 +282,7 @@ pub(crate) fn b104_parts_come_back_as_they_were_saved(s: &dyn Store) {
         "",
         "{}",
         "ünï ☃ \u{10FFFF}",
-        "nul \0 inside",
+        "{\"escaped\":\"\\u0000\"}",
         "quote ' \" \\",
         &large,
     ];
