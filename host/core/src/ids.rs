@@ -360,7 +360,11 @@ impl FromStr for Digest {
         let mut bytes = [0; 32];
         for (i, byte) in bytes.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).map_err(|_| {
-                invalid("digest", text, "it holds a character that is no hex digit")
+                invalid(
+                    "digest",
+                    text,
+                    "it contains a character that is not a hex digit",
+                )
             })?;
         }
         Ok(Self(bytes))

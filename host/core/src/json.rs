@@ -22,7 +22,7 @@ pub enum UnusableJson {
     Syntax(String),
     /// It holds an integer that would be rounded.
     #[error(
-        "the integer {0} does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
+        "the integer {0} does not fit in 64 bits: write it as text, in quotes, or with an exponent if a rounded number is enough"
     )]
     Inexact(String),
     /// An object gives a name twice: which of its values was meant is not guessed.

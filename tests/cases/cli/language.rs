@@ -47,7 +47,7 @@ fn braces_are_understood() {
            |
            = help: write `inputs.b`
 
-        error[MP0301]: a value stands in one pair of braces
+        error[MP0301]: a value takes one pair of braces
           --> double.toml:18:18
            |
         18 | with = { text = "${{ inputs.b }}" }

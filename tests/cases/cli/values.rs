@@ -149,19 +149,19 @@ with = { id = "${ inputs.j.id }", url = "/d/${ inputs.j.id }", same = "${ inputs
         }
 
         $ milepost run ids.toml --input j={"id":123456789012345678901234567890,"other":1} --json
-        /error/diagnostics/0/message: "input `j` must be of type json: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do"
+        /error/diagnostics/0/message: "input `j` must be of type json: the integer 123456789012345678901234567890 does not fit in 64 bits: write it as text, in quotes, or with an exponent if a rounded number is enough"
         [exit 65]
 
         $ milepost run ids.toml --inputs in.json
-        ! error[MP0706]: cannot read the inputs file in.json: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do
+        ! error[MP0706]: cannot read the inputs file in.json: the integer 123456789012345678901234567890 does not fit in 64 bits: write it as text, in quotes, or with an exponent if a rounded number is enough
         [exit 65]
 
         $ milepost run ids.toml --inputs in.toml
-        ! error[MP0706]: cannot read the inputs file in.toml: line 1: the integer does not fit 64 bits
+        ! error[MP0706]: cannot read the inputs file in.toml: line 1: the integer does not fit in 64 bits
         [exit 65]
 
         $ milepost signal s go --data 123456789012345678901234567890
-        ! error: --data: the integer 123456789012345678901234567890 does not fit 64 bits: write it as a text, in quotes, or with an exponent when a rounded number will do
+        ! error: --data: the integer 123456789012345678901234567890 does not fit in 64 bits: write it as text, in quotes, or with an exponent if a rounded number is enough
         [exit 64]
 
         $ milepost signal s go --data 18446744073709551615

@@ -7,7 +7,7 @@ pub struct Code {
     pub code: &'static str,
     /// What it is about, in a few words.
     pub title: &'static str,
-    /// Why it is a problem and how to mend it, with an example where one helps.
+    /// Why it is a problem and how to fix it, with an example where one helps.
     pub explanation: &'static str,
 }
 
@@ -35,9 +35,9 @@ codes! {
     SYNTAX = "MP0001", "not TOML",
         "The file is not valid TOML, so nothing else could be checked. The message is the parser's own.\n\n    name = \"a    # the quote is not closed";
     DUPLICATE_KEY = "MP0002", "key given twice",
-        "The same key or table stands twice in one place. Neither could be preferred without guessing; remove one.\n\n    [inputs.repo]\n    type = \"string\"\n    [inputs.repo]      # MP0002";
+        "The same key or table appears twice in one place. Choosing one would be a guess; remove the other.\n\n    [inputs.repo]\n    type = \"string\"\n    [inputs.repo]      # MP0002";
     FILE_TOO_LARGE = "MP0003", "file too large",
-        "A definition may have at most 1 MiB. Move data out of the file, for example into an input.";
+        "A definition can be up to 1 MiB. Move data out of the file, for example into an input.";
     SCHEMA_VERSION = "MP0004", "unsupported schema version",
         "`schema` names the version of the definition language. This program reads version 1 only, and never rewrites a file.\n\n    schema = 1";
 
@@ -46,23 +46,23 @@ codes! {
     MISSING_KEY = "MP0102", "missing key",
         "A required key is absent. A workflow needs `schema`, `name` and at least one `[[step]]`; a step needs `id`; a plugin needs `source`; a loop needs `until`; an approval needs `message`; an input needs `type`.";
     WRONG_TYPE = "MP0103", "wrong type",
-        "The value is of another TOML type than the key needs.\n\n    continue_on_error = \"true\"      # MP0103: a boolean is written without quotes";
+        "The value has a different TOML type than the key needs.\n\n    continue_on_error = \"true\"      # MP0103: a boolean is written without quotes";
     OUT_OF_RANGE = "MP0104", "value out of range",
-        "A number, a duration or a size lies outside what the key allows. `[limits]` can lower the engine's limits, never raise them.\n\n    loop = { until = \"..\", max_iterations = 0 }      # MP0104";
+        "A number, a duration or a size is outside the range that the key allows. `[limits]` can lower the engine's limits, but never raise them.\n\n    loop = { until = \"..\", max_iterations = 0 }      # MP0104";
     UNKNOWN_CHOICE = "MP0105", "not one of the choices",
         "The key takes one of a few words, and this is none of them.\n\n    on_exhausted = \"stop\"      # MP0105: `fail` or `continue`";
     BAD_DURATION = "MP0106", "not a duration",
-        "Durations are strings of a whole number and a unit: ms, s, m, h or d. A bare number would leave the unit to guessing.\n\n    timeout = \"30s\"";
+        "Durations are strings of a whole number and a unit: ms, s, m, h or d. A bare number does not say which unit is meant.\n\n    timeout = \"30s\"";
     BAD_SIZE = "MP0107", "not a size",
         "Sizes are strings of a whole number and a unit: B, KiB, MiB or GiB.\n\n    memory = \"64MiB\"";
     BAD_NAME = "MP0108", "not a valid name",
-        "The name of a workflow holds no NUL. Step ids and plugin names consist of letters, digits, `_` and `-`, at most 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, at most 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
+        "The name of a workflow cannot contain NUL. Step ids and plugin names consist of letters, digits, `_` and `-`, up to 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, up to 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
     ALIAS_TWICE = "MP0109", "one key under two spellings",
         "`max_iterations` may also be spelled `maxIterations`, but only one of them may be given.";
     DATE_TIME = "MP0110", "date-time without quotes",
         "Step values are JSON, which has no date-time type. Put the value in quotes.\n\n    with = { since = \"2026-01-01\" }";
     NOT_JSON = "MP0111", "value that JSON cannot hold",
-        "Step values are JSON: `nan`, `inf` and integers beyond 64 bits do not exist there, and values may be nested at most 64 levels deep.";
+        "Step values are JSON: `nan`, `inf` and integers beyond 64 bits do not exist in JSON, and values can be nested up to 64 levels deep.";
     BAD_DIGEST = "MP0112", "not a digest",
         "A digest is `sha256:` followed by 64 hex digits.";
     RESERVED = "MP0113", "not supported yet",
@@ -75,21 +75,21 @@ codes! {
     STEP_KIND = "MP0202", "not exactly one kind",
         "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
     DUPLICATE_ID = "MP0203", "step id given twice",
-        "Step ids are unique over the whole definition, loop bodies included, because expressions and records name steps by id.";
+        "Step ids are unique across the whole definition, loop bodies included, because expressions and records name steps by id.";
     UNKNOWN_LOOP = "MP0204", "unknown loop",
         "`in` names the loop whose body the step belongs to, and no step has that id.";
     NOT_A_LOOP = "MP0205", "not a loop",
         "`in` names a step that is not a loop. Only loops have members.";
     MEMBER_BEFORE_LOOP = "MP0206", "member before its loop",
-        "A loop stands before its members in the file, so that the file reads in the order of execution. This also rules out loops inside themselves.";
+        "A loop comes before its members in the file, so that the file reads in the order of execution. This also rules out a loop inside itself.";
     EMPTY_LOOP = "MP0207", "loop without members",
         "A loop repeats its members; give at least one step with `in = \"<loop id>\"`.";
-    NESTING = "MP0208", "loops nested too deep",
-        "Loops may stand inside loops up to 16 levels.";
+    NESTING = "MP0208", "loops nested too deeply",
+        "Loops can be nested up to 16 levels deep.";
     TOO_MANY_STEPS = "MP0209", "too many steps",
-        "A definition may have at most 1,000 steps, loop members included.";
+        "A definition can have up to 1,000 steps, loop members included.";
     NOT_FOR_KIND = "MP0210", "key does not apply to this kind of step",
-        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. A wait for a signal and an approval have a `timeout` of their own, and nothing in them is tried again. `continue_on_error` means nothing at an approval: a rejection is no failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
+        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. A wait for a signal and an approval have a `timeout` of their own and are never retried. `continue_on_error` does not apply to an approval: a rejection is not a failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
     UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
         "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
     STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",
@@ -103,30 +103,30 @@ codes! {
     LONE_KEY = "MP0216", "key without the one it belongs to",
         "`timeout` of a wait belongs to a `signal`: a wait for time ends by itself. `on_timeout` says what happens after `timeout`, so it means nothing without one.\n\n    wait = { signal = \"deployed\", timeout = \"2h\", on_timeout = \"continue\" }";
     REJECT_TWICE = "MP0217", "two answers to a rejection",
-        "With `rework` a rejection goes over the work again, and the last one cancels the run; `on_reject = \"continue\"` lets the run go on after the first. Only one of them can happen.";
+        "With `rework`, a rejection repeats the work, and the last rejection cancels the run; with `on_reject = \"continue\"`, the run continues after the first one. Only one of them can apply.";
     REWORK_FROM = "MP0218", "rework from a step that is not before the approval",
-        "`rework.from` names the step from which the work is gone over again: one that stands before the approval in the same loop body, or at the top level for an approval at the top level.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
+        "`rework.from` names the step from which the work is repeated. That step comes before the approval, in the same loop body, or at the top level if the approval is there.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";
     EXPR_TOO_LARGE = "MP0302", "expression too large",
-        "An expression may have at most 4 KiB of text, 32 levels and 512 parts. Compute the value in a step instead.";
+        "An expression can have up to 4 KiB of text, 32 levels and 512 parts. Compute the value in a step instead.";
     EXPR_UNKNOWN_NAME = "MP0303", "unknown name in an expression",
         "The expression names an input, a step, a field or a function that does not exist. A step id with a `-` is written `steps['my-step']`.";
     EXPR_NOT_READABLE = "MP0304", "value that cannot exist here",
-        "The expression reads something that cannot exist at this point: a step that runs later, `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is no loop.";
+        "The expression reads something that cannot exist at this point: a step that runs later, `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is not a loop.";
     EXPR_TYPE = "MP0305", "type mismatch in an expression",
-        "An operator, a function or the key itself needs another type. `if` and `until` are of type bool; `wait.until` is of type string.\n\n    if = \"size(steps.list.output) > 0\"";
+        "An operator, a function or the key itself expects another type. `if` and `until` are of type bool; `wait.until` is of type string.\n\n    if = \"size(steps.list.output) > 0\"";
     EXPR_UNSUPPORTED = "MP0306", "expression feature that is not supported",
         "CEL has this feature, but this strict subset does not: no macros, no regular expressions, no time, no random values.";
     EXPR_TEMPLATE = "MP0307", "`${ }` in an expression",
         "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
     EXPR_STATUS = "MP0308", "no such status",
-        "A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`. A comparison with another word would be quietly false (or true) for ever.\n\n    if = \"steps.test.status == 'completed'\"";
+        "A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`. A comparison with another word would silently always be false (or true).\n\n    if = \"steps.test.status == 'completed'\"";
     EXPR_LITERAL = "MP0309", "text that looks like a value",
-        "`{{ inputs.n }}` and `$${ inputs.n }` are text that stands for itself: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
+        "`{{ inputs.n }}` and `$${ inputs.n }` are plain text: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
     INSTANT = "MP0310", "not a point in time",
-        "`wait.until` gives RFC 3339 text, in UTC or with an offset, at most 2554-07-21T23:34:33Z. A time in the past is over at once.\n\n    wait = { until = \"'2026-03-01T09:00:00+01:00'\" }";
+        "`wait.until` gives RFC 3339 text, in UTC or with an offset, up to 2554-07-21T23:34:33Z. A time in the past ends the wait at once.\n\n    wait = { until = \"'2026-03-01T09:00:00+01:00'\" }";
 
     INPUT_DEFAULT = "MP0401", "default does not fit the input",
         "The default must be of the declared type and, when `enum` is given, one of its values.";
@@ -138,15 +138,15 @@ codes! {
     WITH_UNKNOWN = "MP0502", "unknown step input",
         "The step's manifest has no such input and allows no others.";
     WITH_TYPE = "MP0503", "step input of the wrong type",
-        "The value, or the type of its expression, cannot be what the step's manifest asks for.";
+        "The value, or the type of its expression, does not match what the step's manifest requires.";
 
     UNUSED_PLUGIN = "MP0601", "plugin never used",
-        "No step uses this plugin. The run works, but the entry may be left over.";
+        "No step uses this plugin. The workflow works, but the entry may be a leftover.";
 
     UNKNOWN_INPUT = "MP0701", "unknown input",
         "The workflow declares no such input. `--allow-extra-inputs` turns this into a warning.";
     INPUT_TWICE = "MP0702", "input given twice",
-        "The same input stands more than once on the command line; which one was meant is not guessed.";
+        "The same input appears more than once on the command line, and which one is meant would be a guess.";
     MISSING_INPUT = "MP0703", "missing input",
         "A required input has neither a value nor a default. An empty text, `false` and `0` count as given.";
     INPUT_TYPE = "MP0704", "input of the wrong type",

@@ -186,12 +186,12 @@ pub(super) static WORKFLOW: Record = record(
         key(
             "defaults",
             Shape::Record(&DEFAULTS),
-            "Values for every component step that has no own.",
+            "Values for every component step that does not set its own.",
         ),
         key(
             "limits",
             Shape::Record(&LIMITS),
-            "Limits of every run, each at most the engine's own.",
+            "Limits of every run; they can only lower the engine's own.",
         ),
         required("step", Shape::Tables(&STEP), "The steps, in file order."),
     ],
@@ -260,7 +260,7 @@ static DEFAULTS: Record = record(
         key(
             "retry",
             Shape::Record(&RETRY),
-            "Retry policy; a step's own keys win one by one.",
+            "Retry policy; keys that a step sets itself take precedence, one by one.",
         ),
     ],
 );
@@ -274,7 +274,7 @@ static LIMITS: Record = record(
                 min: 0,
                 max: limits::LOOP_ITERATIONS as i64,
             },
-            "Most iterations of any loop; 0 runs no loop body at all.",
+            "Maximum iterations of any loop; 0 runs no loop body at all.",
         ),
         key(
             "disk",
@@ -282,7 +282,7 @@ static LIMITS: Record = record(
                 min: 64 * 1024,
                 max: limits::DISK_BYTES,
             },
-            "What the run may take in its store: journal, tapes, logs, and the blobs that it uses, its components included.",
+            "Maximum size of a run in its store: journal, tapes, logs, and the blobs that it uses, including its components.",
         ),
         key(
             "memory",
@@ -290,7 +290,7 @@ static LIMITS: Record = record(
                 min: 64 * 1024,
                 max: limits::MEMORY_BYTES,
             },
-            "Memory of one attempt.",
+            "Maximum memory of one attempt.",
         ),
         key(
             "table_elements",
@@ -298,7 +298,7 @@ static LIMITS: Record = record(
                 min: 1,
                 max: limits::TABLE_ELEMENTS as i64,
             },
-            "Elements of one WebAssembly table.",
+            "Maximum number of elements in one WebAssembly table.",
         ),
         key(
             "host_calls",
@@ -306,7 +306,7 @@ static LIMITS: Record = record(
                 min: 1,
                 max: limits::HOST_CALLS as i64,
             },
-            "Host calls of one attempt.",
+            "Maximum number of host calls in one attempt.",
         ),
         key(
             "step_output",
@@ -314,7 +314,7 @@ static LIMITS: Record = record(
                 min: 1,
                 max: limits::STEP_OUTPUT_BYTES,
             },
-            "Output of one step, as compact JSON.",
+            "Maximum size of the output of one step, as compact JSON.",
         ),
         key(
             "tape",
@@ -322,7 +322,7 @@ static LIMITS: Record = record(
                 min: 0,
                 max: limits::TAPE_BYTES,
             },
-            "Recorded host calls of one attempt; beyond it the attempt cannot be replayed.",
+            "Maximum size of the recorded host calls of one attempt; beyond it, the attempt cannot be replayed.",
         ),
         key(
             "log",
@@ -330,7 +330,7 @@ static LIMITS: Record = record(
                 min: 0,
                 max: limits::LOG_BYTES,
             },
-            "Log text of one attempt; the rest is dropped and counted.",
+            "Maximum size of the log of one attempt; the rest is dropped and counted.",
         ),
     ],
 );
@@ -418,7 +418,7 @@ static LOOP: Record = record(
                 min: 1,
                 max: limits::LOOP_ITERATIONS as i64,
             },
-            doc: "Most iterations; default 3. `limits.loop` may lower it.",
+            doc: "Maximum iterations; default 3. `limits.loop` can lower it.",
         },
         key(
             "on_exhausted",
@@ -437,18 +437,18 @@ static WAIT: Record = Record {
         key(
             "for",
             Shape::Duration { zero: false },
-            "So long, from when the step's turn comes.",
+            "For a length of time, from the moment the step starts.",
         ),
         key(
             "until",
             Shape::Instant,
-            "To a point in time: an expression that gives RFC 3339 text.",
+            "Until a point in time: an expression that gives RFC 3339 text.",
         ),
         key("signal", Shape::Signal, "For a signal of this name."),
         key(
             "timeout",
             Shape::Duration { zero: false },
-            "How long to wait for the signal at most; default: as long as it takes.",
+            "Maximum time to wait for the signal; default: no limit.",
         ),
         key(
             "on_timeout",
@@ -469,12 +469,12 @@ static APPROVAL: Record = record(
         required(
             "message",
             Shape::Text,
-            "What the person is asked; may hold `${ }`.",
+            "The question for the person; may contain `${ }`.",
         ),
         key(
             "timeout",
             Shape::Duration { zero: false },
-            "How long to wait for a decision at most; default: as long as it takes.",
+            "Maximum time to wait for a decision; default: no limit.",
         ),
         key(
             "on_timeout",
@@ -495,7 +495,7 @@ static APPROVAL: Record = record(
         key(
             "rework",
             Shape::Record(&REWORK),
-            "Goes over the work again after a rejection, and asks again.",
+            "Repeats the work after a rejection, then asks again.",
         ),
     ],
 );
@@ -506,7 +506,7 @@ static REWORK: Record = record(
         required(
             "from",
             Shape::Text,
-            "Id of the earlier step, beside this one, from which the work is gone over.",
+            "Id of an earlier step at the same level, from which the work is repeated.",
         ),
         key(
             "max_attempts",
@@ -514,7 +514,7 @@ static REWORK: Record = record(
                 min: 1,
                 max: limits::REWORK_ATTEMPTS as i64,
             },
-            "The rejection that cancels the run; default 3.",
+            "Number of the rejection that cancels the run; default 3.",
         ),
     ],
 );
@@ -528,7 +528,7 @@ static RETRY: Record = record(
                 min: 1,
                 max: limits::RETRY_ATTEMPTS as i64,
             },
-            "Attempts in all, the first included; default 3.",
+            "Maximum number of attempts, including the first; default 3.",
         ),
         key(
             "initial",
@@ -541,17 +541,17 @@ static RETRY: Record = record(
                 min: 1.0,
                 max: 100.0,
             },
-            "Growth of the wait from attempt to attempt; default 2.",
+            "Factor by which the wait grows with each attempt; default 2.",
         ),
         key(
             "max",
             Shape::Duration { zero: true },
-            "Longest wait; default 60s.",
+            "Maximum wait; default 60s.",
         ),
         key(
             "jitter",
             Shape::Number { min: 0.0, max: 1.0 },
-            "Share of the wait that is drawn at random around it; default 0.",
+            "Share of the wait by which it varies at random; default 0.",
         ),
         key(
             "on",
@@ -559,12 +559,12 @@ static RETRY: Record = record(
                 words: &["retryable", "timeout", "trap", "failed"],
                 planned: &[],
             }),
-            "Kinds of failure that are tried again; default only `retryable`.",
+            "Kinds of failure to retry; default: only `retryable`.",
         ),
         key(
             "codes",
             Shape::List(&Shape::Text),
-            "When given, only errors with one of these codes are tried again.",
+            "If given, only errors with one of these codes are retried.",
         ),
         key(
             "then",

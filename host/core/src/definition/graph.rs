@@ -34,7 +34,7 @@ fn outline(definition: &Definition, index: usize, depth: usize, out: &mut String
         let _ = write!(out, ", if {}", one_line(condition.text()));
     }
     if step.continue_on_error {
-        out.push_str(", goes on after an error");
+        out.push_str(", continues after an error");
     }
     out.push('\n');
     if let StepKind::Loop(repeat) = &step.kind {
@@ -155,7 +155,7 @@ fn at_most(timeout: Option<Duration>) -> String {
 fn loop_text(repeat: &LoopStep) -> String {
     let then = match repeat.on_exhausted {
         OnExhausted::Fail => "then fail",
-        OnExhausted::Continue => "then go on",
+        OnExhausted::Continue => "then continue",
     };
     format!(
         "loop until {}, at most {} times, {then}",

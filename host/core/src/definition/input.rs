@@ -114,7 +114,7 @@ pub fn read_file(
     let value = match format {
         FileFormat::Json => json::parse(text).map_err(|error| bad(error.to_string()))?,
         FileFormat::Toml if too_deep(text).is_some() => {
-            return Err(bad("it is nested too deep".to_owned()));
+            return Err(bad("it is nested too deeply".to_owned()));
         }
         FileFormat::Toml => {
             let root = toml::de::DeValue::Table(
@@ -318,7 +318,7 @@ fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
             problem.help(format!("an int is at most {}; `type = \"json\"` also takes it", i64::MAX))
         }
         InputType::Float if given.parse::<f64>().is_ok_and(f64::is_finite) => problem.help(
-            "no double has just this value; write it with an exponent when a rounded number will do",
+            "no double has just this value; write it with an exponent if a rounded number is enough",
         ),
         InputType::Json | InputType::String | InputType::Int | InputType::Float => problem,
     }

@@ -155,7 +155,7 @@ fn check(
         out.push(Diagnostic::error(
             codes::NOT_JSON,
             at..at + 1,
-            "tables, arrays and dotted keys are nested too deep here",
+            "tables, arrays and dotted keys are nested too deeply here",
         ));
         return None;
     }

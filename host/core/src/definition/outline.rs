@@ -177,7 +177,7 @@ impl<'a> Outline<'a> {
             ))));
         }
         if parent > index {
-            let message = format!("loop `{owner}` must stand before its members");
+            let message = format!("loop `{owner}` must come before its members");
             let help = "move the loop above this step; two loops cannot be members of each other";
             let problem = Diagnostic::error(codes::MEMBER_BEFORE_LOOP, span, message);
             return Err(Some(Box::new(
@@ -231,11 +231,11 @@ impl<'a> Outline<'a> {
         let name = self.entries[gate].name;
         let message = match found {
             None => format!("there is no step `{from}`"),
-            Some(found) if found == gate => "the approval cannot go over itself".to_owned(),
+            Some(found) if found == gate => "an approval cannot repeat itself".to_owned(),
             Some(found) if self.entries[found].parent == parent => {
-                format!("step `{from}` does not stand before `{name}`")
+                format!("step `{from}` does not come before `{name}`")
             }
-            Some(_) => format!("step `{from}` does not stand beside `{name}`"),
+            Some(_) => format!("step `{from}` is not at the same level as `{name}`"),
         };
         let before = self.entries[..gate]
             .iter()
@@ -245,7 +245,7 @@ impl<'a> Outline<'a> {
             None => "at the top level".to_owned(),
         };
         let mut problem = Diagnostic::error(codes::REWORK_FROM, span, message)
-            .with_help(format!("name a step that stands before `{name}` {place}"))
+            .with_help(format!("name a step that comes before `{name}` {place}"))
             .with_candidates(nearest(from, before.map(|entry| entry.name)));
         if let Some(found) = found.filter(|found| *found != gate) {
             problem = problem.with_related(self.entries[found].span.clone(), "this step");

@@ -93,10 +93,10 @@ pub(super) fn retry(
             crate::time::format_duration(policy.initial),
             crate::time::format_duration(policy.max),
         );
-        let message = format!("the first wait ({initial}) is longer than the longest wait ({max})");
+        let message = format!("the first wait ({initial}) is longer than the maximum wait ({max})");
         out.push(
             Diagnostic::error(codes::OUT_OF_RANGE, node.span(), message).with_help(format!(
-                "set `max` to at least {initial}; without a value of its own it is {max}"
+                "set `max` to at least {initial}; if not set, it is {max}"
             )),
         );
     }

@@ -320,10 +320,10 @@ pub(super) fn check_json(node: &Node<'_>, depth: usize, out: &mut Vec<Diagnostic
         DeValue::String(_) | DeValue::Boolean(_) => {}
         DeValue::Integer(_) => {
             if json::whole(node.get_ref()).is_none() {
-                let message = "the integer does not fit 64 bits";
+                let message = "the integer does not fit in 64 bits";
                 out.push(
                     Diagnostic::error(codes::NOT_JSON, span, message)
-                        .with_help("write it as a text, in quotes"),
+                        .with_help("write it as text, in quotes"),
                 );
             }
         }

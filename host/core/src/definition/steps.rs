@@ -204,7 +204,7 @@ fn not_for(view: &View<'_>, keys: &[&str], kind: &str, out: &mut Vec<Diagnostic>
                 "write it inside: `approval = { message = \"..\", timeout = \"..\" }`".to_owned()
             }
             (_, "continue_on_error") => {
-                "a rejection is no failure; `on_reject = \"continue\"` lets the run go on after one"
+                "a rejection is not a failure; `on_reject = \"continue\"` lets the run continue after one"
                     .to_owned()
             }
             _ => format!("leave it out: `{key}` belongs to a step with `use`"),

@@ -129,7 +129,7 @@ fn time_has_no_timeout(view: &View<'_>, kind: &str, out: &mut Vec<Diagnostic>) {
 pub(super) fn lone_on_timeout(view: &View<'_>, out: &mut Vec<Diagnostic>) {
     if let (Some(span), None) = (view.key_span("on_timeout"), view.key_span("timeout")) {
         let message = "`on_timeout` needs a `timeout`";
-        let help = "without one, time never ends this wait; add `timeout = \"24h\"`, or leave `on_timeout` out";
+        let help = "without one, this wait never times out; add `timeout = \"24h\"`, or leave `on_timeout` out";
         out.push(Diagnostic::error(codes::LONE_KEY, span, message).with_help(help));
     }
 }

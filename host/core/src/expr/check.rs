@@ -317,7 +317,7 @@ impl Checker<'_> {
                 _ => Some(Type::Dyn),
             },
             Type::Dyn | Type::List(_) | Type::Object { .. } => {
-                let message = format!("{} is no index of {base}", key.ty);
+                let message = format!("{} is not an index of {base}", key.ty);
                 self.mismatch(&index.range, message, None);
                 None
             }

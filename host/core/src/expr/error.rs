@@ -25,7 +25,7 @@ pub enum EvalError {
         expression: String,
     },
     /// A whole number beyond 64 bits.
-    #[error("the result of `{expression}` does not fit a 64-bit integer")]
+    #[error("the result of `{expression}` does not fit in a 64-bit integer")]
     Overflow {
         /// The operation, as written.
         expression: String,

@@ -258,7 +258,7 @@ impl<'a> Evaluator<'a, '_> {
                 })
             }
             (base, index) => {
-                let message = format!("{} is no index of {}", index.kind(), base.kind());
+                let message = format!("{} is not an index of {}", index.kind(), base.kind());
                 Err(self.mismatch(node, message))
             }
         }

@@ -44,7 +44,7 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
         return Problem::new(
             ProblemKind::UnknownName,
             range,
-            format!("`{}` is no {kind}", name.text),
+            format!("`{}` is not a {kind}", name.text),
         )
         .help(format!("it is called as `{signature}`"));
     }

@@ -176,8 +176,8 @@ impl Lexer<'_> {
         if rest.starts_with("//") {
             return Err(self.unsupported(
                 2,
-                "an expression holds no comments",
-                "put the comment into a line of its own, after `#`",
+                "an expression cannot contain comments",
+                "put the comment on a line of its own, after `#`",
             ));
         }
         for (symbol, token) in [
@@ -435,7 +435,7 @@ impl Lexer<'_> {
             }
             None => Err(self.problem(
                 1,
-                "this escape is incomplete, or names no character",
+                "this escape is incomplete or does not name a character",
                 "write `\\n`, `\\x41`, `\\u00e9` or `\\U0001f600`",
             )),
         }

@@ -49,7 +49,7 @@ impl Checker<'_> {
                     let problem = Problem::new(
                         ProblemKind::UnsupportedFeature,
                         key.range.clone(),
-                        format!("a name behind `{}` cannot be computed", path.root),
+                        format!("a name after `{}` cannot be computed", path.root),
                     );
                     return self.report(
                         problem.help(format!("name it: `{}.x`, or `{0}['x']`", path.root)),

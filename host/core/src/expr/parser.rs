@@ -259,7 +259,7 @@ impl Parser {
         if !mixed || self.accepted {
             return Ok(());
         }
-        let message = format!("`{first}` does not stand before `{second}`");
+        let message = format!("`{first}` does not come before `{second}`");
         let help = match first {
             "!" => "`!` takes a bool, such as a comparison: `!(-a > b)`",
             _ => "`-` takes a number, and `!` gives a bool",
@@ -279,7 +279,7 @@ impl Parser {
                         return Err(Problem::new(
                             ProblemKind::Syntax,
                             field.range,
-                            "`.?` reads a field; it calls no method",
+                            "`.?` reads a field; it cannot call a method",
                         )
                         .help("end the chain with `.orValue(...)` before calling a method"));
                     }
@@ -343,7 +343,7 @@ impl Parser {
         Err(Problem::new(
             ProblemKind::Syntax,
             range,
-            format!("`{text}` is a word of the language and no field name"),
+            format!("`{text}` is a word of the language, not a field name"),
         )
         .help(format!("write `a['{text}']`")))
     }
@@ -356,7 +356,7 @@ impl Parser {
                 Err(_) => {
                     let problem = out_of_range(range);
                     return Err(problem.help(format!(
-                        "write `{digits}u`: a `u` stands behind an integer above {}",
+                        "write `{digits}u`: a `u` follows an integer above {}",
                         i64::MAX
                     )));
                 }
@@ -536,7 +536,7 @@ fn out_of_range(range: Range<usize>) -> Problem {
     Problem::new(
         ProblemKind::Syntax,
         range,
-        "this integer does not fit 64 bits with a sign",
+        "this integer does not fit in 64 bits with a sign",
     )
 }
 

@@ -93,7 +93,7 @@ impl Problem {
 
     /// `${{ inner }}` in a template.
     pub(super) fn doubled_braces(range: Range<usize>, inner: &str) -> Self {
-        let message = "a value stands in one pair of braces";
+        let message = "a value takes one pair of braces";
         Self::new(ProblemKind::Syntax, range, message)
             .help(format!("write `${{ {} }}`", inner.trim()))
     }

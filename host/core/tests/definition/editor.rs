@@ -175,8 +175,8 @@ fn definitions_are_drawn() {
         graph::text(&definition),
         "\
 release-notes
-  collect: git/list-commits, goes on after an error
-  fix: loop until steps.test.output.exit_code == 0, at most 5 times, then go on
+  collect: git/list-commits, continues after an error
+  fix: loop until steps.test.output.exit_code == 0, at most 5 times, then continue
     patch: git/apply-fix, if loop.iteration > 1 && steps.test.output.log != \"\"
     test: git/test
   again: loop until true, at most 2 times, then fail, if steps.fix.output.condition_met
@@ -192,7 +192,7 @@ release-notes
         "\
 flowchart TD
   s0[\"collect<br>git/list-commits\"]
-  subgraph s1[\"fix: loop until steps.test.output.exit_code == 0, at most 5 times, then go on\"]
+  subgraph s1[\"fix: loop until steps.test.output.exit_code == 0, at most 5 times, then continue\"]
     s2[\"patch<br>git/apply-fix\"]
     s3[\"test<br>git/test\"]
   end

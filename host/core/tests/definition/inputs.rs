@@ -224,7 +224,7 @@ fn b39_texts_become_the_declared_type() {
         (
             "extra=[18446744073709551616]",
             "MP0704",
-            "does not fit 64 bits",
+            "does not fit in 64 bits",
         ),
         ("dry=yes", "MP0704", "type bool"),
         ("dry=", "MP0704", "type bool"),

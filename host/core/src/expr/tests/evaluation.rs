@@ -165,7 +165,7 @@ fn errors_name_the_operation() {
         ),
         (
             "9223372036854775807 + inputs.n",
-            "the result of `9223372036854775807 + inputs.n` does not fit a 64-bit integer",
+            "the result of `9223372036854775807 + inputs.n` does not fit in a 64-bit integer",
         ),
         (
             "1e308 * 10.0",

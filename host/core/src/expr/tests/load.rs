@@ -128,13 +128,13 @@ fn b19_unknown_step_has_nearest_name() {
         ),
         (
             "contains(inputs.name, 'a')",
-            "`contains` is no function",
+            "`contains` is not a function",
             &[],
             "text.contains(part)",
         ),
         (
             "inputs.n.string()",
-            "`string` is no method",
+            "`string` is not a method",
             &[],
             "string(x)",
         ),
