@@ -124,7 +124,7 @@ fn b167_the_last_signal_ends_a_worker_whose_threads_are_blocked() {
         stopped_at_once(
             worker,
             &[
-                "SIGINT: steps in flight may end; a second signal interrupts them",
+                "SIGINT: letting steps in flight finish; a second signal interrupts them",
                 "SIGINT: interrupting steps in flight; a third signal stops at once",
             ],
         );
