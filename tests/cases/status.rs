@@ -9,7 +9,7 @@ use milepost::report::{RunReport, Summary};
 use milepost_core::event::{Event, RunEvent};
 use milepost_core::outcome::{Outcome, Pause, StepError};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{StopCode, Why};
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, START, r1};
@@ -148,7 +148,10 @@ async fn b228_a_pause_sets_its_time_and_its_reason_and_no_end() {
     assert_eq!(report.status, Status::Paused);
     assert_eq!(report.paused_at, Some(START.after(Duration::from_secs(3))));
     assert_eq!(report.ended_at, None);
-    assert!(report.stop.unwrap().message.contains("no more today"));
+    let Some(Why::StepPaused(pausing)) = report.stop.map(|stop| stop.why) else {
+        panic!("a step asked to pause");
+    };
+    assert!(pausing.reason.contains("no more today"));
     assert_eq!(rig.row().stop_code.as_deref(), Some("step_paused"));
 }
 
@@ -165,8 +168,8 @@ async fn b230_an_end_clears_the_pause_and_replaces_its_reason() {
     assert_eq!((failed.status, failed.paused_at), (Status::Failed, None));
     assert_eq!(failed.ended_at, Some(START));
     let stop = failed.stop.unwrap();
-    assert_eq!(stop.code, StopCode::StepFailed);
-    assert!(!stop.message.contains("quota"), "{}", stop.message);
+    assert_eq!(stop.code(), StopCode::StepFailed);
+    assert!(!format!("{stop:?}").contains("quota"), "{stop:?}");
     let completed = rig.resume().await.unwrap();
     assert_eq!(
         (completed.status, completed.stop),
@@ -286,9 +289,7 @@ async fn b196_every_end_is_announced_once_and_only_when_it_is_stored() {
         let report = rig.run().await.unwrap();
         assert_eq!(rig.recorder.events().last(), Some(&last));
         assert_eq!(*stored.lock().unwrap(), [status]);
-        let reason = report.stop.map(|stop| stop.message);
-        assert_eq!(reason.is_none(), status == Status::Completed);
-        assert_ne!(reason.as_deref(), Some(""));
+        assert_eq!(report.stop.is_none(), status == Status::Completed);
     }
 }
 
@@ -308,8 +309,8 @@ async fn b163_whatever_is_thrown_becomes_a_readable_text() {
         });
         let report = Rig::sqlite(ABC, &script).run().await.unwrap();
         let stop = report.stop.unwrap();
-        assert_eq!(stop.code, StopCode::HostError);
-        assert!(stop.message.contains(says), "{}", stop.message);
+        assert_eq!(stop.code(), StopCode::HostError);
+        assert!(stop.why.error().unwrap().contains(says), "{stop:?}");
     }
     // What a component throws keeps its shape, beside the text.
     let thrown = StepError {
@@ -330,10 +331,11 @@ async fn b333_a_cancelled_run_says_by_whom_and_goes_no_further() {
     let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
-        (report.status, stop.code),
+        (report.status, stop.code()),
         (Status::Cancelled, StopCode::Cancelled)
     );
-    assert!(stop.message.contains("the operator"), "{}", stop.message);
+    let by = "the operator".to_owned();
+    assert_eq!(stop.why, Why::Cancelled { by });
     let answer = rig
         .engine()
         .retry(&r1(), None, ResumeOptions::default())

@@ -3,7 +3,7 @@
 use crate::now::Now as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::engine::{Notice, Observer};
+use milepost::engine::{Notice, Observer, Trouble};
 use milepost::record::{self, RecordError};
 use milepost::store::{Store, StoreError};
 use milepost_core::ids::RunId;
@@ -51,8 +51,8 @@ impl Observer for ReadBack {
         self.then.notice(run, notice);
     }
 
-    fn trouble(&self, run: Option<&str>, reason: &str) {
-        self.then.trouble(run, reason);
+    fn trouble(&self, run: Option<&str>, trouble: Trouble<'_>) {
+        self.then.trouble(run, trouble);
     }
 
     fn saved(&self, live: &RunState) {

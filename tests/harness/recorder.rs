@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use milepost::engine::{Notice, Observer};
+use milepost::engine::{Notice, Observer, Trouble};
 use milepost_core::event::Event;
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
@@ -64,7 +64,11 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn trouble(&self, run: Option<&str>, reason: &str) {
+    fn trouble(&self, run: Option<&str>, trouble: Trouble<'_>) {
+        let reason = match trouble {
+            Trouble::PutOff(stop) => stop.why.error().unwrap_or_default(),
+            Trouble::Error(error) => error,
+        };
         let line = format!("{}: {reason}", run.unwrap_or("the store"));
         self.seen().trouble.push(line);
     }

@@ -252,7 +252,10 @@ async fn settle(world: &Arc<World>) -> bool {
             }
             Status::Paused
                 if !state.is_held()
-                    && state.phase().stop().is_some_and(|stop| stop.code.is_wait()) =>
+                    && state
+                        .phase()
+                        .stop()
+                        .is_some_and(|stop| stop.code().is_wait()) =>
             {
                 Ok(())
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use milepost::Engine;
 use milepost::core::ids::RunId;
-use milepost::core::{shell, shown};
+use milepost::core::shown;
 use milepost::wasm_plugins::WasmPlugins;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use super::memory::MemoryArgs;
 use super::stdout::Written;
 use super::style::Style;
 use super::text::Text;
-use super::{narration, place, stdout};
+use super::{narration, place, shell, stdout};
 
 /// What every verb gets.
 #[derive(Clone)]
@@ -148,10 +148,10 @@ impl Context {
         if self.json {
             print_error(failure)
         } else {
-            let text = failure.render(self.err);
+            let text = failure.render(self.err, |verb| self.program(verb));
             // There may be many problems: they find room when nothing else waits.
             narration::settle();
-            self.note(text.replace(COMMAND, &self.usable(COMMAND)));
+            self.note(text);
             failure.exit
         }
     }
@@ -169,11 +169,6 @@ impl Context {
         } else {
             format!("milepost {verb}")
         }
-    }
-
-    /// A text that names commands, as the library writes them, with the store that they need here.
-    pub(crate) fn usable(&self, text: &str) -> String {
-        text.replace(COMMAND, &format!("`{}", self.program("")))
     }
 
     /// Who goes on with a run that can go on.
@@ -383,9 +378,6 @@ fn visible(json: String) -> String {
 pub(crate) fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| pretty(value), str::to_owned)
 }
-
-/// How the library's texts begin a command.
-const COMMAND: &str = "`milepost ";
 
 fn style(wanted: Color, terminal: bool) -> Style {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());

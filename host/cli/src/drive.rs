@@ -19,6 +19,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::progress::{Limits, Progress};
 use super::signals::{self, Orders};
+use super::words::advice::command;
 
 /// Builds the engine and lets `work` drive a run with it. The first SIGINT or SIGTERM pauses the run (B165); a second one
 /// drops the work and closes the store, which releases the claim.
@@ -66,8 +67,12 @@ where
 
 fn stopped_at_once(signal: &str) -> Failure {
     let message = format!("stopped by a second {signal} before the pause was saved");
-    Failure::new(Exit::Failed, "stopped", message)
-.help("`milepost ls` shows the status of the run, `milepost resume` continues it from its last checkpoint")
+    Failure::new(Exit::Failed, "stopped", message).help(
+        command("ls")
+            .text(" shows the status of the run, ")
+            .command("resume")
+            .text(" continues it from its last checkpoint"),
+    )
 }
 
 /// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left

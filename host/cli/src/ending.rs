@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use milepost::core::ids::RunId;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::core::stop::StopCode;
-use milepost::report::{RunReport, StopReport};
+use milepost::core::stop::{Stop, StopCode};
+use milepost::report::RunReport;
 
 use super::context::{Context, Reply, bare};
 use super::documents;
@@ -13,6 +14,7 @@ use super::exit::Exit;
 use super::format;
 use super::narration;
 use super::text::Text;
+use super::words;
 
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
@@ -51,7 +53,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .stop
                     .as_ref()
                     .into_iter()
-                    .flat_map(|stop| reasons(cx, stop)),
+                    .flat_map(|stop| reasons(cx, &report.id, stop)),
             );
             lines.push(format!("  look:   {}", cx.command("show", &report.id)));
         }
@@ -61,10 +63,10 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .stop
                     .as_ref()
                     .into_iter()
-                    .flat_map(|stop| reasons(cx, stop)),
+                    .flat_map(|stop| reasons(cx, &report.id, stop)),
             );
             // Resumed before what it waits for has come, it would stand there again.
-            if report.stop.as_ref().is_none_or(|stop| !waits(stop.code)) {
+            if report.stop.as_ref().is_none_or(|stop| !waits(stop.code())) {
                 lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
             }
         }
@@ -73,7 +75,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                 .stop
                 .as_ref()
                 .into_iter()
-                .flat_map(|stop| reasons(cx, stop)),
+                .flat_map(|stop| reasons(cx, &report.id, stop)),
         ),
         Status::Pending | Status::Running => {
             lines.push(format!(
@@ -121,9 +123,9 @@ fn failures(report: &RunReport) -> impl Iterator<Item = String> {
 }
 
 /// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
-pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
+pub(crate) fn reasons(cx: &Context, run: &RunId, stop: &Stop) -> Vec<String> {
     let mut lines = Vec::new();
-    if stop.code != StopCode::StepFailed {
+    if stop.code() != StopCode::StepFailed {
         let provider = stop
             .provider
             .as_ref()
@@ -136,16 +138,17 @@ pub(crate) fn reasons(cx: &Context, stop: &StopReport) -> Vec<String> {
         );
         lines.push(format!(
             "  reason: {}: {}{provider}",
-            stop.code,
-            indent(&stop.message)
+            stop.code(),
+            indent(&words::stop::message(stop))
         ));
     }
-    lines.push(format!("  next:   {}", indent(&cx.usable(&stop.next))));
+    let next = words::stop::next(run, stop, |verb| cx.program(verb));
+    lines.push(format!("  next:   {}", indent(&next)));
     let now = SystemTime::now().into();
     // What is ready goes on at once, unless it could not and was put off.
     let due = stop.due_at;
-    if let Some(at) = due.filter(|at| stop.code != StopCode::Ready || *at > now) {
-        let due = format::due(stop.code, at);
+    if let Some(at) = due.filter(|at| stop.code() != StopCode::Ready || *at > now) {
+        let due = format::due(stop.code(), at);
         lines.push(format!("  due:    {due} ({})", format::ahead(now, at)));
     }
     lines

@@ -16,7 +16,7 @@ use super::drive::wait;
 use super::failure::Failure;
 use super::style::Style;
 use super::text::Text;
-use super::{format, ids, place};
+use super::{format, ids, place, words};
 
 /// Print the journal of a run
 #[derive(Debug, Args)]
@@ -47,11 +47,12 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     };
     let entries = std::iter::from_fn(next).take(limit);
     let style = cx.out;
+    let id = run.clone();
     cx.list(
         &run,
         "events",
         entries,
-        |entry| EventEntry::from(entry),
+        move |entry| EventEntry::new(&id, entry),
         move |entry| line(style, entry),
     )
 }
@@ -195,7 +196,7 @@ fn details(event: &Event) -> String {
         Event::Run(
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
         ) => {
-            format!(": {}: {}", stop.code, stop.message)
+            format!(": {}: {}", stop.code(), words::stop::message(stop))
         }
         Event::Run(RunEvent::Completed { output }) => format!(", {} bytes", output.text().len()),
     }

@@ -2,13 +2,13 @@
 
 use clap::Args;
 use milepost::core::definition::CODES;
-use milepost::core::explain::RUN_CODES;
 use milepost::core::shown::Shown;
 
 use super::context::{Context, Reply};
 use super::documents::Explanation;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::words::explain::RUN_CODES;
 
 /// Explain an error code
 #[derive(Debug, Args)]

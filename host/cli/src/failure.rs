@@ -11,6 +11,7 @@ use super::documents::{Diagnostic, Failed, Problem, located};
 use super::exit::Exit;
 use super::style::Style;
 use super::text::Text;
+use super::words::{self, advice::Advice};
 
 /// A verb that did nothing.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     code: &'static str,
     message: String,
-    help: Option<String>,
+    help: Option<Advice>,
     details: Details,
 }
 
@@ -44,8 +45,8 @@ impl Failure {
     }
 
     /// The same failure with what to do about it.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(shown::message(help));
+    pub(crate) fn help(mut self, help: impl Into<Advice>) -> Self {
+        self.help = Some(help.into());
         self
     }
 
@@ -87,8 +88,8 @@ impl Failure {
             .help("this is a defect of milepost; please report it with this text")
     }
 
-    /// For a person.
-    pub(crate) fn render(&self, style: Style) -> Text {
+    /// For a person, with commands as this makes them of their verbs.
+    pub(crate) fn render(&self, style: Style, command: impl Fn(&str) -> String) -> Text {
         let help = |text: &str| style.bold("help:") + " " + text;
         let mut lines = Vec::new();
         match &self.details {
@@ -111,7 +112,8 @@ impl Failure {
             }
             Details::None => lines.push(style.red("error:") + " " + self.message.trim_end()),
         }
-        lines.extend(self.help.iter().map(|text| Text::from("  ") + help(text)));
+        let advice = self.help.iter().map(|advice| advice.words(&command));
+        lines.extend(advice.map(|text| Text::from("  ") + help(&text)));
         Text::joined(lines, "\n")
     }
 
@@ -120,7 +122,7 @@ impl Failure {
         let mut error = Problem {
             code: self.code,
             message: self.message.clone(),
-            help: self.help.clone(),
+            help: self.help.as_ref().map(|help| help.words(words::plain)),
             file: None,
             diagnostics: None,
             omitted: 0,
@@ -157,7 +159,7 @@ mod tests {
             candidates: vec!["repo".into()],
         };
         let failure = Failure::inputs(vec![problem("rpo"), problem("reop")]);
-        let text = failure.render(Style::new(false)).plain();
+        let text = failure.render(Style::new(false), words::plain).plain();
         assert_eq!(text.matches("error[MP0701]").count(), 2, "{text}");
         assert!(text.contains("did you mean `repo`?"), "{text}");
         let document = failure.document();

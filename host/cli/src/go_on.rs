@@ -16,6 +16,7 @@ use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory::MemoryArgs;
+use super::words::advice::Advice;
 use super::{ending, ids, place};
 
 /// Continue a stopped run from its checkpoint
@@ -105,10 +106,11 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
         let message = format!(
             "run {run} was asked to pause and runs yet: `--accept-changes` cannot change it now"
         );
-        let help = format!(
-            "nothing was changed; `milepost resume {run} --accept-changes` works when it has paused, `milepost resume {run}` takes \
-             the pause back"
-        );
+        let help = Advice::from("nothing was changed; ")
+            .command(format!("resume {run} --accept-changes"))
+            .text(" works when it has paused, ")
+            .command(format!("resume {run}"))
+            .text(" takes the pause back");
         return Err(Failure::new(Exit::Usage, "usage", message).help(help));
     }
     if !wait(engine.withdraw_pause(&run))? {

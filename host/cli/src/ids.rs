@@ -10,6 +10,7 @@ use super::context::Context;
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::words::advice::command;
 
 /// What the help of those verbs says of their id.
 pub(crate) const WHOLE: &str =
@@ -35,7 +36,7 @@ pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> 
             "run_not_found",
             format!("no run begins with `{typed}`"),
         )
-        .help("`milepost ls` lists the runs")),
+        .help(command("ls").text(" lists the runs"))),
         1 => Ok(found.remove(0)),
         count => {
             let names: Vec<_> = found

@@ -41,6 +41,7 @@ mod patience;
 mod place;
 mod progress;
 mod row;
+mod shell;
 mod signals;
 mod start;
 mod stdout;

@@ -9,6 +9,7 @@ use milepost::store::sqlite::{Durability, SqliteStore};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::words::advice::Advice;
 
 /// Name of the database in the store's folder.
 const FILE: &str = "milepost.db";
@@ -59,8 +60,9 @@ fn must_exist(folder: &Path) -> Result<(), Failure> {
     })?;
     if !there {
         let message = format!("there is no store in {}", Shown(folder.display()));
-        let help =
-            "the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder";
+        let help = Advice::from("the first ")
+            .command("run")
+            .text(" creates it; `--store` or MILEPOST_STORE names another folder");
         return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));
     }
     Ok(())

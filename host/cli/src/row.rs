@@ -1,14 +1,13 @@
 //! What the store's row of a run says to people: who has the run, and what happens next.
 
 use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
-use milepost::core::shell;
 use milepost::core::state::Status;
 use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
 use milepost::report::{OwnerReport, OwnerState};
 use milepost::store::RunRow;
 
-use super::format;
+use super::{format, shell};
 
 /// `812@host`, with a word when that process is not known to be alive.
 pub(crate) fn owner(owner: &OwnerReport) -> String {

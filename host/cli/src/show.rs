@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::core::limits;
-use milepost::core::shell;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, format_duration};
@@ -21,7 +20,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
-use super::{format, ids, words};
+use super::{format, ids, shell, words};
 
 /// Show one run: its status, steps and output
 ///
@@ -193,7 +192,7 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
         ));
     }
     match &report.stop {
-        Some(stop) => lines.extend(reasons(cx, stop)),
+        Some(stop) => lines.extend(reasons(cx, &report.id, stop)),
         None => lines.extend(
             words::next::of_run(report, |verb| cx.program(verb))
                 .map(|next| format!("  next:   {next}")),

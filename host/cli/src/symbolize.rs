@@ -16,6 +16,7 @@ use super::documents::{Backtrace, Backtraces, Frame, Function};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::words::advice::command;
 use super::{component, ids};
 
 /// Show where in its source a component trapped
@@ -116,11 +117,8 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
             Some(path) => format!("step `{}` of run {run} has no backtrace", Shown(path)),
             None => format!("no step of run {run} has a backtrace"),
         };
-        return Err(
-            Failure::new(Exit::Invalid, "no_backtrace", message).help(format!(
-                "`milepost show {run}` shows its steps and their errors"
-            )),
-        );
+        return Err(Failure::new(Exit::Invalid, "no_backtrace", message)
+            .help(command(format!("show {run}")).text(" shows its steps and their errors")));
     }
     Ok(backtraces)
 }

@@ -107,15 +107,6 @@ impl Text {
         self
     }
 
-    /// The same with one text in place of another.
-    pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
-        let to = ShownLines(to).to_string();
-        for span in &mut self.spans {
-            span.text = span.text.replace(from, &to);
-        }
-        self
-    }
-
     /// All of them in one, with `between` between them.
     pub(crate) fn joined(texts: impl IntoIterator<Item = Self>, between: &str) -> Self {
         let mut all = Self::default();
@@ -224,8 +215,6 @@ mod tests {
             "name: \x1b[1m\\u{1b}[31mred\\u{9b}2J\\u{d}\\u{202e}\n\x1b[0mend"
         );
         assert!(text.one_line().for_terminal().contains("\\n"));
-        let text = Text::from("`milepost ").replace("milepost", "\x1b");
-        assert_eq!(text.for_terminal(), "`\\u{1b} ");
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub fn origin(event: &Event) -> Origin {
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
         Event::Run(
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
-        ) => match stop.code {
+        ) => match stop.code() {
             StopCode::StepFailed
             | StopCode::StepPaused
             | StopCode::RetriesExhausted
@@ -251,10 +251,9 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
                 | RunEvent::Cancelled { stop: said },
             ),
         ) => {
-            stop.message.clone_from(&said.message);
-            stop.next.clone_from(&said.next);
+            *stop = stop.clone().in_the_words_of(said);
             // A wait ends when its definition says; when a pause is tried again is a matter of drawn waits.
-            if !stop.code.is_wait() && stop.due_at.is_some() == said.due_at.is_some() {
+            if !stop.code().is_wait() && stop.due_at.is_some() == said.due_at.is_some() {
                 stop.due_at = said.due_at;
             }
         }

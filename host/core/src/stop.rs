@@ -1,49 +1,259 @@
-//! Why a run does not move, and what happens next.
+//! Why a run does not move, as data: whoever shows it to people finds the words.
+
+mod stored;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Path;
+use crate::limits;
+use crate::outcome::{Pause, StepError};
 use crate::shown;
 use crate::time::Timestamp;
+use crate::wait::Verdict;
 
-/// Why a run does not move, and what happens next.
+/// Why a run does not move, and when it does again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "RecordedStop"))]
+#[serde(try_from = "stored::Stored", into = "stored::Stored")]
 pub struct Stop {
-    /// Reason from a closed set.
-    pub code: StopCode,
-    /// For a person; lists every failed step.
-    pub message: String,
+    /// The reason, with what there is to say of it.
+    pub why: Why,
     /// The step that stopped it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Path>,
-    /// What happens next, and by whom; not when, which is `due_at`.
-    pub next: String,
     /// When something happens by itself: the run goes on, or what it waits for times out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// Who wants the run to stay here until a person resumes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
+    /// Why the last automatic resume could not begin, if so; another one is due or there is none.
+    pub postponed: Option<String>,
+}
+
+/// A reason from a closed set, with what there is to say of it. Texts in it come from plugins, people and errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Steps failed.
+    StepFailed {
+        /// The first ones: as many as a message may hold.
+        failures: Vec<Failure>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u32,
+    },
+    /// A step asked to pause.
+    StepPaused(Pausing),
+    /// A step used up its attempts on a retryable error.
+    RetriesExhausted(Pausing),
+    /// A signal or a person paused the run.
+    Interrupted {
+        /// Who or what.
+        by: String,
+        /// Whether the process that ran it was gone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
+    },
+    /// A person cancelled the run.
+    Cancelled {
+        /// Who or what.
+        by: String,
+    },
+    /// The `returns` expression could not be evaluated.
+    ReturnsFailed {
+        /// Why.
+        error: String,
+    },
+    /// The host could not go on.
+    HostError {
+        /// Why.
+        error: String,
+        /// What that means for the run.
+        then: AfterHostError,
+    },
+    /// The checkpoint could not be saved.
+    CheckpointNotSaved {
+        /// Why.
+        error: String,
+    },
+    /// The owning process was lost, and nobody goes on in its place.
+    ProcessLost(Lost),
+    /// It took more room in the store than its definition allows.
+    DiskLimit {
+        /// Bytes that it takes.
+        stored: u64,
+        /// Bytes that it may take.
+        limit: u64,
+    },
+    /// It waits for a point in time.
+    WaitingForTime,
+    /// It waits for a signal.
+    WaitingForSignal {
+        /// The name of the signal.
+        signal: String,
+    },
+    /// It waits for a person's decision.
+    WaitingForApproval {
+        /// What the person is asked.
+        question: String,
+        /// Whether nobody decided in time; it asks on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        overdue: bool,
+    },
+    /// What it waited for has come: it goes on as soon as somebody takes it.
+    Ready(Came),
+    /// A person rejected it at an approval.
+    Rejected {
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
+    /// Nobody decided in time at an approval.
+    ApprovalTimedOut,
+    /// Words are all that there is of it: that is how a program recorded stops that knew no data of them, and how they are shown.
+    #[serde(skip)]
+    Told(Told),
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The execution.
+    pub path: Path,
+    /// The code of its error.
+    pub code: String,
+    /// What its error says.
+    pub message: String,
+}
+
+/// Why a step asked to stop here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pausing {
+    /// The code of its pause.
+    pub code: String,
+    /// What its pause says.
+    pub reason: String,
+    /// The signal that resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Before then it makes no sense to resume it; absent where that is when it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Whether it is resumed automatically; absent where a person or a signal has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<Automatic>,
+}
+
+/// Automatic resumes of what passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Automatic {
+    /// The next one is due.
+    Next {
+        /// Its number, from 1.
+        number: u32,
+        /// How many there may be in a row.
+        of: u32,
+    },
+    /// There is none left.
+    UsedUp {
+        /// How many there were.
+        of: u32,
+    },
+}
+
+/// What an error of the host means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterHostError {
+    /// It is tried again, or was tried too often.
+    Automatic(Automatic),
+    /// No try mends it: the run fails.
+    Lasting {
+        /// Why not.
+        fault: Lasting,
+        /// Whether the run had begun to go on.
+        begun: bool,
+    },
+    /// The program that ran it has a defect: the run fails.
+    Panicked,
+}
+
+/// What makes an error last until a person sees to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lasting {
+    /// The definition, the inputs or a component that the run carries cannot be used.
+    Unusable,
+    /// A component is nowhere.
+    ComponentMissing,
+    /// The store is damaged.
+    Damaged,
+}
+
+/// How a process was lost for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lost {
+    /// So often in a row, with nothing recorded in between.
+    Repeatedly {
+        /// How often.
+        times: u32,
+    },
+    /// Nobody can go on in its place.
+    CannotGoOn {
+        /// Why.
+        error: String,
+        /// What makes that last.
+        fault: Lasting,
+    },
+}
+
+/// What came that a run had waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Came {
+    /// A signal of this name.
+    Signal(String),
+    /// A person's decision.
+    Decision(Verdict),
+    /// The time at which the wait gives up.
+    Time,
+    /// The end of the wait; an automatic resume behind it could not begin.
+    End,
+}
+
+/// A stop in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its code.
+    pub code: StopCode,
+    /// Why.
+    pub message: String,
+    /// What happens next, and by whom.
+    pub next: String,
 }
 
 impl Stop {
     /// A stop of the run as a whole, at no step, from which nothing leads by itself.
     #[must_use]
-    pub fn new(code: StopCode, message: impl Into<String>, next: impl Into<String>) -> Self {
+    pub const fn new(why: Why) -> Self {
         Self {
-            code,
-            message: shown::message(message),
+            why,
             path: None,
-            next: shown::message(next),
             due_at: None,
             provider: None,
             held_by: None,
+            postponed: None,
         }
+    }
+
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> StopCode {
+        self.why.code()
     }
 
     /// Why a run pauses in which members stand still for these reasons: the first one says so for all of them, and it goes on, or
@@ -55,16 +265,10 @@ impl Stop {
         Some(Self { due_at, ..first })
     }
 
-    /// The end of a run that can never go on.
-    #[must_use]
-    pub fn over(code: StopCode, message: impl Into<String>) -> Self {
-        Self::new(code, message, "nothing; the run is over")
-    }
-
     /// A cancellation, by whom or what.
     #[must_use]
     pub fn cancelled_by(by: &str) -> Self {
-        Self::over(StopCode::Cancelled, format!("cancelled by {by}"))
+        Self::new(Why::Cancelled { by: by.to_owned() })
     }
 
     /// The same at a step.
@@ -75,6 +279,157 @@ impl Stop {
             ..self
         }
     }
+
+    /// The same in words only, as it is shown.
+    #[must_use]
+    pub fn told(self, message: String, next: String) -> Self {
+        let code = self.code();
+        Self {
+            why: Why::Told(Told {
+                code,
+                message,
+                next,
+            }),
+            postponed: None,
+            ..self
+        }
+    }
+
+    /// The same with what another program may rightly say otherwise as `recorded` has it: the words of one that recorded nothing
+    /// else, and the texts of errors of the host.
+    #[must_use]
+    pub fn in_the_words_of(mut self, recorded: &Self) -> Self {
+        if self.code() != recorded.code() {
+            return self;
+        }
+        match (&mut self.why, &recorded.why) {
+            (_, Why::Told(_)) => {
+                self.why = recorded.why.clone();
+                self.postponed.clone_from(&recorded.postponed);
+            }
+            (Why::ReturnsFailed { error }, Why::ReturnsFailed { error: said }) => {
+                error.clone_from(said);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+impl Why {
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> StopCode {
+        match self {
+            Self::StepFailed { .. } => StopCode::StepFailed,
+            Self::StepPaused(_) => StopCode::StepPaused,
+            Self::RetriesExhausted(_) => StopCode::RetriesExhausted,
+            Self::Interrupted { .. } => StopCode::Interrupted,
+            Self::Cancelled { .. } => StopCode::Cancelled,
+            Self::ReturnsFailed { .. } => StopCode::ReturnsFailed,
+            Self::HostError { .. } => StopCode::HostError,
+            Self::CheckpointNotSaved { .. } => StopCode::CheckpointNotSaved,
+            Self::ProcessLost(_) => StopCode::ProcessLost,
+            Self::DiskLimit { .. } => StopCode::DiskLimit,
+            Self::WaitingForTime => StopCode::WaitingForTime,
+            Self::WaitingForSignal { .. } => StopCode::WaitingForSignal,
+            Self::WaitingForApproval { .. } => StopCode::WaitingForApproval,
+            Self::Ready(_) => StopCode::Ready,
+            Self::Rejected { .. } => StopCode::Rejected,
+            Self::ApprovalTimedOut => StopCode::ApprovalTimedOut,
+            Self::Told(told) => told.code,
+        }
+    }
+
+    /// The text of the error that it is about, if it is about one.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::ReturnsFailed { error }
+            | Self::HostError { error, .. }
+            | Self::CheckpointNotSaved { error }
+            | Self::ProcessLost(Lost::CannotGoOn { error, .. }) => Some(error),
+            Self::StepFailed { .. }
+            | Self::StepPaused(_)
+            | Self::RetriesExhausted(_)
+            | Self::Interrupted { .. }
+            | Self::Cancelled { .. }
+            | Self::ProcessLost(Lost::Repeatedly { .. })
+            | Self::DiskLimit { .. }
+            | Self::WaitingForTime
+            | Self::WaitingForSignal { .. }
+            | Self::WaitingForApproval { .. }
+            | Self::Ready(_)
+            | Self::Rejected { .. }
+            | Self::ApprovalTimedOut
+            | Self::Told(_) => None,
+        }
+    }
+
+    /// Steps failed, in this order. Of many, those are named that a message has room for.
+    #[must_use]
+    pub fn failed<'a>(failures: impl IntoIterator<Item = (&'a Path, &'a StepError)>) -> Self {
+        let (mut bytes, mut more) = (0, 0);
+        let mut named = Vec::new();
+        for (path, error) in failures {
+            if bytes > limits::MESSAGE_BYTES {
+                more += 1;
+                continue;
+            }
+            bytes += error.code.len() + error.message.len();
+            named.push(Failure {
+                path: path.clone(),
+                code: error.code.clone(),
+                message: shown::message(error.message.as_str()),
+            });
+        }
+        Self::StepFailed {
+            failures: named,
+            more,
+        }
+    }
+
+    /// The host could not go on.
+    #[must_use]
+    pub fn host_error(error: &str, then: AfterHostError) -> Self {
+        Self::HostError {
+            error: shown::message(error),
+            then,
+        }
+    }
+}
+
+impl Pausing {
+    /// What a pause says of a stop that is due then.
+    #[must_use]
+    pub fn of(pause: &Pause, due_at: Option<Timestamp>, automatic: Option<Automatic>) -> Self {
+        Self {
+            code: pause.code.clone(),
+            reason: shown::message(pause.reason.as_str()),
+            signal: pause.signal.clone(),
+            not_before: pause.until.filter(|until| Some(*until) != due_at),
+            automatic,
+        }
+    }
+}
+
+impl Automatic {
+    /// The resume after so many, or none.
+    #[must_use]
+    pub fn after(used: u32, is_due: bool) -> Self {
+        let of = u32::try_from(limits::AUTOMATIC_RESUMES.len()).unwrap_or(u32::MAX);
+        match is_due {
+            true => Self::Next {
+                number: used + 1,
+                of,
+            },
+            false => Self::UsedUp { of },
+        }
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The closed set of reasons for a stop.
@@ -189,9 +544,11 @@ mod tests {
     #[test]
     fn of_several_reasons_the_first_speaks_and_the_earliest_is_when_the_run_is_due() {
         let at = |minutes: u64| Timestamp::from_nanos(minutes * 60_000_000_000);
-        let reason = |message: &str, due_at| Stop {
+        let reason = |signal: &str, due_at| Stop {
             due_at,
-            ..Stop::new(StopCode::StepPaused, message, "next")
+            ..Stop::new(Why::WaitingForSignal {
+                signal: signal.to_owned(),
+            })
         };
         for (due, earliest) in [
             ([None, None, None], None),
@@ -199,7 +556,7 @@ mod tests {
             ([Some(at(1)), Some(at(9)), None], Some(at(1))),
         ] {
             let reasons = ["first", "second", "third"].into_iter().zip(due);
-            let reasons = reasons.map(|(message, due_at)| reason(message, due_at));
+            let reasons = reasons.map(|(signal, due_at)| reason(signal, due_at));
             let stop = Stop::for_reasons(reasons.collect());
             assert_eq!(stop, Some(reason("first", earliest)));
         }

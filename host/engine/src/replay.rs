@@ -431,6 +431,7 @@ pub(crate) fn checkpoint_differs(
     for record in records.filter(|record| record.rejections().is_none()) {
         folded.count_rejections(record.path(), None);
     }
+    folded.in_the_words_of(checkpoint);
     let folded = &folded;
     if folded == checkpoint {
         return None;

@@ -31,8 +31,8 @@ pub struct RunReport {
     pub status: Status,
     /// What the workflow returned; absent unless completed.
     pub output: Value,
-    /// Why the run does not move, and what happens next; absent unless paused, failed or cancelled.
-    pub stop: Option<StopReport>,
+    /// Why the run does not move; absent unless paused, failed or cancelled.
+    pub stop: Option<Stop>,
     /// Every step of the definition, in file order; a loop before its members.
     pub steps: Vec<StepReport>,
     /// Counts over the top-level steps (B88).
@@ -138,39 +138,6 @@ impl OwnerReport {
             },
             lease_until: row.lease_until,
         })
-    }
-}
-
-/// Why a run does not move.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StopReport {
-    /// Reason from a closed set.
-    pub code: StopCode,
-    /// For a person.
-    pub message: String,
-    /// The step that stopped it.
-    pub path: Option<String>,
-    /// What happens next, and by whom.
-    pub next: String,
-    /// When something happens by itself: the run goes on, or what it waits for times out.
-    pub due_at: Option<Timestamp>,
-    /// Whose limit was met.
-    pub provider: Option<String>,
-    /// Who wants the run to stay here until a person resumes it.
-    pub held_by: Option<String>,
-}
-
-impl From<&Stop> for StopReport {
-    fn from(stop: &Stop) -> Self {
-        Self {
-            code: stop.code,
-            message: stop.message.clone(),
-            path: stop.path.as_ref().map(ToString::to_string),
-            next: stop.next.clone(),
-            due_at: stop.due_at,
-            provider: stop.provider.clone(),
-            held_by: stop.held_by.clone(),
-        }
     }
 }
 
@@ -287,7 +254,7 @@ impl RunReport {
                 | Phase::Failed { .. }
                 | Phase::Cancelled { .. } => Value::Null,
             },
-            stop: state.phase().stop().map(StopReport::from),
+            stop: state.phase().stop().cloned(),
             steps: Vec::new(),
             summary: Summary::default(),
             inputs: RecordedValue(state.inputs().clone()),
@@ -307,7 +274,7 @@ impl RunReport {
             automatic_resumes: state.episode().in_a_row(),
             stop_reason: match &state.phase() {
                 Phase::Completed { .. } => Some("completed"),
-                phase => phase.stop().map(|stop| stop.code.as_str()),
+                phase => phase.stop().map(|stop| stop.code().as_str()),
             },
             next: next(state),
             owner: None,
@@ -321,13 +288,13 @@ impl RunReport {
     /// Whether a checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
     #[must_use]
     pub fn is_unsaved(&self) -> bool {
-        let code = self.stop.as_ref().map(|stop| stop.code);
+        let code = self.stop.as_ref().map(Stop::code);
         self.unsaved || code == Some(StopCode::CheckpointNotSaved)
     }
 
     /// Whether the host could not drive the run on and has put it off, or given it up.
     pub(crate) fn is_put_off(&self) -> bool {
-        let code = self.stop.as_ref().map(|stop| stop.code);
+        let code = self.stop.as_ref().map(Stop::code);
         matches!(
             code,
             Some(StopCode::HostError | StopCode::CheckpointNotSaved)

@@ -11,7 +11,7 @@ use milepost_core::ids::Epoch;
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{AfterHostError, Automatic, StopCode, Why};
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Script, at};
@@ -116,8 +116,12 @@ fn an_outcome_that_cannot_be_recorded_is_tried_a_few_times_and_then_a_person_has
         assert_eq!(calls, most, "{name}");
         let report = rig.engine().report(&r1()).now().unwrap();
         let stop = report.stop.unwrap();
-        assert_eq!((report.status, stop.code), (Status::Failed, code), "{name}");
-        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+        assert_eq!(
+            (report.status, stop.code()),
+            (Status::Failed, code),
+            "{name}"
+        );
+        assert_eq!(stop.due_at, None, "{name}");
         // A person's word begins afresh.
         let resumed = block_on(rig.resume()).unwrap();
         assert_eq!(resumed.status, Status::Completed, "{name}");
@@ -159,16 +163,16 @@ async fn a_run_that_was_put_off_says_why_and_when_it_is_tried_again() {
     let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
-        (report.status, stop.code),
+        (report.status, stop.code()),
         (Status::Paused, StopCode::HostError)
     );
-    assert_eq!(stop.path.as_deref(), Some("a"));
-    assert!(stop.message.contains("scripted"), "{}", stop.message);
-    assert!(
-        stop.next.contains("automatic resume 1 of 5"),
-        "{}",
-        stop.next
-    );
+    assert_eq!(stop.path, "a".parse().ok());
+    let Why::HostError { error, then } = &stop.why else {
+        panic!("{stop:?}");
+    };
+    assert!(error.contains("scripted"), "{error}");
+    let first = Automatic::Next { number: 1, of: 5 };
+    assert_eq!(*then, AfterHostError::Automatic(first));
     assert!(stop.due_at.is_some());
     let trouble = rig.recorder.trouble();
     assert!(
@@ -195,10 +199,10 @@ async fn a_driver_that_panics_before_its_claim_is_put_off() {
     let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
-        (report.status, stop.code),
+        (report.status, stop.code()),
         (Status::Paused, StopCode::HostError)
     );
-    assert!(stop.message.contains("panicked"), "{}", stop.message);
+    assert!(stop.why.error().unwrap().contains("panicked"), "{stop:?}");
     rig.clock.advance(AUTOMATIC_RESUMES[0] * 2);
     assert_eq!(rig.work().await.ended[&Status::Completed], 1);
     assert_eq!(rig.replay().await.unwrap().divergence, None);
@@ -270,13 +274,12 @@ async fn a_run_that_cannot_begin_is_tried_a_few_times_and_then_a_person_has_to_l
         let report = rig.engine().report(&r1()).now().unwrap();
         let stop = report.stop.unwrap();
         assert_eq!(
-            (report.status, stop.code),
+            (report.status, stop.code()),
             (Status::Failed, StopCode::HostError),
             "{stands:?}"
         );
         let says = "it cannot be loaded here";
-        assert!(stop.message.contains(says), "{}", stop.message);
-        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+        assert!(stop.why.error().unwrap().contains(says), "{stop:?}");
         assert_eq!(rig.row().due_at, None);
         assert_eq!(rig.script.calls().len(), called);
         rig.script.refuse(false);

@@ -10,7 +10,7 @@ use milepost::engine::{Control, Demand, Request, Worked};
 use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{Automatic, Lost, Why};
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, error, fail, pause};
@@ -101,16 +101,22 @@ async fn b416_only_a_pause_that_passes_by_itself_goes_on_by_itself() {
     }
 }
 
+/// Whether an automatic resume is due where the run paused.
+fn automatic(rig: &Rig) -> Option<Automatic> {
+    let report = rig.engine().report(&r1()).now().unwrap();
+    match report.stop.unwrap().why {
+        Why::StepPaused(pausing) => pausing.automatic,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().step("a", |_| quota()));
     rig.run().await.unwrap();
     for n in 1..=5 {
-        let next = rig.engine().report(&r1()).now().unwrap().stop.unwrap().next;
-        assert!(
-            next.contains(&format!("automatic resume {n} of 5")),
-            "{next}"
-        );
+        let next = Automatic::Next { number: n, of: 5 };
+        assert_eq!(automatic(&rig), Some(next));
         assert_eq!(work_when_due(&rig).await.taken, 1);
     }
     let causes: Vec<_> = resumes(&rig).iter().map(|resumed| resumed.cause).collect();
@@ -120,11 +126,7 @@ async fn b417_a_chain_has_five_continuations_and_its_end_changes_nothing() {
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!((rig.row(), rig.journal()), stands);
     assert_eq!(stands.0.status, Status::Paused);
-    let next = rig.engine().report(&r1()).now().unwrap().stop.unwrap().next;
-    assert!(
-        next.contains("its 5 automatic resumes are used up"),
-        "{next}"
-    );
+    assert_eq!(automatic(&rig), Some(Automatic::UsedUp { of: 5 }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,9 +218,11 @@ async fn b420_a_continuation_carries_why_it_goes_on_and_what_the_pause_saved() {
     let resumed = resumes(&rig).remove(0);
     let cleared = resumed.cleared.unwrap();
     assert_eq!(resumed.cause, ResumeCause::Schedule);
-    assert_eq!(cleared.code, StopCode::StepPaused);
-    assert_eq!(cleared.message, "`a` paused (quota): quota happened");
-    assert_eq!((cleared.next, cleared.due_at), (paused.next, paused.due_at));
+    let Why::StepPaused(pausing) = &cleared.why else {
+        panic!("{cleared:?}");
+    };
+    assert_eq!(pausing.reason, "quota happened");
+    assert_eq!((&cleared.why, cleared.due_at), (&paused.why, paused.due_at));
     assert_eq!(cleared.provider.as_deref(), Some("acme"));
     assert_eq!(
         *seen.lock().unwrap(),
@@ -348,8 +352,8 @@ async fn b422_b423_a_run_that_was_lost_before_its_first_step_is_tried_once_more(
         if lost_again {
             let stop = report.stop.unwrap();
             assert_eq!((worked.taken, report.status), (0, Status::Failed));
-            assert_eq!(stop.code, StopCode::ProcessLost);
-            assert!(stop.message.contains("2 times"), "{}", stop.message);
+            let lost = Lost::Repeatedly { times: 2 };
+            assert_eq!(stop.why, Why::ProcessLost(lost));
             assert_eq!(count(&rig.events(), "run_failed"), 1);
         } else {
             assert_eq!((worked.recovered, report.status), (1, Status::Completed));

@@ -4,12 +4,11 @@ use milepost_tests::now::Now as _;
 use std::sync::Arc;
 
 use milepost::engine::{Control, EngineError, ResumeOptions};
-use milepost::report::StopReport;
 use milepost::store::StoreError;
 use milepost_core::event::{Event, RunEvent};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{Stop, StopCode, Why};
 use milepost_tests::faulty::{Fault, FaultyStore, dead_process};
 use milepost_tests::recorder::Recorder;
 use milepost_tests::rig::{Rig, r1};
@@ -50,7 +49,7 @@ async fn b215_b216_b217_what_a_process_recorded_last_is_how_its_run_ended() {
         assert_eq!(rig.work().await.taken, 0);
         let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(report.stop_reason, Some(reason));
-        let why = |stop: Option<StopReport>| stop.map(|stop| stop.message);
+        let why = |stop: Option<Stop>| stop.map(|stop| stop.why);
         assert_eq!(why(report.stop), why(undisturbed.stop));
         assert_eq!(report.output, undisturbed.output);
     }
@@ -149,10 +148,8 @@ async fn b284_a_resume_clears_the_stop_and_keeps_it_in_its_event_in_one_transact
         "the event and the change are one write"
     );
     let cleared = resumed.cleared.unwrap();
-    assert_eq!(
-        (cleared.code, cleared.message),
-        (StopCode::StepFailed, stop.message)
-    );
+    assert_eq!(cleared.code(), StopCode::StepFailed);
+    assert_eq!(cleared.why, stop.why);
 }
 
 #[tokio::test]
@@ -215,7 +212,10 @@ async fn b407_what_a_step_says_of_its_own_end_is_kept_beside_what_was_done() {
     let report = rig.run().await.unwrap();
     assert_eq!(report.stop_reason, Some("step_failed"));
     let stop = report.stop.unwrap();
-    assert!(stop.message.contains("(max-turns)"), "{}", stop.message);
+    let Why::StepFailed { failures, .. } = &stop.why else {
+        panic!("{stop:?}");
+    };
+    assert_eq!(failures[0].code, "max-turns");
     let code = report.steps[1].error.as_ref().map(|error| &*error.code);
     assert_eq!(code, Some("max-turns"));
     assert_eq!(report.steps[0].output, json!({ "done": 3 }));

@@ -31,7 +31,7 @@ async fn b260_b272_a_failure_before_the_first_step_is_final_once() {
     let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().step("a", missing));
     let report = rig.run().await.unwrap();
     assert_eq!(report.status, Status::Failed);
-    assert_eq!(report.stop.unwrap().code, StopCode::StepFailed);
+    assert_eq!(report.stop.unwrap().code(), StopCode::StepFailed);
     assert_eq!(
         report.steps[0].error.as_ref().unwrap().class,
         ErrorClass::Host
@@ -48,7 +48,7 @@ async fn b261_a_trap_of_a_guest_fails_the_run() {
     );
     let report = rig.run().await.unwrap();
     assert_eq!(
-        (report.status, report.stop.unwrap().code),
+        (report.status, report.stop.unwrap().code()),
         (Status::Failed, StopCode::StepFailed)
     );
     assert_eq!(
@@ -67,15 +67,12 @@ async fn b261_a_panic_of_the_host_fails_the_run_from_what_was_saved() {
     let report = rig.run().await.unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
-        (report.status, stop.code),
+        (report.status, stop.code()),
         (Status::Failed, StopCode::HostError)
     );
-    assert!(
-        stop.message.contains("a defect in the host"),
-        "{}",
-        stop.message
-    );
-    assert_eq!(stop.path.as_deref(), Some("b"));
+    let error = stop.why.error().unwrap();
+    assert!(error.contains("a defect in the host"), "{error}");
+    assert_eq!(stop.path, "b".parse().ok());
     assert_eq!(report.steps[0].status, "completed");
     assert_eq!(
         rig.events()[4..],
@@ -101,7 +98,7 @@ async fn b261_a_panic_after_a_delay_is_caught_too() {
     });
     let rig = Rig::new(&steps(&["a"]), &script);
     assert_eq!(
-        rig.run().await.unwrap().stop.unwrap().code,
+        rig.run().await.unwrap().stop.unwrap().code(),
         StopCode::HostError
     );
 }
@@ -115,7 +112,7 @@ async fn b261_a_panic_in_a_commit_forgets_what_was_not_saved() {
     });
     let engine = rig.engine_on(Arc::new(store));
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
-    assert_eq!(report.stop.as_ref().unwrap().code, StopCode::HostError);
+    assert_eq!(report.stop.as_ref().unwrap().code(), StopCode::HostError);
     let statuses: Vec<&str> = report.steps.iter().map(|step| step.status).collect();
     assert_eq!(statuses, ["completed", "pending", "pending"]);
     assert_eq!(rig.engine().report(&r1()).now().unwrap(), report);
@@ -267,7 +264,7 @@ async fn b263_a_store_that_fails_after_a_panic_is_reported_as_such() {
         .run_on(&rig.engine_on(Arc::new(store)), Control::default())
         .await
         .unwrap();
-    assert_eq!(report.stop.unwrap().code, StopCode::CheckpointNotSaved);
+    assert_eq!(report.stop.unwrap().code(), StopCode::CheckpointNotSaved);
     assert_eq!(report.status, Status::Failed);
 }
 

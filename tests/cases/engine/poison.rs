@@ -239,12 +239,12 @@ async fn a_worker_counts_every_try_of_what_cannot_be_loaded_and_goes_on_with_the
             let report = worker.report(&RunId::new(id).unwrap()).now().unwrap();
             let stop = report.stop.unwrap();
             assert_eq!(
-                (report.status, stop.code),
+                (report.status, stop.code()),
                 (Status::Failed, StopCode::HostError),
                 "{poison:?} {id}"
             );
-            assert!(stop.message.contains(poison.says()), "{}", stop.message);
-            assert!(stop.next.contains("milepost resume"), "{}", stop.next);
+            let error = stop.why.error().unwrap();
+            assert!(error.contains(poison.says()), "{error}");
         }
         let most = if poison.may_pass() { 12 } else { 2 };
         assert!(tries >= 2 && tries <= most, "{poison:?}: {tries} tries");

@@ -289,7 +289,7 @@ async fn stopped_runs_replay_to_where_they_stopped() {
         ),
     ] {
         let rig = Rig::new(&steps(&["a", "b"]), &script);
-        assert_eq!(rig.run().await.unwrap().stop.unwrap().code, stop);
+        assert_eq!(rig.run().await.unwrap().stop.unwrap().code(), stop);
         let replayed = rig.replay().await.unwrap();
         assert_eq!((replayed.divergence, replayed.attempts), (None, 1));
     }

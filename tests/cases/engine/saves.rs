@@ -86,14 +86,11 @@ async fn b156_what_was_not_saved_is_failed_whatever_it_would_have_been() {
             .unwrap();
         let stop = report.stop.unwrap();
         assert_eq!(
-            (report.status, stop.code),
+            (report.status, stop.code()),
             (Status::Failed, StopCode::CheckpointNotSaved)
         );
-        assert!(
-            stop.message.contains("the disk is full"),
-            "{}",
-            stop.message
-        );
+        let error = stop.why.error().unwrap();
+        assert!(error.contains("the disk is full"), "{error}");
         assert_eq!(report.output, Value::Null);
         // B263: the trouble with the store does not hide how the step itself ended.
         assert_eq!(report.steps[0].status, step_status);
@@ -141,7 +138,7 @@ async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
     );
     let lost = "steps whose outcome was not saved run again";
     let stop = report.stop.as_ref().unwrap();
-    assert!(stop.message.contains(lost), "{}", stop.message);
+    assert!(stop.why.error().unwrap().contains(lost), "{stop:?}");
     // What is told is what stands in the store.
     let stored = rig.engine().report(&r1()).now().unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@ use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{Automatic, StopCode, Why};
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Script, at};
 
@@ -53,11 +53,10 @@ async fn b199_b202_b439_a_pause_is_resumed_five_times_and_then_left_to_a_person(
     }
     assert_eq!(rig.row().due_at, None);
     let report = rig.engine().report(&r1()).now().unwrap();
-    let next = report.stop.unwrap().next;
-    assert!(
-        next.contains("milepost resume r1") && next.contains("used up"),
-        "{next}"
-    );
+    let Why::StepPaused(pausing) = report.stop.unwrap().why else {
+        panic!("a step asked to pause");
+    };
+    assert_eq!(pausing.automatic, Some(Automatic::UsedUp { of: 5 }));
     rig.clock.advance(Duration::from_secs(1_000_000));
     assert_eq!(rig.work().await.taken, 0);
     rig.resume().await.unwrap();
@@ -119,9 +118,9 @@ async fn b203_b200_a_resume_that_cannot_begin_counts_and_is_put_off() {
         assert_eq!(row.due_at.is_some(), n < 5, "after {n}");
     }
     let stop = rig.engine().report(&r1()).now().unwrap().stop.unwrap();
-    assert_eq!(stop.code, StopCode::HostError);
+    assert_eq!(stop.code(), StopCode::HostError);
     let says = "it cannot be loaded here";
-    assert!(stop.message.contains(says), "{}", stop.message);
+    assert!(stop.why.error().unwrap().contains(says), "{stop:?}");
     rig.script.refuse(false);
     rig.script.answer("a", at);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
@@ -147,7 +146,7 @@ async fn a_run_whose_wait_is_over_but_cannot_go_on_says_so() {
     assert!(row.due_at > Some(rig.clock.now()));
     let stop = report.stop.unwrap();
     let says = "it cannot be loaded here";
-    assert!(stop.message.contains(says), "{}", stop.message);
+    assert!(stop.why.error().unwrap().contains(says), "{stop:?}");
     rig.script.refuse(false);
     pass_time(&rig);
     assert_eq!(rig.work().await.ended[&Status::Completed], 1);

@@ -11,7 +11,7 @@ use milepost::store::StoreError;
 use milepost::store::{StopKind, StopRequest};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause};
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{StopCode, Why};
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, START, r1};
@@ -28,9 +28,15 @@ fn cancel_by(who: &str) -> Request {
     Request::new(Demand::Cancel, who)
 }
 
-fn stop_of(report: &RunReport) -> (StopCode, &str, Option<&str>) {
+fn stop_of(report: &RunReport) -> (&Why, Option<String>) {
     let stop = report.stop.as_ref().unwrap();
-    (stop.code, &stop.message, stop.path.as_deref())
+    (&stop.why, stop.path.as_ref().map(ToString::to_string))
+}
+
+fn cancelled_by_somebody() -> Why {
+    Why::Cancelled {
+        by: "somebody".to_owned(),
+    }
 }
 
 /// Runs until `gate` holds a step, asks, and returns the report.
@@ -60,7 +66,13 @@ async fn b165_a_pause_interrupts_the_attempt_in_flight() {
     assert_eq!(report.status, Status::Paused);
     assert_eq!(
         stop_of(&report),
-        (StopCode::Interrupted, "paused by SIGINT", Some("b"))
+        (
+            &Why::Interrupted {
+                by: "SIGINT".to_owned(),
+                lost: false
+            },
+            Some("b".to_owned())
+        )
     );
     assert_eq!(
         rig.events()[4..],
@@ -104,7 +116,7 @@ async fn b167_the_first_request_holds_until_a_stronger_one_comes() {
         assert!(!control.ask(pause_by("SIGINT")));
     });
     let report = report.unwrap();
-    assert_eq!(stop_of(&report).1, "cancelled by somebody");
+    assert_eq!(*stop_of(&report).0, cancelled_by_somebody());
 }
 
 #[tokio::test]
@@ -136,7 +148,7 @@ async fn a_cancelled_step_is_asked_first_and_its_output_is_kept() {
     let rig = Rig::new(&steps(&["a", "b"]), &script);
     let report = asked_at(&rig, &gate, cancel_by("somebody")).await;
     assert_eq!(report.status, Status::Cancelled);
-    assert_eq!(stop_of(&report).1, "cancelled by somebody");
+    assert_eq!(*stop_of(&report).0, cancelled_by_somebody());
     assert_eq!(report.steps[0].output, json!("cleaned up"));
     assert_eq!(rig.script.calls(), ["a"], "nothing starts after it");
 }
@@ -232,8 +244,8 @@ async fn b285_a_pending_run_and_an_orphan_are_cancelled_at_once() {
         assert_eq!(answer, StopAnswer::Done(Status::Cancelled));
         let report = rig.engine().report(&r1()).now().unwrap();
         assert_eq!(
-            (report.status, stop_of(&report).1),
-            (Status::Cancelled, "cancelled by somebody")
+            (report.status, stop_of(&report).0),
+            (Status::Cancelled, &cancelled_by_somebody())
         );
     }
 }
@@ -403,7 +415,7 @@ async fn a_pause_that_arrives_while_the_run_stops_by_itself_holds_it() {
 /// Nothing but a person's resume lets it go on.
 async fn stays_held(rig: &Rig, report: &RunReport, code: StopCode) {
     let stop = report.stop.as_ref().unwrap();
-    assert_eq!((report.status, stop.code), (Status::Paused, code));
+    assert_eq!((report.status, stop.code()), (Status::Paused, code));
     assert_eq!(
         (stop.due_at, stop.held_by.as_deref()),
         (None, Some("somebody"))
@@ -528,7 +540,10 @@ async fn a_paused_run_that_is_due_can_be_held_until_a_person_resumes_it() {
     assert_eq!(pause().await, StopAnswer::Already(Status::Paused), "once");
     let report = engine.report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
-    assert_eq!((stop.code, stop.due_at), (StopCode::RetriesExhausted, None));
+    assert_eq!(
+        (stop.code(), stop.due_at),
+        (StopCode::RetriesExhausted, None)
+    );
     assert_eq!(stop.held_by.as_deref(), Some("somebody"));
     rig.clock.advance(Duration::from_secs(1_000_000));
     assert_eq!(rig.work().await.taken, 0);

@@ -173,14 +173,11 @@ async fn b434_a_run_that_cannot_begin_stops_with_the_reason_and_can_be_resumed()
     let report = rig.engine().report(&r1()).now().unwrap();
     let stop = report.stop.unwrap();
     assert_eq!(
-        (report.status, stop.code),
+        (report.status, stop.code()),
         (Status::Paused, StopCode::HostError)
     );
-    assert!(
-        stop.message.contains("it cannot be loaded here"),
-        "{}",
-        stop.message
-    );
+    let error = stop.why.error().unwrap();
+    assert!(error.contains("it cannot be loaded here"), "{error}");
     rig.script.refuse(false);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
 }
@@ -237,7 +234,7 @@ async fn b156_a_run_that_could_not_be_saved_counts_as_such_and_is_taken_again() 
     let worked = engine.work(until_idle(1)).await;
     assert_eq!((worked.taken, worked.unsaved), (1, 0));
     assert_eq!(worked.ended, BTreeMap::from([(Status::Completed, 1)]));
-    let told = "r1: the host could not go on: the checkpoint could not be saved: the disk is full";
+    let told = "r1: the checkpoint could not be saved: the disk is full";
     let trouble = rig.recorder.trouble();
     assert!(
         trouble.iter().any(|line| line.contains(told)),

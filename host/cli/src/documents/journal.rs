@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::Problem;
+use crate::words;
 
 /// The journal of a run.
 #[derive(JsonSchema)]
@@ -40,13 +41,13 @@ pub(crate) struct EventEntry {
     event: Event,
 }
 
-impl From<&Entry> for EventEntry {
-    fn from(entry: &Entry) -> Self {
+impl EventEntry {
+    pub(crate) fn new(run: &RunId, entry: &Entry) -> Self {
         Self {
             seq: entry.seq,
             at: entry.at,
             epoch: entry.epoch,
-            event: entry.event.clone(),
+            event: words::event::told(run, entry.event.clone()),
         }
     }
 }

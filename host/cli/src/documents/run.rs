@@ -6,11 +6,11 @@ use std::sync::Arc;
 use milepost::core::ids::{Digest, Epoch, RunId};
 use milepost::core::outcome::StepError;
 use milepost::core::state::Status;
-use milepost::core::stop::StopCode;
+use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::LogDropped;
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
-use milepost::report::{Next, OwnerReport, OwnerState, RunReport, StepReport, StopReport};
+use milepost::report::{Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -285,7 +285,7 @@ impl From<&RunReport> for Run {
             workflow: report.workflow.clone(),
             status: report.status,
             output: report.output.clone(),
-            stop: report.stop.as_ref().map(Stop::from),
+            stop: report.stop.as_ref().map(|stop| Stop::new(&report.id, stop)),
             steps: report.steps.iter().map(Step::from).collect(),
             summary: Summary {
                 total: summary.total,
@@ -322,20 +322,23 @@ impl From<&RunReport> for Run {
 
 fn next_action(report: &RunReport) -> Option<String> {
     match report.next? {
-        Next::Stop => report.stop.as_ref().map(|stop| stop.next.clone()),
+        Next::Stop => {
+            let stop = report.stop.as_ref();
+            stop.map(|stop| words::stop::next(&report.id, stop, words::plain))
+        }
         Next::Claim | Next::Moves | Next::TakeOver | Next::GiveUp => {
             words::next::of_run(report, words::plain)
         }
     }
 }
 
-impl From<&StopReport> for Stop {
-    fn from(stop: &StopReport) -> Self {
+impl Stop {
+    fn new(run: &RunId, stop: &stop::Stop) -> Self {
         Self {
-            code: stop.code,
-            message: stop.message.clone(),
-            path: stop.path.clone(),
-            next: stop.next.clone(),
+            code: stop.code(),
+            message: words::stop::message(stop),
+            path: stop.path.as_ref().map(ToString::to_string),
+            next: words::stop::next(run, stop, words::plain),
             due_at: stop.due_at,
             provider: stop.provider.clone(),
             held_by: stop.held_by.clone(),

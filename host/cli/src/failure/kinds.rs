@@ -14,6 +14,7 @@ use milepost::workflow::OpenError;
 
 use super::{Details, Failure};
 use crate::exit::Exit;
+use crate::words::advice::{Advice, command};
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
@@ -21,57 +22,61 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Open(error) => error.into(),
             EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
-                .help("`milepost doctor` tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run"),
+                .help(command("doctor").text(" tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run")),
             EngineError::Store(error) => error.into(),
             EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
-                .help(format!("`milepost show {}` shows that run", taken.run)),
+                .help(command(format!("show {}", taken.run)).text(" shows that run")),
             EngineError::NotResumable {
                 run,
                 status: Status::Running,
                 ..
             } => Self::new(Exit::Invalid, "not_resumable", message)
-                .help(format!("`milepost resume {run}` takes it over when its process is gone")),
+                .help(command(format!("resume {run}")).text(" takes it over when its process is gone")),
             EngineError::NotResumable { run, status, .. } => {
                 let tells = if status.is_terminal() { "how it ended" } else { "where it stands" };
                 Self::new(Exit::Invalid, "not_resumable", message)
-                    .help(format!("`milepost show {run}` tells {tells}"))
+                    .help(command(format!("show {run}")).text(format!(" tells {tells}")))
             }
             EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
-                .help(format!("`milepost show {run}` tells how far it is")),
+                .help(command(format!("show {run}")).text(" tells how far it is")),
             EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
-                .help(format!("`milepost show {run}` tells where it stands")),
+                .help(command(format!("show {run}")).text(" tells where it stands")),
             EngineError::NotBegun { run, error, .. } => Self {
                 message: shown::message(message),
-                ..Self::from(*error).help(format!("`milepost show {run}` tells what happens next"))
+                ..Self::from(*error).help(command(format!("show {run}")).text(" tells what happens next"))
             },
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
                 "`--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk",
             ),
             EngineError::StartedOtherwise { run, status, .. } => {
                 Self::new(Exit::Invalid, "id_taken", message).help(match status {
-                    Status::Completed | Status::Cancelled => "choose another id".to_owned(),
-                    Status::Pending | Status::Running | Status::Paused | Status::Failed => format!(
-                        "choose another id, or go on with that run: `milepost resume {run} --as-started`, or \
-                         `milepost resume {run} --accept-changes`"
-                    ),
+                    Status::Completed | Status::Cancelled => Advice::from("choose another id"),
+                    Status::Pending | Status::Running | Status::Paused | Status::Failed => {
+                        Advice::from("choose another id, or go on with that run: ")
+                            .command(format!("resume {run} --as-started"))
+                            .text(", or ")
+                            .command(format!("resume {run} --accept-changes"))
+                    }
                 })
             }
             EngineError::InputsUnfit { problems, .. } => {
                 Self::new(Exit::Invalid, "invalid_input", message).help(unfit(&problems))
             }
             EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
-                .help(format!("`milepost show {run}` tells what it waits for")),
+                .help(command(format!("show {run}")).text(" tells what it waits for")),
             EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
-                .help(format!("`milepost show {}` tells where it stands", earlier.run)),
+                .help(command(format!("show {}", earlier.run)).text(" tells where it stands")),
             EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
-                .help(format!("`milepost show {}` tells where it stands", over.run)),
+                .help(command(format!("show {}", over.run)).text(" tells where it stands")),
             EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
             EngineError::NoteWithNul { .. } => {
                 Self::new(Exit::Invalid, "note_with_nul", message)
             }
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
             EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
-                .help(format!("it was not sent; send it again when the run has taken some: `milepost show {run}` tells what it waits for")),
+                .help(Advice::from("it was not sent; send it again when the run has taken some: ")
+                    .command(format!("show {run}"))
+                    .text(" tells what it waits for")),
             EngineError::UnknownSignal { name, unknown, .. } => {
                 let help = match name.len() > limits::NAME_BYTES {
                     true => format!("the name of a signal that a step waits for has at most {} bytes", limits::NAME_BYTES),
@@ -80,7 +85,7 @@ impl From<EngineError> for Failure {
                 Self::new(Exit::Invalid, "unknown_signal", message).help(help)
             }
             EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
-                .help(format!("`milepost cancel {run}` ends it")),
+                .help(command(format!("cancel {run}")).text(" ends it")),
             EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
                 Self::new(Exit::Invalid, "invalid_input", message)
                     .help("inputs are kept with the run; give the step a place to read from instead")
@@ -177,16 +182,20 @@ impl From<StoreError> for Failure {
         let message = error.to_string();
         match error {
             StoreError::NotFound(_) => Self::new(Exit::Invalid, "run_not_found", message)
-                .help("`milepost ls` lists the runs"),
+                .help(command("ls").text(" lists the runs")),
             StoreError::Exists(_) => Self::new(Exit::Invalid, "id_taken", message),
             StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
             StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
             StoreError::TooOld { .. } => Self::new(Exit::Unavailable, "store_too_old", message)
-                .help("`milepost doctor --migrate` brings it there, where it can be written to"),
+                .help(command("doctor --migrate").text(" brings it there, where it can be written to")),
             StoreError::ReadOnly(_) => Self::new(Exit::Unavailable, "store_unavailable", message)
-                .help("commands that only read, such as `milepost ls` and `milepost show`, can use it"),
+                .help(Advice::from("commands that only read, such as ")
+                    .command("ls")
+                    .text(" and ")
+                    .command("show")
+                    .text(", can use it")),
             StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
-                .help("`milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`"),
+                .help(command("doctor").text(" tells all that is damaged; restore the store from a copy, or name another one with `--store`")),
             StoreError::Gone(_) => Self::store_gone(message),
             StoreError::Unavailable(_) => {
                 Self::new(Exit::Unavailable, "store_unavailable", message)
@@ -227,6 +236,7 @@ mod tests {
 
     use super::*;
     use crate::style::Style;
+    use crate::words;
 
     #[test]
     fn every_kind_of_error_has_its_exit_code() {
@@ -303,7 +313,7 @@ mod tests {
             assert_eq!(failure.document().error.code, code);
             assert!(
                 failure
-                    .render(Style::new(false))
+                    .render(Style::new(false), words::plain)
                     .plain()
                     .starts_with("error: "),
                 "{code}"

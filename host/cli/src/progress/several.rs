@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use milepost::core::event::{Event, RunEvent};
 use milepost::core::ids::RunId;
 use milepost::core::stop::Stop;
-use milepost::engine::{Notice, Observer};
+use milepost::engine::{Notice, Observer, Trouble};
 
 use super::limits::Limits;
 use super::narrate::Narrator;
 use crate::style::Style;
 use crate::text::Text;
-use crate::{format, narration};
+use crate::{format, narration, words};
 
 /// Watches the runs of a worker.
 pub(crate) struct Several {
@@ -78,7 +78,11 @@ impl Observer for Several {
         }
     }
 
-    fn trouble(&self, run: Option<&str>, reason: &str) {
+    fn trouble(&self, run: Option<&str>, trouble: Trouble<'_>) {
+        let reason = match trouble {
+            Trouble::PutOff(stop) => words::stop::message(stop),
+            Trouble::Error(error) => error.to_owned(),
+        };
         let run = run.map(|run| format!("run {run}: ")).unwrap_or_default();
         let text = Text::from(format!(" {run}{reason}")).one_line();
         narration::say(&(self.style.yellow("warning:") + text));
@@ -101,10 +105,11 @@ fn why(stop: &Stop) -> String {
         .unwrap_or_default();
     let due = stop
         .due_at
-        .map(|at| format!(", {}", format::due(stop.code, at)))
+        .map(|at| format!(", {}", format::due(stop.code(), at)))
         .unwrap_or_default();
-    let message = stop.message.lines().next().unwrap_or_default();
-    format!(": {}: {message}{provider}{due}", stop.code)
+    let message = words::stop::message(stop);
+    let message = message.lines().next().unwrap_or_default();
+    format!(": {}: {message}{provider}{due}", stop.code())
 }
 
 #[cfg(test)]
@@ -113,7 +118,7 @@ mod tests {
 
     use milepost::core::event::{AttemptStarted, Entry, StepEvent};
     use milepost::core::ids::Epoch;
-    use milepost::core::stop::StopCode;
+    use milepost::core::stop::Why;
     use milepost::core::time::Timestamp;
     use serde_json::json;
 
@@ -164,17 +169,14 @@ mod tests {
             assert_eq!(line, format!("{run}: step test: started"));
         }
         let stop = Stop {
-            code: StopCode::StepPaused,
-            message: "too much\u{1b}[2J".into(),
-            path: None,
-            next: String::new(),
-            due_at: None,
             provider: Some("acme".into()),
-            held_by: None,
+            ..Stop::new(Why::Cancelled {
+                by: "too much\u{1b}[2J".into(),
+            })
         };
         assert_eq!(
             tell(&several, "a", Event::Run(RunEvent::Paused { stop })).unwrap(),
-            "run a: paused: step_paused: too much\\u{1b}[2J [acme]"
+            "run a: paused: cancelled: cancelled by too much\\u{1b}[2J [acme]"
         );
         let left: Vec<RunId> = several.narrators.lock().unwrap().keys().cloned().collect();
         assert_eq!(left, [RunId::new("b").unwrap()]);

@@ -10,58 +10,41 @@ use crate::event::{Event, RunEvent};
 use crate::expr::{Budget, EvalError};
 use crate::ids::Path;
 use crate::limits;
-use crate::outcome::{Pause, StepError, codes};
+use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
 use crate::schedule;
 use crate::scope::StateScope;
-use crate::shell;
-use crate::state::{RunState, StepRecord, StepResult};
-use crate::stop::{Stop, StopCode};
+use crate::shown;
+use crate::state::{StepRecord, StepResult};
+use crate::stop::{Automatic, Pausing, Stop, Why};
 use crate::time::Timestamp;
 
 /// The end of a run that takes so many bytes of its store, where its definition does not allow as many. The size is a fact of
 /// the store, so the event comes from outside; nothing else is decided with it.
 #[must_use]
-pub fn too_large(definition: &Definition, state: &RunState, stored: u64) -> Option<Event> {
+pub fn too_large(definition: &Definition, stored: u64) -> Option<Event> {
     let limit = definition.disk_bytes;
     if stored <= limit as u64 {
         return None;
     }
-    let run = &state.created().run;
-    let message = format!(
-        "it takes {stored} bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` \
-         of {limit}"
-    );
-    let next = format!(
-        "nothing by itself; raise `limits.disk` in the definition, then `milepost resume {run} --accept-changes` goes on"
-    );
+    let limit = limit as u64;
     Some(Event::Run(RunEvent::Failed {
-        stop: Stop::new(StopCode::DiskLimit, message, next),
+        stop: Stop::new(Why::DiskLimit { stored, limit }),
     }))
 }
 
 impl Decider<'_> {
     pub(super) fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
-        let run = &self.state.created().run;
-        let mut next = format!("`milepost resume {run}` goes on at `{path}`");
-        if let Some(signal) = &pause.signal {
-            let command = shell::signal_command(run, signal);
-            next.push_str(&format!(", and so does `{command}`"));
-        }
-        let due_at = self.automatic_resume(path, pause, retries_exhausted, &mut next);
-        if let Some(until) = pause.until.filter(|until| Some(*until) != due_at) {
-            next.push_str(&format!("; before {until} it makes no sense"));
-        }
-        let code = if retries_exhausted {
-            StopCode::RetriesExhausted
-        } else {
-            StopCode::StepPaused
+        let (due_at, automatic) = self.automatic_resume(path, pause, retries_exhausted);
+        let pausing = Pausing::of(pause, due_at, automatic);
+        let why = match retries_exhausted {
+            true => Why::RetriesExhausted(pausing),
+            false => Why::StepPaused(pausing),
         };
-        let message = format!("`{path}` paused ({}): {}", pause.code, pause.reason);
         Stop {
             due_at,
             provider: pause.provider.clone(),
-            ..Stop::new(code, message, next).at(path.clone())
+            ..Stop::new(why).at(path.clone())
         }
     }
 
@@ -72,12 +55,11 @@ impl Decider<'_> {
         path: &Path,
         pause: &Pause,
         retries_exhausted: bool,
-        next: &mut String,
-    ) -> Option<Timestamp> {
+    ) -> (Option<Timestamp>, Option<Automatic>) {
         let passes = pause.until.is_some()
             || pause.signal.is_none() && (retries_exhausted || pause.provider.is_some());
         if !passes {
-            return None;
+            return (None, None);
         }
         let (episode, rules) = (&self.state.episode(), self.state.created().rules);
         // Another provider is another pool of quota: its waits begin with the first (B206).
@@ -94,19 +76,11 @@ impl Decider<'_> {
         let run = &self.state.created().run;
         let due = schedule::due(run, Some(path), used, pause.until, first, self.now)
             .filter(|_| (in_a_row as usize) < most);
-        next.push_str(&match due {
-            Some(_) => format!(
-                "; a worker (`milepost work`) does it when it is due, automatic resume {} of {most}",
-                in_a_row + 1
-            ),
-            None => format!("; its {most} automatic resumes are used up"),
-        });
-        due
+        (due, Some(Automatic::after(in_a_row, due.is_some())))
     }
 
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> RunEvent {
-        let run = &self.state.created().run;
         let handled = self.state.created().rules.handle_failures();
         let failures: Vec<(&Step, &StepRecord, &StepError)> = self
             .definition
@@ -125,31 +99,10 @@ impl Decider<'_> {
             .iter()
             .find(|(step, ..)| !(handled && step.continue_on_error));
         if let Some((_, first, _)) = ending {
-            let message = failures
-                .iter()
-                .map(|(_, record, error)| {
-                    format!(
-                        "`{}` failed ({}): {}",
-                        record.path, error.code, error.message
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("; ");
-            let next = if failures
-                .iter()
-                .any(|(.., error)| error.code == codes::LOOP_EXHAUSTED)
-            {
-                format!(
-                    "nothing by itself; `milepost retry {run}` starts the loop again from its first iteration, a higher \
-                     `max_iterations` with `milepost resume {run} --accept-changes` goes on where it stopped"
-                )
-            } else {
-                format!(
-                    "nothing by itself; mend the cause, then `milepost resume {run}` runs the failed steps again"
-                )
-            };
+            let named = failures.iter();
+            let why = Why::failed(named.map(|(_, record, error)| (&record.path, *error)));
             return RunEvent::Failed {
-                stop: Stop::new(StopCode::StepFailed, message, next).at(first.path.clone()),
+                stop: Stop::new(why).at(first.path.clone()),
             };
         }
         match self.returns() {
@@ -157,13 +110,9 @@ impl Decider<'_> {
                 output: Payload::new(output),
             },
             Err(error) => RunEvent::Failed {
-                stop: Stop::new(
-                    StopCode::ReturnsFailed,
-                    format!("`returns` could not be evaluated: {error}"),
-                    format!(
-                        "nothing by itself; mend `returns`, then `milepost resume {run} --accept-changes`"
-                    ),
-                ),
+                stop: Stop::new(Why::ReturnsFailed {
+                    error: shown::message(error.to_string()),
+                }),
             },
         }
     }

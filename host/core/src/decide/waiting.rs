@@ -14,9 +14,8 @@ use crate::ids::Path;
 use crate::limits;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
-use crate::shell;
 use crate::state::{RunState, Status, StepPhase};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{Stop, Why};
 use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Verdict, Wait};
 
@@ -49,10 +48,6 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
 }
 
 /// What becomes of a wait whose time is over.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made and consumed at once: a box would only add an allocation"
-)]
 enum TimeOut {
     /// It ends.
     Ends(StepEvent),
@@ -134,7 +129,7 @@ impl Decider<'_> {
             {
                 walk.wake(until)
             }
-            Some(_) | None => walk.stand(self.wait_stop(step, path, wait)),
+            Some(_) | None => walk.stand(wait_stop(step, path, wait, false)),
         }
     }
 
@@ -157,20 +152,15 @@ impl Decider<'_> {
                 ended(wait::signal_output(name, None))
             }
             (StepKind::Approval(approval), Wait::Approval { .. }) => {
-                let message = || format!("nobody decided at `{path}` in time");
                 let verdict = match (approval.on_timeout, approval.on_reject) {
                     (OnApprovalTimeout::Approve, _) => Verdict::Approved,
                     (OnApprovalTimeout::Reject, OnReject::Continue) => Verdict::Rejected,
                     (OnApprovalTimeout::Reject, OnReject::Cancel) => {
-                        let stop = Stop::over(StopCode::ApprovalTimedOut, message());
+                        let stop = Stop::new(Why::ApprovalTimedOut);
                         return TimeOut::Cancels(stop.at(path.clone()));
                     }
                     (OnApprovalTimeout::Stay, _) => {
-                        return TimeOut::Stays(Stop {
-                            due_at: None,
-                            message: message(),
-                            ..self.wait_stop(step, path, awaited)
-                        });
+                        return TimeOut::Stays(wait_stop(step, path, awaited, true));
                     }
                 };
                 ended(wait::approval_output(verdict, None, None, true))
@@ -181,37 +171,28 @@ impl Decider<'_> {
             (_, Wait::Approval { .. }) => failed("nobody decided in time".to_owned()),
         }
     }
+}
 
-    /// Why a run that waits does not move. Time ends an approval that stays only for the message: nothing is due then.
-    fn wait_stop(&self, step: &Step, path: &Path, awaited: &Wait) -> Stop {
-        let run = &self.state.created().run;
-        let stays = matches!(
-            &step.kind,
-            StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
-        );
-        let (code, message, next) = match awaited {
-            Wait::Time { .. } => (
-                StopCode::WaitingForTime,
-                format!("`{path}` waits for a point in time"),
-                format!(
-                    "a worker (`milepost work`) goes on then; so does `milepost resume {run}`, not before"
-                ),
-            ),
-            Wait::Signal { name, .. } => (
-                StopCode::WaitingForSignal,
-                format!("`{path}` waits for the signal `{name}`"),
-                format!("`{}` goes on", shell::signal_command(run, name)),
-            ),
-            Wait::Approval { message, .. } => (
-                StopCode::WaitingForApproval,
-                format!("`{path}` asks: {message}"),
-                format!("`milepost approve {run}` or `milepost reject {run}` decides"),
-            ),
-        };
-        Stop {
-            due_at: awaited.until().filter(|_| !stays),
-            ..Stop::new(code, message, next).at(path.clone())
-        }
+/// Why a run that waits does not move. The time of an approval that stays makes it `overdue`, and else nothing: nothing is due
+/// then.
+fn wait_stop(step: &Step, path: &Path, awaited: &Wait, overdue: bool) -> Stop {
+    let stays = matches!(
+        &step.kind,
+        StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
+    );
+    let why = match awaited {
+        Wait::Time { .. } => Why::WaitingForTime,
+        Wait::Signal { name, .. } => Why::WaitingForSignal {
+            signal: name.clone(),
+        },
+        Wait::Approval { message, .. } => Why::WaitingForApproval {
+            question: message.clone(),
+            overdue,
+        },
+    };
+    Stop {
+        due_at: awaited.until().filter(|_| !stays),
+        ..Stop::new(why).at(path.clone())
     }
 }
 

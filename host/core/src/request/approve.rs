@@ -10,7 +10,7 @@ use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::ids::{Path, RunId, StepId};
 use crate::shown::Shown;
 use crate::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{Stop, StopCode, Why};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output};
 
@@ -204,10 +204,11 @@ fn decided(
         }),
     }];
     if ends {
-        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-        let why = comment.map_or_else(String::new, |why| format!(": {why}"));
-        let message = format!("`{path}` was rejected{by}{why}");
-        let stop = Stop::over(StopCode::Rejected, message).at(path.clone());
+        let why = Why::Rejected {
+            by: by.map(str::to_owned),
+            comment: comment.map(str::to_owned),
+        };
+        let stop = Stop::new(why).at(path.clone());
         events.push(Event::Run(RunEvent::Cancelled { stop }));
     }
     Approving::Decided {
@@ -274,7 +275,7 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
     // The end of the run is all that is recorded of a timeout that cancelled it.
     if let (Phase::Cancelled { stop, at }, StepPhase::Awaiting { wait }) =
         (&state.phase(), &record.phase)
-        && stop.code == StopCode::ApprovalTimedOut
+        && stop.code() == StopCode::ApprovalTimedOut
         && matches!(wait, Wait::Approval { .. })
     {
         return Some(earlier(Verdict::Rejected, None, *at, true));

@@ -4,8 +4,9 @@ use crate::event::{ClaimCause, Event, RunEvent};
 use crate::ids::Path;
 use crate::limits;
 use crate::schedule;
+use crate::shown;
 use crate::state::{RunState, Status};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{AfterHostError, Automatic, Lasting, Lost, Stop, Why};
 use crate::time::Timestamp;
 
 /// The event with which the host lets go of a running run after an error of its own, at `path`. The run goes on by itself, later
@@ -13,92 +14,55 @@ use crate::time::Timestamp;
 #[must_use]
 pub fn put_off(state: &RunState, reason: &str, path: Option<Path>, now: Timestamp) -> Event {
     let run = &state.created().run;
-    let most = limits::AUTOMATIC_RESUMES.len();
     let used = state.episode().in_a_row();
-    match schedule::due(run, path.as_ref(), used, None, false, now) {
-        Some(due_at) => {
-            let next = format!(
-                "a worker (`milepost work`) tries again when it is due, automatic resume {} of {most}; `milepost resume {run}` \
-                 does at once",
-                used + 1
-            );
-            let message = format!("the host could not go on: {reason}");
-            let stop = Stop {
-                due_at: Some(due_at),
-                ..Stop::new(StopCode::HostError, message, next).at(path)
-            };
-            RunEvent::Paused { stop }.into()
-        }
-        None => {
-            let message =
-                format!("the host could not go on, also after {most} automatic resumes: {reason}");
-            let next = format!("nothing by itself; mend the cause, then `milepost resume {run}`");
-            let stop = Stop::new(StopCode::HostError, message, next).at(path);
-            RunEvent::Failed { stop }.into()
-        }
+    let due_at = schedule::due(run, path.as_ref(), used, None, false, now);
+    let automatic = Automatic::after(used, due_at.is_some());
+    let why = Why::host_error(reason, AfterHostError::Automatic(automatic));
+    let stop = Stop {
+        due_at,
+        ..Stop::new(why).at(path)
+    };
+    match due_at {
+        Some(_) => RunEvent::Paused { stop }.into(),
+        None => RunEvent::Failed { stop }.into(),
     }
 }
 
 /// The end of a run whose owners were lost too often, with nothing recorded in between.
 #[must_use]
 pub fn give_up(state: &RunState) -> Event {
-    let message = format!(
-        "the process that ran it was lost {} times in a row, and nothing was recorded in between",
-        state.recoveries() + 1
-    );
-    let next = format!(
-        "nothing by itself; look at what the step in flight did, then `milepost resume {}`",
-        state.created().run
-    );
-    failed(StopCode::ProcessLost, message, next, None)
+    let times = state.recoveries() + 1;
+    failed(Why::ProcessLost(Lost::Repeatedly { times }), None)
 }
 
-/// How a run that its host has claimed is let go of after an error: for good where there is a `remedy`, which only a person
-/// knows how to apply; else until later, as [`put_off`] says.
+/// How a run that its host has claimed is let go of after an error: for good where a `fault` makes it last; else until later, as
+/// [`put_off`] says.
 #[must_use]
 pub fn let_go(
     state: &RunState,
     reason: &str,
-    remedy: Option<String>,
+    fault: Option<Lasting>,
     path: Option<Path>,
     now: Timestamp,
 ) -> Event {
-    match remedy {
-        Some(next) => {
-            let message = format!("the host could not go on: {reason}");
-            failed(StopCode::HostError, message, next, path)
-        }
+    match fault {
+        Some(fault) => fail(reason, true, fault, path),
         None => put_off(state, reason, path, now),
     }
 }
 
 /// The end of a run whose driver met an error that no try mends, before or after it began.
 #[must_use]
-pub fn fail(reason: &str, begun: bool, remedy: String, path: Option<Path>) -> Event {
-    let what = match begun {
-        true => "the host could not go on",
-        false => "it could not begin",
-    };
-    failed(
-        StopCode::HostError,
-        format!("{what}: {reason}"),
-        remedy,
-        path,
-    )
+pub fn fail(reason: &str, begun: bool, fault: Lasting, path: Option<Path>) -> Event {
+    let then = AfterHostError::Lasting { fault, begun };
+    failed(Why::host_error(reason, then), path)
 }
 
 /// The end of a run whose driver panicked, from what was saved of it.
 #[must_use]
 pub fn fail_after_panic(state: &RunState, panic: &str) -> Event {
-    failed(
-        StopCode::HostError,
-        format!("the engine failed: {panic}"),
-        format!(
-            "nothing by itself; `milepost resume {}` tries again",
-            state.created().run
-        ),
-        state.at_work().cloned(),
-    )
+    let why = Why::host_error(panic, AfterHostError::Panicked);
+    failed(why, state.at_work().cloned())
 }
 
 /// What becomes of a run that could not even begin to go on.
@@ -118,19 +82,20 @@ pub enum CannotBegin {
 }
 
 /// A run that was to go on could not begin: it is put off, later each time, and fails when that was in vain too often. One that
-/// carries what nothing can run (there is a `remedy`) fails at once.
+/// carries what nothing can run (there is a `fault`) fails at once.
 pub fn cannot_begin(
     state: &RunState,
     reason: &str,
-    remedy: Option<String>,
+    fault: Option<Lasting>,
     now: Timestamp,
 ) -> CannotBegin {
-    match (state.phase().status(), remedy) {
-        (Status::Running, Some(next)) => {
-            let message = format!("the process that ran it is gone, and it cannot go on: {reason}");
-            CannotBegin::Record(failed(StopCode::ProcessLost, message, next, None))
+    match (state.phase().status(), fault) {
+        (Status::Running, Some(fault)) => {
+            let error = shown::message(reason);
+            let lost = Lost::CannotGoOn { error, fault };
+            CannotBegin::Record(failed(Why::ProcessLost(lost), None))
         }
-        (Status::Pending, Some(next)) => CannotBegin::Record(fail(reason, false, next, None)),
+        (Status::Pending, Some(fault)) => CannotBegin::Record(fail(reason, false, fault, None)),
         (Status::Pending, None) => CannotBegin::Claim(ClaimCause::Start),
         (Status::Running, None) => CannotBegin::Claim(ClaimCause::Recovery),
         (Status::Paused, Some(_)) => CannotBegin::Claim(ClaimCause::Resume),
@@ -154,12 +119,12 @@ fn postponed(state: &RunState, reason: &str, now: Timestamp) -> Option<Event> {
     let event = RunEvent::Postponed {
         reason: reason.to_owned(),
         due_at: schedule::due(run, stop.path.as_ref(), used, None, false, now),
-        waited: stop.code.is_wait(),
+        waited: stop.code().is_wait(),
     };
     Some(event.into())
 }
 
-fn failed(code: StopCode, message: String, next: String, path: Option<Path>) -> Event {
-    let stop = Stop::new(code, message, next).at(path);
+fn failed(why: Why, path: Option<Path>) -> Event {
+    let stop = Stop::new(why).at(path);
     RunEvent::Failed { stop }.into()
 }

@@ -45,7 +45,11 @@ pub fn resume(
     let cause = match by {
         ResumeBy::Person => {
             // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
-            if !state.phase().stop().is_some_and(|stop| stop.code.is_wait()) {
+            if !state
+                .phase()
+                .stop()
+                .is_some_and(|stop| stop.code().is_wait())
+            {
                 repeat_failed(definition, state, status, &mut again);
             }
             ResumeCause::Resume

@@ -5,7 +5,7 @@ use crate::decide::interrupt;
 use crate::event::{Event, RunEvent};
 use crate::ids::Path;
 use crate::state::{RunState, Status};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{Stop, Why};
 
 /// How strongly a run is asked to stop: a stronger request replaces a weaker one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,13 +80,7 @@ pub fn stop(
         }
         (Status::Pending, false) => Err(NotPausable(status)),
         (Status::Running, _) if owned => Ok(Stopping::AskOwner),
-        (Status::Running, false) => {
-            let message = format!("paused by {by}; the process that ran it was gone");
-            Ok(Stopping::Stop(interrupt(
-                state,
-                paused(state, message, None),
-            )))
-        }
+        (Status::Running, false) => Ok(Stopping::Stop(interrupt(state, paused(by, true, None)))),
         (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
             let stop = Stop::cancelled_by(by);
             let last = RunEvent::Cancelled { stop };
@@ -103,9 +97,7 @@ pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
     }
     let last = match demand {
         Demand::Release | Demand::ReleaseNow => release(state, by),
-        Demand::Pause | Demand::PauseNow => {
-            Some(paused(state, format!("paused by {by}"), state.at_work()))
-        }
+        Demand::Pause | Demand::PauseNow => Some(paused(by, false, state.at_work())),
         Demand::Cancel | Demand::Kill => Some(cancelled(state, by)),
     };
     last.map_or_else(Vec::new, |last| interrupt(state, last))
@@ -134,9 +126,9 @@ pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
     }
 }
 
-fn paused(state: &RunState, message: String, path: Option<&Path>) -> Event {
-    let next = format!("`milepost resume {}` goes on", state.created().run);
-    let stop = Stop::new(StopCode::Interrupted, message, next).at(path.cloned());
+fn paused(by: &str, lost: bool, path: Option<&Path>) -> Event {
+    let by = by.to_owned();
+    let stop = Stop::new(Why::Interrupted { by, lost }).at(path.cloned());
     RunEvent::Paused { stop }.into()
 }
 

@@ -63,7 +63,7 @@ impl RunState {
             Status::Pending | Status::Running => true,
             Status::Paused => {
                 let stop = self.phase.stop();
-                stop.is_some_and(|stop| stop.code == StopCode::Ready) && !self.is_held()
+                stop.is_some_and(|stop| stop.code() == StopCode::Ready) && !self.is_held()
             }
             Status::Completed | Status::Failed | Status::Cancelled => false,
         }
@@ -89,7 +89,7 @@ impl RunState {
     pub fn is_held(&self) -> bool {
         match &self.phase {
             Phase::Paused { stop, .. } => {
-                stop.held_by.is_some() || stop.code == StopCode::Interrupted
+                stop.held_by.is_some() || stop.code() == StopCode::Interrupted
             }
             _ => false,
         }

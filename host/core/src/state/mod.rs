@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
+#[cfg(doc)]
+use crate::stop::Stop;
 use crate::time::Timestamp;
 
 pub use apply::{Rejected, Touched};
@@ -228,6 +230,13 @@ impl RunState {
             } = &mut record.kind
         {
             *counted = rejections;
+        }
+    }
+
+    /// Where the run stands for the same reason as `recorded`, it does so in its words: see [`Stop::in_the_words_of`].
+    pub fn in_the_words_of(&mut self, recorded: &Self) {
+        if let (Some(stop), Some(said)) = (self.phase.stop_mut(), recorded.phase.stop()) {
+            *stop = stop.clone().in_the_words_of(said);
         }
     }
 

@@ -69,4 +69,13 @@ impl Phase {
             Self::Pending | Self::Running | Self::Completed { .. } => None,
         }
     }
+
+    pub(super) const fn stop_mut(&mut self) -> Option<&mut Stop> {
+        match self {
+            Self::Paused { stop, .. }
+            | Self::Failed { stop, .. }
+            | Self::Cancelled { stop, .. } => Some(stop),
+            Self::Pending | Self::Running | Self::Completed { .. } => None,
+        }
+    }
 }

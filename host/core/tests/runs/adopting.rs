@@ -54,7 +54,7 @@ fn open_in_pass_2(member: &str) -> Sim {
         "outer#1/inner#2/w" => pause("quota"),
         _ => ok(json!({})),
     });
-    match sim.stop().code {
+    match sim.stop().code() {
         StopCode::WaitingForSignal => {
             sim.signal("go", json!(null)).unwrap();
             sim.work(ResumeBy::Wait).run(fine);
@@ -134,7 +134,7 @@ fn b134_a_lower_limit_of_an_outer_loop_closes_everything_in_it() {
             if sim.calls.iter().any(|call| call.starts_with("outer#2/")) {
                 break;
             }
-            match sim.stop().code {
+            match sim.stop().code() {
                 StopCode::WaitingForSignal => sim.signal("go", json!(null)).unwrap(),
                 StopCode::WaitingForApproval => {
                     let path = sim.stop().path.clone().unwrap().to_string();

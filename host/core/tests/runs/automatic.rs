@@ -11,7 +11,7 @@ use milepost_core::recovery::{Judgement, Liveness, judge};
 use milepost_core::request::recover::put_off;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{Rejected, Status};
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{Automatic, StopCode, Why};
 use milepost_core::time::Timestamp;
 use milepost_core::wait;
 use serde_json::json;
@@ -39,6 +39,12 @@ fn wait_of(sim: &Sim) -> f64 {
     sim.stop().due_at.unwrap().since(sim.now).as_secs_f64()
 }
 
+const USED_UP: Option<Automatic> = Some(Automatic::UsedUp { of: 5 });
+
+fn next(number: u32) -> Option<Automatic> {
+    Some(Automatic::Next { number, of: 5 })
+}
+
 #[test]
 fn b197_b198_a_limit_is_tried_again_after_a_spread_wait() {
     let mut sim = Sim::new(TWO);
@@ -47,7 +53,7 @@ fn b197_b198_a_limit_is_tried_again_after_a_spread_wait() {
     let wait = wait_of(&sim);
     assert!((planned * 0.75..=planned * 1.25).contains(&wait), "{wait}");
     assert_ne!(wait, planned, "spread");
-    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+    assert_eq!(sim.automatic(), next(1));
     let mut again = Sim::new(TWO);
     again.run(limit_of("acme"));
     assert_eq!(wait_of(&again), wait, "the same run draws the same");
@@ -96,8 +102,7 @@ fn b199_b202_five_automatic_resumes_and_then_a_person() {
     }
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, None);
-    assert!(sim.stop().next.contains("milepost resume r1"));
-    assert!(sim.stop().next.contains("5 automatic resumes are used up"));
+    assert_eq!(sim.automatic(), USED_UP);
     assert_eq!(sim.calls.len(), 6);
     // A person's word begins afresh (B204).
     sim.resume().run(limit_of("acme"));
@@ -140,8 +145,9 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     }));
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, Some(due));
-    assert!(sim.stop().next.contains("a component is missing"));
-    assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
+    let reason = sim.stop().postponed.as_deref();
+    assert_eq!(reason, Some("a component is missing"));
+    assert_eq!(sim.stop().code(), StopCode::StepPaused, "the reason stays");
     assert_eq!(sim.state.episode().resumes, 1);
     sim.record(Event::Run(RunEvent::Postponed {
         reason: "still missing".to_owned(),
@@ -151,7 +157,7 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     assert_eq!((sim.stop().due_at, sim.state.episode().resumes), (None, 2));
     sim.work(ResumeBy::Schedule).run(limit_of("acme"));
     assert_eq!(sim.state.episode().resumes, 3);
-    assert!(sim.stop().next.contains("automatic resume 4 of 5"));
+    assert_eq!(sim.automatic(), next(4));
     sim.resume().run(fine);
     let late = sim.try_record(Event::Run(RunEvent::Postponed {
         reason: "late".to_owned(),
@@ -176,7 +182,7 @@ fn b204_a_completed_step_ends_the_episode() {
             _ => fine(attempt),
         });
     assert_eq!(sim.state.episode().resumes, 0, "`a` went through");
-    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+    assert_eq!(sim.automatic(), next(1));
 }
 
 #[test]
@@ -244,8 +250,7 @@ fn no_row_of_pauses_without_a_completed_step_is_resumed_more_than_five_times() {
             }
             assert_eq!(sim.calls.len(), 6, "{providers:?} {until}");
             assert_eq!(sim.state.episode().in_a_row(), 5);
-            let next = &sim.stop().next;
-            assert!(next.contains("5 automatic resumes are used up"), "{next}");
+            assert_eq!(sim.automatic(), USED_UP);
             // A person's word begins afresh, and so does a completed step.
             sim.resume().run(&script);
             assert_eq!(sim.state.episode().in_a_row(), 0);
@@ -268,7 +273,7 @@ fn an_old_run_counts_for_each_provider() {
     for _ in 0..8 {
         sim.pass_to_due().work(ResumeBy::Schedule).run(turns);
     }
-    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+    assert_eq!(sim.automatic(), next(1));
 }
 
 #[test]
@@ -286,12 +291,11 @@ fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
         }
         let stop = sim.stop();
         assert_eq!(
-            (sim.status(), stop.code),
+            (sim.status(), stop.code()),
             (Status::Paused, StopCode::HostError)
         );
-        assert!(stop.message.contains("no luck"), "{}", stop.message);
-        let resume = format!("automatic resume {} of 5", used + 1);
-        assert!(stop.next.contains(&resume), "{}", stop.next);
+        assert_eq!(stop.why.error(), Some("no luck"));
+        assert_eq!(sim.automatic(), next(used + 1));
         let planned = AUTOMATIC_RESUMES[used as usize].as_secs_f64();
         let wait = wait_of(&sim) / planned;
         assert!((0.75..=1.25).contains(&wait), "{wait}");
@@ -304,10 +308,10 @@ fn a_run_that_its_host_cannot_drive_on_is_put_off_and_fails_at_last() {
     }
     let stop = sim.stop();
     assert_eq!(
-        (sim.status(), stop.code),
+        (sim.status(), stop.code()),
         (Status::Failed, StopCode::HostError)
     );
-    assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+    assert_eq!(sim.automatic(), USED_UP);
     sim.resume().run(fine);
     assert_eq!(sim.status(), Status::Completed);
 }
@@ -330,14 +334,14 @@ fn a_paused_run_can_be_held_whatever_comes() {
         let stop = sim.stop();
         assert_eq!((sim.status(), stop.due_at), (Status::Paused, None));
         assert!(sim.state.is_held());
-        assert!(stop.next.contains("milepost resume r1"), "{}", stop.next);
+        assert!(stop.held_by.is_some());
     };
     let mut sim = Sim::new(TWO);
     sim.run(limit_of("acme"));
     assert!(!sim.state.is_held());
     sim.hold();
     held(&sim);
-    assert_eq!(sim.stop().code, StopCode::StepPaused, "the reason stays");
+    assert_eq!(sim.stop().code(), StopCode::StepPaused, "the reason stays");
     sim.resume().run(fine);
     assert_eq!(sim.status(), Status::Completed);
     let late = sim.try_record(Event::Run(RunEvent::Held {
@@ -349,7 +353,7 @@ fn a_paused_run_can_be_held_whatever_comes() {
     sim.run(fine);
     sim.hold();
     sim.signal("go", json!(null)).unwrap();
-    assert_eq!(sim.stop().code, StopCode::Ready);
+    assert_eq!(sim.stop().code(), StopCode::Ready);
     held(&sim);
     sim.resume().run(fine);
     assert_eq!(sim.status(), Status::Completed);
@@ -386,7 +390,7 @@ fn a_clock_far_ahead_does_not_hold_a_run_up() {
             None,
             "once"
         );
-        let go_on = match sim.stop().code.is_wait() {
+        let go_on = match sim.stop().code().is_wait() {
             true => ResumeBy::Wait,
             false => ResumeBy::Schedule,
         };
@@ -463,19 +467,20 @@ fn a_pause_tells_its_own_time_where_that_is_not_when_it_is_due() {
             other => other,
         };
         sim.run(asks);
-        let first = (sim.stop().due_at, sim.stop().next.clone());
+        let of = |sim: &Sim| match &sim.stop().why {
+            Why::StepPaused(pausing) => (sim.stop().due_at, pausing.not_before),
+            other => panic!("{other:?}"),
+        };
+        let first = of(&sim);
         sim.pass_to_due().work(ResumeBy::Schedule).run(asks);
-        (at, first, (sim.stop().due_at, sim.stop().next.clone()))
+        (at, first, of(&sim))
     };
-    let (at, (due, next), (later, again)) = until(Duration::from_secs(3_600));
+    let (at, (due, not_before), (later, again)) = until(Duration::from_secs(3_600));
     assert_eq!(due, Some(at));
-    assert!(!next.contains(&at.to_string()), "{next}");
+    assert_eq!(not_before, None, "it is due then");
     // Asked for the same time again, which is over: it has to wait for longer.
     assert!(later > due, "{later:?}");
-    assert!(
-        again.contains(&format!("before {at} it makes no sense")),
-        "{again}"
-    );
+    assert_eq!(again, Some(at));
 }
 
 #[test]
@@ -486,7 +491,7 @@ fn a_wait_between_two_pauses_is_no_automatic_resume() {
     sim.run(fine);
     sim.pass_to_due().work(ResumeBy::Wait).run(limit_of("acme"));
     assert_eq!(sim.state.episode().resumes, 0);
-    assert!(sim.stop().next.contains("automatic resume 1 of 5"));
+    assert_eq!(sim.automatic(), next(1));
 }
 
 /// What the next sweep would do after the owner of this run is gone.

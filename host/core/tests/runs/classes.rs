@@ -179,17 +179,9 @@ fn b330_a_run_is_failed_exactly_when_a_step_is_whose_failure_is_not_handled() {
     "#;
     let mut failed = Sim::new(flow);
     failed.run(|_| fail("broken"));
-    assert_eq!(failed.stop().code, StopCode::StepFailed);
-    assert!(
-        failed
-            .stop()
-            .message
-            .contains("`b` failed (broken): broken happened")
-    );
-    assert!(
-        !failed.stop().message.contains("`a`"),
-        "a skipped step is no failure"
-    );
+    assert_eq!(failed.stop().code(), StopCode::StepFailed);
+    let one = ("b".to_owned(), "broken".to_owned());
+    assert_eq!(failed.failures(), [one], "a skipped step is no failure");
     let handled = format!("{flow}continue_on_error = true\n");
     let mut handled = Sim::new(&handled);
     handled.run(|_| fail("broken"));

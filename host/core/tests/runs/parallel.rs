@@ -11,7 +11,7 @@ use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::Payload;
 use milepost_core::rules::Rules;
 use milepost_core::state::{Rejected, RunState};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::{Stop, Why};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use serde_json::json;
@@ -157,7 +157,10 @@ fn a_run_that_stops_interrupts_all_that_is_in_flight() {
         run.record(started(at)).unwrap();
     }
     let paused: Event = RunEvent::Paused {
-        stop: Stop::new(StopCode::Interrupted, "paused", "resume"),
+        stop: Stop::new(Why::Interrupted {
+            by: "a test".to_owned(),
+            lost: false,
+        }),
     }
     .into();
     let refused = run.record(paused.clone());

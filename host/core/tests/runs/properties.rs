@@ -137,10 +137,11 @@ fn answer(sim: &mut Sim, script: &[u8]) {
     let path = path.unwrap_or_default();
     let began = stop
         .path
-        .and_then(|path| sim.state.executions().latest(&path))
+        .as_ref()
+        .and_then(|path| sim.state.executions().latest(path))
         .map_or(0, |record| record.attempts() as usize);
     let draw = script[(path.len() + began) % script.len()];
-    match stop.code {
+    match stop.code() {
         StopCode::WaitingForSignal if draw.is_multiple_of(2) => {
             sim.signal("go", value(u64::from(draw), JSON_DEPTH))
                 .unwrap();
@@ -258,7 +259,7 @@ approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_time
 
 /// One deed of somebody: an answer where the run stands, a timeout, a retry from anywhere.
 fn meddle(sim: &mut Sim, draw: u8) {
-    let waits = sim.status() == Status::Paused && sim.stop().code != StopCode::Ready;
+    let waits = sim.status() == Status::Paused && sim.stop().code() != StopCode::Ready;
     let steps = ["z", "y", "m", "x", "w", "v", "u"];
     let asked = sim.state.approval().map(|(path, _)| path.to_string());
     match (draw % 8, asked) {

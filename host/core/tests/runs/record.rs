@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use milepost_core::checkpoint::{DamagedCheckpoint, Position, all_parts, restore};
-use milepost_core::event::{Entry, Event, LoopEvent, StepEvent};
+use milepost_core::event::{Entry, Event, LoopEvent, RunEvent, StepEvent};
 use milepost_core::ids::Epoch;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::payload::FindBlob;
@@ -80,7 +80,7 @@ fn woken() -> Sim {
     sim.retry(Some("a")).run(limited);
     sim.work(ResumeBy::Schedule).run(limited);
     sim.signal("more", json!({"n": 1})).unwrap();
-    assert_eq!(sim.stop().code, StopCode::Ready);
+    assert_eq!(sim.stop().code(), StopCode::Ready);
     sim
 }
 
@@ -432,6 +432,48 @@ fn b258_the_record_holds_what_a_run_was_started_with() {
     assert_eq!(created.definition, sim.definition.source.digest);
     assert_eq!(*created.inputs.value(), json!({ "n": 4 }));
     assert_eq!((created.seed, state.epoch()), (7, Epoch(1)));
+}
+
+/// A program that had only words for a stop wrote this checkpoint where the run stands now.
+fn in_words(state: &RunState) -> RunState {
+    let mut parts = parts(state);
+    let stop = &mut parts.get_mut("run").unwrap()["body"]["phase"]["stop"];
+    let stop = stop.as_object_mut().unwrap();
+    stop.retain(|key, _| !["why", "postponed"].contains(&key.as_str()));
+    stop.insert("message".to_owned(), json!("as it stood"));
+    stop.insert("next".to_owned(), json!("somebody goes on"));
+    read_back(state, &parts).unwrap()
+}
+
+#[test]
+fn a_checkpoint_that_has_only_words_for_its_stop_is_that_of_the_same_journal() {
+    let step = |kind: &str| {
+        let mut sim = Sim::new(&format!("[[step]]\nid = \"w\"\n{kind}\n"));
+        sim.run(|_| pause("quota"));
+        sim
+    };
+    let mut signalled = step("wait = { signal = \"go\" }");
+    signalled.signal("go", json!(1)).unwrap();
+    let mut held = step("wait = { signal = \"go\" }");
+    held.hold();
+    let mut postponed = step("use = \"p/w\"");
+    postponed.record(Event::Run(RunEvent::Postponed {
+        reason: "a component is missing".to_owned(),
+        due_at: None,
+        waited: true,
+    }));
+    for sim in [step("use = \"p/w\""), signalled, held, postponed] {
+        let old = in_words(&sim.state);
+        assert_ne!(old, sim.state);
+        let mut folded = sim.state.clone();
+        folded.in_the_words_of(&old);
+        assert_eq!(folded, old);
+        // What it stands for is no matter of words.
+        let mut elsewhere = step("wait = { for = \"1h\" }").state.clone();
+        let before = elsewhere.clone();
+        elsewhere.in_the_words_of(&old);
+        assert_eq!(elsewhere, before);
+    }
 }
 
 /// The stored text of records, one of each kind and phase: checkpoints of all programs so far are read.

@@ -4,7 +4,7 @@ use milepost_core::event::{AttemptStarted, Entry, Event, RunEvent, StepEvent, Wa
 use milepost_core::replay::{Divergence, check};
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::{RunState, Status};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::{Stop, StopCode, Told, Why};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
 use serde_json::{Value, json};
@@ -230,13 +230,27 @@ fn a_stop_replays_in_other_words_but_not_with_other_facts() {
         }
         replay(&sim, &journal).map_err(|divergence| divergence.field)
     };
-    let other_words = replayed(|stop| {
-        stop.message.insert_str(0, "as an older version said: ");
-        stop.next.clear();
+    let in_words = replayed(|stop| {
+        *stop = stop
+            .clone()
+            .told("an older version".into(), "said so".into())
     });
-    assert!(other_words.is_ok(), "{other_words:?}");
+    assert!(in_words.is_ok(), "{in_words:?}");
     let field = |change| replayed(change).unwrap_err();
-    assert_eq!(field(|stop| stop.code = StopCode::StepPaused), "/stop/code");
+    let paused = |stop: &mut Stop| {
+        stop.why = Why::Told(Told {
+            code: StopCode::StepPaused,
+            message: String::new(),
+            next: String::new(),
+        });
+    };
+    assert_eq!(field(paused), "/stop/code");
+    let of_another_step = |stop: &mut Stop| {
+        if let Why::StepPaused(pausing) = &mut stop.why {
+            pausing.code.push('x');
+        }
+    };
+    assert_eq!(field(of_another_step), "/stop/why/step_paused/code");
     assert_eq!(field(|stop| stop.path = None), "/stop/path");
     assert_eq!(
         field(|stop| stop.provider = Some("x".into())),
@@ -333,7 +347,7 @@ fn a_changed_seed_input_or_due_time_is_found() {
                     false => "/output/inline/signal",
                 }
             }
-            Event::Run(RunEvent::Paused { stop }) if stop.code.is_wait() => {
+            Event::Run(RunEvent::Paused { stop }) if stop.code().is_wait() => {
                 stop.due_at = Some(sim.journal[index].at);
                 "/stop/due_at"
             }

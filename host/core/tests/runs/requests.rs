@@ -9,6 +9,7 @@ use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::stop::{Demand, NotPausable, Stopping, meet, meet_late, stop};
 use milepost_core::request::take::{NotTaken, Owned, take};
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::Lasting;
 use serde_json::json;
 
 use crate::sim::{Sim, fail, ok, pause};
@@ -169,13 +170,12 @@ fn a_run_is_taken_by_one_who_may() {
 fn what_cannot_begin_is_put_off_or_ends() {
     for at in EVERYWHERE {
         let mut sim = run(at);
-        let tried = |sim: &Sim, remedy: Option<&str>| {
-            let remedy = remedy.map(str::to_owned);
-            match cannot_begin(&sim.state, "no luck", remedy, sim.now) {
-                CannotBegin::Record(event) => event.name().to_owned(),
-                CannotBegin::Claim(cause) => format!("{cause:?}"),
-                CannotBegin::Over => "over".to_owned(),
-            }
+        let tried = |sim: &Sim, fault: Option<Lasting>| match cannot_begin(
+            &sim.state, "no luck", fault, sim.now,
+        ) {
+            CannotBegin::Record(event) => event.name().to_owned(),
+            CannotBegin::Claim(cause) => format!("{cause:?}"),
+            CannotBegin::Over => "over".to_owned(),
         };
         let (later, for_good) = match at {
             At::Pending => ("Start", "run_failed"),
@@ -184,7 +184,7 @@ fn what_cannot_begin_is_put_off_or_ends() {
             At::Failed | At::Completed | At::Cancelled => ("over", "over"),
         };
         assert_eq!(tried(&sim, None), later, "{at:?}");
-        assert_eq!(tried(&sim, Some("mend it")), for_good, "{at:?}");
+        assert_eq!(tried(&sim, Some(Lasting::Damaged)), for_good, "{at:?}");
         if sim.status() != Status::Paused {
             continue;
         }

@@ -7,7 +7,7 @@ use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::signal::{Delivery, Kept, SignalRefused, deliver, send};
 use milepost_core::state::{Rejected, Status};
-use milepost_core::stop::StopCode;
+use milepost_core::stop::{StopCode, Why};
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -18,16 +18,17 @@ use crate::waits::{around, fine, secs, stopped_at};
 fn a_signal_ends_its_wait_and_the_run_is_due_at_once() {
     let mut sim = stopped_at("wait = { signal = \"go\" }");
     assert_eq!(
-        (sim.stop().code, sim.stop().due_at),
+        (sim.stop().code(), sim.stop().due_at),
         (StopCode::WaitingForSignal, None)
     );
-    assert!(sim.stop().next.contains("milepost signal r1 go"));
+    let signal = "go".to_owned();
+    assert_eq!(sim.stop().why, Why::WaitingForSignal { signal });
     assert_eq!(sim.step("w").status(), "waiting");
     assert_eq!(sim.state.awaits("stop"), None);
     sim.pass(secs(5)).signal("go", json!({ "n": 1 })).unwrap();
     assert_eq!(sim.status(), Status::Paused, "until somebody takes it");
     assert_eq!(
-        (sim.stop().code, sim.stop().due_at),
+        (sim.stop().code(), sim.stop().due_at),
         (StopCode::Ready, Some(sim.state.created_at()))
     );
     assert_eq!(sim.state.awaits("go"), None, "a signal ends one wait");
@@ -160,7 +161,7 @@ fn a_signal_that_comes_too_late_finds_what_the_time_out_left() {
         assert_eq!(event.name(), word);
         sim.record(event);
         assert_eq!(
-            (sim.stop().code, sim.status()),
+            (sim.stop().code(), sim.status()),
             (StopCode::Ready, Status::Paused)
         );
         assert_eq!(sim.state.awaits("go"), None);
@@ -248,13 +249,16 @@ fn a_signal_wakes_a_component_that_paused_for_it() {
     let mut sim = Sim::new("[[step]]\nid = \"a\"\nuse = \"p/a\"\n");
     sim.run(|attempt| asks(Some("answer"), attempt));
     assert_eq!(
-        (sim.stop().code, sim.stop().due_at),
+        (sim.stop().code(), sim.stop().due_at),
         (StopCode::StepPaused, None)
     );
-    assert!(sim.stop().next.contains("milepost signal r1 answer"));
+    let Why::StepPaused(pausing) = &sim.stop().why else {
+        panic!("a step asked to pause");
+    };
+    assert_eq!(pausing.signal.as_deref(), Some("answer"));
     sim.signal("answer", json!({ "yes": true })).unwrap();
     assert_eq!(
-        (sim.stop().code, sim.stop().due_at),
+        (sim.stop().code(), sim.stop().due_at),
         (StopCode::Ready, Some(sim.now))
     );
     sim.work(ResumeBy::Wait);
@@ -324,7 +328,7 @@ fn a_run_that_a_person_paused_is_not_woken_by_a_signal() {
     sim.pause();
     sim.signal("go", json!(null)).unwrap();
     assert_eq!(
-        (sim.stop().code, sim.stop().due_at),
+        (sim.stop().code(), sim.stop().due_at),
         (StopCode::Interrupted, None)
     );
     sim.resume().run(fine);

@@ -23,7 +23,7 @@ use milepost_core::rules::Rules;
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
-use milepost_core::stop::Stop;
+use milepost_core::stop::{AfterHostError, Automatic, Stop, Why};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
@@ -410,6 +410,37 @@ impl Sim {
 
     pub(crate) fn stop(&self) -> &Stop {
         self.state.phase().stop().expect("the run stopped")
+    }
+
+    /// Whether an automatic resume is due where it paused.
+    pub(crate) fn automatic(&self) -> Option<Automatic> {
+        match &self.stop().why {
+            Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => pausing.automatic,
+            Why::HostError {
+                then: AfterHostError::Automatic(automatic),
+                ..
+            } => Some(*automatic),
+            _ => None,
+        }
+    }
+
+    /// What a person is asked where it stands.
+    pub(crate) fn question(&self) -> &str {
+        match &self.stop().why {
+            Why::WaitingForApproval { question, .. } => question,
+            other => panic!("it does not ask: {other:?}"),
+        }
+    }
+
+    /// Path and code of the failures that ended it.
+    pub(crate) fn failures(&self) -> Vec<(String, String)> {
+        match &self.stop().why {
+            Why::StepFailed { failures, more: 0 } => failures
+                .iter()
+                .map(|failure| (failure.path.to_string(), failure.code.clone()))
+                .collect(),
+            other => panic!("no step failed: {other:?}"),
+        }
     }
 
     pub(crate) fn step(&self, id: &str) -> &StepRecord {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use milepost_core::event::Event;
+use milepost_core::event::{Event, RunEvent};
+use milepost_core::stop::StopCode;
 use milepost_core::stored::DecodeError;
 use serde_json::{Value, json};
 
@@ -141,4 +142,66 @@ fn every_event_is_written_as_it_always_was() {
         names.insert(event.name());
     }
     assert_eq!(names.len(), smallest().len());
+}
+
+/// The stored text of stops, one of each kind, with everything that it can hold.
+const STOPS: &[&str] = &[
+    r#"{"code":"step_failed","path":"a","why":{"step_failed":{"failures":[{"path":"a","code":"c","message":"m"}],"more":2}}}"#,
+    r#"{"code":"step_paused","path":"a","due_at":"AT","provider":"p","why":{"step_paused":{"code":"c","reason":"r","automatic":{"next":{"number":1,"of":5}}}}}"#,
+    r#"{"code":"step_paused","path":"a","why":{"step_paused":{"code":"c","reason":"r","signal":"s","not_before":"AT","automatic":{"used_up":{"of":5}}}}}"#,
+    r#"{"code":"retries_exhausted","path":"a","held_by":"ann","why":{"retries_exhausted":{"code":"c","reason":"r"}}}"#,
+    r#"{"code":"interrupted","why":{"interrupted":{"by":"ann"}}}"#,
+    r#"{"code":"interrupted","why":{"interrupted":{"by":"ann","lost":true}}}"#,
+    r#"{"code":"cancelled","why":{"cancelled":{"by":"ann"}}}"#,
+    r#"{"code":"returns_failed","why":{"returns_failed":{"error":"e"}}}"#,
+    r#"{"code":"host_error","postponed":"e","why":{"host_error":{"error":"e","then":{"automatic":{"next":{"number":1,"of":5}}}}}}"#,
+    r#"{"code":"host_error","why":{"host_error":{"error":"e","then":{"lasting":{"fault":"unusable","begun":false}}}}}"#,
+    r#"{"code":"host_error","why":{"host_error":{"error":"e","then":"panicked"}}}"#,
+    r#"{"code":"checkpoint_not_saved","why":{"checkpoint_not_saved":{"error":"e"}}}"#,
+    r#"{"code":"process_lost","why":{"process_lost":{"repeatedly":{"times":2}}}}"#,
+    r#"{"code":"process_lost","why":{"process_lost":{"cannot_go_on":{"error":"e","fault":"component_missing"}}}}"#,
+    r#"{"code":"process_lost","why":{"process_lost":{"cannot_go_on":{"error":"e","fault":"damaged"}}}}"#,
+    r#"{"code":"disk_limit","why":{"disk_limit":{"stored":2,"limit":1}}}"#,
+    r#"{"code":"waiting_for_time","path":"w","due_at":"AT","why":"waiting_for_time"}"#,
+    r#"{"code":"waiting_for_signal","path":"w","why":{"waiting_for_signal":{"signal":"s"}}}"#,
+    r#"{"code":"waiting_for_approval","path":"w","why":{"waiting_for_approval":{"question":"q"}}}"#,
+    r#"{"code":"waiting_for_approval","path":"w","why":{"waiting_for_approval":{"question":"q","overdue":true}}}"#,
+    r#"{"code":"ready","path":"w","due_at":"AT","why":{"ready":{"signal":"s"}}}"#,
+    r#"{"code":"ready","path":"w","why":{"ready":{"decision":"approved"}}}"#,
+    r#"{"code":"ready","path":"w","why":{"ready":"time"}}"#,
+    r#"{"code":"ready","path":"w","postponed":"e","why":{"ready":"end"}}"#,
+    r#"{"code":"rejected","path":"w","why":{"rejected":{"by":"ann","comment":"c"}}}"#,
+    r#"{"code":"approval_timed_out","path":"w","why":"approval_timed_out"}"#,
+];
+
+#[test]
+fn every_stop_is_written_as_it_always_was() {
+    let mut codes = BTreeSet::new();
+    for stop in STOPS {
+        let stop = stop.replace("AT", "2024-01-01T00:00:00.000000000Z");
+        let text = format!(r#"{{"format":1,"body":{{"type":"run_paused","stop":{stop}}}}}"#);
+        let event = Event::decode(&text, &|_| None).unwrap();
+        assert_eq!(event.encode(), text);
+        let Event::Run(RunEvent::Paused { stop }) = event else {
+            panic!("{text}");
+        };
+        codes.insert(stop.code());
+    }
+    assert_eq!(codes, StopCode::ALL.into_iter().collect());
+}
+
+#[test]
+fn a_stop_has_one_reason_or_words_for_it() {
+    for stop in [
+        json!({ "code": "cancelled" }),
+        json!({ "code": "cancelled", "message": "m" }),
+        json!({ "code": "cancelled", "next": "n" }),
+        json!({ "code": "cancelled", "why": { "interrupted": { "by": "ann" } } }),
+        json!({ "code": "cancelled", "message": "m", "next": "n", "why": { "cancelled": { "by": "ann" } } }),
+        json!({ "code": "cancelled", "why": "told" }),
+        json!({ "code": "cancelled", "why": { "told": { "code": "cancelled", "message": "m", "next": "n" } } }),
+    ] {
+        let event = decode(&json!({ "type": "run_cancelled", "stop": stop }));
+        assert!(matches!(event, Err(DecodeError::Malformed(_))), "{event:?}");
+    }
 }

@@ -215,7 +215,7 @@ impl Driver {
             if self.state.phase().status() != Status::Running {
                 return self.meet_late_request().await;
             }
-            if let Some(last) = too_large(&self.workflow.definition, &self.state, self.stored) {
+            if let Some(last) = too_large(&self.workflow.definition, self.stored) {
                 self.fail(last, &mut in_flight)?;
                 continue;
             }

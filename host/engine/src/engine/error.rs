@@ -10,6 +10,7 @@ use milepost_core::request::deadline::TimedOut;
 use milepost_core::request::resume::Refused;
 use milepost_core::shown::Shown;
 use milepost_core::state::{Rejected, Status};
+use milepost_core::stop::Lasting;
 
 use super::changes::Changes;
 use super::taken::Taken;
@@ -187,32 +188,26 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// What a person can do for the run about an error that stays until then: what the run carries cannot be used, or is damaged.
-    /// `None` of an error that may be over at the next try.
-    pub(super) fn remedy(&self, run: &RunId) -> Option<String> {
+    /// What makes the error stay until a person sees to it: what the run carries cannot be used, or is damaged. `None` of an error
+    /// that may be over at the next try.
+    pub(super) fn lasting(&self) -> Option<Lasting> {
         let plugins: &[PluginError] = match self {
             Self::Open(OpenError::Plugin(error)) => std::slice::from_ref(error),
             Self::Open(OpenError::Plugins(errors)) => errors,
             _ => &[],
         };
         let any = |is: fn(&PluginError) -> bool| plugins.iter().any(is);
-        let resume = format!("`milepost resume {run}`");
-        let remedy = match self {
-            Self::Open(OpenError::Invalid(_)) | Self::InputsUnfit { .. } => {
-                format!("mend the cause, then {resume}")
-            }
-            Self::Record(_) | Self::Store(StoreError::Corrupt(_)) => format!(
-                "`milepost doctor` tells all that is damaged; restore the store from a copy, then {resume}, or start again in a new run"
-            ),
+        match self {
+            Self::Open(OpenError::Invalid(_)) | Self::InputsUnfit { .. } => Some(Lasting::Unusable),
+            Self::Record(_) | Self::Store(StoreError::Corrupt(_)) => Some(Lasting::Damaged),
             _ if any(|error| matches!(error, PluginError::Incompatible { .. })) => {
-                format!("mend the cause, then {resume}")
+                Some(Lasting::Unusable)
             }
             _ if any(|error| matches!(error, PluginError::Missing { .. })) => {
-                format!("put the component back, then {resume}; or start again in a new run")
+                Some(Lasting::ComponentMissing)
             }
-            _ => return None,
-        };
-        Some(format!("nothing by itself; {remedy}"))
+            _ => None,
+        }
     }
 }
 

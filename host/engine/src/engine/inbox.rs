@@ -6,9 +6,9 @@ use milepost_core::request::signal::{self, Delivery, Kept, Sending, SignalRefuse
 use milepost_core::state::{RunState, Status};
 use serde_json::Value;
 
-use super::Engine;
 use super::error::EngineError;
 use super::shared::Looks;
+use super::{Engine, Trouble};
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
 use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
@@ -159,7 +159,8 @@ impl Engine {
             Ok(found) => found,
             Err(error) => {
                 let text = error.to_string();
-                self.shared.tell_trouble(Some(run.as_str()), &text);
+                let trouble = Trouble::Error(&text);
+                self.shared.tell_trouble(Some(run.as_str()), trouble);
                 (true, self.undelivered(run, &error).await.unwrap_or(stood))
             }
         };

@@ -40,7 +40,7 @@ use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::take::{NotTaken, Owned, take};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::{Stop, Why};
 use serde_json::Value;
 
 pub use changes::{Changes, OnChange};
@@ -53,7 +53,7 @@ pub use inbox::{SignalAnswer, Signalled};
 pub use milepost_core::request::approve::EarlierDecision;
 pub use milepost_core::request::deadline::{Holds, TimedOut};
 pub use milepost_core::request::stop::Demand;
-pub use observer::{Notice, Observer, Unobserved};
+pub use observer::{Notice, Observer, Trouble, Unobserved};
 pub use stops::StopAnswer;
 pub use sweep::Swept;
 pub use taken::Taken;
@@ -68,7 +68,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
-use crate::report::{OwnerReport, RunReport, StopReport};
+use crate::report::{OwnerReport, RunReport};
 use crate::store::sqlite::{Durability, SqliteStore};
 use crate::store::{Claim, Owner, RunRow, Store, StoreError};
 use crate::wasm_plugins::WasmPlugins;
@@ -535,13 +535,7 @@ impl Engine {
                 let mut report = RunReport::new(definition, driver.state());
                 report.status = Status::Failed;
                 report.output = Value::Null;
-                report.stop = Some(StopReport::from(&Stop::new(
-                    StopCode::CheckpointNotSaved,
-                    format!("the checkpoint could not be saved: {reason}"),
-                    format!(
-                        "make the store writable, then `milepost resume {run}`; steps whose outcome was not saved run again"
-                    ),
-                )));
+                report.stop = Some(Stop::new(Why::CheckpointNotSaved { error: reason }));
                 Ok(report)
             }
             Err(Halted::LostClaim) => {

@@ -3,6 +3,7 @@
 use milepost_core::event::Entry;
 use milepost_core::ids::{Path, RunId};
 use milepost_core::state::RunState;
+use milepost_core::stop::Stop;
 use milepost_core::time::Timestamp;
 
 use crate::attempt::{LogLine, Progress};
@@ -16,7 +17,16 @@ pub trait Observer: Send + Sync {
     fn saved(&self, _state: &RunState) {}
 
     /// A worker met trouble that is no run's own doing; `run` is as the store spells it.
-    fn trouble(&self, _run: Option<&str>, _reason: &str) {}
+    fn trouble(&self, _run: Option<&str>, _trouble: Trouble<'_>) {}
+}
+
+/// Trouble of a worker.
+#[derive(Debug, Clone, Copy)]
+pub enum Trouble<'a> {
+    /// The host could not go on with a run, which is put off or has failed.
+    PutOff(&'a Stop),
+    /// An error in words.
+    Error(&'a str),
 }
 
 /// Something that happened to a run.

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::error::EngineError;
 use super::loads::LoadPermit;
-use super::observer::{Notice, Observer};
+use super::observer::{Notice, Observer, Trouble};
 use crate::carried::{self, Kept};
 use crate::clock::Clock;
 use crate::owner::Host;
@@ -118,8 +118,8 @@ impl Shared {
     }
 
     /// Tells the observer about trouble.
-    pub(super) fn tell_trouble(&self, run: Option<&str>, reason: &str) {
-        if catch_unwind(AssertUnwindSafe(|| self.observer.trouble(run, reason))).is_err() {
+    pub(super) fn tell_trouble(&self, run: Option<&str>, trouble: Trouble<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| self.observer.trouble(run, trouble))).is_err() {
             tracing::error!("the observer panicked");
         }
     }

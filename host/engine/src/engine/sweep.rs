@@ -122,7 +122,7 @@ impl Engine {
     /// A run that waits for a signal could not be given it: where that stays so, it fails, or it would wait for ever for what has
     /// come. Returns whether it did.
     pub(super) async fn could_not_deliver(&self, row: &RunRow, error: &EngineError) -> bool {
-        if row.status != Status::Paused || error.remedy(&row.id).is_none() {
+        if row.status != Status::Paused || error.lasting().is_none() {
             return false;
         }
         let failed = self.take_and_let_go(row, error, ClaimCause::Resume).await;
@@ -146,7 +146,7 @@ impl Engine {
             return Ok(false);
         }
         let now = self.shared.clock.now();
-        match recover::cannot_begin(&state, &error.to_string(), error.remedy(&row.id), now) {
+        match recover::cannot_begin(&state, &error.to_string(), error.lasting(), now) {
             CannotBegin::Record(event) => self.change(row, |_| Some(event)).await,
             CannotBegin::Claim(cause) => self.take_and_let_go(row, error, cause).await,
             CannotBegin::Over => Ok(false),
@@ -164,15 +164,15 @@ impl Engine {
         let Some(mut state) = self.standing(row).await? else {
             return Ok(false);
         };
-        let (reason, remedy) = (error.to_string(), error.remedy(&row.id));
+        let (reason, fault) = (error.to_string(), error.lasting());
         let mut batch = Batch::after(state.seq(), state.epoch());
-        if remedy.is_none() {
+        if fault.is_none() {
             self.correct_clock(&mut batch, &mut state).await?;
         }
         let now = self.shared.clock.now();
         let path = state.phase().stop().and_then(|stop| stop.path.clone());
         if state.phase().status() == Status::Paused {
-            let resumed = match (self.frozen(&state).await, &remedy) {
+            let resumed = match (self.frozen(&state).await, fault) {
                 (Ok(definition), _) => resume(&definition, &state, ResumeBy::Schedule)?,
                 // It goes nowhere: its definition is not needed.
                 (Err(_), Some(_)) => RunResumed {
@@ -189,7 +189,7 @@ impl Engine {
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let at = now.max(state.updated_at());
-        let last = recover::let_go(&state, &reason, remedy, path, at);
+        let last = recover::let_go(&state, &reason, fault, path, at);
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.write_change(&batch, &state).await,
             Err(rejected) => Err(rejected.into()),

@@ -21,7 +21,7 @@ use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
 use super::sweep::SWEEP_ROWS;
-use super::{Engine, OnChange, ResumeOptions};
+use super::{Engine, OnChange, ResumeOptions, Trouble};
 use crate::fault;
 use crate::record;
 use crate::report::RunReport;
@@ -136,7 +136,10 @@ impl Worker<'_> {
                     self.worked.store_gone = Some(error.to_string());
                     return;
                 }
-                Err(error) => (false, self.hold_off(None, &error.to_string())),
+                Err(error) => (
+                    false,
+                    self.hold_off(None, Trouble::Error(&error.to_string())),
+                ),
             };
             if idle && self.options.until_idle && self.tasks.is_empty() {
                 return;
@@ -153,9 +156,9 @@ impl Worker<'_> {
     }
 
     /// The store is not available (a full disk, say): nothing is claimed until a growing wait is over. Returns the wait.
-    fn hold_off(&mut self, run: Option<&RunId>, reason: &str) -> Duration {
+    fn hold_off(&mut self, run: Option<&RunId>, trouble: Trouble<'_>) -> Duration {
         let run = run.map(RunId::as_str);
-        self.engine.shared.tell_trouble(run, reason);
+        self.engine.shared.tell_trouble(run, trouble);
         self.store_wait = (self.store_wait * 2).min(STORE_WAIT);
         self.not_before = Some(Instant::now() + self.store_wait);
         self.store_wait
@@ -168,12 +171,13 @@ impl Worker<'_> {
         let attention = self.engine.shared.store.attention(now, SWEEP_ROWS).await?;
         let swept = self.engine.sweep(&attention).await?;
         for (run, reason) in &swept.troubled {
-            self.tell_once(run, reason);
+            self.tell_once(run, Trouble::Error(reason));
         }
         for run in &swept.detached {
             // The mark in the store is set once, so this is said once, whichever worker says it.
             let reason = "its process lives but has stopped renewing its claim; it is left alone";
-            self.engine.shared.tell_trouble(Some(run.as_str()), reason);
+            let trouble = Trouble::Error(reason);
+            self.engine.shared.tell_trouble(Some(run.as_str()), trouble);
         }
         // A run that was changed may need something else next.
         let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
@@ -263,13 +267,14 @@ impl Worker<'_> {
                 }
                 if report.is_unsaved() {
                     self.worked.unsaved += 1;
-                    let reason = report.stop.map(|stop| stop.message).unwrap_or_default();
-                    self.hold_off(Some(&row.id), &reason);
+                    let stop = report.stop.as_ref();
+                    let trouble = stop.map_or(Trouble::Error(""), Trouble::PutOff);
+                    self.hold_off(Some(&row.id), trouble);
                 } else {
                     if report.is_put_off()
                         && let Some(stop) = &report.stop
                     {
-                        self.tell_once(row.id.as_str(), &stop.message);
+                        self.tell_once(row.id.as_str(), Trouble::PutOff(stop));
                     }
                     self.store_wait = SWEEP_EVERY;
                     *self.worked.ended.entry(report.status).or_default() += 1;
@@ -280,27 +285,27 @@ impl Worker<'_> {
                 self.worked.taken -= 1;
             }
             Err(EngineError::Store(StoreError::Unavailable(reason))) => {
-                self.hold_off(None, &reason);
+                self.hold_off(None, Trouble::Error(&reason));
             }
             Err(error @ EngineError::ClaimLost { .. }) => {
                 let text = error.to_string();
                 self.engine
                     .shared
-                    .tell_trouble(Some(row.id.as_str()), &text);
+                    .tell_trouble(Some(row.id.as_str()), Trouble::Error(&text));
             }
             // Its driver has put it off, or failed it.
             Err(EngineError::NotBegun { error, .. }) => {
                 self.worked.refused += 1;
-                self.tell_once(row.id.as_str(), &error.to_string());
+                self.tell_once(row.id.as_str(), Trouble::Error(&error.to_string()));
             }
             Err(error) => {
                 self.worked.refused += 1;
-                self.tell_once(row.id.as_str(), &error.to_string());
+                self.tell_once(row.id.as_str(), Trouble::Error(&error.to_string()));
                 let putting_off = AssertUnwindSafe(self.engine.could_not_begin(&row, &error));
                 let put_off = putting_off.catch_unwind().await;
                 let put_off = put_off.unwrap_or(Err(error));
                 if let Err(error) = put_off {
-                    self.tell_once(row.id.as_str(), &error.to_string());
+                    self.tell_once(row.id.as_str(), Trouble::Error(&error.to_string()));
                     self.stuck.insert(row.id, row.seq);
                 }
             }
@@ -377,19 +382,24 @@ impl Worker<'_> {
         if !fresh {
             self.corrected = Some((now, passed));
             for (run, reason) in self.engine.correct_clocks().await? {
-                self.tell_once(&run, &reason);
+                self.tell_once(&run, Trouble::Error(&reason));
             }
         }
         Ok(())
     }
 
-    fn tell_once(&mut self, run: &str, reason: &str) {
+    fn tell_once(&mut self, run: &str, trouble: Trouble<'_>) {
         // Saying something again is better than remembering for ever.
         if self.told.len() >= REMEMBERED {
             self.told.clear();
         }
-        if self.told.insert((run.to_owned(), reason.to_owned())) {
-            self.engine.shared.tell_trouble(Some(run), reason);
+        // Of a run that is put off again and again the number of the try differs each time.
+        let what = match trouble {
+            Trouble::PutOff(stop) => format!("{}: {}", stop.code(), stop.why.error().unwrap_or("")),
+            Trouble::Error(error) => error.to_owned(),
+        };
+        if self.told.insert((run.to_owned(), what)) {
+            self.engine.shared.tell_trouble(Some(run), trouble);
         }
     }
 }

@@ -14,7 +14,7 @@ use milepost_core::payload::Payload;
 use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState};
-use milepost_core::stop::{Stop, StopCode};
+use milepost_core::stop::{Stop, Why};
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -152,14 +152,13 @@ impl Mover {
 
     fn stop(&mut self, batch: &mut Batch, state: &mut RunState, draws: &mut Draws) {
         let now = self.now();
+        let why = Why::Interrupted {
+            by: "enough".to_owned(),
+            lost: false,
+        };
         let stop = Stop {
-            code: StopCode::Interrupted,
-            message: "enough".to_owned(),
-            path: None,
-            next: "resume".to_owned(),
             due_at: Some(at(self.seconds + 60)),
-            provider: None,
-            held_by: None,
+            ..Stop::new(why)
         };
         let last = match draws.below(4) {
             0 => Event::Run(RunEvent::Cancelled { stop }),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
-use crate::ids::{Path, RunId, StepId};
+use crate::ids::{Path, StepId};
 use crate::state::{Binding, Episode, Phase, RunState, Slot, Status, StepPhase};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{Came, Stop, StopCode, Why};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -132,7 +132,7 @@ impl RunState {
 
     /// Another provider's limit begins another row of pauses. An error of the host is no pause of a provider's.
     fn begin_episode(&mut self, stop: &Stop) {
-        if stop.code != StopCode::HostError && self.episode.provider != stop.provider {
+        if stop.code() != StopCode::HostError && self.episode.provider != stop.provider {
             let earlier = match self.created.rules.count_across_providers() {
                 true => self.episode.in_a_row(),
                 false => 0,
@@ -268,20 +268,10 @@ impl RunState {
     fn postponed(&mut self, reason: &str, due_at: Option<Timestamp>, waited: bool) -> Touched {
         if let Phase::Paused { stop, .. } = &mut self.phase {
             if waited {
-                stop.code = StopCode::Ready;
-                stop.message = match &stop.path {
-                    Some(path) => format!("the wait at `{path}` is over"),
-                    None => "the wait is over".to_owned(),
-                };
+                stop.why = Why::Ready(Came::End);
             }
             stop.due_at = due_at;
-            stop.next = format!(
-                "the last automatic resume could not begin: {reason}; {}",
-                match due_at {
-                    Some(_) => "it is tried again",
-                    None => "it is not tried again, resume it by hand",
-                }
-            );
+            stop.postponed = Some(reason.to_owned());
         }
         self.episode.resumes += 1;
         Touched::run()
@@ -291,12 +281,7 @@ impl RunState {
         if let Phase::Paused { stop, .. } = &mut self.phase {
             stop.due_at = None;
             stop.held_by = Some(by.to_owned());
-            stop.next = held_until(&self.created.run);
         }
         Touched::run()
     }
-}
-
-pub(super) fn held_until(run: &RunId) -> String {
-    format!("it is held; `milepost resume {run}` lets it go on")
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::run::held_until;
 use super::{Rejected, Touched};
 use crate::event::WaitEvent;
 use crate::ids::{Path, StepId};
 use crate::payload::Payload;
 use crate::state::{Kind, Phase, RunState, StepPhase, StepRecord, StepResult};
-use crate::stop::{Stop, StopCode};
+use crate::stop::{Came, Stop, Why};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output, signal_output};
 
@@ -107,7 +106,7 @@ impl RunState {
             let output = signal_output(signal, Some(&data.value()));
             record.settle(StepResult::Completed { output }, None, at);
         }
-        self.make_ready(path, format!("the signal `{signal}` came"), at);
+        self.make_ready(path, Came::Signal(signal.to_owned()), at);
         self.progressed(path).and_run(true)
     }
 
@@ -136,35 +135,31 @@ impl RunState {
         }
         let mut touched = self.progressed(path).and_run(true);
         self.reset(rework, &mut touched);
-        self.make_ready(path, format!("`{path}` was {decision}"), at);
+        self.make_ready(path, Came::Decision(decision), at);
         touched
     }
 
     /// Time ended a wait of a paused run, which can go on now. Returns whether the run as a whole changed.
     pub(super) fn timed_out(&mut self, path: &Path, at: Timestamp) -> bool {
-        self.make_ready(path, format!("the time of `{path}` is over"), at)
+        self.make_ready(path, Came::Time, at)
     }
 
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
     /// stays as it is. Returns whether it stood there.
-    fn make_ready(&mut self, path: &Path, message: String, at: Timestamp) -> bool {
-        let run = &self.created.run;
+    fn make_ready(&mut self, path: &Path, came: Came, at: Timestamp) -> bool {
         if let Phase::Paused { stop, .. } = &mut self.phase
             && stop.path.as_ref() == Some(path)
         {
             let held_by = stop.held_by.take();
-            let (next, due_at) = match held_by {
-                Some(_) => (held_until(run), None),
-                None => (
-                    format!("a worker goes on with it, or `milepost resume {run}`"),
-                    // At once, also for a clock that was set back since.
-                    Some(self.created_at.min(at)),
-                ),
+            let due_at = match held_by {
+                Some(_) => None,
+                // At once, also for a clock that was set back since.
+                None => Some(self.created_at.min(at)),
             };
             *stop = Stop {
                 due_at,
                 held_by,
-                ..Stop::new(StopCode::Ready, message, next).at(path.clone())
+                ..Stop::new(Why::Ready(came)).at(path.clone())
             };
             return true;
         }

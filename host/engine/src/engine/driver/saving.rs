@@ -181,12 +181,12 @@ impl Driver {
         let now = self.shared.clock.now();
         let path = state.at_work().cloned();
         let lasting = match &halted {
-            Halted::NotBegun(error) => error.remedy(&run).map(|remedy| (false, remedy)),
-            Halted::Failed(error) => error.remedy(&run).map(|remedy| (true, remedy)),
+            Halted::NotBegun(error) => error.lasting().map(|fault| (false, fault)),
+            Halted::Failed(error) => error.lasting().map(|fault| (true, fault)),
             Halted::NotSaved(_) | Halted::LostClaim => None,
         };
         let last = match lasting {
-            Some((begun, remedy)) => recover::fail(&reason, begun, remedy, path),
+            Some((begun, fault)) => recover::fail(&reason, begun, fault, path),
             None => recover::put_off(&state, &reason, path, now.max(state.updated_at())),
         };
         let written = match batch.stop(&mut state, last, now) {

@@ -1,12 +1,10 @@
 //! Commands that a person may copy into a shell.
 
-use crate::ids::RunId;
-use crate::shown::is_hostile;
+use milepost::core::shown::is_hostile;
 
 /// A text as a shell takes it for one word, whatever it holds. Characters that must not reach a terminal are written as
 /// octal escapes, which POSIX shells read as the same bytes.
-#[must_use]
-pub fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=#".contains(c);
     if text.chars().any(is_hostile) {
         return escaped(text.as_bytes());
@@ -20,23 +18,15 @@ pub fn word(text: &str) -> String {
 }
 
 /// The same for what need not be text, as the name of a file.
-#[must_use]
-pub fn word_of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn word_of_bytes(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => word(text),
         Err(_) => escaped(bytes),
     }
 }
 
-/// The command that sends a signal of this name to a run.
-#[must_use]
-pub fn signal_command(run: &RunId, name: &str) -> String {
-    format!("milepost signal {run} {}", argument(name))
-}
-
 /// A word that is no option, whatever it begins with.
-#[must_use]
-pub fn argument(text: &str) -> String {
+pub(crate) fn argument(text: &str) -> String {
     let word = word(text);
     if text.starts_with('-') {
         format!("-- {word}")

@@ -1,11 +1,11 @@
 //! What the codes of a run mean: why a step has no output, and why a run does not move. (Codes of definitions explain
-//! themselves: [`crate::definition::explain`].)
+//! themselves: [`milepost::core::definition::CODES`].)
 
-use crate::outcome::codes;
-use crate::stop::StopCode;
+use milepost::core::outcome::codes;
+use milepost::core::stop::StopCode;
 
 /// Code and explanation, in the order of [`codes`] and [`StopCode`].
-pub const RUN_CODES: &[(&str, &str)] = &[
+pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     (
         codes::TRAP,
         "The component trapped: it executed `unreachable` (a panic), divided by zero or reached outside its memory. The \
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_code_of_a_run_is_explained_once() {
-        let source = include_str!("outcome.rs");
+        let source = include_str!("../../../core/src/outcome.rs");
         let declared = source.lines().filter_map(|line| {
             let (_, text) = line
                 .trim()

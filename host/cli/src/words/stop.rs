@@ -1,0 +1,481 @@
+//! Why a run does not move, and what happens next.
+
+use milepost::core::ids::RunId;
+use milepost::core::outcome::codes;
+use milepost::core::shown;
+use milepost::core::stop::{
+    AfterHostError, Automatic, Came, Failure, Lasting, Lost, Pausing, Stop, Why,
+};
+
+use crate::shell;
+
+/// Why it does not move.
+pub(crate) fn message(stop: &Stop) -> String {
+    let path = stop.path.as_ref().map(ToString::to_string);
+    let path = path.unwrap_or_default();
+    shown::message(match &stop.why {
+        Why::Told(told) => return told.message.clone(),
+        Why::StepFailed { failures, more } => failed(failures, *more),
+        Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
+            format!("`{path}` paused ({}): {}", pausing.code, pausing.reason)
+        }
+        Why::Interrupted { by, lost: false } => format!("paused by {by}"),
+        Why::Interrupted { by, lost: true } => {
+            format!("paused by {by}; the process that ran it was gone")
+        }
+        Why::Cancelled { by } => format!("cancelled by {by}"),
+        Why::ReturnsFailed { error } => format!("`returns` could not be evaluated: {error}"),
+        Why::HostError { error, then } => host_error(error, *then),
+        Why::CheckpointNotSaved { error } => format!("the checkpoint could not be saved: {error}"),
+        Why::ProcessLost(Lost::Repeatedly { times }) => format!(
+            "the process that ran it was lost {times} times in a row, and nothing was recorded in between"
+        ),
+        Why::ProcessLost(Lost::CannotGoOn { error, .. }) => {
+            format!("the process that ran it is gone, and it cannot go on: {error}")
+        }
+        Why::DiskLimit { stored, limit } => format!(
+            "it takes {stored} bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` \
+             of {limit}"
+        ),
+        Why::WaitingForTime => format!("`{path}` waits for a point in time"),
+        Why::WaitingForSignal { signal } => format!("`{path}` waits for the signal `{signal}`"),
+        Why::WaitingForApproval {
+            question,
+            overdue: false,
+        } => format!("`{path}` asks: {question}"),
+        Why::WaitingForApproval { overdue: true, .. } | Why::ApprovalTimedOut => {
+            format!("nobody decided at `{path}` in time")
+        }
+        Why::Ready(Came::Signal(signal)) => format!("the signal `{signal}` came"),
+        Why::Ready(Came::Decision(decision)) => format!("`{path}` was {decision}"),
+        Why::Ready(Came::Time) => format!("the time of `{path}` is over"),
+        Why::Ready(Came::End) if stop.path.is_none() => "the wait is over".to_owned(),
+        Why::Ready(Came::End) => format!("the wait at `{path}` is over"),
+        Why::Rejected { by, comment } => {
+            let by = by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {by}"));
+            let why = comment
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            format!("`{path}` was rejected{by}{why}")
+        }
+    })
+}
+
+fn failed(failures: &[Failure], more: u32) -> String {
+    let told: Vec<String> = failures
+        .iter()
+        .map(|failure| {
+            format!(
+                "`{}` failed ({}): {}",
+                failure.path, failure.code, failure.message
+            )
+        })
+        .collect();
+    let told = told.join("; ");
+    match more {
+        0 => told,
+        _ => format!("{more} more than these failed: {told}"),
+    }
+}
+
+fn host_error(error: &str, then: AfterHostError) -> String {
+    match then {
+        AfterHostError::Automatic(Automatic::Next { .. })
+        | AfterHostError::Lasting { begun: true, .. } => {
+            format!("the host could not go on: {error}")
+        }
+        AfterHostError::Automatic(Automatic::UsedUp { of }) => {
+            format!("the host could not go on, also after {of} automatic resumes: {error}")
+        }
+        AfterHostError::Lasting { begun: false, .. } => format!("it could not begin: {error}"),
+        AfterHostError::Panicked => format!("the engine failed: {error}"),
+    }
+}
+
+/// What happens next, and by whom; not when.
+pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -> String {
+    let resume = format!("`{} {run}`", command("resume"));
+    if stop.held_by.is_some() {
+        return format!("it is held; {resume} lets it go on");
+    }
+    if let Some(reason) = &stop.postponed {
+        let then = match stop.due_at {
+            Some(_) => "it is tried again",
+            None => "it is not tried again, resume it by hand",
+        };
+        return format!("the last automatic resume could not begin: {reason}; {then}");
+    }
+    let accept = format!("`{} {run} --accept-changes`", command("resume"));
+    shown::message(match &stop.why {
+        Why::Told(told) => return told.next.clone(),
+        Why::StepFailed { failures, .. } => {
+            let exhausted = |failure: &Failure| failure.code == codes::LOOP_EXHAUSTED;
+            match failures.iter().any(exhausted) {
+                true => format!(
+                    "nothing by itself; `{} {run}` starts the loop again from its first iteration, a higher `max_iterations` with \
+                     {accept} goes on where it stopped",
+                    command("retry")
+                ),
+                false => format!(
+                    "nothing by itself; mend the cause, then {resume} runs the failed steps again"
+                ),
+            }
+        }
+        Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
+            let at = stop.path.as_ref().map(|path| format!(" at `{path}`"));
+            let goes_on = format!("{resume} goes on{}", at.unwrap_or_default());
+            paused(goes_on, run, pausing, command)
+        }
+        Why::Interrupted { .. } => format!("{resume} goes on"),
+        Why::Cancelled { .. } | Why::Rejected { .. } | Why::ApprovalTimedOut => {
+            "nothing; the run is over".to_owned()
+        }
+        Why::ReturnsFailed { .. } => format!("nothing by itself; mend `returns`, then {accept}"),
+        Why::HostError { then, .. } => match then {
+            AfterHostError::Automatic(Automatic::Next { number, of }) => format!(
+                "a worker (`{}`) tries again when it is due, automatic resume {number} of {of}; {resume} does at once",
+                command("work")
+            ),
+            AfterHostError::Automatic(Automatic::UsedUp { .. }) => {
+                format!("nothing by itself; mend the cause, then {resume}")
+            }
+            AfterHostError::Lasting { fault, .. } => lasting(*fault, &resume, command),
+            AfterHostError::Panicked => format!("nothing by itself; {resume} tries again"),
+        },
+        Why::CheckpointNotSaved { .. } => format!(
+            "make the store writable, then {resume}; steps whose outcome was not saved run again"
+        ),
+        Why::ProcessLost(Lost::Repeatedly { .. }) => {
+            format!("nothing by itself; look at what the step in flight did, then {resume}")
+        }
+        Why::ProcessLost(Lost::CannotGoOn { fault, .. }) => lasting(*fault, &resume, command),
+        Why::DiskLimit { .. } => format!(
+            "nothing by itself; raise `limits.disk` in the definition, then {accept} goes on"
+        ),
+        Why::WaitingForTime => format!(
+            "a worker (`{}`) goes on then; so does {resume}, not before",
+            command("work")
+        ),
+        Why::WaitingForSignal { signal } => {
+            format!("`{}` goes on", send(run, signal, command))
+        }
+        Why::WaitingForApproval { .. } => format!(
+            "`{} {run}` or `{} {run}` decides",
+            command("approve"),
+            command("reject")
+        ),
+        Why::Ready(_) => format!("a worker goes on with it, or {resume}"),
+    })
+}
+
+fn paused(
+    mut next: String,
+    run: &RunId,
+    pausing: &Pausing,
+    command: impl Fn(&str) -> String,
+) -> String {
+    if let Some(signal) = &pausing.signal {
+        next.push_str(&format!(", and so does `{}`", send(run, signal, &command)));
+    }
+    match pausing.automatic {
+        Some(Automatic::Next { number, of }) => next.push_str(&format!(
+            "; a worker (`{}`) does it when it is due, automatic resume {number} of {of}",
+            command("work")
+        )),
+        Some(Automatic::UsedUp { of }) => {
+            next.push_str(&format!("; its {of} automatic resumes are used up"));
+        }
+        None => {}
+    }
+    if let Some(until) = pausing.not_before {
+        next.push_str(&format!("; before {until} it makes no sense"));
+    }
+    next
+}
+
+fn lasting(fault: Lasting, resume: &str, command: impl Fn(&str) -> String) -> String {
+    let remedy = match fault {
+        Lasting::Unusable => format!("mend the cause, then {resume}"),
+        Lasting::ComponentMissing => {
+            format!("put the component back, then {resume}; or start again in a new run")
+        }
+        Lasting::Damaged => format!(
+            "`{}` tells all that is damaged; restore the store from a copy, then {resume}, or start again in a new run",
+            command("doctor")
+        ),
+    };
+    format!("nothing by itself; {remedy}")
+}
+
+/// The command that sends the signal.
+fn send(run: &RunId, signal: &str, command: impl Fn(&str) -> String) -> String {
+    format!("{} {run} {}", command("signal"), shell::argument(signal))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use milepost::core::time::Timestamp;
+    use milepost::core::wait::Verdict;
+
+    use super::*;
+    use crate::words::plain;
+
+    fn pausing(signal: Option<&str>, automatic: Option<Automatic>) -> Pausing {
+        Pausing {
+            code: "quota".to_owned(),
+            reason: "no more today".to_owned(),
+            signal: signal.map(str::to_owned),
+            not_before: None,
+            automatic,
+        }
+    }
+
+    fn failures(code: &str) -> Why {
+        let failure = |path: &str, code: &str| Failure {
+            path: path.parse().unwrap(),
+            code: code.to_owned(),
+            message: "it broke".to_owned(),
+        };
+        Why::StepFailed {
+            failures: vec![failure("a", "broken"), failure("l", code)],
+            more: 0,
+        }
+    }
+
+    fn host_error(then: AfterHostError) -> Why {
+        Why::HostError {
+            error: "no luck".to_owned(),
+            then,
+        }
+    }
+
+    fn lasting(fault: Lasting, begun: bool) -> Why {
+        host_error(AfterHostError::Lasting { fault, begun })
+    }
+
+    fn approval(overdue: bool) -> Why {
+        Why::WaitingForApproval {
+            question: "Go?".to_owned(),
+            overdue,
+        }
+    }
+
+    fn table() -> Vec<(Why, &'static str, &'static str)> {
+        let next = Automatic::Next { number: 1, of: 5 };
+        let used_up = Automatic::UsedUp { of: 5 };
+        let until = Pausing {
+            not_before: Some(Timestamp::default()),
+            ..pausing(Some("go on"), Some(used_up))
+        };
+        vec![
+            (
+                failures("red"),
+                "`a` failed (broken): it broke; `l` failed (red): it broke",
+                "nothing by itself; mend the cause, then `milepost resume r1` runs the failed steps again",
+            ),
+            (
+                failures(codes::LOOP_EXHAUSTED),
+                "`a` failed (broken): it broke; `l` failed (loop_exhausted): it broke",
+                "nothing by itself; `milepost retry r1` starts the loop again from its first iteration, a higher `max_iterations` \
+                 with `milepost resume r1 --accept-changes` goes on where it stopped",
+            ),
+            (
+                Why::StepPaused(pausing(None, None)),
+                "`a` paused (quota): no more today",
+                "`milepost resume r1` goes on at `a`",
+            ),
+            (
+                Why::RetriesExhausted(pausing(None, Some(next))),
+                "`a` paused (quota): no more today",
+                "`milepost resume r1` goes on at `a`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5",
+            ),
+            (
+                Why::StepPaused(until),
+                "`a` paused (quota): no more today",
+                "`milepost resume r1` goes on at `a`, and so does `milepost signal r1 'go on'`; its 5 automatic resumes are used up; \
+                 before 1970-01-01T00:00:00.000000000Z it makes no sense",
+            ),
+            (
+                Why::Interrupted {
+                    by: "SIGINT".to_owned(),
+                    lost: false,
+                },
+                "paused by SIGINT",
+                "`milepost resume r1` goes on",
+            ),
+            (
+                Why::Interrupted {
+                    by: "ann".to_owned(),
+                    lost: true,
+                },
+                "paused by ann; the process that ran it was gone",
+                "`milepost resume r1` goes on",
+            ),
+            (
+                Why::Cancelled {
+                    by: "ann".to_owned(),
+                },
+                "cancelled by ann",
+                "nothing; the run is over",
+            ),
+            (
+                Why::ReturnsFailed {
+                    error: "no such step".to_owned(),
+                },
+                "`returns` could not be evaluated: no such step",
+                "nothing by itself; mend `returns`, then `milepost resume r1 --accept-changes`",
+            ),
+            (
+                host_error(AfterHostError::Automatic(next)),
+                "the host could not go on: no luck",
+                "a worker (`milepost work`) tries again when it is due, automatic resume 1 of 5; `milepost resume r1` does at once",
+            ),
+            (
+                host_error(AfterHostError::Automatic(used_up)),
+                "the host could not go on, also after 5 automatic resumes: no luck",
+                "nothing by itself; mend the cause, then `milepost resume r1`",
+            ),
+            (
+                lasting(Lasting::Unusable, true),
+                "the host could not go on: no luck",
+                "nothing by itself; mend the cause, then `milepost resume r1`",
+            ),
+            (
+                lasting(Lasting::ComponentMissing, false),
+                "it could not begin: no luck",
+                "nothing by itself; put the component back, then `milepost resume r1`; or start again in a new run",
+            ),
+            (
+                lasting(Lasting::Damaged, true),
+                "the host could not go on: no luck",
+                "nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then \
+                 `milepost resume r1`, or start again in a new run",
+            ),
+            (
+                host_error(AfterHostError::Panicked),
+                "the engine failed: no luck",
+                "nothing by itself; `milepost resume r1` tries again",
+            ),
+            (
+                Why::CheckpointNotSaved {
+                    error: "the disk is full".to_owned(),
+                },
+                "the checkpoint could not be saved: the disk is full",
+                "make the store writable, then `milepost resume r1`; steps whose outcome was not saved run again",
+            ),
+            (
+                Why::ProcessLost(Lost::Repeatedly { times: 2 }),
+                "the process that ran it was lost 2 times in a row, and nothing was recorded in between",
+                "nothing by itself; look at what the step in flight did, then `milepost resume r1`",
+            ),
+            (
+                Why::ProcessLost(Lost::CannotGoOn {
+                    error: "no luck".to_owned(),
+                    fault: Lasting::Unusable,
+                }),
+                "the process that ran it is gone, and it cannot go on: no luck",
+                "nothing by itself; mend the cause, then `milepost resume r1`",
+            ),
+            (
+                Why::DiskLimit {
+                    stored: 2,
+                    limit: 1,
+                },
+                "it takes 2 bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` of 1",
+                "nothing by itself; raise `limits.disk` in the definition, then `milepost resume r1 --accept-changes` goes on",
+            ),
+            (
+                Why::WaitingForTime,
+                "`a` waits for a point in time",
+                "a worker (`milepost work`) goes on then; so does `milepost resume r1`, not before",
+            ),
+            (
+                Why::WaitingForSignal {
+                    signal: "-x".to_owned(),
+                },
+                "`a` waits for the signal `-x`",
+                "`milepost signal r1 -- -x` goes on",
+            ),
+            (
+                approval(false),
+                "`a` asks: Go?",
+                "`milepost approve r1` or `milepost reject r1` decides",
+            ),
+            (
+                approval(true),
+                "nobody decided at `a` in time",
+                "`milepost approve r1` or `milepost reject r1` decides",
+            ),
+            (
+                Why::Ready(Came::Signal("go".to_owned())),
+                "the signal `go` came",
+                "a worker goes on with it, or `milepost resume r1`",
+            ),
+            (
+                Why::Ready(Came::Decision(Verdict::Approved)),
+                "`a` was approved",
+                "a worker goes on with it, or `milepost resume r1`",
+            ),
+            (
+                Why::Ready(Came::Time),
+                "the time of `a` is over",
+                "a worker goes on with it, or `milepost resume r1`",
+            ),
+            (
+                Why::Ready(Came::End),
+                "the wait at `a` is over",
+                "a worker goes on with it, or `milepost resume r1`",
+            ),
+            (
+                Why::Rejected {
+                    by: Some("ann".to_owned()),
+                    comment: Some("too long".to_owned()),
+                },
+                "`a` was rejected by ann: too long",
+                "nothing; the run is over",
+            ),
+            (
+                Why::ApprovalTimedOut,
+                "nobody decided at `a` in time",
+                "nothing; the run is over",
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_stop_says_why_and_what_happens_next() {
+        let run = RunId::new("r1").unwrap();
+        for (why, says, then) in table() {
+            let stop = Stop::new(why).at("a".parse::<milepost::core::ids::Path>().ok());
+            assert_eq!(message(&stop), says);
+            assert_eq!(next(&run, &stop, plain), then);
+            // What was recorded in words is told in those, whoever reads them.
+            let told = stop
+                .clone()
+                .told("why".to_owned(), "`milepost then`".to_owned());
+            let elsewhere = |verb: &str| format!("milepost --store s {verb}");
+            assert_eq!(message(&told), "why");
+            assert_eq!(next(&run, &told, elsewhere), "`milepost then`");
+            let held = Stop {
+                held_by: Some("ann".to_owned()),
+                ..told
+            };
+            assert_eq!(
+                next(&run, &held, elsewhere),
+                "it is held; `milepost --store s resume r1` lets it go on"
+            );
+            let postponed = Stop {
+                postponed: Some("no luck".to_owned()),
+                ..stop
+            };
+            assert_eq!(
+                next(&run, &postponed, plain),
+                "the last automatic resume could not begin: no luck; it is not tried again, resume it by hand"
+            );
+        }
+    }
+}
