@@ -132,6 +132,14 @@ impl Workflow {
         self
     }
 
+    /// The same with these components.
+    pub(crate) fn with(self, plugins: BTreeMap<String, LoadedPlugin>) -> Self {
+        Self {
+            plugins: Arc::new(plugins),
+            ..self
+        }
+    }
+
     /// The component of that name.
     #[must_use]
     pub fn callable(&self, plugin: &str) -> Option<Arc<dyn Callable>> {

@@ -73,7 +73,7 @@ impl Shared {
         state: &RunState,
         permit: Option<LoadPermit>,
     ) -> Result<Workflow, EngineError> {
-        if let Some(workflow) = self.workflows.of(state) {
+        if let Some(workflow) = self.workflows.of(state, self.plugins.as_ref()) {
             return Ok(workflow);
         }
         let carried = carried::read(self.store.as_ref(), self.plugins.as_ref(), state).await?;
