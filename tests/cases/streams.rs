@@ -65,6 +65,7 @@ impl Blobs for Gauge {
 hand_on! { Gauge: Claims }
 hand_on! { Gauge: Mailbox }
 hand_on! { Gauge: Upkeep }
+hand_on! { Gauge: Watch }
 
 /// A journal of `rounds` large outputs, each followed by an event that is large itself.
 fn stored(rounds: u64) -> (Gauge, RunId) {

@@ -6,11 +6,14 @@ use self::prelude::BoxFuture;
 
 /// The words of the traits, for the modules that use [`hand_on!`](crate::hand_on).
 pub mod prelude {
+    pub use std::time::Duration;
+
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
-        Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, KnownToken,
-        Listing, Mailbox, NewSignal, RunRow, Runs, Sent, StopRequest, Store, StoreError,
-        StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+        Ask, Attention, Blobs, CheckedBlob, Claims, Filter, Health, Held, Holdings, Inbox,
+        KnownToken, Listing, Look, Mailbox, NewSignal, News, Offer, RunRow, Runs, Sent,
+        StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+        Upkeep, Watch, Write, Written,
     };
     pub use milepost_core::ids::{Digest, Epoch, RunId};
     pub use milepost_core::state::Status;
@@ -49,7 +52,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Claims) => {
         impl Claims for $store {
-            $crate::hand_on! { renew_lease mark_detached attention }
+            $crate::hand_on! { offer keep give_up mark_detached look }
         }
     };
     ($store:ty: Mailbox) => {
@@ -67,6 +70,15 @@ macro_rules! hand_on {
             $crate::hand_on! { list ids_with_prefix written_before delete holdings health }
         }
     };
+    ($store:ty: Watch) => {
+        impl Watch for $store {
+            $crate::hand_on! { time }
+
+            fn hint(&self) -> BoxFuture<'_, ()> {
+                $crate::decorator::Decorator::inner(self).hint()
+            }
+        }
+    };
     ($($name:ident)*) => { $($crate::hand_on_one! { $name })* };
 }
 
@@ -79,9 +91,11 @@ macro_rules! hand_on_one {
     (checkpoint) => { $crate::hand_on_as! { read: checkpoint(run: &'a RunId) -> Option<StoredCheckpoint> } };
     (journal) => { $crate::hand_on_as! { read: journal(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredEntry> } };
     (logs) => { $crate::hand_on_as! { read: logs(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredLog> } };
-    (renew_lease) => { $crate::hand_on_as! { change: renew_lease(run: &'a RunId, epoch: Epoch, until: Timestamp) -> Written } };
-    (mark_detached) => { $crate::hand_on_as! { change: mark_detached(run: &'a RunId, epoch: Epoch, at: Timestamp) -> bool } };
-    (attention) => { $crate::hand_on_as! { read: attention(now: Timestamp, limit: usize) -> Attention } };
+    (offer) => { $crate::hand_on_as! { read: offer(ask: &'a Ask) -> Offer } };
+    (keep) => { $crate::hand_on_as! { change: keep(held: &'a [Held], renew: Option<Duration>) -> Vec<News> } };
+    (give_up) => { $crate::hand_on_as! { change: give_up(held: &'a [Held]) -> () } };
+    (mark_detached) => { $crate::hand_on_as! { change: mark_detached(run: &'a RunId, epoch: Epoch) -> bool } };
+    (look) => { $crate::hand_on_as! { read: look(look: &'a Look) -> Attention } };
     (request_stop) => { $crate::hand_on_as! { change: request_stop(run: &'a RunId, request: StopRequest) -> Status } };
     (withdraw_pause) => { $crate::hand_on_as! { change: withdraw_pause(run: &'a RunId) -> bool } };
     (send_signal) => { $crate::hand_on_as! { change: send_signal(run: &'a RunId, signal: NewSignal) -> Sent } };
@@ -95,6 +109,7 @@ macro_rules! hand_on_one {
     (written_before) => { $crate::hand_on_as! { read: written_before(before: Timestamp, statuses: &'a [Status], limit: usize) -> Vec<RunRow> } };
     (delete) => { $crate::hand_on_as! { change: delete(run: &'a RunId, seq: u64) -> () } };
     (holdings) => { $crate::hand_on_as! { read: holdings(run: &'a RunId) -> Holdings } };
+    (time) => { $crate::hand_on_as! { read: time() -> Option<Timestamp> } };
     (health) => { $crate::hand_on_as! { read: health() -> Health } };
 }
 

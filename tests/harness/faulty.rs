@@ -257,31 +257,30 @@ impl Runs for FaultyStore {
 }
 
 impl Claims for FaultyStore {
-    fn renew_lease<'a>(
+    fn keep<'a>(
         &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        held: &'a [Held],
+        renew: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<News>, StoreError>> {
         Box::pin(async move {
-            if self.renewals.fetch_add(1, Ordering::SeqCst) < self.refused_renewals {
+            if renew.is_some()
+                && self.renewals.fetch_add(1, Ordering::SeqCst) < self.refused_renewals
+            {
                 return Err(unavailable());
             }
-            self.inner.renew_lease(run, epoch, until).await
+            self.inner.keep(held, renew).await
         })
     }
 
-    fn attention(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
+    fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>> {
         self.looks.fetch_add(1, Ordering::SeqCst);
-        self.inner.attention(now, limit)
+        self.inner.look(look)
     }
 
-    hand_on! { mark_detached }
+    hand_on! { offer give_up mark_detached }
 }
+
+hand_on! { FaultyStore: Watch }
 
 impl Mailbox for FaultyStore {
     fn request_stop<'a>(

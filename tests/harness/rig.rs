@@ -17,7 +17,7 @@ use milepost::replay::{Replayed, replay};
 use milepost::report::RunReport;
 use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::{Durability, SqliteStore};
-use milepost::store::{Filter, Owner, RunRow, Store};
+use milepost::store::{Filter, Owner, RunRow, Store, StoreClock};
 use milepost::workflow::Workflow;
 use milepost_core::event::{Entry, Event, RunEvent};
 use milepost_core::ids::RunId;
@@ -69,10 +69,11 @@ impl Rig {
     /// A workflow with the steps of `body`, which use the plugin `p`, on a store in memory.
     #[must_use]
     pub fn new(body: &str, script: &Script) -> Self {
+        let clock = VirtualClock::jumping(START);
         let rig = Self {
             folder: tempfile::tempdir().expect("a folder for the test"),
-            store: Arc::new(MemoryStore::new()),
-            clock: VirtualClock::jumping(START),
+            store: Arc::new(MemoryStore::with_clock(of_the_store(&clock))),
+            clock,
             script: script.clone(),
             recorder: Arc::default(),
             differences: Differences::default(),
@@ -101,6 +102,7 @@ impl Rig {
     pub fn open_sqlite(&self) -> SqliteStore {
         SqliteStore::open(&self.store_file(), Durability::ProcessCrash)
             .expect("the store can be opened")
+            .with_clock(of_the_store(&self.clock))
     }
 
     /// File of the store.
@@ -159,9 +161,7 @@ impl Rig {
     /// # Panics
     /// When the store cannot be asked.
     pub async fn sweep(&self) -> Swept {
-        let attention = self.store.attention(self.clock.now(), 100);
-        let attention = attention.now().expect("the store can be asked");
-        let swept = self.engine().sweep(&attention).await;
+        let swept = self.engine().sweep().await;
         swept.expect("the store can be asked")
     }
 
@@ -350,6 +350,12 @@ impl Drop for Rig {
             assert_folds(self.store.as_ref(), &row.id);
         }
     }
+}
+
+/// The store goes by the same clock.
+fn of_the_store(clock: &VirtualClock) -> StoreClock {
+    let clock = clock.clone();
+    StoreClock::new(move || clock.now())
 }
 
 /// The run that the cases use.

@@ -170,12 +170,8 @@ async fn meddle(world: &Arc<World>) {
         }
         70..80 => {
             // Sweeps that nobody waited for, twice: duplicate wake-ups change nothing.
-            let attention = world
-                .store
-                .attention(milepost_core::time::Timestamp::default(), 100);
-            let attention = attention.now().unwrap();
             for _ in 0..2 {
-                let swept = patiently(engine.sweep(&attention)).await;
+                let swept = patiently(engine.sweep()).await;
                 world.say(format!("sweep: {}", short(&swept)));
             }
         }

@@ -146,6 +146,10 @@ impl Host for Seen {
 
     fn leave(&self, _: &Owner) {}
 
+    fn name(&self) -> String {
+        host_of(self.0.pid)
+    }
+
     fn liveness(&self, owner: &Owner) -> Liveness {
         if owner.host != host_of(self.0.pid) {
             return Liveness::Unknown;
@@ -244,3 +248,4 @@ hand_on! { View: Claims }
 hand_on! { View: Mailbox }
 hand_on! { View: Blobs }
 hand_on! { View: Upkeep }
+hand_on! { View: Watch }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost::record;
 use milepost::store::memory::MemoryStore;
-use milepost::store::{Filter, StoredEntry};
+use milepost::store::{Filter, StoreClock, StoredEntry};
 use milepost_core::event::Entry;
 use milepost_core::ids::RunId;
 use milepost_core::time::Timestamp;
@@ -61,11 +61,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        let began = Instant::now();
+        let right = StoreClock::new(move || START.after(began.elapsed()));
         Self {
             seed,
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(MemoryStore::with_clock(right)),
             rng: Rng::new(seed),
-            began: Instant::now(),
+            began,
             stormy: AtomicBool::new(true),
             folder: tempfile::tempdir().unwrap(),
             differences: Differences::default(),

@@ -80,6 +80,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
         statuses: args.status,
         workflow: args.workflow,
         updated_after: None,
+        due_before: None,
         limit: args.limit.or(match (cx.json, args.watch) {
             (true, _) => None,
             (false, Some(_)) => Some(SCREEN),

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark: whatever fails ends it")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use milepost::core::time::Timestamp;
 use milepost::store::prelude::*;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{
-    Attention, Claim, Expect, Filter, Head, NewSignal, Owner, RunRow, StoredEntry, Write,
+    Ask, Claim, Expect, Filter, Head, Look, NewSignal, Owner, RunRow, StoreClock, StoredEntry,
+    Write,
 };
 
 const OVER: u64 = 100_000;
@@ -42,6 +44,7 @@ fn main() {
     let folder = tempfile::tempdir_in(&parent).unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path, Durability::ProcessCrash).unwrap();
+    let store = store.with_clock(StoreClock::new(now));
     let empty = median(|| sweep(&store));
     let start = Instant::now();
     fill(&store);
@@ -92,32 +95,28 @@ fn main() {
     println!("the whole store examined: {}", ms(start.elapsed()));
 }
 
-/// As a worker looks, without what it would then do.
+/// As a worker with room looks, without what it would then do.
 fn sweep(store: &SqliteStore) {
-    let Attention {
-        pending,
-        due,
-        signalled,
-        requested,
-        running,
-        unreadable,
-        next_due: _,
-    } = store
-        .attention(now(), LIMIT)
-        .now_or_never()
-        .unwrap()
-        .unwrap();
-    let expired = |row: &&RunRow| row.lease_until.is_none_or(|until| until <= now());
-    let kinds = [&pending, &due, &signalled, &running];
-    assert!(requested.is_empty() && unreadable.is_empty());
-    assert!(
-        kinds
-            .iter()
-            .all(|rows| rows.is_empty() || rows.len() == OPEN as usize)
-    );
-    let judged = running
+    let look = Look {
+        host: "bench".to_owned(),
+        limit: LIMIT,
+        after: None,
+    };
+    let found = store.look(&look).now_or_never().unwrap().unwrap();
+    let ask = Ask {
+        room: LIMIT,
+        except: BTreeSet::new(),
+    };
+    let offer = store.offer(&ask).now_or_never().unwrap().unwrap();
+    assert!(found.requested.is_empty() && found.unreadable.is_empty());
+    let (of_each, open) = (OPEN as usize, [found.signalled.len(), found.running.len()]);
+    assert!(open == [0; 2] || open == [of_each; 2]);
+    assert!([0, 2 * of_each].contains(&offer.rows.len()));
+    let expired = |row: &RunRow| row.lease_until.is_none_or(|until| until <= now());
+    let judged = found
+        .running
         .iter()
-        .map(|row| judge(Liveness::Unknown, expired(&row), row.recoveries));
+        .map(|row| judge(Liveness::Unknown, expired(row), row.recoveries));
     std::hint::black_box(judged.collect::<Vec<_>>());
 }
 
@@ -130,6 +129,7 @@ fn filters() -> [(&'static str, Filter); 5] {
         statuses: statuses.to_vec(),
         workflow: workflow.map(str::to_owned),
         updated_after: None,
+        due_before: None,
         limit: Some(50),
     };
     [
@@ -203,7 +203,7 @@ fn run(n: u64) -> Write {
                 started: 1_234_567,
                 nonce: "f00dfeed".to_owned(),
             },
-            lease_until: second(n + 30),
+            lease: Duration::from_secs(30),
         }),
         head: Head {
             workflow: if n.is_multiple_of(1_000) {

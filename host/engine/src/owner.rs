@@ -16,6 +16,9 @@ pub trait Host: Send + Sync {
     /// The claim is over, or was never made: its identity lives no longer.
     fn leave(&self, owner: &Owner);
 
+    /// Its name, as it stands in the owners of its claims.
+    fn name(&self) -> String;
+
     /// Whether the owner of a claim still lives, as far as this host can tell.
     fn liveness(&self, owner: &Owner) -> Liveness;
 
@@ -41,6 +44,10 @@ impl Host for ThisHost {
 
     fn leave(&self, owner: &Owner) {
         claims().remove(&owner.nonce);
+    }
+
+    fn name(&self) -> String {
+        this_process().host.clone()
     }
 
     fn liveness(&self, owner: &Owner) -> Liveness {

@@ -203,19 +203,29 @@ impl Holdings {
     }
 }
 
+/// Runs that somebody may take.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The most urgent first.
+    pub rows: Vec<RunRow>,
+    /// Rows on the way there that cannot be read, with the reason; at most [`UNREADABLE`].
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Most unreadable rows that an offer tells of.
+pub const UNREADABLE: usize = 1_000;
+
 /// Runs that need somebody's attention now, each list bounded by the limit that was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attention {
-    /// Pending, the oldest first.
-    pub pending: Vec<RunRow>,
-    /// Paused, and due; the one that is due longest first.
-    pub due: Vec<RunRow>,
     /// Paused, and a signal that it waits for is there.
     pub signalled: Vec<RunRow>,
     /// Not running, with a request that nobody has met: its owner died, or paused it, before it could.
     pub requested: Vec<RunRow>,
-    /// Running, without a bound: whether their owners live is for the caller to judge.
+    /// Running, and perhaps without an owner: whether that one lives is for the asker to judge. By creation time, then id.
     pub running: Vec<RunRow>,
+    /// Where to go on ([`Look::after`](crate::Look::after)); `None` when there are no more running ones.
+    pub next: Option<String>,
     /// Rows that cannot be read, with the reason.
     pub unreadable: Vec<(String, String)>,
     /// When the next paused run will be due.

@@ -19,13 +19,17 @@ mod claims;
 pub mod conformance;
 #[doc(hidden)]
 pub mod fault;
+#[doc(hidden)]
+pub mod hints;
 mod mailbox;
 pub mod memory;
 mod runs;
 mod upkeep;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
@@ -35,24 +39,25 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::attention::{
-    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Release,
-    Sent, Space, StopKind, StopRequest, StoredSignal, UnknownStopKind,
+    Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Offer,
+    Release, Sent, Space, StopKind, StopRequest, StoredSignal, UNREADABLE, UnknownStopKind,
 };
 pub use self::blobs::Blobs;
-pub use self::claims::Claims;
+pub use self::claims::{Ask, Claimed, Claims, Held, Look, News};
 pub use self::mailbox::Mailbox;
 pub use self::runs::Runs;
 pub use self::upkeep::Upkeep;
+pub use self::watch::{StoreClock, Watch};
 
 /// A place that keeps runs. Nothing is asked of it that another machine could not answer: every call is awaited, reads as well
 /// as writes. A store that answers at once gives futures that are ready.
-pub trait Store: Runs + Claims + Mailbox + Blobs + Upkeep {}
+pub trait Store: Runs + Claims + Mailbox + Blobs + Upkeep + Watch {}
 
-impl<S: Runs + Claims + Mailbox + Blobs + Upkeep + ?Sized> Store for S {}
+impl<S: Runs + Claims + Mailbox + Blobs + Upkeep + Watch + ?Sized> Store for S {}
 
 /// The methods of a store whose type is known: `use milepost_store::prelude::*`.
 pub mod prelude {
-    pub use crate::{Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _};
+    pub use crate::{Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _, Watch as _};
 }
 
 /// For stores: rows that are read one by one, as far as a page of a journal or a log goes.
@@ -143,6 +148,12 @@ impl Write {
         Ok(seq)
     }
 
+    /// Whether it makes something for a worker to take.
+    #[must_use]
+    pub fn is_offer(&self) -> bool {
+        self.head.status == Status::Pending
+    }
+
     /// Encoded bytes of the entries and log lines that it adds.
     pub fn bytes(&self) -> u64 {
         let entries = self.entries.iter().map(|entry| entry.body.len());
@@ -193,8 +204,8 @@ pub enum Expect {
 pub struct Claim {
     /// Who.
     pub owner: Owner,
-    /// Until when the claim is valid without renewal.
-    pub lease_until: Timestamp,
+    /// How long the claim is valid without renewal, from when the store takes the write.
+    pub lease: Duration,
 }
 
 /// Who owns a run: enough to tell whether that process still lives.
@@ -238,13 +249,13 @@ pub struct Head {
     pub awaits: Vec<String>,
 }
 
-/// What a write, or a renewal, tells its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a write tells its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The epoch from now on.
     pub epoch: Epoch,
-    /// What somebody asked of the run.
-    pub request: Option<StopKind>,
+    /// What somebody asks of the run, and nobody has met.
+    pub request: Option<StopRequest>,
     /// See [`RunRow::stored_bytes`].
     pub stored_bytes: u64,
 }
@@ -309,6 +320,8 @@ pub struct Filter {
     pub workflow: Option<String>,
     /// Only runs that were last written later than that.
     pub updated_after: Option<Timestamp>,
+    /// Only runs that were due earlier than that.
+    pub due_before: Option<Timestamp>,
     /// At most so many; `None` means all.
     pub limit: Option<usize>,
 }

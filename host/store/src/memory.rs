@@ -3,15 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_core::recovery::lease_holds;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
+use super::hints::Hints;
 use super::{
-    Attention, BlobFault, Blobs, CheckedBlob, Claims, Expect, Filter, Health, Holdings, Inbox,
-    KnownToken, Listing, Mailbox, NewSignal, Page, RunRow, Runs, Sent, StopRequest, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+    Ask, Attention, BlobFault, Blobs, CheckedBlob, Claims, Expect, Filter, Health, Held, Holdings,
+    Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Offer, Page, RunRow, Runs, Sent,
+    StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Upkeep, Watch, Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -19,6 +23,8 @@ use futures_util::future::BoxFuture;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    clock: StoreClock,
+    hints: Hints,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +69,15 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// One whose leases begin and end by another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(clock: StoreClock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +85,14 @@ impl MemoryStore {
 
 impl Runs for MemoryStore {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
-        Box::pin(async move { self.state().write(write) })
+        Box::pin(async move {
+            let offer = write.is_offer();
+            let written = self.state().write(write, self.clock.now())?;
+            if offer {
+                self.hints.give();
+            }
+            Ok(written)
+        })
     }
 
     fn row<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
@@ -129,21 +151,63 @@ impl Runs for MemoryStore {
 }
 
 impl Claims for MemoryStore {
-    fn renew_lease<'a>(
+    fn offer<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Offer, StoreError>> {
+        Box::pin(async move {
+            let (state, now) = (self.state(), self.clock.now());
+            let runs = || {
+                state
+                    .runs
+                    .values()
+                    .filter(|run| !ask.except.contains(&run.row.id))
+            };
+            let mut due: Vec<&Run> = runs()
+                .filter(|run| run.row.status == Status::Paused)
+                .filter(|run| run.row.due_at.is_some_and(|due| due <= now))
+                .collect();
+            due.sort_by_key(|run| (run.row.due_at, run.key));
+            let due = due.into_iter().map(|run| run.row.clone());
+            let pending = runs().map(|run| &run.row);
+            let pending = pending.filter(|row| row.status == Status::Pending);
+            let offered = due.chain(by_age(pending.cloned().collect()));
+            Ok(Offer {
+                rows: offered.take(ask.room).collect(),
+                unreadable: Vec::new(),
+            })
+        })
+    }
+
+    fn keep<'a>(
         &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        held: &'a [Held],
+        renew: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<News>, StoreError>> {
+        Box::pin(async move {
+            let (mut state, now) = (self.state(), self.clock.now());
+            let mut news = Vec::new();
+            for held in held {
+                let holds = state.held(&held.run, held.epoch).map(|row| {
+                    if let Some(lease) = renew {
+                        row.lease_until = Some(now.after(lease));
+                        row.detached_at = None;
+                    }
+                    row.request.clone()
+                });
+                news.extend(held.news(holds));
+            }
+            Ok(news)
+        })
+    }
+
+    fn give_up<'a>(&'a self, held: &'a [Held]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut state = self.state();
-            let row = &mut state.run(run)?.row;
-            if row.epoch != epoch || row.owner.is_none() {
-                return Err(conflict(row));
+            for Held { run, epoch } in held {
+                if let Some(row) = state.held(run, *epoch) {
+                    row.owner = None;
+                    row.lease_until = None;
+                }
             }
-            row.lease_until = Some(until);
-            row.detached_at = None;
-            Ok(written(row))
+            Ok(())
         })
     }
 
@@ -151,71 +215,77 @@ impl Claims for MemoryStore {
         &'a self,
         run: &'a RunId,
         epoch: Epoch,
-        at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut state = self.state();
+            let (mut state, now) = (self.state(), self.clock.now());
             let row = &mut state.run(run)?.row;
-            let expired = row.lease_until.is_some_and(|until| until <= at);
+            let expired = row.lease_until.is_some_and(|until| until <= now);
             let marks = row.epoch == epoch && expired && row.detached_at.is_none();
             if marks {
-                row.detached_at = Some(at);
+                row.detached_at = Some(now);
             }
             Ok(marks)
         })
     }
 
-    fn attention(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
+    fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>> {
         Box::pin(async move {
-            let state = self.state();
+            let (state, now) = (self.state(), self.clock.now());
             let runs = || state.runs.values();
-            let rows = |status: Status| {
-                runs()
-                    .map(|run| &run.row)
-                    .filter(move |r| r.status == status)
-            };
-            let by_age = |mut rows: Vec<RunRow>| {
-                rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-                rows
-            };
+            let rows = || runs().map(|run| &run.row);
             let oldest = |rows: Vec<RunRow>| {
                 let mut rows = by_age(rows);
-                rows.truncate(limit);
+                rows.truncate(look.limit);
                 rows
             };
-            let is_due = |run: &&Run| {
-                run.row.status == Status::Paused && run.row.due_at.is_some_and(|due| due <= now)
-            };
-            let mut due: Vec<&Run> = runs().filter(is_due).collect();
-            due.sort_by_key(|run| (run.row.due_at, run.key));
             let signalled = runs().filter(|run| {
                 let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.name);
                 run.row.status == Status::Paused && run.inbox.iter().any(awaited)
             });
-            let requested = runs().map(|run| &run.row);
             let requested =
-                requested.filter(|r| r.request.is_some() && r.status != Status::Running);
+                rows().filter(|row| row.request.is_some() && row.status != Status::Running);
+            let ours = |row: &RunRow| {
+                row.owner
+                    .as_ref()
+                    .is_none_or(|owner| owner.host == look.host)
+            };
+            let suspect = |row: &&RunRow| {
+                let expired = row.lease_until.is_none_or(|until| !lease_holds(until, now));
+                row.status == Status::Running && (expired || ours(row))
+            };
+            let mut running = by_age(rows().filter(suspect).cloned().collect());
+            if let Some(after) = &look.after {
+                let seen = rows().find(|row| row.id.as_str() == after);
+                running.retain(|row| {
+                    seen.is_some_and(|seen| (row.created_at, &row.id) > (seen.created_at, &seen.id))
+                });
+            }
+            running.truncate(look.limit);
             Ok(Attention {
-                pending: oldest(rows(Status::Pending).cloned().collect()),
-                due: due
-                    .into_iter()
-                    .take(limit)
-                    .map(|run| run.row.clone())
-                    .collect(),
                 signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
                 requested: oldest(requested.cloned().collect()),
-                running: by_age(rows(Status::Running).cloned().collect()),
+                next: running.last().map(|row| row.id.to_string()),
+                running,
                 unreadable: Vec::new(),
-                next_due: rows(Status::Paused)
+                next_due: rows()
+                    .filter(|row| row.status == Status::Paused)
                     .filter_map(|row| row.due_at)
                     .filter(|due| *due > now)
                     .min(),
             })
         })
+    }
+}
+
+/// By creation time, then id.
+fn by_age(mut rows: Vec<RunRow>) -> Vec<RunRow> {
+    rows.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    rows
+}
+
+impl Watch for MemoryStore {
+    fn hint(&self) -> BoxFuture<'_, ()> {
+        self.hints.next()
     }
 }
 
@@ -278,6 +348,8 @@ impl Mailbox for MemoryStore {
                 at: signal.at,
             });
             state.last_signal = number;
+            drop(state);
+            self.hints.give();
             Ok(Sent::Kept(number))
         })
     }
@@ -386,6 +458,12 @@ impl Upkeep for MemoryStore {
                         .is_none_or(|name| *name == row.workflow)
                 })
                 .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
+                .filter(|row| {
+                    let due = row.due_at;
+                    filter
+                        .due_before
+                        .is_none_or(|at| due.is_some_and(|due| due < at))
+                })
                 .cloned()
                 .collect();
             rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
@@ -508,7 +586,13 @@ impl State {
             .ok_or_else(|| StoreError::NotFound(id.clone()))
     }
 
-    fn write(&mut self, write: Write) -> Result<Written, StoreError> {
+    /// The row of a claim that holds.
+    fn held(&mut self, run: &RunId, epoch: Epoch) -> Option<&mut RunRow> {
+        let row = &mut self.runs.get_mut(run)?.row;
+        (row.epoch == epoch && row.owner.is_some()).then_some(row)
+    }
+
+    fn write(&mut self, write: Write, now: Timestamp) -> Result<Written, StoreError> {
         let seq = write.seq_after()?;
         if let Some(digest) = write
             .named_elsewhere()
@@ -585,7 +669,7 @@ impl State {
         if let Some(claim) = write.claim {
             row.epoch.0 += 1;
             row.owner = Some(claim.owner);
-            row.lease_until = Some(claim.lease_until);
+            row.lease_until = Some(now.after(claim.lease));
         }
         if row.status != Status::Running {
             row.owner = None;
@@ -636,7 +720,7 @@ fn new_run(write: &Write, key: usize) -> Run {
 fn written(row: &RunRow) -> Written {
     Written {
         epoch: row.epoch,
-        request: row.request.as_ref().map(|request| request.kind),
+        request: row.request.clone(),
         stored_bytes: row.stored_bytes,
     }
 }

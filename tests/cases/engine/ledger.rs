@@ -15,7 +15,7 @@ use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 
-use super::{count, steps};
+use super::{count, ids, steps};
 
 #[tokio::test(start_paused = true)]
 async fn b173_a_claim_names_process_and_start_and_one_without_a_start_has_its_lease() {
@@ -107,7 +107,7 @@ async fn b219_a_resume_that_has_not_begun_yet_has_its_lease_or_is_looked_at_at_o
         assert_eq!(rig.script.calls(), ["a"], "not begun");
         assert_eq!(!rig.sweep().await.lost.is_empty(), at_once);
         rig.clock.advance(limits::LEASE);
-        assert_eq!(rig.sweep().await.lost, [r1()]);
+        assert_eq!(ids(&rig.sweep().await.lost), [r1()]);
     }
 }
 
@@ -144,7 +144,7 @@ async fn b275_a_claim_is_stale_when_its_lease_is_over_or_missing() {
             } else {
                 rig.clock.advance(Duration::from_nanos(1));
             }
-            assert_eq!(rig.sweep().await.lost, [r1()]);
+            assert_eq!(ids(&rig.sweep().await.lost), [r1()]);
         })
         .await;
     }

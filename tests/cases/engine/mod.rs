@@ -10,6 +10,7 @@ mod crashes;
 mod damage;
 mod decisions;
 mod endings;
+mod far;
 mod finalization;
 mod ledger;
 mod lifecycle;
@@ -27,11 +28,19 @@ mod uncounted;
 mod values;
 mod workers;
 
+use milepost::store::RunRow;
+use milepost_core::ids::RunId;
+
 /// A sequence of steps, each of which uses the scripted step of its own name.
 fn steps(ids: &[&str]) -> String {
     ids.iter()
         .map(|id| format!("[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\n"))
         .collect()
+}
+
+/// The runs of some rows.
+fn ids(rows: &[RunRow]) -> Vec<RunId> {
+    rows.iter().map(|row| row.id.clone()).collect()
 }
 
 /// How often a name is among those of some events.

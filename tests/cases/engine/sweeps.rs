@@ -7,7 +7,7 @@ use std::time::Duration;
 use milepost::clock::Clock as _;
 use milepost::engine::{Control, StartOptions};
 use milepost::owner::{Host as _, ThisHost};
-use milepost::store::{StopKind, StopRequest};
+use milepost::store::{Held, StopKind, StopRequest};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -16,7 +16,7 @@ use milepost_tests::faulty::{Fault, FaultyStore, dead_process, elsewhere};
 use milepost_tests::rig::{Rig, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, fail, pause};
 
-use super::steps;
+use super::{ids, steps};
 
 #[tokio::test(start_paused = true)]
 async fn b183_b213_b398_b424_a_lost_run_is_taken_over_at_once_and_goes_on() {
@@ -24,7 +24,7 @@ async fn b183_b213_b398_b424_a_lost_run_is_taken_over_at_once_and_goes_on() {
     let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
     rig.begun_by(dead_process(), &gate, async {
         let swept = rig.sweep().await;
-        assert_eq!(swept.lost, [r1()], "before its lease expires");
+        assert_eq!(ids(&swept.lost), [r1()], "before its lease expires");
         let worked = rig.work().await;
         assert_eq!((worked.taken, worked.recovered), (1, 1));
     })
@@ -145,11 +145,12 @@ async fn b395_b396_b397_an_owner_that_does_not_renew_is_detached_until_it_does()
         let owner = rig.engine().report(&r1()).now().unwrap().owner.unwrap();
         assert_eq!(owner.state, milepost::report::OwnerState::Detached);
         assert_eq!(owner.pid, std::process::id());
-        let until = rig.clock.now().after(limits::LEASE);
-        rig.store
-            .renew_lease(&r1(), row.epoch, until)
-            .await
-            .unwrap();
+        let held = Held {
+            run: r1(),
+            epoch: row.epoch,
+        };
+        let news = rig.store.keep(&[held], Some(limits::LEASE)).await;
+        assert_eq!(news.unwrap(), []);
         assert_eq!(rig.row().detached_at, None, "its activity clears the mark");
     })
     .await;
@@ -163,7 +164,7 @@ async fn b212_b218_an_owner_that_cannot_be_seen_has_its_lease() {
         rig.clock.advance(limits::LEASE - Duration::from_nanos(1));
         assert_eq!(rig.sweep().await, Default::default());
         rig.clock.advance(Duration::from_nanos(1));
-        assert_eq!(rig.sweep().await.lost, [r1()]);
+        assert_eq!(ids(&rig.sweep().await.lost), [r1()]);
     })
     .await;
 }

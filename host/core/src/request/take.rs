@@ -36,10 +36,11 @@ pub fn take(state: &RunState, owned: Owned, intent: Intent<'_>) -> Result<ClaimC
         (Status::Paused | Status::Failed, Intent::Retry { .. }) => Ok(ClaimCause::Retry),
         (Status::Completed | Status::Cancelled, _) => Err(NotTaken::Over),
         (Status::Pending | Status::Running, Intent::Retry { .. }) => Err(NotTaken::Moves),
-        (Status::Pending | Status::Running, Intent::Resume(_)) => match owned {
-            Owned::Nobody => Ok(ClaimCause::Start),
+        (status, Intent::Resume(_)) => match owned {
+            Owned::Nobody if status == Status::Pending => Ok(ClaimCause::Start),
             Owned::Alive => Err(NotTaken::Owned),
-            Owned::Lost => Ok(ClaimCause::Recovery),
+            // Its owner gave it up, or is gone: both count.
+            Owned::Nobody | Owned::Lost => Ok(ClaimCause::Recovery),
         },
     }
 }

@@ -155,9 +155,12 @@ fn a_run_is_taken_by_one_who_may() {
                     (Ok(ClaimCause::Resume), Ok(ClaimCause::Retry))
                 }
                 (At::Completed | At::Cancelled, _) => (Err(NotTaken::Over), Err(NotTaken::Over)),
-                (_, Owned::Nobody) => (Ok(ClaimCause::Start), Err(NotTaken::Moves)),
                 (_, Owned::Alive) => (Err(NotTaken::Owned), Err(NotTaken::Moves)),
-                (_, Owned::Lost) => (Ok(ClaimCause::Recovery), Err(NotTaken::Moves)),
+                (At::Pending, Owned::Nobody) => (Ok(ClaimCause::Start), Err(NotTaken::Moves)),
+                // An owner that gave it up is as lost as one that is gone.
+                (_, Owned::Nobody | Owned::Lost) => {
+                    (Ok(ClaimCause::Recovery), Err(NotTaken::Moves))
+                }
             };
             let case = format!("{at:?} {owned:?}");
             assert_eq!(take(&sim.state, owned, resume), resumed, "{case}");

@@ -58,6 +58,7 @@ impl Engine {
         note("the comment", answer.comment)?;
         note("the name of who decides", answer.by)?;
         let mut meant: Option<Asking> = None;
+        self.shared.follow().await;
         let mut looks = Looks::default();
         loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;

@@ -33,17 +33,15 @@ use super::changes::Bound;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::inbox;
+use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
 use super::loads::LoadPermit;
 use super::shared::Shared;
 use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode};
 use crate::fault;
 use crate::record::Batch;
-use crate::store::{NewLog, Owner, StoreError};
+use crate::store::{Held, NewLog, Owner, StoreError};
 use crate::workflow::Workflow;
-
-/// How often a running run looks whether somebody asked it to stop, and whether the claim still holds.
-const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Why a run stopped being driven without an ending of its own.
 #[derive(Debug)]
@@ -92,8 +90,23 @@ pub(super) struct Driver {
     unsaved: bool,
     /// Why the run could not begin; it is recorded.
     not_begun: Option<EngineError>,
-    /// While set, dropping the driver releases the claim.
-    owns: bool,
+    /// The claim, as far as this driver knows.
+    claim: ClaimStands,
+    /// While the claim is this driver's: what the keeper finds of it.
+    kept: Option<KeptClaim>,
+    /// When something was last heard of what is asked of the run.
+    heard: Instant,
+}
+
+/// Whether a driver has the claim that it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClaimStands {
+    /// It was not written yet, was refused, or is over.
+    No,
+    /// It is being written: dropped now, nobody knows.
+    Perhaps,
+    /// It was written.
+    Yes,
 }
 
 struct Ended {
@@ -108,7 +121,9 @@ enum Stimulus {
     Ended(Box<Ended>),
     Woken,
     Asked(Request),
-    Heartbeat,
+    Tidings(Tidings),
+    /// Nothing: time to show that it moves.
+    Idle,
 }
 
 impl Driver {
@@ -138,7 +153,9 @@ impl Driver {
             stored: 0,
             unsaved: false,
             not_begun: None,
-            owns: false,
+            claim: ClaimStands::No,
+            kept: None,
+            heard: Instant::now(),
         }
     }
 
@@ -170,11 +187,21 @@ impl Driver {
         {
             return Ok(Err(halted));
         }
+        self.claim = ClaimStands::Perhaps;
         match self.write_once().await {
             Err(StoreError::Unavailable(_)) if self.claim_stands().await => {}
+            Err(refused @ (StoreError::Conflict { .. } | StoreError::Exists(_))) => {
+                self.claim = ClaimStands::No;
+                return Err(refused);
+            }
             answer => answer?,
         }
-        self.owns = true;
+        self.claim = ClaimStands::Yes;
+        let held = Held {
+            run: self.state.created().run.clone(),
+            epoch: self.state.epoch(),
+        };
+        self.kept = Some(Keeper::keep(&self.shared, held.clone()));
         fault::point("after_claim");
         let ended = std::panic::AssertUnwindSafe(self.drive())
             .catch_unwind()
@@ -190,24 +217,28 @@ impl Driver {
             }
         });
         let ended = letting_go.catch_unwind().await;
-        // A run that could not be put off is found by the next sweep: taking it over is counted, a release is not.
-        self.owns = false;
-        Ok(ended.unwrap_or_else(|panic| {
+        let ended = ended.unwrap_or_else(|panic| {
             let text = panic_text(panic.as_ref());
             Err(Halted::Failed(EngineError::Panicked(text)))
-        }))
+        });
+        // A run that could not be put off is found by the next sweep: taking it over is counted, a release is not.
+        self.claim = ClaimStands::No;
+        self.kept = None;
+        if ended.is_err()
+            && let Err(error) = self.shared.store.give_up(&[held]).await
+        {
+            tracing::warn!(%error, "the claim lasts until its lease is over");
+        }
+        Ok(ended)
     }
 
     async fn drive(&mut self) -> Result<(), Halted> {
         let mut in_flight = InFlight::new();
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        heartbeat.tick().await;
-        let mut renewed = Instant::now();
         if !self.loaded {
-            self.load(&mut heartbeat, &mut renewed).await?;
+            self.load().await?;
         }
         loop {
+            self.moves();
             let wake_at = self.advance(in_flight.is_empty()).await?;
             let began = (self.now(), self.shared.clock.monotonic());
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
@@ -230,14 +261,12 @@ impl Driver {
                 fault::point("before_call");
                 in_flight.push(self.launch(started));
             }
-            match self
-                .next_stimulus(&mut in_flight, wake_at, &mut heartbeat)
-                .await
-            {
+            match self.next_stimulus(&mut in_flight, wake_at).await {
                 Stimulus::Ended(ended) => self.ended(*ended)?,
                 Stimulus::Woken => {}
                 Stimulus::Asked(request) => self.asked(request, &mut in_flight).await?,
-                Stimulus::Heartbeat => self.heartbeat(&mut renewed).await?,
+                Stimulus::Tidings(tidings) => self.learn(tidings)?,
+                Stimulus::Idle => {}
             }
         }
     }
@@ -350,14 +379,14 @@ impl Driver {
     }
 
     async fn next_stimulus(
-        &self,
+        &mut self,
         in_flight: &mut InFlight,
         wake_at: Option<Timestamp>,
-        heartbeat: &mut tokio::time::Interval,
     ) -> Stimulus {
+        let wait = wake_at.map(|at| at.since(self.now()));
         let woken = async {
-            match wake_at {
-                Some(at) => self.shared.clock.sleep(at.since(self.now())).await,
+            match wait {
+                Some(wait) => self.shared.clock.sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
@@ -366,7 +395,8 @@ impl Driver {
         request = self.control.asked(self.patient) => Stimulus::Asked(request),
         Some(ended) = in_flight.next() => Stimulus::Ended(Box::new(ended)),
         () = woken => Stimulus::Woken,
-        _ = heartbeat.tick() => Stimulus::Heartbeat,
+        tidings = tidings(&mut self.kept) => Stimulus::Tidings(tidings),
+        () = tokio::time::sleep(limits::LEASE_RENEWAL) => Stimulus::Idle,
         }
     }
 
@@ -421,6 +451,14 @@ impl Driver {
         self.batch.record(&mut self.state, event, now)?;
         fault::point("output_held");
         Ok(())
+    }
+}
+
+/// What the keeper finds of a claim next.
+async fn tidings(kept: &mut Option<KeptClaim>) -> Tidings {
+    match kept {
+        Some(kept) => kept.tidings().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use milepost_core::recovery::{Judgement, Liveness, judge};
 use milepost_core::shown;
+use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
 use super::Engine;
@@ -118,38 +119,45 @@ impl Engine {
         let store = self.shared.store.health().await?;
         let mut findings = of_the_file(&store);
         findings.extend(self.damage(tell).await?);
-        let attention = or_damage(
-            self.shared.store.attention(now, SWEEP_ROWS).await,
-            &mut findings,
-        )?;
-        let attention = attention.unwrap_or_default();
-        findings.extend(
-            attention
-                .running
-                .iter()
-                .filter_map(|row| self.owner_finding(row, now)),
-        );
-        let unmet = attention.requested.iter().map(|row| {
-            Finding::of_run(
-                row.id.as_str(),
-                format!(
-                    "it is {}, and a request to stop it is still open",
-                    row.status
-                ),
-                Remedy::WorkerMeets,
-            )
-        });
-        findings.extend(unmet);
-        let overdue = |row: &&RunRow| row.due_at.is_some_and(|due| due.after(OVERDUE) < now);
-        findings.extend(attention.due.iter().filter(overdue).map(|row| {
+        findings.extend(self.unattended(now).await?);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
+        Ok(Doctor { store, findings })
+    }
+
+    /// What somebody should have looked after.
+    async fn unattended(&self, now: Timestamp) -> Result<Vec<Finding>, StoreError> {
+        let store = self.shared.store.as_ref();
+        let mut findings = Vec::new();
+        let mut look = self.first_look();
+        loop {
+            let attention = or_damage(store.look(&look).await, &mut findings)?;
+            let attention = attention.unwrap_or_default();
+            let running = attention.running.iter();
+            findings.extend(running.filter_map(|row| self.owner_finding(row, now)));
+            if look.after.is_none() {
+                findings.extend(attention.requested.iter().map(unmet));
+            }
+            look.after = attention.next;
+            if look.after.is_none() {
+                break;
+            }
+        }
+        let overdue = Filter {
+            statuses: vec![Status::Paused],
+            due_before: Some(now.before(OVERDUE)),
+            limit: Some(SWEEP_ROWS),
+            ..Filter::default()
+        };
+        let overdue = or_damage(store.list(&overdue).await, &mut findings)?;
+        let overdue = overdue.unwrap_or_default().rows;
+        findings.extend(overdue.iter().map(|row| {
             Finding::of_run(
                 row.id.as_str(),
                 "it has been due for more than a minute".to_owned(),
                 Remedy::StartWorker,
             )
         }));
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
-        Ok(Doctor { store, findings })
+        Ok(findings)
     }
 
     /// What cannot be read back as it was written: of blobs, and of one run after the other.
@@ -275,6 +283,17 @@ impl Finding {
             remedy,
         }
     }
+}
+
+fn unmet(row: &RunRow) -> Finding {
+    Finding::of_run(
+        row.id.as_str(),
+        format!(
+            "it is {}, and a request to stop it is still open",
+            row.status
+        ),
+        Remedy::WorkerMeets,
+    )
 }
 
 /// Damage is what was asked for: it is a finding, and the other questions may still have an answer.

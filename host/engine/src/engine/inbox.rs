@@ -104,6 +104,7 @@ impl Engine {
         token: Option<&str>,
     ) -> Result<Signalled, EngineError> {
         let refuse = |refused| not_taken(run, name, refused);
+        self.shared.follow().await;
         let mut new = NewSignal {
             name: name.to_owned(),
             data: signal::text(name, data).map_err(refuse)?,

@@ -8,6 +8,7 @@
 
 mod attempt_host;
 mod changes;
+mod clock;
 mod control;
 mod deadline;
 mod decisions;
@@ -16,6 +17,7 @@ mod error;
 mod examination;
 mod housekeeping;
 mod inbox;
+mod keeper;
 pub(crate) mod launch;
 mod loads;
 mod observer;
@@ -60,7 +62,9 @@ pub use taken::Taken;
 pub use worker::{WorkOptions, Worked};
 
 use self::changes::{Bound, Load};
+use self::clock::Following;
 use self::driver::{Driver, Halted};
+use self::keeper::Keeper;
 use self::loads::LoadPermit;
 use self::shared::Shared;
 use crate::carried::{self, Kept};
@@ -89,7 +93,7 @@ impl EngineBuilder {
     /// Uses another clock than the machine's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.shared.clock = clock;
+        self.shared.clock = Following::new(clock);
         self
     }
 
@@ -154,7 +158,8 @@ impl Engine {
                 store,
                 plugins: Arc::new(Once::new(plugins)),
                 workflows: Kept::default(),
-                clock: Arc::new(SystemClock),
+                clock: Following::new(Arc::new(SystemClock)),
+                keeper: Keeper::default(),
                 observer: Arc::new(Unobserved),
                 host: Arc::new(ThisHost),
             },
@@ -188,6 +193,7 @@ impl Engine {
         inputs: BTreeMap<String, Value>,
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
+        self.shared.follow().await;
         let (created, mut batch, mut state) = self.create(&workflow, inputs, &options)?;
         let workflow = workflow.without_bytes();
         let owner = self.claim(&mut batch, &mut state, ClaimCause::Start)?;
@@ -216,6 +222,7 @@ impl Engine {
         inputs: BTreeMap<String, Value>,
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
+        self.shared.follow().await;
         let (created, batch, state) = self.create(&workflow, inputs, &options)?;
         match self.shared.store.write(batch.to_write(&state)).await {
             Ok(_) => {
@@ -384,6 +391,7 @@ impl Engine {
         intent: Intent<'_>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
+        self.shared.follow().await;
         let recorded = record::load(self.shared.store.as_ref(), run).await?;
         self.go_on_from(recorded, None, intent, options, None).await
     }
@@ -500,7 +508,7 @@ impl Engine {
         }
         batch.claim(Claim {
             owner: owner.clone(),
-            lease_until: now.after(limits::LEASE),
+            lease: limits::LEASE,
         });
         Ok(owner)
     }

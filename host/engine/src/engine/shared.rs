@@ -7,11 +7,12 @@ use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::{RunState, Status};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::clock::Following;
 use super::error::EngineError;
+use super::keeper::Keeper;
 use super::loads::LoadPermit;
 use super::observer::{Notice, Observer, Trouble};
 use crate::carried::{self, Kept};
-use crate::clock::Clock;
 use crate::owner::Host;
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, RecordError, Recorded};
@@ -60,12 +61,18 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) plugins: Arc<dyn PluginSource>,
     pub(super) workflows: Kept,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clock: Following,
+    pub(super) keeper: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) host: Arc<dyn Host>,
 }
 
 impl Shared {
+    /// Before anything is dated: what time it is by the store.
+    pub(super) async fn follow(&self) {
+        self.clock.follow(self.store.as_ref()).await;
+    }
+
     /// The workflow of a run, with its components. `permit` is held while they are loaded, also for whoever was told to stop
     /// and does not wait: they are being loaded all the same.
     pub(super) async fn workflow(

@@ -75,6 +75,7 @@ impl Engine {
         by: &str,
     ) -> Result<StopAnswer, EngineError> {
         note("the name of who asks", Some(by))?;
+        self.shared.follow().await;
         let mut looks = Looks::default();
         loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;

@@ -11,19 +11,20 @@ use milepost_core::recovery::{Judgement, Liveness, judge, lease_holds};
 use milepost_core::request::recover::{self, CannotBegin};
 use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::state::{RunState, Status};
+use milepost_core::time::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
 use super::observer::Notice;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{Attention, Filter, RunRow, StopRequest, StoreError};
+use crate::store::{Attention, Filter, Look, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Runs whose owner is gone; to be taken over.
-    pub lost: Vec<RunId>,
+    pub lost: Vec<RunRow>,
     /// Runs whose owner was lost too often; they failed.
     pub given_up: Vec<RunId>,
     /// Runs whose owner lives but does not renew, newly noticed.
@@ -35,6 +36,8 @@ pub struct Swept {
     pub stopped: Vec<RunId>,
     /// Runs that could not be looked after, with the reason.
     pub troubled: Vec<(String, String)>,
+    /// When the next paused run will be due.
+    pub next_due: Option<Timestamp>,
 }
 
 impl Engine {
@@ -42,18 +45,42 @@ impl Engine {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be asked. Trouble with one run is in [`Swept::troubled`].
-    pub async fn sweep(&self, attention: &Attention) -> Result<Swept, StoreError> {
-        let mut swept = Swept {
-            troubled: attention.unreadable.clone(),
-            ..Swept::default()
-        };
-        for row in &attention.running {
-            let done = self.look_after(row, &mut swept).await;
-            note(&mut swept, &row.id, done)?;
+    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.shared.follow().await;
+        let mut swept = Swept::default();
+        let mut look = self.first_look();
+        loop {
+            let attention = self.shared.store.look(&look).await?;
+            for row in &attention.running {
+                let done = self.look_after(row, &mut swept).await;
+                note(&mut swept, &row.id, done)?;
+            }
+            if look.after.is_none() {
+                swept.next_due = attention.next_due;
+                self.serve(&attention, &mut swept).await?;
+            }
+            swept.troubled.extend(attention.unreadable);
+            look.after = attention.next;
+            if look.after.is_none() {
+                return Ok(swept);
+            }
         }
+    }
+
+    /// What a sweep asks for first.
+    pub(super) fn first_look(&self) -> Look {
+        Look {
+            host: self.shared.host.name(),
+            limit: SWEEP_ROWS,
+            after: None,
+        }
+    }
+
+    /// Meets requests and brings signals.
+    async fn serve(&self, attention: &Attention, swept: &mut Swept) -> Result<(), StoreError> {
         for row in &attention.requested {
-            let done = self.meet_request(row, &mut swept).await;
-            note(&mut swept, &row.id, done)?;
+            let done = self.meet_request(row, swept).await;
+            note(swept, &row.id, done)?;
         }
         for row in &attention.signalled {
             let done = match self.deliver(&row.id).await {
@@ -68,9 +95,9 @@ impl Engine {
                     Err(error)
                 }
             };
-            note(&mut swept, &row.id, done)?;
+            note(swept, &row.id, done)?;
         }
-        Ok(swept)
+        Ok(())
     }
 
     async fn look_after(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
@@ -80,12 +107,7 @@ impl Engine {
         match judge(owner, expired, row.recoveries) {
             Judgement::Healthy => {}
             Judgement::Detached => {
-                if self
-                    .shared
-                    .store
-                    .mark_detached(&row.id, row.epoch, now)
-                    .await?
-                {
+                if self.shared.store.mark_detached(&row.id, row.epoch).await? {
                     swept.detached.push(row.id.clone());
                 }
             }
@@ -93,7 +115,7 @@ impl Engine {
             Judgement::Recover | Judgement::GiveUp if row.request.is_some() => {
                 self.meet_request(row, swept).await?;
             }
-            Judgement::Recover => swept.lost.push(row.id.clone()),
+            Judgement::Recover => swept.lost.push(row.clone()),
             Judgement::GiveUp => {
                 if self.give_up(row).await? {
                     swept.given_up.push(row.id.clone());

@@ -1,6 +1,6 @@
 //! A long-lived worker: drives pending, due and lost runs, several at once, and sweeps the store in between.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +20,16 @@ use super::Demand;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
-use super::sweep::SWEEP_ROWS;
 use super::{Engine, OnChange, ResumeOptions, Trouble};
 use crate::fault;
 use crate::record;
 use crate::report::RunReport;
-use crate::store::{Attention, RunRow, StoreError};
+use crate::store::{Ask, RunRow, StoreError};
 
 /// How often a worker looks for work.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How soon after a look it looks again because of a hint.
+const HINT_EVERY: Duration = Duration::from_millis(10);
 /// How much trouble a worker remembers to have told.
 const REMEMBERED: usize = 10_000;
 /// How often a worker looks for runs that a clock far ahead left behind.
@@ -90,8 +91,9 @@ struct Worker<'a> {
     loads: Arc<Loads>,
     /// Runs whose components cannot be loaded yet: passed over until they can.
     waiting: BTreeMap<RunId, MayNotLoad>,
-    /// Runs that could neither begin nor be put off where they stand, as after damage: passed over until they move.
-    stuck: BTreeMap<RunId, u64>,
+    /// Runs that could neither begin nor be put off where they stand, as after damage: passed over until they move. It is looked
+    /// now and then whether they did.
+    stuck: BTreeMap<RunId, (u64, Instant)>,
 }
 
 impl Engine {
@@ -128,8 +130,16 @@ impl Worker<'_> {
     async fn work(&mut self) {
         let control = self.options.control.clone();
         let loads = Arc::clone(&self.loads);
+        let store = Arc::clone(&self.engine.shared.store);
         loop {
-            let (idle, next) = match self.look().await {
+            // From before the look on: what comes while it lasts is not missed.
+            let mut hint = store.hint();
+            let looked = tokio::select! {
+                biased;
+                request = control.asked(None) => return self.drain(request).await,
+                looked = self.look() => looked,
+            };
+            let (idle, next) = match looked {
                 Ok(idle) => (idle, SWEEP_EVERY),
                 // Whatever its runs would still record is lost: they end here, and go on wherever the store is now.
                 Err(error @ StoreError::Gone(_)) => {
@@ -144,13 +154,18 @@ impl Worker<'_> {
             if idle && self.options.until_idle && self.tasks.is_empty() {
                 return;
             }
-            let wake = Instant::now() + next;
+            let now = Instant::now();
+            let hinted = async {
+                tokio::time::sleep_until(now + HINT_EVERY).await;
+                hint.as_mut().await;
+            };
             tokio::select! {
                 biased;
                 request = control.asked(None) => return self.drain(request).await,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 () = loads.ended(), if !self.waiting.is_empty() => {}
-                () = tokio::time::sleep_until(wake) => {}
+                () = hinted, if self.room() > 0 => {}
+                () = tokio::time::sleep_until(now + next) => {}
             }
         }
     }
@@ -164,12 +179,23 @@ impl Worker<'_> {
         self.store_wait
     }
 
+    /// How many more runs it may take now.
+    fn room(&self) -> usize {
+        let held = self.not_before.is_some_and(|until| until > Instant::now());
+        match held {
+            true => 0,
+            false => self
+                .options
+                .max_runs
+                .max(1)
+                .saturating_sub(self.active.len()),
+        }
+    }
+
     /// Sweeps, and takes what there is room for. Returns whether there was nothing to do.
     async fn look(&mut self) -> Result<bool, StoreError> {
         self.correct_clocks().await?;
-        let now = self.engine.shared.clock.now();
-        let attention = self.engine.shared.store.attention(now, SWEEP_ROWS).await?;
-        let swept = self.engine.sweep(&attention).await?;
+        let swept = self.engine.sweep().await?;
         for (run, reason) in &swept.troubled {
             self.tell_once(run, Trouble::Error(reason));
         }
@@ -181,35 +207,80 @@ impl Worker<'_> {
         }
         // A run that was changed may need something else next.
         let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
-        let mut left = changed.iter().any(|runs| !runs.is_empty());
-        let held = self.not_before.is_some_and(|until| until > Instant::now());
-        self.forget_all_but(&attention);
-        for (row, intent) in candidates(&attention, &swept.lost) {
-            if self.active.contains_key(&row.id) || self.stuck.get(&row.id) == Some(&row.seq) {
-                continue;
-            }
-            left = true;
-            if self.rests(&row.id) || self.waits(&row.id) {
-                continue;
-            }
-            if held || self.active.len() >= self.options.max_runs.max(1) {
-                break;
-            }
-            self.take(row.clone(), intent);
+        let changed = changed.iter().any(|runs| !runs.is_empty());
+        let mut left = changed || !self.resting.is_empty() || !self.waiting.is_empty();
+        let lost: BTreeSet<RunId> = swept.lost.iter().map(|row| row.id.clone()).collect();
+        for row in swept.lost {
+            left |= self.consider(row, ResumeBy::Person);
+        }
+        let room = self.room();
+        if room == 0 {
+            return Ok(false);
+        }
+        let ask = Ask {
+            room,
+            except: self.passed_over(),
+        };
+        let offer = self.engine.shared.store.offer(&ask).await?;
+        for (run, reason) in &offer.unreadable {
+            self.tell_once(run, Trouble::Error(reason));
+        }
+        if offer.rows.len() < room {
+            // Whoever is not offered, and could be, waits for nobody.
+            let offered = offer.rows.iter().map(|row| row.id.clone());
+            self.forget_all_but(&ask.except.into_iter().chain(lost).chain(offered).collect());
+        }
+        for row in offer.rows {
+            let how = match (row.status, row.stop()) {
+                (Status::Pending, _) => ResumeBy::Person,
+                (_, Some(code)) if code.is_wait() => ResumeBy::Wait,
+                (_, Some(_) | None) => ResumeBy::Schedule,
+            };
+            left |= self.consider(row, how);
         }
         Ok(!left)
     }
 
-    /// What is known of runs that nobody has to look after any more.
-    fn forget_all_but(&mut self, attention: &Attention) {
-        if self.stuck.is_empty() && self.resting.is_empty() && self.waiting.is_empty() {
-            return;
+    /// Takes a run, if it can be taken now. Returns whether there is anything to do about it, now or later.
+    fn consider(&mut self, row: RunRow, how: ResumeBy) -> bool {
+        if self.active.contains_key(&row.id) {
+            return false;
         }
-        let lists = [&attention.pending, &attention.due, &attention.running];
-        let listed: HashSet<&RunId> = lists.into_iter().flatten().map(|row| &row.id).collect();
-        self.stuck.retain(|run, _| listed.contains(run));
-        self.resting.retain(|run, _| listed.contains(run));
-        self.waiting.retain(|run, _| listed.contains(run));
+        if let Some((seq, until)) = self.stuck.get_mut(&row.id) {
+            if *seq == row.seq {
+                *until = Instant::now() + STORE_WAIT;
+                return false;
+            }
+            self.stuck.remove(&row.id);
+        }
+        // By its own clock it may be too early.
+        let now = self.engine.shared.clock.now();
+        if row.due_at.is_some_and(|due| due > now) {
+            let rest = (Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
+            self.resting.insert(row.id.clone(), rest);
+        }
+        if self.room() > 0 && !self.rests(&row.id) && !self.waits(&row.id) {
+            self.take(row, Intent::Resume(how));
+        }
+        true
+    }
+
+    /// Runs that it would not take if they were offered: those that it drives, and those that rest, wait or are stuck.
+    fn passed_over(&self) -> BTreeSet<RunId> {
+        let now = Instant::now();
+        let resting = self.resting.keys().filter(|run| self.rests(run));
+        let waiting = self.waiting.keys().filter(|run| self.waits(run));
+        let stuck = self.stuck.iter().filter(|(_, (_, until))| *until > now);
+        let stuck = stuck.map(|(run, _)| run);
+        let all = self.active.keys().chain(resting).chain(waiting);
+        all.chain(stuck).cloned().collect()
+    }
+
+    /// What is known of runs that nobody has to look after any more.
+    fn forget_all_but(&mut self, runs: &BTreeSet<RunId>) {
+        self.stuck.retain(|run, _| runs.contains(run));
+        self.resting.retain(|run, _| runs.contains(run));
+        self.waiting.retain(|run, _| runs.contains(run));
     }
 
     fn take(&mut self, row: RunRow, intent: Intent<'static>) {
@@ -306,7 +377,9 @@ impl Worker<'_> {
                 let put_off = put_off.unwrap_or(Err(error));
                 if let Err(error) = put_off {
                     self.tell_once(row.id.as_str(), Trouble::Error(&error.to_string()));
-                    self.stuck.insert(row.id, row.seq);
+                    let until = Instant::now() + STORE_WAIT;
+                    self.resting.remove(&row.id);
+                    self.stuck.insert(row.id, (row.seq, until));
                 }
             }
         }
@@ -402,28 +475,4 @@ impl Worker<'_> {
             self.engine.shared.tell_trouble(Some(run), trouble);
         }
     }
-}
-
-/// What to take, the most urgent first: lost runs, then due ones, then new ones.
-fn candidates<'a>(
-    attention: &'a Attention,
-    lost: &'a [RunId],
-) -> impl Iterator<Item = (&'a RunRow, Intent<'static>)> {
-    let lost = attention
-        .running
-        .iter()
-        .filter(|row| lost.contains(&row.id))
-        .map(|row| (row, Intent::Resume(ResumeBy::Person)));
-    let due = attention.due.iter().map(|row| {
-        let how = match row.stop() {
-            Some(code) if code.is_wait() => ResumeBy::Wait,
-            Some(_) | None => ResumeBy::Schedule,
-        };
-        (row, Intent::Resume(how))
-    });
-    let pending = attention
-        .pending
-        .iter()
-        .map(|row| (row, Intent::Resume(ResumeBy::Person)));
-    lost.chain(due).chain(pending)
 }

@@ -1,5 +1,6 @@
 //! What must hold of a store that is opened after something went wrong.
 
+use crate::power::world::clock;
 use crate::store::Now as _;
 use milepost::store::prelude::*;
 use std::path::Path;
@@ -57,7 +58,9 @@ pub(crate) fn check(
 }
 
 pub(crate) fn open(disk: &Mounted, durability: Durability) -> Result<SqliteStore, Finding> {
-    SqliteStore::open(&disk.path(), durability).map_err(|error| unusable(&error))
+    let opened = SqliteStore::open(&disk.path(), durability);
+    let opened = opened.map(|store| store.with_clock(clock()));
+    opened.map_err(|error| unusable(&error))
 }
 
 fn unusable(error: &StoreError) -> Finding {

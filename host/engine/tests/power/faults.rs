@@ -1,6 +1,7 @@
 //! Single calls to the disk that fail, once or from then on: whoever wrote is told, nothing acknowledged is lost, and the
 //! store goes on when the disk does.
 
+use crate::power::world::clock;
 use milepost::store::StoreError;
 use milepost::store::sqlite::{Durability, SqliteStore};
 
@@ -78,7 +79,7 @@ impl Try {
     fn open(self, disk: &Mounted, met: &mut Met) -> Option<SqliteStore> {
         for _ in 0..2 {
             match SqliteStore::open(&disk.path(), Durability::PowerLoss) {
-                Ok(store) => return Some(store),
+                Ok(store) => return Some(store.with_clock(clock())),
                 // A log that cannot be opened looks the same for a moment as for good.
                 Err(StoreError::Unavailable(_) | StoreError::ReadOnly(_)) => met.refused += 1,
                 Err(error) => panic!("{self:?}: {error}"),

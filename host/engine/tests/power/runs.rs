@@ -2,6 +2,7 @@
 //! are invented.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use milepost::record::Batch;
 use milepost::store::{Claim, NewLog, Write};
@@ -145,7 +146,7 @@ impl Mover {
         batch.record(state, event, now).unwrap();
         batch.claim(Claim {
             owner: owner(&draws.next().to_string()),
-            lease_until: at(self.seconds + 30),
+            lease: Duration::from_secs(self.seconds + 30),
         });
         self.decide(batch, state);
     }

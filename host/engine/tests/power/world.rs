@@ -2,12 +2,13 @@
 
 use crate::store::Now as _;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::SqliteStore;
-use milepost::store::{StopKind, StopRequest, Store, StoreError, Write};
-use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost::store::{Held, StopKind, StopRequest, Store, StoreClock, StoreError, Write};
+use milepost_core::ids::{Digest, RunId};
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
 
@@ -24,14 +25,14 @@ const RUNS: usize = 6;
 pub(crate) enum Change {
     Write(Box<Write>),
     Cancel(RunId, Timestamp),
-    Renew(RunId, Epoch, Timestamp),
+    Renew(Held, Duration),
 }
 
 impl Change {
     pub(crate) fn run(&self) -> &RunId {
         match self {
             Self::Write(write) => &write.run,
-            Self::Cancel(run, _) | Self::Renew(run, ..) => run,
+            Self::Cancel(run, _) | Self::Renew(Held { run, .. }, _) => run,
         }
     }
 
@@ -46,11 +47,17 @@ impl Change {
                 };
                 store.request_stop(run, request).await.map(drop)
             }
-            Self::Renew(run, epoch, until) => {
-                store.renew_lease(run, *epoch, *until).await.map(drop)
+            Self::Renew(held, lease) => {
+                let held = std::slice::from_ref(held);
+                store.keep(held, Some(*lease)).await.map(drop)
             }
         }
     }
+}
+
+/// Leases begin at one moment for the oracle and every store that is compared with it.
+pub(crate) fn clock() -> StoreClock {
+    StoreClock::new(Timestamp::default)
 }
 
 pub(crate) struct World {
@@ -69,7 +76,7 @@ impl World {
     /// `weight`: bytes that some changes carry.
     pub(crate) fn new(weight: usize) -> Self {
         let mut world = Self {
-            oracle: MemoryStore::new(),
+            oracle: MemoryStore::with_clock(clock()),
             runs: BTreeSet::new(),
             blobs: BTreeSet::new(),
             actors: Vec::new(),
@@ -105,10 +112,13 @@ impl World {
         if let Some(state) = &state
             && state.phase().status() == Status::Running
         {
-            let later = at(1_000_000 + draws.next() % 1_000);
+            let later = 1_000_000 + draws.next() % 1_000;
             match draws.below(20) {
-                0 => return Change::Cancel(run, later),
-                1 => return Change::Renew(run, state.epoch(), later),
+                0 => return Change::Cancel(run, at(later)),
+                1 => {
+                    let epoch = state.epoch();
+                    return Change::Renew(Held { run, epoch }, Duration::from_secs(later));
+                }
                 _ => {}
             }
         }

@@ -133,7 +133,7 @@ fn created(run: &RunId) -> Write {
                 started: 1_234_567,
                 nonce: "f00dfeed".to_owned(),
             },
-            lease_until: Timestamp::from_nanos(1),
+            lease: std::time::Duration::from_secs(30),
         }),
         head: head(0),
         entries: Vec::new(),

@@ -4,13 +4,14 @@
 use milepost_core::checkpoint::NOW;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
-use rusqlite::{OptionalExtension, named_params, params};
+use milepost_core::time::Timestamp;
+use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::read::Columns;
 use super::statements::Statements;
 use super::{nanos, signed};
 use milepost_store::fault;
-use milepost_store::{Expect, StopKind, StoreError, Write, Written};
+use milepost_store::{Expect, StopKind, StopRequest, StoreError, Write, Written};
 
 /// Why a change was not applied.
 pub(super) enum Failure {
@@ -38,27 +39,34 @@ pub(super) trait Change: Send + 'static {
     fn apply(&self, db: &mut Statements<'_>) -> Result<Self::Reply, Failure>;
 }
 
-impl Change for Write {
+/// A write, and when it was brought: the lease of a claim begins then.
+pub(super) struct Brought {
+    pub(super) write: Write,
+    pub(super) at: Timestamp,
+}
+
+impl Change for Brought {
     type Reply = Written;
 
     fn run(&self) -> &RunId {
-        &self.run
+        &self.write.run
     }
 
     fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
-        let seq = self.seq_after().map_err(Failure::Refused)?;
-        check_blobs(db, self)?;
-        check_signals(db, self)?;
+        let write = &self.write;
+        let seq = write.seq_after().map_err(Failure::Refused)?;
+        check_blobs(db, write)?;
+        check_signals(db, write)?;
         let to = Place {
             seq,
-            added: added(db, self)?,
+            added: added(db, write)?,
         };
-        let (key, written) = match self.expect {
+        let (key, written) = match write.expect {
             Expect::Absent => create(db, self, to)?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, to)?,
         };
         fault::point("row_written");
-        append(db, self, key)?;
+        append(db, write, key)?;
         Ok(written)
     }
 }
@@ -72,10 +80,15 @@ struct Place {
     added: u64,
 }
 
-fn create(db: &mut Statements<'_>, write: &Write, to: Place) -> Result<(i64, Written), Failure> {
+fn create(
+    db: &mut Statements<'_>,
+    brought: &Brought,
+    to: Place,
+) -> Result<(i64, Written), Failure> {
+    let write = &brought.write;
     let head = &write.head;
     let epoch = Epoch(u64::from(write.claim.is_some()));
-    let (owner, lease_until) = ownership(write);
+    let (owner, lease_until) = ownership(brought);
     let key = db
         .get(
             "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
@@ -117,11 +130,12 @@ fn create(db: &mut Statements<'_>, write: &Write, to: Place) -> Result<(i64, Wri
 
 fn advance(
     db: &mut Statements<'_>,
-    write: &Write,
+    brought: &Brought,
     from: u64,
     epoch: Epoch,
     to: Place,
 ) -> Result<(i64, Written), Failure> {
+    let write = &brought.write;
     let head = &write.head;
     let goes_on = head.status == Status::Running
         && write.claim.is_none()
@@ -133,7 +147,7 @@ fn advance(
         return Ok(done);
     }
     let raised = Epoch(epoch.0.saturating_add(u64::from(write.claim.is_some())));
-    let (owner, lease_until) = ownership(write);
+    let (owner, lease_until) = ownership(brought);
     let now = now_part(write);
     let found = db
         .get(
@@ -145,7 +159,7 @@ fn advance(
                  now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
-             RETURNING key, request, stored_bytes",
+             RETURNING key, stored_bytes, request, requested_at, requested_by",
         )?
         .query_row(
             named_params! {
@@ -171,18 +185,15 @@ fn advance(
                 ":changes_now": now.is_some(),
                 ":now": now.flatten(),
             },
-            |row| {
-                let request: Option<String> = row.get(1)?;
-                Ok((row.get(0)?, request, row.get::<_, i64>(2)?))
-            },
+            |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, asked(row, 2)?)),
         )
         .optional()?;
     match found {
-        Some((key, request, stored)) => Ok((
+        Some((key, stored, request)) => Ok((
             key,
             Written {
                 epoch: raised,
-                request: kind(request.as_deref()),
+                request,
                 stored_bytes: stored.unsigned_abs(),
             },
         )),
@@ -202,20 +213,17 @@ fn step_on(
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     let found = db
         .get(
-            "SELECT key, request, stored_bytes FROM run
+            "SELECT key, stored_bytes, request, requested_at, requested_by FROM run
              WHERE id = ?1 AND seq = ?2 AND epoch = ?3
                  AND status = 'running' AND stop_code IS NULL AND due_at IS NULL
                  AND provider IS NULL AND awaits = '[]'",
         )?
         .query_row(
             params![write.run.as_str(), signed(from), signed(epoch.0)],
-            |row| {
-                let request = kind(row.get_ref(1)?.as_str_or_null()?);
-                Ok((row.get(0)?, request, row.get::<_, i64>(2)?))
-            },
+            |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, asked(row, 2)?)),
         )
         .optional()?;
-    let Some((key, request, stored)) = found else {
+    let Some((key, stored, request)) = found else {
         return Ok(None);
     };
     let now = now_part(write);
@@ -244,22 +252,35 @@ fn step_on(
 }
 
 /// The columns of a new claim; a run that does not run is owned by nobody.
-fn ownership(write: &Write) -> (Option<String>, Option<i64>) {
+fn ownership(brought: &Brought) -> (Option<String>, Option<i64>) {
+    let write = &brought.write;
     match &write.claim {
         Some(claim) if write.head.status == Status::Running => (
             Some(
                 serde_json::to_string(&claim.owner)
                     .expect("an owner is made of texts and numbers, which JSON can hold"),
             ),
-            Some(nanos(claim.lease_until)),
+            Some(nanos(brought.at.after(claim.lease))),
         ),
         _ => (None, None),
     }
 }
 
-/// A column's word; one that this program does not know asks for nothing.
-pub(super) fn kind(word: Option<&str>) -> Option<StopKind> {
-    word.and_then(|word| word.parse().ok())
+/// The three columns of a request, from that one on. A word that this program does not know asks for nothing.
+pub(super) fn asked(row: &Row<'_>, first: usize) -> Result<Option<StopRequest>, rusqlite::Error> {
+    let Some(kind) = row.get_ref(first)?.as_str_or_null()? else {
+        return Ok(None);
+    };
+    let Ok(kind) = kind.parse() else {
+        return Ok(None);
+    };
+    let at: Option<i64> = row.get(first + 1)?;
+    let by: Option<String> = row.get(first + 2)?;
+    Ok(Some(StopRequest {
+        kind,
+        at: Timestamp::from_nanos(at.unwrap_or_default().unsigned_abs()),
+        by: by.unwrap_or_default(),
+    }))
 }
 
 /// The column of awaited signals.

@@ -26,23 +26,26 @@ mod statements;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
-use self::change::Change;
+use self::change::{Brought, Change};
 use self::files::Watch;
 use self::open::Place;
 use self::read::Readers;
-use self::request::{Deletion, DetachedMark, LeaseRenewal, Request, Signal, Withdrawal};
+use self::request::{Abandonment, Deletion, DetachedMark, Renewal, Request, Signal, Withdrawal};
 use self::writer::Writer;
 use futures_util::future::BoxFuture;
+use milepost_store::hints::Hints;
 use milepost_store::{
-    Attention, Blobs, CheckedBlob, Claims, Filter, Health, Holdings, Inbox, KnownToken, Listing,
-    Mailbox, NewSignal, Release, RunRow, Runs, Sent, Space, StopRequest, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Upkeep, Write, Written,
+    Ask, Attention, Blobs, CheckedBlob, Claims, Filter, Health, Held, Holdings, Inbox, KnownToken,
+    Listing, Look, Mailbox, NewSignal, News, Offer, Release, RunRow, Runs, Sent, Space,
+    StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Upkeep, Write, Written,
 };
 
 /// What a returned write survives.
@@ -64,6 +67,8 @@ pub struct SqliteStore {
     writer: Option<Writer>,
     watch: Watch,
     path: PathBuf,
+    clock: StoreClock,
+    hints: Hints,
 }
 
 impl SqliteStore {
@@ -80,6 +85,8 @@ impl SqliteStore {
             writer: Some(Writer::start(file)?),
             watch: Watch::of(path.clone()),
             path,
+            clock: StoreClock::default(),
+            hints: Hints::default(),
         })
     }
 
@@ -99,7 +106,16 @@ impl SqliteStore {
             writer: None,
             watch: Watch::of(path.clone()),
             path,
+            clock: StoreClock::default(),
+            hints: Hints::default(),
         })
+    }
+
+    /// The store with another clock than the machine's: leases begin and end by it.
+    #[must_use]
+    pub fn with_clock(mut self, clock: StoreClock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// How many transactions this store has committed: the number of syncs that its writes have cost.
@@ -141,7 +157,15 @@ impl SqliteStore {
 
 impl Runs for SqliteStore {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
-        Box::pin(self.submit(write))
+        let offer = write.is_offer();
+        let at = self.clock.now();
+        Box::pin(async move {
+            let written = self.submit(Brought { write, at }).await?;
+            if offer {
+                self.hints.give();
+            }
+            Ok(written)
+        })
     }
 
     fn row<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
@@ -175,38 +199,61 @@ impl Runs for SqliteStore {
 }
 
 impl Claims for SqliteStore {
-    fn renew_lease<'a>(
+    fn offer<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Offer, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::offer(db, ask, self.clock.now())) })
+    }
+
+    fn keep<'a>(
         &'a self,
-        run: &'a RunId,
-        epoch: Epoch,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Written, StoreError>> {
-        Box::pin(self.submit(LeaseRenewal {
-            run: run.clone(),
-            epoch,
-            until,
-        }))
+        held: &'a [Held],
+        renew: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<News>, StoreError>> {
+        Box::pin(async move {
+            match renew {
+                _ if held.is_empty() => Ok(Vec::new()),
+                None => self.read(|db| scan::news(db, held)),
+                Some(lease) => {
+                    let renewal = Renewal {
+                        held: held.to_vec(),
+                        until: self.clock.now().after(lease),
+                    };
+                    self.submit(renewal).await
+                }
+            }
+        })
+    }
+
+    fn give_up<'a>(&'a self, held: &'a [Held]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if held.is_empty() {
+                return Ok(());
+            }
+            let held = held.to_vec();
+            self.submit(Abandonment { held }).await
+        })
     }
 
     fn mark_detached<'a>(
         &'a self,
         run: &'a RunId,
         epoch: Epoch,
-        at: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.submit(DetachedMark {
             run: run.clone(),
             epoch,
-            at,
+            at: self.clock.now(),
         }))
     }
 
-    fn attention(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Attention, StoreError>> {
-        Box::pin(async move { self.read(|db| scan::attention(db, now, limit)) })
+    fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>> {
+        Box::pin(async move { self.read(|db| scan::attention(db, look, self.clock.now())) })
+    }
+}
+
+/// Hints come from this process alone: of what others do, SQLite tells nobody.
+impl milepost_store::Watch for SqliteStore {
+    fn hint(&self) -> BoxFuture<'_, ()> {
+        self.hints.next()
     }
 }
 
@@ -231,10 +278,15 @@ impl Mailbox for SqliteStore {
         run: &'a RunId,
         signal: NewSignal,
     ) -> BoxFuture<'a, Result<Sent, StoreError>> {
-        Box::pin(self.submit(Signal {
-            run: run.clone(),
-            signal,
-        }))
+        Box::pin(async move {
+            let sent = self.submit(Signal {
+                run: run.clone(),
+                signal,
+            });
+            let sent = sent.await?;
+            self.hints.give();
+            Ok(sent)
+        })
     }
 
     fn known_token<'a>(

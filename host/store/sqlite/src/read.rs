@@ -193,6 +193,10 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
         conditions.push("updated_at > ?".to_owned());
         values.push(Value::from(nanos(at)));
     }
+    if let Some(at) = filter.due_before {
+        conditions.push("due_at < ?".to_owned());
+        values.push(Value::from(nanos(at)));
+    }
     let condition = format!("WHERE {}", conditions.join(" AND "));
     // A negative limit is none.
     let limit = filter.limit.map_or(-1, count_limit);

@@ -5,12 +5,12 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use super::change::{Change, Failure, conflict, kind, present};
+use super::change::{Change, Failure, asked, conflict, present};
 use super::read::{INBOX_SIZE, KNOWN_TOKEN, counted, known};
 use super::removal;
 use super::statements::Statements;
 use super::{nanos, signed};
-use milepost_store::{NewSignal, Sent, StopKind, StopRequest, Written};
+use milepost_store::{Held, NewSignal, News, Sent, StopKind, StopRequest};
 
 /// Asks the owner to stop.
 pub(super) struct Request {
@@ -135,39 +135,56 @@ impl Change for Signal {
     }
 }
 
-/// Extends a claim.
-pub(super) struct LeaseRenewal {
-    pub(super) run: RunId,
-    pub(super) epoch: Epoch,
+/// Tells what is new of claims, and extends those that hold.
+pub(super) struct Renewal {
+    pub(super) held: Vec<Held>,
     pub(super) until: Timestamp,
 }
 
-impl Change for LeaseRenewal {
-    type Reply = Written;
+impl Change for Renewal {
+    type Reply = Vec<News>;
 
     fn run(&self) -> &RunId {
-        &self.run
+        &self.held.first().expect("no claims are not brought").run
     }
 
-    fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
-        let renewed: Option<(Option<String>, i64)> = db
-            .get(
-                "UPDATE run SET lease_until = ?3, detached_at = NULL
-                 WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING request, stored_bytes",
-            )?
-            .query_row(
-                params![self.run.as_str(), signed(self.epoch.0), nanos(self.until)],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        match renewed {
-            Some((request, stored)) => Ok(Written {
-                epoch: self.epoch,
-                request: kind(request.as_deref()),
-                stored_bytes: stored.unsigned_abs(),
-            }),
-            None => Err(conflict(db, &self.run)?),
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Vec<News>, Failure> {
+        let mut news = Vec::new();
+        for held in &self.held {
+            let holds = db
+                .get(
+                    "UPDATE run SET lease_until = ?3, detached_at = NULL
+                     WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING request, requested_at, requested_by",
+                )?
+                .query_row(
+                    params![held.run.as_str(), signed(held.epoch.0), nanos(self.until)],
+                    |row| asked(row, 0),
+                )
+                .optional()?;
+            news.extend(held.news(holds));
         }
+        Ok(news)
+    }
+}
+
+/// Gives up claims without a word in their journals.
+pub(super) struct Abandonment {
+    pub(super) held: Vec<Held>,
+}
+
+impl Change for Abandonment {
+    type Reply = ();
+
+    fn run(&self) -> &RunId {
+        &self.held.first().expect("no claims are not brought").run
+    }
+
+    fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {
+        for Held { run, epoch } in &self.held {
+            db.get("UPDATE run SET owner = NULL, lease_until = NULL WHERE id = ?1 AND epoch = ?2")?
+                .execute(params![run.as_str(), signed(epoch.0)])?;
+        }
+        Ok(())
     }
 }
 

@@ -3,69 +3,159 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use milepost_core::correction::is_far_ahead;
 use milepost_core::ids::{Digest, RunId};
+use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
+use super::change::asked;
 use super::read::{RUN_COLUMNS, count_limit, listed};
-use super::{nanos, space, store_error};
-use milepost_store::{Attention, BlobFault, CheckedBlob, Health, Holdings, RunRow, StoreError};
+use super::{nanos, signed, space, store_error};
+use milepost_store::{
+    Ask, Attention, BlobFault, CheckedBlob, Health, Held, Holdings, Look, News, Offer, RunRow,
+    StoreError, UNREADABLE,
+};
 
-/// The questions of [`attention`], each answered from an index: what is over, or paused and not due, is never looked at.
-/// `?1` is the time and `?2` the limit.
-const PENDING: &str = "FROM run WHERE status = 'pending' ORDER BY created_at, id LIMIT ?2";
-const DUE: &str = "FROM run INDEXED BY run_by_due WHERE due_at <= ?1 AND status = 'paused'
-    ORDER BY due_at, key LIMIT ?2";
+/// The questions of [`offer`] and [`attention`], each answered from an index: what is over, or paused and not due, is never
+/// looked at.
+const DUE: &str =
+    "FROM run INDEXED BY run_by_due WHERE due_at <= ?1 AND status = 'paused' ORDER BY due_at, key";
+const PENDING: &str = "FROM run WHERE status = 'pending' ORDER BY created_at, id";
 /// A list of names that is damaged matches every signal, so that the row is told of instead of failing the question.
 const SIGNALLED: &str =
     "FROM run INDEXED BY run_by_awaits WHERE awaits <> '[]' AND status = 'paused' AND EXISTS (
         SELECT 1 FROM signal, json_each(iif(json_valid(run.awaits), run.awaits, '[]'))
         WHERE signal.run = run.key AND value = signal.name)
-    ORDER BY created_at, id LIMIT ?2";
+    ORDER BY created_at, id LIMIT ?1";
 const REQUESTED: &str =
     "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status <> 'running'
-    ORDER BY created_at, id LIMIT ?2";
-/// All of them: an orphan must not hide behind runs that are well, and no more run than processes can drive.
-const RUNNING: &str = "FROM run WHERE status = 'running' ORDER BY created_at, id";
+    ORDER BY created_at, id LIMIT ?1";
+/// Whose lease has run out, or is of a clock far ahead, and all of this host: an owner that cannot be read is nobody's.
+const RUNNING: &str = "FROM run WHERE status = 'running'
+    AND (lease_until IS NULL OR lease_until <= ?2 OR lease_until > ?3
+        OR iif(json_valid(owner), coalesce(owner ->> 'host', ?4), ?4) = ?4)
+    AND (?5 IS NULL OR (created_at, id) > (SELECT created_at, id FROM run WHERE id = ?5))
+    ORDER BY created_at, id LIMIT ?1";
 const NEXT_DUE: &str =
     "SELECT due_at FROM run INDEXED BY run_by_due WHERE due_at > ?1 AND status = 'paused'
     ORDER BY due_at LIMIT 1";
 
+pub(super) fn offer(db: &Connection, ask: &Ask, now: Timestamp) -> Result<Offer, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the runs to take");
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let mut offer = Offer::default();
+    for question in [DUE, PENDING] {
+        take(&tx, question, ask, now, &mut offer).map_err(failed)?;
+    }
+    tx.finish().map_err(failed)?;
+    Ok(offer)
+}
+
+/// Reads on until there is no more room. What is passed over, and what cannot be read, keeps nobody else out.
+fn take(
+    db: &Connection,
+    question: &str,
+    ask: &Ask,
+    now: Timestamp,
+    offer: &mut Offer,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = db.prepare_cached(&format!("SELECT {RUN_COLUMNS} {question}"))?;
+    let values = [nanos(now)];
+    let named = statement.parameter_count();
+    let mut rows = statement.query(params_from_iter(&values[..named]))?;
+    while offer.rows.len() < ask.room
+        && let Some(row) = rows.next()?
+    {
+        match listed(row)? {
+            Ok(row) if ask.except.contains(&row.id) => {}
+            Ok(row) => offer.rows.push(row),
+            Err(unreadable) if offer.unreadable.len() < UNREADABLE => {
+                offer.unreadable.push(unreadable);
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn attention(
     db: &Connection,
+    look: &Look,
     now: Timestamp,
-    limit: usize,
 ) -> Result<Attention, StoreError> {
     let failed = |error: rusqlite::Error| store_error(&error, "the runs that need attention");
     let tx = db.unchecked_transaction().map_err(failed)?;
     let mut unreadable = BTreeMap::new();
-    let mut ask = |question: &str| {
-        let values = [Value::from(nanos(now)), Value::from(count_limit(limit))];
-        let (rows, bad) = rows(&tx, question, &values).map_err(failed)?;
-        unreadable.extend(bad);
-        Ok::<_, StoreError>(rows)
+    let mut ask = |question: &str, values: &[Value]| {
+        let found = rows(&tx, question, values).map_err(failed)?;
+        unreadable.extend(found.unreadable);
+        Ok::<_, StoreError>((found.rows, found.last))
     };
-    let mut attention = Attention {
-        pending: ask(PENDING)?,
-        due: ask(DUE)?,
-        signalled: ask(SIGNALLED)?,
-        requested: ask(REQUESTED)?,
-        running: ask(RUNNING)?,
-        ..Attention::default()
-    };
-    attention.unreadable = unreadable.into_iter().collect();
-    attention.next_due = tx
+    let limit = Value::from(count_limit(look.limit));
+    let (signalled, _) = ask(SIGNALLED, std::slice::from_ref(&limit))?;
+    let (requested, _) = ask(REQUESTED, std::slice::from_ref(&limit))?;
+    let (running, next) = ask(
+        RUNNING,
+        &[
+            limit,
+            Value::from(nanos(now)),
+            Value::from(nanos(far_ahead(now))),
+            Value::from(look.host.clone()),
+            Value::from(look.after.clone()),
+        ],
+    )?;
+    let next_due = tx
         .prepare_cached(NEXT_DUE)
         .and_then(|mut next| {
             let mut rows = next.query([nanos(now)])?;
             rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()
         })
-        .map_err(failed)?
-        .map(|at| Timestamp::from_nanos(at.unsigned_abs()));
+        .map_err(failed)?;
     tx.finish().map_err(failed)?;
-    Ok(attention)
+    Ok(Attention {
+        signalled,
+        requested,
+        running,
+        next,
+        unreadable: unreadable.into_iter().collect(),
+        next_due: next_due.map(|at| Timestamp::from_nanos(at.unsigned_abs())),
+    })
+}
+
+/// The last instant until which a lease may be valid that a clock which is right has written.
+fn far_ahead(now: Timestamp) -> Timestamp {
+    let end = Timestamp::from_nanos(u64::MAX);
+    match is_far_ahead(end, now) {
+        true => now.after(limits::CLOCK_AHEAD),
+        false => end,
+    }
+}
+
+/// What is new of claims, without a change.
+pub(super) fn news(db: &Connection, held: &[Held]) -> Result<Vec<News>, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the claims of this process");
+    let tx = db.unchecked_transaction().map_err(failed)?;
+    let mut question = tx
+        .prepare_cached(
+            "SELECT request, requested_at, requested_by FROM run WHERE id = ?1 AND epoch = ?2 AND owner IS NOT NULL",
+        )
+        .map_err(failed)?;
+    let mut news = Vec::new();
+    for claim in held {
+        let holds = question
+            .query_row(params![claim.run.as_str(), signed(claim.epoch.0)], |row| {
+                asked(row, 0)
+            })
+            .optional()
+            .map_err(failed)?;
+        news.extend(claim.news(holds));
+    }
+    drop(question);
+    tx.finish().map_err(failed)?;
+    Ok(news)
 }
 
 pub(super) fn written_before(
@@ -83,11 +173,17 @@ pub(super) fn written_before(
         Value::from(count_limit(limit)),
         Value::from(serde_json::to_string(&words).expect("a list of texts, which JSON can hold")),
     ];
-    let (rows, _) = rows(db, question, &values).map_err(failed)?;
-    Ok(rows)
+    Ok(rows(db, question, &values).map_err(failed)?.rows)
 }
 
-type Rows = (Vec<RunRow>, Vec<(String, String)>);
+/// A bounded list.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<RunRow>,
+    unreadable: Vec<(String, String)>,
+    /// The id of the last one that was read, in whatever state.
+    last: Option<String>,
+}
 
 fn rows(db: &Connection, question: &str, values: &[Value]) -> Result<Rows, rusqlite::Error> {
     let mut statement = db.prepare_cached(&format!("SELECT {RUN_COLUMNS} {question}"))?;
@@ -97,8 +193,14 @@ fn rows(db: &Connection, question: &str, values: &[Value]) -> Result<Rows, rusql
     let mut rows = statement.query(params_from_iter(&values[..named]))?;
     while let Some(row) = rows.next()? {
         match listed(row)? {
-            Ok(row) => found.0.push(row),
-            Err(unreadable) => found.1.push(unreadable),
+            Ok(row) => {
+                found.last = Some(row.id.to_string());
+                found.rows.push(row);
+            }
+            Err(unreadable) => {
+                found.last = Some(unreadable.0.clone());
+                found.unreadable.push(unreadable);
+            }
         }
     }
     Ok(found)
@@ -305,7 +407,7 @@ mod tests {
         let mut statement = db
             .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
             .unwrap();
-        let values = [Value::from(1_i64), Value::from(10_i64)];
+        let values = vec![Value::from(1_i64); 5];
         let count = statement.parameter_count();
         let lines = statement.query_map(params_from_iter(&values[..count]), |row| row.get(3));
         lines.unwrap().collect::<Result<_, _>>().unwrap()

@@ -425,11 +425,12 @@ mod tests {
     use milepost_core::time::Timestamp;
 
     use super::*;
+    use crate::change::Brought;
     use crate::{Durability, open, read};
     use milepost_store::{Expect, Head, Write};
 
-    fn create(run: &str, body: String) -> Write {
-        Write {
+    fn create(run: &str, body: String) -> Brought {
+        let write = Write {
             run: RunId::new(run).unwrap(),
             expect: Expect::Absent,
             claim: None,
@@ -451,6 +452,10 @@ mod tests {
             blobs: Vec::new(),
             named: Vec::new(),
             consumed: Vec::new(),
+        };
+        Brought {
+            write,
+            at: Timestamp::from_nanos(1),
         }
     }
 
@@ -513,13 +518,13 @@ mod tests {
     }
 
     /// A change with a bug: it has changed something when it panics.
-    struct Panicking(Write);
+    struct Panicking(Brought);
 
     impl Change for Panicking {
         type Reply = ();
 
         fn run(&self) -> &RunId {
-            &self.0.run
+            self.0.run()
         }
 
         fn apply(&self, db: &mut Statements<'_>) -> Result<(), Failure> {

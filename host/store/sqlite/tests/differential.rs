@@ -22,7 +22,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
-use store::{ALL, With, at, create, id, poll_once, request, signal, wait};
+use store::{ALL, Talk as _, With, at, clock, create, id, poll_once, request, signal, wait};
 
 const RUNS: [&str; 4] = ["a", "ab", "b_1", "B"];
 const PARTS: [&str; 4] = ["p", "q", "p/1", "now"];
@@ -300,9 +300,8 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             epoch_off,
             seconds,
         } => {
-            let run = id(RUNS[*run]);
-            let epoch = present(store, &run, *epoch_off, |row| row.epoch.0);
-            text(wait(store.mark_detached(&run, Epoch(epoch), at(*seconds))))
+            let epoch = present(store, &id(RUNS[*run]), *epoch_off, |row| row.epoch.0);
+            text(store.detach(RUNS[*run], epoch, *seconds))
         }
         Op::Delete { run, seq_off } => {
             let run = id(RUNS[*run]);
@@ -314,9 +313,8 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             epoch_off,
             seconds,
         } => {
-            let run = id(RUNS[*run]);
-            let epoch = present(store, &run, *epoch_off, |row| row.epoch.0);
-            text(wait(store.renew_lease(&run, Epoch(epoch), at(*seconds))))
+            let epoch = present(store, &id(RUNS[*run]), *epoch_off, |row| row.epoch.0);
+            text(store.renew(RUNS[*run], epoch, *seconds))
         }
         Op::List {
             statuses,
@@ -328,6 +326,9 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
                     statuses: statuses.clone(),
                     workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
                     updated_after: limit.map(|limit| at(limit as u64)),
+                    due_before: limit
+                        .filter(|limit| limit % 2 == 1)
+                        .map(|limit| at(limit as u64)),
                     limit: *limit,
                 })
                 .now(),
@@ -337,7 +338,7 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             store.journal(&id(RUNS[*run]), *after, *limit).now(),
             store.logs(&id(RUNS[*run]), *after, *limit).now(),
         )),
-        Op::Attention { seconds, limit } => text(store.attention(at(*seconds), *limit).now()),
+        Op::Attention { seconds, limit } => text(store.find(*seconds, (*limit).max(1))),
         Op::Old {
             seconds,
             statuses,
@@ -390,7 +391,7 @@ fn snapshot(store: &dyn Store) -> String {
         runs,
         blobs,
         store.list(&Filter::default()).now(),
-        [0, 10, 99].map(|now| store.attention(at(now), ALL).now()),
+        [0, 10, 99].map(|now| store.find(now, ALL)),
         [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL).now()),
         (health.problems, health.runs),
     ))
@@ -441,8 +442,12 @@ fn sqlite_and_memory_answer_alike() {
         .run(&history, |ops| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("store.db");
-            let open = || SqliteStore::open(&path, Durability::ProcessCrash).unwrap();
-            let memory = MemoryStore::new();
+            let open = || {
+                SqliteStore::open(&path, Durability::ProcessCrash)
+                    .unwrap()
+                    .with_clock(clock())
+            };
+            let memory = MemoryStore::with_clock(clock());
             let mut sqlite = open();
             for op in &ops {
                 let changes = match op {

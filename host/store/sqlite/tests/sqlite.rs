@@ -19,6 +19,7 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use self::store::clock;
 use milepost_store_sqlite::{Durability, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -54,5 +55,6 @@ impl Place {
 }
 
 fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, Durability::PowerLoss).unwrap()
+    let store = SqliteStore::open(path, Durability::PowerLoss).unwrap();
+    store.with_clock(clock())
 }

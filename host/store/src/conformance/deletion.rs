@@ -1,7 +1,7 @@
 //! Deleting a run: when it may be, and what goes with it.
 
 use super::words::Wait as _;
-use crate::{Filter, Store, StoreError};
+use crate::{Claimed, Filter, Store, StoreError};
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 
@@ -12,7 +12,7 @@ const OVER: [Status; 3] = [Status::Completed, Status::Failed, Status::Cancelled]
 pub(crate) fn b296_a_run_that_is_over_goes_with_everything_it_had(s: &dyn Store) {
     for status in OVER {
         s.save(start("r").part("p", "1").log("l").blob(b"bytes"));
-        s.keep("r", "a");
+        s.post("r", "a");
         s.save(step("r", 0, 1).status(status));
         s.remove("r", 1).unwrap();
         assert_eq!(s.row(&id("r")).wait().unwrap(), None, "{status}");
@@ -55,14 +55,14 @@ pub(crate) fn b279_what_is_unknown_or_deleted_is_not_found(s: &dyn Store) {
         assert!(unknown(s.remove(run, 1).unwrap_err()));
         assert!(unknown(s.try_save(change(run, 1, 1)).unwrap_err()));
         assert!(unknown(s.send(run, "a").unwrap_err()));
-        assert!(unknown(s.renew(run, 1, 60).unwrap_err()));
+        assert_eq!(s.renew(run, 1, 60).unwrap(), Some(Claimed::Lost));
     }
 }
 
 pub(crate) fn other_runs_stay_as_they_were(s: &dyn Store) {
     for run in ["gone", "stays"] {
         s.save(start(run).part("p", "1").log("l").entry(1));
-        s.keep(run, "a");
+        s.post(run, "a");
         s.save(step(run, 1, 1).status(Status::Failed));
     }
     let seen = || {

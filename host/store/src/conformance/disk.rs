@@ -7,7 +7,7 @@ use crate::{Holdings, Store, Write};
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
 
-use super::words::{Talk, With, at, change, conflict, create, id, start, step, wait};
+use super::words::{Talk, With, change, conflict, create, id, start, step};
 
 /// Bytes of the entries and the log lines of a write.
 fn texts(write: &Write) -> u64 {
@@ -58,7 +58,7 @@ pub(crate) fn a_blob_counts_once_for_each_run_that_uses_it(s: &dyn Store) {
 pub(crate) fn what_is_not_kept_for_good_adds_nothing(s: &dyn Store) {
     s.save(start("r"));
     s.save(change("r", 0, 1).part("p", "1234").part("now", "5678"));
-    s.keep("r", "go");
+    s.post("r", "go");
     assert_eq!(s.see("r").stored_bytes, 0);
 }
 
@@ -69,10 +69,4 @@ pub(crate) fn a_refused_write_adds_nothing(s: &dyn Store) {
     conflict(s.try_save(step("r", 1, 1).blob(b"blob").consume(&[9])));
     assert!(s.try_save(create("r").entry(1)).is_err());
     assert_eq!(s.see("r"), before);
-}
-
-pub(crate) fn a_renewal_tells_it_as_well(s: &dyn Store) {
-    let stored = s.save(start("r").entry(1)).stored_bytes;
-    let renewed = wait(s.renew_lease(&id("r"), milepost_core::ids::Epoch(1), at(60)));
-    assert_eq!(renewed.unwrap().stored_bytes, stored);
 }

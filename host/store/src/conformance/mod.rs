@@ -4,12 +4,15 @@
 //! made, and what has to live as long as it (a folder, a container, a schema that is dropped):
 //!
 //! ```
+//! use milepost_store::conformance::words::clock;
 //! use milepost_store::memory::MemoryStore;
 //!
 //! mod memory {
-//!     milepost_store::conformance!(|| (crate::MemoryStore::new(), ()));
+//!     milepost_store::conformance!(|| (crate::MemoryStore::with_clock(crate::clock()), ()));
 //! }
 //! ```
+//!
+//! The cases own the time: leases of the store begin and end by [`clock`](words::clock).
 //!
 //! The cases wait for every answer, so a store may take its time. They, and the closure, run inside a tokio runtime that lives as
 //! long as the test program: a store that has to connect does so with [`wait`](words::wait). Cases run side by side, each on a
@@ -140,6 +143,11 @@ macro_rules! conformance_cases {
                 a_renewal_in_another_epoch_is_refused,
                 a_renewal_of_what_nobody_owns_is_refused,
                 a_renewal_of_an_unknown_run_is_refused,
+                many_claims_are_kept_by_one_question,
+                a_look_at_claims_without_a_renewal_changes_nothing,
+                a_lease_begins_when_the_store_takes_it,
+                a_claim_that_is_given_up_is_lost_at_once,
+                only_claims_that_hold_are_given_up,
                 b178_b433_a_stale_claim_is_taken_over_from_where_it_was_seen,
                 b179_b432_the_owner_releases_its_own_claim_only,
                 b276_b280_a_claim_that_is_too_late_is_told_the_present_status,
@@ -204,13 +212,15 @@ macro_rules! conformance_cases {
                 a_blob_counts_once_for_each_run_that_uses_it,
                 what_is_not_kept_for_good_adds_nothing,
                 a_refused_write_adds_nothing,
-                a_renewal_tells_it_as_well,
             }
             sweep {
                 an_empty_store_needs_no_attention,
                 what_is_over_or_merely_paused_needs_none,
                 the_rows_are_the_rows,
                 pending_are_the_oldest_up_to_the_limit_and_running_are_all,
+                an_offer_is_for_so_many_and_due_runs_come_first,
+                an_offer_passes_over_what_the_asker_would_not_take,
+                running_runs_of_other_hosts_are_listed_when_their_lease_is_over,
                 b210_due_are_paused_runs_whose_time_has_come_the_longest_first,
                 b210_b281_b431_a_due_run_is_claimed_once,
                 signalled_are_paused_runs_that_wait_for_what_is_there,

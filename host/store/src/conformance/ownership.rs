@@ -1,11 +1,16 @@
 //! Claims, epochs, leases, and the mark of an owner that does not renew.
 
+use std::time::Duration;
+
 use super::words::Wait as _;
-use crate::{Store, StoreError};
+use crate::{Claimed, Held, StopKind, Store, StoreError};
 use milepost_core::ids::Epoch;
 use milepost_core::state::Status;
 
-use super::words::{Talk, With, at, change, conflict, create, id, in_status, owner, start, step};
+use super::words::{
+    ALL, Talk, With, at, at_second, change, conflict, create, id, in_status, owner, request, start,
+    step, wait,
+};
 
 pub(crate) fn a_create_with_a_claim_is_owned_in_epoch_1(s: &dyn Store) {
     let written = s.save(start("r"));
@@ -61,7 +66,7 @@ pub(crate) fn after_a_claim_the_former_owner_is_refused(s: &dyn Store) {
         conflict(s.try_save(step("r", 0, 1))),
         ("r".into(), Status::Running, 0, 2)
     );
-    conflict(s.renew("r", 1, 99));
+    assert_eq!(s.renew("r", 1, 99).unwrap(), Some(Claimed::Lost));
     s.save(step("r", 0, 2));
 }
 
@@ -160,8 +165,7 @@ pub(crate) fn a_renewal_moves_the_lease_and_nothing_else(s: &dyn Store) {
     let mut expected = s.see("r");
     // It may also shorten it.
     for seconds in [90, 60] {
-        let written = s.renew("r", 1, seconds).unwrap();
-        assert_eq!((written.epoch, written.request), (Epoch(1), None));
+        assert_eq!(s.renew("r", 1, seconds).unwrap(), None);
         expected.lease_until = Some(at(seconds));
         assert_eq!(s.see("r"), expected);
     }
@@ -171,8 +175,8 @@ pub(crate) fn a_renewal_moves_the_lease_and_nothing_else(s: &dyn Store) {
 pub(crate) fn a_renewal_in_another_epoch_is_refused(s: &dyn Store) {
     s.save(start("r"));
     for epoch in [0, 2, u64::MAX] {
-        let refused = conflict(s.renew("r", epoch, 90));
-        assert_eq!(refused, ("r".into(), Status::Running, 0, 1), "{epoch}");
+        let news = s.renew("r", epoch, 90).unwrap();
+        assert_eq!(news, Some(Claimed::Lost), "{epoch}");
     }
     assert_eq!(s.see("r").lease_until, Some(at(30)));
 }
@@ -181,15 +185,97 @@ pub(crate) fn a_renewal_of_what_nobody_owns_is_refused(s: &dyn Store) {
     for status in Status::ALL.into_iter().filter(|s| *s != Status::Running) {
         let run = status.to_string();
         in_status(s, &run, status);
-        assert_eq!(conflict(s.renew(&run, 1, 90)), (run.clone(), status, 1, 1));
+        let news = s.renew(&run, 1, 90).unwrap();
+        assert_eq!(news, Some(Claimed::Lost), "{status}");
         assert_eq!(s.see(&run).lease_until, None);
     }
     s.save(create("r").status(Status::Running));
-    conflict(s.renew("r", 0, 90));
+    assert_eq!(s.renew("r", 0, 90).unwrap(), Some(Claimed::Lost));
 }
 
 pub(crate) fn a_renewal_of_an_unknown_run_is_refused(s: &dyn Store) {
-    assert!(matches!(s.renew("r", 0, 90), Err(StoreError::NotFound(run)) if run == id("r")));
+    assert_eq!(s.renew("r", 0, 90).unwrap(), Some(Claimed::Lost));
+}
+
+fn held(run: &str, epoch: u64) -> Held {
+    Held {
+        run: id(run),
+        epoch: Epoch(epoch),
+    }
+}
+
+pub(crate) fn many_claims_are_kept_by_one_question(s: &dyn Store) {
+    for run in ["asked", "ended", "held", "taken"] {
+        s.save(start(run));
+    }
+    s.ask("asked", StopKind::Cancel, 7).unwrap();
+    s.save(step("ended", 0, 1).status(Status::Completed));
+    s.save(change("taken", 0, 1).claim("b", 60));
+    let claims = ["asked", "ended", "held", "never", "taken"].map(|run| held(run, 1));
+    let expected = [
+        ("asked", Claimed::Asked(request(StopKind::Cancel, 7))),
+        ("ended", Claimed::Lost),
+        ("never", Claimed::Lost),
+        ("taken", Claimed::Lost),
+    ];
+    for renew in [None, Some(Duration::from_secs(90))] {
+        let mut news = wait(s.keep(&claims, renew)).unwrap();
+        news.sort_by(|a, b| a.run.cmp(&b.run));
+        let news: Vec<_> = news
+            .iter()
+            .map(|news| (news.run.as_str(), news.what.clone()))
+            .collect();
+        assert_eq!(news, expected);
+    }
+    let lease = |run: &str| s.see(run).lease_until;
+    assert_eq!([lease("asked"), lease("held")], [Some(at(90)); 2]);
+    assert_eq!((lease("ended"), lease("taken")), (None, Some(at(60))));
+    assert_eq!(wait(s.keep(&[], Some(Duration::ZERO))).unwrap(), []);
+}
+
+pub(crate) fn a_look_at_claims_without_a_renewal_changes_nothing(s: &dyn Store) {
+    s.save(start("r"));
+    assert!(s.detach("r", 1, 99).unwrap());
+    let before = s.see("r");
+    assert_eq!(wait(s.keep(&[held("r", 1)], None)).unwrap(), []);
+    assert_eq!(s.see("r"), before);
+}
+
+/// Whoever is late, or whose clock is wrong, gets no shorter or longer lease for it.
+pub(crate) fn a_lease_begins_when_the_store_takes_it(s: &dyn Store) {
+    at_second(100, || s.save(start("r").at(7)));
+    assert_eq!(s.see("r").lease_until, Some(at(130)));
+    at_second(200, || s.renew("r", 1, 5)).unwrap();
+    assert_eq!(s.see("r").lease_until, Some(at(205)));
+    at_second(300, || s.save(change("r", 0, 1).claim("b", 60)));
+    assert_eq!(s.see("r").lease_until, Some(at(360)));
+}
+
+pub(crate) fn a_claim_that_is_given_up_is_lost_at_once(s: &dyn Store) {
+    s.save(start("r").entry(1));
+    let before = s.see("r");
+    wait(s.give_up(&[held("r", 1)])).unwrap();
+    let after = s.see("r");
+    assert_eq!((&after.owner, after.lease_until), (&None, None));
+    assert_eq!(
+        (after.status, after.seq, after.epoch, after.recoveries),
+        (before.status, before.seq, before.epoch, before.recoveries)
+    );
+    assert_eq!(s.find(0, ALL).unwrap().running, [after]);
+    // Whoever gave it up may not write under it as its owner, but the place is still its last one.
+    assert_eq!(s.renew("r", 1, 90).unwrap(), Some(Claimed::Lost));
+    s.save(change("r", 1, 1).claim("b", 60));
+    assert_eq!(s.see("r").owner, Some(owner("b")));
+}
+
+pub(crate) fn only_claims_that_hold_are_given_up(s: &dyn Store) {
+    s.save(start("taken"));
+    s.save(change("taken", 0, 1).claim("b", 60));
+    in_status(s, "over", Status::Completed);
+    let before = (s.see("taken"), s.see("over"));
+    wait(s.give_up(&[held("taken", 1), held("over", 1), held("never", 1)])).unwrap();
+    wait(s.give_up(&[])).unwrap();
+    assert_eq!((s.see("taken"), s.see("over")), before);
 }
 
 /// B178 and B433: the claim is the lock, and it is taken over only from where it was seen. An owner that renewed, or wrote,
@@ -291,7 +377,7 @@ pub(crate) fn b294_a_write_and_a_renewal_take_the_mark_away(s: &dyn Store) {
     s.save(step("r", 0, 1));
     assert_eq!(s.see("r").detached_at, None);
     mark(1);
-    conflict(s.renew("r", 2, 300));
+    assert_eq!(s.renew("r", 2, 300).unwrap(), Some(Claimed::Lost));
     conflict(s.try_save(step("r", 9, 1)));
     assert_eq!(
         s.see("r").detached_at,

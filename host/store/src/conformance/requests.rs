@@ -1,7 +1,7 @@
 //! Requests to stop a run that somebody else drives.
 
 use super::words::Wait as _;
-use crate::{StopKind, Store, StoreError};
+use crate::{Claimed, StopKind, Store, StoreError, Written};
 use milepost_core::state::Status;
 
 use super::words::{
@@ -57,19 +57,25 @@ pub(crate) fn a_stronger_request_replaces_a_weaker_one_and_never_the_reverse(s: 
     }
 }
 
+fn asked(written: &Written) -> Option<StopKind> {
+    written.request.as_ref().map(|request| request.kind)
+}
+
 pub(crate) fn writes_and_renewals_tell_of_a_request(s: &dyn Store) {
     for kind in StopKind::ALL {
         let run = kind.to_string();
         s.save(start(&run));
         assert_eq!(s.save(step(&run, 0, 1)).request, None);
-        assert_eq!(s.renew(&run, 1, 60).unwrap().request, None);
+        assert_eq!(s.renew(&run, 1, 60).unwrap(), None);
         s.ask(&run, kind, 40).unwrap();
-        assert_eq!(s.save(step(&run, 1, 1)).request, Some(kind));
-        assert_eq!(s.renew(&run, 1, 90).unwrap().request, Some(kind));
+        let asked = request(kind, 40);
+        assert_eq!(s.save(step(&run, 1, 1)).request, Some(asked.clone()));
+        let news = Some(Claimed::Asked(asked.clone()));
+        assert_eq!(s.renew(&run, 1, 90).unwrap(), news);
         // Whoever takes over has to meet it as well.
         let taken_over = s.save(step(&run, 2, 1).claim("b", 60));
-        assert_eq!(taken_over.request, Some(kind));
-        assert_eq!(s.see(&run).request, Some(request(kind, 40)));
+        assert_eq!(taken_over.request, Some(asked.clone()));
+        assert_eq!(s.see(&run).request, Some(asked));
     }
 }
 
@@ -87,7 +93,7 @@ pub(crate) fn a_status_clears_the_requests_that_mean_nothing_to_it(s: &dyn Store
                 Status::Completed | Status::Cancelled => false,
             };
             let written = s.save(step(&run, 0, 1).status(status));
-            assert_eq!(written.request, outlives.then_some(kind), "{run}");
+            assert_eq!(asked(&written), outlives.then_some(kind), "{run}");
             let kept = outlives.then(|| request(kind, 40));
             assert_eq!(s.see(&run).request, kept, "{run}");
         }
@@ -101,12 +107,12 @@ pub(crate) fn a_run_that_paused_but_moves_by_itself_keeps_a_pause(s: &dyn Store)
         s.save(start(&run));
         s.ask(&run, kind, 40).unwrap();
         let written = s.save(step(&run, 0, 1).status(Status::Paused).moving());
-        assert_eq!(written.request, Some(kind));
+        assert_eq!(asked(&written), Some(kind));
         assert_eq!(s.see(&run).request, Some(request(kind, 40)));
-        let requested = s.attention(at(50), 10).wait().unwrap().requested;
+        let requested = s.find(50, 10).unwrap().requested;
         assert!(requested.iter().any(|row| row.id == id(&run)), "{run}");
         let held = s.save(step(&run, 1, 1).status(Status::Paused));
-        assert_eq!(held.request, Some(kind).filter(|kind| kind.ends()));
+        assert_eq!(asked(&held), Some(kind).filter(|kind| kind.ends()));
     }
 }
 
@@ -150,7 +156,7 @@ pub(crate) fn b303_of_two_decisions_exactly_one_wins_and_the_other_writes_nothin
         ("rejected", Status::Cancelled, Status::Running),
     ] {
         s.save(create(run).claim("a", 30).status(Status::Paused).entry(1));
-        let number = s.keep(run, "note");
+        let number = s.post(run, "note");
         s.save(step(run, 1, 1).status(first).part("decision", "first"));
         let before = (s.checkpoint(&id(run)).wait().unwrap(), s.waiting(run));
         let late = step(run, 1, 1)

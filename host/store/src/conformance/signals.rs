@@ -11,7 +11,7 @@ use super::words::{
 
 pub(crate) fn signals_wait_in_the_order_of_their_arrival(s: &dyn Store) {
     s.save(start("r"));
-    let numbers: Vec<u64> = ["b", "a", "b"].map(|name| s.keep("r", name)).to_vec();
+    let numbers: Vec<u64> = ["b", "a", "b"].map(|name| s.post("r", name)).to_vec();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     let names = ["b", "a", "b"].map(str::to_owned);
     let all: Vec<_> = numbers.into_iter().zip(names).collect();
@@ -41,7 +41,7 @@ pub(crate) fn a_signal_comes_back_as_it_was_sent(s: &dyn Store) {
 pub(crate) fn a_signal_changes_nothing_else(s: &dyn Store) {
     s.save(start("r"));
     let before = s.see("r");
-    s.keep("r", "go");
+    s.post("r", "go");
     assert_eq!(s.see("r"), before);
     s.save(step("r", 0, 1));
 }
@@ -50,7 +50,7 @@ pub(crate) fn a_signal_may_come_before_anybody_waits_for_it(s: &dyn Store) {
     for status in Status::ALL.into_iter().filter(|s| !s.is_terminal()) {
         let run = status.to_string();
         in_status(s, &run, status);
-        let number = s.keep(&run, "early");
+        let number = s.post(&run, "early");
         assert_eq!(s.waiting(&run), [(number, "early".to_owned())], "{status}");
         s.save(change(&run, 1, 1));
         s.save(step(&run, 1, 1).status(Status::Paused).awaits(&["early"]));
@@ -74,7 +74,7 @@ pub(crate) fn a_signal_for_an_unknown_run_is_refused(s: &dyn Store) {
 pub(crate) fn a_full_inbox_takes_no_more_until_one_is_taken(s: &dyn Store) {
     s.save(start("r"));
     s.save(start("other"));
-    let numbers: Vec<u64> = (0..limits::SIGNALS).map(|_| s.keep("r", "go")).collect();
+    let numbers: Vec<u64> = (0..limits::SIGNALS).map(|_| s.post("r", "go")).collect();
     let full = Inbox {
         signals: limits::SIGNALS as u64,
         // `go` and `null`.
@@ -84,9 +84,9 @@ pub(crate) fn a_full_inbox_takes_no_more_until_one_is_taken(s: &dyn Store) {
     assert_eq!(s.waiting("r").len(), limits::SIGNALS);
     assert_eq!(s.inbox_size(&id("r")).wait().unwrap(), full);
     // It is the inbox of that run alone.
-    s.keep("other", "go");
+    s.post("other", "go");
     s.save(step("r", 0, 1).consume(&numbers[..1]));
-    s.keep("r", "go");
+    s.post("r", "go");
     assert_eq!(s.send("r", "go").unwrap(), Sent::Full(full));
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn an_inbox_takes_so_many_bytes_and_no_more(s: &dyn Store) {
 
 pub(crate) fn a_write_takes_signals_with_its_entries(s: &dyn Store) {
     s.save(start("r"));
-    let [a, b, c] = ["a", "b", "c"].map(|name| s.keep("r", name));
+    let [a, b, c] = ["a", "b", "c"].map(|name| s.post("r", name));
     s.save(step("r", 0, 1).consume(&[c, a]));
     assert_eq!(s.waiting("r"), [(b, "b".to_owned())]);
     // A pause, too, which is another statement.
@@ -141,8 +141,8 @@ pub(crate) fn a_write_takes_signals_with_its_entries(s: &dyn Store) {
 pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &dyn Store) {
     s.save(start("r").part("p", "old"));
     s.save(start("other"));
-    let (taken, waiting) = (s.keep("r", "a"), s.keep("r", "b"));
-    let others = s.keep("other", "c");
+    let (taken, waiting) = (s.post("r", "a"), s.post("r", "b"));
+    let others = s.post("other", "c");
     s.save(step("r", 0, 1).consume(&[taken]));
     let before = (s.checkpoint(&id("r")).wait().unwrap(), s.waiting("r"));
     for signals in [
@@ -168,7 +168,7 @@ pub(crate) fn a_signal_that_is_not_there_is_a_conflict_and_nothing_changes(s: &d
 
 pub(crate) fn a_refused_write_leaves_the_signals(s: &dyn Store) {
     s.save(start("r"));
-    let number = s.keep("r", "a");
+    let number = s.post("r", "a");
     for (seq, epoch) in [(1, 1), (0, 0), (0, 2)] {
         conflict(s.try_save(step("r", seq, epoch).consume(&[number])));
         assert_eq!(s.waiting("r"), [(number, "a".to_owned())]);
@@ -177,7 +177,7 @@ pub(crate) fn a_refused_write_leaves_the_signals(s: &dyn Store) {
 
 pub(crate) fn a_run_that_does_not_exist_has_no_signals_to_take(s: &dyn Store) {
     s.save(start("other"));
-    let number = s.keep("other", "a");
+    let number = s.post("other", "a");
     let created = s.try_save(create("r").consume(&[number]));
     assert!(matches!(created, Err(StoreError::Corrupt(_))));
     assert_eq!(s.row(&id("r")).wait().unwrap(), None);
@@ -188,7 +188,7 @@ pub(crate) fn a_run_that_does_not_exist_has_no_signals_to_take(s: &dyn Store) {
 
 pub(crate) fn of_many_that_take_one_signal_exactly_one_does(s: &dyn Store) {
     s.save(start("r"));
-    let number = s.keep("r", "a");
+    let number = s.post("r", "a");
     let taken: usize = std::thread::scope(|scope| {
         let takers: Vec<_> = (0..8)
             // Without an entry each of them still stands at the right place: the signal alone decides.
@@ -204,7 +204,7 @@ pub(crate) fn a_number_is_never_used_again(s: &dyn Store) {
     s.save(start("r"));
     let mut last = 0;
     let mut fresh = |run: &str| {
-        let number = s.keep(run, "a");
+        let number = s.post(run, "a");
         assert!(number > last, "{number} after {last}");
         last = number;
         number
@@ -222,7 +222,7 @@ pub(crate) fn a_number_is_never_used_again(s: &dyn Store) {
 /// What a run did not take before its end is still there for whoever looks, until the run is deleted.
 pub(crate) fn the_end_of_a_run_keeps_what_it_never_took(s: &dyn Store) {
     s.save(start("r"));
-    let number = s.keep("r", "a");
+    let number = s.post("r", "a");
     s.save(step("r", 0, 1).status(Status::Completed));
     assert_eq!(s.waiting("r"), [(number, "a".to_owned())]);
 }
@@ -249,8 +249,8 @@ pub(crate) fn a_token_that_is_sent_twice_is_one_signal(s: &dyn Store) {
     // Another token, in another case, is another signal; so is each without a token.
     let others = [
         number(s.send_once("r", "T", "go", "1")),
-        s.keep("r", "go"),
-        s.keep("r", "go"),
+        s.post("r", "go"),
+        s.post("r", "go"),
     ];
     assert!([first].iter().chain(&others).is_sorted_by(|a, b| a < b));
     assert_eq!(s.waiting("r").len(), 4);
@@ -304,7 +304,7 @@ pub(crate) fn a_token_is_of_one_run(s: &dyn Store) {
 
 pub(crate) fn a_token_whose_signal_was_not_kept_is_free(s: &dyn Store) {
     s.save(start("r"));
-    let all: Vec<u64> = (0..limits::SIGNALS).map(|_| s.keep("r", "go")).collect();
+    let all: Vec<u64> = (0..limits::SIGNALS).map(|_| s.post("r", "go")).collect();
     assert!(matches!(
         s.send_once("r", "t", "go", "1"),
         Ok(Sent::Full(_))

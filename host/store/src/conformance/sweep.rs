@@ -1,13 +1,14 @@
 //! What a worker looks for, what may be collected, and what a store says of itself.
 
+use super::words;
 use super::words::Wait as _;
-use crate::{Attention, RunRow, StopKind, Store};
+use crate::{Ask, Offer, RunRow, StopKind, Store};
 use milepost_core::state::Status;
 
-use super::words::{ALL, Talk, With, at, create, in_status, start, step};
+use super::words::{ALL, Found, Talk, With, at, create, id, in_status, look, start, step};
 
-fn at_second(s: &dyn Store, now: u64) -> Attention {
-    s.attention(at(now), ALL).wait().unwrap()
+fn at_second(s: &dyn Store, now: u64) -> Found {
+    s.find(now, ALL).unwrap()
 }
 
 fn ids(rows: &[RunRow]) -> Vec<&str> {
@@ -15,7 +16,7 @@ fn ids(rows: &[RunRow]) -> Vec<&str> {
 }
 
 pub(crate) fn an_empty_store_needs_no_attention(s: &dyn Store) {
-    assert_eq!(at_second(s, 99), Attention::default());
+    assert_eq!(at_second(s, 99), Found::default());
 }
 
 pub(crate) fn what_is_over_or_merely_paused_needs_none(s: &dyn Store) {
@@ -57,23 +58,81 @@ pub(crate) fn pending_are_the_oldest_up_to_the_limit_and_running_are_all(s: &dyn
             );
         }
     }
-    for limit in 0..6 {
-        let attention = s.attention(at(0), limit).wait().unwrap();
-        let of = |status: Status| {
-            let all = ["a", "b", "c", "d"].map(|run| format!("{run}-{status}"));
-            match status {
-                Status::Pending => all[..limit.min(4)].to_vec(),
-                // An orphan must not hide behind runs that are well.
-                _ => all.to_vec(),
-            }
-        };
-        assert_eq!(ids(&attention.pending), of(Status::Pending));
-        assert_eq!(ids(&attention.running), of(Status::Running));
+    for limit in 1..6 {
+        let found = s.find(0, limit).unwrap();
+        let all = |status| ["a", "b", "c", "d"].map(|run| format!("{run}-{status}"));
+        assert_eq!(ids(&found.pending), all(Status::Pending)[..limit.min(4)]);
+        // An orphan must not hide behind runs that are well.
+        assert_eq!(ids(&found.running), all(Status::Running), "{limit}");
+        let page = s.look(&look(limit)).wait().unwrap();
+        assert!(page.running.len() <= limit);
     }
-    assert_eq!(
-        s.attention(at(0), usize::MAX).wait().unwrap().pending.len(),
-        4
-    );
+    let none = Ask::default();
+    assert_eq!(s.offer(&none).wait().unwrap(), Offer::default());
+    assert_eq!(s.find(0, usize::MAX).unwrap().pending.len(), 4);
+}
+
+pub(crate) fn an_offer_is_for_so_many_and_due_runs_come_first(s: &dyn Store) {
+    for run in ["new-1", "new-2"] {
+        s.save(create(run).at(1));
+    }
+    for (run, due) in [("due-2", 20), ("due-1", 10), ("later", 99)] {
+        s.save(create(run).status(Status::Paused).due(due));
+    }
+    let all = ["due-1", "due-2", "new-1", "new-2"];
+    for room in 0..6 {
+        let ask = Ask {
+            room,
+            ..Ask::default()
+        };
+        let offer = words::at_second(50, || s.offer(&ask).wait().unwrap());
+        assert_eq!(ids(&offer.rows), all[..room.min(4)]);
+    }
+}
+
+/// However many there are of them, they keep nobody else out.
+pub(crate) fn an_offer_passes_over_what_the_asker_would_not_take(s: &dyn Store) {
+    for n in 0..20 {
+        s.save(create(&format!("new-{n:02}")).at(n));
+        s.save(
+            create(&format!("due-{n:02}"))
+                .status(Status::Paused)
+                .due(n + 1),
+        );
+    }
+    let passed_over = (0..19).flat_map(|n| [format!("new-{n:02}"), format!("due-{n:02}")]);
+    let ask = Ask {
+        room: 2,
+        except: passed_over.map(|run| id(&run)).collect(),
+    };
+    let offer = words::at_second(50, || s.offer(&ask).wait().unwrap());
+    assert_eq!(ids(&offer.rows), ["due-19", "new-19"]);
+}
+
+/// Whoever cannot see a process goes by its lease; of his own host he sees them all. A lease that a clock far ahead wrote
+/// speaks for nobody.
+pub(crate) fn running_runs_of_other_hosts_are_listed_when_their_lease_is_over(s: &dyn Store) {
+    s.save(start("here"));
+    let year = 365 * 86_400;
+    for (run, lease) in [
+        ("holds", 30),
+        ("over", 9),
+        ("at-last", 10),
+        ("ahead", 10 * year),
+    ] {
+        let mut write = start(run).claim("x", lease);
+        if let Some(claim) = &mut write.claim {
+            claim.owner.host = "elsewhere".to_owned();
+        }
+        s.save(write);
+    }
+    s.save(create("nobody").status(Status::Running));
+    let mut found = ids(&at_second(s, 10).running)
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    found.sort_unstable();
+    assert_eq!(found, ["ahead", "at-last", "here", "nobody", "over"]);
 }
 
 /// B210: the time of the next attempt is a column, and any process may ask who is due.
@@ -95,10 +154,7 @@ pub(crate) fn b210_due_are_paused_runs_whose_time_has_come_the_longest_first(s: 
     let attention = at_second(s, 20);
     assert_eq!(ids(&attention.due), ["early", "exact", "same"]);
     assert_eq!(attention.next_due, Some(at(21)));
-    assert_eq!(
-        ids(&s.attention(at(20), 2).wait().unwrap().due),
-        ["early", "exact"]
-    );
+    assert_eq!(ids(&s.find(20, 2).unwrap().due), ["early", "exact"]);
     assert_eq!(at_second(s, 9).due, []);
     assert_eq!(at_second(s, 9).next_due, Some(at(10)));
     assert_eq!(at_second(s, 29).next_due, Some(at(30)));
@@ -144,13 +200,10 @@ pub(crate) fn signalled_are_paused_runs_that_wait_for_what_is_there(s: &dyn Stor
         ("running", "a"),
         ("failed", "a"),
     ] {
-        s.keep(run, name);
+        s.post(run, name);
     }
     assert_eq!(ids(&at_second(s, 9).signalled), ["first", "second"]);
-    assert_eq!(
-        ids(&s.attention(at(9), 1).wait().unwrap().signalled),
-        ["first"]
-    );
+    assert_eq!(ids(&s.find(9, 1).unwrap().signalled), ["first"]);
     // One that is taken, and one that came before anybody waited.
     let taken = s.waiting("first")[0].0;
     s.save(
@@ -194,10 +247,7 @@ pub(crate) fn requested_are_runs_that_stopped_before_they_met_a_request(s: &dyn 
     let mut expected = all;
     expected.sort_unstable();
     assert_eq!(requested, expected);
-    assert_eq!(
-        ids(&s.attention(at(99), 3).wait().unwrap().requested),
-        all[..3]
-    );
+    assert_eq!(ids(&s.find(99, 3).unwrap().requested), all[..3]);
 }
 
 pub(crate) fn old_are_runs_that_were_last_written_before(s: &dyn Store) {
@@ -255,7 +305,7 @@ pub(crate) fn a_clean_store_is_healthy_and_counts_its_runs(s: &dyn Store) {
             .log("l")
             .blob(b"b"),
     );
-    s.keep("r", "a");
+    s.post("r", "a");
     in_status(s, "gone", Status::Failed);
     s.remove("gone", 1).unwrap();
     let health = s.health().wait().unwrap();

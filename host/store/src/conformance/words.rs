@@ -1,6 +1,9 @@
 //! Short ways to say what a case does to a store, and to wait for it.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
@@ -8,8 +11,9 @@ use milepost_core::time::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Claim, Expect, Filter, Head, NewLog, NewSignal, Owner, RunRow, Sent, StopKind, StopRequest,
-    Store, StoreError, StoredEntry, Write, Written,
+    Ask, Attention, Claim, Claimed, Claims, Expect, Filter, Head, Held, Look, NewLog, NewSignal,
+    Owner, RunRow, Sent, StopKind, StopRequest, Store, StoreClock, StoreError, StoredEntry, Write,
+    Written,
 };
 
 /// The end of every journal, log or list in these tests.
@@ -63,11 +67,57 @@ pub fn owner(nonce: &str) -> Owner {
     }
 }
 
-/// A claim until that second.
+/// A claim for so many seconds: until that one, while it is second 0.
 pub fn claim(nonce: &str, lease: u64) -> Claim {
     Claim {
         owner: owner(nonce),
-        lease_until: at(lease),
+        lease: Duration::from_secs(lease),
+    }
+}
+
+thread_local! {
+    static NOW: Arc<AtomicU64> = Arc::default();
+}
+
+/// The clock of the store that a case is about: it stands at second 0 until the case says otherwise.
+pub fn clock() -> StoreClock {
+    let now = NOW.with(Arc::clone);
+    StoreClock::new(move || at(now.load(Ordering::SeqCst)))
+}
+
+/// Does something at that second.
+pub fn at_second<T>(seconds: u64, act: impl FnOnce() -> T) -> T {
+    let before = NOW.with(|now| now.swap(seconds, Ordering::SeqCst));
+    let done = act();
+    NOW.with(|now| now.store(before, Ordering::SeqCst));
+    done
+}
+
+/// What somebody on the host of every [`owner`] finds to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Pending runs.
+    pub pending: Vec<RunRow>,
+    /// Paused runs that are due.
+    pub due: Vec<RunRow>,
+    /// Page by page.
+    pub running: Vec<RunRow>,
+    /// As in [`Attention`].
+    pub signalled: Vec<RunRow>,
+    /// As in [`Attention`].
+    pub requested: Vec<RunRow>,
+    /// Of the offer and of all pages.
+    pub unreadable: BTreeMap<String, String>,
+    /// As in [`Attention`].
+    pub next_due: Option<Timestamp>,
+}
+
+/// A look from the host of every [`owner`].
+pub fn look(limit: usize) -> Look {
+    Look {
+        host: owner("").host,
+        limit,
+        after: None,
     }
 }
 
@@ -263,13 +313,15 @@ pub trait Talk {
     fn send_once(&self, run: &str, token: &str, name: &str, data: &str)
     -> Result<Sent, StoreError>;
     /// Sends a signal that must be kept; its number.
-    fn keep(&self, run: &str, name: &str) -> u64;
+    fn post(&self, run: &str, name: &str) -> u64;
     /// Marks an owner that does not renew.
     fn detach(&self, run: &str, epoch: u64, seconds: u64) -> Result<bool, StoreError>;
     /// Deletes the run.
     fn remove(&self, run: &str, seq: u64) -> Result<(), StoreError>;
-    /// Renews the lease until that second.
-    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError>;
+    /// Renews the lease until that second; what is new of the claim.
+    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Option<Claimed>, StoreError>;
+    /// What there is to do at that second; the offer and each page of a look have room for so many.
+    fn find(&self, seconds: u64, limit: usize) -> Result<Found, StoreError>;
     /// The row of a run that is there.
     fn see(&self, run: &str) -> RunRow;
     /// Its checkpoint.
@@ -310,20 +362,55 @@ impl<S: Store + ?Sized> Talk for S {
         };
         wait(self.send_signal(&id(run), signal))
     }
-    fn keep(&self, run: &str, name: &str) -> u64 {
+    fn post(&self, run: &str, name: &str) -> u64 {
         match self.send(run, name) {
             Ok(Sent::Kept(number)) => number,
             other => panic!("`{name}` was not kept: {other:?}"),
         }
     }
     fn detach(&self, run: &str, epoch: u64, seconds: u64) -> Result<bool, StoreError> {
-        wait(self.mark_detached(&id(run), Epoch(epoch), at(seconds)))
+        at_second(seconds, || wait(self.mark_detached(&id(run), Epoch(epoch))))
     }
     fn remove(&self, run: &str, seq: u64) -> Result<(), StoreError> {
         wait(self.delete(&id(run), seq))
     }
-    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Written, StoreError> {
-        wait(self.renew_lease(&id(run), Epoch(epoch), at(seconds)))
+    fn renew(&self, run: &str, epoch: u64, seconds: u64) -> Result<Option<Claimed>, StoreError> {
+        let held = Held {
+            run: id(run),
+            epoch: Epoch(epoch),
+        };
+        let lease = Duration::from_secs(seconds);
+        // By its path: cases keep signals.
+        let news = wait(Claims::keep(self, &[held], Some(lease)))?;
+        assert!(news.iter().all(|news| news.run == id(run)));
+        Ok(news.into_iter().next().map(|news| news.what))
+    }
+    fn find(&self, seconds: u64, limit: usize) -> Result<Found, StoreError> {
+        let ask = Ask {
+            room: limit,
+            ..Ask::default()
+        };
+        at_second(seconds, || {
+            let mut found = Found::default();
+            let offer = wait(self.offer(&ask))?;
+            found.unreadable.extend(offer.unreadable);
+            let pending = |row: &RunRow| row.status == Status::Pending;
+            (found.pending, found.due) = offer.rows.into_iter().partition(pending);
+            let mut look = look(limit);
+            loop {
+                let page: Attention = wait(self.look(&look))?;
+                found.unreadable.extend(page.unreadable);
+                found.running.extend(page.running);
+                if look.after.is_none() {
+                    (found.signalled, found.requested) = (page.signalled, page.requested);
+                    found.next_due = page.next_due;
+                }
+                look.after = page.next;
+                if look.after.is_none() {
+                    return Ok(found);
+                }
+            }
+        })
     }
     fn see(&self, run: &str) -> RunRow {
         self.row(&id(run)).wait().unwrap().unwrap()

@@ -4,22 +4,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use milepost_core::limits;
 use milepost_core::state::{RunState, Status};
-use tokio::time::{Instant, Interval};
 
-use super::{Driver, Halted, InFlight, panic_text};
+use super::{Driver, Halted, InFlight, panic_text, tidings};
 use crate::engine::error::EngineError;
 use crate::engine::loads::LoadPermit;
 use crate::engine::shared::Shared;
 use crate::workflow::Workflow;
 
 impl Driver {
-    /// Loads the components, renews the lease meanwhile, and hears requests: one that is met leaves the run stopped.
-    pub(super) async fn load(
-        &mut self,
-        heartbeat: &mut Interval,
-        renewed: &mut Instant,
-    ) -> Result<(), Halted> {
+    /// Loads the components, and hears requests meanwhile: one that is met leaves the run stopped.
+    pub(super) async fn load(&mut self) -> Result<(), Halted> {
         let loading = loaded(
             Arc::clone(&self.shared),
             self.state.clone(),
@@ -27,6 +23,7 @@ impl Driver {
         );
         let mut loading = std::pin::pin!(AssertUnwindSafe(loading).catch_unwind());
         while self.state.phase().status() == Status::Running {
+            self.moves();
             tokio::select! {
                 biased;
                 request = self.control.asked(None) => {
@@ -42,7 +39,8 @@ impl Driver {
                     self.loaded = true;
                     return Ok(());
                 }
-                _ = heartbeat.tick() => self.heartbeat(renewed).await?,
+                tidings = tidings(&mut self.kept) => self.learn(tidings)?,
+                () = tokio::time::sleep(limits::LEASE_RENEWAL) => {}
             }
         }
         Ok(())

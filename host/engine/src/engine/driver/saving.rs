@@ -1,19 +1,24 @@
 //! Commits, and what happens to the claim when driving ends.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use milepost_core::event::Entry;
-use milepost_core::ids::Epoch;
+use milepost_core::ids::{Epoch, RunId};
 use milepost_core::request::recover;
 use milepost_core::request::release::release;
 use milepost_core::state::{RunState, Status};
 
-use super::{Driver, Halted};
+use tokio::runtime::Handle;
+
+use super::{ClaimStands, Driver, Halted};
 use crate::engine::observer::Notice;
+use crate::engine::shared::Shared;
 use crate::fault;
 use crate::record::{self, Batch, RecordError};
-use crate::store::StoreError;
+use crate::store::{Owner, StoreError};
 
 /// Waits between the tries to save a commit that the store did not take.
 const SAVE_WAITS: [Duration; 6] = [
@@ -37,7 +42,7 @@ impl Driver {
             return false;
         };
         self.saved(row.epoch, row.stored_bytes);
-        self.hear(row.request.map(|request| request.kind)).await;
+        self.hear(row.request);
         true
     }
 
@@ -55,7 +60,7 @@ impl Driver {
             match answer {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
-                    self.owns = false;
+                    self.claim = ClaimStands::No;
                     return Err(Halted::LostClaim);
                 }
                 Err(StoreError::Unavailable(reason)) => {
@@ -87,7 +92,7 @@ impl Driver {
             return Err(conflict);
         };
         self.saved(self.state.epoch(), row.stored_bytes);
-        self.hear(row.request.map(|request| request.kind)).await;
+        self.hear(row.request);
         Ok(())
     }
 
@@ -119,7 +124,7 @@ impl Driver {
         let written = self.shared.store.write(write).await?;
         fault::point("after_commit");
         self.saved(written.epoch, written.stored_bytes);
-        self.hear(written.request).await;
+        self.hear(written.request);
         Ok(())
     }
 
@@ -202,7 +207,7 @@ impl Driver {
         }
         (self.state, self.batch) = (state, batch);
         self.saved(written.epoch, written.stored_bytes);
-        self.hear(written.request).await;
+        self.hear(written.request);
         self.meet_late_request().await
     }
 }
@@ -211,34 +216,75 @@ impl Drop for Driver {
     /// The future that drove the run was dropped (a shutdown of the runtime, a caller that lost interest): the claim is
     /// released, so that the run need not wait for its lease to expire.
     fn drop(&mut self) {
-        // It may be dropped by a panic, and a second one would end the process.
-        // One poll hands the writes to the store, which finishes them; nobody is left to wait for more.
-        let letting_go = std::panic::AssertUnwindSafe(|| self.let_go().now_or_never());
-        if self.owns && std::panic::catch_unwind(letting_go).is_err() {
-            let run = &self.state.created().run;
-            tracing::error!(%run, "the claim could not be released: the store panicked");
-        }
-        self.shared.host.leave(&self.owner);
+        self.kept = None;
+        let letting_go = LettingGo {
+            shared: Arc::clone(&self.shared),
+            owner: self.owner.clone(),
+        };
+        let state = match self.claim {
+            ClaimStands::No => return,
+            ClaimStands::Perhaps => None,
+            // A commit that was under way may have been handed over and be applied yet. Then this release fits, else the next.
+            ClaimStands::Yes => (!self.batch.is_empty()).then(|| self.state.clone()),
+        };
+        let run = self.state.created().run.clone();
+        let sure = self.claim == ClaimStands::Yes;
+        hand_over(async move { letting_go.release(&run, state, sure).await });
     }
 }
 
-impl Driver {
-    async fn let_go(&self) {
-        // A commit that was under way may have been handed over and be applied yet. Then this release fits, else the next.
-        if !self.batch.is_empty() {
-            self.release(self.state.clone()).now_or_never();
+/// Nobody is left to wait for it: what one try does not end is left to the runtime, if there is one.
+fn hand_over(letting_go: impl Future<Output = ()> + Send + 'static) {
+    let mut letting_go = Box::pin(AssertUnwindSafe(letting_go).catch_unwind());
+    // It may be dropped by a panic, and a second one would end the process.
+    match letting_go.as_mut().now_or_never() {
+        Some(Ok(())) => {}
+        Some(Err(_)) => tracing::error!("the claim could not be released: the store panicked"),
+        None => {
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(letting_go);
+            }
         }
-        let run = &self.state.created().run;
-        if let Ok(recorded) = record::load(self.shared.store.as_ref(), run).await {
-            self.release(recorded.state).await;
+    }
+}
+
+/// What is left of a driver that was dropped.
+struct LettingGo {
+    shared: Arc<Shared>,
+    owner: Owner,
+}
+
+/// Looks whether a claim was written after all, whose driver was dropped before it knew.
+const LOOKS: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
+impl LettingGo {
+    async fn release(&self, run: &RunId, pending: Option<RunState>, sure: bool) {
+        if let Some(state) = pending {
+            self.release_from(state).await;
+        }
+        let mut waits = LOOKS.iter();
+        loop {
+            if let Ok(recorded) = record::load(self.shared.store.as_ref(), run).await
+                && recorded.row.owner.as_ref() == Some(&self.owner)
+            {
+                return self.release_from(recorded.state).await;
+            }
+            match waits.next() {
+                Some(wait) if !sure && Handle::try_current().is_ok() => {
+                    tokio::time::sleep(*wait).await;
+                }
+                _ => return,
+            }
         }
     }
 
     /// Releases the claim of a run that stands like this, if it does.
-    async fn release(&self, mut state: RunState) {
-        let Some(event) = release(&state, "the engine was shut down")
-            .filter(|_| state.epoch() == self.state.epoch())
-        else {
+    async fn release_from(&self, mut state: RunState) {
+        let Some(event) = release(&state, "the engine was shut down") else {
             return;
         };
         let mut batch = Batch::after(state.seq(), state.epoch());
@@ -254,5 +300,11 @@ impl Driver {
                 tracing::warn!(%run, %error, "the claim could not be released");
             }
         }
+    }
+}
+
+impl Drop for LettingGo {
+    fn drop(&mut self) {
+        self.shared.host.leave(&self.owner);
     }
 }

@@ -5,14 +5,13 @@ use milepost_core::event::{Event, RunEvent};
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
 use milepost_core::request::stop::{self, Demand};
-use milepost_core::state::Status;
 use tokio::time::Instant;
 
 use super::{Driver, Halted, InFlight};
 use crate::engine::control::{Request, demand_of};
-use crate::fault;
+use crate::engine::keeper::Tidings;
 use crate::record::{self, Batch};
-use crate::store::{StopKind, StoreError};
+use crate::store::{StopRequest, StoreError};
 
 impl Driver {
     /// Whether a request is met now: patient ones wait for what is in flight.
@@ -38,7 +37,7 @@ impl Driver {
         // Where the store does not answer, what was heard last holds.
         let row = self.shared.store.row(&self.state.created().run).await;
         if let Ok(Some(row)) = row {
-            self.hear(row.request.map(|request| request.kind)).await;
+            self.hear(row.request);
         }
         self.control.heard().as_ref() != Some(request)
     }
@@ -145,52 +144,32 @@ impl Driver {
         Ok(())
     }
 
-    /// Looks whether the claim holds and what was asked through the store, and renews the lease in good time. Its pace is that
-    /// of the process: a wall clock that jumps neither hurries nor delays it.
-    pub(super) async fn heartbeat(&mut self, renewed: &mut Instant) -> Result<(), Halted> {
-        let run = self.state.created().run.clone();
-        let answer = if renewed.elapsed() >= limits::LEASE_RENEWAL {
-            let until = self.shared.clock.now().after(limits::LEASE);
-            fault::point("before_renewal");
-            let answer = self
-                .shared
-                .store
-                .renew_lease(&run, self.state.epoch(), until)
-                .await;
-            fault::point("after_renewal");
-            if answer.is_ok() {
-                *renewed = Instant::now();
-            }
-            answer.map(|written| written.request)
-        } else {
-            match self.shared.store.row(&run).await {
-                // Whoever ended the run over this owner's head left the epoch as it is.
-                Ok(Some(row))
-                    if row.epoch == self.state.epoch() && row.status == Status::Running =>
-                {
-                    Ok(row.request.map(|request| request.kind))
-                }
-                Ok(Some(_) | None) => return Err(Halted::LostClaim),
-                Err(error) => Err(error),
-            }
-        };
-        match answer {
-            Ok(request) => self.hear(request).await,
-            Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => {
-                return Err(Halted::LostClaim);
-            }
-            // Nothing that the step still does could be recorded.
-            Err(error @ StoreError::Gone(_)) => return Err(Halted::Failed(error.into())),
-            // The next look may succeed; a commit will find out otherwise.
-            Err(error) => tracing::warn!(%run, %error, "the claim could not be looked at"),
+    /// Shows the keeper that this run does not hang.
+    pub(super) fn moves(&self) {
+        if let Some(kept) = &self.kept {
+            kept.moves();
         }
-        Ok(())
+    }
+
+    /// What the keeper found of the claim.
+    pub(super) fn learn(&mut self, tidings: Tidings) -> Result<(), Halted> {
+        match tidings {
+            // A write may have told more since.
+            Tidings::Holds(at, None) if at <= self.heard => Ok(()),
+            Tidings::Holds(_, request) => {
+                self.hear(request);
+                Ok(())
+            }
+            Tidings::Lost => Err(Halted::LostClaim),
+            Tidings::Gone(place) => Err(Halted::Failed(StoreError::Gone(place).into())),
+        }
     }
 
     /// What somebody asked through the store, or does not ask any more.
-    pub(super) async fn hear(&mut self, request: Option<StopKind>) {
+    pub(super) fn hear(&mut self, request: Option<StopRequest>) {
+        self.heard = Instant::now();
         let heard = self.control.heard();
-        let Some(kind) = request else {
+        let Some(StopRequest { kind, by, .. }) = request else {
             // What ends a run is not taken back.
             if heard.is_some_and(|heard| heard.demand < Demand::Cancel) {
                 self.control.hear(None);
@@ -198,13 +177,8 @@ impl Driver {
             }
             return;
         };
-        if heard.is_some_and(|heard| heard.demand >= demand_of(kind)) {
-            return;
+        if heard.is_none_or(|heard| heard.demand < demand_of(kind)) {
+            self.control.hear(Some(Request::new(demand_of(kind), by)));
         }
-        // The write tells what was asked; who asked stands in the row.
-        let row = self.shared.store.row(&self.state.created().run).await;
-        let by = row.ok().flatten().and_then(|row| row.request);
-        let by = by.map_or_else(|| "a request".to_owned(), |request| request.by);
-        self.control.hear(Some(Request::new(demand_of(kind), by)));
     }
 }

@@ -121,7 +121,6 @@ fn damage_is_told_to_a_writer_that_is_refused() {
     damaged(store.send("r", "a"), "status");
     damaged(store.detach("r", 9, 1), "status");
     damaged(store.remove("r", 9), "status");
-    damaged(store.renew("r", 9, 1), "status");
 }
 
 #[test]
@@ -249,7 +248,7 @@ fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
         store.save(create(&format!("{run}-pending")));
         store.save(start(&format!("{run}-running")));
         store.save(paused().due(1).awaits(&["go"]));
-        store.keep(&format!("{run}-paused"), "go");
+        store.post(&format!("{run}-paused"), "go");
         let requested = format!("{run}-requested");
         store.save(start(&requested));
         store.ask(&requested, StopKind::Kill, 1).unwrap();
@@ -262,7 +261,7 @@ fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
         "recoveries = -1",
     ] {
         place.sql(&format!("UPDATE run SET {damage} WHERE id LIKE 'bad%'"));
-        let attention = store.attention(at(9), ALL).now().unwrap();
+        let attention = store.find(9, ALL).unwrap();
         assert_eq!(attention.pending, [store.see("good-pending")]);
         assert_eq!(attention.running, [store.see("good-running")]);
         assert_eq!(attention.due, [store.see("good-paused")]);
@@ -284,7 +283,7 @@ fn b244_an_unreadable_row_hides_no_other_that_needs_attention() {
         place.sql("UPDATE run SET seq = (SELECT count(*) FROM journal WHERE journal.run = run.key), awaits = '[]', recoveries = 0");
         place.sql("UPDATE run SET awaits = '[\"go\"]' WHERE status = 'paused'");
     }
-    assert_eq!(store.attention(at(9), ALL).now().unwrap().unreadable, []);
+    assert!(store.find(9, ALL).unwrap().unreadable.is_empty());
 }
 
 #[test]
@@ -293,7 +292,7 @@ fn a_damaged_signal_is_an_error_of_that_run_alone() {
     let store = place.open();
     for run in ["bad", "good"] {
         store.save(start(run));
-        store.keep(run, "go");
+        store.post(run, "go");
     }
     place.sql("UPDATE signal SET at = -1 WHERE run = (SELECT key FROM run WHERE id = 'bad')");
     damaged(store.inbox(&id("bad"), ALL).now(), "bad");
@@ -340,7 +339,7 @@ fn a_damaged_page_is_a_problem_and_never_a_panic() {
     for n in 0..20 {
         let write = start(&format!("r{n}")).entry(1).log("l").blob(b"b");
         store.save(write.part("p", &"x".repeat(3_000)));
-        store.keep(&format!("r{n}"), "go");
+        store.post(&format!("r{n}"), "go");
     }
     drop(store);
     let whole = std::fs::read(place.path()).unwrap();
@@ -356,7 +355,7 @@ fn a_damaged_page_is_a_problem_and_never_a_panic() {
         };
         let health = store.health().now().unwrap();
         told += usize::from(!health.problems.is_empty());
-        let _ = store.attention(at(9), ALL).now();
+        let _ = store.find(9, ALL);
         let _ = store.written_before(at(9), &Status::ALL, ALL).now();
         let _ = store.list(&Filter::default()).now();
     }

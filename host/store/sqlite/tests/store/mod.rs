@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use milepost_store::conformance::words::{
-    ALL, Talk, With, at, change, claim, conflict, create, entry, id, in_status, line, owner,
+    ALL, Talk, With, at, change, claim, clock, conflict, create, entry, id, in_status, line, owner,
     request, signal, start, step, wait,
 };
 

@@ -33,7 +33,7 @@ fn b104_everything_is_there_after_opening_again() {
     store.save(step("a", 1, 1).status(Status::Paused).part("q", "2"));
     store.save(start("b"));
     store.ask("b", StopKind::PauseNow, 7).unwrap();
-    store.keep("b", "go");
+    store.post("b", "go");
     let seen = |store: &dyn Store| {
         let runs = ["a", "b"].map(|run| {
             (
@@ -270,10 +270,7 @@ fn b236_a_request_and_blobs_of_version_1_are_kept_and_counted() {
     assert_eq!(store.see("old").stored_bytes, 0, "counted from now on");
     let kept = store.see("old").request.unwrap();
     assert_eq!((kept.kind, kept.at), (StopKind::Cancel, at(7)));
-    assert_eq!(
-        store.save(step("old", 1, 3)).request,
-        Some(StopKind::Cancel)
-    );
+    assert_eq!(store.save(step("old", 1, 3)).request, Some(kept));
 
     let there = |bytes: &[u8]| store.blob(&Digest::of(bytes)).now().unwrap().is_some();
     let all = || [&b"shared"[..], b"own", b"nobodys"].map(there);
@@ -293,7 +290,7 @@ fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not
         place.sql(&format!(
             "{index} DROP TABLE signal_token; ALTER TABLE run DROP COLUMN stored_bytes; PRAGMA user_version = 3"
         ));
-        let attention = place.open().attention(at(9), ALL).now();
+        let attention = place.open().find(9, ALL);
         assert!(attention.is_ok(), "{index} {attention:?}");
     }
 }
@@ -336,7 +333,7 @@ fn a_store_that_is_only_read_answers_and_takes_no_change() {
     let place = Place::new();
     let writing = place.open();
     writing.save(start("r").part("p", "1").entry(1).log("l").blob(b"b"));
-    let number = writing.keep("r", "go");
+    let number = writing.post("r", "go");
     let reading = SqliteStore::open_read_only(&place.path()).unwrap();
     let refused = |answer: Result<(), StoreError>| {
         assert!(
@@ -372,10 +369,7 @@ fn a_store_that_is_only_read_answers_and_takes_no_change() {
         reading.blob(&Digest::of(b"b")).now().unwrap().unwrap(),
         b"b"
     );
-    assert_eq!(
-        reading.attention(at(9), ALL).now().unwrap().running.len(),
-        1
-    );
+    assert_eq!(reading.find(9, ALL).unwrap().running.len(), 1);
     assert_eq!(
         reading.health().now().unwrap().problems,
         Vec::<String>::new()

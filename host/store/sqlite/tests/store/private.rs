@@ -11,7 +11,7 @@ use std::time::Duration;
 use milepost_store::StoreError;
 use milepost_store_sqlite::{Durability, SqliteStore};
 
-use super::store::{ALL, Talk, With, at, create, id, start, step};
+use super::store::{ALL, Talk, With, create, id, start, step};
 use super::{Place, open};
 
 fn mode(path: &Path) -> u32 {
@@ -112,7 +112,7 @@ fn a_store_that_was_moved_removed_or_replaced_is_noticed() {
     for file in fs::read_dir(removed.folder.path()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
-    until_gone(&store, |store| store.attention(at(9), ALL).now().map(drop));
+    until_gone(&store, |store| store.find(9, ALL).map(drop));
     until_gone(&reading, |store| store.row(&id("r")).now().map(drop));
 
     let replaced = Place::new();

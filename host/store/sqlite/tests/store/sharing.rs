@@ -14,7 +14,8 @@ use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
 use super::store::{
-    Talk, With, at, change, conflict, create, id, in_status, owner, poll_once, start, step, wait,
+    Talk, With, at, change, conflict, create, id, in_status, owner, poll_once, request, start,
+    step, wait,
 };
 
 #[test]
@@ -81,7 +82,7 @@ fn a_busy_writer_does_not_keep_others_waiting() {
                 std::thread::yield_now();
             }
             let asked = steps.load(Ordering::Relaxed);
-            other.keep("waiting", "go");
+            other.post("waiting", "go");
             waited.push(steps.load(Ordering::Relaxed) - asked);
         }
         over.store(true, Ordering::Relaxed);
@@ -143,7 +144,7 @@ fn a_request_reaches_the_owner_in_another_process() {
     owning.save(start("r"));
     asking.ask("r", StopKind::Cancel, 5).unwrap();
     let told = owning.save(step("r", 0, 1)).request;
-    assert_eq!(told, Some(StopKind::Cancel));
+    assert_eq!(told, Some(request(StopKind::Cancel, 5)));
     owning.save(step("r", 1, 1).status(Status::Cancelled));
     let over = asking.ask("r", StopKind::Kill, 6).unwrap();
     assert_eq!(over, Status::Cancelled);
@@ -355,7 +356,7 @@ fn b304_a_decision_whose_entry_cannot_be_kept_is_not_made() {
             .status(Status::Paused)
             .awaits(&["go"]),
     );
-    let number = store.keep("r", "go");
+    let number = store.post("r", "go");
     place.sql(
         "CREATE TRIGGER refusal BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no entry'); END",
     );
@@ -413,4 +414,25 @@ fn a_deletion_that_fails_half_way_removes_nothing() {
         .query_row(rows_left, [], |row| row.get(0))
         .unwrap();
     assert_eq!(left, 0);
+}
+
+#[test]
+fn whoever_waits_for_a_hint_hears_of_what_this_process_brings() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("running"));
+    let deeds: [&dyn Fn(); 3] = [
+        &|| drop(store.save(create("new"))),
+        &|| assert!(store.post("running", "a") > 0),
+        &|| drop(store.save(step("running", 0, 1).status(Status::Pending))),
+    ];
+    for deed in deeds {
+        let mut hint = store.hint();
+        assert!(poll_once(&mut hint).is_pending());
+        deed();
+        wait(hint);
+    }
+    let mut hint = store.hint();
+    store.save(create("claimed").status(Status::Running).claim("b", 9));
+    assert!(poll_once(&mut hint).is_pending(), "nothing to take");
 }

@@ -1,0 +1,265 @@
+//! Keeps the claims of this process: one question per beat for all of them, however many runs it drives, and one write when their
+//! leases are to be renewed. Drivers hear what is new of theirs; none of them waits for the store to find out.
+//!
+//! A claim whose driver has not moved for a whole lease is not renewed any more: a run that hangs must not look alive.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use milepost_core::limits;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::shared::Shared;
+use crate::fault;
+use crate::store::{Claimed, Held, StopRequest, StoreError};
+
+/// How often the store is asked whether the claims hold, and what somebody wants of their owners.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// What is known of a claim.
+#[derive(Debug, Clone)]
+pub(super) enum Tidings {
+    /// It held at that time, and this was asked of its owner.
+    Holds(Instant, Option<StopRequest>),
+    /// It holds no longer.
+    Lost,
+    /// The store is gone: nothing more can be recorded.
+    Gone(String),
+}
+
+/// The claims that drivers of one engine hold.
+#[derive(Default)]
+pub(super) struct Keeper {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    claims: BTreeMap<u64, Entry>,
+    last: u64,
+    /// Whether a task looks after them.
+    kept: bool,
+    renewed: Option<Instant>,
+}
+
+struct Entry {
+    held: Held,
+    /// When its driver moved last.
+    moved: Instant,
+    tidings: watch::Sender<Tidings>,
+}
+
+/// A claim that is kept until this is dropped.
+pub(super) struct KeptClaim {
+    shared: Arc<Shared>,
+    number: u64,
+    tidings: watch::Receiver<Tidings>,
+}
+
+impl Keeper {
+    /// Keeps a claim that was made just now.
+    pub(super) fn keep(shared: &Arc<Shared>, held: Held) -> KeptClaim {
+        let now = Instant::now();
+        let (sender, receiver) = watch::channel(Tidings::Holds(now, None));
+        let mut inner = shared.keeper.lock();
+        inner.last += 1;
+        let number = inner.last;
+        let entry = Entry {
+            held,
+            moved: now,
+            tidings: sender,
+        };
+        inner.claims.insert(number, entry);
+        inner.watch(shared);
+        KeptClaim {
+            shared: Arc::clone(shared),
+            number,
+            tidings: receiver,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Sees to it that a task looks after the claims. One that ended with its runtime is followed by another.
+    fn watch(&mut self, shared: &Arc<Shared>) {
+        if !self.kept {
+            self.kept = true;
+            let task = Task {
+                shared: Arc::downgrade(shared),
+                done: false,
+            };
+            tokio::spawn(task.run());
+        }
+    }
+}
+
+impl KeptClaim {
+    /// Its driver moves.
+    pub(super) fn moves(&self) {
+        let mut inner = self.shared.keeper.lock();
+        if let Some(entry) = inner.claims.get_mut(&self.number) {
+            entry.moved = Instant::now();
+        }
+        inner.watch(&self.shared);
+    }
+
+    /// What is new, once something was looked up.
+    pub(super) async fn tidings(&mut self) -> Tidings {
+        match self.tidings.changed().await {
+            Ok(()) => self.tidings.borrow_and_update().clone(),
+            // The sender is kept as long as this.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for KeptClaim {
+    fn drop(&mut self) {
+        self.shared.keeper.lock().claims.remove(&self.number);
+    }
+}
+
+struct Task {
+    shared: Weak<Shared>,
+    /// Whether it ended because there was nothing left to keep.
+    done: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first one is due at once.
+        beat.tick().await;
+        while !self.done {
+            beat.tick().await;
+            let Some(shared) = self.shared.upgrade() else {
+                return;
+            };
+            match Round::begin(&shared) {
+                Some(round) => round.ask(&shared).await,
+                None => self.done = true,
+            }
+        }
+    }
+}
+
+/// It ended with its runtime: the next driver that moves finds nobody here.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.done
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.keeper.lock().kept = false;
+        }
+    }
+}
+
+/// One look at all claims.
+struct Round {
+    began: Instant,
+    /// Claims whose driver moves, with their numbers.
+    moving: BTreeMap<u64, Held>,
+    /// And those that seem to hang.
+    hanging: BTreeMap<u64, Held>,
+    /// Whether leases are to be renewed.
+    renews: bool,
+}
+
+impl Round {
+    /// `None` when there are no claims: nobody looks after them from then on.
+    fn begin(shared: &Shared) -> Option<Self> {
+        let began = Instant::now();
+        let mut inner = shared.keeper.lock();
+        if inner.claims.is_empty() {
+            inner.kept = false;
+            inner.renewed = None;
+            return None;
+        }
+        let renewed = *inner.renewed.get_or_insert(began);
+        let claims = inner.claims.iter();
+        let (moving, hanging) =
+            claims.partition::<Vec<_>, _>(|(_, entry)| began - entry.moved < limits::LEASE);
+        let held = |entries: Vec<(&u64, &Entry)>| {
+            let entries = entries.into_iter();
+            entries
+                .map(|(number, entry)| (*number, entry.held.clone()))
+                .collect()
+        };
+        Some(Self {
+            began,
+            moving: held(moving),
+            hanging: held(hanging),
+            renews: began - renewed >= limits::LEASE_RENEWAL,
+        })
+    }
+
+    async fn ask(self, shared: &Shared) {
+        shared.follow().await;
+        let lease = self.renews.then_some(limits::LEASE);
+        if self.renews {
+            fault::point("before_renewal");
+        }
+        let kept = self.ask_of(shared, &self.moving, lease).await;
+        if self.renews {
+            fault::point("after_renewal");
+        }
+        if self.renews && kept {
+            shared.keeper.lock().renewed = Some(self.began);
+        }
+        self.ask_of(shared, &self.hanging, None).await;
+    }
+
+    /// Tells the drivers. Returns whether the store answered.
+    async fn ask_of(
+        &self,
+        shared: &Shared,
+        claims: &BTreeMap<u64, Held>,
+        renew: Option<Duration>,
+    ) -> bool {
+        if claims.is_empty() {
+            return true;
+        }
+        let held: Vec<Held> = claims.values().cloned().collect();
+        let answer = shared.store.keep(&held, renew).await;
+        let inner = shared.keeper.lock();
+        let tell = |number: &u64, tidings| {
+            if let Some(entry) = inner.claims.get(number) {
+                entry.tidings.send_replace(tidings);
+            }
+        };
+        match answer {
+            Ok(news) => {
+                let news = news.into_iter().map(|news| (news.run, news.what));
+                let mut news: BTreeMap<_, _> = news.collect();
+                for (number, held) in claims {
+                    let tidings = match news.remove(&held.run) {
+                        Some(Claimed::Lost) => Tidings::Lost,
+                        Some(Claimed::Asked(request)) => Tidings::Holds(self.began, Some(request)),
+                        None => Tidings::Holds(self.began, None),
+                    };
+                    tell(number, tidings);
+                }
+                true
+            }
+            // Nothing that their steps still do could be recorded.
+            Err(StoreError::Gone(place)) => {
+                for number in claims.keys() {
+                    tell(number, Tidings::Gone(place.clone()));
+                }
+                false
+            }
+            // The next look may succeed; a commit will find out otherwise.
+            Err(error) => {
+                tracing::warn!(%error, "the claims of this process could not be looked at");
+                false
+            }
+        }
+    }
+}

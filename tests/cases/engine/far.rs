@@ -1,0 +1,297 @@
+//! A store that is far away: it takes its time for every answer, makes a change also when nobody waits for it any more, and has a
+//! clock of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use milepost::clock::{Clock as _, VirtualClock};
+use milepost::engine::{Control, Demand, Request, StartOptions, WorkOptions};
+use milepost::store::Store;
+use milepost_core::ids::RunId;
+use milepost_core::limits;
+use milepost_core::state::Status;
+use milepost_tests::decorator::Decorator;
+use milepost_tests::decorator::prelude::*;
+use milepost_tests::faulty::{Fault, FaultyStore, elsewhere};
+use milepost_tests::hand_on;
+use milepost_tests::now::Now as _;
+use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::scripted::{Gate, Script};
+use tokio::time::Instant;
+
+use super::{ids, steps};
+
+/// How long the store takes for an answer.
+const FAR: Duration = Duration::from_millis(50);
+
+struct FarStore {
+    inner: Arc<dyn Store>,
+    /// What time it is there.
+    clock: Option<VirtualClock>,
+    /// How often it was asked about claims.
+    kept: AtomicUsize,
+}
+
+impl FarStore {
+    fn before(inner: &Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::clone(inner),
+            clock: None,
+            kept: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Decorator for FarStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
+
+    fn change<'a, T: Send + 'a>(
+        &'a self,
+        change: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        self.read(change)
+    }
+
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            tokio::time::sleep(FAR / 2).await;
+            let answer = read.await;
+            tokio::time::sleep(FAR / 2).await;
+            answer
+        })
+    }
+}
+
+impl Runs for FarStore {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Written, StoreError>> {
+        let inner = Arc::clone(&self.inner);
+        // On its way, whoever sent it.
+        let sent = async move {
+            tokio::time::sleep(FAR / 2).await;
+            inner.write(write).await
+        };
+        let sent = tokio::spawn(sent);
+        Box::pin(async move {
+            let answer = sent.await.unwrap();
+            tokio::time::sleep(FAR / 2).await;
+            answer
+        })
+    }
+
+    hand_on! { row checkpoint journal logs }
+}
+
+impl Claims for FarStore {
+    fn keep<'a>(
+        &'a self,
+        held: &'a [Held],
+        renew: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<News>, StoreError>> {
+        self.kept.fetch_add(1, Ordering::SeqCst);
+        self.change(self.inner.keep(held, renew))
+    }
+
+    hand_on! { offer give_up mark_detached look }
+}
+
+impl Watch for FarStore {
+    fn time(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        let time = self.clock.as_ref().map(|clock| clock.now());
+        self.read(Box::pin(std::future::ready(Ok(time))))
+    }
+}
+
+hand_on! { FarStore: Mailbox }
+hand_on! { FarStore: Blobs }
+hand_on! { FarStore: Upkeep }
+
+fn id(n: usize) -> RunId {
+    RunId::new(&format!("r{n}")).unwrap()
+}
+
+fn start(n: usize) -> StartOptions {
+    StartOptions {
+        id: Some(id(n)),
+        control: Control::default(),
+    }
+}
+
+/// How long so many runs take side by side, by the clock of the runtime.
+async fn takes(runs: usize) -> Duration {
+    let rig = Rig::new(&steps(&["a", "b", "c", "d", "e"]), &Script::new());
+    let engine = rig.engine_on(FarStore::before(&rig.store) as _);
+    let began = Instant::now();
+    let all = (0..runs).map(|n| engine.run(rig.workflow(), BTreeMap::new(), start(n)));
+    for report in futures_util::future::join_all(all).await {
+        assert_eq!(report.unwrap().status, Status::Completed);
+    }
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_its_time_delays_no_other_run() {
+    let alone = takes(1).await;
+    assert!(alone >= FAR * 6, "{alone:?}");
+    let together = takes(32).await;
+    assert!(together <= alone + FAR, "{alone:?} {together:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_claims_of_a_process_are_kept_by_one_question_a_beat() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let store = FarStore::before(&rig.store);
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let all = (0..32).map(|n| engine.run(rig.workflow(), BTreeMap::new(), start(n)));
+    let (reports, ()) = tokio::join!(futures_util::future::join_all(all), async {
+        for _ in 0..32 {
+            gate.came().await;
+        }
+        store.kept.store(0, Ordering::SeqCst);
+        rig.clock.advance(limits::LEASE_RENEWAL);
+        tokio::time::sleep(limits::LEASE_RENEWAL * 2).await;
+        let asked = store.kept.load(Ordering::SeqCst);
+        assert!((30..=40).contains(&asked), "{asked} in 20 s");
+        for n in 0..32 {
+            let row = rig.store.row(&id(n)).now().unwrap().unwrap();
+            assert_eq!(row.lease_until, Some(rig.clock.now().after(limits::LEASE)));
+            gate.open();
+        }
+    });
+    assert!(reports.iter().all(|report| report.is_ok()));
+}
+
+/// Whenever its future is dropped, also while nobody knows yet whether the claim was written.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_driver_leaves_no_claim_behind() {
+    let (mut never, mut released) = (0, 0);
+    for wait in (0..400).step_by(5) {
+        let gate = Gate::default();
+        let rig = Rig::new(&steps(&["a", "b"]), &Script::new().held("b", &gate));
+        let engine = rig.engine_on(FarStore::before(&rig.store) as _);
+        let run = rig.run_on(&engine, Control::default());
+        let dropped = tokio::time::timeout(Duration::from_millis(wait), run).await;
+        assert!(dropped.is_err());
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        match rig.store.row(&r1()).now().unwrap() {
+            None => never += 1,
+            Some(row) => {
+                assert_eq!(
+                    (row.status, row.owner),
+                    (Status::Pending, None),
+                    "{wait} ms"
+                );
+                assert_eq!(row.recoveries, 0);
+                released += 1;
+            }
+        }
+        gate.open();
+        if rig.store.row(&r1()).now().unwrap().is_some() {
+            assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
+        }
+    }
+    assert!(never > 0 && released > 10, "{never} {released}");
+}
+
+/// A driver that does not move may hang for good; nothing that looks alive keeps others away from its run.
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_driver_hangs_is_not_renewed() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+    let store = Arc::new(store);
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let mut run = Box::pin(rig.run_on(&engine, Control::default()));
+    gate.holds(&mut run).await;
+    // Nobody polls it.
+    tokio::time::sleep(limits::LEASE * 10).await;
+    let renewals = store.renewals();
+    assert!((1..=3).contains(&renewals), "{renewals}");
+    // It moves again: so does its lease.
+    let moving = async {
+        rig.clock.advance(limits::LEASE / 2);
+        tokio::time::sleep(limits::LEASE_RENEWAL * 2).await;
+        assert!(store.renewals() > renewals);
+        let until = rig.clock.now().after(limits::LEASE);
+        assert_eq!(rig.row().lease_until, Some(until));
+        gate.open();
+    };
+    let (report, ()) = tokio::join!(run, moving);
+    assert_eq!(report.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_driver_could_not_put_off_is_anothers_before_its_lease_is_over() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+    let store = store
+        .failing(|write| {
+            let error = || StoreError::Unavailable("scripted".to_owned());
+            write.claim.is_none().then_some(Fault::Error(error))
+        })
+        .owned_by(elsewhere());
+    let engine = rig.engine_on(Arc::new(store));
+    let report = rig.run_on(&engine, Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Failed);
+    assert_eq!(rig.row().owner, None);
+    assert_eq!(ids(&rig.sweep().await.lost), [r1()]);
+    assert_eq!(rig.work().await.recovered, 1);
+    assert_eq!(rig.row().status, Status::Completed);
+}
+
+/// Two processes of which one has a clock that is wrong by hours agree on every time that is recorded.
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_an_engine_follows_that_of_its_store() {
+    let hour = Duration::from_secs(3_600);
+    let there = VirtualClock::manual(START.after(hour * 5));
+    let wait = "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n";
+    let rig = Rig::new(&format!("{}{wait}", steps(&["a"])), &Script::new());
+    let store = Arc::new(FarStore {
+        clock: Some(there.clone()),
+        inner: Arc::clone(&rig.store),
+        kept: AtomicUsize::new(0),
+    });
+    let engine = rig.engine_on(store as _);
+    let report = rig.run_on(&engine, Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Paused);
+    let times: Vec<_> = rig.journal().iter().map(|entry| entry.at).collect();
+    assert!(times.iter().all(|at| *at >= there.now()), "{times:?}");
+    let due = report.stop.unwrap().due_at.unwrap();
+    let expected = there.now().after(Duration::from_secs(600));
+    assert!(due >= expected && due <= expected.after(hour), "{due}");
+}
+
+/// A store in the same process tells what there is to do: nobody waits for the next look.
+#[tokio::test(start_paused = true)]
+async fn what_is_submitted_in_this_process_begins_at_once() {
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let engine = rig.engine();
+    let control = Control::default();
+    let options = WorkOptions {
+        max_runs: 2,
+        until_idle: false,
+        control: control.clone(),
+    };
+    tokio::join!(engine.work(options), async {
+        for n in 1..5 {
+            tokio::time::sleep(Duration::from_millis(3_300)).await;
+            let began = Instant::now();
+            rig.submit(&format!("r{n}")).await;
+            let completed =
+                || rig.store.row(&id(n)).now().unwrap().unwrap().status == Status::Completed;
+            while !completed() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let took = began.elapsed();
+            assert!(took <= Duration::from_millis(50), "{took:?}");
+        }
+        control.ask(Request::new(Demand::Release, "SIGTERM"));
+    });
+}
