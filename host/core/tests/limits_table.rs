@@ -123,7 +123,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("HOST_CALLS", number(limits::HOST_CALLS)),
         ("HOST_CALL_BYTES", bytes(limits::HOST_CALL_BYTES)),
         ("TAPE_BYTES", bytes(limits::TAPE_BYTES)),
-        ("TOKEN_BYTES", bytes(limits::TOKEN_BYTES)),
+        ("TOKEN_BYTES", format!("{} bytes", limits::TOKEN_BYTES)),
         ("LOG_BYTES", bytes(limits::LOG_BYTES)),
         ("LOG_MESSAGE_BYTES", bytes(limits::LOG_MESSAGE_BYTES)),
         ("RANDOM_BYTES", bytes(limits::RANDOM_BYTES as usize)),

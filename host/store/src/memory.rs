@@ -738,5 +738,8 @@ fn conflict(row: &RunRow) -> StoreError {
 mod tests {
     use super::MemoryStore;
 
-    crate::conformance!(|| (MemoryStore::new(), ()));
+    crate::conformance!(|| (
+        MemoryStore::with_clock(crate::conformance::words::clock()),
+        ()
+    ));
 }
