@@ -71,6 +71,7 @@ pub struct LoadedPlugin {
 
 /// Why a component cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum PluginError {
     /// It could not be found or read, or it is not the pinned one: mend the place.
     #[error("plugin `{name}` is not available: {reason}")]

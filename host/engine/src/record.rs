@@ -19,6 +19,7 @@ use crate::workflow::Workflow;
 
 /// Why a recorded run cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum RecordError {
     /// The store said no.
     #[error(transparent)]

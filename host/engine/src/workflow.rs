@@ -32,6 +32,7 @@ pub struct Workflow {
 
 /// Why a workflow cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum OpenError {
     /// The file cannot be read (B3).
     #[error("the definition {} cannot be read: {cause}", file.display())]

@@ -383,6 +383,7 @@ pub struct StoredLog {
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum StoreError {
     /// No such run.
     #[error("no run `{0}` in this store")]

@@ -21,6 +21,7 @@ use crate::workflow::OpenError;
 
 /// Why a request to the engine was not carried out.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum EngineError {
     /// The workflow cannot be opened.
     #[error(transparent)]

@@ -22,6 +22,7 @@ pub trait Observer: Send + Sync {
 
 /// Trouble of a worker.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Trouble<'a> {
     /// The host could not go on with a run, which is put off or has failed.
     PutOff(&'a Stop),
@@ -31,6 +32,7 @@ pub enum Trouble<'a> {
 
 /// Something that happened to a run.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Notice<'a> {
     /// An event is durable.
     Recorded(&'a Entry),
