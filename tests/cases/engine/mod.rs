@@ -12,6 +12,7 @@ mod decisions;
 mod endings;
 mod far;
 mod finalization;
+mod golden;
 mod ledger;
 mod lifecycle;
 mod ownership;

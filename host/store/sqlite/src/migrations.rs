@@ -263,6 +263,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
     use super::*;
+    use crate::schema;
 
     const ONE: &str = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);";
     const TWO: &str = "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 5;";
@@ -283,6 +284,35 @@ mod tests {
             Ok((row.get(0)?, row.get(1)?))
         });
         assert_eq!(row, Ok((7, 5)));
+    }
+
+    /// A file of every version, as the program of its time wrote it. What they come to is tested with the engine
+    /// (`tests/cases/engine/golden.rs`), which also writes the file of a new version.
+    #[test]
+    fn b236_there_is_a_file_of_every_version() {
+        for version in 1..=STEPS.len() {
+            let path = format!(
+                "{}/tests/golden/version-{version}.sql",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let sql = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+                panic!("{path}: {error}; UPDATE_EXPECT=1 cargo test --workspace --test cases golden writes it")
+            });
+            let golden = Connection::open_in_memory().unwrap();
+            golden.execute_batch(&sql).unwrap();
+            assert_eq!(usize::try_from(user_version(&golden)), Ok(version));
+            let mut made = Connection::open_in_memory().unwrap();
+            run_steps(&mut made, &STEPS[..version]).unwrap();
+            if version == 3 {
+                // Some programs wrote version 3 with the index that others got with version 4.
+                made.execute_batch(VERSION_4).unwrap();
+            }
+            assert_eq!(
+                schema::objects(&golden).unwrap(),
+                schema::objects(&made).unwrap(),
+                "version {version}"
+            );
+        }
     }
 
     #[test]

@@ -29,14 +29,14 @@ pub(super) fn differences(db: &Connection) -> Result<Vec<String>, rusqlite::Erro
     Ok(differences)
 }
 
-#[derive(PartialEq, Eq)]
-struct Object {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Object {
     kind: String,
     /// Columns of a table: what added them later wrote its text in its own way. Else the text.
     made_as: Vec<String>,
 }
 
-fn objects(db: &Connection) -> Result<BTreeMap<String, Object>, rusqlite::Error> {
+pub(super) fn objects(db: &Connection) -> Result<BTreeMap<String, Object>, rusqlite::Error> {
     let mut statement = db.prepare(
         "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     )?;
