@@ -37,7 +37,7 @@ with = { n = 1 }
         .run("run bounds.toml --input a=@half.txt --input b=@half.txt")
         .expect(65);
     assert!(
-        both.stderr.contains("a run may keep 8388608"),
+        both.stderr.contains("more than the maximum of 8388608"),
         "{}",
         both.stderr
     );

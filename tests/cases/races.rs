@@ -157,7 +157,7 @@ fn b303_of_an_approval_and_a_rejection_one_decides() {
         for output in outputs.iter().filter(|output| output.status != 0) {
             assert_eq!(output.status, 1, "{output:?}");
             assert!(
-                output.stderr.contains("the first decision holds"),
+                output.stderr.contains("the first decision counts"),
                 "{output:?}"
             );
         }

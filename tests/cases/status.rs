@@ -298,7 +298,7 @@ async fn b163_whatever_is_thrown_becomes_a_readable_text() {
     for (thrown, says) in [
         (0, "a plain text"),
         (1, "an owned text 7"),
-        (2, "a panic without a text"),
+        (2, "a panic without a message"),
     ] {
         let script = Script::new().step("a", move |_| -> Outcome {
             match thrown {

@@ -60,7 +60,7 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
                 run: finding.run.clone(),
                 part: finding.part.clone(),
                 message: finding.message.clone(),
-                help: words::remedy::of(finding.remedy, words::plain),
+                help: words::remedy::of(finding.remedy, finding.run.as_deref(), words::plain),
             })
             .collect(),
     };
@@ -120,7 +120,8 @@ fn text(cx: &Context, doctor: &Doctor) -> Text {
             .map(|part| format!("{}: ", Shown(part)))
             .unwrap_or_default();
         lines.push(gravity + format!(" {run}{part}{}", finding.message));
-        let help = words::remedy::of(finding.remedy, |verb| cx.program(verb));
+        let run = finding.run.as_deref();
+        let help = words::remedy::of(finding.remedy, run, |verb| cx.program(verb));
         lines.push(format!("  {help}").into());
     }
     if doctor.findings.is_empty() {

@@ -79,7 +79,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
         ),
         Status::Pending | Status::Running => {
             lines.push(format!(
-                "  another process has it; {} tells how far it is",
+                "  another process is driving it; {} shows how far it is",
                 cx.command("show", &report.id)
             ));
         }

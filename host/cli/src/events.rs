@@ -84,7 +84,8 @@ fn details(event: &Event) -> String {
         Event::Run(RunEvent::Claimed { owner, .. }) => format!(" by {owner}"),
         Event::Run(RunEvent::Released { reason }) => format!(": {reason}"),
         Event::Run(RunEvent::Resumed(resumed)) => {
-            format!(": {} completed steps stay", resumed.completed)
+            let kept = format::count(resumed.completed, "completed step");
+            format!(": {kept} kept")
         }
         Event::Run(RunEvent::DefinitionChanged(DefinitionChanged { definition, .. })) => {
             format!(" to {definition}")

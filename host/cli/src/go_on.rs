@@ -104,13 +104,13 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
     };
     if stopped.accept_changes && driven()?.is_some() {
         let message = format!(
-            "run {run} was asked to pause and runs yet: `--accept-changes` cannot change it now"
+            "run {run} was asked to pause but is still running: `--accept-changes` cannot be applied now"
         );
         let help = Advice::from("nothing was changed; ")
             .command(format!("resume {run} --accept-changes"))
-            .text(" works when it has paused, ")
+            .text(" works once it has paused, ")
             .command(format!("resume {run}"))
-            .text(" takes the pause back");
+            .text(" withdraws the pause");
         return Err(Failure::new(Exit::Usage, "usage", message).help(help));
     }
     if !wait(engine.withdraw_pause(&run))? {
@@ -122,7 +122,7 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
             answer: Answer::PauseWithdrawn,
             status: row.status,
         };
-        let text = || format!("run {run} runs on: the pause that was asked of it is withdrawn");
+        let text = || format!("run {run} keeps running: the request to pause it is withdrawn");
         cx.reply(Exit::Completed, document, text)
     }))
 }

@@ -24,7 +24,7 @@ pub(crate) fn owner(owner: &OwnerReport) -> String {
 pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<String> {
     match row.status {
         Status::Completed | Status::Cancelled => None,
-        Status::Pending => Some("a worker takes it".to_owned()),
+        Status::Pending => Some("a worker starts it".to_owned()),
         Status::Running => match owner {
             Some(owner) if owner.state != OwnerState::Gone => None,
             Some(_) | None if row.recoveries < RECOVERIES => {
@@ -44,11 +44,11 @@ fn paused(row: &RunRow) -> String {
     if row.due_at.is_none() && (is(StopCode::Ready) || is(StopCode::WaitingForTime)) {
         "resume by hand".to_owned()
     } else if is(StopCode::Ready) {
-        "a worker goes on".to_owned()
+        "a worker continues it".to_owned()
     } else if is(StopCode::WaitingForApproval) {
         "approve or reject".to_owned()
     } else if is(StopCode::WaitingForTime) {
-        "a worker goes on".to_owned()
+        "a worker continues it".to_owned()
     } else if !row.awaits.is_empty() {
         {
             let names = row.awaits.iter().map(|name| shell::word(name));
@@ -128,15 +128,20 @@ mod tests {
     fn b437_a_row_tells_what_it_waits_for() {
         let due = Some(Timestamp::default().after(Duration::from_secs(5)));
         for (code, due_at, awaits, text) in [
-            (StopCode::Ready, due, None, "in 5s (a worker goes on)"),
+            (StopCode::Ready, due, None, "in 5s (a worker continues it)"),
             // Its wait is over, but it could not go on.
-            (StopCode::Ready, due, Some("go"), "in 5s (a worker goes on)"),
+            (
+                StopCode::Ready,
+                due,
+                Some("go"),
+                "in 5s (a worker continues it)",
+            ),
             (StopCode::Ready, None, Some("go"), "resume by hand"),
             (
                 StopCode::WaitingForTime,
                 due,
                 None,
-                "in 5s (a worker goes on)",
+                "in 5s (a worker continues it)",
             ),
             (
                 StopCode::WaitingForApproval,

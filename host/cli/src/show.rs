@@ -206,7 +206,7 @@ fn owner(owner: &OwnerReport) -> String {
         OwnerState::Alive => "alive",
         OwnerState::Gone => "gone",
         OwnerState::Detached => "alive, but it does not renew its claim",
-        OwnerState::Unknown => "on a host that cannot be asked",
+        OwnerState::Unknown => "on another host, status unknown",
     };
     let host = Shown(&owner.host);
     format!("  owner:  process {} on {host}, {what}", owner.pid)
@@ -326,7 +326,7 @@ fn timeout(step: &StepReport) -> String {
     let Some(timeout) = step.timeout else {
         return String::new();
     };
-    let fired = if timeout.fired { ", met" } else { "" };
+    let fired = if timeout.fired { ", exceeded" } else { "" };
     let length = format_duration(Duration::from_millis(timeout.millis));
     format!("{length} ({}{fired})", timeout.source)
 }

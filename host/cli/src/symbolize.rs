@@ -71,7 +71,7 @@ fn offset(text: &str) -> Result<u64, Failure> {
         None => text.parse(),
     };
     parsed.map_err(|_| {
-        let message = format!("`{}` is no offset", Shown(text));
+        let message = format!("`{}` is not an offset", Shown(text));
         Failure::new(Exit::Usage, "usage", message).help("write it as a backtrace does: `0x1a2b`")
     })
 }
@@ -126,7 +126,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
 fn look_up(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Frame>, Failure> {
     let child = symbolizer().map_err(|error| Failure::internal(error.to_string()))?;
     let places = symbolize(&child, bytes, offsets).map_err(|error| {
-        let message = format!("the component cannot be looked into: {error}");
+        let message = format!("the component cannot be inspected: {error}");
         Failure::new(Exit::Invalid, "unreadable_debug_information", message)
     })?;
     Ok(places.into_iter().map(Frame::from).collect())

@@ -25,7 +25,7 @@ pub enum Judgement {
     Detached,
     /// Its owner is gone: somebody takes over.
     Recover,
-    /// Its owner is gone, as was the one before, and nothing was recorded in between: it fails.
+    /// Its owner is gone, like the previous one, and nothing was recorded in between: it fails.
     GiveUp,
 }
 

@@ -19,7 +19,7 @@ pub struct Stop {
     pub why: Why,
     /// The step that stopped it.
     pub path: Option<Path>,
-    /// When something happens by itself: the run goes on, or what it waits for times out.
+    /// When something happens by itself: the run continues, or its wait times out.
     pub due_at: Option<Timestamp>,
     /// Whose limit was met.
     pub provider: Option<String>,
@@ -99,7 +99,7 @@ pub enum Why {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         overdue: bool,
     },
-    /// What it waited for has come: it goes on as soon as somebody takes it.
+    /// What it waited for has come: it continues as soon as a worker or a person takes it.
     Ready(Came),
     /// A person rejected it at an approval.
     Rejected {
@@ -463,7 +463,7 @@ pub enum StopCode {
     WaitingForSignal,
     /// It waits for a person's decision.
     WaitingForApproval,
-    /// What it waited for has come: it goes on as soon as somebody takes it.
+    /// What it waited for has come: it continues as soon as a worker or a person takes it.
     Ready,
     /// A person rejected it at an approval.
     Rejected,

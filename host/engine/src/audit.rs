@@ -184,7 +184,7 @@ impl Audit<'_, '_> {
                 );
                 self.fault(
                     "checkpoint",
-                    format_args!("it has {stored}{place}, the journal folds to {folds}"),
+                    format_args!("it has {stored}{place}, the journal leads to {folds}"),
                 );
             }
         }
@@ -310,7 +310,7 @@ impl Audit<'_, '_> {
         {
             self.fault(
                 "row",
-                format_args!("its last event is {}, the journal goes on", now.seq),
+                format_args!("its last event is {}, but the journal continues", now.seq),
             );
         }
         let Fold::At(state) = fold else {
@@ -321,7 +321,7 @@ impl Audit<'_, '_> {
         };
         if state.seq() < row.seq {
             let message = format!(
-                "it ends after event {}, the run has {}",
+                "it ends after event {}, but the run has {}",
                 state.seq(),
                 row.seq
             );
@@ -415,7 +415,7 @@ impl Audit<'_, '_> {
             if stored != folds {
                 self.fault(
                     format!("column {column}"),
-                    format_args!("it is {stored}, by the journal {folds}"),
+                    format_args!("it is {stored}, but {folds} according to the journal"),
                 );
             }
         };
@@ -471,7 +471,7 @@ impl Audit<'_, '_> {
         ];
         let stray = leases.into_iter().filter(|(_, at)| !owned && at.is_some());
         let stray = stray.map(|(column, _)| (column, "nobody owns the run"));
-        let owner = (owned && !running).then_some(("owner", "the run does not run"));
+        let owner = (owned && !running).then_some(("owner", "the run is not running"));
         for (column, why) in stray.chain(owner).collect::<Vec<_>>() {
             self.fault(
                 format!("column {column}"),
@@ -509,7 +509,7 @@ fn epoch_and_time(state: &RunState, entry: &Entry) -> Option<String> {
     let goes_back = matches!(entry.event, Event::Run(RunEvent::ClockCorrected { .. }));
     (entry.at < state.updated_at() && !goes_back).then(|| {
         format!(
-            "its time, {}, is before that of the event before, {}",
+            "its time, {}, is earlier than that of the previous event, {}",
             entry.at,
             state.updated_at()
         )

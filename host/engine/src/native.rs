@@ -199,7 +199,7 @@ impl PluginSource for NativePlugins {
         let Some(plugin) = plugins.find(|plugin| plugin.identity() == *component.bytes) else {
             return Err(PluginError::Unavailable {
                 name: component.name.clone(),
-                reason: format!("the run needs `{text}`, which this program has not got"),
+                reason: format!("the run needs `{text}`, which this program does not have"),
             });
         };
         Ok(LoadedPlugin {
@@ -286,7 +286,7 @@ impl NativePlugin {
     async fn outcome(&self, call: Call) -> Outcome {
         let failed = |class, code, message| Outcome::Failed(StepError::new(class, code, message));
         if let Mode::Replay(_) = call.mode {
-            let message = "a native step is not executed again by a replay".to_owned();
+            let message = "a replay does not execute native steps".to_owned();
             return failed(ErrorClass::Host, codes::HOST_ERROR, message);
         }
         let Some(body) = self.steps.get(&*call.step) else {
@@ -310,7 +310,8 @@ impl NativePlugin {
                     failed(ErrorClass::Trap, codes::TRAP, message)
                 }
                 Err(_) => {
-                    let message = "the step was ended with the runtime of its program".to_owned();
+                    let message =
+                        "the step was stopped together with the runtime of its program".to_owned();
                     failed(ErrorClass::Host, codes::HOST_ERROR, message)
                 }
             },

@@ -69,7 +69,7 @@ pub struct RunReport {
     pub stop_reason: Option<&'static str>,
     /// What happens next; absent when it is over.
     pub next: Option<Next>,
-    /// Who owns it and whether that process lives, while it runs.
+    /// Who owns it and whether that process is alive, while it runs.
     pub owner: Option<OwnerReport>,
     /// Why its definition cannot be read, if so: then only the steps with a record are listed, in the order of their ids, and
     /// there is no summary.
@@ -118,7 +118,7 @@ pub enum OwnerState {
     Detached,
     /// It does not.
     Gone,
-    /// That cannot be told from here.
+    /// Cannot be determined from here.
     Unknown,
 }
 
@@ -152,7 +152,7 @@ pub struct StepReport {
     pub attempts: u32,
     /// Iterations of a loop.
     pub iterations: Option<u32>,
-    /// The output; absent unless completed. A failed loop has one too: how far it came.
+    /// The output; absent unless completed. A failed loop has one too: how far it got.
     pub output: RecordedValue,
     /// Why it failed, or why its last attempt did; absent otherwise.
     pub error: Option<StepError>,

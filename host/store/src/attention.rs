@@ -245,9 +245,9 @@ pub struct Health {
     pub wal_bytes: u64,
     /// Bytes of its main file that nothing uses.
     pub unused_bytes: u64,
-    /// Whether those can be given back to the disk without rewriting the file.
+    /// Whether those can be returned to the disk without rewriting the file.
     pub gives_back: bool,
-    /// Bytes left on its disk, where that can be told.
+    /// Bytes free on its disk, if known.
     pub free_bytes: Option<u64>,
     /// Runs by status.
     pub runs: std::collections::BTreeMap<Status, u64>,

@@ -392,7 +392,7 @@ pub enum StoreError {
     #[error("a run `{0}` exists already")]
     Exists(RunId),
     /// The run does not stand where the writer last saw it: somebody else moved it on.
-    #[error("run `{run}` was changed by somebody else: it is {status} at {seq} in epoch {}", epoch.0)]
+    #[error("run `{run}` was changed by another process: it is {status} at {seq} in epoch {}", epoch.0)]
     Conflict {
         /// The run.
         run: RunId,
@@ -431,7 +431,7 @@ pub enum StoreError {
     )]
     ReadOnly(String),
     /// Something stored cannot be read back.
-    #[error("stored data is damaged: {0}")]
+    #[error("stored data is corrupted: {0}")]
     Corrupt(String),
     /// The file of the store was moved, removed or replaced while it was open. Nothing more is read from it or written to it.
     #[error("the store {0} was moved or removed while it was in use")]

@@ -26,7 +26,7 @@ impl Callable for Plugin {
 }
 
 /// What is said of an attempt that was cancelled while it waited for its turn.
-const NOT_BEGUN: &str = "cancelled before it began";
+const NOT_BEGUN: &str = "cancelled before it started";
 
 async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let shared = &plugin.engine;

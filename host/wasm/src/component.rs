@@ -106,7 +106,7 @@ impl Rejection {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::NotWasm => {
-                Some("give the path of a compiled component; its first bytes are `\\0asm`")
+                Some("give the path of a compiled component, which begins with `\\0asm`")
             }
             Self::CoreModule => Some(
                 "build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: \

@@ -145,7 +145,7 @@ fn contract_broken(unusable: &UnusableJson) -> StepError {
         UnusableJson::Content(content) if content.is_too_large() => codes::OUTPUT_TOO_LARGE,
         UnusableJson::TooDeep { .. } | UnusableJson::Content(_) => codes::INVALID_OUTPUT,
     };
-    let message = format!("what the step returned cannot be used: {unusable}");
+    let message = format!("the output of the step cannot be used: {unusable}");
     StepError::new(ErrorClass::Trap, code, message)
 }
 

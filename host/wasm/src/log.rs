@@ -254,7 +254,7 @@ impl LogBuffer {
             at: first.map_or_else(|| clock.now(), |late| late.line.at),
             level: LogLevel::Warn,
             message: format!(
-                "{} dropped here: of a log that is too long its beginning and its end are kept",
+                "{} dropped here: only the beginning and the end of a long log are kept",
                 self.dropped
             ),
             fields: Vec::new(),

@@ -109,7 +109,7 @@ impl Recorder {
         self.bytes += encoded_bytes(&entry);
         if self.bytes > self.max_bytes {
             self.tape.not_replayable = Some(format!(
-                "the tape outgrew its bound of {} bytes",
+                "the tape exceeded its maximum of {} bytes",
                 self.max_bytes
             ));
             return;
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(tape.entries.len(), 2);
         assert_eq!(
             tape.not_replayable.as_deref(),
-            Some("the tape outgrew its bound of 64 bytes")
+            Some("the tape exceeded its maximum of 64 bytes")
         );
     }
 

@@ -227,7 +227,7 @@ fn a_tape_that_outgrows_its_bound_ends_neither_the_attempt_nor_silently() {
     assert_eq!(output(&result), 1_500_000_000);
     assert_eq!(
         result.tape.not_replayable.as_deref(),
-        Some("the tape outgrew its bound of 100 bytes")
+        Some("the tape exceeded its maximum of 100 bytes")
     );
 }
 

@@ -37,8 +37,8 @@ fn a_worker_puts_a_run_off_whose_outcome_the_store_does_not_take() {
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
           step:   a
-          reason: host_error: the host could not go on: the checkpoint could not be saved: the change was not saved: scripted; steps whose outcome was not saved run again
-          next:   a worker (`milepost work`) tries again when it is due, automatic resume 1 of 5; `milepost resume r` does at once
+          reason: host_error: the host could not continue: the checkpoint could not be saved: the change was not saved: scripted; steps whose outcome was not saved run again
+          next:   a worker (`milepost work`) tries again when it is due, as automatic resume 1 of 5; `milepost resume r` tries at once
           due:    continues at [time] (in [left])
 
         STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
@@ -133,8 +133,8 @@ fn a_resume_takes_back_a_pause_that_was_not_met_yet() {
         # changes are for a run that stands still: it is not passed over that they were asked for
 
         $ milepost resume spin --accept-changes
-        ! error: run spin was asked to pause and runs yet: `--accept-changes` cannot change it now
-        !   help: nothing was changed; `milepost resume spin --accept-changes` works when it has paused, `milepost resume spin` takes the pause back
+        ! error: run spin was asked to pause but is still running: `--accept-changes` cannot be applied now
+        !   help: nothing was changed; `milepost resume spin --accept-changes` works once it has paused, `milepost resume spin` withdraws the pause
         [exit 64]
 
         $ milepost show spin --json
@@ -149,8 +149,8 @@ fn a_resume_takes_back_a_pause_that_was_not_met_yet() {
         # nothing is asked any more
 
         $ milepost resume spin
-        ! error: run `spin` is already being resumed or run (running) by process [pid] on [host]; try again later
-        !   help: `milepost show spin` tells how far it is
+        ! error: run `spin` is already being driven (running) by process [pid] on [host]; try again later
+        !   help: `milepost show spin` shows how far it is
         [exit 75]
     "#]]);
     running.signal("KILL");

@@ -90,11 +90,11 @@ fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() 
         ! +use = "p/echo"
         ! +with = { v = 1 }
         ! component `p`: [digest] -> [digest]
-        !   help: `--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk
+        !   help: `--as-started` continues with the version that the run was started with, `--accept-changes` with the one on disk
         [exit 65]
 
         $ milepost run d/w.toml --id old
-        ! error: a run `old` exists already (paused), with another version of the workflow:
+        ! error: run `old` already exists (paused), with another version of the workflow:
         ! --- the run's definition
         ! +++ the definition on disk
         ! @@ -4,5 +4,5 @@
@@ -107,7 +107,7 @@ fn b128_a_person_chooses_between_what_the_run_carries_and_what_the_files_hold() 
         ! +use = "p/echo"
         ! +with = { v = 1 }
         ! component `p`: [digest] -> [digest]
-        !   help: choose another id, or go on with that run: `milepost resume old --as-started`, or `milepost resume old --accept-changes`
+        !   help: choose another id, or continue that run: `milepost resume old --as-started`, or `milepost resume old --accept-changes`
         [exit 65]
 
         $ milepost resume old --as-started --accept-changes
@@ -172,7 +172,7 @@ fn a_run_whose_folder_moved_goes_on_and_says_so() {
         ! paused: run r after [elapsed], 0 of 1 step
         !   step:   a
         !   reason: step_paused: `a` paused (once): resume the run to go on
-        !   next:   `milepost resume r` goes on at `a`
+        !   next:   `milepost resume r` continues at `a`
         !   resume: milepost resume r
         [exit 2]
 
@@ -237,7 +237,7 @@ fn a_linked_definition_finds_its_component_beside_the_link_or_beside_the_file() 
         # what stands beside the link comes first
 
         $ milepost validate link/w.toml
-        error: link/w.toml: plugin `p` does not fit: cannot use the component [folder]/link/p.wasm: it is not WebAssembly; give the path of a compiled component; its first bytes are `\0asm`
+        error: link/w.toml: plugin `p` does not fit: cannot use the component [folder]/link/p.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
         1 file checked, 1 with errors
         [exit 65]
 
@@ -269,7 +269,7 @@ fn a_folder_that_is_not_utf_8_is_no_obstacle() {
         ! paused: run r after [elapsed], 0 of 1 step
         !   step:   a
         !   reason: step_paused: `a` paused (once): resume the run to go on
-        !   next:   `milepost resume r` goes on at `a`
+        !   next:   `milepost resume r` continues at `a`
         !   resume: milepost resume r
         [exit 2]
 
@@ -315,7 +315,7 @@ fn accepted_changes_take_the_default_of_a_new_input_or_name_the_one_that_misses(
         # region is new
 
         $ milepost resume r --accept-changes
-        ! error: run `r` cannot go on under the changed definition:
+        ! error: run `r` cannot continue with the changed definition:
         !   input `region` is missing
         !   help: give new inputs a `default` or `required = false`; or start a new run
         [exit 65]
@@ -361,7 +361,7 @@ fn accepted_changes_that_the_inputs_do_not_fit_are_told_by_what_does_not_fit() {
         # n is an int now
 
         $ milepost resume r --accept-changes
-        ! error: run `r` cannot go on under the changed definition:
+        ! error: run `r` cannot continue with the changed definition:
         !   input `n` must be of type int, `"x"` is not
         !   help: leave the types and allowed values of inputs as they were: a run keeps those that it was started with; or start a new run
         [exit 65]
@@ -369,7 +369,7 @@ fn accepted_changes_that_the_inputs_do_not_fit_are_told_by_what_does_not_fit() {
         # m is new
 
         $ milepost resume r --accept-changes
-        ! error: run `r` cannot go on under the changed definition:
+        ! error: run `r` cannot continue with the changed definition:
         !   input `m` is missing
         !   help: give new inputs a `default` or `required = false`; or start a new run
         [exit 65]
@@ -377,7 +377,7 @@ fn accepted_changes_that_the_inputs_do_not_fit_are_told_by_what_does_not_fit() {
         # both
 
         $ milepost resume r --accept-changes
-        ! error: run `r` cannot go on under the changed definition:
+        ! error: run `r` cannot continue with the changed definition:
         !   input `m` is missing
         !   input `n` must be of type int, `"x"` is not
         !   help: give new inputs a `default` or `required = false`, and leave the types and allowed values of inputs as they were: a run keeps those that it was started with; or start a new run
@@ -435,7 +435,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#1/inner#1/w
         !   reason: waiting_for_signal: `outer#1/inner#1/w` waits for the signal `go`
-        !   next:   `milepost signal n go` goes on
+        !   next:   `milepost signal n go` continues the run
         [exit 2]
 
         $ milepost resume n
@@ -447,7 +447,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#1/inner#2/w
         !   reason: waiting_for_signal: `outer#1/inner#2/w` waits for the signal `go`
-        !   next:   `milepost signal n go` goes on
+        !   next:   `milepost signal n go` continues the run
         [exit 2]
 
         # the inner loop may have one iteration now, and is in its second
@@ -464,7 +464,7 @@ wait = { signal = "go" }
         ! paused: run n after [elapsed], 0 of 1 step
         !   step:   outer#2/inner#1/w
         !   reason: waiting_for_signal: `outer#2/inner#1/w` waits for the signal `go`
-        !   next:   `milepost signal n go` goes on
+        !   next:   `milepost signal n go` continues the run
         [exit 2]
 
         $ milepost show n --json

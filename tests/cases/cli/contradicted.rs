@@ -90,14 +90,14 @@ fn what_contradicts_itself_is_told_to_people() {
     session.reads(expect![[r#"
         $ milepost show r
         ! error: run `r` cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
-        !   help: `milepost doctor` tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run
+        !   help: `milepost doctor` lists all damage; the record is left as it is: restore the store from a backup, or start a new run
         [exit 69]
 
         $ milepost doctor
         store .milepost, version [version]
           size: [size] (0 bytes unused) and 0 bytes of log, [size] free on its disk
           runs: 1 pending
-        problem: run r: column status: it is pending, by the journal paused
+        problem: run r: column status: it is pending, but paused according to the journal
           other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
         [exit 1]
 
@@ -124,28 +124,28 @@ fn a_run_that_takes_no_change_is_not_tried_for_ever() {
     }
     session.reads(expect![[r#"
         $ milepost approve r
-        ! error: stored data is damaged: run `r` takes no change although nobody moves it
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: run `r` cannot be changed although no process drives it
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 
         $ milepost reject r
-        ! error: stored data is damaged: run `r` takes no change although nobody moves it
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: run `r` cannot be changed although no process drives it
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 
         $ milepost cancel r
-        ! error: stored data is damaged: run `r` takes no change although nobody moves it
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: run `r` cannot be changed although no process drives it
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 
         $ milepost kill r
-        ! error: stored data is damaged: run `r` takes no change although nobody moves it
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: run `r` cannot be changed although no process drives it
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 
         $ milepost pause r
-        ! error: stored data is damaged: run `r` takes no change although nobody moves it
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: run `r` cannot be changed although no process drives it
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
     "#]]);
 }

@@ -299,7 +299,7 @@ fn a_component_that_is_not_there_is_69() {
         # there is a file, but it is no component
 
         $ milepost run w.toml
-        ! error: plugin `p` does not fit: cannot use the component [folder]/gone.wasm: it is not WebAssembly; give the path of a compiled component; its first bytes are `\0asm`
+        ! error: plugin `p` does not fit: cannot use the component [folder]/gone.wasm: it is not WebAssembly; give the path of a compiled component, which begins with `\0asm`
         [exit 65]
 
         $ milepost run w.toml --json
@@ -373,7 +373,7 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
 
         $ milepost resume done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` tells how it ended
+        !   help: `milepost show done` shows how it ended
         [exit 65]
 
         $ milepost resume done --json
@@ -382,7 +382,7 @@ fn b186_b190_b192_runs_that_cannot_be_named_or_resumed() {
 
         $ milepost retry done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` tells how it ended
+        !   help: `milepost show done` shows how it ended
         [exit 65]
 
         $ milepost retry done --json
@@ -410,7 +410,7 @@ fn a_store_elsewhere_is_named_in_what_to_type_next() {
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-        !   next:   `milepost --store elsewhere resume nap` goes on at `ask`; a worker (`milepost --store elsewhere work`) does it when it is due, automatic resume 1 of 5
+        !   next:   `milepost --store elsewhere resume nap` continues at `ask`; a worker (`milepost --store elsewhere work`) does so when it is due, as automatic resume 1 of 5
         !   due:    continues at [time] (in [left])
         !   resume: milepost --store elsewhere resume nap
         [exit 2]
@@ -441,8 +441,8 @@ fn a_store_that_is_no_database_is_69() {
     session.document("ls", &["/error/code"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ! error: stored data is damaged: `[folder]/.milepost/milepost.db`: cache_size: file is not a database
-        !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+        ! error: stored data is corrupted: `[folder]/.milepost/milepost.db`: cache_size: file is not a database
+        !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 
         $ milepost ls --json

@@ -307,16 +307,16 @@ fn what_is_missing_of_the_tables_is_told() {
         ("DROP INDEX run_by_due", "the index `run_by_due` is missing"),
         (
             "DROP INDEX run_by_due; CREATE INDEX run_by_due ON run (seq)",
-            "the index `run_by_due` is not as this version makes it",
+            "the index `run_by_due` differs from what this version creates",
         ),
         ("DROP TABLE signal", "the table `signal` is missing"),
         (
             "ALTER TABLE run ADD COLUMN more TEXT",
-            "the table `run` is not as this version makes it",
+            "the table `run` differs from what this version creates",
         ),
         (
             "CREATE TRIGGER theirs AFTER UPDATE ON run BEGIN DELETE FROM log; END",
-            "the trigger `theirs` is not of this program",
+            "the trigger `theirs` was not created by this program",
         ),
     ] {
         fs::write(cli.database(), &whole).unwrap();

@@ -33,7 +33,7 @@ fn b185_every_answer_to_a_resume_has_its_exit_code_and_its_word() {
         ! failed: run bad after [elapsed], 2 of 2 steps (2 failed)
         !   step one: broken: broken
         !   step two: too-bad: broken
-        !   next:   nothing by itself; mend the cause, then `milepost resume bad` runs the failed steps again
+        !   next:   nothing by itself; fix the cause, then `milepost resume bad` runs the failed steps again
         !   look:   milepost show bad
         /status: "failed"
         /stop/code: "step_failed"
@@ -131,7 +131,7 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
@@ -141,7 +141,7 @@ fn b194_starting_a_paused_run_again_points_to_resume() {
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]

@@ -294,7 +294,7 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
           size: [size] (0 bytes unused) and [size] of log, [size] free on its disk
           runs: 1 pending, 1 running, 1 paused, 1 completed, 1 failed, 1 cancelled
         warning: run spin: its owner, process [pid] on [host], is gone
-          a worker (`milepost work`) or `milepost resume` takes the run over
+          a worker (`milepost work`) or `milepost resume spin` takes the run over
 
         $ milepost doctor --json
         /findings/0/severity: "warning"
@@ -310,7 +310,7 @@ fn damage_is_a_problem_and_a_lost_process_is_a_warning() {
         problem: run done: event 2: it is missing
           other runs are not affected; keep a copy of the store, then restore a backup, or start the workflow again as a new run
         warning: run spin: its owner, process [pid] on [host], is gone
-          a worker (`milepost work`) or `milepost resume` takes the run over
+          a worker (`milepost work`) or `milepost resume spin` takes the run over
         [exit 1]
 
         $ milepost doctor --json

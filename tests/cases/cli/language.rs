@@ -94,8 +94,8 @@ fn an_input_that_no_step_could_be_given_is_refused_at_the_start() {
     session.milepost("ls");
     session.reads(expect![[r#"
         $ milepost run hello.toml --input name=@s.txt
-        ! error: step `greet` would be given at least 5000000 bytes of inputs, its expressions may make 4194304
-        !   help: inputs are kept with the run; give the step a place to read from instead
+        ! error: step `greet` would get at least 5000000 bytes of inputs, more than the 4194304 that its expressions can produce
+        !   help: inputs are stored with the run; give the step a place to read from instead
         [exit 65]
 
         $ milepost run hello.toml --input name=@s.txt --json
@@ -298,7 +298,7 @@ fn a_value_may_begin_with_a_hyphen_and_an_id_may_not() {
         ! paused: run ask after [elapsed], 0 of 1 step
         !   step:   ask
         !   reason: step_paused: `ask` paused (needs-signal): waiting for signal `go`
-        !   next:   `milepost resume ask` goes on at `ask`, and so does `milepost signal ask go`
+        !   next:   `milepost resume ask` continues at `ask`, and so does `milepost signal ask go`
         !   resume: milepost resume ask
         [exit 2]
 
@@ -364,7 +364,7 @@ fn a_name_is_given_once_wherever_json_comes_in() {
         ! paused: run r after [elapsed], 0 of 1 step
         !   step:   a
         !   reason: waiting_for_signal: `a` waits for the signal `go`
-        !   next:   `milepost signal r go` goes on
+        !   next:   `milepost signal r go` continues the run
         [exit 2]
 
         $ milepost run echo.toml --inputs twice.json

@@ -107,7 +107,7 @@ fn b239_b404_a_row_has_every_field_of_the_ledger() {
     assert_eq!(
         ledger,
         [
-            json!(["new", "pending", null, "a worker takes it", null]),
+            json!(["new", "pending", null, "a worker starts it", null]),
             json!(["nap", "paused", "step_paused", "resume 1 of 5", "acme"]),
             json!(["bad", "failed", "step_failed", "resume by hand", null]),
             json!(["done", "completed", "completed", null, null]),
@@ -137,7 +137,7 @@ fn b240_b241_a_paused_row_shows_its_provider_and_its_own_due_time() {
           saved:  [time], [ago]
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-          next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+          next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
           due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
@@ -233,7 +233,7 @@ fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
         ! step spin: failed: timeout: the attempt took longer than 200ms
         ! failed: run r after [elapsed], 2 of 2 steps (1 failed)
         !   step spin: timeout: the attempt took longer than 200ms
-        !   next:   nothing by itself; mend the cause, then `milepost resume r` runs the failed steps again
+        !   next:   nothing by itself; fix the cause, then `milepost resume r` runs the failed steps again
         !   look:   milepost show r
         [exit 1]
 
@@ -242,11 +242,11 @@ fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
           file:   [folder]/slow.toml
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
-          next:   nothing by itself; mend the cause, then `milepost resume r` runs the failed steps again
+          next:   nothing by itself; fix the cause, then `milepost resume r` runs the failed steps again
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
-        spin   failed     1                     [elapsed]  200ms (step, met)
+        spin   failed     1                     [elapsed]  200ms (step, exceeded)
 
         spin: timeout: the attempt took longer than 200ms
 
@@ -300,7 +300,7 @@ fn b439_used_up_resumes_are_visible_without_opening_logs() {
           again:  5 of 5 automatic resumes used
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 6 of 9 pauses [acme]
-          next:   `milepost resume r` goes on at `ask`; its 5 automatic resumes are used up
+          next:   `milepost resume r` continues at `ask`; its 5 automatic resumes are used up
 
         STEP  STATUS  ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
         ask   paused  6                           30m (engine)
@@ -321,7 +321,7 @@ fn b441_what_is_not_shown_is_counted() {
         $ milepost ls --limit 1
         ! 3 older runs not shown; `--limit` shows more
         ID  WORKFLOW  STATUS   OWNER  STARTED  TOOK       UPDATED  NEXT
-        r3  hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
+        r3  hello     pending         [ago]    [elapsed]  [ago]    a worker starts it
     "#]]);
 }
 

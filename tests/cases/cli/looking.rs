@@ -61,12 +61,12 @@ fn b244_a_row_that_cannot_be_read_does_not_hide_the_others() {
     session.document("ls", &["/0/id", "/1"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ! warning: run bad cannot be read: stored data is damaged: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ! warning: run bad cannot be read: stored data is corrupted: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
         ID    WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
         good  hello     completed         [ago]    [elapsed]  [ago]
 
         $ milepost ls --json
-        ! warning: run bad cannot be read: stored data is damaged: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ! warning: run bad cannot be read: stored data is corrupted: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
         /0/id: "good"
         /1 is missing
     "#]]);
@@ -334,7 +334,7 @@ fn a_component_is_inspected_and_packed() {
 
         $ milepost inspect no.wasm
         ! error: cannot use the component: it is not WebAssembly
-        !   help: give the path of a compiled component; its first bytes are `\0asm`
+        !   help: give the path of a compiled component, which begins with `\0asm`
         [exit 65]
 
         $ milepost inspect no.wasm --json

@@ -132,37 +132,37 @@ fn verbs_that_read_change_nothing_and_never_migrate() {
     session.reads(expect![[r#"
         $ milepost ls --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost show done --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost events done --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost logs done --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost replay done --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost doctor --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost gc --older-than 0s --dry-run --store old
         ! error: the store `[folder]/old/milepost.db` has version 0, this program reads version [version]
-        !   help: `milepost --store old doctor --migrate` brings it there, where it can be written to
+        !   help: `milepost --store old doctor --migrate` migrates it, where it can be written to
         [exit 69]
 
         $ milepost doctor --migrate --store old
@@ -264,7 +264,7 @@ fn commands_for_a_store_whose_name_is_no_text_can_be_pasted() {
           saved:  [time], [ago]
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-          next:   `milepost --store $'bad\377' resume nap` goes on at `ask`; a worker (`milepost --store $'bad\377' work`) does it when it is due, automatic resume 1 of 5
+          next:   `milepost --store $'bad\377' resume nap` continues at `ask`; a worker (`milepost --store $'bad\377' work`) does so when it is due, as automatic resume 1 of 5
           due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT

@@ -197,7 +197,7 @@ fn b157_a_paused_run_says_why_and_how_to_go_on() {
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
@@ -209,7 +209,7 @@ fn b157_a_paused_run_says_why_and_how_to_go_on() {
           saved:  [time], [ago]
           step:   ask
           reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-          next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+          next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
           due:    continues at [time] (in [left])
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
@@ -252,7 +252,7 @@ fn a_failed_run_tells_every_failed_step() {
         ! failed: run bad after [elapsed], 2 of 2 steps (2 failed)
         !   step one: broken: broken
         !   step two: too-bad: broken
-        !   next:   nothing by itself; mend the cause, then `milepost resume bad` runs the failed steps again
+        !   next:   nothing by itself; fix the cause, then `milepost resume bad` runs the failed steps again
         !   look:   milepost show bad
         [exit 1]
 
@@ -265,7 +265,7 @@ fn a_failed_run_tells_every_failed_step() {
         ! failed: run bad after [elapsed], 2 of 2 steps (2 failed)
         !   step one: broken: broken
         !   step two: too-bad: broken
-        !   next:   nothing by itself; mend the cause, then `milepost resume bad` runs the failed steps again
+        !   next:   nothing by itself; fix the cause, then `milepost resume bad` runs the failed steps again
         !   look:   milepost show bad
         /status: "failed"
         /steps/0/attempts: 2
@@ -281,7 +281,7 @@ fn a_failed_run_tells_every_failed_step() {
         ! failed: run bad after [elapsed], 2 of 2 steps (2 failed)
         !   step one: broken: broken
         !   step two: too-bad: broken
-        !   next:   nothing by itself; mend the cause, then `milepost resume bad` runs the failed steps again
+        !   next:   nothing by itself; fix the cause, then `milepost resume bad` runs the failed steps again
         !   look:   milepost show bad
         /status: "failed"
         /steps/0/attempts: 3
@@ -387,7 +387,7 @@ fn a_changed_workflow_is_refused_with_a_diff() {
         ! paused: run nap after [elapsed], 1 of 2 steps
         !   step:   ask
         !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
-        !   next:   `milepost resume nap` goes on at `ask`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5
+        !   next:   `milepost resume nap` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    continues at [time] (in [left])
         !   resume: milepost resume nap
         [exit 2]
@@ -403,7 +403,7 @@ fn a_changed_workflow_is_refused_with_a_diff() {
         !  use = "pausing/until_attempt"
         ! -with = { complete_on = 2, provider = "acme" }
         ! +with = { complete_on = 2, provider = "other" }
-        !   help: `--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk
+        !   help: `--as-started` continues with the version that the run was started with, `--accept-changes` with the one on disk
         [exit 65]
 
         $ milepost resume nap --accept-changes
@@ -439,8 +439,8 @@ fn b286_cancelling_is_idempotent() {
         nothing to cancel: run nap is cancelled
 
         $ milepost resume nap
-        ! error: run `nap` is cancelled: it was cancelled for good; start a new run
-        !   help: `milepost show nap` tells how it ended
+        ! error: run `nap` is cancelled: a cancelled run cannot be continued; start a new run
+        !   help: `milepost show nap` shows how it ended
         [exit 65]
     "#]]);
 }

@@ -85,7 +85,7 @@ fn b290_only_a_running_run_is_paused_and_one_that_is_due_is_held() {
           saved:  [time], [ago]
           step:   spin
           reason: interrupted: paused by `milepost pause`
-          next:   `milepost resume spin` goes on
+          next:   `milepost resume spin` continues the run
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         first  completed  1                     [elapsed]  30m (engine)
@@ -293,38 +293,38 @@ fn what_comes_after_an_acknowledged_cancel_is_told_that_it_does_not_count() {
     acknowledged(
         "cancel",
         expect![[r#"
-        $ milepost cancel spin
-        run spin is running; its process was asked to end it
+            $ milepost cancel spin
+            run spin is running; its process was asked to end it
 
-        $ milepost pause spin --json
-        {"answer":"being_cancelled","id":"spin","status":"running"}
+            $ milepost pause spin --json
+            {"answer":"being_cancelled","id":"spin","status":"running"}
 
-        $ milepost pause spin --now --json
-        {"answer":"being_cancelled","id":"spin","status":"running"}
+            $ milepost pause spin --now --json
+            {"answer":"being_cancelled","id":"spin","status":"running"}
 
-        $ milepost pause spin
-        nothing to pause: run spin is being cancelled
+            $ milepost pause spin
+            nothing to pause: run spin is being cancelled
 
-        $ milepost signal spin go
-        ! error: run `spin` does not take the signal: the run is being cancelled
-        [exit 65]
+            $ milepost signal spin go
+            ! error: run `spin` cannot take the signal: the run is being cancelled
+            [exit 65]
 
-        $ milepost approve spin
-        ! error: run `spin` is running: it is being cancelled
-        !   help: `milepost show spin` tells what it waits for
-        [exit 65]
+            $ milepost approve spin
+            ! error: run `spin` is running: it is being cancelled
+            !   help: `milepost show spin` shows what it waits for
+            [exit 65]
 
-        $ milepost reject spin
-        ! error: run `spin` is running: it is being cancelled
-        !   help: `milepost show spin` tells what it waits for
-        [exit 65]
+            $ milepost reject spin
+            ! error: run `spin` is running: it is being cancelled
+            !   help: `milepost show spin` shows what it waits for
+            [exit 65]
 
-        $ milepost cancel spin --json
-        /answer: "cancelling"
+            $ milepost cancel spin --json
+            /answer: "cancelling"
 
-        $ milepost cancel spin
-        run spin is running; its process was asked to end it
-    "#]],
+            $ milepost cancel spin
+            run spin is running; its process was asked to end it
+        "#]],
     );
 }
 
@@ -334,38 +334,38 @@ fn what_comes_after_an_acknowledged_kill_is_told_that_it_does_not_count() {
     acknowledged(
         "kill",
         expect![[r#"
-        $ milepost kill spin
-        run spin is running; its process was asked to end it
+            $ milepost kill spin
+            run spin is running; its process was asked to end it
 
-        $ milepost pause spin --json
-        {"answer":"being_cancelled","id":"spin","status":"running"}
+            $ milepost pause spin --json
+            {"answer":"being_cancelled","id":"spin","status":"running"}
 
-        $ milepost pause spin --now --json
-        {"answer":"being_cancelled","id":"spin","status":"running"}
+            $ milepost pause spin --now --json
+            {"answer":"being_cancelled","id":"spin","status":"running"}
 
-        $ milepost pause spin
-        nothing to pause: run spin is being cancelled
+            $ milepost pause spin
+            nothing to pause: run spin is being cancelled
 
-        $ milepost signal spin go
-        ! error: run `spin` does not take the signal: the run is being cancelled
-        [exit 65]
+            $ milepost signal spin go
+            ! error: run `spin` cannot take the signal: the run is being cancelled
+            [exit 65]
 
-        $ milepost approve spin
-        ! error: run `spin` is running: it is being cancelled
-        !   help: `milepost show spin` tells what it waits for
-        [exit 65]
+            $ milepost approve spin
+            ! error: run `spin` is running: it is being cancelled
+            !   help: `milepost show spin` shows what it waits for
+            [exit 65]
 
-        $ milepost reject spin
-        ! error: run `spin` is running: it is being cancelled
-        !   help: `milepost show spin` tells what it waits for
-        [exit 65]
+            $ milepost reject spin
+            ! error: run `spin` is running: it is being cancelled
+            !   help: `milepost show spin` shows what it waits for
+            [exit 65]
 
-        $ milepost cancel spin --json
-        /answer: "cancelling"
+            $ milepost cancel spin --json
+            /answer: "cancelling"
 
-        $ milepost cancel spin
-        run spin is running; its process was asked to end it
-    "#]],
+            $ milepost cancel spin
+            run spin is running; its process was asked to end it
+        "#]],
     );
 }
 
@@ -380,12 +380,12 @@ fn a_retry_of_a_run_that_has_not_stopped_is_told_where_to_look() {
     session.reads(expect![[r#"
         $ milepost retry new
         ! error: run `new` is pending: only a paused or failed run can be retried
-        !   help: `milepost show new` tells where it stands
+        !   help: `milepost show new` shows its status
         [exit 65]
 
         $ milepost retry done
         ! error: run `done` is completed: it has ended; start a new run
-        !   help: `milepost show done` tells how it ended
+        !   help: `milepost show done` shows how it ended
         [exit 65]
     "#]]);
 }

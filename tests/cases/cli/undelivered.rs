@@ -56,8 +56,8 @@ fn a_worker_fails_a_run_that_waits_for_a_damaged_signal_and_names_it() {
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
             ! run r: resumed, 1 completed step kept
-            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             1 run taken: 1 paused
@@ -73,8 +73,8 @@ fn a_worker_fails_a_run_that_waits_for_a_damaged_signal_and_names_it() {
               saved:  [time], [ago]
               again:  1 of 5 automatic resumes used
               step:   after
-              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              reason: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then `milepost resume r`, or start a new run
               waits:  after, for the signal `go`
               kept:   the signal `go`, sent [ago]
 
@@ -108,8 +108,8 @@ fn a_second_signal_fails_a_run_that_waits_for_a_damaged_one() {
               saved:  [time], [ago]
               again:  1 of 5 automatic resumes used
               step:   after
-              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              reason: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then `milepost resume r`, or start a new run
               waits:  after, for the signal `go`
               kept:   the signal `go`, sent [ago]
               kept:   the signal `go`, sent [ago]
@@ -131,8 +131,8 @@ fn a_resume_is_told_that_the_signal_of_its_wait_is_damaged() {
         "resume r",
         expect![[r#"
             $ milepost resume r
-            ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+            ! error: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
             [exit 69]
 
             # a person's try that cannot work leaves the run as it was
@@ -143,8 +143,8 @@ fn a_resume_is_told_that_the_signal_of_its_wait_is_damaged() {
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
             ! run r: resumed, 1 completed step kept
-            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             1 run taken: 1 paused
@@ -160,8 +160,8 @@ fn a_resume_is_told_that_the_signal_of_its_wait_is_damaged() {
               saved:  [time], [ago]
               again:  1 of 5 automatic resumes used
               step:   after
-              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              reason: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then `milepost resume r`, or start a new run
               waits:  after, for the signal `go`
               kept:   the signal `go`, sent [ago]
 
@@ -183,9 +183,9 @@ fn a_worker_fails_a_run_that_comes_to_a_damaged_signal() {
         expect![[r#"
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
-            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run r: resumed, 1 completed step kept
-            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             2 runs taken: 1 paused, 1 could not start
@@ -201,8 +201,8 @@ fn a_worker_fails_a_run_that_comes_to_a_damaged_signal() {
               saved:  [time], [ago]
               again:  1 of 5 automatic resumes used
               step:   ask
-              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              reason: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then `milepost resume r`, or start a new run
               kept:   the signal `go`, sent [ago]
 
             STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
@@ -222,8 +222,8 @@ fn a_resume_is_told_that_the_signal_ahead_is_damaged() {
         "resume r",
         expect![[r#"
             $ milepost resume r
-            ! error: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            !   help: `milepost doctor` tells all that is damaged; restore the store from a copy, or name another one with `--store`
+            ! error: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
             [exit 69]
 
             # a person's try that cannot work leaves the run as it was
@@ -233,9 +233,9 @@ fn a_resume_is_told_that_the_signal_ahead_is_damaged() {
 
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
-            ! warning: run r: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run r: resumed, 1 completed step kept
-            ! run r: failed: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             2 runs taken: 1 paused, 1 could not start
@@ -251,8 +251,8 @@ fn a_resume_is_told_that_the_signal_ahead_is_damaged() {
               saved:  [time], [ago]
               again:  1 of 5 automatic resumes used
               step:   ask
-              reason: host_error: the host could not go on: stored data is damaged: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-              next:   nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then `milepost resume r`, or start again in a new run
+              reason: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+              next:   nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then `milepost resume r`, or start a new run
               kept:   the signal `go`, sent [ago]
 
             STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT

@@ -76,7 +76,7 @@ fn a_signal_is_delivered_to_a_run_that_waits_and_kept_for_one_that_does_not() {
         /output: {"payload":{"n":[1]}}
 
         $ milepost signal r go
-        ! error: run `r` does not take the signal: the run is completed
+        ! error: run `r` cannot take the signal: the run is completed
         [exit 65]
 
         $ milepost signal r go --json
@@ -197,8 +197,8 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
         `gate` of run r is approved; a worker or `milepost resume r` continues it
 
         $ milepost approve r
-        ! error: `gate` of run `r` was approved by ada at [time]; the first decision holds, and the run is paused
-        !   help: `milepost show r` tells where it stands
+        ! error: `gate` of run `r` was approved by ada at [time]; the first decision counts, and the run is paused
+        !   help: `milepost show r` shows its status
         [exit 1]
 
         $ milepost approve r --json
@@ -206,8 +206,8 @@ fn b302_the_second_decision_is_refused_and_leaves_no_event() {
         [exit 1]
 
         $ milepost reject r
-        ! error: `gate` of run `r` was approved by ada at [time]; the first decision holds, and the run is paused
-        !   help: `milepost show r` tells where it stands
+        ! error: `gate` of run `r` was approved by ada at [time]; the first decision counts, and the run is paused
+        !   help: `milepost show r` shows its status
         [exit 1]
 
         $ milepost reject r --json
@@ -278,7 +278,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
     session.reads(expect![[r#"
         $ milepost approve new
         ! error: run `new` is pending: no approval waits in it
-        !   help: `milepost show new` tells what it waits for
+        !   help: `milepost show new` shows what it waits for
         [exit 65]
 
         $ milepost approve new --json
@@ -287,7 +287,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
 
         $ milepost reject done
         ! error: run `done` is completed: no approval waits in it
-        !   help: `milepost show done` tells what it waits for
+        !   help: `milepost show done` shows what it waits for
         [exit 65]
 
         $ milepost reject done --json
@@ -296,7 +296,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
 
         $ milepost approve spin
         ! error: run `spin` is running: no approval waits in it
-        !   help: `milepost show spin` tells what it waits for
+        !   help: `milepost show spin` shows what it waits for
         [exit 65]
 
         $ milepost approve spin --json
@@ -305,7 +305,7 @@ fn b305_only_an_approval_that_waits_is_decided() {
 
         $ milepost approve r --step after
         ! error: run `r` is paused: no approval waits at `after`; the run asks at `gate`
-        !   help: `milepost show r` tells what it waits for
+        !   help: `milepost show r` shows what it waits for
         [exit 65]
 
         $ milepost approve r --step after --json
@@ -519,7 +519,7 @@ fn what_is_ready_is_not_due_some_time() {
           saved:  [time], [ago]
           step:   gate
           reason: ready: `gate` was approved
-          next:   a worker goes on with it, or `milepost resume r`
+          next:   a worker or `milepost resume r` continues it
 
         STEP   STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
         gate   completed  1                     [elapsed]
@@ -581,13 +581,13 @@ fn b315_what_comes_after_the_time_out_is_told_so_and_not_taken() {
         g     waiting  1
 
         $ milepost resume g
-        ! error: run `g` is cancelled: it was cancelled for good; start a new run
-        !   help: `milepost show g` tells how it ended
+        ! error: run `g` is cancelled: a cancelled run cannot be continued; start a new run
+        !   help: `milepost show g` shows how it ended
         [exit 65]
 
         $ milepost approve g
         ! error: nobody decided at `g` of run `g` in time: since [time] it counts as rejected, and the run is cancelled
-        !   help: `milepost show g` tells where it stands
+        !   help: `milepost show g` shows its status
         [exit 1]
 
         $ milepost approve g --json
@@ -639,7 +639,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 0 of 2 steps
         !   step:   z_first
         !   reason: waiting_for_signal: `z_first` waits for the signal `go`
-        !   next:   `milepost signal s go` goes on
+        !   next:   `milepost signal s go` continues the run
         [exit 2]
 
         $ milepost signal s go
@@ -651,7 +651,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 1 of 2 steps
         !   step:   a_second
         !   reason: waiting_for_signal: `a_second` waits for the signal `go`
-        !   next:   `milepost signal s go` goes on
+        !   next:   `milepost signal s go` continues the run
         [exit 2]
 
         $ milepost retry s --from z_first
@@ -660,7 +660,7 @@ fn a_signal_goes_to_where_the_run_stands_first() {
         ! paused: run s after [elapsed], 0 of 2 steps
         !   step:   z_first
         !   reason: waiting_for_signal: `z_first` waits for the signal `go`
-        !   next:   `milepost signal s go` goes on
+        !   next:   `milepost signal s go` continues the run
         [exit 2]
 
         $ milepost signal s go --data 7

@@ -68,9 +68,9 @@ fn a_submitted_run_waits_for_a_worker() {
 
         $ milepost ls
         ID     WORKFLOW  STATUS   OWNER  STARTED  TOOK       UPDATED  NEXT
-        two    hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
-        three  hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
-        one    hello     pending         [ago]    [elapsed]  [ago]    a worker takes it
+        two    hello     pending         [ago]    [elapsed]  [ago]    a worker starts it
+        three  hello     pending         [ago]    [elapsed]  [ago]    a worker starts it
+        one    hello     pending         [ago]    [elapsed]  [ago]    a worker starts it
     "#]]);
     let drawn = cli.run("submit hello.toml --input name=x").expect(0).stdout;
     assert_eq!(status_of(&cli, drawn.trim()), "pending");
@@ -282,7 +282,7 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
         $ milepost work --until-idle --json
         ! working on .milepost, up to 4 runs at once
         ! run r: started
-        ! run r: failed: host_error: it could not begin: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        ! run r: failed: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
         ! warning: run r: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
         /refused: 1
 
@@ -291,8 +291,8 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
           file:   [folder]/own.toml
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
-          reason: host_error: it could not begin: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
-          next:   nothing by itself; put the component back, then `milepost resume r`; or start again in a new run
+          reason: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+          next:   nothing by itself; put the component back, then `milepost resume r`, or start a new run
 
         STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
         a     pending                              30m (engine)
@@ -300,7 +300,7 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
         $ milepost show r --json
         /status: "failed"
         /stop_reason: "host_error"
-        /next_action: "nothing by itself; put the component back, then `milepost resume r`; or start again in a new run"
+        /next_action: "nothing by itself; put the component back, then `milepost resume r`, or start a new run"
 
         # the component is back
 

@@ -42,7 +42,7 @@ async fn an_id_with_other_inputs_or_another_workflow_is_taken() {
     match answer {
         Err(EngineError::IdTaken(taken)) => assert_eq!(
             taken.to_string(),
-            "a run `r1` exists already, with other values of the input `n`; choose another id"
+            "run `r1` already exists, with other values of the input `n`; choose another id"
         ),
         other => panic!("{other:?}"),
     }

@@ -27,7 +27,7 @@ pub(crate) enum Answer {
     Paused,
     /// It is cancelled now.
     Cancelled,
-    /// It was paused already, and stays so until a person resumes it.
+    /// It was already paused, and stays paused until a person resumes it.
     Held,
     /// Its process was asked to pause it.
     Pausing,
@@ -47,7 +47,7 @@ pub(crate) enum Answer {
     AlreadyFailed,
     /// Nothing was done: it is cancelled.
     AlreadyCancelled,
-    /// A resume took back the pause that was asked for: it runs on.
+    /// A resume withdrew the request to pause: the run keeps running.
     PauseWithdrawn,
 }
 
@@ -72,11 +72,11 @@ impl Answer {
 pub(crate) enum Resumed {
     /// Where the run stands now.
     Run(Box<Run>),
-    /// The pause that was asked for is withdrawn.
+    /// The request to pause is withdrawn.
     Withdrawn(Stopped),
 }
 
-/// Who goes on with a run by itself.
+/// Who continues a run by itself.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Continues {
@@ -97,7 +97,7 @@ pub(crate) struct Signalled {
     pub(crate) status: Status,
     /// Whether a person has to resume it.
     pub(crate) held: bool,
-    /// Who goes on with the run because of the signal; null when nobody does.
+    /// Who continues the run after the signal; null when nobody does.
     pub(crate) continues: Option<Continues>,
     /// Names of the signals that the run waits for where it stands.
     pub(crate) awaits: Vec<String>,
@@ -148,7 +148,7 @@ pub(crate) struct Decided {
     pub(crate) rework_left: Option<u32>,
     /// Whether a person has to resume it.
     pub(crate) held: bool,
-    /// Who goes on with the run because of the decision; null when nobody does.
+    /// Who continues the run after the decision; null when nobody does.
     pub(crate) continues: Option<Continues>,
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct Frame {
     pub(crate) functions: Vec<Function>,
 }
 
-/// A function, and where in its source it stands.
+/// A function, and its place in the source.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Function {
     /// Its name.

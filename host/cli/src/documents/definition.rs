@@ -21,7 +21,7 @@ pub(crate) struct Checked {
     pub(crate) file: String,
     /// Whether it can be used.
     pub(crate) ok: bool,
-    /// Why it could not be looked at.
+    /// Why it could not be examined.
     pub(crate) error: Option<Problem>,
     /// Its first problems, warnings included.
     pub(crate) diagnostics: Vec<Diagnostic>,

@@ -63,12 +63,12 @@ pub(crate) struct Run {
     recoveries: u32,
     /// Automatic resumes of the present or last pause episode.
     automatic_resumes: u32,
-    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    /// Why it ended or stopped, in one word: `completed`, or the code of its stop; null while it runs.
     #[schemars(schema_with = "stop_reason")]
     stop_reason: Option<&'static str>,
     /// What happens next, and by whom; null when it is over.
     next_action: Option<String>,
-    /// Who owns it and whether that process lives, while it runs.
+    /// Who owns it and whether that process is alive, while it runs.
     owner: Option<Owner>,
     /// Why its definition cannot be read, if so: then only the steps with a record are listed, in the order of their ids, and
     /// there is no summary.
@@ -110,7 +110,7 @@ struct Stop {
     path: Option<String>,
     /// What happens next, and by whom.
     next: String,
-    /// When something happens by itself: the run goes on, or what it waits for times out.
+    /// When something happens by itself: the run continues, or its wait times out.
     due_at: Option<Timestamp>,
     /// Whose limit was met.
     provider: Option<String>,
@@ -132,7 +132,7 @@ struct Step {
     /// Iterations of a loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     iterations: Option<u32>,
-    /// The output; null unless completed. A failed loop has one too: how far it came.
+    /// The output; null unless completed. A failed loop has one too: how far it got.
     output: Arc<Value>,
     /// Why it failed, or why its last attempt did; null otherwise.
     error: Option<StepError>,
@@ -207,7 +207,7 @@ enum Liveness {
     Detached,
     /// It does not.
     Gone,
-    /// That cannot be told from here.
+    /// Cannot be determined from here.
     Unknown,
 }
 
@@ -385,11 +385,11 @@ pub(crate) struct Row {
     workflow: String,
     /// Status.
     status: Status,
-    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; null while it moves.
+    /// Why it ended or stopped, in one word: `completed`, or the code of its stop; null while it runs.
     stop_reason: Option<String>,
-    /// What happens next; null when it moves by itself, or is over.
+    /// What happens next; null when the run continues by itself, or is over.
     next_action: Option<String>,
-    /// When something happens by itself: the run goes on, or what it waits for times out.
+    /// When something happens by itself: the run continues, or its wait times out.
     due_at: Option<Timestamp>,
     /// Names of the signals that it waits for.
     awaits: Vec<String>,
@@ -399,7 +399,7 @@ pub(crate) struct Row {
     created_at: Timestamp,
     /// When something was recorded last. (Renewing a claim records nothing.)
     updated_at: Timestamp,
-    /// Who owns it and whether that process lives, while it runs.
+    /// Who owns it and whether that process is alive, while it runs.
     owner: Option<Owner>,
     /// What somebody asked of it, until that is met.
     request: Option<Request>,

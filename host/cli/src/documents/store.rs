@@ -36,9 +36,9 @@ pub(crate) struct Store {
     wal_bytes: u64,
     /// Bytes of its main file that nothing uses.
     unused_bytes: u64,
-    /// Whether those can be given back to the disk without rewriting the file.
+    /// Whether those can be returned to the disk without rewriting the file.
     gives_back: bool,
-    /// Bytes left on its disk, where that can be told.
+    /// Bytes free on its disk, if known.
     free_bytes: Option<u64>,
     /// Runs by status.
     runs: BTreeMap<Status, u64>,
@@ -108,7 +108,7 @@ pub(crate) struct Collected {
     pub(crate) before: Timestamp,
     /// The runs, the oldest first.
     pub(crate) runs: Vec<RunId>,
-    /// Bytes that were given back to the disk.
+    /// Bytes that were returned to the disk.
     pub(crate) given_back_bytes: u64,
     /// Bytes of the main file that nothing uses now.
     pub(crate) unused_bytes: u64,

@@ -22,7 +22,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Open(error) => error.into(),
             EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
-                .help(command("doctor").text(" tells all that is damaged; the record is left as it is: restore the store from a copy, or start again in a new run")),
+                .help(command("doctor").text(" lists all damage; the record is left as it is: restore the store from a backup, or start a new run")),
             EngineError::Store(error) => error.into(),
             EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
                 .help(command(format!("show {}", taken.run)).text(" shows that run")),
@@ -33,26 +33,26 @@ impl From<EngineError> for Failure {
             } => Self::new(Exit::Invalid, "not_resumable", message)
                 .help(command(format!("resume {run}")).text(" takes it over when its process is gone")),
             EngineError::NotResumable { run, status, .. } => {
-                let tells = if status.is_terminal() { "how it ended" } else { "where it stands" };
+                let shows = if status.is_terminal() { "how it ended" } else { "its status" };
                 Self::new(Exit::Invalid, "not_resumable", message)
-                    .help(command(format!("show {run}")).text(format!(" tells {tells}")))
+                    .help(command(format!("show {run}")).text(format!(" shows {shows}")))
             }
             EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
-                .help(command(format!("show {run}")).text(" tells how far it is")),
+                .help(command(format!("show {run}")).text(" shows how far it is")),
             EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
-                .help(command(format!("show {run}")).text(" tells where it stands")),
+                .help(command(format!("show {run}")).text(" shows its status")),
             EngineError::NotBegun { run, error, .. } => Self {
                 message: shown::message(message),
-                ..Self::from(*error).help(command(format!("show {run}")).text(" tells what happens next"))
+                ..Self::from(*error).help(command(format!("show {run}")).text(" shows what happens next"))
             },
             EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
-                "`--as-started` goes on under the version that the run was started with, `--accept-changes` under the one on disk",
+                "`--as-started` continues with the version that the run was started with, `--accept-changes` with the one on disk",
             ),
             EngineError::StartedOtherwise { run, status, .. } => {
                 Self::new(Exit::Invalid, "id_taken", message).help(match status {
                     Status::Completed | Status::Cancelled => Advice::from("choose another id"),
                     Status::Pending | Status::Running | Status::Paused | Status::Failed => {
-                        Advice::from("choose another id, or go on with that run: ")
+                        Advice::from("choose another id, or continue that run: ")
                             .command(format!("resume {run} --as-started"))
                             .text(", or ")
                             .command(format!("resume {run} --accept-changes"))
@@ -63,23 +63,23 @@ impl From<EngineError> for Failure {
                 Self::new(Exit::Invalid, "invalid_input", message).help(unfit(&problems))
             }
             EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
-                .help(command(format!("show {run}")).text(" tells what it waits for")),
+                .help(command(format!("show {run}")).text(" shows what it waits for")),
             EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
-                .help(command(format!("show {}", earlier.run)).text(" tells where it stands")),
+                .help(command(format!("show {}", earlier.run)).text(" shows its status")),
             EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
-                .help(command(format!("show {}", over.run)).text(" tells where it stands")),
+                .help(command(format!("show {}", over.run)).text(" shows its status")),
             EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
             EngineError::NoteWithNul { .. } => {
                 Self::new(Exit::Invalid, "note_with_nul", message)
             }
             EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
             EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
-                .help(Advice::from("it was not sent; send it again when the run has taken some: ")
+                .help(Advice::from("it was not sent; send it again after the run has taken some: ")
                     .command(format!("show {run}"))
-                    .text(" tells what it waits for")),
+                    .text(" shows what it waits for")),
             EngineError::UnknownSignal { name, unknown, .. } => {
                 let help = match name.len() > limits::NAME_BYTES {
-                    true => format!("the name of a signal that a step waits for has at most {} bytes", limits::NAME_BYTES),
+                    true => format!("the name of a signal that a step waits for can have up to {} bytes", limits::NAME_BYTES),
                     false => signals(&unknown),
                 };
                 Self::new(Exit::Invalid, "unknown_signal", message).help(help)
@@ -88,7 +88,7 @@ impl From<EngineError> for Failure {
                 .help(command(format!("cancel {run}")).text(" ends it")),
             EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
                 Self::new(Exit::Invalid, "invalid_input", message)
-                    .help("inputs are kept with the run; give the step a place to read from instead")
+                    .help("inputs are stored with the run; give the step a place to read from instead")
             }
             EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
             EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
@@ -119,7 +119,7 @@ fn signals(unknown: &UnknownSignal) -> String {
         names.join(word)
     };
     match (unknown.nearest.as_slice(), unknown.known.as_slice()) {
-        ([], []) => "no step of it waits for a signal".to_owned(),
+        ([], []) => "none of its steps waits for a signal".to_owned(),
         ([], known) => format!("it waits for {}", list(known, ", ")),
         (nearest, _) => format!("did you mean {}?", list(nearest, " or ")),
     }
@@ -187,7 +187,7 @@ impl From<StoreError> for Failure {
             StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
             StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
             StoreError::TooOld { .. } => Self::new(Exit::Unavailable, "store_too_old", message)
-                .help(command("doctor --migrate").text(" brings it there, where it can be written to")),
+                .help(command("doctor --migrate").text(" migrates it, where it can be written to")),
             StoreError::ReadOnly(_) => Self::new(Exit::Unavailable, "store_unavailable", message)
                 .help(Advice::from("commands that only read, such as ")
                     .command("ls")
@@ -195,7 +195,7 @@ impl From<StoreError> for Failure {
                     .command("show")
                     .text(", can use it")),
             StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
-                .help(command("doctor").text(" tells all that is damaged; restore the store from a copy, or name another one with `--store`")),
+                .help(command("doctor").text(" lists all damage; restore the store from a backup, or name another one with `--store`")),
             StoreError::Gone(_) => Self::store_gone(message),
             StoreError::Unavailable(_) => {
                 Self::new(Exit::Unavailable, "store_unavailable", message)
@@ -224,7 +224,7 @@ impl From<DescribeError> for Failure {
             DescribeError::Rejected(rejection) => rejection.into(),
             DescribeError::Stopped(_) => {
                 Self::new(Exit::Invalid, "describe_failed", error.to_string())
-                    .help("`describe` must give its manifest without calling anything of the host")
+                    .help("`describe` must return its manifest without calling the host")
             }
         }
     }

@@ -9,37 +9,37 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     (
         codes::TRAP,
         "The component trapped: it executed `unreachable` (a panic), divided by zero or reached outside its memory. The \
-         message holds the guest's backtrace. Mend the component; `retry.on = [\"trap\"]` tries again first.",
+         message holds the guest's backtrace. Fix the component; `retry.on = [\"trap\"]` makes the host try again first.",
     ),
     (
         codes::STACK_OVERFLOW,
-        "The component called itself too deep. Its stack has a fixed size; recursion over input needs a bound.",
+        "The component recursed too deeply. Its stack has a fixed size; recursion over input needs a bound.",
     ),
     (
         codes::OUT_OF_MEMORY,
-        "The component asked for more memory than an attempt may have, and gave up. `[limits] memory` can only lower the \
+        "The component asked for more memory than an attempt can have, and gave up. `[limits] memory` can only lower the \
          limit: split the work into smaller steps.",
     ),
     (
         codes::LIMIT_EXCEEDED,
-        "The component used more tables, handles, host calls or sleep than an attempt may. The message names the limit.",
+        "The component used more tables, handles, host calls or sleep than an attempt is allowed. The message names the limit.",
     ),
     (
         codes::TIMEOUT,
-        "The attempt ran out of time and was ended. Raise `timeout` of the step, or name it in `retry.on = [\"timeout\"]`.",
+        "The attempt ran out of time and was stopped. Raise the step's `timeout`, or retry it with `retry.on = [\"timeout\"]`.",
     ),
     (
         codes::INVALID_OUTPUT,
-        "What the component returned is not JSON, or is nested too deep. The component has to be mended.",
+        "The component returned something that is not JSON, or is nested too deeply. Fix the component.",
     ),
     (
         codes::OUTPUT_TOO_LARGE,
-        "The output is larger than a step's output may be, as text or in memory: many small objects take much more than their \
+        "The output exceeds the maximum size of a step's output, as text or in memory: many small objects take much more than their \
          text. Return less, or a reference to where the data is.",
     ),
     (
         codes::RUN_STATE_TOO_LARGE,
-        "With this output the run would keep more than it may. Return less from the steps before, or start a new run.",
+        "With this output, the recorded state of the run would exceed its maximum size. Return less from earlier steps, or start a new run.",
     ),
     (
         codes::MISSING_VALUE,
@@ -48,13 +48,13 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::EXPRESSION_ERROR,
-        "An expression could not be evaluated: types that do not fit, a division by zero, an overflow, too large a result.",
+        "An expression could not be evaluated: mismatched types, a division by zero, an overflow, or a result that is too large.",
     ),
     (
         codes::LOOP_EXHAUSTED,
         "The loop used up its iterations and its `until` was still false. `retry` starts it again from its first iteration; a higher \
-         `max_iterations` with `resume --accept-changes` goes on where it stopped; `on_exhausted = \"continue\"` lets the \
-         run go on.",
+         `max_iterations` with `resume --accept-changes` continues where it stopped; `on_exhausted = \"continue\"` lets the \
+         run continue.",
     ),
     (
         codes::PLUGIN_UNAVAILABLE,
@@ -70,16 +70,16 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         codes::CANCELLED,
-        "The plugin said that it was cancelled although nobody had asked for that.",
+        "The plugin reported that it was cancelled, although nobody had cancelled it.",
     ),
     (
         codes::WAIT_TIMED_OUT,
         "A wait gave up: its signal or decision did not come in time. `retry` waits again; `on_timeout = \"continue\"` lets \
-         the run go on without it.",
+         the run continue without it.",
     ),
     (
         codes::HOST_ERROR,
-        "The host itself could not run the step. The message tells more; `resume` tries again.",
+        "The host itself could not run the step. The message has the details; `resume` tries again.",
     ),
     (
         StopCode::StepFailed.as_str(),
@@ -95,36 +95,36 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         StopCode::Interrupted.as_str(),
-        "A signal paused the run; the step in flight was interrupted and will start again. `resume` goes on.",
+        "A signal paused the run; the step in flight was interrupted and will start again. `resume` continues the run.",
     ),
     (
         StopCode::ReturnsFailed.as_str(),
-        "All steps went well, but `returns` could not be evaluated. Mend it, then `resume --accept-changes`.",
+        "All steps succeeded, but `returns` could not be evaluated. Fix it, then `resume --accept-changes`.",
     ),
     (
         StopCode::CheckpointNotSaved.as_str(),
-        "The store did not take a checkpoint, however often it was tried. What was saved before is good: make the store \
+        "The store did not accept a checkpoint, although it was tried several times. What was saved before is intact: make the store \
          writable, then `resume`; steps whose outcome was not saved run again.",
     ),
     (
         StopCode::ProcessLost.as_str(),
         "The processes that ran the run died twice in a row without recording anything in between, so it is not tried a third \
-         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` goes on from the \
+         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` continues from the \
          last checkpoint.",
     ),
     (
         StopCode::DiskLimit.as_str(),
-        "The run took more room in the store than its `limits.disk`: its journal with the tapes, its logs, and the blobs that it \
-         uses. Look at what it writes (`milepost events`, `milepost logs`); to go on, raise `limits.disk`, then \
+        "The run takes more space in the store than its `limits.disk`: its journal with the tapes, its logs, and the blobs that it \
+         uses. Look at what it writes (`milepost events`, `milepost logs`); to continue, raise `limits.disk`, then \
          `resume --accept-changes`.",
     ),
     (
         StopCode::WaitingForTime.as_str(),
-        "The run waits for a point in time. A worker (`milepost work`) goes on with it then.",
+        "The run waits for a point in time. A worker (`milepost work`) continues it then.",
     ),
     (
         StopCode::WaitingForSignal.as_str(),
-        "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker goes on with the run.",
+        "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker then continues the run.",
     ),
     (
         StopCode::WaitingForApproval.as_str(),
@@ -132,7 +132,7 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
     ),
     (
         StopCode::Ready.as_str(),
-        "What the run waited for has come. A worker goes on with it at once; without one, `milepost resume RUN` does.",
+        "What the run waited for has come. A worker continues it at once; without one, use `milepost resume RUN`.",
     ),
     (
         StopCode::Rejected.as_str(),

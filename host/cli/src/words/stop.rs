@@ -31,7 +31,7 @@ pub(crate) fn message(stop: &Stop) -> String {
             "the process that ran it was lost {times} times in a row, and nothing was recorded in between"
         ),
         Why::ProcessLost(Lost::CannotGoOn { error, .. }) => {
-            format!("the process that ran it is gone, and it cannot go on: {error}")
+            format!("the process that ran it is gone, and it cannot continue: {error}")
         }
         Why::DiskLimit { stored, limit } => format!(
             "it takes {stored} bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` \
@@ -46,7 +46,7 @@ pub(crate) fn message(stop: &Stop) -> String {
         Why::WaitingForApproval { overdue: true, .. } | Why::ApprovalTimedOut => {
             format!("nobody decided at `{path}` in time")
         }
-        Why::Ready(Came::Signal(signal)) => format!("the signal `{signal}` came"),
+        Why::Ready(Came::Signal(signal)) => format!("the signal `{signal}` arrived"),
         Why::Ready(Came::Decision(decision)) => format!("`{path}` was {decision}"),
         Why::Ready(Came::Time) => format!("the time of `{path}` is over"),
         Why::Ready(Came::End) if stop.path.is_none() => "the wait is over".to_owned(),
@@ -76,7 +76,7 @@ fn failed(failures: &[Failure], more: u32) -> String {
     let told = told.join("; ");
     match more {
         0 => told,
-        _ => format!("{more} more than these failed: {told}"),
+        _ => format!("{more} more failed besides these: {told}"),
     }
 }
 
@@ -84,12 +84,12 @@ fn host_error(error: &str, then: AfterHostError) -> String {
     match then {
         AfterHostError::Automatic(Automatic::Next { .. })
         | AfterHostError::Lasting { begun: true, .. } => {
-            format!("the host could not go on: {error}")
+            format!("the host could not continue: {error}")
         }
         AfterHostError::Automatic(Automatic::UsedUp { of }) => {
-            format!("the host could not go on, also after {of} automatic resumes: {error}")
+            format!("the host could not continue, even after {of} automatic resumes: {error}")
         }
-        AfterHostError::Lasting { begun: false, .. } => format!("it could not begin: {error}"),
+        AfterHostError::Lasting { begun: false, .. } => format!("it could not start: {error}"),
         AfterHostError::Panicked => format!("the engine failed: {error}"),
     }
 }
@@ -98,14 +98,14 @@ fn host_error(error: &str, then: AfterHostError) -> String {
 pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -> String {
     let resume = format!("`{} {run}`", command("resume"));
     if stop.held_by.is_some() {
-        return format!("it is held; {resume} lets it go on");
+        return format!("it is held until {resume}");
     }
     if let Some(reason) = &stop.postponed {
         let then = match stop.due_at {
             Some(_) => "it is tried again",
-            None => "it is not tried again, resume it by hand",
+            None => "it is not tried again: resume it by hand",
         };
-        return format!("the last automatic resume could not begin: {reason}; {then}");
+        return format!("the last automatic resume could not start: {reason}; {then}");
     }
     let accept = format!("`{} {run} --accept-changes`", command("resume"));
     shown::message(match &stop.why {
@@ -114,32 +114,32 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
             let exhausted = |failure: &Failure| failure.code == codes::LOOP_EXHAUSTED;
             match failures.iter().any(exhausted) {
                 true => format!(
-                    "nothing by itself; `{} {run}` starts the loop again from its first iteration, a higher `max_iterations` with \
-                     {accept} goes on where it stopped",
+                    "nothing by itself; `{} {run}` restarts the loop from its first iteration, or, with a higher \
+                     `max_iterations`, {accept} continues where it stopped",
                     command("retry")
                 ),
                 false => format!(
-                    "nothing by itself; mend the cause, then {resume} runs the failed steps again"
+                    "nothing by itself; fix the cause, then {resume} runs the failed steps again"
                 ),
             }
         }
         Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
             let at = stop.path.as_ref().map(|path| format!(" at `{path}`"));
-            let goes_on = format!("{resume} goes on{}", at.unwrap_or_default());
+            let goes_on = format!("{resume} continues{}", at.unwrap_or_default());
             paused(goes_on, run, pausing, command)
         }
-        Why::Interrupted { .. } => format!("{resume} goes on"),
+        Why::Interrupted { .. } => format!("{resume} continues the run"),
         Why::Cancelled { .. } | Why::Rejected { .. } | Why::ApprovalTimedOut => {
             "nothing; the run is over".to_owned()
         }
-        Why::ReturnsFailed { .. } => format!("nothing by itself; mend `returns`, then {accept}"),
+        Why::ReturnsFailed { .. } => format!("nothing by itself; fix `returns`, then {accept}"),
         Why::HostError { then, .. } => match then {
             AfterHostError::Automatic(Automatic::Next { number, of }) => format!(
-                "a worker (`{}`) tries again when it is due, automatic resume {number} of {of}; {resume} does at once",
+                "a worker (`{}`) tries again when it is due, as automatic resume {number} of {of}; {resume} tries at once",
                 command("work")
             ),
             AfterHostError::Automatic(Automatic::UsedUp { .. }) => {
-                format!("nothing by itself; mend the cause, then {resume}")
+                format!("nothing by itself; fix the cause, then {resume}")
             }
             AfterHostError::Lasting { fault, .. } => lasting(*fault, &resume, command),
             AfterHostError::Panicked => format!("nothing by itself; {resume} tries again"),
@@ -148,25 +148,25 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
             "make the store writable, then {resume}; steps whose outcome was not saved run again"
         ),
         Why::ProcessLost(Lost::Repeatedly { .. }) => {
-            format!("nothing by itself; look at what the step in flight did, then {resume}")
+            format!("nothing by itself; check what the step in flight did, then {resume}")
         }
         Why::ProcessLost(Lost::CannotGoOn { fault, .. }) => lasting(*fault, &resume, command),
         Why::DiskLimit { .. } => format!(
-            "nothing by itself; raise `limits.disk` in the definition, then {accept} goes on"
+            "nothing by itself; raise `limits.disk` in the definition, then {accept} continues the run"
         ),
         Why::WaitingForTime => format!(
-            "a worker (`{}`) goes on then; so does {resume}, not before",
+            "a worker (`{}`) or {resume} continues the run then, not before",
             command("work")
         ),
         Why::WaitingForSignal { signal } => {
-            format!("`{}` goes on", send(run, signal, command))
+            format!("`{}` continues the run", send(run, signal, command))
         }
         Why::WaitingForApproval { .. } => format!(
             "`{} {run}` or `{} {run}` decides",
             command("approve"),
             command("reject")
         ),
-        Why::Ready(_) => format!("a worker goes on with it, or {resume}"),
+        Why::Ready(_) => format!("a worker or {resume} continues it"),
     })
 }
 
@@ -181,7 +181,7 @@ fn paused(
     }
     match pausing.automatic {
         Some(Automatic::Next { number, of }) => next.push_str(&format!(
-            "; a worker (`{}`) does it when it is due, automatic resume {number} of {of}",
+            "; a worker (`{}`) does so when it is due, as automatic resume {number} of {of}",
             command("work")
         )),
         Some(Automatic::UsedUp { of }) => {
@@ -190,19 +190,19 @@ fn paused(
         None => {}
     }
     if let Some(until) = pausing.not_before {
-        next.push_str(&format!("; before {until} it makes no sense"));
+        next.push_str(&format!("; it is pointless before {until}"));
     }
     next
 }
 
 fn lasting(fault: Lasting, resume: &str, command: impl Fn(&str) -> String) -> String {
     let remedy = match fault {
-        Lasting::Unusable => format!("mend the cause, then {resume}"),
+        Lasting::Unusable => format!("fix the cause, then {resume}"),
         Lasting::ComponentMissing => {
-            format!("put the component back, then {resume}; or start again in a new run")
+            format!("put the component back, then {resume}, or start a new run")
         }
         Lasting::Damaged => format!(
-            "`{}` tells all that is damaged; restore the store from a copy, then {resume}, or start again in a new run",
+            "`{}` lists all damage; restore the store from a backup, then {resume}, or start a new run",
             command("doctor")
         ),
     };
@@ -275,29 +275,29 @@ mod tests {
             (
                 failures("red"),
                 "`a` failed (broken): it broke; `l` failed (red): it broke",
-                "nothing by itself; mend the cause, then `milepost resume r1` runs the failed steps again",
+                "nothing by itself; fix the cause, then `milepost resume r1` runs the failed steps again",
             ),
             (
                 failures(codes::LOOP_EXHAUSTED),
                 "`a` failed (broken): it broke; `l` failed (loop_exhausted): it broke",
-                "nothing by itself; `milepost retry r1` starts the loop again from its first iteration, a higher `max_iterations` \
-                 with `milepost resume r1 --accept-changes` goes on where it stopped",
+                "nothing by itself; `milepost retry r1` restarts the loop from its first iteration, or, with a higher `max_iterations`, \
+                 `milepost resume r1 --accept-changes` continues where it stopped",
             ),
             (
                 Why::StepPaused(pausing(None, None)),
                 "`a` paused (quota): no more today",
-                "`milepost resume r1` goes on at `a`",
+                "`milepost resume r1` continues at `a`",
             ),
             (
                 Why::RetriesExhausted(pausing(None, Some(next))),
                 "`a` paused (quota): no more today",
-                "`milepost resume r1` goes on at `a`; a worker (`milepost work`) does it when it is due, automatic resume 1 of 5",
+                "`milepost resume r1` continues at `a`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5",
             ),
             (
                 Why::StepPaused(until),
                 "`a` paused (quota): no more today",
-                "`milepost resume r1` goes on at `a`, and so does `milepost signal r1 'go on'`; its 5 automatic resumes are used up; \
-                 before 1970-01-01T00:00:00.000000000Z it makes no sense",
+                "`milepost resume r1` continues at `a`, and so does `milepost signal r1 'go on'`; its 5 automatic resumes are used up; \
+                 it is pointless before 1970-01-01T00:00:00.000000000Z",
             ),
             (
                 Why::Interrupted {
@@ -305,7 +305,7 @@ mod tests {
                     lost: false,
                 },
                 "paused by SIGINT",
-                "`milepost resume r1` goes on",
+                "`milepost resume r1` continues the run",
             ),
             (
                 Why::Interrupted {
@@ -313,7 +313,7 @@ mod tests {
                     lost: true,
                 },
                 "paused by ann; the process that ran it was gone",
-                "`milepost resume r1` goes on",
+                "`milepost resume r1` continues the run",
             ),
             (
                 Why::Cancelled {
@@ -327,33 +327,33 @@ mod tests {
                     error: "no such step".to_owned(),
                 },
                 "`returns` could not be evaluated: no such step",
-                "nothing by itself; mend `returns`, then `milepost resume r1 --accept-changes`",
+                "nothing by itself; fix `returns`, then `milepost resume r1 --accept-changes`",
             ),
             (
                 host_error(AfterHostError::Automatic(next)),
-                "the host could not go on: no luck",
-                "a worker (`milepost work`) tries again when it is due, automatic resume 1 of 5; `milepost resume r1` does at once",
+                "the host could not continue: no luck",
+                "a worker (`milepost work`) tries again when it is due, as automatic resume 1 of 5; `milepost resume r1` tries at once",
             ),
             (
                 host_error(AfterHostError::Automatic(used_up)),
-                "the host could not go on, also after 5 automatic resumes: no luck",
-                "nothing by itself; mend the cause, then `milepost resume r1`",
+                "the host could not continue, even after 5 automatic resumes: no luck",
+                "nothing by itself; fix the cause, then `milepost resume r1`",
             ),
             (
                 lasting(Lasting::Unusable, true),
-                "the host could not go on: no luck",
-                "nothing by itself; mend the cause, then `milepost resume r1`",
+                "the host could not continue: no luck",
+                "nothing by itself; fix the cause, then `milepost resume r1`",
             ),
             (
                 lasting(Lasting::ComponentMissing, false),
-                "it could not begin: no luck",
-                "nothing by itself; put the component back, then `milepost resume r1`; or start again in a new run",
+                "it could not start: no luck",
+                "nothing by itself; put the component back, then `milepost resume r1`, or start a new run",
             ),
             (
                 lasting(Lasting::Damaged, true),
-                "the host could not go on: no luck",
-                "nothing by itself; `milepost doctor` tells all that is damaged; restore the store from a copy, then \
-                 `milepost resume r1`, or start again in a new run",
+                "the host could not continue: no luck",
+                "nothing by itself; `milepost doctor` lists all damage; restore the store from a backup, then \
+                 `milepost resume r1`, or start a new run",
             ),
             (
                 host_error(AfterHostError::Panicked),
@@ -370,15 +370,15 @@ mod tests {
             (
                 Why::ProcessLost(Lost::Repeatedly { times: 2 }),
                 "the process that ran it was lost 2 times in a row, and nothing was recorded in between",
-                "nothing by itself; look at what the step in flight did, then `milepost resume r1`",
+                "nothing by itself; check what the step in flight did, then `milepost resume r1`",
             ),
             (
                 Why::ProcessLost(Lost::CannotGoOn {
                     error: "no luck".to_owned(),
                     fault: Lasting::Unusable,
                 }),
-                "the process that ran it is gone, and it cannot go on: no luck",
-                "nothing by itself; mend the cause, then `milepost resume r1`",
+                "the process that ran it is gone, and it cannot continue: no luck",
+                "nothing by itself; fix the cause, then `milepost resume r1`",
             ),
             (
                 Why::DiskLimit {
@@ -386,19 +386,19 @@ mod tests {
                     limit: 1,
                 },
                 "it takes 2 bytes of the store (journal, tapes, logs, and the blobs that it uses), more than its `limits.disk` of 1",
-                "nothing by itself; raise `limits.disk` in the definition, then `milepost resume r1 --accept-changes` goes on",
+                "nothing by itself; raise `limits.disk` in the definition, then `milepost resume r1 --accept-changes` continues the run",
             ),
             (
                 Why::WaitingForTime,
                 "`a` waits for a point in time",
-                "a worker (`milepost work`) goes on then; so does `milepost resume r1`, not before",
+                "a worker (`milepost work`) or `milepost resume r1` continues the run then, not before",
             ),
             (
                 Why::WaitingForSignal {
                     signal: "-x".to_owned(),
                 },
                 "`a` waits for the signal `-x`",
-                "`milepost signal r1 -- -x` goes on",
+                "`milepost signal r1 -- -x` continues the run",
             ),
             (
                 approval(false),
@@ -412,23 +412,23 @@ mod tests {
             ),
             (
                 Why::Ready(Came::Signal("go".to_owned())),
-                "the signal `go` came",
-                "a worker goes on with it, or `milepost resume r1`",
+                "the signal `go` arrived",
+                "a worker or `milepost resume r1` continues it",
             ),
             (
                 Why::Ready(Came::Decision(Verdict::Approved)),
                 "`a` was approved",
-                "a worker goes on with it, or `milepost resume r1`",
+                "a worker or `milepost resume r1` continues it",
             ),
             (
                 Why::Ready(Came::Time),
                 "the time of `a` is over",
-                "a worker goes on with it, or `milepost resume r1`",
+                "a worker or `milepost resume r1` continues it",
             ),
             (
                 Why::Ready(Came::End),
                 "the wait at `a` is over",
-                "a worker goes on with it, or `milepost resume r1`",
+                "a worker or `milepost resume r1` continues it",
             ),
             (
                 Why::Rejected {
@@ -466,7 +466,7 @@ mod tests {
             };
             assert_eq!(
                 next(&run, &held, elsewhere),
-                "it is held; `milepost --store s resume r1` lets it go on"
+                "it is held until `milepost --store s resume r1`"
             );
             let postponed = Stop {
                 postponed: Some("no luck".to_owned()),
@@ -474,7 +474,7 @@ mod tests {
             };
             assert_eq!(
                 next(&run, &postponed, plain),
-                "the last automatic resume could not begin: no luck; it is not tried again, resume it by hand"
+                "the last automatic resume could not start: no luck; it is not tried again: resume it by hand"
             );
         }
     }

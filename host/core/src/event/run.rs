@@ -131,7 +131,7 @@ pub enum ClaimCause {
     Recovery,
 }
 
-/// A stopped run is asked to go on.
+/// A stopped run is asked to continue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline))]
@@ -140,7 +140,7 @@ pub struct RunResumed {
     pub cause: ResumeCause,
     /// Steps that will run again from the start.
     pub reset: Vec<StepId>,
-    /// Failed loops that go on at their recorded pass.
+    /// Failed loops that continue at their recorded iteration.
     pub reopened: Vec<StepId>,
     /// Open waits behind the step at which the run goes on: they begin anew when their turn comes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -152,7 +152,7 @@ pub struct RunResumed {
     pub cleared: Option<Stop>,
 }
 
-/// How a stopped run was asked to go on.
+/// How a stopped run was asked to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -75,7 +75,7 @@ pub enum NotWaiting {
     #[error("it is being cancelled")]
     Ends,
     /// It asks, and goes on moving.
-    #[error("the run has to stand still first")]
+    #[error("the run has to stop first")]
     Moves,
     /// It asks somewhere else.
     #[error("no approval waits at `{named}`; the run asks at `{open}`")]
@@ -92,10 +92,10 @@ pub enum NotWaiting {
     #[error("no approval waits in it")]
     Nowhere,
     /// It asks another question by now.
-    #[error("somebody moved it on")]
+    #[error("another process has continued it")]
     MovedOn,
     /// The definition has something else there.
-    #[error("`{0}` is no approval")]
+    #[error("`{0}` is not an approval")]
     NoApproval(Path),
     /// The words of the decision have no room.
     #[error(
@@ -346,7 +346,7 @@ impl fmt::Display for EarlierDecision {
                 let cut = if short.len() < by.len() { "…" } else { "" };
                 write!(f, " by {}{cut}", Shown(short))?;
             }
-            write!(f, " at {at}; the first decision holds")?;
+            write!(f, " at {at}; the first decision counts")?;
         }
         write!(f, ", and the run is {status}")
     }

@@ -21,7 +21,7 @@ pub enum ResumeBy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Only paused and failed runs can (B180).
-    #[error("the run is {0}; only a paused or failed run can go on")]
+    #[error("the run is {0}; only a paused or failed run can continue")]
     NotStopped(Status),
     /// The named step is not in the definition.
     #[error("the definition has no step `{0}`")]

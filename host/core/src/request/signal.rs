@@ -29,7 +29,7 @@ pub enum SignalRefused {
     #[error("its data is nested deeper than {} levels", limits::JSON_DEPTH)]
     TooDeep,
     /// Its value is larger than what is kept.
-    #[error("its data takes {0} bytes, at most {max} are kept", max = limits::SIGNAL_BYTES)]
+    #[error("its data takes {0} bytes, more than the maximum of {max}", max = limits::SIGNAL_BYTES)]
     TooLarge(usize),
     /// The run is over.
     #[error("the run is {0}")]

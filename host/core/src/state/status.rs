@@ -14,7 +14,7 @@ pub enum Status {
     Pending,
     /// Owned.
     Running,
-    /// Stopped with a durable checkpoint; can go on.
+    /// Stopped with a durable checkpoint; can continue.
     Paused,
     /// Over, with an output. Terminal.
     Completed,

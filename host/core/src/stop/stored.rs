@@ -31,7 +31,7 @@ pub(super) struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     next: Option<String>,
-    /// When something happens by itself: the run goes on, or what it waits for times out.
+    /// When something happens by itself: the run continues, or its wait times out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<Timestamp>,
     /// Whose limit was met.

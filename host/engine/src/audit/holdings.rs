@@ -42,8 +42,9 @@ impl Audit<'_, '_> {
             }
             let part = super::part(*digest, state);
             let is_component = part.starts_with(super::COMPONENT);
-            let message =
-                format!("{digest} is not held for it: it goes with the last run that holds it");
+            let message = format!(
+                "{digest} is not held for this run: it is removed with the last run that holds it"
+            );
             self.faults.push(Fault {
                 is_component,
                 // Runs of older versions, which did not count, have named components that they do not hold.

@@ -46,7 +46,7 @@ pub enum EngineError {
         reason: String,
     },
     /// Somebody else has it, or was quicker (B283).
-    #[error("run `{run}` is already being resumed or run ({status}){}; try again later", OwnedBy(.owner.as_ref()))]
+    #[error("run `{run}` is already being driven ({status}){}; try again later", OwnedBy(.owner.as_ref()))]
     AlreadyRunning {
         /// The run.
         run: RunId,
@@ -64,7 +64,7 @@ pub enum EngineError {
         status: Option<Status>,
     },
     /// The run was claimed, but what it carries could not be loaded; that was recorded, and counts.
-    #[error("run `{run}` is {status} now, it could not begin: {error}")]
+    #[error("run `{run}` is {status} now; it could not start: {error}")]
     NotBegun {
         /// The run.
         run: RunId,
@@ -83,7 +83,7 @@ pub enum EngineError {
     },
     /// A run of that id exists and was started with another version of the workflow.
     #[error(
-        "a run `{run}` exists already ({status}), with another version of the workflow:\n{changes}"
+        "run `{run}` already exists ({status}), with another version of the workflow:\n{changes}"
     )]
     StartedOtherwise {
         /// The run.
@@ -94,7 +94,7 @@ pub enum EngineError {
         changes: Box<Changes>,
     },
     /// The inputs of the run are not those that the changed definition needs.
-    #[error("run `{run}` cannot go on under the changed definition:{}", Listed(.problems))]
+    #[error("run `{run}` cannot continue with the changed definition:{}", Listed(.problems))]
     InputsUnfit {
         /// The run.
         run: RunId,
@@ -118,7 +118,7 @@ pub enum EngineError {
     #[error("{0}")]
     TimedOut(Box<TimedOut>),
     /// A comment, or the name of who decides or asks, is longer than what is kept.
-    #[error("{what} takes {bytes} bytes, at most {max} are kept", max = milepost_core::limits::NOTE_BYTES)]
+    #[error("{what} takes {bytes} bytes, more than the maximum of {max}", max = milepost_core::limits::NOTE_BYTES)]
     NoteTooLong {
         /// Which text.
         what: &'static str,
@@ -126,7 +126,7 @@ pub enum EngineError {
         bytes: usize,
     },
     /// A comment, or the name of who decides or asks, holds U+0000.
-    #[error("{what} holds a NUL (U+0000), which not every store can keep: leave it out")]
+    #[error("{what} contains a NUL (U+0000), which not every store can keep: leave it out")]
     NoteWithNul {
         /// Which text.
         what: &'static str,
@@ -142,7 +142,7 @@ pub enum EngineError {
         unknown: UnknownSignal,
     },
     /// A signal cannot be taken.
-    #[error("run `{run}` does not take the signal: {reason}")]
+    #[error("run `{run}` cannot take the signal: {reason}")]
     Signal {
         /// The run.
         run: RunId,
@@ -150,7 +150,7 @@ pub enum EngineError {
         reason: String,
     },
     /// So much waits for the run already that no more is kept.
-    #[error("run `{run}` keeps no more signals: {} wait for it, of {} bytes (at most {} of {} bytes)", .inbox.signals, .inbox.bytes,
+    #[error("run `{run}` cannot keep more signals: {} are waiting, with {} bytes (maximum: {}, with {} bytes)", .inbox.signals, .inbox.bytes,
         milepost_core::limits::SIGNALS, milepost_core::limits::INBOX_BYTES)]
     InboxFull {
         /// The run.
@@ -167,10 +167,10 @@ pub enum EngineError {
         status: Status,
     },
     /// The inputs are larger than a run may keep.
-    #[error("the inputs take {0} bytes, a run may keep {max}", max = milepost_core::limits::INPUTS_BYTES)]
+    #[error("the inputs take {0} bytes, more than the maximum of {max}", max = milepost_core::limits::INPUTS_BYTES)]
     InputsTooLarge(usize),
     /// A step would be given more than its expressions may make, whatever happens until then.
-    #[error("{place} would be given at least {bytes} bytes of inputs, its expressions may make {max}", max = milepost_core::limits::EXPRESSION_OUTPUT_BYTES)]
+    #[error("{place} would get at least {bytes} bytes of inputs, more than the {max} that its expressions can produce", max = milepost_core::limits::EXPRESSION_OUTPUT_BYTES)]
     InputsDoNotFit {
         /// The step, or `returns`.
         place: String,

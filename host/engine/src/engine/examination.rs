@@ -220,7 +220,7 @@ impl Engine {
             Judgement::Healthy => return None,
             Judgement::Detached => (
                 Gravity::Warning,
-                format!("its owner, {who}, lives but has stopped renewing its claim"),
+                format!("its owner, {who}, is alive but has stopped renewing its claim"),
                 Remedy::LookAtOwner,
             ),
             Judgement::Recover => (
@@ -230,7 +230,7 @@ impl Engine {
             ),
             Judgement::GiveUp => (
                 Gravity::Warning,
-                format!("its owner, {who}, is gone, as was the one before"),
+                format!("its owner, {who}, is gone, like the previous one"),
                 Remedy::TryOnceMore,
             ),
         };

@@ -574,7 +574,7 @@ impl Engine {
 
 fn is_over(run: RunId, status: Status) -> EngineError {
     let how = match status {
-        Status::Cancelled => "it was cancelled for good",
+        Status::Cancelled => "a cancelled run cannot be continued",
         _ => "it has ended",
     };
     EngineError::NotResumable {

@@ -49,7 +49,7 @@ impl Looks {
         self.stood = stands;
         if self.still > STILL {
             return Err(StoreError::Corrupt(format!(
-                "run `{run}` takes no change although nobody moves it"
+                "run `{run}` cannot be changed although no process drives it"
             ))
             .into());
         }

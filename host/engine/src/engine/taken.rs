@@ -82,7 +82,7 @@ impl fmt::Display for Taken {
         }
         write!(
             f,
-            "a run `{}` exists already, with {}; choose another id",
+            "run `{}` already exists, with {}; choose another id",
             self.run,
             differs.join(" and ")
         )

@@ -201,7 +201,8 @@ impl Worker<'_> {
         }
         for run in &swept.detached {
             // The mark in the store is set once, so this is said once, whichever worker says it.
-            let reason = "its process lives but has stopped renewing its claim; it is left alone";
+            let reason =
+                "its process is alive but has stopped renewing its claim; it is left alone";
             let trouble = Trouble::Error(reason);
             self.engine.shared.tell_trouble(Some(run.as_str()), trouble);
         }

@@ -17,9 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The database by the name of its folder without links. The file itself is not looked at.
 pub(super) fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| StoreError::Unavailable(format!("`{}` names no file", path.display())))?;
+    let name = path.file_name().ok_or_else(|| {
+        StoreError::Unavailable(format!("`{}` is not the name of a file", path.display()))
+    })?;
     let folder = holder(path).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|error| {
         StoreError::Unavailable(format!("cannot open `{}`: {error}", folder.display()))
@@ -105,7 +105,7 @@ pub(super) fn was_made(path: &Path, database: Option<&Metadata>) -> Result<bool,
 /// The refusal of a database that holds nothing any more.
 pub(super) fn emptied(path: &Path) -> StoreError {
     StoreError::Corrupt(format!(
-        "`{}` has lost all that it held; restore a backup of it, or remove the file to begin with an empty store",
+        "`{}` has lost its content; restore a backup, or remove the file to start with an empty store",
         path.display()
     ))
 }
@@ -127,14 +127,14 @@ pub(super) fn check_owner(path: &Path, database: Option<&Metadata>) -> Result<()
         && owner != 0
     {
         return Err(StoreError::Unavailable(format!(
-            "`{}` belongs to another user ({owner}) and stands in a folder to which everybody may write; use a folder of your \
+            "`{}` belongs to another user ({owner}) and is in a folder that everybody can write to; use a folder of your \
              own",
             path.display()
         )));
     }
     if mode & STICKY == 0 {
         tracing::warn!(
-            "everybody may write to {}, and so replace the store in it; `chmod o-w` it, or use a folder of your own",
+            "everybody can write to {}, and so replace the store in it; `chmod o-w` it, or use a folder of your own",
             folder.display()
         );
     }
@@ -189,7 +189,7 @@ pub(super) fn open_gate(
         });
         if !private {
             return Err(StoreError::Unavailable(format!(
-                "`{}` belongs to another user: no store is made beside it; use a folder of your own",
+                "`{}` belongs to another user: no store is created beside it; use a folder of your own",
                 path.display()
             )));
         }

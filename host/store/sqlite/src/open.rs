@@ -198,7 +198,7 @@ pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> 
     log.push("-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         return Err(StoreError::Unavailable(format!(
-            "{refusal}; not all writes are folded into the file yet, and the log that holds them, `{}`, cannot be read here; \
+            "{refusal}; not all writes are in the file yet, and the log that holds them, `{}`, cannot be read here; \
              copy the folder to where it can be written to, and read the copy",
             Path::new(&log).display()
         )));
@@ -213,7 +213,7 @@ fn check_version(number: i32) -> Result<(), StoreError> {
     }
     let dotted = |n: i32| format!("{}.{}.{}", n / 1_000_000, n / 1_000 % 1_000, n % 1_000);
     Err(StoreError::Unavailable(format!(
-        "this program was linked with SQLite {}, it needs {} or newer",
+        "this program was linked with SQLite {}, but needs {} or newer",
         dotted(number),
         dotted(OLDEST_SQLITE)
     )))
@@ -248,7 +248,7 @@ fn set(db: &Connection, name: &str, value: i64, place: &str) -> Result<(), Store
         return Ok(());
     }
     Err(StoreError::Unavailable(format!(
-        "`{place}`: SQLite did not accept {name} = {value}, it stays at {found}"
+        "`{place}`: SQLite did not accept {name} = {value}, it is still {found}"
     )))
 }
 

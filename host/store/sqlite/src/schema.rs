@@ -17,15 +17,16 @@ pub(super) fn differences(db: &Connection) -> Result<Vec<String>, rusqlite::Erro
         match found.remove(&name) {
             None => differences.push(format!("the {kind} `{name}` is missing")),
             Some(found) if found != wanted => differences.push(format!(
-                "the {kind} `{name}` is not as this version makes it"
+                "the {kind} `{name}` differs from what this version creates"
             )),
             Some(_) => {}
         }
     }
     // Other tables and indexes of somebody do no harm.
     let triggers = found.iter().filter(|(_, found)| found.kind == "trigger");
-    differences
-        .extend(triggers.map(|(name, _)| format!("the trigger `{name}` is not of this program")));
+    differences.extend(
+        triggers.map(|(name, _)| format!("the trigger `{name}` was not created by this program")),
+    );
     Ok(differences)
 }
 

@@ -86,7 +86,7 @@ mod system {
             let file = File::from(openat(&self.0, name, flags, Mode::empty())?);
             let found = file.metadata()?;
             if !found.is_file() {
-                return Err(refused("it is no file; remove it".to_owned()));
+                return Err(refused("it is not a file; remove it".to_owned()));
             }
             if !mine(found.uid()) || found.mode() & 0o022 != 0 {
                 return Err(refused(

@@ -58,7 +58,7 @@ pub(super) fn difference(
     for name in exports.iter().filter(|name| name.starts_with(GUEST)) {
         if let Some(item) = types.component_item_for_export(name) {
             let Some(found) = Functions::of(types, item.ty) else {
-                return Ok(Some(format!("`{name}` is no interface")));
+                return Ok(Some(format!("`{name}` is not an interface")));
             };
             if let Some(difference) = found
                 .lacks("guest", name)
@@ -139,7 +139,7 @@ impl<'a> Functions<'a> {
             match expected {
                 // The guest may export more than is called.
                 None if interface == "guest" => None,
-                None => Some(format!("`{shown}` with a function `{name}`, which the contract has not got")),
+                None => Some(format!("`{shown}` with a function `{name}`, which the contract does not have")),
                 Some((_, expected)) if *expected == found => None,
                 Some((_, expected)) => Some(format!(
                     "`{shown}` with another type of `{name}`: expected `{expected}`, found `{found}`"

@@ -28,7 +28,7 @@ pub struct Place {
     pub functions: Vec<Function>,
 }
 
-/// A function, and where in its source it stands.
+/// A function, and its place in the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// Its name.
