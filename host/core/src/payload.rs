@@ -197,7 +197,7 @@ pub fn hydrate(
 
 /// A record names a blob that the store does not hold, or not as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the blob {0} is missing or damaged")]
+#[error("the blob {0} is missing or corrupted")]
 pub struct MissingBlob(pub String);
 
 /// Reads an optional value, of which null is one: only a field that is not there is none.

@@ -98,9 +98,7 @@ pub enum NotWaiting {
     #[error("`{0}` is not an approval")]
     NoApproval(Path),
     /// The words of the decision have no room.
-    #[error(
-        "there is no room for these words in its recorded state; decide with a shorter comment or without one"
-    )]
+    #[error("its recorded state has no room for this comment; use a shorter one, or none")]
     NoRoom,
 }
 

@@ -48,7 +48,7 @@ impl fmt::Display for TimedOut {
                 Holds::Approved => "nobody decided in time, which counts as approved",
                 Holds::Rejected => "nobody decided in time, which counts as rejected",
                 Holds::WithoutSignal =>
-                    "its signal did not come in time, and the run goes on without it",
+                    "its signal did not come in time, and the run continues without it",
                 Holds::Failed => "what it waited for did not come in time, and the step has failed",
             }
         )

@@ -22,7 +22,7 @@ pub enum SignalRefused {
     Token,
     /// Its token stands for another signal.
     #[error(
-        "another signal was sent with that token before: a token stands for one name and its data"
+        "another signal was already sent with that token; a token belongs to one name and its data"
     )]
     TokenTaken,
     /// Its value cannot be read back.

@@ -205,7 +205,7 @@ mod tests {
         let open = temporary.path().join("open");
         std::fs::write(&open, "code").unwrap();
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o666)).unwrap();
-        for (name, says) in [("directory", "no file"), ("open", "another user")] {
+        for (name, says) in [("directory", "not a file"), ("open", "another user")] {
             let error = folder.file(name).unwrap_err().to_string();
             assert!(error.contains(says), "{name}: {error}");
         }
