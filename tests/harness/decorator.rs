@@ -67,7 +67,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Upkeep) => {
         impl Upkeep for $store {
-            $crate::hand_on! { list ids_with_prefix written_before delete holdings health }
+            $crate::hand_on! { list count ids_with_prefix written_before delete holdings health }
         }
     };
     ($store:ty: Watch) => {
@@ -105,6 +105,7 @@ macro_rules! hand_on_one {
     (blob) => { $crate::hand_on_as! { read: blob(digest: &'a Digest) -> Option<Vec<u8>> } };
     (checked_blob) => { $crate::hand_on_as! { read: checked_blob(after: Option<&'a Digest>) -> Option<CheckedBlob> } };
     (list) => { $crate::hand_on_as! { read: list(filter: &'a Filter) -> Listing } };
+    (count) => { $crate::hand_on_as! { read: count(filter: &'a Filter) -> usize } };
     (ids_with_prefix) => { $crate::hand_on_as! { read: ids_with_prefix(prefix: &'a str, limit: usize) -> Vec<RunId> } };
     (written_before) => { $crate::hand_on_as! { read: written_before(before: Timestamp, statuses: &'a [Status], limit: usize) -> Vec<RunRow> } };
     (delete) => { $crate::hand_on_as! { change: delete(run: &'a RunId, seq: u64) -> () } };

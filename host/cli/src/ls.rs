@@ -8,7 +8,7 @@ use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
-use milepost::store::{Filter, RunRow};
+use milepost::store::{Filter, PAGE_RUNS, Pages, RunRow};
 
 use super::context::{Context, Reply, compact};
 use super::documents::{Row, Runs};
@@ -79,17 +79,16 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
-        updated_after: None,
-        due_before: None,
-        limit: args.limit.or(match (cx.json, args.watch) {
-            (true, _) => None,
-            (false, Some(_)) => Some(SCREEN),
-            (false, None) => Some(ROWS),
-        }),
+        ..Filter::default()
     };
+    let most = args.limit.or(match (cx.json, args.watch) {
+        (true, _) => None,
+        (false, Some(_)) => Some(SCREEN),
+        (false, None) => Some(ROWS),
+    });
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
-            let mut snapshot = Snapshot::take(cx, &engine, &filter).await?;
+            let mut snapshot = Snapshot::take(cx, &engine, &filter, most).await?;
             if cx.json {
                 snapshot.notes.drain(..).for_each(|note| cx.note(note));
                 return Ok(View::Document(compact(&snapshot.document())));
@@ -103,7 +102,7 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
             )))
         });
     }
-    let mut snapshot = wait(Snapshot::take(cx, &engine, &filter))?;
+    let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most))?;
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
     Ok(cx.reply(
         Exit::Completed,
@@ -113,27 +112,47 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 impl Snapshot {
-    async fn take(cx: &Context, engine: &Engine, filter: &Filter) -> Result<Self, Failure> {
-        let listing = engine.store().list(filter).await?;
-        let mut notes: Vec<Text> = listing
-            .unreadable
-            .iter()
-            .map(|(id, reason)| {
+    async fn take(
+        cx: &Context,
+        engine: &Engine,
+        filter: &Filter,
+        most: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let store = engine.store().as_ref();
+        let mut pages = Pages::of(Filter {
+            limit: most.unwrap_or(PAGE_RUNS).min(PAGE_RUNS),
+            ..filter.clone()
+        });
+        let (mut shown, mut rows, mut notes) = (0, Vec::new(), Vec::new());
+        let full = |shown| most.is_some_and(|most| shown >= most);
+        while let Some(mut page) = pages.next(store).await? {
+            // The last page may have more than is left to show, of rows that cannot be read as well.
+            let left = most.map_or(usize::MAX, |most| most - shown);
+            page.unreadable.truncate(left);
+            page.rows.truncate(left - page.unreadable.len());
+            shown += page.unreadable.len() + page.rows.len();
+            notes.extend(page.unreadable.iter().map(|(id, reason)| {
                 let said = format!("run {} cannot be read: {reason}", Shown(id));
                 cx.warning(said)
-            })
-            .collect();
-        if listing.more > 0 {
-            let more = listing.more;
-            notes.push(
-                format!(
-                    "{} not shown; `--limit` shows more",
-                    format::count(more, "older run")
-                )
-                .into(),
-            );
+            }));
+            rows.extend(page.rows);
+            if full(shown) {
+                break;
+            }
         }
-        let rows = listing.rows.into_iter().map(|row| {
+        if full(shown) {
+            let more = store.count(filter).await?.saturating_sub(shown);
+            if more > 0 {
+                notes.push(
+                    format!(
+                        "{} not shown; `--limit` shows more",
+                        format::count(more, "older run")
+                    )
+                    .into(),
+                );
+            }
+        }
+        let rows = rows.into_iter().map(|row| {
             let owner = OwnerReport::new(&row, engine.liveness(&row));
             (row, owner)
         });

@@ -4,7 +4,7 @@ use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
 use milepost::core::state::Status;
 use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
-use milepost::report::{OwnerReport, OwnerState};
+use milepost::report::{OwnerReport, OwnerState, stop_of};
 use milepost::store::RunRow;
 
 use super::{format, shell};
@@ -38,7 +38,7 @@ pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<S
 }
 
 fn paused(row: &RunRow) -> String {
-    let is = |code: StopCode| row.stop() == Some(code);
+    let is = |code: StopCode| stop_of(row) == Some(code);
     let most = AUTOMATIC_RESUMES.len();
     let used = usize::try_from(row.auto_resumes).unwrap_or(usize::MAX);
     if row.due_at.is_none() && (is(StopCode::Ready) || is(StopCode::WaitingForTime)) {
@@ -67,7 +67,7 @@ fn paused(row: &RunRow) -> String {
 pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) -> String {
     let action = next_action(row, owner);
     let due = row.due_at.map(|at| format::ahead(now, at));
-    let times_out = row.stop().is_some_and(StopCode::times_out);
+    let times_out = stop_of(row).is_some_and(StopCode::times_out);
     match (action, due) {
         (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),

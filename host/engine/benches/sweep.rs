@@ -19,8 +19,8 @@ use milepost::core::time::Timestamp;
 use milepost::store::prelude::*;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{
-    Ask, Claim, Expect, Filter, Head, Look, NewSignal, Owner, RunRow, StoreClock, StoredEntry,
-    Write,
+    Ask, Claim, Expect, Filter, Head, Look, NewSignal, Owner, Pages, RunRow, StoreClock,
+    StoredEntry, Write,
 };
 
 const OVER: u64 = 100_000;
@@ -60,17 +60,11 @@ fn main() {
     for (name, filter) in filters() {
         println!("  {name:<24} {}", ms(median(|| list(&store, &filter))));
     }
-    let all = store
-        .list(&Filter::default())
-        .now_or_never()
-        .unwrap()
-        .unwrap();
-    let texts = all.rows.iter().map(|row| format!("{row:?}").len());
+    let count = store.count(&Filter::default()).now_or_never();
     println!(
-        "every row: {} rows, {:.0} MB as text, {}",
-        all.rows.len(),
-        texts.sum::<usize>() as f64 / 1e6,
-        ms(median(|| list(&store, &Filter::default())))
+        "every row, in pages: {} rows, {}",
+        count.unwrap().unwrap(),
+        ms(median(|| every_page(&store)))
     );
     let old = || {
         let over = [Status::Completed, Status::Failed, Status::Cancelled];
@@ -124,13 +118,19 @@ fn list(store: &SqliteStore, filter: &Filter) {
     std::hint::black_box(store.list(filter).now_or_never().unwrap().unwrap());
 }
 
+fn every_page(store: &SqliteStore) {
+    let mut pages = Pages::of(Filter::default());
+    while let Some(page) = pages.next(store).now_or_never().unwrap().unwrap() {
+        std::hint::black_box(page);
+    }
+}
+
 fn filters() -> [(&'static str, Filter); 5] {
     let of = |statuses: &[Status], workflow: Option<&str>| Filter {
         statuses: statuses.to_vec(),
         workflow: workflow.map(str::to_owned),
-        updated_after: None,
-        due_before: None,
-        limit: Some(50),
+        limit: 50,
+        ..Filter::default()
     };
     [
         ("of all", of(&[], None)),

@@ -122,6 +122,13 @@ pub enum OwnerState {
     Unknown,
 }
 
+/// Why a run stands, where it does and this program knows the reason.
+#[must_use]
+pub fn stop_of(row: &RunRow) -> Option<StopCode> {
+    let code = row.stop_code.as_deref()?;
+    StopCode::ALL.into_iter().find(|stop| stop.as_str() == code)
+}
+
 impl OwnerReport {
     /// Reports the owner of a row.
     #[must_use]

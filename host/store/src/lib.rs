@@ -34,7 +34,6 @@ use std::time::Duration;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
-use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -302,17 +301,8 @@ pub struct RunRow {
     pub stored_bytes: u64,
 }
 
-impl RunRow {
-    /// Why it stands, where it does and this program knows the reason.
-    #[must_use]
-    pub fn stop(&self) -> Option<StopCode> {
-        let code = self.stop_code.as_deref()?;
-        StopCode::ALL.into_iter().find(|stop| stop.as_str() == code)
-    }
-}
-
 /// Which runs a list shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     /// Only these; empty means all.
     pub statuses: Vec<Status>,
@@ -322,19 +312,82 @@ pub struct Filter {
     pub updated_after: Option<Timestamp>,
     /// Only runs that were due earlier than that.
     pub due_before: Option<Timestamp>,
-    /// At most so many; `None` means all.
-    pub limit: Option<usize>,
+    /// Only what comes after that place: where the page before ended.
+    pub after: Option<Cursor>,
+    /// At most so many: a page.
+    pub limit: usize,
 }
 
-/// A list of runs.
+impl Default for Filter {
+    /// The first page of all runs.
+    fn default() -> Self {
+        Self {
+            statuses: Vec::new(),
+            workflow: None,
+            updated_after: None,
+            due_before: None,
+            after: None,
+            limit: PAGE_RUNS,
+        }
+    }
+}
+
+/// Runs of a page that nobody asked to be another size.
+pub const PAGE_RUNS: usize = 1_000;
+
+/// A place in the order of a list: a run's creation time and id as they are stored, also where they cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Nanoseconds.
+    pub created_at: i64,
+    /// Bytes of the id.
+    pub id: Vec<u8>,
+}
+
+/// The pages of a list, one after the other: what is there from the beginning to the end is in one of them.
+#[derive(Debug)]
+pub struct Pages {
+    filter: Filter,
+    ended: bool,
+}
+
+impl Pages {
+    /// All that the filter lets through, from where it begins, as many at a time as it says.
+    #[must_use]
+    pub fn of(filter: Filter) -> Self {
+        Self {
+            filter,
+            ended: false,
+        }
+    }
+
+    /// The next page; `None` when there are no more.
+    ///
+    /// # Errors
+    /// Those of [`Upkeep::list`]; the same page is asked for again.
+    pub async fn next(
+        &mut self,
+        store: &(impl Upkeep + ?Sized),
+    ) -> Result<Option<Listing>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = store.list(&self.filter).await?;
+        self.ended = page.next.is_none();
+        self.filter.after.clone_from(&page.next);
+        Ok(Some(page))
+    }
+}
+
+/// A page of a list of runs.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// What could be read.
     pub rows: Vec<RunRow>,
     /// Rows that could not, with the reason (B244).
     pub unreadable: Vec<(String, String)>,
-    /// How many more there are beyond the limit.
-    pub more: usize,
+    /// Where the page ends, when there is more.
+    pub next: Option<Cursor>,
 }
 
 /// A checkpoint as it is stored.

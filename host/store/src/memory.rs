@@ -12,10 +12,10 @@ use milepost_core::time::Timestamp;
 
 use super::hints::Hints;
 use super::{
-    Ask, Attention, BlobFault, Blobs, CheckedBlob, Claims, Expect, Filter, Health, Held, Holdings,
-    Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Offer, Page, RunRow, Runs, Sent,
-    StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Upkeep, Watch, Write, Written,
+    Ask, Attention, BlobFault, Blobs, CheckedBlob, Claims, Cursor, Expect, Filter, Health, Held,
+    Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Offer, Page, RunRow,
+    Runs, Sent, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, Upkeep, Watch, Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -445,37 +445,28 @@ impl Blobs for MemoryStore {
 impl Upkeep for MemoryStore {
     fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Listing, StoreError>> {
         Box::pin(async move {
-            let mut rows: Vec<RunRow> = self
-                .state()
-                .runs
-                .values()
-                .map(|run| &run.row)
-                .filter(|row| filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-                .filter(|row| {
-                    filter
-                        .workflow
-                        .as_ref()
-                        .is_none_or(|name| *name == row.workflow)
+            let state = self.state();
+            let begun = |row: &&RunRow| {
+                let place = cursor(row);
+                let after = filter.after.as_ref();
+                after.is_none_or(|after| {
+                    (place.created_at, &place.id) < (after.created_at, &after.id)
                 })
-                .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
-                .filter(|row| {
-                    let due = row.due_at;
-                    filter
-                        .due_before
-                        .is_none_or(|at| due.is_some_and(|due| due < at))
-                })
-                .cloned()
-                .collect();
+            };
+            let mut rows: Vec<&RunRow> = state.filtered(filter).filter(begun).collect();
             rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-            let shown = filter.limit.unwrap_or(rows.len()).min(rows.len());
-            let more = rows.len() - shown;
-            rows.truncate(shown);
+            let more = rows.len() > filter.limit;
+            rows.truncate(filter.limit);
             Ok(Listing {
-                rows,
+                next: rows.last().filter(|_| more).map(|row| cursor(row)),
+                rows: rows.into_iter().cloned().collect(),
                 unreadable: Vec::new(),
-                more,
             })
         })
+    }
+
+    fn count<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move { Ok(self.state().filtered(filter).count()) })
     }
 
     fn ids_with_prefix<'a>(
@@ -580,6 +571,21 @@ impl Upkeep for MemoryStore {
 }
 
 impl State {
+    fn filtered<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a RunRow> {
+        let rows = self.runs.values().map(|run| &run.row);
+        rows.filter(|row| filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+            .filter(|row| {
+                let workflow = filter.workflow.as_ref();
+                workflow.is_none_or(|name| *name == row.workflow)
+            })
+            .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
+            .filter(|row| {
+                let due = row.due_at;
+                let before = filter.due_before;
+                before.is_none_or(|at| due.is_some_and(|due| due < at))
+            })
+    }
+
     fn run(&mut self, id: &RunId) -> Result<&mut Run, StoreError> {
         self.runs
             .get_mut(id)
@@ -682,6 +688,13 @@ impl State {
         let written = written(row);
         self.last_log = position;
         Ok(written)
+    }
+}
+
+fn cursor(row: &RunRow) -> Cursor {
+    Cursor {
+        created_at: i64::try_from(row.created_at.as_nanos()).unwrap_or(i64::MAX),
+        id: row.id.as_str().as_bytes().to_vec(),
     }
 }
 

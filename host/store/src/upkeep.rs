@@ -9,11 +9,18 @@ use crate::{Filter, Health, Holdings, Listing, Release, RunRow, Space, StoreErro
 
 /// What people and their tools ask of a store as a whole.
 pub trait Upkeep: Send + Sync {
-    /// Rows, newest first (creation time, then id).
+    /// A page of rows, newest first (creation time, then id).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]. A row that cannot be read is returned in [`Listing::unreadable`], not as an error.
     fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Listing, StoreError>>;
+
+    /// How many runs a list has in all its pages, also those that cannot be read; where the filter begins and its limit do not
+    /// matter.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn count<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<usize, StoreError>>;
 
     /// Ids that start with `prefix`, sorted, at most `limit`.
     ///

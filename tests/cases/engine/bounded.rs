@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
+use milepost::report::stop_of;
 use milepost::store::{StoreError, Write};
 use milepost_core::ids::Epoch;
 use milepost_core::limits::AUTOMATIC_RESUMES;
@@ -141,10 +142,10 @@ fn an_error_of_which_nothing_can_be_recorded_is_bounded_by_the_count_of_losses()
 fn a_store_that_panics_is_bounded_too() {
     let (rig, calls) = works_for_days(Fails::Outcomes, || Fault::Panic);
     assert_eq!(calls, 1);
-    assert_eq!(rig.row().stop(), Some(StopCode::HostError));
+    assert_eq!(stop_of(&rig.row()), Some(StopCode::HostError));
     let (rig, calls) = works_for_days(Fails::Endings, || Fault::Panic);
     assert_eq!(calls, 2);
-    assert_eq!(rig.row().stop(), Some(StopCode::ProcessLost));
+    assert_eq!(stop_of(&rig.row()), Some(StopCode::ProcessLost));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use milepost::Engine;
 use milepost::clock::Clock as _;
 use milepost::engine::{EngineError, OnChange, ResumeOptions, StartOptions};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
+use milepost::report::stop_of;
 use milepost::wasm::{ChildProgram, Compiler};
 use milepost::wasm_plugins::WasmPlugins;
 use milepost_core::definition::PluginSpec;
@@ -294,7 +295,7 @@ async fn a_repeated_start_of_what_cannot_be_loaded_counts_as_well() {
             matches!(told, Err(EngineError::NotBegun { .. })),
             "{poison:?}: {told:?}"
         );
-        let stop = row(&rig, "new").stop();
+        let stop = stop_of(&row(&rig, "new"));
         assert_eq!(stop, Some(StopCode::HostError), "{poison:?}");
     }
 }

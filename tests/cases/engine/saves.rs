@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use milepost::clock::Clock as _;
 use milepost::engine::{Control, EngineError, ResumeOptions};
+use milepost::report::stop_of;
 use milepost::store::{StopKind, StopRequest, StoreError};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
@@ -147,7 +148,7 @@ async fn b156_a_process_that_gave_up_lets_go_of_the_run() {
     );
     let row = rig.row();
     assert_eq!((row.status, row.owner.as_ref()), (Status::Paused, None));
-    assert_eq!(row.stop(), Some(StopCode::HostError));
+    assert_eq!(stop_of(&row), Some(StopCode::HostError));
     assert!(row.due_at.is_some(), "a worker tries again");
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
     assert_eq!(rig.script.calls(), ["a", "a", "b"]);

@@ -4,6 +4,7 @@ use milepost_tests::now::Now as _;
 use std::time::Duration;
 
 use milepost::clock::Clock as _;
+use milepost::report::stop_of;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, Pause};
@@ -142,7 +143,7 @@ async fn a_run_whose_wait_is_over_but_cannot_go_on_says_so() {
     rig.clock.advance(Duration::from_secs(61));
     assert_eq!(rig.work().await.refused, 1);
     let (row, report) = (rig.row(), rig.engine().report(&r1()).now().unwrap());
-    assert_eq!(row.stop(), Some(StopCode::HostError));
+    assert_eq!(stop_of(&row), Some(StopCode::HostError));
     assert!(row.due_at > Some(rig.clock.now()));
     let stop = report.stop.unwrap();
     let says = "it cannot be loaded here";

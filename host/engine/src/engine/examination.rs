@@ -11,7 +11,7 @@ use milepost_core::time::Timestamp;
 use super::Engine;
 use super::sweep::SWEEP_ROWS;
 use crate::audit::{Auditor, BadBlobs, Fault};
-use crate::store::{BlobFault, Filter, Health, RunRow, StoreError};
+use crate::store::{BlobFault, Filter, Health, Pages, RunRow, StoreError};
 
 /// Free space below which a store is in danger of filling its disk.
 const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
@@ -145,7 +145,7 @@ impl Engine {
         let overdue = Filter {
             statuses: vec![Status::Paused],
             due_before: Some(now.before(OVERDUE)),
-            limit: Some(SWEEP_ROWS),
+            limit: SWEEP_ROWS,
             ..Filter::default()
         };
         let overdue = or_damage(store.list(&overdue).await, &mut findings)?;
@@ -185,26 +185,31 @@ impl Engine {
                 of_runs.entry(user).or_default().insert(blob.digest, fault);
             }
         }
-        let runs = or_damage(store.list(&Filter::default()).await, &mut findings)?;
-        let runs = runs.unwrap_or_default();
-        for (run, reason) in runs.unreadable {
-            findings.push(Finding::damage(&run, Fault::of("row", reason)));
-            let blobs = of_runs.remove(&run).unwrap_or_default();
-            findings.extend(blobs.into_iter().map(|(digest, fault)| {
-                Finding::damage(&run, Fault::of("blob", format_args!("{digest} {fault}")))
-            }));
-        }
         let mut auditor = Auditor::new(store);
-        let (none, all) = (BadBlobs::new(), runs.rows.len());
-        for (done, row) in runs.rows.into_iter().enumerate() {
-            tell(Examining::Runs { done, all });
-            let bad = of_runs.get(row.id.as_str()).unwrap_or(&none);
-            let faults = match auditor.faults(&row.id, bad).await {
-                Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text)],
-                faults => faults?,
-            };
-            let told = faults.into_iter();
-            findings.extend(told.map(|fault| Finding::damage(row.id.as_str(), fault)));
+        let (none, mut done) = (BadBlobs::new(), 0);
+        let everything = Filter::default();
+        let all = or_damage(store.count(&everything).await, &mut findings)?;
+        let all = all.unwrap_or_default();
+        let mut pages = Pages::of(everything);
+        while let Some(Some(page)) = or_damage(pages.next(store).await, &mut findings)? {
+            for (run, reason) in page.unreadable {
+                findings.push(Finding::damage(&run, Fault::of("row", reason)));
+                let blobs = of_runs.remove(&run).unwrap_or_default();
+                findings.extend(blobs.into_iter().map(|(digest, fault)| {
+                    Finding::damage(&run, Fault::of("blob", format_args!("{digest} {fault}")))
+                }));
+            }
+            for row in page.rows {
+                tell(Examining::Runs { done, all });
+                done += 1;
+                let bad = of_runs.get(row.id.as_str()).unwrap_or(&none);
+                let faults = match auditor.faults(&row.id, bad).await {
+                    Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text)],
+                    faults => faults?,
+                };
+                let told = faults.into_iter();
+                findings.extend(told.map(|fault| Finding::damage(row.id.as_str(), fault)));
+            }
         }
         Ok(findings)
     }

@@ -18,7 +18,7 @@ use super::error::EngineError;
 use super::observer::Notice;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{Attention, Filter, Look, RunRow, StopRequest, StoreError};
+use crate::store::{Attention, Filter, Look, Pages, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,23 +226,18 @@ impl Engine {
         let far_ahead = Filter {
             statuses: vec![Status::Paused],
             updated_after: Some(now.after(limits::CLOCK_AHEAD)),
-            limit: Some(SWEEP_ROWS),
+            limit: SWEEP_ROWS,
             ..Filter::default()
         };
         let mut swept = Swept::default();
-        loop {
-            let listing = self.shared.store.list(&far_ahead).await?;
-            let mut corrected = false;
-            for row in &listing.rows {
+        let mut pages = Pages::of(far_ahead);
+        while let Some(page) = pages.next(self.shared.store.as_ref()).await? {
+            for row in &page.rows {
                 let done = self.change(row, |_| None).await;
-                corrected |= matches!(done, Ok(true));
                 note(&mut swept, &row.id, done.map(drop))?;
             }
-            // Those that are right now are not listed again.
-            if listing.more == 0 || !corrected {
-                return Ok(swept.troubled);
-            }
         }
+        Ok(swept.troubled)
     }
 
     /// After a clock that was far ahead, time steps back, once, before anything else is recorded.

@@ -24,6 +24,7 @@ use super::{Engine, OnChange, ResumeOptions, Trouble};
 use crate::fault;
 use crate::record;
 use crate::report::RunReport;
+use crate::report::stop_of;
 use crate::store::{Ask, RunRow, StoreError};
 
 /// How often a worker looks for work.
@@ -232,7 +233,7 @@ impl Worker<'_> {
             self.forget_all_but(&ask.except.into_iter().chain(lost).chain(offered).collect());
         }
         for row in offer.rows {
-            let how = match (row.status, row.stop()) {
+            let how = match (row.status, stop_of(&row)) {
                 (Status::Pending, _) => ResumeBy::Person,
                 (_, Some(code)) if code.is_wait() => ResumeBy::Wait,
                 (_, Some(_) | None) => ResumeBy::Schedule,

@@ -331,6 +331,10 @@ impl Upkeep for SqliteStore {
         Box::pin(async move { self.read(|db| read::list(db, filter)) })
     }
 
+    fn count<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move { self.read(|db| read::count(db, filter)) })
+    }
+
     fn ids_with_prefix<'a>(
         &'a self,
         prefix: &'a str,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::open::Place;
 use super::{nanos, signed, store_error};
 use milepost_store::{
-    Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest, StoreError,
+    Cursor, Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest, StoreError,
     StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
 };
 
@@ -176,8 +176,8 @@ pub(super) fn inbox_size(db: &Connection, run: &RunId) -> Result<Inbox, StoreErr
         .map_err(|error| run_error(&error, run.as_str()))
 }
 
-pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+/// The condition of a list, with the values that it names.
+fn condition(filter: &Filter) -> (String, Vec<Value>) {
     let mut conditions = vec!["status <> 'removed'".to_owned()];
     let mut values = Vec::new();
     if !filter.statuses.is_empty() {
@@ -197,40 +197,55 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreErr
         conditions.push("due_at < ?".to_owned());
         values.push(Value::from(nanos(at)));
     }
-    let condition = format!("WHERE {}", conditions.join(" AND "));
-    // A negative limit is none.
-    let limit = filter.limit.map_or(-1, count_limit);
+    (conditions.join(" AND "), values)
+}
 
-    // One snapshot for the rows and the count of the rest.
-    let tx = db.unchecked_transaction().map_err(failed)?;
+pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
+    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let (mut condition, mut values) = condition(filter);
+    if let Some(Cursor { created_at, id }) = &filter.after {
+        // Bytes, because an id that cannot be read has its place, too.
+        condition.push_str(" AND (created_at, id) < (?, CAST(? AS TEXT))");
+        values.extend([Value::from(*created_at), Value::from(id.clone())]);
+    }
+    // One more tells whether there is more.
+    values.push(Value::from(count_limit(filter.limit.saturating_add(1))));
+    let mut statement = db
+        .prepare_cached(&format!(
+            "SELECT {RUN_COLUMNS} FROM run WHERE {condition} ORDER BY created_at DESC, id DESC LIMIT ?"
+        ))
+        .map_err(failed)?;
+    let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
     let mut listing = Listing::default();
-    let mut shown = 0;
-    {
-        let mut statement = tx
-            .prepare_cached(&format!(
-                "SELECT {RUN_COLUMNS} FROM run {condition} ORDER BY created_at DESC, id DESC LIMIT {limit}"
-            ))
-            .map_err(failed)?;
-        let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            shown += 1;
-            match listed(row).map_err(failed)? {
-                Ok(row) => listing.rows.push(row),
-                Err(unreadable) => listing.unreadable.push(unreadable),
-            }
+    let mut last = None;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if listing.rows.len() + listing.unreadable.len() == filter.limit {
+            listing.next = last;
+            break;
+        }
+        last = Some(cursor(row).map_err(failed)?);
+        match listed(row).map_err(failed)? {
+            Ok(row) => listing.rows.push(row),
+            Err(unreadable) => listing.unreadable.push(unreadable),
         }
     }
-    if filter.limit.is_some() {
-        let all: i64 = tx
-            .prepare_cached(&format!("SELECT count(*) FROM run {condition}"))
-            .and_then(|mut count| count.query_row(params_from_iter(&values), |row| row.get(0)))
-            .map_err(failed)?;
-        listing.more = usize::try_from(all)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(shown);
-    }
-    tx.finish().map_err(failed)?;
     Ok(listing)
+}
+
+pub(super) fn count(db: &Connection, filter: &Filter) -> Result<usize, StoreError> {
+    let (condition, values) = condition(filter);
+    let count: i64 = db
+        .prepare_cached(&format!("SELECT count(*) FROM run WHERE {condition}"))
+        .and_then(|mut count| count.query_row(params_from_iter(&values), |row| row.get(0)))
+        .map_err(|error| store_error(&error, "the list of runs"))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+fn cursor(row: &Row<'_>) -> Result<Cursor, rusqlite::Error> {
+    Ok(Cursor {
+        created_at: row.get("created_at")?,
+        id: row.get_ref("id")?.as_bytes()?.to_vec(),
+    })
 }
 
 /// A row of a list, or its id and what is wrong with it (B244).

@@ -15,7 +15,7 @@ use std::task::Poll;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_store::memory::MemoryStore;
-use milepost_store::{Expect, Filter, RunRow, StopKind, Store, Write};
+use milepost_store::{Cursor, Expect, Filter, RunRow, StopKind, Store, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 use proptest::collection::vec;
 use proptest::option;
@@ -32,10 +32,6 @@ const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 
 /// One thing done to both stores. Indexes choose from the constants above.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a few dozen of them live at once"
-)]
 enum Op {
     Write(Change),
     /// Several writes on their way at once: SQLite may join them into one transaction.
@@ -71,7 +67,8 @@ enum Op {
     List {
         statuses: Vec<Status>,
         workflow: Option<bool>,
-        limit: Option<usize>,
+        limit: usize,
+        after: Option<(usize, u64)>,
     },
     Prefix {
         prefix: &'static str,
@@ -203,8 +200,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (run.clone(), mostly_zero()).prop_map(|(run, seq_off)| Op::Delete { run, seq_off }),
         2 => (run.clone(), mostly_zero(), 0..99_u64)
             .prop_map(|(run, epoch_off, seconds)| Op::Renew { run, epoch_off, seconds }),
-        2 => (vec(status(), 0..3), option::of(any::<bool>()), option::of(0..5_usize))
-            .prop_map(|(statuses, workflow, limit)| Op::List { statuses, workflow, limit }),
+        2 => (vec(status(), 0..3), option::of(any::<bool>()), 0..5_usize, option::of((0..RUNS.len(), 0..20_u64)))
+            .prop_map(|(statuses, workflow, limit, after)| Op::List { statuses, workflow, limit, after }),
         1 => (prop::sample::select(vec!["", "a", "b_", "%", "_"]), 0..4_usize)
             .prop_map(|(prefix, limit)| Op::Prefix { prefix, limit }),
         1 => (run, 0..4_u64, 0..4_usize)
@@ -320,19 +317,22 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             statuses,
             workflow,
             limit,
-        } => text(
-            store
-                .list(&Filter {
-                    statuses: statuses.clone(),
-                    workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
-                    updated_after: limit.map(|limit| at(limit as u64)),
-                    due_before: limit
-                        .filter(|limit| limit % 2 == 1)
-                        .map(|limit| at(limit as u64)),
-                    limit: *limit,
-                })
-                .now(),
-        ),
+            after,
+        } => {
+            let time = |matters: bool| matters.then(|| at(*limit as u64));
+            let filter = Filter {
+                statuses: statuses.clone(),
+                workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
+                updated_after: time(*limit > 0),
+                due_before: time(*limit % 2 == 1),
+                after: after.map(|(run, seconds)| Cursor {
+                    created_at: i64::try_from(at(seconds).as_nanos()).unwrap(),
+                    id: RUNS[run].into(),
+                }),
+                limit: *limit,
+            };
+            text((store.list(&filter).now(), store.count(&filter).now()))
+        }
         Op::Prefix { prefix, limit } => text(store.ids_with_prefix(prefix, *limit).now()),
         Op::Page { run, after, limit } => text((
             store.journal(&id(RUNS[*run]), *after, *limit).now(),

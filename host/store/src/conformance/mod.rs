@@ -241,6 +241,7 @@ macro_rules! conformance_cases {
                 a_list_can_be_of_what_was_written_later,
                 a_limit_shows_the_newest_and_counts_the_rest,
                 what_a_filter_hides_is_not_counted_as_more,
+                pages_are_the_list_in_its_order_and_end,
                 ids_by_prefix_are_sorted_and_limited,
                 nothing_in_a_prefix_is_a_wildcard,
                 a_journal_is_read_in_pages,

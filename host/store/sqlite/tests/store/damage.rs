@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
-use milepost_store::{Filter, StopKind, StoreError, Write};
+use milepost_store::{Filter, Pages, StopKind, StoreError, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
@@ -78,14 +78,38 @@ fn a_damaged_row_counts_towards_the_limit() {
     }
     place.sql("UPDATE run SET seq = -1 WHERE id = 'r3'");
     let filter = Filter {
-        limit: Some(2),
+        limit: 2,
         ..Filter::default()
     };
     let listing = store.list(&filter).now().unwrap();
-    assert_eq!(
-        (listing.rows.len(), listing.unreadable.len(), listing.more),
-        (1, 1, 1)
-    );
+    assert_eq!((listing.rows.len(), listing.unreadable.len()), (1, 1));
+    assert_eq!(store.count(&filter).now().unwrap(), 3);
+    let rest = Filter {
+        after: listing.next,
+        ..filter
+    };
+    assert_eq!(store.listed(&rest), ["r1"]);
+}
+
+#[test]
+fn pages_go_on_after_rows_that_cannot_be_read() {
+    let place = Place::new();
+    let store = place.open();
+    for n in 1..=5 {
+        store.save(create(&format!("r{n}")).at(n));
+    }
+    place.sql("UPDATE run SET id = CAST(x'ff' AS TEXT) WHERE id = 'r4'");
+    place.sql("UPDATE run SET created_at = -1 WHERE id = 'r2'");
+    let mut pages = Pages::of(Filter {
+        limit: 1,
+        ..Filter::default()
+    });
+    let (mut read, mut unreadable) = (Vec::new(), 0);
+    while let Some(page) = pages.next(&store).now().unwrap() {
+        read.extend(page.rows.into_iter().map(|row| row.id.to_string()));
+        unreadable += page.unreadable.len();
+    }
+    assert_eq!((read.join(" "), unreadable), ("r5 r3 r1".to_owned(), 2));
 }
 
 #[test]
