@@ -65,8 +65,44 @@ impl Readers {
     }
 }
 
-pub(super) const RUN_COLUMNS: &str = "id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, \
-    due_at, recoveries, auto_resumes, provider, awaits, request, requested_at, requested_by, detached_at, stored_bytes";
+/// Makes the list of columns that a question selects, and where each of them is then found.
+macro_rules! run_columns {
+    ($first:ident $(, $name:ident)+ $(,)?) => {
+        /// What a question for runs selects.
+        pub(super) const RUN_COLUMNS: &str =
+            concat!(stringify!($first) $(, ", ", stringify!($name))+);
+
+        /// Where a column stands among [`RUN_COLUMNS`].
+        #[derive(Clone, Copy)]
+        #[expect(non_camel_case_types, reason = "they are named as in the database")]
+        enum RunColumn {
+            $first $(, $name)+
+        }
+    };
+}
+
+run_columns! {
+    id,
+    workflow,
+    status,
+    seq,
+    epoch,
+    created_at,
+    updated_at,
+    owner,
+    lease_until,
+    stop_code,
+    due_at,
+    recoveries,
+    auto_resumes,
+    provider,
+    awaits,
+    request,
+    requested_at,
+    requested_by,
+    detached_at,
+    stored_bytes,
+}
 
 pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
     let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
@@ -82,37 +118,37 @@ pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreE
 
 pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
     let columns = Columns::new(row, run);
-    let owner = columns.value::<Option<String>>(7)?;
+    let owner = columns.value::<Option<String>>(RunColumn::owner as usize)?;
     Ok(RunRow {
-        id: columns.parsed(0)?,
-        workflow: columns.value(1)?,
-        status: columns.parsed(2)?,
-        seq: columns.number(3)?,
-        epoch: Epoch(columns.number(4)?),
-        created_at: columns.instant(5)?,
-        updated_at: columns.instant(6)?,
+        id: columns.parsed(RunColumn::id as usize)?,
+        workflow: columns.value(RunColumn::workflow as usize)?,
+        status: columns.parsed(RunColumn::status as usize)?,
+        seq: columns.number(RunColumn::seq as usize)?,
+        epoch: Epoch(columns.number(RunColumn::epoch as usize)?),
+        created_at: columns.instant(RunColumn::created_at as usize)?,
+        updated_at: columns.instant(RunColumn::updated_at as usize)?,
         owner: owner
             .map(|text| serde_json::from_str(&text))
             .transpose()
-            .map_err(|error| columns.damaged(7, &error))?,
-        lease_until: columns.optional_instant(8)?,
-        stop_code: columns.value(9)?,
-        due_at: columns.optional_instant(10)?,
-        recoveries: columns.count(11)?,
-        auto_resumes: columns.count(12)?,
-        provider: columns.value(13)?,
-        awaits: serde_json::from_str(&columns.value::<String>(14)?)
-            .map_err(|error| columns.damaged(14, &error))?,
-        request: match columns.value::<Option<String>>(15)? {
+            .map_err(|error| columns.damaged(RunColumn::owner as usize, &error))?,
+        lease_until: columns.optional_instant(RunColumn::lease_until as usize)?,
+        stop_code: columns.value(RunColumn::stop_code as usize)?,
+        due_at: columns.optional_instant(RunColumn::due_at as usize)?,
+        recoveries: columns.count(RunColumn::recoveries as usize)?,
+        auto_resumes: columns.count(RunColumn::auto_resumes as usize)?,
+        provider: columns.value(RunColumn::provider as usize)?,
+        awaits: serde_json::from_str(&columns.value::<String>(RunColumn::awaits as usize)?)
+            .map_err(|error| columns.damaged(RunColumn::awaits as usize, &error))?,
+        request: match columns.value::<Option<String>>(RunColumn::request as usize)? {
             Some(_) => Some(StopRequest {
-                kind: columns.parsed(15)?,
-                at: columns.instant(16)?,
-                by: columns.value(17)?,
+                kind: columns.parsed(RunColumn::request as usize)?,
+                at: columns.instant(RunColumn::requested_at as usize)?,
+                by: columns.value(RunColumn::requested_by as usize)?,
             }),
             None => None,
         },
-        detached_at: columns.optional_instant(18)?,
-        stored_bytes: columns.number(19)?,
+        detached_at: columns.optional_instant(RunColumn::detached_at as usize)?,
+        stored_bytes: columns.number(RunColumn::stored_bytes as usize)?,
     })
 }
 
