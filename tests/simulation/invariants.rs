@@ -215,9 +215,9 @@ fn nothing_is_early(journal: &Journal) {
                 }
             }
             Event::Run(RunEvent::Resumed(resumed)) if resumed.cause == ResumeCause::Schedule => {
-                if let Phase::Paused { stop, .. } = &state.phase() {
+                if let Phase::Paused { rest, .. } = &state.phase() {
                     assert!(
-                        stop.due_at.is_some_and(|due| due <= entry.at),
+                        rest.due_at().is_some_and(|due| due <= entry.at),
                         "resumed too early"
                     );
                 }

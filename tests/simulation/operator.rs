@@ -14,6 +14,7 @@ use milepost::record;
 use milepost_core::ids::RunId;
 use milepost_core::limits::{JSON_DEPTH, NOTE_BYTES};
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use milepost_tests::values::value;
 use serde_json::json;
@@ -247,11 +248,7 @@ async fn settle(world: &Arc<World>) -> bool {
                 engine.signal(run, name, &json!(null)).await.map(drop)
             }
             Status::Paused
-                if !state.is_held()
-                    && state
-                        .phase()
-                        .stop()
-                        .is_some_and(|stop| stop.code().is_wait()) =>
+                if !state.is_held() && state.phase().stop_code().is_some_and(StopCode::is_wait) =>
             {
                 Ok(())
             }

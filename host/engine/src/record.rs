@@ -322,8 +322,11 @@ pub fn head(state: &RunState) -> Head {
         status: state.phase().status(),
         moves_by_itself: state.moves_by_itself(),
         at: state.updated_at(),
-        stop_code: stop.map(|stop| stop.code().as_str().to_owned()),
-        due_at: stop.and_then(|stop| stop.due_at),
+        stop_code: state
+            .phase()
+            .stop_code()
+            .map(|code| code.as_str().to_owned()),
+        due_at: stop.as_ref().and_then(|stop| stop.due_at),
         recoveries: state.recoveries(),
         auto_resumes: state.episode().in_a_row(),
         provider: stop.and_then(|stop| stop.provider.as_deref().map(without_nul)),

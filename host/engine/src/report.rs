@@ -261,7 +261,7 @@ impl RunReport {
                 | Phase::Failed { .. }
                 | Phase::Cancelled { .. } => Value::Null,
             },
-            stop: state.phase().stop().cloned(),
+            stop: state.phase().stop(),
             steps: Vec::new(),
             summary: Summary::default(),
             inputs: RecordedValue(state.inputs().clone()),
@@ -281,7 +281,7 @@ impl RunReport {
             automatic_resumes: state.episode().in_a_row(),
             stop_reason: match &state.phase() {
                 Phase::Completed { .. } => Some("completed"),
-                phase => phase.stop().map(|stop| stop.code().as_str()),
+                phase => phase.stop_code().map(StopCode::as_str),
             },
             next: next(state),
             owner: None,

@@ -47,7 +47,7 @@ impl Again {
             reopened: reopened.into_iter().collect(),
             closed,
             completed: u32::try_from(completed).unwrap_or(u32::MAX),
-            cleared: state.phase().stop().cloned(),
+            cleared: state.phase().stop(),
         }
     }
 }

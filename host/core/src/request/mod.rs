@@ -10,12 +10,13 @@
 //! | `accept` | to go on under another definition |
 //! | `stop` | to pause, to be held, to end; `release`: to be let go of |
 //! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
-//! | `recover` | what becomes of a run whose owner is lost, or whose host cannot go on |
+//! | `recover`, `let_go` | what becomes of a run whose owner is lost, or whose host cannot go on |
 
 pub mod accept;
 mod again;
 pub mod approve;
 pub mod deadline;
+pub mod let_go;
 pub mod recover;
 pub mod release;
 pub mod resume;

@@ -35,22 +35,6 @@ pub fn give_up(state: &RunState) -> Event {
     failed(Why::ProcessLost(Lost::Repeatedly { times }), None)
 }
 
-/// How a run that its host has claimed is let go of after an error: for good where a `fault` makes it last; else until later, as
-/// [`put_off`] says.
-#[must_use]
-pub fn let_go(
-    state: &RunState,
-    reason: &str,
-    fault: Option<Lasting>,
-    path: Option<Path>,
-    now: Timestamp,
-) -> Event {
-    match fault {
-        Some(fault) => fail(reason, true, fault, path),
-        None => put_off(state, reason, path, now),
-    }
-}
-
 /// The end of a run whose driver met an error that no try mends, before or after it began.
 #[must_use]
 pub fn fail(reason: &str, begun: bool, fault: Lasting, path: Option<Path>) -> Event {
@@ -111,15 +95,16 @@ pub fn cannot_begin(
 fn postponed(state: &RunState, reason: &str, now: Timestamp) -> Option<Event> {
     // This try counts as well.
     let used = state.episode().in_a_row() + 1;
-    let stop = state.phase().stop()?;
+    let phase = state.phase();
+    let waited = phase.stop_code()?.is_wait();
     if used as usize >= limits::AUTOMATIC_RESUMES.len() {
         return None;
     }
     let run = &state.created().run;
     let event = RunEvent::Postponed {
         reason: reason.to_owned(),
-        due_at: schedule::due(run, stop.path.as_ref(), used, None, false, now),
-        waited: stop.code().is_wait(),
+        due_at: schedule::due(run, phase.stopped_at(), used, None, false, now),
+        waited,
     };
     Some(event.into())
 }

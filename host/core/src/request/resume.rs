@@ -5,6 +5,7 @@ use crate::definition::Definition;
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::StepId;
 use crate::state::{RunState, Status};
+use crate::stop::StopCode;
 
 /// Who lets a stopped run go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +46,7 @@ pub fn resume(
     let cause = match by {
         ResumeBy::Person => {
             // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
-            if !state
-                .phase()
-                .stop()
-                .is_some_and(|stop| stop.code().is_wait())
-            {
+            if !state.phase().stop_code().is_some_and(StopCode::is_wait) {
                 repeat_failed(definition, state, status, &mut again);
             }
             ResumeCause::Resume

@@ -1,6 +1,6 @@
 //! Where a run stands, and what moves it from there.
 
-use super::{Phase, RunState, Status, StepPhase, StepRecord};
+use super::{Phase, Rest, RunState, Status, StepPhase, StepRecord};
 use crate::ids::Path;
 use crate::stop::StopCode;
 use crate::wait::Wait;
@@ -18,8 +18,9 @@ impl RunState {
                 StepPhase::Awaiting { .. } | StepPhase::Paused { .. }
             )
         };
-        let stop = self.phase.stop().and_then(|stop| stop.path.as_ref());
-        stop.and_then(|path| self.executions.at(path))
+        self.phase
+            .stopped_at()
+            .and_then(|path| self.executions.at(path))
             .filter(open)
             .or_else(|| {
                 let open = self.executions.iter().filter(open);
@@ -61,10 +62,7 @@ impl RunState {
     pub fn moves(&self) -> bool {
         match self.phase.status() {
             Status::Pending | Status::Running => true,
-            Status::Paused => {
-                let stop = self.phase.stop();
-                stop.is_some_and(|stop| stop.code() == StopCode::Ready) && !self.is_held()
-            }
+            Status::Paused => self.phase.stop_code() == Some(StopCode::Ready) && !self.is_held(),
             Status::Completed | Status::Failed | Status::Cancelled => false,
         }
     }
@@ -88,18 +86,27 @@ impl RunState {
     #[must_use]
     pub fn is_held(&self) -> bool {
         match &self.phase {
-            Phase::Paused { stop, .. } => {
-                stop.held_by.is_some() || stop.code() == StopCode::Interrupted
-            }
-            _ => false,
+            Phase::Paused { rest, .. } => match rest {
+                Rest::Held { .. } => true,
+                Rest::Waiting { reason, .. }
+                | Rest::Ready { reason, .. }
+                | Rest::Postponed { reason, .. } => reason.why.code() == StopCode::Interrupted,
+            },
+            Phase::Pending
+            | Phase::Running
+            | Phase::Completed { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled { .. } => false,
         }
     }
 
     /// Whether a paused run goes on without a person's word: when it is due, or when what it waits for comes.
     #[must_use]
     pub fn moves_by_itself(&self) -> bool {
-        let due = self.phase.stop().is_some_and(|stop| stop.due_at.is_some());
+        let Phase::Paused { rest, .. } = &self.phase else {
+            return false;
+        };
         let waits = self.awaited().is_some() || self.approval().is_some();
-        self.phase.status() == Status::Paused && !self.is_held() && (due || waits)
+        !self.is_held() && (rest.due_at().is_some() || waits)
     }
 }

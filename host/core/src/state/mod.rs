@@ -8,6 +8,7 @@ mod awaiting;
 mod executions;
 mod phase;
 mod record;
+mod rest;
 pub(crate) mod size;
 mod status;
 mod stored;
@@ -28,6 +29,7 @@ pub use apply::{Rejected, Touched};
 pub use executions::{Executions, Slot};
 pub use phase::Phase;
 pub use record::{Attempts, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output};
+pub use rest::{Reason, Rest};
 pub use status::{Status, UnknownStatus};
 
 /// The state of a run.
@@ -235,9 +237,7 @@ impl RunState {
 
     /// Where the run stands for the same reason as `recorded`, it does so in its words: see [`Stop::in_the_words_of`].
     pub fn in_the_words_of(&mut self, recorded: &Self) {
-        if let (Some(stop), Some(said)) = (self.phase.stop_mut(), recorded.phase.stop()) {
-            *stop = stop.clone().in_the_words_of(said);
-        }
+        self.phase.in_the_words_of(&recorded.phase);
     }
 
     /// The inputs of the run: those that it was started with, or those of the definition that was accepted since.

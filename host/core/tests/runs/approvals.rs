@@ -525,7 +525,7 @@ fn b315_nobody_decides_in_time() {
         (StopCode::WaitingForApproval, None)
     );
     let overdue = |stop: &Stop| matches!(stop.why, Why::WaitingForApproval { overdue: true, .. });
-    assert!(overdue(sim.stop()), "{:?}", sim.stop());
+    assert!(overdue(&sim.stop()), "{:?}", sim.stop());
     sim.approve("gate").work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.output("gate")["timed_out"], false);

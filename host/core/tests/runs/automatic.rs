@@ -145,8 +145,8 @@ fn b203_a_resume_that_could_not_begin_counts_and_is_tried_again() {
     }));
     assert_eq!(sim.status(), Status::Paused);
     assert_eq!(sim.stop().due_at, Some(due));
-    let reason = sim.stop().postponed.as_deref();
-    assert_eq!(reason, Some("a component is missing"));
+    let reason = sim.stop().postponed;
+    assert_eq!(reason.as_deref(), Some("a component is missing"));
     assert_eq!(sim.stop().code(), StopCode::StepPaused, "the reason stays");
     assert_eq!(sim.state.episode().resumes, 1);
     sim.record(Event::Run(RunEvent::Postponed {

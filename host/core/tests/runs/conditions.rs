@@ -157,7 +157,8 @@ fn a_value_that_an_expression_makes_is_nested_no_deeper_than_one_that_comes_in()
     assert_eq!(run(JSON_DEPTH - 1, false).status(), Status::Completed);
     let too_deep = run(JSON_DEPTH, false);
     assert_eq!(too_deep.stop().code(), StopCode::ReturnsFailed);
-    let error = too_deep.stop().why.error().unwrap();
+    let stop = too_deep.stop();
+    let error = stop.why.error().unwrap();
     assert!(error.contains("deeper than 64 levels"), "{error}");
 }
 

@@ -218,7 +218,7 @@ fn b157_b159_a_pause_names_step_reason_and_provider_and_nothing_follows() {
             }
         })
     });
-    let stop = sim.stop().clone();
+    let stop = sim.stop();
     assert_eq!(stop.path.unwrap().to_string(), "a");
     let Why::StepPaused(pausing) = &stop.why else {
         panic!("a step asked to pause");

@@ -132,7 +132,7 @@ fn to_the_end(sim: &mut Sim, script: &[u8]) {
 /// Lets a paused run go on, in one of the ways that its stop allows. What is chosen depends on the script and on what the run
 /// stands at, so that a run that was cut chooses alike.
 fn answer(sim: &mut Sim, script: &[u8]) {
-    let stop = sim.stop().clone();
+    let stop = sim.stop();
     let path = stop.path.as_ref().map(ToString::to_string);
     let path = path.unwrap_or_default();
     let began = stop
@@ -304,7 +304,8 @@ proptest! {
             let awaiting = |r: &&StepRecord| matches!(r.phase(), StepPhase::Awaiting { .. });
             let open: Vec<_> = sim.state.executions().iter().filter(awaiting).map(StepRecord::path).collect();
             if sim.status() == Status::Paused {
-                prop_assert_eq!(&open, &[sim.stop().path.as_ref().unwrap()]);
+                let stop = sim.stop();
+                prop_assert_eq!(&open, &[stop.path.as_ref().unwrap()]);
                 prop_assert_eq!(open[0], sim.state.stands_at().unwrap().path());
             }
             meddle(&mut sim, draw);

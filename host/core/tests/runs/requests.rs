@@ -1,11 +1,12 @@
 //! What each command comes to, wherever a run stands.
 
-use milepost_core::event::{ClaimCause, Event};
+use milepost_core::event::{ClaimCause, Event, RunEvent};
 use milepost_core::limits;
 use milepost_core::request::Intent;
+use milepost_core::request::let_go::{let_go, resumed};
 use milepost_core::request::recover::{CannotBegin, cannot_begin};
 use milepost_core::request::release::release;
-use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::request::stop::{Demand, NotPausable, Stopping, meet, meet_late, stop};
 use milepost_core::request::take::{NotTaken, Owned, take};
 use milepost_core::state::{RunState, Status};
@@ -199,5 +200,35 @@ fn what_cannot_begin_is_put_off_or_ends() {
             sim.record(event);
         }
         assert_eq!(tried(&sim, None), "Resume", "the last try is claimed");
+    }
+}
+
+#[test]
+fn only_a_paused_run_is_asked_to_go_on_before_it_is_let_go_of() {
+    for at in EVERYWHERE {
+        let sim = run(at);
+        let with = resumed(Some(&sim.definition), &sim.state).unwrap();
+        let without = resumed(None, &sim.state).unwrap();
+        if !matches!(at, At::Paused | At::Waiting) {
+            assert_eq!((with, without), (None, None), "{at:?}");
+            continue;
+        }
+        let asked = resume(&sim.definition, &sim.state, ResumeBy::Schedule).unwrap();
+        assert_eq!(with.as_ref(), Some(&asked), "{at:?}");
+        let without = without.unwrap();
+        assert_eq!(without.cleared, asked.cleared, "{at:?}");
+        let again = [&without.reset, &without.reopened, &without.closed];
+        assert!(again.iter().all(|steps| steps.is_empty()), "{at:?}");
+        for (fault, status) in [
+            (None, Status::Paused),
+            (Some(Lasting::Damaged), Status::Failed),
+        ] {
+            let mut sim = run(at);
+            sim.record(Event::Run(RunEvent::Resumed(without.clone())));
+            assert_eq!(sim.state.episode().in_a_row(), 1, "{at:?}: the try counts");
+            sim.claim(ClaimCause::Resume);
+            sim.record(let_go(&sim.state, "no luck", fault, None, sim.now));
+            assert_eq!(sim.status(), status, "{at:?}");
+        }
     }
 }

@@ -339,7 +339,7 @@ fn a_run_that_a_person_paused_is_not_woken_by_a_signal() {
 fn a_signal_does_not_cut_the_pause_of_another_step_short() {
     let mut sim = stopped_at("wait = { signal = \"go\" }");
     sim.retry(Some("a")).run(|_| pause("quota"));
-    let before = sim.stop().clone();
+    let before = sim.stop();
     assert_eq!(before.path.as_ref().unwrap().to_string(), "a");
     assert_eq!(
         sim.state.awaits("go"),

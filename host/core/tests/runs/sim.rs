@@ -408,7 +408,7 @@ impl Sim {
         self.state.phase().status()
     }
 
-    pub(crate) fn stop(&self) -> &Stop {
+    pub(crate) fn stop(&self) -> Stop {
         self.state.phase().stop().expect("the run stopped")
     }
 
@@ -425,8 +425,8 @@ impl Sim {
     }
 
     /// What a person is asked where it stands.
-    pub(crate) fn question(&self) -> &str {
-        match &self.stop().why {
+    pub(crate) fn question(&self) -> String {
+        match self.stop().why {
             Why::WaitingForApproval { question, .. } => question,
             other => panic!("it does not ask: {other:?}"),
         }

@@ -45,7 +45,7 @@ fn a_long_wait_pauses_the_run_until_its_time() {
     let until = sim.now.after(secs(600));
     sim.run(fine);
     assert_eq!(sim.status(), Status::Paused);
-    let stop = sim.stop().clone();
+    let stop = sim.stop();
     assert_eq!(
         (stop.code(), stop.due_at),
         (StopCode::WaitingForTime, Some(until))

@@ -4,12 +4,12 @@
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
 use milepost_core::correction::{correction, is_far_ahead};
-use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
+use milepost_core::event::{ClaimCause, Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::recovery::{Judgement, Liveness, judge, lease_holds};
+use milepost_core::request::let_go;
 use milepost_core::request::recover::{self, CannotBegin};
-use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
 
@@ -192,26 +192,20 @@ impl Engine {
             self.correct_clock(&mut batch, &mut state).await?;
         }
         let now = self.shared.clock.now();
-        let path = state.phase().stop().and_then(|stop| stop.path.clone());
+        let path = state.phase().stopped_at().cloned();
         if state.phase().status() == Status::Paused {
-            let resumed = match (self.frozen(&state).await, fault) {
-                (Ok(definition), _) => resume(&definition, &state, ResumeBy::Schedule)?,
-                // It goes nowhere: its definition is not needed.
-                (Err(_), Some(_)) => RunResumed {
-                    cause: ResumeCause::Schedule,
-                    reset: Vec::new(),
-                    reopened: Vec::new(),
-                    closed: Vec::new(),
-                    completed: 0,
-                    cleared: state.phase().stop().cloned(),
-                },
-                (Err(error), None) => return Err(error),
+            let definition = match self.frozen(&state).await {
+                // It goes nowhere.
+                Err(_) if fault.is_some() => None,
+                definition => Some(definition?),
             };
-            batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
+            if let Some(resumed) = let_go::resumed(definition.as_ref(), &state)? {
+                batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
+            }
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let at = now.max(state.updated_at());
-        let last = recover::let_go(&state, &reason, fault, path, at);
+        let last = let_go::let_go(&state, &reason, fault, path, at);
         let written = match batch.stop(&mut state, last, now) {
             Ok(()) => self.write_change(&batch, &state).await,
             Err(rejected) => Err(rejected.into()),

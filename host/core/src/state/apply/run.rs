@@ -6,7 +6,7 @@ use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
 use crate::state::{Binding, Episode, Phase, RunState, Slot, Status, StepPhase};
-use crate::stop::{Came, Stop, StopCode, Why};
+use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -54,7 +54,8 @@ impl RunState {
             RunEvent::Paused { stop } => {
                 self.begin_episode(stop);
                 let stop = stop.clone();
-                self.moved(Phase::Paused { stop, at })
+                let rest = stop.into();
+                self.moved(Phase::Paused { rest, at })
             }
             RunEvent::Completed { output } => {
                 let output = output.clone();
@@ -253,34 +254,28 @@ impl RunState {
                 )
             })
         };
-        if let Phase::Paused { stop, .. } = &mut self.phase {
-            let stays = stop
-                .path
-                .as_ref()
-                .is_some_and(|path| !steps.contains(path.step()) && waits_for_time(path));
-            if !stays {
-                stop.due_at = stop.due_at.map(moved);
+        if let Phase::Paused { rest, .. } = &mut self.phase {
+            let path = rest.reason().path.as_ref();
+            let stays =
+                path.is_some_and(|path| !steps.contains(path.step()) && waits_for_time(path));
+            if !stays && let Some(due_at) = rest.due_at_mut() {
+                *due_at = moved(*due_at);
             }
         }
         touched
     }
 
     fn postponed(&mut self, reason: &str, due_at: Option<Timestamp>, waited: bool) -> Touched {
-        if let Phase::Paused { stop, .. } = &mut self.phase {
-            if waited {
-                stop.why = Why::Ready(Came::End);
-            }
-            stop.due_at = due_at;
-            stop.postponed = Some(reason.to_owned());
+        if let Phase::Paused { rest, .. } = &mut self.phase {
+            *rest = rest.postponed(reason, due_at, waited);
         }
         self.episode.resumes += 1;
         Touched::run()
     }
 
     fn held(&mut self, by: &str) -> Touched {
-        if let Phase::Paused { stop, .. } = &mut self.phase {
-            stop.due_at = None;
-            stop.held_by = Some(by.to_owned());
+        if let Phase::Paused { rest, .. } = &mut self.phase {
+            *rest = rest.held(by);
         }
         Touched::run()
     }

@@ -7,7 +7,7 @@ use crate::event::WaitEvent;
 use crate::ids::{Path, StepId};
 use crate::payload::Payload;
 use crate::state::{Kind, Phase, RunState, StepPhase, StepRecord, StepResult};
-use crate::stop::{Came, Stop, Why};
+use crate::stop::Came;
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output, signal_output};
 
@@ -147,20 +147,11 @@ impl RunState {
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
     /// stays as it is. Returns whether it stood there.
     fn make_ready(&mut self, path: &Path, came: Came, at: Timestamp) -> bool {
-        if let Phase::Paused { stop, .. } = &mut self.phase
-            && stop.path.as_ref() == Some(path)
+        if let Phase::Paused { rest, .. } = &mut self.phase
+            && rest.reason().path.as_ref() == Some(path)
         {
-            let held_by = stop.held_by.take();
-            let due_at = match held_by {
-                Some(_) => None,
-                // At once, also for a clock that was set back since.
-                None => Some(self.created_at.min(at)),
-            };
-            *stop = Stop {
-                due_at,
-                held_by,
-                ..Stop::new(Why::Ready(came)).at(path.clone())
-            };
+            // At once, also for a clock that was set back since.
+            *rest = rest.ready(path, came, self.created_at.min(at));
             return true;
         }
         false
