@@ -21,11 +21,11 @@ type Body = dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync;
 /// `{"at": <its path>}`. Every attempt logs one line when it begins: `<path>, attempt <n>`.
 #[derive(Clone, Default)]
 pub struct Script {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<Scripted>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct Scripted {
     steps: BTreeMap<String, Arc<Body>>,
     calls: Vec<String>,
     build: u32,
@@ -124,12 +124,12 @@ impl Script {
         self.shared().unusable = unusable;
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, Scripted> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shared {
+impl Scripted {
     fn body(&self, step: &str) -> Arc<Body> {
         let body = self.steps.get(step).cloned();
         body.unwrap_or_else(|| at_once(at))

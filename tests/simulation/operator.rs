@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use milepost::engine::{
-    Control, Decision, EngineError, ResumeOptions, StartOptions, StopAnswer, WorkOptions,
+    ApprovalDecision, Control, EngineError, ResumeOptions, StartOptions, StopAnswer, WorkOptions,
 };
 use milepost::record;
 use milepost_core::ids::RunId;
@@ -125,7 +125,7 @@ async fn meddle(world: &Arc<World>) {
             }
         }
         22..38 => {
-            let decision = Decision {
+            let decision = ApprovalDecision {
                 path: None,
                 verdict: if rng.once_in(2) {
                     Verdict::Rejected
@@ -135,7 +135,7 @@ async fn meddle(world: &Arc<World>) {
                 comment: deed.is_multiple_of(2).then(|| "é".repeat(NOTE_BYTES / 2)),
                 by: None,
             };
-            let decided = patiently(engine.decide(&run, &decision)).await;
+            let decided = patiently(engine.decide_approval(&run, &decision)).await;
             world.say(format!("{} {run}: {}", decision.verdict, short(&decided)));
         }
         38..41 => {
@@ -235,13 +235,13 @@ async fn settle(world: &Arc<World>) -> bool {
         let state = record::load(world.store.as_ref(), run).now().unwrap().state;
         let done: Result<(), EngineError> = match status {
             Status::Paused if state.approval().is_some() => {
-                let decision = Decision {
+                let decision = ApprovalDecision {
                     path: None,
                     verdict: Verdict::Approved,
                     comment: Some("at last".to_owned()),
                     by: None,
                 };
-                engine.decide(run, &decision).await.map(drop)
+                engine.decide_approval(run, &decision).await.map(drop)
             }
             Status::Paused if state.awaited().is_some() => {
                 let (_, name) = state.awaited().unwrap();

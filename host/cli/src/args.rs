@@ -15,7 +15,7 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{
-    completions, context, decide, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
+    approve, completions, context, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
     narration, pack, replay, run, schema, show, signal, stop, submit, symbolize, validate, work,
 };
 
@@ -85,8 +85,8 @@ pub(crate) enum Verb {
     Resume(go_on::ResumeArgs),
     Retry(go_on::RetryArgs),
     Signal(signal::SignalArgs),
-    Approve(decide::ApproveArgs),
-    Reject(decide::RejectArgs),
+    Approve(approve::ApproveArgs),
+    Reject(approve::RejectArgs),
     Pause(stop::PauseArgs),
     Cancel(stop::CancelArgs),
     Kill(stop::KillArgs),

@@ -18,7 +18,7 @@ use super::args::{Color, Global};
 use super::compiling::compiler;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::memory::MemoryArgs;
+use super::memory_args::MemoryArgs;
 use super::stdout::Written;
 use super::style::Style;
 use super::text::Text;

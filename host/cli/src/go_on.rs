@@ -15,7 +15,7 @@ use super::documents::{self, Answer};
 use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::memory::MemoryArgs;
+use super::memory_args::MemoryArgs;
 use super::words::advice::Advice;
 use super::{ending, ids, place};
 

@@ -51,9 +51,9 @@ mod text;
 mod watch;
 mod words;
 
+mod approve;
 mod compiling;
 mod completions;
-mod decide;
 mod doctor;
 mod events;
 mod explain;
@@ -63,7 +63,7 @@ mod graph;
 mod inspect;
 mod logs;
 mod ls;
-mod memory;
+mod memory_args;
 mod pack;
 mod replay;
 mod run;
@@ -127,8 +127,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Resume(args) => go_on::resume(&args, cx),
         Verb::Retry(args) => go_on::retry(&args, cx),
         Verb::Signal(args) => signal::run(&args, cx),
-        Verb::Approve(args) => decide::approve(&args, cx),
-        Verb::Reject(args) => decide::reject(&args, cx),
+        Verb::Approve(args) => approve::approve(&args, cx),
+        Verb::Reject(args) => approve::reject(&args, cx),
         Verb::Pause(args) => stop::pause(&args, cx),
         Verb::Cancel(args) => stop::cancel(&args, cx),
         Verb::Kill(args) => stop::kill(&args, cx),

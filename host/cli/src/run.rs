@@ -7,7 +7,7 @@ use super::context::{Context, Reply};
 use super::drive::drive;
 use super::ending;
 use super::failure::Failure;
-use super::memory::MemoryArgs;
+use super::memory_args::MemoryArgs;
 use super::progress::Limits;
 use super::start::{Prepared, StartArgs};
 

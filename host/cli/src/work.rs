@@ -14,7 +14,7 @@ use super::documents;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format;
-use super::memory::MemoryArgs;
+use super::memory_args::MemoryArgs;
 use super::place;
 use super::progress::Several;
 use super::signals::{self, Orders};

@@ -245,7 +245,7 @@ pub fn restore<'a>(
     .into())
 }
 
-/// What the shape alone cannot promise: the record is of this step, and passes count from 1 (B110, B117).
+/// What the shape alone cannot promise: the record is of this step, and iterations count from 1 (B110, B117).
 fn check(slot: &Slot, record: &StepRecord) -> Result<(), DecodeError> {
     if Slot::from(record.path()) != *slot {
         return Err(malformed(&format_args!(

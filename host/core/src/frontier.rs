@@ -10,14 +10,14 @@ use crate::ids::Epoch;
 #[derive(Debug, Default)]
 pub struct Frontier {
     epoch: Epoch,
-    /// Outermost first: the top level, the pass of the loop that it has come to, and so on inwards.
+    /// Outermost first: the top level, the iteration of the loop that it has come to, and so on inwards.
     scopes: Vec<Walked>,
 }
 
 #[derive(Debug)]
 struct Walked {
-    /// Pass of the loop whose body this is; 0 for the top level.
-    pass: u32,
+    /// Iteration of the loop whose body this is; 0 for the top level.
+    iteration: u32,
     /// So many of the first members are settled, and none of them ends the scope.
     members: usize,
 }
@@ -32,14 +32,17 @@ impl Frontier {
     }
 
     /// Enters the scope at this depth and says how many members are behind the walk.
-    pub(crate) fn enter(&mut self, depth: usize, pass: u32) -> usize {
+    pub(crate) fn enter(&mut self, depth: usize, iteration: u32) -> usize {
         if self
             .scopes
             .get(depth)
-            .is_none_or(|walked| walked.pass != pass)
+            .is_none_or(|walked| walked.iteration != iteration)
         {
             self.scopes.truncate(depth);
-            self.scopes.push(Walked { pass, members: 0 });
+            self.scopes.push(Walked {
+                iteration,
+                members: 0,
+            });
         }
         self.scopes[depth].members
     }

@@ -124,7 +124,7 @@ name_type! {
     StepId, "step id", 64
 }
 
-/// One level of a [`Path`]: a step, and which pass or item of it.
+/// One level of a [`Path`]: a step, and which iteration or item of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment {
     /// The step.
@@ -135,7 +135,7 @@ pub struct Segment {
     pub item: Option<u32>,
 }
 
-/// Where a step execution stands: `test`, `fix#2/test` (second pass of loop `fix`), `notes[3]` (fourth item). Cheap to clone.
+/// Where a step execution stands: `test`, `fix#2/test` (second iteration of loop `fix`), `notes[3]` (fourth item). Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Path(Arc<[Segment]>);
@@ -151,7 +151,7 @@ impl Path {
         }]))
     }
 
-    /// The path of `member` in pass `iteration` of the loop at this path.
+    /// The path of `member` in `iteration` of the loop at this path.
     #[must_use]
     pub fn member(&self, iteration: u32, member: StepId) -> Self {
         let mut segments = Vec::with_capacity(self.0.len() + 1);
@@ -199,10 +199,10 @@ impl Path {
         self.0.iter().rev().find_map(|s| s.item)
     }
 
-    /// Whether this path is a direct member of pass `iteration` of the loop at `outer`, or of the top level for `None`.
+    /// Whether this path is a direct member of `iteration` of the loop at `outer`, or of the top level for `None`.
     #[must_use]
-    pub fn stands_in(&self, pass: Option<(&Path, u32)>) -> bool {
-        match pass {
+    pub fn stands_in(&self, within: Option<(&Path, u32)>) -> bool {
+        match within {
             None => self.0.len() == 1,
             Some((outer, iteration)) => {
                 self.0.len() == outer.0.len() + 1 && self.is_inside(outer, iteration)
@@ -210,7 +210,7 @@ impl Path {
         }
     }
 
-    /// Whether this path stands inside pass `iteration` of the loop at `outer`, directly or deeper.
+    /// Whether this path stands inside `iteration` of the loop at `outer`, directly or deeper.
     #[must_use]
     pub fn is_inside(&self, outer: &Path, iteration: u32) -> bool {
         let depth = outer.0.len();

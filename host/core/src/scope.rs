@@ -19,7 +19,7 @@ pub struct StateScope<'a> {
     state: &'a RunState,
     /// `None` for `returns`, which stands outside every step.
     at: Option<&'a Path>,
-    /// For `until`: the loop itself is the innermost loop, in this pass.
+    /// For `until`: the loop itself is the innermost loop, in this iteration.
     own_pass: Option<u32>,
     read: Shelf<'a>,
 }
@@ -67,7 +67,7 @@ impl<'a> StateScope<'a> {
         }
     }
 
-    /// The scope of `until` of the loop at `path`, after pass `iteration`.
+    /// The scope of `until` of the loop at `path`, after `iteration`.
     #[must_use]
     pub fn of_until(
         definition: &'a Definition,
@@ -112,7 +112,7 @@ impl<'a> StateScope<'a> {
             .or_else(|| self.at.and_then(Path::loop_iteration))
     }
 
-    /// Output of the last member of the innermost loop in the pass before this one.
+    /// Output of the last member of the innermost loop in the iteration before this one.
     fn previous(&self) -> Option<&Value> {
         let iteration = self.iteration()?;
         let path = self.at?;
@@ -145,8 +145,8 @@ impl<'a> StateScope<'a> {
                 match (self.output_of(settled), settled.iterations) {
                     (Some(output), _) => Some(Cow::Borrowed(output)),
                     // A loop says how far it came also when it failed (B94).
-                    (None, Some(passes)) => Some(Cow::Owned(Arc::unwrap_or_clone(
-                        loop_output(passes, false).value(),
+                    (None, Some(iterations)) => Some(Cow::Owned(Arc::unwrap_or_clone(
+                        loop_output(iterations, false).value(),
                     ))),
                     (None, None) => None,
                 }

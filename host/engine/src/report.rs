@@ -415,8 +415,8 @@ impl StepReport {
                     StepResult::Failed { error } => {
                         report.stop_reason = Some(why_failed(error));
                         report.error = Some(error.clone());
-                        if let Some(passes) = settled.iterations {
-                            report.output = RecordedValue(loop_output(passes, false));
+                        if let Some(iterations) = settled.iterations {
+                            report.output = RecordedValue(loop_output(iterations, false));
                         }
                     }
                     StepResult::Skipped => report.stop_reason = Some("skipped"),

@@ -13,9 +13,9 @@ use milepost_core::outcome::{Outcome, StepError};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::ending;
-use super::engine::Shared;
+use super::engine::Sandbox;
 use super::loader::{Inner, Plugin};
-use super::memory::Turn;
+use super::memory_budget::Turn;
 use super::state::HostState;
 use crate::attempt::{BoxFuture, Call, CallResult, Callable};
 
@@ -78,7 +78,7 @@ impl Stop {
 
 /// Runs `body` on a store with `state`, for `timeout` at most. Dropping the future ends the guest.
 pub(super) async fn execute<T>(
-    shared: &Shared,
+    shared: &Sandbox,
     _: &Turn<'_>,
     mut state: HostState,
     timeout: Duration,
@@ -100,7 +100,7 @@ pub(super) async fn execute<T>(
     (store.into_data(), ended)
 }
 
-fn store(shared: &Shared, state: HostState) -> Store<HostState> {
+fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
     let mut store = Store::new(&shared.engine, state);
     store.limiter(|state| &mut state.allocations);
     // Also bounds what the guest returns.

@@ -15,7 +15,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::contract::v0_1::exports::milepost::step::guest;
 use super::contract::v0_1::milepost::step::types;
-use super::json::{self, UnusableJson};
+use super::guest_json::{self, UnusableJson};
 use super::limits::{Allocations, Refusal};
 use super::names;
 
@@ -150,7 +150,7 @@ fn contract_broken(unusable: &UnusableJson) -> StepError {
 }
 
 fn parse(text: String, max_bytes: usize) -> Result<Value, UnusableJson> {
-    json::parse(&text, max_bytes, limits::JSON_DEPTH)
+    guest_json::parse(&text, max_bytes, limits::JSON_DEPTH)
 }
 
 fn failure(

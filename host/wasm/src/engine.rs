@@ -15,7 +15,7 @@ use super::cache::CodeCache;
 use super::capability;
 use super::compile::Compiler;
 use super::component::{Inspection, Rejection, words};
-use super::memory::{Room, Turns};
+use super::memory_budget::{Room, Turns};
 use super::state::HostState;
 use super::ticker::Ticker;
 use crate::clock::Clock;
@@ -47,11 +47,11 @@ const FIBER_STACK: usize = 2 * limits::STACK_BYTES;
 /// The WebAssembly engine of the process. A clone is another handle on it.
 #[derive(Clone)]
 pub struct WasmEngine {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Sandbox>,
 }
 
 /// What every plugin and every attempt has in common.
-pub(super) struct Shared {
+pub(super) struct Sandbox {
     pub(super) engine: Engine,
     pub(super) ticker: Ticker,
     pub(super) turns: Turns,
@@ -119,7 +119,7 @@ impl WasmEngine {
         })?;
         let ticker = Ticker::start(engine.clone()).map_err(EngineError::Ticker)?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(Sandbox {
                 engine,
                 ticker,
                 turns: Turns::new(room),
@@ -140,7 +140,7 @@ impl WasmEngine {
     }
 }
 
-impl Shared {
+impl Sandbox {
     /// Machine code of a component, and whether it came from the cache.
     pub(super) fn code(
         &self,

@@ -10,7 +10,7 @@ use milepost_core::limits;
 
 use super::component::{Inspection, Rejection, words};
 use super::contract::v0_1::PluginPre;
-use super::engine::{Shared, WasmEngine};
+use super::engine::{Sandbox, WasmEngine};
 use super::state::HostState;
 use crate::bounded_file::{self, ReadError};
 
@@ -21,7 +21,7 @@ pub struct Plugin {
 }
 
 pub(super) struct Inner {
-    pub(super) engine: Arc<Shared>,
+    pub(super) engine: Arc<Sandbox>,
     pub(super) pre: PluginPre<HostState>,
     inspection: Inspection,
     from_cache: bool,

@@ -13,12 +13,12 @@ const SLICE: Duration = Duration::from_millis(10);
 /// Ticks while an attempt is in flight and sleeps otherwise, so that an idle process uses no processor time.
 /// Dropping it ends the thread.
 pub(super) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<Ticks>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct Ticks {
     in_flight: AtomicUsize,
     /// Set while the thread waits for the first attempt. Raised before the thread looks at `in_flight` a last time, and
     /// read after an attempt raised `in_flight`: one of the two always notices the other.
@@ -28,11 +28,11 @@ struct Shared {
 }
 
 /// Keeps the ticker awake.
-pub(super) struct InFlight<'a>(&'a Shared);
+pub(super) struct InFlight<'a>(&'a Ticks);
 
 impl Ticker {
     pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Ticks::default());
         let thread = std::thread::Builder::new()
             .name("milepost-ticker".into())
             .spawn({
@@ -71,7 +71,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl Shared {
+impl Ticks {
     fn run(&self, engine: &Engine) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         while !*stop {

@@ -17,7 +17,7 @@ use milepost_wasm::Rejection;
 use milepost_wasm::attempt::Call;
 
 #[test]
-fn an_endless_loop_runs_into_the_time_out_and_leaves_the_thread_to_others() {
+fn an_endless_loop_runs_into_the_timeout_and_leaves_the_thread_to_others() {
     let plugin = load(&runs("(loop $again (br $again)) (unreachable)"));
     let call = Call {
         timeout: Duration::from_millis(100),
@@ -38,7 +38,7 @@ fn an_endless_loop_runs_into_the_time_out_and_leaves_the_thread_to_others() {
 }
 
 #[test]
-fn a_guest_that_sleeps_too_long_runs_into_the_time_out() {
+fn a_guest_that_sleeps_too_long_runs_into_the_timeout() {
     let guest = Guest {
         imports: r#"(import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64)))"#,
         run: "(call $sleep (i64.const 50000)) (unreachable)",

@@ -209,7 +209,7 @@ fn b437_b438_a_running_run_shows_who_has_it_and_whether_that_process_lives() {
 }
 
 #[test]
-fn b405_b406_b440_a_time_out_shows_its_length_its_source_and_that_it_fired() {
+fn b405_b406_b440_a_timeout_shows_its_length_its_source_and_that_it_fired() {
     let cli = Cli::new();
     cli.workflow("slow.toml", &format!("{ENDLESS}timeout = \"200ms\"\n"));
     let mut session = cli.session();

@@ -537,7 +537,7 @@ fn one(cli: &Cli, id: &str, wait: &str) {
 }
 
 #[test]
-fn b315_what_comes_after_the_time_out_is_told_so_and_not_taken() {
+fn b315_what_comes_after_the_timeout_is_told_so_and_not_taken() {
     let cli = Cli::new();
     one(
         &cli,

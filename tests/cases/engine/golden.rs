@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use milepost::engine::{Control, Decision, Gravity, ResumeOptions, StartOptions};
+use milepost::engine::{ApprovalDecision, Control, Gravity, ResumeOptions, StartOptions};
 use milepost::replay::replay;
 use milepost::store::{Filter, StopKind};
 use milepost_core::ids::RunId;
@@ -278,13 +278,16 @@ async fn goes_on(sql: &str) {
     let retried = engine.retry(&id("failed"), None, options()).await.unwrap();
     assert_eq!(retried.status, Status::Completed, "version {version}");
     if waits {
-        let decision = Decision {
+        let decision = ApprovalDecision {
             path: None,
             verdict: Verdict::Approved,
             comment: None,
             by: None,
         };
-        engine.decide(&id("asks"), &decision).await.unwrap();
+        engine
+            .decide_approval(&id("asks"), &decision)
+            .await
+            .unwrap();
         // A token is kept from version 6 on: there it is the signal that was sent before.
         let again = engine
             .signal_once(&id("early"), "go", &json!({"n": 1}), "token")

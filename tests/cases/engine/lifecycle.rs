@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use milepost::engine::{Decision, EngineError, ResumeOptions, SignalAnswer, StopAnswer};
+use milepost::engine::{ApprovalDecision, EngineError, ResumeOptions, SignalAnswer, StopAnswer};
 use milepost::report::RunReport;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -288,13 +288,13 @@ impl Real {
                 Err(other) => panic!("{other:?}"),
             },
             Deed::Decide(verdict) => {
-                let decision = Decision {
+                let decision = ApprovalDecision {
                     path: None,
                     verdict,
                     comment: None,
                     by: None,
                 };
-                match engine.decide(&run, &decision).await {
+                match engine.decide_approval(&run, &decision).await {
                     Ok(_) => Answer::Done,
                     Err(EngineError::NotWaiting { .. } | EngineError::AlreadyDecided(_)) => {
                         Answer::Refused

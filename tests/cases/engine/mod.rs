@@ -1,6 +1,7 @@
 //! The engine with scripted steps and a clock that the test owns: what only it can show. How a run moves is tested in the
 //! core.
 
+mod approvals;
 mod bounded;
 mod carried;
 mod changes;
@@ -8,7 +9,6 @@ mod commits;
 mod continuations;
 mod crashes;
 mod damage;
-mod decisions;
 mod endings;
 mod far;
 mod finalization;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::attempt::Call;
-use milepost::engine::{Control, Decision, Demand, EngineError, Request, StopAnswer};
+use milepost::engine::{ApprovalDecision, Control, Demand, EngineError, Request, StopAnswer};
 use milepost::report::RunReport;
 use milepost::store::StoreError;
 use milepost::store::{StopKind, StopRequest};
@@ -564,13 +564,13 @@ async fn what_a_held_run_waits_for_is_taken_and_the_answer_says_that_it_is_held(
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!(rig.resume().await.unwrap().status, Status::Paused);
     engine.pause(&r1(), true, "somebody").await.unwrap();
-    let decision = Decision {
+    let decision = ApprovalDecision {
         path: None,
         verdict: Verdict::Approved,
         comment: None,
         by: None,
     };
-    assert!(engine.decide(&r1(), &decision).await.unwrap().held);
+    assert!(engine.decide_approval(&r1(), &decision).await.unwrap().held);
     assert_eq!(rig.work().await.taken, 0);
     assert_eq!(rig.resume().await.unwrap().status, Status::Completed);
 }

@@ -11,7 +11,7 @@ use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1, until_idle};
 use serde_json::{Value, json};
 
-use super::decisions::{REWORKS, decide, decision, echo};
+use super::approvals::{REWORKS, decide, decision, echo};
 
 /// Makes the checkpoint that of a program which did not count rejections. Returns what it counted at `steps`.
 async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
@@ -114,7 +114,7 @@ async fn a_load_of_an_older_run_reads_no_journal() {
     record::load(seen.as_ref(), &run).now().unwrap();
     engine.report(&run).now().unwrap();
     engine
-        .decide(&run, &decision(Verdict::Approved))
+        .decide_approval(&run, &decision(Verdict::Approved))
         .await
         .unwrap();
     engine.work(until_idle(1)).await;

@@ -5,7 +5,7 @@ use milepost_tests::now::Now as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use milepost::engine::{Control, Decision};
+use milepost::engine::{ApprovalDecision, Control};
 use milepost::record::{self, RecordError};
 use milepost::store::StoreError;
 use milepost_core::limits::{INLINE_VALUE_BYTES, JSON_DEPTH, NOTE_BYTES};
@@ -111,13 +111,13 @@ async fn through(rig: &Rig, draw: u64) {
     }
     signal("answer", value(draw * 10 + 6, JSON_DEPTH)).await;
     for (verdict, length) in [(Verdict::Rejected, NOTE_BYTES), (Verdict::Approved, 3)] {
-        let decision = Decision {
+        let decision = ApprovalDecision {
             path: None,
             verdict,
             comment: Some("\u{1}".repeat(length)),
             by: None,
         };
-        engine.decide(&r1(), &decision).await.unwrap();
+        engine.decide_approval(&r1(), &decision).await.unwrap();
         rig.work().await;
         if verdict == Verdict::Rejected {
             signal("answer", value(draw * 10 + 6, JSON_DEPTH)).await;

@@ -220,7 +220,7 @@ impl Narrator {
                 path,
                 event: StepEvent::Loop(LoopEvent::IterationStarted { iteration }),
             } => {
-                // Earlier passes do not come back, and there may be thousands.
+                // Earlier iterations do not come back, and there may be thousands.
                 self.tried.retain(|tried, _| {
                     !iteration
                         .checked_sub(1)

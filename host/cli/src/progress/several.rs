@@ -59,7 +59,7 @@ impl Several {
         if !self.steps && is_about_a_step(&notice) {
             return None;
         }
-        // How many attempts and passes there may be stands in definitions that nobody here has read.
+        // How many attempts and iterations there may be stands in definitions that nobody here has read.
         let narrator = narrators
             .entry(run.clone())
             .or_insert_with(|| Narrator::new(Limits::default(), self.style));

@@ -280,11 +280,16 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Walks the members of one scope in file order: the top level (`pass` is `None`) or one iteration of a loop's body. They are
+    /// Walks the members of one scope in file order: the top level (`iteration` is `None`) or one iteration of a loop's body. They are
     /// a sequence: the first one that has not ended holds all others up.
-    fn scope(&self, members: &[usize], pass: Option<(&Path, u32)>, walk: &mut Walk<'_>) -> Scope {
-        let depth = pass.map_or(0, |(outer, _)| outer.segments().len());
-        let behind = walk.frontier.enter(depth, pass.map_or(0, |(_, n)| n));
+    fn scope(
+        &self,
+        members: &[usize],
+        iteration: Option<(&Path, u32)>,
+        walk: &mut Walk<'_>,
+    ) -> Scope {
+        let depth = iteration.map_or(0, |(outer, _)| outer.segments().len());
+        let behind = walk.frontier.enter(depth, iteration.map_or(0, |(_, n)| n));
         for index in members.iter().skip(behind) {
             let step = &self.definition.steps()[*index];
             // Looking at a settled member must not cost an allocation.
@@ -292,13 +297,13 @@ impl Decider<'_> {
                 .state
                 .executions()
                 .of(&step.id)
-                .filter(|record| record.path.stands_in(pass));
+                .filter(|record| record.path.stands_in(iteration));
             let standing = match record.and_then(StepRecord::settled) {
                 Some(settled) => Standing::Settled {
                     failed: matches!(settled.result, StepResult::Failed { .. }),
                 },
                 None => {
-                    let path = match pass {
+                    let path = match iteration {
                         None => Path::top(step.id.clone()),
                         Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
                     };
@@ -307,7 +312,9 @@ impl Decider<'_> {
             };
             match standing {
                 // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
-                Standing::Settled { failed: true } if pass.is_none() && !step.continue_on_error => {
+                Standing::Settled { failed: true }
+                    if iteration.is_none() && !step.continue_on_error =>
+                {
                     return Scope::Done;
                 }
                 Standing::Settled { .. } => walk.frontier.pass_by(depth),

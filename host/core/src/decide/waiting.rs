@@ -40,15 +40,15 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
     };
     let step = definition.step(record.path.step())?;
     match decider.timed_out(step, &record.path, wait) {
-        TimeOut::Ends(event) => Some(event.at(record.path.clone())),
-        TimeOut::Cancels(stop) => Some(RunEvent::Cancelled { stop }.into()),
+        AtTimeout::Ends(event) => Some(event.at(record.path.clone())),
+        AtTimeout::Cancels(stop) => Some(RunEvent::Cancelled { stop }.into()),
         // It asks on.
-        TimeOut::Stays(_) => None,
+        AtTimeout::Stays(_) => None,
     }
 }
 
 /// What becomes of a wait whose time is over.
-enum TimeOut {
+enum AtTimeout {
     /// It ends.
     Ends(StepEvent),
     /// The run ends with it.
@@ -116,12 +116,12 @@ impl Decider<'_> {
     ) -> Standing {
         match wait.until() {
             Some(until) if until <= self.now => match self.timed_out(step, path, wait) {
-                TimeOut::Ends(event) => walk.act(Action::EndWait {
+                AtTimeout::Ends(event) => walk.act(Action::EndWait {
                     path: path.clone(),
                     event,
                 }),
-                TimeOut::Cancels(stop) => walk.end(RunEvent::Cancelled { stop }),
-                TimeOut::Stays(stop) => walk.stand(stop),
+                AtTimeout::Cancels(stop) => walk.end(RunEvent::Cancelled { stop }),
+                AtTimeout::Stays(stop) => walk.stand(stop),
             },
             Some(until)
                 if matches!(wait, Wait::Time { .. })
@@ -133,11 +133,11 @@ impl Decider<'_> {
         }
     }
 
-    fn timed_out(&self, step: &Step, path: &Path, awaited: &Wait) -> TimeOut {
-        let ended = |output| TimeOut::Ends(WaitEvent::Ended { output }.into());
+    fn timed_out(&self, step: &Step, path: &Path, awaited: &Wait) -> AtTimeout {
+        let ended = |output| AtTimeout::Ends(WaitEvent::Ended { output }.into());
         let failed = |message: String| {
             let code = codes::WAIT_TIMED_OUT;
-            TimeOut::Ends(StepEvent::failed(StepError::new(
+            AtTimeout::Ends(StepEvent::failed(StepError::new(
                 ErrorClass::Timeout,
                 code,
                 message,
@@ -157,10 +157,10 @@ impl Decider<'_> {
                     (OnApprovalTimeout::Reject, OnReject::Continue) => Verdict::Rejected,
                     (OnApprovalTimeout::Reject, OnReject::Cancel) => {
                         let stop = Stop::new(Why::ApprovalTimedOut);
-                        return TimeOut::Cancels(stop.at(path.clone()));
+                        return AtTimeout::Cancels(stop.at(path.clone()));
                     }
                     (OnApprovalTimeout::Stay, _) => {
-                        return TimeOut::Stays(wait_stop(step, path, awaited, true));
+                        return AtTimeout::Stays(wait_stop(step, path, awaited, true));
                     }
                 };
                 ended(wait::approval_output(verdict, None, None, true))

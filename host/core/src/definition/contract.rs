@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::codes;
-use super::json::to_json;
 use super::nearest::{enough, excerpt, listed, nearest};
 use super::shape::Node;
+use super::toml_values::to_json;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Template;
 use crate::expr::Type;

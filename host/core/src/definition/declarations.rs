@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::codes;
-use super::json::to_json;
 use super::model::{InputSpec, InputType, PluginSpec};
 use super::shape::{Node, planned};
+use super::toml_values::to_json;
 use super::view::{Named, View};
 use crate::diagnostic::Diagnostic;
 

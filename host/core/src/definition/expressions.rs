@@ -7,13 +7,13 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::codes;
-use super::json::to_json;
 use super::nearest::{enough, nearest};
 use super::outline::Outline;
 use super::scope::{Place, Scope};
 use super::shape::Node;
 use super::status_words::{self, STATUSES};
 use super::string_map::StringMap;
+use super::toml_values::to_json;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Template;
 use crate::expr::{Expr, Problem, ProblemKind, Type};

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::codes;
-use super::json::to_json;
 use super::model::{Definition, InputSpec, InputType};
 use super::nearest::{listed, nearest};
 use super::nesting::too_deep;
+use super::toml_values::to_json;
 use crate::json::{self, UnusableJson};
 use crate::limits;
 use crate::payload::within_depth;

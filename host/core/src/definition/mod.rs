@@ -16,7 +16,6 @@ mod grammar;
 pub mod graph;
 pub mod input;
 mod input_type;
-mod json;
 mod load;
 mod manifest;
 mod model;
@@ -33,6 +32,7 @@ mod size;
 mod status_words;
 mod steps;
 mod string_map;
+mod toml_values;
 mod view;
 mod waits;
 

@@ -157,7 +157,7 @@ pub enum TimeoutSource {
 /// A repeated body.
 #[derive(Debug, Clone)]
 pub struct LoopStep {
-    /// Evaluated once after every full pass.
+    /// Evaluated once after every full iteration.
     pub until: Expr,
     /// Effective limit: min(own or default, `limits.loop`, the engine's cap).
     pub max_iterations: u32,
@@ -238,7 +238,7 @@ pub struct Rework {
     pub max_attempts: u32,
 }
 
-/// What happens to a loop whose passes are used up.
+/// What happens to a loop whose iterations are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnExhausted {
     /// The loop step fails.

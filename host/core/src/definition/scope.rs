@@ -85,7 +85,7 @@ impl Scope<'_> {
             };
         }
         let around_target = self.outline.enclosing(target);
-        // Members of one loop body may read each other: an earlier pass may have run them.
+        // Members of one loop body may read each other: an earlier iteration may have run them.
         let share_a_loop = !around.is_empty() && around.first() == around_target.first();
         let index = match self.place {
             Place::Returns => return Ok(()),

@@ -8,10 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::codes;
 use super::grammar::{Key, Names, Record, SCHEMA_VERSIONS, Shape};
-use super::json;
 use super::names::{check_id, check_identifier, check_signal};
 use super::nearest::nearest;
 use super::size::{format_size, parse_size};
+use super::toml_values;
 use crate::diagnostic::Diagnostic;
 use crate::ids::Digest;
 use crate::limits;
@@ -108,7 +108,9 @@ fn check_value(
         |code, message: String| out.push(Diagnostic::error(code, span.clone(), message));
     match (shape, value) {
         (Shape::SchemaVersion, DeValue::Integer(_)) => {
-            if !json::integer(value).is_some_and(|version| SCHEMA_VERSIONS.contains(&version)) {
+            if !toml_values::integer(value)
+                .is_some_and(|version| SCHEMA_VERSIONS.contains(&version))
+            {
                 let supported: Vec<_> = SCHEMA_VERSIONS.iter().map(i64::to_string).collect();
                 let message = format!("schema version {} is not supported", text_of(value));
                 out.push(
@@ -152,7 +154,7 @@ fn check_value(
             }
         }
         (Shape::Integer { min, max }, DeValue::Integer(_)) => {
-            if !json::integer(value).is_some_and(|n| (*min..=*max).contains(&n)) {
+            if !toml_values::integer(value).is_some_and(|n| (*min..=*max).contains(&n)) {
                 error(
                     codes::OUT_OF_RANGE,
                     format!(
@@ -163,7 +165,7 @@ fn check_value(
             }
         }
         (Shape::Number { min, max }, DeValue::Integer(_) | DeValue::Float(_)) => {
-            if !json::number(value).is_some_and(|n| (*min..=*max).contains(&n)) {
+            if !toml_values::number(value).is_some_and(|n| (*min..=*max).contains(&n)) {
                 error(
                     codes::OUT_OF_RANGE,
                     format!(
@@ -319,7 +321,7 @@ pub(super) fn check_json(node: &Node<'_>, depth: usize, out: &mut Vec<Diagnostic
     match node.get_ref() {
         DeValue::String(_) | DeValue::Boolean(_) => {}
         DeValue::Integer(_) => {
-            if json::whole(node.get_ref()).is_none() {
+            if toml_values::whole(node.get_ref()).is_none() {
                 let message = "the integer does not fit in 64 bits";
                 out.push(
                     Diagnostic::error(codes::NOT_JSON, span, message)
@@ -328,7 +330,7 @@ pub(super) fn check_json(node: &Node<'_>, depth: usize, out: &mut Vec<Diagnostic
             }
         }
         DeValue::Float(_) => {
-            if json::number(node.get_ref()).is_none() {
+            if toml_values::number(node.get_ref()).is_none() {
                 let message = format!("JSON has no {}", text_of(node.get_ref()));
                 out.push(Diagnostic::error(codes::NOT_JSON, span, message));
             }

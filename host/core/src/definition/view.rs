@@ -7,9 +7,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::grammar::{Record, Shape};
-use super::json;
 use super::shape::Node;
 use super::size::parse_size;
+use super::toml_values;
 use crate::time::parse_duration;
 
 /// One table and the record that describes it.
@@ -77,11 +77,11 @@ impl<'a> View<'a> {
 
     /// A whole number that fits the wanted type.
     pub(super) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
-        T::try_from(json::integer(self.node(name)?.get_ref())?).ok()
+        T::try_from(toml_values::integer(self.node(name)?.get_ref())?).ok()
     }
 
     pub(super) fn number(&self, name: &str) -> Option<f64> {
-        json::number(self.node(name)?.get_ref())
+        toml_values::number(self.node(name)?.get_ref())
     }
 
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {

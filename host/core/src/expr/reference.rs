@@ -21,9 +21,9 @@ pub enum Reference {
         /// Which part of its record.
         field: StepField,
     },
-    /// `loop.iteration`: the pass of the innermost loop, from 1.
+    /// `loop.iteration`: the iteration of the innermost loop, from 1.
     LoopIteration,
-    /// `loop.previous`: what the pass before recorded.
+    /// `loop.previous`: what the iteration before recorded.
     LoopPrevious,
     /// `item`: the element of the fan-out.
     Item,
@@ -46,7 +46,7 @@ pub enum StepField {
     Error,
     /// How often its component was called.
     Attempts,
-    /// How many passes the loop made.
+    /// How many iterations the loop made.
     Iterations,
 }
 

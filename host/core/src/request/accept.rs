@@ -91,7 +91,7 @@ fn reset_ended_loops(
     }
 }
 
-/// Adds the steps that have read a step of `again` before it, until nothing more is added. Beside that step, in the same pass of
+/// Adds the steps that have read a step of `again` before it, until nothing more is added. Beside that step, in the same iteration of
 /// a loop, it is the reader alone; from outside, it is the whole loop that the reader stands in.
 fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<StepId>) {
     loop {

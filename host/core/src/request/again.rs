@@ -84,7 +84,7 @@ struct Behind<'a> {
 
 impl Behind<'_> {
     /// Walks the members of one scope as `decide` does.
-    fn scope(&mut self, members: &[usize], pass: Option<(&Path, u32)>) {
+    fn scope(&mut self, members: &[usize], iteration: Option<(&Path, u32)>) {
         for index in members {
             let step = &self.definition.steps()[*index];
             if self.passed {
@@ -93,8 +93,8 @@ impl Behind<'_> {
             }
             let record = self.state.executions().of(&step.id);
             let record =
-                record.filter(|r| r.path.stands_in(pass) && !self.reset.contains(&step.id));
-            let in_pass = match record.map(|record| &record.phase) {
+                record.filter(|r| r.path.stands_in(iteration) && !self.reset.contains(&step.id));
+            let in_iteration = match record.map(|record| &record.phase) {
                 Some(StepPhase::Settled(settled)) if self.reopened.contains(&step.id) => {
                     settled.iterations
                 }
@@ -106,7 +106,7 @@ impl Behind<'_> {
                 _ => None,
             };
             if let (Some(iteration), Some(record), StepKind::Loop(body)) =
-                (in_pass, record, &step.kind)
+                (in_iteration, record, &step.kind)
             {
                 self.scope(&body.body, Some((&record.path, iteration)));
             }

@@ -143,7 +143,7 @@ pub fn counts_rejections(definition: &Definition, asking: &Asking) -> bool {
 ///
 /// # Errors
 /// [`NotDecided`]: the run stands as before.
-pub fn decide(
+pub fn approve(
     definition: &Definition,
     state: &RunState,
     asking: &Asking,

@@ -85,11 +85,11 @@ pub enum StepPhase {
         /// What ends it.
         wait: Wait,
     },
-    /// A loop is in this pass.
+    /// A loop is in this iteration.
     Looping {
         /// From 1.
         iteration: u32,
-        /// What `until` gave after this pass; `None` while the pass runs.
+        /// What `until` gave after this iteration; `None` while it runs.
         condition_met: Option<bool>,
     },
     /// Ended, for this path.

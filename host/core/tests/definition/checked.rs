@@ -140,7 +140,7 @@ fn b22_b23_the_effective_limit_is_the_smallest() {
 }
 
 #[test]
-fn b13_b24_the_nearest_time_out_wins() {
+fn b13_b24_the_nearest_timeout_wins() {
     for (own, defaults, seconds, source) in [
         (
             "timeout = \"30s\"",

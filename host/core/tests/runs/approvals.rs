@@ -480,7 +480,7 @@ fn b313_a_signal_is_no_approval() {
 }
 
 #[test]
-fn b315_an_approval_without_time_out_waits_for_ever() {
+fn b315_an_approval_without_timeout_waits_for_ever() {
     let mut sim = asked(&plain(""));
     sim.pass(Duration::from_secs(10 * 365 * 86_400))
         .resume()
@@ -532,7 +532,7 @@ fn b315_nobody_decides_in_time() {
 }
 
 #[test]
-fn b315_a_time_out_rejects_without_rework() {
+fn b315_a_timeout_rejects_without_rework() {
     let body = flow("").replace("approval = { ", "approval = { timeout = \"1h\", ");
     let mut sim = asked(&body);
     sim.pass_to_due().work(ResumeBy::Wait).run(fine);
@@ -541,7 +541,7 @@ fn b315_a_time_out_rejects_without_rework() {
 }
 
 #[test]
-fn b315_a_decision_that_comes_too_late_finds_what_the_time_out_left() {
+fn b315_a_decision_that_comes_too_late_finds_what_the_timeout_left() {
     for (settings, word) in [
         ("", "run_cancelled"),
         (", on_reject = \"continue\"", "wait_ended"),
@@ -604,7 +604,7 @@ fn rejection(sim: &Sim) -> (Vec<&'static str>, Option<u32>) {
         comment: Some("no"),
         by: None,
     };
-    match approve::decide(&sim.definition, &sim.state, &asking, no, sim.now).unwrap() {
+    match approve::approve(&sim.definition, &sim.state, &asking, no, sim.now).unwrap() {
         Approving::Decided {
             events,
             rework_left,

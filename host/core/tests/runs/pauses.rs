@@ -131,7 +131,7 @@ fn b151_traps_host_errors_and_returned_errors_pass_one_classifier() {
 }
 
 #[test]
-fn b145_b146_a_time_out_is_a_plain_failure_unless_the_policy_names_it() {
+fn b145_b146_a_timeout_is_a_plain_failure_unless_the_policy_names_it() {
     let mut sim = Sim::new(ONE);
     sim.run(|_| error(ErrorClass::Timeout, "timeout"));
     assert_eq!(sim.status(), Status::Failed);

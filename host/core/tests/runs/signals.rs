@@ -147,7 +147,7 @@ fn a_signal_that_was_sent_in_time_ends_the_wait_whenever_it_is_delivered_and_a_l
 }
 
 #[test]
-fn a_signal_that_comes_too_late_finds_what_the_time_out_left() {
+fn a_signal_that_comes_too_late_finds_what_the_timeout_left() {
     for (settings, word) in [
         ("", "step_failed"),
         (", on_timeout = \"continue\"", "wait_ended"),

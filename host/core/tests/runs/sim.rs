@@ -369,7 +369,7 @@ impl Sim {
             comment: Some(comment).filter(|comment| !comment.is_empty()),
             by: Some("ann"),
         };
-        match approve::decide(&self.definition, &self.state, &asking, answer, self.now)? {
+        match approve::approve(&self.definition, &self.state, &asking, answer, self.now)? {
             Approving::Decided { events, .. } => {
                 events.into_iter().for_each(|event| self.record(event));
             }

@@ -12,7 +12,7 @@ use crate::record::Batch;
 
 impl Engine {
     /// Records that the time of the wait is over at which the run stands. `None` says that somebody moved the run meanwhile.
-    pub(super) async fn record_time_out(
+    pub(super) async fn record_timeout(
         &self,
         mut batch: Batch,
         mut state: RunState,
@@ -21,7 +21,7 @@ impl Engine {
     ) -> Result<Option<TimedOut>, EngineError> {
         let stands = state.stands_at().cloned();
         batch.record(&mut state, event, now)?;
-        fault::point("before_time_out");
+        fault::point("before_timeout");
         if !self.shared.write(&batch, &state).await? {
             return Ok(None);
         }

@@ -127,7 +127,7 @@ impl Engine {
                 match sending.map_err(refuse)? {
                     Sending::Keep => {}
                     Sending::TooLate(event) => {
-                        match self.record_time_out(batch, state, event, now).await? {
+                        match self.record_timeout(batch, state, event, now).await? {
                             Some(over) => return Err(over.into()),
                             None => continue,
                         }

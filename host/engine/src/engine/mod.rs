@@ -6,12 +6,12 @@
 //! their components are there).
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
+mod approvals;
 mod attempt_host;
 mod changes;
 mod clock;
 mod control;
 mod deadline;
-mod decisions;
 pub(crate) mod driver;
 mod error;
 mod examination;
@@ -45,9 +45,9 @@ use milepost_core::state::{Phase, RunState, Status};
 use milepost_core::stop::{Stop, Why};
 use serde_json::Value;
 
+pub use approvals::{ApprovalDecision, Decided};
 pub use changes::{Changes, OnChange};
 pub use control::{Control, Request};
-pub use decisions::{Decided, Decision};
 pub use error::EngineError;
 pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
 pub use housekeeping::Collected;

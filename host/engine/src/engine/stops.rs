@@ -5,8 +5,8 @@ use milepost_core::request::stop::{self, NotPausable, Stopping};
 use milepost_core::state::Status;
 
 use super::Engine;
+use super::approvals::note;
 use super::control::demand_of;
-use super::decisions::note;
 use super::error::EngineError;
 use super::shared::Looks;
 use crate::fault;

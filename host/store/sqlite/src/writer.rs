@@ -33,12 +33,12 @@ const JOINED: usize = 256;
 
 /// Owner of the connection that writes.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Lock order: `session` before `queue`.
-struct Shared {
+struct Desk {
     session: Mutex<Session>,
     queue: Mutex<Queue>,
     /// Signalled when the queue is no longer empty, or closing.
@@ -72,7 +72,7 @@ impl Writer {
         // Waiting is done here, at the gate.
         db.busy_timeout(Duration::ZERO)
             .map_err(|error| store_error(&error, "the time to wait"))?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Desk {
             session: Mutex::new(Session {
                 db,
                 gate,
@@ -160,7 +160,7 @@ impl fmt::Debug for Writer {
     }
 }
 
-impl Shared {
+impl Desk {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

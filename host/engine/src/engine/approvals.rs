@@ -14,7 +14,7 @@ use crate::record::{self, Batch, Recorded};
 
 /// A person's decision at an approval.
 #[derive(Debug, Clone)]
-pub struct Decision {
+pub struct ApprovalDecision {
     /// The approval; may be left out, since a run asks at one approval at a time.
     pub path: Option<String>,
     /// What is decided.
@@ -49,7 +49,11 @@ impl Engine {
     /// [`EngineError::NotWaiting`] when no such approval waits, [`EngineError::AlreadyDecided`] when somebody was quicker, and
     /// [`EngineError::NoteTooLong`] or [`EngineError::NoteWithNul`]: the run stands as before. [`EngineError::TimedOut`] when the time of the approval is over,
     /// which is recorded then.
-    pub async fn decide(&self, run: &RunId, decision: &Decision) -> Result<Decided, EngineError> {
+    pub async fn decide_approval(
+        &self,
+        run: &RunId,
+        decision: &ApprovalDecision,
+    ) -> Result<Decided, EngineError> {
         let answer = Answer {
             verdict: decision.verdict,
             comment: decision.comment.as_deref(),
@@ -74,7 +78,7 @@ impl Engine {
                     .await?;
             }
             let now = self.shared.clock.now();
-            let decided = approve::decide(&definition, &state, &asking, answer, now)
+            let decided = approve::approve(&definition, &state, &asking, answer, now)
                 .map_err(|reason| not_decided(&state, reason))?;
             let (events, rework_left) = match decided {
                 Approving::Decided {
@@ -82,7 +86,7 @@ impl Engine {
                     rework_left,
                 } => (events, rework_left),
                 Approving::TooLate(event) => {
-                    match self.record_time_out(batch, state, event, now).await? {
+                    match self.record_timeout(batch, state, event, now).await? {
                         Some(over) => return Err(over.into()),
                         None => {
                             meant = Some(asking);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::engine::{
-    Control, Decided, Decision, EngineError, Holds, ResumeOptions, SignalAnswer,
+    ApprovalDecision, Control, Decided, EngineError, Holds, ResumeOptions, SignalAnswer,
 };
 use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
@@ -39,8 +39,8 @@ pub(super) fn echo() -> Script {
         .step("a", |call| ok((*call.input).clone()))
 }
 
-pub(super) fn decision(verdict: Verdict) -> Decision {
-    Decision {
+pub(super) fn decision(verdict: Verdict) -> ApprovalDecision {
+    ApprovalDecision {
         path: None,
         verdict,
         comment: Some("because".to_owned()),
@@ -49,7 +49,9 @@ pub(super) fn decision(verdict: Verdict) -> Decision {
 }
 
 pub(super) async fn decide(rig: &Rig, verdict: Verdict) -> Result<Decided, EngineError> {
-    rig.engine().decide(&r1(), &decision(verdict)).await
+    rig.engine()
+        .decide_approval(&r1(), &decision(verdict))
+        .await
 }
 
 #[tokio::test]
@@ -265,7 +267,10 @@ async fn b303_of_two_decisions_at_once_exactly_one_wins() {
     let engine = rig.engine();
     let (yes, no) = (decision(Verdict::Approved), decision(Verdict::Rejected));
     let run = r1();
-    let (one, two) = tokio::join!(engine.decide(&run, &yes), engine.decide(&run, &no));
+    let (one, two) = tokio::join!(
+        engine.decide_approval(&run, &yes),
+        engine.decide_approval(&run, &no)
+    );
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     assert_eq!(count(&rig.events(), "approval_decided"), 1);
 }
@@ -278,7 +283,7 @@ async fn b304_a_decision_that_cannot_be_saved_changes_nothing_and_can_be_made_ag
     let full = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::Refused);
     let refused = rig
         .engine_on(Arc::new(full))
-        .decide(&r1(), &decision(Verdict::Approved))
+        .decide_approval(&r1(), &decision(Verdict::Approved))
         .await;
     assert!(refused.is_err());
     assert_eq!((rig.row(), rig.journal()), before);
@@ -357,7 +362,7 @@ fn timed(wait: &str) -> String {
 }
 
 #[tokio::test]
-async fn b315_a_late_decision_records_the_time_out_instead_and_is_told_what_holds() {
+async fn b315_a_late_decision_records_the_timeout_instead_and_is_told_what_holds() {
     for (settings, holds, status, text) in [
         (
             "",
@@ -414,7 +419,7 @@ async fn b315_an_approval_that_stays_takes_a_late_decision() {
 }
 
 #[tokio::test]
-async fn a_late_signal_records_the_time_out_instead_and_is_not_kept() {
+async fn a_late_signal_records_the_timeout_instead_and_is_not_kept() {
     for (settings, holds, status) in [
         ("", Holds::Failed, Status::Failed),
         (
@@ -548,11 +553,11 @@ async fn two_gates_are_decided_in_their_order() {
         .retry(&r1(), Some(&from), ResumeOptions::default())
         .await;
     assert_eq!(report.unwrap().stop.unwrap().path, "g1".parse().ok());
-    let later = Decision {
+    let later = ApprovalDecision {
         path: Some("a2".to_owned()),
         ..decision(Verdict::Rejected)
     };
-    match rig.engine().decide(&r1(), &later).await {
+    match rig.engine().decide_approval(&r1(), &later).await {
         Err(EngineError::NotWaiting { reason, .. }) => {
             assert!(reason.contains("asks at `g1`"), "{reason}");
         }
@@ -584,7 +589,7 @@ async fn a_decision_never_answers_the_next_question() {
     };
     let slow = rig.engine_on(Arc::new(slow));
     let (run, no) = (r1(), decision(Verdict::Rejected));
-    let (slower, ()) = tokio::join!(slow.decide(&run, &no), async {
+    let (slower, ()) = tokio::join!(slow.decide_approval(&run, &no), async {
         held.came().await;
         decide(&rig, Verdict::Approved).await.unwrap();
         rig.work().await;
@@ -614,13 +619,13 @@ async fn names_and_notes_with_a_nul_are_refused() {
     let (comment, by) = (decision(Verdict::Approved), decision(Verdict::Approved));
     let nul = || Some("a\0b".to_owned());
     for refused in [
-        Decision {
+        ApprovalDecision {
             comment: nul(),
             ..comment
         },
-        Decision { by: nul(), ..by },
+        ApprovalDecision { by: nul(), ..by },
     ] {
-        let answer = engine.decide(&r1(), &refused).await;
+        let answer = engine.decide_approval(&r1(), &refused).await;
         assert!(matches!(answer, Err(EngineError::NoteWithNul { .. })));
     }
     for answer in [
@@ -667,13 +672,13 @@ async fn notes_that_are_too_long_are_refused() {
     let long = || Some("x".repeat(limits::NOTE_BYTES + 1));
     let (comment, by) = (decision(Verdict::Approved), decision(Verdict::Approved));
     for refused in [
-        Decision {
+        ApprovalDecision {
             comment: long(),
             ..comment
         },
-        Decision { by: long(), ..by },
+        ApprovalDecision { by: long(), ..by },
     ] {
-        let answer = rig.engine().decide(&r1(), &refused).await;
+        let answer = rig.engine().decide_approval(&r1(), &refused).await;
         assert!(
             matches!(answer, Err(EngineError::NoteTooLong { .. })),
             "{answer:?}"
@@ -687,11 +692,11 @@ async fn notes_that_are_too_long_are_refused() {
         matches!(answer, Err(EngineError::NoteTooLong { .. })),
         "{answer:?}"
     );
-    let most = Decision {
+    let most = ApprovalDecision {
         comment: Some("x".repeat(limits::NOTE_BYTES)),
         ..decision(Verdict::Approved)
     };
-    rig.engine().decide(&r1(), &most).await.unwrap();
+    rig.engine().decide_approval(&r1(), &most).await.unwrap();
 }
 
 #[tokio::test]

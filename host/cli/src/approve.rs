@@ -4,7 +4,7 @@ use clap::Args;
 use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::core::wait::Verdict;
-use milepost::engine::{Decided, Decision};
+use milepost::engine::{ApprovalDecision, Decided};
 
 use super::context::{Context, Reply};
 use super::documents;
@@ -70,13 +70,13 @@ pub(super) fn reject(args: &RejectArgs, cx: &Context) -> Result<Reply, Failure> 
 fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
-    let decision = Decision {
+    let decision = ApprovalDecision {
         path: args.step.clone(),
         verdict,
         comment: args.comment.clone(),
         by: args.by.clone().or_else(login_name),
     };
-    let decided = wait(engine.decide(&run, &decision))?;
+    let decided = wait(engine.decide_approval(&run, &decision))?;
     let document = || documents::Decided::new(&run, &decided);
     Ok(cx.reply(Exit::Completed, document, || text(cx, &run, &decided)))
 }
