@@ -78,7 +78,7 @@ pub struct NativePlugin {
 type Body = dyn Fn(Call) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync;
 
 impl NativePlugin {
-    /// A plugin without steps. Its version says which runs it may go on with: change it whenever a step behaves otherwise.
+    /// A plugin without steps. Its version decides which runs it can continue: change it whenever a step behaves differently.
     #[must_use]
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl Failure {
         Self::new(ErrorClass::Retryable, code, message)
     }
 
-    /// It stops here, and goes on in another attempt.
+    /// It stops here, and continues in another attempt.
     #[must_use]
     pub fn paused(pause: Pause) -> Self {
         Self(Outcome::Paused(pause))

@@ -15,7 +15,7 @@ pub(crate) use once::Once;
 /// Finds and loads the components that a definition names.
 ///
 /// In two steps, because runs carry their components: the bytes are read where the definition says once, when a run is
-/// created, and loaded from the store in every process that goes on with it.
+/// created, and loaded from the store in every process that continues it.
 pub trait PluginSource: Send + Sync {
     /// Reads a component from its `source`. `base` is the folder of the definition.
     ///
@@ -73,12 +73,12 @@ pub struct LoadedPlugin {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum PluginError {
-    /// It could not be found or read, or it is not the pinned one: mend the place.
+    /// It could not be found or read, or it is not the pinned one: fix the place.
     #[error("plugin `{name}` is not available: {reason}")]
     Unavailable {
         /// Name in the definition.
         name: String,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         reason: String,
     },
     /// The store of a run does not hold it whole, and the file is not there either: put it back.
@@ -86,15 +86,15 @@ pub enum PluginError {
     Missing {
         /// Name in the definition.
         name: String,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         reason: String,
     },
-    /// It does not fit the contract: mend the component.
+    /// It does not fit the contract: fix the component.
     #[error("plugin `{name}` does not fit: {reason}")]
     Incompatible {
         /// Name in the definition.
         name: String,
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         reason: String,
     },
 }

@@ -65,7 +65,7 @@ pub struct RunReport {
     pub recoveries: u32,
     /// Automatic resumes of the present or last pause episode.
     pub automatic_resumes: u32,
-    /// Why it ended or stands still, in one word: `completed`, or the code of its stop; absent while it moves.
+    /// Why it ended or stopped, in one word: `completed`, or the code of its stop; absent while it runs.
     pub stop_reason: Option<&'static str>,
     /// What happens next; absent when it is over.
     pub next: Option<Next>,
@@ -292,7 +292,7 @@ impl RunReport {
 }
 
 impl RunReport {
-    /// Whether a checkpoint could not be saved: in the store the run is unfinished, and goes on from the one before.
+    /// Whether a checkpoint could not be saved: in the store the run is unfinished, and continues from the previous one.
     #[must_use]
     pub fn is_unsaved(&self) -> bool {
         let code = self.stop.as_ref().map(Stop::code);

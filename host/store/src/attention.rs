@@ -293,7 +293,7 @@ pub struct Space {
     pub gives_back: bool,
 }
 
-/// How room that nothing uses is given back to the disk.
+/// How unused space is returned to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     /// A little at a time, so that others write in between.

@@ -70,7 +70,7 @@ pub struct Look {
     /// Whose processes the asker can see: of the running runs, those whose lease has run out are listed, and all that are owned
     /// on this host.
     pub host: String,
-    /// At most so many of a kind.
+    /// The maximum number of each kind.
     pub limit: usize,
     /// Where to go on among the running runs ([`Attention::next`]).
     pub after: Option<String>,

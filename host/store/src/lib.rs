@@ -230,13 +230,13 @@ pub struct Head {
     /// Status after the write. A status other than `running` clears owner and lease; a request that means nothing to the
     /// status ([`StopKind::outlives`]) is cleared.
     pub status: Status,
-    /// Whether the run is paused and goes on by itself. A pause that was asked of it is kept then, until it is held.
+    /// Whether the run is paused and continues by itself. A pause that was asked of it is kept then, until it is held.
     pub moves_by_itself: bool,
     /// Time of the write.
     pub at: Timestamp,
     /// Reason code of the stop, when stopped.
     pub stop_code: Option<String>,
-    /// When a scheduler may go on with the run.
+    /// When a scheduler may continue the run.
     pub due_at: Option<Timestamp>,
     /// Recoveries without progress in between.
     pub recoveries: u32,
@@ -282,7 +282,7 @@ pub struct RunRow {
     pub lease_until: Option<Timestamp>,
     /// Reason code of the stop.
     pub stop_code: Option<String>,
-    /// When a scheduler may go on with it.
+    /// When a scheduler may continue it.
     pub due_at: Option<Timestamp>,
     /// Recoveries without progress in between.
     pub recoveries: u32,
@@ -314,7 +314,7 @@ pub struct Filter {
     pub due_before: Option<Timestamp>,
     /// Only what comes after that place: where the page before ended.
     pub after: Option<Cursor>,
-    /// At most so many: a page.
+    /// The maximum number: a page.
     pub limit: usize,
 }
 

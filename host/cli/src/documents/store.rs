@@ -130,7 +130,7 @@ pub(crate) struct KeptRun {
 pub(crate) struct Worked {
     /// How often it took a run.
     taken: u64,
-    /// How those ended: completed, failed, paused, cancelled, or pending when they were given back.
+    /// How those ended: completed, failed, paused, cancelled, or pending when they were released.
     ended: BTreeMap<Status, u64>,
     /// How many did not end because the store did not take their checkpoint; they are taken again.
     unsaved: u64,

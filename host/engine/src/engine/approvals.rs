@@ -36,7 +36,7 @@ pub struct Decided {
     pub status: Status,
     /// Whether a person has to resume it, because somebody paused it or holds it.
     pub held: bool,
-    /// Whether the run goes on by itself now: one that a person holds does not.
+    /// Whether the run continues by itself now: one that a person holds does not.
     pub goes_on: bool,
     /// How many rejections with rework the approval has left; absent when it has no rework.
     pub rework_left: Option<u32>,

@@ -26,17 +26,17 @@ use crate::workflow::{self, Components, Workflow};
 /// What happens when the definition or a component on disk is not the one that the run carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnChange {
-    /// The run stays where it is, and the difference is told: [`EngineError::Changed`]. Files that cannot be read are no
+    /// The run stays as it is, and the difference is reported: [`EngineError::Changed`]. Files that cannot be read are no
     /// difference.
     #[default]
     Ask,
-    /// The run goes on under what it carries. No file is looked at.
+    /// The run continues with what it carries. No file is read.
     AsStarted,
-    /// The run goes on under what the files hold, and carries that from now on.
+    /// The run continues with what the files hold, and carries that from now on.
     Accept,
 }
 
-/// A workflow that a run can go on under.
+/// A workflow that a run can continue with.
 pub(super) struct Bound {
     pub(super) workflow: Workflow,
     /// Whether its components are there.

@@ -60,7 +60,7 @@ pub enum EngineError {
     ClaimLost {
         /// The run.
         run: RunId,
-        /// Its present status, if it can be told.
+        /// Its present status, if known.
         status: Option<Status>,
     },
     /// The run was claimed, but what it carries could not be loaded; that was recorded, and counts.

@@ -31,7 +31,7 @@ pub struct Signalled {
     pub status: Status,
     /// Whether a person has to resume it, because somebody paused it or holds it.
     pub held: bool,
-    /// Whether the run goes on by itself because this signal came: one that a person holds does not.
+    /// Whether the run continues by itself because this signal came: one that a person holds does not.
     pub goes_on: bool,
     /// The signal that the run waits for where it stands.
     pub waits_for: Option<String>,

@@ -358,7 +358,7 @@ impl Engine {
         }
     }
 
-    /// Lets a stopped run go on from its checkpoint: completed steps stay, failed ones run again. Also takes a run whose
+    /// Continues a stopped run from its checkpoint: completed steps stay, failed ones run again. Also takes a run whose
     /// owner is gone, and a pending one.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub trait Observer: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Trouble<'a> {
-    /// The host could not go on with a run, which is put off or has failed.
+    /// The host could not continue a run, which is postponed or has failed.
     PutOff(&'a Stop),
     /// An error in words.
     Error(&'a str),
@@ -52,7 +52,7 @@ pub enum Notice<'a> {
         /// The report.
         progress: &'a Progress,
     },
-    /// A person goes on with the run, and not everything on disk could be compared with what it carries. It goes on under that.
+    /// A person continues the run, and not everything on disk could be compared with what it carries. It continues with that.
     NotCompared {
         /// What could not be read, and why.
         reason: &'a str,

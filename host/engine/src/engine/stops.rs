@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// Pauses a running run where its step in flight has ended; with `now`, at once, and that step will run again. A paused run
-    /// that would go on by itself is held where it stands until a person resumes it.
+    /// that would continue by itself is held as it is until a person resumes it.
     ///
     /// # Errors
     /// [`EngineError::NotPausable`] for a pending run; the run stands as before.

@@ -45,7 +45,7 @@ pub struct WorkOptions {
     pub max_runs: usize,
     /// Whether it ends when there is nothing left to do now. Runs that are due later do not keep it.
     pub until_idle: bool,
-    /// By which it is told to stop: any request lets runs end their step in flight and gives them back;
+    /// By which it is asked to stop: any request lets runs finish their step in flight and releases them;
     /// [`Demand::ReleaseNow`] and stronger ones interrupt them.
     pub control: Control,
 }
@@ -55,7 +55,7 @@ pub struct WorkOptions {
 pub struct Worked {
     /// How often it took a run.
     pub taken: u64,
-    /// How those ended: completed, failed, paused, cancelled, or pending when they were given back.
+    /// How those ended: completed, failed, paused, cancelled, or pending when they were released.
     pub ended: BTreeMap<Status, u64>,
     /// How many did not end because the store did not take their checkpoint; they are taken again.
     pub unsaved: u64,
@@ -98,7 +98,7 @@ struct Worker<'a> {
 }
 
 impl Engine {
-    /// Drives runs until it is told to stop, or, when asked, until there is nothing left to do.
+    /// Drives runs until it is asked to stop, or, on request, until there is nothing left to do.
     ///
     /// Any number of workers may share a store: every run is driven by one of them.
     ///
