@@ -1037,22 +1037,52 @@ fn a_signal_with_a_token_can_be_sent_again_when_its_answer_was_lost() {
     let cli = Cli::new();
     cli.workflow("signal.toml", SIGNAL);
     cli.run("run signal.toml --id r").expect(2);
-    let send = "signal r go --data 1 --token order-4711 --json";
-    let first = cli.run(send).expect(0).json();
-    assert_eq!(first["answer"], "delivered");
-    assert_eq!(cli.run(send).expect(0).json(), first);
-    let other = cli.run("signal r go --data 2 --token order-4711 --json");
-    let error = &other.expect(65).json()["error"];
-    assert_eq!(error["code"], "signal_refused");
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains("another signal was sent with that token"));
-    cli.run("work --until-idle").expect(0);
-    assert_eq!(cli.shown("r")["output"], json!({ "payload": 1 }));
-    let again = cli.run(send).expect(0).json();
-    assert_eq!(
-        (&again["answer"], &again["status"]),
-        (&json!("delivered"), &json!("completed"))
-    );
-    cli.run("signal r go --data 1 --token order-4712")
-        .expect(65);
+    let send = "signal r go --data 1 --token order-4711";
+    let first = cli.run(&format!("{send} --json")).expect(0).json();
+    let mut session = cli.session();
+    session.comment("its answer was lost");
+    session.document(send, &["/answer", "/status"]);
+    assert_eq!(cli.run(&format!("{send} --json")).json(), first);
+    session.milepost("signal r go --data 2 --token order-4711");
+    session.document("signal r go --data 2 --token order-4711", &["/error/code"]);
+    session.milepost("work --until-idle");
+    session.document("show r", &["/output"]);
+    session.milepost(send);
+    session.document(send, &["/answer", "/status"]);
+    session.milepost("signal r go --data 1 --token order-4712");
+    session.reads(expect![[r##"
+        # its answer was lost
+
+        $ milepost signal r go --data 1 --token order-4711 --json
+        /answer: "delivered"
+        /status: "paused"
+
+        $ milepost signal r go --data 2 --token order-4711
+        ! error: run `r` cannot take the signal: another signal was already sent with that token; a token belongs to one name and its data
+        [exit 65]
+
+        $ milepost signal r go --data 2 --token order-4711 --json
+        /error/code: "signal_refused"
+        [exit 65]
+
+        $ milepost work --until-idle
+        ! working on .milepost, up to 4 runs at once
+        ! run r: resumed, 0 completed steps kept
+        ! run r: completed
+        1 run taken: 1 completed
+
+        $ milepost show r --json
+        /output: {"payload":1}
+
+        $ milepost signal r go --data 1 --token order-4711
+        run r received `go`; it is completed
+
+        $ milepost signal r go --data 1 --token order-4711 --json
+        /answer: "delivered"
+        /status: "completed"
+
+        $ milepost signal r go --data 1 --token order-4712
+        ! error: run `r` cannot take the signal: the run is completed
+        [exit 65]
+    "##]]);
 }

@@ -717,7 +717,7 @@ async fn a_signal_with_a_token_is_one_however_often_it_is_sent() {
     assert!(rig.store.inbox(&r1(), 9).now().unwrap().is_empty());
     // The same token for something else, and what is none.
     let refused = send(2, "t").await.unwrap_err();
-    assert!(refused.contains("another signal was sent with that token"));
+    assert!(refused.contains("another signal was already sent with that token"));
     for bad in [String::new(), "x".repeat(limits::TOKEN_BYTES + 1)] {
         let refused = send(2, &bad).await.unwrap_err();
         assert!(refused.contains("a signal's token has 1 to 256 bytes"));
