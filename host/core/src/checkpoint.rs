@@ -109,7 +109,8 @@ pub fn all_parts(state: &RunState) -> Vec<Part> {
         created: state.created().clone(),
         created_at: state.created_at(),
     });
-    let mut parts = changed_parts(state, state.executions().slots(), true);
+    let slots: Vec<Slot> = state.executions().slots().collect();
+    let mut parts = changed_parts(state, &slots, true);
     parts.push((CREATED.to_owned(), Some(created)));
     parts
 }

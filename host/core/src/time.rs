@@ -58,8 +58,7 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = UNIX_EPOCH + Duration::from_nanos(self.0);
-        fmt::Display::fmt(&humantime::format_rfc3339_nanos(time), f)
+        f.write_str(rfc3339::text(self.0, &mut [0; 30]))
     }
 }
 
@@ -95,7 +94,7 @@ impl std::str::FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(rfc3339::text(self.0, &mut [0; 30]))
     }
 }
 
@@ -279,5 +278,18 @@ mod tests {
         assert_eq!(text, "\"2023-11-14T22:13:20.123000000Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&text)?, at);
         Ok(())
+    }
+
+    #[test]
+    fn every_time_is_written_as_it_reads() {
+        let day = 86_400_000_000_000;
+        // Every day of the range, and every second and fraction of some.
+        let days = (0..u64::MAX / day).flat_map(|days| [days * day, days * day + day - 1]);
+        let others = (0..100_000).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for nanos in days.chain(others).chain([u64::MAX]) {
+            let time = UNIX_EPOCH + Duration::from_nanos(nanos);
+            let expected = humantime::format_rfc3339_nanos(time).to_string();
+            assert_eq!(Timestamp::from_nanos(nanos).to_string(), expected);
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The records of a run's step executions, each in its slot.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -36,10 +35,9 @@ impl Slot {
 
 impl From<&Path> for Slot {
     fn from(path: &Path) -> Self {
-        let items = path.segments().iter();
         Self {
             step: path.step().clone(),
-            items: items.filter_map(|segment| segment.item).collect(),
+            items: items(path).collect(),
         }
     }
 }
@@ -72,8 +70,14 @@ impl FromStr for Slot {
 }
 
 /// The present or last execution of every slot that was touched so far.
+///
+/// Every decision and every event looks some of them up, a step is added once: a search by halves compares fewer names than a tree.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Executions(BTreeMap<Slot, StepRecord>);
+pub struct Executions {
+    /// Those of each step, of which there is one at least, in the order of their items; ordered by step.
+    steps: Vec<(StepId, Vec<StepRecord>)>,
+    len: usize,
+}
 
 impl Executions {
     /// What is recorded of this very execution.
@@ -85,81 +89,124 @@ impl Executions {
     /// The present or last execution in the slot of this one.
     #[must_use]
     pub fn latest(&self, path: &Path) -> Option<&StepRecord> {
-        self.0.get(&Slot::from(path))
+        self.find(path.step(), items(path))
     }
 
     /// The present or last execution of a step around which there is no fan-out.
     #[must_use]
     pub fn of(&self, step: &StepId) -> Option<&StepRecord> {
-        self.0.get(&Slot::alone(step.clone()))
+        self.find(step, std::iter::empty())
     }
 
     /// That of a slot.
     #[must_use]
     pub fn get(&self, slot: &Slot) -> Option<&StepRecord> {
-        self.0.get(slot)
+        self.find(&slot.step, slot.items.iter().copied())
+    }
+
+    fn find(&self, step: &StepId, items: impl Iterator<Item = u32> + Clone) -> Option<&StepRecord> {
+        let (_, records) = &self.steps[self.step(step).ok()?];
+        let at = search(records, items).ok()?;
+        records.get(at)
+    }
+
+    /// Where those of a step are, or would be.
+    fn step(&self, step: &StepId) -> Result<usize, usize> {
+        self.steps.binary_search_by(|(known, _)| known.cmp(step))
     }
 
     /// All of them, ordered by step.
     pub fn iter(&self) -> impl Iterator<Item = &StepRecord> {
-        self.0.values()
+        self.steps.iter().flat_map(|(_, records)| records)
     }
 
     /// Their slots, in the same order.
-    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.0.keys()
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.iter().map(|record| Slot::from(&record.path))
     }
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether nothing was touched so far.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Those of a step, in every item of the fan-outs around it.
-    pub(super) fn of_mut(
-        &mut self,
-        step: &StepId,
-    ) -> impl Iterator<Item = (&Slot, &mut StepRecord)> {
-        self.0
-            .range_mut(Slot::alone(step.clone())..)
-            .take_while(move |(slot, _)| slot.step == *step)
+    pub(super) fn of_mut(&mut self, step: &StepId) -> impl Iterator<Item = &mut StepRecord> {
+        let of_step = self.step(step).map(|at| &mut self.steps[at].1);
+        of_step.into_iter().flatten()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Slot, &mut StepRecord)> {
-        self.0.iter_mut()
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut StepRecord> {
+        self.steps.iter_mut().flat_map(|(_, records)| records)
     }
 
     pub(super) fn get_mut(&mut self, slot: &Slot) -> Option<&mut StepRecord> {
-        self.0.get_mut(slot)
+        let step = self.step(&slot.step).ok()?;
+        let (_, records) = &mut self.steps[step];
+        let at = search(records, slot.items.iter().copied()).ok()?;
+        records.get_mut(at)
     }
 
-    /// The one in this slot, made when there is none.
+    /// The one in the slot of this execution, made when there is none.
     pub(super) fn get_or_insert_with(
         &mut self,
-        slot: Slot,
+        path: &Path,
         new: impl FnOnce() -> StepRecord,
     ) -> &mut StepRecord {
-        self.0.entry(slot).or_insert_with(new)
+        let step = self.step(path.step()).unwrap_or_else(|at| {
+            self.steps.insert(at, (path.step().clone(), Vec::new()));
+            at
+        });
+        let (_, records) = &mut self.steps[step];
+        let at = search(records, items(path)).unwrap_or_else(|at| {
+            records.insert(at, new());
+            self.len += 1;
+            at
+        });
+        &mut records[at]
     }
 
     pub(super) fn remove(&mut self, step: &StepId) {
-        self.0.retain(|slot, _| slot.step != *step);
+        if let Ok(at) = self.step(step) {
+            let (_, removed) = self.steps.remove(at);
+            self.len -= removed.len();
+        }
     }
+}
+
+/// In which items of the fan-outs around its step an execution is, outermost first.
+fn items(path: &Path) -> impl Iterator<Item = u32> + Clone {
+    path.segments().iter().filter_map(|segment| segment.item)
+}
+
+/// Where the execution in these items is, or would be.
+fn search(
+    records: &[StepRecord],
+    wanted: impl Iterator<Item = u32> + Clone,
+) -> Result<usize, usize> {
+    records.binary_search_by(|record| items(&record.path).cmp(wanted.clone()))
 }
 
 impl FromIterator<StepRecord> for Executions {
     fn from_iter<I: IntoIterator<Item = StepRecord>>(records: I) -> Self {
-        let slotted = records
-            .into_iter()
-            .map(|record| (Slot::from(&record.path), record));
-        Self(slotted.collect())
+        let mut executions = Self::default();
+        for record in records {
+            let path = record.path.clone();
+            let mut record = Some(record);
+            let new = || record.take().expect("it is asked for once");
+            let place = executions.get_or_insert_with(&path, new);
+            if let Some(later) = record {
+                *place = later;
+            }
+        }
+        executions
     }
 }
 

@@ -1,4 +1,5 @@
-//! RFC 3339 as text, in its full range: years 0 to 9999, any offset, any number of digits, leap seconds.
+//! RFC 3339 as text. Read in its full range: years 0 to 9999, any offset, any number of digits, leap seconds. Written in UTC with all
+//! nanoseconds; a record holds several times, so that writing one must not cost much.
 
 /// Nanoseconds since the Unix epoch; `None` when the text is no such time.
 pub(super) fn nanos(text: &str) -> Option<i128> {
@@ -25,6 +26,46 @@ pub(super) fn nanos(text: &str) -> Option<i128> {
         return None;
     }
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(fraction))
+}
+
+/// The text of a time since the Unix epoch, in this room.
+pub(super) fn text(nanos: u64, text: &mut [u8; 30]) -> &str {
+    let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let (year, month, day) = date(seconds / 86_400);
+    *text = *b"0000-00-00T00:00:00.000000000Z";
+    let mut write = |end: usize, mut number: u64| {
+        let digits = text[..end].iter_mut().rev();
+        for digit in digits.take_while(|byte| byte.is_ascii_digit()) {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    write(4, year);
+    write(7, month);
+    write(10, day);
+    write(13, seconds / 3_600 % 24);
+    write(16, seconds / 60 % 60);
+    write(19, seconds % 60);
+    write(29, fraction);
+    std::str::from_utf8(text).expect("digits and punctuation are text")
+}
+
+/// The day of the Gregorian calendar so many days after 1970-01-01, as year, month and day.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years that begin with March, from the year 0, end with the leap day; 400 of them always have as many days.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Their months take turns of 153 days in five.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, begun) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    (400 * era + year + begun, month, day)
 }
 
 struct Rest<'a>(&'a [u8]);

@@ -12,7 +12,8 @@ use crate::store::{Holdings, RunRow, StoreError};
 
 /// The blobs that a state names.
 pub(super) fn named(state: &RunState) -> BTreeSet<Digest> {
-    let mut named = checkpoint::changed_blobs(state, state.executions().slots(), true);
+    let slots: Vec<_> = state.executions().slots().collect();
+    let mut named = checkpoint::changed_blobs(state, &slots, true);
     let (created, binding) = (&state.created(), &state.binding());
     named.extend([created.definition, binding.definition]);
     named.extend(created.plugins.values().chain(binding.plugins.values()));

@@ -154,23 +154,23 @@ impl RunState {
             ResumeCause::Schedule => self.episode.resumes += 1,
             ResumeCause::Wait => {}
         }
-        for (slot, record) in self.executions.iter_mut() {
+        for record in self.executions.iter_mut() {
             if matches!(record.phase, StepPhase::Paused { .. }) {
                 record.phase = StepPhase::Pending;
-                touched.slots.push(slot.clone());
+                touched.slots.push(Slot::from(&record.path));
             }
         }
         self.reset(&resumed.reset, &mut touched);
         for id in &resumed.closed {
-            for (slot, record) in self.executions.of_mut(id) {
+            for record in self.executions.of_mut(id) {
                 if matches!(record.phase, StepPhase::Awaiting { .. }) {
                     record.phase = StepPhase::Pending;
-                    touched.slots.push(slot.clone());
+                    touched.slots.push(Slot::from(&record.path));
                 }
             }
         }
         for id in &resumed.reopened {
-            for (slot, record) in self.executions.of_mut(id) {
+            for record in self.executions.of_mut(id) {
                 if let Some(iteration) = record.settled().and_then(|s| s.iterations)
                     && iteration > 0
                 {
@@ -178,7 +178,7 @@ impl RunState {
                         iteration,
                         condition_met: None,
                     };
-                    touched.slots.push(slot.clone());
+                    touched.slots.push(Slot::from(&record.path));
                 }
             }
         }
@@ -189,9 +189,9 @@ impl RunState {
     /// These steps run again as if they had not run before.
     pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
         for id in steps {
-            for (slot, record) in self.executions.of_mut(id) {
+            for record in self.executions.of_mut(id) {
                 record.reset();
-                touched.slots.push(slot.clone());
+                touched.slots.push(Slot::from(&record.path));
             }
         }
     }
@@ -208,7 +208,9 @@ impl RunState {
         let mut touched = Touched::run();
         for step in &changed.dropped {
             let dropped = self.executions.of_mut(step);
-            touched.slots.extend(dropped.map(|(slot, _)| slot.clone()));
+            touched
+                .slots
+                .extend(dropped.map(|record| Slot::from(&record.path)));
             self.executions.remove(step);
         }
         let gone = |slot: &Slot| {
@@ -225,8 +227,8 @@ impl RunState {
         let moved = |at: Timestamp| if at > now { at.before(back) } else { at };
         let mut touched = Touched::run();
         for id in steps {
-            for (slot, record) in self.executions.of_mut(id) {
-                touched.slots.push(slot.clone());
+            for record in self.executions.of_mut(id) {
+                touched.slots.push(Slot::from(&record.path));
                 match &mut record.phase {
                     StepPhase::Waiting { retry_at, .. } => *retry_at = moved(*retry_at),
                     StepPhase::Awaiting { wait } => match wait {

@@ -180,7 +180,7 @@ impl RunState {
     pub(super) fn opened(&mut self, path: &Path, at: Timestamp) -> &mut StepRecord {
         let record = self
             .executions
-            .get_or_insert_with(path.into(), || StepRecord::new(path, None, at));
+            .get_or_insert_with(path, || StepRecord::new(path, None, at));
         if record.path != *path {
             let phase = std::mem::replace(&mut record.phase, StepPhase::Pending);
             let previous = match phase {
