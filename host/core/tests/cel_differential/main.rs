@@ -5,11 +5,8 @@
 //! [`DEVIATIONS`], each with its reason; a difference that none of them explains fails the test.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-#[path = "cel_differential/generate.rs"]
 mod generate;
-#[path = "cel_differential/sides.rs"]
 mod sides;
-#[path = "cel_differential/table.rs"]
 mod table;
 
 use std::cell::RefCell;

@@ -2,21 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are files")]
 
-#[path = "definition/checked.rs"]
 mod checked;
-#[path = "definition/editor.rs"]
 mod editor;
-#[path = "definition/hostile.rs"]
 mod hostile;
-#[path = "definition/inputs.rs"]
 mod inputs;
-#[path = "definition/reading.rs"]
 mod reading;
-#[path = "definition/refusals.rs"]
 mod refusals;
-#[path = "definition/reports.rs"]
 mod reports;
-#[path = "definition/rereading.rs"]
 mod rereading;
 
 use std::path::{Path, PathBuf};
