@@ -224,7 +224,8 @@ pub struct Attention {
     pub requested: Vec<RunRow>,
     /// Running, and perhaps without an owner: whether that one lives is for the asker to judge. By creation time, then id.
     pub running: Vec<RunRow>,
-    /// Where to go on ([`Look::after`](crate::Look::after)); `None` when there are no more running ones.
+    /// Where to go on ([`Look::after`](crate::Look::after)); `None` when there are no more running ones. The pages behind the first
+    /// one have nothing but running runs.
     pub next: Option<String>,
     /// Rows that cannot be read, with the reason.
     pub unreadable: Vec<(String, String)>,

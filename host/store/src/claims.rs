@@ -12,8 +12,8 @@ use crate::{Attention, Offer, StopRequest, StoreError};
 /// store, which is the same for everybody who asks it.
 pub trait Claims: Send + Sync {
     /// Runs that somebody may take now, for one who has room for them: due ones, then pending ones, those that wait longest
-    /// first. An offer is advice, no right: a store that many ask keeps what it offered from others for a moment; whoever
-    /// takes a run still claims it in [`Runs::write`](crate::Runs::write).
+    /// first. An offer is advice, no right: a store that many ask may keep what it offered from being offered again for a moment;
+    /// whoever takes a run still claims it in [`Runs::write`](crate::Runs::write).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -77,7 +77,7 @@ pub struct Look {
 }
 
 /// A claim that somebody holds, or thinks to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Held {
     /// The run.
     pub run: RunId,
@@ -94,7 +94,7 @@ impl Held {
             Some(request) => Claimed::Asked(request?),
         };
         Some(News {
-            run: self.run.clone(),
+            held: self.clone(),
             what,
         })
     }
@@ -103,8 +103,8 @@ impl Held {
 /// What is new of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
-    /// The run.
-    pub run: RunId,
+    /// The claim.
+    pub held: Held,
     /// What.
     pub what: Claimed,
 }

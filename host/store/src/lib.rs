@@ -147,10 +147,14 @@ impl Write {
         Ok(seq)
     }
 
-    /// Whether it makes something for a worker to take.
+    /// Whether it makes something for a worker to take at once.
     #[must_use]
     pub fn is_offer(&self) -> bool {
-        self.head.status == Status::Pending
+        match self.head.status {
+            Status::Pending => true,
+            Status::Paused => self.head.due_at.is_some_and(|due| due <= self.head.at),
+            Status::Running | Status::Completed | Status::Failed | Status::Cancelled => false,
+        }
     }
 
     /// Encoded bytes of the entries and log lines that it adds.

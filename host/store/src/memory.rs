@@ -260,19 +260,24 @@ impl Claims for MemoryStore {
                     seen.is_some_and(|seen| (row.created_at, &row.id) > (seen.created_at, &seen.id))
                 });
             }
+            let full = running.len() >= look.limit;
             running.truncate(look.limit);
-            Ok(Attention {
-                signalled: oldest(signalled.map(|run| run.row.clone()).collect()),
-                requested: oldest(requested.cloned().collect()),
-                next: running.last().map(|row| row.id.to_string()),
+            let last = running.last().map(|row| row.id.to_string());
+            let mut attention = Attention {
+                next: last.filter(|_| full),
                 running,
-                unreadable: Vec::new(),
-                next_due: rows()
+                ..Attention::default()
+            };
+            if look.after.is_none() {
+                attention.signalled = oldest(signalled.map(|run| run.row.clone()).collect());
+                attention.requested = oldest(requested.cloned().collect());
+                attention.next_due = rows()
                     .filter(|row| row.status == Status::Paused)
                     .filter_map(|row| row.due_at)
                     .filter(|due| *due > now)
-                    .min(),
-            })
+                    .min();
+            }
+            Ok(attention)
         })
     }
 }

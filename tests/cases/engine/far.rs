@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use milepost::clock::{Clock as _, VirtualClock};
 use milepost::engine::{Control, Demand, Request, StartOptions, WorkOptions};
-use milepost::store::Store;
+use milepost::store::{NewSignal, Store};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -17,7 +17,7 @@ use milepost_tests::decorator::prelude::*;
 use milepost_tests::faulty::{Fault, FaultyStore, elsewhere};
 use milepost_tests::hand_on;
 use milepost_tests::now::Now as _;
-use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script};
 use tokio::time::Instant;
 
@@ -294,4 +294,145 @@ async fn what_is_submitted_in_this_process_begins_at_once() {
         }
         control.ask(Request::new(Demand::Release, "SIGTERM"));
     });
+}
+
+/// How long a worker takes for so many runs, all at once, by the clock of the runtime.
+async fn works(runs: usize) -> Duration {
+    let rig = Rig::new(&steps(&["a", "b"]), &Script::new());
+    for n in 0..runs {
+        rig.submit(&format!("r{n}")).await;
+    }
+    let engine = rig.engine_on(FarStore::before(&rig.store) as _);
+    let began = Instant::now();
+    let worked = engine.work(until_idle(64)).await;
+    assert_eq!(worked.ended[&Status::Completed], runs as u64);
+    began.elapsed()
+}
+
+/// Sixty-four runs that end together are followed by sixty-four others, not one by one.
+#[tokio::test(start_paused = true)]
+async fn a_worker_before_a_store_that_takes_its_time_fills_its_places_at_once() {
+    let once = works(64).await;
+    let thrice = works(3 * 64).await;
+    assert!(thrice <= once * 4, "{once:?} {thrice:?}");
+}
+
+/// The runtime of the first engine call is not driven any more when the second one begins.
+#[test]
+fn claims_are_kept_although_the_task_that_kept_them_sleeps_in_another_runtime() {
+    let gate = Gate::default();
+    let rig = Rig::new(&steps(&["a"]), &Script::new().held("a", &gate));
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+    let store = Arc::new(store);
+    let engine = rig.engine_on(Arc::clone(&store) as _);
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    gate.open();
+    let report = first.block_on(engine.run(rig.workflow(), BTreeMap::new(), start(1)));
+    assert_eq!(report.unwrap().status, Status::Completed);
+    let held = engine.run(rig.workflow(), BTreeMap::new(), start(2));
+    second.block_on(async {
+        let (report, ()) = tokio::join!(held, async {
+            gate.came().await;
+            tokio::time::sleep(limits::LEASE).await;
+            assert!(store.renewals() >= 1, "{}", store.renewals());
+            gate.open();
+        });
+        assert_eq!(report.unwrap().status, Status::Completed);
+    });
+}
+
+/// A signal that came in time is not lost to a store that cannot be read when the time is over.
+#[tokio::test(start_paused = true)]
+async fn a_wait_does_not_time_out_while_its_signals_cannot_be_read() {
+    let wait = "[[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"1h\" }\n";
+    let rig = Rig::new(wait, &Script::new());
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    let sent = NewSignal {
+        name: "go".to_owned(),
+        data: "7".to_owned(),
+        at: rig.clock.now(),
+        token: None,
+    };
+    // Its sender died before it could deliver it.
+    rig.store.send_signal(&r1(), sent).await.unwrap();
+    rig.clock.advance(Duration::from_secs(3_600));
+    let unread = Arc::new(Unread {
+        inner: Arc::clone(&rig.store),
+        left: AtomicUsize::new(3),
+    });
+    let report = rig
+        .engine_on(unread)
+        .resume(&r1(), Default::default())
+        .await;
+    let report = report.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    assert_eq!(report.output["data"], 7, "{}", report.output);
+}
+
+/// The inbox cannot be read so many times.
+struct Unread {
+    inner: Arc<dyn Store>,
+    left: AtomicUsize,
+}
+
+impl Decorator for Unread {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
+}
+
+impl Mailbox for Unread {
+    fn inbox<'a>(
+        &'a self,
+        run: &'a RunId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredSignal>, StoreError>> {
+        let less = |left: usize| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        match self.left.fetch_update(order, order, less) {
+            Ok(_) => Box::pin(std::future::ready(Err(StoreError::Unavailable(
+                "scripted".to_owned(),
+            )))),
+            Err(_) => self.inner.inbox(run, limit),
+        }
+    }
+
+    hand_on! { request_stop withdraw_pause send_signal known_token inbox_size }
+}
+
+hand_on! { Unread: Runs }
+hand_on! { Unread: Claims }
+hand_on! { Unread: Blobs }
+hand_on! { Unread: Upkeep }
+hand_on! { Unread: Watch }
+
+/// A clock that was hours ahead is set back: nobody waits until it would have been right.
+#[tokio::test(start_paused = true)]
+async fn an_engine_follows_a_store_whose_clock_is_set_back() {
+    let there = VirtualClock::manual(START.after(Duration::from_secs(3_600)));
+    let rig = Rig::new(&steps(&["a"]), &Script::new());
+    let store = Arc::new(FarStore {
+        clock: Some(there.clone()),
+        inner: Arc::clone(&rig.store),
+        kept: AtomicUsize::new(0),
+    });
+    let engine = rig.engine_on(store as _);
+    let run = async |n| {
+        let report = engine.run(rig.workflow(), BTreeMap::new(), start(n)).await;
+        assert_eq!(report.unwrap().status, Status::Completed);
+        let row = rig.store.row(&id(n)).now().unwrap().unwrap();
+        row.created_at
+    };
+    assert!(run(1).await >= START.after(Duration::from_secs(3_600)));
+    there.set(START);
+    rig.clock.advance(Duration::from_secs(60));
+    let second = run(2).await;
+    assert!(second < START.after(Duration::from_secs(60)), "{second}");
 }

@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use milepost_core::correction::is_far_ahead;
 use milepost_core::time::Timestamp;
 
 use crate::attempt::BoxFuture;
@@ -14,8 +13,11 @@ use crate::store::Store;
 /// How long an answer of the store holds.
 const FOLLOWS_FOR: Duration = Duration::from_secs(10);
 
-/// Goes on by the monotonic clock between two answers of the store, and does not step back, unless the clock that it followed
-/// was far ahead.
+/// How long the time stands still, rather than stepping back, when the store's turns out to be earlier.
+const STANDS: Duration = Duration::from_secs(5);
+
+/// Goes on by the monotonic clock between two answers of the store, and does not step back by little, as their travelling times
+/// differ.
 pub(super) struct Following {
     own: Arc<dyn Clock>,
     state: Mutex<Followed>,
@@ -61,7 +63,8 @@ impl Following {
             state.alone = true;
             return;
         };
-        if is_far_ahead(state.told, time) {
+        // Of a clock that was set back, runs know by themselves what they have recorded.
+        if state.told.since(time) > STANDS {
             state.told = time;
         }
         // It was read somewhere on the way there and back.

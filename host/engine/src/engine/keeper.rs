@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use milepost_core::limits;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::shared::Shared;
 use crate::fault;
@@ -17,6 +18,9 @@ use crate::store::{Claimed, Held, StopRequest, StoreError};
 
 /// How often the store is asked whether the claims hold, and what somebody wants of their owners.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// A task that has not shown a sign of life for so long is not driven any more.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// What is known of a claim.
 #[derive(Debug, Clone)]
@@ -39,8 +43,9 @@ pub(super) struct Keeper {
 struct Inner {
     claims: BTreeMap<u64, Entry>,
     last: u64,
-    /// Whether a task looks after them.
-    kept: bool,
+    /// The task that looks after them, and when it last showed that it lives: one may be left on a runtime that nobody drives.
+    task: u64,
+    alive: Option<Instant>,
     renewed: Option<Instant>,
 }
 
@@ -86,15 +91,14 @@ impl Keeper {
 }
 
 impl Inner {
-    /// Sees to it that a task looks after the claims. One that ended with its runtime is followed by another.
+    /// Sees to it that a task looks after the claims. One that ended with its runtime, or sleeps in one that nobody drives, is
+    /// followed by another.
     fn watch(&mut self, shared: &Arc<Shared>) {
-        if !self.kept {
-            self.kept = true;
-            let task = Task {
-                shared: Arc::downgrade(shared),
-                done: false,
-            };
-            tokio::spawn(task.run());
+        let lives = |alive: Instant| alive.elapsed() < SILENT;
+        if !self.alive.is_some_and(lives) {
+            self.task += 1;
+            self.alive = Some(Instant::now());
+            tokio::spawn(keep(Arc::downgrade(shared), self.task));
         }
     }
 }
@@ -125,38 +129,39 @@ impl Drop for KeptClaim {
     }
 }
 
-struct Task {
-    shared: Weak<Shared>,
-    /// Whether it ended because there was nothing left to keep.
-    done: bool,
-}
-
-impl Task {
-    async fn run(mut self) {
-        let mut beat = tokio::time::interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first one is due at once.
-        beat.tick().await;
-        while !self.done {
-            beat.tick().await;
-            let Some(shared) = self.shared.upgrade() else {
-                return;
-            };
-            match Round::begin(&shared) {
-                Some(round) => round.ask(&shared).await,
-                None => self.done = true,
+/// Looks after the claims until there are none, or another task does.
+async fn keep(shared: Weak<Shared>, task: u64) {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first one is due at once.
+    beat.tick().await;
+    let mut round: Option<BoxFuture<'static, ()>> = None;
+    loop {
+        let asked = async {
+            match &mut round {
+                Some(round) => round.as_mut().await,
+                None => std::future::pending().await,
             }
-        }
-    }
-}
-
-/// It ended with its runtime: the next driver that moves finds nobody here.
-impl Drop for Task {
-    fn drop(&mut self) {
-        if !self.done
-            && let Some(shared) = self.shared.upgrade()
-        {
-            shared.keeper.lock().kept = false;
+        };
+        tokio::select! {
+            () = asked => round = None,
+            _ = beat.tick() => {
+                let Some(shared) = shared.upgrade() else {
+                    return;
+                };
+                // Beats go on while a store takes its time.
+                match Round::begin(&shared, task) {
+                    None => return,
+                    Some(next) if round.is_none() => {
+                        round = Some(Box::pin(async move {
+                            if timeout(limits::LEASE, next.ask(&shared)).await.is_err() {
+                                tracing::warn!("the store does not tell how the claims of this process are");
+                            }
+                        }));
+                    }
+                    Some(_) => {}
+                }
+            }
         }
     }
 }
@@ -173,15 +178,18 @@ struct Round {
 }
 
 impl Round {
-    /// `None` when there are no claims: nobody looks after them from then on.
-    fn begin(shared: &Shared) -> Option<Self> {
+    /// `None` when there are no claims, or another task has taken this one's place: it ends.
+    fn begin(shared: &Shared, task: u64) -> Option<Self> {
         let began = Instant::now();
         let mut inner = shared.keeper.lock();
-        if inner.claims.is_empty() {
-            inner.kept = false;
-            inner.renewed = None;
+        if inner.task != task {
             return None;
         }
+        if inner.claims.is_empty() {
+            (inner.alive, inner.renewed) = (None, None);
+            return None;
+        }
+        inner.alive = Some(began);
         let renewed = *inner.renewed.get_or_insert(began);
         let claims = inner.claims.iter();
         let (moving, hanging) =
@@ -236,10 +244,10 @@ impl Round {
         };
         match answer {
             Ok(news) => {
-                let news = news.into_iter().map(|news| (news.run, news.what));
+                let news = news.into_iter().map(|news| (news.held, news.what));
                 let mut news: BTreeMap<_, _> = news.collect();
                 for (number, held) in claims {
-                    let tidings = match news.remove(&held.run) {
+                    let tidings = match news.remove(held) {
                         Some(Claimed::Lost) => Tidings::Lost,
                         Some(Claimed::Asked(request)) => Tidings::Holds(self.began, Some(request)),
                         None => Tidings::Holds(self.began, None),

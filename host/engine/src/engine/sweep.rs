@@ -3,6 +3,7 @@
 //! Every change here is one compare-and-swap on the row that was looked at. Whoever loses it leaves the run alone: somebody
 //! else looks after it. A run that cannot be read or changed is told about and passed over; it never keeps others waiting.
 
+use futures_util::future::join_all;
 use milepost_core::correction::{correction, is_far_ahead};
 use milepost_core::event::{ClaimCause, Event, RunEvent};
 use milepost_core::ids::RunId;
@@ -82,22 +83,34 @@ impl Engine {
             let done = self.meet_request(row, swept).await;
             note(swept, &row.id, done)?;
         }
-        for row in &attention.signalled {
-            let done = match self.deliver(&row.id).await {
-                Ok(delivered) => {
-                    let delivered = delivered.then(|| row.id.clone());
-                    swept.delivered.extend(delivered);
-                    Ok(())
-                }
-                Err(error) => {
-                    let failed = self.could_not_deliver(row, &error).await;
-                    swept.stopped.extend(failed.then(|| row.id.clone()));
-                    Err(error)
-                }
-            };
-            note(swept, &row.id, done)?;
+        for rows in attention.signalled.chunks(AT_ONCE) {
+            let brought = join_all(rows.iter().map(|row| self.bring(row))).await;
+            for (row, done) in rows.iter().zip(brought) {
+                let done = match done {
+                    Ok(delivered) => {
+                        swept.delivered.extend(delivered.then(|| row.id.clone()));
+                        Ok(())
+                    }
+                    Err((error, failed)) => {
+                        swept.stopped.extend(failed.then(|| row.id.clone()));
+                        Err(error)
+                    }
+                };
+                note(swept, &row.id, done)?;
+            }
         }
         Ok(())
+    }
+
+    /// Gives a run the signal that it waits for. With the error comes whether the run failed for it.
+    async fn bring(&self, row: &RunRow) -> Result<bool, (EngineError, bool)> {
+        match self.deliver(&row.id).await {
+            Ok(delivered) => Ok(delivered),
+            Err(error) => {
+                let failed = self.could_not_deliver(row, &error).await;
+                Err((error, failed))
+            }
+        }
     }
 
     async fn look_after(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
@@ -301,6 +314,9 @@ fn note(swept: &mut Swept, run: &RunId, done: Result<(), EngineError>) -> Result
         }
     }
 }
+
+/// How many signals are brought at a time.
+const AT_ONCE: usize = 16;
 
 /// Most rows of one kind that a sweep looks at; the rest comes at the next one.
 pub(super) const SWEEP_ROWS: usize = 1_000;

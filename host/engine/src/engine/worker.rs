@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use milepost_core::correction::{is_far_ahead, is_plausible};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
@@ -20,7 +21,7 @@ use super::Demand;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
-use super::{Engine, OnChange, ResumeOptions, Trouble};
+use super::{Engine, OnChange, ResumeOptions, Swept, Trouble};
 use crate::fault;
 use crate::record;
 use crate::report::RunReport;
@@ -31,6 +32,8 @@ use crate::store::{Ask, RunRow, StoreError};
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How soon after a look it looks again because of a hint.
 const HINT_EVERY: Duration = Duration::from_millis(10);
+/// How many runs a worker keeps waiting for components before it asks for no others.
+const WAITING: usize = 1_000;
 /// How much trouble a worker remembers to have told.
 const REMEMBERED: usize = 10_000;
 /// How often a worker looks for runs that a clock far ahead left behind.
@@ -76,6 +79,16 @@ struct Worker<'a> {
     tasks: JoinSet<Ended>,
     /// Which task drives which run.
     driving: HashMap<Id, RunRow>,
+    /// When it looks after what nobody drives the next time.
+    sweep_at: Instant,
+    /// Whether the last look found nothing to do.
+    swept: bool,
+    /// Runs that it found lost.
+    lost: BTreeSet<RunId>,
+    /// Whether something new may be on offer.
+    asks: bool,
+    /// Whether anything was left of the last offer.
+    left: bool,
     /// Until when nothing is taken, because the store did not take the last claim.
     not_before: Option<Instant>,
     store_wait: Duration,
@@ -113,6 +126,11 @@ impl Engine {
             options,
             tasks: JoinSet::new(),
             driving: HashMap::new(),
+            sweep_at: Instant::now(),
+            swept: false,
+            lost: BTreeSet::new(),
+            asks: false,
+            left: false,
             not_before: None,
             store_wait: SWEEP_EVERY,
             active: BTreeMap::new(),
@@ -132,43 +150,92 @@ impl Worker<'_> {
         let control = self.options.control.clone();
         let loads = Arc::clone(&self.loads);
         let store = Arc::clone(&self.engine.shared.store);
+        let mut sweeping: Option<BoxFuture<'static, Result<Swept, StoreError>>> = None;
         loop {
-            // From before the look on: what comes while it lasts is not missed.
+            // From before the questions on: what comes while they last is not missed.
             let mut hint = store.hint();
-            let looked = tokio::select! {
+            while let Some(ended) = self.tasks.try_join_next_with_id() {
+                self.ended(ended).await;
+            }
+            if sweeping.is_none() && self.sweep_at <= Instant::now() {
+                sweeping = Some(self.sweep());
+            }
+            let taken = tokio::select! {
                 biased;
                 request = control.asked(None) => return self.drain(request).await,
-                looked = self.look() => looked,
+                taken = self.take_offered() => taken,
             };
-            let (idle, next) = match looked {
-                Ok(idle) => (idle, SWEEP_EVERY),
-                // Whatever its runs would still record is lost: they end here, and go on wherever the store is now.
-                Err(error @ StoreError::Gone(_)) => {
-                    self.worked.store_gone = Some(error.to_string());
-                    return;
+            match taken {
+                Ok(left) => self.left = left,
+                Err(error) => {
+                    if self.gone(&error) {
+                        return;
+                    }
                 }
-                Err(error) => (
-                    false,
-                    self.hold_off(None, Trouble::Error(&error.to_string())),
-                ),
-            };
+            }
+            let idle = self.swept && !self.left && sweeping.is_none();
             if idle && self.options.until_idle && self.tasks.is_empty() {
                 return;
             }
-            let now = Instant::now();
+            let sweeps = sweeping.is_some();
+            let swept = async {
+                match &mut sweeping {
+                    Some(sweep) => sweep.as_mut().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let looked = Instant::now();
             let hinted = async {
-                tokio::time::sleep_until(now + HINT_EVERY).await;
+                tokio::time::sleep_until(looked + HINT_EVERY).await;
                 hint.as_mut().await;
             };
             tokio::select! {
                 biased;
                 request = control.asked(None) => return self.drain(request).await,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
-                () = loads.ended(), if !self.waiting.is_empty() => {}
-                () = hinted, if self.room() > 0 => {}
-                () = tokio::time::sleep_until(now + next) => {}
+                swept = swept => {
+                    sweeping = None;
+                    match swept {
+                        Ok(swept) => self.take_lost(swept),
+                        Err(error) => {
+                            if self.gone(&error) {
+                                return;
+                            }
+                        }
+                    }
+                }
+                () = loads.ended(), if !self.waiting.is_empty() => self.asks = true,
+                () = hinted, if self.room() > 0 => self.asks = true,
+                () = tokio::time::sleep_until(self.sweep_at), if !sweeps => {}
             }
         }
+    }
+
+    /// The store does not answer: that is waited for, unless it is gone for good. Whatever the runs would still record is lost
+    /// then: they end here, and go on wherever the store is now.
+    fn gone(&mut self, error: &StoreError) -> bool {
+        if let StoreError::Gone(_) = error {
+            self.worked.store_gone = Some(error.to_string());
+            return true;
+        }
+        let wait = self.hold_off(None, Trouble::Error(&error.to_string()));
+        self.sweep_at = Instant::now() + wait;
+        self.asks = false;
+        false
+    }
+
+    /// Looks after all that nobody drives, beside whatever else there is to do.
+    fn sweep(&mut self) -> BoxFuture<'static, Result<Swept, StoreError>> {
+        let (engine, corrects) = (self.engine.clone(), self.corrects_clocks());
+        Box::pin(async move {
+            let mut troubled = Vec::new();
+            if corrects {
+                troubled = engine.correct_clocks().await?;
+            }
+            let mut swept = engine.sweep().await?;
+            swept.troubled.extend(troubled);
+            Ok(swept)
+        })
     }
 
     /// The store is not available (a full disk, say): nothing is claimed until a growing wait is over. Returns the wait.
@@ -193,10 +260,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Sweeps, and takes what there is room for. Returns whether there was nothing to do.
-    async fn look(&mut self) -> Result<bool, StoreError> {
-        self.correct_clocks().await?;
-        let swept = self.engine.sweep().await?;
+    /// After a sweep: takes the runs whose owner is lost, and tells what it found.
+    fn take_lost(&mut self, swept: Swept) {
         for (run, reason) in &swept.troubled {
             self.tell_once(run, Trouble::Error(reason));
         }
@@ -209,16 +274,30 @@ impl Worker<'_> {
         }
         // A run that was changed may need something else next.
         let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
-        let changed = changed.iter().any(|runs| !runs.is_empty());
-        let mut left = changed || !self.resting.is_empty() || !self.waiting.is_empty();
-        let lost: BTreeSet<RunId> = swept.lost.iter().map(|row| row.id.clone()).collect();
+        self.swept = changed.iter().all(|runs| runs.is_empty());
+        self.lost = swept.lost.iter().map(|row| row.id.clone()).collect();
         for row in swept.lost {
-            left |= self.consider(row, ResumeBy::Person);
+            let left = self.consider(row, ResumeBy::Person);
+            self.swept &= !left;
         }
+        let now = self.engine.shared.clock.now();
+        // By another clock than that of the store it may be past: then it is no reason to look again at once.
+        let due = swept.next_due.map(|due| due.since(now));
+        let due = due.filter(|due| !due.is_zero() && *due < SWEEP_EVERY);
+        self.sweep_at = Instant::now() + due.unwrap_or(SWEEP_EVERY);
+        self.asks = true;
+    }
+
+    /// Takes what is offered and what there is room for. Returns whether anything is left to do, now or later.
+    async fn take_offered(&mut self) -> Result<bool, StoreError> {
         let room = self.room();
-        if room == 0 {
-            return Ok(false);
+        let waiting = self.waiting.keys().filter(|run| self.waits(run)).count();
+        if !self.asks || room == 0 || waiting >= WAITING {
+            return Ok(self.left || self.asks);
         }
+        let now = Instant::now();
+        self.resting
+            .retain(|_, (until, _)| now < *until + STORE_WAIT);
         let ask = Ask {
             room,
             except: self.passed_over(),
@@ -227,11 +306,14 @@ impl Worker<'_> {
         for (run, reason) in &offer.unreadable {
             self.tell_once(run, Trouble::Error(reason));
         }
+        self.asks = false;
         if offer.rows.len() < room {
             // Whoever is not offered, and could be, waits for nobody.
             let offered = offer.rows.iter().map(|row| row.id.clone());
+            let lost = self.lost.iter().cloned();
             self.forget_all_but(&ask.except.into_iter().chain(lost).chain(offered).collect());
         }
+        let mut left = !self.resting.is_empty() || !self.waiting.is_empty();
         for row in offer.rows {
             let how = match (row.status, stop_of(&row)) {
                 (Status::Pending, _) => ResumeBy::Person,
@@ -240,7 +322,7 @@ impl Worker<'_> {
             };
             left |= self.consider(row, how);
         }
-        Ok(!left)
+        Ok(left)
     }
 
     /// Takes a run, if it can be taken now. Returns whether there is anything to do about it, now or later.
@@ -259,7 +341,7 @@ impl Worker<'_> {
         let now = self.engine.shared.clock.now();
         if row.due_at.is_some_and(|due| due > now) {
             let rest = (Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
-            self.resting.insert(row.id.clone(), rest);
+            self.resting.entry(row.id.clone()).or_insert(rest);
         }
         if self.room() > 0 && !self.rests(&row.id) && !self.waits(&row.id) {
             self.take(row, Intent::Resume(how));
@@ -319,6 +401,11 @@ impl Worker<'_> {
             return;
         };
         self.active.remove(&row.id);
+        self.asks = true;
+        if self.tasks.is_empty() && self.options.until_idle {
+            // What it left behind may need somebody before this worker may call itself idle.
+            (self.swept, self.sweep_at) = (false, Instant::now());
+        }
         let result = match ended {
             Ok((_, Ok(result))) => result,
             Ok((_, Err(may_not))) => {
@@ -442,13 +529,14 @@ impl Worker<'_> {
         waiting.is_some_and(|may_not| !self.loads.may_admit(source, may_not))
     }
 
-    /// Now and then, and at once when the wall clock stepped back far: paused runs that a clock far ahead left due much too late.
-    async fn correct_clocks(&mut self) -> Result<(), StoreError> {
+    /// Whether runs are to be looked over for the times of a clock that was far ahead: now and then, and at once when the wall
+    /// clock stepped back far.
+    fn corrects_clocks(&mut self) -> bool {
         let clock = &self.engine.shared.clock;
         let (now, passed) = (clock.now(), clock.monotonic());
         if !is_plausible(now) {
             // Once the clock is set, this is the first thing that is done.
-            return Ok(());
+            return false;
         }
         let fresh = self.corrected.is_some_and(|(then, since)| {
             let passed = passed.saturating_sub(since);
@@ -456,11 +544,8 @@ impl Worker<'_> {
         });
         if !fresh {
             self.corrected = Some((now, passed));
-            for (run, reason) in self.engine.correct_clocks().await? {
-                self.tell_once(&run, Trouble::Error(&reason));
-            }
         }
-        Ok(())
+        !fresh
     }
 
     fn tell_once(&mut self, run: &str, trouble: Trouble<'_>) {

@@ -266,20 +266,21 @@ fn ownership(brought: &Brought) -> (Option<String>, Option<i64>) {
     }
 }
 
-/// The three columns of a request, from that one on. A word that this program does not know asks for nothing.
+/// The three columns of a request, from that one on. What this program does not know, or what is damaged, asks for nothing: one
+/// row must not keep the claims of a whole process from being looked at.
 pub(super) fn asked(row: &Row<'_>, first: usize) -> Result<Option<StopRequest>, rusqlite::Error> {
-    let Some(kind) = row.get_ref(first)?.as_str_or_null()? else {
+    let text = |column: usize| -> Result<Option<String>, rusqlite::Error> {
+        let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten();
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let Some(kind) = text(first)?.and_then(|kind| kind.parse().ok()) else {
         return Ok(None);
     };
-    let Ok(kind) = kind.parse() else {
-        return Ok(None);
-    };
-    let at: Option<i64> = row.get(first + 1)?;
-    let by: Option<String> = row.get(first + 2)?;
+    let at = row.get_ref(first + 1)?.as_i64_or_null().ok().flatten();
     Ok(Some(StopRequest {
         kind,
         at: Timestamp::from_nanos(at.unwrap_or_default().unsigned_abs()),
-        by: by.unwrap_or_default(),
+        by: text(first + 2)?.unwrap_or_default(),
     }))
 }
 

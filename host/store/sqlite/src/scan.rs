@@ -91,13 +91,18 @@ pub(super) fn attention(
     let mut unreadable = BTreeMap::new();
     let mut ask = |question: &str, values: &[Value]| {
         let found = rows(&tx, question, values).map_err(failed)?;
+        // A page that is not full is the last one.
+        let full = found.rows.len() + found.unreadable.len() >= look.limit;
         unreadable.extend(found.unreadable);
-        Ok::<_, StoreError>((found.rows, found.last))
+        Ok::<_, StoreError>((found.rows, found.last.filter(|_| full)))
     };
     let limit = Value::from(count_limit(look.limit));
-    let (signalled, _) = ask(SIGNALLED, std::slice::from_ref(&limit))?;
-    let (requested, _) = ask(REQUESTED, std::slice::from_ref(&limit))?;
-    let (running, next) = ask(
+    let mut attention = Attention::default();
+    if look.after.is_none() {
+        (attention.signalled, _) = ask(SIGNALLED, std::slice::from_ref(&limit))?;
+        (attention.requested, _) = ask(REQUESTED, std::slice::from_ref(&limit))?;
+    }
+    (attention.running, attention.next) = ask(
         RUNNING,
         &[
             limit,
@@ -107,22 +112,17 @@ pub(super) fn attention(
             Value::from(look.after.clone()),
         ],
     )?;
-    let next_due = tx
-        .prepare_cached(NEXT_DUE)
-        .and_then(|mut next| {
+    attention.unreadable = unreadable.into_iter().collect();
+    if look.after.is_none() {
+        let next = tx.prepare_cached(NEXT_DUE).and_then(|mut next| {
             let mut rows = next.query([nanos(now)])?;
             rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()
-        })
-        .map_err(failed)?;
+        });
+        let next = next.map_err(failed)?;
+        attention.next_due = next.map(|at| Timestamp::from_nanos(at.unsigned_abs()));
+    }
     tx.finish().map_err(failed)?;
-    Ok(Attention {
-        signalled,
-        requested,
-        running,
-        next,
-        unreadable: unreadable.into_iter().collect(),
-        next_due: next_due.map(|at| Timestamp::from_nanos(at.unsigned_abs())),
-    })
+    Ok(attention)
 }
 
 /// The last instant until which a lease may be valid that a clock which is right has written.

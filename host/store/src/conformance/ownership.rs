@@ -220,10 +220,10 @@ pub(crate) fn many_claims_are_kept_by_one_question(s: &dyn Store) {
     ];
     for renew in [None, Some(Duration::from_secs(90))] {
         let mut news = wait(s.keep(&claims, renew)).unwrap();
-        news.sort_by(|a, b| a.run.cmp(&b.run));
+        news.sort_by(|a, b| a.held.cmp(&b.held));
         let news: Vec<_> = news
             .iter()
-            .map(|news| (news.run.as_str(), news.what.clone()))
+            .map(|news| (news.held.run.as_str(), news.what.clone()))
             .collect();
         assert_eq!(news, expected);
     }

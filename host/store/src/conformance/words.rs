@@ -382,7 +382,7 @@ impl<S: Store + ?Sized> Talk for S {
         let lease = Duration::from_secs(seconds);
         // By its path: cases keep signals.
         let news = wait(Claims::keep(self, &[held], Some(lease)))?;
-        assert!(news.iter().all(|news| news.run == id(run)));
+        assert!(news.iter().all(|news| news.held.run == id(run)));
         Ok(news.into_iter().next().map(|news| news.what))
     }
     fn find(&self, seconds: u64, limit: usize) -> Result<Found, StoreError> {

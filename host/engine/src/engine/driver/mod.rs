@@ -27,6 +27,7 @@ use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
+use self::saving::SAVE_WAITS;
 use super::Demand;
 use super::attempt_host::LiveHost;
 use super::changes::Bound;
@@ -320,7 +321,7 @@ impl Driver {
                     }
                 }
                 Decision::Pause(stop) => {
-                    if !self.take_signal(now).await? {
+                    if !self.take_signal(now, true).await? {
                         let event = RunEvent::Paused { stop }.into();
                         self.batch.record(&mut self.state, event, now)?;
                     }
@@ -344,7 +345,7 @@ impl Driver {
                 timeout: Duration::from_millis(attempt.timeout_millis),
                 at: now,
             }),
-            Action::EndWait { .. } if self.take_signal(now).await? => return Ok(()),
+            Action::EndWait { .. } if self.take_signal(now, false).await? => return Ok(()),
             Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
         }
         self.batch
@@ -352,22 +353,29 @@ impl Driver {
         Ok(())
     }
 
-    /// Before the run pauses for a signal, or its time is over: one that came before is there already. Returns whether there was
+    /// Before the run `pauses` for a signal, or its time is over: one that came before is there already. Returns whether there was
     /// one.
-    async fn take_signal(&mut self, now: Timestamp) -> Result<bool, Halted> {
+    async fn take_signal(&mut self, now: Timestamp, pauses: bool) -> Result<bool, Halted> {
         if self.state.awaited().is_none() {
             return Ok(false);
         }
         let run = &self.state.created().run;
-        let inbox = self.shared.store.inbox(run, limits::SIGNALS).await;
         let taken = self.batch.consumed();
-        let found = match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
-            Ok(found) => found,
-            Err(error @ StoreError::Corrupt(_)) => return Err(Halted::Failed(error.into())),
-            // The run pauses; whoever sweeps the store finds the signal.
-            Err(error) => {
-                tracing::warn!(%run, %error, "the signals of the run could not be read");
-                return Ok(false);
+        let mut waits = SAVE_WAITS.iter();
+        let found = loop {
+            let inbox = self.shared.store.inbox(run, limits::SIGNALS).await;
+            match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
+                Ok(found) => break found,
+                Err(error @ StoreError::Corrupt(_)) => return Err(Halted::Failed(error.into())),
+                // A run that pauses is found by whoever sweeps the store; a wait that ended would have lost its signal.
+                Err(error) if pauses => {
+                    tracing::warn!(%run, %error, "the signals of the run could not be read");
+                    return Ok(false);
+                }
+                Err(error) => match waits.next() {
+                    Some(wait) => self.shared.clock.sleep(*wait).await,
+                    None => return Err(Halted::Failed(error.into())),
+                },
             }
         };
         let Some(Delivery { number, event }) = found else {

@@ -15,13 +15,13 @@ use tokio::runtime::Handle;
 
 use super::{ClaimStands, Driver, Halted};
 use crate::engine::observer::Notice;
-use crate::engine::shared::Shared;
+use crate::engine::shared::{Looks, Shared};
 use crate::fault;
 use crate::record::{self, Batch, RecordError};
 use crate::store::{Owner, StoreError};
 
-/// Waits between the tries to save a commit that the store did not take.
-const SAVE_WAITS: [Duration; 6] = [
+/// Waits between the tries to save a commit that the store did not take, or to read what must not be missed.
+pub(super) const SAVE_WAITS: [Duration; 6] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
@@ -263,15 +263,21 @@ const LOOKS: [Duration; 3] = [
 
 impl LettingGo {
     async fn release(&self, run: &RunId, pending: Option<RunState>, sure: bool) {
-        if let Some(state) = pending {
-            self.release_from(state).await;
+        if let Some(state) = pending
+            && self.release_from(state).await
+        {
+            return;
         }
         let mut waits = LOOKS.iter();
         loop {
-            if let Ok(recorded) = record::load(self.shared.store.as_ref(), run).await
+            let mut looks = Looks::default();
+            while let Ok(recorded) = looks.load(self.shared.store.as_ref(), run).await
                 && recorded.row.owner.as_ref() == Some(&self.owner)
             {
-                return self.release_from(recorded.state).await;
+                // What was on its way may arrive in between.
+                if self.release_from(recorded.state).await {
+                    return;
+                }
             }
             match waits.next() {
                 Some(wait) if !sure && Handle::try_current().is_ok() => {
@@ -282,24 +288,25 @@ impl LettingGo {
         }
     }
 
-    /// Releases the claim of a run that stands like this, if it does.
-    async fn release_from(&self, mut state: RunState) {
+    /// Releases the claim of a run that stands like this. Returns false when it does not.
+    async fn release_from(&self, mut state: RunState) -> bool {
         let Some(event) = release(&state, "the engine was shut down") else {
-            return;
+            return true;
         };
         let mut batch = Batch::after(state.seq(), state.epoch());
         let now = self.shared.clock.now();
         if batch.record(&mut state, event, now).is_err() {
-            return;
+            return true;
         }
         match self.shared.store.write(batch.to_write(&state)).await {
             Ok(_) => self.shared.tell_saved(&state),
-            Err(StoreError::Conflict { .. }) => {}
+            Err(StoreError::Conflict { .. }) => return false,
             Err(error) => {
                 let run = &state.created().run;
                 tracing::warn!(%run, %error, "the claim could not be released");
             }
         }
+        true
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use milepost_core::ids::Digest;
 use milepost_core::state::Status;
-use milepost_store::{Filter, Pages, StopKind, StoreError, Write};
+use milepost_store::{Claimed, Claims, Filter, Held, Pages, StopKind, StoreError, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 use super::Place;
-use super::store::{ALL, Talk, With, at, create, id, start, step};
+use super::store::{ALL, Talk, With, at, create, id, start, step, wait};
 
 fn damaged<T: std::fmt::Debug>(answer: Result<T, StoreError>, word: &str) {
     match answer {
@@ -384,4 +384,37 @@ fn a_damaged_page_is_a_problem_and_never_a_panic() {
         let _ = store.list(&Filter::default()).now();
     }
     assert_eq!(told, pages - 1);
+}
+
+/// One row must not keep the claims of a whole process from being looked at.
+#[test]
+fn a_damaged_request_keeps_no_other_claim_from_being_kept() {
+    let place = Place::new();
+    let store = place.open();
+    for run in ["bad", "good", "asked"] {
+        store.save(start(run));
+    }
+    for run in ["bad", "asked"] {
+        store.ask(run, StopKind::Cancel, 5).unwrap();
+    }
+    let held = ["asked", "bad", "good"].map(|run| Held {
+        run: id(run),
+        epoch: milepost_core::ids::Epoch(1),
+    });
+    for damage in [
+        "requested_by = CAST(x'ff' AS TEXT)",
+        "requested_by = NULL",
+        "requested_at = -5",
+        "request = 'nonsense'",
+        "request = CAST(x'ff' AS TEXT)",
+    ] {
+        place.sql(&format!("UPDATE run SET {damage} WHERE id = 'bad'"));
+        for renew in [None, Some(std::time::Duration::from_secs(90))] {
+            let news = wait(Claims::keep(&store, &held, renew)).unwrap();
+            let lost = news.iter().any(|news| news.what == Claimed::Lost);
+            assert!(!lost, "{damage}");
+            assert!(news.iter().any(|news| news.held.run == id("asked")));
+        }
+        assert_eq!(store.see("good").lease_until, Some(at(90)));
+    }
 }
