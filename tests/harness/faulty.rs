@@ -196,7 +196,7 @@ pub fn elsewhere() -> Owner {
 }
 
 fn unavailable() -> StoreError {
-    StoreError::Unavailable("the disk is full".to_owned())
+    StoreError::unavailable("the disk is full".to_owned())
 }
 
 impl Decorator for FaultyStore {

@@ -3,7 +3,7 @@
 //! [`Session::milepost`] runs a command and writes it down; [`Session::reads`] compares the whole transcript with the one in
 //! the test. A line of stderr begins with `! `, one of stdout with nothing, a comment of the test with `# `, and an exit code
 //! other than 0 stands in brackets. What differs from run to run (times, processes, folders, digests) is replaced by a word
-//! in brackets, here and nowhere else (`steady`).
+//! in brackets, here and nowhere else (see `steady`, a function of this file).
 //!
 //! When the program says something else on purpose, this writes the transcripts into the tests; read the diff before you
 //! commit it:

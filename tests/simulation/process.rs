@@ -118,7 +118,7 @@ impl Process {
 }
 
 fn unavailable() -> StoreError {
-    StoreError::Unavailable("a simulated fault".to_owned())
+    StoreError::unavailable("a simulated fault".to_owned())
 }
 
 /// The process as a host: it knows which other processes live, as `/proc` would tell. Every third one is on a machine of its

@@ -181,10 +181,10 @@ const JOURNAL_PAGE: usize = 512;
 pub async fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
     let digest = &state.binding().definition;
     let bytes = store.blob(digest).await?.ok_or_else(|| {
-        StoreError::Corrupt(format!("the definition {digest} of the run is missing"))
+        StoreError::corrupt(format!("the definition {digest} of the run is missing"))
     })?;
     String::from_utf8(bytes)
-        .map_err(|_| StoreError::Corrupt(format!("the definition {digest} is not text")))
+        .map_err(|_| StoreError::corrupt(format!("the definition {digest} is not text")))
 }
 
 /// Reads up to `limit` journal entries after position `after` into memory, whatever they take.

@@ -127,7 +127,7 @@ impl Write {
     pub fn seq_after(&self) -> Result<u64, StoreError> {
         let mut seq = match self.expect {
             Expect::Absent if !self.consumed.is_empty() => {
-                return Err(StoreError::Corrupt(format!(
+                return Err(StoreError::corrupt(format!(
                     "run `{}`: a run that does not exist has no signals to take",
                     self.run
                 )));
@@ -137,7 +137,7 @@ impl Write {
         };
         for entry in &self.entries {
             if seq.checked_add(1) != Some(entry.seq) {
-                return Err(StoreError::Corrupt(format!(
+                return Err(StoreError::corrupt(format!(
                     "run `{}`: the entry after {seq} is numbered {}; entries must continue without a gap",
                     self.run, entry.seq
                 )));
@@ -181,7 +181,7 @@ impl Write {
 
     /// The refusal of a write that names a blob which is nowhere.
     pub fn names_nothing(&self, digest: &Digest) -> StoreError {
-        StoreError::Corrupt(format!(
+        StoreError::corrupt(format!(
             "run `{}`: the write names the blob {digest}, which is neither in it nor in the store",
             self.run
         ))
@@ -488,12 +488,64 @@ pub enum StoreError {
     )]
     ReadOnly(String),
     /// Something stored cannot be read back.
-    #[error("stored data is corrupted: {0}")]
-    Corrupt(String),
+    #[error(transparent)]
+    Corrupt(Corrupt),
     /// The file of the store was moved, removed or replaced while it was open. Nothing more is read from it or written to it.
     #[error("the store {0} was moved or removed while it was in use")]
     Gone(String),
     /// The store could not be opened, read or written just now (disk full, locked, I/O error).
-    #[error("the store is not available: {0}")]
-    Unavailable(String),
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// What cannot be read back, in words, with the error that told so, where there was one.
+#[derive(Debug, thiserror::Error)]
+#[error("stored data is corrupted: {what}")]
+pub struct Corrupt {
+    /// What.
+    pub what: String,
+    source: Option<Source>,
+}
+
+/// Why the store did not do it, in words, with the error that told so, where there was one.
+#[derive(Debug, thiserror::Error)]
+#[error("the store is not available: {reason}")]
+pub struct Unavailable {
+    /// Why.
+    pub reason: String,
+    source: Option<Source>,
+}
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// A [`StoreError::Corrupt`].
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt(Corrupt {
+            what: what.into(),
+            source: None,
+        })
+    }
+
+    /// A [`StoreError::Unavailable`].
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable(Unavailable {
+            reason: reason.into(),
+            source: None,
+        })
+    }
+
+    /// The same with the error that it came from. Its words say that already.
+    #[must_use]
+    pub fn caused_by(self, error: impl Into<Source>) -> Self {
+        let source = Some(error.into());
+        match self {
+            Self::Corrupt(corrupt) => Self::Corrupt(Corrupt { source, ..corrupt }),
+            Self::Unavailable(unavailable) => Self::Unavailable(Unavailable {
+                source,
+                ..unavailable
+            }),
+            other => other,
+        }
+    }
 }

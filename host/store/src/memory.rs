@@ -405,7 +405,7 @@ impl Blobs for MemoryStore {
                 .as_ref()
                 .is_some_and(|bytes| Digest::of(bytes) != *digest)
             {
-                return Err(StoreError::Corrupt(format!(
+                return Err(StoreError::corrupt(format!(
                     "blob {digest}: its bytes do not match its digest"
                 )));
             }

@@ -28,9 +28,9 @@ type Refusal = (&'static str, fn() -> StoreError);
 /// Every way in which a store can say no to a write.
 fn errors() -> Vec<Refusal> {
     vec![
-        ("corrupt", || StoreError::Corrupt("scripted".to_owned())),
+        ("corrupt", || StoreError::corrupt("scripted".to_owned())),
         ("unavailable", || {
-            StoreError::Unavailable("scripted".to_owned())
+            StoreError::unavailable("scripted".to_owned())
         }),
         ("too new", || StoreError::TooNew {
             place: "scripted".to_owned(),

@@ -233,7 +233,7 @@ async fn what_a_driver_could_not_put_off_is_anothers_before_its_lease_is_over() 
     let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
     let store = store
         .failing(|write| {
-            let error = || StoreError::Unavailable("scripted".to_owned());
+            let error = || StoreError::unavailable("scripted".to_owned());
             write.claim.is_none().then_some(Fault::Error(error))
         })
         .owned_by(elsewhere());
@@ -397,7 +397,7 @@ impl Mailbox for Unread {
         let less = |left: usize| left.checked_sub(1);
         let order = Ordering::SeqCst;
         match self.left.fetch_update(order, order, less) {
-            Ok(_) => Box::pin(std::future::ready(Err(StoreError::Unavailable(
+            Ok(_) => Box::pin(std::future::ready(Err(StoreError::unavailable(
                 "scripted".to_owned(),
             )))),
             Err(_) => self.inner.inbox(run, limit),

@@ -243,7 +243,7 @@ mod tests {
         let Ok(run) = RunId::new("r") else {
             panic!("a valid id");
         };
-        let unavailable = || StoreError::Unavailable("disk full".into());
+        let unavailable = || StoreError::unavailable("disk full");
         let cases: Vec<(Failure, Exit, &str)> = vec![
             (
                 StoreError::NotFound(run.clone()).into(),

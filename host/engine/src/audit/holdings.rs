@@ -31,7 +31,7 @@ impl Audit<'_, '_> {
         let held = match self.auditor.store.holdings(self.run).await {
             Ok(held) => held,
             Err(StoreError::Corrupt(text)) => {
-                self.fault("row", text);
+                self.fault("row", text.what);
                 return Ok(());
             }
             Err(error) => return Err(error),

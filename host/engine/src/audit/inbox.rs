@@ -12,7 +12,7 @@ impl Audit<'_, '_> {
         let inbox = match self.auditor.store.inbox(self.run, limits::SIGNALS).await {
             Ok(inbox) => inbox,
             Err(StoreError::Corrupt(text)) => {
-                self.fault("signals", text);
+                self.fault("signals", text.what);
                 return Ok(());
             }
             Err(error) => return Err(error),

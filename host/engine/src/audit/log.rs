@@ -26,7 +26,7 @@ impl Audit<'_, '_> {
             let page = match self.auditor.store.logs(self.run, after, PAGE).await {
                 Ok(page) => page,
                 Err(StoreError::Corrupt(text)) => {
-                    self.fault("log", text);
+                    self.fault("log", text.what);
                     break;
                 }
                 Err(error) => return Err(error),

@@ -215,7 +215,7 @@ impl Audit<'_, '_> {
                 cause => Some(cause.to_string()),
             },
             Err(RecordError::Entry { cause, .. }) => Some(cause.to_string()),
-            Err(RecordError::Store(StoreError::Corrupt(text))) => Some(text),
+            Err(RecordError::Store(StoreError::Corrupt(text))) => Some(text.what),
             Err(RecordError::Store(error)) => return Err(error),
         };
         if let Some(told) = told {
@@ -263,7 +263,7 @@ impl Audit<'_, '_> {
                         continue 'journal;
                     }
                     Err(RecordError::Store(StoreError::Corrupt(text))) => {
-                        self.fault("journal", text);
+                        self.fault("journal", text.what);
                         fold = Fold::Broken;
                         break 'journal;
                     }

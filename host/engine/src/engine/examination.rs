@@ -204,7 +204,7 @@ impl Engine {
                 done += 1;
                 let bad = of_runs.get(row.id.as_str()).unwrap_or(&none);
                 let faults = match auditor.faults(&row.id, bad).await {
-                    Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text)],
+                    Err(StoreError::Corrupt(text)) => vec![Fault::of("row", text.what)],
                     faults => faults?,
                 };
                 let told = faults.into_iter();
@@ -309,7 +309,7 @@ fn or_damage<T>(
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(StoreError::Corrupt(text)) => {
-            findings.push(Finding::of_store(text));
+            findings.push(Finding::of_store(text.what));
             Ok(None)
         }
         Err(error) => Err(error),

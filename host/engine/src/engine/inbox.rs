@@ -59,7 +59,7 @@ pub(super) fn next(
         });
     signal::deliver(state, kept).map_err(|damaged| {
         let run = &state.created().run;
-        StoreError::Corrupt(format!("run `{run}`: {damaged}"))
+        StoreError::corrupt(format!("run `{run}`: {damaged}"))
     })
 }
 

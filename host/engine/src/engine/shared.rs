@@ -48,7 +48,7 @@ impl Looks {
         };
         self.stood = stands;
         if self.still > STILL {
-            return Err(StoreError::Corrupt(format!(
+            return Err(StoreError::corrupt(format!(
                 "run `{run}` cannot be changed although no process drives it"
             ))
             .into());

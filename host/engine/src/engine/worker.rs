@@ -445,7 +445,7 @@ impl Worker<'_> {
                 self.worked.taken -= 1;
             }
             Err(EngineError::Store(StoreError::Unavailable(reason))) => {
-                self.hold_off(None, Trouble::Error(&reason));
+                self.hold_off(None, Trouble::Error(&reason.reason));
             }
             Err(error @ EngineError::ClaimLost { .. }) => {
                 let text = error.to_string();

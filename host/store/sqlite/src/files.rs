@@ -18,11 +18,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The database by the name of its folder without links. The file itself is not looked at.
 pub(super) fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
     let name = path.file_name().ok_or_else(|| {
-        StoreError::Unavailable(format!("`{}` is not the name of a file", path.display()))
+        StoreError::unavailable(format!("`{}` is not the name of a file", path.display()))
     })?;
     let folder = holder(path).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|error| {
-        StoreError::Unavailable(format!("cannot open `{}`: {error}", folder.display()))
+        StoreError::unavailable(format!("cannot open `{}`: {error}", folder.display()))
     })?;
     Ok(folder.join(name))
 }
@@ -69,7 +69,7 @@ pub(super) fn existing(path: &Path) -> Result<Option<Metadata>, StoreError> {
         return Ok(None);
     };
     if found.is_symlink() {
-        return Err(StoreError::Unavailable(format!(
+        return Err(StoreError::unavailable(format!(
             "`{}` is a link, and links to a database are not followed; name the folder that holds the file itself",
             path.display()
         )));
@@ -104,7 +104,7 @@ pub(super) fn was_made(path: &Path, database: Option<&Metadata>) -> Result<bool,
 
 /// The refusal of a database that holds nothing any more.
 pub(super) fn emptied(path: &Path) -> StoreError {
-    StoreError::Corrupt(format!(
+    StoreError::corrupt(format!(
         "`{}` has lost its content; restore a backup, or remove the file to start with an empty store",
         path.display()
     ))
@@ -126,7 +126,7 @@ pub(super) fn check_owner(path: &Path, database: Option<&Metadata>) -> Result<()
         && owner != me
         && owner != 0
     {
-        return Err(StoreError::Unavailable(format!(
+        return Err(StoreError::unavailable(format!(
             "`{}` belongs to another user ({owner}) and is in a folder that everybody can write to; use a folder of your \
              own",
             path.display()
@@ -172,7 +172,7 @@ pub(super) fn open_gate(
         Err(_) if existing.is_some() => return Ok(None),
         Err(error) => {
             let error = std::io::Error::from(error);
-            return Err(StoreError::Unavailable(format!(
+            return Err(StoreError::unavailable(format!(
                 "cannot make `{}`: {error}",
                 path.display()
             )));
@@ -188,7 +188,7 @@ pub(super) fn open_gate(
                     .is_ok()
         });
         if !private {
-            return Err(StoreError::Unavailable(format!(
+            return Err(StoreError::unavailable(format!(
                 "`{}` belongs to another user: no store is created beside it; use a folder of your own",
                 path.display()
             )));

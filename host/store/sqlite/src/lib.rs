@@ -25,6 +25,8 @@ mod space;
 mod statements;
 mod writer;
 
+use std::borrow::Borrow;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,7 +143,7 @@ impl SqliteStore {
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
-        let refusal = || StoreError::Unavailable("the store is read-only".to_owned());
+        let refusal = || StoreError::unavailable("the store is read-only".to_owned());
         self.writer.as_ref().ok_or_else(refusal)
     }
 
@@ -375,7 +377,7 @@ impl Upkeep for SqliteStore {
 
     fn space(&self) -> BoxFuture<'_, Result<Space, StoreError>> {
         Box::pin(async move {
-            self.read(|db| space::of(db).map_err(|error| store_error(&error, "the room it takes")))
+            self.read(|db| space::of(db).map_err(|error| store_error(error, "the room it takes")))
         })
     }
 
@@ -390,25 +392,30 @@ impl Upkeep for SqliteStore {
 }
 
 /// A database error as the trait words it; `context` says what was being worked on.
-fn store_error(error: &rusqlite::Error, context: &str) -> StoreError {
+fn store_error(
+    error: impl Borrow<rusqlite::Error> + Error + Send + Sync + 'static,
+    context: &str,
+) -> StoreError {
     let text = format!("{context}: {error}");
+    let code = error.borrow().sqlite_error_code();
     // Every file has the tables and indexes of its version, until somebody takes them away.
-    if error.sqlite_error_code() == Some(ErrorCode::Unknown)
-        && error.to_string().starts_with("no such ")
-    {
-        return StoreError::Corrupt(text);
-    }
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
-        Some(_) => StoreError::Unavailable(text),
-        None => match error {
+    let no_such = code == Some(ErrorCode::Unknown) && error.to_string().starts_with("no such ");
+    let damaged = match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        Some(_) => no_such,
+        None => matches!(
+            error.borrow(),
             rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::Utf8Error(..) => StoreError::Corrupt(text),
-            _ => StoreError::Unavailable(text),
-        },
-    }
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
+        ),
+    };
+    let found = match damaged {
+        true => StoreError::corrupt(text),
+        false => StoreError::unavailable(text),
+    };
+    found.caused_by(error)
 }
 
 /// Another connection has the lock that was asked for.

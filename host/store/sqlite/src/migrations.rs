@@ -240,8 +240,8 @@ impl Obstacle {
     /// The same for a caller of the store; `place` names the file.
     pub(super) fn at(self, place: &str) -> StoreError {
         match self {
-            Self::Database(error) => super::store_error(&error, place),
-            Self::Foreign { application_id } => StoreError::Unavailable(format!(
+            Self::Database(error) => super::store_error(error, place),
+            Self::Foreign { application_id } => StoreError::unavailable(format!(
                 "`{place}` is a database of another program (application id {application_id:#x}); it is left alone"
             )),
             Self::Older { found, known } => StoreError::TooOld {

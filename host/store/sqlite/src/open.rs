@@ -49,7 +49,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
     check_version(rusqlite::version_number())?;
     if let Some(folder) = files::holder(path) {
         files::private_folder(folder).map_err(|error| {
-            StoreError::Unavailable(format!("cannot create `{}`: {error}", folder.display()))
+            StoreError::unavailable(format!("cannot create `{}`: {error}", folder.display()))
         })?;
     }
     let path = files::resolved(path)?;
@@ -61,7 +61,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
         gate::mark_unmade(gate);
     }
     let place = path.display().to_string();
-    let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`"));
+    let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`"));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -98,7 +98,7 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Writable, St
         false => failed(error),
     })?;
     if mode != "wal" {
-        return Err(StoreError::Unavailable(format!(
+        return Err(StoreError::unavailable(format!(
             "`{place}`: its file system cannot hold a write-ahead log (journal mode is `{mode}`); use a local disk"
         )));
     }
@@ -162,7 +162,7 @@ pub(super) fn reader(place: &Place) -> Result<Connection, StoreError> {
         }
     };
     let place = path.display().to_string();
-    let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`"));
+    let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`"));
     let db = opened.map_err(failed)?;
     db.busy_timeout(BUSY).map_err(failed)?;
     set(&db, "cache_size", READER_CACHE, &place)?;
@@ -183,7 +183,7 @@ pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> 
         match migrations::require_current(&db) {
             Ok(()) => Ok(Ok(db)),
             Err(Obstacle::Older { found: 0, .. }) if was_made => Err(files::emptied(&path)),
-            Err(Obstacle::Database(error)) => Err(store_error(&error, &format!("`{place}`"))),
+            Err(Obstacle::Database(error)) => Err(store_error(error, &format!("`{place}`"))),
             Err(obstacle) => Ok(Err(obstacle.at(&place))),
         }
     };
@@ -197,7 +197,7 @@ pub(super) fn read_only(path: &Path) -> Result<(Place, Connection), StoreError> 
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return Err(StoreError::Unavailable(format!(
+        return Err(StoreError::unavailable(format!(
             "{refusal}; not all writes are in the file yet, and the log that holds them, `{}`, cannot be read here; \
              copy the folder to where it can be written to, and read the copy",
             Path::new(&log).display()
@@ -212,7 +212,7 @@ fn check_version(number: i32) -> Result<(), StoreError> {
         return Ok(());
     }
     let dotted = |n: i32| format!("{}.{}.{}", n / 1_000_000, n / 1_000 % 1_000, n % 1_000);
-    Err(StoreError::Unavailable(format!(
+    Err(StoreError::unavailable(format!(
         "this program was linked with SQLite {}, but needs {} or newer",
         dotted(number),
         dotted(OLDEST_SQLITE)
@@ -239,7 +239,7 @@ fn enter_wal(db: &Connection) -> Result<String, rusqlite::Error> {
 
 /// Sets a number and reads it back: SQLite ignores what it does not like.
 fn set(db: &Connection, name: &str, value: i64, place: &str) -> Result<(), StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, &format!("`{place}`: {name}"));
+    let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`: {name}"));
     db.pragma_update(None, name, value).map_err(failed)?;
     let found: i64 = db
         .pragma_query_value(None, name, |row| row.get(0))
@@ -247,7 +247,7 @@ fn set(db: &Connection, name: &str, value: i64, place: &str) -> Result<(), Store
     if found == value {
         return Ok(());
     }
-    Err(StoreError::Unavailable(format!(
+    Err(StoreError::unavailable(format!(
         "`{place}`: SQLite did not accept {name} = {value}, it is still {found}"
     )))
 }
@@ -285,7 +285,7 @@ mod tests {
         // A database in memory knows no page size of 3.
         let refused = set(&db, "page_size", 3, "x");
         assert!(
-            matches!(refused, Err(StoreError::Unavailable(text)) if text.contains("page_size"))
+            matches!(refused, Err(StoreError::Unavailable(text)) if text.reason.contains("page_size"))
         );
     }
 

@@ -105,7 +105,7 @@ run_columns! {
 }
 
 pub(super) fn row(db: &Connection, run: &RunId) -> Result<Option<RunRow>, StoreError> {
-    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let failed = |error: rusqlite::Error| run_error(error, run.as_str());
     let mut statement = db
         .prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM run WHERE id = ?1"))
         .map_err(failed)?;
@@ -190,7 +190,7 @@ pub(super) fn known_token(
 ) -> Result<Option<KnownToken>, StoreError> {
     db.prepare_cached(KNOWN_TOKEN)
         .and_then(|mut statement| statement.query_row([run.as_str(), token], known).optional())
-        .map_err(|error| run_error(&error, run.as_str()))
+        .map_err(|error| run_error(error, run.as_str()))
 }
 
 /// The signals that wait for the run with the id `?1`: how many, and the bytes of their names and data.
@@ -209,7 +209,7 @@ pub(super) fn counted(row: &Row<'_>) -> Result<Inbox, rusqlite::Error> {
 pub(super) fn inbox_size(db: &Connection, run: &RunId) -> Result<Inbox, StoreError> {
     db.prepare_cached(INBOX_SIZE)
         .and_then(|mut statement| statement.query_row([run.as_str()], counted))
-        .map_err(|error| run_error(&error, run.as_str()))
+        .map_err(|error| run_error(error, run.as_str()))
 }
 
 /// The condition of a list, with the values that it names.
@@ -237,7 +237,7 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
 }
 
 pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Listing, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let failed = |error: rusqlite::Error| store_error(error, "the list of runs");
     let (mut condition, mut values) = condition(filter);
     if let Some(Cursor { created_at, id }) = &filter.after {
         // Bytes, because an id that cannot be read has its place, too.
@@ -273,7 +273,7 @@ pub(super) fn count(db: &Connection, filter: &Filter) -> Result<usize, StoreErro
     let count: i64 = db
         .prepare_cached(&format!("SELECT count(*) FROM run WHERE {condition}"))
         .and_then(|mut count| count.query_row(params_from_iter(&values), |row| row.get(0)))
-        .map_err(|error| store_error(&error, "the list of runs"))?;
+        .map_err(|error| store_error(error, "the list of runs"))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
@@ -295,7 +295,7 @@ pub(super) fn ids_with_prefix(
     prefix: &str,
     limit: usize,
 ) -> Result<Vec<RunId>, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the list of runs");
+    let failed = |error: rusqlite::Error| store_error(error, "the list of runs");
     let mut statement = db
         .prepare_cached("SELECT id FROM run WHERE id >= ?1 ORDER BY id")
         .map_err(failed)?;
@@ -326,7 +326,7 @@ pub(super) fn checkpoint(
     db: &Connection,
     run: &RunId,
 ) -> Result<Option<StoredCheckpoint>, StoreError> {
-    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let failed = |error: rusqlite::Error| run_error(error, run.as_str());
     let tx = db.unchecked_transaction().map_err(failed)?;
     let Some(row) = row(&tx, run)? else {
         return Ok(None);
@@ -403,7 +403,7 @@ fn of_run(
     limit: usize,
     mut take: impl FnMut(&Columns<'_>) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
-    let failed = |error: rusqlite::Error| run_error(&error, run.as_str());
+    let failed = |error: rusqlite::Error| run_error(error, run.as_str());
     let mut statement = db.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement
         .query(params![run.as_str(), signed(after), count_limit(limit)])
@@ -417,7 +417,7 @@ fn of_run(
 }
 
 pub(super) fn blob(db: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, &format!("blob {digest}"));
+    let failed = |error: rusqlite::Error| store_error(error, &format!("blob {digest}"));
     let mut statement = db
         .prepare_cached("SELECT bytes FROM blob WHERE digest = ?1")
         .map_err(failed)?;
@@ -429,7 +429,7 @@ pub(super) fn blob(db: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, 
     if Digest::of(&bytes) == *digest {
         Ok(Some(bytes))
     } else {
-        Err(StoreError::Corrupt(format!(
+        Err(StoreError::corrupt(format!(
             "blob {digest}: its bytes do not match its digest"
         )))
     }
@@ -482,11 +482,11 @@ impl<'r> Columns<'r> {
 
     fn damaged(&self, index: usize, reason: &dyn std::fmt::Display) -> StoreError {
         let column = self.row.as_ref().column_name(index).unwrap_or("?");
-        StoreError::Corrupt(format!("run `{}`: {column}: {reason}", self.run))
+        StoreError::corrupt(format!("run `{}`: {column}: {reason}", self.run))
     }
 }
 
-fn run_error(error: &rusqlite::Error, run: &str) -> StoreError {
+fn run_error(error: rusqlite::Error, run: &str) -> StoreError {
     store_error(error, &format!("run `{run}`"))
 }
 

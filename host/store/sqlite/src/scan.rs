@@ -44,7 +44,7 @@ const NEXT_DUE: &str =
     ORDER BY due_at LIMIT 1";
 
 pub(super) fn offer(db: &Connection, ask: &Ask, now: Timestamp) -> Result<Offer, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the runs to take");
+    let failed = |error: rusqlite::Error| store_error(error, "the runs to take");
     let tx = db.unchecked_transaction().map_err(failed)?;
     let mut offer = Offer::default();
     for question in [DUE, PENDING] {
@@ -86,7 +86,7 @@ pub(super) fn attention(
     look: &Look,
     now: Timestamp,
 ) -> Result<Attention, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the runs that need attention");
+    let failed = |error: rusqlite::Error| store_error(error, "the runs that need attention");
     let tx = db.unchecked_transaction().map_err(failed)?;
     let mut unreadable = BTreeMap::new();
     let mut ask = |question: &str, values: &[Value]| {
@@ -136,7 +136,7 @@ fn far_ahead(now: Timestamp) -> Timestamp {
 
 /// What is new of claims, without a change.
 pub(super) fn news(db: &Connection, held: &[Held]) -> Result<Vec<News>, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the claims of this process");
+    let failed = |error: rusqlite::Error| store_error(error, "the claims of this process");
     let tx = db.unchecked_transaction().map_err(failed)?;
     let mut question = tx
         .prepare_cached(
@@ -164,7 +164,7 @@ pub(super) fn written_before(
     statuses: &[Status],
     limit: usize,
 ) -> Result<Vec<RunRow>, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the runs to remove");
+    let failed = |error: rusqlite::Error| store_error(error, "the runs to remove");
     let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
     let question = "FROM run WHERE status IN (SELECT value FROM json_each(?3))
         AND created_at < ?1 AND updated_at < ?1 ORDER BY created_at, id LIMIT ?2";
@@ -210,14 +210,14 @@ pub(super) fn checked_blob(
     db: &Connection,
     after: Option<&Digest>,
 ) -> Result<Option<CheckedBlob>, StoreError> {
-    let failed = |error: rusqlite::Error| store_error(&error, "the blobs");
+    let failed = |error: rusqlite::Error| store_error(error, "the blobs");
     let tx = db.unchecked_transaction().map_err(failed)?;
     let Some(digest) = next_digest(&tx, after).map_err(failed)? else {
         return Ok(None);
     };
     let fault = match blob_fault(&tx, &digest) {
         Ok(fault) => fault,
-        Err(error) => match store_error(&error, "a blob") {
+        Err(error) => match store_error(error, "a blob") {
             StoreError::Corrupt(_) => Some(BlobFault::Damaged),
             error => return Err(error),
         },
@@ -296,7 +296,7 @@ pub(super) fn holdings(db: &Connection, run: &RunId) -> Result<Holdings, StoreEr
             blobs: uses.collect::<Result<_, _>>()?,
         })
     };
-    read().map_err(|error: rusqlite::Error| store_error(&error, &format!("run `{run}`")))
+    read().map_err(|error: rusqlite::Error| store_error(error, &format!("run `{run}`")))
 }
 
 /// One thing to look at in the whole store; what is wrong goes into the problems.
@@ -319,10 +319,10 @@ pub(super) fn health(db: &Connection, path: &Path) -> Result<Health, StoreError>
         runs: BTreeMap::new(),
     };
     for examine in [version, schema, pages, unused, strays, digests, statuses] as [Examination; 7] {
-        let examined = examine(db, &mut health).map_err(|error| store_error(&error, "the store"));
+        let examined = examine(db, &mut health).map_err(|error| store_error(error, "the store"));
         match examined {
             // Damage is what was asked for: the other questions may still have an answer.
-            Err(StoreError::Corrupt(damage)) => health.problems.push(damage),
+            Err(StoreError::Corrupt(damage)) => health.problems.push(damage.what),
             examined => examined?,
         }
     }

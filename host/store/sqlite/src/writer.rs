@@ -8,7 +8,9 @@
 //! A change that is refused has changed nothing, so the rest of its transaction is committed. A database error undoes the
 //! transaction; its changes are then applied again one by one, so that only the culprit fails.
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +73,7 @@ impl Writer {
         let Writable { db, gate, .. } = file;
         // Waiting is done here, at the gate.
         db.busy_timeout(Duration::ZERO)
-            .map_err(|error| store_error(&error, "the time to wait"))?;
+            .map_err(|error| store_error(error, "the time to wait"))?;
         let shared = Arc::new(Desk {
             session: Mutex::new(Session {
                 db,
@@ -89,7 +91,7 @@ impl Writer {
                 move || shared.serve()
             })
             .map_err(|error| {
-                StoreError::Unavailable(format!("cannot start the writer thread: {error}"))
+                StoreError::unavailable(format!("cannot start the writer thread: {error}"))
             })?;
         Ok(Self {
             shared,
@@ -118,7 +120,7 @@ impl Writer {
         let done = db.busy_timeout(BUSY).and_then(|()| work(db));
         let restored = db.busy_timeout(Duration::ZERO);
         done.and_then(|done| restored.map(|()| done))
-            .map_err(|error| not_saved(&error))
+            .map_err(not_saved)
     }
 
     /// Applies a change; durable when it returns. Dropped half-way, the change is made whole or not at all.
@@ -134,7 +136,7 @@ impl Writer {
             reply,
         }));
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(
+            Err(StoreError::unavailable(
                 "the writer panicked before it answered".to_owned(),
             ))
         })
@@ -199,7 +201,7 @@ impl Desk {
         match session.begin(Duration::ZERO) {
             Ok(()) => {}
             Err(error) if is_locked(&error) => return Err(change),
-            Err(error) => return Ok(Err(not_saved(&error))),
+            Err(error) => return Ok(Err(not_saved(error))),
         }
         let applied = change.apply(&mut Statements::of(&session.db));
         let reply = match applied {
@@ -208,7 +210,7 @@ impl Desk {
                     self.commits.fetch_add(1, Ordering::Relaxed);
                     Ok(reply)
                 }
-                Err(error) => Err(not_saved(&error)),
+                Err(error) => Err(not_saved(error)),
             },
             Err(Failure::Refused(refusal)) => {
                 session.roll_back();
@@ -216,7 +218,7 @@ impl Desk {
             }
             Err(Failure::Broken(error)) => {
                 session.roll_back();
-                Err(not_saved(&error))
+                Err(not_saved(error))
             }
         };
         session.recent = Recent::One(change.run().clone());
@@ -264,8 +266,9 @@ impl Desk {
                 }
             }
             Err(error) if jobs.len() == 1 || is_locked(&error) => {
+                let error = Arc::new(error);
                 for job in jobs {
-                    job.answer(Err(not_saved(&error)));
+                    job.answer(Err(not_saved(Arc::clone(&error))));
                 }
             }
             Err(_) => {
@@ -277,7 +280,7 @@ impl Desk {
                         self.commits
                             .fetch_add(u64::from(changed), Ordering::Relaxed);
                     }
-                    job.answer(saved.map(|_| ()).map_err(|error| not_saved(&error)));
+                    job.answer(saved.map(|_| ()).map_err(not_saved));
                 }
             }
         }
@@ -405,8 +408,8 @@ fn execute(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
     db.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-fn not_saved(error: &rusqlite::Error) -> StoreError {
-    let context = match is_locked(error) {
+fn not_saved(error: impl Borrow<rusqlite::Error> + Error + Send + Sync + 'static) -> StoreError {
+    let context = match is_locked(error.borrow()) {
         true => {
             "the change was not saved: another process has kept the store busy, or was stopped while it wrote"
         }
@@ -486,7 +489,7 @@ mod tests {
         let writer = nearly_full(&path);
         let refused = wait(writer.submit(create("large", "x".repeat(1_000_000))));
         assert!(
-            matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("full")),
+            matches!(&refused, Err(StoreError::Unavailable(text)) if text.reason.contains("full")),
             "{refused:?}"
         );
         wait(writer.submit(create("small", "x".to_owned()))).unwrap();
@@ -553,7 +556,7 @@ mod tests {
             other.execute_batch("ROLLBACK").unwrap();
             let answer = wait(queued);
             assert!(
-                matches!(&answer, Err(StoreError::Unavailable(text)) if text.contains("panicked")),
+                matches!(&answer, Err(StoreError::Unavailable(text)) if text.reason.contains("panicked")),
                 "{answer:?}"
             );
             wait(writer.submit(create(good, String::new()))).unwrap();

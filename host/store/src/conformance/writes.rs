@@ -111,7 +111,7 @@ pub(crate) fn a_write_that_names_a_blob_which_is_nowhere_is_refused(s: &dyn Stor
     let refused = |write: Write| match s.try_save(write) {
         Err(StoreError::Corrupt(text)) => {
             let digest = Digest::of(b"nowhere").to_string();
-            assert!(text.contains(&digest), "{text}");
+            assert!(text.what.contains(&digest), "{text}");
         }
         other => panic!("{other:?}"),
     };

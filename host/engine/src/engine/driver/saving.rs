@@ -18,7 +18,7 @@ use crate::engine::observer::Notice;
 use crate::engine::shared::{Looks, Shared};
 use crate::fault;
 use crate::record::{self, Batch, RecordError};
-use crate::store::{Owner, StoreError};
+use crate::store::{Owner, StoreError, Unavailable};
 
 /// Waits between the tries to save a commit that the store did not take, or to read what must not be missed.
 pub(super) const SAVE_WAITS: [Duration; 6] = [
@@ -63,7 +63,7 @@ impl Driver {
                     self.claim = ClaimStands::No;
                     return Err(Halted::LostClaim);
                 }
-                Err(StoreError::Unavailable(reason)) => {
+                Err(StoreError::Unavailable(Unavailable { reason, .. })) => {
                     tried = true;
                     let Some(wait) = waits.next() else {
                         return Err(Halted::NotSaved(reason));

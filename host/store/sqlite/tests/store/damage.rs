@@ -14,7 +14,7 @@ use super::store::{ALL, Talk, With, at, create, id, start, step, wait};
 
 fn damaged<T: std::fmt::Debug>(answer: Result<T, StoreError>, word: &str) {
     match answer {
-        Err(StoreError::Corrupt(text)) => assert!(text.contains(word), "{text}"),
+        Err(StoreError::Corrupt(text)) => assert!(text.what.contains(word), "{text}"),
         other => panic!("expected damage of {word}, got {other:?}"),
     }
 }
@@ -417,4 +417,19 @@ fn a_damaged_request_keeps_no_other_claim_from_being_kept() {
         }
         assert_eq!(store.see("good").lease_until, Some(at(90)));
     }
+}
+
+/// The error of the database is there for whoever wants to look at it.
+#[test]
+fn an_error_keeps_the_one_that_it_came_from() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(start("r"));
+    place.sql("DROP TABLE log");
+    let error = store.logs(&id("r"), 0, 9).now().unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    let source = source.downcast_ref::<rusqlite::Error>().unwrap();
+    assert!(source.to_string().contains("no such table: log"));
+    // Its words are said once.
+    assert_eq!(error.to_string().matches("no such table").count(), 1);
 }

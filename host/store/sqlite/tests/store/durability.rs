@@ -133,7 +133,7 @@ fn b105_a_write_that_fails_half_way_leaves_nothing() {
         .log("l")
         .blob(b"b");
     assert!(
-        matches!(store.try_save(broken), Err(StoreError::Unavailable(text)) if text.contains("poison"))
+        matches!(store.try_save(broken), Err(StoreError::Unavailable(text)) if text.reason.contains("poison"))
     );
     assert_eq!(store.checkpoint(&id("r")).now().unwrap(), before);
     assert!(store.entries("r").is_empty() && store.lines("r").is_empty());

@@ -83,7 +83,7 @@ fn another_programs_database_is_refused_and_left_alone() {
         let before = fs::read(place.path()).unwrap();
         let refused = refusal(&place);
         assert!(
-            matches!(&refused, StoreError::Unavailable(text) if text.contains("another program")),
+            matches!(&refused, StoreError::Unavailable(text) if text.reason.contains("another program")),
             "{refused}"
         );
         assert_eq!(fs::read(place.path()).unwrap(), before);
@@ -97,7 +97,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
     fs::write(place.path(), &text).unwrap();
     let refused = refusal(&place);
     assert!(
-        matches!(&refused, StoreError::Corrupt(text) if text.contains("store.db")),
+        matches!(&refused, StoreError::Corrupt(text) if text.what.contains("store.db")),
         "{refused}"
     );
     assert_eq!(fs::read_to_string(place.path()).unwrap(), text);
@@ -144,7 +144,7 @@ fn a_store_that_was_emptied_is_refused_and_left_alone() {
         let read_only = SqliteStore::open_read_only(&place.path());
         for refused in [refusal(&place), read_only.unwrap_err()] {
             assert!(
-                matches!(&refused, StoreError::Corrupt(text) if text.contains("restore a backup")),
+                matches!(&refused, StoreError::Corrupt(text) if text.what.contains("restore a backup")),
                 "{bytes} {gate} {log}: {refused}"
             );
         }
@@ -166,7 +166,7 @@ fn a_store_that_was_replaced_by_an_empty_database_is_refused() {
     let read_only = SqliteStore::open_read_only(&place.path());
     for refused in [refusal(&place), read_only.unwrap_err()] {
         assert!(
-            matches!(&refused, StoreError::Corrupt(text) if text.contains("restore a backup")),
+            matches!(&refused, StoreError::Corrupt(text) if text.what.contains("restore a backup")),
             "{refused}"
         );
     }
@@ -337,7 +337,7 @@ fn a_store_that_is_only_read_answers_and_takes_no_change() {
     let reading = SqliteStore::open_read_only(&place.path()).unwrap();
     let refused = |answer: Result<(), StoreError>| {
         assert!(
-            matches!(&answer, Err(StoreError::Unavailable(text)) if text == "the store is read-only"),
+            matches!(&answer, Err(StoreError::Unavailable(text)) if text.reason == "the store is read-only"),
             "{answer:?}"
         );
     };

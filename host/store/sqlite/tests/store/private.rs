@@ -63,7 +63,7 @@ fn a_link_to_a_database_is_not_followed() {
     let (place, planted) = (Place::new(), Place::new());
     let refused = |opened: Result<SqliteStore, StoreError>| {
         assert!(
-            matches!(&opened, Err(StoreError::Unavailable(text)) if text.contains("is a link")),
+            matches!(&opened, Err(StoreError::Unavailable(text)) if text.reason.contains("is a link")),
             "{opened:?}"
         );
     };

@@ -370,7 +370,7 @@ fn b304_a_decision_whose_entry_cannot_be_kept_is_not_made() {
     };
     let refused = store.try_save(decision());
     assert!(
-        matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("no entry")),
+        matches!(&refused, Err(StoreError::Unavailable(text)) if text.reason.contains("no entry")),
         "{refused:?}"
     );
     assert_eq!(
