@@ -205,7 +205,7 @@ fn words(text: &str, folder: &Path) -> String {
             ),
             (r"sha256:[0-9a-f]{64}", "[digest]"),
             (
-                &format!(r"(?P<before> in| after|took) {LENGTHS}(?P<after>$|[,;.])"),
+                &format!(r"(?P<before> in| after|took) {LENGTHS}(?P<after>$|[,;.)<\x22\x1b])"),
                 "$before [elapsed]$after",
             ),
             (r"just now|[0-9]+[smhd] ago", "[ago]"),

@@ -241,28 +241,6 @@ fn every_problem_of_every_file_is_told() {
 }
 
 #[test]
-fn a_workflow_can_be_drawn() {
-    let cli = Cli::new();
-    cli.workflow("hello.toml", HELLO);
-    let mut session = cli.session();
-    session.milepost("graph hello.toml");
-    session.milepost("graph hello.toml --format mermaid");
-    session.document("graph hello.toml", &["/format"]);
-    session.reads(expect![[r#"
-        $ milepost graph hello.toml
-        hello
-          greet: text/greet
-
-        $ milepost graph hello.toml --format mermaid
-        flowchart TD
-          s0["greet<br>text/greet"]
-
-        $ milepost graph hello.toml --json
-        /format: "text"
-    "#]]);
-}
-
-#[test]
 fn a_component_is_inspected_and_packed() {
     let cli = Cli::new();
     let text = component("text");

@@ -6,6 +6,7 @@ mod bounded;
 mod carrying;
 mod contradicted;
 mod documents;
+mod drawing;
 mod errors;
 mod examining;
 mod foreign;

@@ -48,7 +48,7 @@ pub(crate) struct Refused {
 pub(crate) struct Drawing {
     /// Name of the workflow.
     pub(crate) workflow: String,
-    /// How it is drawn: `text` or `mermaid`.
+    /// How it is drawn: `text`, `mermaid`, `dot` or `svg`.
     pub(crate) format: &'static str,
     /// The drawing.
     pub(crate) graph: String,

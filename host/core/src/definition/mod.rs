@@ -13,7 +13,6 @@ mod declarations;
 mod expressions;
 mod fit;
 mod grammar;
-pub mod graph;
 pub mod input;
 mod input_type;
 mod load;

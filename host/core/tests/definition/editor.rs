@@ -1,6 +1,5 @@
 //! What editors and people see of a good definition.
 
-use milepost_core::definition::graph;
 use milepost_core::definition::json_schema;
 use serde_json::Value;
 
@@ -166,53 +165,4 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         );
         crate::bad(&text);
     }
-}
-
-#[test]
-fn definitions_are_drawn() {
-    let definition = good(FULL);
-    assert_eq!(
-        graph::text(&definition),
-        "\
-release-notes
-  collect: git/list-commits, continues after an error
-  fix: loop until steps.test.output.exit_code == 0, at most 5 times, then continue
-    patch: git/apply-fix, if loop.iteration > 1 && steps.test.output.log != \"\"
-    test: git/test
-  again: loop until true, at most 2 times, then fail, if steps.fix.output.condition_met
-    publish: git/release
-  rest: wait 10m
-  night: wait until inputs.since
-  deployed: wait for signal deployed, at most 2h
-  say: approval, at most 1d, rework from rest at most 2 times, if steps.deployed.output.timed_out
-",
-    );
-    assert_eq!(
-        graph::mermaid(&definition),
-        "\
-flowchart TD
-  s0[\"collect<br>git/list-commits\"]
-  subgraph s1[\"fix: loop until steps.test.output.exit_code == 0, at most 5 times, then continue\"]
-    s2[\"patch<br>git/apply-fix\"]
-    s3[\"test<br>git/test\"]
-  end
-  subgraph s4[\"again: loop until true, at most 2 times, then fail\"]
-    s5[\"publish<br>git/release\"]
-  end
-  s6([\"rest<br>wait 10m\"])
-  s7([\"night<br>wait until inputs.since\"])
-  s8([\"deployed<br>wait for signal deployed, at most 2h\"])
-  s9{{\"say<br>approval, at most 1d, rework from rest at most 2 times\"}}
-  s0 --> s1
-  s1 -->|\"if steps.fix.output.condition_met\"| s4
-  s4 --> s6
-  s6 --> s7
-  s7 --> s8
-  s8 -->|\"if steps.deployed.output.timed_out\"| s9
-  s2 --> s3
-  s3 -. \"until steps.test.output.exit_code == 0\" .-> s2
-  s5 -. \"until true\" .-> s5
-  s9 -. \"rejected\" .-> s6
-",
-    );
 }

@@ -1,0 +1,188 @@
+//! What a drawing shows, whatever draws it.
+//!
+//! A scope is a graph of its own: a sequence is one in which every node follows the one before. Nothing here or in the layout
+//! counts on sequences.
+//!
+//! Every text is in one line, and what could control a terminal is shown in it.
+
+use milepost::core::state::Status;
+
+/// A workflow, and how a run of it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Drawing {
+    /// Name of the workflow.
+    pub(super) name: String,
+    /// What it is for.
+    pub(super) description: Option<String>,
+    /// The run that is shown.
+    pub(super) run: Option<Run>,
+    /// Its top level.
+    pub(super) scope: Scope,
+}
+
+/// The run that a drawing shows.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    /// Its id.
+    pub(super) id: String,
+    /// How it stands.
+    pub(super) status: Status,
+}
+
+/// Members that settle together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// The members, in file order.
+    pub(super) nodes: Vec<Node>,
+    /// What follows what, without cycles.
+    pub(super) edges: Vec<Edge>,
+    /// What runs again after a rejection: from the approval to an earlier member.
+    pub(super) reworks: Vec<Edge>,
+}
+
+/// An arrow between two members of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Edge {
+    /// Where it begins, as a position in the scope.
+    pub(super) from: usize,
+    /// Where it ends.
+    pub(super) to: usize,
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// Its position in the definition, by which writers name it.
+    pub(super) key: usize,
+    /// Its id.
+    pub(super) id: String,
+    /// What sort of step it is.
+    pub(super) kind: Kind,
+    /// What it does, in short.
+    pub(super) what: String,
+    /// When it runs at all.
+    pub(super) condition: Option<String>,
+    /// Whether its failure is handled.
+    pub(super) continues: bool,
+    /// What is inside.
+    pub(super) body: Option<Body>,
+    /// How it stands in the run.
+    pub(super) live: Option<Live>,
+}
+
+/// The sort of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Calls a component.
+    Call,
+    /// Repeats its body.
+    Loop,
+    /// Waits for time or a signal.
+    Wait,
+    /// Asks a person.
+    Approval,
+}
+
+/// A scope inside a step, which is done again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    /// The members.
+    pub(super) scope: Scope,
+    /// The condition that ends it.
+    pub(super) until: String,
+    /// How often at most, and what then.
+    pub(super) limit: String,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    /// In one word.
+    pub(super) status: Standing,
+    /// In a few words, which begin with that one.
+    pub(super) line: String,
+    /// Why it failed, or why its last attempt did.
+    pub(super) error: Option<String>,
+}
+
+/// The status of a step, in the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    Pending,
+    Running,
+    Waiting,
+    Paused,
+    Skipped,
+    Failed,
+    Completed,
+}
+
+impl Standing {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Waiting,
+        Self::Paused,
+        Self::Skipped,
+        Self::Failed,
+        Self::Completed,
+    ];
+
+    /// The word.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// A sign for it, for those who do not see colours.
+    pub(super) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Pending => "○",
+            Self::Running => "▸",
+            Self::Waiting => "◷",
+            Self::Paused => "‖",
+            Self::Skipped => "–",
+            Self::Failed => "✗",
+            Self::Completed => "✓",
+        }
+    }
+}
+
+impl Node {
+    /// What it does, when, and what its failure means.
+    pub(super) fn sentence(&self) -> String {
+        let mut sentence = format!("{}: {}", self.id, self.what);
+        if let Some(condition) = &self.condition {
+            sentence.push_str(&format!(", if {condition}"));
+        }
+        if self.continues {
+            sentence.push_str(", continues after an error");
+        }
+        sentence
+    }
+}
+
+impl Scope {
+    /// How many arrows end at each member.
+    pub(super) fn arriving(&self) -> Vec<usize> {
+        let mut arriving = vec![0; self.nodes.len()];
+        for edge in &self.edges {
+            arriving[edge.to] += 1;
+        }
+        arriving
+    }
+
+    /// How many steps it has, those inside of others included.
+    pub(super) fn size(&self) -> usize {
+        let inside = |node: &Node| node.body.as_ref().map_or(0, |body| body.scope.size());
+        self.nodes.iter().map(|node| 1 + inside(node)).sum()
+    }
+}
