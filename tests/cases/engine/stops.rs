@@ -270,7 +270,7 @@ async fn b292_a_run_of_a_living_owner_is_ended_by_its_owner() {
         assert_eq!(rig.row().status, Status::Running, "its owner decides");
     });
     assert_eq!(report.unwrap().status, Status::Cancelled);
-    // One heartbeat, then the grace for a step that does not listen.
+    // One beat of the keeper, then the grace for a step that does not listen.
     assert_eq!(began.elapsed(), Duration::from_millis(2_500));
     assert_eq!(rig.row().request, None);
     assert_eq!(rig.script.calls(), ["a"]);

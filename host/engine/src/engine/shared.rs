@@ -132,7 +132,7 @@ impl Shared {
     }
 }
 
-/// Does work that may take long without giving way, such as loading a component, on a thread of its own: heartbeats, requests, drains
+/// Does work that may take long without giving way, such as loading a component, on a thread of its own: requests, drains
 /// and other runs do not wait for it. Dropped, it leaves the work to itself. Work that is not `long` is done here where the runtime has
 /// one thread.
 pub(super) async fn apart<T: Send + 'static>(
