@@ -53,7 +53,7 @@ impl TryFrom<u32> for Rules {
     fn try_from(number: u32) -> Result<Self, String> {
         if number > Self::PRESENT.0 {
             return Err(format!(
-                "the run goes by rules {number}, this program knows up to {}; use a newer milepost",
+                "the run goes by rules {number}, this program knows up to {}",
                 Self::PRESENT.0
             ));
         }

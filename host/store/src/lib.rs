@@ -461,9 +461,7 @@ pub enum StoreError {
         epoch: Epoch,
     },
     /// The store is of a newer version than this program.
-    #[error(
-        "the store {place} has version {found}, this program knows up to {known}; use a newer milepost"
-    )]
+    #[error("the store {place} has version {found}, this program knows up to {known}")]
     TooNew {
         /// Which store.
         place: String,

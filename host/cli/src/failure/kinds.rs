@@ -185,7 +185,8 @@ impl From<StoreError> for Failure {
                 .help(command("ls").text(" lists the runs")),
             StoreError::Exists(_) => Self::new(Exit::Invalid, "id_taken", message),
             StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
-            StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message),
+            StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message)
+                .help("use a newer version of milepost"),
             StoreError::TooOld { .. } => Self::new(Exit::Unavailable, "store_too_old", message)
                 .help(command("doctor --migrate").text(" migrates it, where it can be written to")),
             StoreError::ReadOnly(_) => Self::new(Exit::Unavailable, "store_unavailable", message)

@@ -66,7 +66,7 @@ fn a_newer_file_is_refused_and_left_alone() {
         "{refused}"
     );
     assert!(
-        refused.to_string().contains("use a newer milepost"),
+        refused.to_string().contains("this program knows up to"),
         "{refused}"
     );
     assert_eq!(fs::read(place.path()).unwrap(), before);
