@@ -30,11 +30,12 @@ use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::payload::within_depth;
 use milepost_core::shown;
 use milepost_core::tape::Tape;
+use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, LogLine, Mode, Progress};
-use crate::clock::SystemClock;
+use crate::clock::{AttemptClock, SystemClock};
 use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::wasm::log::Log;
@@ -219,8 +220,9 @@ impl PluginSource for NativePlugins {
 impl Callable for NativePlugin {
     fn call(&self, mut call: Call) -> BoxFuture<'_, CallResult> {
         Box::pin(async move {
+            let clock = AttemptClock::new(Arc::clone(&call.host), Arc::new(SystemClock));
             let said = Arc::new(Said {
-                log: Log::new(&call, Arc::new(SystemClock)),
+                log: Log::new(&call, Arc::new(clock)),
                 progress: Mutex::default(),
                 host: Arc::clone(&call.host),
             });
@@ -279,6 +281,10 @@ impl AttemptHost for Said {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         self.host.cancelled()
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.host.now()
     }
 }
 

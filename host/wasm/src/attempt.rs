@@ -182,6 +182,10 @@ pub trait AttemptHost: Send + Sync {
     fn cancel_requested(&self) -> BoxFuture<'_, bool>;
     /// Ends when somebody asks.
     fn cancelled(&self) -> BoxFuture<'_, ()>;
+    /// What time it is for the run, by the clock that its record goes by; `None`: by that of the machine.
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A host that shows nothing, and whose attempts nobody asks to stop.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use milepost_core::time::Timestamp;
 
-use crate::attempt::BoxFuture;
+use crate::attempt::{AttemptHost, BoxFuture};
 
 /// Where the engine reads time and waits.
 pub trait Clock: Send + Sync {
@@ -35,6 +35,33 @@ impl Clock for SystemClock {
 
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(time))
+    }
+}
+
+/// The clock of one attempt: its times are those of the run's record.
+pub struct AttemptClock {
+    host: Arc<dyn AttemptHost>,
+    machine: Arc<dyn Clock>,
+}
+
+impl AttemptClock {
+    /// The clock of an attempt with that host, on a machine with that clock.
+    pub fn new(host: Arc<dyn AttemptHost>, machine: Arc<dyn Clock>) -> Self {
+        Self { host, machine }
+    }
+}
+
+impl Clock for AttemptClock {
+    fn now(&self) -> Timestamp {
+        self.host.now().unwrap_or_else(|| self.machine.now())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.machine.sleep(time)
     }
 }
 

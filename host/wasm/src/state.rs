@@ -11,7 +11,7 @@ use super::capability::States;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
 use crate::attempt::{Call, CallResult, Mode, NoHost};
-use crate::clock::Clock;
+use crate::clock::{AttemptClock, Clock};
 
 /// State of one attempt. The host functions of every capability are implemented on it.
 pub(super) struct HostState {
@@ -31,6 +31,7 @@ impl HostState {
             // A replay is silent, and its answers are on the tape.
             call.host = Arc::new(NoHost);
         }
+        let clock: Arc<dyn Clock> = Arc::new(AttemptClock::new(Arc::clone(&call.host), clock));
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits::HANDLES);
         Self {

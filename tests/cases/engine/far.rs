@@ -18,7 +18,7 @@ use milepost_tests::faulty::{Fault, FaultyStore, elsewhere};
 use milepost_tests::hand_on;
 use milepost_tests::now::Now as _;
 use milepost_tests::rig::{Rig, START, r1, until_idle};
-use milepost_tests::scripted::{Gate, Script};
+use milepost_tests::scripted::{Gate, Script, at};
 use tokio::time::Instant;
 
 use super::{ids, steps};
@@ -435,4 +435,30 @@ async fn an_engine_follows_a_store_whose_clock_is_set_back() {
     rig.clock.advance(Duration::from_secs(60));
     let second = run(2).await;
     assert!(second < START.after(Duration::from_secs(60)), "{second}");
+}
+
+/// What a step reads and what it logs has the times of the record.
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_an_attempt_is_that_of_its_run() {
+    let read = Arc::new(std::sync::Mutex::new(None));
+    let script = Script::new();
+    script.answer("a", {
+        let read = Arc::clone(&read);
+        move |call| {
+            *read.lock().unwrap() = call.host.now();
+            at(call)
+        }
+    });
+    let there = VirtualClock::manual(START.after(Duration::from_secs(18_000)));
+    let rig = Rig::new(&steps(&["a"]), &script);
+    let store = Arc::new(FarStore {
+        clock: Some(there.clone()),
+        inner: Arc::clone(&rig.store),
+        kept: AtomicUsize::new(0),
+    });
+    let engine = rig.engine_on(store as _);
+    let report = rig.run_on(&engine, Control::default()).await.unwrap();
+    assert_eq!(report.status, Status::Completed);
+    let read = read.lock().unwrap().unwrap();
+    assert!(read >= there.now(), "{read}");
 }

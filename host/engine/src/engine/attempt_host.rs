@@ -4,6 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use milepost_core::ids::{Path, RunId};
+use milepost_core::time::Timestamp;
 
 use super::observer::Notice;
 use super::shared::Shared;
@@ -45,5 +46,9 @@ impl AttemptHost for LiveHost {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.cancel.raised())
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        Some(self.shared.clock.now())
     }
 }
