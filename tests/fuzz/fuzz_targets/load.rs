@@ -41,7 +41,5 @@ fuzz_target!(|bytes: &[u8]| {
         host: Arc::new(NoHost),
         mode: Mode::Live,
     };
-    runtime
-        .expect("a runtime")
-        .block_on(plugin.call(call));
+    runtime.expect("a runtime").block_on(plugin.call(call));
 });
