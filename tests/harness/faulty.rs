@@ -46,7 +46,7 @@ pub struct FaultyStore {
     blobs_unavailable: bool,
     renewals: AtomicUsize,
     looks: AtomicUsize,
-    pages: AtomicUsize,
+    entries: AtomicUsize,
     death: Gate,
     writes: Mutex<Vec<Write>>,
 }
@@ -68,7 +68,7 @@ impl FaultyStore {
             blobs_unavailable: false,
             renewals: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
-            pages: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
             death: Gate::default(),
             writes: Mutex::default(),
         }
@@ -145,10 +145,10 @@ impl FaultyStore {
         self.looks.load(Ordering::SeqCst)
     }
 
-    /// How many pages of journals were read.
+    /// How many entries of journals were read.
     #[must_use]
-    pub fn pages(&self) -> usize {
-        self.pages.load(Ordering::SeqCst)
+    pub fn entries(&self) -> usize {
+        self.entries.load(Ordering::SeqCst)
     }
 
     /// Waits until the process is dead.
@@ -249,8 +249,11 @@ impl Runs for FaultyStore {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<StoredEntry>, StoreError>> {
-        self.pages.fetch_add(1, Ordering::SeqCst);
-        self.inner.journal(run, after, limit)
+        Box::pin(async move {
+            let found = self.inner.journal(run, after, limit).await?;
+            self.entries.fetch_add(found.len(), Ordering::SeqCst);
+            Ok(found)
+        })
     }
 
     hand_on! { row checkpoint logs }

@@ -39,7 +39,7 @@ Examples:
   milepost resume 7k3m
 
 Exit codes:
-  0 completed   1 failed   2 paused   3 cancelled
+  0 completed   1 failed   2 paused   3 cancelled   4 replay differs
   64 usage   65 invalid definition or input   69 store or component unavailable
   70 internal error   75 already running, try again";
 

@@ -5,9 +5,9 @@ use std::future::Future;
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::{RunId, StepId};
-use milepost::core::recovery::Liveness;
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, OnChange, ResumeOptions};
+use milepost::report::OwnerState;
 use milepost::report::RunReport;
 
 use super::context::{Context, Reply};
@@ -99,7 +99,9 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
     let driven = || -> Result<_, Failure> {
         let row = wait(store.row(&run))?;
         Ok(row.filter(|row| {
-            row.status == Status::Running && engine.liveness(row) != Some(Liveness::Gone)
+            let owner = engine.owner(row);
+            let gone = owner.is_none_or(|owner| owner.state == OwnerState::Gone);
+            row.status == Status::Running && !gone
         }))
     };
     if stopped.accept_changes && driven()?.is_some() {

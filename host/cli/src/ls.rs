@@ -153,7 +153,7 @@ impl Snapshot {
             }
         }
         let rows = rows.into_iter().map(|row| {
-            let owner = OwnerReport::new(&row, engine.liveness(&row));
+            let owner = engine.owner(&row);
             (row, owner)
         });
         Ok(Self {

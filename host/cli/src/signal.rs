@@ -63,6 +63,15 @@ fn text(cx: &Context, args: &SignalArgs, run: &RunId, sent: &Signalled) -> Strin
         SignalAnswer::Delivered if sent.status != Status::Paused => {
             format!("run {run} received `{name}`; it is {}", sent.status)
         }
+        // Sent again under its token, it was taken long before the run came to wait for this one.
+        SignalAnswer::Delivered if !sent.goes_on && !sent.held => match &sent.waits_for {
+            Some(waits) => format!(
+                "run {run} received `{name}` before; it is {} and waits for `{}`",
+                sent.status,
+                Shown(waits)
+            ),
+            None => format!("run {run} received `{name}` before; it is {}", sent.status),
+        },
         SignalAnswer::Delivered => {
             format!(
                 "run {run} received `{name}`; {}",

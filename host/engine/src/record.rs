@@ -88,6 +88,29 @@ pub async fn load(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordErro
     }
 }
 
+/// The same for whoever is about to change the run: its journal must end where its row says, or what follows would not fit.
+///
+/// # Errors
+/// As [`load`]; [`StoreError::Corrupt`] when the two contradict each other.
+pub async fn load_to_change(store: &dyn Store, run: &RunId) -> Result<Recorded, RecordError> {
+    let recorded = load(store, run).await?;
+    let seq = recorded.row.seq;
+    let last = store.journal(run, seq.saturating_sub(1), 2).await?;
+    match last.as_slice() {
+        [entry] if entry.seq == seq => Ok(recorded),
+        // Somebody has written since: whoever changes the run now is told so.
+        [entry, _] if entry.seq == seq && has_moved(store, run, seq).await? => Ok(recorded),
+        _ => Err(StoreError::corrupt(format!(
+            "run `{run}`: its row says that its journal ends at event {seq}, and it does not"
+        ))
+        .into()),
+    }
+}
+
+async fn has_moved(store: &dyn Store, run: &RunId, seq: u64) -> Result<bool, StoreError> {
+    Ok(store.row(run).await?.is_some_and(|row| row.seq != seq))
+}
+
 /// The same for who examines a record: also of a run whose row contradicts its checkpoint.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
 use milepost_core::payload::Payload;
-use milepost_core::recovery::Liveness;
+use milepost_core::recovery::{Liveness, lease_holds};
 use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
@@ -130,9 +130,10 @@ pub fn stop_of(row: &RunRow) -> Option<StopCode> {
 }
 
 impl OwnerReport {
-    /// Reports the owner of a row.
+    /// Reports the owner of a row, as of `now`: of one that cannot be seen from here, only its lease says that it is there.
     #[must_use]
-    pub fn new(row: &RunRow, liveness: Option<Liveness>) -> Option<Self> {
+    pub fn new(row: &RunRow, liveness: Option<Liveness>, now: Timestamp) -> Option<Self> {
+        let holds = row.lease_until.is_some_and(|until| lease_holds(until, now));
         let owner = row.owner.as_ref()?;
         Some(Self {
             pid: owner.pid,
@@ -141,6 +142,7 @@ impl OwnerReport {
                 (Some(Liveness::Alive), Some(_)) => OwnerState::Detached,
                 (Some(Liveness::Alive), None) => OwnerState::Alive,
                 (Some(Liveness::Gone), _) => OwnerState::Gone,
+                (Some(Liveness::Unknown) | None, _) if !holds => OwnerState::Gone,
                 (Some(Liveness::Unknown) | None, _) => OwnerState::Unknown,
             },
             lease_until: row.lease_until,

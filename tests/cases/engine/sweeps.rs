@@ -7,7 +7,8 @@ use std::time::Duration;
 use milepost::clock::Clock as _;
 use milepost::engine::{Control, StartOptions};
 use milepost::owner::{Host as _, ThisHost};
-use milepost::store::{Held, StopKind, StopRequest};
+use milepost::report::OwnerState;
+use milepost::store::{Held, NewSignal, StopKind, StopRequest};
 use milepost_core::ids::RunId;
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -228,4 +229,72 @@ async fn b221_b427_one_poisoned_run_does_not_keep_the_others_waiting() {
         trouble.iter().any(|line| line.starts_with("bad: ")),
         "{trouble:?}"
     );
+}
+
+/// Whatever is wrong with one run, and whoever meets it: a sweep, a driver, a person.
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_row_contradicts_its_journal_is_not_driven_on_and_keeps_nobody_waiting() {
+    let waits = "[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n";
+    let due = "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n";
+    for (definition, damage) in [
+        (waits, "seq = seq - 1"),
+        (waits, "seq = seq + 5"),
+        (due, "seq = seq - 1"),
+        (due, "seq = seq + 5"),
+        (due, "seq = 9223372036854775807"),
+    ] {
+        let mut rig = Rig::sqlite(&format!("{definition}{}", steps(&["a"])), &Script::new());
+        rig.run().await.unwrap();
+        rig.damaged = true;
+        let sent = NewSignal {
+            name: "go".to_owned(),
+            data: "7".to_owned(),
+            at: rig.clock.now(),
+            token: None,
+        };
+        rig.store.send_signal(&r1(), sent).await.unwrap();
+        rig.clock.advance(Duration::from_secs(3_600));
+        let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+        db.execute(&format!("UPDATE run SET {damage}"), []).unwrap();
+        rig.edit(&steps(&["a"]));
+        rig.submit("good").await;
+        let journal = rig.store.journal(&r1(), 0, 99).await.unwrap();
+        let worked = tokio::time::timeout(Duration::from_secs(600), rig.work()).await;
+        assert_eq!(worked.unwrap().ended[&Status::Completed], 1, "{damage}");
+        assert_eq!(rig.store.journal(&r1(), 0, 99).await.unwrap(), journal);
+        let trouble = rig.recorder.trouble();
+        assert!(
+            trouble.iter().any(|line| line.starts_with("r1: ")),
+            "{damage}: {trouble:?}"
+        );
+        assert!(rig.resume().await.is_err(), "{damage}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_means_nothing_any_more_keeps_no_worker_busy() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    rig.run().await.unwrap();
+    let db = rusqlite::Connection::open(rig.store_file()).unwrap();
+    let request = "request = 'pause', requested_at = 1, requested_by = 'x'";
+    db.execute(&format!("UPDATE run SET {request}"), [])
+        .unwrap();
+    let worked = tokio::time::timeout(Duration::from_secs(60), rig.work()).await;
+    assert_eq!(worked.unwrap().taken, 0);
+    assert_eq!(rig.row().status, Status::Completed);
+}
+
+/// Whoever shows a run says what a worker would do with it.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_nobody_here_can_see_is_gone_when_its_lease_is_over() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    rig.begun_by(elsewhere(), &gate, async {
+        let state = || rig.engine().owner(&rig.row()).unwrap().state;
+        assert_eq!(state(), OwnerState::Unknown);
+        rig.clock.advance(limits::LEASE);
+        assert_eq!(state(), OwnerState::Gone);
+        assert_eq!(ids(&rig.sweep().await.lost), [r1()]);
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 //!
 //! A claim whose driver has not moved for a whole lease is not renewed any more: a run that hangs must not look alive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -83,6 +83,16 @@ impl Keeper {
             number,
             tidings: receiver,
         }
+    }
+
+    /// The claims that drivers of this engine hold.
+    pub(super) fn held(&self) -> BTreeSet<Held> {
+        let inner = self.lock();
+        inner
+            .claims
+            .values()
+            .map(|entry| entry.held.clone())
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -188,6 +198,13 @@ impl Round {
         if inner.claims.is_empty() {
             (inner.alive, inner.renewed) = (None, None);
             return None;
+        }
+        // The whole process slept, and none of its drivers could move.
+        if inner.alive.is_some_and(|alive| began - alive > SILENT) {
+            inner
+                .claims
+                .values_mut()
+                .for_each(|entry| entry.moved = began);
         }
         inner.alive = Some(began);
         let renewed = *inner.renewed.get_or_insert(began);

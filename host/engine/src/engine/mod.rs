@@ -392,7 +392,7 @@ impl Engine {
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         self.shared.follow().await;
-        let recorded = record::load(self.shared.store.as_ref(), run).await?;
+        let recorded = record::load_to_change(self.shared.store.as_ref(), run).await?;
         self.go_on_from(recorded, None, intent, options, None).await
     }
 
@@ -474,10 +474,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        report.owned(OwnerReport::new(
-            &recorded.row,
-            self.liveness(&recorded.row),
-        ));
+        report.owned(self.owner(&recorded.row));
         Ok(report)
     }
 
@@ -621,6 +618,12 @@ impl Engine {
             Some(Liveness::Alive) => true,
             Some(Liveness::Unknown) => row.lease_until.is_some_and(|until| lease_holds(until, now)),
         }
+    }
+
+    /// Who owns a run, and whether that process still drives it, as far as can be told from here.
+    #[must_use]
+    pub fn owner(&self, row: &RunRow) -> Option<OwnerReport> {
+        OwnerReport::new(row, self.liveness(row), self.shared.clock.now())
     }
 
     /// Whether the owner of a run lives, as far as this host can tell; `None` when nobody owns it.

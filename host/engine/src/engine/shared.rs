@@ -39,7 +39,7 @@ impl Looks {
         store: &dyn Store,
         run: &RunId,
     ) -> Result<Recorded, RecordError> {
-        let recorded = record::load(store, run).await?;
+        let recorded = record::load_to_change(store, run).await?;
         let row = &recorded.row;
         let stands = Some((row.seq, row.epoch, row.status));
         self.still = match stands == self.stood {

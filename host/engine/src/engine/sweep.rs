@@ -15,11 +15,12 @@ use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
 
 use super::Engine;
+use super::StopAnswer;
 use super::error::EngineError;
 use super::observer::Notice;
 use crate::fault;
 use crate::record::{self, Batch};
-use crate::store::{Attention, Filter, Look, Pages, RunRow, StopRequest, StoreError};
+use crate::store::{Attention, Filter, Held, Look, Pages, RunRow, StopRequest, StoreError};
 
 /// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +53,13 @@ impl Engine {
         let mut look = self.first_look();
         loop {
             let attention = self.shared.store.look(&look).await?;
-            for row in &attention.running {
+            // When this process has slept, its own claims are about to be renewed.
+            let own = self.shared.keeper.held();
+            let others = attention.running.iter().filter(|row| {
+                let (run, epoch) = (row.id.clone(), row.epoch);
+                !own.contains(&Held { run, epoch })
+            });
+            for row in others {
                 let done = self.look_after(row, &mut swept).await;
                 note(&mut swept, &row.id, done)?;
             }
@@ -148,8 +155,9 @@ impl Engine {
         // A pause means nothing to a run that nobody drives yet; the next owner sees it.
         let met = |request: &&StopRequest| request.kind.ends() || row.status != Status::Pending;
         if let Some(request) = row.request.as_ref().filter(met) {
-            self.stop(&row.id, request.kind, &request.by).await?;
-            swept.stopped.push(row.id.clone());
+            let answer = self.stop(&row.id, request.kind, &request.by).await?;
+            let changed = !matches!(answer, StopAnswer::Already(_));
+            swept.stopped.extend(changed.then(|| row.id.clone()));
         }
         Ok(())
     }
@@ -264,7 +272,7 @@ impl Engine {
 
     /// The state of a run that still stands as the row says.
     async fn standing(&self, row: &RunRow) -> Result<Option<RunState>, EngineError> {
-        let recorded = record::load(self.shared.store.as_ref(), &row.id).await?;
+        let recorded = record::load_to_change(self.shared.store.as_ref(), &row.id).await?;
         let stands = (recorded.state.seq(), recorded.state.epoch()) == (row.seq, row.epoch);
         Ok(stands.then_some(recorded.state))
     }

@@ -381,7 +381,7 @@ impl Worker<'_> {
                 control,
             };
             let shared = &engine.shared;
-            let recorded = match record::load(shared.store.as_ref(), &row.id).await {
+            let recorded = match record::load_to_change(shared.store.as_ref(), &row.id).await {
                 Ok(recorded) => recorded,
                 Err(error) => return Ok(Err(error.into())),
             };

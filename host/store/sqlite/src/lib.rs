@@ -33,7 +33,7 @@ use std::time::Duration;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use self::change::{Brought, Change};
 use self::files::Watch;
@@ -402,6 +402,8 @@ fn store_error(
     let no_such = code == Some(ErrorCode::Unknown) && error.to_string().starts_with("no such ");
     let damaged = match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        // What is there already contradicts the row: no change writes a key twice by itself.
+        Some(ErrorCode::ConstraintViolation) => is_key_taken(error.borrow()),
         Some(_) => no_such,
         None => matches!(
             error.borrow(),
@@ -416,6 +418,16 @@ fn store_error(
         false => StoreError::unavailable(text),
     };
     found.caused_by(error)
+}
+
+/// An entry of that key is there already.
+fn is_key_taken(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let taken = [
+        ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+    ];
+    code.is_some_and(|code| taken.contains(&code))
 }
 
 /// Another connection has the lock that was asked for.

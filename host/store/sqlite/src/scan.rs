@@ -31,7 +31,7 @@ const SIGNALLED: &str =
         WHERE signal.run = run.key AND value = signal.name)
     ORDER BY created_at, id LIMIT ?1";
 const REQUESTED: &str =
-    "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status <> 'running'
+    "FROM run INDEXED BY run_by_request WHERE request IS NOT NULL AND status NOT IN ('running', 'completed', 'cancelled')
     ORDER BY created_at, id LIMIT ?1";
 /// Whose lease has run out, or is of a clock far ahead, and all of this host: an owner that cannot be read is nobody's.
 const RUNNING: &str = "FROM run WHERE status = 'running'

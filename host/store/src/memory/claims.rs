@@ -104,8 +104,10 @@ impl Claims for MemoryStore {
                 let awaited = |s: &StoredSignal| run.row.awaits.contains(&s.name);
                 run.row.status == Status::Paused && run.inbox.iter().any(awaited)
             });
-            let requested =
-                rows().filter(|row| row.request.is_some() && row.status != Status::Running);
+            let requested = rows().filter(|row| {
+                let stands = row.status != Status::Running && !row.status.is_terminal();
+                row.request.is_some() && stands
+            });
             let ours = |row: &RunRow| {
                 row.owner
                     .as_ref()
