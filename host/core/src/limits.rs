@@ -15,6 +15,10 @@ pub const DIAGNOSTICS: usize = 100;
 pub const MANIFEST_BYTES: usize = 256 * KIB;
 /// Steps in a definition, loop bodies included.
 pub const STEPS: usize = 1_000;
+/// Attempts of one run at the same time: what `limits.parallel` may ask for.
+pub const PARALLEL: usize = 64;
+/// The same without `limits.parallel`.
+pub const PARALLEL_DEFAULT: usize = 8;
 /// Levels of loops inside loops.
 pub const NESTING: usize = 16;
 /// Upper bound of every loop's `max_iterations`.

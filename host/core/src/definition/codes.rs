@@ -106,6 +106,12 @@ codes! {
         "With `rework`, a rejection repeats the work, and the last rejection cancels the run; with `on_reject = \"continue\"`, the run continues after the first one. Only one of them can apply.";
     REWORK_FROM = "MP0218", "rework from a step that is not before the approval",
         "`rework.from` names the step from which the work is repeated. That step comes before the approval, in the same loop body, or at the top level if the approval is there.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
+    NEEDS = "MP0219", "`needs` that cannot be",
+        "`needs` lists the steps that are settled before this one starts: other steps at the same level of a graph, each once. What stands before a loop is settled for its members; whoever waits for a member of a loop needs the loop.\n\n    flow = \"graph\"\n\n    [[step]]\n    id = \"report\"\n    use = \"tools/report\"\n    needs = [\"test\", \"lint\"]";
+    NEEDS_CYCLE = "MP0220", "steps that need each other",
+        "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.";
+    NEEDS_IN_SEQUENCE = "MP0221", "`needs` in a sequence",
+        "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop whose members they are.\n\n    flow = \"graph\"";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::codes;
 use super::nearest::{enough, nearest};
+use super::needs::Order;
 use super::outline::Outline;
 use super::scope::{Place, Scope};
 use super::shape::Node;
@@ -24,6 +25,7 @@ use crate::limits;
 pub(super) struct Compiler<'a> {
     pub(super) file: &'a str,
     pub(super) outline: &'a Outline<'a>,
+    pub(super) order: &'a Order,
     pub(super) inputs: &'a BTreeMap<String, Type>,
     pub(super) outputs: &'a [Type],
     /// How often names were given for a suggestion.
@@ -35,6 +37,7 @@ impl Compiler<'_> {
     fn scope(&self, place: Place) -> Scope<'_> {
         Scope {
             outline: self.outline,
+            order: self.order,
             inputs: self.inputs,
             outputs: self.outputs,
             suggested: &self.suggested,

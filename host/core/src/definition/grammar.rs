@@ -133,6 +133,11 @@ const fn record(title: &'static str, keys: &'static [Key]) -> Record {
     }
 }
 
+const FLOW: Shape = Shape::Choice {
+    words: &["sequence", "graph"],
+    planned: &[],
+};
+
 /// Key that holds the language version.
 pub(super) const SCHEMA: &str = "schema";
 /// Versions of the language that this program reads.
@@ -156,11 +161,16 @@ pub(super) static WORKFLOW: Record = record(
         key("description", Shape::FreeText, "What the workflow does."),
         key(
             "flow",
+            FLOW,
+            "Order of the steps: `sequence` (default) is file order; in a `graph` a step starts when the steps that it `needs` allow it.",
+        ),
+        key(
+            "on_failure",
             Shape::Choice {
-                words: &["sequence"],
-                planned: &["graph"],
+                words: &["finish", "stop"],
+                planned: &["compensate"],
             },
-            "Order of the steps: `sequence` is file order.",
+            "What a failed step means for the others of a graph: `finish` (default) runs whatever can still run, `stop` starts nothing new.",
         ),
         key(
             "returns",
@@ -277,6 +287,14 @@ static LIMITS: Record = record(
             "Maximum iterations of any loop; 0 runs no loop body at all.",
         ),
         key(
+            "parallel",
+            Shape::Integer {
+                min: 1,
+                max: limits::PARALLEL as i64,
+            },
+            "Maximum number of attempts of a run at the same time, in graphs; default 8.",
+        ),
+        key(
             "disk",
             Shape::Size {
                 min: 64 * 1024,
@@ -370,6 +388,29 @@ static STEP: Record = Record {
             "Id of the loop that this step is a member of.",
         ),
         key(
+            "flow",
+            FLOW,
+            "Order of the members of this loop; default: that of the file.",
+        ),
+        key(
+            "needs",
+            Shape::List(&Shape::Text),
+            "Ids of the steps at the same level that are settled before this one starts; in a graph.",
+        ),
+        key(
+            "join",
+            Shape::Choice {
+                words: &[
+                    "all_success",
+                    "one_success",
+                    "none_failed_min_one_success",
+                    "all_done",
+                ],
+                planned: &[],
+            },
+            "Which outcomes of the steps that it `needs` let this one run; default `all_success`. Otherwise it is skipped.",
+        ),
+        key(
             "if",
             Shape::Condition,
             "Runs the step only when this expression is true.",
@@ -393,7 +434,6 @@ static STEP: Record = Record {
     ],
     planned: &[
         ("workflow", "child workflows"),
-        ("needs", "dependencies with `needs`"),
         ("foreach", "fan-out with `foreach`"),
         ("deadline", "deadlines"),
         ("secrets", "secrets"),

@@ -12,7 +12,8 @@ use super::declarations;
 use super::expressions::Compiler;
 use super::grammar::{SCHEMA, WORKFLOW};
 use super::manifest::{Manifests, StepManifest};
-use super::model::{Definition, PluginSpec, Source};
+use super::model::{Definition, OnFailure, PluginSpec, Source};
+use super::needs::Order;
 use super::nesting::too_deep;
 use super::outline::{Entry, Kind, Outline};
 use super::scope::{Place, approval_output, loop_output, wait_output};
@@ -216,6 +217,7 @@ fn build(
     let declared = workflow.map("plugins");
     let plugins = declarations::plugins(&declared, out);
     let outline = Outline::build(views, out);
+    let order = Order::resolve(workflow, &outline, out);
     let calls = calls::resolve(&outline, &declared, manifests, out);
 
     let input_types = inputs
@@ -231,6 +233,7 @@ fn build(
     let mut compiler = Compiler {
         file: text,
         outline: &outline,
+        order: &order,
         inputs: &input_types,
         outputs: &outputs,
         suggested: Cell::default(),
@@ -268,6 +271,12 @@ fn build(
         returns,
         call_limits: settings.call_limits,
         disk_bytes: settings.disk_bytes,
+        flow: order.flow(None),
+        on_failure: match workflow.text("on_failure") {
+            Some("stop") => OnFailure::Stop,
+            _ => OnFailure::Finish,
+        },
+        parallel: settings.parallel,
         steps,
         top,
         by_id,

@@ -20,6 +20,7 @@ mod manifest;
 mod model;
 mod names;
 mod nearest;
+mod needs;
 mod nesting;
 mod outline;
 mod schema;

@@ -32,6 +32,12 @@ pub struct Definition {
     pub call_limits: CallLimits,
     /// What a run may take in its store.
     pub disk_bytes: usize,
+    /// How the top-level steps follow each other.
+    pub flow: Flow,
+    /// What a failed step means for the others of its graph.
+    pub on_failure: OnFailure,
+    /// Attempts at the same time.
+    pub parallel: usize,
     /// Every step, in file order; indices are stable within one definition.
     pub(super) steps: Vec<Step>,
     /// Indices of the top-level steps, in file order.
@@ -105,10 +111,45 @@ pub struct Step {
     pub condition: Option<Expr>,
     /// Whether a failure of this step is handled: later steps run, and the run can complete.
     pub continue_on_error: bool,
+    /// In a graph: indices of the members of the same scope that are settled before this one starts, in file order.
+    pub needs: Vec<usize>,
+    /// Which outcomes of those let it run.
+    pub join: Join,
     /// Steps whose record this step's expressions read, itself and its body excluded.
     pub reads: BTreeSet<StepId>,
     /// Byte range of its `id` in the source, for messages.
     pub span: std::ops::Range<usize>,
+}
+
+/// How the members of a scope follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// In file order, one at a time.
+    Sequence,
+    /// As their `needs` allow.
+    Graph,
+}
+
+/// What a failed member of a graph means for those that have not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Whatever can still run, runs.
+    Finish,
+    /// Nothing new starts.
+    Stop,
+}
+
+/// Which outcomes of what a step needs let it run. A failure that is handled counts as success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// All succeeded.
+    AllSuccess,
+    /// One succeeded.
+    OneSuccess,
+    /// None failed, and one succeeded.
+    NoneFailedMinOneSuccess,
+    /// Whatever came of them.
+    AllDone,
 }
 
 /// What a step does. Further kinds (child workflow) will be further variants.
@@ -165,6 +206,8 @@ pub struct LoopStep {
     pub on_exhausted: OnExhausted,
     /// Indices of the members, in file order; never empty.
     pub body: Vec<usize>,
+    /// How those follow each other.
+    pub flow: Flow,
 }
 
 /// A wait without a component.

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use super::model::Flow;
+use super::needs::Order;
 use super::outline::{Kind, Outline};
 use super::view::View;
 use crate::expr::{Env, StepField, StepProblem, Type};
@@ -23,6 +25,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) outline: &'a Outline<'a>,
+    pub(super) order: &'a Order,
     pub(super) inputs: &'a BTreeMap<String, Type>,
     /// Output type of each step, by index.
     pub(super) outputs: &'a [Type],
@@ -84,18 +87,35 @@ impl Scope<'_> {
                 ))
             };
         }
-        let around_target = self.outline.enclosing(target);
-        // Members of one loop body may read each other: an earlier iteration may have run them.
-        let share_a_loop = !around.is_empty() && around.first() == around_target.first();
         let index = match self.place {
             Place::Returns => return Ok(()),
             Place::Step(index) | Place::Until(index) => index,
         };
-        if share_a_loop || self.lost() || self.outline.entries[target].lost {
+        if self.lost() || self.outline.entries[target].lost {
             return Ok(());
         }
-        let here = around.first().copied().unwrap_or(index);
-        let there = around_target.first().copied().unwrap_or(target);
+        let around_target = self.outline.enclosing(target);
+        // The scope that both stand in, and the members of it that hold them.
+        let depth = around
+            .iter()
+            .zip(&around_target)
+            .take_while(|(a, b)| a == b);
+        let depth = depth.count();
+        let here = around.get(depth).copied();
+        let there = around_target.get(depth).copied().unwrap_or(target);
+        let scope = depth.checked_sub(1).map(|inner| around[inner]);
+        let Some(here) = here.or(Some(index).filter(|_| matches!(self.place, Place::Step(_))))
+        else {
+            // `until` comes after all members of its loop.
+            return Ok(());
+        };
+        if self.order.flow(scope) == Flow::Graph {
+            return self.check_needed(there, here, target, scope);
+        }
+        // In the body of a loop, an earlier iteration may have run it.
+        if depth > 0 {
+            return Ok(());
+        }
         // What a rejected approval left is read by the steps that go over the work, and by the approval itself.
         let goes_over = self.outline.entries[target]
             .rework
@@ -105,19 +125,69 @@ impl Scope<'_> {
         }
         match there.cmp(&here) {
             std::cmp::Ordering::Less => Ok(()),
-            std::cmp::Ordering::Equal if target == index => Err(StepProblem::NotReadable(
-                format!("step `{name}` cannot read its own result"),
-                None,
-            )),
-            std::cmp::Ordering::Equal => Err(StepProblem::NotReadable(
-                format!("step `{name}` is a member of this loop, which has not begun here"),
-                None,
-            )),
+            std::cmp::Ordering::Equal => Err(self.within_itself(target, index)),
             std::cmp::Ordering::Greater => Err(StepProblem::NotReadable(
                 format!("step `{name}` runs later"),
                 Some("only earlier steps, and members of the same loop, can be read".to_owned()),
             )),
         }
+    }
+
+    /// In a graph: only what is settled in any case is read, or the outcome would depend on who is faster.
+    fn check_needed(
+        &self,
+        there: usize,
+        here: usize,
+        target: usize,
+        scope: Option<usize>,
+    ) -> Result<(), StepProblem> {
+        if self.order.is_before(there, here) {
+            return Ok(());
+        }
+        let entry = |index: usize| &self.outline.entries[index];
+        let name = entry(target).name;
+        if there == here {
+            // The iteration before this one.
+            return match scope {
+                Some(_) if there == target => Ok(()),
+                _ => Err(self.within_itself(target, here)),
+            };
+        }
+        let goes_over = entry(there)
+            .rework
+            .is_some_and(|from| from == here || self.order.is_before(from, here));
+        if goes_over && self.order.is_before(here, there) {
+            return Ok(());
+        }
+        let (reader, needed) = (entry(here).name, entry(there).name);
+        if self.order.is_before(here, there) {
+            // In a loop, what comes later was there in the iteration before this one.
+            if scope.is_some() {
+                return Ok(());
+            }
+            return Err(StepProblem::NotReadable(
+                format!("step `{name}` runs later: it needs `{reader}`"),
+                None,
+            ));
+        }
+        Err(StepProblem::NotReadable(
+            format!("`{reader}` does not wait for step `{name}`, which may run at the same time"),
+            Some(format!("add `\"{needed}\"` to `needs` of `{reader}`")),
+        ))
+    }
+
+    /// The step at `index`, or a member of it, reads what it is itself about to come to.
+    fn within_itself(&self, target: usize, index: usize) -> StepProblem {
+        let name = self.outline.entries[target].name;
+        StepProblem::NotReadable(
+            match target == index {
+                true => format!("step `{name}` cannot read its own result"),
+                false => {
+                    format!("step `{name}` is a member of this loop, which has not begun here")
+                }
+            },
+            None,
+        )
     }
 }
 

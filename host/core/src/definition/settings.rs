@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub(super) disk_bytes: usize,
     /// `limits.loop`.
     pub(super) loop_limit: u32,
+    /// `limits.parallel`.
+    pub(super) parallel: usize,
 }
 
 impl Settings {
@@ -52,6 +54,10 @@ impl Settings {
             retry: retry(table.as_ref(), &RetryPolicy::default(), out),
             call_limits,
             disk_bytes: size("disk", limits::DISK_DEFAULT_BYTES),
+            parallel: limits
+                .as_ref()
+                .and_then(|view| view.integer("parallel"))
+                .unwrap_or(limits::PARALLEL_DEFAULT),
             loop_limit: limits
                 .as_ref()
                 .and_then(|view| view.integer("loop"))

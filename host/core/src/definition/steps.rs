@@ -8,7 +8,9 @@ use super::codes;
 use super::contract;
 use super::expressions::Compiler;
 use super::grammar::CALL_KEYS;
-use super::model::{ComponentStep, LoopStep, OnExhausted, Step, StepKind, TimeoutSource, WaitStep};
+use super::model::{
+    ComponentStep, Join, LoopStep, OnExhausted, Step, StepKind, TimeoutSource, WaitStep,
+};
 use super::outline::{Entry, Kind};
 use super::scope::Place;
 use super::settings::{Settings, retry};
@@ -104,6 +106,8 @@ fn step(
         kind: kind?,
         condition: condition?,
         continue_on_error: entry.view.flag("continue_on_error").unwrap_or(false),
+        needs: compiler.order.needs(index).to_vec(),
+        join: join(&entry.view),
         reads,
         span: entry.span.clone(),
     })
@@ -185,7 +189,17 @@ fn repeat(
             _ => OnExhausted::Fail,
         },
         body: entry.members.clone(),
+        flow: compiler.order.flow(Some(index)),
     })
+}
+
+fn join(view: &View<'_>) -> Join {
+    match view.text("join") {
+        Some("one_success") => Join::OneSuccess,
+        Some("none_failed_min_one_success") => Join::NoneFailedMinOneSuccess,
+        Some("all_done") => Join::AllDone,
+        _ => Join::AllSuccess,
+    }
 }
 
 /// Refuses keys that mean nothing at a step of this kind.
