@@ -1,25 +1,37 @@
 //! How far the walk over the steps has come: what is behind it is settled and need not be looked at again.
 
-use crate::ids::Epoch;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::definition::Definition;
+use crate::ids::{Epoch, Path};
 
 /// What one decision leaves for the next one of the same run. Derived from the state and never stored: a new one gives the
 /// same decisions, only slower.
 ///
 /// Under one claim a settled execution stays settled. Only a resume or a change of the definition opens it again, and after
-/// those comes a claim with a new epoch, which begins afresh here.
+/// those comes a claim with a new epoch, which begins afresh here; an approval that repeats the work forgets as well.
 #[derive(Debug, Default)]
 pub struct Frontier {
     epoch: Epoch,
-    /// Outermost first: the top level, the iteration of the loop that it has come to, and so on inwards.
-    scopes: Vec<Walked>,
+    /// Scopes that have begun and are not over: the top level, and bodies by the path of their loop.
+    scopes: BTreeMap<Option<Path>, Walked>,
 }
 
+/// How far one scope is.
 #[derive(Debug)]
-struct Walked {
+pub(crate) struct Walked {
     /// Iteration of the loop whose body this is; 0 for the top level.
     iteration: u32,
+    pub(crate) progress: Progress,
+}
+
+/// What is known of the members of a scope.
+#[derive(Debug)]
+pub(crate) enum Progress {
     /// So many of the first members are settled, and none of them ends the scope.
-    members: usize,
+    Sequence(usize),
+    /// See [`Graph`].
+    Graph(Graph),
 }
 
 impl Frontier {
@@ -31,25 +43,87 @@ impl Frontier {
         }
     }
 
-    /// Enters the scope at this depth and says how many members are behind the walk.
-    pub(crate) fn enter(&mut self, depth: usize, iteration: u32) -> usize {
-        if self
-            .scopes
-            .get(depth)
-            .is_none_or(|walked| walked.iteration != iteration)
-        {
-            self.scopes.truncate(depth);
-            self.scopes.push(Walked {
+    /// Takes what is known of a scope, for as long as it is walked over.
+    pub(crate) fn enter(
+        &mut self,
+        scope: Option<(&Path, u32)>,
+        new: impl FnOnce() -> Progress,
+    ) -> Walked {
+        let iteration = scope.map_or(0, |(_, iteration)| iteration);
+        // The top level, which nearly every decision begins with, is found without a copy of a path.
+        let known = match scope {
+            None => self.scopes.remove(&None),
+            Some((path, _)) => self.scopes.remove(&Some(path.clone())),
+        };
+        match known {
+            Some(walked) if walked.iteration == iteration => walked,
+            Some(_) | None => Walked {
                 iteration,
-                members: 0,
-            });
+                progress: new(),
+            },
         }
-        self.scopes[depth].members
     }
 
-    /// Leaves one more member of the scope at this depth behind, and with it all scopes inside.
-    pub(crate) fn pass_by(&mut self, depth: usize) {
-        self.scopes.truncate(depth + 1);
-        self.scopes[depth].members += 1;
+    /// Puts it back.
+    pub(crate) fn leave(&mut self, scope: Option<(&Path, u32)>, walked: Walked) {
+        let key = scope.map(|(path, _)| path.clone());
+        self.scopes.insert(key, walked);
+    }
+}
+
+/// The members of a graph, by their place among the members of its scope.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    /// How many of what each member needs is not settled.
+    unsettled_needs: Vec<u32>,
+    /// Which members need each member.
+    needed_by: Vec<Vec<u32>>,
+    /// Members that have begun, or are to be looked at: all that they need is settled, and they are not.
+    pub(crate) begun: BTreeSet<u32>,
+    /// The same, of calls that have not begun: they may have to wait until another attempt ends.
+    pub(crate) ready: BTreeSet<u32>,
+    /// Whether a member failed, and nobody handles that.
+    pub(crate) failed: bool,
+}
+
+impl Graph {
+    /// Of these members, none of which is known to be settled.
+    pub(crate) fn new(definition: &Definition, members: &[usize]) -> Self {
+        let place = |step: &usize| members.binary_search(step).ok();
+        let mut needed_by = vec![Vec::new(); members.len()];
+        let mut unsettled_needs = vec![0; members.len()];
+        let mut begun = BTreeSet::new();
+        for (at, step) in (0_u32..).zip(members) {
+            let needs = definition.steps()[*step].needs.iter().filter_map(place);
+            for need in needs {
+                needed_by[need].push(at);
+                unsettled_needs[at as usize] += 1;
+            }
+            if unsettled_needs[at as usize] == 0 {
+                begun.insert(at);
+            }
+        }
+        Self {
+            unsettled_needs,
+            needed_by,
+            begun,
+            ready: BTreeSet::new(),
+            failed: false,
+        }
+    }
+
+    /// A member is settled. Those that needed nothing else are to be looked at from now on: they are returned.
+    pub(crate) fn settle(&mut self, member: u32, failed: bool) -> Vec<u32> {
+        self.begun.remove(&member);
+        self.ready.remove(&member);
+        self.failed |= failed;
+        let mut opened = std::mem::take(&mut self.needed_by[member as usize]);
+        opened.retain(|later| {
+            let left = &mut self.unsettled_needs[*later as usize];
+            *left -= 1;
+            *left == 0
+        });
+        self.begun.extend(&opened);
+        opened
     }
 }

@@ -28,7 +28,7 @@ impl Decider<'_> {
             Some(false) => self.next_iteration(body, path, iteration),
             // A limit that was lowered below the recorded iteration ends the loop; it never starts it afresh (B134).
             None if iteration > body.max_iterations => self.exhausted(body, path, iteration),
-            None => match self.scope(&body.body, Some((path, iteration)), walk) {
+            None => match self.scope(&body.body, body.flow, Some((path, iteration)), walk) {
                 Scope::Open => return Standing::Open,
                 Scope::Done => self.ended(body, path, iteration),
             },

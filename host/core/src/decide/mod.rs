@@ -5,6 +5,7 @@
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
 mod fitting;
+mod graph;
 mod looping;
 mod settling;
 mod stopping;
@@ -18,10 +19,10 @@ pub use waiting::overdue;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::definition::{ComponentStep, Definition, Step, StepKind};
-use crate::event::{AttemptStarted, Event, RunEvent, StepEvent, WaitEvent};
+use crate::definition::{ComponentStep, Definition, Flow, Step, StepKind};
+use crate::event::{AttemptStarted, Event, RunEvent, Skip, StepEvent, WaitEvent};
 use crate::expr::{Budget, EvalError};
-use crate::frontier::Frontier;
+use crate::frontier::{Frontier, Graph, Progress};
 use crate::ids::{Path, RunId};
 use crate::outcome::{ErrorClass, StepError};
 use crate::payload::Payload;
@@ -167,8 +168,9 @@ pub fn decide_from(
         now,
     };
     frontier.under(state.epoch());
-    let mut walk = Walk::new(frontier);
-    decider.scope(definition.top(), None, &mut walk);
+    let free = definition.parallel.saturating_sub(state.in_flight_count());
+    let mut walk = Walk::new(frontier, free);
+    let _over = decider.scope(definition.top(), definition.flow, None, &mut walk);
     if let Some(end) = walk.end {
         return Decision::End(end);
     }
@@ -214,6 +216,8 @@ pub fn attempt_seed(run_seed: u64, run: &RunId, path: &Path, attempt: u32) -> u6
 /// What a walk over the members finds.
 struct Walk<'a> {
     frontier: &'a mut Frontier,
+    /// How many more attempts may be in flight.
+    free: usize,
     /// What can be done now.
     ready: Vec<Action>,
     in_flight: Vec<Path>,
@@ -225,9 +229,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(frontier: &'a mut Frontier) -> Self {
+    fn new(frontier: &'a mut Frontier, free: usize) -> Self {
         Self {
             frontier,
+            free,
             ready: Vec::new(),
             in_flight: Vec::new(),
             wake_at: None,
@@ -237,6 +242,9 @@ impl<'a> Walk<'a> {
     }
 
     fn act(&mut self, action: Action) -> Standing {
+        if let Action::Start { .. } = action {
+            self.free = self.free.saturating_sub(1);
+        }
         self.ready.push(action);
         Standing::Open
     }
@@ -280,48 +288,68 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Walks the members of one scope in file order: the top level (`iteration` is `None`) or one iteration of a loop's body. They are
-    /// a sequence: the first one that has not ended holds all others up.
+    /// Walks the members of one scope: the top level (`pass` is `None`) or one iteration of a loop's body.
     fn scope(
         &self,
         members: &[usize],
-        iteration: Option<(&Path, u32)>,
+        flow: Flow,
+        pass: Option<(&Path, u32)>,
         walk: &mut Walk<'_>,
     ) -> Scope {
-        let depth = iteration.map_or(0, |(outer, _)| outer.segments().len());
-        let behind = walk.frontier.enter(depth, iteration.map_or(0, |(_, n)| n));
-        for index in members.iter().skip(behind) {
+        let mut walked = walk.frontier.enter(pass, || match flow {
+            Flow::Sequence => Progress::Sequence(0),
+            Flow::Graph => Progress::Graph(Graph::new(self.definition, members)),
+        });
+        let scope = match &mut walked.progress {
+            Progress::Sequence(behind) => self.sequence(members, pass, behind, walk),
+            Progress::Graph(graph) => self.graph(members, pass, graph, walk),
+        };
+        if scope == Scope::Open || pass.is_none() {
+            walk.frontier.leave(pass, walked);
+        }
+        scope
+    }
+
+    /// The first member that has not ended holds all others up.
+    fn sequence(
+        &self,
+        members: &[usize],
+        pass: Option<(&Path, u32)>,
+        behind: &mut usize,
+        walk: &mut Walk<'_>,
+    ) -> Scope {
+        for index in members.iter().skip(*behind) {
             let step = &self.definition.steps()[*index];
-            // Looking at a settled member must not cost an allocation.
-            let record = self
-                .state
-                .executions()
-                .of(&step.id)
-                .filter(|record| record.path.stands_in(iteration));
-            let standing = match record.and_then(StepRecord::settled) {
-                Some(settled) => Standing::Settled {
-                    failed: matches!(settled.result, StepResult::Failed { .. }),
-                },
-                None => {
-                    let path = match iteration {
-                        None => Path::top(step.id.clone()),
-                        Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
-                    };
-                    self.member(step, &path, record, walk)
-                }
-            };
-            match standing {
+            match self.standing(step, pass, walk) {
                 // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
                 Standing::Settled { failed: true }
                     if iteration.is_none() && !step.continue_on_error =>
                 {
                     return Scope::Done;
                 }
-                Standing::Settled { .. } => walk.frontier.pass_by(depth),
+                Standing::Settled { .. } => *behind += 1,
                 Standing::Open => return Scope::Open,
             }
         }
         Scope::Done
+    }
+
+    /// How far a member is; one that is not settled moves on as far as it can.
+    fn standing(&self, step: &Step, pass: Option<(&Path, u32)>, walk: &mut Walk<'_>) -> Standing {
+        // Looking at a settled member must not cost an allocation.
+        let record = self.record(step, pass);
+        match record.and_then(StepRecord::settled) {
+            Some(settled) => Standing::Settled {
+                failed: matches!(settled.result, StepResult::Failed { .. }),
+            },
+            None => self.member(step, &path_in(step, pass), record, walk),
+        }
+    }
+
+    /// What is recorded of a member in this very iteration.
+    fn record(&self, step: &Step, pass: Option<(&Path, u32)>) -> Option<&StepRecord> {
+        let record = self.state.executions().of(&step.id)?;
+        Some(record).filter(|record| record.path.stands_in(pass))
     }
 
     /// A member that has not ended.
@@ -347,9 +375,10 @@ impl Decider<'_> {
                 walk.wake(*retry_at)
             }
             // The condition was met before the first attempt.
-            (StepPhase::Waiting { .. }, StepKind::Component(component)) => {
-                walk.act(self.start(component, path, record.attempts() + 1))
-            }
+            (StepPhase::Waiting { .. }, StepKind::Component(component)) => match walk.free {
+                0 => Standing::Open,
+                _ => walk.act(self.start(component, path, record.attempts() + 1)),
+            },
             (
                 StepPhase::Paused {
                     pause,
@@ -373,13 +402,16 @@ impl Decider<'_> {
 
     /// A step whose turn has come: its condition decides, then it starts.
     fn begin(&self, step: &Step, path: &Path, attempts: u32, walk: &mut Walk<'_>) -> Standing {
+        if walk.free == 0 && matches!(step.kind, StepKind::Component(_)) {
+            return Standing::Open;
+        }
         if let Some(condition) = &step.condition {
             let scope = StateScope::of_step(self.definition, self.state, path);
             let unmet = match condition.eval_bool(&scope, &mut Budget::default()) {
                 Ok(true) => None,
-                Ok(false) => Some(StepEvent::Skipped {
-                    condition: condition.text().to_owned(),
-                }),
+                Ok(false) => Some(StepEvent::Skipped(Skip::Condition(
+                    condition.text().to_owned(),
+                ))),
                 Err(error) => Some(expression_failed("if", &error)),
             };
             if let Some(event) = unmet {
@@ -411,6 +443,14 @@ impl Decider<'_> {
             },
             Err(error) => Action::record(path, expression_failed("with", &error)),
         }
+    }
+}
+
+/// Where a member of that iteration, or of the top level, stands.
+fn path_in(step: &Step, pass: Option<(&Path, u32)>) -> Path {
+    match pass {
+        None => Path::top(step.id.clone()),
+        Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
     }
 }
 

@@ -245,7 +245,11 @@ impl Order {
         let node = rework.as_ref().and_then(|rework| rework.node("from"));
         let span = node.map_or_else(|| outline.entries[gate].span.clone(), |node| node.span());
         if !self.is_before(from, gate) {
-            let message = format!("approval `{}` does not need step `{}`", name(gate), name(from));
+            let message = format!(
+                "approval `{}` does not need step `{}`",
+                name(gate),
+                name(from)
+            );
             let help = format!(
                 "add it to `needs` of `{}`, or name a step that leads to the approval",
                 name(gate)

@@ -15,7 +15,7 @@ mod wait;
 
 pub use repeat::LoopEvent;
 pub use run::{ClaimCause, DefinitionChanged, ResumeCause, RunCreated, RunEvent, RunResumed};
-pub use step::{AttemptStarted, StepEvent};
+pub use step::{AttemptStarted, Skip, StepEvent};
 pub use wait::WaitEvent;
 
 use crate::ids::{Digest, Epoch, Path};
@@ -82,7 +82,7 @@ impl Event {
                 StepEvent::Failed { .. } => "step_failed",
                 StepEvent::Paused { .. } => "step_paused",
                 StepEvent::Interrupted { .. } => "step_interrupted",
-                StepEvent::Skipped { .. } => "step_skipped",
+                StepEvent::Skipped(_) => "step_skipped",
                 StepEvent::Wait(WaitEvent::Started { .. }) => "wait_started",
                 StepEvent::Wait(WaitEvent::Ended { .. }) => "wait_ended",
                 StepEvent::Wait(WaitEvent::SignalReceived { .. }) => "signal_received",
@@ -144,7 +144,7 @@ impl Event {
                 | StepEvent::Failed { .. }
                 | StepEvent::Paused { .. }
                 | StepEvent::Interrupted { .. }
-                | StepEvent::Skipped { .. }
+                | StepEvent::Skipped(_)
                 | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::ApprovalDecided { .. })
                 | StepEvent::Loop(_) => None,
             },

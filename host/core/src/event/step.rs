@@ -1,7 +1,7 @@
 //! What happens to one step execution.
 
 use super::{Event, LoopEvent, WaitEvent};
-use crate::ids::Path;
+use crate::ids::{Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
 use crate::tape::Tape;
@@ -58,15 +58,24 @@ pub enum StepEvent {
         /// Which attempt.
         attempt: u32,
     },
-    /// Decided. The step's `if` was false. The step is settled.
-    Skipped {
-        /// The condition's text.
-        condition: String,
-    },
+    /// Decided. The step may not run. It is settled.
+    Skipped(Skip),
     /// It waits: for time, a signal, a person.
     Wait(WaitEvent),
     /// It repeats its body.
     Loop(LoopEvent),
+}
+
+/// Why a step was skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// Its `if` was false: the text of that.
+    Condition(String),
+    /// What it needs did not come out as its `join` asks.
+    Join {
+        /// The steps that kept it from running.
+        needs: Vec<StepId>,
+    },
 }
 
 /// An attempt that is about to start.
@@ -109,7 +118,7 @@ impl StepEvent {
             | Self::Paused { tape, .. } => Some(tape),
             Self::Started(_)
             | Self::Interrupted { .. }
-            | Self::Skipped { .. }
+            | Self::Skipped(_)
             | Self::Wait(_)
             | Self::Loop(_) => None,
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     AttemptStarted, ClaimCause, DefinitionChanged, Event, LoopEvent, RunCreated, RunEvent,
-    RunResumed, StepEvent, WaitEvent,
+    RunResumed, Skip, StepEvent, WaitEvent,
 };
 use crate::ids::{Digest, Path, StepId};
 use crate::outcome::{Pause, StepError};
@@ -97,7 +97,11 @@ enum Stored<'a> {
     },
     StepSkipped {
         path: Cow<'a, Path>,
-        condition: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        condition: Option<Cow<'a, str>>,
+        /// Instead of a condition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        needs: Option<Cow<'a, [StepId]>>,
     },
     WaitStarted {
         path: Cow<'a, Path>,
@@ -284,10 +288,17 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
             path,
             attempt: *attempt,
         },
-        StepEvent::Skipped { condition } => Stored::StepSkipped {
-            path,
-            condition: condition.into(),
-        },
+        StepEvent::Skipped(skip) => {
+            let (condition, needs) = match skip {
+                Skip::Condition(condition) => (Some(condition.into()), None),
+                Skip::Join { needs } => (None, Some(needs.into())),
+            };
+            Stored::StepSkipped {
+                path,
+                condition,
+                needs,
+            }
+        }
         StepEvent::Wait(event) => of_wait(path, event),
         StepEvent::Loop(event) => of_loop(path, event),
     }
@@ -490,12 +501,19 @@ impl From<Stored<'_>> for Event {
             Stored::StepInterrupted { path, attempt } => {
                 step(path, StepEvent::Interrupted { attempt })
             }
-            Stored::StepSkipped { path, condition } => step(
+            Stored::StepSkipped {
                 path,
-                StepEvent::Skipped {
-                    condition: condition.into_owned(),
-                },
-            ),
+                condition,
+                needs,
+            } => {
+                let skip = match needs {
+                    Some(needs) => Skip::Join {
+                        needs: needs.into_owned(),
+                    },
+                    None => Skip::Condition(condition.unwrap_or_default().into_owned()),
+                };
+                step(path, StepEvent::Skipped(skip))
+            }
             Stored::WaitStarted { path, wait } => {
                 let wait = wait.into_owned();
                 step(path, WaitEvent::Started { wait }.into())

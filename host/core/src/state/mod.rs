@@ -210,6 +210,12 @@ impl RunState {
             .filter_map(|slot| self.executions.get(slot))
     }
 
+    /// How many those are.
+    #[must_use]
+    pub fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Whether an attempt in this slot was started and has no outcome.
     #[must_use]
     pub fn is_in_flight(&self, slot: &Slot) -> bool {

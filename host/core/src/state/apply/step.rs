@@ -31,7 +31,7 @@ impl RunState {
                 ..
             } => self.must_be_in_flight(name, path, *attempt),
             StepEvent::Failed { attempt: None, .. } => self.may_fail(name, path),
-            StepEvent::Skipped { .. } => {
+            StepEvent::Skipped(_) => {
                 self.must_run(name)?;
                 self.may_open(name, path).map(drop)
             }
@@ -112,7 +112,7 @@ impl RunState {
                 self.opened(path, at).phase = StepPhase::Pending;
                 Touched::step(path)
             }
-            StepEvent::Skipped { .. } => {
+            StepEvent::Skipped(_) => {
                 let record = self.opened(path, at);
                 record.settle(StepResult::Skipped, None, at);
                 Touched::step(path)

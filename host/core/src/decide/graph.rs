@@ -1,0 +1,126 @@
+//! Graphs: members start when what they need is settled, in file order, as many at a time as there may be.
+
+use super::{Action, Decider, Scope, Walk, path_in};
+use crate::definition::{Join, OnFailure, Step, StepKind};
+use crate::event::{Skip, StepEvent};
+use crate::frontier::Graph;
+use crate::ids::{Path, StepId};
+use crate::state::{StepRecord, StepResult};
+
+/// What came of a step that another one needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It completed, or its failure is handled.
+    Success,
+    Failed,
+    Skipped,
+}
+
+impl Decider<'_> {
+    /// Every member that can move does. The cost is that of the members that have begun, and of what was settled since.
+    pub(super) fn graph(
+        &self,
+        members: &[usize],
+        iteration: Option<(&Path, u32)>,
+        graph: &mut Graph,
+        walk: &mut Walk<'_>,
+    ) -> Scope {
+        self.pass_settled(members, iteration, graph);
+        let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop;
+        for place in graph.begun.clone() {
+            let step = self.at(members, place);
+            let fresh = self.record(step, iteration).is_none();
+            if fresh && stopped {
+                continue;
+            }
+            if fresh && let Some(skip) = self.not_joined(step, iteration) {
+                let _open = walk.act(Action::record(
+                    &path_in(step, iteration),
+                    StepEvent::Skipped(skip),
+                ));
+            } else if fresh && matches!(step.kind, StepKind::Component(_)) {
+                // Below, in the order of the file.
+                graph.begun.remove(&place);
+                graph.ready.insert(place);
+            } else {
+                let _open = self.standing(step, iteration, walk);
+            }
+        }
+        while walk.free > 0
+            && !stopped
+            && let Some(place) = graph.ready.pop_first()
+        {
+            graph.begun.insert(place);
+            let _open = self.standing(self.at(members, place), iteration, walk);
+        }
+        let open = match stopped {
+            false => !graph.begun.is_empty() || !graph.ready.is_empty(),
+            true => {
+                let mut begun = graph.begun.iter();
+                begun.any(|place| self.record(self.at(members, *place), iteration).is_some())
+            }
+        };
+        match open {
+            true => Scope::Open,
+            false => Scope::Done,
+        }
+    }
+
+    /// Leaves behind what was settled since the last decision, and what was settled with it before this frontier saw it.
+    fn pass_settled(&self, members: &[usize], iteration: Option<(&Path, u32)>, graph: &mut Graph) {
+        let mut look: Vec<u32> = graph.begun.iter().chain(&graph.ready).copied().collect();
+        while let Some(place) = look.pop() {
+            let step = self.at(members, place);
+            let record = self.record(step, iteration);
+            let Some(settled) = record.and_then(StepRecord::settled) else {
+                continue;
+            };
+            let failed = matches!(settled.result, StepResult::Failed { .. });
+            look.extend(graph.settle(place, failed && !step.continue_on_error));
+        }
+    }
+
+    fn at(&self, members: &[usize], place: u32) -> &Step {
+        &self.definition.steps()[members[place as usize]]
+    }
+
+    /// Why what the step needs does not let it run, if it does not.
+    fn not_joined(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Option<Skip> {
+        let outcomes = || {
+            step.needs.iter().map(|index| {
+                let need = &self.definition.steps()[*index];
+                (&need.id, self.outcome(need, iteration))
+            })
+        };
+        let named = |wanted: &[Outcome]| -> Vec<StepId> {
+            let found = outcomes().filter(|(_, outcome)| wanted.contains(outcome));
+            found.map(|(id, _)| id.clone()).collect()
+        };
+        let succeeded = outcomes().any(|(_, outcome)| outcome == Outcome::Success);
+        let blocking = match step.join {
+            Join::AllDone => return None,
+            _ if step.needs.is_empty() => return None,
+            Join::AllSuccess => named(&[Outcome::Failed, Outcome::Skipped]),
+            Join::NoneFailedMinOneSuccess => match named(&[Outcome::Failed]) {
+                failed if failed.is_empty() && !succeeded => named(&[Outcome::Skipped]),
+                failed => failed,
+            },
+            Join::OneSuccess if succeeded => return None,
+            Join::OneSuccess => named(&[Outcome::Failed, Outcome::Skipped]),
+        };
+        (!blocking.is_empty()).then_some(Skip::Join { needs: blocking })
+    }
+
+    fn outcome(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Outcome {
+        let record = self.record(step, iteration);
+        match record
+            .and_then(StepRecord::settled)
+            .map(|settled| &settled.result)
+        {
+            Some(StepResult::Completed { .. }) => Outcome::Success,
+            Some(StepResult::Failed { .. }) if step.continue_on_error => Outcome::Success,
+            Some(StepResult::Skipped) => Outcome::Skipped,
+            Some(StepResult::Failed { .. }) | None => Outcome::Failed,
+        }
+    }
+}
