@@ -1,6 +1,6 @@
 //! The class of an error decides what follows; its text never does.
 
-use milepost_core::event::{Event, StepEvent};
+use milepost_core::event::{Event, Skip, StepEvent};
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use milepost_core::state::Status;
 use milepost_core::stop::StopCode;
@@ -156,7 +156,7 @@ fn b329_the_record_says_why_a_step_did_not_run() {
     sim.run(|_| ok(json!({})));
     let skipped = sim.journal.iter().find_map(|entry| match &entry.event {
         Event::Step {
-            event: StepEvent::Skipped { condition, .. },
+            event: StepEvent::Skipped(Skip::Condition(condition)),
             ..
         } => Some(condition.as_str()),
         _ => None,

@@ -7,6 +7,7 @@ mod automatic;
 mod classes;
 mod conditions;
 mod disk;
+mod graph;
 mod identity;
 mod loops;
 mod parallel;

@@ -265,6 +265,59 @@ impl Sim {
         }
     }
 
+    /// Moves the run until something in flight has to end; returns the attempts that it started on the way. Waits pass only while
+    /// nothing is in flight.
+    pub(crate) fn start_all(&mut self) -> Vec<Attempt> {
+        let mut started = Vec::new();
+        loop {
+            let decision = decide(&self.definition, &self.state, self.now);
+            let frontier = &mut self.frontier;
+            assert_eq!(
+                decide_from(frontier, &self.definition, &self.state, self.now),
+                decision,
+                "what is behind the frontier was not settled"
+            );
+            match decision {
+                Decision::Act(actions) => {
+                    for action in actions {
+                        if let Action::Start { path, attempt } = &action {
+                            self.calls.push(path.to_string());
+                            started.push(Attempt {
+                                step: path.step().to_string(),
+                                path: path.to_string(),
+                                attempt: attempt.attempt,
+                                input: attempt.input.value().as_ref().clone(),
+                            });
+                        }
+                        self.record(action.into_event());
+                    }
+                }
+                Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
+                Decision::End(event) => self.record(event.into()),
+                Decision::Wait { in_flight, wake_at } => {
+                    if !in_flight.is_empty() {
+                        return started;
+                    }
+                    let at = wake_at.expect("nothing is in flight, so something is due");
+                    self.waits.push(at.since(self.now));
+                    self.now = at;
+                }
+                Decision::Still => return started,
+            }
+        }
+    }
+
+    /// Runs a graph until the run stops; attempts end in the order in which they started.
+    pub(crate) fn run_graph(&mut self, mut script: impl FnMut(&Attempt) -> Outcome) -> &mut Self {
+        let mut flying = std::collections::VecDeque::from(self.start_all());
+        while let Some(attempt) = flying.pop_front() {
+            let outcome = script(&attempt);
+            self.end(&attempt, outcome);
+            flying.extend(self.start_all());
+        }
+        self
+    }
+
     /// Records what the core decides now, once.
     pub(crate) fn move_once(&mut self) {
         let events = decide(&self.definition, &self.state, self.now).into_events();
