@@ -288,24 +288,24 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Walks the members of one scope: the top level (`pass` is `None`) or one iteration of a loop's body.
+    /// Walks the members of one scope: the top level (`iteration` is `None`) or one iteration of a loop's body.
     fn scope(
         &self,
         members: &[usize],
         flow: Flow,
-        pass: Option<(&Path, u32)>,
+        iteration: Option<(&Path, u32)>,
         walk: &mut Walk<'_>,
     ) -> Scope {
-        let mut walked = walk.frontier.enter(pass, || match flow {
+        let mut walked = walk.frontier.enter(iteration, || match flow {
             Flow::Sequence => Progress::Sequence(0),
             Flow::Graph => Progress::Graph(Graph::new(self.definition, members)),
         });
         let scope = match &mut walked.progress {
-            Progress::Sequence(behind) => self.sequence(members, pass, behind, walk),
-            Progress::Graph(graph) => self.graph(members, pass, graph, walk),
+            Progress::Sequence(behind) => self.sequence(members, iteration, behind, walk),
+            Progress::Graph(graph) => self.graph(members, iteration, graph, walk),
         };
-        if scope == Scope::Open || pass.is_none() {
-            walk.frontier.leave(pass, walked);
+        if scope == Scope::Open || iteration.is_none() {
+            walk.frontier.leave(iteration, walked);
         }
         scope
     }
@@ -314,13 +314,13 @@ impl Decider<'_> {
     fn sequence(
         &self,
         members: &[usize],
-        pass: Option<(&Path, u32)>,
+        iteration: Option<(&Path, u32)>,
         behind: &mut usize,
         walk: &mut Walk<'_>,
     ) -> Scope {
         for index in members.iter().skip(*behind) {
             let step = &self.definition.steps()[*index];
-            match self.standing(step, pass, walk) {
+            match self.standing(step, iteration, walk) {
                 // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
                 Standing::Settled { failed: true }
                     if iteration.is_none() && !step.continue_on_error =>
@@ -335,21 +335,26 @@ impl Decider<'_> {
     }
 
     /// How far a member is; one that is not settled moves on as far as it can.
-    fn standing(&self, step: &Step, pass: Option<(&Path, u32)>, walk: &mut Walk<'_>) -> Standing {
+    fn standing(
+        &self,
+        step: &Step,
+        iteration: Option<(&Path, u32)>,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
         // Looking at a settled member must not cost an allocation.
-        let record = self.record(step, pass);
+        let record = self.record(step, iteration);
         match record.and_then(StepRecord::settled) {
             Some(settled) => Standing::Settled {
                 failed: matches!(settled.result, StepResult::Failed { .. }),
             },
-            None => self.member(step, &path_in(step, pass), record, walk),
+            None => self.member(step, &path_in(step, iteration), record, walk),
         }
     }
 
     /// What is recorded of a member in this very iteration.
-    fn record(&self, step: &Step, pass: Option<(&Path, u32)>) -> Option<&StepRecord> {
+    fn record(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Option<&StepRecord> {
         let record = self.state.executions().of(&step.id)?;
-        Some(record).filter(|record| record.path.stands_in(pass))
+        Some(record).filter(|record| record.path.stands_in(iteration))
     }
 
     /// A member that has not ended.
@@ -447,8 +452,8 @@ impl Decider<'_> {
 }
 
 /// Where a member of that iteration, or of the top level, stands.
-fn path_in(step: &Step, pass: Option<(&Path, u32)>) -> Path {
-    match pass {
+fn path_in(step: &Step, iteration: Option<(&Path, u32)>) -> Path {
+    match iteration {
         None => Path::top(step.id.clone()),
         Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
     }
