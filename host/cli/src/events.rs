@@ -127,9 +127,9 @@ fn details(event: &Event) -> String {
             ..
         } => format!(", attempt {attempt}"),
         Event::Step {
-            event: StepEvent::Skipped { condition, .. },
+            event: StepEvent::Skipped(skip),
             ..
-        } => format!(": {condition}"),
+        } => format!(", {}", words::event::skipped(skip)),
         Event::Step {
             event: StepEvent::Wait(WaitEvent::Started { wait, .. }),
             ..

@@ -1,6 +1,6 @@
 //! Events of a journal, as documents show them.
 
-use milepost::core::event::{Event, RunEvent};
+use milepost::core::event::{Event, RunEvent, Skip};
 use milepost::core::ids::RunId;
 use milepost::core::stop::Stop;
 
@@ -34,4 +34,15 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
 fn put_into_words(run: &RunId, what: &mut Stop) {
     let (message, next) = (stop::message(what), stop::next(run, what, plain));
     *what = what.clone().told(message, next);
+}
+
+/// Why a step was skipped.
+pub(crate) fn skipped(skip: &Skip) -> String {
+    match skip {
+        Skip::Condition(condition) => format!("because `{condition}` is false"),
+        Skip::Join { needs } => {
+            let needs: Vec<String> = needs.iter().map(|id| format!("`{id}`")).collect();
+            format!("because of {}", needs.join(", "))
+        }
+    }
 }

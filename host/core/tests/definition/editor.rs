@@ -12,6 +12,7 @@ name = "release-notes"
 version = "1.0"
 description = "Collect changes, fix the build, publish"
 flow = "sequence"
+on_failure = "stop"
 returns = { url = "${ steps.publish.output.url }", all = ["${ steps.fix.output }", 1] }
 
 [inputs.repo]
@@ -36,6 +37,7 @@ retry = { max_attempts = 3, initial = "2s", factor = 2.0, max = "1m", jitter = 0
 
 [limits]
 loop = 10
+parallel = 4
 memory = "64MiB"
 table_elements = 1000
 host_calls = 500
@@ -70,6 +72,14 @@ use = "git/test"
 id = "again"
 if = "steps.fix.output.condition_met"
 loop = { until = "true", maxIterations = 2 }
+flow = "graph"
+
+[[step]]
+id = "announce"
+in = "again"
+use = "git/announce"
+needs = ["publish"]
+join = "all_done"
 
 [[step]]
 id = "publish"
@@ -128,7 +138,11 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ("schema = 1", "schema = 2"),
         ("name = \"release-notes\"", "name = \"\""),
         ("name = \"release-notes\"\n", ""),
-        ("flow = \"sequence\"", "flow = \"graph\""),
+        ("flow = \"sequence\"", "flow = \"parallel\""),
+        ("on_failure = \"stop\"", "on_failure = \"compensate\""),
+        ("parallel = 4", "parallel = 65"),
+        ("join = \"all_done\"", "join = \"all\""),
+        ("needs = [\"publish\"]", "needs = [\"\"]"),
         ("timeout = \"5m\"", "timeout = 300"),
         ("timeout = \"30s\"", "timeout = \"0s\""),
         ("max_iterations = 5", "max_iterations = 0"),

@@ -16,6 +16,7 @@ use super::limits::Limits;
 use crate::format;
 use crate::style::Style;
 use crate::text::Text;
+use crate::words;
 
 /// A line to print.
 #[derive(Debug, PartialEq, Eq)]
@@ -177,9 +178,9 @@ impl Narrator {
             }
             Event::Step {
                 path,
-                event: StepEvent::Skipped { condition },
+                event: StepEvent::Skipped(skip),
             } => {
-                let why = format!(", because `{condition}` is false");
+                let why = format!(", {}", words::event::skipped(skip));
                 Some(lasting(step(path) + style.dim("skipped") + why))
             }
             Event::Step {
