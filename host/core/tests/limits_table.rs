@@ -52,10 +52,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("MANIFEST_BYTES", bytes(limits::MANIFEST_BYTES)),
         ("STEPS", number(limits::STEPS as u64)),
         ("PARALLEL", number(limits::PARALLEL as u64)),
-        (
-            "PARALLEL_DEFAULT",
-            number(limits::PARALLEL_DEFAULT as u64),
-        ),
+        ("PARALLEL_DEFAULT", number(limits::PARALLEL_DEFAULT as u64)),
         ("NESTING", number(limits::NESTING as u64)),
         ("LOOP_ITERATIONS", number(limits::LOOP_ITERATIONS.into())),
         (

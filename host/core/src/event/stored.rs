@@ -363,10 +363,12 @@ fn of_loop<'a>(path: Cow<'a, Path>, event: &'a LoopEvent) -> Stored<'a> {
     }
 }
 
-impl From<Stored<'_>> for Event {
-    fn from(stored: Stored<'_>) -> Self {
+impl TryFrom<Stored<'_>> for Event {
+    type Error = serde_json::Error;
+
+    fn try_from(stored: Stored<'_>) -> Result<Self, serde_json::Error> {
         let step = |path: Cow<'_, Path>, event: StepEvent| event.at(path.into_owned());
-        match stored {
+        Ok(match stored {
             Stored::RunCreated(created) => RunEvent::Created(created.into_owned()).into(),
             Stored::RunClaimed { owner, cause } => RunEvent::Claimed {
                 owner: owner.into_owned(),
@@ -506,11 +508,12 @@ impl From<Stored<'_>> for Event {
                 condition,
                 needs,
             } => {
-                let skip = match needs {
-                    Some(needs) => Skip::Join {
+                let skip = match (condition, needs) {
+                    (_, Some(needs)) => Skip::Join {
                         needs: needs.into_owned(),
                     },
-                    None => Skip::Condition(condition.unwrap_or_default().into_owned()),
+                    (Some(condition), None) => Skip::Condition(condition.into_owned()),
+                    (None, None) => return Err(serde::de::Error::missing_field("condition")),
                 };
                 step(path, StepEvent::Skipped(skip))
             }
@@ -575,7 +578,7 @@ impl From<Stored<'_>> for Event {
                     condition_met,
                 }),
             ),
-        }
+        })
     }
 }
 
@@ -613,6 +616,6 @@ impl Event {
         let body = EVENTS.open(text, &["/inputs", "/input", "/output", "/data"], find)?;
         let stored: Stored<'static> =
             serde_json::from_value(body).map_err(|e| DecodeError::malformed(&e))?;
-        Ok(stored.into())
+        stored.try_into().map_err(|e| DecodeError::malformed(&e))
     }
 }

@@ -216,7 +216,10 @@ fn b325_the_order_of_steps_is_one_of_two_words() {
         good(&format!("flow = \"{flow}\"\n{}", sample(STEP)));
     }
     let (code, message) = only(&format!("flow = \"dag\"\n{}", sample(STEP)));
-    assert_eq!((code, message.as_str()), ("MP0105", "`flow` cannot be `dag`"));
+    assert_eq!(
+        (code, message.as_str()),
+        ("MP0105", "`flow` cannot be `dag`")
+    );
 }
 
 // The one relation between steps that exists is `in`.

@@ -115,6 +115,7 @@ const WRITTEN: &[&str] = &[
     r#"{"type":"step_paused","path":"a","attempt":1,"pause":{"code":"c","reason":"r","provider":"p","until":"2024-01-01T00:00:00.000000000Z","signal":"s","state":{"x":1}},"error":{"class":"failed","code":"c","message":"m"},"tape":{"not_replayable":"n"}}"#,
     r#"{"type":"step_interrupted","path":"a","attempt":1}"#,
     r#"{"type":"step_skipped","path":"a","condition":"false"}"#,
+    r#"{"type":"step_skipped","path":"a","needs":["b","c"]}"#,
     r#"{"type":"wait_started","path":"a","wait":{"for":"approval","message":"m","until":"2024-01-01T00:00:00.000000000Z"}}"#,
     r#"{"type":"wait_ended","path":"a","output":{"inline":1}}"#,
     r#"{"type":"signal_received","path":"a","signal":"s","data":{"inline":1},"sent_at":"2024-01-01T00:00:00.000000000Z"}"#,
