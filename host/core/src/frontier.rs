@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::Definition;
 use crate::ids::{Epoch, Path};
+use crate::within::Within;
 
 /// What one decision leaves for the next one of the same run. Derived from the state and never stored: a new one gives the
 /// same decisions, only slower.
@@ -13,14 +14,14 @@ use crate::ids::{Epoch, Path};
 #[derive(Debug, Default)]
 pub struct Frontier {
     epoch: Epoch,
-    /// Scopes that have begun and are not over: the top level, and bodies by the path of their loop.
+    /// Scopes that have begun and are not over: the top level, and bodies by the path of their loop or item.
     scopes: BTreeMap<Option<Path>, Walked>,
 }
 
 /// How far one scope is.
 #[derive(Debug)]
 pub(crate) struct Walked {
-    /// Iteration of the loop whose body this is; 0 for the top level.
+    /// Iteration of the loop whose body this is; 0 of any other scope.
     iteration: u32,
     pub(crate) progress: Progress,
 }
@@ -44,16 +45,12 @@ impl Frontier {
     }
 
     /// Takes what is known of a scope, for as long as it is walked over.
-    pub(crate) fn enter(
-        &mut self,
-        scope: Option<(&Path, u32)>,
-        new: impl FnOnce() -> Progress,
-    ) -> Walked {
-        let iteration = scope.map_or(0, |(_, iteration)| iteration);
+    pub(crate) fn enter(&mut self, scope: Within<'_>, new: impl FnOnce() -> Progress) -> Walked {
+        let iteration = iteration_of(scope);
         // The top level, which nearly every decision begins with, is found without a copy of a path.
-        let known = match scope {
+        let known = match scope.around() {
             None => self.scopes.remove(&None),
-            Some((path, _)) => self.scopes.remove(&Some(path.clone())),
+            Some(path) => self.scopes.remove(&Some(path.clone())),
         };
         match known {
             Some(walked) if walked.iteration == iteration => walked,
@@ -65,9 +62,15 @@ impl Frontier {
     }
 
     /// Puts it back.
-    pub(crate) fn leave(&mut self, scope: Option<(&Path, u32)>, walked: Walked) {
-        let key = scope.map(|(path, _)| path.clone());
-        self.scopes.insert(key, walked);
+    pub(crate) fn leave(&mut self, scope: Within<'_>, walked: Walked) {
+        self.scopes.insert(scope.around().cloned(), walked);
+    }
+}
+
+const fn iteration_of(scope: Within<'_>) -> u32 {
+    match scope {
+        Within::Iteration(_, iteration) => iteration,
+        Within::Top | Within::Item(_) => 0,
     }
 }
 

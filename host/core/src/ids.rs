@@ -167,7 +167,28 @@ impl Path {
         Self(segments.into())
     }
 
-    /// The path of the loop whose body this path stands in, directly.
+    /// The path of an item of the fan-out at this path.
+    #[must_use]
+    pub fn item(&self, index: u32) -> Self {
+        let mut segments = self.0.to_vec();
+        if let Some(last) = segments.last_mut() {
+            last.item = Some(index);
+        }
+        Self(segments.into())
+    }
+
+    /// The path of `member` in the item of a fan-out that this path is.
+    #[must_use]
+    pub fn member_of_item(&self, member: StepId) -> Self {
+        let own = Segment {
+            step: member,
+            iteration: None,
+            item: None,
+        };
+        Self(self.0.iter().cloned().chain([own]).collect())
+    }
+
+    /// The path of the loop whose body this path stands in, directly, or of the item of a fan-out.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let mut segments = self.0[..self.0.len() - 1].to_vec();
@@ -197,17 +218,6 @@ impl Path {
     #[must_use]
     pub fn item_index(&self) -> Option<u32> {
         self.0.iter().rev().find_map(|s| s.item)
-    }
-
-    /// Whether this path is a direct member of `iteration` of the loop at `outer`, or of the top level for `None`.
-    #[must_use]
-    pub fn stands_in(&self, within: Option<(&Path, u32)>) -> bool {
-        match within {
-            None => self.0.len() == 1,
-            Some((outer, iteration)) => {
-                self.0.len() == outer.0.len() + 1 && self.is_inside(outer, iteration)
-            }
-        }
     }
 
     /// Whether this path stands inside `iteration` of the loop at `outer`, directly or deeper.

@@ -37,3 +37,4 @@ mod strict_json;
 pub mod tape;
 pub mod time;
 pub mod wait;
+pub mod within;

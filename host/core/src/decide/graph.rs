@@ -1,11 +1,12 @@
 //! Graphs: members start when what they need is settled, in file order, as many at a time as there may be.
 
-use super::{Action, Decider, Scope, Walk, path_in};
+use super::{Action, Decider, Scope, Walk};
 use crate::definition::{Join, OnFailure, Step, StepKind};
 use crate::event::{Skip, StepEvent};
 use crate::frontier::Graph;
-use crate::ids::{Path, StepId};
+use crate::ids::StepId;
 use crate::state::{StepRecord, StepResult};
+use crate::within::Within;
 
 /// What came of a step that another one needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,21 +22,21 @@ impl Decider<'_> {
     pub(super) fn graph(
         &self,
         members: &[usize],
-        iteration: Option<(&Path, u32)>,
+        within: Within<'_>,
         graph: &mut Graph,
         walk: &mut Walk<'_>,
     ) -> Scope {
-        self.pass_settled(members, iteration, graph);
+        self.pass_settled(members, within, graph);
         let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop;
         for place in graph.begun.clone() {
             let step = self.at(members, place);
-            let fresh = self.record(step, iteration).is_none();
+            let fresh = self.record(step, within).is_none();
             if fresh && stopped {
                 continue;
             }
-            if fresh && let Some(skip) = self.not_joined(step, iteration) {
+            if fresh && let Some(skip) = self.not_joined(step, within) {
                 let _open = walk.act(Action::record(
-                    &path_in(step, iteration),
+                    &within.member(&step.id),
                     StepEvent::Skipped(skip),
                 ));
             } else if fresh && matches!(step.kind, StepKind::Component(_)) {
@@ -43,7 +44,7 @@ impl Decider<'_> {
                 graph.begun.remove(&place);
                 graph.ready.insert(place);
             } else {
-                let _open = self.standing(step, iteration, walk);
+                let _open = self.standing(step, within, walk);
             }
         }
         while walk.free > 0
@@ -51,13 +52,13 @@ impl Decider<'_> {
             && let Some(place) = graph.ready.pop_first()
         {
             graph.begun.insert(place);
-            let _open = self.standing(self.at(members, place), iteration, walk);
+            let _open = self.standing(self.at(members, place), within, walk);
         }
         let open = match stopped {
             false => !graph.begun.is_empty() || !graph.ready.is_empty(),
             true => {
                 let mut begun = graph.begun.iter();
-                begun.any(|place| self.record(self.at(members, *place), iteration).is_some())
+                begun.any(|place| self.record(self.at(members, *place), within).is_some())
             }
         };
         match open {
@@ -67,11 +68,11 @@ impl Decider<'_> {
     }
 
     /// Leaves behind what was settled since the last decision, and what was settled with it before this frontier saw it.
-    fn pass_settled(&self, members: &[usize], iteration: Option<(&Path, u32)>, graph: &mut Graph) {
+    fn pass_settled(&self, members: &[usize], within: Within<'_>, graph: &mut Graph) {
         let mut look: Vec<u32> = graph.begun.iter().chain(&graph.ready).copied().collect();
         while let Some(place) = look.pop() {
             let step = self.at(members, place);
-            let record = self.record(step, iteration);
+            let record = self.record(step, within);
             let Some(settled) = record.and_then(StepRecord::settled) else {
                 continue;
             };
@@ -85,11 +86,11 @@ impl Decider<'_> {
     }
 
     /// Why what the step needs does not let it run, if it does not.
-    fn not_joined(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Option<Skip> {
+    fn not_joined(&self, step: &Step, within: Within<'_>) -> Option<Skip> {
         let outcomes = || {
             step.needs.iter().map(|index| {
                 let need = &self.definition.steps()[*index];
-                (&need.id, self.outcome(need, iteration))
+                (&need.id, self.outcome(need, within))
             })
         };
         let named = |wanted: &[Outcome]| -> Vec<StepId> {
@@ -111,8 +112,8 @@ impl Decider<'_> {
         (!blocking.is_empty()).then_some(Skip::Join { needs: blocking })
     }
 
-    fn outcome(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Outcome {
-        let record = self.record(step, iteration);
+    fn outcome(&self, step: &Step, within: Within<'_>) -> Outcome {
+        let record = self.record(step, within);
         match record
             .and_then(StepRecord::settled)
             .map(|settled| &settled.result)

@@ -8,6 +8,7 @@ use crate::ids::Path;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
 use crate::state::StepResult;
+use crate::within::Within;
 
 impl Decider<'_> {
     /// A loop in an iteration; `condition_met` is what `until` gave after it, once it is over.
@@ -28,7 +29,12 @@ impl Decider<'_> {
             Some(false) => self.next_iteration(body, path, iteration),
             // A limit that was lowered below the recorded iteration ends the loop; it never starts it afresh (B134).
             None if iteration > body.max_iterations => self.exhausted(body, path, iteration),
-            None => match self.scope(&body.body, body.flow, Some((path, iteration)), walk) {
+            None => match self.scope(
+                &body.body,
+                body.flow,
+                Within::Iteration(path, iteration),
+                walk,
+            ) {
                 Scope::Open => return Standing::Open,
                 Scope::Done => self.ended(body, path, iteration),
             },

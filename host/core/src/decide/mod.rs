@@ -31,6 +31,7 @@ use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wait::Wait;
+use crate::within::Within;
 
 /// What a run does next.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +171,7 @@ pub fn decide_from(
     frontier.under(state.epoch());
     let free = definition.parallel.saturating_sub(state.in_flight_count());
     let mut walk = Walk::new(frontier, free);
-    let _over = decider.scope(definition.top(), definition.flow, None, &mut walk);
+    let _over = decider.scope(definition.top(), definition.flow, Within::Top, &mut walk);
     if let Some(end) = walk.end {
         return Decision::End(end);
     }
@@ -288,24 +289,24 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Walks the members of one scope: the top level (`iteration` is `None`) or one iteration of a loop's body.
+    /// Walks the members of one scope: the top level, or the body of a loop in one iteration.
     fn scope(
         &self,
         members: &[usize],
         flow: Flow,
-        iteration: Option<(&Path, u32)>,
+        within: Within<'_>,
         walk: &mut Walk<'_>,
     ) -> Scope {
-        let mut walked = walk.frontier.enter(iteration, || match flow {
+        let mut walked = walk.frontier.enter(within, || match flow {
             Flow::Sequence => Progress::Sequence(0),
             Flow::Graph => Progress::Graph(Graph::new(self.definition, members)),
         });
         let scope = match &mut walked.progress {
-            Progress::Sequence(behind) => self.sequence(members, iteration, behind, walk),
-            Progress::Graph(graph) => self.graph(members, iteration, graph, walk),
+            Progress::Sequence(behind) => self.sequence(members, within, behind, walk),
+            Progress::Graph(graph) => self.graph(members, within, graph, walk),
         };
-        if scope == Scope::Open || iteration.is_none() {
-            walk.frontier.leave(iteration, walked);
+        if scope == Scope::Open || within == Within::Top {
+            walk.frontier.leave(within, walked);
         }
         scope
     }
@@ -314,16 +315,16 @@ impl Decider<'_> {
     fn sequence(
         &self,
         members: &[usize],
-        iteration: Option<(&Path, u32)>,
+        within: Within<'_>,
         behind: &mut usize,
         walk: &mut Walk<'_>,
     ) -> Scope {
         for index in members.iter().skip(*behind) {
             let step = &self.definition.steps()[*index];
-            match self.standing(step, iteration, walk) {
+            match self.standing(step, within, walk) {
                 // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
                 Standing::Settled { failed: true }
-                    if iteration.is_none() && !step.continue_on_error =>
+                    if within == Within::Top && !step.continue_on_error =>
                 {
                     return Scope::Done;
                 }
@@ -335,26 +336,20 @@ impl Decider<'_> {
     }
 
     /// How far a member is; one that is not settled moves on as far as it can.
-    fn standing(
-        &self,
-        step: &Step,
-        iteration: Option<(&Path, u32)>,
-        walk: &mut Walk<'_>,
-    ) -> Standing {
+    fn standing(&self, step: &Step, within: Within<'_>, walk: &mut Walk<'_>) -> Standing {
         // Looking at a settled member must not cost an allocation.
-        let record = self.record(step, iteration);
+        let record = self.record(step, within);
         match record.and_then(StepRecord::settled) {
             Some(settled) => Standing::Settled {
                 failed: matches!(settled.result, StepResult::Failed { .. }),
             },
-            None => self.member(step, &path_in(step, iteration), record, walk),
+            None => self.member(step, &within.member(&step.id), record, walk),
         }
     }
 
-    /// What is recorded of a member in this very iteration.
-    fn record(&self, step: &Step, iteration: Option<(&Path, u32)>) -> Option<&StepRecord> {
-        let record = self.state.executions().of(&step.id)?;
-        Some(record).filter(|record| record.path.stands_in(iteration))
+    /// What is recorded of a member in this very scope.
+    fn record(&self, step: &Step, within: Within<'_>) -> Option<&StepRecord> {
+        self.state.executions().member(&step.id, within)
     }
 
     /// A member that has not ended.
@@ -448,14 +443,6 @@ impl Decider<'_> {
             },
             Err(error) => Action::record(path, expression_failed("with", &error)),
         }
-    }
-}
-
-/// Where a member of that iteration, or of the top level, stands.
-fn path_in(step: &Step, iteration: Option<(&Path, u32)>) -> Path {
-    match iteration {
-        None => Path::top(step.id.clone()),
-        Some((outer, iteration)) => outer.member(iteration, step.id.clone()),
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::definition::{Definition, StepKind};
 use crate::event::{ResumeCause, RunResumed};
-use crate::ids::{Path, StepId};
+use crate::ids::StepId;
 use crate::state::{RunState, StepPhase, StepRecord, StepResult};
+use crate::within::Within;
 
 /// What a stopped run goes on with.
 #[derive(Default)]
@@ -68,7 +69,7 @@ fn open_behind(
         passed: false,
         open: Vec::new(),
     };
-    walk.scope(definition.top(), None);
+    walk.scope(definition.top(), Within::Top);
     walk.open
 }
 
@@ -84,16 +85,15 @@ struct Behind<'a> {
 
 impl Behind<'_> {
     /// Walks the members of one scope as `decide` does.
-    fn scope(&mut self, members: &[usize], iteration: Option<(&Path, u32)>) {
+    fn scope(&mut self, members: &[usize], within: Within<'_>) {
         for index in members {
             let step = &self.definition.steps()[*index];
             if self.passed {
                 self.close(*index);
                 continue;
             }
-            let record = self.state.executions().of(&step.id);
-            let record =
-                record.filter(|r| r.path.stands_in(iteration) && !self.reset.contains(&step.id));
+            let record = self.state.executions().member(&step.id, within);
+            let record = record.filter(|_| !self.reset.contains(&step.id));
             let in_iteration = match record.map(|record| &record.phase) {
                 Some(StepPhase::Settled(settled)) if self.reopened.contains(&step.id) => {
                     settled.iterations
@@ -108,7 +108,7 @@ impl Behind<'_> {
             if let (Some(iteration), Some(record), StepKind::Loop(body)) =
                 (in_iteration, record, &step.kind)
             {
-                self.scope(&body.body, Some((&record.path, iteration)));
+                self.scope(&body.body, Within::Iteration(&record.path, iteration));
             }
             self.passed = true;
         }

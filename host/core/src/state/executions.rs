@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::StepRecord;
 use crate::ids::{InvalidId, Path, StepId};
+use crate::within::Within;
 
 /// Where the executions of a step follow each other: the step itself, in one item of every fan-out around it. The iterations of the
 /// loops around it have the slot one after the other; items stand beside each other, each with a slot of its own.
@@ -96,6 +97,16 @@ impl Executions {
     #[must_use]
     pub fn of(&self, step: &StepId) -> Option<&StepRecord> {
         self.find(step, std::iter::empty())
+    }
+
+    /// What is recorded of a step in that very scope.
+    #[must_use]
+    pub fn member(&self, step: &StepId, within: Within<'_>) -> Option<&StepRecord> {
+        let record = match within.around() {
+            None => self.of(step),
+            Some(around) => self.find(step, items(around)),
+        };
+        record.filter(|record| within.holds(&record.path))
     }
 
     /// That of a slot.
