@@ -186,6 +186,10 @@ fn status(n: u64) -> Status {
 fn run(n: u64) -> Write {
     let (status, paused) = (status(n), status(n) == Status::Paused);
     let body = "x".repeat(BODY_BYTES);
+    let workflow = match n.is_multiple_of(1_000) {
+        true => RARE,
+        false => "often",
+    };
     let entry = |seq| StoredEntry {
         seq,
         at: second(n),
@@ -206,15 +210,6 @@ fn run(n: u64) -> Write {
             lease: Duration::from_secs(30),
         }),
         head: Head {
-            workflow: if n.is_multiple_of(1_000) {
-                RARE
-            } else {
-                "often"
-            }
-            .to_owned(),
-            status,
-            moves_by_itself: false,
-            at: second(n),
             stop_code: paused.then(|| "waiting".to_owned()),
             // Half of the paused runs have a time, most of them far away.
             due_at: (paused && n.is_multiple_of(2)).then(|| {
@@ -224,14 +219,8 @@ fn run(n: u64) -> Write {
                     2 * RUNS
                 })
             }),
-            recoveries: 0,
-            auto_resumes: 0,
-            provider: None,
-            awaits: if paused {
-                vec![AWAITED.to_owned()]
-            } else {
-                Vec::new()
-            },
+            awaits: paused.then(|| AWAITED.to_owned()).into_iter().collect(),
+            ..Head::new(workflow, status, second(n))
         },
         entries: vec![entry(1), entry(2)],
         parts: vec![("position".to_owned(), Some(body.clone()))],

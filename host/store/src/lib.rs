@@ -252,6 +252,25 @@ pub struct Head {
     pub awaits: Vec<String>,
 }
 
+impl Head {
+    /// Of a run that does not wait for anything and was never lost.
+    #[must_use]
+    pub fn new(workflow: impl Into<String>, status: Status, at: Timestamp) -> Self {
+        Self {
+            workflow: workflow.into(),
+            status,
+            moves_by_itself: false,
+            at,
+            stop_code: None,
+            due_at: None,
+            recoveries: 0,
+            auto_resumes: 0,
+            provider: None,
+            awaits: Vec::new(),
+        }
+    }
+}
+
 /// What a write tells its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {

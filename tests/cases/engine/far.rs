@@ -36,9 +36,18 @@ struct FarStore {
 
 impl FarStore {
     fn before(inner: &Arc<dyn Store>) -> Arc<Self> {
+        Self::at(None, inner)
+    }
+
+    /// The same, where it is another time.
+    fn with_clock(clock: &VirtualClock, inner: &Arc<dyn Store>) -> Arc<Self> {
+        Self::at(Some(clock.clone()), inner)
+    }
+
+    fn at(clock: Option<VirtualClock>, inner: &Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner: Arc::clone(inner),
-            clock: None,
+            clock,
             kept: AtomicUsize::new(0),
         })
     }
@@ -253,12 +262,7 @@ async fn the_clock_of_an_engine_follows_that_of_its_store() {
     let there = VirtualClock::manual(START.after(hour * 5));
     let wait = "[[step]]\nid = \"w\"\nwait = { for = \"10m\" }\n";
     let rig = Rig::new(&format!("{}{wait}", steps(&["a"])), &Script::new());
-    let store = Arc::new(FarStore {
-        clock: Some(there.clone()),
-        inner: Arc::clone(&rig.store),
-        kept: AtomicUsize::new(0),
-    });
-    let engine = rig.engine_on(store as _);
+    let engine = rig.engine_on(FarStore::with_clock(&there, &rig.store) as _);
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert_eq!(report.status, Status::Paused);
     let times: Vec<_> = rig.journal().iter().map(|entry| entry.at).collect();
@@ -418,12 +422,7 @@ hand_on! { Unread: Watch }
 async fn an_engine_follows_a_store_whose_clock_is_set_back() {
     let there = VirtualClock::manual(START.after(Duration::from_secs(3_600)));
     let rig = Rig::new(&steps(&["a"]), &Script::new());
-    let store = Arc::new(FarStore {
-        clock: Some(there.clone()),
-        inner: Arc::clone(&rig.store),
-        kept: AtomicUsize::new(0),
-    });
-    let engine = rig.engine_on(store as _);
+    let engine = rig.engine_on(FarStore::with_clock(&there, &rig.store) as _);
     let run = async |n| {
         let report = engine.run(rig.workflow(), BTreeMap::new(), start(n)).await;
         assert_eq!(report.unwrap().status, Status::Completed);
@@ -451,12 +450,7 @@ async fn the_clock_of_an_attempt_is_that_of_its_run() {
     });
     let there = VirtualClock::manual(START.after(Duration::from_secs(18_000)));
     let rig = Rig::new(&steps(&["a"]), &script);
-    let store = Arc::new(FarStore {
-        clock: Some(there.clone()),
-        inner: Arc::clone(&rig.store),
-        kept: AtomicUsize::new(0),
-    });
-    let engine = rig.engine_on(store as _);
+    let engine = rig.engine_on(FarStore::with_clock(&there, &rig.store) as _);
     let report = rig.run_on(&engine, Control::default()).await.unwrap();
     assert_eq!(report.status, Status::Completed);
     let read = read.lock().unwrap().unwrap();

@@ -284,6 +284,29 @@ async fn a_request_that_means_nothing_any_more_keeps_no_worker_busy() {
     assert_eq!(rig.row().status, Status::Completed);
 }
 
+/// As a laptop that was closed: the process, its drivers and its keeper stood still together.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_slept_does_not_warn_about_its_own_runs_and_renews_their_claims() {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held_once("a", &gate));
+    let engine = rig.engine();
+    let run = rig.run_on(&engine, Control::default());
+    let slept = async {
+        gate.came().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rig.clock.advance(limits::LEASE * 3);
+        assert_eq!(engine.sweep().await.unwrap(), Default::default());
+        tokio::time::advance(limits::LEASE * 3).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let row = rig.row();
+        assert!(row.lease_until.unwrap() > rig.clock.now(), "{row:?}");
+        assert_eq!(row.detached_at, None);
+        gate.open();
+    };
+    let (report, ()) = tokio::join!(run, slept);
+    assert_eq!(report.unwrap().status, Status::Completed);
+}
+
 /// Whoever shows a run says what a worker would do with it.
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_nobody_here_can_see_is_gone_when_its_lease_is_over() {

@@ -170,16 +170,5 @@ fn step(run: &RunId, seq: u64) -> Write {
 }
 
 fn head(at: u64) -> Head {
-    Head {
-        workflow: "bench".to_owned(),
-        status: Status::Running,
-        moves_by_itself: false,
-        at: Timestamp::from_nanos(at),
-        stop_code: None,
-        due_at: None,
-        recoveries: 0,
-        auto_resumes: 0,
-        provider: None,
-        awaits: Vec::new(),
-    }
+    Head::new("bench", Status::Running, Timestamp::from_nanos(at))
 }

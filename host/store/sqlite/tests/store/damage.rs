@@ -70,6 +70,21 @@ fn b244_a_damaged_row_is_an_error_of_that_run_alone() {
 }
 
 #[test]
+fn an_entry_that_is_there_already_is_damage_of_that_run() {
+    let place = Place::new();
+    let store = place.open();
+    for run in ["bad", "good"] {
+        store.save(start(run));
+        store.save(step(run, 0, 1));
+    }
+    place.sql("UPDATE run SET seq = 0 WHERE id = 'bad'");
+    let row = store.see("bad");
+    damaged(wait(store.write(step("bad", 0, 1))), "journal");
+    assert_eq!(store.see("bad"), row, "nothing was written");
+    store.save(step("good", 1, 1));
+}
+
+#[test]
 fn a_damaged_row_counts_towards_the_limit() {
     let place = Place::new();
     let store = place.open();
