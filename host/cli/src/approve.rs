@@ -4,7 +4,7 @@ use clap::Args;
 use milepost::core::ids::RunId;
 use milepost::core::state::Status;
 use milepost::core::wait::Verdict;
-use milepost::engine::{ApprovalDecision, Decided};
+use milepost::engine::{ApprovalDecision, Decided, EngineError};
 
 use super::context::{Context, Reply};
 use super::documents;
@@ -15,7 +15,8 @@ use super::ids;
 
 /// Approve what a run waits for
 ///
-/// Approves the approval at which a run is paused. The first decision counts, and none counts after the approval's timeout.
+/// Approves the approval at which a run is paused. The first decision counts; repeating it is not an error. None counts after
+/// the approval's timeout.
 ///
 /// The decision only records: a worker or `milepost resume` continues the run.
 #[derive(Debug, Args)]
@@ -30,7 +31,8 @@ pub(crate) struct ApproveArgs {
 
 /// Reject what a run waits for
 ///
-/// Rejects the approval at which a run is paused. The first decision counts, and none counts after the approval's timeout.
+/// Rejects the approval at which a run is paused. The first decision counts; repeating it is not an error. None counts after
+/// the approval's timeout.
 ///
 /// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled.
 #[derive(Debug, Args)]
@@ -76,9 +78,28 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         comment: args.comment.clone(),
         by: args.by.clone().or_else(login_name),
     };
-    let decided = wait(engine.decide_approval(&run, &decision))?;
-    let document = || documents::Decided::new(&run, &decided);
-    Ok(cx.reply(Exit::Completed, document, || text(cx, &run, &decided)))
+    let decided = async {
+        match engine.decide_approval(&run, &decision).await {
+            // Whoever got no answer asks again.
+            Err(EngineError::AlreadyDecided(earlier))
+                if earlier.says(verdict, args.comment.as_deref()) =>
+            {
+                Ok(Err(earlier))
+            }
+            decided => decided.map(Ok),
+        }
+    };
+    let (document, text) = match wait(decided)? {
+        Ok(decided) => (
+            documents::Decided::new(&run, &decided),
+            text(cx, &run, &decided),
+        ),
+        Err(earlier) => (
+            documents::Decided::before(&earlier),
+            format!("nothing to {}: {earlier}", verb(verdict)),
+        ),
+    };
+    Ok(cx.reply(Exit::Completed, || document, || text))
 }
 
 fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
@@ -88,6 +109,13 @@ fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
         _ => cx.goes_on(run, decided.held),
     };
     format!("{head}; {next}")
+}
+
+const fn verb(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Approved => "approve",
+        Verdict::Rejected => "reject",
+    }
 }
 
 fn login_name() -> Option<String> {

@@ -13,7 +13,7 @@ use milepost::core::shown;
 
 use super::context::Reply;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::{
     approve, completions, context, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
     narration, pack, replay, run, schema, show, signal, stop, submit, symbolize, validate, work,
@@ -41,7 +41,8 @@ Examples:
 Exit codes:
   0 completed   1 failed   2 paused   3 cancelled   4 replay differs
   64 usage   65 invalid definition or input   69 store or component unavailable
-  70 internal error   75 already running, try again";
+  70 internal error   75 already running, try again
+  1 also: a decision or a signal came too late, `doctor` found damage, a second signal cut a run short";
 
 /// What holds for every verb.
 #[derive(Debug, Args)]
@@ -140,10 +141,10 @@ impl Refused {
             Exit::Completed => {
                 Reply::text(Exit::Completed, self.error.render().to_string()).print()
             }
-            exit if self.json => {
+            _ if self.json => {
                 let text = self.error.render().to_string();
                 let message = text.trim_start_matches("error: ").trim_end();
-                context::print_error(&Failure::new(exit, "usage", message))
+                context::print_error(&Failure::new(Code::Usage, message))
             }
             exit => {
                 let text = shown::message(self.error.render().to_string());

@@ -15,8 +15,7 @@ use milepost::store::sqlite::SqliteStore;
 use tokio::runtime::{Builder, Runtime};
 
 use super::context::Context;
-use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::progress::{Limits, Progress};
 use super::signals::{self, Orders};
 use super::words::advice::command;
@@ -67,7 +66,7 @@ where
 
 fn stopped_at_once(signal: &str) -> Failure {
     let message = format!("stopped by a second {signal} before the pause was saved");
-    Failure::new(Exit::Failed, "stopped", message).help(
+    Failure::new(Code::Stopped, message).help(
         command("ls")
             .text(" shows the status of the run, ")
             .command("resume")

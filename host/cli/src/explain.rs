@@ -7,40 +7,38 @@ use milepost::core::shown::Shown;
 use super::context::{Context, Reply};
 use super::documents::Explanation;
 use super::exit::Exit;
-use super::failure::Failure;
-use super::words::explain::RUN_CODES;
+use super::failure::{Code, Failure};
+use super::words::explain::meanings;
 
 /// Explain an error code
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost explain MP0101
-  milepost explain loop_exhausted")]
+  milepost explain loop_exhausted
+  milepost explain already_running")]
 pub(crate) struct ExplainArgs {
-    /// The code, as in `error[MP0101]` or in the report of a run
+    /// The code, as in `error[MP0101]`, in the report of a run, or in what `--json` prints
     code: String,
 }
 
 pub(super) fn run(args: &ExplainArgs, cx: &Context) -> Result<Reply, Failure> {
-    let wanted = |code: &str| code.eq_ignore_ascii_case(&args.code);
     let of_a_definition = CODES
         .iter()
-        .find(|known| wanted(known.code))
-        .map(|known| (known.code, Some(known.title), known.explanation));
-    let of_a_run = || {
-        let found = RUN_CODES.iter().find(|(code, _)| wanted(code));
-        found.map(|(code, explanation)| (*code, None, *explanation))
-    };
-    let Some((code, title, explanation)) = of_a_definition.or_else(of_a_run) else {
+        .find(|known| known.code.eq_ignore_ascii_case(&args.code))
+        .map(|known| (known.code, Some(known.title), known.explanation.to_owned()));
+    let other = || meanings(&args.code).map(|(code, text)| (code, None, text));
+    let Some((code, title, explanation)) = of_a_definition.or_else(other) else {
         let message = format!("there is no code `{}`", Shown(&args.code));
-        return Err(Failure::new(Exit::Usage, "usage", message).help(
-            "codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run)",
+        return Err(Failure::new(Code::Usage, message).help(
+            "codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run, and in what \
+             `--json` prints)",
         ));
     };
     let document = || Explanation {
         code,
         title,
-        explanation,
+        explanation: explanation.clone(),
     };
     Ok(cx.reply(Exit::Completed, document, || {
         let head = title.map_or_else(|| code.to_owned(), |title| format!("{code}: {title}"));

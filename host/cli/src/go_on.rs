@@ -14,7 +14,7 @@ use super::context::{Context, Reply};
 use super::documents::{self, Answer};
 use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::memory_args::MemoryArgs;
 use super::words::advice::Advice;
 use super::{ending, ids, place};
@@ -113,7 +113,7 @@ fn withdraw_pause(stopped: &Stopped, cx: &Context) -> Result<Option<Reply>, Fail
             .text(" works once it has paused, ")
             .command(format!("resume {run}"))
             .text(" withdraws the pause");
-        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+        return Err(Failure::new(Code::Usage, message).help(help));
     }
     if !wait(engine.withdraw_pause(&run))? {
         return Ok(None);

@@ -8,8 +8,7 @@ use milepost::store::Store;
 
 use super::context::Context;
 use super::drive::wait;
-use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::words::advice::command;
 
 /// What the help of those verbs says of their id.
@@ -24,19 +23,17 @@ const CANDIDATES: usize = 10;
 /// # Errors
 /// [`Failure`]: 64 when the text is no id (B190) or several runs begin with it, 65 when none does (B186).
 pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> {
-    let prefix = RunId::new(typed)
-        .map_err(|invalid| Failure::new(Exit::Usage, "usage", invalid.to_string()))?;
+    let prefix =
+        RunId::new(typed).map_err(|invalid| Failure::new(Code::Usage, invalid.to_string()))?;
     let mut found = wait(store.ids_with_prefix(typed, CANDIDATES + 1))?;
     if found.contains(&prefix) {
         return Ok(prefix);
     }
     match found.len() {
-        0 => Err(Failure::new(
-            Exit::Invalid,
-            "run_not_found",
-            format!("no run begins with `{typed}`"),
-        )
-        .help(command("ls").text(" lists the runs"))),
+        0 => Err(
+            Failure::new(Code::RunNotFound, format!("no run begins with `{typed}`"))
+                .help(command("ls").text(" lists the runs")),
+        ),
         1 => Ok(found.remove(0)),
         count => {
             let names: Vec<_> = found
@@ -49,7 +46,7 @@ pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> 
                 "several runs begin with `{typed}`: {}{more}",
                 names.join(", ")
             );
-            Err(Failure::new(Exit::Usage, "ambiguous_run", message).help("type more of the id"))
+            Err(Failure::new(Code::AmbiguousRun, message).help("type more of the id"))
         }
     }
 }
@@ -74,7 +71,7 @@ fn whole(attended: bool, run: &RunId, typed: &str) -> Result<RunId, Failure> {
     let message = format!(
         "`{typed}` is only a prefix of `{run}`; with --json or without a terminal, this command needs the whole id"
     );
-    Err(Failure::new(Exit::Usage, "whole_id_needed", message)
+    Err(Failure::new(Code::WholeIdNeeded, message)
         .help(format!("if you mean that run, type `{run}`")))
 }
 
@@ -89,6 +86,7 @@ mod tests {
     use milepost::store::{Expect, Head, Write};
 
     use super::*;
+    use crate::exit::Exit;
 
     fn store(ids: &[&str]) -> MemoryStore {
         let store = MemoryStore::new();
@@ -97,18 +95,7 @@ mod tests {
                 run: RunId::new(id).unwrap(),
                 expect: Expect::Absent,
                 claim: None,
-                head: Head {
-                    workflow: "w".into(),
-                    status: Status::Pending,
-                    moves_by_itself: false,
-                    at: Timestamp::default(),
-                    stop_code: None,
-                    due_at: None,
-                    recoveries: 0,
-                    auto_resumes: 0,
-                    provider: None,
-                    awaits: Vec::new(),
-                },
+                head: Head::new("w", Status::Pending, Timestamp::default()),
                 entries: Vec::new(),
                 parts: Vec::new(),
                 logs: Vec::new(),

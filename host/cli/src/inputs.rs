@@ -11,8 +11,7 @@ use milepost::core::definition::input::{
 use milepost::core::limits::INPUTS_BYTES;
 use milepost::core::shown::Shown;
 
-use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 
 /// What some editors begin a file with.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -85,8 +84,7 @@ fn format_of(file: &Path) -> Result<Option<FileFormat>, Failure> {
                 "cannot tell whether {} is TOML or JSON",
                 Shown(file.display())
             );
-            Err(Failure::new(Exit::Invalid, "invalid_input", message)
-                .help("name it `.toml` or `.json`"))
+            Err(Failure::new(Code::InvalidInput, message).help("name it `.toml` or `.json`"))
         }
     }
 }
@@ -113,7 +111,7 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
                     Shown(file.display()),
                     format_size(INPUTS_BYTES)
                 );
-                Failure::new(Exit::Invalid, "invalid_input", message).help(
+                Failure::new(Code::InvalidInput, message).help(
                     "inputs are stored with the run; give the step a place to read from instead",
                 )
             }

@@ -12,7 +12,7 @@ use super::context::{Context, Reply};
 use super::documents::Component;
 use super::drive::runtime;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 
 /// Embed a component's manifest in it
 ///
@@ -35,9 +35,9 @@ pub(crate) struct PackArgs {
 pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     let bytes = component::read(&args.component)?;
     let plugins = cx.plugins();
-    let engine = plugins.engine().map_err(|error| {
-        Failure::new(Exit::Unavailable, "engine_unavailable", error.to_string())
-    })?;
+    let engine = plugins
+        .engine()
+        .map_err(|error| Failure::new(Code::EngineUnavailable, error.to_string()))?;
     let manifest = runtime()?.block_on(engine.describe(&bytes))?;
     let packed = embed_manifest(&bytes, &manifest)?;
     let inspection = Inspection::of(&packed)?;

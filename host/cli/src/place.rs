@@ -7,8 +7,7 @@ use milepost::core::shown::Shown;
 use milepost::store::Store;
 use milepost::store::sqlite::{Durability, SqliteStore};
 
-use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::words::advice::Advice;
 
 /// Name of the database in the store's folder.
@@ -46,7 +45,7 @@ fn must_be_folder(folder: &Path) -> Result<(), Failure> {
     if folder.is_file() {
         let message = format!("the store {} is a file", Shown(folder.display()));
         let help = format!("name the folder that holds {FILE}");
-        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+        return Err(Failure::new(Code::Usage, message).help(help));
     }
     Ok(())
 }
@@ -56,14 +55,14 @@ fn must_exist(folder: &Path) -> Result<(), Failure> {
     let there = folder.join(FILE).try_exists().map_err(|error| {
         let message = format!("the store in {} cannot be reached: {error}", Shown(folder.display()));
         let help = "a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE";
-        Failure::new(Exit::Unavailable, "store_unavailable", message).help(help)
+        Failure::new(Code::StoreUnavailable, message).help(help)
     })?;
     if !there {
         let message = format!("there is no store in {}", Shown(folder.display()));
         let help = Advice::from("the first ")
             .command("run")
             .text(" creates it; `--store` or MILEPOST_STORE names another folder");
-        return Err(Failure::new(Exit::Unavailable, "no_store", message).help(help));
+        return Err(Failure::new(Code::NoStore, message).help(help));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::context::{Context, Reply};
 use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::{ids, inputs};
 
 /// Send a signal to a run
@@ -119,8 +119,7 @@ fn parse(data: &str) -> Result<Value, Failure> {
     };
     json::parse(&text).map_err(|error| match error {
         UnusableJson::Syntax(reason) => Failure::new(
-            Exit::Usage,
-            "usage",
+            Code::Usage,
             format!("{} is not JSON: {reason}", Shown(place)),
         )
         .help("a string needs double quotes, and the shell needs quotes around them: --data '\"done\"'"),
@@ -128,7 +127,7 @@ fn parse(data: &str) -> Result<Value, Failure> {
         | UnusableJson::Twice(_)
         | UnusableJson::TooManyValues
         | UnusableJson::TooMuchMemory => {
-            Failure::new(Exit::Usage, "usage", format!("{}: {error}", Shown(place)))
+            Failure::new(Code::Usage, format!("{}: {error}", Shown(place)))
         }
     })
 }

@@ -12,8 +12,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::drive::runtime;
-use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::narration::write_piece;
 use super::patience::PATIENCE;
 use super::signals::{self, Signals};
@@ -95,7 +94,7 @@ async fn watched(mut written: oneshot::Receiver<io::Result<()>>) -> Written {
 /// Why nothing more could be written.
 pub(super) fn failure(error: &io::Error) -> Failure {
     let message = format!("stdout could not be written: {error}");
-    Failure::new(Exit::Unavailable, "stdout", message)
+    Failure::new(Code::Stdout, message)
 }
 
 fn answer(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> Written {

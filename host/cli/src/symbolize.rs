@@ -15,7 +15,7 @@ use super::context::{Context, Reply};
 use super::documents::{Backtrace, Backtraces, Frame, Function};
 use super::drive::wait;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::words::advice::command;
 use super::{component, ids};
 
@@ -53,7 +53,7 @@ pub(super) fn run(args: &SymbolizeArgs, cx: &Context) -> Result<Reply, Failure> 
 fn of_component(args: &SymbolizeArgs) -> Result<Vec<Backtrace>, Failure> {
     if args.which.is_empty() || args.which.len() > MOST_OFFSETS {
         let message = format!("1 to {MOST_OFFSETS} offsets are needed");
-        return Err(Failure::new(Exit::Usage, "usage", message)
+        return Err(Failure::new(Code::Usage, message)
             .help("a backtrace has them at the end of each frame: `(12+0x34 at 0x1a2b)`"));
     }
     let offsets: Result<Vec<u64>, Failure> = args.which.iter().map(|text| offset(text)).collect();
@@ -72,7 +72,7 @@ fn offset(text: &str) -> Result<u64, Failure> {
     };
     parsed.map_err(|_| {
         let message = format!("`{}` is not an offset", Shown(text));
-        Failure::new(Exit::Usage, "usage", message).help("write it as a backtrace does: `0x1a2b`")
+        Failure::new(Code::Usage, message).help("write it as a backtrace does: `0x1a2b`")
     })
 }
 
@@ -105,7 +105,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
         };
         let bytes = wait(store.blob(digest))?.ok_or_else(|| {
             let message = format!("the store does not hold the component {digest}");
-            Failure::new(Exit::Unavailable, "plugin_unavailable", message)
+            Failure::new(Code::PluginUnavailable, message)
         })?;
         backtraces.push(Backtrace {
             path: Some(step.path.clone()),
@@ -117,7 +117,7 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
             Some(path) => format!("step `{}` of run {run} has no backtrace", Shown(path)),
             None => format!("no step of run {run} has a backtrace"),
         };
-        return Err(Failure::new(Exit::Invalid, "no_backtrace", message)
+        return Err(Failure::new(Code::NoBacktrace, message)
             .help(command(format!("show {run}")).text(" shows its steps and their errors")));
     }
     Ok(backtraces)
@@ -127,7 +127,7 @@ fn look_up(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Frame>, Failure> {
     let child = symbolizer().map_err(|error| Failure::internal(error.to_string()))?;
     let places = symbolize(&child, bytes, offsets).map_err(|error| {
         let message = format!("the component cannot be inspected: {error}");
-        Failure::new(Exit::Invalid, "unreadable_debug_information", message)
+        Failure::new(Code::UnreadableDebugInformation, message)
     })?;
     Ok(places.into_iter().map(Frame::from).collect())
 }

@@ -13,7 +13,7 @@ use milepost::workflow::read_definition;
 use super::context::{Context, Reply};
 use super::documents::{self, Problem, Refused, Validated, located};
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::text::Text;
 
 /// Check definitions without running them
@@ -56,10 +56,8 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(
-            Failure::new(Exit::Invalid, "no_definitions", "no definitions found")
-                .help("a definition is a TOML file with a `schema` line"),
-        );
+        return Err(Failure::new(Code::NoDefinitions, "no definitions found")
+            .help("a definition is a TOML file with a `schema` line"));
     }
     let plugins = cx.plugins();
     let source = (!args.no_components).then_some(plugins.as_ref() as &dyn PluginSource);
@@ -186,13 +184,13 @@ impl Checked {
         let components = self.components.iter().map(|error| {
             let (code, plugin) = match error {
                 PluginError::Unavailable { name, .. } | PluginError::Missing { name, .. } => {
-                    ("plugin_unavailable", name)
+                    (Code::PluginUnavailable, name)
                 }
-                PluginError::Incompatible { name, .. } => ("plugin_incompatible", name),
+                PluginError::Incompatible { name, .. } => (Code::PluginIncompatible, name),
             };
             Refused {
                 plugin: plugin.clone(),
-                code,
+                code: code.about().code,
                 message: error.to_string(),
             }
         });

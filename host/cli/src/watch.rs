@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::context::{Context, Reply};
 use super::drive::runtime;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::signals::{self, Signals};
 use super::stdout;
 use super::text::Text;
@@ -74,7 +74,7 @@ async fn repeat<V>(
                 if errors == ERRORS {
                     let message =
                         format!("{ERRORS} refreshes in a row failed; the last one: {message}");
-                    return Err(Failure::new(Exit::Unavailable, "watch_stopped", message));
+                    return Err(Failure::new(Code::WatchStopped, message));
                 }
                 warn(format!("refresh {errors} of {ERRORS} failed: {message}"));
             }

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::context::{Context, Reply};
 use super::documents;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::format;
 use super::memory_args::MemoryArgs;
 use super::place;
@@ -103,7 +103,7 @@ pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
 
 fn stopped_at_once(signal: &str) -> Failure {
     let message = format!("stopped by a third {signal} before all runs were released");
-    Failure::new(Exit::Failed, "stopped", message).help("another worker takes them over")
+    Failure::new(Code::Stopped, message).help("another worker takes them over")
 }
 
 fn text(worked: &Worked) -> String {

@@ -360,7 +360,7 @@ fn the_rest_explains_itself() {
 
         $ milepost explain MP9999
         ! error: there is no code `MP9999`
-        !   help: codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run)
+        !   help: codes look like MP0101 (in brackets after `error`) or like loop_exhausted (in the report of a run, and in what `--json` prints)
         [exit 64]
 
         $ milepost completions zsh --json

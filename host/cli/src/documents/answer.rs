@@ -3,6 +3,7 @@
 use milepost::core::ids::{Path, RunId};
 use milepost::core::state::Status;
 use milepost::core::wait::Verdict;
+use milepost::engine::EarlierDecision;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -142,9 +143,11 @@ pub(crate) struct Decided {
     pub(crate) answer: Verdict,
     /// The approval.
     pub(crate) path: Path,
-    /// Status of the run now: paused, or cancelled.
+    /// Whether the same was decided before: nothing was recorded.
+    pub(crate) repeated: bool,
+    /// Status of the run now: paused, or cancelled. After a repetition, any.
     pub(crate) status: Status,
-    /// How many rejections with rework the approval has left; null when it has no rework.
+    /// How many rejections with rework the approval has left; null when it has no rework, and after a repetition.
     pub(crate) rework_left: Option<u32>,
     /// Whether a person has to resume it.
     pub(crate) held: bool,
@@ -158,10 +161,25 @@ impl Decided {
             id: run.clone(),
             answer: decided.decision,
             path: decided.path.clone(),
+            repeated: false,
             status: decided.status,
             rework_left: decided.rework_left,
             held: decided.held,
             continues: decided.goes_on.then_some(Continues::Worker),
+        }
+    }
+
+    /// The same was decided before.
+    pub(crate) fn before(earlier: &EarlierDecision) -> Self {
+        Self {
+            id: earlier.run.clone(),
+            answer: earlier.decision,
+            path: earlier.path.clone(),
+            repeated: true,
+            status: earlier.status,
+            rework_left: None,
+            held: earlier.held,
+            continues: earlier.goes_on.then_some(Continues::Worker),
         }
     }
 }

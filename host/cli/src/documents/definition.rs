@@ -62,7 +62,7 @@ pub(crate) struct Explanation {
     /// In a few words; null where the code says it.
     pub(crate) title: Option<&'static str>,
     /// What it means, and what to do.
-    pub(crate) explanation: &'static str,
+    pub(crate) explanation: String,
 }
 
 /// A completion script.

@@ -5,6 +5,8 @@ use milepost::core::diagnostic::{Located, Severity};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::failure::Code;
+
 /// A verb that did nothing.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Failed {
@@ -37,7 +39,7 @@ impl Problem {
     /// A file that could not be read.
     pub(crate) fn unreadable(message: String) -> Self {
         Self {
-            code: "file",
+            code: Code::File.about().code,
             message,
             help: None,
             file: None,

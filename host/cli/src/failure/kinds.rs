@@ -12,8 +12,7 @@ use milepost::store::StoreError;
 use milepost::wasm::{DescribeError, Rejection};
 use milepost::workflow::OpenError;
 
-use super::{Details, Failure};
-use crate::exit::Exit;
+use super::{Code, Details, Failure};
 use crate::words::advice::{Advice, command};
 
 impl From<EngineError> for Failure {
@@ -21,35 +20,35 @@ impl From<EngineError> for Failure {
         let message = error.to_string();
         match error {
             EngineError::Open(error) => error.into(),
-            EngineError::Record(_) => Self::new(Exit::Unavailable, "damaged_record", message)
+            EngineError::Record(_) => Self::new(Code::DamagedRecord, message)
                 .help(command("doctor").text(" lists all damage; the record is left as it is: restore the store from a backup, or start a new run")),
             EngineError::Store(error) => error.into(),
-            EngineError::IdTaken(taken) => Self::new(Exit::Invalid, "id_taken", message)
+            EngineError::IdTaken(taken) => Self::new(Code::IdTaken, message)
                 .help(command(format!("show {}", taken.run)).text(" shows that run")),
             EngineError::NotResumable {
                 run,
                 status: Status::Running,
                 ..
-            } => Self::new(Exit::Invalid, "not_resumable", message)
+            } => Self::new(Code::NotResumable, message)
                 .help(command(format!("resume {run}")).text(" takes it over when its process is gone")),
             EngineError::NotResumable { run, status, .. } => {
                 let shows = if status.is_terminal() { "how it ended" } else { "its status" };
-                Self::new(Exit::Invalid, "not_resumable", message)
+                Self::new(Code::NotResumable, message)
                     .help(command(format!("show {run}")).text(format!(" shows {shows}")))
             }
-            EngineError::AlreadyRunning { run, .. } => Self::new(Exit::TryAgain, "already_running", message)
+            EngineError::AlreadyRunning { run, .. } => Self::new(Code::AlreadyRunning, message)
                 .help(command(format!("show {run}")).text(" shows how far it is")),
-            EngineError::ClaimLost { run, .. } => Self::new(Exit::TryAgain, "claim_lost", message)
+            EngineError::ClaimLost { run, .. } => Self::new(Code::ClaimLost, message)
                 .help(command(format!("show {run}")).text(" shows its status")),
             EngineError::NotBegun { run, error, .. } => Self {
                 message: shown::message(message),
                 ..Self::from(*error).help(command(format!("show {run}")).text(" shows what happens next"))
             },
-            EngineError::Changed { .. } => Self::new(Exit::Invalid, "definition_changed", message).help(
+            EngineError::Changed { .. } => Self::new(Code::DefinitionChanged, message).help(
                 "`--as-started` continues with the version that the run was started with, `--accept-changes` with the one on disk",
             ),
             EngineError::StartedOtherwise { run, status, .. } => {
-                Self::new(Exit::Invalid, "id_taken", message).help(match status {
+                Self::new(Code::IdTaken, message).help(match status {
                     Status::Completed | Status::Cancelled => Advice::from("choose another id"),
                     Status::Pending | Status::Running | Status::Paused | Status::Failed => {
                         Advice::from("choose another id, or continue that run: ")
@@ -60,20 +59,20 @@ impl From<EngineError> for Failure {
                 })
             }
             EngineError::InputsUnfit { problems, .. } => {
-                Self::new(Exit::Invalid, "invalid_input", message).help(unfit(&problems))
+                Self::new(Code::InvalidInput, message).help(unfit(&problems))
             }
-            EngineError::NotWaiting { run, .. } => Self::new(Exit::Invalid, "not_waiting", message)
+            EngineError::NotWaiting { run, .. } => Self::new(Code::NotWaiting, message)
                 .help(command(format!("show {run}")).text(" shows what it waits for")),
-            EngineError::AlreadyDecided(earlier) => Self::new(Exit::Failed, "already_decided", message)
+            EngineError::AlreadyDecided(earlier) => Self::new(Code::AlreadyDecided, message)
                 .help(command(format!("show {}", earlier.run)).text(" shows its status")),
-            EngineError::TimedOut(over) => Self::new(Exit::Failed, "timed_out", message)
+            EngineError::TimedOut(over) => Self::new(Code::TimedOut, message)
                 .help(command(format!("show {}", over.run)).text(" shows its status")),
-            EngineError::NoteTooLong { .. } => Self::new(Exit::Invalid, "note_too_long", message),
+            EngineError::NoteTooLong { .. } => Self::new(Code::NoteTooLong, message),
             EngineError::NoteWithNul { .. } => {
-                Self::new(Exit::Invalid, "note_with_nul", message)
+                Self::new(Code::NoteWithNul, message)
             }
-            EngineError::Signal { .. } => Self::new(Exit::Invalid, "signal_refused", message),
-            EngineError::InboxFull { run, .. } => Self::new(Exit::TryAgain, "inbox_full", message)
+            EngineError::Signal { .. } => Self::new(Code::SignalRefused, message),
+            EngineError::InboxFull { run, .. } => Self::new(Code::InboxFull, message)
                 .help(Advice::from("it was not sent; send it again after the run has taken some: ")
                     .command(format!("show {run}"))
                     .text(" shows what it waits for")),
@@ -82,15 +81,15 @@ impl From<EngineError> for Failure {
                     true => format!("the name of a signal that a step waits for can have up to {} bytes", limits::NAME_BYTES),
                     false => signals(&unknown),
                 };
-                Self::new(Exit::Invalid, "unknown_signal", message).help(help)
+                Self::new(Code::UnknownSignal, message).help(help)
             }
-            EngineError::NotPausable { run, .. } => Self::new(Exit::Invalid, "not_pausable", message)
+            EngineError::NotPausable { run, .. } => Self::new(Code::NotPausable, message)
                 .help(command(format!("cancel {run}")).text(" ends it")),
             EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
-                Self::new(Exit::Invalid, "invalid_input", message)
+                Self::new(Code::InvalidInput, message)
                     .help("inputs are stored with the run; give the step a place to read from instead")
             }
-            EngineError::Refused(_) => Self::new(Exit::Invalid, "refused", message),
+            EngineError::Refused(_) => Self::new(Code::Refused, message),
             EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
         }
     }
@@ -132,9 +131,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let message = error.to_string();
         match error {
-            OpenError::Unreadable { .. } => {
-                Self::new(Exit::Invalid, "unreadable_definition", message)
-            }
+            OpenError::Unreadable { .. } => Self::new(Code::UnreadableDefinition, message),
             OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
             OpenError::Plugin(error) => error.into(),
             OpenError::Plugins(errors) => {
@@ -142,9 +139,9 @@ impl From<OpenError> for Failure {
                     .iter()
                     .any(|error| !matches!(error, PluginError::Incompatible { .. }));
                 if missing {
-                    Self::new(Exit::Unavailable, "plugin_unavailable", message)
+                    Self::new(Code::PluginUnavailable, message)
                 } else {
-                    Self::new(Exit::Invalid, "plugin_incompatible", message)
+                    Self::new(Code::PluginIncompatible, message)
                 }
             }
         }
@@ -158,7 +155,7 @@ impl From<Diagnostics> for Failure {
         let message = format!("{} has {count} problem{plural}", diagnostics.file);
         Self {
             details: Details::Definition(Box::new(diagnostics)),
-            ..Self::new(Exit::Invalid, "invalid_definition", message)
+            ..Self::new(Code::InvalidDefinition, message)
         }
     }
 }
@@ -168,11 +165,9 @@ impl From<PluginError> for Failure {
         let message = error.to_string();
         match error {
             PluginError::Unavailable { .. } | PluginError::Missing { .. } => {
-                Self::new(Exit::Unavailable, "plugin_unavailable", message)
+                Self::new(Code::PluginUnavailable, message)
             }
-            PluginError::Incompatible { .. } => {
-                Self::new(Exit::Invalid, "plugin_incompatible", message)
-            }
+            PluginError::Incompatible { .. } => Self::new(Code::PluginIncompatible, message),
         }
     }
 }
@@ -181,25 +176,25 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
-            StoreError::NotFound(_) => Self::new(Exit::Invalid, "run_not_found", message)
+            StoreError::NotFound(_) => Self::new(Code::RunNotFound, message)
                 .help(command("ls").text(" lists the runs")),
-            StoreError::Exists(_) => Self::new(Exit::Invalid, "id_taken", message),
-            StoreError::Conflict { .. } => Self::new(Exit::TryAgain, "already_running", message),
-            StoreError::TooNew { .. } => Self::new(Exit::Unavailable, "store_too_new", message)
+            StoreError::Exists(_) => Self::new(Code::IdTaken, message),
+            StoreError::Conflict { .. } => Self::new(Code::AlreadyRunning, message),
+            StoreError::TooNew { .. } => Self::new(Code::StoreTooNew, message)
                 .help("use a newer version of milepost"),
-            StoreError::TooOld { .. } => Self::new(Exit::Unavailable, "store_too_old", message)
+            StoreError::TooOld { .. } => Self::new(Code::StoreTooOld, message)
                 .help(command("doctor --migrate").text(" migrates it, where it can be written to")),
-            StoreError::ReadOnly(_) => Self::new(Exit::Unavailable, "store_unavailable", message)
+            StoreError::ReadOnly(_) => Self::new(Code::StoreUnavailable, message)
                 .help(Advice::from("commands that only read, such as ")
                     .command("ls")
                     .text(" and ")
                     .command("show")
                     .text(", can use it")),
-            StoreError::Corrupt(_) => Self::new(Exit::Unavailable, "store_damaged", message)
+            StoreError::Corrupt(_) => Self::new(Code::StoreDamaged, message)
                 .help(command("doctor").text(" lists all damage; restore the store from a backup, or name another one with `--store`")),
             StoreError::Gone(_) => Self::store_gone(message),
             StoreError::Unavailable(_) => {
-                Self::new(Exit::Unavailable, "store_unavailable", message)
+                Self::new(Code::StoreUnavailable, message)
             }
         }
     }
@@ -208,8 +203,7 @@ impl From<StoreError> for Failure {
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         let failure = Self::new(
-            Exit::Invalid,
-            "plugin_incompatible",
+            Code::PluginIncompatible,
             format!("cannot use the component: {rejection}"),
         );
         match rejection.help() {
@@ -223,10 +217,8 @@ impl From<DescribeError> for Failure {
     fn from(error: DescribeError) -> Self {
         match error {
             DescribeError::Rejected(rejection) => rejection.into(),
-            DescribeError::Stopped(_) => {
-                Self::new(Exit::Invalid, "describe_failed", error.to_string())
-                    .help("`describe` must return its manifest without calling the host")
-            }
+            DescribeError::Stopped(_) => Self::new(Code::DescribeFailed, error.to_string())
+                .help("`describe` must return its manifest without calling the host"),
         }
     }
 }
@@ -236,6 +228,7 @@ mod tests {
     use milepost::core::ids::RunId;
 
     use super::*;
+    use crate::exit::Exit;
     use crate::style::Style;
     use crate::words;
 

@@ -1,7 +1,10 @@
-//! Why a verb did nothing. One shape for all of them: exit code, stable code, message, help. [`kinds`]
+//! Why a verb did nothing. One shape for all of them: a [`code`], which has an exit code, a message, help. [`kinds`]
 //! brings the library's typed errors into it, once.
 
+mod code;
 mod kinds;
+
+pub(crate) use code::Code;
 
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
@@ -18,7 +21,7 @@ use super::words::{self, advice::Advice};
 pub(crate) struct Failure {
     /// How the program ends.
     pub(crate) exit: Exit,
-    code: &'static str,
+    code: Code,
     message: String,
     help: Option<Advice>,
     details: Details,
@@ -34,9 +37,9 @@ enum Details {
 
 impl Failure {
     /// A failure without help, its message bounded.
-    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
-            exit,
+            exit: code.about().exit,
             code,
             message: shown::message(message),
             help: None,
@@ -58,8 +61,7 @@ impl Failure {
     /// A file that the program was told to read or write.
     pub(crate) fn file(verb: &str, file: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
-            Exit::Invalid,
-            "file",
+            Code::File,
             format!("cannot {verb} {}: {error}", Shown(file.display())),
         )
     }
@@ -68,23 +70,19 @@ impl Failure {
     pub(crate) fn inputs(problems: Vec<InputProblem>) -> Self {
         Self {
             details: Details::Inputs(problems),
-            ..Self::new(
-                Exit::Invalid,
-                "invalid_input",
-                "the inputs do not fit the workflow",
-            )
+            ..Self::new(Code::InvalidInput, "the inputs do not fit the workflow")
         }
     }
 
     /// The store was moved away under the program.
     pub(crate) fn store_gone(message: impl Into<String>) -> Self {
-        Self::new(Exit::Unavailable, "store_gone", message)
+        Self::new(Code::StoreGone, message)
             .help("nothing more was written; put it back, or name where it is now with `--store`")
     }
 
     /// A defect of the program.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::new(Exit::Internal, "internal", message)
+        Self::new(Code::Internal, message)
             .help("this is a defect of milepost; please report it with this text")
     }
 
@@ -120,7 +118,7 @@ impl Failure {
     /// For a program.
     pub(crate) fn document(&self) -> Failed {
         let mut error = Problem {
-            code: self.code,
+            code: self.code.about().code,
             message: self.message.clone(),
             help: self.help.as_ref().map(|help| help.words(words::plain)),
             file: None,

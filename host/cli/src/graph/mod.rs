@@ -41,7 +41,7 @@ use super::context::{Context, Reply};
 use super::documents;
 use super::drive::wait;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::ids;
 
 /// Draw a workflow, or how far a run has come
@@ -92,7 +92,7 @@ pub(super) fn run(args: &GraphArgs, cx: &Context) -> Result<Reply, Failure> {
         (None, Some(definition)) => (definition, None),
         (None, None) => {
             let message = "there is nothing to draw: name a definition, or a run with `--run`";
-            return Err(Failure::new(Exit::Usage, "usage", message));
+            return Err(Failure::new(Code::Usage, message));
         }
     };
     let mut drawing = Drawing::new(&definition);

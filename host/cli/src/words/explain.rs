@@ -1,11 +1,41 @@
-//! What the codes of a run mean: why a step has no output, and why a run does not move. (Codes of definitions explain
+//! What codes mean: why a step has no output, why a run does not move, why a command did nothing. (Codes of definitions explain
 //! themselves: [`milepost::core::definition::CODES`].)
 
 use milepost::core::outcome::codes;
 use milepost::core::stop::StopCode;
 
-/// Code and explanation, in the order of [`codes`] and [`StopCode`].
-pub(crate) const RUN_CODES: &[(&str, &str)] = &[
+use crate::failure::Code;
+
+/// What a code means: one word may stand for several things, each a paragraph.
+pub(crate) fn meanings(word: &str) -> Option<(&'static str, String)> {
+    let same = |code: &str| code.eq_ignore_ascii_case(word);
+    let step = STEP_CODES.iter().find(|(code, _)| same(code));
+    let stop = StopCode::ALL.into_iter().find(|stop| same(stop.as_str()));
+    let failure = Code::ALL.iter().map(|code| code.about());
+    let failure = failure.into_iter().find(|about| same(about.code));
+    let all = [
+        step.map(|(code, text)| (*code, "Of a step", (*text).to_owned())),
+        stop.map(|stop| (stop.as_str(), "Of a run", of_stop(stop).to_owned())),
+        failure.map(|about| {
+            let exit = about.exit as u8;
+            let text = format!("{} Exit code {exit}.", about.explanation);
+            (about.code, "Of a command", text)
+        }),
+    ];
+    let found: Vec<_> = all.into_iter().flatten().collect();
+    let (code, _, only) = found.first()?;
+    let text = match found.len() {
+        1 => only.clone(),
+        _ => {
+            let told = found.iter().map(|(_, of, text)| format!("{of}: {text}"));
+            told.collect::<Vec<_>>().join("\n\n")
+        }
+    };
+    Some((code, text))
+}
+
+/// Why a step has no output, in the order of [`codes`].
+const STEP_CODES: &[(&str, &str)] = &[
     (
         codes::TRAP,
         "The component trapped: it executed `unreachable` (a panic), divided by zero or reached outside its memory. The \
@@ -81,95 +111,110 @@ pub(crate) const RUN_CODES: &[(&str, &str)] = &[
         codes::HOST_ERROR,
         "The host itself could not run the step. The message has the details; `resume` tries again.",
     ),
-    (
-        StopCode::StepFailed.as_str(),
-        "A step failed, and the run with it. `show` lists every failed step; `resume` runs them again.",
-    ),
-    (
-        StopCode::StepPaused.as_str(),
-        "A step asked to stop here until somebody decides or something changes. `resume` calls it again.",
-    ),
-    (
-        StopCode::RetriesExhausted.as_str(),
-        "A step met a retryable error more often than its `retry` policy allows. `resume` begins a new round of attempts.",
-    ),
-    (
-        StopCode::Interrupted.as_str(),
-        "A signal paused the run; the step in flight was interrupted and will start again. `resume` continues the run.",
-    ),
-    (
-        StopCode::ReturnsFailed.as_str(),
-        "All steps succeeded, but `returns` could not be evaluated. Fix it, then `resume --accept-changes`.",
-    ),
-    (
-        StopCode::CheckpointNotSaved.as_str(),
-        "The store did not accept a checkpoint, although it was tried several times. What was saved before is intact: make the store \
-         writable, then `resume`; steps whose outcome was not saved run again.",
-    ),
-    (
-        StopCode::ProcessLost.as_str(),
-        "The processes that ran the run died twice in a row without recording anything in between, so it is not tried a third \
-         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` continues from the \
-         last checkpoint.",
-    ),
-    (
-        StopCode::DiskLimit.as_str(),
-        "The run takes more space in the store than its `limits.disk`: its journal with the tapes, its logs, and the blobs that it \
-         uses. Look at what it writes (`milepost events`, `milepost logs`); to continue, raise `limits.disk`, then \
-         `resume --accept-changes`.",
-    ),
-    (
-        StopCode::WaitingForTime.as_str(),
-        "The run waits for a point in time. A worker (`milepost work`) continues it then.",
-    ),
-    (
-        StopCode::WaitingForSignal.as_str(),
-        "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker then continues the run.",
-    ),
-    (
-        StopCode::WaitingForApproval.as_str(),
-        "The run waits for a person's decision: `milepost approve RUN` or `milepost reject RUN`.",
-    ),
-    (
-        StopCode::Ready.as_str(),
-        "What the run waited for has come. A worker continues it at once; without one, use `milepost resume RUN`.",
-    ),
-    (
-        StopCode::Rejected.as_str(),
-        "A person rejected the run at an approval that has no rework left, so it was cancelled.",
-    ),
-    (
-        StopCode::ApprovalTimedOut.as_str(),
-        "Nobody decided at an approval before its timeout, whose `on_timeout` is `reject`, so the run was cancelled.",
-    ),
 ];
+
+/// Why a run does not move.
+const fn of_stop(code: StopCode) -> &'static str {
+    match code {
+        StopCode::StepFailed => {
+            "A step failed, and the run with it. `show` lists every failed step; `resume` runs them again."
+        }
+        StopCode::StepPaused => {
+            "A step asked to stop here until somebody decides or something changes. `resume` calls it again."
+        }
+        StopCode::RetriesExhausted => {
+            "A step met a retryable error more often than its `retry` policy allows. `resume` begins a new round of attempts."
+        }
+        StopCode::Interrupted => {
+            "A signal or `milepost pause` paused the run. A step that was interrupted for it starts again. `resume` continues the run."
+        }
+        StopCode::Cancelled => {
+            "Somebody ended the run for good: `milepost cancel`, `milepost kill`, or a program. A cancelled run is not continued; start a \
+         new one."
+        }
+        StopCode::ReturnsFailed => {
+            "All steps succeeded, but `returns` could not be evaluated. Fix it, then `resume --accept-changes`."
+        }
+        StopCode::HostError => {
+            "The host could not drive the run on, or could not begin it. The message has the details, and `next` says whether a worker tries \
+         again by itself; `resume` tries at once."
+        }
+        StopCode::CheckpointNotSaved => {
+            "The store did not accept a checkpoint, although it was tried several times. What was saved before is intact: make the store \
+         writable, then `resume`; steps whose outcome was not saved run again."
+        }
+        StopCode::ProcessLost => {
+            "The processes that ran the run died twice in a row without recording anything in between, so it is not tried a third \
+         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` continues from the \
+         last checkpoint."
+        }
+        StopCode::DiskLimit => {
+            "The run takes more space in the store than its `limits.disk`: its journal with the tapes, its logs, and the blobs that it \
+         uses. Look at what it writes (`milepost events`, `milepost logs`); to continue, raise `limits.disk`, then \
+         `resume --accept-changes`."
+        }
+        StopCode::WaitingForTime => {
+            "The run waits for a point in time. A worker (`milepost work`) continues it then."
+        }
+        StopCode::WaitingForSignal => {
+            "The run waits for a signal. `milepost signal RUN NAME` sends it; a worker then continues the run."
+        }
+        StopCode::WaitingForApproval => {
+            "The run waits for a person's decision: `milepost approve RUN` or `milepost reject RUN`."
+        }
+        StopCode::Ready => {
+            "What the run waited for has come. A worker continues it at once; without one, use `milepost resume RUN`."
+        }
+        StopCode::Rejected => {
+            "A person rejected the run at an approval that has no rework left, so it was cancelled."
+        }
+        StopCode::ApprovalTimedOut => {
+            "Nobody decided at an approval before its timeout, whose `on_timeout` is `reject`, so the run was cancelled."
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
     use super::*;
 
     #[test]
-    fn every_code_of_a_run_is_explained_once() {
+    fn every_code_that_the_program_prints_is_explained() {
         let source = include_str!("../../../core/src/outcome.rs");
-        let declared = source.lines().filter_map(|line| {
+        let of_steps = source.lines().filter_map(|line| {
             let (_, text) = line
                 .trim()
                 .strip_prefix("pub const ")?
                 .split_once("&str = \"")?;
             text.strip_suffix("\";")
         });
-        let mut count = 0;
-        for code in declared {
-            count += 1;
-            assert_eq!(
-                RUN_CODES.iter().filter(|(c, _)| *c == code).count(),
-                1,
-                "{code}"
-            );
+        let of_steps: Vec<_> = of_steps.collect();
+        assert!(of_steps.len() > 10, "the source is not read");
+        for code in &of_steps {
+            let listed = STEP_CODES.iter().filter(|(listed, _)| listed == code);
+            assert_eq!(listed.count(), 1, "{code}");
         }
-        assert!(count > 10, "the source is not read");
-        for stop in StopCode::ALL {
-            assert!(RUN_CODES.iter().any(|(c, _)| *c == stop.as_str()), "{stop}");
+        let of_runs = StopCode::ALL.iter().map(|stop| stop.as_str());
+        let of_commands = Code::ALL.iter().map(|code| code.about().code);
+        for code in of_steps.into_iter().chain(of_runs).chain(of_commands) {
+            let (found, text) = meanings(code).unwrap();
+            assert_eq!(found, code);
+            assert!(text.ends_with('.'), "{code}: {text}");
         }
+    }
+
+    #[test]
+    fn a_word_that_stands_for_several_things_is_explained_for_each() {
+        let (_, text) = meanings("CANCELLED").unwrap();
+        assert!(text.starts_with("Of a step: "), "{text}");
+        assert!(
+            text.contains("\n\nOf a run: Somebody ended the run"),
+            "{text}"
+        );
+        let (_, text) = meanings("already_running").unwrap();
+        assert!(text.ends_with("Exit code 75."), "{text}");
+        assert_eq!(meanings("none_of_them"), None);
     }
 }

@@ -266,9 +266,12 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
         status: state.phase().status(),
         path: record.path.clone(),
         decision,
+        comment: None,
         by,
         at,
         timed_out,
+        held: state.is_held(),
+        goes_on: state.moves(),
     };
     // The end of the run is all that is recorded of a timeout that cancelled it.
     if let (Phase::Cancelled { stop, at }, StepPhase::Awaiting { wait }) =
@@ -291,15 +294,11 @@ fn earlier(state: &RunState, record: &StepRecord) -> Option<EarlierDecision> {
         "rejected" => Verdict::Rejected,
         _ => return None,
     };
-    let by = output.get("by").and_then(|by| by.as_str());
+    let text = |name| Some(output.get(name)?.as_str()?.to_owned());
     let timed_out = output.get("timed_out").and_then(serde_json::Value::as_bool);
-    record.is_wait().then(|| {
-        earlier(
-            decision,
-            by.map(str::to_owned),
-            settled.at,
-            timed_out == Some(true),
-        )
+    record.is_wait().then(|| EarlierDecision {
+        comment: text("comment"),
+        ..earlier(decision, text("by"), settled.at, timed_out == Some(true))
     })
 }
 
@@ -314,12 +313,27 @@ pub struct EarlierDecision {
     pub path: Path,
     /// What was decided.
     pub decision: Verdict,
+    /// Why.
+    pub comment: Option<String>,
     /// By whom; nobody when time decided.
     pub by: Option<String>,
     /// When.
     pub at: Timestamp,
     /// Whether nobody decided in time.
     pub timed_out: bool,
+    /// Whether a person has to resume the run.
+    pub held: bool,
+    /// Whether the run continues by itself.
+    pub goes_on: bool,
+}
+
+impl EarlierDecision {
+    /// Whether it says all that this decision would say, whoever makes it: as when somebody asks again who got no answer.
+    #[must_use]
+    pub fn says(&self, verdict: Verdict, comment: Option<&str>) -> bool {
+        let kept = comment.is_none_or(|comment| self.comment.as_deref() == Some(comment));
+        !self.timed_out && self.decision == verdict && kept
+    }
 }
 
 impl fmt::Display for EarlierDecision {

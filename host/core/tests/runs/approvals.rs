@@ -130,6 +130,8 @@ fn b302_b303_the_first_decision_wins_and_the_second_writes_nothing() {
                     (earlier.decision, earlier.by.as_deref()),
                     (first, Some("ann"))
                 );
+                assert_eq!(earlier.says(second, None), first == second);
+                assert!(!earlier.says(first, Some("why")), "that is not recorded");
                 assert_eq!(sim.journal.len(), events);
             }
         }

@@ -1,0 +1,158 @@
+//! Every reason why a verb does nothing: its stable code, its exit code, and what `explain` says of it.
+
+use crate::exit::Exit;
+
+/// A reason from a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct About {
+    /// As `--json` prints it.
+    pub(crate) code: &'static str,
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What it means, and what to do.
+    pub(crate) explanation: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $exit:ident, $explanation:literal;)*) => {
+        /// Why a verb did nothing.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $(#[doc = $explanation] $name,)*
+        }
+
+        impl Code {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What there is to say of it.
+            pub(crate) const fn about(self) -> About {
+                match self {
+                    $(Self::$name => About {
+                        code: $code,
+                        exit: Exit::$exit,
+                        explanation: $explanation,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    AlreadyDecided = "already_decided", Failed,
+        "The approval was decided before, and otherwise: the first decision counts. The message says what was decided, by whom and \
+         when. Repeating the decision that counts is not an error.";
+    AlreadyRunning = "already_running", TryAgain,
+        "Another process drives the run, or changed it at the same moment. Nothing was done; try again later.";
+    AmbiguousRun = "ambiguous_run", Usage,
+        "Several runs begin with these characters. Type more of the id.";
+    ClaimLost = "claim_lost", TryAgain,
+        "Another process took the run over while this one drove it, because this one stood still for too long. What it had recorded \
+         before is kept.";
+    DamagedRecord = "damaged_record", Unavailable,
+        "What is recorded of the run contradicts itself or cannot be read. Other runs are not affected. `milepost doctor` lists all \
+         damage; restore the store from a backup, or start a new run.";
+    DefinitionChanged = "definition_changed", Invalid,
+        "The definition or a component has changed since the run began, and nobody said which version counts. `--as-started` \
+         continues with what the run carries, `--accept-changes` with the files.";
+    DescribeFailed = "describe_failed", Invalid,
+        "The component did not return its manifest: `describe` called the host, trapped, or ran out of time.";
+    EngineUnavailable = "engine_unavailable", Unavailable,
+        "The WebAssembly engine could not start in this process. The message says why; usually it is a limit on memory or on \
+         address space.";
+    File = "file", Invalid,
+        "A file that was named could not be read or written.";
+    IdTaken = "id_taken", Invalid,
+        "There is a run of that id with other inputs or another workflow. The same start again would be answered with that run; \
+         for another one, choose another id.";
+    InboxFull = "inbox_full", TryAgain,
+        "As many signals wait for the run as it may have. The signal was not sent: send it again after the run has taken some.";
+    Internal = "internal", Internal,
+        "A defect of milepost. Please report it with the message.";
+    InvalidDefinition = "invalid_definition", Invalid,
+        "The definition has mistakes; `diagnostics` lists them. Each has a code of its own, which `milepost explain` knows, too.";
+    InvalidInput = "invalid_input", Invalid,
+        "The inputs do not fit the workflow: one is missing, unknown, too large or of another type. `diagnostics` lists them where \
+         there are several.";
+    NoBacktrace = "no_backtrace", Invalid,
+        "No step of the run has a backtrace to look up: only a component that trapped leaves one.";
+    NoDefinitions = "no_definitions", Invalid,
+        "No file under the named folders is a definition. A definition is a TOML file with a `schema` line.";
+    NoStore = "no_store", Unavailable,
+        "There is no store in this folder. The store belongs to the working folder: go where the run was started, or name the store \
+         with `--store` or `MILEPOST_STORE`.";
+    NoteTooLong = "note_too_long", Invalid,
+        "A comment or a name takes more than 16 KiB. Use a shorter one.";
+    NoteWithNul = "note_with_nul", Invalid,
+        "A comment or a name contains a NUL character, which not every store can keep. Leave it out.";
+    NotPausable = "not_pausable", Invalid,
+        "A run that has not begun cannot be paused. `milepost cancel` ends it.";
+    NotResumable = "not_resumable", Invalid,
+        "The run cannot be continued where it stands: it is over, or it runs. A run that is over is not started again; start a \
+         new one.";
+    NotWaiting = "not_waiting", Invalid,
+        "The run does not wait at the approval that was meant. `milepost show` says what it waits for.";
+    PluginIncompatible = "plugin_incompatible", Invalid,
+        "A component does not fit the contract: a core module, another world, an interface that this version lacks.";
+    PluginUnavailable = "plugin_unavailable", Unavailable,
+        "A component could not be read, or is not the one that its digest names. Put the file back.";
+    Refused = "refused", Invalid,
+        "The record of the run does not allow this change where the run stands. Nothing was changed.";
+    RunNotFound = "run_not_found", Invalid,
+        "The store has no such run. `milepost ls` lists the runs. The store belongs to the working folder unless `--store` or \
+         `MILEPOST_STORE` says otherwise.";
+    SignalRefused = "signal_refused", Invalid,
+        "The signal cannot be kept: its name or its data is not valid, it is too large, its token was used for another signal, or \
+         the run is over.";
+    Stdout = "stdout", Unavailable,
+        "What the program printed could not be written: the disk is full or the file is gone. `milepost show` says how the run stands.";
+    Stopped = "stopped", Failed,
+        "A further signal ended the program before it had paused or released its runs. They continue from their last checkpoint.";
+    StoreDamaged = "store_damaged", Unavailable,
+        "The store is damaged. `milepost doctor` lists all damage; restore the store from a backup, or name another one.";
+    StoreGone = "store_gone", Unavailable,
+        "The store was moved or removed while the program had it open. Nothing more was written: put it back, or name where it is \
+         now with `--store`.";
+    StoreTooNew = "store_too_new", Unavailable,
+        "A newer version of milepost wrote the store. Use that version.";
+    StoreTooOld = "store_too_old", Unavailable,
+        "An older version of milepost wrote the store, and a command that only reads does not migrate it. \
+         `milepost doctor --migrate` does.";
+    StoreUnavailable = "store_unavailable", Unavailable,
+        "The store could not be opened, read or written: it is locked for too long, the disk is full, or the rights are missing. \
+         The message says which.";
+    TimedOut = "timed_out", Failed,
+        "The decision or the signal came after the timeout of the wait, and the timeout counts.";
+    UnknownSignal = "unknown_signal", Invalid,
+        "No step of the workflow waits for a signal of that name. The help names the ones that it waits for.";
+    UnreadableDebugInformation = "unreadable_debug_information", Invalid,
+        "The component's debug information could not be read within its limits. Build the component with `debug = true`, \
+         and do not strip it.";
+    UnreadableDefinition = "unreadable_definition", Invalid,
+        "The definition could not be read: there is no such file, or it is not a regular file of UTF-8 text.";
+    Usage = "usage", Usage,
+        "The command line is wrong. `--help` of the command shows what it takes, with examples.";
+    WatchStopped = "watch_stopped", Unavailable,
+        "Several refreshes of the list failed, one after the other; the message has the last error.";
+    WholeIdNeeded = "whole_id_needed", Usage,
+        "A command that changes a run takes the beginning of an id only at a terminal. In a script, and with `--json`, type the \
+         whole id.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_one_word_of_its_own() {
+        let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.about().code).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+        for word in words {
+            let plain = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(plain, "{word}");
+        }
+    }
+}
