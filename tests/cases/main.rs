@@ -14,6 +14,7 @@ mod hostile;
 mod logs;
 mod prebuilt;
 mod races;
+mod readme;
 mod sharing;
 mod soak;
 mod status;

@@ -11,10 +11,10 @@
 //! | [`compile`] | machine code, made in a child process that can do nothing else |
 //! | [`describe`] | asking a component for its manifest at build time, and storing the answer in it |
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
-//! | `memory` | what all attempts may take together, and how they wait for it |
+//! | `memory_budget` | what all attempts may take together, and how they wait for it |
 //! | [`log`] | what an attempt says: shown by its host, kept within a bound |
 //! | `recorder` | the tape: recording live, answering in replay |
-//! | `ending`, `json` | from a returned value or a trap to a classified outcome |
+//! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs: the call, its result, and the host that an attempt asks |
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |

@@ -138,6 +138,13 @@ const FLOW: Shape = Shape::Choice {
     planned: &[],
 };
 
+impl Record {
+    /// The same, with keys that it will have.
+    const fn planning(self, planned: &'static [(&'static str, &'static str)]) -> Self {
+        Self { planned, ..self }
+    }
+}
+
 /// Key that holds the language version.
 pub(super) const SCHEMA: &str = "schema";
 /// Versions of the language that this program reads.
@@ -205,7 +212,11 @@ pub(super) static WORKFLOW: Record = record(
         ),
         required("step", Shape::Tables(&STEP), "The steps, in file order."),
     ],
-);
+)
+.planning(&[DEADLINES, SECRETS]);
+
+const DEADLINES: (&str, &str) = ("deadline", "deadlines");
+const SECRETS: (&str, &str) = ("secrets", "secrets");
 
 static INPUT: Record = record(
     "an input",
@@ -257,7 +268,8 @@ static PLUGIN: Record = record(
             "Settings that the component can read.",
         ),
     ],
-);
+)
+.planning(&[SECRETS]);
 
 static DEFAULTS: Record = record(
     "defaults",
@@ -273,7 +285,8 @@ static DEFAULTS: Record = record(
             "Retry policy; keys that a step sets itself take precedence, one by one.",
         ),
     ],
-);
+)
+.planning(&[DEADLINES]);
 
 static LIMITS: Record = record(
     "limits",
@@ -435,8 +448,8 @@ static STEP: Record = Record {
     planned: &[
         ("workflow", "child workflows"),
         ("foreach", "fan-out with `foreach`"),
-        ("deadline", "deadlines"),
-        ("secrets", "secrets"),
+        DEADLINES,
+        SECRETS,
         ("always_run", "clean-up steps with `always_run`"),
     ],
     one_of: KINDS,

@@ -1,7 +1,7 @@
 //! The engine: starts, resumes, retries and cancels runs, and drives the ones that this process owns.
 //!
 //! Everything that changes a run goes load -> decide -> record -> commit -> perform; see `driver` for the loop. `stops` asks
-//! runs to stop, `inbox` brings signals, `decisions` decides at approvals, `deadline` tells who comes too late, `sweep` looks
+//! runs to stop, `inbox` brings signals, `approvals` decides at approvals, `deadline` tells who comes too late, `sweep` looks
 //! after runs that nobody drives, `worker` drives many (`loads`: as far as
 //! their components are there).
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.

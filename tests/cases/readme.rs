@@ -1,0 +1,112 @@
+//! What the documents show is what there is.
+
+use std::path::{Path, PathBuf};
+
+use milepost_tests::cli::Cli;
+use regex::Regex;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The fenced block of a document that begins so.
+fn block<'t>(document: &'t str, begins: &str) -> &'t str {
+    let mut blocks = document.split("```").skip(1).step_by(2);
+    let found = blocks.find_map(|block| {
+        let (_, text) = block.split_once('\n')?;
+        text.starts_with(begins).then_some(text)
+    });
+    found.unwrap_or_else(|| panic!("no block begins with {begins}"))
+}
+
+/// How long something took, and which process it was, is not the same twice.
+fn steady(text: &str) -> String {
+    let took = Regex::new(r"\b\d+(\.\d+)? m?s\b").unwrap();
+    let process = Regex::new(r"process \d+ on \S+,").unwrap();
+    let text = took.replace_all(text, "[elapsed]");
+    process.replace_all(&text, "process [pid],").into_owned()
+}
+
+#[test]
+fn the_readme_shows_a_workflow_as_the_example_has_it() {
+    let (readme, example) = (read("README.md"), read("examples/hello/workflow.toml"));
+    assert_eq!(block(&readme, "schema = 1"), example);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    let readme = read("README.md");
+    let cli = Cli::new();
+    std::os::unix::fs::symlink(root().join("examples"), cli.folder().join("examples")).unwrap();
+    let mut commands = block(&readme, "$ milepost run")
+        .split("$ milepost ")
+        .skip(1);
+    let killed = commands.next().unwrap();
+    let (line, shown) = killed.split_once('\n').unwrap();
+    let (shown, _) = shown.split_once("Killed").unwrap();
+    let mut run = cli.start_with(line, &[("MILEPOST_FAULT", "before_call:5:hang")]);
+    run.until(shown.trim_end().lines().last().unwrap());
+    run.signal("KILL");
+    holds(&run.wait().expect(137).stderr, shown);
+    for command in commands {
+        let (line, shown) = command.split_once('\n').unwrap();
+        let output = cli.run(line).expect(0);
+        holds(&(output.stderr + &output.stdout), shown);
+    }
+}
+
+/// Every line is there, in that order; `...` stands for others.
+fn holds(said: &str, shown: &str) {
+    let said = steady(said);
+    let mut lines = said.lines();
+    for line in steady(shown).lines() {
+        let line = line.trim_end();
+        if !line.is_empty() && line != "..." {
+            assert!(lines.any(|said| said == line), "`{line}` is not in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let link = Regex::new(r"\]\(([^)#]+)").unwrap();
+    let path = Regex::new(r"`((?:[\w][\w.-]*/)+(?:[\w-]+\.(?:rs|md|toml|json|wit))?)`").unwrap();
+    let documents = [
+        "README.md",
+        "SECURITY.md",
+        "examples/README.md",
+        "host/ARCHITECTURE.md",
+        "host/COMMANDS.md",
+        "host/LIMITS.md",
+        "host/RELIABILITY.md",
+        "plugins/README.md",
+        "wit/v0.1.0/README.md",
+    ];
+    let crates = ["core", "store", "store/sqlite", "wasm", "engine", "cli"];
+    let sources = crates.map(|name| root().join("host").join(name).join("src"));
+    let mut checked = 0;
+    for document in documents {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for found in link.captures_iter(&text) {
+            if !found[1].contains("://") {
+                checked += 1;
+                assert!(folder.join(&found[1]).exists(), "{document}: {}", &found[1]);
+            }
+        }
+        let mut places = vec![folder, root(), root().join("host")];
+        places.extend(sources.iter().cloned());
+        for found in path.captures_iter(&text) {
+            let built = found[1].starts_with("target/");
+            checked += 1;
+            let there = built || places.iter().any(|place| place.join(&found[1]).exists());
+            assert!(there, "{document}: {}", &found[1]);
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
