@@ -1,6 +1,7 @@
 //! The clock of an engine: the machine's, or another one, until its store turns out to have a clock of its own. From then on it
 //! follows that, so that all who share the store agree what time it is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const STANDS: Duration = Duration::from_secs(5);
 /// differ.
 pub(super) struct Following {
     own: Arc<dyn Clock>,
+    /// Whether the store's time was ever seen: without it, no reading of the clock waits for another.
+    follows: AtomicBool,
     state: Mutex<Followed>,
 }
 
@@ -39,6 +42,7 @@ impl Following {
     pub(super) fn new(own: Arc<dyn Clock>) -> Self {
         Self {
             own,
+            follows: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -70,10 +74,14 @@ impl Following {
         // It was read somewhere on the way there and back.
         state.seen = Some((time, before + after.saturating_sub(before) / 2));
         state.asked = Some(after);
+        self.follows.store(true, Ordering::Release);
     }
 
     /// Now, UTC.
     pub(super) fn now(&self) -> Timestamp {
+        if !self.follows.load(Ordering::Acquire) {
+            return self.own.now();
+        }
         let mut state = self.lock();
         let Some((time, at)) = state.seen else {
             return self.own.now();

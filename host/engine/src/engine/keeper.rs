@@ -4,13 +4,14 @@
 //! A claim whose driver has not moved for a whole lease is not renewed any more: a run that hangs must not look alive.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use milepost_core::limits;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::shared::Shared;
 use crate::fault;
@@ -51,7 +52,9 @@ struct Inner {
 
 struct Entry {
     held: Held,
-    /// When its driver moved last.
+    /// Whether its driver moved since the last beat.
+    moves: Arc<AtomicBool>,
+    /// When it was last seen to have moved.
     moved: Instant,
     tidings: watch::Sender<Tidings>,
 }
@@ -60,7 +63,10 @@ struct Entry {
 pub(super) struct KeptClaim {
     shared: Arc<Shared>,
     number: u64,
+    moves: Arc<AtomicBool>,
     tidings: watch::Receiver<Tidings>,
+    /// For a keeper that is silent.
+    idle: Interval,
 }
 
 impl Keeper {
@@ -68,11 +74,15 @@ impl Keeper {
     pub(super) fn keep(shared: &Arc<Shared>, held: Held) -> KeptClaim {
         let now = Instant::now();
         let (sender, receiver) = watch::channel(Tidings::Holds(now, None));
+        let moves = Arc::<AtomicBool>::default();
+        let mut idle = interval_at(now + limits::LEASE_RENEWAL, limits::LEASE_RENEWAL);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut inner = shared.keeper.lock();
         inner.last += 1;
         let number = inner.last;
         let entry = Entry {
             held,
+            moves: Arc::clone(&moves),
             moved: now,
             tidings: sender,
         };
@@ -81,7 +91,9 @@ impl Keeper {
         KeptClaim {
             shared: Arc::clone(shared),
             number,
+            moves,
             tidings: receiver,
+            idle,
         }
     }
 
@@ -114,21 +126,21 @@ impl Inner {
 }
 
 impl KeptClaim {
-    /// Its driver moves.
+    /// Its driver moves. Said in every turn, so it costs next to nothing: the keeper looks at its beats.
     pub(super) fn moves(&self) {
-        let mut inner = self.shared.keeper.lock();
-        if let Some(entry) = inner.claims.get_mut(&self.number) {
-            entry.moved = Instant::now();
-        }
-        inner.watch(&self.shared);
+        self.moves.store(true, Ordering::Relaxed);
     }
 
-    /// What is new, once something was looked up.
-    pub(super) async fn tidings(&mut self) -> Tidings {
-        match self.tidings.changed().await {
-            Ok(()) => self.tidings.borrow_and_update().clone(),
+    /// What is new, once something was looked up; `None` when it was long enough to show again that the driver moves.
+    pub(super) async fn next(&mut self) -> Option<Tidings> {
+        tokio::select! {
+            biased;
             // The sender is kept as long as this.
-            Err(_) => std::future::pending().await,
+            Ok(()) = self.tidings.changed() => Some(self.tidings.borrow_and_update().clone()),
+            _ = self.idle.tick() => {
+                self.shared.keeper.lock().watch(&self.shared);
+                None
+            }
         }
     }
 }
@@ -200,14 +212,14 @@ impl Round {
             return None;
         }
         // The whole process slept, and none of its drivers could move.
-        if inner.alive.is_some_and(|alive| began - alive > SILENT) {
-            inner
-                .claims
-                .values_mut()
-                .for_each(|entry| entry.moved = began);
-        }
+        let slept = inner.alive.is_some_and(|alive| began - alive > SILENT);
         inner.alive = Some(began);
         let renewed = *inner.renewed.get_or_insert(began);
+        for entry in inner.claims.values_mut() {
+            if entry.moves.swap(false, Ordering::Relaxed) || slept {
+                entry.moved = began;
+            }
+        }
         let claims = inner.claims.iter();
         let (moving, hanging) =
             claims.partition::<Vec<_>, _>(|(_, entry)| began - entry.moved < limits::LEASE);

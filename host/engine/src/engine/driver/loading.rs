@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use milepost_core::limits;
 use milepost_core::state::{RunState, Status};
 
 use super::{Driver, Halted, InFlight, panic_text, tidings};
@@ -40,7 +39,6 @@ impl Driver {
                     return Ok(());
                 }
                 tidings = tidings(&mut self.kept) => self.learn(tidings)?,
-                () = tokio::time::sleep(limits::LEASE_RENEWAL) => {}
             }
         }
         Ok(())

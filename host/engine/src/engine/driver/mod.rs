@@ -122,9 +122,7 @@ enum Stimulus {
     Ended(Box<Ended>),
     Woken,
     Asked(Request),
-    Tidings(Tidings),
-    /// Nothing: time to show that it moves.
-    Idle,
+    Tidings(Option<Tidings>),
 }
 
 impl Driver {
@@ -267,7 +265,6 @@ impl Driver {
                 Stimulus::Woken => {}
                 Stimulus::Asked(request) => self.asked(request, &mut in_flight).await?,
                 Stimulus::Tidings(tidings) => self.learn(tidings)?,
-                Stimulus::Idle => {}
             }
         }
     }
@@ -404,7 +401,6 @@ impl Driver {
         Some(ended) = in_flight.next() => Stimulus::Ended(Box::new(ended)),
         () = woken => Stimulus::Woken,
         tidings = tidings(&mut self.kept) => Stimulus::Tidings(tidings),
-        () = tokio::time::sleep(limits::LEASE_RENEWAL) => Stimulus::Idle,
         }
     }
 
@@ -462,10 +458,10 @@ impl Driver {
     }
 }
 
-/// What the keeper finds of a claim next.
-async fn tidings(kept: &mut Option<KeptClaim>) -> Tidings {
+/// What the keeper finds of a claim next; `None` when it is time to show that its driver moves.
+async fn tidings(kept: &mut Option<KeptClaim>) -> Option<Tidings> {
     match kept {
-        Some(kept) => kept.tidings().await,
+        Some(kept) => kept.next().await,
         None => std::future::pending().await,
     }
 }

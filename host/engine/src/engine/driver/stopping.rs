@@ -152,16 +152,17 @@ impl Driver {
     }
 
     /// What the keeper found of the claim.
-    pub(super) fn learn(&mut self, tidings: Tidings) -> Result<(), Halted> {
+    pub(super) fn learn(&mut self, tidings: Option<Tidings>) -> Result<(), Halted> {
         match tidings {
+            None => Ok(()),
             // A write may have told more since.
-            Tidings::Holds(at, None) if at <= self.heard => Ok(()),
-            Tidings::Holds(_, request) => {
+            Some(Tidings::Holds(at, None)) if at <= self.heard => Ok(()),
+            Some(Tidings::Holds(_, request)) => {
                 self.hear(request);
                 Ok(())
             }
-            Tidings::Lost => Err(Halted::LostClaim),
-            Tidings::Gone(place) => Err(Halted::Failed(StoreError::Gone(place).into())),
+            Some(Tidings::Lost) => Err(Halted::LostClaim),
+            Some(Tidings::Gone(place)) => Err(Halted::Failed(StoreError::Gone(place).into())),
         }
     }
 
