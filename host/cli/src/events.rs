@@ -127,6 +127,10 @@ fn details(event: &Event) -> String {
             ..
         } => format!(", attempt {attempt}"),
         Event::Step {
+            event: StepEvent::DeadlineSet { deadline },
+            ..
+        } => format!(", {}", format::instant(*deadline)),
+        Event::Step {
             event: StepEvent::Skipped(skip),
             ..
         } => format!(", {}", words::event::skipped(skip)),

@@ -48,7 +48,7 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
         | StepPhase::InFlight { .. }
         | StepPhase::Paused { .. }
         | StepPhase::Looping { .. }
-        | StepPhase::Settled(_) => false,
+        | StepPhase::Settled(_) => record.deadline().is_some(),
     };
     let records = state.executions().iter().filter(|record| reckoned(record));
     let mut steps: Vec<StepId> = records.map(|record| record.path.step().clone()).collect();

@@ -220,6 +220,17 @@ impl Path {
         self.0.iter().rev().find_map(|s| s.item)
     }
 
+    /// Whether this path stands inside the step at `outer`, in any of its iterations, directly or deeper.
+    #[must_use]
+    pub fn is_within(&self, outer: &Path) -> bool {
+        let depth = outer.0.len();
+        let inside = self.0.len() > depth && self.0[..depth - 1] == outer.0[..depth - 1];
+        inside && {
+            let (own, outer) = (&self.0[depth - 1], &outer.0[depth - 1]);
+            own.step == outer.step && (outer.item.is_none() || own.item == outer.item)
+        }
+    }
+
     /// Whether this path stands inside `iteration` of the loop at `outer`, directly or deeper.
     #[must_use]
     pub fn is_inside(&self, outer: &Path, iteration: u32) -> bool {

@@ -116,6 +116,8 @@ pub mod codes {
     pub const LIMIT_EXCEEDED: &str = "limit_exceeded";
     /// The attempt ran out of time.
     pub const TIMEOUT: &str = "timeout";
+    /// The step did not end within its deadline.
+    pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
     /// The output is not JSON, or is nested too deep.
     pub const INVALID_OUTPUT: &str = "invalid_output";
     /// The output is larger than a step output may be.

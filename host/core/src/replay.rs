@@ -80,6 +80,7 @@ pub fn origin(event: &Event) -> Origin {
         Event::Step {
             event:
                 StepEvent::Started(_)
+                | StepEvent::DeadlineSet { .. }
                 | StepEvent::Skipped(_)
                 | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::Ended { .. })
                 | StepEvent::Loop(

@@ -242,8 +242,10 @@ impl<'a> Replayer<'a> {
                 path,
                 event: StepEvent::Interrupted { attempt },
             } => {
-                self.started.remove(&(path.clone(), *attempt));
-                self.skip(path, *attempt, "it was interrupted and has no outcome");
+                // Waits end so as well, and pauses, whose attempt has an outcome.
+                if self.started.remove(&(path.clone(), *attempt)).is_some() {
+                    self.skip(path, *attempt, "it was interrupted and has no outcome");
+                }
             }
             Event::Run(RunEvent::DefinitionChanged(_)) => {
                 (self.workflow, self.gone) = link(self.store, self.plugins, &self.state).await?;
@@ -265,6 +267,7 @@ impl<'a> Replayer<'a> {
                     | StepEvent::AttemptFailed { .. }
                     | StepEvent::Failed { .. }
                     | StepEvent::Paused { .. }
+                    | StepEvent::DeadlineSet { .. }
                     | StepEvent::Skipped { .. }
                     | StepEvent::Wait(
                         WaitEvent::Started { .. }

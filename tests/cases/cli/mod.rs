@@ -7,6 +7,7 @@ mod carrying;
 mod contradicted;
 mod documents;
 mod drawing;
+mod ending;
 mod errors;
 mod examining;
 mod foreign;

@@ -24,6 +24,7 @@ mod scheduled;
 mod starts;
 mod stops;
 mod sweeps;
+mod time_limits;
 mod times;
 mod uncounted;
 mod values;

@@ -59,6 +59,11 @@ const STEP_CODES: &[(&str, &str)] = &[
         "The attempt ran out of time and was stopped. Raise the step's `timeout`, or retry it with `retry.on = [\"timeout\"]`.",
     ),
     (
+        codes::DEADLINE_EXCEEDED,
+        "The step was not over by its `deadline`, which counts from its first start over all its attempts and waits. Nothing tries it \
+         again by itself; `resume` or `retry` gives it its whole time anew.",
+    ),
+    (
         codes::INVALID_OUTPUT,
         "The component returned something that is not JSON, or is nested too deeply. Fix the component.",
     ),

@@ -4,6 +4,7 @@
 //! A decision names what to do: nobody looks into an event to find that out. It collects all that can be done now; when nothing
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
+mod deadlines;
 mod fitting;
 mod graph;
 mod looping;
@@ -11,6 +12,7 @@ mod settling;
 mod stopping;
 mod waiting;
 
+pub(crate) use deadlines::due_by;
 pub(crate) use fitting::fits;
 pub use settling::{settle, settle_recorded};
 pub use stopping::too_large;
@@ -44,8 +46,10 @@ pub enum Decision {
     Wait {
         /// Executions whose attempt was started and has no outcome.
         in_flight: Vec<Path>,
-        /// The earliest due retry, or end of a wait.
+        /// The earliest due retry, end of a wait, or deadline.
         wake_at: Option<Timestamp>,
+        /// Those of them that have to end: they may clean up, and are interrupted when they take too long over it.
+        cancel: Vec<Path>,
     },
     /// Nothing moves any more: record that the run pauses. Where it waits for a signal that is there already, take that
     /// instead.
@@ -181,11 +185,13 @@ pub fn decide_from(
     if !walk.in_flight.is_empty() || walk.wake_at.is_some() {
         return Decision::Wait {
             in_flight: walk.in_flight,
-            wake_at: walk.wake_at,
+            wake_at: walk.wake_at.into_iter().chain(walk.deadline).min(),
+            cancel: walk.cancel,
         };
     }
+    let deadline = walk.deadline;
     match Stop::for_reasons(walk.reasons) {
-        Some(stop) => Decision::Pause(stop),
+        Some(stop) => Decision::Pause(stop.due_by(deadline)),
         None => Decision::End(decider.finish()),
     }
 }
@@ -223,6 +229,10 @@ struct Walk<'a> {
     ready: Vec<Action>,
     in_flight: Vec<Path>,
     wake_at: Option<Timestamp>,
+    /// The earliest deadline of what is open.
+    deadline: Option<Timestamp>,
+    /// Attempts in flight that have to end.
+    cancel: Vec<Path>,
     /// Why members stand still until somebody or something moves them.
     reasons: Vec<Stop>,
     /// The run is over, whatever else could be done.
@@ -237,6 +247,8 @@ impl<'a> Walk<'a> {
             ready: Vec::new(),
             in_flight: Vec::new(),
             wake_at: None,
+            deadline: None,
+            cancel: Vec::new(),
             reasons: Vec::new(),
             end: None,
         }
@@ -252,6 +264,13 @@ impl<'a> Walk<'a> {
 
     fn wake(&mut self, at: Timestamp) -> Standing {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+        Standing::Open
+    }
+
+    /// Ends an attempt in flight.
+    fn cancel(&mut self, path: &Path) -> Standing {
+        self.in_flight.push(path.clone());
+        self.cancel.push(path.clone());
         Standing::Open
     }
 
@@ -361,8 +380,19 @@ impl Decider<'_> {
         walk: &mut Walk<'_>,
     ) -> Standing {
         let Some(record) = record else {
-            return self.begin(step, path, 0, walk);
+            return self.begin(step, path, None, walk);
         };
+        if let Some(deadline) = record.deadline {
+            if let Some(error) = self.out_of_time(step, record) {
+                return self.end_at_deadline(path, record, error, walk);
+            }
+            walk.deadline = walk.deadline.into_iter().chain([deadline]).min();
+        } else if matches!(record.phase, StepPhase::Looping { .. })
+            && let Some(deadline) = self.set_deadline(step, path, Some(record))
+        {
+            // A person reopened it.
+            return walk.act(deadline);
+        }
         match (&record.phase, &step.kind) {
             (StepPhase::Settled(settled), _) => Standing::Settled {
                 failed: matches!(settled.result, StepResult::Failed { .. }),
@@ -395,13 +425,19 @@ impl Decider<'_> {
             ) => self.in_loop(body, path, *iteration, *condition_met, walk),
             (StepPhase::Awaiting { wait }, _) => self.awaiting(step, path, wait, walk),
             (StepPhase::Pending | StepPhase::Waiting { .. } | StepPhase::Looping { .. }, _) => {
-                self.begin(step, path, record.attempts(), walk)
+                self.begin(step, path, Some(record), walk)
             }
         }
     }
 
     /// A step whose turn has come: its condition decides, then it starts.
-    fn begin(&self, step: &Step, path: &Path, attempts: u32, walk: &mut Walk<'_>) -> Standing {
+    fn begin(
+        &self,
+        step: &Step,
+        path: &Path,
+        record: Option<&StepRecord>,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
         if walk.free == 0 && matches!(step.kind, StepKind::Component(_)) {
             return Standing::Open;
         }
@@ -418,6 +454,10 @@ impl Decider<'_> {
                 return walk.act(Action::record(path, event));
             }
         }
+        if let Some(deadline) = self.set_deadline(step, path, record) {
+            return walk.act(deadline);
+        }
+        let attempts = record.map_or(0, StepRecord::attempts);
         walk.act(match &step.kind {
             StepKind::Component(component) => self.start(component, path, attempts + 1),
             StepKind::Loop(body) => Action::record(path, self.next_iteration(body, path, 0)),
@@ -437,8 +477,10 @@ impl Decider<'_> {
                     // The call is about to read it.
                     input: Payload::kept(input),
                     seed: attempt_seed(created.seed, &created.run, path, attempt),
-                    timeout_millis: u64::try_from(component.timeout.as_millis())
-                        .unwrap_or(u64::MAX),
+                    timeout_millis: u64::try_from(
+                        self.attempt_timeout(component, path).as_millis(),
+                    )
+                    .unwrap_or(u64::MAX),
                 },
             },
             Err(error) => Action::record(path, expression_failed("with", &error)),

@@ -1,5 +1,6 @@
 //! What the outcome of an attempt becomes: the end of its execution, another attempt, or a pause.
 
+use super::deadlines::{cut_off, is_exceeded};
 use super::fitting::{fit, fits};
 use crate::definition::{Definition, StepKind};
 use crate::event::{Event, StepEvent};
@@ -94,17 +95,24 @@ fn failed(
     tape: Tape,
     now: Timestamp,
 ) -> StepEvent {
-    let failures = state
-        .executions()
-        .latest(path)
-        .map_or(0, StepRecord::failures)
-        + 1;
-    let component = definition
-        .step(path.step())
-        .and_then(|step| match &step.kind {
-            StepKind::Component(component) => Some(component),
-            StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
-        });
+    let record = state.executions().latest(path);
+    let failures = record.map_or(0, StepRecord::failures) + 1;
+    let step = definition.step(path.step());
+    let cut = step
+        .zip(record)
+        .and_then(|(step, record)| cut_off(step, record, &error));
+    let error = cut.unwrap_or(error);
+    if is_exceeded(&error) {
+        return StepEvent::Failed {
+            attempt: Some(attempt),
+            error,
+            tape,
+        };
+    }
+    let component = step.and_then(|step| match &step.kind {
+        StepKind::Component(component) => Some(component),
+        StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
+    });
     let rules = state.created().rules;
     let then = component.map_or(AfterFailure::Fail, |component| {
         let run = &state.created().run;

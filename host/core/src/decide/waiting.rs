@@ -30,15 +30,20 @@ pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Opt
     let StepPhase::Awaiting { wait } = &record.phase else {
         return None;
     };
-    if matches!(wait, Wait::Time { .. }) || wait.until()? > now {
-        return None;
-    }
     let decider = Decider {
         definition,
         state,
         now,
     };
     let step = definition.step(record.path.step())?;
+    if let Some((deadline, event)) = decider.wait_out_of_time(&record.path)
+        && ends_at(step, wait).is_none_or(|until| until > deadline)
+    {
+        return Some(event.at(record.path.clone()));
+    }
+    if matches!(wait, Wait::Time { .. }) || wait.until()? > now {
+        return None;
+    }
     match decider.timed_out(step, &record.path, wait) {
         AtTimeout::Ends(event) => Some(event.at(record.path.clone())),
         AtTimeout::Cancels(stop) => Some(RunEvent::Cancelled { stop }.into()),
@@ -173,13 +178,18 @@ impl Decider<'_> {
     }
 }
 
-/// Why a run that waits does not move. The time of an approval that stays makes it `overdue`, and else nothing: nothing is due
-/// then.
-fn wait_stop(step: &Step, path: &Path, awaited: &Wait, overdue: bool) -> Stop {
+/// When time ends a wait by itself. An approval that stays asks on.
+pub(super) fn ends_at(step: &Step, wait: &Wait) -> Option<Timestamp> {
     let stays = matches!(
         &step.kind,
         StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay
     );
+    wait.until().filter(|_| !stays)
+}
+
+/// Why a run that waits does not move. The time of an approval that stays makes it `overdue`, and else nothing: nothing is due
+/// then.
+fn wait_stop(step: &Step, path: &Path, awaited: &Wait, overdue: bool) -> Stop {
     let why = match awaited {
         Wait::Time { .. } => Why::WaitingForTime,
         Wait::Signal { name, .. } => Why::WaitingForSignal {
@@ -191,7 +201,7 @@ fn wait_stop(step: &Step, path: &Path, awaited: &Wait, overdue: bool) -> Stop {
         },
     };
     Stop {
-        due_at: awaited.until().filter(|_| !stays),
+        due_at: ends_at(step, awaited),
         ..Stop::new(why).at(path.clone())
     }
 }

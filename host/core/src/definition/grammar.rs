@@ -213,9 +213,8 @@ pub(super) static WORKFLOW: Record = record(
         required("step", Shape::Tables(&STEP), "The steps, in file order."),
     ],
 )
-.planning(&[DEADLINES, SECRETS]);
+.planning(&[("deadline", "deadlines of whole runs"), SECRETS]);
 
-const DEADLINES: (&str, &str) = ("deadline", "deadlines");
 const SECRETS: (&str, &str) = ("secrets", "secrets");
 
 static INPUT: Record = record(
@@ -286,7 +285,7 @@ static DEFAULTS: Record = record(
         ),
     ],
 )
-.planning(&[DEADLINES]);
+.planning(&[("deadline", "a deadline by default")]);
 
 static LIMITS: Record = record(
     "limits",
@@ -440,6 +439,11 @@ static STEP: Record = Record {
             "Timeout of one attempt.",
         ),
         key(
+            "deadline",
+            Shape::Duration { zero: false },
+            "Maximum time from when the step first starts, over all its attempts and waits; then it fails with `deadline_exceeded`.",
+        ),
+        key(
             "continue_on_error",
             Shape::Bool,
             "Whether a failure of this step is handled: later steps run, and the run can complete.",
@@ -448,7 +452,6 @@ static STEP: Record = Record {
     planned: &[
         ("workflow", "child workflows"),
         ("foreach", "fan-out with `foreach`"),
-        DEADLINES,
         SECRETS,
         ("always_run", "clean-up steps with `always_run`"),
     ],

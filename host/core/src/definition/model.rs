@@ -111,6 +111,8 @@ pub struct Step {
     pub condition: Option<Expr>,
     /// Whether a failure of this step is handled: later steps run, and the run can complete.
     pub continue_on_error: bool,
+    /// How long it may take over all its attempts and waits, from when it first starts.
+    pub deadline: Option<Duration>,
     /// In a graph: indices of the members of the same scope that are settled before this one starts, in file order.
     pub needs: Vec<usize>,
     /// Which outcomes of those let it run.

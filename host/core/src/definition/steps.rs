@@ -106,6 +106,7 @@ fn step(
         kind: kind?,
         condition: condition?,
         continue_on_error: entry.view.flag("continue_on_error").unwrap_or(false),
+        deadline: entry.view.duration("deadline"),
         needs: compiler.order.needs(index).to_vec(),
         join: join(&entry.view),
         reads,

@@ -82,6 +82,7 @@ impl Event {
                 StepEvent::Failed { .. } => "step_failed",
                 StepEvent::Paused { .. } => "step_paused",
                 StepEvent::Interrupted { .. } => "step_interrupted",
+                StepEvent::DeadlineSet { .. } => "deadline_set",
                 StepEvent::Skipped(_) => "step_skipped",
                 StepEvent::Wait(WaitEvent::Started { .. }) => "wait_started",
                 StepEvent::Wait(WaitEvent::Ended { .. }) => "wait_ended",
@@ -144,6 +145,7 @@ impl Event {
                 | StepEvent::Failed { .. }
                 | StepEvent::Paused { .. }
                 | StepEvent::Interrupted { .. }
+                | StepEvent::DeadlineSet { .. }
                 | StepEvent::Skipped(_)
                 | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::ApprovalDecided { .. })
                 | StepEvent::Loop(_) => None,

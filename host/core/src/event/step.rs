@@ -53,10 +53,16 @@ pub enum StepEvent {
         /// What the host answered to the attempt.
         tape: Tape,
     },
-    /// Reported. The host ended an attempt (a signal, a cancel, a shutdown); it has no outcome and will start again.
+    /// Reported when the host ended an attempt (a signal, a cancel, a shutdown); decided for what is open where its scope is over: a
+    /// wait, a pause, a retry that is due. It has no outcome and may start again.
     Interrupted {
         /// Which attempt.
         attempt: u32,
+    },
+    /// Decided. The step is about to start for the first time, and has to be over by then.
+    DeadlineSet {
+        /// When.
+        deadline: Timestamp,
     },
     /// Decided. The step may not run. It is settled.
     Skipped(Skip),
@@ -118,6 +124,7 @@ impl StepEvent {
             | Self::Paused { tape, .. } => Some(tape),
             Self::Started(_)
             | Self::Interrupted { .. }
+            | Self::DeadlineSet { .. }
             | Self::Skipped(_)
             | Self::Wait(_)
             | Self::Loop(_) => None,

@@ -95,6 +95,10 @@ enum Stored<'a> {
         path: Cow<'a, Path>,
         attempt: u32,
     },
+    DeadlineSet {
+        path: Cow<'a, Path>,
+        deadline: Timestamp,
+    },
     StepSkipped {
         path: Cow<'a, Path>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -287,6 +291,10 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
         StepEvent::Interrupted { attempt } => Stored::StepInterrupted {
             path,
             attempt: *attempt,
+        },
+        StepEvent::DeadlineSet { deadline } => Stored::DeadlineSet {
+            path,
+            deadline: *deadline,
         },
         StepEvent::Skipped(skip) => {
             let (condition, needs) = match skip {
@@ -502,6 +510,9 @@ impl TryFrom<Stored<'_>> for Event {
             ),
             Stored::StepInterrupted { path, attempt } => {
                 step(path, StepEvent::Interrupted { attempt })
+            }
+            Stored::DeadlineSet { path, deadline } => {
+                step(path, StepEvent::DeadlineSet { deadline })
             }
             Stored::StepSkipped {
                 path,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::decide::due_by;
 use crate::ids::{Path, RunId};
 use crate::state::{RunState, StepPhase, StepRecord, StepResult};
 use crate::time::Timestamp;
@@ -77,7 +78,10 @@ impl TimedOut {
         Some(Self {
             run: state.created().run.clone(),
             path: open.path.clone(),
-            until: wait.until()?,
+            until: [open.deadline, due_by(state, &open.path), wait.until()]
+                .into_iter()
+                .flatten()
+                .min()?,
             holds,
         })
     }

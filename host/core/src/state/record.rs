@@ -16,6 +16,8 @@ pub struct StepRecord {
     pub(crate) path: Path,
     pub(crate) phase: StepPhase,
     pub(crate) started_at: Timestamp,
+    /// When the execution has to be over, while it is not.
+    pub(crate) deadline: Option<Timestamp>,
     /// How the execution before this one ended (the iteration before). Visible until this one settles.
     pub(crate) previous: Option<Settled>,
     pub(crate) kind: Kind,
@@ -182,6 +184,12 @@ impl StepRecord {
     #[must_use]
     pub const fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// When the execution has to be over, while it is not.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
     }
 
     /// How the execution before this one ended.

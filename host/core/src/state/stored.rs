@@ -20,6 +20,8 @@ struct Stored<'a> {
     failures: u32,
     started_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<Cow<'a, Settled>>,
     #[serde(
         default,
@@ -56,6 +58,7 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
             attempts: record.attempts(),
             failures: record.failures(),
             started_at: record.started_at,
+            deadline: record.deadline,
             previous: record.previous.as_ref().map(Cow::Borrowed),
             resume_state: record.resume_state().map(Cow::Borrowed),
             resume_signal: record.resume_signal().map(Cow::Borrowed),
@@ -91,6 +94,7 @@ impl From<Stored<'_>> for StepRecord {
             path: stored.path.into_owned(),
             phase,
             started_at: stored.started_at,
+            deadline: stored.deadline,
             previous: stored.previous.map(Cow::into_owned),
             kind,
         }

@@ -268,6 +268,15 @@ impl Stop {
         Some(Self { due_at, ..first })
     }
 
+    /// The same, where something ends by then.
+    #[must_use]
+    pub fn due_by(self, deadline: Option<Timestamp>) -> Self {
+        Self {
+            due_at: self.due_at.into_iter().chain(deadline).min(),
+            ..self
+        }
+    }
+
     /// A cancellation, by whom or what.
     #[must_use]
     pub fn cancelled_by(by: &str) -> Self {

@@ -6,6 +6,7 @@ mod approvals;
 mod automatic;
 mod classes;
 mod conditions;
+mod deadlines;
 mod disk;
 mod graph;
 mod identity;

@@ -294,7 +294,9 @@ impl Sim {
                 }
                 Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
                 Decision::End(event) => self.record(event.into()),
-                Decision::Wait { in_flight, wake_at } => {
+                Decision::Wait {
+                    in_flight, wake_at, ..
+                } => {
                     if !in_flight.is_empty() {
                         return started;
                     }

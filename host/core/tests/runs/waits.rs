@@ -108,7 +108,8 @@ fn a_wait_never_ends_early() {
             decide(&sim.definition, &sim.state, sim.now),
             Decision::Wait {
                 in_flight: Vec::new(),
-                wake_at: Some(until)
+                wake_at: Some(until),
+                cancel: Vec::new(),
             }
         );
         sim.pass(NANO);

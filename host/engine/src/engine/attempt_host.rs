@@ -18,6 +18,8 @@ pub(super) struct LiveHost {
     pub(super) attempt: u32,
     /// Raised for all attempts in flight when the run is asked to stop.
     pub(super) cancel: CancelFlag,
+    /// Raised for this one when it has to end though the run goes on.
+    pub(super) ends: CancelFlag,
 }
 
 impl AttemptHost for LiveHost {
@@ -41,11 +43,16 @@ impl AttemptHost for LiveHost {
     }
 
     fn cancel_requested(&self) -> BoxFuture<'_, bool> {
-        Box::pin(ready(self.cancel.is_raised()))
+        Box::pin(ready(self.cancel.is_raised() || self.ends.is_raised()))
     }
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.cancel.raised())
+        Box::pin(async {
+            tokio::select! {
+            () = self.cancel.raised() => {}
+            () = self.ends.raised() => {}
+            }
+        })
     }
 
     fn now(&self) -> Option<Timestamp> {

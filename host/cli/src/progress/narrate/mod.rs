@@ -267,7 +267,8 @@ impl Narrator {
                 | RunEvent::Cancelled { .. },
             )
             | Event::Step {
-                event: StepEvent::Loop(LoopEvent::IterationEnded { .. }),
+                event:
+                    StepEvent::DeadlineSet { .. } | StepEvent::Loop(LoopEvent::IterationEnded { .. }),
                 ..
             } => None,
         }

@@ -169,6 +169,7 @@ impl RunState {
                 }
             }
         }
+        let mut reopened = Vec::new();
         for id in &resumed.reopened {
             for record in self.executions.of_mut(id) {
                 if let Some(iteration) = record.settled().and_then(|s| s.iterations)
@@ -179,11 +180,26 @@ impl RunState {
                         condition_met: None,
                     };
                     touched.slots.push(Slot::from(&record.path));
+                    reopened.push(record.path.clone());
                 }
             }
         }
+        self.forget_deadlines_inside(&reopened, &mut touched);
         self.phase = Phase::Pending;
         touched
+    }
+
+    /// What is open in a loop that a person reopens has its whole time again, as the loop has.
+    fn forget_deadlines_inside(&mut self, loops: &[Path], touched: &mut Touched) {
+        if loops.is_empty() {
+            return;
+        }
+        for record in self.executions.iter_mut() {
+            if record.deadline.is_some() && loops.iter().any(|path| record.path.is_within(path)) {
+                record.deadline = None;
+                touched.slots.push(Slot::from(&record.path));
+            }
+        }
     }
 
     /// These steps run again as if they had not run before.
@@ -229,6 +245,7 @@ impl RunState {
         for id in steps {
             for record in self.executions.of_mut(id) {
                 touched.slots.push(Slot::from(&record.path));
+                record.deadline = record.deadline.map(moved);
                 match &mut record.phase {
                     StepPhase::Waiting { retry_at, .. } => *retry_at = moved(*retry_at),
                     StepPhase::Awaiting { wait } => match wait {

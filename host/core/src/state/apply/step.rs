@@ -25,12 +25,19 @@ impl RunState {
             StepEvent::Completed { attempt, .. }
             | StepEvent::AttemptFailed { attempt, .. }
             | StepEvent::Paused { attempt, .. }
-            | StepEvent::Interrupted { attempt }
             | StepEvent::Failed {
                 attempt: Some(attempt),
                 ..
             } => self.must_be_in_flight(name, path, *attempt),
             StepEvent::Failed { attempt: None, .. } => self.may_fail(name, path),
+            StepEvent::Interrupted { attempt } => self.may_be_interrupted(name, path, *attempt),
+            StepEvent::DeadlineSet { .. } => {
+                self.must_run(name)?;
+                match self.executions.at(path).map(|record| &record.phase) {
+                    Some(StepPhase::Looping { .. }) => Ok(()),
+                    _ => self.may_open(name, path).map(drop),
+                }
+            }
             StepEvent::Skipped(_) => {
                 self.must_run(name)?;
                 self.may_open(name, path).map(drop)
@@ -112,6 +119,10 @@ impl RunState {
                 self.opened(path, at).phase = StepPhase::Pending;
                 Touched::step(path)
             }
+            StepEvent::DeadlineSet { deadline } => {
+                self.opened(path, at).deadline = Some(*deadline);
+                Touched::step(path)
+            }
             StepEvent::Skipped(_) => {
                 let record = self.opened(path, at);
                 record.settle(StepResult::Skipped, None, at);
@@ -133,8 +144,35 @@ impl RunState {
         }
         self.must_run(name)?;
         match phase {
-            Some(StepPhase::Looping { .. } | StepPhase::Awaiting { .. }) => Ok(()),
+            Some(
+                StepPhase::Looping { .. } | StepPhase::Awaiting { .. } | StepPhase::Paused { .. },
+            ) => Ok(()),
             _ => self.may_open(name, path).map(drop),
+        }
+    }
+
+    /// An attempt that is in flight, and whatever else is open: a loop ends with its members.
+    fn may_be_interrupted(
+        &self,
+        name: &'static str,
+        path: &Path,
+        attempt: u32,
+    ) -> Result<(), Rejected> {
+        self.must_run(name)?;
+        match self.executions.at(path) {
+            Some(record)
+                if record.attempts() == attempt
+                    && matches!(
+                        record.phase,
+                        StepPhase::InFlight { .. }
+                            | StepPhase::Waiting { .. }
+                            | StepPhase::Paused { .. }
+                            | StepPhase::Awaiting { .. }
+                    ) =>
+            {
+                Ok(())
+            }
+            _ => Err(self.reject(name, path)),
         }
     }
 
@@ -215,6 +253,7 @@ impl StepRecord {
             path: path.clone(),
             phase: StepPhase::Pending,
             started_at: at,
+            deadline: None,
             previous,
             kind: Kind::Unknown,
         }
@@ -226,12 +265,14 @@ impl StepRecord {
             at,
             iterations,
         });
+        self.deadline = None;
         self.forget_pause();
     }
 
     /// As if it had not run before; how often it was tried is kept.
     pub(super) fn reset(&mut self) {
         self.phase = StepPhase::Pending;
+        self.deadline = None;
         self.previous = None;
         match &mut self.kind {
             Kind::Component(attempts) => attempts.failures = 0,

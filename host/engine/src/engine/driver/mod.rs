@@ -9,6 +9,7 @@ mod loading;
 mod saving;
 mod stopping;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::correction::correction;
 use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
-use milepost_core::event::RunEvent;
+use milepost_core::event::{RunEvent, StepEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
@@ -79,6 +80,8 @@ pub(super) struct Driver {
     started: Vec<Launch>,
     /// Raised for all attempts in flight when the run is asked to stop.
     cancel: CancelFlag,
+    /// Of each attempt in flight: raised when it has to end though the run goes on.
+    ends: BTreeMap<Path, CancelFlag>,
     /// The claim of this driver.
     owner: Owner,
     /// What was asked and waits for the step in flight.
@@ -146,6 +149,7 @@ impl Driver {
             control,
             started: Vec::new(),
             cancel: CancelFlag::default(),
+            ends: BTreeMap::new(),
             owner,
             patient: None,
             pace: None,
@@ -326,7 +330,14 @@ impl Driver {
                 Decision::End(event) => {
                     self.batch.record(&mut self.state, event.into(), now)?;
                 }
-                Decision::Wait { wake_at, .. } => return Ok(wake_at),
+                Decision::Wait {
+                    wake_at, cancel, ..
+                } => {
+                    for path in cancel {
+                        self.ends.entry(path).or_default().raise();
+                    }
+                    return Ok(wake_at);
+                }
                 Decision::Still => return Ok(None),
             }
         }
@@ -404,21 +415,31 @@ impl Driver {
         }
     }
 
-    fn launch(&self, launch: Launch) -> BoxFuture<'static, Ended> {
+    fn launch(&mut self, launch: Launch) -> BoxFuture<'static, Ended> {
         let (path, attempt) = (launch.path.clone(), launch.attempt);
+        let ends = self.ends.entry(path.clone()).or_default().clone();
         let host = Arc::new(LiveHost {
             shared: Arc::clone(&self.shared),
             run: self.state.created().run.clone(),
             path: path.clone(),
             attempt,
             cancel: self.cancel.clone(),
+            ends: ends.clone(),
         });
         let prepared = launch.prepare(&self.workflow, &self.state, host, Mode::Live);
         let Some((callable, call)) = prepared else {
             return ended_at_once(path, attempt, "its component is not loaded");
         };
         Box::pin(async move {
-            let result = callable.call(call).await;
+            let too_long = async {
+                ends.raised().await;
+                tokio::time::sleep(limits::CANCEL_GRACE).await;
+            };
+            let result = tokio::select! {
+            biased;
+            result = callable.call(call) => result,
+            () = too_long => without_tape(Outcome::Cancelled(String::new())),
+            };
             fault::point("after_call");
             Ended {
                 path,
@@ -437,12 +458,24 @@ impl Driver {
         } = ended;
         let now = self.now();
         let text = path.to_string();
+        let ends = self.ends.remove(&path);
         self.batch.logs(result.logs.iter().map(|line| NewLog {
             at: line.at,
             path: text.clone(),
             attempt,
             body: serde_json::to_string(line).unwrap_or_default(),
         }));
+        // Of one that had to end, what came in time counts; it ran out of its own time, or was stopped.
+        let counts = match &result.outcome {
+            Outcome::Completed(_) => true,
+            Outcome::Failed(error) => error.class == ErrorClass::Timeout,
+            Outcome::Paused(_) | Outcome::Cancelled(_) => false,
+        };
+        if ends.is_some_and(|ends| ends.is_raised()) && !counts {
+            let event = StepEvent::Interrupted { attempt }.at(path);
+            self.batch.record(&mut self.state, event, now)?;
+            return Ok(());
+        }
         let event = settle(
             &self.workflow.definition,
             &self.state,
@@ -468,18 +501,22 @@ async fn tidings(kept: &mut Option<KeptClaim>) -> Option<Tidings> {
 
 fn ended_at_once(path: Path, attempt: u32, reason: &str) -> BoxFuture<'static, Ended> {
     let error = StepError::new(ErrorClass::Host, codes::HOST_ERROR, reason);
-    let result = CallResult {
-        outcome: Outcome::Failed(error),
-        tape: Tape::default(),
-        logs: Vec::new(),
-        progress: None,
-        divergence: None,
-    };
+    let result = without_tape(Outcome::Failed(error));
     Box::pin(std::future::ready(Ended {
         path,
         attempt,
         result,
     }))
+}
+
+fn without_tape(outcome: Outcome) -> CallResult {
+    CallResult {
+        outcome,
+        tape: Tape::default(),
+        logs: Vec::new(),
+        progress: None,
+        divergence: None,
+    }
 }
 
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

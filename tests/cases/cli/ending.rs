@@ -1,0 +1,65 @@
+//! How a run comes to its end, and who ends it: deadlines, silence, steps that end it.
+
+use expect_test::expect;
+use milepost_tests::cli::Cli;
+
+#[test]
+fn a_step_that_is_not_over_by_its_deadline_fails_whatever_it_is_at() {
+    let cli = Cli::new();
+    cli.workflow(
+        "endless.toml",
+        "[[step]]\nid = \"spin\"\nuse = \"hostile/spin\"\ndeadline = \"400ms\"\nretry = { on = [\"timeout\"] }\n",
+    );
+    cli.workflow(
+        "ask.toml",
+        "[[step]]\nid = \"ask\"\napproval = { message = \"Sure?\" }\ndeadline = \"3h\"\n",
+    );
+    let mut session = cli.session();
+    session.milepost("run endless.toml --id spin");
+    session.milepost("events spin");
+    session.comment("an approval without a timeout of its own");
+    session.milepost("run ask.toml --id ask");
+    session.milepost("ls");
+    session.milepost("explain deadline_exceeded");
+    session.reads(expect![[r#"
+        $ milepost run endless.toml --id spin
+        ! run spin: started
+        ! step spin: started
+        ! step spin: failed: timeout deadline_exceeded: `spin` did not end within its deadline of 400ms
+        ! failed: run spin after [elapsed], 1 of 1 step (1 failed)
+        !   step spin: timeout deadline_exceeded: `spin` did not end within its deadline of 400ms
+        !   next:   nothing by itself; fix the cause, then `milepost resume spin` runs the failed steps again
+        !   look:   milepost show spin
+        [exit 1]
+
+        $ milepost events spin
+            1 [time] run_created endless from [folder]/endless.toml
+            2 [time] run_claimed by process [pid] on [host]
+            3 [time] deadline_set spin, [time]
+            4 [time] step_started spin, attempt 1
+            5 [time] step_failed spin: timeout deadline_exceeded: `spin` did not end within its deadline of 400ms
+            6 [time] run_failed spin: step_failed: `spin` failed (deadline_exceeded): `spin` did not end within its deadline of 400ms
+
+        # an approval without a timeout of its own
+
+        $ milepost run ask.toml --id ask
+        ! run ask: started
+        ! step ask: waits for a decision: Sure?
+        ! paused: run ask after [elapsed], 0 of 1 step
+        !   step:   ask
+        !   reason: waiting_for_approval: `ask` asks: Sure?
+        !   next:   `milepost approve ask` or `milepost reject ask` decides
+        !   due:    times out at [time] (in [left])
+        [exit 2]
+
+        $ milepost ls
+        ID    WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
+        ask   ask       paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject, times out in [left]
+        spin  endless   failed                                [ago]    [elapsed]  [ago]    resume by hand
+
+        $ milepost explain deadline_exceeded
+        deadline_exceeded
+
+        The step was not over by its `deadline`, which counts from its first start over all its attempts and waits. Nothing tries it again by itself; `resume` or `retry` gives it its whole time anew.
+    "#]]);
+}
