@@ -45,6 +45,20 @@ pub(crate) fn count(of: impl TryInto<u64>, what: &str) -> String {
     }
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(items: &[impl AsRef<str>]) -> String {
+    let mut text = String::new();
+    for (at, item) in items.iter().enumerate() {
+        text.push_str(match (at, items.len() - at) {
+            (0, _) => "",
+            (_, 1) => " and ",
+            _ => ", ",
+        });
+        text.push_str(item.as_ref());
+    }
+    text
+}
+
 /// `once`, `2 times`.
 pub(crate) fn times(count: u32) -> String {
     match count {

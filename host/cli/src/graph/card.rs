@@ -83,6 +83,9 @@ impl Card {
             }
             None => texts.push((Look::What, node.what.clone(), 3)),
         }
+        if let Some(join) = node.join {
+            texts.push((Look::Note, format!("join {join}"), 1));
+        }
         if let Some(condition) = &node.condition {
             texts.push((Look::Code, format!("if {condition}"), 3));
         }

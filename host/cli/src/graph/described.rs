@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use milepost::core::definition::{
-    ApprovalStep, ComponentStep, Definition, LoopStep, OnExhausted, Step, StepKind, WaitStep,
+    ApprovalStep, ComponentStep, Definition, Flow, Join, LoopStep, OnExhausted, Step, StepKind,
+    WaitStep,
 };
 use milepost::core::shown::Shown;
 use milepost::core::time::format_duration;
@@ -17,16 +18,27 @@ impl Drawing {
             name: Shown(&definition.name).to_string(),
             description: definition.description.as_deref().map(one_line),
             run: None,
-            scope: scope(definition, definition.top()),
+            scope: scope(definition, definition.top(), definition.flow),
         }
     }
 }
 
-fn scope(definition: &Definition, members: &[usize]) -> Scope {
+fn scope(definition: &Definition, members: &[usize], flow: Flow) -> Scope {
     let nodes = members.iter().map(|index| node(definition, *index));
-    let position = |step: &_| {
-        let index = definition.index_of(step)?;
-        members.iter().position(|member| *member == index)
+    // Members stand in file order.
+    let place = |index: &usize| members.binary_search(index).ok();
+    let position = |step: &_| place(&definition.index_of(step)?);
+    let edges = match flow {
+        Flow::Sequence => (1..members.len())
+            .map(|to| Edge { from: to - 1, to })
+            .collect(),
+        Flow::Graph => {
+            let arrows = members.iter().enumerate().flat_map(|(to, index)| {
+                let needs = definition.steps()[*index].needs.iter();
+                needs.filter_map(place).map(move |from| Edge { from, to })
+            });
+            arrows.collect()
+        }
     };
     let reworks = members.iter().enumerate().filter_map(|(from, index)| {
         let StepKind::Approval(approval) = &definition.steps()[*index].kind else {
@@ -36,10 +48,9 @@ fn scope(definition: &Definition, members: &[usize]) -> Scope {
         Some(Edge { from, to })
     });
     Scope {
+        graph: flow == Flow::Graph,
         nodes: nodes.collect(),
-        edges: (1..members.len())
-            .map(|to| Edge { from: to - 1, to })
-            .collect(),
+        edges,
         reworks: reworks.collect(),
     }
 }
@@ -60,13 +71,18 @@ fn node(definition: &Definition, index: usize) -> Node {
         id,
         condition,
         continue_on_error,
+        needs,
+        join,
         ..
     } = step;
+    let needs = needs.iter().map(|index| &definition.steps()[*index].id);
     Node {
         key: index,
         id: Shown(id).to_string(),
         kind,
         what,
+        needs: needs.map(|id| Shown(id).to_string()).collect(),
+        join: Some(join.as_str()).filter(|_| *join != Join::AllSuccess),
         condition: condition
             .as_ref()
             .map(|condition| one_line(condition.text())),
@@ -82,7 +98,7 @@ fn body(definition: &Definition, repeat: &LoopStep) -> Body {
         OnExhausted::Continue => "then continue",
     };
     Body {
-        scope: scope(definition, &repeat.body),
+        scope: scope(definition, &repeat.body, repeat.flow),
         until: one_line(repeat.until.text()),
         limit: format!("at most {} times, {then}", repeat.max_iterations),
     }

@@ -56,6 +56,9 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
 
 fn label(node: &Node, what: &str) -> String {
     let mut label = format!("{}\n{what}", node.id);
+    if let Some(join) = node.join {
+        let _ = write!(label, "\njoin {join}");
+    }
     if let Some(condition) = &node.condition {
         let _ = write!(label, "\nif {condition}");
     }
@@ -107,7 +110,7 @@ fn arrows(scope: &Scope, out: &mut String) {
     }
     for body in scope.nodes.iter().filter_map(|node| node.body.as_ref()) {
         arrows(&body.scope, out);
-        if let (Some(first), Some(last)) = (body.scope.nodes.first(), body.scope.nodes.last()) {
+        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last()) {
             back(last, first, "again", out);
         }
     }
@@ -132,13 +135,13 @@ fn arrow(from: (&Node, &Node), to: (&Node, &Node), mut attributes: String, out: 
 
 /// The step with which a node begins.
 fn first(node: &Node) -> &Node {
-    let inside = node.body.as_ref().and_then(|body| body.scope.nodes.first());
+    let inside = node.body.as_ref().and_then(|body| body.scope.first());
     inside.map_or(node, first)
 }
 
 /// The one with which it ends.
 fn last(node: &Node) -> &Node {
-    let inside = node.body.as_ref().and_then(|body| body.scope.nodes.last());
+    let inside = node.body.as_ref().and_then(|body| body.scope.last());
     inside.map_or(node, last)
 }
 

@@ -1,5 +1,5 @@
-//! A Mermaid flowchart. Loops are boxes around their members; a condition labels the arrow into its step; a dotted arrow goes
-//! back.
+//! A Mermaid flowchart. Loops are boxes around their members; a condition labels the arrow into its step, where there is one; a
+//! dotted arrow goes back.
 
 use std::fmt::Write as _;
 
@@ -50,6 +50,9 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
 /// A condition that no single arrow can carry stands here.
 fn label(node: &Node, between: &str, arriving: usize) -> String {
     let mut label = format!("{}{between}{}", node.id, node.what);
+    if let Some(join) = node.join {
+        let _ = write!(label, "\njoin {join}");
+    }
     if arriving != 1
         && let Some(condition) = &node.condition
     {
@@ -77,7 +80,7 @@ fn arrows(scope: &Scope, out: &mut String) {
     }
     for body in scope.nodes.iter().filter_map(|node| node.body.as_ref()) {
         arrows(&body.scope, out);
-        if let (Some(first), Some(last)) = (body.scope.nodes.first(), body.scope.nodes.last()) {
+        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last()) {
             let again = quote(&format!("until {}", body.until));
             let _ = writeln!(out, "  s{} -. {again} .-> s{}", last.key, first.key);
         }

@@ -1,11 +1,13 @@
 //! What a drawing shows, whatever draws it.
 //!
-//! A scope is a graph of its own: a sequence is one in which every node follows the one before. Nothing here or in the layout
-//! counts on sequences.
+//! A scope is a graph of its own: a sequence is one in which every node follows the one before. Nothing in the layout counts on
+//! sequences.
 //!
 //! Every text is in one line, and what could control a terminal is shown in it.
 
 use milepost::core::state::Status;
+
+use crate::format;
 
 /// A workflow, and how a run of it stands.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Run {
 /// Members that settle together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
+    /// Whether `needs` say what follows what.
+    pub(super) graph: bool,
     /// The members, in file order.
     pub(super) nodes: Vec<Node>,
     /// What follows what, without cycles.
@@ -60,6 +64,10 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     /// What it does, in short.
     pub(super) what: String,
+    /// Ids of the members that it needs, in file order.
+    pub(super) needs: Vec<String>,
+    /// Which outcomes of those let it run, unless all have to succeed.
+    pub(super) join: Option<&'static str>,
     /// When it runs at all.
     pub(super) condition: Option<String>,
     /// Whether its failure is handled.
@@ -160,6 +168,15 @@ impl Node {
     /// What it does, when, and what its failure means.
     pub(super) fn sentence(&self) -> String {
         let mut sentence = format!("{}: {}", self.id, self.what);
+        if self.body.as_ref().is_some_and(|body| body.scope.graph) {
+            sentence.push_str(" (graph)");
+        }
+        if !self.needs.is_empty() {
+            sentence.push_str(&format!(", needs {}", format::list(&self.needs)));
+        }
+        if let Some(join) = self.join {
+            sentence.push_str(&format!(", join {join}"));
+        }
         if let Some(condition) = &self.condition {
             sentence.push_str(&format!(", if {condition}"));
         }
@@ -178,6 +195,23 @@ impl Scope {
             arriving[edge.to] += 1;
         }
         arriving
+    }
+
+    /// Where it begins: the first member to which nothing leads.
+    pub(super) fn first(&self) -> Option<&Node> {
+        let arriving = self.arriving();
+        let mut nodes = self.nodes.iter().zip(arriving);
+        nodes.find_map(|(node, arriving)| (arriving == 0).then_some(node))
+    }
+
+    /// Where it ends: the last member from which nothing leads.
+    pub(super) fn last(&self) -> Option<&Node> {
+        let mut leads = vec![false; self.nodes.len()];
+        for edge in &self.edges {
+            leads[edge.from] = true;
+        }
+        let mut nodes = self.nodes.iter().zip(leads).rev();
+        nodes.find_map(|(node, leads)| (!leads).then_some(node))
     }
 
     /// How many steps it has, those inside of others included.

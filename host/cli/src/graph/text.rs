@@ -59,9 +59,10 @@ fn paint(style: Style, status: Standing, text: &str) -> Text {
 }
 
 fn head(drawing: &Drawing) -> String {
+    let graph = if drawing.scope.graph { " (graph)" } else { "" };
     match &drawing.run {
-        Some(run) => format!("{}, run {}: ", drawing.name, run.id),
-        None => drawing.name.clone(),
+        Some(run) => format!("{}{graph}, run {}: ", drawing.name, run.id),
+        None => format!("{}{graph}", drawing.name),
     }
 }
 

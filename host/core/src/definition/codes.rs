@@ -109,9 +109,9 @@ codes! {
     NEEDS = "MP0219", "`needs` that cannot be",
         "`needs` lists the steps that are settled before this one starts: other steps at the same level of a graph, each once. What stands before a loop is settled for its members; whoever waits for a member of a loop needs the loop.\n\n    flow = \"graph\"\n\n    [[step]]\n    id = \"report\"\n    use = \"tools/report\"\n    needs = [\"test\", \"lint\"]";
     NEEDS_CYCLE = "MP0220", "steps that need each other",
-        "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.";
+        "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.\n\n    needs = [\"test\"]      # MP0220, if `test` needs this step";
     NEEDS_IN_SEQUENCE = "MP0221", "`needs` in a sequence",
-        "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop whose members they are.\n\n    flow = \"graph\"";
+        "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop whose members they are. In a graph, `join` says which outcomes of what a step needs let it run: `all_success` (the default), `one_success`, `none_failed_min_one_success` or `all_done`.\n\n    flow = \"graph\"";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";
@@ -120,7 +120,7 @@ codes! {
     EXPR_UNKNOWN_NAME = "MP0303", "unknown name in an expression",
         "The expression names an input, a step, a field or a function that does not exist. A step id with a `-` is written `steps['my-step']`.";
     EXPR_NOT_READABLE = "MP0304", "value that cannot exist here",
-        "The expression reads something that cannot exist at this point: a step that runs later, `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is not a loop.";
+        "The expression reads something that cannot exist at this point: a step that runs later, in a graph a step that may run at the same time (add it to `needs`), `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is not a loop.";
     EXPR_TYPE = "MP0305", "type mismatch in an expression",
         "An operator, a function or the key itself expects another type. `if` and `until` are of type bool; `wait.until` is of type string.\n\n    if = \"size(steps.list.output) > 0\"";
     EXPR_UNSUPPORTED = "MP0306", "expression feature that is not supported",

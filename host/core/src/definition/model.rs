@@ -154,6 +154,31 @@ pub enum Join {
     AllDone,
 }
 
+impl Join {
+    /// Whether a step runs of whose needs so many came to each end. Whoever needs nothing runs.
+    #[must_use]
+    pub const fn lets_run(self, succeeded: usize, failed: usize, skipped: usize) -> bool {
+        let none = succeeded + failed + skipped == 0;
+        none || match self {
+            Self::AllSuccess => failed + skipped == 0,
+            Self::OneSuccess => succeeded > 0,
+            Self::NoneFailedMinOneSuccess => failed == 0 && succeeded > 0,
+            Self::AllDone => true,
+        }
+    }
+
+    /// The word of the language for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AllSuccess => "all_success",
+            Self::OneSuccess => "one_success",
+            Self::NoneFailedMinOneSuccess => "none_failed_min_one_success",
+            Self::AllDone => "all_done",
+        }
+    }
+}
+
 /// What a step does. Further kinds (child workflow) will be further variants.
 #[derive(Debug, Clone)]
 pub enum StepKind {

@@ -2,9 +2,9 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`layers`] | every box is below those that it follows; long edges get a place in each layer that they pass |
+//! | [`layers`] | every box is below those that it follows; long edges get a place in each layer that they pass, together with others that go to the same box |
 //! | [`order`] | who stands left of whom in a layer, so that few edges cross |
-//! | [`columns`] | where everybody stands, close to those that it is connected with, without touching |
+//! | [`columns`] | where everybody stands, close to those that it is connected with, without touching; a layer that was too wide becomes a grid |
 //!
 //! # Invariants
 //! - Boxes do not overlap, and an edge crosses none: it changes its column between two layers only.
@@ -20,8 +20,11 @@ use self::layers::{Layers, Place};
 pub(super) const BESIDE: i32 = 28;
 /// Pixels between two layers.
 pub(super) const BETWEEN: i32 = 38;
-/// Pixels that a passing edge takes.
+/// Pixels that passing edges take.
 const PASSING: i32 = 4;
+/// How far to the side an edge may lead from one layer to the next before the gap between them grows, and by how much at most.
+const FLAT: i32 = 200;
+const STEEPER: i32 = 50;
 
 /// How much room a box needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,7 +89,8 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     if sizes.is_empty() {
         return Layout::default();
     }
-    let mut layers = Layers::new(sizes.len(), edges);
+    let widths: Vec<i32> = sizes.iter().map(|size| size.width).collect();
+    let mut layers = Layers::new(&widths, edges);
     order::arrange(&mut layers);
     let width = |place: Place| match place {
         Place::Box(at) => sizes[at].width,
@@ -103,6 +107,7 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     let right = vertices.map(|vertex| edge_of(vertex, 1)).max();
     let mut rows = Vec::new();
     let mut top = 0;
+    let mut height = 0;
     for row in &layers.rows {
         let heights = row.iter().map(|vertex| match layers.places[*vertex] {
             Place::Box(at) => sizes[at].height,
@@ -110,7 +115,13 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
         });
         let bottom = top + heights.max().unwrap_or_default();
         rows.push((top, bottom));
-        top = bottom + BETWEEN;
+        height = bottom;
+        let aside = row.iter().flat_map(|upper| {
+            let lower = layers.below[*upper].iter();
+            lower.map(|lower| (centres[*upper] - centres[*lower]).abs())
+        });
+        let aside = aside.max().unwrap_or_default();
+        top = bottom + BETWEEN + ((aside - FLAT).max(0) / 12).min(STEEPER);
     }
     let frames: Vec<Frame> = sizes
         .iter()
@@ -147,7 +158,7 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     Layout {
         size: Size {
             width: right.unwrap_or_default() - left,
-            height: top - BETWEEN,
+            height,
         },
         routes: routes.collect(),
         rows: layers.ranks[..sizes.len()]

@@ -12,6 +12,8 @@ fn step(key: usize, text: &str) -> Node {
         id: format!("s{key}"),
         kind: Kind::Call,
         what: text.to_owned(),
+        needs: Vec::new(),
+        join: key.is_multiple_of(5).then_some("all_done"),
         condition: key.is_multiple_of(3).then(|| text.to_owned()),
         continues: key.is_multiple_of(4),
         body: None,
