@@ -11,4 +11,5 @@ pub mod rig;
 pub mod rng;
 pub mod scripted;
 pub mod session;
+pub mod terminal;
 pub mod values;

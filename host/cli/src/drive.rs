@@ -77,15 +77,18 @@ fn stopped_at_once(signal: &str) -> Failure {
 /// The "of n" of a recorded run. Without them progress is shown all the same, so whatever is wrong with the record is left
 /// for the engine to tell.
 pub(crate) fn recorded_limits(store: &dyn Store, run: &RunId) -> Limits {
+    let definition = recorded_definition(store, run);
+    definition.as_ref().map(Limits::of).unwrap_or_default()
+}
+
+/// The definition that a run carries, if it can be read.
+pub(crate) fn recorded_definition(store: &dyn Store, run: &RunId) -> Option<Definition> {
     let text = wait(async {
         let recorded = record::load(store, run).await?;
         Ok::<_, EngineError>(record::definition_text(store, &recorded.state).await?)
     });
     let parsed = text.and_then(|text| Ok(Definition::reread("", &text)?));
-    let parsed = parsed.ok();
-    parsed
-        .map(|parsed| Limits::of(&parsed.definition))
-        .unwrap_or_default()
+    Some(parsed.ok()?.definition)
 }
 
 /// Waits for an answer of a store or an engine, for verbs that have nothing else to do meanwhile: one runtime for all of

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use milepost::core::ids::RunId;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::stop::{Stop, StopCode};
-use milepost::report::RunReport;
+use milepost::core::time::Timestamp;
+use milepost::core::wait::Wait;
+use milepost::report::{RunReport, StepReport};
 
 use super::context::{Context, Reply, bare};
 use super::documents;
@@ -53,7 +54,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .stop
                     .as_ref()
                     .into_iter()
-                    .flat_map(|stop| reasons(cx, &report.id, stop)),
+                    .flat_map(|stop| reasons(cx, report, stop)),
             );
             lines.push(format!("  look:   {}", cx.command("show", &report.id)));
         }
@@ -63,8 +64,9 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .stop
                     .as_ref()
                     .into_iter()
-                    .flat_map(|stop| reasons(cx, &report.id, stop)),
+                    .flat_map(|stop| reasons(cx, report, stop)),
             );
+            lines.extend(others(report));
             // Resumed before what it waits for has come, it would stand there again.
             if report.stop.as_ref().is_none_or(|stop| !waits(stop.code())) {
                 lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
@@ -75,7 +77,7 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                 .stop
                 .as_ref()
                 .into_iter()
-                .flat_map(|stop| reasons(cx, &report.id, stop)),
+                .flat_map(|stop| reasons(cx, report, stop)),
         ),
         Status::Pending | Status::Running => {
             lines.push(format!(
@@ -123,7 +125,7 @@ fn failures(report: &RunReport) -> impl Iterator<Item = String> {
 }
 
 /// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
-pub(crate) fn reasons(cx: &Context, run: &RunId, stop: &Stop) -> Vec<String> {
+pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<String> {
     let mut lines = Vec::new();
     if stop.code() != StopCode::StepFailed {
         let provider = stop
@@ -142,16 +144,73 @@ pub(crate) fn reasons(cx: &Context, run: &RunId, stop: &Stop) -> Vec<String> {
             indent(&words::stop::message(stop))
         ));
     }
-    let next = words::stop::next(run, stop, |verb| cx.program(verb));
+    let next = words::stop::next(&report.id, stop, |verb| cx.program(verb));
     lines.push(format!("  next:   {}", indent(&next)));
     let now = SystemTime::now().into();
     // What is ready goes on at once, unless it could not and was put off.
     let due = stop.due_at;
     if let Some(at) = due.filter(|at| stop.code() != StopCode::Ready || *at > now) {
-        let due = format::due(stop.code(), at);
+        let due = due_elsewhere(report, at).unwrap_or_else(|| format::due(stop.code(), at));
         lines.push(format!("  due:    {due} ({})", format::ahead(now, at)));
     }
     lines
+}
+
+/// What is due then, if not the step that the stop is about.
+fn due_elsewhere(report: &RunReport, at: Timestamp) -> Option<String> {
+    let first = report.stop.as_ref()?.path.as_ref()?.to_string();
+    let mut steps = report.steps.iter();
+    // Of what is paused, the report does not say until when.
+    let first = steps.find(|step| step.path == first)?.waits_for.as_ref()?;
+    if first.until() == Some(at) {
+        return None;
+    }
+    let waits = others_of(report).find_map(|step| {
+        let wait = step.waits_for.as_ref()?;
+        (wait.until() == Some(at)).then_some((step, wait))
+    });
+    let paused = || others_of(report).find(|step| step.status == "paused");
+    let (step, what) = match waits {
+        Some((step, Wait::Time { .. })) => (step, "continues"),
+        Some((step, Wait::Signal { .. } | Wait::Approval { .. })) => (step, "times out"),
+        None => (paused()?, "continues"),
+    };
+    let path = Shown(&step.path);
+    Some(format!("`{path}` {what} at {}", format::instant(at)))
+}
+
+/// What else stands still. The stop tells the first reason of several.
+fn others(report: &RunReport) -> impl Iterator<Item = String> {
+    others_of(report).filter_map(|step| {
+        let what = match &step.waits_for {
+            Some(Wait::Time { until }) => format!("waits until {}", format::instant(*until)),
+            Some(Wait::Signal { name, .. }) => format!("waits for the signal `{}`", Shown(name)),
+            Some(Wait::Approval { message, .. }) => format!("asks: {}", indent(message)),
+            None => return paused(step),
+        };
+        Some(format!("  also:   `{}` {what}", Shown(&step.path)))
+    })
+}
+
+/// The same, of those that do not wait for anything.
+pub(crate) fn others_paused(report: &RunReport) -> impl Iterator<Item = String> {
+    others_of(report).filter_map(paused)
+}
+
+fn others_of(report: &RunReport) -> impl Iterator<Item = &StepReport> {
+    let first = report.stop.as_ref().and_then(|stop| stop.path.as_ref());
+    let first = first.map(ToString::to_string);
+    let steps = report.steps.iter();
+    steps.filter(move |step| Some(&step.path) != first.as_ref())
+}
+
+fn paused(step: &StepReport) -> Option<String> {
+    let why = match step.stop_reason {
+        Some("retries_exhausted") => " after its last attempt",
+        _ => "",
+    };
+    let path = Shown(&step.path);
+    (step.status == "paused").then(|| format!("  also:   `{path}` paused{why}"))
 }
 
 /// Further lines stand under the first one.

@@ -1,21 +1,28 @@
 //! `milepost events`: the journal of a run.
 
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use milepost::core::event::{
-    AttemptStarted, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
+    AttemptStarted, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, Skip, StepEvent,
+    WaitEvent,
 };
+use milepost::core::ids::{Path, RunId};
 use milepost::core::wait::Wait;
 use milepost::engine::EngineError;
 use milepost::record;
+use milepost::store::Store;
 
 use super::context::{Context, Reply};
 use super::documents::EventEntry;
-use super::drive::wait;
+use super::drive::{recorded_limits, wait};
 use super::failure::Failure;
+use super::progress::Limits;
 use super::style::Style;
 use super::text::Text;
+use super::words::event::Unmet;
 use super::{format, ids, place, words};
 
 /// Print the journal of a run
@@ -40,7 +47,7 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let limit = args.limit.unwrap_or(usize::MAX);
-    let mut entries = record::entries(store, &run, args.after);
+    let mut entries = record::entries(Arc::clone(&store), &run, args.after);
     let next = move || {
         let next = async { entries.next().await.transpose().map_err(EngineError::from) };
         wait(next).transpose()
@@ -48,16 +55,49 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
     let entries = std::iter::from_fn(next).take(limit);
     let style = cx.out;
     let id = run.clone();
+    let told = Told {
+        store,
+        run: run.clone(),
+        unmet: RefCell::default(),
+        limits: OnceCell::new(),
+    };
     cx.list(
         &run,
         "events",
         entries,
         move |entry| EventEntry::new(&id, entry),
-        move |entry| line(style, entry),
+        move |entry| told.line(style, entry),
     )
 }
 
-fn line(style: Style, entry: &Entry) -> Text {
+/// What a line needs to know beside its event.
+struct Told {
+    store: Arc<dyn Store>,
+    run: RunId,
+    /// What the lines before it told.
+    unmet: RefCell<Unmet>,
+    /// Of the definition, read when the first line needs it.
+    limits: OnceCell<Limits>,
+}
+
+impl Told {
+    fn line(&self, style: Style, entry: &Entry) -> Text {
+        let mut unmet = self.unmet.borrow_mut();
+        let text = line(style, entry, |skip, path| {
+            let join = matches!(skip, Skip::Join { .. }).then(|| {
+                let limits = self
+                    .limits
+                    .get_or_init(|| recorded_limits(self.store.as_ref(), &self.run));
+                limits.join(path.step())
+            });
+            words::event::skipped(skip, join.flatten(), &unmet)
+        });
+        unmet.follow(&entry.event);
+        text
+    }
+}
+
+fn line(style: Style, entry: &Entry, skipped: impl Fn(&Skip, &Path) -> String) -> Text {
     let at = style.dim(format::instant(entry.at));
     let path = entry
         .event
@@ -70,13 +110,13 @@ fn line(style: Style, entry: &Entry) -> Text {
         .map_or_else(String::new, |dropped| {
             format!("; {dropped} dropped from its log")
         });
-    let more = Text::from(format!("{path}{}{dropped}", details(&entry.event)));
+    let more = Text::from(format!("{path}{}{dropped}", details(&entry.event, skipped)));
     let name = style.bold(entry.event.name());
     Text::from(format!("{:>5} ", entry.seq)) + at + " " + name + more.one_line()
 }
 
 /// What the name and the path do not tell, short enough for a line.
-fn details(event: &Event) -> String {
+fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
     match event {
         Event::Run(RunEvent::Created(created)) => {
             format!(" {} from {}", created.workflow, created.file)
@@ -132,8 +172,8 @@ fn details(event: &Event) -> String {
         } => format!(", {}", format::instant(*deadline)),
         Event::Step {
             event: StepEvent::Skipped(skip),
-            ..
-        } => format!(", {}", words::event::skipped(skip)),
+            path,
+        } => format!(", {}", skipped(skip, path)),
         Event::Step {
             event: StepEvent::Wait(WaitEvent::Started { wait, .. }),
             ..

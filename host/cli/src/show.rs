@@ -3,23 +3,25 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use milepost::core::event::Skip;
 use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
-use milepost::store::{StopRequest, StoredSignal};
+use milepost::store::{StopRequest, Store, StoredSignal};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
 use super::documents::{Kept, Request, Run};
-use super::drive::wait;
-use super::ending::reasons;
+use super::drive::{recorded_definition, wait};
+use super::ending::{others_paused, reasons};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
+use super::words::event::Unmet;
 use super::{format, ids, shell, words};
 
 /// Show one run: its status, steps and output
@@ -54,6 +56,8 @@ struct Detailed {
     stored_bytes: u64,
     /// Names of the signals that it waits for.
     awaits: Vec<String>,
+    /// Why steps were skipped, a line each.
+    skipped: Vec<String>,
 }
 
 impl Detailed {
@@ -78,8 +82,10 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let row = wait(store.row(&run))?;
+    let report = wait(engine.report(&run))?;
     let shown = Detailed {
-        report: wait(engine.report(&run))?,
+        skipped: skipped(store.as_ref(), &report),
+        report,
         request: row.as_ref().and_then(|row| row.request.clone()),
         inbox: wait(store.inbox(&run, KEPT))?,
         inbox_count: wait(store.inbox_size(&run))?.signals,
@@ -145,6 +151,9 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     for (step, error) in failed {
         text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
     }
+    for line in &shown.skipped {
+        text = text + "\n" + line.as_str();
+    }
     for step in &report.steps {
         if let Some(dropped) = step.log_dropped {
             let path = Shown(&step.path);
@@ -192,7 +201,10 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
         ));
     }
     match &report.stop {
-        Some(stop) => lines.extend(reasons(cx, &report.id, stop)),
+        Some(stop) => {
+            lines.extend(reasons(cx, report, stop));
+            lines.extend(others_paused(report));
+        }
         None => lines.extend(
             words::next::of_run(report, |verb| cx.program(verb))
                 .map(|next| format!("  next:   {next}")),
@@ -272,6 +284,43 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let more = shown.inbox_count.saturating_sub(shown.inbox.len() as u64);
     lines.extend((more > 0).then(|| format!("          and {more} more")));
     lines
+}
+
+/// Why steps were skipped, as far as the definition and what came of the others tell.
+fn skipped(store: &dyn Store, report: &RunReport) -> Vec<String> {
+    let is_skipped = |step: &StepReport| step.status == "skipped";
+    if !report.steps.iter().any(is_skipped) {
+        return Vec::new();
+    }
+    let Some(definition) = recorded_definition(store, &report.id) else {
+        return Vec::new();
+    };
+    let steps = || definition.steps().iter().zip(&report.steps);
+    let mut unmet = Unmet::default();
+    for (step, told) in steps() {
+        match told.status {
+            "failed" if !step.continue_on_error => unmet.failed(&step.id),
+            "skipped" => unmet.skipped(&step.id),
+            _ => {}
+        }
+    }
+    let lines = steps().filter(|(_, told)| is_skipped(told));
+    let lines = lines.filter_map(|(step, told)| {
+        let needs = step.needs.iter().map(|need| &definition.steps()[*need].id);
+        let (of_all, failed) = (
+            needs.clone().count(),
+            needs.clone().filter(|id| unmet.has_failed(id)).count(),
+        );
+        let needs: Vec<_> = needs.filter(|id| unmet.has(id)).cloned().collect();
+        let skipped = needs.len() - failed;
+        let skip = match step.join.lets_run(of_all - needs.len(), failed, skipped) {
+            false => Skip::Join { needs },
+            true => Skip::Condition(step.condition.as_ref()?.text().to_owned()),
+        };
+        let why = words::event::skipped(&skip, Some(step.join), &unmet);
+        Some(format!("{}: skipped, {why}", Shown(&told.path)))
+    });
+    lines.collect()
 }
 
 fn steps(cx: &Context, report: &RunReport) -> Text {

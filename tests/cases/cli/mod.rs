@@ -12,6 +12,7 @@ mod errors;
 mod examining;
 mod foreign;
 mod going_on;
+mod graphs;
 mod keeping;
 mod language;
 mod ledger;

@@ -1,15 +1,16 @@
-//! How many attempts and iterations a definition allows.
+//! What a definition allows: how many attempts and iterations, and which outcomes let a step run.
 
 use std::collections::BTreeMap;
 
-use milepost::core::definition::{Definition, StepKind};
+use milepost::core::definition::{Definition, Join, StepKind};
 use milepost::core::ids::{Path, StepId};
 
-/// The "of n" in "attempt k of n" and "iteration k of n".
+/// The "of n" in "attempt k of n" and "iteration k of n", and the joins of steps that need others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limits {
     pub(super) attempts: BTreeMap<StepId, u32>,
     pub(super) iterations: BTreeMap<StepId, u32>,
+    pub(super) joins: BTreeMap<StepId, Join>,
 }
 
 impl Limits {
@@ -17,6 +18,9 @@ impl Limits {
     pub(crate) fn of(definition: &Definition) -> Self {
         let mut limits = Self::default();
         for step in definition.steps() {
+            if !step.needs.is_empty() {
+                limits.joins.insert(step.id.clone(), step.join);
+            }
             match &step.kind {
                 StepKind::Component(component) => {
                     limits
@@ -42,6 +46,11 @@ impl Limits {
     /// The same for an iteration of a loop.
     pub(super) fn iteration(&self, step: &StepId, iteration: u32) -> String {
         of(iteration, self.iterations.get(step))
+    }
+
+    /// How a step judges what it needs.
+    pub(crate) fn join(&self, step: &StepId) -> Option<Join> {
+        self.joins.get(step).copied()
     }
 }
 

@@ -1,6 +1,6 @@
-//! Live progress on stderr: a moving line on a terminal, plain lines in a pipe.
+//! Live progress on stderr: moving lines on a terminal, one for each step in flight; plain lines in a pipe, each with its step.
 //!
-//! [`narrate`] turns what the engine tells into lines, the same for both; [`live`] is the moving line under them;
+//! [`narrate`] turns what the engine tells into lines, the same for both; [`live`] are the moving lines under them;
 //! [`several`] tells about many runs at once.
 
 mod limits;
@@ -26,7 +26,7 @@ use super::text::Text;
 /// Watches one run.
 pub(crate) struct Progress {
     narrator: Arc<Mutex<Narrator>>,
-    /// Whether there is a moving line.
+    /// Whether there are moving lines.
     lively: bool,
 }
 
@@ -36,7 +36,7 @@ impl Progress {
         let narrator = Arc::new(Mutex::new(Narrator::new(limits, style)));
         if lively {
             let narrator = Arc::clone(&narrator);
-            narration::move_line(Some(Box::new(|| live::line(live::of(narrator)))));
+            narration::move_line(Some(Box::new(|| live::lines(live::of(narrator)))));
         }
         Self { narrator, lively }
     }
@@ -46,7 +46,7 @@ impl Progress {
         narration::say(&line.into());
     }
 
-    /// Takes the moving line away.
+    /// Takes the moving lines away.
     pub(crate) fn finish(&self) {
         if self.lively {
             narration::move_line(None);
@@ -56,8 +56,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn notice(&self, run: &RunId, notice: Notice<'_>) {
-        let line = lock(&self.narrator).tell(run, notice);
-        if let Some(line) = line
+        // Locked until it is said: steps tell at the same time, and lines stand in the order of what they tell.
+        let mut narrator = lock(&self.narrator);
+        if let Some(line) = narrator.tell(run, notice)
             && !(self.lively && line.passing)
         {
             self.say(line.text);

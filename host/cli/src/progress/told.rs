@@ -18,9 +18,9 @@ impl Told {
             let text = Arc::clone(text);
             let now = move || {
                 let text = text.lock().unwrap_or_else(PoisonError::into_inner);
-                Text::from(text.clone())
+                vec![Text::from(text.clone())]
             };
-            narration::move_line(Some(Box::new(|| live::line(now))));
+            narration::move_line(Some(Box::new(|| live::lines(now))));
         }
         Self(told)
     }

@@ -1,5 +1,7 @@
 //! From what the engine tells to lines for a person. No terminal and no clock here: times come with the notices.
 
+mod moment;
+
 use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
@@ -7,7 +9,6 @@ use milepost::core::event::{
     ClaimCause, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
-use milepost::core::shown::Shown;
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
@@ -17,6 +18,7 @@ use crate::format;
 use crate::style::Style;
 use crate::text::Text;
 use crate::words;
+use crate::words::event::Unmet;
 
 /// A line to print.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,9 +38,14 @@ pub(super) struct Narrator {
     waiting: BTreeMap<Path, Waiting>,
     /// Attempts since this process took the run: what a retry policy allows anew with every resume.
     tried: BTreeMap<Path, u32>,
+    unmet: Unmet,
+    /// Starts that were told.
+    started: u64,
 }
 
 struct InFlight {
+    /// Which start of all that were told.
+    nth: u64,
     since: Timestamp,
     attempt: u32,
     progress: Option<Progress>,
@@ -58,6 +65,8 @@ impl Narrator {
             in_flight: BTreeMap::new(),
             waiting: BTreeMap::new(),
             tried: BTreeMap::new(),
+            unmet: Unmet::default(),
+            started: 0,
         }
     }
 
@@ -81,6 +90,12 @@ impl Narrator {
     }
 
     fn recorded(&mut self, run: &RunId, entry: &Entry) -> Option<Line> {
+        let line = self.told(run, entry);
+        self.unmet.follow(&entry.event);
+        line
+    }
+
+    fn told(&mut self, run: &RunId, entry: &Entry) -> Option<Line> {
         let style = self.style;
         match &entry.event {
             Event::Run(RunEvent::Claimed { cause, .. }) => match cause {
@@ -112,7 +127,9 @@ impl Narrator {
                 let tried = self.tried.entry(path.clone()).or_default();
                 *tried += 1;
                 let attempt = *tried;
+                self.started += 1;
                 let in_flight = InFlight {
+                    nth: self.started,
                     since: entry.at,
                     attempt,
                     progress: None,
@@ -180,7 +197,9 @@ impl Narrator {
                 path,
                 event: StepEvent::Skipped(skip),
             } => {
-                let why = format!(", {}", words::event::skipped(skip));
+                let join = self.limits.join(path.step());
+                let why = words::event::skipped(skip, join, &self.unmet);
+                let why = format!(", {why}");
                 Some(lasting(step(path) + style.dim("skipped") + why))
             }
             Event::Step {
@@ -297,49 +316,6 @@ impl Narrator {
             .collect();
         let said = format!("  {path} | {level}{}{fields}", line.message);
         Some(lasting(self.style.dim(said)))
-    }
-
-    /// What happens at this moment, in one line.
-    pub(super) fn now(&self, at: Timestamp) -> String {
-        let running = self
-            .in_flight
-            .iter()
-            .map(|(path, it)| self.running(path, it, at));
-        let waiting = self.waiting.iter().map(|(path, it)| {
-            let which = self.limits.attempt(path, it.next_attempt);
-            let left = format::length(it.retry_at.since(at));
-            format!("{path}, attempt {which} in {left}: {}", it.error)
-        });
-        let lines: Vec<String> = running.chain(waiting).collect();
-        lines.join(" | ")
-    }
-
-    fn running(&self, path: &Path, it: &InFlight, at: Timestamp) -> String {
-        let mut parts = vec![path.to_string()];
-        let iteration = path
-            .segments()
-            .iter()
-            .rev()
-            .find_map(|segment| Some((&segment.step, segment.iteration?)));
-        if let Some((step, iteration)) = iteration {
-            parts.push(format!(
-                "iteration {}",
-                self.limits.iteration(step, iteration)
-            ));
-        }
-        if it.attempt > 1 {
-            parts.push(format!("attempt {}", self.limits.attempt(path, it.attempt)));
-        }
-        parts.push(format::length(at.since(it.since)));
-        if let Some(progress) = &it.progress {
-            let total = progress
-                .total
-                .map(|total| format!(" of {total}"))
-                .unwrap_or_default();
-            let message = Shown(&progress.message);
-            parts.push(format!("{}{total} {message}", progress.done));
-        }
-        parts.join(", ")
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use milepost::core::event::AttemptStarted;
+use milepost::core::definition::Join;
+use milepost::core::event::{AttemptStarted, Skip};
 use milepost::core::ids::Epoch;
 use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::tape::Tape;
@@ -19,6 +20,7 @@ fn narrator() -> Narrator {
     let limits = Limits {
         attempts: BTreeMap::from([(id("test"), 3)]),
         iterations: BTreeMap::from([(id("fix"), 5)]),
+        joins: BTreeMap::from([(id("report"), Join::OneSuccess)]),
     };
     Narrator::new(limits, Style::new(false))
 }
@@ -60,44 +62,121 @@ fn failed(path: &str, attempt: u32, retry_at: Timestamp) -> Event {
     }
 }
 
+/// The moving lines, as many as fit.
+fn now(narrator: &Narrator, millis: u64) -> Vec<String> {
+    narrator.now(at(millis), 4)
+}
+
 #[test]
 fn the_moving_line_counts_passes_attempts_and_time() {
     let mut narrator = narrator();
-    assert_eq!(narrator.now(at(0)), "");
+    assert_eq!(now(&narrator, 0), [""; 0]);
     tell(&mut narrator, 0, started("fix#2/test", 1));
     assert_eq!(
-        narrator.now(at(1_500)),
-        "fix#2/test, iteration 2 of 5, 1.5 s"
+        now(&narrator, 1_500),
+        ["fix#2/test, iteration 2 of 5, 1.5 s"]
     );
     tell(&mut narrator, 2_000, failed("fix#2/test", 1, at(6_000)));
     assert_eq!(
-        narrator.now(at(4_500)),
-        "fix#2/test, attempt 2 of 3 in 1.5 s: timeout: too slow"
+        now(&narrator, 4_500),
+        ["fix#2/test, attempt 2 of 3 in 1.5 s: timeout: too slow"]
     );
     tell(&mut narrator, 6_000, started("fix#2/test", 2));
     assert_eq!(
-        narrator.now(at(6_000)),
-        "fix#2/test, iteration 2 of 5, attempt 2 of 3, 0 ms"
+        now(&narrator, 6_000),
+        ["fix#2/test, iteration 2 of 5, attempt 2 of 3, 0 ms"]
     );
+    progress(&mut narrator, "fix#2/test", 4, "tests\x1b[2J");
+    assert!(now(&narrator, 6_000)[0].ends_with(", 4 of 9 tests\\u{1b}[2J"));
+}
+
+#[test]
+fn every_step_in_flight_has_a_line_as_long_as_they_fit() {
+    let mut narrator = narrator();
+    // In the order of their start, whatever their names: a line stays where it is.
+    for (millis, path) in [(0, "z"), (10, "y"), (10, "x")] {
+        tell(&mut narrator, millis, started(path, 1));
+    }
+    progress(&mut narrator, "y", 1, "files");
+    tell(&mut narrator, 100, failed("z", 1, at(5_100)));
+    let lines = [
+        "y, 90 ms, 1 of 9 files",
+        "x, 90 ms",
+        "z, attempt 2 in 5.0 s: timeout: too slow",
+    ];
+    assert_eq!(now(&narrator, 100), lines);
+    tell(&mut narrator, 100, started("w", 1));
+    assert_eq!(
+        now(&narrator, 100),
+        [lines[0], lines[1], "w, 0 ms", lines[2]]
+    );
+    tell(&mut narrator, 100, started("v", 1));
+    tell(&mut narrator, 100, started("u", 1));
+    for (most, last) in [
+        (0, "+4 more in flight, 1 to be tried again"),
+        (2, "+4 more in flight, 1 to be tried again"),
+        (5, "+1 more in flight, 1 to be tried again"),
+        (6, lines[2]),
+    ] {
+        let lines = narrator.now(at(100), most);
+        assert_eq!(lines.len(), most.max(2));
+        assert_eq!(lines[0], "y, 90 ms, 1 of 9 files");
+        assert_eq!(lines.last().unwrap(), last);
+    }
+    tell(&mut narrator, 100, failed("y", 1, at(300)));
+    assert_eq!(
+        now(&narrator, 100)[3],
+        "+1 more in flight, 2 to be tried again"
+    );
+    tell(&mut narrator, 100, failed("x", 1, at(300)));
+    assert_eq!(now(&narrator, 100)[3], "+3 more to be tried again");
+}
+
+#[test]
+fn lines_of_steps_at_the_same_time_name_their_step_each() {
+    let mut narrator = narrator();
+    let mut told = Vec::new();
+    told.extend(tell(&mut narrator, 0, started("a", 1)));
+    told.extend(tell(&mut narrator, 0, started("b#1/c", 1)));
+    told.extend(tell(&mut narrator, 10, failed("a", 1, at(60))));
+    let broken = StepError::new(ErrorClass::Failed, "red", "no\nand more");
+    let path: Path = "b#1/c".parse().unwrap();
+    told.extend(tell(&mut narrator, 20, StepEvent::failed(broken).at(path)));
+    told.extend(tell(&mut narrator, 60, started("a", 2)));
+    for (path, skip) in [("report", vec!["a", "c"]), ("after", vec!["report"])] {
+        let needs = skip.into_iter().map(|id| StepId::new(id).unwrap());
+        let skipped = StepEvent::Skipped(Skip::Join {
+            needs: needs.collect(),
+        });
+        told.extend(tell(&mut narrator, 70, skipped.at(path.parse().unwrap())));
+    }
+    assert_eq!(
+        told,
+        [
+            "step a: started",
+            "step b#1/c: started",
+            "step a: retry 2 in 50 ms: timeout: too slow",
+            "step b#1/c: failed: red: no",
+            "step a: started, attempt 2",
+            "step report: skipped, because `a` did not succeed and `c` failed (join one_success)",
+            "step after: skipped, because `report` was skipped",
+        ]
+    );
+}
+
+fn progress(narrator: &mut Narrator, path: &str, done: u64, message: &str) {
     let progress = Progress {
-        done: 4,
+        done,
         total: Some(9),
-        message: "tests\x1b[2J".into(),
+        message: message.into(),
     };
-    let path: Path = "fix#2/test".parse().unwrap();
+    let path: Path = path.parse().unwrap();
     let run = RunId::new("r").unwrap();
-    narrator.tell(
-        &run,
-        Notice::Progress {
-            path: &path,
-            progress: &progress,
-        },
-    );
-    assert!(
-        narrator
-            .now(at(6_000))
-            .ends_with(", 4 of 9 tests\\u{1b}[2J")
-    );
+    let notice = Notice::Progress {
+        path: &path,
+        progress: &progress,
+    };
+    assert_eq!(narrator.tell(&run, notice), None);
 }
 
 #[test]
