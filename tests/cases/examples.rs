@@ -37,7 +37,7 @@ fn every_example_folder_has_a_valid_workflow_and_a_readme() {
         ))
         .expect(0);
     }
-    assert!(found >= 4);
+    assert!(found >= 5);
 }
 
 #[test]
@@ -116,6 +116,65 @@ fn strict_table_report_pauses_for_a_decision_and_resume_finishes_it() {
     assert_eq!(resumed.stdout, undisturbed.stdout);
 }
 
+fn statuses(report: &serde_json::Value) -> String {
+    let steps = report["steps"].as_array().unwrap().iter();
+    let words = steps.map(|step| {
+        let status = step["status"].as_str().unwrap();
+        format!("{} {status}", step["path"].as_str().unwrap())
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn table_checks_run_side_by_side_and_ask_when_one_finds_something() {
+    let cli = Cli::new();
+    let paused = run(&cli, "table-checks", &format!("{} --id c --json", orders())).expect(2);
+    assert_eq!(
+        statuses(&paused.json()),
+        "parse completed, identity completed, words completed, numbers completed, tidy completed, by_region completed, \
+         targets failed, gate waiting, report pending"
+    );
+    cli.run("approve c --comment known").expect(0);
+    let report = cli.run("resume c").expect(0).stdout;
+    for part in [
+        "South  43,786.44",
+        "found: known",
+        "Without targets: the text has no header line",
+    ] {
+        assert!(report.contains(part), "{part} in\n{report}");
+    }
+}
+
+#[test]
+fn table_checks_ask_nobody_when_there_is_nothing_to_ask() {
+    let cli = Cli::new();
+    cli.write(
+        "orders.csv",
+        "order_id,date,category,region,quantity,amount\nA1,2025-01-03,Books,South,3,40.40\n",
+    );
+    cli.write("targets.csv", "region,target\nSouth,50.00\n");
+    let inputs = "--input csv=@orders.csv --input targets=@targets.csv";
+    let report = run(&cli, "table-checks", &format!("{inputs} --id c"));
+    let report = report.expect(0).stdout;
+    assert!(report.contains("nothing that a person"), "{report}");
+    assert!(report.contains("| South | 50.00 |"), "{report}");
+}
+
+#[test]
+fn table_checks_name_every_failure_and_skip_what_needs_them() {
+    let cli = Cli::new();
+    cli.write(
+        "words.csv",
+        "order_id,category,region,amount\nA1,Books,South,3\n",
+    );
+    let failed = run(&cli, "table-checks", "--input csv=@words.csv --id c --json");
+    assert_eq!(
+        statuses(&failed.expect(1).json()),
+        "parse completed, identity completed, words completed, numbers failed, tidy completed, by_region completed, \
+         targets failed, gate skipped, report skipped"
+    );
+}
+
 #[test]
 fn all_examples_replay_to_the_same_bytes() {
     let cli = Cli::new();
@@ -130,7 +189,10 @@ fn all_examples_replay_to_the_same_bytes() {
     .expect(2);
     cli.run("replay table").expect(0);
     cli.run("resume table").expect(0);
-    for id in ["hello", "retry", "nested", "table"] {
+    run(&cli, "table-checks", &format!("{} --id checks", orders())).expect(2);
+    cli.run("approve checks").expect(0);
+    cli.run("resume checks").expect(0);
+    for id in ["hello", "retry", "nested", "table", "checks"] {
         cli.run(&format!("replay {id}")).expect(0);
     }
 }
