@@ -34,6 +34,7 @@ continue_on_error = true
 [[step]]
 id = "fix"
 needs = ["plan"]
+deadline = "2d"
 loop = { until = "steps.verify.output.ok == true", max_iterations = 5 }
 
 [[step]]
@@ -46,6 +47,7 @@ id = "unit"
 in = "fix"
 needs = ["patch"]
 use = "p/test"
+deadline = "1h"
 
 [[step]]
 id = "browser"
@@ -141,9 +143,9 @@ fn a_graph_is_drawn_by_what_its_steps_need() {
           publish: p/publish, needs gate
           plan: p/plan
           docs: p/docs, needs plan, continues after an error
-          fix: loop until steps.verify.output.ok == true, at most 5 times, then fail (graph), needs plan
+          fix: loop until steps.verify.output.ok == true, at most 5 times, then fail, deadline 2d (graph), needs plan
             patch: p/patch
-            unit: p/test, needs patch
+            unit: p/test, deadline 1h, needs patch
             browser: p/test, needs patch, if loop.iteration > 1
             soak: loop until loop.iteration == 2, at most 3 times, then fail, needs patch
               load: p/load
@@ -156,9 +158,9 @@ fn a_graph_is_drawn_by_what_its_steps_need() {
           s0["publish<br>p/publish"]
           s1["plan<br>p/plan"]
           s2["docs<br>p/docs"]
-          subgraph s3["fix: loop until steps.verify.output.ok == true, at most 5 times, then fail"]
+          subgraph s3["fix: loop until steps.verify.output.ok == true, at most 5 times, then fail, deadline 2d"]
             s4["patch<br>p/patch"]
-            s5["unit<br>p/test"]
+            s5["unit<br>p/test, deadline 1h"]
             s6["browser<br>p/test"]
             subgraph s7["soak: loop until loop.iteration == 2, at most 3 times, then fail"]
               s8["load<br>p/load"]
@@ -192,9 +194,9 @@ fn a_graph_is_drawn_by_what_its_steps_need() {
           s1 [label="plan\np/plan"]
           s2 [label="docs\np/docs\ncontinues after an error"]
           subgraph cluster_s3 {
-            graph [label="fix\nuntil steps.verify.output.ok == true\nat most 5 times, then fail", labeljust=l, style="rounded,dashed"]
+            graph [label="fix\nuntil steps.verify.output.ok == true\nat most 5 times, then fail, deadline 2d", labeljust=l, style="rounded,dashed"]
             s4 [label="patch\np/patch"]
-            s5 [label="unit\np/test"]
+            s5 [label="unit\np/test, deadline 1h"]
             s6 [label="browser\np/test\nif loop.iteration > 1"]
             subgraph cluster_s7 {
               graph [label="soak\nuntil loop.iteration == 2\nat most 3 times, then fail", labeljust=l, style="rounded,dashed"]

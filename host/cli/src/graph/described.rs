@@ -57,7 +57,7 @@ fn scope(definition: &Definition, members: &[usize], flow: Flow) -> Scope {
 
 fn node(definition: &Definition, index: usize) -> Node {
     let step = &definition.steps()[index];
-    let (kind, what, body) = match &step.kind {
+    let (kind, mut what, mut body) = match &step.kind {
         StepKind::Component(component) => (Kind::Call, component_text(component), None),
         StepKind::Loop(repeat) => {
             let body = body(definition, repeat);
@@ -71,10 +71,18 @@ fn node(definition: &Definition, index: usize) -> Node {
         id,
         condition,
         continue_on_error,
+        deadline,
         needs,
         join,
         ..
     } = step;
+    if let Some(deadline) = deadline {
+        let deadline = format!(", deadline {}", format_duration(*deadline));
+        what.push_str(&deadline);
+        if let Some(body) = &mut body {
+            body.limit.push_str(&deadline);
+        }
+    }
     let needs = needs.iter().map(|index| &definition.steps()[*index].id);
     Node {
         key: index,

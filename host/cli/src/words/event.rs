@@ -84,6 +84,7 @@ impl Unmet {
             | StepEvent::AttemptFailed { .. }
             | StepEvent::Paused { .. }
             | StepEvent::Interrupted { .. }
+            | StepEvent::DeadlineSet { .. }
             | StepEvent::Wait(_)
             | StepEvent::Loop(_) => {
                 self.0.remove(path.step());
