@@ -15,6 +15,7 @@ mod logs;
 mod prebuilt;
 mod races;
 mod readme;
+mod reserving;
 mod sharing;
 mod soak;
 mod status;

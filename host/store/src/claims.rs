@@ -13,7 +13,7 @@ use crate::{Attention, Offer, StopRequest, StoreError};
 pub trait Claims: Send + Sync {
     /// Runs that somebody may take now, for one who has room for them: due ones, then pending ones, those that wait longest
     /// first. An offer is advice, no right: a store that many ask may keep what it offered from being offered again for a moment;
-    /// whoever takes a run still claims it in [`Runs::write`](crate::Runs::write).
+    /// whoever takes a run still claims it in [`Runs::write`](crate::Runs::write). What nobody took is offered again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -119,6 +119,13 @@ pub struct Write {
 }
 
 impl Write {
+    /// When the run was created, where this write creates it: with its first entry, though later ones may come with it.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        let first = self.entries.first();
+        first.map_or(self.head.at, |entry| entry.at)
+    }
+
     /// The run's last sequence number after this write.
     ///
     /// # Errors

@@ -13,11 +13,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use milepost::engine::{ApprovalDecision, Control, Gravity, ResumeOptions, StartOptions};
+use milepost::engine::{
+    ApprovalDecision, Control, Gravity, ResumeOptions, StartOptions, StopAnswer,
+};
+use milepost::owner::{Host as _, ThisHost};
 use milepost::replay::replay;
 use milepost::store::{Filter, StopKind};
 use milepost_core::ids::RunId;
 use milepost_core::state::Status;
+use milepost_core::stop::{Came, Why};
 use milepost_core::wait::Verdict;
 use milepost_tests::rig::Rig;
 use milepost_tests::scripted::{Gate, Script, at, fail, ok, pause};
@@ -42,6 +46,8 @@ const WAITS: &str = "\
 const ASKS: &str = "\
 [[step]]\nid = \"ask\"\n[step.approval]\nmessage = \"Go on?\"\n\
 [[step]]\nid = \"last\"\nuse = \"p/last\"\n";
+const NAPS: &str = "\
+[[step]]\nid = \"nap\"\nwait = { for = \"1h\" }\n[[step]]\nid = \"last\"\nuse = \"p/last\"\n";
 
 fn script() -> Script {
     Script::new()
@@ -101,18 +107,54 @@ async fn written_now() -> String {
     let other = rig.engine();
     other.pause(&id("lost"), false, "somebody").await.unwrap();
     let db = Connection::open(rig.store_file()).unwrap();
-    let sql = dump(&db).unwrap();
-    // Which machine wrote it, and where, is nobody's business; the length counts.
     let owner: String = db
         .query_row("SELECT owner FROM run WHERE id = 'lost'", [], |row| {
             row.get(0)
         })
         .unwrap();
-    let named: serde_json::Value = serde_json::from_str(&owner).unwrap();
-    let host = named["host"].as_str().unwrap();
     let another = r#"{"host":"another","boot":"boot","pid":1,"started":1,"nonce":"nonce"}"#;
+    written_by_nobody(&rig).replace(&owner.replace('\'', "''"), another)
+}
+
+/// A store with runs that stand because a person said so.
+async fn decided_now() -> String {
+    let rig = Rig::sqlite(DONE, &script());
+    let engine = rig.engine();
+    for (run, body) in [
+        ("held", NAPS),
+        ("ready", ASKS),
+        ("rejected", ASKS),
+        ("cancelled", WAITS),
+    ] {
+        rig.edit(body);
+        let ran = engine.run(rig.workflow(), BTreeMap::new(), options(run));
+        assert_eq!(ran.await.unwrap().status, Status::Paused, "{run}");
+    }
+    let held = engine.pause(&id("held"), false, "somebody").await.unwrap();
+    assert_eq!(held, StopAnswer::Held);
+    for (run, verdict) in [
+        ("ready", Verdict::Approved),
+        ("rejected", Verdict::Rejected),
+    ] {
+        let decision = ApprovalDecision {
+            path: None,
+            verdict,
+            comment: Some("because".to_owned()),
+            by: Some("ada".to_owned()),
+        };
+        engine.decide_approval(&id(run), &decision).await.unwrap();
+    }
+    engine.cancel(&id("cancelled"), "somebody").await.unwrap();
+    written_by_nobody(&rig)
+}
+
+/// The file of the rig. Which machine wrote it, and where, is nobody's business; the length counts.
+fn written_by_nobody(rig: &Rig) -> String {
+    let db = Connection::open(rig.store_file()).unwrap();
+    let host = ThisHost.name();
     let folder = rig.file().parent().unwrap().display().to_string();
-    sql.replace(&owner.replace('\'', "''"), another)
+    dump(&db)
+        .unwrap()
         .replace(&folder, "/some/workflows")
         .replace(
             &format!(" on {host}\""),
@@ -195,10 +237,14 @@ fn literal(value: ValueRef<'_>) -> String {
     }
 }
 
-fn file(version: u32) -> PathBuf {
+fn golden(name: &str) -> PathBuf {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../host/store/sqlite/tests/golden");
-    folder.join(format!("version-{version}.sql"))
+    folder.join(name)
+}
+
+fn file(version: u32) -> PathBuf {
+    golden(&format!("version-{version}.sql"))
 }
 
 fn version(sql: &str) -> u32 {
@@ -315,6 +361,58 @@ async fn goes_on(sql: &str) {
         assert!(replayed.attempts > 0);
     }
     assert_sound(&rig, &format!("version {version}, gone on"));
+}
+
+/// What a person said holds, and a worker does the rest.
+async fn stands_as_decided(sql: &str) {
+    let rig = rig_on(sql);
+    assert_sound(&rig, "as it was");
+    let engine = rig.engine();
+    let report = |run: &str| engine.report(&id(run)).now().unwrap();
+    let stop = |run: &str| report(run).stop.unwrap();
+    assert_eq!(stop("held").held_by.as_deref(), Some("somebody"));
+    assert_eq!(
+        stop("ready").why,
+        Why::Ready(Came::Decision(Verdict::Approved))
+    );
+    let because = Some("because".to_owned());
+    let rejected = Why::Rejected {
+        by: Some("ada".to_owned()),
+        comment: because,
+    };
+    assert_eq!(stop("rejected").why, rejected);
+    let by = "somebody".to_owned();
+    assert_eq!(stop("cancelled").why, Why::Cancelled { by });
+    rig.clock.advance(Duration::from_secs(7_200));
+    assert_eq!(rig.work().await.taken, 1);
+    let after = ["held", "ready", "rejected", "cancelled"].map(|run| report(run).status);
+    assert_eq!(
+        after,
+        [
+            Status::Paused,
+            Status::Completed,
+            Status::Cancelled,
+            Status::Cancelled
+        ]
+    );
+    let resumed = engine.resume(&id("held"), ResumeOptions::default()).await;
+    assert_eq!(resumed.unwrap().status, Status::Completed);
+    for run in ["held", "ready", "rejected", "cancelled"] {
+        let replayed = replay(rig.store.as_ref(), &rig.script, &id(run)).await;
+        assert_eq!(replayed.unwrap().divergence, None, "{run}");
+    }
+    assert_sound(&rig, "gone on");
+}
+
+#[tokio::test]
+async fn runs_that_an_older_program_stopped_as_a_person_said_stand_as_decided() {
+    let sql = decided_now().await;
+    let path = golden("version-6-decided.sql");
+    if std::env::var_os("UPDATE_EXPECT").is_some() && !path.exists() {
+        fs::write(&path, &sql).unwrap();
+    }
+    stands_as_decided(&fs::read_to_string(&path).unwrap()).await;
+    stands_as_decided(&sql).await;
 }
 
 #[tokio::test]

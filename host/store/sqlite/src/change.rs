@@ -93,7 +93,7 @@ fn create(
         .get(
             "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
                  recoveries, auto_resumes, provider, awaits, now, stored_bytes)
-             VALUES (:id, :workflow, :status, :seq, :epoch, :at, :at, :owner, :lease_until, :stop_code, :due_at,
+             VALUES (:id, :workflow, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
                  :recoveries, :auto_resumes, :provider, :awaits, :now, :added)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
@@ -105,6 +105,7 @@ fn create(
                 ":seq": signed(to.seq),
                 ":added": signed(to.added),
                 ":epoch": signed(epoch.0),
+                ":created_at": nanos(write.created_at()),
                 ":at": nanos(head.at),
                 ":owner": owner,
                 ":lease_until": lease_until,

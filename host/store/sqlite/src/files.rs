@@ -105,7 +105,7 @@ pub(super) fn was_made(path: &Path, database: Option<&Metadata>) -> Result<bool,
 /// The refusal of a database that holds nothing any more.
 pub(super) fn emptied(path: &Path) -> StoreError {
     StoreError::corrupt(format!(
-        "`{}` has lost its content; restore a backup, or remove the file to start with an empty store",
+        "`{}` has lost its content; restore a backup, or, to start with an empty store, move it and the files beside it away",
         path.display()
     ))
 }

@@ -150,6 +150,8 @@ pub(super) enum Obstacle {
     Older { found: u32, known: u32 },
     /// A newer program wrote it.
     Newer { found: u32, known: u32 },
+    /// It holds tables, and does not say of which version.
+    Unversioned,
 }
 
 impl From<rusqlite::Error> for Obstacle {
@@ -213,16 +215,21 @@ fn snapshot_version(db: &Connection, steps: &[&str]) -> Result<usize, Obstacle> 
 fn version(db: &Connection, steps: &[&str]) -> Result<usize, Obstacle> {
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application_id, version) = (pragma("application_id")?, pragma("user_version")?);
+    let is_empty = || -> Result<bool, rusqlite::Error> {
+        let objects = "SELECT count(*) FROM sqlite_schema";
+        db.query_row(objects, [], |row| row.get(0))
+            .map(|objects: i64| objects == 0)
+    };
     if application_id != APPLICATION_ID {
-        let objects: i64 =
-            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        return if application_id == 0 && version == 0 && objects == 0 {
+        return if application_id == 0 && version == 0 && is_empty()? {
             Ok(0)
         } else {
             Err(Obstacle::Foreign { application_id })
         };
     }
     match usize::try_from(version) {
+        // Version and tables are of one transaction.
+        Ok(0) if !is_empty()? => Err(Obstacle::Unversioned),
         Ok(version) if version <= steps.len() => Ok(version),
         Ok(version) => Err(Obstacle::Newer {
             found: number(version),
@@ -254,6 +261,9 @@ impl Obstacle {
                 found,
                 known,
             },
+            Self::Unversioned => StoreError::corrupt(format!(
+                "`{place}` holds tables, but its header does not say of which version; keep it as it is, and restore a backup"
+            )),
         }
     }
 }

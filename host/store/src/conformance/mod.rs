@@ -84,6 +84,7 @@ macro_rules! conformance_cases {
             $($use)+
             writes {
                 create_makes_a_row_of_what_it_was_given,
+                a_run_is_created_with_its_first_entry,
                 a_second_create_is_refused_and_changes_nothing,
                 a_create_with_entries_stands_at_the_last_of_them,
                 a_write_to_an_unknown_run_is_refused,

@@ -30,6 +30,15 @@ pub(crate) fn create_makes_a_row_of_what_it_was_given(s: &dyn Store) {
     assert_eq!((row.owner, row.lease_until), (None, None));
 }
 
+/// Whoever reads its journal says the same of it as a list.
+pub(crate) fn a_run_is_created_with_its_first_entry(s: &dyn Store) {
+    s.save(create("r").entry(1).entry(2).at(9));
+    let row = s.see("r");
+    assert_eq!((row.created_at, row.updated_at), (at(1), at(9)));
+    s.save(step("r", 2, 0).at(20));
+    assert_eq!(s.see("r").created_at, at(1));
+}
+
 pub(crate) fn a_second_create_is_refused_and_changes_nothing(s: &dyn Store) {
     s.save(create("r").part("p", "1"));
     let before = s.see("r");

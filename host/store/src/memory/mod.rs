@@ -279,7 +279,7 @@ fn new_run(write: &Write, key: usize) -> Run {
             status: write.head.status,
             seq: 0,
             epoch: Epoch(0),
-            created_at: write.head.at,
+            created_at: write.created_at(),
             updated_at: write.head.at,
             owner: None,
             lease_until: None,

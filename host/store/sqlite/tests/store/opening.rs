@@ -172,6 +172,31 @@ fn a_store_that_was_replaced_by_an_empty_database_is_refused() {
     }
 }
 
+/// All that it held is there: nobody is told to begin anew.
+#[test]
+fn a_store_that_lost_its_version_is_refused_and_left_alone() {
+    for gate in [true, false] {
+        let place = Place::new();
+        let store = place.open();
+        store.save(create("r"));
+        let version = store.health().now().unwrap().version;
+        drop(store);
+        place.sql("PRAGMA user_version = 0");
+        if !gate {
+            fs::remove_file(place.folder.path().join("store.db-gate")).unwrap();
+        }
+        let read_only = SqliteStore::open_read_only(&place.path());
+        for refused in [refusal(&place), read_only.unwrap_err()] {
+            assert!(
+                matches!(&refused, StoreError::Corrupt(text) if text.what.contains("keep it as it is")),
+                "{gate}: {refused}"
+            );
+        }
+        place.sql(&format!("PRAGMA user_version = {version}"));
+        assert_eq!(place.open().listed(&Filter::default()), ["r"]);
+    }
+}
+
 #[test]
 fn a_creation_that_was_interrupted_goes_on_though_a_store_was_there_before() {
     let place = Place::new();
