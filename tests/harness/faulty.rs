@@ -47,6 +47,7 @@ pub struct FaultyStore {
     renewals: AtomicUsize,
     looks: AtomicUsize,
     entries: AtomicUsize,
+    given_up: AtomicUsize,
     death: Gate,
     writes: Mutex<Vec<Write>>,
 }
@@ -69,6 +70,7 @@ impl FaultyStore {
             renewals: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
             death: Gate::default(),
             writes: Mutex::default(),
         }
@@ -143,6 +145,12 @@ impl FaultyStore {
     #[must_use]
     pub fn looks(&self) -> usize {
         self.looks.load(Ordering::SeqCst)
+    }
+
+    /// How often claims were given up.
+    #[must_use]
+    pub fn given_up(&self) -> usize {
+        self.given_up.load(Ordering::SeqCst)
     }
 
     /// How many entries of journals were read.
@@ -280,7 +288,12 @@ impl Claims for FaultyStore {
         self.inner.look(look)
     }
 
-    hand_on! { offer give_up mark_detached }
+    fn give_up<'a>(&'a self, held: &'a [Held]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.given_up.fetch_add(1, Ordering::SeqCst);
+        self.inner.give_up(held)
+    }
+
+    hand_on! { offer mark_detached }
 }
 
 hand_on! { FaultyStore: Watch }

@@ -75,7 +75,7 @@ impl Log {
         }
     }
 
-    fn next(&self) -> Option<LogLine> {
+    fn next(&self) -> Option<Arc<LogLine>> {
         self.lock().behind.pop_front()
     }
 
@@ -100,7 +100,7 @@ impl Log {
 
 /// Lines as they come, within their bound.
 struct LogBuffer {
-    head: Vec<LogLine>,
+    head: Vec<Arc<LogLine>>,
     /// Bytes that the beginning may still take. Taken to zero by the first line that does not fit.
     head_left: usize,
     tail: VecDeque<Late>,
@@ -111,12 +111,12 @@ struct LogBuffer {
     dropped: LogDropped,
     partial: [Partial; 2],
     /// What is still to be shown.
-    behind: VecDeque<LogLine>,
+    behind: VecDeque<Arc<LogLine>>,
 }
 
 /// A line that did not fit into the beginning.
 struct Late {
-    line: LogLine,
+    line: Arc<LogLine>,
     bytes: usize,
     /// Whether it is shown at its time.
     shown: bool,
@@ -172,7 +172,8 @@ impl LogBuffer {
         let bytes = self.line_bytes + encoded_bytes(&line);
         if bytes <= self.head_left {
             self.head_left -= bytes;
-            self.behind.push_back(line.clone());
+            let line = Arc::new(line);
+            self.behind.push_back(Arc::clone(&line));
             self.head.push(line);
         } else {
             self.head_left = 0;
@@ -193,8 +194,9 @@ impl LogBuffer {
         }
         // Once lines are dropped, nobody knows yet which ones stay: they are shown at the end.
         let shown = self.dropped.lines == 0;
+        let line = Arc::new(line);
         if shown {
-            self.behind.push_back(line.clone());
+            self.behind.push_back(Arc::clone(&line));
         }
         self.tail_bytes += bytes;
         self.tail.push_back(Late { line, bytes, shown });
@@ -234,17 +236,19 @@ impl LogBuffer {
         }
         let mut lines = std::mem::take(&mut self.head);
         if self.dropped.lines > 0 {
-            let gap = self.gap(clock);
-            self.behind.push_back(gap.clone());
+            let gap = Arc::new(self.gap(clock));
+            self.behind.push_back(Arc::clone(&gap));
             lines.push(gap);
         }
         for late in std::mem::take(&mut self.tail) {
             if !late.shown {
-                self.behind.push_back(late.line.clone());
+                self.behind.push_back(Arc::clone(&late.line));
             }
             lines.push(late.line);
         }
-        (lines, self.dropped)
+        // Only what is still to be shown is copied.
+        let lines = lines.into_iter().map(Arc::unwrap_or_clone);
+        (lines.collect(), self.dropped)
     }
 
     /// The line that stands where lines were dropped.

@@ -1,6 +1,8 @@
 //! Damaged records are errors of their run: never a panic, never a silent restart.
 
-use milepost::engine::{EngineError, Gravity, ResumeOptions};
+use std::time::Duration;
+
+use milepost::engine::{EngineError, Gravity, Remedy, ResumeOptions};
 use milepost::record::RecordError;
 use milepost::store::StoreError;
 use milepost_tests::now::Now as _;
@@ -100,6 +102,33 @@ async fn b244_a_damaged_run_does_not_hide_the_others() {
         .unwrap();
     assert_eq!(engine.report(&other.id).now().unwrap(), other);
     assert!(engine.report(&r1()).now().is_err());
+}
+
+#[tokio::test]
+async fn an_examination_tells_of_runs_that_nobody_begins() {
+    let rig = Rig::sqlite(&steps(&["a"]), &Script::new());
+    let told = || {
+        let found = rig.engine().examine(&|_| ()).now().unwrap().findings;
+        let told = found
+            .into_iter()
+            .map(|f| (f.gravity, f.run, f.message, f.remedy));
+        told.collect::<Vec<_>>()
+    };
+    rig.submit("first").await;
+    rig.clock.advance(Duration::from_secs(59));
+    assert_eq!(told(), [], "a worker may be about to take it");
+    rig.submit("second").await;
+    for (seconds, others) in [(1, ""), (59, ", like another one")] {
+        rig.clock.advance(Duration::from_secs(seconds));
+        let waits = format!("it has waited for a worker for more than a minute{others}");
+        let first = Some("first".to_owned());
+        assert_eq!(
+            told(),
+            [(Gravity::Warning, first, waits, Remedy::StartWorker)]
+        );
+    }
+    rig.work().await;
+    assert_eq!(told(), []);
 }
 
 /// Whatever a byte of a record becomes, the examination tells of it or finds the record as good as before, and never panics.

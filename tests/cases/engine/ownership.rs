@@ -266,7 +266,9 @@ async fn the_lease_is_renewed_while_a_step_runs() {
 async fn b289_b291_a_run_that_was_ended_meanwhile_stays_ended() {
     let gate = Gate::default();
     let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("a", &gate));
-    let first = rig.engine_of(elsewhere());
+    let store = FaultyStore::new(Arc::clone(&rig.store), |_| Fault::None);
+    let store = Arc::new(store.owned_by(elsewhere()));
+    let first = rig.engine_on(Arc::clone(&store) as _);
     let (lost, ()) = tokio::join!(rig.run_on(&first, Control::default()), async {
         gate.came().await;
         rig.clock.advance(limits::LEASE);
@@ -284,6 +286,7 @@ async fn b289_b291_a_run_that_was_ended_meanwhile_stays_ended() {
         ),
         "{lost:?}"
     );
+    assert_eq!(store.given_up(), 0, "there is nothing left of its claim");
     assert_eq!(
         rig.script.calls(),
         ["a"],

@@ -146,7 +146,7 @@ fn from_file(
     let gone = |why: String| PluginError::Missing {
         name: name.to_owned(),
         reason: format!(
-            "the store does not hold its component {digest}, and {why}; put the file with that digest in its place"
+            "the store does not hold its component {digest}; {why}; put the file with that digest in its place"
         ),
     };
     let spec = spec.ok_or_else(|| gone("the definition does not say where it was".to_owned()))?;

@@ -157,7 +157,35 @@ impl Engine {
                 Remedy::StartWorker,
             )
         }));
+        let unstarted = or_damage(self.unstarted(now).await, &mut findings)?;
+        findings.extend(unstarted.flatten());
         Ok(findings)
+    }
+
+    /// Runs that were submitted and that nobody has begun: one word for all of them, of which there may be many.
+    async fn unstarted(&self, now: Timestamp) -> Result<Option<Finding>, StoreError> {
+        let mut pages = Pages::of(Filter {
+            statuses: vec![Status::Pending],
+            ..Filter::default()
+        });
+        let (mut count, mut oldest) = (0_usize, None);
+        while let Some(page) = pages.next(self.shared.store.as_ref()).await? {
+            // The newest come first.
+            let waiting = |row: &RunRow| row.updated_at <= now.before(OVERDUE);
+            for row in page.rows.into_iter().filter(waiting) {
+                count += 1;
+                oldest = Some(row.id);
+            }
+        }
+        Ok(oldest.map(|run| {
+            let others = match count - 1 {
+                0 => String::new(),
+                1 => ", like another one".to_owned(),
+                more => format!(", like {more} others"),
+            };
+            let waits = format!("it has waited for a worker for more than a minute{others}");
+            Finding::of_run(run.as_str(), waits, Remedy::StartWorker)
+        }))
     }
 
     /// What cannot be read back as it was written: of blobs, and of one run after the other.

@@ -227,9 +227,8 @@ impl Driver {
         // A run that could not be put off is found by the next sweep: taking it over is counted, a release is not.
         self.claim = ClaimStands::No;
         self.kept = None;
-        if ended.is_err()
-            && let Err(error) = self.shared.store.give_up(&[held]).await
-        {
+        let may_hold = matches!(&ended, Err(halted) if !matches!(halted, Halted::LostClaim));
+        if may_hold && let Err(error) = self.shared.store.give_up(&[held]).await {
             tracing::warn!(%error, "the claim lasts until its lease is over");
         }
         Ok(ended)
