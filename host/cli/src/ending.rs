@@ -139,9 +139,8 @@ pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<Stri
                 .map(|path| format!("  step:   {}", Shown(path))),
         );
         lines.push(format!(
-            "  reason: {}: {}{provider}",
-            stop.code(),
-            indent(&words::stop::message(stop))
+            "  reason: {}{provider}",
+            indent(&words::stop::reason(stop))
         ));
     }
     let next = words::stop::next(&report.id, stop, |verb| cx.program(verb));

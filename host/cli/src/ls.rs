@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::watch::{self, View};
-use super::{format, row};
+use super::{format, row, words};
 
 /// Rows of a table that is read once: a terminal scrolls.
 const ROWS: usize = 50;
@@ -132,8 +132,11 @@ impl Snapshot {
             page.rows.truncate(left - page.unreadable.len());
             shown += page.unreadable.len() + page.rows.len();
             notes.extend(page.unreadable.iter().map(|(id, reason)| {
-                let said = format!("run {} cannot be read: {reason}", Shown(id));
-                cx.warning(said)
+                let id = Shown(id).to_string();
+                cx.warning(words::about(
+                    &id,
+                    &format!("run `{id}` cannot be read: {reason}"),
+                ))
             }));
             rows.extend(page.rows);
             if full(shown) {

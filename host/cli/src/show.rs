@@ -7,6 +7,7 @@ use milepost::core::event::Skip;
 use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
+use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
@@ -187,7 +188,9 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
             format::ago(now, request.at)
         )
     }));
-    if report.recoveries > 0 {
+    // How often it was lost is what such a stop says, the last time included.
+    let told = report.stop.as_ref().map(Stop::code) == Some(StopCode::ProcessLost);
+    if report.recoveries > 0 && !told {
         lines.push(format!(
             "  lost:   its process, {} without progress in between",
             format::times(report.recoveries)

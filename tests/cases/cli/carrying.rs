@@ -512,7 +512,7 @@ fn a_replay_asks_only_for_what_it_can_have() {
         # as an older version left its runs: without their components
 
         $ milepost replay r
-        ! error: plugin `p` is not available: the store does not hold its component [digest], and cannot read the component [folder]/d/p.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        ! error: plugin `p` is not available: the store does not hold its component [digest]; cannot read the component [folder]/d/p.wasm: No such file or directory (os error 2); put the file with that digest in its place
         [exit 69]
 
         # the component is back

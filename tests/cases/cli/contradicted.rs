@@ -103,7 +103,7 @@ fn what_contradicts_itself_is_told_to_people() {
 
         $ milepost work --until-idle
         ! working on .milepost, up to 4 runs at once
-        ! warning: run r: run `r` cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
+        ! warning: run r cannot be read back: the run's row has the status `pending`, the checkpoint `paused`
         1 run taken: 1 could not start
     "#]]);
 }

@@ -52,7 +52,7 @@ fn b223_warnings_never_reach_a_document() {
     session.document("work --until-idle", &["/ended"]);
     session.reads(expect![[r#"
         $ milepost ls --json
-        ! warning: run bad cannot be read: stored data is corrupted: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ! warning: run bad cannot be read: stored data is corrupted: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
         /0/id: "good"
         /1 is missing
 

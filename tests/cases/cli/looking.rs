@@ -61,12 +61,12 @@ fn b244_a_row_that_cannot_be_read_does_not_hide_the_others() {
     session.document("ls", &["/0/id", "/1"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ! warning: run bad cannot be read: stored data is corrupted: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ! warning: run bad cannot be read: stored data is corrupted: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
         ID    WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
         good  hello     completed         [ago]    [elapsed]  [ago]
 
         $ milepost ls --json
-        ! warning: run bad cannot be read: stored data is corrupted: run `bad`: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
+        ! warning: run bad cannot be read: stored data is corrupted: status: `dancing` is not a status; use pending, running, paused, completed, failed or cancelled
         /0/id: "good"
         /1 is missing
     "#]]);

@@ -57,7 +57,7 @@ fn a_worker_fails_a_run_that_waits_for_a_damaged_signal_and_names_it() {
             ! working on .milepost, up to 1 run at once
             ! run r: resumed, 1 completed step kept
             ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             1 run taken: 1 paused
@@ -144,7 +144,7 @@ fn a_resume_is_told_that_the_signal_of_its_wait_is_damaged() {
             ! working on .milepost, up to 1 run at once
             ! run r: resumed, 1 completed step kept
             ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
-            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
             ! run other: paused: waiting_for_approval: `ask` asks: Sure?
             1 run taken: 1 paused
@@ -183,7 +183,7 @@ fn a_worker_fails_a_run_that_comes_to_a_damaged_signal() {
         expect![[r#"
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
-            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run r: resumed, 1 completed step kept
             ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started
@@ -233,7 +233,7 @@ fn a_resume_is_told_that_the_signal_ahead_is_damaged() {
 
             $ milepost work --until-idle --max-runs 1
             ! working on .milepost, up to 1 run at once
-            ! warning: run r: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
+            ! warning: run r: stored data is corrupted: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run r: resumed, 1 completed step kept
             ! run r: failed: host_error: the host could not continue: stored data is corrupted: run `r`: the data of signal 1: EOF while parsing an object at line 1 column 1
             ! run other: started

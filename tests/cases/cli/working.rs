@@ -256,6 +256,8 @@ fn b214_a_run_whose_process_was_killed_is_taken_over_once() {
     );
     let told = cli.run("show spin").expect(0).stdout;
     assert!(!told.contains("milepost show"), "{told}");
+    let lost = "the process that ran it was lost 2 times in a row";
+    assert!(told.contains(lost) && !told.contains("lost:  "), "{told}");
 }
 
 #[test]
@@ -282,8 +284,8 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
         $ milepost work --until-idle --json
         ! working on .milepost, up to 4 runs at once
         ! run r: started
-        ! run r: failed: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
-        ! warning: run r: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        ! run r: failed: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest]; cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+        ! warning: run r: plugin `text` is not available: the store does not hold its component [digest]; cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
         /refused: 1
 
         $ milepost show r
@@ -291,7 +293,7 @@ fn a_run_whose_component_is_gone_fails_and_is_told_about() {
           file:   [folder]/own.toml
           begun:  [time], took [elapsed]
           saved:  [time], [ago]
-          reason: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest], and cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
+          reason: host_error: it could not start: plugin `text` is not available: the store does not hold its component [digest]; cannot read the component [folder]/text.wasm: No such file or directory (os error 2); put the file with that digest in its place
           next:   nothing by itself; put the component back, then `milepost resume r`, or start a new run
 
         STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT

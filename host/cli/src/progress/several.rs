@@ -37,9 +37,15 @@ impl Several {
         let style = self.style;
         match event {
             Event::Run(RunEvent::Completed { .. }) => Some(style.green("completed")),
-            Event::Run(RunEvent::Paused { stop }) => Some(style.yellow("paused") + why(stop)),
-            Event::Run(RunEvent::Failed { stop }) => Some(style.red("failed") + why(stop)),
-            Event::Run(RunEvent::Cancelled { stop }) => Some(style.dim("cancelled") + why(stop)),
+            Event::Run(RunEvent::Paused { stop }) => {
+                Some(style.yellow("paused") + why("paused", stop))
+            }
+            Event::Run(RunEvent::Failed { stop }) => {
+                Some(style.red("failed") + why("failed", stop))
+            }
+            Event::Run(RunEvent::Cancelled { stop }) => {
+                Some(style.dim("cancelled") + why("cancelled", stop))
+            }
             Event::Run(RunEvent::Released { reason }) => Some(format!("released: {reason}").into()),
             _ => None,
         }
@@ -83,8 +89,11 @@ impl Observer for Several {
             Trouble::PutOff(stop) => words::stop::message(stop),
             Trouble::Error(error) => error.to_owned(),
         };
-        let run = run.map(|run| format!("run {run}: ")).unwrap_or_default();
-        let text = Text::from(format!(" {run}{reason}")).one_line();
+        let said = match run {
+            Some(run) => words::about(run, &reason),
+            None => reason,
+        };
+        let text = Text::from(format!(" {said}")).one_line();
         narration::say(&(self.style.yellow("warning:") + text));
     }
 }
@@ -97,7 +106,8 @@ fn is_about_a_step(notice: &Notice<'_>) -> bool {
     }
 }
 
-fn why(stop: &Stop) -> String {
+/// Why a run stands, behind the word for how it does.
+fn why(status: &str, stop: &Stop) -> String {
     let provider = stop
         .provider
         .as_ref()
@@ -109,7 +119,11 @@ fn why(stop: &Stop) -> String {
         .unwrap_or_default();
     let message = words::stop::message(stop);
     let message = message.lines().next().unwrap_or_default();
-    format!(": {}: {message}{provider}{due}", stop.code())
+    let why = match words::stop::begins_with(message, status) {
+        Some(rest) => rest.to_owned(),
+        None => format!(": {}: {message}", stop.code()),
+    };
+    format!("{why}{provider}{due}")
 }
 
 #[cfg(test)]
@@ -175,8 +189,8 @@ mod tests {
             })
         };
         assert_eq!(
-            tell(&several, "a", Event::Run(RunEvent::Paused { stop })).unwrap(),
-            "run a: paused: cancelled: cancelled by too much\\u{1b}[2J [acme]"
+            tell(&several, "a", Event::Run(RunEvent::Cancelled { stop })).unwrap(),
+            "run a: cancelled by too much\\u{1b}[2J [acme]"
         );
         let left: Vec<RunId> = several.narrators.lock().unwrap().keys().cloned().collect();
         assert_eq!(left, [RunId::new("b").unwrap()]);

@@ -12,3 +12,30 @@ pub(crate) mod stop;
 pub(crate) fn plain(verb: &str) -> String {
     format!("milepost {verb}")
 }
+
+/// A reason that may name the run itself, said of it: the run is named once.
+pub(crate) fn about(run: &str, reason: &str) -> String {
+    let named = format!("run `{run}`");
+    let reason = reason.replace(&format!(": {named}: "), ": ");
+    match stop::begins_with(&reason, &named) {
+        Some(rest) => format!("run {run}{rest}"),
+        None => format!("run {run}: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_once() {
+        for (reason, said) in [
+            ("it broke", "run r: it broke"),
+            ("run `r` cannot be read back", "run r cannot be read back"),
+            ("damage: run `r`: signal 1", "run r: damage: signal 1"),
+            ("run `r2` is another one", "run r: run `r2` is another one"),
+        ] {
+            assert_eq!(about("r", reason), said);
+        }
+    }
+}

@@ -63,6 +63,20 @@ pub(crate) fn message(stop: &Stop) -> String {
     })
 }
 
+/// Its code and its message; the message alone where it begins with that word.
+pub(crate) fn reason(stop: &Stop) -> String {
+    let (code, message) = (stop.code(), message(stop));
+    match begins_with(&message, code.as_str()) {
+        Some(_) => message,
+        None => format!("{code}: {message}"),
+    }
+}
+
+/// What follows such a word at the beginning of a text.
+pub(crate) fn begins_with<'t>(text: &'t str, word: &str) -> Option<&'t str> {
+    text.strip_prefix(word).filter(|rest| rest.starts_with(' '))
+}
+
 fn failed(failures: &[Failure], more: u32) -> String {
     let told: Vec<String> = failures
         .iter()
