@@ -116,6 +116,8 @@ pub mod codes {
     pub const LIMIT_EXCEEDED: &str = "limit_exceeded";
     /// The attempt ran out of time.
     pub const TIMEOUT: &str = "timeout";
+    /// Nothing was heard from the attempt for too long.
+    pub const IDLE: &str = "idle";
     /// The step did not end within its deadline.
     pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
     /// The output is not JSON, or is nested too deep.

@@ -34,7 +34,9 @@ use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, LogLine, Mode, Progress};
+use crate::attempt::{
+    AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode, Progress,
+};
 use crate::clock::{AttemptClock, SystemClock};
 use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
@@ -225,10 +227,11 @@ impl Callable for NativePlugin {
                 log: Log::new(&call, Arc::new(clock)),
                 progress: Mutex::default(),
                 host: Arc::clone(&call.host),
+                heard: Heard::default(),
             });
             call.host = Arc::clone(&said) as _;
             let (timeout, begun) = (call.timeout, Instant::now());
-            let outcome = self.outcome(call).await;
+            let outcome = self.outcome(call, &said.heard).await;
             let (logs, log_dropped) = said.log.finish();
             said.log
                 .show_rest(timeout.saturating_sub(begun.elapsed()))
@@ -253,6 +256,7 @@ struct Said {
     log: Log,
     progress: Mutex<Option<Progress>>,
     host: Arc<dyn AttemptHost>,
+    heard: Heard,
 }
 
 impl Said {
@@ -263,10 +267,12 @@ impl Said {
 
 impl AttemptHost for Said {
     fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
+        self.heard.note();
         Box::pin(self.log.line(line.clone()))
     }
 
     fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
+        self.heard.note();
         let progress = Progress {
             message: shown::excerpt(&progress.message, limits::LOG_MESSAGE_BYTES),
             ..progress.clone()
@@ -276,6 +282,7 @@ impl AttemptHost for Said {
     }
 
     fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        self.heard.note();
         self.host.cancel_requested()
     }
 
@@ -289,7 +296,7 @@ impl AttemptHost for Said {
 }
 
 impl NativePlugin {
-    async fn outcome(&self, call: Call) -> Outcome {
+    async fn outcome(&self, call: Call, heard: &Heard) -> Outcome {
         let failed = |class, code, message| Outcome::Failed(StepError::new(class, code, message));
         if let Mode::Replay(_) = call.mode {
             let message = "a replay does not execute native steps".to_owned();
@@ -302,15 +309,27 @@ impl NativePlugin {
             );
             return failed(ErrorClass::Host, codes::PLUGIN_INCOMPATIBLE, message);
         };
-        let timeout = call.timeout;
+        let (timeout, idle_timeout) = (call.timeout, call.idle_timeout);
         let body = Arc::clone(body);
         // A task of its own: one that blocks holds up neither its driver nor the renewal of the claim.
         let task = tokio::spawn(async move { body(call).await });
         let _ends_with_the_attempt = Aborts(task.abort_handle());
-        match tokio::time::timeout(timeout, task).await {
-            Ok(Ok(Ok(output))) => bounded(output),
-            Ok(Ok(Err(Failure(outcome)))) => bounded_stop(outcome),
-            Ok(Err(ended)) => match ended.try_into_panic() {
+        let ended = tokio::select! {
+        biased;
+        ended = task => ended,
+        () = tokio::time::sleep(timeout) => {
+        let message = format!("the step did not end within {timeout:?}");
+        return failed(ErrorClass::Timeout, codes::TIMEOUT, message);
+        }
+        silent = heard.silence(idle_timeout) => {
+        let message = format!("nothing was heard from the step for {silent:?}");
+        return failed(ErrorClass::Timeout, codes::IDLE, message);
+        }
+        };
+        match ended {
+            Ok(Ok(output)) => bounded(output),
+            Ok(Err(Failure(outcome))) => bounded_stop(outcome),
+            Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => {
                     let message = format!("the step panicked: {}", panic_text(panic.as_ref()));
                     failed(ErrorClass::Trap, codes::TRAP, message)
@@ -321,10 +340,6 @@ impl NativePlugin {
                     failed(ErrorClass::Host, codes::HOST_ERROR, message)
                 }
             },
-            Err(_) => {
-                let message = format!("the step did not end within {timeout:?}");
-                failed(ErrorClass::Timeout, codes::TIMEOUT, message)
-            }
         }
     }
 }

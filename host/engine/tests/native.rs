@@ -35,7 +35,8 @@ source = "native:p"
 id = "s"
 use = "p/{step}"
 with = {{ name = "${{ inputs.name }}" }}
-timeout = "200ms"
+timeout = "400ms"
+idle_timeout = "200ms"
 "#
     )
 }
@@ -58,6 +59,14 @@ fn plugin(version: &str) -> NativePlugin {
         .step("sleep", |_| async {
             tokio::time::sleep(std::time::Duration::from_secs(600)).await;
             Ok(json!(null))
+        })
+        .step("busy", |call| async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                if call.host.cancel_requested().await {
+                    return Ok(json!(null));
+                }
+            }
         })
         .step("deep", |_| async {
             Ok((0..70).fold(json!(1), |inner, _| json!([inner])))
@@ -127,7 +136,8 @@ async fn whatever_goes_wrong_is_an_outcome_of_the_step() {
         ("number", "failed", "invalid digit found in string"),
         ("file", "failed", "No such file or directory"),
         ("panic", "trap", "the step panicked: a step with a bug"),
-        ("sleep", "timeout", "did not end within 200ms"),
+        ("sleep", "idle", "nothing was heard from the step for 200ms"),
+        ("busy", "timeout", "did not end within 400ms"),
         ("deep", "invalid_output", "nested deeper than 64 levels"),
         ("unknown", "plugin_incompatible", "has no step `unknown`"),
     ] {

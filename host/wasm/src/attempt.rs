@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but what its host
 /// answers, which is on the tape.
@@ -49,6 +50,8 @@ pub struct Call {
     pub deadline: Option<Timestamp>,
     /// How long the attempt may take.
     pub timeout: Duration,
+    /// How long it may be silent, by what its host hears of it.
+    pub idle_timeout: Option<Duration>,
     /// What the sandbox grants.
     pub limits: CallLimits,
     /// Whom the attempt asks, and tells how it goes.
@@ -97,6 +100,41 @@ impl CancelFlag {
         if !self.is_raised() {
             told.await;
         }
+    }
+}
+
+/// When an attempt was last heard; silence ends it where its call says so.
+#[derive(Debug, Clone)]
+pub struct Heard(Arc<Mutex<Instant>>);
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Heard {
+    /// Hears it now.
+    pub fn note(&self) {
+        *self.last() = Instant::now();
+    }
+
+    /// Waits until it was silent for so long; for ever where it may be.
+    pub async fn silence(&self, allowed: Option<Duration>) -> Duration {
+        let Some(allowed) = allowed else {
+            return pending().await;
+        };
+        loop {
+            let until = *self.last() + allowed;
+            if until <= Instant::now() {
+                return allowed;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -63,6 +63,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
 pub(super) enum Stop {
     Error(wasmtime::Error),
     TimedOut(Duration),
+    Silent(Duration),
     HostPanic(String),
 }
 
@@ -71,6 +72,7 @@ impl Stop {
         match self {
             Self::Error(error) => ending::stopped(error, &state.allocations),
             Self::TimedOut(after) => ending::timed_out(*after),
+            Self::Silent(for_) => ending::silent(*for_),
             Self::HostPanic(message) => ending::host_failed(message),
         }
     }
@@ -88,14 +90,22 @@ pub(super) async fn execute<T>(
     state.started = state.clock.monotonic();
     let _awake = shared.ticker.attempt();
     let mut store = store(shared, state);
-    let ended = match tokio::time::timeout(timeout, catch_panic(body(&mut store))).await {
+    let (heard, idle_timeout) = (store.data().heard.clone(), store.data().call.idle_timeout);
+    heard.note();
+    let called = tokio::select! {
+    biased;
+    called = catch_panic(body(&mut store)) => Ok(called),
+    () = tokio::time::sleep(timeout) => Err(Stop::TimedOut(timeout)),
+    silent = heard.silence(idle_timeout) => Err(Stop::Silent(silent)),
+    };
+    let ended = match called {
         Ok(Ok(Ok(value))) => match store.data().check_host_calls() {
             Ok(()) => Ok(value),
             Err(refusal) => Err(Stop::Error(refusal.into())),
         },
         Ok(Ok(Err(error))) => Err(Stop::Error(error)),
         Ok(Err(message)) => Err(Stop::HostPanic(message)),
-        Err(_) => Err(Stop::TimedOut(timeout)),
+        Err(stop) => Err(stop),
     };
     (store.into_data(), ended)
 }

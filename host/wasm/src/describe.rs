@@ -117,6 +117,7 @@ pub(super) fn nobody() -> Result<Call, InvalidId> {
         seed: 0,
         deadline: None,
         timeout: TIMEOUT,
+        idle_timeout: None,
         limits: CallLimits::default(),
         host: Arc::new(NoHost),
         mode: Mode::Live,

@@ -86,6 +86,15 @@ pub(super) fn timed_out(after: std::time::Duration) -> StepError {
     StepError::new(ErrorClass::Timeout, codes::TIMEOUT, message)
 }
 
+/// The error of an attempt that nothing was heard of.
+pub(super) fn silent(allowed: std::time::Duration) -> StepError {
+    let message = format!(
+        "nothing was heard from the attempt for {}",
+        format_duration(allowed)
+    );
+    StepError::new(ErrorClass::Timeout, codes::IDLE, message)
+}
+
 /// The error of an attempt during which the host itself failed.
 pub(super) fn host_failed(message: &str) -> StepError {
     StepError::new(ErrorClass::Host, codes::HOST_ERROR, message)

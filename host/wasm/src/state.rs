@@ -10,7 +10,7 @@ use wasmtime::component::ResourceTable;
 use super::capability::States;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
-use crate::attempt::{Call, CallResult, Mode, NoHost};
+use crate::attempt::{Call, CallResult, Heard, Mode, NoHost};
 use crate::clock::{AttemptClock, Clock};
 
 /// State of one attempt. The host functions of every capability are implemented on it.
@@ -18,6 +18,7 @@ pub(super) struct HostState {
     pub(super) call: Call,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) started: Duration,
+    pub(super) heard: Heard,
     pub(super) allocations: Allocations,
     pub(super) recorder: Recorder,
     pub(super) states: States,
@@ -36,6 +37,7 @@ impl HostState {
         resources.set_max_capacity(limits::HANDLES);
         Self {
             started: clock.monotonic(),
+            heard: Heard::default(),
             allocations: Allocations::new(call.limits.memory_bytes, call.limits.table_elements),
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
             states: States::new(&call, Arc::clone(&clock)),
@@ -51,13 +53,17 @@ impl HostState {
     /// # Errors
     /// [`Refusal::HostCalls`] when it is one too many.
     pub(super) fn charge(&mut self) -> Result<(), Refusal> {
-        self.host_calls += 1;
+        self.charge_later();
         self.check_host_calls()
     }
 
     /// Counts a host call where no error can be returned; [`HostState::check_host_calls`] tells later.
     pub(super) fn charge_later(&mut self) {
         self.host_calls += 1;
+        // Telling the time costs more than most calls; who may be silent need not be heard.
+        if self.call.idle_timeout.is_some() {
+            self.heard.note();
+        }
     }
 
     /// Whether the attempt is within its number of host calls.

@@ -423,6 +423,37 @@ fn an_attempt_whose_host_does_not_answer_ends_in_time_with_what_it_said() {
 }
 
 #[test]
+fn b359_an_attempt_that_is_silent_for_too_long_ends() {
+    let clock = r#"(import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
+    let forever = |body: &str| {
+        let run = format!("(loop $again {body} (br $again)) (unreachable)");
+        load(
+            &Guest {
+                imports: clock,
+                run: &run,
+                ..Guest::default()
+            }
+            .build(),
+        )
+    };
+    for (body, timeout, code) in [
+        // It works, or sleeps, and says nothing.
+        ("", 60_000, codes::IDLE),
+        ("(call $sleep (i64.const 30000))", 60_000, codes::IDLE),
+        // Every call of the host is a sign.
+        ("(call $sleep (i64.const 5))", 600, codes::TIMEOUT),
+    ] {
+        let call = Call {
+            timeout: Duration::from_millis(timeout),
+            idle_timeout: Some(Duration::from_millis(200)),
+            ..call()
+        };
+        let result = execute(&forever(body), call);
+        guests::assert_failed(&result, ErrorClass::Timeout, code);
+    }
+}
+
+#[test]
 fn every_case_of_the_contracts_error_keeps_its_fields() {
     // Texts: c (code), m (message), p (provider), s (signal), then JSON.
     let ending = |run: &str| {

@@ -63,3 +63,39 @@ fn a_step_that_is_not_over_by_its_deadline_fails_whatever_it_is_at() {
         The step was not over by its `deadline`, which counts from its first start over all its attempts and waits. Nothing tries it again by itself; `resume` or `retry` gives it its whole time anew.
     "#]]);
 }
+
+#[test]
+fn b359_a_silent_step_ends_and_may_be_tried_again() {
+    let cli = Cli::new();
+    cli.workflow(
+        "silent.toml",
+        "[[step]]\nid = \"spin\"\nuse = \"hostile/spin\"\nidle_timeout = \"200ms\"\nretry = { on = [\"timeout\"], initial = \"0s\", max_attempts = 2, then = \"fail\" }\n",
+    );
+    let mut session = cli.session();
+    session.milepost("run silent.toml --id r");
+    session.milepost("replay r");
+    session.milepost("explain idle");
+    session.reads(expect![[r#"
+        $ milepost run silent.toml --id r
+        ! run r: started
+        ! step spin: started
+        ! step spin: retry 2 of 2 in 0 ms: timeout idle: nothing was heard from the attempt for 200ms
+        ! step spin: started, attempt 2 of 2
+        ! step spin: failed: timeout idle: nothing was heard from the attempt for 200ms
+        ! failed: run r after [elapsed], 1 of 1 step (1 failed)
+        !   step spin: timeout idle: nothing was heard from the attempt for 200ms
+        !   next:   nothing by itself; fix the cause, then `milepost resume r` runs the failed steps again
+        !   look:   milepost show r
+        [exit 1]
+
+        $ milepost replay r
+        not replayed: spin, attempt 1: a timeout depends on the machine
+        not replayed: spin, attempt 2: a timeout depends on the machine
+        same as recorded: 7 events, 0 attempts
+
+        $ milepost explain idle
+        idle
+
+        Nothing was heard from the attempt for as long as its `idle_timeout` allows: no log line, no progress, no other call of the host. It counts as a timeout: `retry.on = ["timeout"]` tries it again. A step that works for long should say so now and then.
+    "#]]);
+}

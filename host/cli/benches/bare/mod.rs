@@ -96,6 +96,7 @@ pub(crate) fn call(path: &str) -> Call {
         seed: 1,
         deadline: None,
         timeout: Duration::from_secs(60),
+        idle_timeout: None,
         limits: CallLimits::default(),
         host: Arc::new(NoHost),
         mode: Mode::Live,

@@ -59,6 +59,11 @@ const STEP_CODES: &[(&str, &str)] = &[
         "The attempt ran out of time and was stopped. Raise the step's `timeout`, or retry it with `retry.on = [\"timeout\"]`.",
     ),
     (
+        codes::IDLE,
+        "Nothing was heard from the attempt for as long as its `idle_timeout` allows: no log line, no progress, no other call of the \
+         host. It counts as a timeout: `retry.on = [\"timeout\"]` tries it again. A step that works for long should say so now and then.",
+    ),
+    (
         codes::DEADLINE_EXCEEDED,
         "The step was not over by its `deadline`, which counts from its first start over all its attempts and waits. Nothing tries it \
          again by itself; `resume` or `retry` gives it its whole time anew.",

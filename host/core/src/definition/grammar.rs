@@ -372,7 +372,7 @@ pub(super) const PLANNED_KINDS: &[&str] = &["workflow"];
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
-pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout"];
+pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout"];
 
 static STEP: Record = Record {
     title: "a step",
@@ -437,6 +437,11 @@ static STEP: Record = Record {
             "timeout",
             Shape::Duration { zero: false },
             "Timeout of one attempt.",
+        ),
+        key(
+            "idle_timeout",
+            Shape::Duration { zero: false },
+            "Maximum time without a sign from an attempt: a log line, progress, or any other call of the host.",
         ),
         key(
             "deadline",

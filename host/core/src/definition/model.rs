@@ -209,6 +209,8 @@ pub struct ComponentStep {
     pub timeout: Duration,
     /// Where the timeout comes from.
     pub timeout_source: TimeoutSource,
+    /// How long an attempt may be silent: no log line, no progress, no other call of the host.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// Which line of the definition set a timeout.

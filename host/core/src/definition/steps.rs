@@ -165,6 +165,7 @@ fn component(
         handled: view.flag("continue_on_error").unwrap_or(false) && !then_given,
         timeout,
         timeout_source,
+        idle_timeout: view.duration("idle_timeout"),
     })
 }
 

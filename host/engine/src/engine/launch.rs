@@ -61,6 +61,7 @@ impl Launch {
             seed: self.seed,
             deadline: Some(self.at.after(self.timeout)),
             timeout: self.timeout,
+            idle_timeout: component.idle_timeout,
             limits: workflow.definition.call_limits.clone(),
             host,
             mode,

@@ -300,6 +300,7 @@ pub(crate) fn call() -> Call {
         seed: 7,
         deadline: None,
         timeout: Duration::from_secs(60),
+        idle_timeout: None,
         limits: CallLimits::default(),
         host: Arc::new(NoHost),
         mode: Mode::Live,
