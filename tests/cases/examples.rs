@@ -71,6 +71,33 @@ fn nested_loops_count_to_twelve() {
     );
 }
 
+/// The output that the README shows, and all that it tells of it.
+#[test]
+fn word_count_maps_and_reduces_two_hundred_texts_also_when_it_is_stopped_on_the_way() {
+    let cli = Cli::new();
+    let data = example("word-count/data/handbook.txt");
+    let arguments = format!("--input text=@{} --id words", data.display());
+    let output = run(&cli, "word-count", &arguments).expect(0);
+    let readme = std::fs::read_to_string(example("word-count/README.md")).unwrap();
+    assert!(
+        readme.contains(output.stdout.trim_end()),
+        "{}",
+        output.stdout
+    );
+    let drawn = cli.run(&format!(
+        "graph {}",
+        example("word-count/workflow.toml").display()
+    ));
+    assert!(readme.contains(drawn.expect(0).stdout.trim_end()));
+    let report = cli.run("show words --json").expect(0).json();
+    let items = &report["steps"][1]["items"];
+    assert_eq!(
+        (&items["total"], &items["completed"]),
+        (&200.into(), &200.into())
+    );
+    cli.run("replay words").expect(0);
+}
+
 #[test]
 fn table_report_cleans_in_a_loop_and_ends_in_a_report() {
     let cli = Cli::new();

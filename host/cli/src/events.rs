@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use milepost::core::event::{
-    AttemptStarted, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, Skip, StepEvent,
-    WaitEvent,
+    AttemptStarted, DefinitionChanged, Entry, Event, ForEachEvent, LoopEvent, RunEvent, Skip,
+    StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId};
 use milepost::core::wait::Wait;
@@ -238,6 +238,26 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
             event: StepEvent::Loop(LoopEvent::Completed { iterations, .. }),
             ..
         } => format!(", {iterations} iterations"),
+        Event::Step {
+            event: StepEvent::ForEach(event),
+            ..
+        } => match event {
+            ForEachEvent::Started { items, kept } => {
+                let kept = match kept {
+                    0 => String::new(),
+                    kept => format!(", {} kept", format::count(*kept, "item")),
+                };
+                format!(
+                    ", {}{kept}",
+                    format::count(words::event::items(items), "item")
+                )
+            }
+            ForEachEvent::ItemStarted => String::new(),
+            ForEachEvent::ItemCancelled { by } => format!(" by {by}"),
+            ForEachEvent::ItemCompleted { output } | ForEachEvent::Completed { output } => {
+                format!(", {} bytes", output.text().len())
+            }
+        },
         Event::Run(
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
         ) => {

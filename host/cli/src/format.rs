@@ -7,6 +7,7 @@ use milepost::core::outcome::{ErrorClass, StepError};
 use milepost::core::shown::{self, Shown, ShownLines};
 use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
+use milepost::report::ItemsReport;
 
 /// A value in one line: the beginning and the size of a long one.
 pub(crate) fn excerpt(value: &serde_json::Value) -> String {
@@ -108,6 +109,28 @@ pub(crate) fn instant(at: Timestamp) -> String {
     }
 }
 
+/// `197 of 200 items, 3 failed, 1 waiting`: how the items of a fan-out stand.
+pub(crate) fn items(items: &ItemsReport) -> String {
+    let mut text = match items.pending() + items.running + items.waiting + items.paused {
+        0 => count(items.total, "item"),
+        _ => format!("{} of {}", items.settled(), count(items.total, "item")),
+    };
+    let counts = [
+        (items.failed, "failed"),
+        (items.cancelled, "cancelled"),
+        (items.skipped, "skipped"),
+        (items.running, "running"),
+        (items.waiting, "waiting"),
+        (items.paused, "paused"),
+    ];
+    for (number, word) in counts {
+        if number > 0 {
+            text.push_str(&format!(", {number} {word}"));
+        }
+    }
+    text
+}
+
 /// Kind, code and message of an error: `retryable busy: the server is busy [acme]`. The usual kind goes without saying.
 pub(crate) fn error(error: &StepError) -> String {
     let kind = match error.class {
@@ -117,6 +140,7 @@ pub(crate) fn error(error: &StepError) -> String {
         ErrorClass::Timeout => "timeout ",
         ErrorClass::Host => "host ",
         ErrorClass::Definition => "definition ",
+        ErrorClass::Cancelled => "",
     };
     let provider = error
         .provider

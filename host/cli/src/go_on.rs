@@ -4,7 +4,7 @@ use std::future::Future;
 
 use clap::Args;
 use milepost::Engine;
-use milepost::core::ids::{RunId, StepId};
+use milepost::core::ids::{Path as StepPath, RunId};
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, OnChange, ResumeOptions};
 use milepost::report::OwnerState;
@@ -22,7 +22,7 @@ use super::{ending, ids, place};
 /// Continue a stopped run from its checkpoint
 ///
 /// Continues a run that is paused or failed, or whose process died. Completed steps are not run again; failed ones are. A
-/// loop continues in the iteration where it stopped.
+/// loop continues in the iteration where it stopped, and a fan-out with the items that failed or had not ended.
 ///
 /// If the run was asked to pause but has not paused yet, `resume` withdraws that request, and the run keeps running. It then
 /// refuses `--accept-changes`.
@@ -42,18 +42,20 @@ pub(crate) struct ResumeArgs {
 
 /// Run the failed steps of a stopped run again
 ///
-/// Runs the failed steps of a paused or failed run again; failed loops start over from their first iteration.
+/// Runs the failed steps of a paused or failed run again; failed loops start over from their first iteration, and of a fan-out,
+/// the failed items run again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost retry 7k3m
-  milepost retry 7k3m --from collect    # that step and all that depend on it")]
+  milepost retry 7k3m --from collect       # that step and all that depend on it
+  milepost retry 7k3m --from 'files[3]'    # the fourth item of a fan-out")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     stopped: Stopped,
-    /// Also run this step and every step that depends on it again; open waits after it start over
+    /// Also run this step, or this item of a fan-out, and every step that depends on it again; open waits after it start over
     #[arg(long, value_name = "STEP", allow_hyphen_values = true)]
-    from: Option<StepId>,
+    from: Option<StepPath>,
 }
 
 /// A run that stands still.

@@ -124,7 +124,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         lines.push(format!("  cannot be read: its definition: {problem}"));
     }
     lines.extend(ledger(cx, shown, now));
-    lines.extend(report.steps.iter().filter_map(|step| {
+    lines.extend(open(report).filter_map(|step| {
         let at = step.retry_at?;
         let (attempt, path) = (step.attempts + 1, &step.path);
         let (when, ahead) = (format::instant(at), format::ahead(now, at));
@@ -151,6 +151,16 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         .filter_map(|step| Some((step, step.error.as_ref()?)));
     for (step, error) in failed {
         text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
+    }
+    for items in report.steps.iter().filter_map(|step| step.items.as_ref()) {
+        for item in &items.failures {
+            let error = item.error.as_ref().map(format::error).unwrap_or_default();
+            text = text + format!("\n{}: {error}", Shown(&item.path));
+        }
+        let more = (items.failed as usize).saturating_sub(items.failures.len());
+        if more > 0 {
+            text = text + format!("\n  and {more} more failed");
+        }
     }
     for line in &shown.skipped {
         text = text + "\n" + line.as_str();
@@ -233,7 +243,7 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let told = shown.report.stop.as_ref().and_then(|stop| stop.due_at);
     let over = shown.report.status.is_terminal();
     let mut lines = Vec::new();
-    for step in &shown.report.steps {
+    for step in open(&shown.report) {
         // A run that is over waits for nothing, however its last step stands.
         let Some(wait) = step.waits_for.as_ref().filter(|_| !over) else {
             continue;
@@ -326,6 +336,15 @@ fn skipped(store: &dyn Store, report: &RunReport) -> Vec<String> {
     lines.collect()
 }
 
+/// What may wait: steps, and what waits of their executions in fan-outs.
+fn open(report: &RunReport) -> impl Iterator<Item = &StepReport> {
+    let steps = report.steps.iter();
+    steps.flat_map(|step| {
+        let open = step.items.as_ref().map_or(&[][..], |items| &items.open);
+        [step].into_iter().chain(open)
+    })
+}
+
 fn steps(cx: &Context, report: &RunReport) -> Text {
     let headings = [
         "STEP",
@@ -337,9 +356,14 @@ fn steps(cx: &Context, report: &RunReport) -> Text {
     ];
     let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
     for step in &report.steps {
+        let status = paint(cx, step.status);
+        let status = match &step.items {
+            Some(items) => status + ", " + format::items(items),
+            None => status,
+        };
         table.row([
             Cell::from(step.path.as_str()).at_most(PATH),
-            paint(cx, step.status).into(),
+            status.into(),
             count(step.attempts),
             step.iterations.map_or_else(|| "".into(), count),
             took(step).into(),

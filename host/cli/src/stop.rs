@@ -3,8 +3,9 @@
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::RunId;
+use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::engine::{EngineError, StopAnswer};
+use milepost::engine::{EngineError, ItemAnswer, StopAnswer};
 
 use super::context::{Context, Reply};
 use super::documents::{Answer, Stopped};
@@ -41,10 +42,14 @@ pub(crate) struct PauseArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost cancel 7k3m")]
+  milepost cancel 7k3m
+  milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good")]
 pub(crate) struct CancelArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
+    /// Cancel this item of a fan-out instead, in a run that stands still; no resume or retry brings it back
+    #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
+    step: Option<String>,
 }
 
 /// End a run for good, at once
@@ -89,9 +94,36 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
 }
 
 pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
+    if let Some(item) = &args.step {
+        return cancel_item(&args.run, item, cx);
+    }
     stop(&args.run, cx, &ENDING, async |engine, run| {
         engine.cancel(run, "`milepost cancel`").await
     })
+}
+
+fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> {
+    let engine = cx.engine()?;
+    let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
+    let shown = Shown(item);
+    let (answer, status, text) = match wait(engine.cancel_item(&run, item, "`milepost cancel`"))? {
+        ItemAnswer::Cancelled(status) => (
+            Answer::ItemCancelled,
+            status,
+            format!("`{shown}` of run {run} is cancelled; the run is {status}"),
+        ),
+        ItemAnswer::Already(status) => (
+            Answer::ItemAlreadyCancelled,
+            status,
+            format!("nothing to cancel: `{shown}` of run {run} is cancelled"),
+        ),
+    };
+    let document = || Stopped {
+        id: run.clone(),
+        answer,
+        status,
+    };
+    Ok(cx.reply(Exit::Completed, document, || text))
 }
 
 pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {

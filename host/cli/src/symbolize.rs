@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use clap::Args;
-use milepost::core::definition::StepKind;
 use milepost::core::ids::{Path as StepPath, RunId};
 use milepost::core::shown::Shown;
 use milepost::engine::EngineError;
@@ -96,8 +95,8 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
             .as_ref()
             .map_or_else(Vec::new, |error| offsets_of(&error.message));
         let path = step.path.parse::<StepPath>().ok();
-        let kind = path.and_then(|path| Some(&definition.step(path.step())?.kind));
-        let (false, Some(StepKind::Component(used))) = (offsets.is_empty(), kind) else {
+        let call = path.and_then(|path| definition.step(path.step())?.call());
+        let (false, Some(used)) = (offsets.is_empty(), call) else {
             continue;
         };
         let Some(digest) = state.binding().plugins.get(&used.plugin) else {

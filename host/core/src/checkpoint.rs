@@ -89,13 +89,13 @@ pub fn changed_blobs<'a>(
         .into_iter()
         .filter_map(|slot| state.executions().get(slot))
         .chain(state.in_flight());
-    let outputs = records.flat_map(StepRecord::outputs);
+    let values = records.flat_map(StepRecord::payloads);
     let returned = match &state.phase() {
         Phase::Completed { output, .. } if run => Some(output),
         _ => None,
     };
     let inputs = state.binding().inputs.as_ref().filter(|_| run);
-    outputs
+    values
         .chain(returned)
         .chain(inputs)
         .filter_map(|output| Some(output.blob()?.0))
@@ -205,7 +205,7 @@ pub fn restore<'a>(
             now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {
             let slot: Slot = id.parse().map_err(|e| damaged(malformed(&e)))?;
-            let pointers = ["/phase/result/output", "/previous/result/output"];
+            let pointers = ["/phase/result/output", "/previous/result/output", "/items"];
             let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
             check(&slot, &record).map_err(damaged)?;
             records.insert(slot, record);
@@ -256,6 +256,9 @@ fn check(slot: &Slot, record: &StepRecord) -> Result<(), DecodeError> {
     }
     if let StepPhase::Looping { iteration: 0, .. } = record.phase {
         return Err(malformed(&"a loop is in iteration 0"));
+    }
+    if record.phase == StepPhase::FannedOut && record.items().is_none() {
+        return Err(malformed(&"a fan-out has no items"));
     }
     Ok(())
 }

@@ -48,6 +48,8 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
         | StepPhase::InFlight { .. }
         | StepPhase::Paused { .. }
         | StepPhase::Looping { .. }
+        | StepPhase::FannedOut
+        | StepPhase::InItem
         | StepPhase::Settled(_) => record.deadline().is_some(),
     };
     let records = state.executions().iter().filter(|record| reckoned(record));

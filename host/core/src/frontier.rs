@@ -16,6 +16,31 @@ pub struct Frontier {
     epoch: Epoch,
     /// Scopes that have begun and are not over: the top level, and bodies by the path of their loop or item.
     scopes: BTreeMap<Option<Path>, Walked>,
+    /// Fan-outs that have begun and are not over.
+    fan_outs: BTreeMap<Path, FanOut>,
+}
+
+/// How far the items of a fan-out are.
+#[derive(Debug, Default)]
+pub(crate) struct FanOut {
+    /// The first item that was not looked at.
+    pub(crate) next: u32,
+    /// Those before it that have not ended, with their paths.
+    pub(crate) begun: BTreeMap<u32, Path>,
+    /// How many failed, of those that have ended.
+    pub(crate) failed: u32,
+    /// The first of them in the list.
+    pub(crate) first_failed: Option<u32>,
+}
+
+impl FanOut {
+    /// An item has ended.
+    pub(crate) fn settle(&mut self, index: u32, failed: bool) {
+        if failed {
+            self.failed += 1;
+            self.first_failed = Some(self.first_failed.map_or(index, |first| first.min(index)));
+        }
+    }
 }
 
 /// How far one scope is.
@@ -41,6 +66,7 @@ impl Frontier {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.scopes.clear();
+            self.fan_outs.clear();
         }
     }
 
@@ -59,6 +85,16 @@ impl Frontier {
                 progress: new(),
             },
         }
+    }
+
+    /// Takes what is known of a fan-out, for as long as its items are walked over.
+    pub(crate) fn enter_fan_out(&mut self, path: &Path) -> FanOut {
+        self.fan_outs.remove(path).unwrap_or_default()
+    }
+
+    /// Puts it back.
+    pub(crate) fn leave_fan_out(&mut self, path: &Path, known: FanOut) {
+        self.fan_outs.insert(path.clone(), known);
     }
 
     /// Puts it back.

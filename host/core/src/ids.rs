@@ -177,6 +177,57 @@ impl Path {
         Self(segments.into())
     }
 
+    /// Whether this is the path of an item of a fan-out.
+    #[must_use]
+    pub fn is_item(&self) -> bool {
+        self.0.last().is_some_and(|last| last.item.is_some())
+    }
+
+    /// The fan-out of which this is an item, and which one it is.
+    #[must_use]
+    pub fn fan_out(&self) -> Option<(Self, u32)> {
+        let index = self.0.last()?.item?;
+        let mut segments = self.0.to_vec();
+        segments.last_mut()?.item = None;
+        Some((Self(segments.into()), index))
+    }
+
+    /// The innermost item that this path is, or stands inside of.
+    #[must_use]
+    pub fn innermost_item(&self) -> Option<Self> {
+        let last = self.0.iter().rposition(|segment| segment.item.is_some())?;
+        let mut segments = self.0[..=last].to_vec();
+        segments.last_mut()?.iteration = None;
+        Some(Self(segments.into()))
+    }
+
+    /// The innermost loop in an iteration of which this path stands.
+    #[must_use]
+    pub fn innermost_loop(&self) -> Option<Self> {
+        let last = self
+            .0
+            .iter()
+            .rposition(|segment| segment.iteration.is_some())?;
+        let mut segments = self.0[..=last].to_vec();
+        segments.last_mut()?.iteration = None;
+        Some(Self(segments.into()))
+    }
+
+    /// In which item of the fan-out at `fan_out` this path stands, at any depth, or which one it is.
+    #[must_use]
+    pub fn item_of(&self, fan_out: &Self) -> Option<u32> {
+        let last = fan_out.0.len() - 1;
+        let own = self.0.get(last)?;
+        let same = self.0[..last] == fan_out.0[..last] && own.step == fan_out.0[last].step;
+        own.item.filter(|_| same)
+    }
+
+    /// Whether `other` stands inside the item of a fan-out that this path is, directly or deeper.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        other.0.len() > self.0.len() && other.0[..self.0.len()] == *self.0
+    }
+
     /// The path of `member` in the item of a fan-out that this path is.
     #[must_use]
     pub fn member_of_item(&self, member: StepId) -> Self {
@@ -220,11 +271,23 @@ impl Path {
         self.0.iter().rev().find_map(|s| s.item)
     }
 
-    /// Whether this path stands inside the step at `outer`, in any of its iterations, directly or deeper.
+    /// What stands around this path, directly: of an item its fan-out, else the loop or the item of a fan-out.
+    #[must_use]
+    pub fn around(&self) -> Option<Self> {
+        match self.fan_out() {
+            Some((fan_out, _)) => Some(fan_out),
+            None => self.parent(),
+        }
+    }
+
+    /// Whether this path stands inside the step at `outer`, in any of its iterations or items, directly or deeper, or is one of its
+    /// items.
     #[must_use]
     pub fn is_within(&self, outer: &Path) -> bool {
         let depth = outer.0.len();
-        let inside = self.0.len() > depth && self.0[..depth - 1] == outer.0[..depth - 1];
+        let is_item = self.0.len() == depth && self.is_item() && !outer.is_item();
+        let inside =
+            (self.0.len() > depth || is_item) && self.0[..depth - 1] == outer.0[..depth - 1];
         inside && {
             let (own, outer) = (&self.0[depth - 1], &outer.0[depth - 1]);
             own.step == outer.step && (outer.item.is_none() || own.item == outer.item)

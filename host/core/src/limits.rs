@@ -19,7 +19,11 @@ pub const STEPS: usize = 1_000;
 pub const PARALLEL: usize = 64;
 /// The same without `limits.parallel`.
 pub const PARALLEL_DEFAULT: usize = 8;
-/// Levels of loops inside loops.
+/// Items of a fan-out: upper bound of `max_items`, and what holds without it.
+pub const ITEMS: usize = 10_000;
+/// Items of a fan-out at work at the same time when it sets no `max_parallel` (B371); at most [`PARALLEL`].
+pub const ITEMS_PARALLEL_DEFAULT: usize = 5;
+/// Levels of loops and fan-outs inside each other.
 pub const NESTING: usize = 16;
 /// Upper bound of every loop's `max_iterations`.
 pub const LOOP_ITERATIONS: u32 = 10_000;

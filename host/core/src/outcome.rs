@@ -23,6 +23,8 @@ pub enum ErrorClass {
     Host,
     /// An expression of the step could not be evaluated, or its input was refused; the component was not called.
     Definition,
+    /// A person did not want it any more.
+    Cancelled,
 }
 
 /// Why an attempt or a step has no output.
@@ -61,6 +63,14 @@ impl StepError {
             provider: None,
             retry_after_millis: None,
         }
+    }
+}
+
+impl StepError {
+    /// A person cancelled an item of a fan-out.
+    pub(crate) fn item_cancelled(by: &str) -> Self {
+        let message = format!("cancelled by {by}");
+        Self::new(ErrorClass::Cancelled, codes::ITEM_CANCELLED, message)
     }
 }
 
@@ -132,6 +142,14 @@ pub mod codes {
     pub const EXPRESSION_ERROR: &str = "expression_error";
     /// A loop used up its iterations.
     pub const LOOP_EXHAUSTED: &str = "loop_exhausted";
+    /// What a fan-out was to go over is no list.
+    pub const NOT_A_LIST: &str = "not_a_list";
+    /// A list has more items than its fan-out may have.
+    pub const TOO_MANY_ITEMS: &str = "too_many_items";
+    /// Items of a fan-out failed.
+    pub const ITEMS_FAILED: &str = "items_failed";
+    /// A person cancelled an item of a fan-out.
+    pub const ITEM_CANCELLED: &str = "item_cancelled";
     /// A component could not be read, or its bytes changed.
     pub const PLUGIN_UNAVAILABLE: &str = "plugin_unavailable";
     /// A component does not fit the contract (core module, wrong world, unsupported import).

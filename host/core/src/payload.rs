@@ -2,6 +2,7 @@
 //! reads them. A parsed value takes up to a hundred times its text, and most of a run's outputs are never read again.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::Error as _;
@@ -92,6 +93,34 @@ impl Payload {
     /// Whether this is the same copy of a value.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.text, &other.text)
+    }
+
+    /// The list of values with these texts, each as a payload has it.
+    #[must_use]
+    pub fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut list = "[".to_owned();
+        for text in texts {
+            if list.len() > 1 {
+                list.push(',');
+            }
+            list.push_str(text.as_ref());
+        }
+        list.push(']');
+        let json = RawValue::from_string(list);
+        Self::of(json.expect("a list of JSON texts is one"), None)
+    }
+
+    /// Where in the text the elements stand; `None` of what is no list.
+    #[must_use]
+    pub fn elements(&self) -> Option<Vec<Range<usize>>> {
+        let text = self.text();
+        let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        let place = |element: &&RawValue| {
+            let element = element.get();
+            let start = element.as_ptr().addr() - text.as_ptr().addr();
+            start..start + element.len()
+        };
+        Some(elements.iter().map(place).collect())
     }
 
     /// The compact text.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Action, Decision, asked, decide, overdue, settle_recorded};
+use crate::decide::{Action, Decision, asked, decide_from, overdue, settle_recorded};
 use crate::definition::Definition;
-use crate::event::{Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent};
+use crate::event::{Entry, Event, ForEachEvent, LoopEvent, RunEvent, StepEvent, WaitEvent};
+use crate::frontier::Frontier;
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
@@ -87,6 +88,12 @@ pub fn origin(event: &Event) -> Origin {
                     LoopEvent::IterationStarted { .. }
                     | LoopEvent::IterationEnded { .. }
                     | LoopEvent::Completed { .. },
+                )
+                | StepEvent::ForEach(
+                    ForEachEvent::Started { .. }
+                    | ForEachEvent::ItemStarted
+                    | ForEachEvent::ItemCompleted { .. }
+                    | ForEachEvent::Completed { .. },
                 )
                 | StepEvent::Failed { attempt: None, .. },
             ..
@@ -170,6 +177,7 @@ pub fn origin(event: &Event) -> Origin {
         | Event::Step {
             event:
                 StepEvent::Wait(WaitEvent::SignalReceived { .. } | WaitEvent::ApprovalDecided { .. })
+                | StepEvent::ForEach(ForEachEvent::ItemCancelled { .. })
                 | StepEvent::Interrupted { .. },
             ..
         } => Origin::Outside,
@@ -194,11 +202,25 @@ pub fn check(
     state: &mut RunState,
     entry: &Entry,
 ) -> Result<(), Box<Divergence>> {
+    check_from(&mut Frontier::default(), definition, state, entry)
+}
+
+/// [`check`] for whoever checks one entry after the other: a decision does not take longer the more steps have ended. A frontier
+/// is of one run.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_from(
+    frontier: &mut Frontier,
+    definition: &Definition,
+    state: &mut RunState,
+    entry: &Entry,
+) -> Result<(), Box<Divergence>> {
     let expected = match origin(&entry.event) {
         // Of a paused run, only the end of a wait whose time is over.
         Origin::Decided => match overdue(definition, state, entry.at) {
             Some(event) => Some(event),
-            None => Some(decided(definition, state, entry)?),
+            None => Some(decided(frontier, definition, state, entry)?),
         },
         Origin::Attempt(ending) => again(definition, state, entry, ending),
         Origin::Outside => None,
@@ -216,11 +238,12 @@ pub fn check(
 
 /// What the core decides where the entry stands: of all that could be done then, what is about the same execution.
 fn decided(
+    frontier: &mut Frontier,
     definition: &Definition,
     state: &RunState,
     entry: &Entry,
 ) -> Result<Event, Box<Divergence>> {
-    match decide(definition, state, entry.at) {
+    match decide_from(frontier, definition, state, entry.at) {
         Decision::Act(actions) => {
             let same = |action: &Action| Some(action.path()) == entry.event.path();
             let meant = actions.iter().position(same).unwrap_or(0);
@@ -347,7 +370,8 @@ fn take_words(error: &mut StepError, said: &StepError) -> bool {
 }
 
 /// What the host records in the classes of the plugins.
-const HOST_CODES: [&str; 3] = [
+const HOST_CODES: [&str; 4] = [
+    codes::ITEMS_FAILED,
     codes::RUN_STATE_TOO_LARGE,
     codes::LOOP_EXHAUSTED,
     codes::CANCELLED,

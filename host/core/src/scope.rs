@@ -55,7 +55,7 @@ impl<'a> Shelf<'a> {
 }
 
 impl<'a> StateScope<'a> {
-    /// The scope of `if` and `with` of the step at `path`.
+    /// The scope of `if` and `with` of the step at `path`, and of `returns` of the item at `path`.
     #[must_use]
     pub fn of_step(definition: &'a Definition, state: &'a RunState, path: &'a Path) -> Self {
         Self {
@@ -116,17 +116,15 @@ impl<'a> StateScope<'a> {
     fn previous(&self) -> Option<&Value> {
         let iteration = self.iteration()?;
         let path = self.at?;
-        let (loop_id, loop_path) = if self.own_pass.is_some() {
-            (path.step().clone(), path.clone())
-        } else {
-            let outer = path.parent()?;
-            (outer.step().clone(), outer)
+        let loop_path = match self.own_pass {
+            Some(_) => path.clone(),
+            None => path.innermost_loop()?,
         };
-        let StepKind::Loop(inner) = &self.definition.step(&loop_id)?.kind else {
+        let StepKind::Loop(inner) = &self.definition.step(loop_path.step())?.kind else {
             return None;
         };
         let last = &self.definition.steps()[*inner.body.last()?].id;
-        let record = self.state.executions().of(last)?;
+        let record = self.record(last)?;
         let settled = if record.path.is_inside(&loop_path, iteration) {
             record.previous.as_ref()
         } else {
@@ -135,8 +133,24 @@ impl<'a> StateScope<'a> {
         settled.and_then(|settled| self.output_of(settled))
     }
 
+    fn record(&self, id: &StepId) -> Option<&'a StepRecord> {
+        seen_from(self.definition, self.state, self.at, id)
+    }
+
+    /// The element at which a fan-out around the place is: of the one with this id, or of the innermost one.
+    fn item(&self, id: Option<&StepId>) -> Option<Value> {
+        let segments = self.at?.segments();
+        let at = segments.iter().rposition(|segment| {
+            segment.item.is_some() && id.is_none_or(|id| segment.step == *id)
+        })?;
+        let outer = segments[..at].iter().filter_map(|segment| segment.item);
+        let executions = self.state.executions();
+        let record = executions.in_items(&segments[at].step, outer)?;
+        record.items()?.value(segments[at].item?)
+    }
+
     fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'_, Value>> {
-        let record = self.state.executions().of(id);
+        let record = self.record(id);
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
             StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, StepRecord::attempts)))),
@@ -155,6 +169,7 @@ impl<'a> StateScope<'a> {
                 StepResult::Failed { error } => Some(Cow::Owned(json!(error))),
                 StepResult::Completed { .. } | StepResult::Skipped => None,
             },
+            StepField::Item => self.item(Some(id)).map(Cow::Owned),
             StepField::Iterations => {
                 let record = record?;
                 let running = match record.phase {
@@ -164,6 +179,8 @@ impl<'a> StateScope<'a> {
                     | StepPhase::Waiting { .. }
                     | StepPhase::Paused { .. }
                     | StepPhase::Awaiting { .. }
+                    | StepPhase::FannedOut
+                    | StepPhase::InItem
                     | StepPhase::Settled(_) => None,
                 };
                 running
@@ -186,6 +203,28 @@ fn status_of(record: Option<&StepRecord>) -> &'static str {
     }
 }
 
+/// What is recorded of a step, as it is seen from a place (`None`: from outside of every step): of one inside a fan-out, in the
+/// same item.
+#[must_use]
+pub fn seen_from<'a>(
+    definition: &Definition,
+    state: &'a RunState,
+    at: Option<&Path>,
+    id: &StepId,
+) -> Option<&'a StepRecord> {
+    let executions = state.executions();
+    let segments = at.map_or(&[][..], Path::segments);
+    if segments.iter().all(|segment| segment.item.is_none()) {
+        return executions.of(id);
+    }
+    let target = definition.index_of(id)?;
+    let shared = segments.iter().filter(|segment| {
+        let mut around = definition.around(target);
+        segment.item.is_some() && around.any(|outer| outer.id == segment.step)
+    });
+    executions.in_items(id, shared.filter_map(|segment| segment.item))
+}
+
 impl Scope for StateScope<'_> {
     fn lookup(&self, reference: &Reference) -> Option<Cow<'_, Value>> {
         match reference {
@@ -202,8 +241,7 @@ impl Scope for StateScope<'_> {
                 .at
                 .and_then(Path::item_index)
                 .map(|n| Cow::Owned(json!(n))),
-            // Fan-out is reserved: the loader refuses `item` where no item can be.
-            Reference::Item => None,
+            Reference::Item => self.item(None).map(Cow::Owned),
         }
     }
 

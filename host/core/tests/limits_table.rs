@@ -53,6 +53,11 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("STEPS", number(limits::STEPS as u64)),
         ("PARALLEL", number(limits::PARALLEL as u64)),
         ("PARALLEL_DEFAULT", number(limits::PARALLEL_DEFAULT as u64)),
+        ("ITEMS", number(limits::ITEMS as u64)),
+        (
+            "ITEMS_PARALLEL_DEFAULT",
+            number(limits::ITEMS_PARALLEL_DEFAULT as u64),
+        ),
         ("NESTING", number(limits::NESTING as u64)),
         ("LOOP_ITERATIONS", number(limits::LOOP_ITERATIONS.into())),
         (

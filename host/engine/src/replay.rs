@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost_core::decide::{settle, settle_recorded};
-use milepost_core::definition::StepKind;
+use milepost_core::definition::Step;
 use milepost_core::event::{
     AttemptStarted, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
 };
+use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{
-    Divergence, Ending, Origin, check, differing, first_difference, in_the_words_of, origin,
+    Divergence, Ending, Origin, check_from, differing, first_difference, in_the_words_of, origin,
 };
 use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
@@ -169,6 +170,7 @@ struct Replayer<'a> {
     /// Components that are nowhere any more.
     gone: BTreeSet<String>,
     state: RunState,
+    frontier: Frontier,
     /// Attempts that were started and have no outcome yet.
     started: BTreeMap<(Path, u32), Launch>,
     found: Replayed,
@@ -186,6 +188,7 @@ impl<'a> Replayer<'a> {
             plugins,
             workflow,
             gone,
+            frontier: Frontier::default(),
             started: BTreeMap::new(),
             found: Replayed {
                 run: state.created().run.clone(),
@@ -204,7 +207,12 @@ impl<'a> Replayer<'a> {
         {
             return Ok(Some(divergence));
         }
-        if let Err(divergence) = check(&self.workflow.definition, &mut self.state, entry) {
+        if let Err(divergence) = check_from(
+            &mut self.frontier,
+            &self.workflow.definition,
+            &mut self.state,
+            entry,
+        ) {
             return Ok(Some(divergence));
         }
         self.found.events += 1;
@@ -279,7 +287,8 @@ impl<'a> Replayer<'a> {
                         LoopEvent::IterationStarted { .. }
                         | LoopEvent::IterationEnded { .. }
                         | LoopEvent::Completed { .. },
-                    ),
+                    )
+                    | StepEvent::ForEach(_),
                 ..
             } => {}
         }
@@ -314,11 +323,8 @@ impl<'a> Replayer<'a> {
             self.skip(path, *attempt, &reason);
             return None;
         }
-        if let Some(StepKind::Component(component)) = self
-            .workflow
-            .definition
-            .step(path.step())
-            .map(|step| &step.kind)
+        let definition = &self.workflow.definition;
+        if let Some(component) = definition.step(path.step()).and_then(Step::call)
             && self.gone.contains(&component.plugin)
         {
             let reason = format!("its component `{}` was replaced since", component.plugin);
@@ -393,7 +399,8 @@ fn not_replayable(outcome: &Outcome, tape: &Tape) -> Option<String> {
             ErrorClass::Failed
             | ErrorClass::Retryable
             | ErrorClass::Trap
-            | ErrorClass::Definition => None,
+            | ErrorClass::Definition
+            | ErrorClass::Cancelled => None,
         },
         Outcome::Completed(_) | Outcome::Paused(_) => None,
         Outcome::Cancelled(_) => Some("a cancellation has no outcome".to_owned()),

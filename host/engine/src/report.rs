@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost_core::definition::{Definition, Step, StepKind, TimeoutSource};
+use milepost_core::definition::{Definition, Step, TimeoutSource};
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -180,6 +180,102 @@ pub struct StepReport {
     pub timeout: Option<TimeoutReport>,
     /// What it waits for, while it does.
     pub waits_for: Option<Wait>,
+    /// Of a fan-out that has begun, how its items stand; of a step inside of one, its executions in them.
+    pub items: Option<ItemsReport>,
+}
+
+/// How the items of a fan-out stand, or the executions of a step inside of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ItemsReport {
+    /// All of them; inside a fan-out, those that were touched.
+    pub total: u32,
+    /// Completed.
+    pub completed: u32,
+    /// Failed, those that were cancelled not included.
+    pub failed: u32,
+    /// Cancelled by a person.
+    pub cancelled: u32,
+    /// Skipped.
+    pub skipped: u32,
+    /// At work.
+    pub running: u32,
+    /// Waiting for time, a signal, a person or another attempt.
+    pub waiting: u32,
+    /// Paused.
+    pub paused: u32,
+    /// The first ones that failed.
+    pub failures: Vec<StepReport>,
+    /// The first ones that wait or are paused.
+    pub open: Vec<StepReport>,
+}
+
+/// Items that a report lists of a kind; the others are counted.
+const LISTED: usize = 20;
+
+impl ItemsReport {
+    /// Of these executions of a step.
+    fn of<'a>(id: &StepId, total: u32, records: impl Iterator<Item = &'a StepRecord>) -> Self {
+        let mut items = Self {
+            total,
+            ..Self::default()
+        };
+        for record in records {
+            let (count, listed) = match record.phase() {
+                StepPhase::Settled(settled) => match &settled.result {
+                    StepResult::Completed { .. } => (&mut items.completed, None),
+                    StepResult::Skipped => (&mut items.skipped, None),
+                    StepResult::Failed { error } if error.class == ErrorClass::Cancelled => {
+                        (&mut items.cancelled, None)
+                    }
+                    StepResult::Failed { .. } => (&mut items.failed, Some(&mut items.failures)),
+                },
+                StepPhase::InFlight { .. }
+                | StepPhase::Looping { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem => (&mut items.running, None),
+                StepPhase::Waiting { .. } | StepPhase::Awaiting { .. } => {
+                    (&mut items.waiting, Some(&mut items.open))
+                }
+                StepPhase::Paused { .. } => (&mut items.paused, Some(&mut items.open)),
+                StepPhase::Pending => continue,
+            };
+            *count += 1;
+            if let Some(listed) = listed
+                && listed.len() < LISTED
+            {
+                listed.push(StepReport::new(id, Some(record)));
+            }
+        }
+        items
+    }
+
+    /// How many have ended.
+    #[must_use]
+    pub const fn settled(&self) -> u32 {
+        self.completed + self.failed + self.cancelled + self.skipped
+    }
+
+    /// How many have not begun, or begin again.
+    #[must_use]
+    pub const fn pending(&self) -> u32 {
+        let begun = self.settled() + self.running + self.waiting + self.paused;
+        self.total.saturating_sub(begun)
+    }
+
+    /// The status of all of them together.
+    const fn status(&self) -> &'static str {
+        let open = self.running + self.pending();
+        match (
+            open,
+            self.waiting + self.paused,
+            self.failed + self.cancelled,
+        ) {
+            (1.., ..) => "running",
+            (0, 1.., _) => "waiting",
+            (0, 0, 1..) => "failed",
+            (0, 0, 0) => "completed",
+        }
+    }
 }
 
 /// The timeout in force.
@@ -215,12 +311,14 @@ impl RunReport {
         let steps = definition.steps().iter();
         Self {
             steps: steps
-                .map(|step| {
+                .enumerate()
+                .map(|(index, step)| {
                     let record = state.executions().of(&step.id);
-                    StepReport {
+                    let report = StepReport {
                         timeout: timeout(step, record),
                         ..StepReport::new(&step.id, record)
-                    }
+                    };
+                    report.with_items(definition, state, index)
                 })
                 .collect(),
             summary: Summary::new(definition, state),
@@ -351,9 +449,7 @@ fn next(state: &RunState) -> Option<Next> {
 
 /// The timeout of a component step.
 fn timeout(step: &Step, record: Option<&StepRecord>) -> Option<TimeoutReport> {
-    let StepKind::Component(component) = &step.kind else {
-        return None;
-    };
+    let component = step.call()?;
     let error = record.and_then(|record| match &record.phase() {
         StepPhase::Waiting { error, .. } => Some(error),
         StepPhase::Settled(settled) => match &settled.result {
@@ -396,6 +492,7 @@ impl StepReport {
             stop_reason: None,
             timeout: None,
             waits_for: None,
+            items: None,
         };
         let Some(record) = record else {
             return report;
@@ -439,9 +536,40 @@ impl StepReport {
                     false => "paused",
                 });
             }
-            StepPhase::Pending | StepPhase::InFlight { .. } => {}
+            StepPhase::Pending
+            | StepPhase::InFlight { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem => {}
         }
         report
+    }
+
+    /// The same with the items that it goes over, or with what it came to in those around it.
+    fn with_items(mut self, definition: &Definition, state: &RunState, index: usize) -> Self {
+        let step = &definition.steps()[index];
+        let records = state.executions().of_step(&step.id);
+        let inside = definition
+            .around(index)
+            .any(|outer| outer.for_each().is_some());
+        if inside {
+            let total = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            let items = ItemsReport::of(&step.id, total, records.iter());
+            if total > 0 {
+                self.status = items.status();
+                self.items = Some(items);
+            }
+        } else if let Some(record) = state.executions().of(&step.id)
+            && let Some(items) = record.items()
+        {
+            let own = |item: &&StepRecord| {
+                item.path()
+                    .item_of(record.path())
+                    .is_some_and(|index| index < items.len())
+            };
+            let all = ItemsReport::of(&step.id, items.len(), records.iter().filter(own));
+            self.items = Some(all);
+        }
+        self
     }
 }
 

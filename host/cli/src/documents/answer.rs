@@ -34,6 +34,10 @@ pub(crate) enum Answer {
     Pausing,
     /// Its process was asked to end it.
     Cancelling,
+    /// The item of a fan-out is cancelled now.
+    ItemCancelled,
+    /// Nothing was done: the item of a fan-out was cancelled before.
+    ItemAlreadyCancelled,
     /// Nothing was done: it is being cancelled.
     BeingCancelled,
     /// Nothing was done: it waits for somebody to take it.

@@ -10,7 +10,7 @@ use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::LogDropped;
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
-use milepost::report::{Next, OwnerReport, OwnerState, RunReport, StepReport};
+use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub(crate) struct Run {
     output: Value,
     /// Why the run does not move, and what happens next; null unless paused, failed or cancelled.
     stop: Option<Stop>,
-    /// Every step of the definition, in file order; a loop before its members.
+    /// Every step of the definition, in file order; a loop or fan-out before its members.
     steps: Vec<Step>,
     /// Counts over the top-level steps.
     summary: Summary,
@@ -155,6 +155,54 @@ struct Step {
     /// What it waits for, while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_for: Option<Wait>,
+    /// Of a fan-out that has begun, how its items stand; of a step inside of one, its executions in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Items>,
+}
+
+/// How the items of a fan-out stand, or the executions of a step inside of it.
+#[derive(Serialize, JsonSchema)]
+struct Items {
+    /// All of them; inside a fan-out, those that were touched.
+    total: u32,
+    /// Completed.
+    completed: u32,
+    /// Failed, those that were cancelled not included.
+    failed: u32,
+    /// Cancelled by a person.
+    cancelled: u32,
+    /// Skipped.
+    skipped: u32,
+    /// At work.
+    running: u32,
+    /// Waiting for time, a signal, a person or another attempt.
+    waiting: u32,
+    /// Paused.
+    paused: u32,
+    /// Not begun, or about to begin again.
+    pending: u32,
+    /// The first ones that failed.
+    failures: Vec<Step>,
+    /// The first ones that wait or are paused.
+    open: Vec<Step>,
+}
+
+impl From<&ItemsReport> for Items {
+    fn from(items: &ItemsReport) -> Self {
+        Self {
+            total: items.total,
+            completed: items.completed,
+            failed: items.failed,
+            cancelled: items.cancelled,
+            skipped: items.skipped,
+            running: items.running,
+            waiting: items.waiting,
+            paused: items.paused,
+            pending: items.pending(),
+            failures: items.failures.iter().map(Step::from).collect(),
+            open: items.open.iter().map(Step::from).collect(),
+        }
+    }
 }
 
 /// The timeout in force.
@@ -366,6 +414,7 @@ impl From<&StepReport> for Step {
                 fired: timeout.fired,
             }),
             waits_for: step.waits_for.clone(),
+            items: step.items.as_ref().map(Items::from),
         }
     }
 }

@@ -86,6 +86,9 @@ codes! {
         "A comment or a name takes more than 16 KiB. Use a shorter one.";
     NoteWithNul = "note_with_nul", Invalid,
         "A comment or a name contains a NUL character, which not every store can keep. Leave it out.";
+    NotCancellable = "not_cancellable", Invalid,
+        "The item of a fan-out cannot be cancelled: it has ended, there is no such item, or the run is running. A run stands still \
+         after `milepost pause`.";
     NotPausable = "not_pausable", Invalid,
         "A run that has not begun cannot be paused. `milepost cancel` ends it.";
     NotResumable = "not_resumable", Invalid,

@@ -78,7 +78,7 @@ impl Card {
         let mut texts = vec![(Look::Title, node.id.as_str().to_owned(), 1)];
         match &node.body {
             Some(body) => {
-                texts.push((Look::Code, format!("until {}", body.until), 3));
+                texts.push((Look::Code, body.rule.clone(), 3));
                 texts.push((Look::Note, body.limit.clone(), 1));
             }
             None => texts.push((Look::What, node.what.clone(), 3)),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use milepost::core::definition::{
-    ApprovalStep, ComponentStep, Definition, Flow, Join, LoopStep, OnExhausted, Step, StepKind,
-    WaitStep,
+    ApprovalStep, ComponentStep, Definition, Flow, ForEachStep, ItemsJoin, Join, LoopStep,
+    OnExhausted, Over, Step, StepKind, WaitStep,
 };
 use milepost::core::shown::Shown;
 use milepost::core::time::format_duration;
@@ -61,8 +61,27 @@ fn node(definition: &Definition, index: usize) -> Node {
         StepKind::Component(component) => (Kind::Call, component_text(component), None),
         StepKind::Loop(repeat) => {
             let body = body(definition, repeat);
-            let what = format!("loop until {}, {}", body.until, body.limit);
+            let what = format!("loop {}, {}", body.rule, body.limit);
             (Kind::Loop, what, Some(body))
+        }
+        StepKind::ForEach(fan_out) => {
+            let (rule, limit) = (each(fan_out), items_limit(fan_out));
+            match &fan_out.over {
+                Over::Call(call) => {
+                    let what = format!("{} {rule}, {limit}", component_text(call));
+                    (Kind::Call, what, None)
+                }
+                Over::Body { members, flow, .. } => {
+                    let what = format!("{rule}, {limit}");
+                    let body = Body {
+                        scope: scope(definition, members, *flow),
+                        rule,
+                        limit,
+                        again: false,
+                    };
+                    (Kind::ForEach, what, Some(body))
+                }
+            }
         }
         StepKind::Wait(wait) => (Kind::Wait, wait_text(wait), None),
         StepKind::Approval(approval) => (Kind::Approval, approval_text(approval), None),
@@ -107,9 +126,22 @@ fn body(definition: &Definition, repeat: &LoopStep) -> Body {
     };
     Body {
         scope: scope(definition, &repeat.body, repeat.flow),
-        until: one_line(repeat.until.text()),
+        rule: format!("until {}", one_line(repeat.until.text())),
         limit: format!("at most {} times, {then}", repeat.max_iterations),
+        again: true,
     }
+}
+
+fn each(fan_out: &ForEachStep) -> String {
+    format!("for each of {}", one_line(fan_out.items.text()))
+}
+
+fn items_limit(fan_out: &ForEachStep) -> String {
+    let join = match fan_out.join {
+        ItemsJoin::AllSuccess => "all must succeed",
+        ItemsJoin::AllDone => "whatever comes of them",
+    };
+    format!("{} at a time, {join}", fan_out.max_parallel)
 }
 
 fn component_text(component: &ComponentStep) -> String {

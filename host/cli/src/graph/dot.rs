@@ -1,4 +1,4 @@
-//! A graph in the language of Graphviz. Loops are clusters around their members. An arrow to or from a loop goes to its first or
+//! A graph in the language of Graphviz. Loops and fan-outs are clusters around their members. An arrow to or from a loop goes to its first or
 //! from its last step, and is cut at the border of the cluster.
 
 use std::fmt::Write as _;
@@ -31,10 +31,7 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
         let key = node.key;
         let colours = colours(node);
         if let Some(body) = &node.body {
-            let label = quote(&label(
-                node,
-                &format!("until {}\n{}", body.until, body.limit),
-            ));
+            let label = quote(&label(node, &format!("{}\n{}", body.rule, body.limit)));
             let _ = writeln!(out, "{indent}subgraph cluster_s{key} {{");
             let _ = writeln!(
                 out,
@@ -45,7 +42,7 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
         } else {
             let label = quote(&label(node, &node.what));
             let shape = match node.kind {
-                Kind::Call | Kind::Loop => "",
+                Kind::Call | Kind::Loop | Kind::ForEach => "",
                 Kind::Wait => ", shape=oval, style=filled",
                 Kind::Approval => ", shape=hexagon, style=filled",
             };
@@ -110,7 +107,9 @@ fn arrows(scope: &Scope, out: &mut String) {
     }
     for body in scope.nodes.iter().filter_map(|node| node.body.as_ref()) {
         arrows(&body.scope, out);
-        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last()) {
+        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last())
+            && body.again
+        {
             back(last, first, "again", out);
         }
     }

@@ -1,4 +1,4 @@
-//! A Mermaid flowchart. Loops are boxes around their members; a condition labels the arrow into its step, where there is one; a
+//! A Mermaid flowchart. Loops and fan-outs are boxes around their members; a condition labels the arrow into its step, where there is one; a
 //! dotted arrow goes back.
 
 use std::fmt::Write as _;
@@ -39,7 +39,7 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
                 let label = quote(&label(node, "\n", arriving));
                 writeln!(out, "{indent}s{key}{{{{{label}}}}}")
             }
-            (None, Kind::Call | Kind::Loop) => {
+            (None, Kind::Call | Kind::Loop | Kind::ForEach) => {
                 let label = quote(&label(node, "\n", arriving));
                 writeln!(out, "{indent}s{key}[{label}]")
             }
@@ -80,8 +80,10 @@ fn arrows(scope: &Scope, out: &mut String) {
     }
     for body in scope.nodes.iter().filter_map(|node| node.body.as_ref()) {
         arrows(&body.scope, out);
-        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last()) {
-            let again = quote(&format!("until {}", body.until));
+        if let (Some(first), Some(last)) = (body.scope.first(), body.scope.last())
+            && body.again
+        {
+            let again = quote(&body.rule);
             let _ = writeln!(out, "  s{} -. {again} .-> s{}", last.key, first.key);
         }
     }

@@ -85,6 +85,8 @@ pub(super) enum Kind {
     Call,
     /// Repeats its body.
     Loop,
+    /// Runs its body for each item of a list.
+    ForEach,
     /// Waits for time or a signal.
     Wait,
     /// Asks a person.
@@ -96,10 +98,12 @@ pub(super) enum Kind {
 pub(super) struct Body {
     /// The members.
     pub(super) scope: Scope,
-    /// The condition that ends it.
-    pub(super) until: String,
-    /// How often at most, and what then.
+    /// What repeats it: `until x`, or `for each of x`.
+    pub(super) rule: String,
+    /// How often or how many at most, and what then.
     pub(super) limit: String,
+    /// Whether it begins again when it has ended, as that of a loop.
+    pub(super) again: bool,
 }
 
 /// How a step stands.

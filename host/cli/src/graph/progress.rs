@@ -17,23 +17,26 @@ impl Drawing {
             id: report.id.to_string(),
             status: report.status,
         });
-        show_scope(&mut self.scope, report, Some(""));
+        show_scope(&mut self.scope, report, Some(""), false);
     }
 }
 
-/// `within` is what the paths of the present executions begin with; there are none without it.
-fn show_scope(scope: &mut Scope, report: &RunReport, within: Option<&str>) {
+/// `within` is what the paths of the present executions begin with; there are none without it. `inside` a fan-out, all of them are
+/// shown together.
+fn show_scope(scope: &mut Scope, report: &RunReport, within: Option<&str>, inside: bool) {
     for node in &mut scope.nodes {
         let step = report.steps.get(node.key).filter(|step| {
             within.is_some_and(|within| step.path.strip_prefix(within) == Some(node.id.as_str()))
+                || inside && step.items.is_some()
         });
         node.live = Some(live(node, step));
         if let Some(body) = &mut node.body {
-            let inside = step.and_then(|step| {
+            let iteration = step.and_then(|step| {
                 let iteration = step.iterations.filter(|iteration| *iteration > 0)?;
                 Some(format!("{}#{iteration}/", step.path))
             });
-            show_scope(&mut body.scope, report, inside.as_deref());
+            let items = step.is_some_and(|step| step.items.is_some());
+            show_scope(&mut body.scope, report, iteration.as_deref(), items);
         }
     }
 }
@@ -73,7 +76,9 @@ fn line(node: &Node, status: Standing, step: &StepReport) -> String {
         }
         _ => {}
     }
-    if node.body.is_some() {
+    if let Some(items) = &step.items {
+        line.push_str(&format!(", {}", format::items(items)));
+    } else if node.body.is_some() {
         match (status, step.iterations) {
             (Standing::Running, Some(iteration)) => {
                 line.push_str(&format!(", iteration {iteration}"));

@@ -21,18 +21,13 @@ impl Limits {
             if !step.needs.is_empty() {
                 limits.joins.insert(step.id.clone(), step.join);
             }
-            match &step.kind {
-                StepKind::Component(component) => {
-                    limits
-                        .attempts
-                        .insert(step.id.clone(), component.retry.max_attempts);
-                }
-                StepKind::Loop(repeat) => {
-                    limits
-                        .iterations
-                        .insert(step.id.clone(), repeat.max_iterations);
-                }
-                StepKind::Wait(_) | StepKind::Approval(_) => {}
+            if let Some(call) = step.call() {
+                let most = call.retry.max_attempts;
+                limits.attempts.insert(step.id.clone(), most);
+            }
+            if let StepKind::Loop(repeat) = &step.kind {
+                let most = repeat.max_iterations;
+                limits.iterations.insert(step.id.clone(), most);
             }
         }
         limits

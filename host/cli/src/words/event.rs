@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use milepost::core::definition::Join;
 use milepost::core::event::{Event, RunEvent, Skip, StepEvent};
 use milepost::core::ids::{RunId, StepId};
+use milepost::core::payload::Payload;
+use milepost::core::state::Items;
 use milepost::core::stop::Stop;
 
 use super::{plain, stop};
@@ -41,6 +43,12 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
 fn put_into_words(run: &RunId, what: &mut Stop) {
     let (message, next) = (stop::message(what), stop::next(run, what, plain));
     *what = what.clone().told(message, next);
+}
+
+/// How many items a recorded list has.
+pub(crate) fn items(list: &Payload) -> u32 {
+    let items = Items::new(list.clone());
+    items.map_or(0, |items| items.len())
 }
 
 /// Steps that ended without success, as far as somebody followed the events of their run or read its record.
@@ -86,7 +94,8 @@ impl Unmet {
             | StepEvent::Interrupted { .. }
             | StepEvent::DeadlineSet { .. }
             | StepEvent::Wait(_)
-            | StepEvent::Loop(_) => {
+            | StepEvent::Loop(_)
+            | StepEvent::ForEach(_) => {
                 self.0.remove(path.step());
             }
         }

@@ -75,6 +75,8 @@ impl Decider<'_> {
             | StepPhase::Waiting { .. }
             | StepPhase::Paused { .. }
             | StepPhase::Looping { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem
             | StepPhase::Settled(_) => {}
         }
         let inside = |record: &&StepRecord| record.path.is_within(path);
@@ -101,7 +103,11 @@ impl Decider<'_> {
                         StepEvent::Interrupted { attempt },
                     ));
                 }
-                StepPhase::Pending | StepPhase::Looping { .. } | StepPhase::Settled(_) => continue,
+                StepPhase::Pending
+                | StepPhase::Looping { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem
+                | StepPhase::Settled(_) => continue,
             }
             open = true;
         }
@@ -123,7 +129,7 @@ pub(crate) fn due_by(state: &RunState, path: &Path) -> Option<Timestamp> {
 }
 
 fn earliest<'a>(state: &'a RunState, path: &Path) -> Option<(&'a StepRecord, Timestamp)> {
-    let around = std::iter::successors(Some(path.clone()), Path::parent);
+    let around = std::iter::successors(Some(path.clone()), Path::around);
     around
         .filter_map(|path| {
             let record = state.executions().at(&path)?;

@@ -99,10 +99,9 @@ impl Decider<'_> {
             .iter()
             .rev()
             .filter_map(|index| {
-                let id = &self.definition.steps()[*index].id;
-                self.state.executions().of(id)
+                let within = Within::Iteration(path, iteration);
+                self.record(&self.definition.steps()[*index], within)
             })
-            .filter(|record| record.path.is_inside(path, iteration))
             .find_map(|record| match &record.settled()?.result {
                 StepResult::Failed { error } => Some((&record.path, error)),
                 StepResult::Completed { .. } | StepResult::Skipped => None,

@@ -5,6 +5,7 @@
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
 mod deadlines;
+mod fan_out;
 mod fitting;
 mod graph;
 mod looping;
@@ -210,6 +211,21 @@ pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
     events
 }
 
+/// The same for one item of a fan-out, and what stands inside of it.
+#[must_use]
+pub(crate) fn interrupt_inside(state: &RunState, item: &Path, last: Event) -> Vec<Event> {
+    let inside = state.in_flight();
+    let inside = inside.filter(|record| record.path == *item || item.holds(&record.path));
+    let mut events: Vec<Event> = inside
+        .map(|record| {
+            let attempt = record.attempts();
+            StepEvent::Interrupted { attempt }.at(record.path.clone())
+        })
+        .collect();
+    events.push(last);
+    events
+}
+
 /// The seed of one attempt, derived from the run's seed.
 #[must_use]
 pub fn attempt_seed(run_seed: u64, run: &RunId, path: &Path, attempt: u32) -> u64 {
@@ -341,9 +357,9 @@ impl Decider<'_> {
         for index in members.iter().skip(*behind) {
             let step = &self.definition.steps()[*index];
             match self.standing(step, within, walk) {
-                // In a loop `until` alone decides; at the top a failure ends the run, unless told otherwise.
+                // In a loop `until` alone decides; elsewhere a failure ends the run or the item, unless told otherwise.
                 Standing::Settled { failed: true }
-                    if within == Within::Top && !step.continue_on_error =>
+                    if !matches!(within, Within::Iteration(..)) && !step.continue_on_error =>
                 {
                     return Scope::Done;
                 }
@@ -387,8 +403,10 @@ impl Decider<'_> {
                 return self.end_at_deadline(path, record, error, walk);
             }
             walk.deadline = walk.deadline.into_iter().chain([deadline]).min();
-        } else if matches!(record.phase, StepPhase::Looping { .. })
-            && let Some(deadline) = self.set_deadline(step, path, Some(record))
+        } else if matches!(
+            record.phase,
+            StepPhase::Looping { .. } | StepPhase::FannedOut
+        ) && let Some(deadline) = self.set_deadline(step, path, Some(record))
         {
             // A person reopened it.
             return walk.act(deadline);
@@ -424,9 +442,19 @@ impl Decider<'_> {
                 StepKind::Loop(body),
             ) => self.in_loop(body, path, *iteration, *condition_met, walk),
             (StepPhase::Awaiting { wait }, _) => self.awaiting(step, path, wait, walk),
-            (StepPhase::Pending | StepPhase::Waiting { .. } | StepPhase::Looping { .. }, _) => {
-                self.begin(step, path, Some(record), walk)
+            (StepPhase::FannedOut, StepKind::ForEach(fan_out))
+                if let Some(items) = record.items() =>
+            {
+                self.in_fan_out(fan_out, path, items, walk)
             }
+            (
+                StepPhase::Pending
+                | StepPhase::Waiting { .. }
+                | StepPhase::Looping { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem,
+                _,
+            ) => self.begin(step, path, Some(record), walk),
         }
     }
 
@@ -463,6 +491,7 @@ impl Decider<'_> {
             StepKind::Loop(body) => Action::record(path, self.next_iteration(body, path, 0)),
             StepKind::Wait(wait) => self.begin_wait(wait, path),
             StepKind::Approval(approval) => self.begin_approval(approval, path),
+            StepKind::ForEach(fan_out) => self.begin_fan_out(fan_out, path),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::deadlines::{cut_off, is_exceeded};
 use super::fitting::{fit, fits};
-use crate::definition::{Definition, StepKind};
+use crate::definition::{Definition, Step};
 use crate::event::{Event, StepEvent};
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
@@ -109,10 +109,7 @@ fn failed(
             tape,
         };
     }
-    let component = step.and_then(|step| match &step.kind {
-        StepKind::Component(component) => Some(component),
-        StepKind::Loop(_) | StepKind::Wait(_) | StepKind::Approval(_) => None,
-    });
+    let component = step.and_then(Step::call);
     let rules = state.created().rules;
     let then = component.map_or(AfterFailure::Fail, |component| {
         let run = &state.created().run;

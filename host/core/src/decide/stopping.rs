@@ -18,6 +18,7 @@ use crate::shown;
 use crate::state::{StepRecord, StepResult};
 use crate::stop::{Automatic, Pausing, Stop, Why};
 use crate::time::Timestamp;
+use crate::within::Within;
 
 /// The end of a run that takes so many bytes of its store, where its definition does not allow as many. The size is a fact of
 /// the store, so the event comes from outside; nothing else is decided with it.
@@ -82,19 +83,7 @@ impl Decider<'_> {
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> RunEvent {
         let handled = self.state.created().rules.handle_failures();
-        let failures: Vec<(&Step, &StepRecord, &StepError)> = self
-            .definition
-            .top()
-            .iter()
-            .filter_map(|index| {
-                let step = &self.definition.steps()[*index];
-                let record = self.state.executions().of(&step.id)?;
-                match &record.settled()?.result {
-                    StepResult::Failed { error } => Some((step, record, error)),
-                    StepResult::Completed { .. } | StepResult::Skipped => None,
-                }
-            })
-            .collect();
+        let failures = self.failures(self.definition.top(), Within::Top);
         let ending = failures
             .iter()
             .find(|(step, ..)| !(handled && step.continue_on_error));
@@ -115,6 +104,23 @@ impl Decider<'_> {
                 }),
             },
         }
+    }
+
+    /// The members of a scope that failed, handled or not, in file order.
+    pub(super) fn failures(
+        &self,
+        members: &[usize],
+        within: Within<'_>,
+    ) -> Vec<(&Step, &StepRecord, &StepError)> {
+        let failure = |index: &usize| {
+            let step = &self.definition.steps()[*index];
+            let record = self.record(step, within)?;
+            match &record.settled()?.result {
+                StepResult::Failed { error } => Some((step, record, error)),
+                StepResult::Completed { .. } | StepResult::Skipped => None,
+            }
+        };
+        members.iter().filter_map(failure).collect()
     }
 
     fn returns(&self) -> Result<Value, EvalError> {

@@ -73,23 +73,23 @@ codes! {
     NO_STEPS = "MP0201", "no steps",
         "A workflow needs at least one `[[step]]`.";
     STEP_KIND = "MP0202", "not exactly one kind",
-        "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
+        "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person; `foreach` alone runs its members for each item of a list. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
     DUPLICATE_ID = "MP0203", "step id given twice",
         "Step ids are unique across the whole definition, loop bodies included, because expressions and records name steps by id.";
     UNKNOWN_LOOP = "MP0204", "unknown loop",
-        "`in` names the loop whose body the step belongs to, and no step has that id.";
-    NOT_A_LOOP = "MP0205", "not a loop",
-        "`in` names a step that is not a loop. Only loops have members.";
+        "`in` names the loop or fan-out whose body the step belongs to, and no step has that id.";
+    NOT_A_LOOP = "MP0205", "not a loop or fan-out",
+        "`in` names a step that has no members. Only loops have some, and fan-outs: steps with `foreach` and without `use`.\n\n    [[step]]\n    id = \"files\"\n    foreach = { items = \"inputs.files\" }\n\n    [[step]]\n    id = \"convert\"\n    in = \"files\"\n    use = \"tools/convert\"\n    with = { file = \"${ item }\" }";
     MEMBER_BEFORE_LOOP = "MP0206", "member before its loop",
-        "A loop comes before its members in the file, so that the file reads in the order of execution. This also rules out a loop inside itself.";
-    EMPTY_LOOP = "MP0207", "loop without members",
-        "A loop repeats its members; give at least one step with `in = \"<loop id>\"`.";
-    NESTING = "MP0208", "loops nested too deeply",
-        "Loops can be nested up to 16 levels deep.";
+        "A loop or fan-out comes before its members in the file, so that the file reads in the order of execution. This also rules out one inside itself.";
+    EMPTY_LOOP = "MP0207", "loop or fan-out without members",
+        "A loop repeats its members, and a fan-out without `use` runs them for each item; give at least one step with `in = \"<its id>\"`.";
+    NESTING = "MP0208", "loops or fan-outs nested too deeply",
+        "Loops and fan-outs can be nested up to 16 levels deep, counted together.";
     TOO_MANY_STEPS = "MP0209", "too many steps",
         "A definition can have up to 1,000 steps, loop members included.";
     NOT_FOR_KIND = "MP0210", "key does not apply to this kind of step",
-        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. A wait for a signal and an approval have a `timeout` of their own and are never retried. `continue_on_error` does not apply to an approval: a rejection is not a failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
+        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. So it is with a fan-out that has members; `foreach` itself applies to a call or stands alone, and `returns` belongs to one with members. A wait for a signal and an approval have a `timeout` of their own and are never retried. `continue_on_error` does not apply to an approval: a rejection is not a failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
     UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
         "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
     STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",
@@ -120,13 +120,13 @@ codes! {
     EXPR_UNKNOWN_NAME = "MP0303", "unknown name in an expression",
         "The expression names an input, a step, a field or a function that does not exist. A step id with a `-` is written `steps['my-step']`.";
     EXPR_NOT_READABLE = "MP0304", "value that cannot exist here",
-        "The expression reads something that cannot exist at this point: a step that runs later, in a graph a step that may run at the same time (add it to `needs`), `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is not a loop.";
+        "The expression reads something that cannot exist at this point: a step that runs later, in a graph a step that may run at the same time (add it to `needs`), `loop` outside a loop, `item` outside a fan-out, `iterations` of a step that is not a loop, a member of a fan-out from outside of it.\n\n    returns = \"${ steps.files.output }\"      # the fan-out as a whole, not `steps.convert`";
     EXPR_TYPE = "MP0305", "type mismatch in an expression",
-        "An operator, a function or the key itself expects another type. `if` and `until` are of type bool; `wait.until` is of type string.\n\n    if = \"size(steps.list.output) > 0\"";
+        "An operator, a function or the key itself expects another type. `if` and `until` are of type bool; `wait.until` is of type string; `foreach.items` is a list.\n\n    if = \"size(steps.list.output) > 0\"";
     EXPR_UNSUPPORTED = "MP0306", "expression feature that is not supported",
         "CEL has this feature, but this strict subset does not: no macros, no regular expressions, no time, no random values.";
     EXPR_TEMPLATE = "MP0307", "`${ }` in an expression",
-        "`if` and `until` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
+        "`if`, `until` and `foreach.items` are expressions already. `${ }` puts an expression into a text of `with`, `message` or `returns`.\n\n    if = \"inputs.publish\"      # not \"${ inputs.publish }\"";
     EXPR_STATUS = "MP0308", "no such status",
         "A step's status is `completed`, `failed`, `skipped`, `pending`, `running`, `waiting` or `paused`. A comparison with another word would silently always be false (or true).\n\n    if = \"steps.test.status == 'completed'\"";
     EXPR_LITERAL = "MP0309", "text that looks like a value",

@@ -52,6 +52,12 @@ impl Compiler<'_> {
         self.expression(key, node, place, &Type::Bool, help)
     }
 
+    /// Compiles an expression that gives a list.
+    pub(super) fn list(&mut self, key: &str, node: &Node<'_>, place: Place) -> Option<Expr> {
+        let help = "a fan-out goes over a list, such as `inputs.files` or `[1, 2, 3]`";
+        self.expression(key, node, place, &Type::List(Box::new(Type::Dyn)), help)
+    }
+
     /// Compiles an expression that gives a point in time as text.
     pub(super) fn instant(&mut self, key: &str, node: &Node<'_>, place: Place) -> Option<Expr> {
         let help = "a point in time is RFC 3339 text, such as '2026-03-01T09:00:00Z'";
@@ -71,12 +77,15 @@ impl Compiler<'_> {
             .as_str()
             .filter(|text| !text.trim().is_empty())?;
         match Expr::compile(text, &self.scope(place)) {
-            Ok(expr) if expr.ty() == wanted || *expr.ty() == Type::Dyn => {
+            Ok(expr) if fits(expr.ty(), wanted) => {
                 self.check_statuses(node, text);
                 Some(expr)
             }
             Ok(expr) => {
-                let message = format!("`{key}` must be of type {wanted}, this is {}", expr.ty());
+                let message = match wanted {
+                    Type::List(_) => format!("`{key}` must be a list, this is {}", expr.ty()),
+                    _ => format!("`{key}` must be of type {wanted}, this is {}", expr.ty()),
+                };
                 let range = self.inside(node, text, 0..text.len());
                 self.out
                     .push(Diagnostic::error(codes::EXPR_TYPE, range, message).with_help(help));
@@ -218,6 +227,13 @@ impl Compiler<'_> {
         Some(format!(
             "write `steps['{id}']`: without the quotes, `-` is a subtraction"
         ))
+    }
+}
+
+fn fits(ty: &Type, wanted: &Type) -> bool {
+    match (ty, wanted) {
+        (Type::Dyn, _) | (Type::List(_), Type::List(_)) => true,
+        (ty, wanted) => ty == wanted,
     }
 }
 

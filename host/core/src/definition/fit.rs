@@ -17,7 +17,8 @@ impl Definition {
             let template = match &step.kind {
                 StepKind::Component(component) => &component.with,
                 StepKind::Approval(approval) => &approval.message,
-                StepKind::Loop(_) | StepKind::Wait(_) => return None,
+                // A fan-out may have no item.
+                StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) => return None,
             };
             Some((format!("step `{}`", step.id), template))
         });

@@ -37,6 +37,8 @@ pub(super) enum Shape {
     Condition,
     /// An expression that gives a point in time, as text.
     Instant,
+    /// An expression that gives a list.
+    Items,
     /// The name of a signal.
     Signal,
     /// Any JSON value.
@@ -93,6 +95,8 @@ pub(super) struct Record {
     pub(super) planned: &'static [(&'static str, &'static str)],
     /// Sets of keys of which exactly one must be present.
     pub(super) one_of: &'static [&'static str],
+    /// A key that does instead of all of those.
+    pub(super) or_else: Option<&'static str>,
 }
 
 impl Record {
@@ -130,6 +134,7 @@ const fn record(title: &'static str, keys: &'static [Key]) -> Record {
         keys,
         planned: &[],
         one_of: &[],
+        or_else: None,
     }
 }
 
@@ -304,7 +309,7 @@ static LIMITS: Record = record(
                 min: 1,
                 max: limits::PARALLEL as i64,
             },
-            "Maximum number of attempts of a run at the same time, in graphs; default 8.",
+            "Maximum number of attempts of a run at the same time, in graphs and fan-outs; default 8.",
         ),
         key(
             "disk",
@@ -369,6 +374,8 @@ static LIMITS: Record = record(
 pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval"];
 /// Kinds that the language reserves.
 pub(super) const PLANNED_KINDS: &[&str] = &["workflow"];
+/// The key of a fan-out: with `use` it repeats the call; alone, the members of the step.
+pub(super) const FOREACH_KEY: &str = "foreach";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
@@ -395,14 +402,19 @@ static STEP: Record = Record {
             "Pauses the run until a person decides.",
         ),
         key(
+            FOREACH_KEY,
+            Shape::Record(&FOREACH),
+            "Repeats the step for each item of a list: the call of a step with `use`, else the steps that name this one with `in`.",
+        ),
+        key(
             "in",
             Shape::Text,
-            "Id of the loop that this step is a member of.",
+            "Id of the loop or fan-out that this step is a member of.",
         ),
         key(
             "flow",
             FLOW,
-            "Order of the members of this loop; default: that of the file.",
+            "Order of the members of this loop or fan-out; default: that of the file.",
         ),
         key(
             "needs",
@@ -456,11 +468,11 @@ static STEP: Record = Record {
     ],
     planned: &[
         ("workflow", "child workflows"),
-        ("foreach", "fan-out with `foreach`"),
         SECRETS,
         ("always_run", "clean-up steps with `always_run`"),
     ],
     one_of: KINDS,
+    or_else: Some(FOREACH_KEY),
 };
 
 static LOOP: Record = record(
@@ -488,6 +500,46 @@ static LOOP: Record = record(
                 planned: &[],
             },
             "What happens when the iterations are used up; default `fail`.",
+        ),
+    ],
+);
+
+static FOREACH: Record = record(
+    "a fan-out",
+    &[
+        required(
+            "items",
+            Shape::Items,
+            "The list, as an expression; evaluated once, when the step begins. Each item is read as `item`, its place as `item_index`.",
+        ),
+        key(
+            "max_parallel",
+            Shape::Integer {
+                min: 1,
+                max: limits::PARALLEL as i64,
+            },
+            "Maximum number of items at work at the same time, within `limits.parallel`; default 5.",
+        ),
+        key(
+            "join",
+            Shape::Choice {
+                words: &["all_success", "all_done"],
+                planned: &[],
+            },
+            "What failed items mean: with `all_success` (default) the step fails after all items have ended; with `all_done` its output says how each of them ended.",
+        ),
+        key(
+            "max_items",
+            Shape::Integer {
+                min: 1,
+                max: limits::ITEMS as i64,
+            },
+            "Maximum number of items; default 10000.",
+        ),
+        key(
+            "returns",
+            Shape::Template,
+            "Output of an item with members; default: the output of its last member that completed.",
         ),
     ],
 );
@@ -522,6 +574,7 @@ static WAIT: Record = Record {
     ],
     planned: &[],
     one_of: WAITS,
+    or_else: None,
 };
 
 static APPROVAL: Record = record(

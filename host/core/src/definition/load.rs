@@ -10,13 +10,13 @@ use super::calls::{self, Call};
 use super::codes;
 use super::declarations;
 use super::expressions::Compiler;
-use super::grammar::{SCHEMA, WORKFLOW};
+use super::grammar::{FOREACH_KEY, SCHEMA, WORKFLOW};
 use super::manifest::{Manifests, StepManifest};
 use super::model::{Definition, OnFailure, PluginSpec, Source};
 use super::needs::Order;
 use super::nesting::too_deep;
 use super::outline::{Entry, Kind, Outline};
-use super::scope::{Place, approval_output, loop_output, wait_output};
+use super::scope::{Place, approval_output, fan_out_output, loop_output, wait_output};
 use super::settings::Settings;
 use super::shape;
 use super::steps;
@@ -285,7 +285,7 @@ fn build(
 
 /// What is known about the output of a step.
 fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
-    match entry.kind {
+    let one = match entry.kind {
         Kind::Component => call
             .and_then(|call| call.manifest)
             .map_or(Type::Dyn, StepManifest::output_type),
@@ -295,7 +295,11 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
             .record("wait")
             .map_or(Type::Dyn, |wait| wait_output(&wait)),
         Kind::Approval => approval_output(),
-        Kind::Unknown => Type::Dyn,
+        Kind::ForEach | Kind::Unknown => Type::Dyn,
+    };
+    match entry.view.record(FOREACH_KEY) {
+        Some(fan_out) if entry.fans_out => fan_out_output(one, fan_out.text("join")),
+        _ => one,
     }
 }
 

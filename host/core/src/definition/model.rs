@@ -103,7 +103,7 @@ pub struct PluginSpec {
 pub struct Step {
     /// Unique over the definition.
     pub id: StepId,
-    /// Index of the loop whose body this step is in.
+    /// Index of the loop or fan-out whose body this step is in.
     pub parent: Option<usize>,
     /// What it does.
     pub kind: StepKind,
@@ -190,6 +190,8 @@ pub enum StepKind {
     Wait(WaitStep),
     /// Asks a person.
     Approval(ApprovalStep),
+    /// Does the same for each item of a list.
+    ForEach(ForEachStep),
 }
 
 /// A call of one step of one component.
@@ -237,6 +239,46 @@ pub struct LoopStep {
     pub body: Vec<usize>,
     /// How those follow each other.
     pub flow: Flow,
+}
+
+/// A fan-out: the same for each item of a list.
+#[derive(Debug, Clone)]
+pub struct ForEachStep {
+    /// The list.
+    pub items: Expr,
+    /// Items at work at the same time.
+    pub max_parallel: usize,
+    /// What failed items mean.
+    pub join: ItemsJoin,
+    /// How many items there may be.
+    pub max_items: usize,
+    /// What is done for each.
+    pub over: Over,
+}
+
+/// What a fan-out does for each item.
+#[derive(Debug, Clone)]
+pub enum Over {
+    /// Calls a component.
+    Call(ComponentStep),
+    /// Runs its members.
+    Body {
+        /// Indices of the members, in file order; never empty.
+        members: Vec<usize>,
+        /// How those follow each other.
+        flow: Flow,
+        /// Output of an item; without it, that of the last member that completed.
+        returns: Option<Template>,
+    },
+}
+
+/// What the failed items of a fan-out mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemsJoin {
+    /// It fails when all items have ended.
+    AllSuccess,
+    /// It completes, and says how each of them ended.
+    AllDone,
 }
 
 /// A wait without a component.
@@ -319,6 +361,52 @@ pub enum OnExhausted {
     Continue,
 }
 
+impl Step {
+    /// What it calls, itself or for each of its items.
+    #[must_use]
+    pub const fn call(&self) -> Option<&ComponentStep> {
+        match &self.kind {
+            StepKind::Component(call)
+            | StepKind::ForEach(ForEachStep {
+                over: Over::Call(call),
+                ..
+            }) => Some(call),
+            StepKind::Loop(_)
+            | StepKind::Wait(_)
+            | StepKind::Approval(_)
+            | StepKind::ForEach(_) => None,
+        }
+    }
+
+    /// Indices of its members, in file order.
+    #[must_use]
+    pub fn members(&self) -> &[usize] {
+        match &self.kind {
+            StepKind::Loop(LoopStep { body, .. }) => body,
+            StepKind::ForEach(ForEachStep {
+                over: Over::Body { members, .. },
+                ..
+            }) => members,
+            StepKind::Component(_)
+            | StepKind::Wait(_)
+            | StepKind::Approval(_)
+            | StepKind::ForEach(_) => &[],
+        }
+    }
+
+    /// The list that it goes over, where it does.
+    #[must_use]
+    pub const fn for_each(&self) -> Option<&ForEachStep> {
+        match &self.kind {
+            StepKind::ForEach(fan_out) => Some(fan_out),
+            StepKind::Component(_)
+            | StepKind::Loop(_)
+            | StepKind::Wait(_)
+            | StepKind::Approval(_) => None,
+        }
+    }
+}
+
 impl Definition {
     /// Every step, in file order.
     #[must_use]
@@ -330,6 +418,12 @@ impl Definition {
     #[must_use]
     pub fn top(&self) -> &[usize] {
         &self.top
+    }
+
+    /// The steps around the one at `index`, innermost first.
+    pub fn around(&self, index: usize) -> impl Iterator<Item = &Step> {
+        std::iter::successors(self.steps[index].parent, |at| self.steps[*at].parent)
+            .map(|index| &self.steps[index])
     }
 
     /// The step of that id.

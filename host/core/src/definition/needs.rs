@@ -1,6 +1,6 @@
 //! In which order the members of a scope run: file order in a sequence, as their `needs` allow in a graph.
 //!
-//! A *scope* is a set of members that settle together: the top level, or the body of a loop.
+//! A *scope* is a set of members that settle together: the top level, or the body of a loop or a fan-out.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::limits;
 /// The resolved order of every scope of one file.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// How the members of each scope follow each other: the top level is `None`, a body has the index of its loop.
+    /// How the members of each scope follow each other: the top level is `None`, a body has the index of its loop or fan-out.
     flows: BTreeMap<Option<usize>, Flow>,
     /// What each step names in `needs`, in file order.
     needs: Vec<Vec<usize>>,
@@ -35,7 +35,7 @@ impl Order {
         let mut flows = BTreeMap::from([(None, top)]);
         for (index, entry) in outline.entries.iter().enumerate() {
             match entry.kind {
-                Kind::Loop => {
+                Kind::Loop | Kind::ForEach => {
                     flows.insert(Some(index), flow(&entry.view).unwrap_or(top));
                 }
                 Kind::Component | Kind::Wait | Kind::Approval | Kind::Unknown => {
@@ -306,14 +306,20 @@ fn member(
         Some(found) if outline.entries[found].parent == entry.parent => Ok(found),
         Some(found) => {
             let message = format!("step `{name}` is not at the same level as `{}`", entry.name);
-            // Whoever waits for a member waits for the loop around it.
+            // Whoever waits for a member waits for what is around it.
             let around = outline.enclosing(found);
             let own = outline.enclosing(index);
             let shared = around.get(own.len()).filter(|_| around.starts_with(&own));
             let help = match shared {
-                Some(around) => format!("need the loop: `{}`", outline.entries[*around].name),
+                Some(around) => {
+                    let around = &outline.entries[*around];
+                    let what = around.kind.with_members().unwrap_or("loop");
+                    format!("need the {what}: `{}`", around.name)
+                }
                 None => {
-                    "what is settled before the loop begins is settled for its members".to_owned()
+                    let around = entry.parent.map(|parent| outline.entries[parent].kind);
+                    let what = around.and_then(Kind::with_members).unwrap_or("loop");
+                    format!("what is settled before the {what} begins is settled for its members")
                 }
             };
             Err(Some(Box::new(related(
@@ -350,7 +356,7 @@ fn in_a_sequence(entry: &Entry<'_>, out: &mut Vec<Diagnostic>) {
             let help = match entry.parent {
                 None => "set `flow = \"graph\"` at the top of the file",
                 Some(_) => {
-                    "set `flow = \"graph\"` at the top of the file, or on the loop around this step"
+                    "set `flow = \"graph\"` at the top of the file, or on the step whose member this is"
                 }
             };
             out.push(Diagnostic::error(codes::NEEDS_IN_SEQUENCE, span, message).with_help(help));
@@ -362,8 +368,9 @@ fn not_a_scope(entry: &Entry<'_>, out: &mut Vec<Diagnostic>) {
     if entry.kind != Kind::Unknown
         && let Some(span) = entry.view.key_span("flow")
     {
-        let message = "`flow` says in which order the members of a loop run; this step has none";
-        let help = "set it at the top of the file, or on a loop";
+        let message =
+            "`flow` says in which order the members of a loop or fan-out run; this step has none";
+        let help = "set it at the top of the file, or on a step with members";
         out.push(Diagnostic::error(codes::NOT_FOR_KIND, span, message).with_help(help));
     }
 }

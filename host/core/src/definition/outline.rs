@@ -1,10 +1,10 @@
-//! The tree of steps: which step is what, and which loop it is a member of.
+//! The tree of steps: which step is what, and which loop or fan-out it is a member of.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::codes;
-use super::grammar::{KINDS, PLANNED_KINDS};
+use super::grammar::{FOREACH_KEY, KINDS, PLANNED_KINDS};
 use super::nearest::nearest;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
@@ -17,8 +17,21 @@ pub(super) enum Kind {
     Loop,
     Wait,
     Approval,
+    /// A fan-out with members.
+    ForEach,
     /// None, several, or a kind that is not supported yet; reported.
     Unknown,
+}
+
+impl Kind {
+    /// What a step with members is called.
+    pub(super) const fn with_members(self) -> Option<&'static str> {
+        match self {
+            Self::Loop => Some("loop"),
+            Self::ForEach => Some("fan-out"),
+            Self::Component | Self::Wait | Self::Approval | Self::Unknown => None,
+        }
+    }
 }
 
 /// One step of the file.
@@ -30,7 +43,9 @@ pub(super) struct Entry<'a> {
     /// Its id's place, or its header's.
     pub(super) span: Range<usize>,
     pub(super) kind: Kind,
-    /// The loop that it is a member of.
+    /// Whether it goes over a list: it is a call for each item, or a fan-out with members.
+    pub(super) fans_out: bool,
+    /// The loop or fan-out that it is a member of.
     pub(super) parent: Option<usize>,
     /// `in` could not be resolved, so that nothing is known about what this step may read.
     pub(super) lost: bool,
@@ -71,13 +86,13 @@ impl<'a> Outline<'a> {
         self.by_name.keys().copied()
     }
 
-    /// The loops around a step, outermost first.
+    /// The loops and fan-outs around a step, outermost first.
     pub(super) fn enclosing(&self, index: usize) -> Vec<usize> {
-        let mut loops: Vec<_> =
+        let mut around: Vec<_> =
             std::iter::successors(self.entries[index].parent, |at| self.entries[*at].parent)
                 .collect();
-        loops.reverse();
-        loops
+        around.reverse();
+        around
     }
 
     fn index(&mut self, out: &mut Vec<Diagnostic>) {
@@ -127,8 +142,11 @@ impl<'a> Outline<'a> {
             // A loop whose only member misspelt its name has one problem, not two; so has the second of two equal ids.
             let expected =
                 meant.iter().any(|name| name == entry.name) || self.find(entry.name) != Some(index);
-            if entry.kind == Kind::Loop && entry.members.is_empty() && !expected {
-                let message = format!("loop `{}` has no members", entry.name);
+            if let Some(what) = entry.kind.with_members()
+                && entry.members.is_empty()
+                && !expected
+            {
+                let message = format!("{what} `{}` has no members", entry.name);
                 let help = format!("add a step with `in = \"{}\"`", entry.name);
                 out.push(
                     Diagnostic::error(codes::EMPTY_LOOP, entry.span.clone(), message)
@@ -138,7 +156,7 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// The loop that `in = "owner"` of the step at `index` names; `Err(None)` when the problem has been reported.
+    /// The loop or fan-out that `in = "owner"` of the step at `index` names; `Err(None)` when the problem has been reported.
     fn owner(
         &self,
         index: usize,
@@ -149,27 +167,37 @@ impl<'a> Outline<'a> {
             if owner.trim().is_empty() {
                 return Err(None);
             }
-            let loops = self.entries.iter().filter(|entry| entry.kind == Kind::Loop);
-            let candidates = nearest(owner, loops.map(|entry| entry.name));
-            let message = format!("there is no loop `{owner}`");
+            let owners = self.entries.iter();
+            let owners = owners.filter(|entry| entry.kind.with_members().is_some());
+            let candidates = nearest(owner, owners.map(|entry| entry.name));
+            let message = format!("there is no loop or fan-out `{owner}`");
             return Err(Some(Box::new(
                 Diagnostic::error(codes::UNKNOWN_LOOP, span, message).with_candidates(candidates),
             )));
         };
         let place = self.entries[parent].span.clone();
-        match self.entries[parent].kind {
+        let what = match self.entries[parent].kind {
             Kind::Unknown => return Err(None),
+            Kind::Component if self.entries[parent].fans_out => {
+                let message =
+                    format!("`{owner}` calls a component for each item; it has no members");
+                return Err(Some(Box::new(
+                    Diagnostic::error(codes::NOT_A_LOOP, span, message)
+                        .with_help(format!("move the `use` of `{owner}` to a member of it"))
+                        .with_related(place, "a step with `use`"),
+                )));
+            }
             Kind::Component | Kind::Wait | Kind::Approval => {
-                let message = format!("`{owner}` is not a loop");
+                let message = format!("`{owner}` is not a loop or a fan-out");
                 return Err(Some(Box::new(
                     Diagnostic::error(codes::NOT_A_LOOP, span, message)
                         .with_related(place, "a step of another kind"),
                 )));
             }
-            Kind::Loop => {}
-        }
+            kind @ (Kind::Loop | Kind::ForEach) => kind.with_members().unwrap_or_default(),
+        };
         if parent == index {
-            let message = format!("loop `{owner}` cannot be a member of itself");
+            let message = format!("{what} `{owner}` cannot be a member of itself");
             return Err(Some(Box::new(Diagnostic::error(
                 codes::MEMBER_BEFORE_LOOP,
                 span,
@@ -177,11 +205,15 @@ impl<'a> Outline<'a> {
             ))));
         }
         if parent > index {
-            let message = format!("loop `{owner}` must come before its members");
-            let help = "move the loop above this step; two loops cannot be members of each other";
+            let message = format!("{what} `{owner}` must come before its members");
+            let help = format!(
+                "move the {what} above this step; two of them cannot be members of each other"
+            );
             let problem = Diagnostic::error(codes::MEMBER_BEFORE_LOOP, span, message);
             return Err(Some(Box::new(
-                problem.with_help(help).with_related(place, "the loop"),
+                problem
+                    .with_help(help)
+                    .with_related(place, format!("the {what}")),
             )));
         }
         Ok(parent)
@@ -257,10 +289,14 @@ impl<'a> Outline<'a> {
         let mut depths = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let around = entry.parent.map_or(0, |parent: usize| depths[parent]);
-            let depth: usize = around + usize::from(entry.kind == Kind::Loop);
+            let nests = entry.kind.with_members().is_some();
+            let depth: usize = around + usize::from(nests);
             // Only the first level too many: the levels inside it are no news.
-            if depth == limits::NESTING + 1 && entry.kind == Kind::Loop {
-                let message = format!("loops are nested deeper than {} levels", limits::NESTING);
+            if depth == limits::NESTING + 1 && nests {
+                let message = format!(
+                    "loops and fan-outs are nested deeper than {} levels",
+                    limits::NESTING
+                );
                 out.push(Diagnostic::error(
                     codes::NESTING,
                     entry.span.clone(),
@@ -280,6 +316,7 @@ fn entry<'a>(view: View<'a>, out: &mut Vec<Diagnostic>) -> Entry<'a> {
     let span = id.map_or_else(|| view.span.clone(), |node| node.span());
     Entry {
         kind: kind(&view, name, out),
+        fans_out: view.node(FOREACH_KEY).is_some(),
         name,
         span,
         view,
@@ -305,10 +342,12 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
     } else {
         format!("step `{name}`")
     };
+    let foreach = view.key_span(FOREACH_KEY);
     match &found[..] {
+        [] if foreach.is_some() => Kind::ForEach,
         [] => {
             let message = format!("{what} does nothing");
-            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `wait` or `approval`";
+            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait` or `approval`";
             out.push(
                 Diagnostic::error(codes::STEP_KIND, view.span.clone(), message).with_help(help),
             );

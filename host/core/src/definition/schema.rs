@@ -42,12 +42,13 @@ fn record(record: &Record) -> Map<String, Value> {
         "required": required,
     }));
     if !record.one_of.is_empty() {
-        let kinds: Vec<_> = record
-            .one_of
-            .iter()
-            .map(|key| json!({ "required": [key] }))
-            .collect();
-        schema.insert("oneOf".into(), json!(kinds));
+        let has = |key: &&str| json!({ "required": [key] });
+        let kinds: Vec<_> = record.one_of.iter().map(has).collect();
+        let instead = record
+            .or_else
+            .map(|key| json!({ "required": [key], "not": { "anyOf": kinds } }));
+        let all: Vec<_> = kinds.iter().cloned().chain(instead).collect();
+        schema.insert("oneOf".into(), json!(all));
     }
     schema
 }
@@ -55,7 +56,7 @@ fn record(record: &Record) -> Map<String, Value> {
 fn shape(shape: &Shape) -> Map<String, Value> {
     match shape {
         Shape::SchemaVersion => object(json!({ "enum": SCHEMA_VERSIONS })),
-        Shape::Text | Shape::Name | Shape::Condition | Shape::Instant => {
+        Shape::Text | Shape::Name | Shape::Condition | Shape::Instant | Shape::Items => {
             object(json!({ "type": "string", "pattern": r"\S" }))
         }
         Shape::Signal => object(json!({
@@ -159,6 +160,7 @@ mod tests {
                 "a wait",
                 "an approval",
                 "a rework",
+                "a fan-out",
                 "a retry policy"
             ],
         );

@@ -17,6 +17,8 @@ pub(super) enum Place {
     Step(usize),
     /// `until` of the loop at this index: inside its body, after the last member.
     Until(usize),
+    /// In an item of the fan-out at this index, after the last member if it has any: its `returns`, or the `with` of its call.
+    Item(usize),
     /// `returns`: after every step.
     Returns,
 }
@@ -47,14 +49,14 @@ impl Scope<'_> {
         self.suggested.get() <= 2 * limits::DIAGNOSTICS
     }
 
-    /// The loops around the place, outermost first.
+    /// The loops and fan-outs around the place, outermost first.
     fn enclosing(&self) -> Vec<usize> {
         match self.place {
             Place::Step(index) => self.outline.enclosing(index),
-            Place::Until(index) => {
-                let mut loops = self.outline.enclosing(index);
-                loops.push(index);
-                loops
+            Place::Until(index) | Place::Item(index) => {
+                let mut around = self.outline.enclosing(index);
+                around.push(index);
+                around
             }
             Place::Returns => Vec::new(),
         }
@@ -64,7 +66,7 @@ impl Scope<'_> {
     fn lost(&self) -> bool {
         let is_lost = |index: &usize| self.outline.entries[*index].lost;
         match self.place {
-            Place::Step(index) | Place::Until(index) => {
+            Place::Step(index) | Place::Until(index) | Place::Item(index) => {
                 is_lost(&index) || self.enclosing().iter().any(is_lost)
             }
             Place::Returns => false,
@@ -73,28 +75,59 @@ impl Scope<'_> {
 
     /// Whether the step at `target` can have a record when the expression is evaluated.
     fn check_readable(&self, target: usize, field: StepField) -> Result<(), StepProblem> {
-        let name = self.outline.entries[target].name;
+        let entry = &self.outline.entries[target];
+        let name = entry.name;
         let around = self.enclosing();
         if around.contains(&target) {
-            return if field == StepField::Iterations {
+            let (what, own) = match entry.fans_out {
+                true => ("fan-out", StepField::Item),
+                false => ("loop", StepField::Iterations),
+            };
+            return if field == own {
                 Ok(())
             } else {
                 Err(StepProblem::NotReadable(
-                    format!("loop `{name}` is still running here"),
+                    format!("{what} `{name}` is still running here"),
                     Some(format!(
-                        "inside the loop, only `steps.{name}.iterations` can be read"
+                        "inside the {what}, only `steps.{name}.{own}` can be read"
                     )),
                 ))
             };
         }
-        let index = match self.place {
-            Place::Returns => return Ok(()),
-            Place::Step(index) | Place::Until(index) => index,
-        };
-        if self.lost() || self.outline.entries[target].lost {
+        if field == StepField::Item {
+            return Err(match entry.fans_out {
+                true => StepProblem::NotReadable(
+                    format!("an item of `{name}` has a value only inside that fan-out"),
+                    Some(format!(
+                        "outside of it, read it as a whole: `steps.{name}.output`"
+                    )),
+                ),
+                false => StepProblem::NotReadable(
+                    format!("step `{name}` has no `foreach`, so it has no item"),
+                    None,
+                ),
+            });
+        }
+        if self.lost() || entry.lost {
             return Ok(());
         }
         let around_target = self.outline.enclosing(target);
+        let fan_out = around_target
+            .iter()
+            .find(|outer| self.outline.entries[**outer].fans_out && !around.contains(outer));
+        if let Some(fan_out) = fan_out {
+            let outer = self.outline.entries[*fan_out].name;
+            return Err(StepProblem::NotReadable(
+                format!("step `{name}` runs once for each item of `{outer}`"),
+                Some(format!(
+                    "outside of the fan-out, read it as a whole: `steps.{outer}.output`"
+                )),
+            ));
+        }
+        let index = match self.place {
+            Place::Returns => return Ok(()),
+            Place::Step(index) | Place::Until(index) | Place::Item(index) => index,
+        };
         // The scope that both stand in, and the members of it that hold them.
         let depth = around
             .iter()
@@ -106,14 +139,15 @@ impl Scope<'_> {
         let scope = depth.checked_sub(1).map(|inner| around[inner]);
         let Some(here) = here.or(Some(index).filter(|_| matches!(self.place, Place::Step(_))))
         else {
-            // `until` comes after all members of its loop.
+            // `until` and `returns` come after all members.
             return Ok(());
         };
+        let repeated = scope.is_some_and(|scope| self.outline.entries[scope].kind == Kind::Loop);
         if self.order.flow(scope) == Flow::Graph {
-            return self.check_needed(there, here, target, scope);
+            return self.check_needed(there, here, target, repeated);
         }
         // In the body of a loop, an earlier iteration may have run it.
-        if depth > 0 {
+        if repeated {
             return Ok(());
         }
         // What a rejected approval left is read by the steps that go over the work, and by the approval itself.
@@ -139,7 +173,7 @@ impl Scope<'_> {
         there: usize,
         here: usize,
         target: usize,
-        scope: Option<usize>,
+        repeated: bool,
     ) -> Result<(), StepProblem> {
         if self.order.is_before(there, here) {
             return Ok(());
@@ -148,9 +182,9 @@ impl Scope<'_> {
         let name = entry(target).name;
         if there == here {
             // The iteration before this one.
-            return match scope {
-                Some(_) if there == target => Ok(()),
-                _ => Err(self.within_itself(target, here)),
+            return match repeated && there == target {
+                true => Ok(()),
+                false => Err(self.within_itself(target, here)),
             };
         }
         let goes_over = entry(there)
@@ -162,7 +196,7 @@ impl Scope<'_> {
         let (reader, needed) = (entry(here).name, entry(there).name);
         if self.order.is_before(here, there) {
             // In a loop, what comes later was there in the iteration before this one.
-            if scope.is_some() {
+            if repeated {
                 return Ok(());
             }
             return Err(StepProblem::NotReadable(
@@ -211,12 +245,15 @@ impl Env for Scope<'_> {
             StepField::Output => Ok(self.outputs[target].clone()),
             StepField::Error => Ok(error_type()),
             StepField::Attempts => Ok(Type::Int),
+            StepField::Item => Ok(Type::Dyn),
             StepField::Iterations => match self.outline.entries[target].kind {
                 Kind::Loop | Kind::Unknown => Ok(Type::Int),
-                Kind::Component | Kind::Wait | Kind::Approval => Err(StepProblem::NotReadable(
-                    format!("step `{id}` is not a loop, so it has no iterations"),
-                    None,
-                )),
+                Kind::Component | Kind::Wait | Kind::Approval | Kind::ForEach => {
+                    Err(StepProblem::NotReadable(
+                        format!("step `{id}` is not a loop, so it has no iterations"),
+                        None,
+                    ))
+                }
             },
         }
     }
@@ -229,7 +266,8 @@ impl Env for Scope<'_> {
     }
 
     fn in_loop(&self) -> bool {
-        !self.enclosing().is_empty() || self.lost()
+        let is_loop = |index: &usize| self.outline.entries[*index].kind == Kind::Loop;
+        self.enclosing().iter().any(is_loop) || self.lost()
     }
 
     fn accepted(&self) -> bool {
@@ -237,14 +275,8 @@ impl Env for Scope<'_> {
     }
 
     fn in_foreach(&self) -> bool {
-        // `foreach` itself is refused for now; what it would provide is then no second mistake.
-        match self.place {
-            Place::Step(index) => {
-                let view = &self.outline.entries[index].view;
-                view.planned_span("foreach").is_some()
-            }
-            Place::Until(_) | Place::Returns => false,
-        }
+        let fans_out = |index: &usize| self.outline.entries[*index].fans_out;
+        self.enclosing().iter().any(fans_out) || self.lost()
     }
 }
 
@@ -259,6 +291,22 @@ pub(super) fn loop_output() -> Type {
         [("iterations", Type::Int), ("condition_met", Type::Bool)],
         false,
     )
+}
+
+/// Type of a fan-out's output, of one item's.
+pub(super) fn fan_out_output(one: Type, join: Option<&str>) -> Type {
+    let item = match join {
+        Some("all_done") => object(
+            [
+                ("status", Type::String),
+                ("output", one),
+                ("error", error_type()),
+            ],
+            false,
+        ),
+        _ => one,
+    };
+    Type::List(Box::new(item))
 }
 
 /// Type of a wait's output.

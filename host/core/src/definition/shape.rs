@@ -119,13 +119,17 @@ fn check_value(
                 );
             }
         }
-        (Shape::Text | Shape::Name | Shape::Condition | Shape::Instant, DeValue::String(text)) => {
+        (
+            Shape::Text | Shape::Name | Shape::Condition | Shape::Instant | Shape::Items,
+            DeValue::String(text),
+        ) => {
             if text.trim().is_empty() {
                 let message = format!("`{name}` is empty");
                 let problem = Diagnostic::error(codes::EMPTY, span, message);
                 out.push(match shape {
                     Shape::Condition => problem.with_help("write an expression of type bool, such as `steps.test.status == 'completed'`"),
                     Shape::Instant => problem.with_help("write an expression that gives a time, such as `inputs.start_at`"),
+                    Shape::Items => problem.with_help("write an expression that gives a list, such as `inputs.files`"),
                     _ => problem,
                 });
             } else if matches!(shape, Shape::Name) && text.contains('\0') {
@@ -382,7 +386,7 @@ fn expected(shape: &Shape) -> &'static str {
         | Shape::Signal
         | Shape::Choice { .. }
         | Shape::Digest => "a string",
-        Shape::Condition | Shape::Instant => "an expression in a string",
+        Shape::Condition | Shape::Instant | Shape::Items => "an expression in a string",
         Shape::Number { .. } => "a number",
         Shape::Bool => "a boolean",
         Shape::Duration { .. } => "a duration in a string",

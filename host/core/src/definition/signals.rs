@@ -25,6 +25,7 @@ impl Definition {
                 StepKind::Wait(_)
                 | StepKind::Component(_)
                 | StepKind::Loop(_)
+                | StepKind::ForEach(_)
                 | StepKind::Approval(_) => None,
             })
             .collect();
@@ -50,10 +51,9 @@ impl Definition {
     /// [`UnknownSignal`] when nothing can.
     pub fn can_wait_for(&self, name: &str) -> Result<(), UnknownSignal> {
         let known = self.signals();
-        let component = |kind: &StepKind| matches!(kind, StepKind::Component(_));
         let nameable = name.len() <= limits::NAME_BYTES;
         if known.contains(&name)
-            || nameable && self.steps().iter().any(|step| component(&step.kind))
+            || nameable && self.steps().iter().any(|step| step.call().is_some())
         {
             return Ok(());
         }

@@ -7,9 +7,10 @@ use super::calls::Call;
 use super::codes;
 use super::contract;
 use super::expressions::Compiler;
-use super::grammar::CALL_KEYS;
+use super::grammar::{CALL_KEYS, FOREACH_KEY};
 use super::model::{
-    ComponentStep, Join, LoopStep, OnExhausted, Step, StepKind, TimeoutSource, WaitStep,
+    ComponentStep, ForEachStep, ItemsJoin, Join, LoopStep, OnExhausted, Over, Step, StepKind,
+    TimeoutSource, WaitStep,
 };
 use super::outline::{Entry, Kind};
 use super::scope::Place;
@@ -61,12 +62,23 @@ fn step(
         None => Some(None),
     };
     let kind = match entry.kind {
+        Kind::Component if entry.fans_out => {
+            let call = component(compiler, index, entry, call, settings, &mut reads);
+            fan_out(compiler, index, entry, call.map(Over::Call), &mut reads)
+        }
         Kind::Component => {
             component(compiler, index, entry, call, settings, &mut reads).map(StepKind::Component)
+        }
+        Kind::ForEach => {
+            let what = "a fan-out with members";
+            not_for(&entry.view, CALL_KEYS, what, &mut compiler.out);
+            let body = body(compiler, index, entry, &mut reads);
+            fan_out(compiler, index, entry, body, &mut reads)
         }
         Kind::Loop => repeat(compiler, index, entry, settings, &mut reads).map(StepKind::Loop),
         Kind::Wait => {
             not_for(&entry.view, CALL_KEYS, "a wait", &mut compiler.out);
+            not_for(&entry.view, &[FOREACH_KEY], "a wait", &mut compiler.out);
             let view = entry.view.record("wait");
             let wait = view.and_then(|view| waits::wait(compiler, index, &view));
             if let Some(WaitStep::Until(until)) = &wait {
@@ -75,7 +87,7 @@ fn step(
             wait.map(StepKind::Wait)
         }
         Kind::Approval => {
-            let keys = [CALL_KEYS, &["continue_on_error"]].concat();
+            let keys = [CALL_KEYS, &["continue_on_error", FOREACH_KEY]].concat();
             not_for(&entry.view, &keys, "an approval", &mut compiler.out);
             let view = entry.view.record("approval");
             let approval = view.and_then(|view| approvals::approval(compiler, index, entry, &view));
@@ -131,8 +143,12 @@ fn component(
     let own = view.record("retry");
     let then_given = own.is_some_and(|retry| retry.text("then").is_some());
     let given = view.node("with");
+    let place = match entry.fans_out {
+        true => Place::Item(index),
+        false => Place::Step(index),
+    };
     let with = match given {
-        Some(node) => compiler.template(node, Place::Step(index)),
+        Some(node) => compiler.template(node, place),
         None => Some(Template::Object(BTreeMap::new())),
     };
     reads.extend(
@@ -176,7 +192,8 @@ fn repeat(
     settings: &Settings,
     reads: &mut BTreeSet<StepId>,
 ) -> Option<LoopStep> {
-    not_for(&entry.view, CALL_KEYS, "a loop", &mut compiler.out);
+    let keys = [CALL_KEYS, &[FOREACH_KEY]].concat();
+    not_for(&entry.view, &keys, "a loop", &mut compiler.out);
     let view = entry.view.record("loop")?;
     let until = compiler.condition("until", view.node("until")?, Place::Until(index));
     reads.extend(until.iter().flat_map(|expr| steps_read(expr.references())));
@@ -193,6 +210,60 @@ fn repeat(
         body: entry.members.clone(),
         flow: compiler.order.flow(Some(index)),
     })
+}
+
+/// What a fan-out with members does for each item.
+fn body(
+    compiler: &mut Compiler<'_>,
+    index: usize,
+    entry: &Entry<'_>,
+    reads: &mut BTreeSet<StepId>,
+) -> Option<Over> {
+    let view = entry.view.record(FOREACH_KEY)?;
+    let returns = match view.node("returns") {
+        Some(node) => Some(compiler.template(node, Place::Item(index))?),
+        None => None,
+    };
+    reads.extend(
+        returns
+            .iter()
+            .flat_map(|template| steps_read(template.references())),
+    );
+    Some(Over::Body {
+        members: entry.members.clone(),
+        flow: compiler.order.flow(Some(index)),
+        returns,
+    })
+}
+
+fn fan_out(
+    compiler: &mut Compiler<'_>,
+    index: usize,
+    entry: &Entry<'_>,
+    over: Option<Over>,
+    reads: &mut BTreeSet<StepId>,
+) -> Option<StepKind> {
+    let view = entry.view.record(FOREACH_KEY)?;
+    let items = compiler.list("items", view.node("items")?, Place::Step(index));
+    reads.extend(items.iter().flat_map(|expr| steps_read(expr.references())));
+    if let (Kind::Component, Some(span)) = (entry.kind, view.key_span("returns")) {
+        let message = "`returns` is the output of an item that has members; that of a call is what the component returns";
+        let help = "leave it out, or move the `use` to a member of this step";
+        let problem = Diagnostic::error(codes::NOT_FOR_KIND, span, message);
+        compiler.out.push(problem.with_help(help));
+    }
+    Some(StepKind::ForEach(ForEachStep {
+        items: items?,
+        max_parallel: view
+            .integer("max_parallel")
+            .unwrap_or(limits::ITEMS_PARALLEL_DEFAULT),
+        join: match view.text("join") {
+            Some("all_done") => ItemsJoin::AllDone,
+            _ => ItemsJoin::AllSuccess,
+        },
+        max_items: view.integer("max_items").unwrap_or(limits::ITEMS),
+        over: over?,
+    }))
 }
 
 fn join(view: &View<'_>) -> Join {
@@ -212,6 +283,10 @@ fn not_for(view: &View<'_>, keys: &[&str], kind: &str, out: &mut Vec<Diagnostic>
         };
         let message = format!("`{key}` does not apply to {kind}");
         let help = match (kind, *key) {
+            (_, FOREACH_KEY) => {
+                "give it to a step of its own, without a kind, and make this one a member of that with `in`".to_owned()
+            }
+            ("a fan-out with members", _) => format!("give `{key}` to its members"),
             ("a loop", _) => format!("give `{key}` to the members of the loop"),
             ("a wait", "timeout") => {
                 "write it inside: `wait = { signal = \"..\", timeout = \"..\" }`".to_owned()

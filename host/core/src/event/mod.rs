@@ -4,17 +4,21 @@
 //! outcome, a claim, a person's request). Replay derives the first kind again and takes the second kind from the record.
 //!
 //! `run` has what happens to the run as a whole; `step` what happens to one of its step executions, with `wait` and `repeat`
-//! for those that wait and those that are loops. How an event is stored is another matter, and stays as it is when these types
+//! for those that wait and those that are loops, `for_each` for fan-outs. How an event is stored is another matter, and stays as it is when these types
 //! change: see `stored`.
 
+mod for_each;
 mod repeat;
 mod run;
 mod step;
 mod stored;
 mod wait;
 
+pub use for_each::ForEachEvent;
 pub use repeat::LoopEvent;
-pub use run::{ClaimCause, DefinitionChanged, ResumeCause, RunCreated, RunEvent, RunResumed};
+pub use run::{
+    ClaimCause, DefinitionChanged, ItemsAgain, ResumeCause, RunCreated, RunEvent, RunResumed,
+};
 pub use step::{AttemptStarted, Skip, StepEvent};
 pub use wait::WaitEvent;
 
@@ -91,6 +95,11 @@ impl Event {
                 StepEvent::Loop(LoopEvent::IterationStarted { .. }) => "loop_iteration_started",
                 StepEvent::Loop(LoopEvent::IterationEnded { .. }) => "loop_iteration_ended",
                 StepEvent::Loop(LoopEvent::Completed { .. }) => "loop_completed",
+                StepEvent::ForEach(ForEachEvent::Started { .. }) => "fan_out_started",
+                StepEvent::ForEach(ForEachEvent::ItemStarted) => "item_started",
+                StepEvent::ForEach(ForEachEvent::ItemCompleted { .. }) => "item_completed",
+                StepEvent::ForEach(ForEachEvent::ItemCancelled { .. }) => "item_cancelled",
+                StepEvent::ForEach(ForEachEvent::Completed { .. }) => "fan_out_completed",
             },
         }
     }
@@ -141,6 +150,10 @@ impl Event {
                 StepEvent::Completed { output, .. }
                 | StepEvent::Wait(WaitEvent::Ended { output }) => Some(output),
                 StepEvent::Wait(WaitEvent::SignalReceived { data, .. }) => Some(data),
+                StepEvent::ForEach(ForEachEvent::Started { items, .. }) => Some(items),
+                StepEvent::ForEach(
+                    ForEachEvent::ItemCompleted { output } | ForEachEvent::Completed { output },
+                ) => Some(output),
                 StepEvent::AttemptFailed { .. }
                 | StepEvent::Failed { .. }
                 | StepEvent::Paused { .. }
@@ -148,6 +161,9 @@ impl Event {
                 | StepEvent::DeadlineSet { .. }
                 | StepEvent::Skipped(_)
                 | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::ApprovalDecided { .. })
+                | StepEvent::ForEach(
+                    ForEachEvent::ItemStarted | ForEachEvent::ItemCancelled { .. },
+                )
                 | StepEvent::Loop(_) => None,
             },
         }

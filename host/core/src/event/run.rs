@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, RunId, StepId};
+use crate::ids::{Digest, Path, RunId, StepId};
 use crate::payload::Payload;
 use crate::rules::Rules;
 use crate::stop::Stop;
@@ -142,6 +142,9 @@ pub struct RunResumed {
     pub reset: Vec<StepId>,
     /// Failed loops that continue at their recorded iteration.
     pub reopened: Vec<StepId>,
+    /// Which items of fan-outs run again or go on.
+    #[serde(default, skip_serializing_if = "ItemsAgain::is_empty")]
+    pub items: ItemsAgain,
     /// Open waits behind the step at which the run goes on: they begin anew when their turn comes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<StepId>,
@@ -150,6 +153,29 @@ pub struct RunResumed {
     /// The stop that this clears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared: Option<Stop>,
+}
+
+/// What goes on in fan-outs when a run continues; what is named here by its path is one execution, not all of its step.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+pub struct ItemsAgain {
+    /// Executions that run again from the start: items, and steps inside of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub reset: Vec<Path>,
+    /// Fan-outs, items and loops that failed and go on where they stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub reopened: Vec<Path>,
+}
+
+impl ItemsAgain {
+    /// Whether nothing of a fan-out goes on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reset.is_empty() && self.reopened.is_empty()
+    }
 }
 
 /// How a stopped run was asked to continue.

@@ -1,6 +1,6 @@
 //! What happens to one step execution.
 
-use super::{Event, LoopEvent, WaitEvent};
+use super::{Event, ForEachEvent, LoopEvent, WaitEvent};
 use crate::ids::{Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
@@ -70,6 +70,8 @@ pub enum StepEvent {
     Wait(WaitEvent),
     /// It repeats its body.
     Loop(LoopEvent),
+    /// It goes over a list, or is an item of one.
+    ForEach(ForEachEvent),
 }
 
 /// Why a step was skipped.
@@ -127,7 +129,8 @@ impl StepEvent {
             | Self::DeadlineSet { .. }
             | Self::Skipped(_)
             | Self::Wait(_)
-            | Self::Loop(_) => None,
+            | Self::Loop(_)
+            | Self::ForEach(_) => None,
         }
     }
 }
@@ -135,6 +138,12 @@ impl StepEvent {
 impl From<WaitEvent> for StepEvent {
     fn from(event: WaitEvent) -> Self {
         Self::Wait(event)
+    }
+}
+
+impl From<ForEachEvent> for StepEvent {
+    fn from(event: ForEachEvent) -> Self {
+        Self::ForEach(event)
     }
 }
 

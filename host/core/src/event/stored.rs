@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    AttemptStarted, ClaimCause, DefinitionChanged, Event, LoopEvent, RunCreated, RunEvent,
-    RunResumed, Skip, StepEvent, WaitEvent,
+    AttemptStarted, ClaimCause, DefinitionChanged, Event, ForEachEvent, LoopEvent, RunCreated,
+    RunEvent, RunResumed, Skip, StepEvent, WaitEvent,
 };
 use crate::ids::{Digest, Path, StepId};
 use crate::outcome::{Pause, StepError};
@@ -145,6 +145,27 @@ enum Stored<'a> {
         iterations: u32,
         condition_met: bool,
     },
+    FanOutStarted {
+        path: Cow<'a, Path>,
+        items: Cow<'a, Payload>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        kept: u32,
+    },
+    ItemStarted {
+        path: Cow<'a, Path>,
+    },
+    ItemCompleted {
+        path: Cow<'a, Path>,
+        output: Cow<'a, Payload>,
+    },
+    ItemCancelled {
+        path: Cow<'a, Path>,
+        by: Cow<'a, str>,
+    },
+    FanOutCompleted {
+        path: Cow<'a, Path>,
+        output: Cow<'a, Payload>,
+    },
     RunPostponed {
         reason: Cow<'a, str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +192,10 @@ enum Stored<'a> {
     RunCancelled {
         stop: Cow<'a, Stop>,
     },
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn kept_if_any<'de, D: Deserializer<'de>>(
@@ -309,6 +334,7 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
         }
         StepEvent::Wait(event) => of_wait(path, event),
         StepEvent::Loop(event) => of_loop(path, event),
+        StepEvent::ForEach(event) => of_for_each(path, event),
     }
 }
 
@@ -367,6 +393,29 @@ fn of_loop<'a>(path: Cow<'a, Path>, event: &'a LoopEvent) -> Stored<'a> {
             path,
             iterations,
             condition_met,
+        },
+    }
+}
+
+fn of_for_each<'a>(path: Cow<'a, Path>, event: &'a ForEachEvent) -> Stored<'a> {
+    match event {
+        ForEachEvent::Started { items, kept } => Stored::FanOutStarted {
+            path,
+            items: Cow::Borrowed(items),
+            kept: *kept,
+        },
+        ForEachEvent::ItemStarted => Stored::ItemStarted { path },
+        ForEachEvent::ItemCompleted { output } => Stored::ItemCompleted {
+            path,
+            output: Cow::Borrowed(output),
+        },
+        ForEachEvent::ItemCancelled { by } => Stored::ItemCancelled {
+            path,
+            by: by.into(),
+        },
+        ForEachEvent::Completed { output } => Stored::FanOutCompleted {
+            path,
+            output: Cow::Borrowed(output),
         },
     }
 }
@@ -589,6 +638,23 @@ impl TryFrom<Stored<'_>> for Event {
                     condition_met,
                 }),
             ),
+            Stored::FanOutStarted { path, items, kept } => {
+                let items = items.into_owned();
+                step(path, ForEachEvent::Started { items, kept }.into())
+            }
+            Stored::ItemStarted { path } => step(path, ForEachEvent::ItemStarted.into()),
+            Stored::ItemCompleted { path, output } => {
+                let output = output.into_owned();
+                step(path, ForEachEvent::ItemCompleted { output }.into())
+            }
+            Stored::ItemCancelled { path, by } => {
+                let by = by.into_owned();
+                step(path, ForEachEvent::ItemCancelled { by }.into())
+            }
+            Stored::FanOutCompleted { path, output } => {
+                let output = output.into_owned();
+                step(path, ForEachEvent::Completed { output }.into())
+            }
         })
     }
 }
@@ -624,7 +690,11 @@ impl Event {
     /// # Errors
     /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
     pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
-        let body = EVENTS.open(text, &["/inputs", "/input", "/output", "/data"], find)?;
+        let body = EVENTS.open(
+            text,
+            &["/inputs", "/input", "/output", "/data", "/items"],
+            find,
+        )?;
         let stored: Stored<'static> =
             serde_json::from_value(body).map_err(|e| DecodeError::malformed(&e))?;
         stored.try_into().map_err(|e| DecodeError::malformed(&e))

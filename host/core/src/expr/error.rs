@@ -150,6 +150,7 @@ impl fmt::Display for MissingReason {
                     StepField::Output => write!(f, "step `{id}` has not completed"),
                     StepField::Error => write!(f, "step `{id}` has not failed"),
                     StepField::Iterations => write!(f, "step `{id}` has made no iteration"),
+                    StepField::Item => write!(f, "step `{id}` has no item here"),
                 },
                 Reference::LoopPrevious => f.write_str("this is the first iteration of the loop"),
                 Reference::LoopIteration => f.write_str("no loop is running"),

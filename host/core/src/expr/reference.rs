@@ -48,16 +48,19 @@ pub enum StepField {
     Attempts,
     /// How many iterations the loop made.
     Iterations,
+    /// The element that the fan-out around the reader is at.
+    Item,
 }
 
 impl StepField {
     /// Every field.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Status,
         Self::Output,
         Self::Error,
         Self::Attempts,
         Self::Iterations,
+        Self::Item,
     ];
 
     /// The word in an expression.
@@ -69,6 +72,7 @@ impl StepField {
             Self::Error => "error",
             Self::Attempts => "attempts",
             Self::Iterations => "iterations",
+            Self::Item => "item",
         }
     }
 }

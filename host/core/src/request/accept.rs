@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::again::add_subtree;
-use crate::definition::{Definition, StepKind, WaitStep};
+use crate::definition::{Definition, Over, StepKind, WaitStep};
 use crate::event::{DefinitionChanged, RunEvent};
 use crate::ids::{Digest, StepId};
 use crate::payload::Payload;
@@ -61,7 +61,7 @@ fn adopt(definition: &Definition, state: &RunState) -> Adopted {
             again.extend(inside.into_iter().filter(open));
         }
     }
-    let kept = |id: &StepId| state.executions().of(id).is_some() && !dropped.contains(id);
+    let kept = |id: &StepId| !state.executions().of_step(id).is_empty() && !dropped.contains(id);
     let reset = again.into_iter().filter(kept).collect();
     Adopted { dropped, reset }
 }
@@ -97,7 +97,7 @@ fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<Ste
     loop {
         let before = again.len();
         for (index, step) in definition.steps().iter().enumerate() {
-            if state.executions().of(&step.id).is_none() {
+            if state.executions().of_step(&step.id).is_empty() {
                 continue;
             }
             for read in step.reads.iter().filter(|read| again.contains(*read)) {
@@ -151,7 +151,17 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         // A record that shows no kind fits all of them.
         let same_kind = match (&step.kind, &record.kind) {
             (StepKind::Loop(_), Kind::Loop | Kind::Unknown)
-            | (StepKind::Component(_), Kind::Component(_) | Kind::Unknown) => true,
+            | (StepKind::Component(_), Kind::Component(_) | Kind::Unknown) => {
+                !record.path.is_item()
+            }
+            (StepKind::ForEach(fan_out), kind) => match (&fan_out.over, kind) {
+                (Over::Call(_), Kind::Component(_)) | (Over::Body { .. }, Kind::Item) => {
+                    record.path.is_item()
+                }
+                (_, Kind::FanOut(_)) => !record.path.is_item(),
+                (_, Kind::Unknown) => true,
+                (_, Kind::Component(_) | Kind::Item | Kind::Loop | Kind::Wait { .. }) => false,
+            },
             (StepKind::Wait(wait), Kind::Wait { .. } | Kind::Unknown) => keeps_wait(wait, record),
             (StepKind::Approval(_), Kind::Wait { .. } | Kind::Unknown) => !was_wait(record),
             (

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::definition::{Definition, StepKind};
-use crate::event::{ResumeCause, RunResumed};
-use crate::ids::StepId;
+use crate::event::{ItemsAgain, ResumeCause, RunResumed};
+use crate::ids::{Path, StepId};
 use crate::state::{RunState, StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
@@ -13,8 +13,10 @@ use crate::within::Within;
 pub(super) struct Again {
     /// Steps that run again from the start.
     pub(super) reset: BTreeSet<StepId>,
-    /// Failed loops that go on at their recorded iteration.
+    /// Failed loops that go on at their recorded iteration, and fan-outs of which some items run again.
     pub(super) reopened: BTreeSet<StepId>,
+    /// What of fan-outs runs again or goes on.
+    pub(super) items: ItemsAgain,
 }
 
 impl Again {
@@ -29,8 +31,21 @@ impl Again {
         let Self {
             reset,
             mut reopened,
+            mut items,
         } = self;
         reopened.retain(|id| !reset.contains(id));
+        // What runs again as a whole has no part that does.
+        let partly = |path: &Path| {
+            !path
+                .segments()
+                .iter()
+                .any(|part| reset.contains(&part.step))
+        };
+        items.reset.retain(partly);
+        let fresh: BTreeSet<&Path> = items.reset.iter().collect();
+        items
+            .reopened
+            .retain(|path| partly(path) && !fresh.contains(path));
         let closed = open_behind(definition, state, &reset, &reopened);
         let completed = definition
             .top()
@@ -43,9 +58,10 @@ impl Again {
             cause,
             reset: reset
                 .into_iter()
-                .filter(|id| state.executions().of(id).is_some())
+                .filter(|id| !state.executions().of_step(id).is_empty())
                 .collect(),
             reopened: reopened.into_iter().collect(),
+            items,
             closed,
             completed: u32::try_from(completed).unwrap_or(u32::MAX),
             cleared: state.phase().stop(),
@@ -117,18 +133,14 @@ impl Behind<'_> {
     /// Notes the step, and the members of its body, if they are open waits.
     fn close(&mut self, index: usize) {
         let step = &self.definition.steps()[index];
-        let open = self
-            .state
-            .executions()
-            .of(&step.id)
-            .is_some_and(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
+        let records = self.state.executions().of_step(&step.id);
+        let mut records = records.iter();
+        let open = records.any(|record| matches!(record.phase, StepPhase::Awaiting { .. }));
         if open && !self.reset.contains(&step.id) {
             self.open.push(step.id.clone());
         }
-        if let StepKind::Loop(body) = &step.kind {
-            for member in &body.body {
-                self.close(*member);
-            }
+        for member in step.members() {
+            self.close(*member);
         }
     }
 }
@@ -137,10 +149,8 @@ impl Behind<'_> {
 pub(super) fn add_subtree(definition: &Definition, index: usize, into: &mut BTreeSet<StepId>) {
     let step = &definition.steps()[index];
     into.insert(step.id.clone());
-    if let StepKind::Loop(body) = &step.kind {
-        for member in &body.body {
-            add_subtree(definition, *member, into);
-        }
+    for member in step.members() {
+        add_subtree(definition, *member, into);
     }
 }
 
@@ -156,7 +166,7 @@ fn add_readers(
         let before = reset.len();
         for (index, step) in definition.steps().iter().enumerate() {
             let outermost = definition.outermost(index);
-            let touched = state.executions().of(&step.id).is_some();
+            let touched = !state.executions().of_step(&step.id).is_empty();
             let outer_id = &definition.steps()[outermost].id;
             let reads = step.reads.iter().any(|read| {
                 let earlier = definition
@@ -172,6 +182,13 @@ fn add_readers(
             return;
         }
     }
+}
+
+/// Whether the step at `index`, or a member of its body, reads one of `steps`.
+pub(super) fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<StepId>) -> bool {
+    let step = &definition.steps()[index];
+    let mut members = step.members().iter();
+    !step.reads.is_disjoint(steps) || members.any(|member| reads_any(definition, *member, steps))
 }
 
 pub(super) fn has_failed(record: &StepRecord) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::again::add_subtree;
+use super::again::{add_subtree, reads_any};
 use crate::decide::{fits, overdue};
 use crate::definition::{ApprovalStep, Definition, OnReject, StepKind};
 use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
@@ -166,7 +166,9 @@ pub fn approve(
 fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a ApprovalStep> {
     match &definition.step(path.step())?.kind {
         StepKind::Approval(approval) => Some(approval),
-        StepKind::Component(_) | StepKind::Loop(_) | StepKind::Wait(_) => None,
+        StepKind::Component(_) | StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) => {
+            None
+        }
     }
 }
 
@@ -384,17 +386,4 @@ pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<Step
     }
     again.remove(gate);
     again.into_iter().collect()
-}
-
-/// Whether the step at `index`, or a member of its body, reads one of `steps`.
-fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<StepId>) -> bool {
-    let step = &definition.steps()[index];
-    let members = match &step.kind {
-        StepKind::Loop(body) => body.body.as_slice(),
-        StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => &[],
-    };
-    !step.reads.is_disjoint(steps)
-        || members
-            .iter()
-            .any(|member| reads_any(definition, *member, steps))
 }

@@ -3,7 +3,7 @@
 use super::recover::{fail, put_off};
 use super::resume::{Refused, ResumeBy, resume};
 use crate::definition::Definition;
-use crate::event::{Event, ResumeCause, RunResumed};
+use crate::event::{Event, ItemsAgain, ResumeCause, RunResumed};
 use crate::ids::Path;
 use crate::state::{RunState, Status};
 use crate::stop::Lasting;
@@ -26,6 +26,7 @@ pub fn resumed(
             cause: ResumeCause::Schedule,
             reset: Vec::new(),
             reopened: Vec::new(),
+            items: ItemsAgain::default(),
             closed: Vec::new(),
             completed: 0,
             cleared: state.phase().stop(),

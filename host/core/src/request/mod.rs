@@ -8,14 +8,16 @@
 //! |---|---|
 //! | `resume`, `retry` | a stopped run to go on; `again` says what runs again with a step, `take` who may take it |
 //! | `accept` | to go on under another definition |
-//! | `stop` | to pause, to be held, to end; `release`: to be let go of |
+//! | `stop` | to pause, to be held, to end; `release`: to be let go of; `cancel_item`: an item of a fan-out to end |
 //! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
 //! | `recover`, `let_go` | what becomes of a run whose owner is lost, or whose host cannot go on |
 
 pub mod accept;
 mod again;
 pub mod approve;
+pub mod cancel_item;
 pub mod deadline;
+mod items;
 pub mod let_go;
 pub mod recover;
 pub mod release;
@@ -27,7 +29,7 @@ pub mod take;
 
 use crate::definition::Definition;
 use crate::event::RunResumed;
-use crate::ids::StepId;
+use crate::ids::Path;
 use crate::state::RunState;
 
 /// How a stopped run is asked to go on.
@@ -37,8 +39,8 @@ pub enum Intent<'a> {
     Resume(resume::ResumeBy),
     /// Run failed steps, or those from a named one on, again.
     Retry {
-        /// The step to begin at.
-        from: Option<&'a StepId>,
+        /// The step to begin at, by its id, or an execution in a fan-out, by its path.
+        from: Option<&'a Path>,
     },
 }
 

@@ -1,11 +1,13 @@
 //! Resume: a stopped run is asked to continue from its checkpoint.
 
-use super::again::{Again, add_subtree, has_failed};
+use super::again::Again;
+use super::items::{How, Repeat};
 use crate::definition::Definition;
 use crate::event::{ResumeCause, RunResumed};
-use crate::ids::StepId;
+use crate::ids::{Path, StepId};
 use crate::state::{RunState, Status};
 use crate::stop::StopCode;
+use crate::within::Within;
 
 /// Who lets a stopped run go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +29,15 @@ pub enum Refused {
     /// The named step is not in the definition.
     #[error("the definition has no step `{0}`")]
     UnknownStep(StepId),
+    /// Nothing that could run again is recorded at the named path.
+    #[error("nothing that could run again by itself is recorded at `{0}`")]
+    NothingAt(Path),
 }
 
 /// Continues: what failed runs again when a person asks, and with it every step that reads its record, directly or through
 /// others. A loop that depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still
 /// in an iteration stay as they are: the loop's `until` decides about them. So do handled failures of a run that was only paused:
-/// later steps went on from them.
+/// later steps went on from them. Of a fan-out, the items that failed run again, or in them what failed there.
 ///
 /// # Errors
 /// [`Refused::NotStopped`].
@@ -41,13 +46,18 @@ pub fn resume(
     state: &RunState,
     by: ResumeBy,
 ) -> Result<RunResumed, Refused> {
-    let status = stopped(state)?;
+    stopped(state)?;
     let mut again = Again::default();
     let cause = match by {
         ResumeBy::Person => {
             // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
             if !state.phase().stop_code().is_some_and(StopCode::is_wait) {
-                repeat_failed(definition, state, status, &mut again);
+                let repeat = Repeat {
+                    definition,
+                    state,
+                    how: How::Resume,
+                };
+                repeat.members(definition.top(), Within::Top, &mut again);
             }
             ResumeCause::Resume
         }
@@ -63,25 +73,6 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
         status @ (Status::Paused | Status::Failed) => Ok(status),
         status @ (Status::Pending | Status::Running | Status::Completed | Status::Cancelled) => {
             Err(Refused::NotStopped(status))
-        }
-    }
-}
-
-fn repeat_failed(definition: &Definition, state: &RunState, status: Status, again: &mut Again) {
-    for index in definition.top() {
-        let step = &definition.steps()[*index];
-        let handled = step.continue_on_error && state.created().rules.handle_failures();
-        if handled && status == Status::Paused {
-            continue;
-        }
-        let Some(record) = state.executions().of(&step.id).filter(|r| has_failed(r)) else {
-            continue;
-        };
-        let iterations = record.settled().and_then(|s| s.iterations).unwrap_or(0);
-        if iterations > 0 {
-            again.reopened.insert(step.id.clone());
-        } else {
-            add_subtree(definition, *index, &mut again.reset);
         }
     }
 }

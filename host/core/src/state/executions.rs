@@ -115,6 +115,15 @@ impl Executions {
         self.find(&slot.step, slot.items.iter().copied())
     }
 
+    /// The present or last execution of a step in these items of the fan-outs around it, outermost first.
+    pub(crate) fn in_items(
+        &self,
+        step: &StepId,
+        items: impl Iterator<Item = u32> + Clone,
+    ) -> Option<&StepRecord> {
+        self.find(step, items)
+    }
+
     fn find(&self, step: &StepId, items: impl Iterator<Item = u32> + Clone) -> Option<&StepRecord> {
         let (_, records) = &self.steps[self.step(step).ok()?];
         let at = search(records, items).ok()?;
@@ -124,6 +133,22 @@ impl Executions {
     /// Where those of a step are, or would be.
     fn step(&self, step: &StepId) -> Result<usize, usize> {
         self.steps.binary_search_by(|(known, _)| known.cmp(step))
+    }
+
+    /// Those of a step, in every item of the fan-outs around it.
+    #[must_use]
+    pub fn of_step(&self, step: &StepId) -> &[StepRecord] {
+        self.step(step).map_or(&[][..], |at| &self.steps[at].1)
+    }
+
+    /// Those of a step inside an item, at any depth.
+    pub(crate) fn inside(&self, step: &StepId, item: &Path) -> &[StepRecord] {
+        let records = self.of_step(step);
+        let depth = items(item).count();
+        let side = |record: &StepRecord| items(&record.path).take(depth).cmp(items(item));
+        let from = records.partition_point(|record| side(record).is_lt());
+        let to = records.partition_point(|record| side(record).is_le());
+        &records[from..to]
     }
 
     /// All of them, ordered by step.

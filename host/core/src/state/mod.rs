@@ -6,6 +6,7 @@
 mod apply;
 mod awaiting;
 mod executions;
+mod items;
 mod phase;
 mod record;
 mod rest;
@@ -27,6 +28,7 @@ use crate::time::Timestamp;
 
 pub use apply::{Rejected, Touched};
 pub use executions::{Executions, Slot};
+pub use items::Items;
 pub use phase::Phase;
 pub use record::{Attempts, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output};
 pub use rest::{Reason, Rest};

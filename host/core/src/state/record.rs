@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Items;
 use crate::ids::Path;
-use crate::outcome::{Pause, StepError};
+use crate::outcome::{ErrorClass, Pause, StepError};
 use crate::payload::Payload;
 use crate::tape::LogDropped;
 use crate::time::Timestamp;
@@ -32,6 +33,10 @@ pub enum Kind {
     Component(Attempts),
     /// It repeats its body.
     Loop,
+    /// It goes over these items.
+    FanOut(Items),
+    /// It is an item of a fan-out with members.
+    Item,
     /// It waits for time, a signal or a person.
     Wait {
         /// How often it began at this path.
@@ -94,6 +99,10 @@ pub enum StepPhase {
         /// What `until` gave after this iteration; `None` while it runs.
         condition_met: Option<bool>,
     },
+    /// A fan-out whose items are at work.
+    FannedOut,
+    /// An item of a fan-out whose members are at work.
+    InItem,
     /// Ended, for this path.
     Settled(Settled),
 }
@@ -147,7 +156,7 @@ impl StepRecord {
         match &self.kind {
             Kind::Component(attempts) => attempts.made,
             Kind::Wait { began, .. } => *began,
-            Kind::Unknown | Kind::Loop => 0,
+            Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item => 0,
         }
     }
 
@@ -156,7 +165,7 @@ impl StepRecord {
     pub const fn component(&self) -> Option<&Attempts> {
         match &self.kind {
             Kind::Component(attempts) => Some(attempts),
-            Kind::Unknown | Kind::Loop | Kind::Wait { .. } => None,
+            Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => None,
         }
     }
 
@@ -170,7 +179,9 @@ impl StepRecord {
         }
         match &mut self.kind {
             Kind::Component(attempts) => attempts,
-            Kind::Unknown | Kind::Loop | Kind::Wait { .. } => unreachable!("it is one by now"),
+            Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => {
+                unreachable!("it is one by now")
+            }
         }
     }
 
@@ -198,6 +209,27 @@ impl StepRecord {
         self.previous.as_ref()
     }
 
+    /// The items that it goes over, of a fan-out that has begun.
+    #[must_use]
+    pub const fn items(&self) -> Option<&Items> {
+        match &self.kind {
+            Kind::FanOut(items) => Some(items),
+            Kind::Unknown | Kind::Component(_) | Kind::Loop | Kind::Item | Kind::Wait { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Whether an item has come to what a fan-out that begins again keeps: it completed, or a person cancelled it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        match self.settled().map(|settled| &settled.result) {
+            Some(StepResult::Completed { .. }) => true,
+            Some(StepResult::Failed { error }) => error.class == ErrorClass::Cancelled,
+            Some(StepResult::Skipped) | None => false,
+        }
+    }
+
     /// What the last pause at this path left for the next attempt.
     #[must_use]
     pub fn resume_state(&self) -> Option<&Value> {
@@ -222,7 +254,7 @@ impl StepRecord {
     pub const fn rejections(&self) -> Option<u32> {
         match &self.kind {
             Kind::Wait { rejections, .. } => *rejections,
-            Kind::Unknown | Kind::Component(_) | Kind::Loop => None,
+            Kind::Unknown | Kind::Component(_) | Kind::Loop | Kind::FanOut(_) | Kind::Item => None,
         }
     }
 
@@ -254,6 +286,8 @@ impl StepRecord {
             | StepPhase::Waiting { .. }
             | StepPhase::Paused { .. }
             | StepPhase::Awaiting { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem
             | StepPhase::Looping { .. } => None,
         }
     }
@@ -263,7 +297,10 @@ impl StepRecord {
     pub fn status(&self) -> &'static str {
         match &self.phase {
             StepPhase::Pending => "pending",
-            StepPhase::InFlight { .. } | StepPhase::Looping { .. } => "running",
+            StepPhase::InFlight { .. }
+            | StepPhase::Looping { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem => "running",
             StepPhase::Waiting { .. } | StepPhase::Awaiting { .. } => "waiting",
             StepPhase::Paused { .. } => "paused",
             StepPhase::Settled(settled) => settled.result.status(),
@@ -283,8 +320,15 @@ impl StepRecord {
             | StepPhase::Waiting { .. }
             | StepPhase::Awaiting { .. }
             | StepPhase::Looping { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem
             | StepPhase::Settled(_) => None,
         }
+    }
+
+    /// The values that it holds: outputs, and the items of a fan-out.
+    pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
+        self.outputs().chain(self.items().map(Items::list))
     }
 
     /// The outputs that it holds: of this execution and of the one before.
@@ -297,6 +341,12 @@ impl StepRecord {
 }
 
 impl Settled {
+    /// Whether it ended without an output, with an error.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.result, StepResult::Failed { .. })
+    }
+
     /// The output, when it ended with one.
     #[must_use]
     pub fn output(&self) -> Option<&Payload> {

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
-use super::{RunState, Settled, StepPhase, StepRecord, StepResult};
+use super::{Items, RunState, Settled, StepPhase, StepRecord, StepResult};
 use crate::ids::Path;
 use crate::outcome::{Pause, StepError};
 use crate::wait::Wait;
@@ -16,7 +16,10 @@ impl RunState {
         let record = self.executions.latest(path);
         let before = record.map_or(0, StepRecord::bytes);
         // Of an execution before this one, only how it ended stays.
-        let kept = record.map_or(0, |record| record.previous.as_ref().map_or(0, settled));
+        let kept = record.map_or(0, |record| {
+            let own = record.items().filter(|_| record.path == *path);
+            record.previous.as_ref().map_or(0, settled) + own.map_or(0, items)
+        });
         self.recorded_bytes - before + kept + result
     }
 }
@@ -34,13 +37,22 @@ impl StepRecord {
                 Wait::Signal { name, .. } => name.len(),
                 Wait::Time { .. } => 0,
             },
-            StepPhase::Pending | StepPhase::InFlight { .. } | StepPhase::Looping { .. } => 0,
+            StepPhase::Pending
+            | StepPhase::InFlight { .. }
+            | StepPhase::Looping { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem => 0,
         };
         phase
+            + self.items().map_or(0, items)
             + self.previous.as_ref().map_or(0, settled)
             + self.resume_state().map_or(0, json)
             + self.resume_signal().map_or(0, json)
     }
+}
+
+fn items(items: &Items) -> usize {
+    items.list().text().len()
 }
 
 fn settled(settled: &Settled) -> usize {

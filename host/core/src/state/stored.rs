@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::record::{Attempts, Kind};
-use super::{Settled, StepPhase, StepRecord};
+use super::{Items, Settled, StepPhase, StepRecord};
 use crate::ids::Path;
+use crate::payload::Payload;
 use crate::tape::LogDropped;
 use crate::time::Timestamp;
 
@@ -41,6 +42,12 @@ struct Stored<'a> {
     waited: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejections: Option<u32>,
+    /// Of a fan-out: what it goes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    items: Option<Cow<'a, Payload>>,
+    /// Of an item of a fan-out with members.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    item: bool,
 }
 
 /// A value that is there, also null.
@@ -65,6 +72,8 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
             log_dropped: record.log_dropped(),
             waited: record.is_wait(),
             rejections: record.rejections(),
+            items: record.items().map(|items| Cow::Borrowed(items.list())),
+            item: record.kind == Kind::Item,
         }
     }
 }
@@ -85,6 +94,10 @@ impl From<Stored<'_>> for StepRecord {
                 resume_signal: stored.resume_signal.map(Cow::into_owned),
                 log_dropped: stored.log_dropped,
             })
+        } else if let Some(items) = stored.items.and_then(|list| Items::new(list.into_owned())) {
+            Kind::FanOut(items)
+        } else if stored.item {
+            Kind::Item
         } else if shows_iterations(&phase) {
             Kind::Loop
         } else {
@@ -110,6 +123,8 @@ fn shows_iterations(phase: &StepPhase) -> bool {
         | StepPhase::InFlight { .. }
         | StepPhase::Waiting { .. }
         | StepPhase::Paused { .. }
+        | StepPhase::FannedOut
+        | StepPhase::InItem
         | StepPhase::Awaiting { .. } => false,
     }
 }

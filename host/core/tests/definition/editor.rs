@@ -89,6 +89,20 @@ in = "again"
 use = "git/release"
 
 [[step]]
+id = "each"
+foreach = { items = "['a', 'b']", max_parallel = 2, join = "all_done", max_items = 10, returns = "${ steps.each.item }" }
+
+[[step]]
+id = "tell"
+in = "each"
+use = "git/announce"
+
+[[step]]
+id = "all"
+use = "git/announce"
+foreach = { items = "steps.each.output" }
+
+[[step]]
 id = "rest"
 wait = { for = "10m" }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use milepost_core::correction::correction;
 use milepost_core::decide::interrupt;
-use milepost_core::event::{ClaimCause, Event, ResumeCause, RunEvent, RunResumed};
+use milepost_core::event::{ClaimCause, Event, ItemsAgain, ResumeCause, RunEvent, RunResumed};
 use milepost_core::limits::AUTOMATIC_RESUMES;
 use milepost_core::outcome::{Outcome, Pause};
 use milepost_core::recovery::{Judgement, Liveness, judge};
@@ -120,6 +120,7 @@ fn b200_only_a_resume_that_happens_counts() {
             reset: Vec::new(),
             closed: Vec::new(),
             reopened: Vec::new(),
+            items: ItemsAgain::default(),
             completed: 0,
             cleared: None,
         }))

@@ -1,11 +1,11 @@
-//! Several attempts in flight at once: no flow starts them yet, and the state holds them already.
+//! Several attempts in flight at once, whoever starts them.
 
 use std::collections::BTreeMap;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
 use milepost_core::decide::interrupt;
 use milepost_core::event::{
-    AttemptStarted, ClaimCause, Entry, Event, RunCreated, RunEvent, StepEvent,
+    AttemptStarted, ClaimCause, Entry, Event, ForEachEvent, RunCreated, RunEvent, StepEvent,
 };
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::Payload;
@@ -44,6 +44,9 @@ impl Run {
             cause: ClaimCause::Start,
         };
         run.record(claim.into()).unwrap();
+        let items = Payload::new(json!([1, 2, 3]));
+        let fan_out = ForEachEvent::Started { items, kept: 0 }.at(path("files"));
+        run.record(fan_out).unwrap();
         run
     }
 

@@ -214,9 +214,9 @@ fn retry_from_a_step_runs_it_and_what_depends_on_it() {
 fn retry_from_an_unknown_step_is_refused() {
     let mut sim = Sim::new(THREE);
     sim.run(failing_at("c"));
-    let nope = "nope".parse().unwrap();
+    let nope: milepost_core::ids::Path = "nope".parse().unwrap();
     let refused = retry(&sim.definition, &sim.state, Some(&nope));
-    assert_eq!(refused, Err(Refused::UnknownStep(nope)));
+    assert_eq!(refused, Err(Refused::UnknownStep(nope.step().clone())));
 }
 
 fn looping(max: u32) -> String {

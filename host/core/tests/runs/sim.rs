@@ -12,10 +12,11 @@ use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
-use milepost_core::replay::check;
+use milepost_core::replay::check_from;
 use milepost_core::request::Intent;
 use milepost_core::request::accept::accept;
 use milepost_core::request::approve::{self, Answer, Approving, NotDecided};
+use milepost_core::request::cancel_item::{NotCancellable, cancel_item};
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
 use milepost_core::request::stop::{Demand, Stopping, meet, stop};
@@ -55,7 +56,7 @@ pub(crate) struct Sim {
 
 /// The large values of a state and of an event, as a store holds them.
 pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest, Vec<u8>> {
-    let outputs = state.executions().iter().flat_map(StepRecord::outputs);
+    let outputs = state.executions().iter().flat_map(StepRecord::payloads);
     let returned = match &state.phase() {
         Phase::Completed { output, .. } => Some(output),
         _ => None,
@@ -91,7 +92,7 @@ impl Stored {
             .slots
             .iter()
             .map(|slot| state.executions().get(slot));
-        let outputs = records.flatten().flat_map(StepRecord::outputs);
+        let outputs = records.flatten().flat_map(StepRecord::payloads);
         let large = outputs.chain(entry.event.payload());
         let large = large.filter_map(Payload::blob);
         blobs.extend(large.map(|(digest, bytes)| (digest, bytes.to_vec())));
@@ -366,10 +367,18 @@ impl Sim {
     }
 
     pub(crate) fn retry(&mut self, from: Option<&str>) -> &mut Self {
-        let from = from.map(|id| StepId::new(id).unwrap());
+        let from: Option<Path> = from.map(|path| path.parse().unwrap());
         self.go_on(Intent::Retry {
             from: from.as_ref(),
         })
+    }
+
+    /// A person cancels an item of a fan-out.
+    pub(crate) fn cancel_item(&mut self, path: &str) -> Result<(), NotCancellable> {
+        for event in cancel_item(&self.state, path, "ann")? {
+            self.record(event);
+        }
+        Ok(())
     }
 
     /// A worker resumes the run, because its time has come.
@@ -503,6 +512,12 @@ impl Sim {
         record.expect("it was touched")
     }
 
+    /// What is recorded at a path.
+    pub(crate) fn at(&self, path: &str) -> &StepRecord {
+        let record = self.state.executions().at(&path.parse().unwrap());
+        record.expect("it was touched")
+    }
+
     pub(crate) fn has_record(&self, id: &str) -> bool {
         let id = StepId::new(id).unwrap();
         self.state.executions().of(&id).is_some()
@@ -529,10 +544,11 @@ impl Sim {
     /// Checks the journal against the core that made it.
     fn replay(&self) {
         let mut state = RunState::create(&self.journal[0]).unwrap();
+        let mut frontier = Frontier::default();
         for entry in &self.journal[1..] {
             let old = self.replaced.iter().find(|(seq, _)| entry.seq < *seq);
             let definition = old.map_or(&self.definition, |(_, definition)| definition);
-            check(definition, &mut state, entry).unwrap();
+            check_from(&mut frontier, definition, &mut state, entry).unwrap();
         }
         assert_eq!(state, self.state);
     }

@@ -6,6 +6,7 @@ use milepost_core::definition::UnknownSignal;
 use milepost_core::definition::input::InputProblem;
 use milepost_core::ids::RunId;
 use milepost_core::request::approve::EarlierDecision;
+use milepost_core::request::cancel_item::NotCancellable;
 use milepost_core::request::deadline::TimedOut;
 use milepost_core::request::resume::Refused;
 use milepost_core::shown::Shown;
@@ -165,6 +166,14 @@ pub enum EngineError {
         run: RunId,
         /// Its status.
         status: Status,
+    },
+    /// An item of a fan-out cannot be cancelled.
+    #[error("run `{run}`: {reason}")]
+    NotCancellable {
+        /// The run.
+        run: RunId,
+        /// Why not.
+        reason: NotCancellable,
     },
     /// The inputs are larger than a run may keep.
     #[error("the inputs take {0} bytes, more than the maximum of {max}", max = milepost_core::limits::INPUTS_BYTES)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost_core::definition::StepKind;
 use milepost_core::ids::Path;
+use milepost_core::scope::seen_from;
 use milepost_core::state::{RunState, StepResult};
 use milepost_core::time::Timestamp;
 use serde_json::Value;
@@ -34,17 +34,18 @@ impl Launch {
         mode: Mode,
     ) -> Option<(Arc<dyn Callable>, Call)> {
         let step = workflow.definition.step(self.path.step())?;
-        let StepKind::Component(component) = &step.kind else {
-            return None;
-        };
+        let component = step.call()?;
         let spec = workflow.definition.plugins.get(&component.plugin)?;
         let callable = workflow.callable(&component.plugin)?;
         let outputs = step
             .reads
             .iter()
-            .filter_map(|id| match &state.executions().of(id)?.visible()?.result {
-                StepResult::Completed { output } => Some((id.clone(), output.clone())),
-                StepResult::Failed { .. } | StepResult::Skipped => None,
+            .filter_map(|id| {
+                let record = seen_from(&workflow.definition, state, Some(&self.path), id)?;
+                match &record.visible()?.result {
+                    StepResult::Completed { output } => Some((id.clone(), output.clone())),
+                    StepResult::Failed { .. } | StepResult::Skipped => None,
+                }
             })
             .collect();
         let record = state.executions().latest(&self.path);

@@ -17,6 +17,7 @@ mod error;
 mod examination;
 mod housekeeping;
 mod inbox;
+mod items;
 mod keeper;
 pub(crate) mod launch;
 mod loads;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
-use milepost_core::ids::{RunId, StepId};
+use milepost_core::ids::{Path as StepPath, RunId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::recovery::lease_holds;
@@ -52,6 +53,7 @@ pub use error::EngineError;
 pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
+pub use items::ItemAnswer;
 pub use milepost_core::request::approve::EarlierDecision;
 pub use milepost_core::request::deadline::{Holds, TimedOut};
 pub use milepost_core::request::stop::Demand;
@@ -372,14 +374,15 @@ impl Engine {
             .await
     }
 
-    /// Runs failed steps again, loops from their first iteration; with `from`, that step and what depends on it too.
+    /// Runs failed steps again, loops from their first iteration; with `from`, that step, or what stands at that
+    /// path in a fan-out, and what depends on it too.
     ///
     /// # Errors
     /// [`EngineError`]; the run stands as before.
     pub async fn retry(
         &self,
         run: &RunId,
-        from: Option<&StepId>,
+        from: Option<&StepPath>,
         options: ResumeOptions,
     ) -> Result<RunReport, EngineError> {
         self.go_on(run, Intent::Retry { from }, options).await

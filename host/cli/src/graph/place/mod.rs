@@ -162,7 +162,7 @@ impl<'a> Member<'a> {
         let inside = node
             .body
             .as_ref()
-            .map(|Body { scope, .. }| Group::new(scope, true));
+            .map(|Body { scope, again, .. }| Group::new(scope, *again));
         let size = inside.as_ref().map_or(card.size, |inside| Size {
             width: card.size.width.max(inside.size.width + 2 * INSIDE),
             height: card.size.height + inside.size.height + BELOW,

@@ -41,8 +41,9 @@ fn scope(seeds: &[Seed], parents: &[Option<usize>], inside: Option<usize>) -> Sc
             node.kind = Kind::Loop;
             node.body = Some(Body {
                 scope: self::scope(seeds, parents, Some(*key)),
-                until: node.what.clone(),
+                rule: node.what.clone(),
                 limit: "at most 3 times".to_owned(),
+                again: true,
             });
         }
         scope.nodes.push(node);

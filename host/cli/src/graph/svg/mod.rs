@@ -21,6 +21,7 @@ const STYLE: &str = include_str!("style.css");
 /// What every kind of step has beside its id, in a square of 16.
 const ICONS: &str = "\
 <symbol id=\"mp-call\" viewBox=\"0 0 16 16\"><path d=\"M8 1.5 13.6 4.7V11.3L8 14.5 2.4 11.3V4.7zM2.6 4.8 8 8 13.4 4.8M8 8V14.3\"/></symbol>\n\
+<symbol id=\"mp-each\" viewBox=\"0 0 16 16\"><path d=\"M2 5.5h8v8H2zM4.5 5.5V3h8v8H10\"/></symbol>\n\
 <symbol id=\"mp-loop\" viewBox=\"0 0 16 16\"><path d=\"M13.5 8A5.5 5.5 0 1 1 11.6 3.8M12 1V4.2H8.8\"/></symbol>\n\
 <symbol id=\"mp-wait\" viewBox=\"0 0 16 16\"><path d=\"M14 8A6 6 0 1 1 2 8 6 6 0 1 1 14 8M8 4.6V8L10.4 9.6\"/></symbol>\n\
 <symbol id=\"mp-approval\" viewBox=\"0 0 16 16\"><path d=\"M11 4.8A3 3 0 1 1 5 4.8 3 3 0 1 1 11 4.8M2.2 14.2C2.6 11.4 5 10 8 10S13.4 11.4 13.8 14.2\"/></symbol>\n";
@@ -164,6 +165,7 @@ fn draw_box(placed: &Placed<'_>, out: &mut String) {
     let (kind, radius) = match node.kind {
         Kind::Call => ("call", 8),
         Kind::Loop => ("loop", 12),
+        Kind::ForEach => ("each", 12),
         Kind::Wait => ("wait", 8),
         Kind::Approval => ("approval", 8),
     };

@@ -1,18 +1,21 @@
 //! From what the engine tells to lines for a person. No terminal and no clock here: times come with the notices.
 
+mod fan_outs;
 mod moment;
 
 use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{
-    ClaimCause, DefinitionChanged, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
+    ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, LoopEvent, RunEvent, StepEvent,
+    WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
 
+use self::fan_outs::FanOuts;
 use super::limits::Limits;
 use crate::format;
 use crate::style::Style;
@@ -41,6 +44,7 @@ pub(super) struct Narrator {
     unmet: Unmet,
     /// Starts that were told.
     started: u64,
+    fan_outs: FanOuts,
 }
 
 struct InFlight {
@@ -67,6 +71,7 @@ impl Narrator {
             tried: BTreeMap::new(),
             unmet: Unmet::default(),
             started: 0,
+            fan_outs: FanOuts::default(),
         }
     }
 
@@ -147,7 +152,13 @@ impl Narrator {
                 event: StepEvent::Completed { .. },
             } => {
                 let took = self.ended(path, entry.at);
-                Some(lasting(step(path) + style.green("completed") + took))
+                let text = step(path) + style.green("completed") + took;
+                self.fan_outs.ended(path, false);
+                Some(match path.innermost_item() {
+                    // There may be thousands.
+                    Some(_) => passing(text),
+                    None => lasting(text),
+                })
             }
             Event::Step {
                 path,
@@ -175,6 +186,7 @@ impl Narrator {
                 event: StepEvent::Failed { error, .. },
             } => {
                 self.ended(path, entry.at);
+                self.fan_outs.ended(path, true);
                 let why = format!(": {}", format::brief_error(error));
                 Some(lasting(step(path) + style.red("failed") + why))
             }
@@ -271,6 +283,10 @@ impl Narrator {
                 let after = format!(" after {iterations} {plural}{met}");
                 Some(lasting(Text::from(format!("loop {path}: ")) + done + after))
             }
+            Event::Step {
+                path,
+                event: StepEvent::ForEach(event),
+            } => Some(self.fan_out(path, event)),
             Event::Run(RunEvent::Released { reason }) => {
                 Some(lasting(format!("run {run}: released: {reason}")))
             }
@@ -290,6 +306,36 @@ impl Narrator {
                     StepEvent::DeadlineSet { .. } | StepEvent::Loop(LoopEvent::IterationEnded { .. }),
                 ..
             } => None,
+        }
+    }
+
+    fn fan_out(&mut self, path: &Path, event: &ForEachEvent) -> Line {
+        let style = self.style;
+        let fan_out = || Text::from(format!("fan-out {path}: "));
+        match event {
+            ForEachEvent::Started { items, kept } => {
+                let all = words::event::items(items);
+                self.fan_outs.began(path, all, *kept);
+                let kept = match kept {
+                    0 => String::new(),
+                    kept => format!(", {kept} kept"),
+                };
+                lasting(fan_out() + format!("{}{kept}", format::count(all, "item")))
+            }
+            ForEachEvent::ItemStarted => passing(format!("item {path}: started")),
+            ForEachEvent::ItemCompleted { .. } => {
+                self.fan_outs.ended(path, false);
+                passing(Text::from(format!("item {path}: ")) + style.green("completed"))
+            }
+            ForEachEvent::ItemCancelled { by } => {
+                self.fan_outs.ended(path, true);
+                lasting(format!("item {path}: cancelled by {by}"))
+            }
+            ForEachEvent::Completed { output } => {
+                self.fan_outs.over(path);
+                let all = format::count(words::event::items(output), "item");
+                lasting(fan_out() + style.green("completed") + format!(", {all}"))
+            }
         }
     }
 

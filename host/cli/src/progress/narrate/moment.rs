@@ -1,4 +1,4 @@
-//! What happens at this moment: a line for every step in flight, and for every one that waits for its next attempt.
+//! What happens at this moment: a bar for every fan-out, a line for every other step in flight, and for every one that waits for its next attempt.
 
 use milepost::core::ids::Path;
 use milepost::core::shown::Shown;
@@ -11,9 +11,12 @@ impl Narrator {
     /// In at most so many lines, but at least two: the last one counts those that have no line of their own.
     pub(in crate::progress) fn now(&self, at: Timestamp, most: usize) -> Vec<String> {
         // Who began first stands first: what begins later moves no line.
-        let mut running: Vec<_> = self.in_flight.iter().collect();
+        let alone = |path: &Path| !self.fan_outs.shows(path);
+        let running = self.in_flight.iter().filter(|(path, _)| alone(path));
+        let mut running: Vec<_> = running.collect();
         running.sort_by_key(|(_, it)| it.nth);
-        let mut waiting: Vec<_> = self.waiting.iter().collect();
+        let waiting = self.waiting.iter().filter(|(path, _)| alone(path));
+        let mut waiting: Vec<_> = waiting.collect();
         waiting.sort_by_key(|(_, it)| it.retry_at);
         let all = running.len() + waiting.len();
         let shown = match most.max(2) {
@@ -30,7 +33,8 @@ impl Narrator {
             let left = format::length(it.retry_at.since(at));
             format!("{path}, attempt {which} in {left}: {}", it.error)
         });
-        let mut lines: Vec<String> = running.chain(waiting).take(shown).collect();
+        let bars = self.fan_outs.bars().take(most);
+        let mut lines: Vec<String> = bars.chain(running.chain(waiting).take(shown)).collect();
         match (in_flight, to_retry) {
             (0, 0) => {}
             (0, _) => lines.push(format!("+{to_retry} more to be tried again")),

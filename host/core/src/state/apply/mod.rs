@@ -2,8 +2,9 @@
 //!
 //! An event is checked first, by functions that cannot change anything, and then takes effect, by functions that cannot refuse:
 //! what is refused leaves no trace. `run` does both for events of the run as a whole, `step` for those of one execution, with
-//! `wait` and `repeat` as the events have them.
+//! `wait`, `repeat` and `for_each` as the events have them.
 
+mod for_each;
 mod repeat;
 mod run;
 mod step;
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Binding, Episode, Executions, Phase, RunState, Slot, Status, StepRecord};
-use crate::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
+use crate::event::{Entry, Event, ForEachEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
 
 /// An event that cannot follow.
@@ -183,11 +184,21 @@ impl RunState {
                 }
                 touched
             }
-            // It may open many steps again.
+            // They may open or close many steps.
             Event::Step {
                 path,
-                event: event @ StepEvent::Wait(WaitEvent::ApprovalDecided { .. }),
+                event:
+                    event @ (StepEvent::Wait(WaitEvent::ApprovalDecided { .. })
+                    | StepEvent::ForEach(ForEachEvent::ItemCancelled { .. })),
             } => {
+                let touched = self.change_step(path, event, entry.at);
+                self.weigh_all();
+                touched
+            }
+            Event::Step {
+                path,
+                event: event @ StepEvent::ForEach(ForEachEvent::Started { .. }),
+            } if self.executions.at(path).is_some() => {
                 let touched = self.change_step(path, event, entry.at);
                 self.weigh_all();
                 touched

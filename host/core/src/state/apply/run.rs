@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{Binding, Episode, Phase, RunState, Slot, Status, StepPhase};
+use crate::state::{Binding, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
 use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -161,6 +161,7 @@ impl RunState {
             }
         }
         self.reset(&resumed.reset, &mut touched);
+        self.items_again(resumed, &mut touched);
         for id in &resumed.closed {
             for record in self.executions.of_mut(id) {
                 if matches!(record.phase, StepPhase::Awaiting { .. }) {
@@ -204,11 +205,54 @@ impl RunState {
 
     /// These steps run again as if they had not run before.
     pub(super) fn reset(&mut self, steps: &[StepId], touched: &mut Touched) {
+        self.reset_in(steps, None, touched);
+    }
+
+    /// The same, of what stands inside an item of a fan-out.
+    pub(super) fn reset_in(
+        &mut self,
+        steps: &[StepId],
+        item: Option<&Path>,
+        touched: &mut Touched,
+    ) {
         for id in steps {
             for record in self.executions.of_mut(id) {
-                record.reset();
-                touched.slots.push(Slot::from(&record.path));
+                if item.is_none_or(|item| item.holds(&record.path)) {
+                    record.reset();
+                    touched.slots.push(Slot::from(&record.path));
+                }
             }
+        }
+    }
+
+    /// These executions of fan-outs and items run again, or go on where they stand.
+    fn items_again(&mut self, resumed: &RunResumed, touched: &mut Touched) {
+        for path in &resumed.items.reset {
+            let slot = Slot::from(path);
+            if let Some(record) = self.executions.get_mut(&slot) {
+                record.reset();
+                touched.slots.push(slot);
+            }
+        }
+        for path in &resumed.items.reopened {
+            let slot = Slot::from(path);
+            let Some(record) = self.executions.get_mut(&slot) else {
+                continue;
+            };
+            let phase = match &record.kind {
+                Kind::FanOut(_) => StepPhase::FannedOut,
+                Kind::Item => StepPhase::InItem,
+                Kind::Loop => match record.settled().and_then(|settled| settled.iterations) {
+                    Some(iteration) if iteration > 0 => StepPhase::Looping {
+                        iteration,
+                        condition_met: None,
+                    },
+                    Some(_) | None => continue,
+                },
+                Kind::Unknown | Kind::Component(_) | Kind::Wait { .. } => continue,
+            };
+            record.phase = phase;
+            touched.slots.push(slot);
         }
     }
 
@@ -258,6 +302,8 @@ impl RunState {
                     | StepPhase::InFlight { .. }
                     | StepPhase::Paused { .. }
                     | StepPhase::Looping { .. }
+                    | StepPhase::FannedOut
+                    | StepPhase::InItem
                     | StepPhase::Settled(_) => {}
                 }
             }

@@ -34,7 +34,7 @@ impl RunState {
             StepEvent::DeadlineSet { .. } => {
                 self.must_run(name)?;
                 match self.executions.at(path).map(|record| &record.phase) {
-                    Some(StepPhase::Looping { .. }) => Ok(()),
+                    Some(StepPhase::Looping { .. } | StepPhase::FannedOut) => Ok(()),
                     _ => self.may_open(name, path).map(drop),
                 }
             }
@@ -44,6 +44,7 @@ impl RunState {
             }
             StepEvent::Wait(event) => self.check_wait(name, path, event),
             StepEvent::Loop(event) => self.check_loop(name, path, event),
+            StepEvent::ForEach(event) => self.check_for_each(name, path, event),
         }
     }
 
@@ -90,6 +91,8 @@ impl RunState {
                     | StepPhase::Waiting { .. }
                     | StepPhase::Paused { .. }
                     | StepPhase::Awaiting { .. }
+                    | StepPhase::FannedOut
+                    | StepPhase::InItem
                     | StepPhase::Settled(_) => None,
                 };
                 let error = error.clone();
@@ -130,6 +133,7 @@ impl RunState {
             }
             StepEvent::Wait(event) => self.change_wait(path, event, at),
             StepEvent::Loop(event) => self.change_loop(path, event, at),
+            StepEvent::ForEach(event) => self.change_for_each(path, event, at),
         }
     }
 
@@ -145,7 +149,11 @@ impl RunState {
         self.must_run(name)?;
         match phase {
             Some(
-                StepPhase::Looping { .. } | StepPhase::Awaiting { .. } | StepPhase::Paused { .. },
+                StepPhase::Looping { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem
+                | StepPhase::Awaiting { .. }
+                | StepPhase::Paused { .. },
             ) => Ok(()),
             _ => self.may_open(name, path).map(drop),
         }
@@ -197,6 +205,9 @@ impl RunState {
     /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier iteration is over, or when it
     /// waits for its turn. Returns the attempts that were made at it.
     pub(super) fn may_open(&self, name: &'static str, path: &Path) -> Result<u32, Rejected> {
+        if path.is_item() && !self.is_item_of_open(path, true) {
+            return Err(self.reject(name, path));
+        }
         let Some(record) = self.executions.latest(path) else {
             return Ok(0);
         };
@@ -210,6 +221,8 @@ impl RunState {
             | StepPhase::Paused { .. }
             | StepPhase::Awaiting { .. }
             | StepPhase::Looping { .. }
+            | StepPhase::FannedOut
+            | StepPhase::InItem
             | StepPhase::Settled(_) => Err(self.reject(name, path)),
         }
     }
@@ -228,6 +241,8 @@ impl RunState {
                 | StepPhase::Waiting { .. }
                 | StepPhase::Paused { .. }
                 | StepPhase::Awaiting { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem
                 | StepPhase::Looping { .. } => record.previous.take(),
             };
             *record = StepRecord::new(path, previous, at);
@@ -277,7 +292,8 @@ impl StepRecord {
         match &mut self.kind {
             Kind::Component(attempts) => attempts.failures = 0,
             Kind::Loop => self.kind = Kind::Unknown,
-            Kind::Unknown | Kind::Wait { .. } => {}
+            // A fan-out keeps its items: what they came to is kept where they are the same again.
+            Kind::Unknown | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => {}
         }
         self.forget_pause();
     }

@@ -54,7 +54,11 @@ impl RunState {
                         began: began + 1,
                         rejections,
                     },
-                    Kind::Unknown | Kind::Component(_) | Kind::Loop => Kind::Wait {
+                    Kind::Unknown
+                    | Kind::Component(_)
+                    | Kind::Loop
+                    | Kind::FanOut(_)
+                    | Kind::Item => Kind::Wait {
                         began: record.attempts() + 1,
                         rejections: Some(0),
                     },
@@ -134,7 +138,8 @@ impl RunState {
             record.phase = StepPhase::Pending;
         }
         let mut touched = self.progressed(path).and_run(true);
-        self.reset(rework, &mut touched);
+        // Of the fan-outs around the approval, this item alone.
+        self.reset_in(rework, path.innermost_item().as_ref(), &mut touched);
         self.make_ready(path, Came::Decision(decision), at);
         touched
     }
