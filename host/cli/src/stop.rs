@@ -24,7 +24,7 @@ use super::ids;
 #[command(after_help = "\
 Examples:
   milepost pause 7k3m
-  milepost pause 7k3m --now    # interrupt the step in flight; it will run again")]
+  milepost pause 7k3m --now    # interrupt the steps in flight; they will run again")]
 pub(crate) struct PauseArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
@@ -35,8 +35,8 @@ pub(crate) struct PauseArgs {
 
 /// End a run for good
 ///
-/// Ends a run for good. If another process is driving it, that process is asked to end it, and the step in flight gets a
-/// moment to clean up.
+/// Ends a run for good. If another process is driving it, that process is asked to end it, and the steps in flight get
+/// a moment to clean up.
 ///
 /// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(crate) struct CancelArgs {
 
 /// End a run for good, at once
 ///
-/// Ends a run for good, like `milepost cancel`, but gives the step in flight no time to clean up.
+/// Ends a run for good, like `milepost cancel`, but gives the steps in flight no time to clean up.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -306,6 +306,7 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
     session.shell("milepost events r | grep -E 'skipped|run_failed'");
     session.comment("without what came before, the record does not tell what came of it");
     session.shell("milepost events r --after 4 --limit 1 | grep skipped");
+    session.milepost("explain skipped");
     session.reads(expect![[r#"
         $ milepost run endings.toml --id r
         ! run r: started
@@ -371,6 +372,11 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
 
         $ milepost events r --after 4 --limit 1 | grep skipped
             5 [time] step_skipped after, because `bad` did not succeed (join all_success)
+
+        $ milepost explain skipped
+        skipped
+
+        The step did not run, which is no failure: its `if` was false, or what it needs did not come out as its `join` asks. With `all_success` (the default) a step is skipped as soon as anything that it needs failed or was skipped, so a skip goes on to what needs the step. `none_failed_min_one_success` lets it run after skips, `one_success` after one success, `all_done` in any case; a failure that `continue_on_error` handles counts as success. `show` and `events` say which steps were the reason.
     "#]]);
 }
 

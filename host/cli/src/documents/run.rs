@@ -290,7 +290,7 @@ pub(crate) struct Request {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RequestKind {
-    /// Pause where the step in flight has ended.
+    /// Pause when the steps in flight have ended.
     Pause,
     /// Pause at once.
     PauseNow,

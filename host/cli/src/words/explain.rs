@@ -34,7 +34,7 @@ pub(crate) fn meanings(word: &str) -> Option<(&'static str, String)> {
     Some((code, text))
 }
 
-/// Why a step has no output, in the order of [`codes`].
+/// Why a step has no output, in the order of [`codes`], and what a status means that is no error.
 const STEP_CODES: &[(&str, &str)] = &[
     (
         codes::TRAP,
@@ -121,6 +121,13 @@ const STEP_CODES: &[(&str, &str)] = &[
         codes::HOST_ERROR,
         "The host itself could not run the step. The message has the details; `resume` tries again.",
     ),
+    (
+        "skipped",
+        "The step did not run, which is no failure: its `if` was false, or what it needs did not come out as its `join` asks. With \
+         `all_success` (the default) a step is skipped as soon as anything that it needs failed or was skipped, so a skip goes on to what \
+         needs the step. `none_failed_min_one_success` lets it run after skips, `one_success` after one success, `all_done` in any case; a \
+         failure that `continue_on_error` handles counts as success. `show` and `events` say which steps were the reason.",
+    ),
 ];
 
 /// Why a run does not move.
@@ -155,7 +162,7 @@ const fn of_stop(code: StopCode) -> &'static str {
         }
         StopCode::ProcessLost => {
             "The processes that ran the run died twice in a row without recording anything in between, so it is not tried a third \
-         time: the step in flight may be what kills them. Look at the step (`milepost logs`), then `resume` continues from the \
+         time: a step in flight may be what kills them. Look at it (`milepost logs`), then `resume` continues from the \
          last checkpoint."
         }
         StopCode::DiskLimit => {

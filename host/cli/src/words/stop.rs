@@ -162,7 +162,7 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
             "make the store writable, then {resume}; steps whose outcome was not saved run again"
         ),
         Why::ProcessLost(Lost::Repeatedly { .. }) => {
-            format!("nothing by itself; check what the step in flight did, then {resume}")
+            format!("nothing by itself; check what the steps in flight did, then {resume}")
         }
         Why::ProcessLost(Lost::CannotGoOn { fault, .. }) => lasting(*fault, &resume, command),
         Why::DiskLimit { .. } => format!(
@@ -384,7 +384,7 @@ mod tests {
             (
                 Why::ProcessLost(Lost::Repeatedly { times: 2 }),
                 "the process that ran it was lost 2 times in a row, and nothing was recorded in between",
-                "nothing by itself; check what the step in flight did, then `milepost resume r1`",
+                "nothing by itself; check what the steps in flight did, then `milepost resume r1`",
             ),
             (
                 Why::ProcessLost(Lost::CannotGoOn {
