@@ -290,20 +290,19 @@ async fn a_process_that_slept_does_not_warn_about_its_own_runs_and_renews_their_
     let gate = Gate::default();
     let rig = Rig::sqlite(&steps(&["a"]), &Script::new().held_once("a", &gate));
     let engine = rig.engine();
-    let run = rig.run_on(&engine, Control::default());
-    let slept = async {
-        gate.came().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        rig.clock.advance(limits::LEASE * 3);
-        assert_eq!(engine.sweep().await.unwrap(), Default::default());
-        tokio::time::advance(limits::LEASE * 3).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let row = rig.row();
-        assert!(row.lease_until.unwrap() > rig.clock.now(), "{row:?}");
-        assert_eq!(row.detached_at, None);
-        gate.open();
-    };
-    let (report, ()) = tokio::join!(run, slept);
+    let mut run = Box::pin(rig.run_on(&engine, Control::default()));
+    gate.holds(&mut run).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.clock.advance(limits::LEASE * 3);
+    assert_eq!(engine.sweep().await.unwrap(), Default::default());
+    // The keeper wakes up before the driver.
+    tokio::time::advance(limits::LEASE * 3).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let row = rig.row();
+    assert!(row.lease_until.unwrap() > rig.clock.now(), "{row:?}");
+    assert_eq!(row.detached_at, None);
+    gate.open();
+    let report = run.await;
     assert_eq!(report.unwrap().status, Status::Completed);
 }
 
