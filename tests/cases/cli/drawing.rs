@@ -353,7 +353,7 @@ fn a_run_can_be_drawn_at_every_time() {
         # over, and the file says something else by now
 
         $ milepost graph hello.toml --run done
-        ! warning: the run done carries another text than `hello.toml`: its steps are found by their ids; without a file, what the run carries is drawn
+        ! warning: run done carries another version of `hello.toml`: its steps are found by their ids; without a file, what the run carries is drawn
         hello, run done: completed
           ○ hail: text/greet (pending)
 

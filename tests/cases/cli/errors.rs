@@ -441,7 +441,7 @@ fn a_store_that_is_no_database_is_69() {
     session.document("ls", &["/error/code"]);
     session.reads(expect![[r#"
         $ milepost ls
-        ! error: stored data is corrupted: `[folder]/.milepost/milepost.db`: cache_size: file is not a database
+        ! error: stored data is corrupted: `[folder]/.milepost/milepost.db`: file is not a database
         !   help: `milepost doctor` lists all damage; restore the store from a backup, or name another one with `--store`
         [exit 69]
 

@@ -30,6 +30,20 @@ fn interrupt(child: &Child) {
 }
 
 #[test]
+fn a_list_and_a_report_say_the_same_of_when_a_run_was_created() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for n in 0..5 {
+        cli.run(&format!("run hello.toml --input name=x --id r{n}"))
+            .expect(0);
+    }
+    for row in rows(&cli, "ls --json") {
+        let shown = cli.shown(row["id"].as_str().unwrap());
+        assert_eq!(row["created_at"], shown["created_at"]);
+    }
+}
+
+#[test]
 fn b238_an_empty_list_is_a_message_or_an_empty_array() {
     let cli = Cli::new();
     let mut session = cli.session();

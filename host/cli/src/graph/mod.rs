@@ -137,7 +137,7 @@ fn recorded(
         Some(definition) => {
             if definition.source.digest != state.binding().definition {
                 cx.warn(format!(
-                    "the run {run} carries another text than `{}`: its steps are found by their ids; \
+                    "run {run} carries another version of `{}`: its steps are found by their ids; \
                      without a file, what the run carries is drawn",
                     definition.source.file
                 ));

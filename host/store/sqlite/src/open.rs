@@ -239,7 +239,7 @@ fn enter_wal(db: &Connection) -> Result<String, rusqlite::Error> {
 
 /// Sets a number and reads it back: SQLite ignores what it does not like.
 fn set(db: &Connection, name: &str, value: i64, place: &str) -> Result<(), StoreError> {
-    let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`: {name}"));
+    let failed = |error: rusqlite::Error| store_error(error, &format!("`{place}`"));
     db.pragma_update(None, name, value).map_err(failed)?;
     let found: i64 = db
         .pragma_query_value(None, name, |row| row.get(0))
