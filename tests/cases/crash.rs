@@ -136,7 +136,7 @@ fn assert_every_step_completed_once(cli: &Cli, id: &str) {
                 !completed.contains_key(&path),
                 "{id}: {path} was completed and started again"
             ),
-            "step_completed" | "loop_completed" => {
+            "step_completed" | "loop_completed" | "item_completed" | "fan_out_completed" => {
                 let count = completed.entry(path.clone()).or_default();
                 *count += 1;
                 assert_eq!(*count, 1, "{id}: {path} was completed twice");
@@ -151,6 +151,12 @@ fn assert_every_step_completed_once(cli: &Cli, id: &str) {
 fn b106_table_report_survives_kills_at_random_moments() {
     let data = examples().join("table-report/data/orders.csv");
     kill_again_and_again("table-report", &format!("--input csv=@{}", data.display()));
+}
+
+#[test]
+fn b106_word_count_survives_kills_at_random_moments() {
+    let data = examples().join("word-count/data/handbook.txt");
+    kill_again_and_again("word-count", &format!("--input text=@{}", data.display()));
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn pictures_of_the_examples_are_these() {
     for (name, golden) in [
         ("table-report", drawn.join("table-report.svg")),
         ("nested-loops", drawn.join("nested-loops.svg")),
+        ("word-count", drawn.join("word-count.svg")),
         ("table-checks", examples.join("table-checks/graph.svg")),
     ] {
         let file = examples.join(name).join("workflow.toml");

@@ -10,6 +10,7 @@ mod drawing;
 mod ending;
 mod errors;
 mod examining;
+mod fan_out;
 mod foreign;
 mod going_on;
 mod graphs;

@@ -97,6 +97,25 @@ const STEP_CODES: &[(&str, &str)] = &[
          run continue.",
     ),
     (
+        codes::NOT_A_LIST,
+        "What `foreach.items` gives is no list, so the fan-out has nothing to go over. The message says what it is instead.",
+    ),
+    (
+        codes::TOO_MANY_ITEMS,
+        "The list has more items than the fan-out may have: `max_items`, and never more than 10,000. Give each item more to do, or \
+         split the list over several runs.",
+    ),
+    (
+        codes::ITEMS_FAILED,
+        "Items of a fan-out failed; the others ended all the same. The message names the first one, `detail` has the counts. `resume` \
+         and `retry` run the failed items alone again; with `join = \"all_done\"` the step completes and says how each item ended.",
+    ),
+    (
+        codes::ITEM_CANCELLED,
+        "A person gave this item of a fan-out up with `milepost cancel RUN --step ITEM`. It counts as failed, and nothing brings it \
+         back.",
+    ),
+    (
         codes::PLUGIN_UNAVAILABLE,
         "A component could not be read, or is not the one that its digest names. Put the file back.",
     ),

@@ -566,6 +566,17 @@ fn drive(sim: &Sim) -> (RunState, Vec<Entry>) {
 }
 
 #[test]
+fn a_run_that_stood_at_a_cancelled_item_goes_on_without_a_person() {
+    let mut sim = Sim::new(GATES);
+    sim.run_graph(echo);
+    assert_eq!(sim.question(), "a?");
+    sim.cancel_item("files[0]").unwrap();
+    assert_eq!(sim.stop().code(), StopCode::Ready);
+    sim.work(ResumeBy::Wait).run_graph(echo);
+    assert_eq!(sim.question(), "b?");
+}
+
+#[test]
 fn ten_thousand_items_run_replay_and_come_back() {
     let files: Vec<_> = (0..10_000).map(|n| format!("file {n}")).collect();
     let sim = over(", max_parallel = 64", json!(files));

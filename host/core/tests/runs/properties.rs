@@ -47,6 +47,29 @@ id = "nap"
 in = "outer"
 wait = { for = "20s" }
 [[step]]
+id = "each"
+foreach = { items = "[1, 2]", max_parallel = 1, join = "all_done" }
+[[step]]
+id = "f"
+in = "each"
+use = "p/f"
+with = { item = "${ item }" }
+[[step]]
+id = "again"
+in = "each"
+loop = { until = "loop.iteration > item_index", max_iterations = 2 }
+[[step]]
+id = "g"
+in = "again"
+use = "p/g"
+continue_on_error = true
+[[step]]
+id = "calls"
+use = "p/h"
+foreach = { items = "steps.each.output", max_parallel = 1 }
+with = { status = "${ item.status }" }
+continue_on_error = true
+[[step]]
 id = "d"
 if = "steps.a.status == 'completed'"
 use = "p/d"
@@ -222,11 +245,12 @@ fn the_random_runs_meet_every_event_of_a_life() {
         "run_released",
         "run_cancelled",
         "step_interrupted",
+        "item_cancelled",
     ];
     for name in never {
         assert!(!met.contains(name), "{name}");
     }
-    assert_eq!(met.len() + never.len(), 24, "{met:?}");
+    assert_eq!(met.len() + never.len(), 29, "{met:?}");
 }
 
 /// Questions and waits in every place, in an order that is not the alphabet's.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{
-    ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, LoopEvent, RunEvent, StepEvent,
-    WaitEvent,
+    ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, ItemsAgain, LoopEvent, RunEvent,
+    StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::time::Timestamp;
@@ -112,7 +112,7 @@ impl Narrator {
                 ClaimCause::Resume | ClaimCause::Retry => None,
             },
             Event::Run(RunEvent::Resumed(resumed)) => {
-                let again = names(&resumed.reset, "; running again: ");
+                let again = names(&resumed.reset, "; running again: ") + &items(&resumed.items);
                 Some(lasting(format!(
                     "run {run}: resumed, {} kept{again}",
                     format::count(resumed.completed, "completed step")
@@ -371,6 +371,21 @@ fn names(ids: &[StepId], lead: &str) -> String {
     }
     let ids: Vec<&str> = ids.iter().map(StepId::as_str).collect();
     format!("{lead}{}", ids.join(", "))
+}
+
+/// The items of fan-outs that run again, as many as a line has room for.
+fn items(again: &ItemsAgain) -> String {
+    const NAMED: usize = 5;
+    if again.reset.is_empty() {
+        return String::new();
+    }
+    let named = again.reset.iter().take(NAMED).map(Path::to_string);
+    let named: Vec<String> = named.collect();
+    let more = match again.reset.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("; running again in fan-outs: {}{more}", named.join(", "))
 }
 
 fn step(path: &Path) -> Text {

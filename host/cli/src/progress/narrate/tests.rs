@@ -231,3 +231,52 @@ fn a_long_loop_leaves_nothing_behind() {
     }
     assert_eq!((narrator.tried.len(), narrator.in_flight.len()), (1, 0));
 }
+
+#[test]
+fn a_fan_out_is_a_bar_with_counts_and_its_items_have_no_line() {
+    let mut narrator = narrator();
+    let begun = |items: u32, kept| {
+        let items = json!(vec![0; items as usize]).into();
+        ForEachEvent::Started { items, kept }.at("files".parse().unwrap())
+    };
+    assert_eq!(
+        tell(&mut narrator, 0, begun(8, 0)).unwrap(),
+        "fan-out files: 8 items"
+    );
+    tell(&mut narrator, 0, started("files[0]/test", 1));
+    tell(&mut narrator, 0, started("other", 1));
+    for index in 0..2 {
+        let output = json!(1).into();
+        let path = format!("files[{index}]").parse().unwrap();
+        tell(
+            &mut narrator,
+            5,
+            ForEachEvent::ItemCompleted { output }.at(path),
+        );
+    }
+    let error = StepError::new(ErrorClass::Failed, "red", "red");
+    let ended = StepEvent::failed(error).at("files[2]".parse().unwrap());
+    assert_eq!(
+        tell(&mut narrator, 5, ended).unwrap(),
+        "step files[2]: failed: red: red"
+    );
+    let lines = narrator.now(at(1_000), 4);
+    assert_eq!(
+        lines,
+        [
+            "files [#######.............] 3 of 8, 1 failed",
+            "other, 1.0 s"
+        ]
+    );
+    let output = json!([1]).into();
+    let over = ForEachEvent::Completed { output }.at("files".parse().unwrap());
+    assert_eq!(
+        tell(&mut narrator, 9, over).unwrap(),
+        "fan-out files: completed, 1 item"
+    );
+    assert_eq!(narrator.now(at(1_000), 4).len(), 2);
+    assert_eq!(
+        tell(&mut narrator, 9, begun(8, 7)).unwrap(),
+        "fan-out files: 8 items, 7 kept"
+    );
+}

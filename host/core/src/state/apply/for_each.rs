@@ -4,7 +4,8 @@ use super::{Rejected, Touched};
 use crate::event::ForEachEvent;
 use crate::ids::Path;
 use crate::outcome::StepError;
-use crate::state::{Items, Kind, RunState, Slot, StepPhase, StepRecord, StepResult};
+use crate::state::{Items, Kind, Phase, RunState, Slot, StepPhase, StepRecord, StepResult};
+use crate::stop::Came;
 use crate::time::Timestamp;
 
 impl RunState {
@@ -91,6 +92,14 @@ impl RunState {
                         record.reset();
                         touched.slots.push(Slot::from(&record.path));
                     }
+                }
+                // The run stands there no more.
+                if let Phase::Paused { rest, .. } = &mut self.phase
+                    && let Some(stands) = rest.reason().path.clone()
+                    && (stands == *path || path.holds(&stands))
+                {
+                    *rest = rest.ready(path, Came::End, self.created_at.min(at));
+                    touched.run = true;
                 }
             }
         }
