@@ -197,7 +197,9 @@ impl Executions {
         new: impl FnOnce() -> StepRecord,
     ) -> &mut StepRecord {
         let step = self.step(path.step()).unwrap_or_else(|at| {
-            self.steps.insert(at, (path.step().clone(), Vec::new()));
+            // Most steps are in no fan-out: there is one execution, and left to itself a list makes room for four.
+            self.steps
+                .insert(at, (path.step().clone(), Vec::with_capacity(1)));
             at
         });
         let (_, records) = &mut self.steps[step];
