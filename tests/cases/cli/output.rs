@@ -91,12 +91,19 @@ fn what_could_not_be_shown_is_counted_and_told_to_a_reader_that_comes_back() {
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();
     assert_eq!(end(child), 0);
+    // There may be room again for a moment: then it is told more than once.
     let told = said
         .lines()
-        .find(|line| line.ends_with("lines could not be shown"));
-    let told =
-        told.unwrap_or_else(|| panic!("{} bytes, the end: {:?}", said.len(), said.lines().last()));
-    let lost: usize = told.split(' ').find_map(|word| word.parse().ok()).unwrap();
+        .filter(|line| line.ends_with(" could not be shown"));
+    let lost: usize = told
+        .filter_map(|line| line.split(' ').find_map(|word| word.parse::<usize>().ok()))
+        .sum();
+    assert!(
+        lost > 0,
+        "{} bytes, the end: {:?}",
+        said.len(),
+        said.lines().last()
+    );
     let shown = said.lines().filter(|line| line.contains(" | xxx")).count();
     assert!(lost + shown >= 5_000, "{lost} + {shown}");
     assert!(
