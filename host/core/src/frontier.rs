@@ -119,7 +119,7 @@ pub(crate) struct Graph {
     needed_by: Vec<Vec<u32>>,
     /// Members that have begun, or are to be looked at: all that they need is settled, and they are not.
     pub(crate) begun: BTreeSet<u32>,
-    /// The same, of calls that have not begun: they may have to wait until another attempt ends.
+    /// The same, of calls that may begin and have not: they wait until another attempt ends.
     pub(crate) ready: BTreeSet<u32>,
     /// Whether a member failed, and nobody handles that.
     pub(crate) failed: bool,

@@ -152,7 +152,7 @@ impl Decider<'_> {
             _ if walk.free == 0 => Standing::Open,
             _ => {
                 let attempts = record.map_or(0, StepRecord::attempts);
-                walk.act(self.start(call, item, attempts + 1))
+                walk.call(self.start(call, item, attempts + 1))
             }
         }
     }

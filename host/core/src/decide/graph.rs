@@ -5,7 +5,7 @@ use crate::definition::{Join, OnFailure, Step, StepKind};
 use crate::event::{Skip, StepEvent};
 use crate::frontier::Graph;
 use crate::ids::StepId;
-use crate::state::{StepRecord, StepResult};
+use crate::state::{StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
 /// What came of a step that another one needs.
@@ -18,7 +18,8 @@ enum Outcome {
 }
 
 impl Decider<'_> {
-    /// Every member that can move does. The cost is that of the members that have begun, and of what was settled since.
+    /// Every member that can move does, in the order of the file. The cost is that of the members that have begun, and of what was
+    /// settled since.
     pub(super) fn graph(
         &self,
         members: &[usize],
@@ -28,48 +29,67 @@ impl Decider<'_> {
     ) -> Scope {
         self.pass_settled(members, within, graph);
         let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop;
-        for place in graph.begun.clone() {
+        let begun: Vec<u32> = graph.begun.iter().copied().collect();
+        let mut open = false;
+        for place in begun {
+            if !stopped {
+                self.start_ready(members, within, graph, place, walk);
+            }
             let step = self.at(members, place);
-            let fresh = self.record(step, within).is_none();
+            let record = self.record(step, within);
+            let fresh = record.is_none_or(is_fresh);
             if fresh && stopped {
                 continue;
             }
-            if fresh && let Some(skip) = self.not_joined(step, within) {
-                let _open = walk.act(Action::record(
-                    &within.member(&step.id),
-                    StepEvent::Skipped(skip),
-                ));
-            } else if fresh && matches!(step.kind, StepKind::Component(_)) {
-                // Below, in the order of the file.
+            open = true;
+            // What was reset is judged again: what it needs may have come out otherwise.
+            let idle = record.is_none_or(|record| record.phase == StepPhase::Pending);
+            if idle && let Some(skip) = self.not_joined(step, within) {
+                let path = within.member(&step.id);
+                let _open = walk.act(Action::record(&path, StepEvent::Skipped(skip)));
+                continue;
+            }
+            let actions = walk.ready.len() + walk.calls.len();
+            let _open = self.standing(step, within, walk);
+            let waits = actions == walk.ready.len() + walk.calls.len();
+            if fresh && waits && matches!(step.kind, StepKind::Component(_)) {
                 graph.begun.remove(&place);
                 graph.ready.insert(place);
-            } else {
-                let _open = self.standing(step, within, walk);
             }
         }
-        while walk.free > 0
-            && !stopped
-            && let Some(place) = graph.ready.pop_first()
-        {
-            graph.begun.insert(place);
-            let _open = self.standing(self.at(members, place), within, walk);
+        if !stopped {
+            open |= !graph.ready.is_empty();
+            self.start_ready(members, within, graph, u32::MAX, walk);
         }
-        let open = match stopped {
-            false => !graph.begun.is_empty() || !graph.ready.is_empty(),
-            true => {
-                let mut begun = graph.begun.iter();
-                begun.any(|place| self.record(self.at(members, *place), within).is_some())
-            }
-        };
         match open {
             true => Scope::Open,
             false => Scope::Done,
         }
     }
 
+    /// Starts calls that had to wait until another attempt ended, those before a place, while there may be more.
+    fn start_ready(
+        &self,
+        members: &[usize],
+        within: Within<'_>,
+        graph: &mut Graph,
+        before: u32,
+        walk: &mut Walk<'_>,
+    ) {
+        while walk.free > 0
+            && let Some(place) = graph.ready.first().copied()
+            && place < before
+        {
+            graph.ready.remove(&place);
+            graph.begun.insert(place);
+            let _open = self.standing(self.at(members, place), within, walk);
+        }
+    }
+
     /// Leaves behind what was settled since the last decision, and what was settled with it before this frontier saw it.
     fn pass_settled(&self, members: &[usize], within: Within<'_>, graph: &mut Graph) {
-        let mut look: Vec<u32> = graph.begun.iter().chain(&graph.ready).copied().collect();
+        // What is ready has not begun.
+        let mut look: Vec<u32> = graph.begun.iter().copied().collect();
         while let Some(place) = look.pop() {
             let step = self.at(members, place);
             let record = self.record(step, within);
@@ -124,4 +144,9 @@ impl Decider<'_> {
             Some(StepResult::Failed { .. }) | None => Outcome::Failed,
         }
     }
+}
+
+/// Whether nothing of a member has begun: it waits for its turn, perhaps after a reset.
+fn is_fresh(record: &StepRecord) -> bool {
+    record.phase == StepPhase::Pending && record.attempts() == 0
 }

@@ -180,13 +180,17 @@ pub fn decide_from(
     if let Some(end) = walk.end {
         return Decision::End(end);
     }
-    if !walk.ready.is_empty() {
-        return Decision::Act(walk.ready);
+    let actions = walk.actions();
+    if !actions.is_empty() {
+        return Decision::Act(actions);
     }
     if !walk.in_flight.is_empty() || walk.wake_at.is_some() {
+        // Beside what moves, time ends a wait as soon as it is over.
+        let waits = walk.reasons.iter().filter(|reason| reason.code().is_wait());
+        let due_at = waits.filter_map(|reason| reason.due_at);
         return Decision::Wait {
             in_flight: walk.in_flight,
-            wake_at: walk.wake_at.into_iter().chain(walk.deadline).min(),
+            wake_at: due_at.chain(walk.wake_at).chain(walk.deadline).min(),
             cancel: walk.cancel,
         };
     }
@@ -241,8 +245,10 @@ struct Walk<'a> {
     frontier: &'a mut Frontier,
     /// How many more attempts may be in flight.
     free: usize,
-    /// What can be done now.
+    /// What can be done now, whatever else is in flight.
     ready: Vec<Action>,
+    /// What takes one of the free places, or would have.
+    calls: Vec<Action>,
     in_flight: Vec<Path>,
     wake_at: Option<Timestamp>,
     /// The earliest deadline of what is open.
@@ -261,6 +267,7 @@ impl<'a> Walk<'a> {
             frontier,
             free,
             ready: Vec::new(),
+            calls: Vec::new(),
             in_flight: Vec::new(),
             wake_at: None,
             deadline: None,
@@ -271,11 +278,31 @@ impl<'a> Walk<'a> {
     }
 
     fn act(&mut self, action: Action) -> Standing {
+        self.ready.push(action);
+        Standing::Open
+    }
+
+    /// The same of a step for which there is a free place.
+    fn call(&mut self, action: Action) -> Standing {
         if let Action::Start { .. } = action {
             self.free = self.free.saturating_sub(1);
         }
-        self.ready.push(action);
+        self.calls.push(action);
         Standing::Open
+    }
+
+    /// What is to be done now. Each of these holds whichever of the others are recorded: calls wait until all else is, which may
+    /// bring calls that come before them, and so do those behind a call that could not be made.
+    fn actions(&mut self) -> Vec<Action> {
+        if !self.ready.is_empty() {
+            return std::mem::take(&mut self.ready);
+        }
+        let mut calls = std::mem::take(&mut self.calls);
+        let started = |action: &Action| matches!(action, Action::Start { .. });
+        if let Some(last) = calls.iter().position(|action| !started(action)) {
+            calls.truncate(last + 1);
+        }
+        calls
     }
 
     fn wake(&mut self, at: Timestamp) -> Standing {
@@ -373,12 +400,14 @@ impl Decider<'_> {
     /// How far a member is; one that is not settled moves on as far as it can.
     fn standing(&self, step: &Step, within: Within<'_>, walk: &mut Walk<'_>) -> Standing {
         // Looking at a settled member must not cost an allocation.
-        let record = self.record(step, within);
-        match record.and_then(StepRecord::settled) {
-            Some(settled) => Standing::Settled {
-                failed: matches!(settled.result, StepResult::Failed { .. }),
+        match self.record(step, within) {
+            None => self.begin(step, &within.member(&step.id), None, walk),
+            Some(record) => match record.settled() {
+                Some(settled) => Standing::Settled {
+                    failed: matches!(settled.result, StepResult::Failed { .. }),
+                },
+                None => self.member(step, record, walk),
             },
-            None => self.member(step, &within.member(&step.id), record, walk),
         }
     }
 
@@ -387,17 +416,9 @@ impl Decider<'_> {
         self.state.executions().member(&step.id, within)
     }
 
-    /// A member that has not ended.
-    fn member(
-        &self,
-        step: &Step,
-        path: &Path,
-        record: Option<&StepRecord>,
-        walk: &mut Walk<'_>,
-    ) -> Standing {
-        let Some(record) = record else {
-            return self.begin(step, path, None, walk);
-        };
+    /// A member that has begun and not ended.
+    fn member(&self, step: &Step, record: &StepRecord, walk: &mut Walk<'_>) -> Standing {
+        let path = &record.path;
         if let Some(deadline) = record.deadline {
             if let Some(error) = self.out_of_time(step, record) {
                 return self.end_at_deadline(path, record, error, walk);
@@ -425,7 +446,7 @@ impl Decider<'_> {
             // The condition was met before the first attempt.
             (StepPhase::Waiting { .. }, StepKind::Component(component)) => match walk.free {
                 0 => Standing::Open,
-                _ => walk.act(self.start(component, path, record.attempts() + 1)),
+                _ => walk.call(self.start(component, path, record.attempts() + 1)),
             },
             (
                 StepPhase::Paused {
@@ -466,9 +487,6 @@ impl Decider<'_> {
         record: Option<&StepRecord>,
         walk: &mut Walk<'_>,
     ) -> Standing {
-        if walk.free == 0 && matches!(step.kind, StepKind::Component(_)) {
-            return Standing::Open;
-        }
         if let Some(condition) = &step.condition {
             let scope = StateScope::of_step(self.definition, self.state, path);
             let unmet = match condition.eval_bool(&scope, &mut Budget::default()) {
@@ -482,17 +500,24 @@ impl Decider<'_> {
                 return walk.act(Action::record(path, event));
             }
         }
-        if let Some(deadline) = self.set_deadline(step, path, record) {
-            return walk.act(deadline);
+        let action = match (&step.kind, self.set_deadline(step, path, record)) {
+            (StepKind::Component(_), _) if walk.free == 0 => return Standing::Open,
+            (_, Some(deadline)) => deadline,
+            (StepKind::Component(component), None) => {
+                let attempts = record.map_or(0, StepRecord::attempts);
+                self.start(component, path, attempts + 1)
+            }
+            (StepKind::Loop(body), None) => {
+                Action::record(path, self.next_iteration(body, path, 0))
+            }
+            (StepKind::Wait(wait), None) => self.begin_wait(wait, path),
+            (StepKind::Approval(approval), None) => self.begin_approval(approval, path),
+            (StepKind::ForEach(fan_out), None) => self.begin_fan_out(fan_out, path),
+        };
+        match &step.kind {
+            StepKind::Component(_) => walk.call(action),
+            _ => walk.act(action),
         }
-        let attempts = record.map_or(0, StepRecord::attempts);
-        walk.act(match &step.kind {
-            StepKind::Component(component) => self.start(component, path, attempts + 1),
-            StepKind::Loop(body) => Action::record(path, self.next_iteration(body, path, 0)),
-            StepKind::Wait(wait) => self.begin_wait(wait, path),
-            StepKind::Approval(approval) => self.begin_approval(approval, path),
-            StepKind::ForEach(fan_out) => self.begin_fan_out(fan_out, path),
-        })
     }
 
     fn start(&self, component: &ComponentStep, path: &Path, attempt: u32) -> Action {

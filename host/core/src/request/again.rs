@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::definition::{Definition, StepKind};
+use crate::definition::{Definition, Flow, StepKind};
 use crate::event::{ItemsAgain, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
 use crate::state::{RunState, StepPhase, StepRecord, StepResult};
@@ -85,7 +85,7 @@ fn open_behind(
         passed: false,
         open: Vec::new(),
     };
-    walk.scope(definition.top(), Within::Top);
+    walk.scope(definition.top(), definition.flow, Within::Top);
     walk.open
 }
 
@@ -100,10 +100,15 @@ struct Behind<'a> {
 }
 
 impl Behind<'_> {
-    /// Walks the members of one scope as `decide` does.
-    fn scope(&mut self, members: &[usize], within: Within<'_>) {
+    /// Walks the members of one scope as `decide` does. In a graph none is behind another: what needs a step that runs again does so
+    /// too.
+    fn scope(&mut self, members: &[usize], flow: Flow, within: Within<'_>) {
+        let passed = self.passed;
         for index in members {
             let step = &self.definition.steps()[*index];
+            if flow == Flow::Graph {
+                self.passed = passed;
+            }
             if self.passed {
                 self.close(*index);
                 continue;
@@ -124,7 +129,8 @@ impl Behind<'_> {
             if let (Some(iteration), Some(record), StepKind::Loop(body)) =
                 (in_iteration, record, &step.kind)
             {
-                self.scope(&body.body, Within::Iteration(&record.path, iteration));
+                let within = Within::Iteration(&record.path, iteration);
+                self.scope(&body.body, body.flow, within);
             }
             self.passed = true;
         }

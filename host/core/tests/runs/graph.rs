@@ -198,3 +198,85 @@ fn b331_a_failed_step_does_not_keep_the_others_from_running_unless_it_should_sto
         assert_eq!(sim.state.phase().status(), Status::Failed);
     }
 }
+
+#[test]
+fn b327_every_join_over_every_ending_of_three_dependencies() {
+    // How a dependency can end, with what it counts as.
+    let endings = [
+        ("{}", '+'),
+        ("{} | continue_on_error = true", '+'),
+        ("{}", '-'),
+        ("{} | if = \"false\"", 'o'),
+        ("{}: never", 'o'),
+    ];
+    for case in 0..125 {
+        let drawn = [case % 5, case / 5 % 5, case / 25];
+        let ids = ["a", "b", "c"];
+        let lines = ids.iter().zip(drawn);
+        let lines = lines.map(|(id, ending)| endings[ending].0.replace("{}", id));
+        let lines: Vec<_> = lines.collect();
+        let counts = |wanted| {
+            let found = drawn.iter().filter(|ending| endings[**ending].1 == wanted);
+            found.count()
+        };
+        let (succeeded, failed) = (counts('+'), counts('-'));
+        for (join, runs) in [
+            ("all_success", succeeded == 3),
+            ("one_success", succeeded >= 1),
+            ("none_failed_min_one_success", failed == 0 && succeeded >= 1),
+            ("all_done", true),
+        ] {
+            let lines = lines.join("\n");
+            let text = graph(&format!(
+                "never | if = \"false\"\n{lines}\nlast: a b c | join = {join:?}"
+            ));
+            let mut sim = Sim::new(&text);
+            sim.run_graph(|attempt| {
+                let at = ids.iter().position(|id| attempt.step == *id);
+                match at.map(|at| drawn[at]) {
+                    Some(1 | 2) => fail("no"),
+                    _ => done(attempt),
+                }
+            });
+            let last = outcomes(&sim).pop();
+            assert_eq!(
+                last,
+                Some(if runs { '+' } else { 'o' }),
+                "{join} of {drawn:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_call_waits_until_it_is_known_what_comes_before_it() {
+    let mut sim = Sim::new(
+        "flow = \"graph\"\n[limits]\nparallel = 1\n\
+         [[step]]\nid = \"first\"\nuse = \"p/first\"\n\
+         [[step]]\nid = \"again\"\nloop = { until = \"loop.iteration == 2\" }\nneeds = [\"first\"]\n\
+         [[step]]\nid = \"member\"\nin = \"again\"\nuse = \"p/member\"\n\
+         [[step]]\nid = \"not\"\nuse = \"p/not\"\nif = \"false\"\n\
+         [[step]]\nid = \"last\"\nuse = \"p/last\"\n",
+    );
+    sim.run_graph(done);
+    assert_eq!(
+        sim.calls,
+        ["first", "again#1/member", "again#2/member", "last"]
+    );
+    // A step that does not run needs no place to be skipped.
+    assert_eq!(sim.events()[..2], ["step_skipped", "step_started"]);
+}
+
+#[test]
+fn an_approval_that_ends_the_run_interrupts_what_is_in_flight() {
+    let mut sim = Sim::new(
+        "flow = \"graph\"\n\
+         [[step]]\nid = \"gate\"\napproval = { message = \"Go?\", timeout = \"1h\" }\n\
+         [[step]]\nid = \"slow\"\nuse = \"p/slow\"\n",
+    );
+    assert_eq!(sim.start_all().len(), 1);
+    sim.pass(std::time::Duration::from_secs(3_600)).start_all();
+    assert_eq!(sim.status(), Status::Cancelled);
+    let last = sim.events().len() - 2;
+    assert_eq!(sim.events()[last..], ["step_interrupted", "run_cancelled"]);
+}

@@ -15,6 +15,7 @@ mod loops;
 mod parallel;
 mod pauses;
 mod properties;
+mod random_graphs;
 mod record;
 mod replays;
 mod requests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
-use milepost_core::decide::{Action, Decision, decide, decide_from, settle};
+use milepost_core::decide::{Action, Decision, decide, decide_from, interrupt, settle};
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
@@ -221,17 +221,22 @@ impl Sim {
         self
     }
 
+    /// What the core decides now: the same from the kept frontier as from a fresh one.
+    pub(crate) fn decided(&mut self) -> Decision {
+        let decision = decide(&self.definition, &self.state, self.now);
+        let frontier = &mut self.frontier;
+        assert_eq!(
+            decide_from(frontier, &self.definition, &self.state, self.now),
+            decision,
+            "what is behind the frontier was not settled"
+        );
+        decision
+    }
+
     /// Moves the run to its next attempt; waits pass at once.
     pub(crate) fn next_attempt(&mut self) -> Option<Attempt> {
         loop {
-            let decision = decide(&self.definition, &self.state, self.now);
-            let frontier = &mut self.frontier;
-            assert_eq!(
-                decide_from(frontier, &self.definition, &self.state, self.now),
-                decision,
-                "what is behind the frontier was not settled"
-            );
-            match decision {
+            match self.decided() {
                 Decision::Act(actions) => {
                     // A sequence: the tests that follow read the journal in this order.
                     assert_eq!(actions.len(), 1, "{actions:?}");
@@ -271,14 +276,7 @@ impl Sim {
     pub(crate) fn start_all(&mut self) -> Vec<Attempt> {
         let mut started = Vec::new();
         loop {
-            let decision = decide(&self.definition, &self.state, self.now);
-            let frontier = &mut self.frontier;
-            assert_eq!(
-                decide_from(frontier, &self.definition, &self.state, self.now),
-                decision,
-                "what is behind the frontier was not settled"
-            );
-            match decision {
+            match self.decided() {
                 Decision::Act(actions) => {
                     for action in actions {
                         if let Action::Start { path, attempt } = &action {
@@ -294,7 +292,10 @@ impl Sim {
                     }
                 }
                 Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
-                Decision::End(event) => self.record(event.into()),
+                Decision::End(event) => {
+                    let events = interrupt(&self.state, event.into());
+                    events.into_iter().for_each(|event| self.record(event));
+                }
                 Decision::Wait {
                     in_flight, wake_at, ..
                 } => {
