@@ -167,6 +167,12 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
             ..
         } => format!(", attempt {attempt}"),
         Event::Step {
+            event: StepEvent::Ends {
+                status, message, ..
+            },
+            ..
+        } => format!(", {}", words::event::ends(*status, message.as_deref())),
+        Event::Step {
             event: StepEvent::DeadlineSet { deadline },
             ..
         } => format!(", {}", format::instant(*deadline)),

@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch};
 use crate::payload::{FindBlob, hydrate};
-use crate::state::{Binding, Episode, Phase, Restored, RunState, Slot, StepPhase, StepRecord};
+use crate::state::{
+    Binding, Ending, Episode, Phase, Restored, RunState, Slot, StepPhase, StepRecord,
+};
 use crate::stored::{DecodeError, Format};
 use crate::time::Timestamp;
 
@@ -39,6 +41,8 @@ struct RunPart {
     recoveries: u32,
     #[serde(default)]
     episode: Episode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ending: Option<Ending>,
     /// How many steps there are. Only records without a part `now` say it here.
     #[serde(default, skip_serializing)]
     steps: Option<usize>,
@@ -92,7 +96,7 @@ pub fn changed_blobs<'a>(
     let values = records.flat_map(StepRecord::payloads);
     let returned = match &state.phase() {
         Phase::Completed { output, .. } if run => Some(output),
-        _ => None,
+        _ => state.ending().and_then(Ending::output).filter(|_| run),
     };
     let inputs = state.binding().inputs.as_ref().filter(|_| run);
     values
@@ -122,6 +126,7 @@ fn run_part(state: &RunState) -> String {
         started_at: state.started_at(),
         recoveries: state.recoveries(),
         episode: state.episode().clone(),
+        ending: state.ending().cloned(),
         steps: None,
     })
 }
@@ -199,7 +204,7 @@ pub fn restore<'a>(
         if name == CREATED {
             created = Some(read(body, &["/created/inputs"], find).map_err(damaged)?);
         } else if name == RUN {
-            let pointers = ["/phase/output", "/binding/inputs"];
+            let pointers = ["/phase/output", "/binding/inputs", "/ending/output"];
             run = Some(read(body, &pointers, find).map_err(damaged)?);
         } else if name == NOW {
             now = Some(read_now(body, find).map_err(damaged)?);
@@ -241,6 +246,7 @@ pub fn restore<'a>(
         epoch: position.epoch,
         recoveries: run.recoveries,
         episode: run.episode,
+        ending: run.ending,
         executions: records.into_values().collect(),
     }
     .into())

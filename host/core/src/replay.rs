@@ -82,6 +82,7 @@ pub fn origin(event: &Event) -> Origin {
             event:
                 StepEvent::Started(_)
                 | StepEvent::DeadlineSet { .. }
+                | StepEvent::Ends { .. }
                 | StepEvent::Skipped(_)
                 | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::Ended { .. })
                 | StepEvent::Loop(
@@ -148,6 +149,7 @@ pub fn origin(event: &Event) -> Origin {
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
         ) => match stop.code() {
             StopCode::StepFailed
+            | StopCode::Ended
             | StopCode::StepPaused
             | StopCode::RetriesExhausted
             | StopCode::ReturnsFailed

@@ -276,6 +276,7 @@ impl<'a> Replayer<'a> {
                     | StepEvent::Failed { .. }
                     | StepEvent::Paused { .. }
                     | StepEvent::DeadlineSet { .. }
+                    | StepEvent::Ends { .. }
                     | StepEvent::Skipped { .. }
                     | StepEvent::Wait(
                         WaitEvent::Started { .. }

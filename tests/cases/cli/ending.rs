@@ -99,3 +99,39 @@ fn b359_a_silent_step_ends_and_may_be_tried_again() {
         Nothing was heard from the attempt for as long as its `idle_timeout` allows: no log line, no progress, no other call of the host. It counts as a timeout: `retry.on = ["timeout"]` tries it again. A step that works for long should say so now and then.
     "#]]);
 }
+
+#[test]
+fn b333_a_step_ends_the_run_and_the_exit_code_follows() {
+    let cli = Cli::new();
+    let ends = |end: &str| {
+        format!(
+            "[inputs.n]\ntype = \"int\"\n[[step]]\nid = \"first\"\nuse = \"text/upper\"\nwith = {{ text = \"a\" }}\n[[step]]\nid = \"enough\"\nif = \"inputs.n > 1\"\nend = {{ {end} }}\n[[step]]\nid = \"last\"\nuse = \"text/upper\"\nwith = {{ text = \"b\" }}\n"
+        )
+    };
+    let said = "message = \"${ inputs.n } is too many\"";
+    cli.workflow(
+        "done.toml",
+        &ends("status = \"completed\", output = \"${ steps.first.output }\""),
+    );
+    cli.workflow("red.toml", &ends(&format!("status = \"failed\", {said}")));
+    cli.workflow(
+        "off.toml",
+        &ends(&format!("status = \"cancelled\", {said}")),
+    );
+    let mut session = cli.session();
+    session.milepost("run done.toml --input n=2 --id done");
+    session.milepost("run red.toml --input n=2 --id red");
+    session.milepost("show red");
+    session.milepost("resume red");
+    session.milepost("run off.toml --input n=2 --id off");
+    session.document(
+        "show off",
+        &["/status", "/stop_reason", "/stop/message", "/stop/next"],
+    );
+    session.milepost("events off");
+    session.milepost("replay off");
+    session.milepost("graph red.toml");
+    session.comment("its condition is false");
+    session.document("run off.toml --input n=1 --id on", &["/status"]);
+    session.reads(expect![[""]]);
+}

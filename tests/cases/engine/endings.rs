@@ -3,6 +3,7 @@
 use milepost_tests::now::Now as _;
 use std::sync::Arc;
 
+use milepost::attempt::Mode;
 use milepost::engine::{Control, EngineError, ResumeOptions};
 use milepost::store::StoreError;
 use milepost_core::event::{Event, RunEvent};
@@ -219,4 +220,49 @@ async fn b407_what_a_step_says_of_its_own_end_is_kept_beside_what_was_done() {
     let code = report.steps[1].error.as_ref().map(|error| &*error.code);
     assert_eq!(code, Some("max-turns"));
     assert_eq!(report.steps[0].output, json!({ "done": 3 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b333_a_step_that_ends_the_run_cancels_what_is_in_flight() {
+    let flow = r#"
+flow = "graph"
+[[step]]
+id = "slow"
+use = "p/slow"
+[[step]]
+id = "stubborn"
+use = "p/stubborn"
+[[step]]
+id = "quick"
+use = "p/quick"
+[[step]]
+id = "stop"
+needs = ["quick"]
+end = { status = "failed", message = "${ steps.quick.output.at } was enough" }
+[[step]]
+id = "later"
+needs = ["quick"]
+use = "p/later"
+"#;
+    let script = Script::new()
+        .slow("slow", |call| async move {
+            if let Mode::Live = call.mode {
+                call.host.cancelled().await;
+            }
+            ok(json!("cleaned up"))
+        })
+        .slow("stubborn", |_| std::future::pending());
+    let rig = Rig::sqlite(flow, &script);
+    let report = rig.run().await.unwrap();
+    assert_eq!(report.status, Status::Failed);
+    let stop = report.stop.unwrap();
+    assert_eq!(stop.code(), StopCode::Ended);
+    assert!(
+        matches!(&stop.why, Why::Ended { message: Some(message), .. } if message == "quick was enough")
+    );
+    assert_eq!(rig.script.calls(), ["slow", "stubborn", "quick"]);
+    let events = rig.recorder.events();
+    assert_eq!(count(&events, "step_completed"), 2);
+    assert_eq!(count(&events, "step_interrupted"), 1);
+    assert_eq!(rig.replay().await.unwrap().divergence, None);
 }

@@ -91,6 +91,8 @@ pub(super) enum Kind {
     Wait,
     /// Asks a person.
     Approval,
+    /// Ends the run.
+    End,
 }
 
 /// A scope inside a step, which is done again and again.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use milepost::core::definition::EndStatus;
 use milepost::core::definition::Join;
 use milepost::core::event::{Event, RunEvent, Skip, StepEvent};
 use milepost::core::ids::{RunId, StepId};
@@ -51,6 +52,12 @@ pub(crate) fn items(list: &Payload) -> u32 {
     items.map_or(0, |items| items.len())
 }
 
+/// How a step ends the run.
+pub(crate) fn ends(status: EndStatus, message: Option<&str>) -> String {
+    let why = message.map_or_else(String::new, |message| format!(": {message}"));
+    format!("as {}{why}", status.as_str())
+}
+
 /// Steps that ended without success, as far as somebody followed the events of their run or read its record.
 #[derive(Debug, Default)]
 pub(crate) struct Unmet(BTreeMap<StepId, &'static str>);
@@ -93,6 +100,7 @@ impl Unmet {
             | StepEvent::Paused { .. }
             | StepEvent::Interrupted { .. }
             | StepEvent::DeadlineSet { .. }
+            | StepEvent::Ends { .. }
             | StepEvent::Wait(_)
             | StepEvent::Loop(_)
             | StepEvent::ForEach(_) => {

@@ -168,6 +168,10 @@ const fn of_stop(code: StopCode) -> &'static str {
             "Somebody ended the run for good: `milepost cancel`, `milepost kill`, or a program. A cancelled run is not continued; start a \
          new one."
         }
+        StopCode::Ended => {
+            "A step with `end` ended the run, as failed or as cancelled; its `message` says why. Of a failed one, `resume` comes to \
+             that step again, and `retry --from` runs an earlier one before."
+        }
         StopCode::ReturnsFailed => {
             "All steps succeeded, but `returns` could not be evaluated. Fix it, then `resume --accept-changes`."
         }

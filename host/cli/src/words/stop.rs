@@ -1,5 +1,6 @@
 //! Why a run does not move, and what happens next.
 
+use milepost::core::definition::EndStatus;
 use milepost::core::ids::RunId;
 use milepost::core::outcome::codes;
 use milepost::core::shown;
@@ -22,6 +23,12 @@ pub(crate) fn message(stop: &Stop) -> String {
         Why::Interrupted { by, lost: false } => format!("paused by {by}"),
         Why::Interrupted { by, lost: true } => {
             format!("paused by {by}; the process that ran it was gone")
+        }
+        Why::Ended { message, .. } => {
+            let why = message
+                .as_ref()
+                .map_or_else(String::new, |message| format!(": {message}"));
+            format!("`{path}` ended the run{why}")
         }
         Why::Cancelled { by } => format!("cancelled by {by}"),
         Why::ReturnsFailed { error } => format!("`returns` could not be evaluated: {error}"),
@@ -143,9 +150,20 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
             paused(goes_on, run, pausing, command)
         }
         Why::Interrupted { .. } => format!("{resume} continues the run"),
-        Why::Cancelled { .. } | Why::Rejected { .. } | Why::ApprovalTimedOut => {
-            "nothing; the run is over".to_owned()
+        Why::Ended {
+            status: EndStatus::Failed,
+            ..
+        } => {
+            let step = stop.path.as_ref().map(|path| format!(" at `{path}`"));
+            format!(
+                "nothing by itself; fix the cause, then {resume} decides again{}",
+                step.unwrap_or_default()
+            )
         }
+        Why::Ended { .. }
+        | Why::Cancelled { .. }
+        | Why::Rejected { .. }
+        | Why::ApprovalTimedOut => "nothing; the run is over".to_owned(),
         Why::ReturnsFailed { .. } => format!("nothing by itself; fix `returns`, then {accept}"),
         Why::HostError { then, .. } => match then {
             AfterHostError::Automatic(Automatic::Next { number, of }) => format!(
@@ -328,6 +346,22 @@ mod tests {
                 },
                 "paused by ann; the process that ran it was gone",
                 "`milepost resume r1` continues the run",
+            ),
+            (
+                Why::Ended {
+                    status: EndStatus::Failed,
+                    message: Some("no luck".to_owned()),
+                },
+                "`a` ended the run: no luck",
+                "nothing by itself; fix the cause, then `milepost resume r1` decides again at `a`",
+            ),
+            (
+                Why::Ended {
+                    status: EndStatus::Cancelled,
+                    message: None,
+                },
+                "`a` ended the run",
+                "nothing; the run is over",
             ),
             (
                 Why::Cancelled {

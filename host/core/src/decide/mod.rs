@@ -5,6 +5,7 @@
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
 mod deadlines;
+mod ending;
 mod fan_out;
 mod fitting;
 mod graph;
@@ -176,9 +177,15 @@ pub fn decide_from(
     frontier.under(state.epoch());
     let free = definition.parallel.saturating_sub(state.in_flight_count());
     let mut walk = Walk::new(frontier, free);
+    if let Some(ending) = state.ending() {
+        return decider.end(ending, walk);
+    }
     let _over = decider.scope(definition.top(), definition.flow, Within::Top, &mut walk);
     if let Some(end) = walk.end {
         return Decision::End(end);
+    }
+    if let Some(ends) = walk.ends {
+        return Decision::Act(vec![ends]);
     }
     let actions = walk.actions();
     if !actions.is_empty() {
@@ -259,6 +266,8 @@ struct Walk<'a> {
     reasons: Vec<Stop>,
     /// The run is over, whatever else could be done.
     end: Option<RunEvent>,
+    /// The first step that ends the run: nothing else begins beside it.
+    ends: Option<Action>,
 }
 
 impl<'a> Walk<'a> {
@@ -274,6 +283,7 @@ impl<'a> Walk<'a> {
             cancel: Vec::new(),
             reasons: Vec::new(),
             end: None,
+            ends: None,
         }
     }
 
@@ -513,9 +523,14 @@ impl Decider<'_> {
             (StepKind::Wait(wait), None) => self.begin_wait(wait, path),
             (StepKind::Approval(approval), None) => self.begin_approval(approval, path),
             (StepKind::ForEach(fan_out), None) => self.begin_fan_out(fan_out, path),
+            (StepKind::End(end), None) => Action::record(path, self.ends(end, path)),
         };
         match &step.kind {
             StepKind::Component(_) => walk.call(action),
+            StepKind::End(_) => {
+                walk.ends.get_or_insert(action);
+                Standing::Open
+            }
             _ => walk.act(action),
         }
     }

@@ -17,8 +17,10 @@ impl Definition {
             let template = match &step.kind {
                 StepKind::Component(component) => &component.with,
                 StepKind::Approval(approval) => &approval.message,
-                // A fan-out may have no item.
-                StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) => return None,
+                // A fan-out may have no item, and the turn of an end may never come.
+                StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) | StepKind::End(_) => {
+                    return None;
+                }
             };
             Some((format!("step `{}`", step.id), template))
         });

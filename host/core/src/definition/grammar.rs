@@ -371,7 +371,7 @@ static LIMITS: Record = record(
 );
 
 /// Keys of which a step has exactly one.
-pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval"];
+pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval", "end"];
 /// Kinds that the language reserves.
 pub(super) const PLANNED_KINDS: &[&str] = &["workflow"];
 /// The key of a fan-out: with `use` it repeats the call; alone, the members of the step.
@@ -405,6 +405,11 @@ static STEP: Record = Record {
             FOREACH_KEY,
             Shape::Record(&FOREACH),
             "Repeats the step for each item of a list: the call of a step with `use`, else the steps that name this one with `in`.",
+        ),
+        key(
+            "end",
+            Shape::Record(&END),
+            "Ends the run here: nothing new starts, and what is in flight is cancelled.",
         ),
         key(
             "in",
@@ -610,6 +615,30 @@ static APPROVAL: Record = record(
             "rework",
             Shape::Record(&REWORK),
             "Repeats the work after a rejection, then asks again.",
+        ),
+    ],
+);
+
+static END: Record = record(
+    "an end",
+    &[
+        required(
+            "status",
+            Shape::Choice {
+                words: &["completed", "failed", "cancelled"],
+                planned: &[],
+            },
+            "How the run ends.",
+        ),
+        key(
+            "message",
+            Shape::Text,
+            "Why, for people; may contain `${ }`.",
+        ),
+        key(
+            "output",
+            Shape::Template,
+            "Output of a run that completes; default: null.",
         ),
     ],
 );

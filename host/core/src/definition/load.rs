@@ -295,7 +295,7 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
             .record("wait")
             .map_or(Type::Dyn, |wait| wait_output(&wait)),
         Kind::Approval => approval_output(),
-        Kind::ForEach | Kind::Unknown => Type::Dyn,
+        Kind::ForEach | Kind::End | Kind::Unknown => Type::Dyn,
     };
     match entry.view.record(FOREACH_KEY) {
         Some(fan_out) if entry.fans_out => fan_out_output(one, fan_out.text("join")),

@@ -40,9 +40,9 @@ pub use codes::{ALL as CODES, Code, explain};
 pub use load::Parsed;
 pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
 pub use model::{
-    ApprovalStep, ComponentStep, Definition, Flow, ForEachStep, InputSpec, InputType, ItemsJoin,
-    Join, LoopStep, OnApprovalTimeout, OnExhausted, OnFailure, OnReject, OnWaitTimeout, Over,
-    PluginSpec, Rework, Source, Step, StepKind, TimeoutSource, WaitStep,
+    ApprovalStep, ComponentStep, Definition, EndStatus, EndStep, Flow, ForEachStep, InputSpec,
+    InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout, OnExhausted, OnFailure, OnReject,
+    OnWaitTimeout, Over, PluginSpec, Rework, Source, Step, StepKind, TimeoutSource, WaitStep,
 };
 pub use schema::json_schema;
 pub use signals::UnknownSignal;

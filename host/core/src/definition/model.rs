@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expr::{Expr, Template};
@@ -192,6 +193,8 @@ pub enum StepKind {
     Approval(ApprovalStep),
     /// Does the same for each item of a list.
     ForEach(ForEachStep),
+    /// Ends the run.
+    End(EndStep),
 }
 
 /// A call of one step of one component.
@@ -343,6 +346,42 @@ pub enum OnReject {
     Continue,
 }
 
+/// The end of a run, as a step.
+#[derive(Debug, Clone)]
+pub struct EndStep {
+    /// How the run ends.
+    pub status: EndStatus,
+    /// Why, for people: a text.
+    pub message: Option<Template>,
+    /// The output of a run that completes.
+    pub output: Option<Template>,
+}
+
+/// How a step ends its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EndStatus {
+    /// As completed.
+    Completed,
+    /// As failed.
+    Failed,
+    /// As cancelled.
+    Cancelled,
+}
+
+impl EndStatus {
+    /// The stable text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A second chance after a rejection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rework {
@@ -374,6 +413,7 @@ impl Step {
             StepKind::Loop(_)
             | StepKind::Wait(_)
             | StepKind::Approval(_)
+            | StepKind::End(_)
             | StepKind::ForEach(_) => None,
         }
     }
@@ -390,6 +430,7 @@ impl Step {
             StepKind::Component(_)
             | StepKind::Wait(_)
             | StepKind::Approval(_)
+            | StepKind::End(_)
             | StepKind::ForEach(_) => &[],
         }
     }
@@ -402,7 +443,8 @@ impl Step {
             StepKind::Component(_)
             | StepKind::Loop(_)
             | StepKind::Wait(_)
-            | StepKind::Approval(_) => None,
+            | StepKind::Approval(_)
+            | StepKind::End(_) => None,
         }
     }
 }

@@ -38,7 +38,7 @@ impl Order {
                 Kind::Loop | Kind::ForEach => {
                     flows.insert(Some(index), flow(&entry.view).unwrap_or(top));
                 }
-                Kind::Component | Kind::Wait | Kind::Approval | Kind::Unknown => {
+                Kind::Component | Kind::Wait | Kind::Approval | Kind::End | Kind::Unknown => {
                     not_a_scope(entry, out);
                 }
             }

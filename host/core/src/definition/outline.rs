@@ -19,6 +19,7 @@ pub(super) enum Kind {
     Approval,
     /// A fan-out with members.
     ForEach,
+    End,
     /// None, several, or a kind that is not supported yet; reported.
     Unknown,
 }
@@ -29,7 +30,7 @@ impl Kind {
         match self {
             Self::Loop => Some("loop"),
             Self::ForEach => Some("fan-out"),
-            Self::Component | Self::Wait | Self::Approval | Self::Unknown => None,
+            Self::Component | Self::Wait | Self::Approval | Self::End | Self::Unknown => None,
         }
     }
 }
@@ -187,7 +188,7 @@ impl<'a> Outline<'a> {
                         .with_related(place, "a step with `use`"),
                 )));
             }
-            Kind::Component | Kind::Wait | Kind::Approval => {
+            Kind::Component | Kind::Wait | Kind::Approval | Kind::End => {
                 let message = format!("`{owner}` is not a loop or a fan-out");
                 return Err(Some(Box::new(
                     Diagnostic::error(codes::NOT_A_LOOP, span, message)
@@ -347,7 +348,7 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
         [] if foreach.is_some() => Kind::ForEach,
         [] => {
             let message = format!("{what} does nothing");
-            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait` or `approval`";
+            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait`, `approval` or `end`";
             out.push(
                 Diagnostic::error(codes::STEP_KIND, view.span.clone(), message).with_help(help),
             );
@@ -357,6 +358,7 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
         [("loop", _)] => Kind::Loop,
         [("wait", _)] => Kind::Wait,
         [("approval", _)] => Kind::Approval,
+        [("end", _)] => Kind::End,
         [_] => Kind::Unknown,
         [(first, span), rest @ ..] => {
             let all: Vec<_> = found.iter().map(|(key, _)| format!("`{key}`")).collect();

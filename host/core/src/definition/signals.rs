@@ -26,7 +26,8 @@ impl Definition {
                 | StepKind::Component(_)
                 | StepKind::Loop(_)
                 | StepKind::ForEach(_)
-                | StepKind::Approval(_) => None,
+                | StepKind::Approval(_)
+                | StepKind::End(_) => None,
             })
             .collect();
         names.sort_unstable();

@@ -9,8 +9,8 @@ use super::contract;
 use super::expressions::Compiler;
 use super::grammar::{CALL_KEYS, FOREACH_KEY};
 use super::model::{
-    ComponentStep, ForEachStep, ItemsJoin, Join, LoopStep, OnExhausted, Over, Step, StepKind,
-    TimeoutSource, WaitStep,
+    ComponentStep, EndStatus, EndStep, ForEachStep, ItemsJoin, Join, LoopStep, OnExhausted, Over,
+    Step, StepKind, TimeoutSource, WaitStep,
 };
 use super::outline::{Entry, Kind};
 use super::scope::Place;
@@ -95,6 +95,17 @@ fn step(
                 reads.extend(steps_read(approval.message.references()));
             }
             approval.map(StepKind::Approval)
+        }
+        Kind::End => {
+            let keys = [CALL_KEYS, &["continue_on_error", "deadline"]].concat();
+            not_for(&entry.view, &keys, "an end", &mut compiler.out);
+            let view = entry.view.record("end");
+            let end = view.and_then(|view| end(compiler, index, &view));
+            if let Some(end) = &end {
+                let templates = end.message.iter().chain(&end.output);
+                reads.extend(templates.flat_map(|template| steps_read(template.references())));
+            }
+            end.map(StepKind::End)
         }
         Kind::Unknown => {
             // Its expressions are checked all the same, so that nothing new appears once the kind is mended.
@@ -266,6 +277,34 @@ fn fan_out(
     }))
 }
 
+/// `end`: how the run ends there.
+fn end(compiler: &mut Compiler<'_>, index: usize, view: &View<'_>) -> Option<EndStep> {
+    let mut template = |key| match view.node(key) {
+        Some(node) => compiler.template(node, Place::Step(index)).map(Some),
+        None => Some(None),
+    };
+    let (message, output) = (template("message"), template("output"));
+    let status = match view.text("status")? {
+        "completed" => EndStatus::Completed,
+        "failed" => EndStatus::Failed,
+        _ => EndStatus::Cancelled,
+    };
+    if status != EndStatus::Completed
+        && let Some(span) = view.key_span("output")
+    {
+        let message = format!("a run that ends as {} has no output", status.as_str());
+        compiler.out.push(
+            Diagnostic::error(codes::NOT_FOR_KIND, span, message)
+                .with_help("say why in `message`, or end it with `status = \"completed\"`"),
+        );
+    }
+    Some(EndStep {
+        status,
+        message: message?,
+        output: output?,
+    })
+}
+
 fn join(view: &View<'_>) -> Join {
     match view.text("join") {
         Some("one_success") => Join::OneSuccess,
@@ -294,6 +333,7 @@ fn not_for(view: &View<'_>, keys: &[&str], kind: &str, out: &mut Vec<Diagnostic>
             ("an approval", "timeout") => {
                 "write it inside: `approval = { message = \"..\", timeout = \"..\" }`".to_owned()
             }
+            ("an end", _) => "leave it out: the step does nothing but end the run".to_owned(),
             (_, "continue_on_error") => {
                 "a rejection is not a failure; `on_reject = \"continue\"` lets the run continue after one"
                     .to_owned()

@@ -87,6 +87,7 @@ impl Event {
                 StepEvent::Paused { .. } => "step_paused",
                 StepEvent::Interrupted { .. } => "step_interrupted",
                 StepEvent::DeadlineSet { .. } => "deadline_set",
+                StepEvent::Ends { .. } => "run_ending",
                 StepEvent::Skipped(_) => "step_skipped",
                 StepEvent::Wait(WaitEvent::Started { .. }) => "wait_started",
                 StepEvent::Wait(WaitEvent::Ended { .. }) => "wait_ended",
@@ -148,6 +149,7 @@ impl Event {
             Self::Step { event, .. } => match event {
                 StepEvent::Started(started) => Some(&started.input),
                 StepEvent::Completed { output, .. }
+                | StepEvent::Ends { output, .. }
                 | StepEvent::Wait(WaitEvent::Ended { output }) => Some(output),
                 StepEvent::Wait(WaitEvent::SignalReceived { data, .. }) => Some(data),
                 StepEvent::ForEach(ForEachEvent::Started { items, .. }) => Some(items),

@@ -1,6 +1,7 @@
 //! What happens to one step execution.
 
 use super::{Event, ForEachEvent, LoopEvent, WaitEvent};
+use crate::definition::EndStatus;
 use crate::ids::{Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::Payload;
@@ -63,6 +64,15 @@ pub enum StepEvent {
     DeadlineSet {
         /// When.
         deadline: Timestamp,
+    },
+    /// Decided. The step ends the run, and is settled: nothing new starts, and what is in flight ends first.
+    Ends {
+        /// How.
+        status: EndStatus,
+        /// Why, for people.
+        message: Option<String>,
+        /// The output of a run that completes.
+        output: Payload,
     },
     /// Decided. The step may not run. It is settled.
     Skipped(Skip),
@@ -127,6 +137,7 @@ impl StepEvent {
             Self::Started(_)
             | Self::Interrupted { .. }
             | Self::DeadlineSet { .. }
+            | Self::Ends { .. }
             | Self::Skipped(_)
             | Self::Wait(_)
             | Self::Loop(_)

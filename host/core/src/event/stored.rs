@@ -10,6 +10,7 @@ use super::{
     AttemptStarted, ClaimCause, DefinitionChanged, Event, ForEachEvent, LoopEvent, RunCreated,
     RunEvent, RunResumed, Skip, StepEvent, WaitEvent,
 };
+use crate::definition::EndStatus;
 use crate::ids::{Digest, Path, StepId};
 use crate::outcome::{Pause, StepError};
 use crate::payload::{FindBlob, Payload};
@@ -94,6 +95,13 @@ enum Stored<'a> {
     StepInterrupted {
         path: Cow<'a, Path>,
         attempt: u32,
+    },
+    RunEnding {
+        path: Cow<'a, Path>,
+        status: EndStatus,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<Cow<'a, str>>,
+        output: Cow<'a, Payload>,
     },
     DeadlineSet {
         path: Cow<'a, Path>,
@@ -316,6 +324,16 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
         StepEvent::Interrupted { attempt } => Stored::StepInterrupted {
             path,
             attempt: *attempt,
+        },
+        StepEvent::Ends {
+            status,
+            message,
+            output,
+        } => Stored::RunEnding {
+            path,
+            status: *status,
+            message: message.as_deref().map(Cow::Borrowed),
+            output: Cow::Borrowed(output),
         },
         StepEvent::DeadlineSet { deadline } => Stored::DeadlineSet {
             path,
@@ -560,6 +578,19 @@ impl TryFrom<Stored<'_>> for Event {
             Stored::StepInterrupted { path, attempt } => {
                 step(path, StepEvent::Interrupted { attempt })
             }
+            Stored::RunEnding {
+                path,
+                status,
+                message,
+                output,
+            } => step(
+                path,
+                StepEvent::Ends {
+                    status,
+                    message: message.map(Cow::into_owned),
+                    output: output.into_owned(),
+                },
+            ),
             Stored::DeadlineSet { path, deadline } => {
                 step(path, StepEvent::DeadlineSet { deadline })
             }

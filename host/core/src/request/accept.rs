@@ -164,11 +164,13 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
             },
             (StepKind::Wait(wait), Kind::Wait { .. } | Kind::Unknown) => keeps_wait(wait, record),
             (StepKind::Approval(_), Kind::Wait { .. } | Kind::Unknown) => !was_wait(record),
+            (StepKind::End(_), Kind::Unknown) => true,
             (
                 StepKind::Loop(_)
                 | StepKind::Component(_)
                 | StepKind::Wait(_)
-                | StepKind::Approval(_),
+                | StepKind::Approval(_)
+                | StepKind::End(_),
                 _,
             ) => false,
         };

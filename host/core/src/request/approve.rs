@@ -166,9 +166,11 @@ pub fn approve(
 fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a ApprovalStep> {
     match &definition.step(path.step())?.kind {
         StepKind::Approval(approval) => Some(approval),
-        StepKind::Component(_) | StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) => {
-            None
-        }
+        StepKind::Component(_)
+        | StepKind::Loop(_)
+        | StepKind::Wait(_)
+        | StepKind::ForEach(_)
+        | StepKind::End(_) => None,
     }
 }
 

@@ -59,6 +59,7 @@ pub fn resume(
                 };
                 repeat.members(definition.top(), Within::Top, &mut again);
             }
+            again.reset.extend(ended_by(state).cloned());
             ResumeCause::Resume
         }
         ResumeBy::Schedule => ResumeCause::Schedule,
@@ -75,4 +76,11 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
             Err(Refused::NotStopped(status))
         }
     }
+}
+
+/// The step that ended the run, whose turn comes again.
+pub(super) fn ended_by(state: &RunState) -> Option<&StepId> {
+    let phase = state.phase();
+    let ended = phase.stop_code() == Some(StopCode::Ended);
+    phase.stopped_at().filter(|_| ended).map(Path::step)
 }

@@ -2,7 +2,7 @@
 
 use super::again::{Again, add_subtree};
 use super::items::{How, Repeat};
-use super::resume::{Refused, stopped};
+use super::resume::{Refused, ended_by, stopped};
 use crate::definition::Definition;
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::Path;
@@ -27,6 +27,9 @@ pub fn retry(
         how: How::Retry,
     };
     repeat.members(definition.top(), Within::Top, &mut again);
+    if let Some(index) = ended_by(state).and_then(|id| definition.index_of(id)) {
+        add_subtree(definition, definition.outermost(index), &mut again.reset);
+    }
     if let Some(from) = from {
         let index = definition
             .index_of(from.step())

@@ -5,6 +5,7 @@
 
 mod apply;
 mod awaiting;
+mod ending;
 mod executions;
 mod items;
 mod phase;
@@ -27,6 +28,7 @@ use crate::stop::Stop;
 use crate::time::Timestamp;
 
 pub use apply::{Rejected, Touched};
+pub use ending::Ending;
 pub use executions::{Executions, Slot};
 pub use items::Items;
 pub use phase::Phase;
@@ -47,6 +49,8 @@ pub struct RunState {
     epoch: Epoch,
     recoveries: u32,
     episode: Episode,
+    /// How it is about to end, while it still runs.
+    ending: Option<Ending>,
     executions: Executions,
     /// The slots in which an attempt was started and has no outcome.
     in_flight: BTreeSet<Slot>,
@@ -65,6 +69,7 @@ pub(crate) struct Restored {
     pub(crate) epoch: Epoch,
     pub(crate) recoveries: u32,
     pub(crate) episode: Episode,
+    pub(crate) ending: Option<Ending>,
     pub(crate) executions: Executions,
 }
 
@@ -85,6 +90,7 @@ impl From<Restored> for RunState {
             epoch: restored.epoch,
             recoveries: restored.recoveries,
             episode: restored.episode,
+            ending: restored.ending,
             executions,
         }
     }
@@ -197,6 +203,12 @@ impl RunState {
     #[must_use]
     pub const fn episode(&self) -> &Episode {
         &self.episode
+    }
+
+    /// How it is about to end: nothing new starts, and what is in flight ends first.
+    #[must_use]
+    pub const fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
     }
 
     /// What is recorded of step executions: the present or last one of every slot that was touched so far.

@@ -15,6 +15,8 @@ pub enum StopCode {
     RetriesExhausted,
     /// A signal or a person paused the run.
     Interrupted,
+    /// A step ended the run.
+    Ended,
     /// A person cancelled the run.
     Cancelled,
     /// The `returns` expression could not be evaluated.
@@ -43,11 +45,12 @@ pub enum StopCode {
 
 impl StopCode {
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StepFailed,
         Self::StepPaused,
         Self::RetriesExhausted,
         Self::Interrupted,
+        Self::Ended,
         Self::Cancelled,
         Self::ReturnsFailed,
         Self::HostError,
@@ -85,6 +88,7 @@ impl StopCode {
             Self::StepPaused => "step_paused",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Interrupted => "interrupted",
+            Self::Ended => "ended",
             Self::Cancelled => "cancelled",
             Self::ReturnsFailed => "returns_failed",
             Self::HostError => "host_error",

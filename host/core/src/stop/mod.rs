@@ -7,6 +7,7 @@ pub use code::StopCode;
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::EndStatus;
 use crate::ids::Path;
 use crate::limits;
 use crate::outcome::{Pause, StepError};
@@ -55,6 +56,14 @@ pub enum Why {
         /// Whether the process that ran it was gone.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lost: bool,
+    },
+    /// A step ended the run.
+    Ended {
+        /// How: as failed or as cancelled.
+        status: EndStatus,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// A person cancelled the run.
     Cancelled {
@@ -337,6 +346,7 @@ impl Why {
             Self::StepPaused(_) => StopCode::StepPaused,
             Self::RetriesExhausted(_) => StopCode::RetriesExhausted,
             Self::Interrupted { .. } => StopCode::Interrupted,
+            Self::Ended { .. } => StopCode::Ended,
             Self::Cancelled { .. } => StopCode::Cancelled,
             Self::ReturnsFailed { .. } => StopCode::ReturnsFailed,
             Self::HostError { .. } => StopCode::HostError,
@@ -365,6 +375,7 @@ impl Why {
             | Self::StepPaused(_)
             | Self::RetriesExhausted(_)
             | Self::Interrupted { .. }
+            | Self::Ended { .. }
             | Self::Cancelled { .. }
             | Self::ProcessLost(Lost::Repeatedly { .. })
             | Self::DiskLimit { .. }

@@ -118,6 +118,10 @@ wait = { signal = "deployed", timeout = "2h", on_timeout = "continue" }
 id = "say"
 if = "steps.deployed.output.timed_out"
 approval = { message = "Announce ${ inputs.repo }?", timeout = "24h", on_timeout = "stay", on_reject = "cancel", rework = { from = "rest", max_attempts = 2 } }
+
+[[step]]
+id = "enough"
+end = { status = "completed", message = "enough for ${ inputs.repo }", output = { n = 1 } }
 "##;
 
 fn as_json(text: &str) -> Value {

@@ -257,6 +257,7 @@ fn b334_a_step_has_exactly_one_kind() {
         ("loop", "loop = { until = \"true\" }\n"),
         ("approval", "approval = { message = \"?\" }\n"),
         ("wait", "wait = { for = \"1h\" }\n"),
+        ("end", "end = { status = \"failed\" }\n"),
         ("workflow", "workflow = \"w.toml\"\n"),
     ];
     let one_kind = |problems: Vec<(&'static str, String)>| {

@@ -8,6 +8,7 @@ mod classes;
 mod conditions;
 mod deadlines;
 mod disk;
+mod endings;
 mod fan_out;
 mod graph;
 mod identity;

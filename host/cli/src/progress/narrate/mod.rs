@@ -207,6 +207,15 @@ impl Narrator {
             }
             Event::Step {
                 path,
+                event: StepEvent::Ends {
+                    status, message, ..
+                },
+            } => {
+                let how = words::event::ends(*status, message.as_deref());
+                Some(lasting(step(path) + format!("ends the run {how}")))
+            }
+            Event::Step {
+                path,
                 event: StepEvent::Skipped(skip),
             } => {
                 let join = self.limits.join(path.step());

@@ -132,6 +132,7 @@ impl RunState {
             epoch: entry.epoch,
             recoveries: 0,
             episode: Episode::default(),
+            ending: None,
             executions: Executions::default(),
             in_flight: BTreeSet::new(),
             recorded_bytes: 0,

@@ -58,14 +58,17 @@ impl RunState {
                 self.moved(Phase::Paused { rest, at })
             }
             RunEvent::Completed { output } => {
+                self.ending = None;
                 let output = output.clone();
                 self.moved(Phase::Completed { output, at })
             }
             RunEvent::Failed { stop } => {
+                self.ending = None;
                 let stop = stop.clone();
                 self.moved(Phase::Failed { stop, at })
             }
             RunEvent::Cancelled { stop } => {
+                self.ending = None;
                 let stop = stop.clone();
                 self.moved(Phase::Cancelled { stop, at })
             }

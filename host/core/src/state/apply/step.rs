@@ -4,7 +4,7 @@ use super::{Rejected, Touched};
 use crate::event::StepEvent;
 use crate::ids::Path;
 use crate::outcome::Pause;
-use crate::state::{Kind, RunState, Settled, Status, StepPhase, StepRecord, StepResult};
+use crate::state::{Ending, Kind, RunState, Settled, Status, StepPhase, StepRecord, StepResult};
 use crate::time::Timestamp;
 
 impl RunState {
@@ -36,6 +36,13 @@ impl RunState {
                 match self.executions.at(path).map(|record| &record.phase) {
                     Some(StepPhase::Looping { .. } | StepPhase::FannedOut) => Ok(()),
                     _ => self.may_open(name, path).map(drop),
+                }
+            }
+            StepEvent::Ends { .. } => {
+                self.must_run(name)?;
+                match self.ending {
+                    None => self.may_open(name, path).map(drop),
+                    Some(_) => Err(self.reject(name, path)),
                 }
             }
             StepEvent::Skipped(_) => {
@@ -125,6 +132,18 @@ impl RunState {
             StepEvent::DeadlineSet { deadline } => {
                 self.opened(path, at).deadline = Some(*deadline);
                 Touched::step(path)
+            }
+            StepEvent::Ends {
+                status,
+                message,
+                output,
+            } => {
+                self.ending = Some(Ending::by_step(path, *status, message.as_deref(), output));
+                let output = output.clone();
+                let result = StepResult::Completed { output };
+                self.opened(path, at).settle(result, None, at);
+                self.episode.end();
+                self.progressed(path).and_run(true)
             }
             StepEvent::Skipped(_) => {
                 let record = self.opened(path, at);

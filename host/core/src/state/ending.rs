@@ -1,0 +1,72 @@
+//! How a run that still runs is about to end.
+
+use serde::{Deserialize, Serialize};
+
+use crate::definition::EndStatus;
+use crate::event::RunEvent;
+use crate::ids::Path;
+use crate::payload::Payload;
+use crate::stop::{Stop, Why};
+
+/// How a run is about to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Ending {
+    /// As completed.
+    Completed {
+        /// What it returns.
+        output: Payload,
+    },
+    /// As failed.
+    Failed {
+        /// Why.
+        stop: Stop,
+    },
+    /// As cancelled.
+    Cancelled {
+        /// Why.
+        stop: Stop,
+    },
+}
+
+impl Ending {
+    /// The one that a step at `path` gives.
+    pub(super) fn by_step(
+        path: &Path,
+        status: EndStatus,
+        message: Option<&str>,
+        output: &Payload,
+    ) -> Self {
+        let stop = || {
+            let message = message.map(str::to_owned);
+            Stop::new(Why::Ended { status, message }).at(path.clone())
+        };
+        match status {
+            EndStatus::Completed => Self::Completed {
+                output: output.clone(),
+            },
+            EndStatus::Failed => Self::Failed { stop: stop() },
+            EndStatus::Cancelled => Self::Cancelled { stop: stop() },
+        }
+    }
+
+    /// The event with which it comes.
+    #[must_use]
+    pub fn event(&self) -> RunEvent {
+        match self {
+            Self::Completed { output } => RunEvent::Completed {
+                output: output.clone(),
+            },
+            Self::Failed { stop } => RunEvent::Failed { stop: stop.clone() },
+            Self::Cancelled { stop } => RunEvent::Cancelled { stop: stop.clone() },
+        }
+    }
+
+    /// The output that it holds.
+    pub(crate) const fn output(&self) -> Option<&Payload> {
+        match self {
+            Self::Completed { output } => Some(output),
+            Self::Failed { .. } | Self::Cancelled { .. } => None,
+        }
+    }
+}
