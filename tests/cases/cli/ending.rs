@@ -133,5 +133,158 @@ fn b333_a_step_ends_the_run_and_the_exit_code_follows() {
     session.milepost("graph red.toml");
     session.comment("its condition is false");
     session.document("run off.toml --input n=1 --id on", &["/status"]);
-    session.reads(expect![[""]]);
+    session.reads(expect![[r#"
+        $ milepost run done.toml --input n=2 --id done
+        ! run done: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step enough: ends the run as completed
+        ! completed: run done after [elapsed], 2 of 3 steps
+        {
+          "text": "A"
+        }
+
+        $ milepost run red.toml --input n=2 --id red
+        ! run red: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step enough: ends the run as failed: 2 is too many
+        ! failed: run red after [elapsed], 2 of 3 steps
+        !   step:   enough
+        !   reason: ended: `enough` ended the run: 2 is too many
+        !   next:   nothing by itself; fix the cause, then `milepost resume red` decides again at `enough`
+        !   look:   milepost show red
+        [exit 1]
+
+        $ milepost show red
+        run red of red: failed
+          file:   [folder]/red.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   enough
+          reason: ended: `enough` ended the run: 2 is too many
+          next:   nothing by itself; fix the cause, then `milepost resume red` decides again at `enough`
+
+          n = 2
+
+        STEP    STATUS     ATTEMPTS  ITERATIONS  TOOK       TIMEOUT
+        first   completed  1                     [elapsed]  30m (engine)
+        enough  completed                        [elapsed]
+        last    pending                                     30m (engine)
+
+        $ milepost resume red
+        ! run red: resumed, 1 completed step kept; running again: enough
+        ! step enough: ends the run as failed: 2 is too many
+        ! failed: run red after [elapsed], 2 of 3 steps
+        !   step:   enough
+        !   reason: ended: `enough` ended the run: 2 is too many
+        !   next:   nothing by itself; fix the cause, then `milepost resume red` decides again at `enough`
+        !   look:   milepost show red
+        [exit 1]
+
+        $ milepost run off.toml --input n=2 --id off
+        ! run off: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step enough: ends the run as cancelled: 2 is too many
+        ! cancelled: run off after [elapsed], 2 of 3 steps
+        !   step:   enough
+        !   reason: ended: `enough` ended the run: 2 is too many
+        !   next:   nothing; the run is over
+        [exit 3]
+
+        $ milepost show off --json
+        /status: "cancelled"
+        /stop_reason: "ended"
+        /stop/message: "`enough` ended the run: 2 is too many"
+        /stop/next: "nothing; the run is over"
+
+        $ milepost events off
+            1 [time] run_created off from [folder]/off.toml
+            2 [time] run_claimed by process [pid] on [host]
+            3 [time] step_started first, attempt 1
+            4 [time] step_completed first, 12 bytes
+            5 [time] run_ending enough, as cancelled: 2 is too many
+            6 [time] run_cancelled enough: ended: `enough` ended the run: 2 is too many
+
+        $ milepost replay off
+        same as recorded: 6 events, 1 attempt
+
+        $ milepost graph red.toml
+        red
+          first: text/upper
+          enough: end as failed, if inputs.n > 1
+          last: text/upper
+
+        # its condition is false
+
+        $ milepost run off.toml --input n=1 --id on --json
+        ! run on: started
+        ! step first: started
+        ! step first: completed in [elapsed]
+        ! step enough: skipped, because `inputs.n > 1` is false
+        ! step last: started
+        ! step last: completed in [elapsed]
+        ! completed: run on after [elapsed], 3 of 3 steps (1 skipped)
+        /status: "completed"
+    "#]]);
+}
+
+#[test]
+fn b363_a_step_that_always_runs_is_called_on_every_resume() {
+    let cli = Cli::new();
+    cli.workflow(
+        "login.toml",
+        "[[step]]\nid = \"login\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\nalways_run = true\n[[step]]\nid = \"apart\"\nuse = \"text/upper\"\nwith = { text = \"b\" }\n[[step]]\nid = \"ask\"\nuse = \"pausing/until_attempt\"\nwith = { complete_on = 2, provider = \"acme\" }\n",
+    );
+    let mut session = cli.session();
+    session.milepost("run login.toml --id r");
+    session.milepost("resume r");
+    session.milepost("events r");
+    session.reads(expect![[r#"
+        $ milepost run login.toml --id r
+        ! run r: started
+        ! step login: started
+        ! step login: completed in [elapsed]
+        ! step apart: started
+        ! step apart: completed in [elapsed]
+        ! step ask: started
+        ! step ask: paused: quota-exhausted: attempt 1 of 2 pauses
+        ! paused: run r after [elapsed], 2 of 3 steps
+        !   step:   ask
+        !   reason: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses [acme]
+        !   next:   `milepost resume r` continues at `ask`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
+        !   due:    continues at [time] (in [left])
+        !   resume: milepost resume r
+        [exit 2]
+
+        $ milepost resume r
+        ! run r: resumed, 1 completed step kept; running again: login
+        ! step login: started
+        ! step login: completed in [elapsed]
+        ! step ask: started
+        ! step ask: completed in [elapsed]
+        ! completed: run r after [elapsed], 3 of 3 steps
+        {
+          "attempt": 2
+        }
+
+        $ milepost events r
+            1 [time] run_created login from [folder]/login.toml
+            2 [time] run_claimed by process [pid] on [host]
+            3 [time] step_started login, attempt 1
+            4 [time] step_completed login, 12 bytes
+            5 [time] step_started apart, attempt 1
+            6 [time] step_completed apart, 12 bytes
+            7 [time] step_started ask, attempt 1
+            8 [time] step_paused ask: quota-exhausted: attempt 1 of 2 pauses
+            9 [time] run_paused ask: step_paused: `ask` paused (quota-exhausted): attempt 1 of 2 pauses
+           10 [time] run_resumed: 1 completed step kept
+           11 [time] run_claimed by process [pid] on [host]
+           12 [time] step_started login, attempt 2
+           13 [time] step_completed login, 12 bytes
+           14 [time] step_started ask, attempt 2
+           15 [time] step_completed ask, 13 bytes
+           16 [time] run_completed, 13 bytes
+    "#]]);
 }

@@ -379,7 +379,7 @@ pub(super) const FOREACH_KEY: &str = "foreach";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
-pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout"];
+pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout", "always_run"];
 
 static STEP: Record = Record {
     title: "a step",
@@ -466,16 +466,17 @@ static STEP: Record = Record {
             "Maximum time from when the step first starts, over all its attempts and waits; then it fails with `deadline_exceeded`.",
         ),
         key(
+            "always_run",
+            Shape::Bool,
+            "Whether the step runs again whenever a person resumes or retries the run, and with it what reads it.",
+        ),
+        key(
             "continue_on_error",
             Shape::Bool,
             "Whether a failure of this step is handled: later steps run, and the run can complete.",
         ),
     ],
-    planned: &[
-        ("workflow", "child workflows"),
-        SECRETS,
-        ("always_run", "clean-up steps with `always_run`"),
-    ],
+    planned: &[("workflow", "child workflows"), SECRETS],
     one_of: KINDS,
     or_else: Some(FOREACH_KEY),
 };

@@ -214,6 +214,8 @@ pub struct ComponentStep {
     pub timeout: Duration,
     /// Where the timeout comes from.
     pub timeout_source: TimeoutSource,
+    /// Whether it runs again whenever a person resumes or retries the run.
+    pub always_run: bool,
     /// How long an attempt may be silent: no log line, no progress, no other call of the host.
     pub idle_timeout: Option<Duration>,
 }

@@ -161,6 +161,7 @@ mod tests {
                 "an approval",
                 "a rework",
                 "a fan-out",
+                "an end",
                 "a retry policy"
             ],
         );

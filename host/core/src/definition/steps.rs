@@ -192,6 +192,7 @@ fn component(
         handled: view.flag("continue_on_error").unwrap_or(false) && !then_given,
         timeout,
         timeout_source,
+        always_run: view.flag("always_run").unwrap_or(false),
         idle_timeout: view.duration("idle_timeout"),
     })
 }

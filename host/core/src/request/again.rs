@@ -160,6 +160,22 @@ pub(super) fn add_subtree(definition: &Definition, index: usize, into: &mut BTre
     }
 }
 
+/// Adds the steps that run again whenever a person lets the run go on: with the whole loop that one stands in, as any other step that
+/// runs again.
+pub(super) fn add_always_run(
+    definition: &Definition,
+    state: &RunState,
+    reset: &mut BTreeSet<StepId>,
+) {
+    for (index, step) in definition.steps().iter().enumerate() {
+        let always = step.call().is_some_and(|call| call.always_run);
+        let records = state.executions().of_step(&step.id);
+        if always && records.iter().any(|record| record.settled().is_some()) {
+            add_subtree(definition, definition.outermost(index), reset);
+        }
+    }
+}
+
 /// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added. What an earlier step read of an approval
 /// that rejected its work is past, and does not make it run again.
 fn add_readers(

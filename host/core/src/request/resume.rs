@@ -1,6 +1,6 @@
 //! Resume: a stopped run is asked to continue from its checkpoint.
 
-use super::again::Again;
+use super::again::{Again, add_always_run};
 use super::items::{How, Repeat};
 use crate::definition::Definition;
 use crate::event::{ResumeCause, RunResumed};
@@ -37,7 +37,9 @@ pub enum Refused {
 /// Continues: what failed runs again when a person asks, and with it every step that reads its record, directly or through
 /// others. A loop that depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still
 /// in an iteration stay as they are: the loop's `until` decides about them. So do handled failures of a run that was only paused:
-/// later steps went on from them. Of a fan-out, the items that failed run again, or in them what failed there.
+/// later steps went on from them. Of a fan-out, the items that failed run again, or in them what failed there. Steps with
+/// `always_run` run again with what reads them, unless the run stands at a wait: going on behind one repeats nothing, or an approval
+/// that reads such a step would ask for ever.
 ///
 /// # Errors
 /// [`Refused::NotStopped`].
@@ -58,6 +60,7 @@ pub fn resume(
                     how: How::Resume,
                 };
                 repeat.members(definition.top(), Within::Top, &mut again);
+                add_always_run(definition, state, &mut again.reset);
             }
             again.reset.extend(ended_by(state).cloned());
             ResumeCause::Resume

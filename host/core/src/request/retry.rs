@@ -1,6 +1,6 @@
 //! Retry: failed steps, or those from a named one on, run again from the start.
 
-use super::again::{Again, add_subtree};
+use super::again::{Again, add_always_run, add_subtree};
 use super::items::{How, Repeat};
 use super::resume::{Refused, ended_by, stopped};
 use crate::definition::Definition;
@@ -30,6 +30,7 @@ pub fn retry(
     if let Some(index) = ended_by(state).and_then(|id| definition.index_of(id)) {
         add_subtree(definition, definition.outermost(index), &mut again.reset);
     }
+    add_always_run(definition, state, &mut again.reset);
     if let Some(from) = from {
         let index = definition
             .index_of(from.step())

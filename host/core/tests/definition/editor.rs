@@ -51,6 +51,7 @@ use = "git/list-commits"
 with = { repo = "${ inputs.repo }", since = "${ inputs.since }", limit = 200 }
 retry = { then = "fail" }
 timeout = "30s"
+always_run = true
 idle_timeout = "10s"
 deadline = "5m"
 continue_on_error = true

@@ -540,3 +540,79 @@ fn an_exhausted_loop_says_how_to_go_on_and_how_far_it_came() {
     sim.run(|_| ok(json!({"ok": false})));
     assert_eq!(sim.failures()[0].1, codes::LOOP_EXHAUSTED);
 }
+
+#[test]
+fn b363_a_step_that_always_runs_does_so_on_every_resume_and_retry_by_a_person() {
+    const FLOW: &str = r#"
+[[step]]
+id = "login"
+use = "p/login"
+always_run = true
+[[step]]
+id = "apart"
+use = "p/apart"
+[[step]]
+id = "reads"
+use = "p/reads"
+with = { token = "${ steps.login.output.token }" }
+[[step]]
+id = "last"
+use = "p/last"
+"#;
+    let script = |attempt: &Attempt| match (attempt.step.as_str(), attempt.attempt) {
+        ("last", 1) => pause("quota"),
+        ("last", 2) => fail("red"),
+        _ => ok(json!({ "token": attempt.attempt })),
+    };
+    let reset = |sim: &Sim| {
+        let resumed = sim
+            .journal
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.event {
+                Event::Run(RunEvent::Resumed(resumed)) => Some(resumed.reset.clone()),
+                _ => None,
+            });
+        let ids = resumed.unwrap();
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut sim = Sim::new(FLOW);
+    sim.run(script).resume();
+    assert_eq!(reset(&sim), ["login", "reads"]);
+    sim.run(script);
+    assert_eq!(sim.status(), Status::Failed);
+    sim.retry(None);
+    assert_eq!(reset(&sim), ["last", "login", "reads"]);
+    sim.run(script);
+    assert_eq!(sim.status(), Status::Completed);
+    assert_eq!(
+        sim.calls,
+        [
+            "login", "apart", "reads", "last", "login", "reads", "last", "login", "reads", "last"
+        ]
+    );
+    assert_eq!(sim.output("reads")["token"], 3);
+    // What goes on by itself repeats nothing, or no bound on automatic resumes would hold.
+    let mut sim = Sim::new(FLOW);
+    sim.run(script).work(ResumeBy::Schedule);
+    assert!(reset(&sim).is_empty());
+    sim.crash();
+    sim.run(script);
+    assert_eq!(sim.calls.iter().filter(|call| *call == "login").count(), 1);
+
+    // An approval that reads one asks once.
+    let mut sim = Sim::new(
+        "[[step]]\nid = \"login\"\nuse = \"p/login\"\nalways_run = true\n[[step]]\nid = \"gate\"\napproval = { message = \"${ steps.login.output.token }?\" }\n",
+    );
+    sim.run(script).approve("gate").resume().run(script);
+    assert_eq!(sim.status(), Status::Completed);
+    // In a loop, the whole loop runs again with it.
+    let mut sim = Sim::new(
+        "[[step]]\nid = \"l\"\nloop = { until = \"loop.iteration == 2\" }\n[[step]]\nid = \"m\"\nin = \"l\"\nuse = \"p/m\"\nalways_run = true\n[[step]]\nid = \"last\"\nuse = \"p/last\"\n",
+    );
+    sim.run(script).resume().run(script);
+    assert_eq!(
+        sim.calls,
+        ["l#1/m", "l#2/m", "last", "l#1/m", "l#2/m", "last"]
+    );
+}

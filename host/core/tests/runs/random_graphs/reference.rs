@@ -194,7 +194,7 @@ impl<'a> Reference<'a> {
                 condition_met,
             }) => Phase::Looping(*iteration, Some(*condition_met)),
             StepEvent::Loop(LoopEvent::Completed { .. }) => Phase::Ended(Ending::Completed(0)),
-            StepEvent::DeadlineSet { .. } | StepEvent::ForEach(_) => {
+            StepEvent::DeadlineSet { .. } | StepEvent::Ends { .. } | StepEvent::ForEach(_) => {
                 panic!("no such member is drawn")
             }
         };
