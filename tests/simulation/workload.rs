@@ -1,4 +1,4 @@
-//! What the runs do: four workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+//! What the runs do: five workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::world::{START, World};
 const HEAD: &str = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"p.wasm\"\n";
 
 /// Bodies of the workflows.
-const BODIES: [&str; 4] = [
+const BODIES: [&str; 5] = [
     "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
      [[step]]\nid = \"l\"\nloop = { until = \"loop.iteration >= 3\", max_iterations = 5 }\n\
      [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
@@ -36,6 +36,10 @@ const BODIES: [&str; 4] = [
     "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { initial = \"5s\", then = \"fail\" }\ntimeout = \"1m\"\n\
      [[step]]\nid = \"b\"\nuse = \"p/b\"\n\
      [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
+    "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd', 'e']\", max_parallel = 3, join = \"all_done\" }\n\
+     [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
+     [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\ncontinue_on_error = true\n\
+     [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"steps.f.output\", max_parallel = 2 }\nwith = { status = \"${ item.status }\" }\n",
 ];
 
 /// Files of the workflows.
