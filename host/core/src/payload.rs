@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::Error as _;
-use serde::ser::{SerializeStruct, Serializer};
+use serde::ser::{Error as _, SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -24,6 +24,8 @@ use crate::limits::{INLINE_VALUE_BYTES, PARSED_VALUE_BYTES};
 #[derive(Clone)]
 pub struct Payload {
     text: Arc<Text>,
+    /// Where it stands in that text, when it is an element of a list that is kept as a whole.
+    part: Option<(u32, u32)>,
 }
 
 struct Text {
@@ -64,7 +66,19 @@ impl Payload {
                 parsed,
                 digest: OnceLock::new(),
             }),
+            part: None,
         }
+    }
+
+    /// What stands at this place of the text, an element of a list or a value inside of one, without a text of its own.
+    pub(crate) fn part(&self, place: Range<usize>) -> Option<Self> {
+        self.text().get(place.clone())?;
+        let before = self.part.map_or(0, |(start, _)| start);
+        let at = |at: usize| Some(before + u32::try_from(at).ok()?);
+        Some(Self {
+            text: Arc::clone(&self.text),
+            part: Some((at(place.start)?, at(place.end)?)),
+        })
     }
 
     /// Reads the text of a blob, and keeps it: written again, the value names the same blob.
@@ -87,12 +101,12 @@ impl Payload {
 
     /// The value, where it stays parsed.
     pub(crate) fn parsed(&self) -> Option<&Arc<Value>> {
-        self.text.parsed.as_ref()
+        self.text.parsed.as_ref().filter(|_| self.part.is_none())
     }
 
     /// Whether this is the same copy of a value.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.text, &other.text)
+        Arc::ptr_eq(&self.text, &other.text) && self.part == other.part
     }
 
     /// The list of values with these texts, each as a payload has it.
@@ -126,7 +140,11 @@ impl Payload {
     /// The compact text.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.text.json.get()
+        let text = self.text.json.get();
+        match self.part {
+            Some((start, end)) => &text[start as usize..end as usize],
+            None => text,
+        }
     }
 
     /// Digest and bytes of the blob that this value needs beside its record, when it is large.
@@ -134,8 +152,11 @@ impl Payload {
     pub fn blob(&self) -> Option<(Digest, &[u8])> {
         let bytes = self.text().as_bytes();
         (bytes.len() > INLINE_VALUE_BYTES).then(|| {
-            let digest = self.text.digest.get_or_init(|| Digest::of(bytes));
-            (*digest, bytes)
+            let digest = match self.part {
+                Some(_) => Digest::of(bytes),
+                None => *self.text.digest.get_or_init(|| Digest::of(bytes)),
+            };
+            (digest, bytes)
         })
     }
 }
@@ -174,7 +195,11 @@ impl Serialize for Payload {
             out.end()
         } else {
             let mut out = serializer.serialize_struct("Payload", 1)?;
-            out.serialize_field("inline", &self.text.json)?;
+            let json: &RawValue = match self.part {
+                Some(_) => serde_json::from_str(self.text()).map_err(S::Error::custom)?,
+                None => &self.text.json,
+            };
+            out.serialize_field("inline", json)?;
             out.end()
         }
     }

@@ -13,7 +13,7 @@ use crate::ids::Path;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::payload::Payload;
 use crate::scope::StateScope;
-use crate::state::{Items, StepPhase, StepRecord, StepResult};
+use crate::state::{COMPLETED, Items, OUTPUT, StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
 impl Decider<'_> {
@@ -244,7 +244,7 @@ impl Decider<'_> {
             }
             (Some(StepResult::Completed { output }), ItemsJoin::AllDone) => {
                 let output = output.text();
-                Cow::Owned(format!("{{\"output\":{output},\"status\":\"completed\"}}"))
+                Cow::Owned(format!("{OUTPUT}{output}{COMPLETED}"))
             }
             (Some(StepResult::Failed { error }), _) => {
                 Cow::Owned(json!({"error": error, "status": "failed"}).to_string())

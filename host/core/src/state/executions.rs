@@ -183,6 +183,17 @@ impl Executions {
         self.steps.iter_mut().flat_map(|(_, records)| records)
     }
 
+    /// Those in the same items of the fan-outs around an execution, at any depth inside of these.
+    pub(super) fn beside_mut(&mut self, path: &Path) -> impl Iterator<Item = &mut StepRecord> {
+        let depth = items(path).count();
+        let side = move |record: &StepRecord| items(&record.path).take(depth).cmp(items(path));
+        self.steps.iter_mut().flat_map(move |(_, records)| {
+            let from = records.partition_point(|record| side(record).is_lt());
+            let to = records.partition_point(|record| side(record).is_le());
+            &mut records[from..to]
+        })
+    }
+
     pub(super) fn get_mut(&mut self, slot: &Slot) -> Option<&mut StepRecord> {
         let step = self.step(&slot.step).ok()?;
         let (_, records) = &mut self.steps[step];

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::{Executions, Settled, StepPhase, StepResult};
+use crate::ids::Path;
 use crate::payload::Payload;
 
 /// The items of a fan-out: the text of the list, and where in it each of them stands. An item is parsed when somebody reads it.
@@ -59,6 +61,50 @@ impl PartialEq for Items {
         self.list == other.list
     }
 }
+
+impl Executions {
+    /// The output of a fan-out that has completed holds those of its items: their records take no memory besides.
+    pub(super) fn share_outputs(&mut self, fan_out: &Path) {
+        let Some(record) = self.at(fan_out) else {
+            return;
+        };
+        let (Some(_), Some(list)) = (record.items(), record.settled().and_then(Settled::output))
+        else {
+            return;
+        };
+        let list = list.clone();
+        let Some(places) = list.elements() else {
+            return;
+        };
+        let shared = |index: u32, output: &Payload| {
+            let place = places.get(index as usize)?;
+            let element = list.text().get(place.clone())?;
+            let inner = element
+                .strip_prefix(OUTPUT)
+                .and_then(|rest| rest.strip_suffix(COMPLETED));
+            if element == output.text() {
+                list.part(place.clone())
+            } else if inner == Some(output.text()) {
+                list.part(place.start + OUTPUT.len()..place.end - COMPLETED.len())
+            } else {
+                None
+            }
+        };
+        for record in self.beside_mut(fan_out) {
+            if let Some(index) = record.path.item_of(fan_out)
+                && let StepPhase::Settled(settled) = &mut record.phase
+                && let StepResult::Completed { output } = &mut settled.result
+                && let Some(part) = shared(index, output)
+            {
+                *output = part;
+            }
+        }
+    }
+}
+
+/// What stands around the output of an item in that of a fan-out whose `join` is `all_done`.
+pub(crate) const OUTPUT: &str = "{\"output\":";
+pub(crate) const COMPLETED: &str = ",\"status\":\"completed\"}";
 
 #[cfg(test)]
 mod tests {

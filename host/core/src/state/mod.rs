@@ -31,6 +31,7 @@ pub use apply::{Rejected, Touched};
 pub use ending::Ending;
 pub use executions::{Executions, Slot};
 pub use items::Items;
+pub(crate) use items::{COMPLETED, OUTPUT};
 pub use phase::Phase;
 pub use record::{Attempts, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output};
 pub use rest::{Reason, Rest};
@@ -75,7 +76,12 @@ pub(crate) struct Restored {
 
 impl From<Restored> for RunState {
     fn from(restored: Restored) -> Self {
-        let executions = restored.executions;
+        let mut executions = restored.executions;
+        let fan_outs = executions.iter().filter(|record| record.items().is_some());
+        let fan_outs: Vec<Path> = fan_outs.map(|record| record.path.clone()).collect();
+        for path in &fan_outs {
+            executions.share_outputs(path);
+        }
         let in_flight = executions.iter().filter(|record| record.is_in_flight());
         Self {
             in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),

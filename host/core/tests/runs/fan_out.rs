@@ -576,6 +576,53 @@ fn a_run_that_stood_at_a_cancelled_item_goes_on_without_a_person() {
     assert_eq!(sim.question(), "b?");
 }
 
+/// Whether the output of one execution is a piece of the text of another one's.
+fn holds(state: &RunState, whole: &str, part: &str) -> bool {
+    let text = |path: &str| {
+        let record = state.executions().at(&path.parse().unwrap()).unwrap();
+        record.settled().unwrap().output().unwrap().text()
+    };
+    let places = |text: &str| (text.as_ptr().addr(), text.as_ptr().addr() + text.len());
+    let ((from, to), (start, end)) = (places(text(whole)), places(text(part)));
+    from <= start && end <= to
+}
+
+#[test]
+fn the_outputs_of_items_are_in_memory_once() {
+    let body = r#"
+[[step]]
+id = "files"
+foreach = { items = "['a', 'b']", join = "JOIN" }
+[[step]]
+id = "long"
+in = "files"
+use = "p/long"
+with = { file = "${ item }" }
+"#;
+    for join in ["all_success", "all_done"] {
+        let mut sim = Sim::new(&body.replace("JOIN", join));
+        sim.run_graph(|attempt| ok(json!(attempt.path.repeat(3_000))));
+        let parts = all_parts(&sim.state);
+        let parts = parts
+            .iter()
+            .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
+        let position = Position {
+            seq: sim.state.seq(),
+            epoch: sim.state.epoch(),
+            updated_at: sim.state.updated_at(),
+        };
+        let blobs = blobs(&sim.state, None);
+        let restored = restore(position, parts, &|digest| blobs.get(digest).cloned()).unwrap();
+        assert_eq!(restored, sim.state);
+        for state in [&sim.state, &restored] {
+            for part in ["files[0]", "files[1]", "files[1]/long"] {
+                assert!(holds(state, "files", part), "{join}: {part}");
+            }
+            assert!(!holds(state, "files[0]", "files[1]"));
+        }
+    }
+}
+
 #[test]
 fn ten_thousand_items_run_replay_and_come_back() {
     let files: Vec<_> = (0..10_000).map(|n| format!("file {n}")).collect();

@@ -82,6 +82,7 @@ impl RunState {
                 let output = output.clone();
                 let result = StepResult::Completed { output };
                 self.opened(path, at).settle(result, None, at);
+                self.executions.share_outputs(path);
             }
             ForEachEvent::ItemCancelled { by } => {
                 let error = StepError::item_cancelled(by);
