@@ -10,6 +10,7 @@ mod continuations;
 mod crashes;
 mod damage;
 mod endings;
+mod fan_outs;
 mod far;
 mod finalization;
 mod golden;
