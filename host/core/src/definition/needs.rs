@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::codes;
 use super::model::Flow;
-use super::nearest::nearest;
+use super::nearest::{enough, nearest};
 use super::outline::{Entry, Kind, Outline};
 use super::shape::Node;
 use super::view::View;
@@ -102,7 +102,7 @@ impl Order {
             else {
                 continue;
             };
-            match member(index, name, node, outline) {
+            match member(index, name, node, outline, !enough(out)) {
                 Ok(found) => {
                     if let Some(earlier) = first.get(&found) {
                         let message = format!("`{name}` is named twice");
@@ -290,6 +290,7 @@ fn member(
     name: &str,
     node: &Node<'_>,
     outline: &Outline<'_>,
+    suggest: bool,
 ) -> Result<usize, Option<Box<Diagnostic>>> {
     let entry = &outline.entries[index];
     let found = outline.find(name);
@@ -332,7 +333,10 @@ fn member(
             let siblings = siblings
                 .filter(|other| other.parent == entry.parent && !other.lost)
                 .filter(|other| other.name != entry.name);
-            let candidates = nearest(name, siblings.map(|other| other.name));
+            let candidates = match suggest {
+                true => nearest(name, siblings.map(|other| other.name)),
+                false => Vec::new(),
+            };
             let message = format!("there is no step `{name}`");
             Err(Some(Box::new(problem(message).with_candidates(candidates))))
         }
