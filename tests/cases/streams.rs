@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use milepost::record;
 use milepost::store::memory::MemoryStore;
-use milepost::store::{Expect, Head};
+use milepost::store::{Expect, Head, Kin};
 use milepost_core::event::{Event, StepEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -122,6 +122,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
         named: blobs.iter().map(|(digest, _)| *digest).collect(),
         blobs,
         consumed: Vec::new(),
+        kin: Kin::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(gauge.write(write)).unwrap();

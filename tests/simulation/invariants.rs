@@ -197,6 +197,7 @@ fn nothing_is_early(journal: &Journal) {
                     let until = match wait {
                         Wait::Time { until } => Some(*until),
                         Wait::Signal { until, .. } | Wait::Approval { until, .. } => *until,
+                        Wait::Child { .. } => None,
                     };
                     assert!(
                         until.is_some_and(|until| until <= entry.at),

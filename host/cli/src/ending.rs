@@ -14,6 +14,7 @@ use super::documents;
 use super::exit::Exit;
 use super::format;
 use super::narration;
+use super::show::children;
 use super::text::Text;
 use super::words;
 
@@ -67,6 +68,9 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .flat_map(|stop| reasons(cx, report, stop)),
             );
             lines.extend(others(report));
+            if report.stop.as_ref().map(Stop::code) == Some(StopCode::WaitingForChild) {
+                lines.extend(children(cx, report, SystemTime::now().into()));
+            }
             // Resumed before what it waits for has come, it would stand there again.
             if report.stop.as_ref().is_none_or(|stop| !waits(stop.code())) {
                 lines.push(format!("  resume: {}", cx.command("resume", &report.id)));
@@ -171,7 +175,9 @@ fn due_elsewhere(report: &RunReport, at: Timestamp) -> Option<String> {
     let paused = || others_of(report).find(|step| step.status == "paused");
     let (step, what) = match waits {
         Some((step, Wait::Time { .. })) => (step, "continues"),
-        Some((step, Wait::Signal { .. } | Wait::Approval { .. })) => (step, "times out"),
+        Some((step, Wait::Signal { .. } | Wait::Approval { .. } | Wait::Child { .. })) => {
+            (step, "times out")
+        }
         None => (paused()?, "continues"),
     };
     let path = Shown(&step.path);
@@ -185,6 +191,7 @@ fn others(report: &RunReport) -> impl Iterator<Item = String> {
             Some(Wait::Time { until }) => format!("waits until {}", format::instant(*until)),
             Some(Wait::Signal { name, .. }) => format!("waits for the signal `{}`", Shown(name)),
             Some(Wait::Approval { message, .. }) => format!("asks: {}", indent(message)),
+            Some(Wait::Child { run, .. }) => format!("waits for its child run {run}"),
             None => return paused(step),
         };
         Some(format!("  also:   `{}` {what}", Shown(&step.path)))

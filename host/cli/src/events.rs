@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use milepost::core::event::{
-    AttemptStarted, DefinitionChanged, Entry, Event, ForEachEvent, LoopEvent, RunEvent, Skip,
-    StepEvent, WaitEvent,
+    AttemptStarted, ChildEnding, DefinitionChanged, Entry, Event, ForEachEvent, LoopEvent,
+    RunEvent, Skip, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId};
 use milepost::core::wait::Wait;
@@ -187,6 +187,7 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
             Wait::Time { until } => format!(", until {}", format::instant(*until)),
             Wait::Signal { name, .. } => format!(", for the signal `{name}`"),
             Wait::Approval { message, .. } => format!(", for a decision: {message}"),
+            Wait::Child { run, .. } => format!(", for the child run {run}"),
         },
         Event::Step {
             event: StepEvent::Wait(WaitEvent::Ended { output, .. }),
@@ -216,6 +217,17 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
                 .map_or_else(String::new, |why| format!(": {why}"));
             format!(", {decision}{by}{comment}")
         }
+        Event::Step {
+            event: StepEvent::Wait(WaitEvent::ChildEnded { run, ending, .. }),
+            ..
+        } => match ending {
+            ChildEnding::Completed(output) => {
+                format!(", {run} completed, {} bytes", output.text().len())
+            }
+            ChildEnding::Failed(error) | ChildEnding::Cancelled(error) => {
+                format!(": {}", format::error(error))
+            }
+        },
         Event::Run(RunEvent::Postponed { reason, .. }) => format!(": {reason}"),
         Event::Run(RunEvent::Held { by }) => format!(" by {by}"),
         Event::Run(RunEvent::ClockCorrected { back_millis, .. }) => {

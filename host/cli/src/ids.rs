@@ -83,7 +83,7 @@ mod tests {
     use milepost::core::time::Timestamp;
     use milepost::store::memory::MemoryStore;
     use milepost::store::prelude::*;
-    use milepost::store::{Expect, Head, Write};
+    use milepost::store::{Expect, Head, Kin, Write};
 
     use super::*;
     use crate::exit::Exit;
@@ -102,6 +102,7 @@ mod tests {
                 blobs: Vec::new(),
                 named: Vec::new(),
                 consumed: Vec::new(),
+                kin: Kin::default(),
             };
             assert!(wait(store.write(write)).is_ok());
         }

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use milepost::Engine;
+use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::time::Timestamp;
 use milepost::report::OwnerReport;
-use milepost::store::{Filter, PAGE_RUNS, Pages, RunRow};
+use milepost::store::{Family, Filter, PAGE_RUNS, Pages, RunRow};
 
 use super::context::{Context, Reply, compact};
 use super::documents::{Row, Runs};
@@ -26,12 +27,16 @@ const ROWS: usize = 50;
 const SCREEN: usize = 20;
 
 /// List runs, newest first
+///
+/// Lists runs, and under each one the runs that it has started. With `--status`, `--workflow` or `--json`, as with `--flat`, every
+/// run stands for itself.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost ls
   milepost ls --status paused --status failed
   milepost ls --workflow release-notes --limit 5
+  milepost ls --flat           # child runs, too, by when they were created
   milepost ls --watch          # every 3 seconds, until Ctrl-C
   milepost ls --json | jq '.[].id'")]
 pub(crate) struct LsArgs {
@@ -44,6 +49,9 @@ pub(crate) struct LsArgs {
     /// Maximum number of runs to list [default: 50; 20 with --watch; all with --json]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// List child runs as runs of their own, not under the run that started them
+    #[arg(long)]
+    flat: bool,
     /// Refresh the list every SECONDS seconds (1 to 60, 3 if left out); with --json, print one document per line
     #[arg(
 long,
@@ -66,19 +74,34 @@ fn status(text: &str) -> Result<Status, String> {
 const NAME: usize = 40;
 const WORDS: usize = 60;
 
+/// Child runs of one run that are listed under it; the rest is counted.
+const CHILDREN: usize = 10;
+
+/// A run in the list.
+struct Listed {
+    row: RunRow,
+    owner: Option<OwnerReport>,
+    /// How many runs it stands under.
+    depth: usize,
+    /// Child runs that are not listed under it.
+    more: usize,
+}
+
 /// The list at one moment.
 struct Snapshot {
     at: Timestamp,
-    rows: Vec<(RunRow, Option<OwnerReport>)>,
+    rows: Vec<Listed>,
     /// What is to be said beside it.
     notes: Vec<Text>,
 }
 
 pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
+    let flat = args.flat || cx.json || !args.status.is_empty() || args.workflow.is_some();
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
+        family: if flat { Family::All } else { Family::Roots },
         ..Filter::default()
     };
     let most = args.limit.or(match (cx.json, args.watch) {
@@ -155,13 +178,37 @@ impl Snapshot {
                 );
             }
         }
-        let rows = rows.into_iter().map(|row| {
+        let mut listed = Vec::new();
+        let mut open: Vec<(RunRow, usize)> = rows.into_iter().rev().map(|row| (row, 0)).collect();
+        while let Some((row, depth)) = open.pop() {
             let owner = engine.owner(&row);
-            (row, owner)
-        });
+            let mut more = 0;
+            if filter.family == Family::Roots && depth < limits::CHILD_DEPTH {
+                let children = Filter {
+                    family: Family::ChildrenOf(row.id.clone()),
+                    limit: CHILDREN,
+                    ..Filter::default()
+                };
+                let page = store.list(&children).await?;
+                if page.next.is_some() {
+                    more = store
+                        .count(&children)
+                        .await?
+                        .saturating_sub(page.rows.len());
+                }
+                // On the stack, the last one comes first: children stand in the order in which they began.
+                open.extend(page.rows.into_iter().map(|row| (row, depth + 1)));
+            }
+            listed.push(Listed {
+                row,
+                owner,
+                depth,
+                more,
+            });
+        }
         Ok(Self {
             at: SystemTime::now().into(),
-            rows: rows.collect(),
+            rows: listed,
             notes,
         })
     }
@@ -169,7 +216,7 @@ impl Snapshot {
     fn document(&self) -> Runs {
         let rows = self.rows.iter();
         Runs(
-            rows.map(|(row, owner)| Row::new(row, owner.as_ref()))
+            rows.map(|listed| Row::new(&listed.row, listed.owner.as_ref()))
                 .collect(),
         )
     }
@@ -188,9 +235,19 @@ impl Snapshot {
             "ID", "WORKFLOW", "STATUS", "OWNER", "STARTED", "TOOK", "UPDATED", "NEXT",
         ];
         let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
-        for (row, owner) in &self.rows {
+        for Listed {
+            row,
+            owner,
+            depth,
+            more,
+        } in &self.rows
+        {
+            let more = match more {
+                0 => String::new(),
+                more => format!(" (+{more})"),
+            };
             table.row([
-                row.id.as_str().into(),
+                format!("{}{}{more}", "  ".repeat(*depth), row.id).into(),
                 Cell::from(row.workflow.as_str()).at_most(NAME),
                 Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
                 Cell::from(owner.as_ref().map(row::owner).unwrap_or_default()).at_most(WORDS),

@@ -35,7 +35,7 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
     let replayed = wait(replay(store.as_ref(), plugins.as_ref(), &run))?;
-    let exit = if replayed.divergence.is_none() {
+    let exit = if replayed.is_same() {
         Exit::Completed
     } else {
         Exit::Diverged
@@ -70,6 +70,10 @@ fn text(cx: &Context, replayed: &Replayed) -> Text {
             lines.extend(difference(divergence).into_iter().map(Text::from));
             lines.push(cx.out.red("differs") + format!(" after {counts}"));
         }
+    }
+    for child in &replayed.children {
+        lines.push(format!("child run {}:", child.run).into());
+        lines.push(text(cx, child));
     }
     Text::joined(lines, "\n")
 }

@@ -45,6 +45,8 @@ fn paused(row: &RunRow) -> String {
         "resume by hand".to_owned()
     } else if is(StopCode::Ready) {
         "a worker continues it".to_owned()
+    } else if is(StopCode::WaitingForChild) {
+        "its child run ends".to_owned()
     } else if is(StopCode::WaitingForApproval) {
         "approve or reject".to_owned()
     } else if is(StopCode::WaitingForTime) {
@@ -90,6 +92,7 @@ mod tests {
         RunRow {
             id: RunId::new("r").unwrap(),
             workflow: "w".into(),
+            parent: None,
             status: Status::Paused,
             seq: 1,
             epoch: Epoch(1),

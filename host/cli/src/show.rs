@@ -9,7 +9,7 @@ use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
-use milepost::core::wait::Wait;
+use milepost::core::wait::{Wait, is_child_signal};
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{StopRequest, Store, StoredSignal};
 use serde_json::Value;
@@ -133,6 +133,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         ))
     }));
     lines.extend(waits(cx, shown, now));
+    lines.extend(family(cx, report, now));
     if let Value::Object(inputs) = &*report.inputs.value()
         && !inputs.is_empty()
     {
@@ -237,6 +238,56 @@ fn owner(owner: &OwnerReport) -> String {
     format!("  owner:  process {} on {host}, {what}", owner.pid)
 }
 
+/// Whose child it is, and how its own children stand.
+fn family(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(parent) = &report.parent {
+        let (run, path) = (&parent.run, Shown(&parent.path));
+        lines.push(format!("  parent: {run}, at {path}"));
+    }
+    let counts = report.children.iter();
+    let counts: Vec<String> = counts
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    if !counts.is_empty() {
+        let over = |status: &Status| status.is_terminal() || *status == Status::Failed;
+        let all = match report.children.keys().all(over) {
+            true => "; all have ended",
+            false => "",
+        };
+        lines.push(format!("  runs:   {}{all}", counts.join(", ")));
+    }
+    lines.extend(children(cx, report, now));
+    lines
+}
+
+/// How the child runs of its steps stand.
+pub(crate) fn children(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in &report.steps {
+        let Some(child) = &step.child else {
+            continue;
+        };
+        let (path, run) = (Shown(&step.path), &child.run);
+        let status = child.status.map_or("removed", |status| status.as_str());
+        lines.push(format!("  child:  {path}: run {run} is {status}"));
+        let stop = child.stop.iter().filter(|_| step.waits_for.is_some());
+        for stop in stop {
+            lines.push(format!("          {}", words::stop::message(stop)));
+            let next = words::stop::next(run, stop, |verb| cx.program(verb));
+            lines.push(format!("          {next}"));
+            lines.extend(stop.due_at.map(|at| {
+                format!(
+                    "          due {} ({})",
+                    format::instant(at),
+                    format::ahead(now, at)
+                )
+            }));
+        }
+    }
+    lines
+}
+
 /// What ends its waits, with the commands that do.
 fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     let run = &shown.report.id;
@@ -260,6 +311,7 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
         match wait {
             Wait::Time { .. } if until.is_empty() => {}
             Wait::Time { .. } => lines.push(format!("  waits:  {path}{until}")),
+            Wait::Child { .. } => {}
             Wait::Signal { name, .. } => {
                 let name = Shown(name);
                 lines.push(format!("  waits:  {path}, for the signal `{name}`{until}"));
@@ -283,11 +335,16 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
             }
         }
     }
-    lines.extend(shown.awaits.iter().map(|name| {
+    let signals = shown.awaits.iter().filter(|name| !is_child_signal(name));
+    lines.extend(signals.map(|name| {
         let command = cx.command("signal", run);
         format!("  send:   {command} {}", shell::argument(name))
     }));
-    lines.extend(shown.inbox.iter().map(|kept| {
+    let kept = shown
+        .inbox
+        .iter()
+        .filter(|kept| !is_child_signal(&kept.name));
+    lines.extend(kept.map(|kept| {
         let name = Shown(&kept.name);
         format!(
             "  kept:   the signal `{name}`, sent {}",

@@ -3,16 +3,17 @@
 use clap::Args;
 use milepost::Engine;
 use milepost::core::ids::RunId;
+use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::engine::{EngineError, ItemAnswer, StopAnswer};
+use milepost::engine::{EngineError, FamilyStopped, ItemAnswer, StopAnswer};
 
 use super::context::{Context, Reply};
 use super::documents::{Answer, Stopped};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::ids;
+use super::{format, ids};
 
 /// Pause a running run
 ///
@@ -35,8 +36,8 @@ pub(crate) struct PauseArgs {
 
 /// End a run for good
 ///
-/// Ends a run for good. If another process is driving it, that process is asked to end it, and the steps in flight get
-/// a moment to clean up.
+/// Ends a run for good, and before it the runs that it has started. If another process is driving it, that process is asked to
+/// end it, and the steps in flight get a moment to clean up.
 ///
 /// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
@@ -97,9 +98,7 @@ pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> 
     if let Some(item) = &args.step {
         return cancel_item(&args.run, item, cx);
     }
-    stop(&args.run, cx, &ENDING, async |engine, run| {
-        engine.cancel(run, "`milepost cancel`").await
-    })
+    end(&args.run, cx, &ENDING, false, "`milepost cancel`")
 }
 
 fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> {
@@ -131,9 +130,57 @@ pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {
         verb: "kill",
         ..ENDING
     };
-    stop(&args.run, cx, &words, async |engine, run| {
-        engine.kill(run, "`milepost kill`").await
-    })
+    end(&args.run, cx, &words, true, "`milepost kill`")
+}
+
+fn end(
+    typed: &str,
+    cx: &Context,
+    words: &Words,
+    at_once: bool,
+    by: &str,
+) -> Result<Reply, Failure> {
+    let mut family = None;
+    let reply = stop(typed, cx, words, async |engine, run| {
+        let ended = engine.end_family(run, at_once, by).await?;
+        let answer = ended.answer;
+        family = Some(ended);
+        Ok(answer)
+    })?;
+    if let Some(family) = &family {
+        tell_family(cx, family);
+    }
+    Ok(reply)
+}
+
+/// What became of the runs around the one that was to end.
+fn tell_family(cx: &Context, ended: &FamilyStopped) {
+    let plural = |runs: usize| format::count(runs, "child run");
+    if !ended.children.is_empty() {
+        cx.note(format!("{} cancelled", plural(ended.children.len())));
+    }
+    if !ended.asked.is_empty() {
+        let asked = plural(ended.asked.len());
+        cx.note(format!("the process of {asked} was asked to end it"));
+    }
+    for (run, reason) in &ended.kept {
+        cx.warn(format!(
+            "the child run {run} could not be cancelled: {reason}"
+        ));
+    }
+    if ended.more {
+        let most = limits::FAMILY;
+        cx.warn(format!(
+            "only the first {most} child runs were looked at; the same command again goes on"
+        ));
+    }
+    if let Some(parent) = &ended.strands {
+        let (run, path) = (&parent.run, Shown(&parent.path));
+        cx.warn(format!(
+            "run {run} waits at {path} for this run, and goes on as after a failure of that step: `{}`",
+            cx.command("show", run)
+        ));
+    }
 }
 
 fn stop(

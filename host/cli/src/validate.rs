@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use milepost::core::definition::{Definition, Manifests};
+use milepost::core::definition::{Around, Definition, Manifests};
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::shown::Shown;
 use milepost::plugin::{PluginError, PluginSource, read_pinned};
-use milepost::workflow::read_definition;
+use milepost::workflow::{children, read_definition};
 
 use super::context::{Context, Reply};
 use super::documents::{self, Problem, Refused, Validated, located};
@@ -130,13 +130,12 @@ impl Checked {
             }
         };
         let shown = file.display().to_string();
-        let parsed = match source {
-            Some(source) => {
-                let manifests = checked.manifests(&text, source);
-                Definition::parse_against(&shown, &text, &manifests)
-            }
-            None => Definition::parse(&shown, &text),
+        let manifests = source.map(|source| checked.manifests(&text, source));
+        let around = Around {
+            manifests: manifests.as_ref(),
+            children: Some(&children(file, &text, source)),
         };
+        let parsed = Definition::parse_with(&shown, &text, around);
         let diagnostics =
             parsed.map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics());
         checked.diagnostics = Some(diagnostics);

@@ -79,6 +79,8 @@ impl Run {
             inputs: Payload::new(json!({})),
             seed: 1,
             rules: Rules::PRESENT,
+            children: [].into(),
+            parent: None,
         };
         let entry = Entry {
             seq: 1,

@@ -25,6 +25,12 @@ pub const ITEMS: usize = 10_000;
 pub const ITEMS_PARALLEL_DEFAULT: usize = 5;
 /// Levels of loops and fan-outs inside each other.
 pub const NESTING: usize = 16;
+/// Levels of child workflows in one another, below the first one.
+pub const CHILD_DEPTH: usize = 8;
+/// Child workflows of a workflow in all, those of its children included.
+pub const CHILD_FILES: usize = 100;
+/// Child runs, theirs included, that one request to end a run looks at.
+pub const FAMILY: usize = 10_000;
 /// Upper bound of every loop's `max_iterations`.
 pub const LOOP_ITERATIONS: u32 = 10_000;
 /// Passes of a loop that sets no `max_iterations` (B23).

@@ -160,6 +160,12 @@ pub mod codes {
     pub const CANCELLED: &str = "cancelled";
     /// A signal or a decision did not come in time.
     pub const WAIT_TIMED_OUT: &str = "wait_timed_out";
+    /// The child run of the step failed.
+    pub const CHILD_FAILED: &str = "child_failed";
+    /// The child run of the step was cancelled.
+    pub const CHILD_CANCELLED: &str = "child_cancelled";
+    /// What a child run is given does not fit the inputs of its workflow.
+    pub const INPUTS_UNFIT: &str = "inputs_unfit";
     /// The host itself failed while it ran the step.
     pub const HOST_ERROR: &str = "host_error";
 }

@@ -156,6 +156,7 @@ pub fn origin(event: &Event) -> Origin {
             | StopCode::WaitingForTime
             | StopCode::WaitingForSignal
             | StopCode::WaitingForApproval
+            | StopCode::WaitingForChild
             | StopCode::ApprovalTimedOut => Origin::Decided,
             StopCode::Ready
             | StopCode::Rejected
@@ -178,7 +179,11 @@ pub fn origin(event: &Event) -> Origin {
         )
         | Event::Step {
             event:
-                StepEvent::Wait(WaitEvent::SignalReceived { .. } | WaitEvent::ApprovalDecided { .. })
+                StepEvent::Wait(
+                    WaitEvent::SignalReceived { .. }
+                    | WaitEvent::ApprovalDecided { .. }
+                    | WaitEvent::ChildEnded { .. },
+                )
                 | StepEvent::ForEach(ForEachEvent::ItemCancelled { .. })
                 | StepEvent::Interrupted { .. },
             ..

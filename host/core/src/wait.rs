@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::ids::{Digest, RunId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -32,6 +33,13 @@ pub enum Wait {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// The end of a child run.
+    Child {
+        /// That run.
+        run: RunId,
+        /// Digest of the inputs that it is given, as compact JSON.
+        inputs: Digest,
+    },
 }
 
 impl Wait {
@@ -41,9 +49,30 @@ impl Wait {
         match self {
             Self::Time { until } => Some(*until),
             Self::Signal { until, .. } | Self::Approval { until, .. } => *until,
+            Self::Child { .. } => None,
         }
     }
 }
+
+/// The name under which the end of a child run is told to its parent. No definition can wait for it: it has a colon.
+#[must_use]
+pub fn child_signal(run: &RunId) -> String {
+    format!("{CHILD}{run}")
+}
+
+/// The name under which a run reminds whoever looks after it that this child run, which had failed, is yet to go on.
+#[must_use]
+pub fn child_reminder(run: &RunId) -> String {
+    format!("{CHILD}{run}:again")
+}
+
+/// Whether it is such a name.
+#[must_use]
+pub fn is_child_signal(name: &str) -> bool {
+    name.starts_with(CHILD)
+}
+
+const CHILD: &str = "child:";
 
 /// What a person decided at an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

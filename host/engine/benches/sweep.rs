@@ -19,7 +19,7 @@ use milepost::core::time::Timestamp;
 use milepost::store::prelude::*;
 use milepost::store::sqlite::{Durability, SqliteStore};
 use milepost::store::{
-    Ask, Claim, Expect, Filter, Head, Look, NewSignal, Owner, Pages, RunRow, StoreClock,
+    Ask, Claim, Expect, Filter, Head, Kin, Look, NewSignal, Owner, Pages, RunRow, StoreClock,
     StoredEntry, Write,
 };
 
@@ -228,6 +228,7 @@ fn run(n: u64) -> Write {
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),
+        kin: Kin::default(),
     }
 }
 

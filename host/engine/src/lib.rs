@@ -31,6 +31,7 @@
 
 mod audit;
 mod carried;
+mod child_workflows;
 pub mod engine;
 pub mod native;
 pub mod owner;

@@ -13,8 +13,11 @@ use milepost_core::payload::{FindBlob, Payload};
 use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
+use milepost_core::wait::{child_reminder, child_signal};
 
-use crate::store::{Claim, Expect, Head, NewLog, RunRow, Store, StoreError, StoredEntry, Write};
+use crate::store::{
+    Claim, Expect, Head, Kin, NewLog, NewSignal, RunRow, Store, StoreError, StoredEntry, Write,
+};
 use crate::workflow::Workflow;
 
 /// Why a recorded run cannot be read.
@@ -202,12 +205,30 @@ const JOURNAL_PAGE: usize = 512;
 /// # Errors
 /// [`StoreError`] when the text is gone, damaged, or cannot be read now.
 pub async fn definition_text(store: &dyn Store, state: &RunState) -> Result<String, StoreError> {
-    let digest = &state.binding().definition;
+    text(store, &state.binding().definition).await
+}
+
+async fn text(store: &dyn Store, digest: &Digest) -> Result<String, StoreError> {
     let bytes = store.blob(digest).await?.ok_or_else(|| {
         StoreError::corrupt(format!("the definition {digest} of the run is missing"))
     })?;
     String::from_utf8(bytes)
         .map_err(|_| StoreError::corrupt(format!("the definition {digest} is not text")))
+}
+
+/// The texts of the child workflows that a run carries, by file.
+///
+/// # Errors
+/// [`StoreError`] when one is gone, damaged, or cannot be read now.
+pub async fn child_texts(
+    store: &dyn Store,
+    state: &RunState,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut texts = BTreeMap::new();
+    for (file, carried) in &state.binding().children {
+        texts.insert(file.clone(), text(store, &carried.definition).await?);
+    }
+    Ok(texts)
 }
 
 /// Reads up to `limit` journal entries after position `after` into memory, whatever they take.
@@ -355,10 +376,14 @@ pub fn head(state: &RunState) -> Head {
         provider: stop.and_then(|stop| stop.provider.as_deref().map(without_nul)),
         awaits: match state.phase().status() {
             Status::Paused => {
-                let awaited = state.awaited();
+                let awaited = state.awaited().into_iter();
+                let children = state.awaited_children();
                 awaited
-                    .into_iter()
                     .map(|(_, name)| without_nul(name))
+                    .chain(children.flat_map(|(_, child)| {
+                        let again = (child.failed_at > 0).then(|| child_reminder(&child.run));
+                        std::iter::once(child_signal(&child.run)).chain(again)
+                    }))
                     .collect()
             }
             _ => Vec::new(),
@@ -382,6 +407,8 @@ pub struct Batch {
     logs: Vec<NewLog>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
     consumed: Vec<u64>,
+    children: Vec<Write>,
+    reminders: Vec<RunId>,
 }
 
 impl Batch {
@@ -407,6 +434,8 @@ impl Batch {
             logs: Vec::new(),
             blobs: BTreeMap::new(),
             consumed: Vec::new(),
+            children: Vec::new(),
+            reminders: Vec::new(),
         }
     }
 
@@ -511,6 +540,16 @@ impl Batch {
             .extend(components.map(|(digest, bytes)| (digest, Arc::clone(bytes))));
     }
 
+    /// Creates a child run in the same transaction, unless it is there; goes with the event that starts it.
+    pub(crate) fn child(&mut self, created: Write) {
+        self.children.push(created);
+    }
+
+    /// Reminds whoever looks after the run that a child run, which had failed, is yet to go on.
+    pub(crate) fn remind(&mut self, child: RunId) {
+        self.reminders.push(child);
+    }
+
     /// Takes a signal out of the run's inbox; goes with a `signal_received` event.
     pub fn consume(&mut self, signal: u64) {
         self.consumed.push(signal);
@@ -531,7 +570,7 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.logs.is_empty()
+        self.entries.is_empty() && self.logs.is_empty() && self.consumed.is_empty()
     }
 
     fn keep(&mut self, entry: Entry) {
@@ -577,6 +616,41 @@ impl Batch {
             blobs: self.blobs.clone().into_iter().collect(),
             named: named.into_iter().collect(),
             consumed: self.consumed.clone(),
+            kin: Kin {
+                parent: state.created().parent.as_ref().map(|p| p.run.clone()),
+                children: self.children.clone(),
+                tells: self.told(state),
+            },
         }
+    }
+
+    /// What the end of a child run tells its parent, and what the run reminds of.
+    fn told(&self, state: &RunState) -> Vec<(RunId, NewSignal)> {
+        let created = state.created();
+        let note = |to: &RunId, name| {
+            let signal = NewSignal {
+                name,
+                data: "null".to_owned(),
+                at: state.updated_at(),
+                token: None,
+            };
+            (to.clone(), signal)
+        };
+        let ends = |entry: &Entry| {
+            matches!(
+                entry.event,
+                Event::Run(
+                    RunEvent::Completed { .. }
+                        | RunEvent::Failed { .. }
+                        | RunEvent::Cancelled { .. }
+                )
+            )
+        };
+        let parent = created.parent.as_ref();
+        let parent = parent.filter(|_| self.entries.iter().any(ends));
+        let ended = parent.map(|parent| note(&parent.run, child_signal(&created.run)));
+        let reminders = self.reminders.iter();
+        let reminders = reminders.map(|child| note(&created.run, child_reminder(child)));
+        ended.into_iter().chain(reminders).collect()
     }
 }

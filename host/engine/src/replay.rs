@@ -20,13 +20,13 @@ use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
-use crate::attempt::{Mode, NoHost};
+use crate::attempt::{BoxFuture, Mode, NoHost};
 use crate::carried;
 use crate::engine::EngineError;
 use crate::engine::launch::Launch;
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, RecordError};
-use crate::store::{Store, StoreError};
+use crate::store::{Family, Filter, Pages, Store, StoreError};
 use crate::workflow::Workflow;
 
 /// What a replay found.
@@ -43,6 +43,16 @@ pub struct Replayed {
     pub not_replayed: Vec<NotReplayed>,
     /// The first place where record and replay differ; null when there is none.
     pub divergence: Option<Box<Divergence>>,
+    /// The runs that it has started and that are there, in the order in which they began.
+    pub children: Vec<Replayed>,
+}
+
+impl Replayed {
+    /// Whether nothing differs, in its children neither.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.divergence.is_none() && self.children.iter().all(Self::is_same)
+    }
 }
 
 /// An attempt that was not executed again.
@@ -67,13 +77,39 @@ pub async fn replay(
 ) -> Result<Replayed, EngineError> {
     // However often the definition was changed, each component is loaded once.
     let plugins = Once::new(plugins);
-    let answer = against_record(store, &plugins, run).await;
-    let same = matches!(&answer, Ok(replayed) if replayed.divergence.is_none());
+    let answer = with_children(store, &plugins, run).await;
+    let same = matches!(&answer, Ok(replayed) if replayed.is_same());
     // A run that was removed meanwhile does not differ from its record: it has none any more.
     if !same && matches!(store.row(run).await, Ok(None)) {
         return Err(StoreError::NotFound(run.clone()).into());
     }
     answer
+}
+
+/// The run, and whatever it has started, one after the other.
+fn with_children<'a>(
+    store: &'a dyn Store,
+    plugins: &'a dyn PluginSource,
+    run: &'a RunId,
+) -> BoxFuture<'a, Result<Replayed, EngineError>> {
+    Box::pin(async move {
+        let mut replayed = against_record(store, plugins, run).await?;
+        let mut pages = Pages::of(Filter {
+            family: Family::ChildrenOf(run.clone()),
+            ..Filter::default()
+        });
+        let mut children = Vec::new();
+        while let Some(page) = pages.next(store).await? {
+            children.extend(page.rows.into_iter().map(|row| row.id));
+        }
+        // The newest come first.
+        for child in children.into_iter().rev() {
+            replayed
+                .children
+                .push(with_children(store, plugins, &child).await?);
+        }
+        Ok(replayed)
+    })
 }
 
 async fn against_record(
@@ -159,6 +195,7 @@ impl Replayed {
             attempts: 0,
             not_replayed: Vec::new(),
             divergence: None,
+            children: Vec::new(),
         }
     }
 }
@@ -196,6 +233,7 @@ impl<'a> Replayer<'a> {
                 attempts: 0,
                 not_replayed: Vec::new(),
                 divergence: None,
+                children: Vec::new(),
             },
             state,
         })
@@ -282,7 +320,8 @@ impl<'a> Replayer<'a> {
                         WaitEvent::Started { .. }
                         | WaitEvent::Ended { .. }
                         | WaitEvent::SignalReceived { .. }
-                        | WaitEvent::ApprovalDecided { .. },
+                        | WaitEvent::ApprovalDecided { .. }
+                        | WaitEvent::ChildEnded { .. },
                     )
                     | StepEvent::Loop(
                         LoopEvent::IterationStarted { .. }

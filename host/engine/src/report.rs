@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost_core::definition::{Definition, Step, TimeoutSource};
+use milepost_core::event::Parent;
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -45,6 +46,10 @@ pub struct RunReport {
     pub definition: Digest,
     /// Digests of the components.
     pub plugins: BTreeMap<String, Digest>,
+    /// Whose child run it is, if it is one.
+    pub parent: Option<Parent>,
+    /// How many runs it has started, by their status. Only [`Engine::report`](crate::Engine::report) tells.
+    pub children: BTreeMap<Status, usize>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was claimed first.
@@ -182,6 +187,19 @@ pub struct StepReport {
     pub waits_for: Option<Wait>,
     /// Of a fan-out that has begun, how its items stand; of a step inside of one, its executions in them.
     pub items: Option<ItemsReport>,
+    /// Its child run.
+    pub child: Option<ChildReport>,
+}
+
+/// The child run of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildReport {
+    /// The run.
+    pub run: RunId,
+    /// Its status, where [`Engine::report`](crate::Engine::report) has looked and it is there.
+    pub status: Option<Status>,
+    /// Why it does not move, then.
+    pub stop: Option<Stop>,
 }
 
 /// How the items of a fan-out stand, or the executions of a step inside of it.
@@ -368,6 +386,8 @@ impl RunReport {
             file: state.created().file.clone(),
             definition: state.binding().definition,
             plugins: state.binding().plugins.clone(),
+            parent: state.created().parent.clone(),
+            children: BTreeMap::new(),
             created_at: state.created_at(),
             started_at: state.started_at(),
             updated_at: state.updated_at(),
@@ -493,6 +513,7 @@ impl StepReport {
             timeout: None,
             waits_for: None,
             items: None,
+            child: None,
         };
         let Some(record) = record else {
             return report;
@@ -500,6 +521,11 @@ impl StepReport {
         report.path = record.path().to_string();
         report.status = record.status();
         report.attempts = record.attempts();
+        report.child = record.child().map(|child| ChildReport {
+            run: child.run.clone(),
+            status: None,
+            stop: None,
+        });
         report.started_at = Some(record.started_at());
         report.log_dropped = Some(record.log_dropped()).filter(|dropped| !dropped.is_nothing());
         match &record.phase() {

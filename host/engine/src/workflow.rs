@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use milepost_core::definition::input::{GivenInputs, InputProblem, Inputs};
-use milepost_core::definition::{Definition, Manifests, Parsed};
+use milepost_core::definition::{Around, Children, Definition, Manifests, Parsed};
 use milepost_core::diagnostic::{Diagnostic, Diagnostics};
+use milepost_core::event::CarriedWorkflow;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde_json::Value;
 
 use crate::attempt::Callable;
 use crate::bounded_file;
+use crate::child_workflows;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_pinned};
 
 /// A definition with its components.
@@ -26,7 +28,9 @@ pub struct Workflow {
     /// What its author should know.
     pub warnings: Vec<Diagnostic>,
     plugins: Arc<BTreeMap<String, LoadedPlugin>>,
-    /// The bytes of the components that were read from files: what a new run takes into the store.
+    /// What a run carries of its child workflows and theirs, by file.
+    children: Arc<BTreeMap<String, CarriedWorkflow>>,
+    /// What was read from files for it, and a new run takes into the store: its components, and what its children are made of.
     read: BTreeMap<Digest, Arc<[u8]>>,
 }
 
@@ -122,7 +126,13 @@ impl Workflow {
         digests(&self.plugins)
     }
 
-    /// The bytes of its components, as far as they were read from files.
+    /// What a run carries of its child workflows and theirs, by file.
+    #[must_use]
+    pub fn children(&self) -> &BTreeMap<String, CarriedWorkflow> {
+        &self.children
+    }
+
+    /// The bytes of its components and of its child workflows, as far as they were read from files.
     pub(crate) fn bytes(&self) -> impl Iterator<Item = (Digest, &Arc<[u8]>)> {
         self.read.iter().map(|(digest, bytes)| (*digest, bytes))
     }
@@ -155,6 +165,8 @@ pub(crate) struct Components {
     file: PathBuf,
     shown: String,
     plugins: BTreeMap<String, LoadedPlugin>,
+    children: Children,
+    carried: BTreeMap<String, CarriedWorkflow>,
     read: BTreeMap<Digest, Arc<[u8]>>,
     refused: BTreeMap<String, PluginError>,
 }
@@ -166,6 +178,8 @@ impl Components {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             shown: file.display().to_string(),
             plugins: BTreeMap::new(),
+            children: Children::new(),
+            carried: BTreeMap::new(),
             read: BTreeMap::new(),
             refused: BTreeMap::new(),
         }
@@ -180,7 +194,22 @@ impl Components {
             let loaded = component.and_then(|component| components.load_read(source, component));
             components.add(name, loaded);
         }
-        components
+        let found = child_workflows::open(file, text, Some(source));
+        components.read.extend(found.blobs);
+        components.with_children(found.children, found.carried)
+    }
+
+    /// The same with these child workflows, and what a run carries of them.
+    pub(crate) fn with_children(
+        self,
+        children: Children,
+        carried: BTreeMap<String, CarriedWorkflow>,
+    ) -> Self {
+        Self {
+            children,
+            carried,
+            ..self
+        }
     }
 
     /// Loads one that was read from a file, and keeps its bytes for the store.
@@ -225,7 +254,8 @@ impl Components {
     /// # Errors
     /// [`OpenError::Invalid`] with every problem of the text, else what [`Components::complete`] says.
     pub(crate) fn link(self, text: &str) -> Result<Workflow, OpenError> {
-        let parsed = Definition::parse_against(&self.shown, text, &self.manifests())?;
+        let manifests = self.manifests();
+        let parsed = Definition::parse_with(&self.shown, text, self.around(&manifests))?;
         self.complete()?;
         Ok(self.workflow(parsed))
     }
@@ -235,8 +265,16 @@ impl Components {
     /// # Errors
     /// [`OpenError::Invalid`] when the text cannot be read at all.
     pub(crate) fn relink(self, text: &str) -> Result<Workflow, OpenError> {
-        let parsed = Definition::reread_against(&self.shown, text, &self.manifests())?;
+        let manifests = self.manifests();
+        let parsed = Definition::reread_with(&self.shown, text, self.around(&manifests))?;
         Ok(self.workflow(parsed))
+    }
+
+    fn around<'a>(&'a self, manifests: &'a Manifests) -> Around<'a> {
+        Around {
+            manifests: Some(manifests),
+            children: Some(&self.children),
+        }
     }
 
     fn manifests(&self) -> Manifests {
@@ -252,6 +290,7 @@ impl Components {
             file: self.file,
             warnings: parsed.warnings,
             plugins: Arc::new(self.plugins),
+            children: Arc::new(self.carried),
             read: self.read,
         }
     }
@@ -262,6 +301,12 @@ fn digests(plugins: &BTreeMap<String, LoadedPlugin>) -> BTreeMap<String, Digest>
         .iter()
         .map(|(name, plugin)| (name.clone(), plugin.digest))
         .collect()
+}
+
+/// What stands in the files of the child workflows of a text that stands in `file`; without a source, their components are left out.
+#[must_use]
+pub fn children(file: &Path, text: &str, source: Option<&dyn PluginSource>) -> Children {
+    child_workflows::open(file, text, source).children
 }
 
 /// Reads a definition's text, bounded.

@@ -21,6 +21,7 @@ pub mod conformance;
 pub mod fault;
 #[doc(hidden)]
 pub mod hints;
+mod kin;
 mod mailbox;
 pub mod memory;
 mod runs;
@@ -43,6 +44,7 @@ pub use self::attention::{
 };
 pub use self::blobs::Blobs;
 pub use self::claims::{Ask, Claimed, Claims, Held, Look, News};
+pub use self::kin::{Family, Kin};
 pub use self::mailbox::Mailbox;
 pub use self::runs::Runs;
 pub use self::upkeep::Upkeep;
@@ -116,6 +118,8 @@ pub struct Write {
     pub named: Vec<Digest>,
     /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
     pub consumed: Vec<u64>,
+    /// What it does beside.
+    pub kin: Kin,
 }
 
 impl Write {
@@ -157,11 +161,12 @@ impl Write {
     /// Whether it makes something for a worker to take at once.
     #[must_use]
     pub fn is_offer(&self) -> bool {
-        match self.head.status {
+        let own = match self.head.status {
             Status::Pending => true,
             Status::Paused => self.head.due_at.is_some_and(|due| due <= self.head.at),
             Status::Running | Status::Completed | Status::Failed | Status::Cancelled => false,
-        }
+        };
+        own || self.kin.is_news()
     }
 
     /// Encoded bytes of the entries and log lines that it adds.
@@ -180,10 +185,18 @@ impl Write {
             .collect()
     }
 
-    /// Those of the named blobs that the store must hold already.
+    /// Those of the named blobs that the store must hold already, also those that its children name.
     pub fn named_elsewhere(&self) -> impl Iterator<Item = &Digest> {
-        let here = |digest: &Digest| self.blobs.iter().any(|(found, _)| found == digest);
-        self.named.iter().filter(move |digest| !here(digest))
+        let brought = |write: &Self, digest: &Digest| write.blobs.iter().any(|(d, _)| d == digest);
+        let own = self
+            .named
+            .iter()
+            .filter(move |digest| !brought(self, digest));
+        let of_children = self.kin.children.iter().flat_map(move |child| {
+            let named = child.named.iter();
+            named.filter(move |digest| !brought(child, digest) && !brought(self, digest))
+        });
+        own.chain(of_children)
     }
 
     /// The refusal of a write that names a blob which is nowhere.
@@ -296,6 +309,8 @@ pub struct RunRow {
     pub id: RunId,
     /// Name of the workflow.
     pub workflow: String,
+    /// The run that has started it, if one has.
+    pub parent: Option<RunId>,
     /// Status.
     pub status: Status,
     /// Sequence number of the last journal entry.
@@ -338,6 +353,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// Only runs of this workflow.
     pub workflow: Option<String>,
+    /// By who has started them.
+    pub family: Family,
     /// Only runs that were last written later than that.
     pub updated_after: Option<Timestamp>,
     /// Only runs that were due earlier than that.
@@ -354,6 +371,7 @@ impl Default for Filter {
         Self {
             statuses: Vec::new(),
             workflow: None,
+            family: Family::All,
             updated_after: None,
             due_before: None,
             after: None,

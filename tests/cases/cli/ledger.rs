@@ -201,34 +201,3 @@ fn b440_somebodys_limit_a_persons_pause_and_a_cancel_are_told_apart() {
         /2/provider: "acme"
     "#]]);
 }
-
-#[test]
-fn b442_child_work_is_refused_as_not_supported_yet() {
-    let cli = Cli::new();
-    cli.workflow(
-        "parent.toml",
-        "[[step]]\nid = \"child\"\nworkflow = \"child.toml\"\n",
-    );
-    let mut session = cli.session();
-    session.milepost("run parent.toml --id r");
-    session.comment("nothing was recorded");
-    session.milepost("ls");
-    session.reads(expect![[r#"
-        $ milepost run parent.toml --id r
-        ! error[MP0113]: `workflow` is not supported yet
-        !  --> parent.toml:7:1
-        !   |
-        ! 7 | workflow = "child.toml"
-        !   | ^^^^^^^^
-        !   |
-        !   = help: child workflows will come in a later version; until then this is refused, because ignoring it would change what the workflow does
-        [exit 65]
-
-        # nothing was recorded
-
-        $ milepost ls
-        ! error: there is no store in .milepost
-        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
-        [exit 69]
-    "#]]);
-}

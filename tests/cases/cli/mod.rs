@@ -4,6 +4,7 @@
 mod advice;
 mod bounded;
 mod carrying;
+mod children;
 mod contradicted;
 mod documents;
 mod drawing;

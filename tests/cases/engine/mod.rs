@@ -5,6 +5,7 @@ mod approvals;
 mod bounded;
 mod carried;
 mod changes;
+mod children;
 mod commits;
 mod continuations;
 mod crashes;

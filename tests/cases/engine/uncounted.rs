@@ -4,7 +4,7 @@ use milepost_tests::now::Now as _;
 use std::sync::Arc;
 
 use milepost::record;
-use milepost::store::{Expect, Head, Write};
+use milepost::store::{Expect, Head, Kin, Write};
 use milepost_core::state::Status;
 use milepost_core::wait::Verdict;
 use milepost_tests::faulty::{Fault, FaultyStore};
@@ -52,6 +52,7 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),
+        kin: Kin::default(),
     };
     rig.store.write(older).await.unwrap();
     counted

@@ -19,6 +19,9 @@ pub(crate) struct Replay {
     not_replayed: Vec<NotReplayed>,
     /// The first place where record and replay differ; null when there is none.
     divergence: Option<Divergence>,
+    /// The runs that it has started, each with what was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<Replay>,
 }
 
 /// An attempt that was not executed again.
@@ -47,6 +50,7 @@ impl From<&Replayed> for Replay {
                 })
                 .collect(),
             divergence: replayed.divergence.as_deref().cloned(),
+            children: replayed.children.iter().map(Self::from).collect(),
         }
     }
 }

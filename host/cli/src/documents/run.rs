@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use milepost::core::event::Parent;
 use milepost::core::ids::{Digest, Epoch, RunId};
 use milepost::core::outcome::StepError;
 use milepost::core::state::Status;
 use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::LogDropped;
 use milepost::core::time::Timestamp;
-use milepost::core::wait::Wait;
+use milepost::core::wait::{Wait, is_child_signal};
 use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -43,6 +44,12 @@ pub(crate) struct Run {
     definition: Digest,
     /// Digests of the components.
     plugins: BTreeMap<String, Digest>,
+    /// The step of another run that has started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<Parent>,
+    /// How many runs it has started, by status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    children: BTreeMap<String, usize>,
     /// When it was created.
     created_at: Timestamp,
     /// When it was claimed first.
@@ -158,6 +165,9 @@ struct Step {
     /// Of a fan-out that has begun, how its items stand; of a step inside of one, its executions in them.
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Items>,
+    /// Its child run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child: Option<Child>,
 }
 
 /// How the items of a fan-out stand, or the executions of a step inside of it.
@@ -203,6 +213,19 @@ impl From<&ItemsReport> for Items {
             open: items.open.iter().map(Step::from).collect(),
         }
     }
+}
+
+/// The child run of a step.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChildRun")]
+struct Child {
+    /// The run.
+    id: RunId,
+    /// Its status; null when it is not there or nobody has looked.
+    status: Option<Status>,
+    /// Why it does not move, and what happens next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<Stop>,
 }
 
 /// The timeout in force.
@@ -346,6 +369,12 @@ impl From<&RunReport> for Run {
             file: report.file.clone(),
             definition: report.definition,
             plugins: report.plugins.clone(),
+            parent: report.parent.clone(),
+            children: report
+                .children
+                .iter()
+                .map(|(status, count)| (status.to_string(), *count))
+                .collect(),
             created_at: report.created_at,
             started_at: report.started_at,
             updated_at: report.updated_at,
@@ -415,6 +444,11 @@ impl From<&StepReport> for Step {
             }),
             waits_for: step.waits_for.clone(),
             items: step.items.as_ref().map(Items::from),
+            child: step.child.as_ref().map(|child| Child {
+                id: child.run.clone(),
+                status: child.status,
+                stop: child.stop.as_ref().map(|stop| Stop::new(&child.run, stop)),
+            }),
         }
     }
 }
@@ -432,6 +466,9 @@ pub(crate) struct Row {
     id: RunId,
     /// Name of the workflow.
     workflow: String,
+    /// The run that has started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<RunId>,
     /// Status.
     status: Status,
     /// Why it ended or stopped, in one word: `completed`, or the code of its stop; null while it runs.
@@ -467,6 +504,7 @@ impl Row {
         Self {
             id: row.id.clone(),
             workflow: row.workflow.clone(),
+            parent: row.parent.clone(),
             status: row.status,
             stop_reason: match row.status {
                 Status::Completed => Some("completed".to_owned()),
@@ -478,7 +516,12 @@ impl Row {
             },
             next_action: row::next_action(row, owner),
             due_at: row.due_at,
-            awaits: row.awaits.clone(),
+            awaits: row
+                .awaits
+                .iter()
+                .filter(|name| !is_child_signal(name))
+                .cloned()
+                .collect(),
             provider: row.provider.clone(),
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -45,6 +45,8 @@ codes! {
          when. Repeating the decision that counts is not an error.";
     AlreadyRunning = "already_running", TryAgain,
         "Another process drives the run, or changed it at the same moment. Nothing was done; try again later.";
+    AtChild = "at_child", Invalid,
+        "The run waits for a run that one of its steps has started, and what was brought is for that one. The help has the command.";
     AmbiguousRun = "ambiguous_run", Usage,
         "Several runs begin with these characters. Type more of the id.";
     ClaimLost = "claim_lost", TryAgain,

@@ -7,13 +7,14 @@ use milepost::core::limits;
 use milepost::core::request::cancel_item::NotCancellable;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
-use milepost::engine::EngineError;
+use milepost::engine::{EngineError, Wanted};
 use milepost::plugin::PluginError;
 use milepost::store::StoreError;
 use milepost::wasm::{DescribeError, Rejection};
 use milepost::workflow::OpenError;
 
 use super::{Code, Details, Failure};
+use crate::shell;
 use crate::words::advice::{Advice, command};
 
 impl From<EngineError> for Failure {
@@ -64,6 +65,19 @@ impl From<EngineError> for Failure {
             }
             EngineError::NotWaiting { run, .. } => Self::new(Code::NotWaiting, message)
                 .help(command(format!("show {run}")).text(" shows what it waits for")),
+            EngineError::AtChild { child, wanted, .. } => {
+                let help = match wanted {
+                    Wanted::Decision => command(format!("approve {child}"))
+                        .text(" or ")
+                        .command(format!("reject {child}"))
+                        .text(" decides there"),
+                    Wanted::Signal(name) => {
+                        let name = shell::word(&name);
+                        command(format!("signal {child} {name}")).text(" sends it there")
+                    }
+                };
+                Self::new(Code::AtChild, message).help(help)
+            }
             EngineError::AlreadyDecided(earlier) => Self::new(Code::AlreadyDecided, message)
                 .help(command(format!("show {}", earlier.run)).text(" shows its status")),
             EngineError::TimedOut(over) => Self::new(Code::TimedOut, message)

@@ -85,6 +85,10 @@ fn node(definition: &Definition, index: usize) -> Node {
         }
         StepKind::Wait(wait) => (Kind::Wait, wait_text(wait), None),
         StepKind::Approval(approval) => (Kind::Approval, approval_text(approval), None),
+        StepKind::Child(child) => {
+            let what = format!("child run of {}", Shown(&child.workflow));
+            (Kind::Child, what, None)
+        }
         StepKind::End(end) => (Kind::End, format!("end as {}", end.status.as_str()), None),
     };
     let Step {

@@ -45,6 +45,7 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
                 Kind::Call | Kind::Loop | Kind::ForEach => "",
                 Kind::Wait => ", shape=oval, style=filled",
                 Kind::Approval => ", shape=hexagon, style=filled",
+                Kind::Child => ", shape=box3d, style=filled",
                 Kind::End => ", shape=octagon, style=filled",
             };
             let _ = writeln!(out, "{indent}s{key} [label={label}{shape}{colours}]");

@@ -43,6 +43,10 @@ fn nodes(scope: &Scope, depth: usize, out: &mut String) {
                 let label = quote(&label(node, "\n", arriving));
                 writeln!(out, "{indent}s{key}(({label}))")
             }
+            (None, Kind::Child) => {
+                let label = quote(&label(node, "\n", arriving));
+                writeln!(out, "{indent}s{key}[[{label}]]")
+            }
             (None, Kind::Call | Kind::Loop | Kind::ForEach) => {
                 let label = quote(&label(node, "\n", arriving));
                 writeln!(out, "{indent}s{key}[{label}]")

@@ -91,6 +91,8 @@ pub(super) enum Kind {
     Wait,
     /// Asks a person.
     Approval,
+    /// Starts a child run.
+    Child,
     /// Ends the run.
     End,
 }

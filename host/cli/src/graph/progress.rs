@@ -102,6 +102,7 @@ fn waits(step: &StepReport) -> String {
         (Some(Wait::Time { until }), _) => format!(" until {}", format::instant(*until)),
         (Some(Wait::Signal { name, .. }), _) => format!(" for the signal {}", Shown(name)),
         (Some(Wait::Approval { .. }), _) => " for a decision".to_owned(),
+        (Some(Wait::Child { run, .. }), _) => format!(" for the run {run}"),
         (None, Some(at)) => format!(" to retry at {}", format::instant(at)),
         (None, None) => String::new(),
     }

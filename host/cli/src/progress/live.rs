@@ -8,7 +8,7 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::lock;
-use super::narrate::Narrator;
+use super::related::Related;
 use crate::text::Text;
 
 /// How often the lines are drawn again.
@@ -19,7 +19,7 @@ const WIDTH: usize = 76;
 const LINES: usize = 12;
 
 /// What the narrator knows.
-pub(super) fn of(narrator: Arc<Mutex<Narrator>>) -> impl Fn() -> Vec<Text> + Clone + Send + Sync {
+pub(super) fn of(narrator: Arc<Mutex<Related>>) -> impl Fn() -> Vec<Text> + Clone + Send + Sync {
     move || {
         let (rows, _) = size();
         let lines = lock(&narrator).now(SystemTime::now().into(), LINES.min(rows / 2));

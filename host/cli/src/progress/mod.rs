@@ -6,6 +6,7 @@
 mod limits;
 mod live;
 mod narrate;
+mod related;
 mod several;
 mod told;
 
@@ -18,14 +19,14 @@ pub(crate) use self::limits::Limits;
 pub(crate) use self::several::Several;
 pub(crate) use self::told::Told;
 
-use self::narrate::Narrator;
+use self::related::Related;
 use super::narration;
 use super::style::Style;
 use super::text::Text;
 
-/// Watches one run.
+/// Watches one run, and its child runs.
 pub(crate) struct Progress {
-    narrator: Arc<Mutex<Narrator>>,
+    narrator: Arc<Mutex<Related>>,
     /// Whether there are moving lines.
     lively: bool,
 }
@@ -33,7 +34,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// `lively`: whether stderr is a terminal that can move its cursor.
     pub(crate) fn new(limits: Limits, style: Style, lively: bool) -> Self {
-        let narrator = Arc::new(Mutex::new(Narrator::new(limits, style)));
+        let narrator = Arc::new(Mutex::new(Related::new(limits, style)));
         if lively {
             let narrator = Arc::clone(&narrator);
             narration::move_line(Some(Box::new(|| live::lines(live::of(narrator)))));
@@ -66,6 +67,6 @@ impl Observer for Progress {
     }
 }
 
-fn lock(narrator: &Mutex<Narrator>) -> MutexGuard<'_, Narrator> {
+fn lock(narrator: &Mutex<Related>) -> MutexGuard<'_, Related> {
     narrator.lock().unwrap_or_else(PoisonError::into_inner)
 }

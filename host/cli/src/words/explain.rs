@@ -132,6 +132,20 @@ const STEP_CODES: &[(&str, &str)] = &[
         "The plugin reported that it was cancelled, although nobody had cancelled it.",
     ),
     (
+        codes::CHILD_FAILED,
+        "The child run of the step failed. `milepost show` of that run tells why; fix the cause, then `resume` of this run drives \
+         that one again.",
+    ),
+    (
+        codes::CHILD_CANCELLED,
+        "Somebody cancelled the child run of the step. `resume` of this run starts another one.",
+    ),
+    (
+        codes::INPUTS_UNFIT,
+        "What `with` gave to the child run does not fit the `[inputs]` of its workflow: a value is missing, unknown or of another \
+         type.",
+    ),
+    (
         codes::WAIT_TIMED_OUT,
         "A wait gave up: its signal or decision did not come in time. `retry` waits again; `on_timeout = \"continue\"` lets \
          the run continue without it.",
@@ -201,6 +215,10 @@ const fn of_stop(code: StopCode) -> &'static str {
         }
         StopCode::WaitingForApproval => {
             "The run waits for a person's decision: `milepost approve RUN` or `milepost reject RUN`."
+        }
+        StopCode::WaitingForChild => {
+            "The run waits for the end of a run that one of its steps has started. `milepost show RUN` names that run and why it does \
+         not move; what it waits for, such as a decision, is given to that run. When it ends, a worker continues this one."
         }
         StopCode::Ready => {
             "What the run waited for has come. A worker continues it at once; without one, use `milepost resume RUN`."

@@ -53,6 +53,8 @@ pub(crate) fn message(stop: &Stop) -> String {
         Why::WaitingForApproval { overdue: true, .. } | Why::ApprovalTimedOut => {
             format!("nobody decided at `{path}` in time")
         }
+        Why::WaitingForChild { run } => format!("`{path}` waits for its child run {run}"),
+        Why::Ready(Came::Child(run)) => format!("the child run {run} of `{path}` has ended"),
         Why::Ready(Came::Signal(signal)) => format!("the signal `{signal}` arrived"),
         Why::Ready(Came::Decision(decision)) => format!("`{path}` was {decision}"),
         Why::Ready(Came::Time) => format!("the time of `{path}` is over"),
@@ -197,6 +199,10 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
             "`{} {run}` or `{} {run}` decides",
             command("approve"),
             command("reject")
+        ),
+        Why::WaitingForChild { run: child } => format!(
+            "the end of {child} continues the run; `{} {child}` shows how far that is",
+            command("show")
         ),
         Why::Ready(_) => format!("a worker or {resume} continues it"),
     })

@@ -4,6 +4,7 @@
 //! A decision names what to do: nobody looks into an event to find that out. It collects all that can be done now; when nothing
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
+mod children;
 mod deadlines;
 mod ending;
 mod fan_out;
@@ -14,6 +15,7 @@ mod settling;
 mod stopping;
 mod waiting;
 
+pub use children::{ChildStanding, ChildStarted, child_gone, child_run, child_standing};
 pub(crate) use deadlines::due_by;
 pub(crate) use fitting::fits;
 pub use settling::{settle, settle_recorded};
@@ -79,6 +81,13 @@ pub enum Action {
         /// What ends it.
         wait: Wait,
     },
+    /// Record that a child run starts, and start it, or let the one that is there go on.
+    StartChild {
+        /// The execution.
+        path: Path,
+        /// The run.
+        child: ChildStarted,
+    },
     /// The time of a wait is over: record what that makes of it. Where a signal is there that came in time, take that instead.
     EndWait {
         /// The execution.
@@ -107,7 +116,7 @@ impl Action {
     #[must_use]
     pub const fn begins(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Await { .. } => true,
+            Self::Start { .. } | Self::Await { .. } | Self::StartChild { .. } => true,
             Self::EndWait { .. } | Self::Record { .. } => false,
         }
     }
@@ -118,6 +127,7 @@ impl Action {
         match self {
             Self::Start { path, .. }
             | Self::Await { path, .. }
+            | Self::StartChild { path, .. }
             | Self::EndWait { path, .. }
             | Self::Record { path, .. } => path,
         }
@@ -129,6 +139,10 @@ impl Action {
         match self {
             Self::Start { path, attempt } => StepEvent::Started(attempt).at(path),
             Self::Await { path, wait } => WaitEvent::Started { wait }.at(path),
+            Self::StartChild { path, child } => {
+                let wait = child.wait();
+                WaitEvent::Started { wait }.at(path)
+            }
             Self::EndWait { path, event } | Self::Record { path, event } => event.at(path),
         }
     }
@@ -523,6 +537,7 @@ impl Decider<'_> {
             (StepKind::Wait(wait), None) => self.begin_wait(wait, path),
             (StepKind::Approval(approval), None) => self.begin_approval(approval, path),
             (StepKind::ForEach(fan_out), None) => self.begin_fan_out(fan_out, path),
+            (StepKind::Child(child), None) => self.begin_child(child, path),
             (StepKind::End(end), None) => Action::record(path, self.ends(end, path)),
         };
         match &step.kind {

@@ -174,6 +174,7 @@ impl Decider<'_> {
                 "the signal `{name}` did not come in time; run `{run}`"
             )),
             (_, Wait::Approval { .. }) => failed("nobody decided in time".to_owned()),
+            (_, Wait::Child { run, .. }) => failed(format!("the run `{run}` did not end in time")),
         }
     }
 }
@@ -199,6 +200,7 @@ fn wait_stop(step: &Step, path: &Path, awaited: &Wait, overdue: bool) -> Stop {
             question: message.clone(),
             overdue,
         },
+        Wait::Child { run, .. } => Why::WaitingForChild { run: run.clone() },
     };
     Stop {
         due_at: ends_at(step, awaited),

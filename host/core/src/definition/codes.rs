@@ -73,7 +73,7 @@ codes! {
     NO_STEPS = "MP0201", "no steps",
         "A workflow needs at least one `[[step]]`.";
     STEP_KIND = "MP0202", "not exactly one kind",
-        "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person; `foreach` alone runs its members for each item of a list. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
+        "A step is exactly one thing: `use` calls a component, `loop` repeats its members, `wait` waits for time or a signal, `approval` asks a person, `workflow` starts a child run; `foreach` alone runs its members for each item of a list. Give one of them.\n\n    [[step]]\n    id = \"build\"\n    use = \"ci/build\"";
     DUPLICATE_ID = "MP0203", "step id given twice",
         "Step ids are unique across the whole definition, loop bodies included, because expressions and records name steps by id.";
     UNKNOWN_LOOP = "MP0204", "unknown loop",
@@ -89,7 +89,7 @@ codes! {
     TOO_MANY_STEPS = "MP0209", "too many steps",
         "A definition can have up to 1,000 steps, loop members included.";
     NOT_FOR_KIND = "MP0210", "key does not apply to this kind of step",
-        "`retry`, `timeout` and `with` belong to a call of a component. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. So it is with a fan-out that has members; `foreach` itself applies to a call or stands alone, and `returns` belongs to one with members. A wait for a signal and an approval have a `timeout` of their own and are never retried. `continue_on_error` does not apply to an approval: a rejection is not a failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
+        "`retry`, `timeout` and `with` belong to a call of a component; a child run has only `with`, and the steps of its workflow have their own retry and timeout. A loop decides through `until` and `max_iterations`; give its members their own retry and timeout. So it is with a fan-out that has members; `foreach` itself applies to a call or stands alone, and `returns` belongs to one with members. A wait for a signal and an approval have a `timeout` of their own and are never retried. `continue_on_error` does not apply to an approval: a rejection is not a failure.\n\n    approval = { message = \"Publish?\", timeout = \"24h\" }";
     UNKNOWN_PLUGIN = "MP0211", "unknown plugin",
         "`use` names a plugin that is not declared. Declare it:\n\n    [plugins.git]\n    source = \"plugins/git.wasm\"";
     STEP_OF_PLUGIN = "MP0212", "step of the plugin not named",
@@ -112,6 +112,14 @@ codes! {
         "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.\n\n    needs = [\"test\"]      # MP0220, if `test` needs this step";
     NEEDS_IN_SEQUENCE = "MP0221", "`needs` in a sequence",
         "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop whose members they are. In a graph, `join` says which outcomes of what a step needs let it run: `all_success` (the default), `one_success`, `none_failed_min_one_success` or `all_done`.\n\n    flow = \"graph\"";
+    CHILD_UNREADABLE = "MP0231", "child workflow that cannot be read",
+        "`workflow` names the file of another workflow, relative to this one. It is read when this file is: a run carries the workflows of its children.\n\n    workflow = \"notes.toml\"";
+    CHILD_INVALID = "MP0232", "child workflow that cannot be used",
+        "The file that `workflow` names has problems of its own, or a component of it cannot be used. Fix them there first.";
+    CHILD_CYCLE = "MP0233", "workflows that start each other",
+        "The child workflow, or a child of it, starts this workflow again, so that it would go on for ever. For work that is repeated, use a loop.";
+    CHILD_DEPTH = "MP0234", "too many child workflows",
+        "A child workflow can have child workflows of its own, up to 8 deep and 100 in all.";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";
@@ -140,11 +148,11 @@ codes! {
         "Every value of `enum` must be of the declared type, and there must be at least one.";
 
     WITH_MISSING = "MP0501", "missing step input",
-        "The step's manifest requires this input, and `with` does not give it.";
+        "The step's manifest, or `[inputs]` of its child workflow, requires this input, and `with` does not give it.";
     WITH_UNKNOWN = "MP0502", "unknown step input",
-        "The step's manifest has no such input and allows no others.";
+        "The step's manifest, or `[inputs]` of its child workflow, has no such input and allows no others.";
     WITH_TYPE = "MP0503", "step input of the wrong type",
-        "The value, or the type of its expression, does not match what the step's manifest requires.";
+        "The value, or the type of its expression, does not match what the step's manifest, or `[inputs]` of its child workflow, requires.";
 
     UNUSED_PLUGIN = "MP0601", "plugin never used",
         "No step uses this plugin. The workflow works, but the entry may be a leftover.";

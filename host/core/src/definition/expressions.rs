@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
+use super::children::Children;
 use super::codes;
 use super::nearest::{enough, nearest};
 use super::needs::Order;
@@ -28,6 +29,8 @@ pub(super) struct Compiler<'a> {
     pub(super) order: &'a Order,
     pub(super) inputs: &'a BTreeMap<String, Type>,
     pub(super) outputs: &'a [Type],
+    /// What stands in the files of child workflows.
+    pub(super) children: Option<&'a Children>,
     /// How often names were given for a suggestion.
     pub(super) suggested: Cell<usize>,
     pub(super) out: Vec<Diagnostic>,

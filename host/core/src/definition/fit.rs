@@ -17,6 +17,7 @@ impl Definition {
             let template = match &step.kind {
                 StepKind::Component(component) => &component.with,
                 StepKind::Approval(approval) => &approval.message,
+                StepKind::Child(child) => &child.with,
                 // A fan-out may have no item, and the turn of an end may never come.
                 StepKind::Loop(_) | StepKind::Wait(_) | StepKind::ForEach(_) | StepKind::End(_) => {
                     return None;

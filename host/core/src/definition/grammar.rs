@@ -371,15 +371,16 @@ static LIMITS: Record = record(
 );
 
 /// Keys of which a step has exactly one.
-pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval", "end"];
-/// Kinds that the language reserves.
-pub(super) const PLANNED_KINDS: &[&str] = &["workflow"];
+pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval", "workflow", "end"];
 /// The key of a fan-out: with `use` it repeats the call; alone, the members of the step.
 pub(super) const FOREACH_KEY: &str = "foreach";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
 pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout", "always_run"];
+/// Those of them that a child run does not have, and a time of its own, which it has not either.
+pub(super) const ATTEMPT_KEYS: &[&str] =
+    &["retry", "timeout", "idle_timeout", "always_run", "deadline"];
 
 static STEP: Record = Record {
     title: "a step",
@@ -400,6 +401,11 @@ static STEP: Record = Record {
             "approval",
             Shape::Record(&APPROVAL),
             "Pauses the run until a person decides.",
+        ),
+        key(
+            "workflow",
+            Shape::Name,
+            "Starts a run of another workflow, whose file is relative to this one, and waits for its end.",
         ),
         key(
             FOREACH_KEY,
@@ -444,7 +450,11 @@ static STEP: Record = Record {
             Shape::Condition,
             "Runs the step only when this expression is true.",
         ),
-        key("with", Shape::TemplateTable, "Input of the step."),
+        key(
+            "with",
+            Shape::TemplateTable,
+            "Input of the step, or the inputs of its child run.",
+        ),
         key(
             "retry",
             Shape::Record(&RETRY),
@@ -476,7 +486,7 @@ static STEP: Record = Record {
             "Whether a failure of this step is handled: later steps run, and the run can complete.",
         ),
     ],
-    planned: &[("workflow", "child workflows"), SECRETS],
+    planned: &[SECRETS],
     one_of: KINDS,
     or_else: Some(FOREACH_KEY),
 };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::calls::{self, Call};
+use super::children::Children;
 use super::codes;
 use super::declarations;
 use super::expressions::Compiler;
@@ -53,7 +54,7 @@ impl Definition {
     /// # Errors
     /// Every problem of the text, sorted by position, warnings included.
     pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), None, Rules::Present)
+        load(file, &Arc::from(text), Around::default(), Rules::Present)
     }
 
     /// Reads a definition that was accepted before, perhaps by an older version: the one that a run carries. What has become a
@@ -64,19 +65,15 @@ impl Definition {
     /// # Errors
     /// Every problem, when it cannot be read at all.
     pub fn reread(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), None, Rules::Accepted)
+        load(file, &Arc::from(text), Around::default(), Rules::Accepted)
     }
 
-    /// The same with the manifests of its components.
+    /// The same with what stands around it.
     ///
     /// # Errors
     /// Every problem, when it cannot be read at all.
-    pub fn reread_against(
-        file: &str,
-        text: &str,
-        manifests: &Manifests,
-    ) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), Some(manifests), Rules::Accepted)
+    pub fn reread_with(file: &str, text: &str, around: Around<'_>) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), around, Rules::Accepted)
     }
 
     /// The components that a text declares, as far as it can be read: what has to be loaded before
@@ -92,6 +89,14 @@ impl Definition {
         declarations::plugins(&workflow.map("plugins"), &mut Vec::new())
     }
 
+    /// Reads a definition and checks it against what stands around it, all in one pass.
+    ///
+    /// # Errors
+    /// Every problem of the text, sorted by position, warnings included.
+    pub fn parse_with(file: &str, text: &str, around: Around<'_>) -> Result<Parsed, Diagnostics> {
+        load(file, &Arc::from(text), around, Rules::Present)
+    }
+
     /// Reads a definition and checks it against the manifests of its components, all in one pass.
     ///
     /// # Errors
@@ -101,8 +106,21 @@ impl Definition {
         text: &str,
         manifests: &Manifests,
     ) -> Result<Parsed, Diagnostics> {
-        load(file, &Arc::from(text), Some(manifests), Rules::Present)
+        let around = Around {
+            manifests: Some(manifests),
+            children: None,
+        };
+        load(file, &Arc::from(text), around, Rules::Present)
     }
+}
+
+/// What a definition is checked against beside its text; what is absent was not looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// The manifests of its components.
+    pub manifests: Option<&'a Manifests>,
+    /// What stands in the files of its child workflows.
+    pub children: Option<&'a Children>,
 }
 
 /// The rules that a text is held to.
@@ -117,11 +135,11 @@ enum Rules {
 fn load(
     file: &str,
     text: &Arc<str>,
-    manifests: Option<&Manifests>,
+    around: Around<'_>,
     rules: Rules,
 ) -> Result<Parsed, Diagnostics> {
     let mut problems = Vec::new();
-    let definition = check(file, text, manifests, rules, &mut problems);
+    let definition = check(file, text, around, rules, &mut problems);
     let diagnostics = Diagnostics::new(file, text.clone(), problems);
     match definition {
         Some(definition) if rules == Rules::Accepted || !diagnostics.has_errors() => Ok(Parsed {
@@ -139,7 +157,7 @@ fn load(
 fn check(
     file: &str,
     text: &Arc<str>,
-    manifests: Option<&Manifests>,
+    around: Around<'_>,
     rules: Rules,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Definition> {
@@ -195,7 +213,7 @@ fn check(
         ));
         return None;
     }
-    build(file, text, &workflow, views, manifests, rules, out)
+    build(file, text, &workflow, views, around, rules, out)
 }
 
 fn build(
@@ -203,7 +221,7 @@ fn build(
     text: &Arc<str>,
     workflow: &View<'_>,
     views: Vec<View<'_>>,
-    manifests: Option<&Manifests>,
+    around: Around<'_>,
     rules: Rules,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Definition> {
@@ -218,7 +236,7 @@ fn build(
     let plugins = declarations::plugins(&declared, out);
     let outline = Outline::build(views, out);
     let order = Order::resolve(workflow, &outline, out);
-    let calls = calls::resolve(&outline, &declared, manifests, out);
+    let calls = calls::resolve(&outline, &declared, around.manifests, out);
 
     let input_types = inputs
         .iter()
@@ -236,6 +254,7 @@ fn build(
         order: &order,
         inputs: &input_types,
         outputs: &outputs,
+        children: around.children,
         suggested: Cell::default(),
         out: Vec::new(),
     };
@@ -295,7 +314,7 @@ fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
             .record("wait")
             .map_or(Type::Dyn, |wait| wait_output(&wait)),
         Kind::Approval => approval_output(),
-        Kind::ForEach | Kind::End | Kind::Unknown => Type::Dyn,
+        Kind::ForEach | Kind::End | Kind::Child | Kind::Unknown => Type::Dyn,
     };
     match entry.view.record(FOREACH_KEY) {
         Some(fan_out) if entry.fans_out => fan_out_output(one, fan_out.text("join")),

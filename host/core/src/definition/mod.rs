@@ -7,6 +7,7 @@
 
 mod approvals;
 mod calls;
+mod children;
 mod codes;
 mod contract;
 mod declarations;
@@ -36,13 +37,15 @@ mod toml_values;
 mod view;
 mod waits;
 
+pub use children::{Children, UnusableChild};
 pub use codes::{ALL as CODES, Code, explain};
-pub use load::Parsed;
+pub use load::{Around, Parsed};
 pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
 pub use model::{
-    ApprovalStep, ComponentStep, Definition, EndStatus, EndStep, Flow, ForEachStep, InputSpec,
-    InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout, OnExhausted, OnFailure, OnReject,
-    OnWaitTimeout, Over, PluginSpec, Rework, Source, Step, StepKind, TimeoutSource, WaitStep,
+    ApprovalStep, Child, ChildStep, ComponentStep, Definition, EndStatus, EndStep, Flow,
+    ForEachStep, InputSpec, InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout, OnExhausted,
+    OnFailure, OnReject, OnWaitTimeout, Over, PluginSpec, Rework, Source, Step, StepKind,
+    TimeoutSource, WaitStep,
 };
 pub use schema::json_schema;
 pub use signals::UnknownSignal;

@@ -180,7 +180,7 @@ impl Join {
     }
 }
 
-/// What a step does. Further kinds (child workflow) will be further variants.
+/// What a step does.
 #[derive(Debug, Clone)]
 pub enum StepKind {
     /// Calls a component.
@@ -195,6 +195,28 @@ pub enum StepKind {
     ForEach(ForEachStep),
     /// Ends the run.
     End(EndStep),
+    /// Starts a run of another workflow.
+    Child(ChildStep),
+}
+
+/// A run of another workflow, whose end settles the step.
+#[derive(Debug, Clone)]
+pub struct ChildStep {
+    /// The file of the workflow, as it is written.
+    pub workflow: String,
+    /// What stands there; `None` where the definition was read without its children.
+    pub child: Option<Child>,
+    /// Inputs of the run: an object.
+    pub with: Template,
+}
+
+/// The workflow of a child run.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// Its file, absolute.
+    pub file: String,
+    /// What it holds.
+    pub definition: Arc<Definition>,
 }
 
 /// A call of one step of one component.
@@ -403,6 +425,20 @@ pub enum OnExhausted {
 }
 
 impl Step {
+    /// The workflow of its child run, if it starts one and that was looked for.
+    #[must_use]
+    pub fn child(&self) -> Option<&Child> {
+        match &self.kind {
+            StepKind::Child(step) => step.child.as_ref(),
+            StepKind::Component(_)
+            | StepKind::End(_)
+            | StepKind::Loop(_)
+            | StepKind::Wait(_)
+            | StepKind::ForEach(_)
+            | StepKind::Approval(_) => None,
+        }
+    }
+
     /// What it calls, itself or for each of its items.
     #[must_use]
     pub const fn call(&self) -> Option<&ComponentStep> {
@@ -416,6 +452,7 @@ impl Step {
             | StepKind::Wait(_)
             | StepKind::Approval(_)
             | StepKind::End(_)
+            | StepKind::Child(_)
             | StepKind::ForEach(_) => None,
         }
     }
@@ -433,6 +470,7 @@ impl Step {
             | StepKind::Wait(_)
             | StepKind::Approval(_)
             | StepKind::End(_)
+            | StepKind::Child(_)
             | StepKind::ForEach(_) => &[],
         }
     }
@@ -446,7 +484,8 @@ impl Step {
             | StepKind::Loop(_)
             | StepKind::Wait(_)
             | StepKind::Approval(_)
-            | StepKind::End(_) => None,
+            | StepKind::End(_)
+            | StepKind::Child(_) => None,
         }
     }
 }

@@ -38,7 +38,12 @@ impl Order {
                 Kind::Loop | Kind::ForEach => {
                     flows.insert(Some(index), flow(&entry.view).unwrap_or(top));
                 }
-                Kind::Component | Kind::Wait | Kind::Approval | Kind::End | Kind::Unknown => {
+                Kind::Component
+                | Kind::Wait
+                | Kind::Approval
+                | Kind::End
+                | Kind::Child
+                | Kind::Unknown => {
                     not_a_scope(entry, out);
                 }
             }

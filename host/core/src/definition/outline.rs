@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::codes;
-use super::grammar::{FOREACH_KEY, KINDS, PLANNED_KINDS};
+use super::grammar::{FOREACH_KEY, KINDS};
 use super::nearest::nearest;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
@@ -20,7 +20,8 @@ pub(super) enum Kind {
     /// A fan-out with members.
     ForEach,
     End,
-    /// None, several, or a kind that is not supported yet; reported.
+    Child,
+    /// None, or several; reported.
     Unknown,
 }
 
@@ -30,7 +31,12 @@ impl Kind {
         match self {
             Self::Loop => Some("loop"),
             Self::ForEach => Some("fan-out"),
-            Self::Component | Self::Wait | Self::Approval | Self::End | Self::Unknown => None,
+            Self::Component
+            | Self::Wait
+            | Self::Approval
+            | Self::End
+            | Self::Child
+            | Self::Unknown => None,
         }
     }
 }
@@ -188,7 +194,7 @@ impl<'a> Outline<'a> {
                         .with_related(place, "a step with `use`"),
                 )));
             }
-            Kind::Component | Kind::Wait | Kind::Approval | Kind::End => {
+            Kind::Component | Kind::Wait | Kind::Approval | Kind::End | Kind::Child => {
                 let message = format!("`{owner}` is not a loop or a fan-out");
                 return Err(Some(Box::new(
                     Diagnostic::error(codes::NOT_A_LOOP, span, message)
@@ -329,13 +335,9 @@ fn entry<'a>(view: View<'a>, out: &mut Vec<Diagnostic>) -> Entry<'a> {
 }
 
 fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
-    let kinds = KINDS.iter().map(|key| (*key, view.key_span(key)));
-    let planned = PLANNED_KINDS
+    let mut found: Vec<_> = KINDS
         .iter()
-        .map(|key| (*key, view.planned_span(key)));
-    let mut found: Vec<_> = kinds
-        .chain(planned)
-        .filter_map(|(key, span)| Some((key, span?)))
+        .filter_map(|key| Some((*key, view.key_span(key)?)))
         .collect();
     found.sort_by_key(|(_, span)| span.start);
     let what = if name.is_empty() {
@@ -348,7 +350,7 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
         [] if foreach.is_some() => Kind::ForEach,
         [] => {
             let message = format!("{what} does nothing");
-            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait`, `approval` or `end`";
+            let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait`, `approval`, `workflow` or `end`";
             out.push(
                 Diagnostic::error(codes::STEP_KIND, view.span.clone(), message).with_help(help),
             );
@@ -359,6 +361,7 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
         [("wait", _)] => Kind::Wait,
         [("approval", _)] => Kind::Approval,
         [("end", _)] => Kind::End,
+        [("workflow", _)] => Kind::Child,
         [_] => Kind::Unknown,
         [(first, span), rest @ ..] => {
             let all: Vec<_> = found.iter().map(|(key, _)| format!("`{key}`")).collect();

@@ -248,12 +248,15 @@ impl Env for Scope<'_> {
             StepField::Item => Ok(Type::Dyn),
             StepField::Iterations => match self.outline.entries[target].kind {
                 Kind::Loop | Kind::Unknown => Ok(Type::Int),
-                Kind::Component | Kind::Wait | Kind::Approval | Kind::ForEach | Kind::End => {
-                    Err(StepProblem::NotReadable(
-                        format!("step `{id}` is not a loop, so it has no iterations"),
-                        None,
-                    ))
-                }
+                Kind::Component
+                | Kind::Wait
+                | Kind::Approval
+                | Kind::ForEach
+                | Kind::End
+                | Kind::Child => Err(StepProblem::NotReadable(
+                    format!("step `{id}` is not a loop, so it has no iterations"),
+                    None,
+                )),
             },
         }
     }

@@ -27,7 +27,8 @@ impl Definition {
                 | StepKind::Loop(_)
                 | StepKind::ForEach(_)
                 | StepKind::Approval(_)
-                | StepKind::End(_) => None,
+                | StepKind::End(_)
+                | StepKind::Child(_) => None,
             })
             .collect();
         names.sort_unstable();

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::approvals;
 use super::calls::Call;
+use super::children;
 use super::codes;
 use super::contract;
 use super::expressions::Compiler;
-use super::grammar::{CALL_KEYS, FOREACH_KEY};
+use super::grammar::{ATTEMPT_KEYS, CALL_KEYS, FOREACH_KEY};
 use super::model::{
     ComponentStep, EndStatus, EndStep, ForEachStep, ItemsJoin, Join, LoopStep, OnExhausted, Over,
     Step, StepKind, TimeoutSource, WaitStep,
@@ -106,6 +107,15 @@ fn step(
                 reads.extend(templates.flat_map(|template| steps_read(template.references())));
             }
             end.map(StepKind::End)
+        }
+        Kind::Child => {
+            let keys = [ATTEMPT_KEYS, &[FOREACH_KEY]].concat();
+            not_for(&entry.view, &keys, "a child run", &mut compiler.out);
+            let child = children::child(compiler, index, entry);
+            if let Some(child) = &child {
+                reads.extend(steps_read(child.with.references()));
+            }
+            child.map(StepKind::Child)
         }
         Kind::Unknown => {
             // Its expressions are checked all the same, so that nothing new appears once the kind is mended.
@@ -333,6 +343,9 @@ fn not_for(view: &View<'_>, keys: &[&str], kind: &str, out: &mut Vec<Diagnostic>
             }
             ("an approval", "timeout") => {
                 "write it inside: `approval = { message = \"..\", timeout = \"..\" }`".to_owned()
+            }
+            ("a child run", _) => {
+                format!("give `{key}` to the steps of the child workflow, which have their own")
             }
             ("an end", _) => "leave it out: the step does nothing but end the run".to_owned(),
             (_, "continue_on_error") => {

@@ -58,11 +58,6 @@ impl<'a> View<'a> {
         self.entry(name).map(|(key, _)| key.span())
     }
 
-    /// Where a key that the record reserves stands.
-    pub(super) fn planned_span(&self, name: &str) -> Option<Range<usize>> {
-        self.table.get_key_value(name).map(|(key, _)| key.span())
-    }
-
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         self.node(name)?.get_ref().as_str()
     }

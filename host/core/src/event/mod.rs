@@ -17,10 +17,11 @@ mod wait;
 pub use for_each::ForEachEvent;
 pub use repeat::LoopEvent;
 pub use run::{
-    ClaimCause, DefinitionChanged, ItemsAgain, ResumeCause, RunCreated, RunEvent, RunResumed,
+    CarriedWorkflow, ClaimCause, DefinitionChanged, ItemsAgain, Parent, ResumeCause, RunCreated,
+    RunEvent, RunResumed,
 };
 pub use step::{AttemptStarted, Skip, StepEvent};
-pub use wait::WaitEvent;
+pub use wait::{ChildEnding, WaitEvent};
 
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
@@ -93,6 +94,7 @@ impl Event {
                 StepEvent::Wait(WaitEvent::Ended { .. }) => "wait_ended",
                 StepEvent::Wait(WaitEvent::SignalReceived { .. }) => "signal_received",
                 StepEvent::Wait(WaitEvent::ApprovalDecided { .. }) => "approval_decided",
+                StepEvent::Wait(WaitEvent::ChildEnded { .. }) => "child_ended",
                 StepEvent::Loop(LoopEvent::IterationStarted { .. }) => "loop_iteration_started",
                 StepEvent::Loop(LoopEvent::IterationEnded { .. }) => "loop_iteration_ended",
                 StepEvent::Loop(LoopEvent::Completed { .. }) => "loop_completed",
@@ -150,7 +152,13 @@ impl Event {
                 StepEvent::Started(started) => Some(&started.input),
                 StepEvent::Completed { output, .. }
                 | StepEvent::Ends { output, .. }
-                | StepEvent::Wait(WaitEvent::Ended { output }) => Some(output),
+                | StepEvent::Wait(
+                    WaitEvent::Ended { output }
+                    | WaitEvent::ChildEnded {
+                        ending: ChildEnding::Completed(output),
+                        ..
+                    },
+                ) => Some(output),
                 StepEvent::Wait(WaitEvent::SignalReceived { data, .. }) => Some(data),
                 StepEvent::ForEach(ForEachEvent::Started { items, .. }) => Some(items),
                 StepEvent::ForEach(
@@ -162,7 +170,14 @@ impl Event {
                 | StepEvent::Interrupted { .. }
                 | StepEvent::DeadlineSet { .. }
                 | StepEvent::Skipped(_)
-                | StepEvent::Wait(WaitEvent::Started { .. } | WaitEvent::ApprovalDecided { .. })
+                | StepEvent::Wait(
+                    WaitEvent::Started { .. }
+                    | WaitEvent::ApprovalDecided { .. }
+                    | WaitEvent::ChildEnded {
+                        ending: ChildEnding::Failed(_) | ChildEnding::Cancelled(_),
+                        ..
+                    },
+                )
                 | StepEvent::ForEach(
                     ForEachEvent::ItemStarted | ForEachEvent::ItemCancelled { .. },
                 )
@@ -174,17 +189,20 @@ impl Event {
     /// The blobs that its stored form names.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> {
         let carried = match self {
-            Self::Run(RunEvent::Created(created)) => Some((created.definition, &created.plugins)),
+            Self::Run(RunEvent::Created(created)) => {
+                Some((created.definition, &created.plugins, &created.children))
+            }
             Self::Run(RunEvent::DefinitionChanged(changed)) => {
-                Some((changed.definition, &changed.plugins))
+                Some((changed.definition, &changed.plugins, &changed.children))
             }
             Self::Run(_) | Self::Step { .. } => None,
         };
         let value = self.payload().and_then(Payload::blob);
         carried
             .into_iter()
-            .flat_map(|(text, components)| {
-                std::iter::once(text).chain(components.values().copied())
+            .flat_map(|(text, components, children)| {
+                let own = std::iter::once(text).chain(components.values().copied());
+                own.chain(children.values().flat_map(CarriedWorkflow::blobs))
             })
             .chain(value.map(|(digest, _)| digest))
     }

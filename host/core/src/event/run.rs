@@ -99,6 +99,40 @@ pub struct RunCreated {
     /// Under which rules the run is decided.
     #[serde(default)]
     pub rules: Rules,
+    /// What its child workflows, and those of theirs, are made of, by file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub children: BTreeMap<String, CarriedWorkflow>,
+    /// Whose child run it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// What a run carries of a child workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CarriedWorkflow {
+    /// Digest of the definition's text; the text is a blob.
+    pub definition: Digest,
+    /// Digests of all components, by plugin name.
+    pub plugins: BTreeMap<String, Digest>,
+}
+
+impl CarriedWorkflow {
+    /// The blobs that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.definition).chain(self.plugins.values().copied())
+    }
+}
+
+/// The step of another run that a run was started by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ParentStep"))]
+pub struct Parent {
+    /// That run.
+    pub run: RunId,
+    /// The execution in it.
+    pub path: Path,
 }
 
 /// Another definition, or other components, that the run goes on under.
@@ -108,6 +142,8 @@ pub struct DefinitionChanged {
     pub definition: Digest,
     /// Digests of all components, by plugin name.
     pub plugins: BTreeMap<String, Digest>,
+    /// What its child workflows, and those of theirs, are made of, by file.
+    pub children: BTreeMap<String, CarriedWorkflow>,
     /// Steps whose record was dropped because they no longer exist, or stand elsewhere.
     pub dropped: Vec<StepId>,
     /// Steps that will run again: they have read what was dropped, or stand open in a loop that a lower limit ends.

@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::{
-    AttemptStarted, ClaimCause, DefinitionChanged, Event, ForEachEvent, LoopEvent, RunCreated,
-    RunEvent, RunResumed, Skip, StepEvent, WaitEvent,
+    AttemptStarted, CarriedWorkflow, ChildEnding, ClaimCause, DefinitionChanged, Event,
+    ForEachEvent, LoopEvent, RunCreated, RunEvent, RunResumed, Skip, StepEvent, WaitEvent,
 };
 use crate::definition::EndStatus;
-use crate::ids::{Digest, Path, StepId};
-use crate::outcome::{Pause, StepError};
+use crate::ids::{Digest, Path, RunId, StepId};
+use crate::outcome::{ErrorClass, Pause, StepError, codes};
 use crate::payload::{FindBlob, Payload};
 use crate::stop::Stop;
 use crate::stored::{DecodeError, Format};
@@ -44,6 +45,8 @@ enum Stored<'a> {
     DefinitionChanged {
         definition: Digest,
         plugins: Cow<'a, BTreeMap<String, Digest>>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        children: Cow<'a, BTreeMap<String, CarriedWorkflow>>,
         dropped: Cow<'a, [StepId]>,
         #[serde(default, skip_serializing_if = "<[StepId]>::is_empty")]
         reset: Cow<'a, [StepId]>,
@@ -139,6 +142,16 @@ enum Stored<'a> {
         #[serde(default, skip_serializing_if = "<[StepId]>::is_empty")]
         rework: Cow<'a, [StepId]>,
     },
+    ChildEnded {
+        path: Cow<'a, Path>,
+        run: Cow<'a, RunId>,
+        seq: u64,
+        status: ChildStatus,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Cow<'a, Payload>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Cow<'a, StepError>>,
+    },
     LoopIterationStarted {
         path: Cow<'a, Path>,
         iteration: u32,
@@ -206,6 +219,17 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// How a child run ended.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ChildStatus"))]
+#[serde(rename_all = "snake_case")]
+enum ChildStatus {
+    Completed,
+    Failed,
+    Cancelled,
+}
+
 fn kept_if_any<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Cow<'static, Payload>>, D::Error> {
@@ -235,6 +259,7 @@ fn of_run(event: &RunEvent) -> Stored<'_> {
         RunEvent::DefinitionChanged(changed) => Stored::DefinitionChanged {
             definition: changed.definition,
             plugins: Cow::Borrowed(&changed.plugins),
+            children: Cow::Borrowed(&changed.children),
             dropped: (&changed.dropped).into(),
             reset: (&changed.reset).into(),
             inputs: changed.inputs.as_ref().map(Cow::Borrowed),
@@ -388,6 +413,21 @@ fn of_wait<'a>(path: Cow<'a, Path>, event: &'a WaitEvent) -> Stored<'a> {
             by: by.as_deref().map(Cow::Borrowed),
             rework: rework.into(),
         },
+        WaitEvent::ChildEnded { run, seq, ending } => {
+            let (status, output, error) = match ending {
+                ChildEnding::Completed(output) => (ChildStatus::Completed, Some(output), None),
+                ChildEnding::Failed(error) => (ChildStatus::Failed, None, Some(error)),
+                ChildEnding::Cancelled(error) => (ChildStatus::Cancelled, None, Some(error)),
+            };
+            Stored::ChildEnded {
+                path,
+                run: Cow::Borrowed(run),
+                seq: *seq,
+                status,
+                output: output.map(Cow::Borrowed),
+                error: error.map(Cow::Borrowed),
+            }
+        }
     }
 }
 
@@ -458,12 +498,14 @@ impl TryFrom<Stored<'_>> for Event {
             Stored::DefinitionChanged {
                 definition,
                 plugins,
+                children,
                 dropped,
                 reset,
                 inputs,
             } => RunEvent::DefinitionChanged(DefinitionChanged {
                 definition,
                 plugins: plugins.into_owned(),
+                children: children.into_owned(),
                 dropped: dropped.into_owned(),
                 reset: reset.into_owned(),
                 inputs: inputs.map(Cow::into_owned),
@@ -644,6 +686,29 @@ impl TryFrom<Stored<'_>> for Event {
                     rework: rework.into_owned(),
                 }),
             ),
+            Stored::ChildEnded {
+                path,
+                run,
+                seq,
+                status,
+                output,
+                error,
+            } => {
+                let error = || {
+                    let unknown = || StepError::new(ErrorClass::Failed, codes::CHILD_FAILED, "");
+                    error.map_or_else(unknown, Cow::into_owned)
+                };
+                let ending = match status {
+                    // An output that is null is not told from none.
+                    ChildStatus::Completed => ChildEnding::Completed(
+                        output.map_or_else(|| Payload::new(Value::Null), Cow::into_owned),
+                    ),
+                    ChildStatus::Failed => ChildEnding::Failed(error()),
+                    ChildStatus::Cancelled => ChildEnding::Cancelled(error()),
+                };
+                let run = run.into_owned();
+                step(path, WaitEvent::ChildEnded { run, seq, ending }.into())
+            }
             Stored::LoopIterationStarted { path, iteration } => {
                 step(path, LoopEvent::IterationStarted { iteration }.into())
             }

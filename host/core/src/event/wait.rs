@@ -1,7 +1,8 @@
 //! What happens to an execution that waits: for time, for a signal, for a person.
 
 use super::{Event, StepEvent};
-use crate::ids::{Path, StepId};
+use crate::ids::{Path, RunId, StepId};
+use crate::outcome::StepError;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait};
@@ -39,6 +40,26 @@ pub enum WaitEvent {
         /// Steps that run again before the approval is asked for again; empty when the decision is final.
         rework: Vec<StepId>,
     },
+    /// Reported. The child run that the step waits for has ended, or failed. The step is settled.
+    ChildEnded {
+        /// The child run.
+        run: RunId,
+        /// Where it stood then: number of its last event.
+        seq: u64,
+        /// How.
+        ending: ChildEnding,
+    },
+}
+
+/// How a child run ended, as its parent's step has it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildEnding {
+    /// With this output.
+    Completed(Payload),
+    /// It failed, and can be driven again.
+    Failed(StepError),
+    /// Somebody cancelled it.
+    Cancelled(StepError),
 }
 
 impl WaitEvent {

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::again::add_subtree;
 use crate::definition::{Definition, Over, StepKind, WaitStep};
-use crate::event::{DefinitionChanged, RunEvent};
+use crate::event::{CarriedWorkflow, DefinitionChanged, RunEvent};
 use crate::ids::{Digest, StepId};
 use crate::payload::Payload;
 use crate::state::{Kind, RunState, StepPhase, StepRecord, StepResult};
 use crate::wait::Wait;
 
-/// A person accepts another definition, with these components; `inputs` where it takes others than before.
+/// A person accepts another definition, with these components and child workflows; `inputs` where it takes others than before.
 #[must_use]
 pub fn accept(
     definition: &Definition,
     plugins: BTreeMap<String, Digest>,
+    children: BTreeMap<String, CarriedWorkflow>,
     inputs: Option<Payload>,
     state: &RunState,
 ) -> RunEvent {
@@ -22,6 +23,7 @@ pub fn accept(
     RunEvent::DefinitionChanged(DefinitionChanged {
         definition: definition.source.digest,
         plugins,
+        children,
         dropped,
         reset,
         inputs,
@@ -151,6 +153,7 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
         // A record that shows no kind fits all of them.
         let same_kind = match (&step.kind, &record.kind) {
             (StepKind::Loop(_), Kind::Loop | Kind::Unknown)
+            | (StepKind::Child(_), Kind::Child(_) | Kind::Unknown)
             | (StepKind::Component(_), Kind::Component(_) | Kind::Unknown) => {
                 !record.path.is_item()
             }
@@ -160,7 +163,14 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
                 }
                 (_, Kind::FanOut(_)) => !record.path.is_item(),
                 (_, Kind::Unknown) => true,
-                (_, Kind::Component(_) | Kind::Item | Kind::Loop | Kind::Wait { .. }) => false,
+                (
+                    _,
+                    Kind::Component(_)
+                    | Kind::Item
+                    | Kind::Loop
+                    | Kind::Child(_)
+                    | Kind::Wait { .. },
+                ) => false,
             },
             (StepKind::Wait(wait), Kind::Wait { .. } | Kind::Unknown) => keeps_wait(wait, record),
             (StepKind::Approval(_), Kind::Wait { .. } | Kind::Unknown) => !was_wait(record),
@@ -170,7 +180,8 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
                 | StepKind::Component(_)
                 | StepKind::Wait(_)
                 | StepKind::Approval(_)
-                | StepKind::End(_),
+                | StepKind::End(_)
+                | StepKind::Child(_),
                 _,
             ) => false,
         };
@@ -193,7 +204,7 @@ fn keeps_wait(step: &WaitStep, record: &StepRecord) -> bool {
         (Wait::Signal { name: open, .. }, WaitStep::Signal { name, .. }) => open == name,
         (Wait::Time { .. }, WaitStep::Signal { .. })
         | (Wait::Signal { .. }, WaitStep::For(_) | WaitStep::Until(_))
-        | (Wait::Approval { .. }, _) => false,
+        | (Wait::Approval { .. } | Wait::Child { .. }, _) => false,
     }
 }
 

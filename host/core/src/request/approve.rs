@@ -170,7 +170,8 @@ fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a Approv
         | StepKind::Loop(_)
         | StepKind::Wait(_)
         | StepKind::ForEach(_)
-        | StepKind::End(_) => None,
+        | StepKind::End(_)
+        | StepKind::Child(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a run stands, and what moves it from there.
 
-use super::{Phase, Rest, RunState, Status, StepPhase, StepRecord};
+use super::{ChildRun, Phase, Rest, RunState, Status, StepPhase, StepRecord};
 use crate::ids::Path;
 use crate::stop::StopCode;
 use crate::wait::Wait;
@@ -40,6 +40,13 @@ impl RunState {
     pub fn awaited(&self) -> Option<(&Path, &str)> {
         let record = self.stands_at()?;
         Some((&record.path, record.awaited_signal()?))
+    }
+
+    /// The child runs that its steps wait for, with their paths, in the order of the ids of the steps.
+    pub fn awaited_children(&self) -> impl Iterator<Item = (&Path, &ChildRun)> {
+        let waits = |record: &&StepRecord| matches!(record.phase, StepPhase::Awaiting { .. });
+        let waiting = self.executions.iter().filter(waits);
+        waiting.filter_map(|record| Some((&record.path, record.child()?)))
     }
 
     /// Where a run that moves is at work: at a step in flight, or at one that is tried again.
@@ -106,7 +113,9 @@ impl RunState {
         let Phase::Paused { rest, .. } = &self.phase else {
             return false;
         };
-        let waits = self.awaited().is_some() || self.approval().is_some();
+        let waits = self.awaited().is_some()
+            || self.approval().is_some()
+            || self.awaited_children().next().is_some();
         !self.is_held() && (rest.due_at().is_some() || waits)
     }
 }

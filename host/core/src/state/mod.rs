@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::RunCreated;
+use crate::event::{CarriedWorkflow, RunCreated};
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
 #[cfg(doc)]
@@ -33,7 +33,9 @@ pub use executions::{Executions, Slot};
 pub use items::Items;
 pub(crate) use items::{COMPLETED, OUTPUT};
 pub use phase::Phase;
-pub use record::{Attempts, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output};
+pub use record::{
+    Attempts, ChildRun, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output,
+};
 pub use rest::{Reason, Rest};
 pub use status::{Status, UnknownStatus};
 
@@ -141,6 +143,9 @@ pub struct Binding {
     pub definition: Digest,
     /// Digests of the components, by plugin name.
     pub plugins: BTreeMap<String, Digest>,
+    /// What its child workflows, and those of theirs, are made of, by file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub children: BTreeMap<String, CarriedWorkflow>,
     /// The inputs, where they are others than at the start.
     #[serde(
         default,

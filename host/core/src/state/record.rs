@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Items;
-use crate::ids::Path;
+use crate::ids::{Digest, Path, RunId};
 use crate::outcome::{ErrorClass, Pause, StepError};
 use crate::payload::Payload;
 use crate::tape::LogDropped;
@@ -45,6 +45,25 @@ pub enum Kind {
         /// there counts in the journal first.
         rejections: Option<u32>,
     },
+    /// It starts a child run and waits for its end.
+    Child(ChildRun),
+}
+
+/// The child run of a step execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildRun {
+    /// The run: the last one, when there were several.
+    pub run: RunId,
+    /// How many runs were started at this path.
+    pub made: u32,
+    /// Digest of the inputs that it was given.
+    pub inputs: Digest,
+    /// Where it stood when it failed; 0 before it did. While the step waits for it, it is yet to go on from there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_at: u64,
+    /// Whether it ended for good: where the step runs again, another run is started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
 }
 
 /// What is kept of the attempts at one path.
@@ -60,6 +79,11 @@ pub struct Attempts {
     pub resume_signal: Option<Value>,
     /// What did not fit into the log of the last attempt that ended.
     pub log_dropped: LogDropped,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far one step execution is.
@@ -156,6 +180,7 @@ impl StepRecord {
         match &self.kind {
             Kind::Component(attempts) => attempts.made,
             Kind::Wait { began, .. } => *began,
+            Kind::Child(child) => child.made,
             Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item => 0,
         }
     }
@@ -165,7 +190,12 @@ impl StepRecord {
     pub const fn component(&self) -> Option<&Attempts> {
         match &self.kind {
             Kind::Component(attempts) => Some(attempts),
-            Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => None,
+            Kind::Unknown
+            | Kind::Loop
+            | Kind::FanOut(_)
+            | Kind::Item
+            | Kind::Wait { .. }
+            | Kind::Child(_) => None,
         }
     }
 
@@ -179,7 +209,12 @@ impl StepRecord {
         }
         match &mut self.kind {
             Kind::Component(attempts) => attempts,
-            Kind::Unknown | Kind::Loop | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => {
+            Kind::Unknown
+            | Kind::Loop
+            | Kind::FanOut(_)
+            | Kind::Item
+            | Kind::Wait { .. }
+            | Kind::Child(_) => {
                 unreachable!("it is one by now")
             }
         }
@@ -214,9 +249,12 @@ impl StepRecord {
     pub const fn items(&self) -> Option<&Items> {
         match &self.kind {
             Kind::FanOut(items) => Some(items),
-            Kind::Unknown | Kind::Component(_) | Kind::Loop | Kind::Item | Kind::Wait { .. } => {
-                None
-            }
+            Kind::Unknown
+            | Kind::Component(_)
+            | Kind::Loop
+            | Kind::Item
+            | Kind::Wait { .. }
+            | Kind::Child(_) => None,
         }
     }
 
@@ -254,7 +292,26 @@ impl StepRecord {
     pub const fn rejections(&self) -> Option<u32> {
         match &self.kind {
             Kind::Wait { rejections, .. } => *rejections,
-            Kind::Unknown | Kind::Component(_) | Kind::Loop | Kind::FanOut(_) | Kind::Item => None,
+            Kind::Unknown
+            | Kind::Component(_)
+            | Kind::Loop
+            | Kind::FanOut(_)
+            | Kind::Item
+            | Kind::Child(_) => None,
+        }
+    }
+
+    /// Its child run, where it has started one.
+    #[must_use]
+    pub const fn child(&self) -> Option<&ChildRun> {
+        match &self.kind {
+            Kind::Child(child) => Some(child),
+            Kind::Unknown
+            | Kind::Component(_)
+            | Kind::Loop
+            | Kind::FanOut(_)
+            | Kind::Item
+            | Kind::Wait { .. } => None,
         }
     }
 

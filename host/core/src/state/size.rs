@@ -35,7 +35,7 @@ impl StepRecord {
             StepPhase::Awaiting { wait } => match wait {
                 Wait::Approval { message, .. } => message.len(),
                 Wait::Signal { name, .. } => name.len(),
-                Wait::Time { .. } => 0,
+                Wait::Time { .. } | Wait::Child { .. } => 0,
             },
             StepPhase::Pending
             | StepPhase::InFlight { .. }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::record::{Attempts, Kind};
+use super::record::{Attempts, ChildRun, Kind};
 use super::{Items, Settled, StepPhase, StepRecord};
 use crate::ids::Path;
 use crate::payload::Payload;
@@ -48,6 +48,8 @@ struct Stored<'a> {
     /// Of an item of a fan-out with members.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     item: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    child: Option<Cow<'a, ChildRun>>,
 }
 
 /// A value that is there, also null.
@@ -74,6 +76,7 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
             rejections: record.rejections(),
             items: record.items().map(|items| Cow::Borrowed(items.list())),
             item: record.kind == Kind::Item,
+            child: record.child().map(Cow::Borrowed),
         }
     }
 }
@@ -81,7 +84,9 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
 impl From<Stored<'_>> for StepRecord {
     fn from(stored: Stored<'_>) -> Self {
         let phase = stored.phase.into_owned();
-        let kind = if stored.waited || matches!(phase, StepPhase::Awaiting { .. }) {
+        let kind = if let Some(child) = stored.child {
+            Kind::Child(child.into_owned())
+        } else if stored.waited || matches!(phase, StepPhase::Awaiting { .. }) {
             Kind::Wait {
                 began: stored.attempts,
                 rejections: stored.rejections,

@@ -35,6 +35,8 @@ pub enum StopCode {
     WaitingForSignal,
     /// It waits for a person's decision.
     WaitingForApproval,
+    /// It waits for the end of a child run.
+    WaitingForChild,
     /// What it waited for has come: it continues as soon as a worker or a person takes it.
     Ready,
     /// A person rejected it at an approval.
@@ -45,7 +47,7 @@ pub enum StopCode {
 
 impl StopCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::StepFailed,
         Self::StepPaused,
         Self::RetriesExhausted,
@@ -60,6 +62,7 @@ impl StopCode {
         Self::WaitingForTime,
         Self::WaitingForSignal,
         Self::WaitingForApproval,
+        Self::WaitingForChild,
         Self::Ready,
         Self::Rejected,
         Self::ApprovalTimedOut,
@@ -70,7 +73,11 @@ impl StopCode {
     pub const fn is_wait(self) -> bool {
         matches!(
             self,
-            Self::WaitingForTime | Self::WaitingForSignal | Self::WaitingForApproval | Self::Ready
+            Self::WaitingForTime
+                | Self::WaitingForSignal
+                | Self::WaitingForApproval
+                | Self::WaitingForChild
+                | Self::Ready
         )
     }
 
@@ -98,6 +105,7 @@ impl StopCode {
             Self::WaitingForTime => "waiting_for_time",
             Self::WaitingForSignal => "waiting_for_signal",
             Self::WaitingForApproval => "waiting_for_approval",
+            Self::WaitingForChild => "waiting_for_child",
             Self::Ready => "ready",
             Self::Rejected => "rejected",
             Self::ApprovalTimedOut => "approval_timed_out",

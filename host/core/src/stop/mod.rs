@@ -8,7 +8,7 @@ pub use code::StopCode;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::EndStatus;
-use crate::ids::Path;
+use crate::ids::{Path, RunId};
 use crate::limits;
 use crate::outcome::{Pause, StepError};
 use crate::shown;
@@ -110,6 +110,11 @@ pub enum Why {
         /// Whether nobody decided in time; it asks on.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         overdue: bool,
+    },
+    /// It waits for the end of a child run.
+    WaitingForChild {
+        /// The child run.
+        run: RunId,
     },
     /// What it waited for has come: it continues as soon as a worker or a person takes it.
     Ready(Came),
@@ -231,6 +236,8 @@ pub enum Came {
     Signal(String),
     /// A person's decision.
     Decision(Verdict),
+    /// The end of a child run.
+    Child(RunId),
     /// The time at which the wait gives up.
     Time,
     /// The end of the wait; an automatic resume behind it could not begin.
@@ -356,6 +363,7 @@ impl Why {
             Self::WaitingForTime => StopCode::WaitingForTime,
             Self::WaitingForSignal { .. } => StopCode::WaitingForSignal,
             Self::WaitingForApproval { .. } => StopCode::WaitingForApproval,
+            Self::WaitingForChild { .. } => StopCode::WaitingForChild,
             Self::Ready(_) => StopCode::Ready,
             Self::Rejected { .. } => StopCode::Rejected,
             Self::ApprovalTimedOut => StopCode::ApprovalTimedOut,
@@ -382,6 +390,7 @@ impl Why {
             | Self::WaitingForTime
             | Self::WaitingForSignal { .. }
             | Self::WaitingForApproval { .. }
+            | Self::WaitingForChild { .. }
             | Self::Ready(_)
             | Self::Rejected { .. }
             | Self::ApprovalTimedOut

@@ -116,6 +116,11 @@ id = "deployed"
 wait = { signal = "deployed", timeout = "2h", on_timeout = "continue" }
 
 [[step]]
+id = "notes"
+workflow = "notes.toml"
+with = { since = "${ inputs.since }" }
+
+[[step]]
 id = "say"
 if = "steps.deployed.output.timed_out"
 approval = { message = "Announce ${ inputs.repo }?", timeout = "24h", on_timeout = "stay", on_reject = "cancel", rework = { from = "rest", max_attempts = 2 } }

@@ -13,7 +13,9 @@ mod rereading;
 
 use std::path::{Path, PathBuf};
 
-use milepost_core::definition::{Definition, Manifest, Manifests, Parsed};
+use milepost_core::definition::{
+    Around, Child, Children, Definition, Manifest, Manifests, Parsed, UnusableChild,
+};
 use milepost_core::diagnostic::Diagnostics;
 
 /// A definition with a plugin `p` and these further lines.
@@ -57,10 +59,63 @@ fn manifests() -> Manifests {
     ])
 }
 
+/// What the fixtures find in the files of child workflows.
+fn children() -> Children {
+    let notes = sample(
+        "[inputs.count]\ntype = \"int\"\n[inputs.title]\ntype = \"string\"\ndescription = \"What stands above\"\n[inputs.mode]\n\
+         type = \"string\"\ndefault = \"short\"\nenum = [\"short\", \"long\"]\n[inputs.extra]\ntype = \"json\"\nrequired = false\n\
+         [[step]]\nid = \"s\"\nuse = \"p/s\"\n",
+    );
+    let notes = Child {
+        file: "/w/notes.toml".to_owned(),
+        definition: good(&notes).into(),
+    };
+    let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let unusable = [
+        (
+            "gone.toml",
+            UnusableChild::Unreadable {
+                reason: "No such file or directory".to_owned(),
+            },
+        ),
+        (
+            "broken.toml",
+            UnusableChild::Invalid {
+                problems: vec!["broken.toml:3:8: `use` is empty".to_owned()],
+                more: 2,
+            },
+        ),
+        (
+            "ring.toml",
+            UnusableChild::Cycle {
+                files: files(&["me.toml", "ring.toml", "me.toml"]),
+            },
+        ),
+        (
+            "deep.toml",
+            UnusableChild::TooDeep {
+                files: files(&["me.toml", "deep.toml", "deeper.toml"]),
+            },
+        ),
+        ("many.toml", UnusableChild::TooMany),
+    ];
+    let unusable = unusable.map(|(name, why)| (name.to_owned(), Err(why)));
+    let mut children = Children::from(unusable);
+    children.insert("notes.toml".to_owned(), Ok(notes));
+    children
+}
+
 /// Reads a fixture, against the manifests when its name asks for them.
 fn load(name: &str) -> Result<Parsed, Diagnostics> {
     let file = format!("{name}.toml");
     let text = std::fs::read_to_string(fixtures().join(&file)).unwrap();
+    if name.contains("child") {
+        let around = Around {
+            manifests: None,
+            children: Some(&children()),
+        };
+        return Definition::parse_with(&file, &text, around);
+    }
     let parsed = Definition::parse(&file, &text)?;
     if name.contains("manifest") {
         return Definition::parse_against(&file, &text, &manifests());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use milepost_core::definition::{Definition, StepKind};
+use milepost_core::definition::{Around, Definition, StepKind};
 use milepost_core::limits;
 
 use crate::{bad, manifests, sample};
@@ -117,7 +117,14 @@ fn a_contract_that_does_not_fit_any_more_does_not_refuse_it() {
     );
     let manifests = manifests();
     assert!(Definition::parse_against("w.toml", &text, &manifests).is_err());
-    if let Err(problems) = Definition::reread_against("w.toml", &text, &manifests) {
+    if let Err(problems) = Definition::reread_with(
+        "w.toml",
+        &text,
+        Around {
+            manifests: Some(&manifests),
+            children: None,
+        },
+    ) {
         panic!("{problems}");
     }
 }

@@ -4,6 +4,7 @@
 mod adopting;
 mod approvals;
 mod automatic;
+mod children;
 mod classes;
 mod conditions;
 mod deadlines;

@@ -33,6 +33,8 @@ impl Run {
             inputs: Payload::new(json!({})),
             seed: 1,
             rules: Rules::PRESENT,
+            children: BTreeMap::new(),
+            parent: None,
         };
         let state = RunState::create(&entry(1, RunEvent::Created(created).into())).unwrap();
         let mut run = Self {

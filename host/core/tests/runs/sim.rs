@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
-use milepost_core::decide::{Action, Decision, decide, decide_from, interrupt, settle};
-use milepost_core::definition::Definition;
+use milepost_core::decide::{
+    Action, ChildStarted, Decision, decide, decide_from, interrupt, settle,
+};
+use milepost_core::definition::{Around, Child, Children, Definition};
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
@@ -50,6 +52,8 @@ pub(crate) struct Sim {
     pub(crate) calls: Vec<String>,
     /// Waits in the process, in order: for retries and for points in time.
     pub(crate) waits: Vec<Duration>,
+    /// Child runs that were started or went on, in order.
+    pub(crate) children: Vec<ChildStarted>,
     /// Definitions that were replaced, each with the position of the event that replaced it.
     replaced: Vec<(u64, Definition)>,
 }
@@ -117,6 +121,21 @@ impl Stored {
 
 const HEAD: &str = "schema = 1\nname = \"test\"\n[plugins.p]\nsource = \"p.wasm\"\n";
 
+/// The child workflow `c.toml`, which takes a number `n` and a text `tag`.
+pub(crate) fn children() -> Children {
+    let text = format!(
+        "{HEAD}[inputs.n]\ntype = \"int\"\n[inputs.tag]\ntype = \"string\"\ndefault = \"x\"\n[[step]]\nid = \"s\"\nuse = \"p/s\"\n"
+    );
+    let child = Child {
+        file: "/w/c.toml".to_owned(),
+        definition: Definition::parse("c.toml", &text)
+            .unwrap()
+            .definition
+            .into(),
+    };
+    Children::from([("c.toml".to_owned(), Ok(child))])
+}
+
 /// Parses a definition whose steps use the plugin `p`.
 pub(crate) fn definition(body: &str) -> Definition {
     // Top-level keys of a body must stand before the first table.
@@ -126,7 +145,11 @@ pub(crate) fn definition(body: &str) -> Definition {
         HEAD.replacen("[plugins", &format!("{top}[plugins"), 1),
         rest
     );
-    match Definition::parse("test.toml", &text) {
+    let around = Around {
+        manifests: None,
+        children: Some(&children()),
+    };
+    match Definition::parse_with("test.toml", &text, around) {
         Ok(parsed) => parsed.definition,
         Err(diagnostics) => panic!("{diagnostics}"),
     }
@@ -162,6 +185,8 @@ impl Sim {
                 inputs: Payload::new(inputs),
                 seed: 7,
                 rules,
+                children: BTreeMap::new(),
+                parent: None,
             })),
         };
         let state = RunState::create(&entry).unwrap();
@@ -174,6 +199,7 @@ impl Sim {
             now,
             calls: Vec::new(),
             waits: Vec::new(),
+            children: Vec::new(),
             replaced: Vec::new(),
         };
         sim.claim(ClaimCause::Start);
@@ -241,6 +267,9 @@ impl Sim {
                     // A sequence: the tests that follow read the journal in this order.
                     assert_eq!(actions.len(), 1, "{actions:?}");
                     for action in actions {
+                        if let Action::StartChild { child, .. } = &action {
+                            self.children.push(child.clone());
+                        }
                         let attempt = match &action {
                             Action::Start { path, attempt } => Some(Attempt {
                                 step: path.step().to_string(),
@@ -249,6 +278,7 @@ impl Sim {
                                 input: attempt.input.value().as_ref().clone(),
                             }),
                             Action::Await { .. }
+                            | Action::StartChild { .. }
                             | Action::EndWait { .. }
                             | Action::Record { .. } => None,
                         };
@@ -279,6 +309,9 @@ impl Sim {
             match self.decided() {
                 Decision::Act(actions) => {
                     for action in actions {
+                        if let Action::StartChild { child, .. } = &action {
+                            self.children.push(child.clone());
+                        }
                         if let Action::Start { path, attempt } = &action {
                             self.calls.push(path.to_string());
                             started.push(Attempt {
@@ -457,7 +490,13 @@ impl Sim {
     pub(crate) fn change(&mut self, body: &str) {
         let old = std::mem::replace(&mut self.definition, definition(body));
         self.replaced.push((self.state.seq() + 1, old));
-        let accepted = accept(&self.definition, BTreeMap::new(), None, &self.state);
+        let accepted = accept(
+            &self.definition,
+            BTreeMap::new(),
+            BTreeMap::new(),
+            None,
+            &self.state,
+        );
         self.record(accepted.into());
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use milepost_core::checkpoint;
+use milepost_core::event::CarriedWorkflow;
 use milepost_core::ids::Digest;
 use milepost_core::state::RunState;
 
@@ -17,6 +18,8 @@ pub(super) fn named(state: &RunState) -> BTreeSet<Digest> {
     let (created, binding) = (&state.created(), &state.binding());
     named.extend([created.definition, binding.definition]);
     named.extend(created.plugins.values().chain(binding.plugins.values()));
+    let children = created.children.values().chain(binding.children.values());
+    named.extend(children.flat_map(CarriedWorkflow::blobs));
     named
 }
 

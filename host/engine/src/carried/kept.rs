@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use milepost_core::event::CarriedWorkflow;
 use milepost_core::ids::Digest;
 use milepost_core::state::RunState;
 
@@ -26,6 +27,7 @@ struct Key {
     /// Stands in messages.
     file: String,
     plugins: BTreeMap<String, Digest>,
+    children: BTreeMap<String, CarriedWorkflow>,
 }
 
 impl Key {
@@ -34,6 +36,7 @@ impl Key {
             definition: state.binding().definition,
             file: state.created().file.clone(),
             plugins: state.binding().plugins.clone(),
+            children: state.binding().children.clone(),
         }
     }
 }

@@ -6,11 +6,13 @@ mod kept;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use milepost_core::definition::{Definition, PluginSpec};
+use milepost_core::definition::{Around, Definition, PluginSpec};
+use milepost_core::event::CarriedWorkflow;
 use milepost_core::ids::Digest;
 use milepost_core::state::RunState;
 
 pub(crate) use self::kept::Kept;
+use crate::child_workflows;
 use crate::engine::EngineError;
 use crate::fault;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource, read_beside};
@@ -24,6 +26,8 @@ pub(crate) struct Carried {
     file: String,
     text: String,
     components: Vec<(String, Digest, Found)>,
+    children: BTreeMap<String, CarriedWorkflow>,
+    child_texts: BTreeMap<String, String>,
 }
 
 /// Where a component is.
@@ -60,6 +64,8 @@ pub(crate) async fn read(
         file: state.created().file.clone(),
         text,
         components,
+        children: state.binding().children.clone(),
+        child_texts: record::child_texts(store, state).await?,
     })
 }
 
@@ -78,7 +84,8 @@ impl Carried {
     /// The components, as far as they can be used, and the text.
     pub(crate) fn components(self, source: &dyn PluginSource) -> (Components, String) {
         let file = Path::new(&self.file);
-        let mut components = Components::of(file);
+        let children = child_workflows::carried(&self.file, &self.text, &self.child_texts);
+        let mut components = Components::of(file).with_children(children, self.children);
         // Only for what has to be looked for in files.
         let mut declared: Option<BTreeMap<String, PluginSpec>> = None;
         for (name, digest, found) in self.components {
@@ -107,7 +114,12 @@ pub(crate) async fn without_components(
     state: &RunState,
 ) -> Result<Workflow, EngineError> {
     let text = record::definition_text(store, state).await?;
-    Ok(Components::of(Path::new(&state.created().file)).relink(&text)?)
+    let file = &state.created().file;
+    let texts = record::child_texts(store, state).await?;
+    let children = child_workflows::carried(file, &text, &texts);
+    let components = Components::of(Path::new(file));
+    let components = components.with_children(children, state.binding().children.clone());
+    Ok(components.relink(&text)?)
 }
 
 /// Whether loading the components of a run costs nothing.
@@ -173,6 +185,13 @@ pub(crate) async fn definition(
     state: &RunState,
 ) -> Result<Definition, EngineError> {
     let text = record::definition_text(store, state).await?;
-    let parsed = Definition::reread(&state.created().file, &text).map_err(OpenError::from)?;
+    let file = &state.created().file;
+    let texts = record::child_texts(store, state).await?;
+    let children = child_workflows::carried(file, &text, &texts);
+    let around = Around {
+        manifests: None,
+        children: Some(&children),
+    };
+    let parsed = Definition::reread_with(file, &text, around).map_err(OpenError::from)?;
     Ok(parsed.definition)
 }

@@ -4,13 +4,16 @@ use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
 use milepost_core::request::approve::{self, Answer, Approving, Asking, NotDecided};
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 
 use super::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, Wanted};
 use super::shared::Looks;
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
+use crate::report::stop_of;
+use crate::store::{RunRow, StopKind};
 
 /// A person's decision at an approval.
 #[derive(Debug, Clone)]
@@ -68,8 +71,19 @@ impl Engine {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let ends = row.request.is_some_and(|request| request.kind.ends());
             let named = decision.path.as_deref();
-            let asking = approve::asking(&state, named, meant.as_ref(), ends)
-                .map_err(|reason| not_decided(&state, reason))?;
+            let asking = match approve::asking(&state, named, meant.as_ref(), ends) {
+                Ok(asking) => asking,
+                Err(reason) => {
+                    let asks = |row: &RunRow| stop_of(row) == Some(StopCode::WaitingForApproval);
+                    let at_child = match reason {
+                        NotDecided::NotWaiting(_) => {
+                            self.at_child(&state, Wanted::Decision, asks, true).await?
+                        }
+                        NotDecided::Before(_) => None,
+                    };
+                    return Err(at_child.unwrap_or_else(|| not_decided(&state, reason)));
+                }
+            };
             let definition = self.frozen(&state).await?;
             let mut batch = Batch::after(state.seq(), state.epoch());
             self.correct_clock(&mut batch, &mut state).await?;
@@ -100,6 +114,10 @@ impl Engine {
             }
             fault::point("before_decision");
             if self.shared.write(&batch, &state).await? {
+                if state.phase().status() == Status::Cancelled {
+                    self.end_children(run, StopKind::Cancel, "the end of its parent")
+                        .await;
+                }
                 return Ok(Decided {
                     path: asking.path().clone(),
                     decision: decision.verdict,

@@ -1,6 +1,6 @@
 //! When a person goes on with a run: what it carries, and what the files hold by now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,9 @@ use super::error::EngineError;
 use super::observer::Notice;
 use super::shared::apart;
 use crate::carried;
+use crate::child_workflows;
 use crate::plugin::{PluginSource, read_beside};
+use crate::record;
 use crate::workflow::{self, Components, Workflow};
 
 /// What happens when the definition or a component on disk is not the one that the run carries.
@@ -132,22 +134,51 @@ impl Engine {
         })
     }
 
+    /// The child workflows that a run carries: text and components, by file.
+    pub(super) async fn carried_children(
+        &self,
+        state: &RunState,
+    ) -> Result<CarriedChildren, EngineError> {
+        let texts = record::child_texts(self.shared.store.as_ref(), state).await?;
+        let carried = &state.binding().children;
+        let both = texts.into_iter().map(|(file, text)| {
+            let plugins = carried.get(&file).map(|child| child.plugins.clone());
+            (file, (text, plugins.unwrap_or_default()))
+        });
+        Ok(both.collect())
+    }
+
     /// Compares the files with what the run carries; nothing is loaded.
     async fn on_disk(&self, state: &RunState, file: PathBuf) -> Result<OnDisk, EngineError> {
         let carried = self.frozen_text(state).await?;
         let plugins = Arc::clone(&self.shared.plugins);
         let recorded = state.binding().plugins.clone();
+        let children = self.carried_children(state).await?;
         let looked = apart(plugins.takes_long(), move || {
-            on_disk(plugins.as_ref(), carried, &recorded, &file)
+            on_disk(plugins.as_ref(), carried, &recorded, &children, &file)
         });
         Ok(looked.await)
     }
+}
+
+/// Texts and components of child workflows, by file.
+pub(super) type CarriedChildren = BTreeMap<String, (String, BTreeMap<String, Digest>)>;
+
+/// [`CarriedChildren`] for comparison.
+pub(super) fn borrowed(
+    children: &CarriedChildren,
+) -> BTreeMap<&str, (&str, &BTreeMap<String, Digest>)> {
+    let children = children.iter();
+    children
+        .map(|(file, (text, plugins))| (file.as_str(), (text.as_str(), plugins)))
+        .collect()
 }
 
 fn on_disk(
     source: &dyn PluginSource,
     carried: String,
     recorded: &BTreeMap<String, Digest>,
+    children: &CarriedChildren,
     file: &Path,
 ) -> OnDisk {
     let mut unread = Vec::new();
@@ -172,7 +203,21 @@ fn on_disk(
             }
         }
     }
-    let changes = Changes::between((&carried, recorded), (&text, &plugins));
+    let found = child_workflows::on_disk(file, &text, source, children, &mut unread);
+    let old = Version {
+        text: &carried,
+        plugins: recorded,
+        children: borrowed(children),
+    };
+    let found_children = found
+        .iter()
+        .map(|(file, child)| (file.as_str(), (child.text.as_str(), &child.plugins)));
+    let new = Version {
+        text: &text,
+        plugins: &plugins,
+        children: found_children.collect(),
+    };
+    let changes = Changes::between(&old, &new);
     OnDisk { changes, unread }
 }
 
@@ -180,11 +225,21 @@ fn on_disk(
 fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
     let definition = &workflow.definition;
     let inputs = inputs_under(definition, state)?;
-    Ok(accept(definition, workflow.digests(), inputs, state).into())
+    Ok(accept(
+        definition,
+        workflow.digests(),
+        workflow.children().clone(),
+        inputs,
+        state,
+    )
+    .into())
 }
 
 /// The inputs of the run as another definition takes them, with the defaults of what is new; `None` when they stay as they are.
-fn inputs_under(definition: &Definition, state: &RunState) -> Result<Option<Payload>, EngineError> {
+pub(super) fn inputs_under(
+    definition: &Definition,
+    state: &RunState,
+) -> Result<Option<Payload>, EngineError> {
     let run = || state.created().run.clone();
     let mut given = BTreeMap::new();
     // What an earlier change left out is still known from the start.
@@ -217,11 +272,41 @@ pub struct Changes {
     pub definition: Option<(String, String)>,
     /// Old and new digest of every component that differs; `None` where there is none.
     pub plugins: BTreeMap<String, (Option<Digest>, Option<Digest>)>,
+    /// The child workflows that differ, and theirs, by file.
+    pub children: BTreeMap<String, Changes>,
+}
+
+/// A text with its components, and its child workflows by file.
+pub(super) struct Version<'a> {
+    pub(super) text: &'a str,
+    pub(super) plugins: &'a BTreeMap<String, Digest>,
+    pub(super) children: BTreeMap<&'a str, (&'a str, &'a BTreeMap<String, Digest>)>,
 }
 
 impl Changes {
+    /// From one version to another.
+    pub(super) fn between(old: &Version<'_>, new: &Version<'_>) -> Self {
+        let none = BTreeMap::new();
+        let of = |version: &Version<'_>, file: &str| {
+            let child = version.children.get(file);
+            child.map_or(("".to_owned(), none.clone()), |(text, plugins)| {
+                ((*text).to_owned(), (*plugins).clone())
+            })
+        };
+        let files: BTreeSet<_> = old.children.keys().chain(new.children.keys()).collect();
+        let children = files.into_iter().filter_map(|file| {
+            let ((old_text, old), (new_text, new)) = (of(old, file), of(new, file));
+            let changes = Self::of_one((&old_text, &old), (&new_text, &new));
+            (!changes.is_empty()).then(|| ((*file).to_owned(), changes))
+        });
+        Self {
+            children: children.collect(),
+            ..Self::of_one((old.text, old.plugins), (new.text, new.plugins))
+        }
+    }
+
     /// From one text with its components to another.
-    pub(super) fn between(
+    fn of_one(
         (old_text, old): (&str, &BTreeMap<String, Digest>),
         (new_text, new): (&str, &BTreeMap<String, Digest>),
     ) -> Self {
@@ -231,31 +316,42 @@ impl Changes {
         Self {
             definition: (old_text != new_text).then(|| (old_text.to_owned(), new_text.to_owned())),
             plugins: differ.map(|name| (name.clone(), digests(name))).collect(),
+            children: BTreeMap::new(),
         }
     }
 
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.definition.is_none() && self.plugins.is_empty()
+        self.definition.is_none() && self.plugins.is_empty() && self.children.is_empty()
     }
 }
 
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Changes {
+    /// Those of one workflow.
+    fn show(&self, f: &mut fmt::Formatter<'_>, run: &str, disk: &str, of: &str) -> fmt::Result {
         if let Some((old, new)) = &self.definition {
             let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
             let mut unified = diff.unified_diff();
-            unified
-                .context_radius(2)
-                .header("the run's definition", "the definition on disk");
+            unified.context_radius(2).header(run, disk);
             write!(f, "{unified}")?;
         }
         for (name, (old, new)) in &self.plugins {
             let show = |digest: &Option<Digest>| {
                 digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string())
             };
-            writeln!(f, "component `{name}`: {} -> {}", show(old), show(new))?;
+            writeln!(f, "component `{name}`{of}: {} -> {}", show(old), show(new))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show(f, "the run's definition", "the definition on disk", "")?;
+        for (file, changes) in &self.children {
+            let (run, disk) = (format!("the run's {file}"), format!("{file} on disk"));
+            changes.show(f, &run, &disk, &format!(" of {file}"))?;
         }
         Ok(())
     }

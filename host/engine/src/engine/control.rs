@@ -96,6 +96,19 @@ impl Control {
         self.sender.borrow().strongest().cloned()
     }
 
+    /// Waits for a request of this process that is stronger than the one known.
+    pub(crate) async fn asked_here(&self, known: Option<Demand>) -> Request {
+        let mut receiver = self.sender.subscribe();
+        let asked = receiver
+            .wait_for(|asked| asked.here.as_ref().map(|request| request.demand) > known)
+            .await
+            .map(|asked| asked.here.clone());
+        match asked {
+            Ok(Some(request)) => request,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits for a request that is stronger than the one known.
     pub(crate) async fn asked(&self, known: Option<Demand>) -> Request {
         let mut receiver = self.sender.subscribe();

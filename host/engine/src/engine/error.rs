@@ -4,7 +4,7 @@ use std::fmt;
 
 use milepost_core::definition::UnknownSignal;
 use milepost_core::definition::input::InputProblem;
-use milepost_core::ids::RunId;
+use milepost_core::ids::{Path, RunId};
 use milepost_core::request::approve::EarlierDecision;
 use milepost_core::request::cancel_item::NotCancellable;
 use milepost_core::request::deadline::TimedOut;
@@ -112,6 +112,18 @@ pub enum EngineError {
         /// Why there is nothing to decide.
         reason: String,
     },
+    /// It is a child run that waits for what somebody brings to the run.
+    #[error("run `{run}` waits at `{path}` for its child run `{child}`, which is the one to ask")]
+    AtChild {
+        /// The run.
+        run: RunId,
+        /// Where it waits.
+        path: Path,
+        /// The child, or a child of it, that takes what was brought.
+        child: RunId,
+        /// What was brought.
+        wanted: Wanted,
+    },
     /// Somebody decided before (B302).
     #[error("{0}")]
     AlreadyDecided(Box<EarlierDecision>),
@@ -195,6 +207,15 @@ pub enum EngineError {
     /// A defect of the engine: the core rejected an event that it was given.
     #[error("internal error: {0}")]
     Internal(#[from] Rejected),
+}
+
+/// What somebody brings to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A decision.
+    Decision,
+    /// A signal of that name.
+    Signal(String),
 }
 
 impl EngineError {

@@ -38,7 +38,7 @@ fn together(rows: &[RunRow]) -> impl Iterator<Item = &[RunRow]> {
 
 impl Engine {
     /// Removes runs of these statuses whose last write was before `before`, small ones together, so that others can write in
-    /// between. With `pretend`, only says which.
+    /// between. A run goes with all runs that it has started, or stays. With `pretend`, only says which.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was removed until then stays removed.
@@ -52,17 +52,33 @@ impl Engine {
         let mut collected = Collected::default();
         if pretend {
             let rows = store.written_before(before, statuses, usize::MAX).await?;
-            collected.runs = rows.into_iter().map(|row| row.id).collect();
+            for row in rows {
+                if let Some(family) = self.removable(&row, before, statuses).await? {
+                    collected.runs.extend(family.into_iter().map(|row| row.id));
+                }
+            }
             return Ok(collected);
         }
+        let mut left = 0;
         loop {
-            let rows = store
-                .written_before(before, statuses, SWEEP_ROWS + collected.kept.len())
-                .await?;
+            let limit = SWEEP_ROWS + left + collected.kept.len();
+            let found = store.written_before(before, statuses, limit).await?;
             let known = |row: &RunRow| collected.kept.iter().any(|(run, _)| *run == row.id);
-            let rows: Vec<RunRow> = rows.into_iter().filter(|row| !known(row)).collect();
+            let mut rows: Vec<RunRow> = Vec::new();
+            let full = found.len() >= limit;
+            left = 0;
+            for row in found.into_iter().filter(|row| !known(row)) {
+                match self.removable(&row, before, statuses).await? {
+                    Some(family) => rows.extend(family),
+                    None => left += 1,
+                }
+            }
             if rows.is_empty() {
-                return Ok(collected);
+                match full {
+                    // All of a page stay where they are.
+                    true => continue,
+                    false => return Ok(collected),
+                }
             }
             for rows in together(&rows) {
                 fault::point("gc");
@@ -79,5 +95,30 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A run with all that it has started, itself first, if all of them may go; `None` of one that goes only with the run that
+    /// started it, or stays.
+    async fn removable(
+        &self,
+        row: &RunRow,
+        before: Timestamp,
+        statuses: &[Status],
+    ) -> Result<Option<Vec<RunRow>>, StoreError> {
+        if let Some(parent) = &row.parent
+            && self.shared.store.row(parent).await?.is_some()
+        {
+            return Ok(None);
+        }
+        let (descendants, more) = self.descendants(&row.id).await?;
+        let old = |row: &RunRow| {
+            statuses.contains(&row.status) && row.created_at < before && row.updated_at < before
+        };
+        if more || !descendants.iter().all(old) {
+            return Ok(None);
+        }
+        let mut family = vec![row.clone()];
+        family.extend(descendants);
+        Ok(Some(family))
     }
 }

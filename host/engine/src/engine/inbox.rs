@@ -6,12 +6,12 @@ use milepost_core::request::signal::{self, Delivery, Kept, Sending, SignalRefuse
 use milepost_core::state::{RunState, Status};
 use serde_json::Value;
 
-use super::error::EngineError;
+use super::error::{EngineError, Wanted};
 use super::shared::Looks;
 use super::{Engine, Trouble};
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
-use crate::store::{NewSignal, Sent, StoreError, StoredSignal};
+use crate::store::{NewSignal, RunRow, Sent, StoreError, StoredSignal};
 
 /// What became of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,13 @@ impl Engine {
                 self.correct_clock(&mut batch, &mut state).await?;
                 let now = self.shared.clock.now();
                 let sending = signal::send(definition.as_ref(), &state, name, data, now);
+                if state.awaits(name).is_none() {
+                    let waits = |row: &RunRow| row.awaits.iter().any(|awaited| awaited == name);
+                    let wanted = Wanted::Signal(name.to_owned());
+                    if let Some(error) = self.at_child(&state, wanted, waits, false).await? {
+                        return Err(error);
+                    }
+                }
                 match sending.map_err(refuse)? {
                     Sending::Keep => {}
                     Sending::TooLate(event) => {
@@ -216,6 +223,9 @@ impl Engine {
 
     /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.
     pub(super) async fn deliver(&self, run: &RunId) -> Result<bool, EngineError> {
+        if self.deliver_children(run).await? {
+            return Ok(true);
+        }
         let store = self.shared.store.as_ref();
         let mut looks = Looks::default();
         loop {

@@ -15,6 +15,7 @@ mod deadline;
 pub(crate) mod driver;
 mod error;
 mod examination;
+mod family;
 mod housekeeping;
 mod inbox;
 mod items;
@@ -32,7 +33,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use milepost_core::definition::Definition;
+use milepost_core::definition::{Definition, Step, StepKind};
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path as StepPath, RunId};
 use milepost_core::limits;
@@ -49,8 +50,9 @@ use serde_json::Value;
 pub use approvals::{ApprovalDecision, Decided};
 pub use changes::{Changes, OnChange};
 pub use control::{Control, Request};
-pub use error::EngineError;
+pub use error::{EngineError, Wanted};
 pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
+pub use family::FamilyStopped;
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
 pub use items::ItemAnswer;
@@ -63,7 +65,7 @@ pub use sweep::Swept;
 pub use taken::Taken;
 pub use worker::{WorkOptions, Worked};
 
-use self::changes::{Bound, Load};
+use self::changes::{Bound, Load, Version, borrowed};
 use self::clock::Following;
 use self::driver::{Driver, Halted};
 use self::keeper::Keeper;
@@ -76,7 +78,7 @@ use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
 use crate::report::{OwnerReport, RunReport};
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{Claim, Owner, RunRow, Store, StoreError};
+use crate::store::{Claim, Owner, RunRow, StopKind, Store, StoreError};
 use crate::wasm_plugins::WasmPlugins;
 use crate::workflow::{OpenError, Workflow};
 
@@ -205,8 +207,9 @@ impl Engine {
             loaded: true,
             changed: None,
         };
-        let driver = self.driver(bound, state, batch, owner, control);
-        match self.drive(driver, &workflow.definition).await {
+        let driver = self.driver(bound, state, batch, owner, control.clone());
+        let definition = Arc::clone(&workflow.definition);
+        match self.drive_family(driver, definition, control, false).await {
             Err(EngineError::Store(StoreError::Exists(_))) => {
                 self.run_existing(workflow, created, options.control).await
             }
@@ -262,6 +265,8 @@ impl Engine {
             inputs,
             seed: self.shared.host.draw() >> 11,
             rules: Rules::PRESENT,
+            children: workflow.children().clone(),
+            parent: None,
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
@@ -285,20 +290,33 @@ impl Engine {
         {
             return Err(EngineError::IdTaken(Box::new(taken)));
         }
-        let same = (created.definition, &created.plugins) == (wanted.definition, &wanted.plugins)
-            || (now.definition, &now.plugins) == (wanted.definition, &wanted.plugins);
+        let made_of = (wanted.definition, &wanted.plugins, &wanted.children);
+        let same = (created.definition, &created.plugins, &created.children) == made_of
+            || (now.definition, &now.plugins, &now.children) == made_of;
         if same {
             return Ok(recorded);
         }
         let carried = self.frozen_text(&recorded.state).await?;
-        let text = &*workflow.definition.source.text;
+        let children = self.carried_children(&recorded.state).await?;
+        let old = Version {
+            text: &carried,
+            plugins: &now.plugins,
+            children: borrowed(&children),
+        };
+        let descendants = workflow.definition.descendants().into_iter();
+        let descendants = descendants.filter_map(|(file, definition)| {
+            let carried = wanted.children.get(file)?;
+            Some((file, (&*definition.source.text, &carried.plugins)))
+        });
+        let new = Version {
+            text: &workflow.definition.source.text,
+            plugins: &wanted.plugins,
+            children: descendants.collect(),
+        };
         Err(EngineError::StartedOtherwise {
             run: wanted.run.clone(),
             status: recorded.row.status,
-            changes: Box::new(Changes::between(
-                (&carried, &now.plugins),
-                (text, &wanted.plugins),
-            )),
+            changes: Box::new(Changes::between(&old, &new)),
         })
     }
 
@@ -347,8 +365,9 @@ impl Engine {
         let mut batch = Batch::after(state.seq(), state.epoch());
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let definition = Arc::clone(&bound.workflow.definition);
-        let driver = self.driver(bound, state, batch, owner, control);
-        match self.drive(driver, &definition).await {
+        let driver = self.driver(bound, state, batch, owner, control.clone());
+        let driven = self.drive_family(driver, Arc::clone(&definition), control, true);
+        match driven.await {
             // It ended before it could be claimed: answered as a start that comes later.
             Err(EngineError::NotResumable { .. }) => {
                 let state = record::load(self.shared.store.as_ref(), &wanted.run)
@@ -396,11 +415,17 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         self.shared.follow().await;
         let recorded = record::load_to_change(self.shared.store.as_ref(), run).await?;
-        self.go_on_from(recorded, None, intent, options, None).await
+        let control = options.control.clone();
+        let prepared = self.prepared(recorded, None, intent, options, None);
+        match prepared.await? {
+            Some((driver, definition)) => {
+                self.drive_family(driver, definition, control, true).await
+            }
+            None => self.report(run).await,
+        }
     }
 
-    /// With `seen`, only from where that row stands: what was due, pending or lost then may have been taken, and stopped
-    /// again for another reason, since. What is not at hand is loaded under the permit, if there is one.
+    /// [`Engine::prepared`], and driven.
     pub(super) async fn go_on_from(
         &self,
         recorded: Recorded,
@@ -409,7 +434,27 @@ impl Engine {
         options: ResumeOptions,
         permit: Option<LoadPermit>,
     ) -> Result<RunReport, EngineError> {
-        let run = &recorded.row.id.clone();
+        let run = recorded.row.id.clone();
+        let prepared = self.prepared(recorded, seen, intent, options, permit);
+        match prepared.await? {
+            Some((driver, definition)) => self.drive(driver, &definition).await,
+            None => self.report(&run).await,
+        }
+    }
+
+    /// Who drives a run on, before it is claimed; `None` when this process was asked to stop first.
+    ///
+    /// With `seen`, only from where that row stands: what was due, pending or lost then may have been taken, and stopped
+    /// again for another reason, since. What is not at hand is loaded under the permit, if there is one.
+    async fn prepared(
+        &self,
+        recorded: Recorded,
+        seen: Option<&RunRow>,
+        intent: Intent<'_>,
+        options: ResumeOptions,
+        permit: Option<LoadPermit>,
+    ) -> Result<Option<(Driver, Arc<Definition>)>, EngineError> {
+        let run = &recorded.row.id;
         let stands = (recorded.row.seq, recorded.row.epoch);
         if seen.is_some_and(|seen| (seen.seq, seen.epoch) != stands) {
             return Err(self.lost_race(run.clone(), recorded.row.status).await);
@@ -432,7 +477,7 @@ impl Engine {
         biased;
         bound = binding => bound?,
         // Nothing was recorded yet: the run stands as before.
-                    _ = options.control.asked(None), if load == Load::First => return self.report(run).await,
+                    _ = options.control.asked(None), if load == Load::First => return Ok(None),
         };
         let now = self.shared.clock.now();
         let mut batch = Batch::after(state.seq(), state.epoch());
@@ -453,7 +498,7 @@ impl Engine {
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let mut driver = self.driver(bound, state, batch, owner, options.control);
         driver.loads_under(permit);
-        self.drive(driver, &definition).await
+        Ok(Some((driver, definition)))
     }
 
     /// The text of the definition that a run carries.
@@ -477,6 +522,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
+        self.report_children(&mut report).await?;
         report.owned(self.owner(&recorded.row));
         Ok(report)
     }
@@ -537,6 +583,11 @@ impl Engine {
                 }
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
+                let starts = |step: &Step| matches!(step.kind, StepKind::Child(_));
+                if report.status == Status::Cancelled && definition.steps().iter().any(starts) {
+                    let by = "the end of its parent";
+                    self.end_children(&run, StopKind::Cancel, by).await;
+                }
                 Ok(report)
             }
             Err(Halted::NotSaved(reason)) => {

@@ -29,20 +29,23 @@ pub enum StopAnswer {
 }
 
 impl Engine {
-    /// Ends a run for good. One that another process runs is asked through the store; its step may clean up for a moment.
+    /// Ends a run for good, and before it the runs that it has started. One that another process runs is asked through the store;
+    /// its step may clean up for a moment. [`Engine::end_family`] tells what became of each.
     ///
     /// # Errors
     /// [`EngineError`]; the run stands as before.
     pub async fn cancel(&self, run: &RunId, by: &str) -> Result<StopAnswer, EngineError> {
-        self.stop(run, StopKind::Cancel, by).await
+        let ended = self.end_family(run, false, by).await?;
+        Ok(ended.answer)
     }
 
-    /// Ends a run for good, at once: its step gets no time to clean up.
+    /// The same at once: steps get no time to clean up.
     ///
     /// # Errors
     /// [`EngineError`]; the run stands as before.
     pub async fn kill(&self, run: &RunId, by: &str) -> Result<StopAnswer, EngineError> {
-        self.stop(run, StopKind::Kill, by).await
+        let ended = self.end_family(run, true, by).await?;
+        Ok(ended.answer)
     }
 
     /// Pauses a running run where its step in flight has ended; with `now`, at once, and that step will run again. A paused run

@@ -47,7 +47,8 @@ impl Taken {
             run: wanted.run.clone(),
             workflows: (existing.workflow != wanted.workflow)
                 .then(|| (existing.workflow.clone(), wanted.workflow.clone())),
-            definition: existing.definition != wanted.definition,
+            definition: existing.definition != wanted.definition
+                || existing.children != wanted.children,
             inputs: inputs.cloned().collect(),
             plugins: plugins.cloned().collect(),
         };

@@ -97,6 +97,8 @@ impl Mover {
             inputs: Payload::new(json!({})),
             seed: draws.next() >> 11,
             rules: Rules::PRESENT,
+            children: BTreeMap::new(),
+            parent: None,
         };
         let mut state = batch
             .create(Event::Run(RunEvent::Created(created)), now)

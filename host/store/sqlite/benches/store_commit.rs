@@ -13,7 +13,7 @@ use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use milepost_store::prelude::*;
-use milepost_store::{Claim, Expect, Head, Owner, StoredEntry, Write};
+use milepost_store::{Claim, Expect, Head, Kin, Owner, StoredEntry, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 
 const LONE_STEPS: u64 = 4_000;
@@ -142,6 +142,7 @@ fn created(run: &RunId) -> Write {
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),
+        kin: Kin::default(),
     }
 }
 

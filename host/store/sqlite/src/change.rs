@@ -11,7 +11,7 @@ use super::read::Columns;
 use super::statements::Statements;
 use super::{nanos, signed};
 use milepost_store::fault;
-use milepost_store::{Expect, StopKind, StopRequest, StoreError, Write, Written};
+use milepost_store::{Expect, NewSignal, StopKind, StopRequest, StoreError, Write, Written};
 
 /// Why a change was not applied.
 pub(super) enum Failure {
@@ -55,6 +55,7 @@ impl Change for Brought {
     fn apply(&self, db: &mut Statements<'_>) -> Result<Written, Failure> {
         let write = &self.write;
         let seq = write.seq_after().map_err(Failure::Refused)?;
+        write.kin.check().map_err(Failure::Refused)?;
         check_blobs(db, write)?;
         check_signals(db, write)?;
         let to = Place {
@@ -62,13 +63,49 @@ impl Change for Brought {
             added: added(db, write)?,
         };
         let (key, written) = match write.expect {
-            Expect::Absent => create(db, self, to)?,
+            Expect::Absent => create(db, write, self.at, to)?
+                .ok_or_else(|| Failure::Refused(StoreError::Exists(write.run.clone())))?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, to)?,
         };
         fault::point("row_written");
         append(db, write, key)?;
+        for child in &write.kin.children {
+            bear(db, child, self.at)?;
+        }
+        for (run, signal) in &write.kin.tells {
+            tell(db, run, signal)?;
+        }
         Ok(written)
     }
+}
+
+/// Creates a run beside another one; one that is there stays as it is.
+fn bear(db: &mut Statements<'_>, child: &Write, at: Timestamp) -> Result<(), Failure> {
+    let to = Place {
+        seq: child.seq_after().map_err(Failure::Refused)?,
+        added: added(db, child)?,
+    };
+    if let Some((key, _)) = create(db, child, at, to)? {
+        append(db, child, key)?;
+        fault::point("child_written");
+    }
+    Ok(())
+}
+
+/// Keeps a signal for a run that is not over, unless one of that name waits for it already.
+fn tell(db: &mut Statements<'_>, run: &RunId, signal: &NewSignal) -> Result<(), rusqlite::Error> {
+    db.get(
+        "INSERT INTO signal (run, name, at, data)
+         SELECT key, ?2, ?3, ?4 FROM run WHERE id = ?1 AND status NOT IN ('completed', 'cancelled')
+             AND NOT EXISTS (SELECT 1 FROM signal WHERE signal.run = run.key AND signal.name = ?2)",
+    )?
+    .execute(params![
+        run.as_str(),
+        signal.name,
+        nanos(signal.at),
+        signal.data
+    ])
+    .map(drop)
 }
 
 /// What a write makes of a run's row beside its head.
@@ -80,20 +117,21 @@ struct Place {
     added: u64,
 }
 
+/// `None` when there is a run of that id.
 fn create(
     db: &mut Statements<'_>,
-    brought: &Brought,
+    write: &Write,
+    at: Timestamp,
     to: Place,
-) -> Result<(i64, Written), Failure> {
-    let write = &brought.write;
+) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     let head = &write.head;
     let epoch = Epoch(u64::from(write.claim.is_some()));
-    let (owner, lease_until) = ownership(brought);
+    let (owner, lease_until) = ownership(write, at);
     let key = db
         .get(
-            "INSERT INTO run (id, workflow, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
+            "INSERT INTO run (id, workflow, parent, status, seq, epoch, created_at, updated_at, owner, lease_until, stop_code, due_at,
                  recoveries, auto_resumes, provider, awaits, now, stored_bytes)
-             VALUES (:id, :workflow, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
+             VALUES (:id, :workflow, :parent, :status, :seq, :epoch, :created_at, :at, :owner, :lease_until, :stop_code, :due_at,
                  :recoveries, :auto_resumes, :provider, :awaits, :now, :added)
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
@@ -101,6 +139,7 @@ fn create(
             named_params! {
                 ":id": write.run.as_str(),
                 ":workflow": head.workflow,
+                ":parent": write.kin.parent.as_ref().map(RunId::as_str),
                 ":status": head.status.as_str(),
                 ":seq": signed(to.seq),
                 ":added": signed(to.added),
@@ -120,13 +159,12 @@ fn create(
             |row| row.get(0),
         )
         .optional()?;
-    let key = key.ok_or_else(|| Failure::Refused(StoreError::Exists(write.run.clone())))?;
     let written = Written {
         epoch,
         request: None,
         stored_bytes: to.added,
     };
-    Ok((key, written))
+    Ok(key.map(|key| (key, written)))
 }
 
 fn advance(
@@ -148,7 +186,7 @@ fn advance(
         return Ok(done);
     }
     let raised = Epoch(epoch.0.saturating_add(u64::from(write.claim.is_some())));
-    let (owner, lease_until) = ownership(brought);
+    let (owner, lease_until) = ownership(write, brought.at);
     let now = now_part(write);
     let found = db
         .get(
@@ -253,15 +291,14 @@ fn step_on(
 }
 
 /// The columns of a new claim; a run that does not run is owned by nobody.
-fn ownership(brought: &Brought) -> (Option<String>, Option<i64>) {
-    let write = &brought.write;
+fn ownership(write: &Write, at: Timestamp) -> (Option<String>, Option<i64>) {
     match &write.claim {
         Some(claim) if write.head.status == Status::Running => (
             Some(
                 serde_json::to_string(&claim.owner)
                     .expect("an owner is made of texts and numbers, which JSON can hold"),
             ),
-            Some(nanos(brought.at.after(claim.lease))),
+            Some(nanos(at.after(claim.lease))),
         ),
         _ => (None, None),
     }

@@ -135,8 +135,14 @@ CREATE TABLE signal_token (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Which run has started a run. Its id, not its key: it may be removed first.
+const VERSION_7: &str = "
+ALTER TABLE run ADD COLUMN parent TEXT;
+CREATE INDEX run_by_parent ON run (parent, created_at, id) WHERE parent IS NOT NULL;
+";
+
 const STEPS: &[&str] = &[
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
 ];
 
 /// Why a file is not brought to the present version.

@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::open::Place;
 use super::{nanos, signed, store_error};
 use milepost_store::{
-    Cursor, Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
+    Cursor, Family, Filter, Inbox, KnownToken, Listing, NewLog, Page, RunRow, StopRequest,
+    StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
 };
 
 /// Connections that are kept open for the next reader.
@@ -84,6 +84,7 @@ macro_rules! run_columns {
 run_columns! {
     id,
     workflow,
+    parent,
     status,
     seq,
     epoch,
@@ -122,6 +123,11 @@ pub(super) fn run_row(row: &Row<'_>, run: &str) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         id: columns.parsed(RunColumn::id as usize)?,
         workflow: columns.value(RunColumn::workflow as usize)?,
+        parent: columns
+            .value::<Option<String>>(RunColumn::parent as usize)?
+            .map(|id| RunId::new(&id))
+            .transpose()
+            .map_err(|error| columns.damaged(RunColumn::parent as usize, &error))?,
         status: columns.parsed(RunColumn::status as usize)?,
         seq: columns.number(RunColumn::seq as usize)?,
         epoch: Epoch(columns.number(RunColumn::epoch as usize)?),
@@ -224,6 +230,17 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(workflow) = &filter.workflow {
         conditions.push("workflow = ?".to_owned());
         values.push(Value::from(workflow.clone()));
+    }
+    match &filter.family {
+        Family::All => {}
+        Family::Roots => conditions.push(
+            "(parent IS NULL OR NOT EXISTS (SELECT 1 FROM run AS other WHERE other.id = run.parent))"
+                .to_owned(),
+        ),
+        Family::ChildrenOf(run) => {
+            conditions.push("parent = ?".to_owned());
+            values.push(Value::from(run.as_str().to_owned()));
+        }
     }
     if let Some(at) = filter.updated_after {
         conditions.push("updated_at > ?".to_owned());

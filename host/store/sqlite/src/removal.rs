@@ -27,7 +27,7 @@ pub(super) fn is_large(db: &mut Statements<'_>, key: i64) -> Result<bool, rusqli
 /// Makes a run invisible. `removed` is the status of no run, and its text no id.
 pub(super) fn begin(db: &mut Statements<'_>, key: i64) -> Result<(), rusqlite::Error> {
     db.get(
-        "UPDATE run SET id = 'removed ' || key, status = 'removed', request = NULL, due_at = NULL, awaits = '[]'
+        "UPDATE run SET id = 'removed ' || key, status = 'removed', request = NULL, due_at = NULL, awaits = '[]', parent = NULL
          WHERE key = ?1",
     )?
     .execute([key])

@@ -430,7 +430,7 @@ mod tests {
     use super::*;
     use crate::change::Brought;
     use crate::{Durability, open, read};
-    use milepost_store::{Expect, Head, Write};
+    use milepost_store::{Expect, Head, Kin, Write};
 
     fn create(run: &str, body: String) -> Brought {
         let write = Write {
@@ -444,6 +444,7 @@ mod tests {
             blobs: Vec::new(),
             named: Vec::new(),
             consumed: Vec::new(),
+            kin: Kin::default(),
         };
         Brought {
             write,

@@ -15,7 +15,7 @@ use std::task::Poll;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_store::memory::MemoryStore;
-use milepost_store::{Cursor, Expect, Filter, RunRow, StopKind, Store, Write};
+use milepost_store::{Cursor, Expect, Family, Filter, RunRow, StopKind, Store, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 use proptest::collection::vec;
 use proptest::option;
@@ -321,6 +321,7 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
         } => {
             let time = |matters: bool| matters.then(|| at(*limit as u64));
             let filter = Filter {
+                family: Family::All,
                 statuses: statuses.clone(),
                 workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
                 updated_after: time(*limit > 0),

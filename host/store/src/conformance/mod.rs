@@ -26,6 +26,7 @@
 
 mod deletion;
 mod disk;
+mod kin;
 mod ownership;
 mod query;
 mod requests;
@@ -82,6 +83,21 @@ macro_rules! conformance_cases {
     ($($use:tt)+) => {
         $crate::conformance_cases! {
             $($use)+
+            kin {
+                a_child_comes_into_being_with_the_write_that_starts_it,
+                a_child_comes_with_the_run_that_is_created_too,
+                a_refused_write_bears_no_child,
+                a_child_that_is_there_stays_as_it_is,
+                what_a_child_names_may_come_with_its_parent,
+                only_a_new_run_comes_with_the_write_of_another,
+                the_parent_is_set_once,
+                lists_show_roots_or_the_children_of_a_run,
+                the_end_of_a_run_tells_another_one_in_the_same_write,
+                a_run_that_is_over_or_gone_is_told_nothing,
+                what_is_told_needs_no_room_in_the_inbox,
+                a_write_may_tell_several_runs_and_its_own,
+                a_paused_run_that_was_told_is_found,
+            }
             writes {
                 create_makes_a_row_of_what_it_was_given,
                 a_run_is_created_with_its_first_entry,

@@ -11,9 +11,9 @@ use milepost_core::time::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Ask, Attention, Claim, Claimed, Claims, Expect, Filter, Head, Held, Look, NewLog, NewSignal,
-    Owner, RunRow, Sent, StopKind, StopRequest, Store, StoreClock, StoreError, StoredEntry, Write,
-    Written,
+    Ask, Attention, Claim, Claimed, Claims, Expect, Filter, Head, Held, Kin, Look, NewLog,
+    NewSignal, Owner, RunRow, Sent, StopKind, StopRequest, Store, StoreClock, StoreError,
+    StoredEntry, Write, Written,
 };
 
 /// The end of every journal, log or list in these tests.
@@ -154,6 +154,7 @@ pub fn create(run: &str) -> Write {
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),
+        kin: Kin::default(),
     }
 }
 
@@ -227,6 +228,12 @@ pub trait With: Sized {
     fn awaits(self, names: &[&str]) -> Self;
     /// Taking these signals.
     fn consume(self, signals: &[u64]) -> Self;
+    /// Started by that run.
+    fn child_of(self, run: &str) -> Self;
+    /// Creating another run as well.
+    fn bears(self, child: Write) -> Self;
+    /// Telling another run.
+    fn tells(self, run: &str, signal: NewSignal) -> Self;
 }
 
 impl With for Write {
@@ -284,6 +291,18 @@ impl With for Write {
     }
     fn consume(mut self, signals: &[u64]) -> Self {
         self.consumed.extend(signals);
+        self
+    }
+    fn child_of(mut self, run: &str) -> Self {
+        self.kin.parent = Some(id(run));
+        self
+    }
+    fn bears(mut self, child: Write) -> Self {
+        self.kin.children.push(child);
+        self
+    }
+    fn tells(mut self, run: &str, signal: NewSignal) -> Self {
+        self.kin.tells.push((id(run), signal));
         self
     }
 }

@@ -14,8 +14,8 @@ use milepost_core::time::Timestamp;
 
 use super::hints::Hints;
 use super::{
-    Expect, Filter, Inbox, KnownToken, Page, RunRow, Runs, StopRequest, StoreClock, StoreError,
-    StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    Expect, Family, Filter, Inbox, KnownToken, NewSignal, Page, RunRow, Runs, StopRequest,
+    StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -158,6 +158,14 @@ impl State {
                 let workflow = filter.workflow.as_ref();
                 workflow.is_none_or(|name| *name == row.workflow)
             })
+            .filter(|row| match &filter.family {
+                Family::All => true,
+                Family::Roots => {
+                    let parent = row.parent.as_ref();
+                    parent.is_none_or(|parent| !self.runs.contains_key(parent))
+                }
+                Family::ChildrenOf(run) => row.parent.as_ref() == Some(run),
+            })
             .filter(|row| filter.updated_after.is_none_or(|at| row.updated_at > at))
             .filter(|row| {
                 let due = row.due_at;
@@ -180,6 +188,7 @@ impl State {
 
     fn write(&mut self, write: Write, now: Timestamp) -> Result<Written, StoreError> {
         let seq = write.seq_after()?;
+        write.kin.check()?;
         if let Some(digest) = write
             .named_elsewhere()
             .find(|digest| !self.blobs.contains_key(digest))
@@ -267,7 +276,33 @@ impl State {
         row.request = row.request.take().filter(kept);
         let written = written(row);
         self.last_log = position;
+        for child in write.kin.children {
+            if !self.runs.contains_key(&child.run) {
+                self.write(child, now)?;
+            }
+        }
+        for (run, signal) in write.kin.tells {
+            self.tell(&run, signal);
+        }
         Ok(written)
+    }
+
+    fn tell(&mut self, run: &RunId, signal: NewSignal) {
+        let number = self.last_signal + 1;
+        let Some(run) = self.runs.get_mut(run) else {
+            return;
+        };
+        let known = run.inbox.iter().any(|kept| kept.name == signal.name);
+        if known || run.row.status.is_terminal() {
+            return;
+        }
+        run.inbox.push(StoredSignal {
+            number,
+            name: signal.name,
+            data: signal.data,
+            at: signal.at,
+        });
+        self.last_signal = number;
     }
 }
 
@@ -276,6 +311,7 @@ fn new_run(write: &Write, key: usize) -> Run {
         row: RunRow {
             id: write.run.clone(),
             workflow: write.head.workflow.clone(),
+            parent: write.kin.parent.clone(),
             status: write.head.status,
             seq: 0,
             epoch: Epoch(0),

@@ -168,6 +168,7 @@ fn draw_box(placed: &Placed<'_>, out: &mut String) {
         Kind::ForEach => ("each", 12),
         Kind::Wait => ("wait", 8),
         Kind::Approval => ("approval", 8),
+        Kind::Child => ("child", 8),
         Kind::End => ("end", 16),
     };
     let Frame {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{
-    ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, ItemsAgain, LoopEvent, RunEvent,
-    StepEvent, WaitEvent,
+    ChildEnding, ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, ItemsAgain, LoopEvent,
+    RunEvent, RunResumed, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
+use milepost::core::stop::{Came, Stop, Why};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::engine::Notice;
@@ -111,6 +112,8 @@ impl Narrator {
                 // The request that led to the claim was told.
                 ClaimCause::Resume | ClaimCause::Retry => None,
             },
+            // The end of the child was told.
+            Event::Run(RunEvent::Resumed(resumed)) if goes_on_after_a_child(resumed) => None,
             Event::Run(RunEvent::Resumed(resumed)) => {
                 let again = names(&resumed.reset, "; running again: ") + &items(&resumed.items);
                 Some(lasting(format!(
@@ -225,6 +228,13 @@ impl Narrator {
             }
             Event::Step {
                 path,
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Child { run, .. },
+                    }),
+            } => Some(lasting(format!("step {path}: child run {run}"))),
+            Event::Step {
+                path,
                 event: StepEvent::Wait(WaitEvent::Started { wait }),
             } => {
                 let (for_what, until) = match wait {
@@ -233,6 +243,7 @@ impl Narrator {
                     Wait::Approval { message, until } => {
                         (format!(" for a decision: {message}"), *until)
                     }
+                    Wait::Child { run, .. } => (format!(" for its child run {run}"), None),
                 };
                 let until = until.map_or_else(String::new, |until| {
                     format!(" until {}", format::instant(until))
@@ -246,6 +257,19 @@ impl Narrator {
             } => {
                 let done = style.green("completed") + ", the wait is over";
                 Some(lasting(step(path) + done))
+            }
+            Event::Step {
+                path,
+                event: StepEvent::Wait(WaitEvent::ChildEnded { ending, .. }),
+            } => {
+                let (how, why) = match ending {
+                    ChildEnding::Completed(_) => (style.green("completed"), String::new()),
+                    ChildEnding::Failed(error) | ChildEnding::Cancelled(error) => {
+                        let why = format!(": {}", format::brief_error(error));
+                        (style.red("failed"), why)
+                    }
+                };
+                Some(lasting(step(path) + how + why))
             }
             Event::Step {
                 path,
@@ -372,6 +396,16 @@ impl Narrator {
         let said = format!("  {path} | {level}{}{fields}", line.message);
         Some(lasting(self.style.dim(said)))
     }
+}
+
+fn goes_on_after_a_child(resumed: &RunResumed) -> bool {
+    matches!(
+        &resumed.cleared,
+        Some(Stop {
+            why: Why::Ready(Came::Child(_)),
+            ..
+        })
+    )
 }
 
 fn names(ids: &[StepId], lead: &str) -> String {

@@ -121,6 +121,7 @@ impl RunState {
             binding: Binding {
                 definition: created.definition,
                 plugins: created.plugins.clone(),
+                children: created.children.clone(),
                 inputs: None,
             },
             created: Arc::new(created.clone()),

@@ -252,7 +252,7 @@ impl RunState {
                     },
                     Some(_) | None => continue,
                 },
-                Kind::Unknown | Kind::Component(_) | Kind::Wait { .. } => continue,
+                Kind::Unknown | Kind::Component(_) | Kind::Wait { .. } | Kind::Child(_) => continue,
             };
             record.phase = phase;
             touched.slots.push(slot);
@@ -263,6 +263,7 @@ impl RunState {
         self.binding = Binding {
             definition: changed.definition,
             plugins: changed.plugins.clone(),
+            children: changed.children.clone(),
             inputs: changed
                 .inputs
                 .clone()
@@ -300,6 +301,7 @@ impl RunState {
                         Wait::Signal { until, .. } | Wait::Approval { until, .. } => {
                             *until = until.map(moved);
                         }
+                        Wait::Child { .. } => {}
                     },
                     StepPhase::Pending
                     | StepPhase::InFlight { .. }

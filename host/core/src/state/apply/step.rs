@@ -312,7 +312,7 @@ impl StepRecord {
             Kind::Component(attempts) => attempts.failures = 0,
             Kind::Loop => self.kind = Kind::Unknown,
             // A fan-out keeps its items: what they came to is kept where they are the same again.
-            Kind::Unknown | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } => {}
+            Kind::Unknown | Kind::FanOut(_) | Kind::Item | Kind::Wait { .. } | Kind::Child(_) => {}
         }
         self.forget_pause();
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Rejected, Touched};
-use crate::event::WaitEvent;
-use crate::ids::{Path, StepId};
+use crate::event::{ChildEnding, WaitEvent};
+use crate::ids::{Path, RunId, StepId};
 use crate::payload::Payload;
-use crate::state::{Kind, Phase, RunState, StepPhase, StepRecord, StepResult};
-use crate::stop::Came;
+use crate::state::{ChildRun, Kind, Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::stop::{Came, StopCode};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output, signal_output};
 
@@ -42,11 +42,32 @@ impl RunState {
                 self.must_pause(name)?;
                 self.must_wait(name, path, |wait| matches!(wait, Wait::Approval { .. }))
             }
+            WaitEvent::ChildEnded { run, .. } => {
+                self.must_run_or_pause(name)?;
+                let meant =
+                    |wait: &Wait| matches!(wait, Wait::Child { run: child, .. } if child == run);
+                self.must_wait(name, path, meant)
+            }
         }
     }
 
     pub(super) fn change_wait(&mut self, path: &Path, event: &WaitEvent, at: Timestamp) -> Touched {
         match event {
+            WaitEvent::Started {
+                wait: wait @ Wait::Child { run, inputs },
+            } => {
+                let record = self.opened(path, at);
+                let same = record.child().filter(|child| child.run == *run);
+                record.kind = Kind::Child(ChildRun {
+                    run: run.clone(),
+                    made: record.attempts() + u32::from(same.is_none()),
+                    inputs: *inputs,
+                    failed_at: same.map_or(0, |child| child.failed_at),
+                    over: false,
+                });
+                record.phase = StepPhase::Awaiting { wait: wait.clone() };
+                Touched::step(path)
+            }
             WaitEvent::Started { wait } => {
                 let record = self.opened(path, at);
                 record.kind = match record.kind {
@@ -58,6 +79,7 @@ impl RunState {
                     | Kind::Component(_)
                     | Kind::Loop
                     | Kind::FanOut(_)
+                    | Kind::Child(_)
                     | Kind::Item => Kind::Wait {
                         began: record.attempts() + 1,
                         rejections: Some(0),
@@ -84,6 +106,9 @@ impl RunState {
             } => {
                 let output = approval_output(*decision, comment.as_deref(), by.as_deref(), false);
                 self.decided(path, *decision, output, rework, at)
+            }
+            WaitEvent::ChildEnded { run, seq, ending } => {
+                self.child_ended(path, (run, *seq), ending, at)
             }
         }
     }
@@ -112,6 +137,45 @@ impl RunState {
         }
         self.make_ready(path, Came::Signal(signal.to_owned()), at);
         self.progressed(path).and_run(true)
+    }
+
+    fn child_ended(
+        &mut self,
+        path: &Path,
+        (run, seq): (&RunId, u64),
+        ending: &ChildEnding,
+        at: Timestamp,
+    ) -> Touched {
+        let (result, over) = match ending {
+            ChildEnding::Completed(output) => {
+                let output = output.clone();
+                (StepResult::Completed { output }, true)
+            }
+            ChildEnding::Failed(error) => {
+                let error = error.clone();
+                (StepResult::Failed { error }, false)
+            }
+            ChildEnding::Cancelled(error) => {
+                let error = error.clone();
+                (StepResult::Failed { error }, true)
+            }
+        };
+        let completed = matches!(result, StepResult::Completed { .. });
+        let record = self.opened(path, at);
+        if let Kind::Child(child) = &mut record.kind {
+            child.over = over;
+            child.failed_at = if over { 0 } else { seq };
+        }
+        record.settle(result, None, at);
+        let counted = completed && self.episode.end();
+        // Others may be able to go on with it, whichever of them the stop names.
+        let waits = self.phase.stop_code().is_some_and(StopCode::is_wait);
+        if let Phase::Paused { rest, .. } = &mut self.phase
+            && waits
+        {
+            *rest = rest.ready(path, Came::Child(run.clone()), self.created_at.min(at));
+        }
+        self.progressed(path).and_run(counted || waits)
     }
 
     fn decided(

@@ -85,6 +85,7 @@ fn words(action: &Action) -> String {
     match action {
         Action::Start { .. } => "start".to_owned(),
         Action::Await { .. } => "wait".to_owned(),
+        Action::StartChild { .. } => "child".to_owned(),
         Action::EndWait { .. } => "time is over".to_owned(),
         Action::Record { event, .. } => match event {
             StepEvent::Skipped(Skip::Condition(_)) => "skip: if".to_owned(),

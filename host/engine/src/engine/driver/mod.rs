@@ -5,6 +5,7 @@
 //! Every stimulus (an attempt's end, a due retry, a request, a lost claim) enters through [`Driver::next_stimulus`]; whatever
 //! follows from it joins one transaction. An outcome and the intent to start what comes next are therefore one commit.
 
+mod children;
 mod loading;
 mod saving;
 mod stopping;
@@ -28,6 +29,7 @@ use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
+use self::children::Children;
 use self::saving::SAVE_WAITS;
 use super::Demand;
 use super::attempt_host::LiveHost;
@@ -100,6 +102,8 @@ pub(super) struct Driver {
     kept: Option<KeptClaim>,
     /// When something was last heard of what is asked of the run.
     heard: Instant,
+    /// What there is to do with its child runs.
+    children: Children,
 }
 
 /// Whether a driver has the claim that it was made for.
@@ -159,6 +163,7 @@ impl Driver {
             claim: ClaimStands::No,
             kept: None,
             heard: Instant::now(),
+            children: Children::default(),
         }
     }
 
@@ -245,6 +250,7 @@ impl Driver {
             let began = (self.now(), self.shared.clock.monotonic());
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
+            self.children_go_on().await?;
             if self.state.phase().status() != Status::Running {
                 return self.meet_late_request().await;
             }
@@ -298,6 +304,9 @@ impl Driver {
     /// that no attempt is in flight.
     async fn advance(&mut self, idle: bool) -> Result<Option<Timestamp>, Halted> {
         self.correct_clock()?;
+        if self.looks_at_children() {
+            self.take_children(self.now()).await?;
+        }
         loop {
             if self.batch.entries().len() >= limits::EVENTS_PER_COMMIT {
                 // Give way: the caller commits and comes back at once.
@@ -321,7 +330,7 @@ impl Driver {
                     }
                 }
                 Decision::Pause(stop) => {
-                    if !self.take_signal(now, true).await? {
+                    if !self.take_children(now).await? && !self.take_signal(now, true).await? {
                         let event = RunEvent::Paused { stop }.into();
                         self.batch.record(&mut self.state, event, now)?;
                     }
@@ -352,6 +361,7 @@ impl Driver {
                 timeout: Duration::from_millis(attempt.timeout_millis),
                 at: now,
             }),
+            Action::StartChild { path, child } => self.start_child(path, child, now)?,
             Action::EndWait { .. } if self.take_signal(now, false).await? => return Ok(()),
             Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
         }

@@ -1,0 +1,145 @@
+//! Child runs of the run that is driven: their start goes with its commit, and their end is taken before it pauses.
+
+use std::time::Duration;
+
+use milepost_core::decide::ChildStarted;
+use milepost_core::ids::{Path, RunId};
+use milepost_core::limits;
+use milepost_core::state::{Status, StepRecord};
+use milepost_core::time::Timestamp;
+use milepost_core::wait::child_signal;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use super::{Driver, Halted};
+use crate::engine::family::{self, Stands};
+use crate::store::StoreError;
+
+/// How often the children of a run that moves are looked at.
+const LOOKS: Duration = Duration::from_millis(500);
+
+impl Driver {
+    /// Whoever drives the children, too, is told of each that starts or goes on.
+    pub(in crate::engine) fn tells_children(&mut self, to: UnboundedSender<RunId>) {
+        self.children.told = Some(to);
+    }
+
+    /// The run of a step: it comes into being with the commit that records its start, unless it is there.
+    pub(super) fn start_child(
+        &mut self,
+        path: &Path,
+        child: &ChildStarted,
+        now: Timestamp,
+    ) -> Result<(), Halted> {
+        let definition = &self.workflow.definition;
+        let created = family::created(definition, &self.state, path, child, now);
+        let created = created.map_err(Halted::Failed)?;
+        self.batch.child(created);
+        let known = self.state.executions().at(path).and_then(StepRecord::child);
+        if known.is_some_and(|known| known.run == child.run && known.failed_at > 0) {
+            self.batch.remind(child.run.clone());
+        }
+        self.children.started.push(child.run.clone());
+        Ok(())
+    }
+
+    /// While the run moves, its children are looked at now and then.
+    pub(super) fn looks_at_children(&mut self) -> bool {
+        let waits = self.state.phase().status() == Status::Running
+            && self.state.awaited_children().next().is_some();
+        let now = Instant::now();
+        let fresh = |looked: Instant| now - looked < LOOKS;
+        let looks = waits && !self.children.looked.is_some_and(fresh);
+        if looks {
+            self.children.looked = Some(now);
+        }
+        looks
+    }
+
+    /// Records the end of every child run that has ended. Returns whether there was one.
+    pub(super) async fn take_children(&mut self, now: Timestamp) -> Result<bool, Halted> {
+        let awaited = self.state.awaited_children();
+        let awaited: Vec<_> = awaited
+            .map(|(path, child)| (path.clone(), child.run.clone()))
+            .collect();
+        // What was not committed yet is not there yet.
+        let awaited = awaited.into_iter();
+        let awaited = awaited.filter(|(_, run)| !self.children.started.contains(run));
+        let mut ended = Vec::new();
+        for (path, run) in awaited {
+            match family::stands(self.shared.store.as_ref(), &self.state, &path, &run).await {
+                Ok(Stands::Ended(event)) => ended.push((run, event)),
+                Ok(Stands::ToGoOn) => self.children.to_go_on.push((path, run)),
+                Ok(Stands::Open) => {}
+                // Looked at again, by whoever looks next.
+                Err(error) => tracing::warn!(%run, %error, "the child run could not be looked at"),
+            }
+        }
+        if ended.is_empty() {
+            return Ok(false);
+        }
+        let told = self.told().await?;
+        for (run, event) in ended {
+            self.batch.record(&mut self.state, event, now)?;
+            let name = child_signal(&run);
+            let of_it = told.iter().filter(|(told, _)| *told == name);
+            of_it.for_each(|(_, number)| self.batch.consume(*number));
+        }
+        Ok(true)
+    }
+
+    /// What the inbox holds, by name: what the ends of children told goes with them.
+    async fn told(&self) -> Result<Vec<(String, u64)>, Halted> {
+        let run = &self.state.created().run;
+        let taken = self.batch.consumed();
+        let inbox = self.shared.store.inbox(run, limits::SIGNALS * 2).await;
+        let inbox = match inbox {
+            Ok(inbox) => inbox,
+            // What stays there is told once more, of a run that is settled then.
+            Err(StoreError::Unavailable(_)) => Vec::new(),
+            Err(error) => return Err(Halted::Failed(error.into())),
+        };
+        let open = inbox.into_iter().filter(|s| !taken.contains(&s.number));
+        Ok(open.map(|signal| (signal.name, signal.number)).collect())
+    }
+
+    /// After a commit: children that failed before their steps began to wait for them go on, and whoever drives them is told.
+    pub(super) async fn children_go_on(&mut self) -> Result<(), Halted> {
+        let mut moving = std::mem::take(&mut self.children.started);
+        let failed = std::mem::take(&mut self.children.to_go_on);
+        let of_started = self
+            .state
+            .awaited_children()
+            .filter(|(_, child)| child.failed_at > 0 && moving.contains(&child.run));
+        let of_started: Vec<_> = of_started
+            .map(|(path, child)| (path.clone(), child.run.clone()))
+            .collect();
+        for (path, run) in failed.into_iter().chain(of_started) {
+            let went_on = family::goes_on(&self.shared, &self.workflow, &self.state, &path, &run);
+            match went_on.await {
+                Ok(()) => {
+                    family::forget_reminder(&self.shared, &self.state.created().run, &run).await;
+                    moving.push(run);
+                }
+                Err(error) => tracing::warn!(%run, %error, "the child run could not go on"),
+            }
+        }
+        if let Some(told) = &self.children.told {
+            moving.into_iter().for_each(|run| drop(told.send(run)));
+        }
+        Ok(())
+    }
+}
+
+/// What a driver has to do with the children of its run.
+#[derive(Default)]
+pub(super) struct Children {
+    /// Started with the commit that comes.
+    pub(super) started: Vec<RunId>,
+    /// Failed before, and to go on after it.
+    pub(super) to_go_on: Vec<(Path, RunId)>,
+    /// Who drives them.
+    told: Option<UnboundedSender<RunId>>,
+    /// When they were looked at last, while the run moves.
+    pub(super) looked: Option<Instant>,
+}
