@@ -234,7 +234,7 @@ async fn settle(world: &Arc<World>) -> bool {
         let engine = process.engine();
         let state = record::load(world.store.as_ref(), run).now().unwrap().state;
         let done: Result<(), EngineError> = match status {
-            Status::Paused if state.approval().is_some() => {
+            Status::Paused if state.approvals().next().is_some() => {
                 let decision = ApprovalDecision {
                     path: None,
                     verdict: Verdict::Approved,
@@ -243,8 +243,8 @@ async fn settle(world: &Arc<World>) -> bool {
                 };
                 engine.decide_approval(run, &decision).await.map(drop)
             }
-            Status::Paused if state.awaited().is_some() => {
-                let (_, name) = state.awaited().unwrap();
+            Status::Paused if state.awaited().next().is_some() => {
+                let (_, name) = state.awaited().next().unwrap();
                 engine.signal(run, name, &json!(null)).await.map(drop)
             }
             Status::Paused

@@ -19,6 +19,8 @@ pub const STEPS: usize = 1_000;
 pub const PARALLEL: usize = 64;
 /// The same without `limits.parallel`.
 pub const PARALLEL_DEFAULT: usize = 8;
+/// Reasons that the stop of a run names one by one; of more it says how many.
+pub const STOP_REASONS: usize = 100;
 /// Items of a fan-out: upper bound of `max_items`, and what holds without it.
 pub const ITEMS: usize = 10_000;
 /// Items of a fan-out at work at the same time when it sets no `max_parallel` (B371); at most [`PARALLEL`].

@@ -13,7 +13,7 @@ use crate::frontier::Frontier;
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
-use crate::stop::StopCode;
+use crate::stop::{Stop, StopCode};
 use crate::tape::Tape;
 use crate::wait::Wait;
 
@@ -225,10 +225,16 @@ pub fn check_from(
 ) -> Result<(), Box<Divergence>> {
     let expected = match origin(&entry.event) {
         // Of a paused run, only the end of a wait whose time is over.
-        Origin::Decided => match overdue(definition, state, entry.at) {
-            Some(event) => Some(event),
-            None => Some(decided(frontier, definition, state, entry)?),
-        },
+        Origin::Decided => {
+            let at = match &entry.event {
+                Event::Run(RunEvent::Cancelled { stop }) => stop.path.as_ref(),
+                event => event.path(),
+            };
+            match at.and_then(|path| overdue(definition, state, path, entry.at)) {
+                Some(event) => Some(event),
+                None => Some(decided(frontier, definition, state, entry)?),
+            }
+        }
         Origin::Attempt(ending) => again(definition, state, entry, ending),
         Origin::Outside => None,
     };
@@ -284,7 +290,17 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
         ) => {
             *stop = stop.clone().in_the_words_of(said);
             // A wait ends when its definition says; when a pause is tried again is a matter of drawn waits.
-            if !stop.code().is_wait() && stop.due_at.is_some() == said.due_at.is_some() {
+            let drawn = |stop: &Stop, said: &Stop| {
+                !stop.code().is_wait() && stop.due_at.is_some() == said.due_at.is_some()
+            };
+            let mut any = drawn(stop, said);
+            for (reason, said) in stop.reasons.iter_mut().zip(&said.reasons) {
+                if drawn(reason, said) {
+                    reason.due_at = said.due_at;
+                    any = true;
+                }
+            }
+            if any {
                 stop.due_at = said.due_at;
             }
         }

@@ -12,7 +12,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// The rules of runs that are created now.
-    pub const PRESENT: Self = Self(1);
+    pub const PRESENT: Self = Self(2);
 
     /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
     /// attempts are used up. Before, the run ended as failed all the same.
@@ -38,6 +38,13 @@ impl Rules {
     #[must_use]
     pub const fn compare_as_cel(self) -> bool {
         self.0 >= 1
+    }
+
+    /// Whether everything that is open where the run stands can be answered: in a graph that may be more than one thing. Before, it
+    /// was the one at which it stopped.
+    #[must_use]
+    pub const fn answer_all(self) -> bool {
+        self.0 >= 2
     }
 
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.

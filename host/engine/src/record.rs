@@ -376,10 +376,11 @@ pub fn head(state: &RunState) -> Head {
         provider: stop.and_then(|stop| stop.provider.as_deref().map(without_nul)),
         awaits: match state.phase().status() {
             Status::Paused => {
-                let awaited = state.awaited().into_iter();
+                let names: BTreeSet<&str> = state.awaited().map(|(_, name)| name).collect();
                 let children = state.awaited_children();
-                awaited
-                    .map(|(_, name)| without_nul(name))
+                names
+                    .into_iter()
+                    .map(without_nul)
                     .chain(children.flat_map(|(_, child)| {
                         let again = (child.failed_at > 0).then(|| child_reminder(&child.run));
                         std::iter::once(child_signal(&child.run)).chain(again)

@@ -307,7 +307,13 @@ async fn what_a_native_step_says_is_kept_with_its_attempt_and_it_sees_a_cancella
         .observer(seen.clone())
         .build();
     let file = place.file("talk");
-    std::fs::write(&file, workflow("talk").replace("200ms", "1m")).unwrap();
+    std::fs::write(
+        &file,
+        workflow("talk")
+            .replace("200ms", "1m")
+            .replace("400ms", "1m"),
+    )
+    .unwrap();
     let workflow = engine.open(file).unwrap();
     let inputs = workflow.inputs(json!({})).unwrap();
     let id = RunId::new("r-1").unwrap();

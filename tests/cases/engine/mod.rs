@@ -15,6 +15,7 @@ mod fan_outs;
 mod far;
 mod finalization;
 mod golden;
+mod graphs;
 mod ledger;
 mod lifecycle;
 mod ownership;

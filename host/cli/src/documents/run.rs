@@ -124,6 +124,12 @@ struct Stop {
     /// Who wants the run to stay here until a person resumes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_by: Option<String>,
+    /// Everything that it stands at, where that is more than one thing: the first one is this stop, unless it is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Stop>,
+    /// How many reasons there are besides, where there are more than are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<u32>,
 }
 
 /// One step of a run.
@@ -419,6 +425,11 @@ impl Stop {
             due_at: stop.due_at,
             provider: stop.provider.clone(),
             held_by: stop.held_by.clone(),
+            reasons: {
+                let reasons = stop.reasons.iter();
+                reasons.map(|reason| Self::new(run, reason)).collect()
+            },
+            more: Some(stop.more).filter(|more| *more > 0),
         }
     }
 }

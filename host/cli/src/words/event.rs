@@ -43,7 +43,15 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
 
 fn put_into_words(run: &RunId, what: &mut Stop) {
     let (message, next) = (stop::message(what), stop::next(run, what, plain));
+    let reasons = std::mem::take(&mut what.reasons);
     *what = what.clone().told(message, next);
+    what.reasons = reasons
+        .into_iter()
+        .map(|mut reason| {
+            put_into_words(run, &mut reason);
+            reason
+        })
+        .collect();
 }
 
 /// How many items a recorded list has.

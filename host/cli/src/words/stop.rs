@@ -10,12 +10,30 @@ use milepost::core::stop::{
 
 use crate::shell;
 
-/// Why it does not move.
+/// Why it does not move: all that it stands at.
 pub(crate) fn message(stop: &Stop) -> String {
+    if let Why::Told(told) = &stop.why {
+        return told.message.clone();
+    }
+    let mut told = vec![one(stop)];
+    told.extend(beside(stop).map(one));
+    if stop.more > 0 {
+        told.push(format!("{} more", stop.more));
+    }
+    shown::message(told.join("; "))
+}
+
+/// What it stands at besides what its stop names first.
+fn beside(stop: &Stop) -> impl Iterator<Item = &Stop> {
+    let others = stop.reasons.iter();
+    others.filter(|reason| (&reason.path, &reason.why) != (&stop.path, &stop.why))
+}
+
+fn one(stop: &Stop) -> String {
     let path = stop.path.as_ref().map(ToString::to_string);
     let path = path.unwrap_or_default();
-    shown::message(match &stop.why {
-        Why::Told(told) => return told.message.clone(),
+    match &stop.why {
+        Why::Told(told) => told.message.clone(),
         Why::StepFailed { failures, more } => failed(failures, *more),
         Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
             format!("`{path}` paused ({}): {}", pausing.code, pausing.reason)
@@ -69,7 +87,7 @@ pub(crate) fn message(stop: &Stop) -> String {
                 .map_or_else(String::new, |why| format!(": {why}"));
             format!("`{path}` was rejected{by}{why}")
         }
-    })
+    }
 }
 
 /// Its code and its message; the message alone where it begins with that word.
@@ -130,9 +148,27 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
         };
         return format!("the last automatic resume could not start: {reason}; {then}");
     }
+    if let Why::Told(told) = &stop.why {
+        return told.next.clone();
+    }
+    let asks = |reason: &&Stop| matches!(reason.why, Why::WaitingForApproval { .. });
+    let names_step = stop.reasons.iter().filter(asks).count() > 1;
+    let mut told = vec![after(run, stop, names_step, &command)];
+    for reason in beside(stop) {
+        let next = after(run, reason, names_step, &command);
+        if !told.contains(&next) {
+            told.push(next);
+        }
+    }
+    shown::message(told.join("; "))
+}
+
+/// What happens next of one thing at which it stands; `names_step` where a decision has to name its approval.
+fn after(run: &RunId, stop: &Stop, names_step: bool, command: &impl Fn(&str) -> String) -> String {
+    let resume = format!("`{} {run}`", command("resume"));
     let accept = format!("`{} {run} --accept-changes`", command("resume"));
-    shown::message(match &stop.why {
-        Why::Told(told) => return told.next.clone(),
+    match &stop.why {
+        Why::Told(told) => told.next.clone(),
         Why::StepFailed { failures, .. } => {
             let exhausted = |failure: &Failure| failure.code == codes::LOOP_EXHAUSTED;
             match failures.iter().any(exhausted) {
@@ -195,17 +231,23 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
         Why::WaitingForSignal { signal } => {
             format!("`{}` continues the run", send(run, signal, command))
         }
-        Why::WaitingForApproval { .. } => format!(
-            "`{} {run}` or `{} {run}` decides",
-            command("approve"),
-            command("reject")
-        ),
+        Why::WaitingForApproval { .. } => {
+            let path = stop.path.as_ref().filter(|_| names_step);
+            let step = path.map_or_else(String::new, |path| {
+                format!(" --step {}", shell::argument(&path.to_string()))
+            });
+            format!(
+                "`{} {run}{step}` or `{} {run}{step}` decides",
+                command("approve"),
+                command("reject")
+            )
+        }
         Why::WaitingForChild { run: child } => format!(
             "the end of {child} continues the run; `{} {child}` shows how far that is",
             command("show")
         ),
         Why::Ready(_) => format!("a worker or {resume} continues it"),
-    })
+    }
 }
 
 fn paused(

@@ -19,14 +19,19 @@ use crate::stop::{Stop, Why};
 use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Verdict, Wait};
 
-/// The event that ends the wait at which a paused run stands, when its time is over by now. Whoever comes with a signal or a
+/// The event that ends the wait at `path`, at which a run stands, when its time is over by now. Whoever comes with a signal or a
 /// decision records it first: deadlines hold at the write, not only when a worker looks.
 #[must_use]
-pub fn overdue(definition: &Definition, state: &RunState, now: Timestamp) -> Option<Event> {
+pub fn overdue(
+    definition: &Definition,
+    state: &RunState,
+    path: &Path,
+    now: Timestamp,
+) -> Option<Event> {
     if state.phase().status() != Status::Paused {
         return None;
     }
-    let record = state.stands_at()?;
+    let record = state.executions().at(path)?;
     let StepPhase::Awaiting { wait } = &record.phase else {
         return None;
     };

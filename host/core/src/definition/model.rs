@@ -529,4 +529,49 @@ impl Definition {
         }
         index
     }
+
+    /// Whether several attempts of a run may be in flight.
+    #[must_use]
+    pub fn is_parallel(&self) -> bool {
+        let graph =
+            |step: &Step| matches!(&step.kind, StepKind::Loop(body) if body.flow == Flow::Graph);
+        self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(graph))
+    }
+
+    /// How the members of a scope follow each other: of the top level, or of the body of the step at that index.
+    #[must_use]
+    pub fn flow_in(&self, parent: Option<usize>) -> Flow {
+        match parent.map(|index| &self.steps[index].kind) {
+            Some(StepKind::Loop(body)) => body.flow,
+            Some(StepKind::ForEach(ForEachStep {
+                over: Over::Body { flow, .. },
+                ..
+            })) => *flow,
+            Some(
+                StepKind::Component(_)
+                | StepKind::Wait(_)
+                | StepKind::Approval(_)
+                | StepKind::ForEach(_),
+            )
+            | None => self.flow,
+        }
+    }
+
+    /// The members of their scopes that need one of these steps, directly or through others.
+    #[must_use]
+    pub fn needing(&self, steps: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+        let mut needed_by = BTreeMap::<usize, Vec<usize>>::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            for need in &step.needs {
+                needed_by.entry(*need).or_default().push(index);
+            }
+        }
+        let mut found = BTreeSet::new();
+        let mut look: Vec<usize> = steps.into_iter().collect();
+        while let Some(index) = look.pop() {
+            let later = needed_by.get(&index).into_iter().flatten();
+            look.extend(later.filter(|later| found.insert(**later)));
+        }
+        found
+    }
 }

@@ -184,6 +184,9 @@ pub struct RunResumed {
     /// Open waits behind the step at which the run goes on: they begin anew when their turn comes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<StepId>,
+    /// Components that stay paused where a run that stands at several steps goes on by itself: their time has not come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Path>,
     /// Steps that stay completed.
     pub completed: u32,
     /// The stop that this clears.

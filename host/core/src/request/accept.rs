@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::again::add_subtree;
-use crate::definition::{Definition, Over, StepKind, WaitStep};
+use crate::definition::{Definition, Flow, Over, StepKind, WaitStep};
 use crate::event::{CarriedWorkflow, DefinitionChanged, RunEvent};
 use crate::ids::{Digest, StepId};
 use crate::payload::Payload;
@@ -93,14 +93,18 @@ fn reset_ended_loops(
     }
 }
 
-/// Adds the steps that have read a step of `again` before it, until nothing more is added. Beside that step, in the same iteration of
-/// a loop, it is the reader alone; from outside, it is the whole loop that the reader stands in.
+/// Adds the steps that have read a step of `again` before it, or need one in a graph, until nothing more is added. Beside that step,
+/// in the same iteration of a loop, it is the reader alone; from outside, it is the whole loop that the reader stands in.
 fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<StepId>) {
     loop {
         let before = again.len();
         for (index, step) in definition.steps().iter().enumerate() {
             if state.executions().of_step(&step.id).is_empty() {
                 continue;
+            }
+            let id = |index: &usize| &definition.steps()[*index].id;
+            if !again.contains(&step.id) && step.needs.iter().any(|need| again.contains(id(need))) {
+                add_subtree(definition, index, again);
             }
             for read in step.reads.iter().filter(|read| again.contains(*read)) {
                 let Some((reader, read)) = definition
@@ -109,7 +113,12 @@ fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<Ste
                 else {
                     continue;
                 };
-                if read < reader && !again.contains(&definition.steps()[reader].id) {
+                let graph = definition.flow_in(definition.steps()[reader].parent) == Flow::Graph;
+                let later = match graph {
+                    true => definition.needing([read]).contains(&reader),
+                    false => read < reader,
+                };
+                if later && !again.contains(id(&reader)) {
                     add_subtree(definition, reader, again);
                     break;
                 }

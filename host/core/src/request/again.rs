@@ -27,7 +27,10 @@ impl Again {
         state: &RunState,
         cause: ResumeCause,
     ) -> RunResumed {
-        add_readers(definition, state, &mut self.reset, &self.reopened);
+        match definition.flow {
+            Flow::Sequence => add_readers(definition, state, &mut self.reset, &self.reopened),
+            Flow::Graph => add_needing(definition, &mut self.reset, &self.reopened),
+        }
         let Self {
             reset,
             mut reopened,
@@ -64,6 +67,7 @@ impl Again {
             items,
             closed,
             completed: u32::try_from(completed).unwrap_or(u32::MAX),
+            paused: Vec::new(),
             cleared: state.phase().stop(),
         }
     }
@@ -211,6 +215,16 @@ pub(super) fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<
     let step = &definition.steps()[index];
     let mut members = step.members().iter();
     !step.reads.is_disjoint(steps) || members.any(|member| reads_any(definition, *member, steps))
+}
+
+/// Adds whatever needs a step of `reset` or `reopened`, directly or through others. In a graph a step reads only what it needs.
+fn add_needing(definition: &Definition, reset: &mut BTreeSet<StepId>, reopened: &BTreeSet<StepId>) {
+    let again = |id: &StepId| reset.contains(id) || reopened.contains(id);
+    let top = definition.top().iter().copied();
+    let again = top.filter(|index| again(&definition.steps()[*index].id));
+    for index in definition.needing(again) {
+        add_subtree(definition, index, reset);
+    }
 }
 
 pub(super) fn has_failed(record: &StepRecord) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::again::{add_subtree, reads_any};
 use crate::decide::{fits, overdue};
-use crate::definition::{ApprovalStep, Definition, OnReject, StepKind};
+use crate::definition::{ApprovalStep, Definition, Flow, OnReject, StepKind};
 use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::ids::{Path, RunId, StepId};
 use crate::shown::Shown;
@@ -78,13 +78,16 @@ pub enum NotWaiting {
     #[error("the run has to stop first")]
     Moves,
     /// It asks somewhere else.
-    #[error("no approval waits at `{named}`; the run asks at `{open}`")]
+    #[error("no approval waits at `{named}`; the run asks at {}", listed(.open))]
     Elsewhere {
         /// The approval that was named.
         named: String,
-        /// The one at which it asks.
-        open: Path,
+        /// Those at which it asks.
+        open: Vec<Path>,
     },
+    /// It asks at several, and none was named.
+    #[error("several approvals wait in it: name one, {}", listed(.0))]
+    Several(Vec<Path>),
     /// It does not ask there.
     #[error("no approval waits at `{0}`")]
     NotThere(String),
@@ -100,6 +103,20 @@ pub enum NotWaiting {
     /// The words of the decision have no room.
     #[error("its recorded state has no room for this comment; use a shorter one, or none")]
     NoRoom,
+}
+
+/// The first ones, for a message.
+fn listed(paths: &[Path]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .take(5)
+        .map(|path| format!("`{path}`"))
+        .collect();
+    let more = match paths.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    shown.join(", ") + &more
 }
 
 impl From<NotWaiting> for NotDecided {
@@ -151,7 +168,7 @@ pub fn approve(
     now: Timestamp,
 ) -> Result<Approving, NotDecided> {
     let path = &asking.path;
-    if let Some(event) = overdue(definition, state, now.max(state.updated_at())) {
+    if let Some(event) = overdue(definition, state, path, now.max(state.updated_at())) {
         return Ok(Approving::TooLate(event));
     }
     let Some(approval) = approval_at(definition, path) else {
@@ -228,10 +245,16 @@ fn has_room(state: &RunState, path: &Path, answer: Answer<'_>) -> bool {
     words == 0 || fits(state, path, "these words", output.text().len()).is_ok()
 }
 
-/// The approval at which the run stands, if it is the named one.
+/// The approval at which the run stands, if it is the named one, or the only one.
 fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDecided> {
-    let open = state.approval().map(|(path, _)| path);
-    if let Some(path) = open.filter(|path| named.is_none_or(|named| path.to_string() == named)) {
+    let open: Vec<Path> = state.approvals().map(|(path, _)| path.clone()).collect();
+    let meant = match (named, open.as_slice()) {
+        (Some(named), open) => open.iter().find(|path| path.to_string() == named),
+        (None, [only]) => Some(only),
+        (None, []) => None,
+        (None, _) => return Err(NotWaiting::Several(open).into()),
+    };
+    if let Some(path) = meant {
         if state.phase().status() != Status::Paused {
             return Err(NotWaiting::Moves.into());
         }
@@ -244,13 +267,13 @@ fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDec
         });
     }
     Err(decided_before(state, named).unwrap_or_else(|| {
-        let reason = match (open, named) {
-            (Some(open), Some(named)) => NotWaiting::Elsewhere {
+        let reason = match named {
+            Some(named) if open.is_empty() => NotWaiting::NotThere(named.to_owned()),
+            Some(named) => NotWaiting::Elsewhere {
                 named: named.to_owned(),
-                open: open.clone(),
+                open,
             },
-            (None, Some(named)) => NotWaiting::NotThere(named.to_owned()),
-            (_, None) => NotWaiting::Nowhere,
+            None => NotWaiting::Nowhere,
         };
         reason.into()
     }))
@@ -372,8 +395,9 @@ impl fmt::Display for EarlierDecision {
 /// How much of a name a message shows.
 const BY_SHOWN: usize = 80;
 
-/// The steps that run again when the approval at `gate` is rejected with rework from `from`: that step, and every one
-/// between it and the approval that reads, directly or through others, what runs again or what the approval leaves.
+/// The steps that run again when the approval at `gate` is rejected with rework from `from`: that step, and in a sequence every one
+/// between it and the approval that reads, directly or through others, what runs again or what the approval leaves; in a graph
+/// every one that needs it and leads to the approval.
 #[must_use]
 pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<StepId> {
     let (Some(end), Some(from)) = (definition.index_of(gate), definition.index_of(from)) else {
@@ -381,6 +405,16 @@ pub fn rework(definition: &Definition, gate: &StepId, from: &StepId) -> Vec<Step
     };
     let parent = definition.steps()[end].parent;
     let mut again = BTreeSet::from([gate.clone()]);
+    if definition.flow_in(parent) == Flow::Graph {
+        let behind = definition.needing([end]);
+        let needing = definition.needing([from]);
+        let between = needing.difference(&behind).filter(|index| **index != end);
+        for index in between.chain([&from]) {
+            add_subtree(definition, *index, &mut again);
+        }
+        again.remove(gate);
+        return again.into_iter().collect();
+    }
     for index in from..end {
         let step = &definition.steps()[index];
         if step.parent == parent && (index == from || reads_any(definition, index, &again)) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::again::{Again, add_subtree, has_failed, reads_any};
 use super::resume::Refused;
-use crate::definition::{Definition, ForEachStep, ItemsJoin, Over, Step};
+use crate::definition::{Definition, Flow, ForEachStep, ItemsJoin, Over, Step};
 use crate::ids::{Path, StepId};
 use crate::state::{RunState, Status, StepPhase, StepRecord};
 use crate::within::Within;
@@ -128,8 +128,18 @@ impl Repeat<'_> {
         self.reset_inside(item, &inside, again);
     }
 
-    /// Adds whatever reads a step of `reset`, of the members of one scope.
+    /// Adds whatever reads a step of `reset`, or needs one in a graph, of the members of one scope.
     fn add_readers(&self, members: &[usize], reset: &mut BTreeSet<StepId>) {
+        let step = |index: &usize| &self.definition.steps()[*index];
+        let parent = members.first().and_then(|index| step(index).parent);
+        if self.definition.flow_in(parent) == Flow::Graph {
+            let again = members.iter().copied();
+            let again = again.filter(|index| reset.contains(&step(index).id));
+            for index in self.definition.needing(again) {
+                add_subtree(self.definition, index, reset);
+            }
+            return;
+        }
         loop {
             let before = reset.len();
             for index in members {

@@ -28,6 +28,7 @@ pub fn resumed(
             reopened: Vec::new(),
             items: ItemsAgain::default(),
             closed: Vec::new(),
+            paused: Vec::new(),
             completed: 0,
             cleared: state.phase().stop(),
         })),

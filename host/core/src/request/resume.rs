@@ -1,12 +1,14 @@
 //! Resume: a stopped run is asked to continue from its checkpoint.
 
+use std::collections::BTreeSet;
+
 use super::again::{Again, add_always_run};
 use super::items::{How, Repeat};
-use crate::definition::Definition;
+use crate::definition::{Definition, Flow};
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, Status};
-use crate::stop::StopCode;
+use crate::state::{RunState, Status, StepPhase};
+use crate::stop::{Stop, StopCode};
 use crate::within::Within;
 
 /// Who lets a stopped run go on.
@@ -52,8 +54,9 @@ pub fn resume(
     let mut again = Again::default();
     let cause = match by {
         ResumeBy::Person => {
-            // A failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
-            if !state.phase().stop_code().is_some_and(StopCode::is_wait) {
+            // In a sequence, a failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
+            let waits = state.phase().stop_code().is_some_and(StopCode::is_wait);
+            if definition.flow == Flow::Graph || !waits {
                 let repeat = Repeat {
                     definition,
                     state,
@@ -66,9 +69,48 @@ pub fn resume(
             ResumeCause::Resume
         }
         ResumeBy::Schedule => ResumeCause::Schedule,
+        // Beside the wait, components may go on that asked to stop: what bounds those counts.
+        ResumeBy::Wait if due_pauses(state).next().is_some() => ResumeCause::Schedule,
         ResumeBy::Wait => ResumeCause::Wait,
     };
-    Ok(again.resumed(definition, state, cause))
+    let resumed = again.resumed(definition, state, cause);
+    Ok(match by {
+        ResumeBy::Person => resumed,
+        ResumeBy::Schedule | ResumeBy::Wait => RunResumed {
+            paused: not_due(state),
+            ..resumed
+        },
+    })
+}
+
+/// The reasons of a stop for several that are due with it: components that asked to stop, and go on now.
+fn due_pauses(state: &RunState) -> impl Iterator<Item = Stop> {
+    let stop = state
+        .phase()
+        .stop()
+        .filter(|stop| stop.code() != StopCode::Ready);
+    let due_at = stop.as_ref().and_then(|stop| stop.due_at);
+    let reasons = stop.map(|stop| stop.reasons).unwrap_or_default();
+    let due = move |reason: &Stop| reason.due_at.is_some() && reason.due_at == due_at;
+    reasons
+        .into_iter()
+        .filter(|reason| !reason.code().is_wait())
+        .filter(due)
+}
+
+/// The components that stay paused when time moves a run on that stands at several steps: theirs has not come.
+fn not_due(state: &RunState) -> Vec<Path> {
+    let stop = state.phase().stop();
+    if stop.is_none_or(|stop| stop.reasons.is_empty()) {
+        return Vec::new();
+    }
+    let due: BTreeSet<Path> = due_pauses(state).filter_map(|reason| reason.path).collect();
+    let paused = state.stands_at();
+    let paused = paused.filter(|record| matches!(record.phase, StepPhase::Paused { .. }));
+    paused
+        .map(|record| record.path.clone())
+        .filter(|path| !due.contains(path))
+        .collect()
 }
 
 /// The status of a run that stands still.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::decide::{fits, overdue};
 use crate::definition::{Definition, UnknownSignal};
 use crate::event::{Event, StepEvent, WaitEvent};
+use crate::ids::Path;
 use crate::limits;
 use crate::payload::{Payload, within_depth};
 use crate::state::{RunState, Status, StepPhase};
@@ -56,7 +57,12 @@ pub enum Sending {
     /// It is kept for the run, which takes it now or when it waits for it.
     Keep,
     /// It is too late for the wait that it would have ended: record this, and tell its sender what holds.
-    TooLate(Event),
+    TooLate {
+        /// The wait.
+        path: Path,
+        /// What its time makes of it.
+        event: Event,
+    },
 }
 
 /// The text of what is sent, where it can be kept at all.
@@ -120,10 +126,11 @@ pub fn send(
         definition
             .can_wait_for(name)
             .map_err(SignalRefused::Unknown)?;
-        if state.awaits(name).is_some()
-            && let Some(event) = overdue(definition, state, now.max(state.updated_at()))
+        if let Some(path) = state.awaits(name)
+            && let Some(event) = overdue(definition, state, path, now.max(state.updated_at()))
         {
-            return Ok(Sending::TooLate(event));
+            let path = path.clone();
+            return Ok(Sending::TooLate { path, event });
         }
     }
     match received(state, name, Payload::new(data.clone()), now) {

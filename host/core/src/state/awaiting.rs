@@ -6,40 +6,35 @@ use crate::stop::StopCode;
 use crate::wait::Wait;
 
 impl RunState {
-    /// The wait, or the paused component, at which the run stands: nobody is asked anything further on before it is over.
-    ///
-    /// The stop names it. Of a run that stands still for another reason, it is the one that began first: no later one is open
-    /// unless an earlier version of this program left it open.
-    #[must_use]
-    pub fn stands_at(&self) -> Option<&StepRecord> {
+    /// The waits and paused components at which the run stands, that which its stop names first, then in the order in which they
+    /// began. In a sequence there is one: nobody is asked anything further on before it is over.
+    pub fn stands_at(&self) -> impl Iterator<Item = &StepRecord> {
         let open = |record: &&StepRecord| {
             matches!(
                 record.phase,
                 StepPhase::Awaiting { .. } | StepPhase::Paused { .. }
             )
         };
-        self.phase
-            .stopped_at()
-            .and_then(|path| self.executions.at(path))
-            .filter(open)
-            .or_else(|| {
-                let open = self.executions.iter().filter(open);
-                open.min_by_key(|record| record.started_at)
-            })
+        let stopped_at = self.phase.stopped_at();
+        let named = |record: &StepRecord| stopped_at == Some(&record.path);
+        let mut found: Vec<&StepRecord> = self.executions.iter().filter(open).collect();
+        found.sort_by_key(|record| (!named(record), record.started_at));
+        // An earlier version of this program left a later one open.
+        let all = self.created.rules.answer_all();
+        found.into_iter().take(if all { usize::MAX } else { 1 })
     }
 
     /// The execution that a signal of this name would reach now.
     #[must_use]
     pub fn awaits(&self, signal: &str) -> Option<&Path> {
-        self.awaited()
-            .and_then(|(path, name)| (name == signal).then_some(path))
+        let mut awaited = self.awaited();
+        awaited.find_map(|(path, name)| (name == signal).then_some(path))
     }
 
-    /// The signal that the run waits for where it stands, with its path.
-    #[must_use]
-    pub fn awaited(&self) -> Option<(&Path, &str)> {
-        let record = self.stands_at()?;
-        Some((&record.path, record.awaited_signal()?))
+    /// The signals that the run waits for where it stands, with their paths.
+    pub fn awaited(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.stands_at()
+            .filter_map(|record| Some((&record.path, record.awaited_signal()?)))
     }
 
     /// The child runs that its steps wait for, with their paths, in the order of the ids of the steps.
@@ -74,19 +69,16 @@ impl RunState {
         }
     }
 
-    /// The approval at which the run stands undecided, with what is asked. None of a run that is over or has failed.
-    #[must_use]
-    pub fn approval(&self) -> Option<(&Path, &str)> {
-        let record = self.stands_at()?;
-        match (&record.phase, self.phase.status()) {
-            (
-                StepPhase::Awaiting {
-                    wait: Wait::Approval { message, .. },
-                },
-                Status::Running | Status::Paused,
-            ) => Some((&record.path, message)),
+    /// The approvals at which the run stands undecided, with what is asked. None of a run that is over or has failed.
+    pub fn approvals(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let asks = matches!(self.phase.status(), Status::Running | Status::Paused);
+        let open = self.stands_at().filter(move |_| asks);
+        open.filter_map(|record| match &record.phase {
+            StepPhase::Awaiting {
+                wait: Wait::Approval { message, .. },
+            } => Some((&record.path, message.as_str())),
             _ => None,
-        }
+        })
     }
 
     /// Whether a person has to resume the run, whatever it waited for has come: it was paused, or held where it stood.
@@ -113,9 +105,11 @@ impl RunState {
         let Phase::Paused { rest, .. } = &self.phase else {
             return false;
         };
-        let waits = self.awaited().is_some()
-            || self.approval().is_some()
-            || self.awaited_children().next().is_some();
-        !self.is_held() && (rest.due_at().is_some() || waits)
+        let waits = || {
+            self.awaited().next().is_some()
+                || self.approvals().next().is_some()
+                || self.awaited_children().next().is_some()
+        };
+        !self.is_held() && (rest.due_at().is_some() || waits())
     }
 }

@@ -49,6 +49,10 @@ pub struct Reason {
     pub path: Option<Path>,
     /// Whose limit was met.
     pub provider: Option<String>,
+    /// What it stands at where that is more than one thing: see [`Stop::reasons`].
+    pub reasons: Vec<Stop>,
+    /// How many of those there are besides.
+    pub more: u32,
 }
 
 impl Rest {
@@ -91,11 +95,15 @@ impl Rest {
 
     /// The same after what it waited for at `path` has come; it is due then, unless it is held.
     pub(super) fn ready(&self, path: &Path, came: Came, due_at: Timestamp) -> Self {
-        let reason = Reason {
-            why: Why::Ready(came),
-            path: Some(path.clone()),
-            provider: None,
-        };
+        let mut reason = self.reason().clone();
+        let open = |reason: &Stop| reason.path.as_ref() != Some(path);
+        reason.reasons.retain(open);
+        // What came first is what it goes on with.
+        if reason.why.code() != StopCode::Ready {
+            reason.why = Why::Ready(came);
+            reason.path = Some(path.clone());
+            reason.provider = None;
+        }
         match self {
             Self::Held { by, .. } => Self::Held {
                 reason,
@@ -134,6 +142,8 @@ impl From<Stop> for Rest {
             why: stop.why,
             path: stop.path,
             provider: stop.provider,
+            reasons: stop.reasons,
+            more: stop.more,
         };
         match (stop.held_by, stop.postponed, stop.due_at) {
             (Some(by), _, _) => Self::Held { reason, by },
@@ -163,6 +173,8 @@ impl From<&Rest> for Stop {
             provider: reason.provider,
             held_by,
             postponed,
+            reasons: reason.reasons,
+            more: reason.more,
         }
     }
 }

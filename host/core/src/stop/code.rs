@@ -81,6 +81,12 @@ impl StopCode {
         )
     }
 
+    /// Whether it stands at a step: a wait, an approval, or a component that asked to stop.
+    #[must_use]
+    pub const fn is_at_a_step(self) -> bool {
+        self.is_wait() || matches!(self, Self::StepPaused | Self::RetriesExhausted)
+    }
+
     /// Whether the due time ends a wait for something else, rather than being what the run waits for.
     #[must_use]
     pub const fn times_out(self) -> bool {

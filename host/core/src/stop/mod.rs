@@ -31,6 +31,10 @@ pub struct Stop {
     pub held_by: Option<String>,
     /// Why the last automatic resume could not begin, if so; another one is due or there is none.
     pub postponed: Option<String>,
+    /// What it stands at where that is more than one thing: stops of single steps, this one among them unless it is over.
+    pub reasons: Vec<Stop>,
+    /// How many of those there are besides, where there are more than are kept.
+    pub more: u32,
 }
 
 /// A reason from a closed set, with what there is to say of it. Texts in it come from plugins, people and errors.
@@ -266,6 +270,8 @@ impl Stop {
             provider: None,
             held_by: None,
             postponed: None,
+            reasons: Vec::new(),
+            more: 0,
         }
     }
 
@@ -280,8 +286,18 @@ impl Stop {
     #[must_use]
     pub fn for_reasons(reasons: Vec<Self>) -> Option<Self> {
         let due_at = reasons.iter().filter_map(|reason| reason.due_at).min();
-        let first = reasons.into_iter().next()?;
-        Some(Self { due_at, ..first })
+        let first = reasons.first()?.clone();
+        if reasons.len() == 1 {
+            return Some(first);
+        }
+        let more = reasons.len().saturating_sub(limits::STOP_REASONS);
+        let kept = reasons.into_iter().take(limits::STOP_REASONS);
+        Some(Self {
+            due_at,
+            reasons: kept.collect(),
+            more: u32::try_from(more).unwrap_or(u32::MAX),
+            ..first
+        })
     }
 
     /// The same, where something ends by then.
@@ -329,6 +345,13 @@ impl Stop {
     pub fn in_the_words_of(mut self, recorded: &Self) -> Self {
         if self.code() != recorded.code() {
             return self;
+        }
+        if self.reasons.len() == recorded.reasons.len() {
+            let told = recorded.reasons.iter();
+            let reasons = std::mem::take(&mut self.reasons).into_iter().zip(told);
+            self.reasons = reasons
+                .map(|(reason, told)| reason.in_the_words_of(told))
+                .collect();
         }
         match (&mut self.why, &recorded.why) {
             (_, Why::Told(_)) => {
@@ -484,9 +507,16 @@ mod tests {
         ] {
             let reasons = ["first", "second", "third"].into_iter().zip(due);
             let reasons = reasons.map(|(signal, due_at)| reason(signal, due_at));
-            let stop = Stop::for_reasons(reasons.collect());
-            assert_eq!(stop, Some(reason("first", earliest)));
+            let reasons: Vec<_> = reasons.collect();
+            let stop = Stop::for_reasons(reasons.clone());
+            let first = reason("first", earliest);
+            assert_eq!(stop, Some(Stop { reasons, ..first }));
         }
         assert_eq!(Stop::for_reasons(Vec::new()), None);
+        let alone = reason("alone", Some(at(3)));
+        assert_eq!(Stop::for_reasons(vec![alone.clone()]), Some(alone.clone()));
+        let many = Stop::for_reasons(vec![alone; limits::STOP_REASONS + 2]);
+        let kept = many.map(|stop| (stop.reasons.len(), stop.more));
+        assert_eq!(kept, Some((limits::STOP_REASONS, 2)));
     }
 }

@@ -46,6 +46,12 @@ pub(super) struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(skip))]
     why: Option<Why>,
+    /// Everything that it stands at, where that is more than one thing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Stored>,
+    /// How many reasons there are besides.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    more: u32,
 }
 
 impl From<Stop> for Stored {
@@ -65,6 +71,8 @@ impl From<Stop> for Stored {
             held_by: stop.held_by,
             postponed: stop.postponed,
             why,
+            reasons: stop.reasons.into_iter().map(Self::from).collect(),
+            more: stop.more,
         }
     }
 }
@@ -91,6 +99,11 @@ impl TryFrom<Stored> for Stop {
             provider: stored.provider,
             held_by: stored.held_by,
             postponed: stored.postponed,
+            reasons: {
+                let reasons = stored.reasons.into_iter().map(Self::try_from);
+                reasons.collect::<Result<_, _>>()?
+            },
+            more: stored.more,
         })
     }
 }

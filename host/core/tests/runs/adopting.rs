@@ -94,8 +94,8 @@ fn b134_open_members_of_a_loop_that_a_lower_limit_ends_are_closed() {
         for on_exhausted in ["continue", "fail"] {
             let mut sim = open_in_pass_2(member);
             sim.change(&nested(3, 1, on_exhausted, member));
-            assert_eq!(sim.state.awaited(), None, "{member}");
-            assert_eq!(sim.state.approval(), None, "{member}");
+            assert_eq!(sim.state.awaited().next(), None, "{member}");
+            assert_eq!(sim.state.approvals().next(), None, "{member}");
             sim.resume().run(fine);
             assert!(
                 sim.calls.contains(&"outer#2/inner#1/c".to_owned()),
@@ -145,7 +145,7 @@ fn b134_a_lower_limit_of_an_outer_loop_closes_everything_in_it() {
             sim.work(ResumeBy::Wait);
         }
         sim.change(&nested(1, 5, "continue", member));
-        assert_eq!(sim.state.awaited(), None, "{member}");
+        assert_eq!(sim.state.awaited().next(), None, "{member}");
         sim.resume().run(fine);
         assert_eq!(sim.error("outer").code, "loop_exhausted", "{member}");
         assert_eq!(sim.calls.last().unwrap(), "after", "{member}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, decide, overdue};
+use milepost_core::decide::{Decision, decide};
 use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{Outcome, codes};
@@ -70,7 +70,8 @@ fn b300_b310_an_approval_pauses_the_run_and_asks_with_what_earlier_steps_gave() 
     assert_eq!(stop.due_at, None);
     let open: Vec<_> = sim
         .state
-        .approval()
+        .approvals()
+        .next()
         .into_iter()
         .map(|(path, message)| (path.to_string(), message))
         .collect();
@@ -108,7 +109,7 @@ fn b301_b309_an_approved_run_stays_paused_until_it_is_resumed_behind_the_gate() 
         (StopCode::Ready, Some(sim.now))
     );
     assert_eq!(sim.step("gate").status(), "completed");
-    assert_eq!(sim.state.approval(), None);
+    assert_eq!(sim.state.approvals().next(), None);
     sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a", "z"]);
@@ -151,12 +152,15 @@ fn b305_a_run_that_does_not_stand_still_cannot_be_decided() {
     assert_eq!(refused(&mut sim, "gate"), not_there("gate"));
     sim.end(&attempt, ok(json!({})));
     sim.move_once();
-    assert!(sim.state.approval().is_some(), "asked, but still running");
+    assert!(
+        sim.state.approvals().next().is_some(),
+        "asked, but still running"
+    );
     assert_eq!(refused(&mut sim, "gate"), NotWaiting::Moves);
     sim.run(fine);
     let elsewhere = NotWaiting::Elsewhere {
         named: "z".to_owned(),
-        open: "gate".parse().unwrap(),
+        open: vec!["gate".parse().unwrap()],
     };
     assert_eq!(refused(&mut sim, "z"), elsewhere);
     let asked = approve::asking(&sim.state, None, None, true);
@@ -552,13 +556,13 @@ fn b315_a_decision_that_comes_too_late_finds_what_the_timeout_left() {
         let mut sim = asked(&plain(&format!(", timeout = \"1h\"{settings}")));
         let due = sim.stop().due_at.unwrap();
         sim.now = Timestamp::from_nanos(due.as_nanos() - 1);
-        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+        assert_eq!(sim.overdue(), None);
         sim.now = due;
-        let event = overdue(&sim.definition, &sim.state, sim.now).unwrap();
+        let event = sim.overdue().unwrap();
         assert_eq!(event.name(), word, "{settings}");
         sim.record(event);
-        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
-        assert_eq!(sim.state.approval(), None);
+        assert_eq!(sim.overdue(), None);
+        assert_eq!(sim.state.approvals().next(), None);
         match sim.decide("gate", Verdict::Approved, "").unwrap_err() {
             NotDecided::Before(earlier) => assert!(earlier.timed_out, "{earlier}"),
             other @ NotDecided::NotWaiting(_) => panic!("{other:?}"),
@@ -572,11 +576,7 @@ fn b315_a_decision_that_comes_too_late_finds_what_the_timeout_left() {
     }
     let mut sim = asked(&plain(", timeout = \"1h\", on_timeout = \"stay\""));
     sim.pass(Duration::from_secs(7_200));
-    assert_eq!(
-        overdue(&sim.definition, &sim.state, sim.now),
-        None,
-        "it asks on"
-    );
+    assert_eq!(sim.overdue(), None, "it asks on");
 }
 
 // Journals of a time when a late decision was taken still fold and replay.
@@ -643,7 +643,7 @@ fn a_question_that_is_too_long_is_cut_and_says_so() {
     let body = plain("").replace("Go?", "${ steps.a.output.text }");
     let mut sim = Sim::new(&body);
     sim.run(|_| ok(json!({ "text": "ä".repeat(limits::NOTE_BYTES) })));
-    let (_, message) = sim.state.approval().unwrap();
+    let (_, message) = sim.state.approvals().next().unwrap();
     assert!(message.len() <= limits::NOTE_BYTES, "{}", message.len());
     assert!(message.ends_with(" more bytes)"), "{message}");
 }
@@ -670,7 +670,12 @@ approval = { message = "three?" }
 
 #[test]
 fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
-    let stands = |sim: &Sim| sim.state.approval().map(|(path, _)| path.to_string());
+    let stands = |sim: &Sim| {
+        sim.state
+            .approvals()
+            .next()
+            .map(|(path, _)| path.to_string())
+    };
     let mut sim = Sim::new(GATES);
     sim.run(fine);
     sim.approve("z1").work(ResumeBy::Wait).run(fine);
@@ -684,7 +689,7 @@ fn gates_behind_the_step_that_runs_again_ask_anew_when_their_turn_comes() {
     let early = sim.decide("a2", Verdict::Rejected, "").unwrap_err();
     let elsewhere = NotWaiting::Elsewhere {
         named: "a2".to_owned(),
-        open: "z1".parse().unwrap(),
+        open: vec!["z1".parse().unwrap()],
     };
     assert_eq!(early, elsewhere.into());
     sim.approve("z1").work(ResumeBy::Wait).run(fine);
@@ -711,7 +716,11 @@ fn a_gate_that_a_new_definition_puts_first_is_asked_first() {
         "[[step]]\nid = \"zero\"\napproval = {{ message = \"zero?\" }}\n{GATES}"
     ));
     sim.resume().run(fine);
-    let stands = sim.state.approval().map(|(path, _)| path.to_string());
+    let stands = sim
+        .state
+        .approvals()
+        .next()
+        .map(|(path, _)| path.to_string());
     assert_eq!(stands.as_deref(), Some("zero"));
     assert_eq!(sim.step("z1").status(), "pending");
 }

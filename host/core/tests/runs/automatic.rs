@@ -119,6 +119,7 @@ fn b200_only_a_resume_that_happens_counts() {
             cause,
             reset: Vec::new(),
             closed: Vec::new(),
+            paused: Vec::new(),
             reopened: Vec::new(),
             items: ItemsAgain::default(),
             completed: 0,

@@ -12,6 +12,7 @@ mod disk;
 mod endings;
 mod fan_out;
 mod graph;
+mod graph_stops;
 mod identity;
 mod loops;
 mod parallel;

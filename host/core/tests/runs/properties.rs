@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
-use milepost_core::decide::overdue;
 use milepost_core::event::{ClaimCause, Entry, Event, RunEvent};
 use milepost_core::ids::RunId;
 use milepost_core::limits::JSON_DEPTH;
@@ -285,13 +284,17 @@ approval = { message = "${ steps.v.output.timed_out }?", timeout = "1h", on_time
 fn meddle(sim: &mut Sim, draw: u8) {
     let waits = sim.status() == Status::Paused && sim.stop().code() != StopCode::Ready;
     let steps = ["z", "y", "m", "x", "w", "v", "u"];
-    let asked = sim.state.approval().map(|(path, _)| path.to_string());
+    let asked = sim
+        .state
+        .approvals()
+        .next()
+        .map(|(path, _)| path.to_string());
     match (draw % 8, asked) {
         (0, _) => drop(sim.retry(Some(steps[usize::from(draw / 8) % steps.len()]))),
         (1, _) => drop(sim.resume()),
         (2, _) if waits && sim.stop().due_at.is_some() => {
             sim.pass_to_due();
-            let over = overdue(&sim.definition, &sim.state, sim.now);
+            let over = sim.overdue();
             sim.record(over.expect("its time is over"));
         }
         (3, Some(path)) if waits => sim.decide(&path, Verdict::Rejected, "").unwrap(),
@@ -330,7 +333,7 @@ proptest! {
             if sim.status() == Status::Paused {
                 let stop = sim.stop();
                 prop_assert_eq!(&open, &[stop.path.as_ref().unwrap()]);
-                prop_assert_eq!(open[0], sim.state.stands_at().unwrap().path());
+                prop_assert_eq!(open[0], sim.state.stands_at().next().unwrap().path());
             }
             meddle(&mut sim, draw);
         }

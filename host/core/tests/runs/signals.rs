@@ -1,6 +1,5 @@
 //! Signals: the wait or the paused component that one ends, and what it leaves alone.
 
-use milepost_core::decide::overdue;
 use milepost_core::event::{Event, StepEvent, WaitEvent};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, codes};
@@ -155,9 +154,9 @@ fn a_signal_that_comes_too_late_finds_what_the_timeout_left() {
         let mut sim = stopped_at(&format!(
             "wait = {{ signal = \"go\", timeout = \"30s\"{settings} }}"
         ));
-        assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+        assert_eq!(sim.overdue(), None);
         sim.pass_to_due();
-        let event = overdue(&sim.definition, &sim.state, sim.now).unwrap();
+        let event = sim.overdue().unwrap();
         assert_eq!(event.name(), word);
         sim.record(event);
         assert_eq!(
@@ -175,14 +174,10 @@ fn a_signal_that_comes_too_late_finds_what_the_timeout_left() {
 fn time_does_not_end_a_wait_that_is_not_over_or_stands_nowhere() {
     let mut sim = stopped_at("wait = { signal = \"go\" }");
     sim.pass(secs(1_000_000));
-    assert_eq!(overdue(&sim.definition, &sim.state, sim.now), None);
+    assert_eq!(sim.overdue(), None);
     let mut sim = stopped_at("wait = { signal = \"go\", timeout = \"30s\" }");
     sim.pass_to_due().work(ResumeBy::Wait);
-    assert_eq!(
-        overdue(&sim.definition, &sim.state, sim.now),
-        None,
-        "a worker has it"
-    );
+    assert_eq!(sim.overdue(), None, "a worker has it");
     sim.run(fine);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use milepost_core::checkpoint::{Position, all_parts, changed_parts, restore};
 use milepost_core::decide::{
-    Action, ChildStarted, Decision, decide, decide_from, interrupt, settle,
+    Action, ChildStarted, Decision, decide, decide_from, interrupt, overdue, settle,
 };
 use milepost_core::definition::{Around, Child, Children, Definition};
 use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
@@ -484,6 +484,12 @@ impl Sim {
     pub(crate) fn reject(&mut self, path: &str, comment: &str) -> &mut Self {
         self.decide(path, Verdict::Rejected, comment).unwrap();
         self
+    }
+
+    /// What time makes of the first wait at which the run stands, if that is over.
+    pub(crate) fn overdue(&self) -> Option<Event> {
+        let open = self.state.stands_at().next()?;
+        overdue(&self.definition, &self.state, open.path(), self.now)
     }
 
     /// Another definition, accepted.

@@ -18,7 +18,7 @@ use crate::store::{RunRow, StopKind};
 /// A person's decision at an approval.
 #[derive(Debug, Clone)]
 pub struct ApprovalDecision {
-    /// The approval; may be left out, since a run asks at one approval at a time.
+    /// The approval; may be left out where the run asks at one only.
     pub path: Option<String>,
     /// What is decided.
     pub verdict: Verdict,
@@ -100,7 +100,10 @@ impl Engine {
                     rework_left,
                 } => (events, rework_left),
                 Approving::TooLate(event) => {
-                    match self.record_timeout(batch, state, event, now).await? {
+                    match self
+                        .record_timeout(batch, state, asking.path(), event, now)
+                        .await?
+                    {
                         Some(over) => return Err(over.into()),
                         None => {
                             meant = Some(asking);

@@ -1,6 +1,7 @@
 //! What comes too late: the timeout is recorded instead.
 
 use milepost_core::event::Event;
+use milepost_core::ids::Path;
 use milepost_core::request::deadline::TimedOut;
 use milepost_core::state::RunState;
 use milepost_core::time::Timestamp;
@@ -11,15 +12,16 @@ use crate::fault;
 use crate::record::Batch;
 
 impl Engine {
-    /// Records that the time of the wait is over at which the run stands. `None` says that somebody moved the run meanwhile.
+    /// Records that the time of the wait at `path` is over. `None` says that somebody moved the run meanwhile.
     pub(super) async fn record_timeout(
         &self,
         mut batch: Batch,
         mut state: RunState,
+        path: &Path,
         event: Event,
         now: Timestamp,
     ) -> Result<Option<TimedOut>, EngineError> {
-        let stands = state.stands_at().cloned();
+        let stands = state.executions().at(path).cloned();
         batch.record(&mut state, event, now)?;
         fault::point("before_timeout");
         if !self.shared.write(&batch, &state).await? {

@@ -133,8 +133,8 @@ impl Engine {
                 }
                 match sending.map_err(refuse)? {
                     Sending::Keep => {}
-                    Sending::TooLate(event) => {
-                        match self.record_timeout(batch, state, event, now).await? {
+                    Sending::TooLate { path, event } => {
+                        match self.record_timeout(batch, state, &path, event, now).await? {
                             Some(over) => return Err(over.into()),
                             None => continue,
                         }
@@ -185,7 +185,7 @@ impl Engine {
             held: state.is_held(),
             goes_on: !kept && state.moves(),
             waits_for: match status {
-                Status::Paused => state.awaited().map(|(_, name)| name.to_owned()),
+                Status::Paused => state.awaited().next().map(|(_, name)| name.to_owned()),
                 _ => None,
             },
             nearest,
@@ -230,7 +230,7 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let mut state = looks.load(store, run).await?.state;
-            if state.phase().status() != Status::Paused || state.awaited().is_none() {
+            if state.phase().status() != Status::Paused || state.awaited().next().is_none() {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS).await?;

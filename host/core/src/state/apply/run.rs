@@ -158,7 +158,9 @@ impl RunState {
             ResumeCause::Wait => {}
         }
         for record in self.executions.iter_mut() {
-            if matches!(record.phase, StepPhase::Paused { .. }) {
+            if matches!(record.phase, StepPhase::Paused { .. })
+                && !resumed.paused.contains(&record.path)
+            {
                 record.phase = StepPhase::Pending;
                 touched.slots.push(Slot::from(&record.path));
             }

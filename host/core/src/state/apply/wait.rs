@@ -216,8 +216,10 @@ impl RunState {
     /// What a paused run waited for has come: it is due at once. A run that a person paused, or that stands somewhere else,
     /// stays as it is. Returns whether it stood there.
     fn make_ready(&mut self, path: &Path, came: Came, at: Timestamp) -> bool {
+        let all = self.created.rules.answer_all();
         if let Phase::Paused { rest, .. } = &mut self.phase
-            && rest.reason().path.as_ref() == Some(path)
+            && (rest.reason().path.as_ref() == Some(path)
+                || all && rest.reason().why.code().is_at_a_step())
         {
             // At once, also for a clock that was set back since.
             *rest = rest.ready(path, came, self.created_at.min(at));

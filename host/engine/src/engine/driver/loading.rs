@@ -26,7 +26,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 request = self.control.asked(None) => {
-                    self.asked(request, &mut InFlight::new()).await?;
+                    self.asked(request, &mut InFlight::default()).await?;
                 }
                 loaded = &mut loading => {
                     let loaded = loaded.unwrap_or_else(|panic| {

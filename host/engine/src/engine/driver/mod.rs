@@ -6,6 +6,7 @@
 //! follows from it joins one transaction. An outcome and the intent to start what comes next are therefore one commit.
 
 mod children;
+mod in_flight;
 mod loading;
 mod saving;
 mod stopping;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::correction::correction;
 use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
 use milepost_core::event::{RunEvent, StepEvent};
@@ -30,6 +30,7 @@ use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
 use self::children::Children;
+use self::in_flight::InFlight;
 use self::saving::SAVE_WAITS;
 use super::Demand;
 use super::attempt_host::LiveHost;
@@ -123,8 +124,6 @@ struct Ended {
     result: CallResult,
 }
 
-type InFlight = FuturesUnordered<BoxFuture<'static, Ended>>;
-
 enum Stimulus {
     Ended(Box<Ended>),
     Woken,
@@ -191,7 +190,7 @@ impl Driver {
     /// [`StoreError::Conflict`] or [`StoreError::Exists`].
     pub(super) async fn claim_and_drive(&mut self) -> Result<Result<(), Halted>, StoreError> {
         if self.loaded
-            && let Err(halted) = self.advance(true).await
+            && let Err(halted) = self.advance(&mut InFlight::default()).await
         {
             return Ok(Err(halted));
         }
@@ -240,13 +239,14 @@ impl Driver {
     }
 
     async fn drive(&mut self) -> Result<(), Halted> {
-        let mut in_flight = InFlight::new();
+        let mut in_flight = InFlight::default();
         if !self.loaded {
             self.load().await?;
         }
+        let beside = self.workflow.definition.is_parallel();
         loop {
             self.moves();
-            let wake_at = self.advance(in_flight.is_empty()).await?;
+            let wake_at = self.advance(&mut in_flight).await?;
             let began = (self.now(), self.shared.clock.monotonic());
             self.pace = wake_at.map(|_| self.pace.unwrap_or(began));
             self.commit().await?;
@@ -267,10 +267,18 @@ impl Driver {
             }
             for started in std::mem::take(&mut self.started) {
                 fault::point("before_call");
-                in_flight.push(self.launch(started));
+                in_flight.push(self.launch(started), beside);
             }
             match self.next_stimulus(&mut in_flight, wake_at).await {
-                Stimulus::Ended(ended) => self.ended(*ended)?,
+                Stimulus::Ended(ended) => {
+                    self.ended(*ended)?;
+                    // What has ended with it shares its commit.
+                    while self.batch.entries().len() < limits::EVENTS_PER_COMMIT
+                        && let Some(ended) = in_flight.ended()
+                    {
+                        self.ended(ended)?;
+                    }
+                }
                 Stimulus::Woken => {}
                 Stimulus::Asked(request) => self.asked(request, &mut in_flight).await?,
                 Stimulus::Tidings(tidings) => self.learn(tidings)?,
@@ -300,9 +308,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Records whatever the core decides until something outside has to happen. Returns when a retry is due. `idle` says
-    /// that no attempt is in flight.
-    async fn advance(&mut self, idle: bool) -> Result<Option<Timestamp>, Halted> {
+    /// Records whatever the core decides until something outside has to happen. Returns when a retry is due.
+    async fn advance(&mut self, in_flight: &mut InFlight) -> Result<Option<Timestamp>, Halted> {
         self.correct_clock()?;
         if self.looks_at_children() {
             self.take_children(self.now()).await?;
@@ -321,7 +328,7 @@ impl Driver {
                             && let Some(request) = self.held().await
                         {
                             // Nothing new begins; what is in flight may end first.
-                            if idle {
+                            if in_flight.is_empty() && self.started.is_empty() {
                                 self.stop(&request)?;
                             }
                             return Ok(None);
@@ -335,9 +342,7 @@ impl Driver {
                         self.batch.record(&mut self.state, event, now)?;
                     }
                 }
-                Decision::End(event) => {
-                    self.batch.record(&mut self.state, event.into(), now)?;
-                }
+                Decision::End(last) => self.end(last, in_flight).await?,
                 Decision::Wait {
                     wake_at, cancel, ..
                 } => {
@@ -373,7 +378,7 @@ impl Driver {
     /// Before the run `pauses` for a signal, or its time is over: one that came before is there already. Returns whether there was
     /// one.
     async fn take_signal(&mut self, now: Timestamp, pauses: bool) -> Result<bool, Halted> {
-        if self.state.awaited().is_none() {
+        if self.state.awaited().next().is_none() {
             return Ok(false);
         }
         let run = &self.state.created().run;
@@ -418,7 +423,7 @@ impl Driver {
         tokio::select! {
         biased;
         request = self.control.asked(self.patient) => Stimulus::Asked(request),
-        Some(ended) = in_flight.next() => Stimulus::Ended(Box::new(ended)),
+        ended = in_flight.next() => Stimulus::Ended(Box::new(ended)),
         () = woken => Stimulus::Woken,
         tidings = tidings(&mut self.kept) => Stimulus::Tidings(tidings),
         }

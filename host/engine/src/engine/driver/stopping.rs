@@ -1,6 +1,6 @@
 //! Requests to stop: when they are due, and what they record.
 
-use futures_util::StreamExt as _;
+use milepost_core::decide::interrupt;
 use milepost_core::event::{Event, RunEvent};
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
@@ -75,6 +75,25 @@ impl Driver {
         self.stop(&request)
     }
 
+    /// The run is over; what is in flight beside that is asked to stop and given a moment.
+    pub(super) async fn end(
+        &mut self,
+        last: RunEvent,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Halted> {
+        if !in_flight.is_empty() {
+            self.cancel.raise();
+            self.let_clean_up(in_flight).await?;
+            in_flight.clear();
+        }
+        self.started.clear();
+        let now = self.now();
+        for event in interrupt(&self.state, last.into()) {
+            self.batch.record(&mut self.state, event, now)?;
+        }
+        Ok(())
+    }
+
     /// Ends the run where it stands, whatever is in flight.
     pub(super) fn fail(&mut self, mut last: Event, in_flight: &mut InFlight) -> Result<(), Halted> {
         self.cancel.raise();
@@ -133,7 +152,7 @@ impl Driver {
             tokio::select! {
             biased;
             _ = &mut killed => break,
-            Some(ended) = in_flight.next() => {
+            ended = in_flight.next() => {
             if let Outcome::Completed(_) = ended.result.outcome {
             self.ended(ended)?;
             }
