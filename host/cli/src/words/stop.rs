@@ -90,9 +90,13 @@ fn one(stop: &Stop) -> String {
     }
 }
 
-/// Its code and its message; the message alone where it begins with that word.
+/// Its code and what it names first; that alone where it begins with the code's word.
 pub(crate) fn reason(stop: &Stop) -> String {
-    let (code, message) = (stop.code(), message(stop));
+    let message = match &stop.why {
+        Why::Told(told) => told.message.clone(),
+        _ => shown::message(one(stop)),
+    };
+    let code = stop.code();
     match begins_with(&message, code.as_str()) {
         Some(_) => message,
         None => format!("{code}: {message}"),

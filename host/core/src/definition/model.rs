@@ -533,9 +533,12 @@ impl Definition {
     /// Whether several attempts of a run may be in flight.
     #[must_use]
     pub fn is_parallel(&self) -> bool {
-        let graph =
-            |step: &Step| matches!(&step.kind, StepKind::Loop(body) if body.flow == Flow::Graph);
-        self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(graph))
+        let several = |step: &Step| match &step.kind {
+            StepKind::Loop(body) => body.flow == Flow::Graph,
+            StepKind::ForEach(_) => true,
+            StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => false,
+        };
+        self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(several))
     }
 
     /// How the members of a scope follow each other: of the top level, or of the body of the step at that index.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost_core::decide::{Decision, decide, overdue};
+use milepost_core::decide::{Decision, decide};
 use milepost_core::event::{Event, StepEvent};
 use milepost_core::outcome::{ErrorClass, codes};
 use milepost_core::request::resume::ResumeBy;
@@ -154,7 +154,7 @@ fn waits_and_approvals_end_by_it_whatever_their_own_timeout_does() {
         sim.now = due;
         if !step.contains("for =") {
             // Whoever comes too late with a decision or a signal finds it recorded.
-            let event = overdue(&sim.definition, &sim.state, sim.now).unwrap();
+            let event = sim.overdue().unwrap();
             sim.record(event);
             assert!(failed_by_deadline(&sim, "w"), "{step}");
             assert_eq!(sim.stop().code(), StopCode::Ready);
@@ -229,7 +229,7 @@ fn a_loop_closes_what_is_open_in_it_and_goes_on_there_when_a_person_asks() {
         assert_eq!(sim.failures(), [("l".into(), EXCEEDED.into())], "{member}");
         assert!(matches!(sim.step("m").phase(), StepPhase::Pending));
         assert_eq!(sim.state.awaits("go"), None);
-        assert_eq!(sim.state.approval(), None);
+        assert_eq!(sim.state.approvals().next(), None);
         // The loop has its whole time again.
         sim.pass(secs(3_600)).resume().run(outcome);
         assert_eq!(sim.status(), Status::Paused, "{member}");
