@@ -421,7 +421,7 @@ with = { text = "a" }
         ! paused: run r after [elapsed], 0 of 5 steps
         !   step:   ask
         !   reason: waiting_for_approval: `ask` asks: Sure?
-        !   next:   `milepost approve r` or `milepost reject r` decides
+        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    `stuck` continues at [time] (in [left])
         !   also:   `also` asks: Really?
         !   also:   `deployed` waits for the signal `deployed`
@@ -435,7 +435,7 @@ with = { text = "a" }
           saved:  [time], [ago]
           step:   ask
           reason: waiting_for_approval: `ask` asks: Sure?
-          next:   `milepost approve r` or `milepost reject r` decides
+          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
           due:    `stuck` continues at [time] (in [left])
           also:   `stuck` paused
           waits:  ask, for a decision: Sure?
@@ -445,6 +445,7 @@ with = { text = "a" }
           approve: milepost approve r --step also
           reject:  milepost reject r --step also
           waits:  deployed, for the signal `deployed`, until [time] (in [left])
+          send:   milepost signal r deployed
 
         STEP      STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
         ask       waiting  1
