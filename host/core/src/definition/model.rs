@@ -536,7 +536,10 @@ impl Definition {
         let several = |step: &Step| match &step.kind {
             StepKind::Loop(body) => body.flow == Flow::Graph,
             StepKind::ForEach(_) => true,
-            StepKind::Component(_) | StepKind::Wait(_) | StepKind::Approval(_) => false,
+            StepKind::Component(_)
+            | StepKind::Wait(_)
+            | StepKind::Approval(_)
+            | StepKind::End(_) => false,
         };
         self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(several))
     }
@@ -554,6 +557,7 @@ impl Definition {
                 StepKind::Component(_)
                 | StepKind::Wait(_)
                 | StepKind::Approval(_)
+                | StepKind::End(_)
                 | StepKind::ForEach(_),
             )
             | None => self.flow,
