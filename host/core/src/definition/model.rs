@@ -539,6 +539,7 @@ impl Definition {
             StepKind::Component(_)
             | StepKind::Wait(_)
             | StepKind::Approval(_)
+            | StepKind::Child(_)
             | StepKind::End(_) => false,
         };
         self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(several))
@@ -557,6 +558,7 @@ impl Definition {
                 StepKind::Component(_)
                 | StepKind::Wait(_)
                 | StepKind::Approval(_)
+                | StepKind::Child(_)
                 | StepKind::End(_)
                 | StepKind::ForEach(_),
             )

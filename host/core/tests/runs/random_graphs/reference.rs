@@ -161,7 +161,11 @@ impl<'a> Reference<'a> {
                 for (path, phase) in self.at.iter_mut().flatten() {
                     let closed = resumed.closed.iter().any(|id| path.ends_with(id.as_str()));
                     let waits = matches!(phase, Phase::Waiting(_)) && closed;
-                    if *phase == Phase::Paused || waits {
+                    let stays = resumed
+                        .paused
+                        .iter()
+                        .any(|stays| stays.to_string() == *path);
+                    if *phase == Phase::Paused && !stays || waits {
                         *phase = Phase::Pending(true);
                     }
                 }
