@@ -53,6 +53,9 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("STEPS", number(limits::STEPS as u64)),
         ("PARALLEL", number(limits::PARALLEL as u64)),
         ("PARALLEL_DEFAULT", number(limits::PARALLEL_DEFAULT as u64)),
+        ("CHILD_DEPTH", number(limits::CHILD_DEPTH as u64)),
+        ("CHILD_FILES", number(limits::CHILD_FILES as u64)),
+        ("FAMILY", number(limits::FAMILY as u64)),
         ("STOP_REASONS", number(limits::STOP_REASONS as u64)),
         ("ITEMS", number(limits::ITEMS as u64)),
         (

@@ -313,11 +313,11 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
         ! step bad: started
         ! step bad: failed: too-bad: broken
         ! step after: skipped, because `bad` failed (join all_success)
-        ! step handled: started
         ! step never: skipped, because `bad` failed and `after` was skipped (join one_success)
+        ! step handled: started
         ! step handled: failed: broken: broken
-        ! step last: started
         ! step closed: skipped, because `steps.handled.status == 'completed'` is false
+        ! step last: started
         ! step last: completed in [elapsed]
         ! step worse: started
         ! step worse: failed: worse: broken
@@ -364,8 +364,8 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
 
         $ milepost events r | grep -E 'skipped|run_failed'
             5 [time] step_skipped after, because `bad` failed (join all_success)
-            7 [time] step_skipped never, because `bad` failed and `after` was skipped (join one_success)
-           10 [time] step_skipped closed, because `steps.handled.status == 'completed'` is false
+            6 [time] step_skipped never, because `bad` failed and `after` was skipped (join one_success)
+            9 [time] step_skipped closed, because `steps.handled.status == 'completed'` is false
            14 [time] run_failed bad: step_failed: `bad` failed (too-bad): broken; `handled` failed (broken): broken; `worse` failed (worse): broken
 
         # without what came before, the record does not tell what came of it
