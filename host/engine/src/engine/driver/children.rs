@@ -45,15 +45,16 @@ impl Driver {
 
     /// While the run moves, its children are looked at now and then.
     pub(super) fn looks_at_children(&mut self) -> bool {
-        let waits = self.state.phase().status() == Status::Running
-            && self.state.awaited_children().next().is_some();
+        if !self.children.any || self.state.phase().status() != Status::Running {
+            return false;
+        }
         let now = Instant::now();
         let fresh = |looked: Instant| now - looked < LOOKS;
-        let looks = waits && !self.children.looked.is_some_and(fresh);
-        if looks {
-            self.children.looked = Some(now);
+        if self.children.looked.is_some_and(fresh) {
+            return false;
         }
-        looks
+        self.children.looked = Some(now);
+        self.state.awaited_children().next().is_some()
     }
 
     /// Records the end of every child run that has ended. Returns whether there was one.
@@ -107,6 +108,9 @@ impl Driver {
     pub(super) async fn children_go_on(&mut self) -> Result<(), Halted> {
         let mut moving = std::mem::take(&mut self.children.started);
         let failed = std::mem::take(&mut self.children.to_go_on);
+        if moving.is_empty() && failed.is_empty() {
+            return Ok(());
+        }
         let of_started = self
             .state
             .awaited_children()
@@ -134,6 +138,8 @@ impl Driver {
 /// What a driver has to do with the children of its run.
 #[derive(Default)]
 pub(super) struct Children {
+    /// Whether the workflow has any: nearly none has, and this is asked at every turn.
+    pub(super) any: bool,
     /// Started with the commit that comes.
     pub(super) started: Vec<RunId>,
     /// Failed before, and to go on after it.
