@@ -10,7 +10,7 @@ use crate::within::Within;
 /// same decisions, only slower.
 ///
 /// Under one claim a settled execution stays settled. Only a resume or a change of the definition opens it again, and after
-/// those comes a claim with a new epoch, which begins afresh here; an approval that repeats the work forgets as well.
+/// those, as after a decision that repeats the work, comes a claim with a new epoch, which begins afresh here.
 #[derive(Debug, Default)]
 pub struct Frontier {
     epoch: Epoch,

@@ -4,7 +4,6 @@ use super::{Action, Decider, Scope, Walk};
 use crate::definition::{Join, OnFailure, Step, StepKind};
 use crate::event::{Skip, StepEvent};
 use crate::frontier::Graph;
-use crate::ids::StepId;
 use crate::state::{StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
@@ -96,8 +95,8 @@ impl Decider<'_> {
             let Some(settled) = record.and_then(StepRecord::settled) else {
                 continue;
             };
-            let failed = matches!(settled.result, StepResult::Failed { .. });
-            look.extend(graph.settle(place, failed && !step.continue_on_error));
+            let failed = settled.has_failed() && !step.continue_on_error;
+            look.extend(graph.settle(place, failed));
         }
     }
 
@@ -107,29 +106,36 @@ impl Decider<'_> {
 
     /// Why what the step needs does not let it run, if it does not.
     fn not_joined(&self, step: &Step, within: Within<'_>) -> Option<Skip> {
-        let outcomes = || {
-            step.needs.iter().map(|index| {
-                let need = &self.definition.steps()[*index];
-                (&need.id, self.outcome(need, within))
-            })
+        // Nothing has to be looked at for either.
+        if step.needs.is_empty() || step.join == Join::AllDone {
+            return None;
+        }
+        let needs = step.needs.iter().map(|index| {
+            let need = &self.definition.steps()[*index];
+            (&need.id, self.outcome(need, within))
+        });
+        let needs: Vec<_> = needs.collect();
+        let count = |wanted| {
+            needs
+                .iter()
+                .filter(|(_, outcome)| *outcome == wanted)
+                .count()
         };
-        let named = |wanted: &[Outcome]| -> Vec<StepId> {
-            let found = outcomes().filter(|(_, outcome)| wanted.contains(outcome));
-            found.map(|(id, _)| id.clone()).collect()
-        };
-        let succeeded = outcomes().any(|(_, outcome)| outcome == Outcome::Success);
-        let blocking = match step.join {
-            Join::AllDone => return None,
-            _ if step.needs.is_empty() => return None,
-            Join::AllSuccess => named(&[Outcome::Failed, Outcome::Skipped]),
-            Join::NoneFailedMinOneSuccess => match named(&[Outcome::Failed]) {
-                failed if failed.is_empty() && !succeeded => named(&[Outcome::Skipped]),
-                failed => failed,
-            },
-            Join::OneSuccess if succeeded => return None,
-            Join::OneSuccess => named(&[Outcome::Failed, Outcome::Skipped]),
-        };
-        (!blocking.is_empty()).then_some(Skip::Join { needs: blocking })
+        let failed = count(Outcome::Failed);
+        let skipped = count(Outcome::Skipped);
+        let succeeded = needs.len() - failed - skipped;
+        if step.join.lets_run(succeeded, failed, skipped) {
+            return None;
+        }
+        let failures_alone = step.join == Join::NoneFailedMinOneSuccess && failed > 0;
+        let blocking = needs.into_iter().filter(|(_, outcome)| match outcome {
+            Outcome::Failed => true,
+            Outcome::Skipped => !failures_alone,
+            Outcome::Success => false,
+        });
+        Some(Skip::Join {
+            needs: blocking.map(|(id, _)| id.clone()).collect(),
+        })
     }
 
     fn outcome(&self, step: &Step, within: Within<'_>) -> Outcome {

@@ -33,7 +33,7 @@ use crate::ids::{Path, RunId};
 use crate::outcome::{ErrorClass, StepError};
 use crate::payload::Payload;
 use crate::scope::StateScope;
-use crate::state::{Phase, RunState, StepPhase, StepRecord, StepResult};
+use crate::state::{Phase, RunState, StepPhase, StepRecord};
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -225,30 +225,22 @@ pub fn decide_from(
 /// The events that stop a running run from outside: every attempt in flight is interrupted, then the run stops.
 #[must_use]
 pub fn interrupt(state: &RunState, last: Event) -> Vec<Event> {
-    let in_flight = state.in_flight();
-    let mut events: Vec<Event> = in_flight
-        .map(|record| {
-            let attempt = record.attempts();
-            StepEvent::Interrupted { attempt }.at(record.path.clone())
-        })
-        .collect();
-    events.push(last);
-    events
+    interrupted(state.in_flight(), last)
 }
 
 /// The same for one item of a fan-out, and what stands inside of it.
 #[must_use]
 pub(crate) fn interrupt_inside(state: &RunState, item: &Path, last: Event) -> Vec<Event> {
-    let inside = state.in_flight();
-    let inside = inside.filter(|record| record.path == *item || item.holds(&record.path));
-    let mut events: Vec<Event> = inside
-        .map(|record| {
-            let attempt = record.attempts();
-            StepEvent::Interrupted { attempt }.at(record.path.clone())
-        })
-        .collect();
-    events.push(last);
-    events
+    let inside = |record: &&StepRecord| record.path == *item || item.holds(&record.path);
+    interrupted(state.in_flight().filter(inside), last)
+}
+
+fn interrupted<'a>(in_flight: impl Iterator<Item = &'a StepRecord>, last: Event) -> Vec<Event> {
+    let interrupted = in_flight.map(|record| {
+        let attempt = record.attempts();
+        StepEvent::Interrupted { attempt }.at(record.path.clone())
+    });
+    interrupted.chain([last]).collect()
 }
 
 /// The seed of one attempt, derived from the run's seed.
@@ -428,7 +420,7 @@ impl Decider<'_> {
             None => self.begin(step, &within.member(&step.id), None, walk),
             Some(record) => match record.settled() {
                 Some(settled) => Standing::Settled {
-                    failed: matches!(settled.result, StepResult::Failed { .. }),
+                    failed: settled.has_failed(),
                 },
                 None => self.member(step, record, walk),
             },
@@ -458,7 +450,7 @@ impl Decider<'_> {
         }
         match (&record.phase, &step.kind) {
             (StepPhase::Settled(settled), _) => Standing::Settled {
-                failed: matches!(settled.result, StepResult::Failed { .. }),
+                failed: settled.has_failed(),
             },
             (StepPhase::InFlight { .. }, _) => {
                 walk.in_flight.push(path.clone());

@@ -98,13 +98,19 @@ fn reset_ended_loops(
 fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<StepId>) {
     loop {
         let before = again.len();
+        let stale = again.iter().filter_map(|id| definition.index_of(id));
+        for index in definition.needing(stale) {
+            if !state
+                .executions()
+                .of_step(&definition.steps()[index].id)
+                .is_empty()
+            {
+                add_subtree(definition, index, again);
+            }
+        }
         for (index, step) in definition.steps().iter().enumerate() {
             if state.executions().of_step(&step.id).is_empty() {
                 continue;
-            }
-            let id = |index: &usize| &definition.steps()[*index].id;
-            if !again.contains(&step.id) && step.needs.iter().any(|need| again.contains(id(need))) {
-                add_subtree(definition, index, again);
             }
             for read in step.reads.iter().filter(|read| again.contains(*read)) {
                 let Some((reader, read)) = definition
@@ -113,12 +119,9 @@ fn add_stale(definition: &Definition, state: &RunState, again: &mut BTreeSet<Ste
                 else {
                     continue;
                 };
+                // In a graph a step reads what it needs.
                 let graph = definition.flow_in(definition.steps()[reader].parent) == Flow::Graph;
-                let later = match graph {
-                    true => definition.needing([read]).contains(&reader),
-                    false => read < reader,
-                };
-                if later && !again.contains(id(&reader)) {
+                if !graph && read < reader && !again.contains(&definition.steps()[reader].id) {
                     add_subtree(definition, reader, again);
                     break;
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::definition::{Definition, Flow, StepKind};
 use crate::event::{ItemsAgain, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, StepPhase, StepRecord, StepResult};
+use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
 /// What a stopped run goes on with.
@@ -228,9 +228,7 @@ fn add_needing(definition: &Definition, reset: &mut BTreeSet<StepId>, reopened: 
 }
 
 pub(super) fn has_failed(record: &StepRecord) -> bool {
-    record
-        .settled()
-        .is_some_and(|s| matches!(s.result, StepResult::Failed { .. }))
+    record.settled().is_some_and(Settled::has_failed)
 }
 
 fn has_completed(record: &StepRecord) -> bool {

@@ -53,6 +53,17 @@ pub struct FamilyStopped {
 }
 
 impl FamilyStopped {
+    const fn new(answer: StopAnswer) -> Self {
+        Self {
+            answer,
+            children: Vec::new(),
+            asked: Vec::new(),
+            kept: Vec::new(),
+            more: false,
+            strands: None,
+        }
+    }
+
     /// Whether it tells of that child.
     fn knows(&self, child: &RunId) -> bool {
         self.children.contains(child)
@@ -73,6 +84,14 @@ pub(super) enum Stands {
     ToGoOn,
     /// This is recorded of its end.
     Ended(Event),
+}
+
+/// The child runs that the steps of a run wait for.
+pub(super) fn awaited(parent: &RunState) -> Vec<(Path, RunId)> {
+    let awaited = parent.awaited_children();
+    awaited
+        .map(|(path, child)| (path.clone(), child.run.clone()))
+        .collect()
 }
 
 /// The write that creates the run of a step.
@@ -231,10 +250,7 @@ impl Engine {
             if state.phase().status() != Status::Paused {
                 return Ok(false);
             }
-            let awaited: Vec<_> = state
-                .awaited_children()
-                .map(|(path, child)| (path.clone(), child.run.clone()))
-                .collect();
+            let awaited = awaited(&state);
             let inbox = store.inbox(run, limits::SIGNALS * 2).await?;
             let (mut ended, mut to_go_on) = (Vec::new(), Vec::new());
             for (path, child) in awaited {
@@ -465,14 +481,8 @@ impl Engine {
             StopKind::Cancel
         };
         let recorded = record::load(self.shared.store.as_ref(), run).await?;
-        let mut ended = FamilyStopped {
-            answer: StopAnswer::Already(recorded.row.status),
-            children: Vec::new(),
-            asked: Vec::new(),
-            kept: Vec::new(),
-            more: false,
-            strands: self.stranded(&recorded.state).await?,
-        };
+        let mut ended = FamilyStopped::new(StopAnswer::Already(recorded.row.status));
+        ended.strands = self.stranded(&recorded.state).await?;
         let has_children = self.has_open_children(run).await?;
         if has_children && recorded.row.status == Status::Paused {
             // It would go on when the first of them ends.
@@ -548,14 +558,7 @@ impl Engine {
     /// A run was cancelled by itself: what it has started ends with it. What cannot be ended is told, and ends when somebody
     /// cancels the run again.
     pub(super) async fn end_children(&self, run: &RunId, kind: StopKind, by: &str) {
-        let mut ended = FamilyStopped {
-            answer: StopAnswer::Already(Status::Cancelled),
-            children: Vec::new(),
-            asked: Vec::new(),
-            kept: Vec::new(),
-            more: false,
-            strands: None,
-        };
+        let mut ended = FamilyStopped::new(StopAnswer::Already(Status::Cancelled));
         if let Err(error) = self.end_descendants(run, kind, by, &mut ended).await {
             ended.kept.push((run.clone(), error.to_string()));
         }
@@ -614,10 +617,7 @@ impl Engine {
             return Ok(None);
         }
         let store = self.shared.store.as_ref();
-        let awaited = state.awaited_children();
-        let awaited: Vec<_> = awaited
-            .map(|(path, child)| (path.clone(), child.run.clone()))
-            .collect();
+        let awaited = awaited(state);
         let at = |path: &Path, child: &RunId| EngineError::AtChild {
             run: state.created().run.clone(),
             path: path.clone(),

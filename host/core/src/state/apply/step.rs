@@ -185,22 +185,15 @@ impl RunState {
         path: &Path,
         attempt: u32,
     ) -> Result<(), Rejected> {
-        self.must_run(name)?;
-        match self.executions.at(path) {
-            Some(record)
-                if record.attempts() == attempt
-                    && matches!(
-                        record.phase,
-                        StepPhase::InFlight { .. }
-                            | StepPhase::Waiting { .. }
-                            | StepPhase::Paused { .. }
-                            | StepPhase::Awaiting { .. }
-                    ) =>
-            {
-                Ok(())
-            }
-            _ => Err(self.reject(name, path)),
-        }
+        self.must_stand(name, path, attempt, |phase| {
+            matches!(
+                phase,
+                StepPhase::InFlight { .. }
+                    | StepPhase::Waiting { .. }
+                    | StepPhase::Paused { .. }
+                    | StepPhase::Awaiting { .. }
+            )
+        })
     }
 
     fn must_be_in_flight(
@@ -209,14 +202,22 @@ impl RunState {
         path: &Path,
         attempt: u32,
     ) -> Result<(), Rejected> {
+        self.must_stand(name, path, attempt, |phase| {
+            matches!(phase, StepPhase::InFlight { .. })
+        })
+    }
+
+    /// An execution of a running run, after so many attempts, in such a phase.
+    fn must_stand(
+        &self,
+        name: &'static str,
+        path: &Path,
+        attempt: u32,
+        stands: impl Fn(&StepPhase) -> bool,
+    ) -> Result<(), Rejected> {
         self.must_run(name)?;
         match self.executions.at(path) {
-            Some(record)
-                if record.attempts() == attempt
-                    && matches!(record.phase, StepPhase::InFlight { .. }) =>
-            {
-                Ok(())
-            }
+            Some(record) if record.attempts() == attempt && stands(&record.phase) => Ok(()),
             _ => Err(self.reject(name, path)),
         }
     }

@@ -59,12 +59,8 @@ impl Driver {
 
     /// Records the end of every child run that has ended. Returns whether there was one.
     pub(super) async fn take_children(&mut self, now: Timestamp) -> Result<bool, Halted> {
-        let awaited = self.state.awaited_children();
-        let awaited: Vec<_> = awaited
-            .map(|(path, child)| (path.clone(), child.run.clone()))
-            .collect();
         // What was not committed yet is not there yet.
-        let awaited = awaited.into_iter();
+        let awaited = family::awaited(&self.state).into_iter();
         let awaited = awaited.filter(|(_, run)| !self.children.started.contains(run));
         let mut ended = Vec::new();
         for (path, run) in awaited {

@@ -63,16 +63,25 @@ impl Driver {
         if self.is_withdrawn(&request).await {
             return Ok(());
         }
-        self.cancel.raise();
-        if request.demand == Demand::Cancel {
-            self.let_clean_up(in_flight).await?;
+        let patient = request.demand == Demand::Cancel;
+        self.wind_up(in_flight, patient).await?;
+        if patient {
             // Somebody may have lost patience meanwhile.
             request = self.control.present().unwrap_or(request);
+        }
+        self.stop(&request)
+    }
+
+    /// Nothing is in flight any more after this: attempts may clean up before, if somebody has the patience.
+    async fn wind_up(&mut self, in_flight: &mut InFlight, patient: bool) -> Result<(), Halted> {
+        self.cancel.raise();
+        if patient {
+            self.let_clean_up(in_flight).await?;
         }
         // Results that arrive from now on do not count (B169).
         in_flight.clear();
         self.started.clear();
-        self.stop(&request)
+        Ok(())
     }
 
     /// The run is over; what is in flight beside that is asked to stop and given a moment.
@@ -81,12 +90,7 @@ impl Driver {
         last: RunEvent,
         in_flight: &mut InFlight,
     ) -> Result<(), Halted> {
-        if !in_flight.is_empty() {
-            self.cancel.raise();
-            self.let_clean_up(in_flight).await?;
-            in_flight.clear();
-        }
-        self.started.clear();
+        self.wind_up(in_flight, true).await?;
         let now = self.now();
         for event in interrupt(&self.state, last.into()) {
             self.batch.record(&mut self.state, event, now)?;
