@@ -2,7 +2,7 @@
 //! chance decides comes from one seed, so the same seed gives the same trace.
 //!
 //! `MILEPOST_SEEDS=50000` tries more seeds; `MILEPOST_SEED=17` plays only that one and, with `--nocapture`, shows its trace,
-//! whether it holds or fails.
+//! whether it holds or fails. `MILEPOST_WORKFLOW=8` gives that workflow to all runs.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod invariants;

@@ -8,12 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use milepost::engine::{
-    ApprovalDecision, Control, EngineError, ResumeOptions, StartOptions, StopAnswer, WorkOptions,
+    ApprovalDecision, Control, EngineError, FamilyStopped, ResumeOptions, StartOptions, StopAnswer,
+    WorkOptions,
 };
 use milepost::record;
-use milepost_core::ids::RunId;
+use milepost::store::RunRow;
+use milepost_core::ids::{Path, RunId};
 use milepost_core::limits::{JSON_DEPTH, NOTE_BYTES};
-use milepost_core::state::Status;
+use milepost_core::state::{RunState, Status};
 use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
 use milepost_tests::values::value;
@@ -38,7 +40,7 @@ pub(crate) async fn play(world: &Arc<World>) {
     let files = files(world.folder.path());
     for n in 0..RUNS {
         rest(world, 4_000).await;
-        submit(world, &files[n % files.len()], n).await;
+        submit(world, &files[workflow(world, n, files.len())], n).await;
     }
     while world.began.elapsed() < Duration::from_secs(STORM) {
         rest(world, 4_000).await;
@@ -56,6 +58,14 @@ pub(crate) async fn play(world: &Arc<World>) {
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     workers.abort_all();
+}
+
+/// Which workflow the run of that number follows: another one for each seed, so that all of them meet.
+fn workflow(world: &World, n: usize, count: usize) -> usize {
+    let only = crate::variable("MILEPOST_WORKFLOW");
+    let first = only.map_or(world.seed, |only| only);
+    let n = if only.is_some() { 0 } else { n };
+    usize::try_from(first % count as u64).map_or(0, |first| (first + n) % count)
 }
 
 async fn rest(world: &World, millis: u64) {
@@ -110,7 +120,7 @@ async fn patiently<T>(command: impl Future<Output = T>) -> Option<T> {
 /// One deed of the operator, or of fate.
 async fn meddle(world: &Arc<World>) {
     let rng = &world.rng;
-    let run = RunId::new(&format!("run-{}", rng.below(RUNS as u64))).unwrap();
+    let run = some_run(world);
     let process = world.process();
     let engine = process.engine();
     let deed = rng.below(100);
@@ -126,7 +136,7 @@ async fn meddle(world: &Arc<World>) {
         }
         22..38 => {
             let decision = ApprovalDecision {
-                path: None,
+                path: some_approval(world, &run),
                 verdict: if rng.once_in(2) {
                     Verdict::Rejected
                 } else {
@@ -139,17 +149,11 @@ async fn meddle(world: &Arc<World>) {
             world.say(format!("{} {run}: {}", decision.verdict, short(&decided)));
         }
         38..41 => {
-            let ended = match deed {
-                38 => patiently(engine.kill(&run, "the operator")).await,
-                _ => patiently(engine.cancel(&run, "the operator")).await,
-            };
+            let at_once = deed == 38;
+            let ended = patiently(engine.end_family(&run, at_once, "the operator")).await;
             world.say(format!("cancel {run}: {}", short(&ended)));
-            if let Some(Ok(StopAnswer::Asked | StopAnswer::Done(_))) = ended {
-                if let Some(Ok(StopAnswer::Done(_))) = ended {
-                    world.promises().over.insert(run.clone());
-                }
-                let calls = world.calls().len();
-                world.promises().cancelled.entry(run).or_insert(calls);
+            if let Some(Ok(ended)) = ended {
+                promise_the_end(world, run, ended);
             }
         }
         41..48 => {
@@ -159,17 +163,25 @@ async fn meddle(world: &Arc<World>) {
         48..70 => {
             let options = ResumeOptions::default();
             let ended = match deed {
-                48..64 => {
+                48..62 => {
                     tokio::time::timeout(seconds(world, 20), engine.resume(&run, options)).await
                 }
                 _ => {
-                    tokio::time::timeout(seconds(world, 20), engine.retry(&run, None, options))
-                        .await
+                    let from = (deed >= 67).then(|| some_path(world, &run)).flatten();
+                    let retried = engine.retry(&run, from.as_ref(), options);
+                    tokio::time::timeout(seconds(world, 20), retried).await
                 }
             };
             world.say(format!("resume {run}: {}", short(&ended.ok())));
         }
-        70..80 => {
+        70..73 => {
+            if let Some(path) = some_path(world, &run) {
+                let path = path.to_string();
+                let cancelled = patiently(engine.cancel_item(&run, &path, "the operator")).await;
+                world.say(format!("cancel {path} of {run}: {}", short(&cancelled)));
+            }
+        }
+        73..80 => {
             // Sweeps that nobody waited for, twice: duplicate wake-ups change nothing.
             for _ in 0..2 {
                 let swept = patiently(engine.sweep()).await;
@@ -197,6 +209,71 @@ async fn meddle(world: &Arc<World>) {
     process.kill();
 }
 
+/// A run that was started, or one that another run has started.
+fn some_run(world: &World) -> RunId {
+    let runs = world.runs();
+    let number = world.rng.below(RUNS as u64);
+    let any = world.rng.next();
+    match usize::try_from(any % (2 * runs.len() as u64 + 1)) {
+        Ok(index) if index < runs.len() => runs[index].clone(),
+        _ => RunId::new(&format!("run-{number}")).unwrap(),
+    }
+}
+
+fn state(world: &World, run: &RunId) -> Option<RunState> {
+    let recorded = record::load(world.store.as_ref(), run).now();
+    recorded.ok().map(|recorded| recorded.state)
+}
+
+/// One of the approvals that a run asks at, if there are more of them.
+fn some_approval(world: &World, run: &RunId) -> Option<String> {
+    let state = state(world, run)?;
+    let asks: Vec<_> = state
+        .approvals()
+        .map(|(path, _)| path.to_string())
+        .collect();
+    match asks.len() {
+        0 | 1 => None,
+        count => asks
+            .get(usize::try_from(world.rng.below(count as u64)).unwrap())
+            .cloned(),
+    }
+}
+
+/// Something that a run has begun.
+fn some_path(world: &World, run: &RunId) -> Option<Path> {
+    let state = state(world, run)?;
+    let paths: Vec<_> = state
+        .executions()
+        .iter()
+        .map(|record| record.path().clone())
+        .collect();
+    match paths.len() {
+        0 => None,
+        count => paths
+            .get(usize::try_from(world.rng.below(count as u64)).unwrap())
+            .cloned(),
+    }
+}
+
+/// Nothing of what was said to be over, or asked to end, begins anything any more.
+fn promise_the_end(world: &World, run: RunId, ended: FamilyStopped) {
+    let calls = world.calls().len();
+    let mut promises = world.promises();
+    let (own, ends) = match ended.answer {
+        StopAnswer::Done(_) => (Some(run), None),
+        StopAnswer::Asked => (None, Some(run)),
+        StopAnswer::Already(_) | StopAnswer::Held | StopAnswer::Ending => (None, None),
+    };
+    for run in ended.children.into_iter().chain(own) {
+        promises.over.insert(run.clone());
+        promises.cancelled.entry(run).or_insert(calls);
+    }
+    for run in ended.asked.into_iter().chain(ends) {
+        promises.cancelled.entry(run).or_insert(calls);
+    }
+}
+
 fn seconds(world: &World, most: u64) -> Duration {
     Duration::from_secs(world.rng.below(most))
 }
@@ -216,12 +293,16 @@ fn somebody(world: &World) -> Option<Arc<Process>> {
     (0..=last).rev().find_map(|pid| world.living(pid))
 }
 
+/// Runs that are not over. A child that failed is its parent's business, if that is not over either.
 fn open(world: &World) -> Vec<(RunId, Status, Option<String>)> {
-    let rows = world
+    let rows: Vec<_> = world
         .runs()
         .into_iter()
-        .map(|run| world.store.row(&run).now().unwrap().unwrap());
-    rows.filter(|row| !row.status.is_terminal())
+        .map(|run| world.store.row(&run).now().unwrap().unwrap())
+        .collect();
+    let of_a_parent = |row: &RunRow| row.status == Status::Failed && row.parent.is_some();
+    let open = rows.into_iter().filter(|row| !row.status.is_terminal());
+    open.filter(|row| !of_a_parent(row))
         .map(|row| (row.id, row.status, row.stop_code))
         .collect()
 }
@@ -232,11 +313,12 @@ async fn settle(world: &Arc<World>) -> bool {
     for (run, status, _) in &open {
         let process = world.process();
         let engine = process.engine();
-        let state = record::load(world.store.as_ref(), run).now().unwrap().state;
+        let state = state(world, run).unwrap();
+        let asks = state.approvals().next().map(|(path, _)| path.to_string());
         let done: Result<(), EngineError> = match status {
-            Status::Paused if state.approvals().next().is_some() => {
+            Status::Paused if asks.is_some() => {
                 let decision = ApprovalDecision {
-                    path: None,
+                    path: asks,
                     verdict: Verdict::Approved,
                     comment: Some("at last".to_owned()),
                     by: None,

@@ -1,4 +1,4 @@
-//! What the runs do: five workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+//! What the runs do: nine workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,39 +17,124 @@ use serde_json::{Value, json};
 
 use crate::world::{START, World};
 
-const HEAD: &str = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"p.wasm\"\n";
-
-/// Bodies of the workflows.
-const BODIES: [&str; 5] = [
-    "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
-     [[step]]\nid = \"l\"\nloop = { until = \"loop.iteration >= 3\", max_iterations = 5 }\n\
-     [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
-     [[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"90s\", on_timeout = \"continue\" }\n\
-     [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
-    "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
-     [[step]]\nid = \"g\"\napproval = { message = \"${ steps.a.output.at }?\", rework = { from = \"a\" } }\n\
-     [[step]]\nid = \"b\"\nuse = \"p/b\"\nwith = { a = \"${ steps.a.output.value }\", g = \"${ steps.g.output.comment }\" }\n",
-    "[[step]]\nid = \"t\"\nwait = { for = \"20s\" }\n\
-     [[step]]\nid = \"q\"\nuse = \"p/q\"\ncontinue_on_error = true\n\
-     [[step]]\nid = \"u\"\nwait = { for = \"70s\" }\n\
-     [[step]]\nid = \"d\"\nuse = \"p/d\"\n",
-    "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { initial = \"5s\", then = \"fail\" }\ntimeout = \"1m\"\n\
-     [[step]]\nid = \"b\"\nuse = \"p/b\"\n\
-     [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
-    "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd', 'e']\", max_parallel = 3, join = \"all_done\" }\n\
-     [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
-     [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\ncontinue_on_error = true\n\
-     [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"steps.f.output\", max_parallel = 2 }\nwith = { status = \"${ item.status }\" }\n",
+/// Bodies of the workflows: what stands before the plugins, and the steps.
+const BODIES: [(&str, &str); 9] = [
+    (
+        "",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"l\"\nloop = { until = \"loop.iteration >= 3\", max_iterations = 5 }\n\
+         [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
+         [[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"90s\", on_timeout = \"continue\" }\n\
+         [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
+    ),
+    (
+        "",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"g\"\napproval = { message = \"${ steps.a.output.at }?\", rework = { from = \"a\" } }\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\nwith = { a = \"${ steps.a.output.value }\", g = \"${ steps.g.output.comment }\" }\n",
+    ),
+    (
+        "",
+        "[[step]]\nid = \"t\"\nwait = { for = \"20s\" }\n\
+         [[step]]\nid = \"q\"\nuse = \"p/q\"\ncontinue_on_error = true\n\
+         [[step]]\nid = \"u\"\nwait = { for = \"70s\" }\n\
+         [[step]]\nid = \"d\"\nuse = \"p/d\"\n",
+    ),
+    (
+        "",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { initial = \"5s\", then = \"fail\" }\ntimeout = \"1m\"\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\n\
+         [[step]]\nid = \"c\"\nuse = \"p/c\"\n",
+    ),
+    (
+        "",
+        "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd', 'e']\", max_parallel = 3, join = \"all_done\" }\n\
+         [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\ncontinue_on_error = true\n\
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"steps.f.output\", max_parallel = 2 }\nwith = { status = \"${ item.status }\" }\n",
+    ),
+    // A graph: joins over failures, waits and an approval beside steps that move, and a graph in a loop.
+    (
+        "flow = \"graph\"\nlimits = { parallel = 3 }\n",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\nneeds = [\"a\"]\nwith = { a = \"${ steps.a.output.value }\" }\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"c\"\nuse = \"p/c\"\nneeds = [\"a\"]\ncontinue_on_error = true\n\
+         [[step]]\nid = \"g\"\nneeds = [\"b\"]\napproval = { message = \"${ steps.b.output.at }?\", rework = { from = \"b\" } }\n\
+         [[step]]\nid = \"h\"\napproval = { message = \"Both?\", timeout = \"2m\", on_timeout = \"approve\" }\n\
+         [[step]]\nid = \"t\"\nwait = { for = \"20s\" }\n\
+         [[step]]\nid = \"s\"\nneeds = [\"t\"]\nwait = { signal = \"go\", timeout = \"90s\", on_timeout = \"continue\" }\n\
+         [[step]]\nid = \"l\"\nneeds = [\"a\"]\nflow = \"graph\"\nloop = { until = \"loop.iteration >= 2\", max_iterations = 3 }\n\
+         [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
+         [[step]]\nid = \"y\"\nin = \"l\"\nuse = \"p/y\"\ncontinue_on_error = true\n\
+         [[step]]\nid = \"z\"\nin = \"l\"\nuse = \"p/z\"\nneeds = [\"x\", \"y\"]\n\
+         [[step]]\nid = \"d\"\nuse = \"p/d\"\nneeds = [\"c\", \"g\"]\njoin = \"one_success\"\n\
+         [[step]]\nid = \"o\"\nuse = \"p/o\"\nneeds = [\"d\", \"l\", \"s\"]\njoin = \"none_failed_min_one_success\"\n\
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nneeds = [\"o\", \"h\"]\njoin = \"all_done\"\n",
+    ),
+    // Items with an approval each, more of them at a time.
+    (
+        "",
+        "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd']\", max_parallel = 3, join = \"all_done\" }\n\
+         [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"g\"\nin = \"f\"\nif = \"item != 'b'\"\napproval = { message = \"${ item }?\", timeout = \"3m\", on_timeout = \"approve\" }\n\
+         [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\n\
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\nretry = { then = \"fail\" }\n",
+    ),
+    // A child that has a child, and asks.
+    (
+        "",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"c\"\nworkflow = \"asking.toml\"\nwith = { v = \"${ steps.a.output.value }\" }\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\nwith = { c = \"${ steps.c.output.at }\" }\n",
+    ),
+    // Children beside each other, beside a step that moves, and in the items of a fan-out.
+    (
+        "flow = \"graph\"\n",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"c\"\nworkflow = \"moving.toml\"\nneeds = [\"a\"]\nwith = { v = \"${ steps.a.output.value }\" }\n\
+         [[step]]\nid = \"d\"\nworkflow = \"moving.toml\"\nwith = { v = 1 }\ncontinue_on_error = true\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\n\
+         [[step]]\nid = \"f\"\nflow = \"sequence\"\nforeach = { items = \"['x', 'y']\", max_parallel = 2, join = \"all_done\" }\n\
+         [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\n\
+         [[step]]\nid = \"k\"\nin = \"f\"\nworkflow = \"moving.toml\"\nwith = { v = \"${ item }\" }\n\
+         [[step]]\nid = \"z\"\nuse = \"p/z\"\nneeds = [\"c\", \"d\", \"b\", \"f\"]\njoin = \"none_failed_min_one_success\"\n",
+    ),
 ];
+
+/// Workflows of children.
+const CHILDREN: [(&str, &str, &str); 2] = [
+    (
+        "asking.toml",
+        "returns = \"${ steps.i.output }\"\n[inputs.v]\ntype = \"json\"\n",
+        "[[step]]\nid = \"i\"\nuse = \"p/i\"\nwith = { v = \"${ inputs.v }\" }\n\
+         [[step]]\nid = \"g\"\napproval = { message = \"Go on?\" }\n\
+         [[step]]\nid = \"k\"\nworkflow = \"moving.toml\"\nwith = { v = \"${ steps.g.output.comment }\" }\n\
+         [[step]]\nid = \"w\"\nwait = { signal = \"go\", timeout = \"40s\", on_timeout = \"continue\" }\n",
+    ),
+    (
+        "moving.toml",
+        "returns = \"${ steps.j.output }\"\n[inputs.v]\ntype = \"json\"\n",
+        "[[step]]\nid = \"i\"\nuse = \"p/i\"\nwith = { v = \"${ inputs.v }\" }\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"j\"\nuse = \"p/j\"\n",
+    ),
+];
+
+fn write(folder: &Path, name: &str, (top, steps): (&str, &str)) -> PathBuf {
+    let file = folder.join(name);
+    let text = format!("schema = 1\nname = \"w\"\n{top}[plugins.p]\nsource = \"p.wasm\"\n{steps}");
+    std::fs::write(&file, text).unwrap();
+    file
+}
 
 /// Files of the workflows.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
-    let files = BODIES.iter().enumerate().map(|(n, body)| {
-        let file = folder.join(format!("w{n}.toml"));
-        std::fs::write(&file, format!("{HEAD}{body}")).unwrap();
-        file
-    });
-    files.collect()
+    for (name, top, steps) in CHILDREN {
+        write(folder, name, (top, steps));
+    }
+    let bodies = BODIES.into_iter().enumerate();
+    bodies
+        .map(|(n, body)| write(folder, &format!("w{n}.toml"), body))
+        .collect()
 }
 
 #[derive(Clone)]

@@ -359,3 +359,20 @@ async fn a_run_that_stands_at_several_steps_shows_all_of_them() {
     let row = rig.row();
     assert_eq!(row.status, Status::Paused);
 }
+
+#[tokio::test]
+async fn a_signal_that_was_there_when_several_waits_are_over_ends_one_of_them_once() {
+    let body = "flow = 'graph'\n[[step]]\nid = 'gate'\napproval = { message = 'Now?', timeout = '1m', on_timeout = 'approve' }\n\
+                [[step]]\nid = 'go'\nwait = { signal = 'go', timeout = '1m', on_timeout = 'continue' }\n\
+                [[step]]\nid = 'a'\nuse = 'p/a'\n";
+    let gate = Gate::default();
+    let rig = Rig::sqlite(body, &Script::new().held("a", &gate));
+    rig.submit("r1").await;
+    rig.engine().signal(&r1(), "go", &json!(7)).await.unwrap();
+    gate.open();
+    rig.work().await;
+    assert_eq!(rig.row().status, Status::Completed);
+    let events = rig.events();
+    let ended = |name| count(&events, name);
+    assert_eq!((ended("signal_received"), ended("wait_ended")), (1, 1));
+}

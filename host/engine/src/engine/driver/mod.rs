@@ -337,7 +337,9 @@ impl Driver {
                             }
                             return Ok(None);
                         }
-                        self.act(action, now).await?;
+                        if !self.act(action, now).await? {
+                            break;
+                        }
                     }
                 }
                 Decision::Pause(stop) => {
@@ -360,7 +362,8 @@ impl Driver {
         }
     }
 
-    async fn act(&mut self, action: Action, now: Timestamp) -> Result<(), Halted> {
+    /// Returns whether what was decided with it still holds.
+    async fn act(&mut self, action: Action, now: Timestamp) -> Result<bool, Halted> {
         match &action {
             Action::Start { path, attempt } => self.started.push(Launch {
                 path: path.clone(),
@@ -371,12 +374,13 @@ impl Driver {
                 at: now,
             }),
             Action::StartChild { path, child } => self.start_child(path, child, now)?,
-            Action::EndWait { .. } if self.take_signal(now, false).await? => return Ok(()),
+            // It may have ended another wait that is over, too.
+            Action::EndWait { .. } if self.take_signal(now, false).await? => return Ok(false),
             Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
         }
         self.batch
             .record(&mut self.state, action.into_event(), now)?;
-        Ok(())
+        Ok(true)
     }
 
     /// Before the run `pauses` for a signal, or its time is over: one that came before is there already. Returns whether there was
