@@ -264,7 +264,9 @@ fn family(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
 /// How the child runs of its steps stand.
 pub(crate) fn children(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    for step in &report.steps {
+    let failed = report.steps.iter().filter_map(|step| step.items.as_ref());
+    let failed = failed.flat_map(|items| &items.failures);
+    for step in open(report).chain(failed) {
         let Some(child) = &step.child else {
             continue;
         };

@@ -570,6 +570,14 @@ impl StepReport {
         report
     }
 
+    /// Its child run, and those of its items that are listed.
+    pub(crate) fn children_mut(&mut self) -> impl Iterator<Item = &mut ChildReport> {
+        let items = self.items.iter_mut();
+        let listed = items.flat_map(|items| items.failures.iter_mut().chain(&mut items.open));
+        let of_items = listed.filter_map(|item| item.child.as_mut());
+        self.child.iter_mut().chain(of_items)
+    }
+
     /// The same with the items that it goes over, or with what it came to in those around it.
     fn with_items(mut self, definition: &Definition, state: &RunState, index: usize) -> Self {
         let step = &definition.steps()[index];

@@ -337,3 +337,105 @@ fn b367_what_is_wrong_with_a_child_is_shown_where_it_is_named() {
         [exit 65]
     "#]]);
 }
+
+/// A gate for each of two packages, one after the other, so that a session reads the same every time.
+const GATES: &str = "\
+[[step]]
+id = \"packages\"
+workflow = \"gate.toml\"
+foreach = { items = \"['core', 'cli']\", max_parallel = 1, join = \"all_done\" }
+";
+
+#[test]
+fn the_child_run_of_every_item_is_shown_and_an_item_is_cancelled_with_it() {
+    let cli = release();
+    cli.workflow("all.toml", GATES);
+    let mut session = cli.session();
+    session.milepost("graph all.toml");
+    session.milepost("run all.toml --id a");
+    session.milepost("ls");
+    session.milepost("approve a --step packages[0]");
+    session.milepost("cancel a --step packages[0]");
+    session.milepost("resume a");
+    session.milepost("show a");
+    session.document("show a", &["/children", "/steps/0/items/open/0/child"]);
+    session.milepost("cancel a");
+    session.milepost("ls");
+    session.reads(expect![[r#"
+        $ milepost graph all.toml
+        all
+          packages: child run of gate.toml for each of ['core', 'cli'], 1 at a time, whatever comes of them
+
+        $ milepost run all.toml --id a
+        ! run a: started
+        ! fan-out packages: 2 items
+        ! step packages[0]: child run 9wwf316wv6yhs8b3xtxe
+        ! packages[0]: run 9wwf316wv6yhs8b3xtxe: started
+        ! packages[0]: step gate: waits for a decision: Publish?
+        ! paused: run a after [elapsed], 0 of 1 step
+        !   step:   packages[0]
+        !   reason: waiting_for_child: `packages[0]` waits for its child run 9wwf316wv6yhs8b3xtxe
+        !   next:   the end of 9wwf316wv6yhs8b3xtxe continues the run; `milepost show 9wwf316wv6yhs8b3xtxe` shows how far that is
+        !   child:  packages[0]: run 9wwf316wv6yhs8b3xtxe is paused
+        !           `gate` asks: Publish?
+        !           `milepost approve 9wwf316wv6yhs8b3xtxe` or `milepost reject 9wwf316wv6yhs8b3xtxe` decides
+        [exit 2]
+
+        $ milepost ls
+        ID                      WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
+        a                       all       paused (waiting_for_child)            [ago]    [elapsed]  [ago]    its child run ends
+          9wwf316wv6yhs8b3xtxe  gate      paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject
+
+        $ milepost approve a --step packages[0]
+        ! error: run `a` waits at `packages[0]` for its child run `9wwf316wv6yhs8b3xtxe`, which is the one to ask
+        !   help: `milepost approve 9wwf316wv6yhs8b3xtxe` or `milepost reject 9wwf316wv6yhs8b3xtxe` decides there
+        [exit 65]
+
+        $ milepost cancel a --step packages[0]
+        `packages[0]` of run a is cancelled; the run is paused
+
+        $ milepost resume a
+        ! run a: resumed, 0 completed steps kept
+        ! step packages[1]: child run wb1md2s0qswzbv2zkthk
+        ! packages[1]: run wb1md2s0qswzbv2zkthk: started
+        ! packages[1]: step gate: waits for a decision: Publish?
+        ! paused: run a after [elapsed], 0 of 1 step
+        !   step:   packages[1]
+        !   reason: waiting_for_child: `packages[1]` waits for its child run wb1md2s0qswzbv2zkthk
+        !   next:   the end of wb1md2s0qswzbv2zkthk continues the run; `milepost show wb1md2s0qswzbv2zkthk` shows how far that is
+        !   child:  packages[1]: run wb1md2s0qswzbv2zkthk is paused
+        !           `gate` asks: Publish?
+        !           `milepost approve wb1md2s0qswzbv2zkthk` or `milepost reject wb1md2s0qswzbv2zkthk` decides
+        [exit 2]
+
+        $ milepost show a
+        run a of all: paused
+          file:   [folder]/all.toml
+          begun:  [time], took [elapsed]
+          saved:  [time], [ago]
+          step:   packages[1]
+          reason: waiting_for_child: `packages[1]` waits for its child run wb1md2s0qswzbv2zkthk
+          next:   the end of wb1md2s0qswzbv2zkthk continues the run; `milepost show wb1md2s0qswzbv2zkthk` shows how far that is
+          runs:   1 paused, 1 cancelled
+          child:  packages[1]: run wb1md2s0qswzbv2zkthk is paused
+                  `gate` asks: Publish?
+                  `milepost approve wb1md2s0qswzbv2zkthk` or `milepost reject wb1md2s0qswzbv2zkthk` decides
+
+        STEP      STATUS                                         ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        packages  running, 1 of 2 items, 1 cancelled, 1 waiting
+
+        $ milepost show a --json
+        /children: {"cancelled":1,"paused":1}
+        /steps/0/items/open/0/child: {"id":"wb1md2s0qswzbv2zkthk","status":"paused","stop":{"code":"waiting_for_approval","due_at":null,"message":"`gate` asks: Publish?","next":"`milepost approve wb1md2s0qswzbv2zkthk` or `milepost reject wb1md2s0qswzbv2zkthk` decides","path":"gate","provider":null}}
+
+        $ milepost cancel a
+        ! 1 child run cancelled
+        run a is cancelled
+
+        $ milepost ls
+        ID                      WORKFLOW  STATUS     OWNER  STARTED  TOOK       UPDATED  NEXT
+        a                       all       cancelled         [ago]    [elapsed]  [ago]
+          9wwf316wv6yhs8b3xtxe  gate      cancelled         [ago]    [elapsed]  [ago]
+          wb1md2s0qswzbv2zkthk  gate      cancelled         [ago]    [elapsed]  [ago]
+    "#]]);
+}

@@ -62,7 +62,7 @@ fn rig(child: &str, script: &Script) -> Rig {
     rig_of(PARENT, &[("c.toml", child)], script)
 }
 
-fn rig_of(parent: &str, files: &[(&str, &str)], script: &Script) -> Rig {
+pub(super) fn rig_of(parent: &str, files: &[(&str, &str)], script: &Script) -> Rig {
     let rig = Rig::sqlite(parent, script);
     for (name, body) in files {
         write(&rig, name, body);
@@ -77,7 +77,7 @@ fn write(rig: &Rig, name: &str, body: &str) {
     fs::write(rig.file().with_file_name(name), text).unwrap();
 }
 
-fn children(rig: &Rig, of: &RunId) -> Vec<RunRow> {
+pub(super) fn children(rig: &Rig, of: &RunId) -> Vec<RunRow> {
     let filter = Filter {
         family: Family::ChildrenOf(of.clone()),
         ..Filter::default()
@@ -93,7 +93,7 @@ fn child(rig: &Rig) -> RunRow {
     child
 }
 
-fn row(rig: &Rig, run: &RunId) -> RunRow {
+pub(super) fn row(rig: &Rig, run: &RunId) -> RunRow {
     rig.store.row(run).now().unwrap().unwrap()
 }
 

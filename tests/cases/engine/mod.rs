@@ -6,6 +6,7 @@ mod bounded;
 mod carried;
 mod changes;
 mod children;
+mod children_of_items;
 mod commits;
 mod continuations;
 mod crashes;

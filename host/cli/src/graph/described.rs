@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use milepost::core::definition::{
-    ApprovalStep, ComponentStep, Definition, Flow, ForEachStep, ItemsJoin, Join, LoopStep,
-    OnExhausted, Over, Step, StepKind, WaitStep,
+    ApprovalStep, ChildStep, ComponentStep, Definition, Flow, ForEachStep, ItemsJoin, Join,
+    LoopStep, OnExhausted, Over, Step, StepKind, WaitStep,
 };
 use milepost::core::shown::Shown;
 use milepost::core::time::format_duration;
@@ -71,6 +71,10 @@ fn node(definition: &Definition, index: usize) -> Node {
                     let what = format!("{} {rule}, {limit}", component_text(call));
                     (Kind::Call, what, None)
                 }
+                Over::Child(child) => {
+                    let what = format!("{} {rule}, {limit}", child_text(child));
+                    (Kind::Child, what, None)
+                }
                 Over::Body { members, flow, .. } => {
                     let what = format!("{rule}, {limit}");
                     let body = Body {
@@ -85,10 +89,7 @@ fn node(definition: &Definition, index: usize) -> Node {
         }
         StepKind::Wait(wait) => (Kind::Wait, wait_text(wait), None),
         StepKind::Approval(approval) => (Kind::Approval, approval_text(approval), None),
-        StepKind::Child(child) => {
-            let what = format!("child run of {}", Shown(&child.workflow));
-            (Kind::Child, what, None)
-        }
+        StepKind::Child(child) => (Kind::Child, child_text(child), None),
         StepKind::End(end) => (Kind::End, format!("end as {}", end.status.as_str()), None),
     };
     let Step {
@@ -154,6 +155,10 @@ fn component_text(component: &ComponentStep) -> String {
         Some(step) => Shown(format_args!("{}/{step}", component.plugin)).to_string(),
         None => Shown(&component.plugin).to_string(),
     }
+}
+
+fn child_text(child: &ChildStep) -> String {
+    format!("child run of {}", Shown(&child.workflow))
 }
 
 fn wait_text(wait: &WaitStep) -> String {

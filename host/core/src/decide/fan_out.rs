@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::{Action, Decider, Scope, Standing, Walk, expression_failed, fits};
-use crate::definition::{ComponentStep, ForEachStep, ItemsJoin, Over};
+use crate::definition::{ChildStep, ComponentStep, ForEachStep, ItemsJoin, Over, Step};
 use crate::event::{ForEachEvent, StepEvent};
 use crate::expr::{Budget, Template};
 use crate::frontier::FanOut;
@@ -70,14 +70,15 @@ impl Decider<'_> {
     /// the items that have begun, of which there are at most `max_parallel`.
     pub(super) fn in_fan_out(
         &self,
-        fan_out: &ForEachStep,
+        (step, fan_out): (&Step, &ForEachStep),
         path: &Path,
         items: &Items,
         walk: &mut Walk<'_>,
     ) -> Standing {
+        let which = (step, fan_out);
         let mut known = walk.frontier.enter_fan_out(path);
         let mut begun = std::mem::take(&mut known.begun);
-        begun.retain(|index, item| self.item_is_open(fan_out, *index, item, &mut known, walk));
+        begun.retain(|index, item| self.item_is_open(which, *index, item, &mut known, walk));
         while known.next < items.len() && begun.len() < fan_out.max_parallel {
             let item = path.item(known.next);
             let fresh = self.state.executions().at(&item).is_none();
@@ -86,7 +87,7 @@ impl Decider<'_> {
             }
             let index = known.next;
             known.next += 1;
-            if self.item_is_open(fan_out, index, &item, &mut known, walk) {
+            if self.item_is_open(which, index, &item, &mut known, walk) {
                 begun.insert(index, item);
             }
         }
@@ -107,7 +108,7 @@ impl Decider<'_> {
     /// Whether an item has not ended; it moves on as far as it can. One that has ended is counted.
     fn item_is_open(
         &self,
-        fan_out: &ForEachStep,
+        (step, fan_out): (&Step, &ForEachStep),
         index: u32,
         item: &Path,
         known: &mut FanOut,
@@ -119,6 +120,7 @@ impl Decider<'_> {
                 failed: settled.has_failed(),
             },
             (Over::Call(call), None) => self.item_of_call(call, item, record, walk),
+            (Over::Child(child), None) => self.item_of_child(step, child, item, record, walk),
             (Over::Body { .. }, None) => self.item_with_members(fan_out, item, record, walk),
         };
         match standing {
@@ -154,6 +156,20 @@ impl Decider<'_> {
                 let attempts = record.map_or(0, StepRecord::attempts);
                 walk.call(self.start(call, item, attempts + 1))
             }
+        }
+    }
+
+    fn item_of_child(
+        &self,
+        step: &Step,
+        child: &ChildStep,
+        item: &Path,
+        record: Option<&StepRecord>,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
+        match record.map(|record| &record.phase) {
+            Some(StepPhase::Awaiting { wait }) => self.awaiting(step, item, wait, walk),
+            _ => walk.act(self.begin_child(child, item)),
         }
     }
 

@@ -482,7 +482,7 @@ impl Decider<'_> {
             (StepPhase::FannedOut, StepKind::ForEach(fan_out))
                 if let Some(items) = record.items() =>
             {
-                self.in_fan_out(fan_out, path, items, walk)
+                self.in_fan_out((step, fan_out), path, items, walk)
             }
             (
                 StepPhase::Pending

@@ -91,8 +91,12 @@ pub(super) fn child(
 ) -> Option<ChildStep> {
     let view = &entry.view;
     let given = view.node("with");
+    let place = match entry.fans_out {
+        true => Place::Item(index),
+        false => Place::Step(index),
+    };
     let with = match given {
-        Some(node) => compiler.template(node, Place::Step(index)),
+        Some(node) => compiler.template(node, place),
         None => Some(Template::Object(BTreeMap::new())),
     };
     let workflow = view.owned("workflow")?;

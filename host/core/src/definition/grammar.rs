@@ -372,7 +372,7 @@ static LIMITS: Record = record(
 
 /// Keys of which a step has exactly one.
 pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval", "workflow", "end"];
-/// The key of a fan-out: with `use` it repeats the call; alone, the members of the step.
+/// The key of a fan-out: with `use` it repeats the call, with `workflow` the child run; alone, the members of the step.
 pub(super) const FOREACH_KEY: &str = "foreach";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
@@ -410,7 +410,7 @@ static STEP: Record = Record {
         key(
             FOREACH_KEY,
             Shape::Record(&FOREACH),
-            "Repeats the step for each item of a list: the call of a step with `use`, else the steps that name this one with `in`.",
+            "Repeats the step for each item of a list: the call of a step with `use`, the child run of one with `workflow`, else the steps that name this one with `in`.",
         ),
         key(
             "end",

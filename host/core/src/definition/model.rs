@@ -288,6 +288,8 @@ pub struct ForEachStep {
 pub enum Over {
     /// Calls a component.
     Call(ComponentStep),
+    /// Starts a run of another workflow.
+    Child(ChildStep),
     /// Runs its members.
     Body {
         /// Indices of the members, in file order; never empty.
@@ -425,11 +427,24 @@ pub enum OnExhausted {
 }
 
 impl Step {
-    /// The workflow of its child run, if it starts one and that was looked for.
+    /// The workflow of its child runs, if it starts any and that was looked for.
     #[must_use]
-    pub fn child(&self) -> Option<&Child> {
+    pub const fn child(&self) -> Option<&Child> {
+        match self.starts() {
+            Some(step) => step.child.as_ref(),
+            None => None,
+        }
+    }
+
+    /// The child run that it starts, itself or for each of its items.
+    #[must_use]
+    pub const fn starts(&self) -> Option<&ChildStep> {
         match &self.kind {
-            StepKind::Child(step) => step.child.as_ref(),
+            StepKind::Child(step)
+            | StepKind::ForEach(ForEachStep {
+                over: Over::Child(step),
+                ..
+            }) => Some(step),
             StepKind::Component(_)
             | StepKind::End(_)
             | StepKind::Loop(_)

@@ -50,7 +50,7 @@ pub(super) struct Entry<'a> {
     /// Its id's place, or its header's.
     pub(super) span: Range<usize>,
     pub(super) kind: Kind,
-    /// Whether it goes over a list: it is a call for each item, or a fan-out with members.
+    /// Whether it goes over a list: it is a call or a child run for each item, or a fan-out with members.
     pub(super) fans_out: bool,
     /// The loop or fan-out that it is a member of.
     pub(super) parent: Option<usize>,
@@ -185,13 +185,16 @@ impl<'a> Outline<'a> {
         let place = self.entries[parent].span.clone();
         let what = match self.entries[parent].kind {
             Kind::Unknown => return Err(None),
-            Kind::Component if self.entries[parent].fans_out => {
-                let message =
-                    format!("`{owner}` calls a component for each item; it has no members");
+            kind @ (Kind::Component | Kind::Child) if self.entries[parent].fans_out => {
+                let (does, key) = match kind {
+                    Kind::Child => ("starts a child run", "workflow"),
+                    _ => ("calls a component", "use"),
+                };
+                let message = format!("`{owner}` {does} for each item; it has no members");
                 return Err(Some(Box::new(
                     Diagnostic::error(codes::NOT_A_LOOP, span, message)
-                        .with_help(format!("move the `use` of `{owner}` to a member of it"))
-                        .with_related(place, "a step with `use`"),
+                        .with_help(format!("move the `{key}` of `{owner}` to a member of it"))
+                        .with_related(place, format!("a step with `{key}`")),
                 )));
             }
             Kind::Component | Kind::Wait | Kind::Approval | Kind::End | Kind::Child => {

@@ -109,13 +109,15 @@ fn step(
             end.map(StepKind::End)
         }
         Kind::Child => {
-            let keys = [ATTEMPT_KEYS, &[FOREACH_KEY]].concat();
-            not_for(&entry.view, &keys, "a child run", &mut compiler.out);
+            not_for(&entry.view, ATTEMPT_KEYS, "a child run", &mut compiler.out);
             let child = children::child(compiler, index, entry);
             if let Some(child) = &child {
                 reads.extend(steps_read(child.with.references()));
             }
-            child.map(StepKind::Child)
+            match entry.fans_out {
+                true => fan_out(compiler, index, entry, child.map(Over::Child), &mut reads),
+                false => child.map(StepKind::Child),
+            }
         }
         Kind::Unknown => {
             // Its expressions are checked all the same, so that nothing new appears once the kind is mended.
@@ -268,9 +270,15 @@ fn fan_out(
     let view = entry.view.record(FOREACH_KEY)?;
     let items = compiler.list("items", view.node("items")?, Place::Step(index));
     reads.extend(items.iter().flat_map(|expr| steps_read(expr.references())));
-    if let (Kind::Component, Some(span)) = (entry.kind, view.key_span("returns")) {
-        let message = "`returns` is the output of an item that has members; that of a call is what the component returns";
-        let help = "leave it out, or move the `use` to a member of this step";
+    let whose = match entry.kind {
+        Kind::Component => Some(("a call is what the component returns", "use")),
+        Kind::Child => Some(("a child run is what its workflow returns", "workflow")),
+        _ => None,
+    };
+    if let (Some((output, key)), Some(span)) = (whose, view.key_span("returns")) {
+        let message =
+            format!("`returns` is the output of an item that has members; that of {output}");
+        let help = format!("leave it out, or move the `{key}` to a member of this step");
         let problem = Diagnostic::error(codes::NOT_FOR_KIND, span, message);
         compiler.out.push(problem.with_help(help));
     }

@@ -170,9 +170,9 @@ fn dropped_by(definition: &Definition, state: &RunState) -> Vec<StepId> {
                 !record.path.is_item()
             }
             (StepKind::ForEach(fan_out), kind) => match (&fan_out.over, kind) {
-                (Over::Call(_), Kind::Component(_)) | (Over::Body { .. }, Kind::Item) => {
-                    record.path.is_item()
-                }
+                (Over::Call(_), Kind::Component(_))
+                | (Over::Child(_), Kind::Child(_))
+                | (Over::Body { .. }, Kind::Item) => record.path.is_item(),
                 (_, Kind::FanOut(_)) => !record.path.is_item(),
                 (_, Kind::Unknown) => true,
                 (

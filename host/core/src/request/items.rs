@@ -102,7 +102,7 @@ impl Repeat<'_> {
             };
             let repeats = has_failed(item) && !item.is_kept() && !handled;
             match &fan_out.over {
-                Over::Call(_) if repeats => again.items.reset.push(path),
+                Over::Call(_) | Over::Child(_) if repeats => again.items.reset.push(path),
                 Over::Body { .. } if repeats && self.how == How::Retry => {
                     self.whole_item(step, &path, again);
                 }
@@ -112,7 +112,7 @@ impl Repeat<'_> {
                     }
                     self.members(members, Within::Item(&path), again);
                 }
-                Over::Call(_) | Over::Body { .. } => {}
+                Over::Call(_) | Over::Child(_) | Over::Body { .. } => {}
             }
         }
         failed

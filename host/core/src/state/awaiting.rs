@@ -1,7 +1,7 @@
 //! Where a run stands, and what moves it from there.
 
 use super::{ChildRun, Phase, Rest, RunState, Status, StepPhase, StepRecord};
-use crate::ids::Path;
+use crate::ids::{Path, RunId};
 use crate::stop::StopCode;
 use crate::wait::Wait;
 
@@ -42,6 +42,24 @@ impl RunState {
         let waits = |record: &&StepRecord| matches!(record.phase, StepPhase::Awaiting { .. });
         let waiting = self.executions.iter().filter(waits);
         waiting.filter_map(|record| Some((&record.path, record.child()?)))
+    }
+
+    /// The child runs that are not known to have ended, for which no step waits any more, nor will: what started them is over.
+    pub fn left_children(&self) -> impl Iterator<Item = &RunId> {
+        let run_is_over = self.phase.status().is_terminal();
+        let settled = |path: Path| {
+            let record = self.executions.at(&path);
+            record.is_some_and(|record| record.settled().is_some())
+        };
+        let left = move |record: &StepRecord| {
+            let mut around = std::iter::successors(Some(record.path.clone()), Path::around);
+            run_is_over || around.any(settled)
+        };
+        self.executions.iter().filter_map(move |record| {
+            let child = record.child()?;
+            let open = !child.over && child.failed_at == 0;
+            (open && left(record)).then_some(&child.run)
+        })
     }
 
     /// Where a run that moves is at work: at a step in flight, or at one that is tried again.

@@ -121,6 +121,12 @@ workflow = "notes.toml"
 with = { since = "${ inputs.since }" }
 
 [[step]]
+id = "packages"
+workflow = "notes.toml"
+foreach = { items = "['core', 'cli']" }
+with = { package = "${ item }" }
+
+[[step]]
 id = "say"
 if = "steps.deployed.output.timed_out"
 approval = { message = "Announce ${ inputs.repo }?", timeout = "24h", on_timeout = "stay", on_reject = "cancel", rework = { from = "rest", max_attempts = 2 } }

@@ -7,7 +7,7 @@ use milepost_core::outcome::codes;
 use milepost_core::payload::Payload;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::rules::Rules;
-use milepost_core::state::{ChildRun, RunState, Status, StepPhase};
+use milepost_core::state::{ChildRun, RunState, Status, StepPhase, StepRecord};
 use milepost_core::stop::{Came, Failure, Stop, StopCode, Why};
 use milepost_core::wait::Wait;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::waits::{around, fine};
 const CHILD: &str = "workflow = \"c.toml\"\nwith = { n = 3 }";
 
 /// How a child run goes.
-enum Goes {
+pub(crate) enum Goes {
     Runs,
     Completes(Value),
     Fails,
@@ -26,8 +26,8 @@ enum Goes {
 }
 
 /// The run that the step `id` waits for, after it has gone like this.
-fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
-    let (path, run) = (sim.step(id).path().clone(), run_of(sim, id));
+pub(crate) fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
+    let (path, run) = (record(sim, id).path().clone(), run_of(sim, id));
     let created = RunCreated {
         run,
         workflow: "test".to_owned(),
@@ -101,12 +101,18 @@ fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
     state
 }
 
-fn run_of(sim: &Sim, id: &str) -> RunId {
-    sim.step(id).child().expect("it has a child").run.clone()
+/// What is recorded of a step, or of an item such as `files[1]`.
+fn record<'a>(sim: &'a Sim, id: &str) -> &'a StepRecord {
+    let record = sim.state.executions().latest(&path(id));
+    record.expect("it was touched")
 }
 
-fn ended(sim: &Sim, id: &str, child: &RunState) -> Event {
-    match child_standing(&sim.state, sim.step(id).path(), child) {
+pub(crate) fn run_of(sim: &Sim, id: &str) -> RunId {
+    record(sim, id).child().expect("it has a child").run.clone()
+}
+
+pub(crate) fn ended(sim: &Sim, id: &str, child: &RunState) -> Event {
+    match child_standing(&sim.state, record(sim, id).path(), child) {
         ChildStanding::Ended(event) => event,
         other => panic!("{other:?}"),
     }
@@ -120,7 +126,7 @@ fn waiting() -> Sim {
     sim
 }
 
-fn path(text: &str) -> Path {
+pub(crate) fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 

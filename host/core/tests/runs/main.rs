@@ -5,6 +5,7 @@ mod adopting;
 mod approvals;
 mod automatic;
 mod children;
+mod children_of_items;
 mod classes;
 mod conditions;
 mod deadlines;

@@ -77,7 +77,8 @@ impl Engine {
                     let asks = |row: &RunRow| stop_of(row) == Some(StopCode::WaitingForApproval);
                     let at_child = match reason {
                         NotDecided::NotWaiting(_) => {
-                            self.at_child(&state, Wanted::Decision, asks, true).await?
+                            self.at_child(&state, Wanted::Decision, named, asks, true)
+                                .await?
                         }
                         NotDecided::Before(_) => None,
                     };

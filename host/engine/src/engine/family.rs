@@ -31,7 +31,7 @@ use super::{Engine, OnChange, ResumeOptions, StopAnswer, Trouble};
 use crate::carried;
 use crate::fault;
 use crate::record::{self, Batch, RecordError};
-use crate::report::RunReport;
+use crate::report::{RunReport, StepReport};
 use crate::store::{Family, Filter, Pages, RunRow, StopKind, Store, StoreError, Write};
 use crate::workflow::Workflow;
 
@@ -568,17 +568,33 @@ impl Engine {
         }
     }
 
+    /// Ends the child runs for which no step of the run waits any more, nor will. What cannot be ended is told.
+    pub(super) async fn end_left_children(&self, state: &RunState, by: &str) {
+        for run in state.left_children() {
+            let ended = async {
+                let row = self.shared.store.row(run).await?;
+                let over = |status: Status| status.is_terminal() || status == Status::Failed;
+                match row.is_none_or(|row| over(row.status)) {
+                    true => Ok(()),
+                    false => self.end_family(run, false, by).await.map(drop),
+                }
+            };
+            if let Err(error) = ended.await {
+                let reason = error.to_string();
+                let trouble = Trouble::Error(&reason);
+                self.shared.tell_trouble(Some(run.as_str()), trouble);
+            }
+        }
+    }
+
     /// Adds how the children of a run stand.
     pub(super) async fn report_children(&self, report: &mut RunReport) -> Result<(), StoreError> {
         let store = self.shared.store.as_ref();
-        if report.steps.iter().all(|step| step.child.is_none()) {
+        let none = |step: &StepReport| step.child.is_none() && step.items.is_none();
+        if report.steps.iter().all(none) {
             return Ok(());
         }
-        for child in report
-            .steps
-            .iter_mut()
-            .filter_map(|step| step.child.as_mut())
-        {
+        for child in report.steps.iter_mut().flat_map(StepReport::children_mut) {
             // One that cannot be read is told by whoever shows that one.
             let Ok(Some(row)) = store.row(&child.run).await else {
                 continue;
@@ -605,11 +621,12 @@ impl Engine {
     }
 
     /// The child run that takes what somebody brings to a run that waits for it; `takes` says which one wants it. Where none does,
-    /// the first one is named if `or_first` says so.
+    /// the first one is named if `or_first` says so. A person who named a step that waits for a child means that one.
     pub(super) async fn at_child(
         &self,
         state: &RunState,
         wanted: Wanted,
+        named: Option<&str>,
         takes: impl Fn(&RunRow) -> bool,
         or_first: bool,
     ) -> Result<Option<EngineError>, EngineError> {
@@ -617,7 +634,11 @@ impl Engine {
             return Ok(None);
         }
         let store = self.shared.store.as_ref();
-        let awaited = awaited(state);
+        let mut awaited = awaited(state);
+        let meant = |(path, _): &(Path, RunId)| named == Some(path.to_string().as_str());
+        if awaited.iter().any(meant) {
+            awaited.retain(meant);
+        }
         let at = |path: &Path, child: &RunId| EngineError::AtChild {
             run: state.created().run.clone(),
             path: path.clone(),

@@ -127,7 +127,7 @@ impl Engine {
                 if state.awaits(name).is_none() {
                     let waits = |row: &RunRow| row.awaits.iter().any(|awaited| awaited == name);
                     let wanted = Wanted::Signal(name.to_owned());
-                    if let Some(error) = self.at_child(&state, wanted, waits, false).await? {
+                    if let Some(error) = self.at_child(&state, wanted, None, waits, false).await? {
                         return Err(error);
                     }
                 }

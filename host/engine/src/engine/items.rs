@@ -45,6 +45,7 @@ impl Engine {
             }
             let events = cancel_item(&state, item, by).map_err(refused)?;
             if events.is_empty() {
+                self.end_left_children(&state, by).await;
                 return Ok(ItemAnswer::Already(status));
             }
             let now = self.shared.clock.now();
@@ -53,6 +54,7 @@ impl Engine {
                 batch.record(&mut state, event, now)?;
             }
             if self.shared.write(&batch, &state).await? {
+                self.end_left_children(&state, by).await;
                 return Ok(ItemAnswer::Cancelled(status));
             }
         }

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use milepost_core::definition::{Definition, Step, StepKind};
+use milepost_core::definition::{Definition, Step};
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path as StepPath, RunId};
 use milepost_core::limits;
@@ -583,7 +583,7 @@ impl Engine {
                 }
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
-                let starts = |step: &Step| matches!(step.kind, StepKind::Child(_));
+                let starts = |step: &Step| step.starts().is_some();
                 if report.status == Status::Cancelled && definition.steps().iter().any(starts) {
                     let by = "the end of its parent";
                     self.end_children(&run, StopKind::Cancel, by).await;

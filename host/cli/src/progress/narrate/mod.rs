@@ -262,6 +262,8 @@ impl Narrator {
                 path,
                 event: StepEvent::Wait(WaitEvent::ChildEnded { ending, .. }),
             } => {
+                let failed = !matches!(ending, ChildEnding::Completed(_));
+                self.fan_outs.ended(path, failed);
                 let (how, why) = match ending {
                     ChildEnding::Completed(_) => (style.green("completed"), String::new()),
                     ChildEnding::Failed(error) | ChildEnding::Cancelled(error) => {

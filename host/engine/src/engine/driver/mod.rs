@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use milepost_core::correction::correction;
 use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
-use milepost_core::definition::{Step, StepKind};
+use milepost_core::definition::Step;
 use milepost_core::event::{RunEvent, StepEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
@@ -246,8 +246,8 @@ impl Driver {
         }
         let definition = &self.workflow.definition;
         let beside = definition.is_parallel();
-        let child = |step: &Step| matches!(step.kind, StepKind::Child(_));
-        self.children.any = definition.steps().iter().any(child);
+        let starts = |step: &Step| step.starts().is_some();
+        self.children.any = definition.steps().iter().any(starts);
         loop {
             self.moves();
             let wake_at = self.advance(&mut in_flight).await?;
