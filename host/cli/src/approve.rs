@@ -15,10 +15,10 @@ use super::ids;
 
 /// Approve what a run waits for
 ///
-/// Approves the approval at which a run is paused. The first decision counts; repeating it is not an error. None counts after
-/// the approval's timeout.
+/// Approves an approval at which a run asks. The first decision counts; repeating it is not an error. None counts after the
+/// approval's timeout.
 ///
-/// The decision only records: a worker or `milepost resume` continues the run.
+/// A run that is paused is continued by a worker or `milepost resume`; one that runs goes on with the decision.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,8 +31,8 @@ pub(crate) struct ApproveArgs {
 
 /// Reject what a run waits for
 ///
-/// Rejects the approval at which a run is paused. The first decision counts; repeating it is not an error. None counts after
-/// the approval's timeout.
+/// Rejects an approval at which a run asks. The first decision counts; repeating it is not an error. None counts after the
+/// approval's timeout.
 ///
 /// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled.
 #[derive(Debug, Args)]
@@ -103,9 +103,19 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
 }
 
 fn text(cx: &Context, run: &RunId, decided: &Decided) -> String {
+    if !decided.taken {
+        return format!(
+            "`{}` of run {run} will be {} when the process that runs it takes the decision; `{}` shows whether it has",
+            decided.path,
+            decided.decision,
+            cx.command("show", run)
+        );
+    }
     let head = format!("`{}` of run {run} is {}", decided.path, decided.decision);
     let next = match decided.status {
         Status::Cancelled => "the run is cancelled".to_owned(),
+        Status::Completed | Status::Failed => format!("the run is {}", decided.status),
+        Status::Running => "the run goes on with it".to_owned(),
         _ => cx.goes_on(run, decided.held),
     };
     format!("{head}; {next}")

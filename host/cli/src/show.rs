@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use milepost::core::event::Skip;
 use milepost::core::limits;
+use milepost::core::request::signal::is_reserved;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
-use milepost::core::wait::{Wait, is_child_signal};
+use milepost::core::wait::Wait;
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{StopRequest, Store, StoredSignal};
 use serde_json::Value;
@@ -323,9 +324,9 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
                 lines.push(format!(
                     "  waits:  {path}, for a decision{until}: {message}"
                 ));
-                // Nobody decides in a run that moves, failed or is over.
+                // Nobody decides in a run that failed or is over.
                 let verbs = match shown.report.status {
-                    Status::Paused => &["approve", "reject"][..],
+                    Status::Running | Status::Paused => &["approve", "reject"][..],
                     _ => &[],
                 };
                 for verb in verbs {
@@ -337,15 +338,12 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
             }
         }
     }
-    let signals = shown.awaits.iter().filter(|name| !is_child_signal(name));
+    let signals = shown.awaits.iter().filter(|name| !is_reserved(name));
     lines.extend(signals.map(|name| {
         let command = cx.command("signal", run);
         format!("  send:   {command} {}", shell::argument(name))
     }));
-    let kept = shown
-        .inbox
-        .iter()
-        .filter(|kept| !is_child_signal(&kept.name));
+    let kept = shown.inbox.iter().filter(|kept| !is_reserved(&kept.name));
     lines.extend(kept.map(|kept| {
         let name = Shown(&kept.name);
         format!(

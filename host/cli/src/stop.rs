@@ -111,6 +111,11 @@ fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> 
             status,
             format!("`{shown}` of run {run} is cancelled; the run is {status}"),
         ),
+        ItemAnswer::Asked(status) => (
+            Answer::ItemCancelling,
+            status,
+            format!("the process that runs {run} will cancel `{shown}`"),
+        ),
         ItemAnswer::Already(status) => (
             Answer::ItemAlreadyCancelled,
             status,

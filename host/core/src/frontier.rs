@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::Definition;
 use crate::ids::{Epoch, Path};
+use crate::state::RunState;
 use crate::within::Within;
 
 /// What one decision leaves for the next one of the same run. Derived from the state and never stored: a new one gives the
 /// same decisions, only slower.
 ///
-/// Under one claim a settled execution stays settled. Only a resume or a change of the definition opens it again, and after
-/// those, as after a decision that repeats the work, comes a claim with a new epoch, which begins afresh here.
+/// Under one claim a settled execution stays settled, but where a decision repeats the work. A resume and a change of the
+/// definition open some again, too, and after those comes a claim with a new epoch. Both begin afresh here.
 #[derive(Debug, Default)]
 pub struct Frontier {
-    epoch: Epoch,
+    /// Under which claim, and after how many repetitions.
+    of: (Epoch, u32),
     /// Scopes that have begun and are not over: the top level, and bodies by the path of their loop or item.
     scopes: BTreeMap<Option<Path>, Walked>,
     /// Fan-outs that have begun and are not over.
@@ -61,10 +63,11 @@ pub(crate) enum Progress {
 }
 
 impl Frontier {
-    /// Forgets what was seen under another claim.
-    pub(crate) fn under(&mut self, epoch: Epoch) {
-        if self.epoch != epoch {
-            self.epoch = epoch;
+    /// Forgets what was seen under another claim, or before work was repeated.
+    pub(crate) fn under(&mut self, state: &RunState) {
+        let of = (state.epoch(), state.reopened());
+        if self.of != of {
+            self.of = of;
             self.scopes.clear();
             self.fan_outs.clear();
         }

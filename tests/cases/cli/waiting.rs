@@ -158,7 +158,7 @@ fn b301_b309_an_approved_run_stays_paused_until_somebody_takes_it() {
     assert_eq!(
         decided,
         json!({
-            "id": "r", "answer": "approved", "path": "gate", "repeated": false, "status": "paused", "rework_left": null, "held": false, "continues": "worker"
+            "id": "r", "answer": "approved", "path": "gate", "taken": true, "repeated": false, "status": "paused", "rework_left": null, "held": false, "continues": "worker"
         })
     );
     let run = cli.shown("r");

@@ -291,7 +291,7 @@ async fn b304_a_decision_that_cannot_be_saved_changes_nothing_and_can_be_made_ag
 }
 
 #[tokio::test]
-async fn b305_a_running_run_is_not_decided() {
+async fn b305_a_run_that_does_not_ask_yet_is_not_decided() {
     let gate = Gate::default();
     let rig = Rig::new(ASKS, &Script::new().held("a", &gate));
     let engine = rig.engine();

@@ -19,6 +19,7 @@ mod golden;
 mod graphs;
 mod ledger;
 mod lifecycle;
+mod moving;
 mod ownership;
 mod poison;
 mod replays;

@@ -36,6 +36,8 @@ pub(crate) enum Answer {
     Cancelling,
     /// The item of a fan-out is cancelled now.
     ItemCancelled,
+    /// The process that runs it was asked to cancel the item of a fan-out.
+    ItemCancelling,
     /// Nothing was done: the item of a fan-out was cancelled before.
     ItemAlreadyCancelled,
     /// Nothing was done: it is being cancelled.
@@ -147,9 +149,12 @@ pub(crate) struct Decided {
     pub(crate) answer: Verdict,
     /// The approval.
     pub(crate) path: Path,
+    /// Whether it is recorded. Otherwise it is kept for the process that runs the run, and counts if the question is still open when
+    /// that takes it.
+    pub(crate) taken: bool,
     /// Whether the same was decided before: nothing was recorded.
     pub(crate) repeated: bool,
-    /// Status of the run now: paused, or cancelled. After a repetition, any.
+    /// Status of the run now.
     pub(crate) status: Status,
     /// How many rejections with rework the approval has left; null when it has no rework, and after a repetition.
     pub(crate) rework_left: Option<u32>,
@@ -165,6 +170,7 @@ impl Decided {
             id: run.clone(),
             answer: decided.decision,
             path: decided.path.clone(),
+            taken: decided.taken,
             repeated: false,
             status: decided.status,
             rework_left: decided.rework_left,
@@ -179,6 +185,7 @@ impl Decided {
             id: earlier.run.clone(),
             answer: earlier.decision,
             path: earlier.path.clone(),
+            taken: true,
             repeated: true,
             status: earlier.status,
             rework_left: None,

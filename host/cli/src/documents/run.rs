@@ -6,11 +6,12 @@ use std::sync::Arc;
 use milepost::core::event::Parent;
 use milepost::core::ids::{Digest, Epoch, RunId};
 use milepost::core::outcome::StepError;
+use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
 use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::LogDropped;
 use milepost::core::time::Timestamp;
-use milepost::core::wait::{Wait, is_child_signal};
+use milepost::core::wait::Wait;
 use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -530,7 +531,7 @@ impl Row {
             awaits: row
                 .awaits
                 .iter()
-                .filter(|name| !is_child_signal(name))
+                .filter(|name| !is_reserved(name))
                 .cloned()
                 .collect(),
             provider: row.provider.clone(),

@@ -4,7 +4,6 @@ use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::limits;
-use milepost::core::request::cancel_item::NotCancellable;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, Wanted};
@@ -97,10 +96,6 @@ impl From<EngineError> for Failure {
                     false => signals(&unknown),
                 };
                 Self::new(Code::UnknownSignal, message).help(help)
-            }
-            EngineError::NotCancellable { run, reason: NotCancellable::Moves } => {
-                Self::new(Code::NotCancellable, message)
-                    .help(command(format!("pause {run}")).text(" lets it stand still, and ").command(format!("resume {run}")).text(" continues it afterwards"))
             }
             EngineError::NotCancellable { run, .. } => Self::new(Code::NotCancellable, message)
                 .help(command(format!("show {run}")).text(" shows the items")),

@@ -20,8 +20,8 @@ pub(crate) use deadlines::due_by;
 pub(crate) use fitting::fits;
 pub use settling::{settle, settle_recorded};
 pub use stopping::too_large;
-pub(crate) use waiting::asked;
 pub use waiting::overdue;
+pub(crate) use waiting::{asked, ends_at};
 
 use sha2::{Digest as _, Sha256};
 
@@ -188,7 +188,7 @@ pub fn decide_from(
         state,
         now,
     };
-    frontier.under(state.epoch());
+    frontier.under(state);
     let free = definition.parallel.saturating_sub(state.in_flight_count());
     let mut walk = Walk::new(frontier, free);
     if let Some(ending) = state.ending() {

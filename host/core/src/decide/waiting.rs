@@ -185,7 +185,7 @@ impl Decider<'_> {
 }
 
 /// When time ends a wait by itself. An approval that stays asks on.
-pub(super) fn ends_at(step: &Step, wait: &Wait) -> Option<Timestamp> {
+pub(crate) fn ends_at(step: &Step, wait: &Wait) -> Option<Timestamp> {
     let stays = matches!(
         &step.kind,
         StepKind::Approval(approval) if approval.on_timeout == OnApprovalTimeout::Stay

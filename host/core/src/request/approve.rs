@@ -1,10 +1,10 @@
-//! Approve and reject: a person decides at the approval at which a run stands. The first decision holds.
+//! Approve and reject: a person decides at an approval at which a run asks. The first decision holds.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::again::{add_subtree, reads_any};
-use crate::decide::{fits, overdue};
+use crate::decide::{due_by, ends_at, fits, overdue};
 use crate::definition::{ApprovalStep, Definition, Flow, OnReject, StepKind};
 use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::ids::{Path, RunId, StepId};
@@ -33,6 +33,14 @@ pub struct Asking {
 }
 
 impl Asking {
+    pub(super) const fn new(path: Path, attempt: u32) -> Self {
+        Self { path, attempt }
+    }
+
+    pub(super) const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// The approval.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -74,9 +82,6 @@ pub enum NotWaiting {
     /// The run is about to end.
     #[error("it is being cancelled")]
     Ends,
-    /// It asks, and goes on moving.
-    #[error("the run has to stop first")]
-    Moves,
     /// It asks somewhere else.
     #[error("no approval waits at `{named}`; the run asks at {}", listed(.open))]
     Elsewhere {
@@ -180,6 +185,47 @@ pub fn approve(
     Ok(decided(definition, state, path, approval, answer))
 }
 
+/// What a decision does that was made while somebody drove the run, and `sent_at` that time; `None` where it does not hold.
+pub(super) fn posted(
+    definition: &Definition,
+    state: &RunState,
+    meant: &Asking,
+    answer: Answer<'_>,
+    sent_at: Timestamp,
+) -> Option<Vec<Event>> {
+    let path = &meant.path;
+    let asked = asking(state, Some(&path.to_string()), None, false).ok()?;
+    let record = state.executions().latest(path)?;
+    let StepPhase::Awaiting { wait } = &record.phase else {
+        return None;
+    };
+    let until = ends_at(definition.step(path.step())?, wait);
+    let times = [until, record.deadline, due_by(state, path)];
+    let in_time = times.into_iter().flatten().all(|time| time > sent_at);
+    if asked != *meant || !in_time || !has_room(state, path, answer) {
+        return None;
+    }
+    let approval = approval_at(definition, path)?;
+    if approval.rework.is_some() && record.rejections().is_none() {
+        // Of a program that did not count: whoever decides counts first.
+        return None;
+    }
+    let Approving::Decided { events, .. } = decided(definition, state, path, approval, answer)
+    else {
+        return None;
+    };
+    Some(events)
+}
+
+/// How many rejections with rework the approval has left, where it has rework.
+#[must_use]
+pub fn rework_left(definition: &Definition, state: &RunState, asking: &Asking) -> Option<u32> {
+    let plan = approval_at(definition, &asking.path)?.rework.as_ref()?;
+    let record = state.executions().latest(&asking.path);
+    let rejected = record.and_then(StepRecord::rejections).unwrap_or(0);
+    Some(plan.max_attempts.saturating_sub(rejected))
+}
+
 fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a ApprovalStep> {
     match &definition.step(path.step())?.kind {
         StepKind::Approval(approval) => Some(approval),
@@ -255,16 +301,9 @@ fn open_approval(state: &RunState, named: Option<&str>) -> Result<Asking, NotDec
         (None, _) => return Err(NotWaiting::Several(open).into()),
     };
     if let Some(path) = meant {
-        if state.phase().status() != Status::Paused {
-            return Err(NotWaiting::Moves.into());
-        }
-        return Ok(Asking {
-            path: path.clone(),
-            attempt: state
-                .executions()
-                .latest(path)
-                .map_or(0, StepRecord::attempts),
-        });
+        let record = state.executions().latest(path);
+        let attempt = record.map_or(0, StepRecord::attempts);
+        return Ok(Asking::new(path.clone(), attempt));
     }
     Err(decided_before(state, named).unwrap_or_else(|| {
         let reason = match named {

@@ -11,9 +11,6 @@ pub enum NotCancellable {
     /// The run is over.
     #[error("the run is {0}")]
     Over(Status),
-    /// Somebody drives it.
-    #[error("the run is running; it has to stand still first")]
-    Moves,
     /// Nothing of that name is an item of a fan-out that has begun.
     #[error("`{0}` is no item of a fan-out that has begun")]
     NoItem(String),
@@ -23,6 +20,13 @@ pub enum NotCancellable {
     /// Its fan-out has ended with an output.
     #[error("the fan-out of `{0}` has ended")]
     Ended(Path),
+}
+
+/// Whether a person has cancelled the item at a path.
+#[must_use]
+pub fn is_cancelled(state: &RunState, item: &Path) -> bool {
+    let record = state.executions().at(item);
+    record.is_some_and(|item| item.settled().is_some() && item.is_kept())
 }
 
 /// What is recorded when a person cancels the item at a path; nothing when that was done before.
@@ -44,14 +48,7 @@ pub fn cancel_item(state: &RunState, named: &str, by: &str) -> Result<Vec<Event>
     let settled = state.executions().at(&path).and_then(|item| item.settled());
     match settled {
         Some(settled) if !settled.has_failed() => return Err(NotCancellable::Completed(path)),
-        Some(_)
-            if state
-                .executions()
-                .at(&path)
-                .is_some_and(|item| item.is_kept()) =>
-        {
-            return Ok(Vec::new());
-        }
+        Some(_) if is_cancelled(state, &path) => return Ok(Vec::new()),
         Some(_) | None => {}
     }
     if around

@@ -19,6 +19,7 @@ pub mod cancel_item;
 pub mod deadline;
 mod items;
 pub mod let_go;
+pub mod posted;
 pub mod recover;
 pub mod release;
 pub mod resume;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::posted::{self, Posted};
 use crate::decide::{fits, overdue};
 use crate::definition::{Definition, UnknownSignal};
 use crate::event::{Event, StepEvent, WaitEvent};
@@ -10,7 +11,7 @@ use crate::limits;
 use crate::payload::{Payload, within_depth};
 use crate::state::{RunState, Status, StepPhase};
 use crate::time::Timestamp;
-use crate::wait::{Wait, signal_output};
+use crate::wait::{Wait, is_child_signal, signal_output};
 
 /// Why a signal cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum SignalRefused {
     /// Its name is empty, or too long, or holds what is no text everywhere.
     #[error("a signal's name has 1 to {} bytes and no NUL", limits::NOTE_BYTES)]
     Name,
+    /// The engine itself tells runs something under its name.
+    #[error("signals of that name are the engine's own")]
+    Reserved,
     /// Its token is empty, or too long, or holds what is no text everywhere.
     #[error("a signal's token has 1 to {} bytes and no NUL", limits::TOKEN_BYTES)]
     Token,
@@ -73,6 +77,9 @@ pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
     if !is_word(name, limits::NOTE_BYTES) {
         return Err(SignalRefused::Name);
     }
+    if is_reserved(name) {
+        return Err(SignalRefused::Reserved);
+    }
     if !within_depth(data, limits::JSON_DEPTH) {
         return Err(SignalRefused::TooDeep);
     }
@@ -81,6 +88,12 @@ pub fn text(name: &str, data: &Value) -> Result<String, SignalRefused> {
         bytes if bytes > limits::SIGNAL_BYTES => Err(SignalRefused::TooLarge(bytes)),
         _ => Ok(text),
     }
+}
+
+/// Whether the engine itself tells runs something under such a name.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    is_child_signal(name) || name == posted::NAME
 }
 
 /// Whether a sender can name a signal so.
@@ -155,14 +168,14 @@ pub struct Kept<'a> {
     pub sent_at: Timestamp,
 }
 
-/// Taking a signal out of what is kept for the run, with what it does there.
+/// Taking a signal, or a request, out of what is kept for the run, with what it does there.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Delivery {
-    /// The number of the signal.
+    /// Its number.
     pub number: u64,
-    /// What is recorded.
-    pub event: Event,
+    /// What is recorded: nothing of a request that does not hold any more.
+    pub events: Vec<Event>,
 }
 
 /// The value of a kept signal cannot be read: it was checked when it was sent.
@@ -175,23 +188,37 @@ pub struct DamagedSignal {
     pub cause: String,
 }
 
-/// The first signal that ends the wait at which the run stands.
+/// The first of what is kept that moves the run where it stands: a signal that ends a wait, or a request, which is taken whatever
+/// it comes to. Without a definition that can be read, requests stay where they are.
 ///
 /// # Errors
 /// [`DamagedSignal`].
 pub fn deliver<'a>(
+    definition: Option<&Definition>,
     state: &RunState,
     kept: impl IntoIterator<Item = Kept<'a>>,
 ) -> Result<Option<Delivery>, DamagedSignal> {
-    let meant = |signal: &Kept<'_>| state.awaits(signal.name).is_some();
-    for signal in kept.into_iter().filter(meant) {
+    for signal in kept {
         let number = signal.number;
-        let data: Value = serde_json::from_str(signal.data).map_err(|error| DamagedSignal {
+        let damaged = |error: serde_json::Error| DamagedSignal {
             number,
             cause: error.to_string(),
-        })?;
+        };
+        if signal.name == posted::NAME {
+            let Some(definition) = definition else {
+                continue;
+            };
+            let posted: Posted = serde_json::from_str(signal.data).map_err(damaged)?;
+            let events = posted.events(definition, state, signal.sent_at);
+            return Ok(Some(Delivery { number, events }));
+        }
+        if is_reserved(signal.name) || state.awaits(signal.name).is_none() {
+            continue;
+        }
+        let data: Value = serde_json::from_str(signal.data).map_err(damaged)?;
         if let Some(event) = received(state, signal.name, Payload::new(data), signal.sent_at) {
-            return Ok(Some(Delivery { number, event }));
+            let events = vec![event];
+            return Ok(Some(Delivery { number, events }));
         }
     }
     Ok(None)

@@ -89,7 +89,10 @@ impl RunState {
 
     /// The approvals at which the run stands undecided, with what is asked. None of a run that is over or has failed.
     pub fn approvals(&self) -> impl Iterator<Item = (&Path, &str)> {
-        let asks = matches!(self.phase.status(), Status::Running | Status::Paused);
+        let asks = matches!(
+            self.phase.status(),
+            Status::Pending | Status::Running | Status::Paused
+        );
         let open = self.stands_at().filter(move |_| asks);
         open.filter_map(|record| match &record.phase {
             StepPhase::Awaiting {

@@ -58,6 +58,18 @@ pub struct RunState {
     /// The slots in which an attempt was started and has no outcome.
     in_flight: BTreeSet<Slot>,
     recorded_bytes: usize,
+    reopened: Reopened,
+}
+
+/// How often settled work was reopened while the run moved, as far as this state saw it. It says nothing about where the run stands,
+/// and is not stored: what is kept beside a state compares it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reopened(u32);
+
+impl PartialEq for Reopened {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What a checkpoint holds of a run as a whole.
@@ -100,6 +112,7 @@ impl From<Restored> for RunState {
             episode: restored.episode,
             ending: restored.ending,
             executions,
+            reopened: Reopened::default(),
         }
     }
 }
@@ -252,6 +265,11 @@ impl RunState {
     #[must_use]
     pub const fn recorded_bytes(&self) -> usize {
         self.recorded_bytes
+    }
+
+    /// How often settled work was reopened while the run moved, as far as this state saw it.
+    pub(crate) const fn reopened(&self) -> u32 {
+        self.reopened.0
     }
 
     /// Notes how often the approval at `path` was rejected, where a program that did not count began it.

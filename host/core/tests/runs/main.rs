@@ -16,6 +16,7 @@ mod graph;
 mod graph_stops;
 mod identity;
 mod loops;
+mod moving;
 mod parallel;
 mod pauses;
 mod properties;

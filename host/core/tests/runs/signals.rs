@@ -134,13 +134,13 @@ fn a_signal_that_was_sent_in_time_ends_the_wait_whenever_it_is_delivered_and_a_l
             data: "1",
             sent_at,
         };
-        deliver(&sim.state, [kept]).unwrap()
+        deliver(Some(&sim.definition), &sim.state, [kept]).unwrap()
     };
     assert_eq!(delivered("go", sent), None);
     assert_eq!(delivered("og", before), None);
-    let Delivery { number, event } = delivered("go", before).unwrap();
+    let Delivery { number, events } = delivered("go", before).unwrap();
     assert_eq!(number, 3);
-    sim.record(event);
+    events.into_iter().for_each(|event| sim.record(event));
     sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.output("w")["timed_out"], false);
 }
@@ -198,8 +198,13 @@ fn what_a_signal_brings_has_to_fit_into_the_state_of_the_run() {
         data: &data.to_string(),
         sent_at: sim.now,
     };
-    let delivery = deliver(&sim.state, [kept]).unwrap().unwrap();
-    sim.record(delivery.event);
+    let delivery = deliver(Some(&sim.definition), &sim.state, [kept])
+        .unwrap()
+        .unwrap();
+    delivery
+        .events
+        .into_iter()
+        .for_each(|event| sim.record(event));
     assert_eq!(sim.error("w").code, codes::RUN_STATE_TOO_LARGE);
     sim.work(ResumeBy::Wait).run(fine);
     assert_eq!(sim.status(), Status::Failed);

@@ -449,8 +449,11 @@ impl Sim {
             data: &text,
             sent_at: self.now,
         };
-        let delivery = signal::deliver(&self.state, [kept]).unwrap();
-        self.record(delivery.expect("somebody waits for the signal").event);
+        let delivery = signal::deliver(Some(&self.definition), &self.state, [kept]).unwrap();
+        let delivery = delivery.expect("somebody waits for the signal");
+        for event in delivery.events {
+            self.record(event);
+        }
         Ok(())
     }
 

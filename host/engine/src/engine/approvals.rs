@@ -1,8 +1,10 @@
 //! A person's decisions at approvals.
 
+use milepost_core::event::{Entry, Event, StepEvent, WaitEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
 use milepost_core::request::approve::{self, Answer, Approving, Asking, NotDecided};
+use milepost_core::request::posted::Posted;
 use milepost_core::state::{RunState, Status};
 use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
@@ -35,7 +37,9 @@ pub struct Decided {
     pub path: Path,
     /// What was decided.
     pub decision: Verdict,
-    /// Status of the run now: paused, or cancelled.
+    /// Whether it is recorded. Otherwise it is kept for whoever drives the run, and counts if it still holds when they take it.
+    pub taken: bool,
+    /// Status of the run now.
     pub status: Status,
     /// Whether a person has to resume it, because somebody paused it or holds it.
     pub held: bool,
@@ -46,7 +50,8 @@ pub struct Decided {
 }
 
 impl Engine {
-    /// Decides at the approval at which a paused run stands. The first decision holds.
+    /// Decides at an approval at which a run asks. The first decision holds. A run that moves is told: it goes on with it while
+    /// other steps are in flight.
     ///
     /// # Errors
     /// [`EngineError::NotWaiting`] when no such approval waits, [`EngineError::AlreadyDecided`] when somebody was quicker, and
@@ -68,7 +73,9 @@ impl Engine {
         self.shared.follow().await;
         let mut looks = Looks::default();
         loop {
-            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
+            let recorded = looks.load(self.shared.store.as_ref(), run).await?;
+            let driven = self.is_driven(&recorded);
+            let Recorded { row, mut state } = recorded;
             let ends = row.request.is_some_and(|request| request.kind.ends());
             let named = decision.path.as_deref();
             let asking = match approve::asking(&state, named, meant.as_ref(), ends) {
@@ -93,9 +100,9 @@ impl Engine {
                     .await?;
             }
             let now = self.shared.clock.now();
-            let decided = approve::approve(&definition, &state, &asking, answer, now)
+            let deciding = approve::approve(&definition, &state, &asking, answer, now)
                 .map_err(|reason| not_decided(&state, reason))?;
-            let (events, rework_left) = match decided {
+            let (events, rework_left) = match deciding {
                 Approving::Decided {
                     events,
                     rework_left,
@@ -113,6 +120,13 @@ impl Engine {
                     }
                 }
             };
+            if driven {
+                if let Some(decided) = self.post_decision(&state, &asking, answer).await? {
+                    return Ok(decided);
+                }
+                meant = Some(asking);
+                continue;
+            }
             for event in events {
                 batch.record(&mut state, event, now)?;
             }
@@ -122,17 +136,80 @@ impl Engine {
                     self.end_children(run, StopKind::Cancel, "the end of its parent")
                         .await;
                 }
-                return Ok(Decided {
-                    path: asking.path().clone(),
-                    decision: decision.verdict,
-                    status: state.phase().status(),
-                    held: state.is_held(),
-                    goes_on: state.moves(),
-                    rework_left,
-                });
+                return Ok(decided(&state, &asking, answer, true, rework_left));
             }
             meant = Some(asking);
         }
+    }
+
+    /// Leaves a decision for whoever drives the run. `None` says that it was not what counted: the run tells why.
+    async fn post_decision(
+        &self,
+        state: &RunState,
+        asking: &Asking,
+        answer: Answer<'_>,
+    ) -> Result<Option<Decided>, EngineError> {
+        let run = &state.created().run;
+        if !self.post(run, &Posted::decision(asking, answer)).await? {
+            return Ok(Some(decided(state, asking, answer, false, None)));
+        }
+        let store = self.shared.store.as_ref();
+        let mut seen = state.seq();
+        loop {
+            let entries = record::journal(store, run, seen, limits::EVENTS_PER_COMMIT).await?;
+            let Some(last) = entries.last() else {
+                return Ok(None);
+            };
+            seen = last.seq;
+            let found = entries
+                .iter()
+                .find(|entry| entry.event.path() == Some(asking.path()) && is_of(entry, answer));
+            if found.is_some() {
+                let state = record::load(store, run).await?.state;
+                let definition = self.frozen(&state).await?;
+                let left = approve::rework_left(&definition, &state, asking);
+                return Ok(Some(decided(&state, asking, answer, true, left)));
+            }
+        }
+    }
+}
+
+/// Whether an event is this decision.
+fn is_of(entry: &Entry, answer: Answer<'_>) -> bool {
+    match &entry.event {
+        Event::Step {
+            event:
+                StepEvent::Wait(WaitEvent::ApprovalDecided {
+                    decision,
+                    comment,
+                    by,
+                    ..
+                }),
+            ..
+        } => {
+            *decision == answer.verdict
+                && comment.as_deref() == answer.comment
+                && by.as_deref() == answer.by
+        }
+        _ => false,
+    }
+}
+
+fn decided(
+    state: &RunState,
+    asking: &Asking,
+    answer: Answer<'_>,
+    taken: bool,
+    rework_left: Option<u32>,
+) -> Decided {
+    Decided {
+        path: asking.path().clone(),
+        decision: answer.verdict,
+        taken,
+        status: state.phase().status(),
+        held: state.is_held(),
+        goes_on: state.moves(),
+        rework_left,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Signals: how they reach a run that waits for them.
 
+use milepost_core::definition::Definition;
 use milepost_core::ids::RunId;
 use milepost_core::limits;
+use milepost_core::request::posted;
 use milepost_core::request::signal::{self, Delivery, Kept, Sending, SignalRefused};
 use milepost_core::state::{RunState, Status};
 use serde_json::Value;
@@ -39,11 +41,12 @@ pub struct Signalled {
     pub nearest: Vec<String>,
 }
 
-/// The first signal of the inbox that ends the wait at which the state stands, but for those that were taken.
+/// The first of the inbox that moves the run where it stands, but for what was taken.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when its data is damaged: it was checked when it was sent.
 pub(super) fn next(
+    definition: Option<&Definition>,
     state: &RunState,
     inbox: &[StoredSignal],
     taken: &[u64],
@@ -57,7 +60,7 @@ pub(super) fn next(
             data: &stored.data,
             sent_at: stored.at,
         });
-    signal::deliver(state, kept).map_err(|damaged| {
+    signal::deliver(definition, state, kept).map_err(|damaged| {
         let run = &state.created().run;
         StoreError::corrupt(format!("run `{run}`: {damaged}"))
     })
@@ -208,9 +211,15 @@ impl Engine {
     async fn delivered(&self, run: &RunId, number: u64) -> Result<(bool, RunState), EngineError> {
         self.deliver(run).await?;
         let store = self.shared.store.as_ref();
-        let kept = store.inbox(run, limits::SIGNALS).await?;
-        let kept = kept.iter().any(|stored| stored.number == number);
-        Ok((kept, record::load(store, run).await?.state))
+        let recorded = record::load(store, run).await?;
+        let waits = |kept: &StoredSignal| recorded.state.awaits(&kept.name).is_some();
+        let inbox = store.inbox(run, limits::SIGNALS).await?;
+        let kept = inbox.iter().find(|stored| stored.number == number);
+        if kept.is_some_and(waits) && self.is_driven(&recorded) {
+            let taken = self.is_taken(run, number).await?;
+            return Ok((!taken, record::load(store, run).await?.state));
+        }
+        Ok((kept.is_some(), recorded.state))
     }
 
     /// What becomes of a run that could not be given what is kept for it; `None` when it cannot be told.
@@ -221,7 +230,7 @@ impl Engine {
         Some(recorded.state)
     }
 
-    /// Gives a paused run the signal that it waits for where it stands. Returns whether there was one.
+    /// Gives a paused run what is kept for it and moves it where it stands. Returns whether there was anything.
     pub(super) async fn deliver(&self, run: &RunId) -> Result<bool, EngineError> {
         if self.deliver_children(run).await? {
             return Ok(true);
@@ -230,20 +239,29 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let mut state = looks.load(store, run).await?.state;
-            if state.phase().status() != Status::Paused || state.awaited().next().is_none() {
+            let takes = state.awaited().next().is_some() || state.approvals().next().is_some();
+            if state.phase().status() != Status::Paused || !takes {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS).await?;
-            let Some(Delivery { number, event }) = next(&state, &inbox, &[])? else {
+            let definition = match inbox.iter().any(|kept| kept.name == posted::NAME) {
+                true => self.frozen(&state).await.ok(),
+                false => None,
+            };
+            let Some(delivery) = next(definition.as_ref(), &state, &inbox, &[])? else {
                 return Ok(false);
             };
+            let Delivery { number, events } = delivery;
             let mut batch = Batch::after(state.seq(), state.epoch());
             self.correct_clock(&mut batch, &mut state).await?;
-            batch.record(&mut state, event, self.shared.clock.now())?;
+            let moved = !events.is_empty();
+            for event in events {
+                batch.record(&mut state, event, self.shared.clock.now())?;
+            }
             batch.consume(number);
             fault::point("before_signal_consume");
-            // Somebody may have taken the signal, too.
-            if self.shared.write(&batch, &state).await? {
+            // Somebody may have taken it, too.
+            if self.shared.write(&batch, &state).await? && moved {
                 return Ok(true);
             }
         }

@@ -1,26 +1,30 @@
-//! Cancelling one item of a fan-out, in a run that nobody drives.
+//! Cancelling one item of a fan-out.
 
 use milepost_core::ids::RunId;
-use milepost_core::request::cancel_item::{NotCancellable, cancel_item};
+use milepost_core::request::cancel_item::{cancel_item, is_cancelled};
+use milepost_core::request::posted::Posted;
 use milepost_core::state::Status;
 
 use super::Engine;
 use super::approvals::note;
 use super::error::EngineError;
 use super::shared::Looks;
-use crate::record::{Batch, Recorded};
+use crate::record::Batch;
 
 /// What cancelling an item came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemAnswer {
     /// It is cancelled, for good.
     Cancelled(Status),
+    /// Whoever drives the run was asked, and has not answered yet.
+    Asked(Status),
     /// It was before: nothing was changed.
     Already(Status),
 }
 
 impl Engine {
-    /// Cancels one item of a fan-out, named by its path: no resume or retry works at it again. The run has to stand still.
+    /// Cancels one item of a fan-out, named by its path: no resume or retry works at it again. What is in flight in it is cancelled
+    /// cooperatively; whatever it still comes to does not count.
     ///
     /// # Errors
     /// [`EngineError::NotCancellable`]; the run stands as before.
@@ -37,16 +41,27 @@ impl Engine {
             reason,
         };
         let mut looks = Looks::default();
+        let mut asked = false;
         loop {
-            let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
+            let recorded = looks.load(self.shared.store.as_ref(), run).await?;
+            let driven = self.is_driven(&recorded);
+            let mut state = recorded.state;
             let status = state.phase().status();
-            if status == Status::Running && self.owner_may_live(&row) {
-                return Err(refused(NotCancellable::Moves));
+            if asked && item.parse().is_ok_and(|path| is_cancelled(&state, &path)) {
+                return Ok(ItemAnswer::Cancelled(status));
             }
             let events = cancel_item(&state, item, by).map_err(refused)?;
             if events.is_empty() {
                 self.end_left_children(&state, by).await;
                 return Ok(ItemAnswer::Already(status));
+            }
+            if driven && let Ok(path) = item.parse() {
+                let by = by.to_owned();
+                if !self.post(run, &Posted::CancelItem { path, by }).await? {
+                    return Ok(ItemAnswer::Asked(status));
+                }
+                asked = true;
+                continue;
             }
             let now = self.shared.clock.now();
             let mut batch = Batch::after(state.seq(), state.epoch());

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use milepost_core::ids::RunId;
 use milepost_core::limits;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::shared::Shared;
@@ -32,6 +33,8 @@ pub(super) enum Tidings {
     Lost,
     /// The store is gone: nothing more can be recorded.
     Gone(String),
+    /// Something was left for the run in this process.
+    Mail,
 }
 
 /// The claims that drivers of one engine hold.
@@ -57,6 +60,7 @@ struct Entry {
     /// When it was last seen to have moved.
     moved: Instant,
     tidings: watch::Sender<Tidings>,
+    mail: Arc<Notify>,
 }
 
 /// A claim that is kept until this is dropped.
@@ -65,6 +69,7 @@ pub(super) struct KeptClaim {
     number: u64,
     moves: Arc<AtomicBool>,
     tidings: watch::Receiver<Tidings>,
+    mail: Arc<Notify>,
     /// For a keeper that is silent.
     idle: Interval,
 }
@@ -75,6 +80,7 @@ impl Keeper {
         let now = Instant::now();
         let (sender, receiver) = watch::channel(Tidings::Holds(now, None));
         let moves = Arc::<AtomicBool>::default();
+        let mail = Arc::<Notify>::default();
         let mut idle = interval_at(now + limits::LEASE_RENEWAL, limits::LEASE_RENEWAL);
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut inner = shared.keeper.lock();
@@ -85,6 +91,7 @@ impl Keeper {
             moves: Arc::clone(&moves),
             moved: now,
             tidings: sender,
+            mail: Arc::clone(&mail),
         };
         inner.claims.insert(number, entry);
         inner.watch(shared);
@@ -93,6 +100,7 @@ impl Keeper {
             number,
             moves,
             tidings: receiver,
+            mail,
             idle,
         }
     }
@@ -105,6 +113,13 @@ impl Keeper {
             .values()
             .map(|entry| entry.held.clone())
             .collect()
+    }
+
+    /// Something was left for a run: where this process drives it, its driver need not wait for the next beat to look.
+    pub(super) fn nudge(&self, run: &RunId) {
+        let inner = self.lock();
+        let driven = inner.claims.values().filter(|entry| entry.held.run == *run);
+        driven.for_each(|entry| entry.mail.notify_one());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -137,6 +152,7 @@ impl KeptClaim {
             biased;
             // The sender is kept as long as this.
             Ok(()) = self.tidings.changed() => Some(self.tidings.borrow_and_update().clone()),
+            () = self.mail.notified() => Some(Tidings::Mail),
             _ = self.idle.tick() => {
                 self.shared.keeper.lock().watch(&self.shared);
                 None

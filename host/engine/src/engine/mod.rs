@@ -23,6 +23,7 @@ mod keeper;
 pub(crate) mod launch;
 mod loads;
 mod observer;
+mod posting;
 mod shared;
 mod stops;
 mod sweep;

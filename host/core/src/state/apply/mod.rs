@@ -13,7 +13,7 @@ mod wait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Binding, Episode, Executions, Phase, RunState, Slot, Status, StepRecord};
+use super::{Binding, Episode, Executions, Phase, Reopened, RunState, Slot, Status, StepRecord};
 use crate::event::{Entry, Event, ForEachEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
 
@@ -136,6 +136,7 @@ impl RunState {
             ending: None,
             executions: Executions::default(),
             in_flight: BTreeSet::new(),
+            reopened: Reopened::default(),
             recorded_bytes: 0,
         })
     }

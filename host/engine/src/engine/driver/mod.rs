@@ -8,10 +8,11 @@
 mod children;
 mod in_flight;
 mod loading;
+mod mail;
 mod saving;
 mod stopping;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,21 +25,20 @@ use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
-use milepost_core::request::signal::Delivery;
 use milepost_core::state::{RunState, Status};
+use milepost_core::stop::StopCode;
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
 use self::children::Children;
 use self::in_flight::InFlight;
-use self::saving::SAVE_WAITS;
+use self::mail::Mail;
 use super::Demand;
 use super::attempt_host::LiveHost;
 use super::changes::Bound;
 use super::control::{Control, Request};
 use super::error::EngineError;
-use super::inbox;
 use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
 use super::loads::LoadPermit;
@@ -106,6 +106,10 @@ pub(super) struct Driver {
     heard: Instant,
     /// What there is to do with its child runs.
     children: Children,
+    /// When to look at what is kept for it.
+    mail: Mail,
+    /// Attempts that were interrupted while the run goes on: what they still come to does not count.
+    dropped: BTreeSet<(Path, u32)>,
 }
 
 /// Whether a driver has the claim that it was made for.
@@ -164,6 +168,8 @@ impl Driver {
             kept: None,
             heard: Instant::now(),
             children: Children::default(),
+            mail: Mail::default(),
+            dropped: BTreeSet::new(),
         }
     }
 
@@ -248,6 +254,7 @@ impl Driver {
         let beside = definition.is_parallel();
         let starts = |step: &Step| step.starts().is_some();
         self.children.any = definition.steps().iter().any(starts);
+        self.mail = Mail::of(definition);
         loop {
             self.moves();
             let wake_at = self.advance(&mut in_flight).await?;
@@ -256,6 +263,7 @@ impl Driver {
             self.commit().await?;
             self.children_go_on().await?;
             if self.state.phase().status() != Status::Running {
+                self.take_late_mail(&mut in_flight).await?;
                 return self.meet_late_request().await;
             }
             if let Some(last) = too_large(&self.workflow.definition, self.stored) {
@@ -337,17 +345,22 @@ impl Driver {
                             }
                             return Ok(None);
                         }
-                        if !self.act(action, now).await? {
+                        if !self.act(action, now, in_flight).await? {
                             break;
                         }
                     }
                 }
                 Decision::Pause(stop) => {
-                    if !self.take_children(now).await? && !self.take_signal(now, true).await? {
+                    if !self.take_children(now).await?
+                        && !self.take_mail(now, true, in_flight).await?
+                    {
                         let event = RunEvent::Paused { stop }.into();
                         self.batch.record(&mut self.state, event, now)?;
                     }
                 }
+                Decision::End(RunEvent::Cancelled { stop })
+                    if stop.code() == StopCode::ApprovalTimedOut
+                        && self.take_mail(now, false, in_flight).await? => {}
                 Decision::End(last) => self.end(last, in_flight).await?,
                 Decision::Wait {
                     wake_at, cancel, ..
@@ -355,7 +368,9 @@ impl Driver {
                     for path in cancel {
                         self.ends.entry(path).or_default().raise();
                     }
-                    return Ok(wake_at);
+                    if !self.mail.is_due() || !self.take_mail(now, true, in_flight).await? {
+                        return Ok(wake_at);
+                    }
                 }
                 Decision::Still => return Ok(None),
             }
@@ -363,7 +378,12 @@ impl Driver {
     }
 
     /// Returns whether what was decided with it still holds.
-    async fn act(&mut self, action: Action, now: Timestamp) -> Result<bool, Halted> {
+    async fn act(
+        &mut self,
+        action: Action,
+        now: Timestamp,
+        in_flight: &mut InFlight,
+    ) -> Result<bool, Halted> {
         match &action {
             Action::Start { path, attempt } => self.started.push(Launch {
                 path: path.clone(),
@@ -375,44 +395,14 @@ impl Driver {
             }),
             Action::StartChild { path, child } => self.start_child(path, child, now)?,
             // It may have ended another wait that is over, too.
-            Action::EndWait { .. } if self.take_signal(now, false).await? => return Ok(false),
-            Action::Await { .. } | Action::EndWait { .. } | Action::Record { .. } => {}
+            Action::EndWait { .. } if self.take_mail(now, false, in_flight).await? => {
+                return Ok(false);
+            }
+            Action::Await { .. } => self.mail.look_now(),
+            Action::EndWait { .. } | Action::Record { .. } => {}
         }
         self.batch
             .record(&mut self.state, action.into_event(), now)?;
-        Ok(true)
-    }
-
-    /// Before the run `pauses` for a signal, or its time is over: one that came before is there already. Returns whether there was
-    /// one.
-    async fn take_signal(&mut self, now: Timestamp, pauses: bool) -> Result<bool, Halted> {
-        if self.state.awaited().next().is_none() {
-            return Ok(false);
-        }
-        let run = &self.state.created().run;
-        let taken = self.batch.consumed();
-        let mut waits = SAVE_WAITS.iter();
-        let found = loop {
-            let inbox = self.shared.store.inbox(run, limits::SIGNALS).await;
-            match inbox.and_then(|inbox| inbox::next(&self.state, &inbox, taken)) {
-                Ok(found) => break found,
-                Err(error @ StoreError::Corrupt(_)) => return Err(Halted::Failed(error.into())),
-                // A run that pauses is found by whoever sweeps the store; a wait that ended would have lost its signal.
-                Err(error) if pauses => {
-                    tracing::warn!(%run, %error, "the signals of the run could not be read");
-                    return Ok(false);
-                }
-                Err(error) => match waits.next() {
-                    Some(wait) => self.shared.clock.sleep(*wait).await,
-                    None => return Err(Halted::Failed(error.into())),
-                },
-            }
-        };
-        let Some(Delivery { number, event }) = found else {
-            return Ok(false);
-        };
-        self.batch.record(&mut self.state, event, now)?;
-        self.batch.consume(number);
         Ok(true)
     }
 
@@ -481,6 +471,9 @@ impl Driver {
         let now = self.now();
         let text = path.to_string();
         let ends = self.ends.remove(&path);
+        if self.dropped.remove(&(path.clone(), attempt)) {
+            return Ok(());
+        }
         self.batch.logs(result.logs.iter().map(|line| NewLog {
             at: line.at,
             path: text.clone(),

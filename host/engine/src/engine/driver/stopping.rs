@@ -184,6 +184,10 @@ impl Driver {
                 self.hear(request);
                 Ok(())
             }
+            Some(Tidings::Mail) => {
+                self.mail.look_now();
+                Ok(())
+            }
             Some(Tidings::Lost) => Err(Halted::LostClaim),
             Some(Tidings::Gone(place)) => Err(Halted::Failed(StoreError::Gone(place).into())),
         }

@@ -1,0 +1,142 @@
+//! What is kept for the run: signals, and what is asked of it while it moves.
+
+use std::time::Duration;
+
+use milepost_core::definition::{Definition, StepKind};
+use milepost_core::event::{Event, RunEvent, StepEvent};
+use milepost_core::limits;
+use milepost_core::request::signal::Delivery;
+use milepost_core::state::Status;
+use milepost_core::time::Timestamp;
+use tokio::time::Instant;
+
+use super::saving::SAVE_WAITS;
+use super::{Driver, Halted, InFlight};
+use crate::engine::inbox;
+use crate::store::StoreError;
+
+/// How often it is looked at while the run moves, at most; the keeper's beats wake the driver.
+const LOOKS: Duration = Duration::from_millis(400);
+
+/// When to look at what is kept for a run that moves.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    /// Whether anything can take it then. In a sequence nothing moves beside what waits.
+    beside: bool,
+    looked: Option<Instant>,
+}
+
+impl Mail {
+    pub(super) fn of(definition: &Definition) -> Self {
+        let mut steps = definition.steps().iter();
+        let fans_out = steps.any(|step| matches!(step.kind, StepKind::ForEach(_)));
+        Self {
+            beside: definition.is_parallel() || fans_out,
+            looked: None,
+        }
+    }
+
+    /// Something may be there, or may be taken now that could not before.
+    pub(super) const fn look_now(&mut self) {
+        self.looked = None;
+    }
+
+    /// Whether it is time.
+    pub(super) fn is_due(&mut self) -> bool {
+        let fresh = |looked: Instant| looked.elapsed() < LOOKS;
+        if !self.beside || self.looked.is_some_and(fresh) {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        true
+    }
+}
+
+impl Driver {
+    /// Takes the first of what is kept that moves the run where it stands. Returns whether there was anything. `may_wait` says that
+    /// somebody looks again, where the store does not answer; a wait that ended would have lost its signal.
+    pub(super) async fn take_mail(
+        &mut self,
+        now: Timestamp,
+        may_wait: bool,
+        in_flight: &mut InFlight,
+    ) -> Result<bool, Halted> {
+        let stands =
+            self.state.awaited().next().is_some() || self.state.approvals().next().is_some();
+        if !stands && !self.mail.beside {
+            return Ok(false);
+        }
+        let Some(Delivery { number, events }) = self.next_delivery(may_wait).await? else {
+            return Ok(false);
+        };
+        self.batch.consume(number);
+        for event in events {
+            match event {
+                Event::Run(last @ RunEvent::Cancelled { .. })
+                    if self.state.phase().status() == Status::Running =>
+                {
+                    self.end(last, in_flight).await?;
+                }
+                event => {
+                    self.let_go(&event);
+                    self.batch.record(&mut self.state, event, now)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was left while the run paused: its sender was told that whoever drives it takes it.
+    pub(super) async fn take_late_mail(&mut self, in_flight: &mut InFlight) -> Result<(), Halted> {
+        let paused = self.state.phase().status() == Status::Paused;
+        if !paused || !self.mail.beside {
+            return Ok(());
+        }
+        let now = self.shared.clock.now();
+        while self.take_mail(now, true, in_flight).await? {}
+        self.commit().await
+    }
+
+    async fn next_delivery(&mut self, may_wait: bool) -> Result<Option<Delivery>, Halted> {
+        let run = self.state.created().run.clone();
+        let mut waits = SAVE_WAITS.iter();
+        loop {
+            let inbox = self.shared.store.inbox(&run, limits::SIGNALS).await;
+            let found = match inbox {
+                Ok(inbox) => {
+                    let definition = Some(self.workflow.definition.as_ref());
+                    inbox::next(definition, &self.state, &inbox, self.batch.consumed())
+                }
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(found) => return Ok(found),
+                Err(error @ StoreError::Corrupt(_)) => return Err(Halted::Failed(error.into())),
+                Err(error) if may_wait => {
+                    tracing::warn!(%run, %error, "what is kept for the run could not be read");
+                    return Ok(None);
+                }
+                Err(error) => match waits.next() {
+                    Some(wait) => self.shared.clock.sleep(*wait).await,
+                    None => return Err(Halted::Failed(error.into())),
+                },
+            }
+        }
+    }
+
+    /// An attempt that is interrupted while the run goes on: it may clean up, and what it comes to does not count.
+    fn let_go(&mut self, event: &Event) {
+        if let Event::Step {
+            path,
+            event: StepEvent::Interrupted { attempt },
+        } = event
+        {
+            let before = self.started.len();
+            self.started.retain(|launch| launch.path != *path);
+            if self.started.len() == before {
+                self.ends.entry(path.clone()).or_default().raise();
+                self.dropped.insert((path.clone(), *attempt));
+            }
+        }
+    }
+}
