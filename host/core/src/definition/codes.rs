@@ -141,6 +141,8 @@ codes! {
         "`{{ inputs.n }}` and `$${ inputs.n }` are plain text: a value is written `${ inputs.n }`, and `$${` is how a literal `${` is written. A `$` before a value comes from an expression of its own:\n\n    price = \"costs ${ '$' }${ inputs.n }\"      # costs $5";
     INSTANT = "MP0310", "not a point in time",
         "`wait.until` gives RFC 3339 text, in UTC or with an offset, up to 2554-07-21T23:34:33Z. A time in the past ends the wait at once.\n\n    wait = { until = \"'2026-03-01T09:00:00+01:00'\" }";
+    EXPR_MAY_BE_SKIPPED = "MP0311", "read of a step that may be skipped",
+        "The expression reads the output of a step that may have none: its `if` may not hold, its `join` may not be met, the loop around it may be skipped, or its failure may be handled. The step that reads it then fails. Say what to use instead, or ask first: in the expression, or in the `if` of the step that reads.\n\n    with = { notes = \"${ steps.draft.?output.notes.orValue('') }\" }\n    with = { notes = \"${ has(steps.draft.output) ? steps.draft.output.notes : '' }\" }\n    if = \"steps.draft.status == 'completed'\"\n\nIn a graph, a step with the default `join` is skipped with what it needs, and may read it as it is.";
 
     INPUT_DEFAULT = "MP0401", "default does not fit the input",
         "The default must be of the declared type and, when `enum` is given, one of its values.";

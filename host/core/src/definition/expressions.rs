@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use toml::de::DeValue;
 
@@ -18,7 +19,7 @@ use super::string_map::StringMap;
 use super::toml_values::to_json;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Template;
-use crate::expr::{Expr, Problem, ProblemKind, Type};
+use crate::expr::{Expr, Problem, ProblemKind, Reference, Type};
 use crate::limits;
 
 /// Everything that compiling needs, for any place of one file.
@@ -33,7 +34,31 @@ pub(super) struct Compiler<'a> {
     pub(super) children: Option<&'a Children>,
     /// How often names were given for a suggestion.
     pub(super) suggested: Cell<usize>,
+    /// Expressions that read what steps came to.
+    pub(super) readers: Vec<Reader>,
     pub(super) out: Vec<Diagnostic>,
+}
+
+/// An expression that reads what steps came to, and where it stands.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) expr: Expr,
+    pub(super) place: Place,
+    /// It is the `if` of the step there.
+    pub(super) is_condition: bool,
+    /// The string around it, and where that stands in the file.
+    text: Rc<str>,
+    literal: Range<usize>,
+    /// Where it begins in that string.
+    start: usize,
+}
+
+impl Reader {
+    /// Where a part of the expression stands in the file.
+    pub(super) fn span(&self, file: &str, range: &Range<usize>) -> Range<usize> {
+        let map = StringMap::new(file, self.literal.clone(), &self.text);
+        map.range(range.start + self.start..range.end + self.start)
+    }
 }
 
 impl Compiler<'_> {
@@ -82,6 +107,7 @@ impl Compiler<'_> {
         match Expr::compile(text, &self.scope(place)) {
             Ok(expr) if fits(expr.ty(), wanted) => {
                 self.check_statuses(node, text);
+                self.note(&[(0, &expr)], node, text, place, key == "if");
                 Some(expr)
             }
             Ok(expr) => {
@@ -124,6 +150,7 @@ impl Compiler<'_> {
             DeValue::String(text) => match Template::compile_text(text, &self.scope(place)) {
                 Ok(template) => {
                     self.warn(Template::doubts(text), node, text);
+                    self.note(&template.of_text(text), node, text, place, false);
                     Some(template)
                 }
                 Err(problems) => {
@@ -158,6 +185,29 @@ impl Compiler<'_> {
             | DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)) => Some(Template::Literal(to_json(literal))),
+        }
+    }
+
+    /// Keeps the expressions of a string whose reads are judged when all steps are known.
+    fn note(
+        &mut self,
+        exprs: &[(usize, &Expr)],
+        node: &Node<'_>,
+        text: &str,
+        place: Place,
+        is_condition: bool,
+    ) {
+        let of_steps = |(_, expr): &&(usize, &Expr)| expr.references().any(Reference::is_outcome);
+        let mut whole = None::<Rc<str>>;
+        for (start, expr) in exprs.iter().filter(of_steps) {
+            self.readers.push(Reader {
+                expr: (*expr).clone(),
+                place,
+                is_condition,
+                text: whole.get_or_insert_with(|| Rc::from(text)).clone(),
+                literal: node.span(),
+                start: *start,
+            });
         }
     }
 

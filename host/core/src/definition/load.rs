@@ -20,6 +20,7 @@ use super::outline::{Entry, Kind, Outline};
 use super::scope::{Place, approval_output, fan_out_output, loop_output, wait_output};
 use super::settings::Settings;
 use super::shape;
+use super::skips;
 use super::steps;
 use super::view::View;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -256,18 +257,23 @@ fn build(
         outputs: &outputs,
         children: around.children,
         suggested: Cell::default(),
+        readers: Vec::new(),
         out: Vec::new(),
     };
     let steps = steps::build(&mut compiler, &calls, &settings);
     let returns = workflow
         .node("returns")
         .map(|node| compiler.template(node, Place::Returns));
+    let readers = std::mem::take(&mut compiler.readers);
     out.append(&mut compiler.out);
 
     let (steps, returns) = (
         steps?,
         returns.map_or(Some(None), |returns| returns.map(Some))?,
     );
+    if rules == Rules::Present {
+        skips::check(text, &outline, &order, &steps, &readers, out);
+    }
     let top = (0..steps.len())
         .filter(|index| steps[*index].parent.is_none())
         .collect();

@@ -6,6 +6,7 @@
 //! is made from the same tables.
 
 mod approvals;
+mod bits;
 mod calls;
 mod children;
 mod codes;
@@ -30,6 +31,7 @@ mod settings;
 mod shape;
 mod signals;
 mod size;
+mod skips;
 mod status_words;
 mod steps;
 mod string_map;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::bits::Bits;
 use super::codes;
 use super::model::Flow;
 use super::nearest::{enough, nearest};
@@ -12,7 +13,6 @@ use super::outline::{Entry, Kind, Outline};
 use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
-use crate::limits;
 
 /// The resolved order of every scope of one file.
 #[derive(Debug)]
@@ -82,6 +82,11 @@ impl Order {
     /// Whether `earlier` is settled whenever `later` starts. Both are members of one graph.
     pub(super) fn is_before(&self, earlier: usize, later: usize) -> bool {
         self.before[later].contains(earlier)
+    }
+
+    /// The members of a graph that are settled whenever the step starts.
+    pub(super) fn before(&self, index: usize) -> &Bits {
+        &self.before[index]
     }
 
     /// The members that `needs` of a step names, as far as it can: with each problem told.
@@ -381,42 +386,5 @@ fn not_a_scope(entry: &Entry<'_>, out: &mut Vec<Diagnostic>) {
             "`flow` says in which order the members of a loop or fan-out run; this step has none";
         let help = "set it at the top of the file, or on a step with members";
         out.push(Diagnostic::error(codes::NOT_FOR_KIND, span, message).with_help(help));
-    }
-}
-
-/// A set of step indices: a workflow has at most [`limits::STEPS`], so a set of them is small.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn contains(&self, index: usize) -> bool {
-        let word = self.0.get(index / 64).copied().unwrap_or(0);
-        word & (1 << (index % 64)) != 0
-    }
-
-    fn insert(&mut self, index: usize) {
-        if self.0.len() <= index / 64 {
-            // One allocation for all steps that there can be; a text that was accepted before may have more.
-            self.0
-                .resize((index / 64 + 1).max(limits::STEPS.div_ceil(64)), 0);
-        }
-        self.0[index / 64] |= 1 << (index % 64);
-    }
-
-    fn insert_all(&mut self, others: &Self) {
-        if self.0.len() < others.0.len() {
-            self.0.resize(others.0.len(), 0);
-        }
-        for (word, other) in self.0.iter_mut().zip(&others.0) {
-            *word |= other;
-        }
-    }
-}
-
-impl FromIterator<usize> for Bits {
-    fn from_iter<I: IntoIterator<Item = usize>>(indices: I) -> Self {
-        let mut bits = Self::default();
-        indices.into_iter().for_each(|index| bits.insert(index));
-        bits
     }
 }

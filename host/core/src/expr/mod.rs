@@ -36,11 +36,13 @@ mod error;
 mod eval;
 mod functions;
 mod hint;
+mod known;
 mod lexer;
 mod names;
 mod parser;
 mod problem;
 mod reference;
+mod supposed;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,8 @@ mod types;
 mod value;
 
 use serde_json::Value;
+
+pub(crate) use known::{Known, Read};
 
 pub use error::{Budget, EvalError, MissingReason, MissingValue};
 pub use problem::{Problem, ProblemKind};

@@ -35,6 +35,19 @@ pub enum Reference {
     RunStartedAt,
 }
 
+impl Reference {
+    /// Whether it reads what a step came to, which one that was skipped has not got.
+    pub(crate) fn is_outcome(&self) -> bool {
+        matches!(
+            self,
+            Self::Step {
+                field: StepField::Output | StepField::Iterations,
+                ..
+            }
+        )
+    }
+}
+
 /// A part of a step's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepField {

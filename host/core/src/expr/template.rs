@@ -82,6 +82,26 @@ impl Template {
         doubt::doubts(text)
     }
 
+    /// The expressions of the template that `text` was compiled to, each with the byte at which it begins there.
+    pub(crate) fn of_text<'t>(&'t self, text: &str) -> Vec<(usize, &'t Expr)> {
+        let exprs: Vec<&Expr> = match self {
+            Self::Expr(expr) => vec![expr],
+            Self::Text(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text(_) => None,
+                    Part::Expr(expr) => Some(expr),
+                })
+                .collect(),
+            Self::Literal(_) | Self::List(_) | Self::Object(_) => return Vec::new(),
+        };
+        let starts = pieces(text).into_iter().filter_map(|piece| match piece {
+            Ok(Piece::Source(range)) => Some(range.start),
+            Ok(Piece::Text(_)) | Err(_) => None,
+        });
+        starts.zip(exprs).collect()
+    }
+
     /// The value in `scope`.
     ///
     /// # Errors

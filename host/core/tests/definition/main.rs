@@ -10,6 +10,7 @@ mod reading;
 mod refusals;
 mod reports;
 mod rereading;
+mod skipped;
 
 use std::path::{Path, PathBuf};
 
