@@ -1,5 +1,5 @@
 //! The real program, killed with SIGKILL at random moments and resumed until it ends: the result is the one of an
-//! undisturbed run, no completed step ran twice, the store opens clean and the run replays.
+//! undisturbed run, no completed step ran twice, in its child runs neither, the store opens clean and the run replays.
 //!
 //! `MILEPOST_KILLS` sets how often each example is killed (default 12), `MILEPOST_SEED` the moments; both are printed.
 
@@ -44,9 +44,9 @@ fn kill_again_and_again(name: &str, arguments: &str) {
     let start = |id: &str| format!("run {} {arguments} --id {id} --json", file.display());
 
     // Once to fill the code cache, once to see how long an undisturbed run takes.
-    cli.run(&start("warm")).expect(0);
+    to_the_end(&cli, "warm", &start("warm"));
     let begun = Instant::now();
-    let undisturbed = essence(&cli.run(&start("undisturbed")).expect(0).json());
+    let undisturbed = essence(&to_the_end(&cli, "undisturbed", &start("undisturbed")));
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap();
 
     let mut killed = 0;
@@ -65,9 +65,14 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 break;
             }
             // A supervisor would give the same command again; a person would resume. Both go on, but only a person goes on
-            // with a run that was given up after two losses in a row.
-            let given_up = exists && shown.json()["stop"]["code"] == "process_lost";
-            let line = if given_up || exists && rng.below(2) == 0 {
+            // with a run that was given up after two losses in a row, or that has paused.
+            if exists && asks(&shown.json()) {
+                cli.run(&format!("approve {id}")).expect(0);
+            }
+            let stands = exists
+                && (shown.json()["stop"]["code"] == "process_lost"
+                    || shown.json()["status"] == "paused");
+            let line = if stands || exists && rng.below(2) == 0 {
                 format!("resume {id} --json")
             } else {
                 start(&id)
@@ -86,12 +91,18 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 report = Some(cli.shown(&id));
                 break;
             }
+            // It came to its question first.
+            if ended.code() == Some(2) && asks(&cli.shown(&id)) {
+                continue;
+            }
             let lost_twice = ended.code() == Some(1)
                 && cli.run(&format!("show {id} --json")).json()["stop"]["code"] == "process_lost";
             if lost_twice {
                 continue;
             }
-            assert_eq!(ended.signal(), Some(9), "{id}: it ended by itself: {ended}");
+            let shown = || cli.run(&format!("show {id}")).stdout;
+            let alone = || format!("{id}: it ended by itself: {ended}; {}", shown());
+            assert_eq!(ended.signal(), Some(9), "{}", alone());
             // A kill before the first commit is survived too, but it is no kill of a run.
             killed += u64::from(cli.run(&format!("show {id} --json")).status == 0);
         }
@@ -102,10 +113,16 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 _ if shown.json()["status"] == "completed" => format!("show {id} --json"),
                 _ => format!("resume {id} --json"),
             };
-            cli.run(&line).expect(0).json()
+            to_the_end(&cli, &id, &line)
         });
         assert_eq!(essence(&report), undisturbed, "{id}");
-        assert_every_step_completed_once(&cli, &id);
+        let listed = cli.run("ls --flat --json --limit 1000").expect(0).json();
+        let family = listed.as_array().unwrap().iter();
+        let family = family.filter(|row| row["id"] == *id || row["parent"] == *id);
+        for row in family {
+            assert_eq!(row["status"], "completed", "{id}");
+            assert_every_step_completed_once(&cli, row["id"].as_str().unwrap());
+        }
         cli.run(&format!("replay {id}")).expect(0);
     }
     let integrity: String = rusqlite::Connection::open(cli.database())
@@ -124,6 +141,21 @@ fn kill_again_and_again(name: &str, arguments: &str) {
     }
 }
 
+/// Whether a person has to decide before the run goes on.
+fn asks(shown: &Value) -> bool {
+    shown["status"] == "paused" && shown["stop"]["code"] == "waiting_for_approval"
+}
+
+/// Gives the command, approves what the run asks, and resumes it until it has ended.
+fn to_the_end(cli: &Cli, id: &str, line: &str) -> Value {
+    let mut shown = cli.run(line);
+    while shown.status == 2 && asks(&shown.json()) {
+        cli.run(&format!("approve {id}")).expect(0);
+        shown = cli.run(&format!("resume {id} --json"));
+    }
+    shown.expect(0).json()
+}
+
 /// Counts in the journal: each execution is completed exactly once and never started afterwards.
 fn assert_every_step_completed_once(cli: &Cli, id: &str) {
     let document = cli.run(&format!("events {id} --json")).expect(0).json();
@@ -136,7 +168,8 @@ fn assert_every_step_completed_once(cli: &Cli, id: &str) {
                 !completed.contains_key(&path),
                 "{id}: {path} was completed and started again"
             ),
-            "step_completed" | "loop_completed" | "item_completed" | "fan_out_completed" => {
+            "step_completed" | "loop_completed" | "item_completed" | "fan_out_completed"
+            | "child_ended" | "approval_decided" => {
                 let count = completed.entry(path.clone()).or_default();
                 *count += 1;
                 assert_eq!(*count, 1, "{id}: {path} was completed twice");
@@ -162,4 +195,11 @@ fn b106_word_count_survives_kills_at_random_moments() {
 #[test]
 fn b106_nested_loops_survive_kills_at_random_moments() {
     kill_again_and_again("nested-loops", "");
+}
+
+#[test]
+fn b106_release_train_and_its_child_runs_survive_kills_at_random_moments() {
+    let data = examples().join("release-train/data/packages.json");
+    let inputs = format!("--input train=2026.11 --input packages=@{}", data.display());
+    kill_again_and_again("release-train", &inputs);
 }

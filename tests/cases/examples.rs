@@ -71,6 +71,67 @@ fn nested_loops_count_to_twelve() {
     );
 }
 
+fn train(packages: &str) -> String {
+    format!("--input train=2026.11 --input packages=@{packages}")
+}
+
+#[test]
+fn release_train_plans_every_package_asks_and_publishes_as_its_readme_shows() {
+    let cli = Cli::new();
+    let readme = std::fs::read_to_string(example("release-train/README.md")).unwrap();
+    let shows = |text: &str| {
+        let mut lines = text.trim_end().lines();
+        assert!(
+            lines.all(|line| readme.contains(line.trim())),
+            "the README shows something else:\n{text}"
+        );
+    };
+    let data = example("release-train/data/packages.json");
+    let arguments = format!("{} --id train", train(&data.display().to_string()));
+    let asked = run(&cli, "release-train", &arguments).expect(2);
+    let question = asked.stderr.split_once("reason:").unwrap().1;
+    shows(question.split_once("due:").unwrap().0);
+    cli.run("approve train").expect(0);
+    let released = cli.run("resume train").expect(0).stdout;
+    assert!(readme.contains(released.trim_end()), "{released}");
+    let file = example("release-train/workflow.toml");
+    let drawn = cli.run(&format!("graph {}", file.display())).expect(0);
+    assert!(readme.contains(drawn.stdout.trim_end()), "{}", drawn.stdout);
+    let report = cli.run("show train --json").expect(0).json();
+    assert_eq!(report["children"], serde_json::json!({"completed": 4}));
+    cli.run("replay train").expect(0);
+}
+
+#[test]
+fn release_train_stops_at_a_package_without_a_version_and_goes_on_with_another_one() {
+    let cli = Cli::new();
+    cli.write(
+        "packages.json",
+        r#"[{"name": "core", "version": "1.4", "changes": ["fix: a"]}, {"name": "cli", "version": "2.0.0", "changes": ["feat: b"]}]"#,
+    );
+    let arguments = format!("{} --id t --json", train("packages.json"));
+    let failed = run(&cli, "release-train", &arguments).expect(1).json();
+    let said = failed["steps"][0]["error"]["message"].as_str().unwrap();
+    assert!(said.starts_with("1 of 2 items failed; the first is `packages[0]`"));
+    assert!(
+        said.ends_with("1.4 is no version: it has to be like 1.4.2"),
+        "{said}"
+    );
+    let status = |step: &str| {
+        let steps = failed["steps"].as_array().unwrap();
+        let step = steps.iter().find(|found| found["path"] == step);
+        step.unwrap()["status"].clone()
+    };
+    assert_eq!(
+        (status("gate"), status("publish")),
+        ("skipped".into(), "skipped".into())
+    );
+    // Its end is the same whoever resumes it; the other package is not planned again.
+    cli.run("resume t").expect(1);
+    let rows = cli.run("ls --flat --json").expect(0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 3);
+}
+
 /// The output that the README shows, and all that it tells of it.
 #[test]
 fn word_count_maps_and_reduces_two_hundred_texts_also_when_it_is_stopped_on_the_way() {
@@ -219,7 +280,11 @@ fn all_examples_replay_to_the_same_bytes() {
     run(&cli, "table-checks", &format!("{} --id checks", orders())).expect(2);
     cli.run("approve checks").expect(0);
     cli.run("resume checks").expect(0);
-    for id in ["hello", "retry", "nested", "table", "checks"] {
+    let data = example("release-train/data/packages.json");
+    let arguments = format!("{} --id train", train(&data.display().to_string()));
+    run(&cli, "release-train", &arguments).expect(2);
+    cli.run("reject train").expect(0);
+    for id in ["hello", "retry", "nested", "table", "checks", "train"] {
         cli.run(&format!("replay {id}")).expect(0);
     }
 }

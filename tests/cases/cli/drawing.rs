@@ -192,6 +192,7 @@ fn pictures_of_the_examples_are_these() {
         ("nested-loops", drawn.join("nested-loops.svg")),
         ("word-count", drawn.join("word-count.svg")),
         ("table-checks", examples.join("table-checks/graph.svg")),
+        ("release-train", examples.join("release-train/graph.svg")),
     ] {
         let file = examples.join(name).join("workflow.toml");
         let line = format!("graph {} --format svg", file.display());

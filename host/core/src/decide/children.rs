@@ -132,6 +132,10 @@ fn error_of(run: &RunId, code: &str, how: &str, stop: &Stop) -> StepError {
         }
         Why::Cancelled { by } => format!(" by {by}"),
         Why::Told(told) => format!(": {}", told.message),
+        Why::Ended {
+            message: Some(message),
+            ..
+        } => format!(": {message}"),
         why => match why.error() {
             Some(error) => format!(": {error}"),
             None => format!(" ({})", why.code()),
