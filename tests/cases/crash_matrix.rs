@@ -23,6 +23,9 @@ const WRITE: [&str; 9] = [
     "migration",
 ];
 
+/// Those of them between which something else is on the disk.
+const COMMIT: [&str; 3] = ["before_commit", "before_sync", "after_commit"];
+
 /// The points of a call, in addition.
 const CALL: [&str; 4] = ["after_claim", "before_call", "after_call", "output_held"];
 
@@ -46,6 +49,51 @@ const SHORT_WAIT: &str = "[[step]]\nid = \"t\"\nwait = { for = \"300ms\" }\n\
 
 const LONG_WAIT: &str = "[[step]]\nid = \"t\"\nwait = { for = \"12s\" }\n\
 [[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+/// Several steps in flight at once, and one that needs them.
+const GRAPH: &str = "flow = \"graph\"\n\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 2 }\n\
+[[step]]\nid = \"t\"\nwait = { for = \"1ms\" }\n\
+[[step]]\nid = \"c\"\nneeds = [\"a\", \"t\"]\nuse = \"flaky/fail_until\"\nwith = { succeed_on = 2 }\nretry = { initial = \"1ms\" }\n\
+[[step]]\nid = \"d\"\nneeds = [\"b\", \"c\"]\nuse = \"text/count\"\nwith = { n = 3 }\n";
+
+/// Items of a component, and items of several steps.
+const FAN_OUT: &str = "\
+[[step]]\nid = \"e\"\nuse = \"text/count\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\nwith = { n = \"${ item }\" }\n\
+[[step]]\nid = \"f\"\nforeach = { items = \"['x', 'y']\", max_parallel = 2, join = \"all_done\" }\n\
+[[step]]\nid = \"m\"\nin = \"f\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"n\"\nin = \"f\"\nuse = \"text/echo\"\nwith = { got = \"${ item }\" }\n";
+
+/// A run that starts another one.
+const PARENT: &str = "\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"c\"\nworkflow = \"c.toml\"\n\
+[[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.c.output.got }\" }\n";
+
+/// The points of runs that start others, in addition.
+const CHILD: [&str; 4] = [
+    "child_written",
+    "before_child_end",
+    "child_goes_on",
+    "before_child_stop",
+];
+
+/// A parent, whose child has these steps.
+fn family(child: &str) -> Cli {
+    let cli = cli(PARENT);
+    cli.workflow("c.toml", child);
+    cli
+}
+
+/// The only child of `r`.
+fn child(cli: &Cli) -> String {
+    let runs = cli.run("ls --json").expect(0).json();
+    let mut ids = runs.as_array().unwrap().iter().map(|run| &run["id"]);
+    let found = ids.clone().find(|id| *id != "r").expect("a child");
+    assert_eq!(ids.by_ref().count(), 2, "{runs}");
+    found.as_str().unwrap().to_owned()
+}
 
 fn cli(steps: &str) -> Cli {
     let cli = Cli::new();
@@ -139,6 +187,127 @@ fn a_run_survives_an_abort_at_every_point_of_every_commit() {
     );
     println!("{aborted} aborts");
     assert!(aborted > 60, "{aborted}");
+}
+
+/// Aborts an undisturbed run of these steps at every point; it comes to its end, and every call completes once.
+fn completes_once_each(steps: &'static str, calls: usize) -> u64 {
+    let points = [&WRITE[..], &CALL[..]].concat();
+    at_every_point(
+        &points,
+        || cli(steps),
+        "run w.toml --id r",
+        |cli, _| {
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(0).json();
+            assert_eq!(run["status"], "completed", "{run}");
+            assert_eq!(count(cli, "r", "step_completed"), calls);
+        },
+    )
+}
+
+#[test]
+fn a_graph_survives_an_abort_at_every_point_of_every_commit() {
+    let aborted = completes_once_each(GRAPH, 4);
+    println!("{aborted} aborts");
+    assert!(aborted > 40, "{aborted}");
+}
+
+#[test]
+fn a_fan_out_survives_an_abort_at_every_point_of_every_commit() {
+    let aborted = completes_once_each(FAN_OUT, 3 + 4);
+    println!("{aborted} aborts");
+    assert!(aborted > 40, "{aborted}");
+}
+
+#[test]
+fn b366_parent_and_child_survive_an_abort_at_every_point_of_every_commit() {
+    let points = [&WRITE[..], &CALL[..], &CHILD[..2]].concat();
+    let aborted = at_every_point(
+        &points,
+        || family("[[step]]\nid = \"x\"\nuse = \"text/echo\"\nwith = { got = 7 }\n"),
+        "run w.toml --id r",
+        |cli, _| {
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(0).json();
+            assert_eq!(run["output"]["got"], 7, "{run}");
+            let child = child(cli);
+            let completed = [("r", 2), (child.as_str(), 1)];
+            for (run, calls) in completed {
+                assert_eq!(cli.shown(run)["status"], "completed");
+                assert_eq!(count(cli, run, "step_completed"), calls, "{run}");
+            }
+            assert_eq!(count(cli, "r", "child_ended"), 1);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 60, "{aborted}");
+}
+
+#[test]
+fn b366_a_failed_child_goes_on_once_wherever_the_resume_of_its_parent_is_cut_off() {
+    let prepare = || {
+        let cli = family(
+            "[[step]]\nid = \"x\"\nuse = \"flaky/fail_until\"\nwith = { succeed_on = 2 }\nretry = { max_attempts = 1, then = \"fail\" }\n\
+             [[step]]\nid = \"y\"\nuse = \"text/echo\"\nwith = { got = 7 }\n",
+        );
+        cli.run("run w.toml --id r").expect(1);
+        cli
+    };
+    let points = [&COMMIT[..], &CALL[..], &CHILD[..3]].concat();
+    let aborted = at_every_point(&points, prepare, "resume r", |cli, _| {
+        work(cli);
+        if cli.shown("r")["status"] == "failed" {
+            // What was not acknowledged is asked for again.
+            cli.run("resume r").expect(0);
+        }
+        let run = cli.shown("r");
+        assert_eq!(
+            (&run["status"], &run["output"]["got"]),
+            (&"completed".into(), &7.into())
+        );
+        assert_eq!(count(cli, &child(cli), "run_resumed"), 1);
+    });
+    assert!(aborted > 20, "{aborted}");
+}
+
+#[test]
+fn b369_a_family_that_is_cancelled_ends_wherever_the_command_is_cut_off() {
+    let prepare = || {
+        let cli = family(ASKS);
+        cli.run("run w.toml --id r").expect(2);
+        cli
+    };
+    let points = [&["before_stop"], &WRITE[..], &CHILD[3..]].concat();
+    let aborted = at_every_point(&points, prepare, "cancel r", |cli, _| {
+        cli.run("cancel r").expect(0);
+        for run in ["r", &child(cli)] {
+            assert_eq!(cli.shown(run)["status"], "cancelled", "{run}");
+            assert_eq!(count(cli, run, "run_cancelled"), 1, "{run}");
+        }
+    });
+    assert!(aborted > 15, "{aborted}");
+}
+
+#[test]
+fn b368_a_decision_at_a_child_moves_its_parent_wherever_it_is_cut_off() {
+    let points = [&COMMIT[..], &CALL[..], &CHILD[..2]].concat();
+    let decided = || {
+        let cli = family(ASKS);
+        cli.run("run w.toml --id r").expect(2);
+        cli.run(&format!("approve {}", child(&cli))).expect(0);
+        cli
+    };
+    let aborted = at_every_point(&points, decided, "work --until-idle", |cli, _| {
+        work(cli);
+        let run = cli.shown("r");
+        assert_eq!(run["output"]["got"], "approved", "{run}");
+        assert_eq!(count(cli, "r", "child_ended"), 1);
+    });
+    assert!(aborted > 15, "{aborted}");
 }
 
 #[test]

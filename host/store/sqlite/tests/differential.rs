@@ -33,7 +33,7 @@ const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 /// One thing done to both stores. Indexes choose from the constants above.
 #[derive(Debug, Clone)]
 enum Op {
-    Write(Change),
+    Write(Box<Change>),
     /// Several writes on their way at once: SQLite may join them into one transaction.
     Together(Vec<Change>),
     Stop {
@@ -69,6 +69,7 @@ enum Op {
         workflow: Option<bool>,
         limit: usize,
         after: Option<(usize, u64)>,
+        family: Option<Option<usize>>,
     },
     Prefix {
         prefix: &'static str,
@@ -114,6 +115,42 @@ struct Change {
     /// Which of the waiting signals it takes, and whether also one that is not there.
     consumed: Vec<usize>,
     stray: bool,
+    /// Which run has started it.
+    parent: Option<usize>,
+    children: Vec<Born>,
+    /// Signals for itself or others: the run, the name.
+    tells: Vec<(usize, usize)>,
+}
+
+/// A run that comes into being with the write of another one.
+#[derive(Debug, Clone)]
+struct Born {
+    run: usize,
+    parent: usize,
+    entries: u64,
+    part: Option<u8>,
+    blob: Option<usize>,
+    named: Option<usize>,
+    /// Not a new one, which is refused.
+    stale: bool,
+}
+
+fn born() -> impl Strategy<Value = Born> {
+    let runs = || 0..RUNS.len();
+    let blobs = || option::weighted(0.3, 0..BLOBS.len());
+    let stale = prop::bool::weighted(0.05);
+    let head = (runs(), runs(), 0..3_u64, option::of(any::<u8>()));
+    (head, blobs(), blobs(), stale).prop_map(
+        |((run, parent, entries, part), blob, named, stale)| Born {
+            run,
+            parent,
+            entries,
+            part,
+            blob,
+            named,
+            stale,
+        },
+    )
 }
 
 fn mostly_zero() -> impl Strategy<Value = i64> {
@@ -148,6 +185,11 @@ fn change() -> impl Strategy<Value = Change> {
         vec(any::<u8>(), 0..3),
         (vec(0..BLOBS.len(), 0..2), vec(0..BLOBS.len(), 0..2)),
         (vec(0..3_usize, 0..2), prop::bool::weighted(0.03)),
+        (
+            option::weighted(0.2, 0..RUNS.len()),
+            prop_oneof![3 => Just(Vec::new()), 1 => vec(born(), 1..3)],
+            prop_oneof![3 => Just(Vec::new()), 1 => vec((0..RUNS.len(), 0..SIGNALS.len()), 1..3)],
+        ),
     )
         .prop_map(
             |(
@@ -158,6 +200,7 @@ fn change() -> impl Strategy<Value = Change> {
                 logs,
                 (blobs, named),
                 (consumed, stray),
+                (parent, children, tells),
             )| {
                 let (status, seconds, workflow, stop, counts, awaits) = head;
                 let (recoveries, resumes, provider) = counts;
@@ -180,6 +223,9 @@ fn change() -> impl Strategy<Value = Change> {
                     named,
                     consumed,
                     stray,
+                    parent,
+                    children,
+                    tells,
                 }
             },
         )
@@ -188,7 +234,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn op() -> impl Strategy<Value = Op> {
     let run = 0..RUNS.len();
     prop_oneof![
-        12 => change().prop_map(Op::Write),
+        12 => change().prop_map(|change| Op::Write(Box::new(change))),
         2 => vec(change(), 2..6).prop_map(Op::Together),
         3 => (run.clone(), prop::sample::select(StopKind::ALL.to_vec()), 0..20_u64)
             .prop_map(|(run, kind, seconds)| Op::Stop { run, kind, seconds }),
@@ -200,8 +246,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (run.clone(), mostly_zero()).prop_map(|(run, seq_off)| Op::Delete { run, seq_off }),
         2 => (run.clone(), mostly_zero(), 0..99_u64)
             .prop_map(|(run, epoch_off, seconds)| Op::Renew { run, epoch_off, seconds }),
-        2 => (vec(status(), 0..3), option::of(any::<bool>()), 0..5_usize, option::of((0..RUNS.len(), 0..20_u64)))
-            .prop_map(|(statuses, workflow, limit, after)| Op::List { statuses, workflow, limit, after }),
+        2 => (vec(status(), 0..3), option::of(any::<bool>()), 0..5_usize, option::of((0..RUNS.len(), 0..20_u64)), option::of(option::weighted(0.7, 0..RUNS.len())))
+            .prop_map(|(statuses, workflow, limit, after, family)| Op::List { statuses, workflow, limit, after, family }),
         1 => (prop::sample::select(vec!["", "a", "b_", "%", "_"]), 0..4_usize)
             .prop_map(|(prefix, limit)| Op::Prefix { prefix, limit }),
         1 => (run, 0..4_u64, 0..4_usize)
@@ -270,7 +316,49 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
     for blob in &change.named {
         write = write.naming(BLOBS[*blob]);
     }
+    if let Some(parent) = change.parent {
+        write = write.child_of(RUNS[parent]);
+    }
+    for born in &change.children {
+        write = write.bears(child(born, change.seconds));
+    }
+    for (run, name) in &change.tells {
+        write = write.tells(RUNS[*run], signal(SIGNALS[*name], "1", change.seconds));
+    }
     write
+}
+
+fn child(born: &Born, seconds: u64) -> Write {
+    let mut child = create(RUNS[born.run])
+        .child_of(RUNS[born.parent])
+        .at(seconds);
+    for entry in 1..=born.entries {
+        child = child.entry(entry);
+    }
+    if let Some(body) = born.part {
+        child = child.part(PARTS[0], &body.to_string());
+    }
+    if let Some(blob) = born.blob {
+        child = child.blob(BLOBS[blob]);
+    }
+    if let Some(blob) = born.named {
+        child = child.naming(BLOBS[blob]);
+    }
+    if born.stale {
+        child.expect = Expect::At {
+            seq: 0,
+            epoch: Epoch(0),
+        };
+    }
+    child
+}
+
+fn family(of: Option<Option<usize>>) -> Family {
+    match of {
+        None => Family::All,
+        Some(None) => Family::Roots,
+        Some(Some(run)) => Family::ChildrenOf(id(RUNS[run])),
+    }
 }
 
 /// What a store answers, as a text to compare.
@@ -318,10 +406,11 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             workflow,
             limit,
             after,
+            family: of,
         } => {
             let time = |matters: bool| matters.then(|| at(*limit as u64));
             let filter = Filter {
-                family: Family::All,
+                family: family(*of),
                 statuses: statuses.clone(),
                 workflow: workflow.map(|x| if x { "x" } else { "y" }.to_owned()),
                 updated_after: time(*limit > 0),
@@ -387,11 +476,19 @@ fn snapshot(store: &dyn Store) -> String {
         )
     });
     let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)).now());
+    let families = [None, Some(0), Some(1), Some(2), Some(3)].map(|run| {
+        let of = Filter {
+            family: family(Some(run)),
+            ..Filter::default()
+        };
+        store.list(&of).now()
+    });
     let health = store.health().now().unwrap();
     text((
         runs,
         blobs,
         store.list(&Filter::default()).now(),
+        families,
         [0, 10, 99].map(|now| store.find(now, ALL)),
         [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL).now()),
         (health.problems, health.runs),
@@ -452,7 +549,7 @@ fn sqlite_and_memory_answer_alike() {
             let mut sqlite = open();
             for op in &ops {
                 let changes = match op {
-                    Op::Write(change) => std::slice::from_ref(change),
+                    Op::Write(change) => std::slice::from_ref(&**change),
                     Op::Together(changes) => changes,
                     Op::Reopen => {
                         drop(sqlite);
