@@ -323,3 +323,26 @@ fn after_a_clock_that_was_far_ahead_it_moves_back_too() {
     assert_eq!(sim.step("w").deadline(), Some(sim.now.after(secs(600))));
     assert_eq!(sim.stop().due_at, Some(sim.now.after(secs(600))));
 }
+
+#[test]
+fn what_a_deadline_ended_half_way_begins_again_in_the_next_iteration() {
+    for inner in [
+        "loop = { until = \"true\" }",
+        "foreach = { items = \"[1]\", join = \"all_done\" }",
+    ] {
+        let mut sim = Sim::new(&format!(
+            "[[step]]\nid = \"again\"\nloop = {{ until = \"loop.iteration == 2\", max_iterations = 2 }}\n\
+             [[step]]\nid = \"timed\"\nin = \"again\"\nloop = {{ until = \"true\" }}\ndeadline = \"1h\"\n\
+             [[step]]\nid = \"inner\"\nin = \"timed\"\n{inner}\n\
+             [[step]]\nid = \"go\"\nin = \"inner\"\nwait = {{ signal = \"go\" }}\n"
+        ));
+        for _ in 0..2 {
+            sim.run(|_| ok(json!({})));
+            assert_eq!(sim.status(), Status::Paused);
+            sim.pass_to_due().work(ResumeBy::Wait);
+        }
+        sim.run(|_| ok(json!({})));
+        assert_eq!(sim.status(), Status::Completed, "{inner}");
+        assert!(failed_by_deadline(&sim, "timed"));
+    }
+}

@@ -236,6 +236,8 @@ impl RunState {
             StepPhase::Pending => Ok(if same { record.attempts() } else { 0 }),
             StepPhase::Waiting { .. } if same => Ok(record.attempts()),
             StepPhase::Settled(_) if !same => Ok(0),
+            // It ended half-way, with a step around it whose time was over.
+            StepPhase::Looping { .. } | StepPhase::FannedOut | StepPhase::InItem if !same => Ok(0),
             StepPhase::InFlight { .. }
             | StepPhase::Waiting { .. }
             | StepPhase::Paused { .. }
