@@ -20,6 +20,7 @@ pub mod frontier;
 pub mod ids;
 pub mod json;
 pub mod limits;
+mod open;
 pub mod outcome;
 pub mod payload;
 pub mod recovery;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::decide::{Action, Decision, asked, decide_from, overdue, settle_recorded};
+use crate::decide::{Action, Decision, asked, decide_all, overdue, settle_recorded};
 use crate::definition::Definition;
 use crate::event::{Entry, Event, ForEachEvent, LoopEvent, RunEvent, StepEvent, WaitEvent};
 use crate::frontier::Frontier;
@@ -256,7 +256,7 @@ fn decided(
     state: &RunState,
     entry: &Entry,
 ) -> Result<Event, Box<Divergence>> {
-    match decide_from(frontier, definition, state, entry.at) {
+    match decide_all(frontier, definition, state, entry.at) {
         Decision::Act(actions) => {
             let same = |action: &Action| Some(action.path()) == entry.event.path();
             let meant = actions.iter().position(same).unwrap_or(0);

@@ -52,7 +52,6 @@ impl Decider<'_> {
         match walk.ready.is_empty() {
             false => Decision::Act(walk.ready),
             true => Decision::Wait {
-                in_flight: walk.in_flight,
                 wake_at: None,
                 cancel: walk.cancel,
             },

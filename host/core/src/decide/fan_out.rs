@@ -10,6 +10,7 @@ use crate::event::{ForEachEvent, StepEvent};
 use crate::expr::{Budget, Template};
 use crate::frontier::FanOut;
 use crate::ids::Path;
+use crate::open::Timer;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::payload::Payload;
 use crate::scope::StateScope;
@@ -67,7 +68,7 @@ impl Decider<'_> {
     }
 
     /// A fan-out whose items are at work: those that have begun move on, others begin where there is room. The cost is that of
-    /// the items that have begun, of which there are at most `max_parallel`.
+    /// the items that something happened to, and of those that begin.
     pub(super) fn in_fan_out(
         &self,
         (step, fan_out): (&Step, &ForEachStep),
@@ -77,22 +78,27 @@ impl Decider<'_> {
     ) -> Standing {
         let which = (step, fan_out);
         let mut known = walk.frontier.enter_fan_out(path);
-        let mut begun = std::mem::take(&mut known.begun);
-        begun.retain(|index, item| self.item_is_open(which, *index, item, &mut known, walk));
-        while known.next < items.len() && begun.len() < fan_out.max_parallel {
+        known.open.wake_due(self.now);
+        let mut from = 0;
+        while let Some(index) = known.open.next(from, walk.free > 0) {
+            from = index + 1;
+            self.move_item(which, index, &path.item(index), &mut known, walk);
+        }
+        while known.next < items.len() && known.open.len() < fan_out.max_parallel {
             let item = path.item(known.next);
-            let fresh = self.state.executions().at(&item).is_none();
-            if fresh && walk.free == 0 && matches!(fan_out.over, Over::Call(_)) {
+            if matches!(fan_out.over, Over::Call(_))
+                && self.state.executions().at(&item).is_none()
+                && !walk.has_room()
+            {
                 break;
             }
             let index = known.next;
             known.next += 1;
-            if self.item_is_open(which, index, &item, &mut known, walk) {
-                begun.insert(index, item);
-            }
+            self.move_item(which, index, &item, &mut known, walk);
         }
-        known.begun = begun;
-        if !known.begun.is_empty() || known.next < items.len() {
+        walk.due.join(&known.open.due());
+        walk.wanting |= known.open.any_wanting();
+        if known.open.len() > 0 || known.next < items.len() {
             walk.frontier.leave_fan_out(path, known);
             return Standing::Open;
         }
@@ -105,30 +111,29 @@ impl Decider<'_> {
         walk.act(Action::record(path, event))
     }
 
-    /// Whether an item has not ended; it moves on as far as it can. One that has ended is counted.
-    fn item_is_open(
+    /// An item that has begun moves on as far as it can. One that has ended is counted.
+    fn move_item(
         &self,
         (step, fan_out): (&Step, &ForEachStep),
         index: u32,
         item: &Path,
         known: &mut FanOut,
         walk: &mut Walk<'_>,
-    ) -> bool {
+    ) {
         let record = self.state.executions().at(item);
-        let standing = match (&fan_out.over, record.and_then(StepRecord::settled)) {
-            (_, Some(settled)) => Standing::Settled {
-                failed: settled.has_failed(),
-            },
-            (Over::Call(call), None) => self.item_of_call(call, item, record, walk),
-            (Over::Child(child), None) => self.item_of_child(step, child, item, record, walk),
-            (Over::Body { .. }, None) => self.item_with_members(fan_out, item, record, walk),
-        };
+        if let Some(settled) = record.and_then(StepRecord::settled) {
+            known.settle(index, settled.has_failed());
+            return;
+        }
+        let (standing, apart) = walk.apart(|walk| match &fan_out.over {
+            Over::Call(call) => self.item_of_call(call, item, record, walk),
+            Over::Child(child) => self.item_of_child(step, child, item, record, walk),
+            Over::Body { .. } => self.item_with_members(fan_out, item, record, walk),
+        });
         match standing {
-            Standing::Open => true,
-            Standing::Settled { failed } => {
-                known.settle(index, failed);
-                false
-            }
+            Standing::Settled { failed } => known.settle(index, failed),
+            Standing::Open if apart.acted => known.open.look_at(index),
+            Standing::Open => known.open.rest(index, apart.due, apart.wanting),
         }
     }
 
@@ -140,18 +145,15 @@ impl Decider<'_> {
         walk: &mut Walk<'_>,
     ) -> Standing {
         match record.map(|record| &record.phase) {
-            Some(StepPhase::InFlight { .. }) => {
-                walk.in_flight.push(item.clone());
-                Standing::Open
-            }
+            Some(StepPhase::InFlight { .. }) => Standing::Open,
             Some(StepPhase::Waiting { retry_at, .. }) if *retry_at > self.now => {
-                walk.wake(*retry_at)
+                walk.wake(Timer::Retry, *retry_at)
             }
             Some(StepPhase::Paused {
                 pause,
                 retries_exhausted,
-            }) => walk.stand(self.pause_stop(item, pause, *retries_exhausted)),
-            _ if walk.free == 0 => Standing::Open,
+            }) => walk.stand(|| self.pause_stop(item, pause, *retries_exhausted)),
+            _ if !walk.has_room() => Standing::Open,
             _ => {
                 let attempts = record.map_or(0, StepRecord::attempts);
                 walk.call(self.start(call, item, attempts + 1))

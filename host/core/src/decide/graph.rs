@@ -1,9 +1,10 @@
 //! Graphs: members start when what they need is settled, in file order, as many at a time as there may be.
 
-use super::{Action, Decider, Scope, Walk};
-use crate::definition::{Join, OnFailure, Step, StepKind};
+use super::{Action, Decider, Scope, Standing, Walk};
+use crate::definition::{Join, OnFailure, Step};
 use crate::event::{Skip, StepEvent};
 use crate::frontier::Graph;
+use crate::open::Due;
 use crate::state::{StepPhase, StepRecord, StepResult};
 use crate::within::Within;
 
@@ -17,8 +18,8 @@ enum Outcome {
 }
 
 impl Decider<'_> {
-    /// Every member that can move does, in the order of the file. The cost is that of the members that have begun, and of what was
-    /// settled since.
+    /// Every member that can move does, in the order of the file. The cost is that of what has changed: of the members that something
+    /// happened to, and of those that it lets move.
     pub(super) fn graph(
         &self,
         members: &[usize],
@@ -26,69 +27,64 @@ impl Decider<'_> {
         graph: &mut Graph,
         walk: &mut Walk<'_>,
     ) -> Scope {
+        graph.open.wake_due(self.now);
         self.pass_settled(members, within, graph);
         let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop;
-        let begun: Vec<u32> = graph.begun.iter().copied().collect();
         let mut open = false;
-        for place in begun {
-            if !stopped {
-                self.start_ready(members, within, graph, place, walk);
-            }
-            let step = self.at(members, place);
-            let record = self.record(step, within);
-            let fresh = record.is_none_or(is_fresh);
-            if fresh && stopped {
-                continue;
-            }
-            open = true;
-            // What was reset is judged again: what it needs may have come out otherwise.
-            let idle = record.is_none_or(|record| record.phase == StepPhase::Pending);
-            if idle && let Some(skip) = self.not_joined(step, within) {
-                let path = within.member(&step.id);
-                let _open = walk.act(Action::record(&path, StepEvent::Skipped(skip)));
-                continue;
-            }
-            let actions = walk.ready.len() + walk.calls.len();
-            let _open = self.standing(step, within, walk);
-            let waits = actions == walk.ready.len() + walk.calls.len();
-            if fresh && waits && matches!(step.kind, StepKind::Component(_)) {
-                graph.begun.remove(&place);
-                graph.ready.insert(place);
-            }
+        let mut from = 0;
+        while let Some(place) = graph.next(from, walk.free > 0, stopped) {
+            from = place + 1;
+            open |= self.move_on(members, within, (graph, place), stopped, walk);
         }
-        if !stopped {
-            open |= !graph.ready.is_empty();
-            self.start_ready(members, within, graph, u32::MAX, walk);
-        }
-        match open {
+        walk.due.join(&graph.open.due());
+        let starved = graph.has_ready() && !stopped;
+        walk.wanting |= starved || graph.open.any_wanting();
+        match open || starved || graph.open.any_still() {
             true => Scope::Open,
             false => Scope::Done,
         }
     }
 
-    /// Starts calls that had to wait until another attempt ended, those before a place, while there may be more.
-    fn start_ready(
+    /// A member moves on as far as it can. Returns whether it keeps the graph open.
+    fn move_on(
         &self,
         members: &[usize],
         within: Within<'_>,
-        graph: &mut Graph,
-        before: u32,
+        (graph, place): (&mut Graph, u32),
+        stopped: bool,
         walk: &mut Walk<'_>,
-    ) {
-        while walk.free > 0
-            && let Some(place) = graph.ready.first().copied()
-            && place < before
-        {
-            graph.ready.remove(&place);
-            graph.begun.insert(place);
-            let _open = self.standing(self.at(members, place), within, walk);
+    ) -> bool {
+        let step = self.at(members, place);
+        let record = self.record(step, within);
+        let fresh = record.is_none_or(is_fresh);
+        if fresh && stopped {
+            graph.put_off(place);
+            return false;
         }
+        // What was reset is judged again: what it needs may have come out otherwise.
+        let idle = record.is_none_or(|record| record.phase == StepPhase::Pending);
+        if idle
+            && !graph.is_ready(place)
+            && let Some(skip) = self.not_joined(step, within)
+        {
+            let path = within.member(&step.id);
+            let _open = walk.act(Action::record(&path, StepEvent::Skipped(skip)));
+            return true;
+        }
+        let (standing, apart) = walk.apart(|walk| self.standing(step, within, walk));
+        if apart.acted || standing != Standing::Open {
+            graph.look_at(place);
+        } else if fresh && apart.wanting && apart.due == Due::default() {
+            graph.put_off(place);
+        } else {
+            graph.open.rest(place, apart.due, apart.wanting);
+        }
+        true
     }
 
     /// Leaves behind what was settled since the last decision, and what was settled with it before this frontier saw it.
     fn pass_settled(&self, members: &[usize], within: Within<'_>, graph: &mut Graph) {
-        // What is ready has not begun.
-        let mut look: Vec<u32> = graph.begun.iter().copied().collect();
+        let mut look: Vec<u32> = graph.open.looked_at().collect();
         while let Some(place) = look.pop() {
             let step = self.at(members, place);
             let record = self.record(step, within);
@@ -110,31 +106,30 @@ impl Decider<'_> {
         if step.needs.is_empty() || step.join == Join::AllDone {
             return None;
         }
-        let needs = step.needs.iter().map(|index| {
-            let need = &self.definition.steps()[*index];
-            (&need.id, self.outcome(need, within))
-        });
-        let needs: Vec<_> = needs.collect();
-        let count = |wanted| {
-            needs
+        let needs = || {
+            step.needs
                 .iter()
-                .filter(|(_, outcome)| *outcome == wanted)
-                .count()
+                .map(|index| &self.definition.steps()[*index])
         };
-        let failed = count(Outcome::Failed);
-        let skipped = count(Outcome::Skipped);
-        let succeeded = needs.len() - failed - skipped;
+        let (mut succeeded, mut failed, mut skipped) = (0, 0, 0);
+        for need in needs() {
+            match self.outcome(need, within) {
+                Outcome::Success => succeeded += 1,
+                Outcome::Failed => failed += 1,
+                Outcome::Skipped => skipped += 1,
+            }
+        }
         if step.join.lets_run(succeeded, failed, skipped) {
             return None;
         }
         let failures_alone = step.join == Join::NoneFailedMinOneSuccess && failed > 0;
-        let blocking = needs.into_iter().filter(|(_, outcome)| match outcome {
+        let blocking = needs().filter(|need| match self.outcome(need, within) {
             Outcome::Failed => true,
             Outcome::Skipped => !failures_alone,
             Outcome::Success => false,
         });
         Some(Skip::Join {
-            needs: blocking.map(|(id, _)| id.clone()).collect(),
+            needs: blocking.map(|need| need.id.clone()).collect(),
         })
     }
 
@@ -153,6 +148,6 @@ impl Decider<'_> {
 }
 
 /// Whether nothing of a member has begun: it waits for its turn, perhaps after a reset.
-fn is_fresh(record: &StepRecord) -> bool {
+pub(super) fn is_fresh(record: &StepRecord) -> bool {
     record.phase == StepPhase::Pending && record.attempts() == 0
 }

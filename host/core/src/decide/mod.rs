@@ -25,11 +25,13 @@ pub(crate) use waiting::{asked, ends_at};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::definition::{ComponentStep, Definition, Flow, Step, StepKind};
+use crate::definition::{ComponentStep, Definition, Flow, OnFailure, Step, StepKind};
 use crate::event::{AttemptStarted, Event, RunEvent, Skip, StepEvent, WaitEvent};
 use crate::expr::{Budget, EvalError};
 use crate::frontier::{Frontier, Graph, Progress};
 use crate::ids::{Path, RunId};
+use crate::limits;
+use crate::open::{Due, Timer};
 use crate::outcome::{ErrorClass, StepError};
 use crate::payload::Payload;
 use crate::scope::StateScope;
@@ -48,11 +50,10 @@ pub enum Decision {
     Act(Vec<Action>),
     /// Nothing to record until an attempt in flight ends, or until `wake_at`.
     Wait {
-        /// Executions whose attempt was started and has no outcome.
-        in_flight: Vec<Path>,
         /// The earliest due retry, end of a wait, or deadline.
         wake_at: Option<Timestamp>,
-        /// Those of them that have to end: they may clean up, and are interrupted when they take too long over it.
+        /// Executions whose attempt is in flight and has to end: they may clean up, and are interrupted when they take too long
+        /// over it.
         cancel: Vec<Path>,
     },
     /// Nothing moves any more: record that the run pauses. Where it waits for a signal that is there already, take that
@@ -121,6 +122,15 @@ impl Action {
         }
     }
 
+    /// Whether an execution fails by it, or may.
+    const fn may_fail(&self) -> bool {
+        match self {
+            Self::EndWait { .. } => true,
+            Self::Record { event, .. } => matches!(event, StepEvent::Failed { .. }),
+            Self::Start { .. } | Self::Await { .. } | Self::StartChild { .. } => false,
+        }
+    }
+
     /// The execution that it is about.
     #[must_use]
     pub const fn path(&self) -> &Path {
@@ -180,6 +190,37 @@ pub fn decide_from(
     state: &RunState,
     now: Timestamp,
 ) -> Decision {
+    let decision = decide_all(frontier, definition, state, now);
+    if let Decision::Act(actions) = &decision
+        && definition.on_failure == OnFailure::Stop
+        && actions.iter().any(Action::may_fail)
+    {
+        return Decision::Act(before_a_failure(state, actions));
+    }
+    decision
+}
+
+/// What holds still when some of these fail, where a failure keeps from beginning what has not begun.
+fn before_a_failure(state: &RunState, actions: &[Action]) -> Vec<Action> {
+    let has_begun = |action: &&Action| {
+        let record = state.executions().at(action.path());
+        record.is_some_and(|record| !graph::is_fresh(record))
+    };
+    let held: Vec<Action> = actions.iter().filter(has_begun).cloned().collect();
+    match held.is_empty() {
+        true => actions.iter().take(1).cloned().collect(),
+        false => held,
+    }
+}
+
+/// [`decide_from`] with all that can be done, also where one thing may keep another from being done: whatever was recorded of it in
+/// some order is among it.
+pub(crate) fn decide_all(
+    frontier: &mut Frontier,
+    definition: &Definition,
+    state: &RunState,
+    now: Timestamp,
+) -> Decision {
     if *state.phase() != Phase::Running {
         return Decision::Still;
     }
@@ -188,34 +229,34 @@ pub fn decide_from(
         state,
         now,
     };
-    frontier.under(state);
-    let free = definition.parallel.saturating_sub(state.in_flight_count());
-    let mut walk = Walk::new(frontier, free);
+    frontier.follow(definition, state);
     if let Some(ending) = state.ending() {
-        return decider.end(ending, walk);
+        return decider.end(ending, decider.walk(frontier));
     }
-    let _over = decider.scope(definition.top(), definition.flow, Within::Top, &mut walk);
+    let mut walk = decider.look(frontier);
+    if !decider.moves(&walk) && !walk.whole {
+        // It stops, for the reasons of all that stands still.
+        frontier.wake_all();
+        walk = decider.look(frontier);
+    }
     if let Some(end) = walk.end {
         return Decision::End(end);
     }
     if let Some(ends) = walk.ends {
         return Decision::Act(vec![ends]);
     }
+    let moves = decider.moves(&walk);
     let actions = walk.actions();
     if !actions.is_empty() {
         return Decision::Act(actions);
     }
-    if !walk.in_flight.is_empty() || walk.wake_at.is_some() {
-        // Beside what moves, time ends a wait as soon as it is over.
-        let waits = walk.reasons.iter().filter(|reason| reason.code().is_wait());
-        let due_at = waits.filter_map(|reason| reason.due_at);
+    if moves {
         return Decision::Wait {
-            in_flight: walk.in_flight,
-            wake_at: due_at.chain(walk.wake_at).chain(walk.deadline).min(),
+            wake_at: walk.due.earliest(),
             cancel: walk.cancel,
         };
     }
-    let deadline = walk.deadline;
+    let deadline = walk.due.of(Timer::Deadline);
     match Stop::for_reasons(walk.reasons) {
         Some(stop) => Decision::Pause(stop.due_by(deadline)),
         None => Decision::End(decider.finish()),
@@ -262,13 +303,17 @@ struct Walk<'a> {
     ready: Vec<Action>,
     /// What takes one of the free places, or would have.
     calls: Vec<Action>,
-    in_flight: Vec<Path>,
-    wake_at: Option<Timestamp>,
-    /// The earliest deadline of what is open.
-    deadline: Option<Timestamp>,
+    /// What comes by itself.
+    due: Due,
+    /// Whether another call would begin if there were room.
+    wanting: bool,
+    /// How often there was something to do.
+    finds: usize,
     /// Attempts in flight that have to end.
     cancel: Vec<Path>,
-    /// Why members stand still until somebody or something moves them.
+    /// Whether all that is open is looked at.
+    whole: bool,
+    /// If so, why members stand still until somebody or something moves them.
     reasons: Vec<Stop>,
     /// The run is over, whatever else could be done.
     end: Option<RunEvent>,
@@ -279,13 +324,14 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(frontier: &'a mut Frontier, free: usize) -> Self {
         Self {
+            whole: frontier.is_awake(),
             frontier,
             free,
             ready: Vec::new(),
             calls: Vec::new(),
-            in_flight: Vec::new(),
-            wake_at: None,
-            deadline: None,
+            due: Due::default(),
+            wanting: false,
+            finds: 0,
             cancel: Vec::new(),
             reasons: Vec::new(),
             end: None,
@@ -294,12 +340,14 @@ impl<'a> Walk<'a> {
     }
 
     fn act(&mut self, action: Action) -> Standing {
+        self.finds += 1;
         self.ready.push(action);
         Standing::Open
     }
 
     /// The same of a step for which there is a free place.
     fn call(&mut self, action: Action) -> Standing {
+        self.finds += 1;
         if let Action::Start { .. } = action {
             self.free = self.free.saturating_sub(1);
         }
@@ -321,27 +369,66 @@ impl<'a> Walk<'a> {
         calls
     }
 
-    fn wake(&mut self, at: Timestamp) -> Standing {
-        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    /// It moves by itself then.
+    fn wake(&mut self, timer: Timer, at: Timestamp) -> Standing {
+        self.due.note(timer, at);
         Standing::Open
+    }
+
+    /// Whether there is room for another call; whoever asks wants it.
+    const fn has_room(&mut self) -> bool {
+        let room = self.free > 0;
+        self.wanting |= !room;
+        room
     }
 
     /// Ends an attempt in flight.
     fn cancel(&mut self, path: &Path) -> Standing {
-        self.in_flight.push(path.clone());
+        self.finds += 1;
         self.cancel.push(path.clone());
         Standing::Open
     }
 
-    fn stand(&mut self, reason: Stop) -> Standing {
-        self.reasons.push(reason);
+    fn stand(&mut self, reason: impl FnOnce() -> Stop) -> Standing {
+        if self.whole {
+            self.reasons.push(reason());
+        }
         Standing::Open
     }
 
     fn end(&mut self, event: RunEvent) -> Standing {
+        self.finds += 1;
         self.end.get_or_insert(event);
         Standing::Open
     }
+
+    /// What one of several that stand beside each other finds. One that does nothing stands still, so what is due of it is left
+    /// out: it is due of those that stand still.
+    fn apart<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> (T, Apart) {
+        let (due, wanting) = (std::mem::take(&mut self.due), self.wanting);
+        let finds = self.finds;
+        self.wanting = false;
+        let found = look(self);
+        let apart = Apart {
+            acted: self.finds > finds,
+            due: std::mem::replace(&mut self.due, due),
+            wanting: std::mem::replace(&mut self.wanting, wanting),
+        };
+        match apart.acted {
+            true => self.due.join(&apart.due),
+            false => self.frontier.rest(),
+        }
+        (found, apart)
+    }
+}
+
+/// What a walk finds at one of several members that stand beside each other.
+struct Apart {
+    /// Whether there is something to do.
+    acted: bool,
+    due: Due,
+    /// Whether a call in it would begin if there were room.
+    wanting: bool,
 }
 
 /// How far the members of a scope are.
@@ -367,6 +454,29 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
+    fn walk<'a>(&self, frontier: &'a mut Frontier) -> Walk<'a> {
+        let parallel = self.definition.parallel;
+        let free = parallel.saturating_sub(self.state.in_flight_count());
+        Walk::new(frontier, free)
+    }
+
+    /// Looks for what can be done.
+    fn look<'a>(&self, frontier: &'a mut Frontier) -> Walk<'a> {
+        let mut walk = self.walk(frontier);
+        let (members, flow) = (self.definition.top(), self.definition.flow);
+        let _over = self.scope(members, flow, Within::Top, &mut walk);
+        walk
+    }
+
+    /// Whether there is something to do, in flight, or due so soon that the run sits it out.
+    fn moves(&self, walk: &Walk<'_>) -> bool {
+        let soon = |at: Timestamp| at.since(self.now) <= limits::WAIT_IN_PLACE;
+        walk.finds > 0
+            || self.state.in_flight_count() > 0
+            || walk.due.of(Timer::Retry).is_some()
+            || walk.due.of(Timer::Time).is_some_and(soon)
+    }
+
     /// Walks the members of one scope: the top level, or the body of a loop in one iteration.
     fn scope(
         &self,
@@ -439,7 +549,7 @@ impl Decider<'_> {
             if let Some(error) = self.out_of_time(step, record) {
                 return self.end_at_deadline(path, record, error, walk);
             }
-            walk.deadline = walk.deadline.into_iter().chain([deadline]).min();
+            walk.due.note(Timer::Deadline, deadline);
         } else if matches!(
             record.phase,
             StepPhase::Looping { .. } | StepPhase::FannedOut
@@ -452,17 +562,14 @@ impl Decider<'_> {
             (StepPhase::Settled(settled), _) => Standing::Settled {
                 failed: settled.has_failed(),
             },
-            (StepPhase::InFlight { .. }, _) => {
-                walk.in_flight.push(path.clone());
-                Standing::Open
-            }
+            (StepPhase::InFlight { .. }, _) => Standing::Open,
             (StepPhase::Waiting { retry_at, .. }, _) if *retry_at > self.now => {
-                walk.wake(*retry_at)
+                walk.wake(Timer::Retry, *retry_at)
             }
             // The condition was met before the first attempt.
-            (StepPhase::Waiting { .. }, StepKind::Component(component)) => match walk.free {
-                0 => Standing::Open,
-                _ => walk.call(self.start(component, path, record.attempts() + 1)),
+            (StepPhase::Waiting { .. }, StepKind::Component(component)) => match walk.has_room() {
+                false => Standing::Open,
+                true => walk.call(self.start(component, path, record.attempts() + 1)),
             },
             (
                 StepPhase::Paused {
@@ -470,7 +577,7 @@ impl Decider<'_> {
                     retries_exhausted,
                 },
                 _,
-            ) => walk.stand(self.pause_stop(path, pause, *retries_exhausted)),
+            ) => walk.stand(|| self.pause_stop(path, pause, *retries_exhausted)),
             (
                 StepPhase::Looping {
                     iteration,
@@ -517,7 +624,7 @@ impl Decider<'_> {
             }
         }
         let action = match (&step.kind, self.set_deadline(step, path, record)) {
-            (StepKind::Component(_), _) if walk.free == 0 => return Standing::Open,
+            (StepKind::Component(_), _) if !walk.has_room() => return Standing::Open,
             (_, Some(deadline)) => deadline,
             (StepKind::Component(component), None) => {
                 let attempts = record.map_or(0, StepRecord::attempts);
@@ -535,6 +642,7 @@ impl Decider<'_> {
         match &step.kind {
             StepKind::Component(_) => walk.call(action),
             StepKind::End(_) => {
+                walk.finds += 1;
                 walk.ends.get_or_insert(action);
                 Standing::Open
             }

@@ -12,6 +12,7 @@ use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
 use crate::expr::{Budget, Expr};
 use crate::ids::Path;
 use crate::limits;
+use crate::open::Timer;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
 use crate::state::{RunState, Status, StepPhase};
@@ -124,6 +125,13 @@ impl Decider<'_> {
         wait: &Wait,
         walk: &mut Walk<'_>,
     ) -> Standing {
+        if let Some(until) = ends_at(step, wait).filter(|until| *until > self.now) {
+            let timer = match wait {
+                Wait::Time { .. } => Timer::Time,
+                Wait::Signal { .. } | Wait::Approval { .. } | Wait::Child { .. } => Timer::Wait,
+            };
+            let _open = walk.wake(timer, until);
+        }
         match wait.until() {
             Some(until) if until <= self.now => match self.timed_out(step, path, wait) {
                 AtTimeout::Ends(event) => walk.act(Action::EndWait {
@@ -131,15 +139,9 @@ impl Decider<'_> {
                     event,
                 }),
                 AtTimeout::Cancels(stop) => walk.end(RunEvent::Cancelled { stop }),
-                AtTimeout::Stays(stop) => walk.stand(stop),
+                AtTimeout::Stays(stop) => walk.stand(|| stop),
             },
-            Some(until)
-                if matches!(wait, Wait::Time { .. })
-                    && until.since(self.now) <= limits::WAIT_IN_PLACE =>
-            {
-                walk.wake(until)
-            }
-            Some(_) | None => walk.stand(wait_stop(step, path, wait, false)),
+            Some(_) | None => walk.stand(|| wait_stop(step, path, wait, false)),
         }
     }
 

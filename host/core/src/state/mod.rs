@@ -9,6 +9,7 @@ mod ending;
 mod executions;
 mod items;
 mod phase;
+mod recent;
 mod record;
 mod rest;
 pub(crate) mod size;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::recent::Recent;
 use crate::event::{CarriedWorkflow, RunCreated};
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
@@ -33,6 +35,7 @@ pub use executions::{Executions, Slot};
 pub use items::Items;
 pub(crate) use items::{COMPLETED, OUTPUT};
 pub use phase::Phase;
+pub(crate) use recent::Changed;
 pub use record::{
     Attempts, ChildRun, Kind, Settled, StepPhase, StepRecord, StepResult, loop_output,
 };
@@ -58,18 +61,7 @@ pub struct RunState {
     /// The slots in which an attempt was started and has no outcome.
     in_flight: BTreeSet<Slot>,
     recorded_bytes: usize,
-    reopened: Reopened,
-}
-
-/// How often settled work was reopened while the run moved, as far as this state saw it. It says nothing about where the run stands,
-/// and is not stored: what is kept beside a state compares it.
-#[derive(Debug, Clone, Copy, Default)]
-struct Reopened(u32);
-
-impl PartialEq for Reopened {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
+    recent: Recent,
 }
 
 /// What a checkpoint holds of a run as a whole.
@@ -100,6 +92,7 @@ impl From<Restored> for RunState {
         Self {
             in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),
             recorded_bytes: executions.iter().map(StepRecord::bytes).sum(),
+            recent: Recent::after(restored.seq),
             created: Arc::new(restored.created),
             created_at: restored.created_at,
             binding: restored.binding,
@@ -112,7 +105,6 @@ impl From<Restored> for RunState {
             episode: restored.episode,
             ending: restored.ending,
             executions,
-            reopened: Reopened::default(),
         }
     }
 }
@@ -265,11 +257,6 @@ impl RunState {
     #[must_use]
     pub const fn recorded_bytes(&self) -> usize {
         self.recorded_bytes
-    }
-
-    /// How often settled work was reopened while the run moved, as far as this state saw it.
-    pub(crate) const fn reopened(&self) -> u32 {
-        self.reopened.0
     }
 
     /// Notes how often the approval at `path` was rejected, where a program that did not count began it.

@@ -5,7 +5,8 @@ use milepost_core::outcome::Outcome;
 use milepost_core::state::{Status, StepResult};
 use serde_json::json;
 
-use super::sim::{Attempt, Sim, fail};
+use super::sim::{Attempt, Sim, fail, ok};
+use super::waits::secs;
 
 fn done(attempt: &Attempt) -> Outcome {
     Outcome::Completed(json!({ "at": attempt.path }))
@@ -279,4 +280,20 @@ fn an_approval_that_ends_the_run_interrupts_what_is_in_flight() {
     assert_eq!(sim.status(), Status::Cancelled);
     let last = sim.events().len() - 2;
     assert_eq!(sim.events()[last..], ["step_interrupted", "run_cancelled"]);
+}
+
+#[test]
+fn what_has_not_begun_does_not_begin_beside_a_failure_that_stops_it() {
+    let mut sim = Sim::new(
+        "flow = \"graph\"\non_failure = \"stop\"\n\
+         [[step]]\nid = \"late\"\nwait = { signal = \"go\", timeout = \"30s\" }\n\
+         [[step]]\nid = \"call\"\nuse = \"p/s\"\n\
+         [[step]]\nid = \"then\"\nneeds = [\"call\"]\nwait = { signal = \"go\" }\n",
+    );
+    let attempt = sim.start_all().remove(0);
+    sim.pass(secs(31));
+    sim.end(&attempt, ok(json!({})));
+    assert!(sim.start_all().is_empty());
+    assert!(!sim.has_record("then"));
+    assert_eq!(sim.status(), Status::Failed);
 }

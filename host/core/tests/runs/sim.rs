@@ -329,10 +329,8 @@ impl Sim {
                     let events = interrupt(&self.state, event.into());
                     events.into_iter().for_each(|event| self.record(event));
                 }
-                Decision::Wait {
-                    in_flight, wake_at, ..
-                } => {
-                    if !in_flight.is_empty() {
+                Decision::Wait { wake_at, .. } => {
+                    if self.state.in_flight_count() > 0 {
                         return started;
                     }
                     let at = wake_at.expect("nothing is in flight, so something is due");

@@ -107,7 +107,6 @@ fn a_wait_never_ends_early() {
         assert_eq!(
             decide(&sim.definition, &sim.state, sim.now),
             Decision::Wait {
-                in_flight: Vec::new(),
                 wake_at: Some(until),
                 cancel: Vec::new(),
             }

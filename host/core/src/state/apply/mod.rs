@@ -13,7 +13,8 @@ mod wait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Binding, Episode, Executions, Phase, Reopened, RunState, Slot, Status, StepRecord};
+use super::recent::Recent;
+use super::{Binding, Episode, Executions, Phase, RunState, Slot, Status, StepRecord};
 use crate::event::{Entry, Event, ForEachEvent, RunEvent, StepEvent, WaitEvent};
 use crate::ids::Path;
 
@@ -136,8 +137,8 @@ impl RunState {
             ending: None,
             executions: Executions::default(),
             in_flight: BTreeSet::new(),
-            reopened: Reopened::default(),
             recorded_bytes: 0,
+            recent: Recent::after(entry.seq),
         })
     }
 
@@ -215,6 +216,10 @@ impl RunState {
                 touched
             }
         };
+        match &entry.event {
+            Event::Step { path, .. } if touched.slots.len() == 1 => self.recent.one(path),
+            Event::Step { .. } | Event::Run(_) => self.recent.many(entry.seq),
+        }
         self.seq = entry.seq;
         self.epoch = entry.epoch;
         self.updated_at = entry.at;

@@ -201,7 +201,6 @@ impl RunState {
             record.previous = record.settled().cloned();
             record.phase = StepPhase::Pending;
         }
-        self.reopened.0 += u32::from(!rework.is_empty());
         let mut touched = self.progressed(path).and_run(true);
         // Of the fan-outs around the approval, this item alone.
         self.reset_in(rework, path.innermost_item().as_ref(), &mut touched);

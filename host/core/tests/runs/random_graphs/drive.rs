@@ -99,7 +99,9 @@ impl<'a> Drive<'a> {
     fn decide(&mut self) {
         let decision = self.sim.decided();
         let expected = self.reference.expected(self.sim.now);
-        assert_eq!(Expected::of(&decision), Some(expected));
+        let in_flight = self.sim.state.in_flight();
+        let in_flight: Vec<_> = in_flight.map(|record| record.path().clone()).collect();
+        assert_eq!(Expected::of(&decision, &in_flight), Some(expected));
         match decision {
             Decision::Act(actions) => {
                 // As an engine that gives way in between.
@@ -118,9 +120,7 @@ impl<'a> Drive<'a> {
             }
             Decision::Pause(stop) => self.sim.record(RunEvent::Paused { stop }.into()),
             Decision::End(event) => self.sim.record(event.into()),
-            Decision::Wait {
-                in_flight, wake_at, ..
-            } => {
+            Decision::Wait { wake_at, .. } => {
                 let wake_at =
                     wake_at.filter(|at| in_flight.is_empty() || at.since(self.sim.now) <= SOON);
                 let answered = self.order.once_in(6) && self.answer_one();

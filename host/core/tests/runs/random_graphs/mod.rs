@@ -4,6 +4,7 @@
 mod chance;
 mod drive;
 mod generate;
+mod kept;
 mod reference;
 
 use milepost_core::state::RunState;

@@ -2,6 +2,7 @@
 
 use milepost_core::decide::{Action, Decision};
 use milepost_core::event::{Entry, Event, LoopEvent, RunEvent, Skip, StepEvent, WaitEvent};
+use milepost_core::ids::Path;
 use milepost_core::limits::WAIT_IN_PLACE;
 use milepost_core::time::Timestamp;
 
@@ -55,7 +56,7 @@ pub(super) enum Expected {
 
 impl Expected {
     /// A decision in the same words.
-    pub(super) fn of(decision: &Decision) -> Option<Self> {
+    pub(super) fn of(decision: &Decision, in_flight: &[Path]) -> Option<Self> {
         Some(match decision {
             Decision::Act(actions) => Self::Act(
                 actions
@@ -63,9 +64,7 @@ impl Expected {
                     .map(|action| (action.path().to_string(), words(action)))
                     .collect(),
             ),
-            Decision::Wait {
-                in_flight, wake_at, ..
-            } => {
+            Decision::Wait { wake_at, .. } => {
                 let mut in_flight: Vec<_> = in_flight.iter().map(ToString::to_string).collect();
                 in_flight.sort();
                 Self::Wait {
@@ -221,6 +220,19 @@ impl<'a> Reference<'a> {
             // Calls begin when all else is as it will be: it may bring calls that come before them.
             if found.actions.iter().any(|(_, what)| what != "start") {
                 found.actions.retain(|(_, what)| what != "start");
+            }
+            // A failure may keep from beginning what has not begun.
+            let may_fail =
+                |(_, what): &(String, String)| what == "time is over" || what == "exhausted";
+            if self.made.stops && found.actions.iter().any(may_fail) {
+                let begun = |(path, _): &(String, String)| {
+                    let mut at = self.at.iter().flatten();
+                    at.any(|(known, phase)| known == path && *phase != Phase::Pending(false))
+                };
+                match found.actions.iter().any(begun) {
+                    true => found.actions.retain(begun),
+                    false => found.actions.truncate(1),
+                }
             }
             return Expected::Act(found.actions);
         }

@@ -362,9 +362,7 @@ impl Driver {
                     if stop.code() == StopCode::ApprovalTimedOut
                         && self.take_mail(now, false, in_flight).await? => {}
                 Decision::End(last) => self.end(last, in_flight).await?,
-                Decision::Wait {
-                    wake_at, cancel, ..
-                } => {
+                Decision::Wait { wake_at, cancel } => {
                     for path in cancel {
                         self.ends.entry(path).or_default().raise();
                     }
