@@ -11,6 +11,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod bare;
+mod flow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ fn main() {
         "  64 runs / one run (at least 3):          {:.1}",
         engine_many * engine
     );
+    flow::graph(&place);
+    flow::fan_outs(&place);
     passes(&place);
 }
 

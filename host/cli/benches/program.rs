@@ -24,11 +24,13 @@ use bare::{Place, RUNS, STEPS, bare_together, quarter, sequence};
 
 /// Rounds of 64 runs.
 const WORKS: usize = 9;
+const ITEMS: usize = 10_000;
 
 fn main() {
     let place = Place::new();
     println!("store in {}", place.dir.display());
     work(&place);
+    fan_out(&place);
     hello(&place);
 }
 
@@ -77,6 +79,25 @@ fn submit(place: &Place, folder: &str) {
                 .unwrap();
         }
     });
+}
+
+/// The memory at the peak of a run that goes over as many items as there may be.
+fn fan_out(place: &Place) {
+    let items: Vec<usize> = (0..ITEMS).collect();
+    let steps = format!(
+        "[[step]]\nid = \"each\"\nuse = \"text/echo\"\nforeach = {{ items = \"inputs.items\", max_parallel = 64 }}\n\
+         with = {{ n = \"${{ item }}\", text = \"a small value\" }}\n\
+         [limits]\nparallel = 64\n[inputs.items]\ntype = \"json\"\ndefault = {items:?}\n"
+    );
+    let file = place.dir.join("fan-out.toml");
+    std::fs::write(&file, &*place.workflow(&steps).definition.source.text).unwrap();
+    let begun = Instant::now();
+    let child = milepost(place, "fan-out").arg("run").arg(&file).spawn();
+    let peak = ended(child.unwrap()) as f64 / 1024.0;
+    println!(
+        "run of a fan-out over {ITEMS} items: {:.0} ms; at the peak {peak:.0} MiB (at most 150)",
+        ms(begun.elapsed())
+    );
 }
 
 /// Waits for the end. Returns the memory at the peak in KiB, as it was some milliseconds before.
