@@ -183,13 +183,30 @@ const fn iteration_of(scope: Within<'_>) -> u32 {
     }
 }
 
+/// What came of a step that another one needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// It completed, or its failure is handled.
+    Success,
+    Failed,
+    Skipped,
+}
+
+/// What a member needs: how many of it came out how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Needs {
+    unsettled: usize,
+    pub(crate) succeeded: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
 /// The members of a graph, by their place among the members of its scope.
 #[derive(Debug)]
 pub(crate) struct Graph {
     /// The steps at these places, ascending.
     members: Box<[usize]>,
-    /// How many of what each member needs is not settled.
-    unsettled_needs: Vec<u32>,
+    needs: Vec<Needs>,
     /// Which members need each member.
     needed_by: Vec<Vec<u32>>,
     /// Members of which all that they need is settled, and which are not.
@@ -206,21 +223,21 @@ impl Graph {
     pub(crate) fn new(definition: &Definition, members: &[usize]) -> Self {
         let place = |step: &usize| members.binary_search(step).ok();
         let mut needed_by = vec![Vec::new(); members.len()];
-        let mut unsettled_needs = vec![0; members.len()];
+        let mut needs = vec![Needs::default(); members.len()];
         let mut open = Open::default();
         for (at, step) in (0_u32..).zip(members) {
-            let needs = definition.steps()[*step].needs.iter().filter_map(place);
-            for need in needs {
+            let needed = definition.steps()[*step].needs.iter().filter_map(place);
+            for need in needed {
                 needed_by[need].push(at);
-                unsettled_needs[at as usize] += 1;
+                needs[at as usize].unsettled += 1;
             }
-            if unsettled_needs[at as usize] == 0 {
+            if needs[at as usize].unsettled == 0 {
                 open.look_at(at);
             }
         }
         Self {
             members: members.into(),
-            unsettled_needs,
+            needs,
             needed_by,
             open,
             ready: BTreeSet::new(),
@@ -229,24 +246,34 @@ impl Graph {
     }
 
     /// A member is settled. Those that needed nothing else are to be looked at from now on: they are returned.
-    pub(crate) fn settle(&mut self, member: u32, failed: bool) -> Vec<u32> {
+    pub(crate) fn settle(&mut self, member: u32, came: Came) -> Vec<u32> {
         self.open.end(member);
         self.ready.remove(&member);
-        if failed && !self.failed {
+        if came == Came::Failed && !self.failed {
             self.failed = true;
             // What has not begun may not begin any more.
             self.open.wake_all();
         }
         let mut opened = std::mem::take(&mut self.needed_by[member as usize]);
         opened.retain(|later| {
-            let left = &mut self.unsettled_needs[*later as usize];
-            *left -= 1;
-            *left == 0
+            let needs = &mut self.needs[*later as usize];
+            match came {
+                Came::Success => needs.succeeded += 1,
+                Came::Failed => needs.failed += 1,
+                Came::Skipped => needs.skipped += 1,
+            }
+            needs.unsettled -= 1;
+            needs.unsettled == 0
         });
         for later in &opened {
             self.open.look_at(*later);
         }
         opened
+    }
+
+    /// What came of all that a member needs.
+    pub(crate) fn needs(&self, member: u32) -> Needs {
+        self.needs[member as usize]
     }
 
     /// A member has not begun, and does not before there is room, if it does at all.

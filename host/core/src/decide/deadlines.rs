@@ -28,8 +28,11 @@ impl Decider<'_> {
     }
 
     /// How long an attempt that starts now may take.
-    pub(super) fn attempt_timeout(&self, component: &ComponentStep, path: &Path) -> Duration {
-        let record = self.state.executions().at(path);
+    pub(super) fn attempt_timeout(
+        &self,
+        component: &ComponentStep,
+        record: Option<&StepRecord>,
+    ) -> Duration {
         match record.and_then(StepRecord::deadline) {
             Some(deadline) => component.timeout.min(deadline.since(self.now)),
             None => component.timeout,

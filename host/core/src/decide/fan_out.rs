@@ -154,10 +154,7 @@ impl Decider<'_> {
                 retries_exhausted,
             }) => walk.stand(|| self.pause_stop(item, pause, *retries_exhausted)),
             _ if !walk.has_room() => Standing::Open,
-            _ => {
-                let attempts = record.map_or(0, StepRecord::attempts);
-                walk.call(self.start(call, item, attempts + 1))
-            }
+            _ => walk.call(self.start(call, item, record)),
         }
     }
 

@@ -3,19 +3,10 @@
 use super::{Action, Decider, Scope, Standing, Walk};
 use crate::definition::{Join, OnFailure, Step};
 use crate::event::{Skip, StepEvent};
-use crate::frontier::Graph;
+use crate::frontier::{Came, Graph, Needs};
 use crate::open::Due;
-use crate::state::{StepPhase, StepRecord, StepResult};
+use crate::state::{Settled, StepPhase, StepRecord, StepResult};
 use crate::within::Within;
-
-/// What came of a step that another one needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// It completed, or its failure is handled.
-    Success,
-    Failed,
-    Skipped,
-}
 
 impl Decider<'_> {
     /// Every member that can move does, in the order of the file. The cost is that of what has changed: of the members that something
@@ -65,13 +56,13 @@ impl Decider<'_> {
         let idle = record.is_none_or(|record| record.phase == StepPhase::Pending);
         if idle
             && !graph.is_ready(place)
-            && let Some(skip) = self.not_joined(step, within)
+            && let Some(skip) = self.not_joined(step, graph.needs(place), within)
         {
             let path = within.member(&step.id);
             let _open = walk.act(Action::record(&path, StepEvent::Skipped(skip)));
             return true;
         }
-        let (standing, apart) = walk.apart(|walk| self.standing(step, within, walk));
+        let (standing, apart) = walk.apart(|walk| self.standing(step, record, within, walk));
         if apart.acted || standing != Standing::Open {
             graph.look_at(place);
         } else if fresh && apart.wanting && apart.due == Due::default() {
@@ -91,8 +82,7 @@ impl Decider<'_> {
             let Some(settled) = record.and_then(StepRecord::settled) else {
                 continue;
             };
-            let failed = settled.has_failed() && !step.continue_on_error;
-            look.extend(graph.settle(place, failed));
+            look.extend(graph.settle(place, came(step, settled)));
         }
     }
 
@@ -101,49 +91,45 @@ impl Decider<'_> {
     }
 
     /// Why what the step needs does not let it run, if it does not.
-    fn not_joined(&self, step: &Step, within: Within<'_>) -> Option<Skip> {
+    fn not_joined(&self, step: &Step, needs: Needs, within: Within<'_>) -> Option<Skip> {
         // Nothing has to be looked at for either.
         if step.needs.is_empty() || step.join == Join::AllDone {
             return None;
         }
-        let needs = || {
-            step.needs
-                .iter()
-                .map(|index| &self.definition.steps()[*index])
-        };
-        let (mut succeeded, mut failed, mut skipped) = (0, 0, 0);
-        for need in needs() {
-            match self.outcome(need, within) {
-                Outcome::Success => succeeded += 1,
-                Outcome::Failed => failed += 1,
-                Outcome::Skipped => skipped += 1,
-            }
-        }
+        let Needs {
+            succeeded,
+            failed,
+            skipped,
+            ..
+        } = needs;
         if step.join.lets_run(succeeded, failed, skipped) {
             return None;
         }
         let failures_alone = step.join == Join::NoneFailedMinOneSuccess && failed > 0;
-        let blocking = needs().filter(|need| match self.outcome(need, within) {
-            Outcome::Failed => true,
-            Outcome::Skipped => !failures_alone,
-            Outcome::Success => false,
+        let needed = step
+            .needs
+            .iter()
+            .map(|index| &self.definition.steps()[*index]);
+        let blocking = needed.filter(|need| {
+            let settled = self.record(need, within).and_then(StepRecord::settled);
+            match settled.map(|settled| came(need, settled)) {
+                Some(Came::Success) => false,
+                Some(Came::Skipped) => !failures_alone,
+                Some(Came::Failed) | None => true,
+            }
         });
         Some(Skip::Join {
             needs: blocking.map(|need| need.id.clone()).collect(),
         })
     }
+}
 
-    fn outcome(&self, step: &Step, within: Within<'_>) -> Outcome {
-        let record = self.record(step, within);
-        match record
-            .and_then(StepRecord::settled)
-            .map(|settled| &settled.result)
-        {
-            Some(StepResult::Completed { .. }) => Outcome::Success,
-            Some(StepResult::Failed { .. }) if step.continue_on_error => Outcome::Success,
-            Some(StepResult::Skipped) => Outcome::Skipped,
-            Some(StepResult::Failed { .. }) | None => Outcome::Failed,
-        }
+fn came(step: &Step, settled: &Settled) -> Came {
+    match &settled.result {
+        StepResult::Completed { .. } => Came::Success,
+        StepResult::Failed { .. } if step.continue_on_error => Came::Success,
+        StepResult::Failed { .. } => Came::Failed,
+        StepResult::Skipped => Came::Skipped,
     }
 }
 

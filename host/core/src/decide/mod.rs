@@ -509,7 +509,7 @@ impl Decider<'_> {
     ) -> Scope {
         for index in members.iter().skip(*behind) {
             let step = &self.definition.steps()[*index];
-            match self.standing(step, within, walk) {
+            match self.standing(step, self.record(step, within), within, walk) {
                 // In a loop `until` alone decides; elsewhere a failure ends the run or the item, unless told otherwise.
                 Standing::Settled { failed: true }
                     if !matches!(within, Within::Iteration(..)) && !step.continue_on_error =>
@@ -524,9 +524,15 @@ impl Decider<'_> {
     }
 
     /// How far a member is; one that is not settled moves on as far as it can.
-    fn standing(&self, step: &Step, within: Within<'_>, walk: &mut Walk<'_>) -> Standing {
+    fn standing(
+        &self,
+        step: &Step,
+        record: Option<&StepRecord>,
+        within: Within<'_>,
+        walk: &mut Walk<'_>,
+    ) -> Standing {
         // Looking at a settled member must not cost an allocation.
-        match self.record(step, within) {
+        match record {
             None => self.begin(step, &within.member(&step.id), None, walk),
             Some(record) => match record.settled() {
                 Some(settled) => Standing::Settled {
@@ -569,7 +575,7 @@ impl Decider<'_> {
             // The condition was met before the first attempt.
             (StepPhase::Waiting { .. }, StepKind::Component(component)) => match walk.has_room() {
                 false => Standing::Open,
-                true => walk.call(self.start(component, path, record.attempts() + 1)),
+                true => walk.call(self.start(component, path, Some(record))),
             },
             (
                 StepPhase::Paused {
@@ -626,10 +632,7 @@ impl Decider<'_> {
         let action = match (&step.kind, self.set_deadline(step, path, record)) {
             (StepKind::Component(_), _) if !walk.has_room() => return Standing::Open,
             (_, Some(deadline)) => deadline,
-            (StepKind::Component(component), None) => {
-                let attempts = record.map_or(0, StepRecord::attempts);
-                self.start(component, path, attempts + 1)
-            }
+            (StepKind::Component(component), None) => self.start(component, path, record),
             (StepKind::Loop(body), None) => {
                 Action::record(path, self.next_iteration(body, path, 0))
             }
@@ -650,7 +653,8 @@ impl Decider<'_> {
         }
     }
 
-    fn start(&self, component: &ComponentStep, path: &Path, attempt: u32) -> Action {
+    fn start(&self, component: &ComponentStep, path: &Path, record: Option<&StepRecord>) -> Action {
+        let attempt = record.map_or(0, StepRecord::attempts) + 1;
         let scope = StateScope::of_step(self.definition, self.state, path);
         let created = &self.state.created();
         match component.with.resolve(&scope, &mut Budget::default()) {
@@ -662,7 +666,7 @@ impl Decider<'_> {
                     input: Payload::kept(input),
                     seed: attempt_seed(created.seed, &created.run, path, attempt),
                     timeout_millis: u64::try_from(
-                        self.attempt_timeout(component, path).as_millis(),
+                        self.attempt_timeout(component, record).as_millis(),
                     )
                     .unwrap_or(u64::MAX),
                 },
