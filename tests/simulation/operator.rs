@@ -263,7 +263,9 @@ fn promise_the_end(world: &World, run: RunId, ended: FamilyStopped) {
     let (own, ends) = match ended.answer {
         StopAnswer::Done(_) => (Some(run), None),
         StopAnswer::Asked => (None, Some(run)),
-        StopAnswer::Already(_) | StopAnswer::Held | StopAnswer::Ending => (None, None),
+        StopAnswer::Already(_) | StopAnswer::Held | StopAnswer::Ending | StopAnswer::Finishing => {
+            (None, None)
+        }
     };
     for run in ended.children.into_iter().chain(own) {
         promises.over.insert(run.clone());

@@ -12,6 +12,7 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
+use super::stop::finish;
 
 /// Approve what a run waits for
 ///
@@ -90,6 +91,19 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
         }
     };
     let (document, text) = match wait(decided)? {
+        // It is cancelled, and its steps with `finally` are yet to run.
+        Ok(decided) if decided.status == Status::Pending => {
+            let status = finish(cx, &run)?;
+            let decided = Decided {
+                status,
+                goes_on: !status.is_terminal(),
+                ..decided
+            };
+            (
+                documents::Decided::new(&run, &decided),
+                text(cx, &run, &decided),
+            )
+        }
         Ok(decided) => (
             documents::Decided::new(&run, &decided),
             text(cx, &run, &decided),

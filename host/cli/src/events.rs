@@ -228,6 +228,12 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
                 format!(": {}", format::error(error))
             }
         },
+        Event::Run(RunEvent::Finishing { ending }) => {
+            let why = ending.stop().map(words::stop::reason);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            format!(" as {}{why}", ending.status().as_str())
+        }
+        Event::Run(RunEvent::FinallyStarted) => String::new(),
         Event::Run(RunEvent::Postponed { reason, .. }) => format!(": {reason}"),
         Event::Run(RunEvent::Held { by }) => format!(" by {by}"),
         Event::Run(RunEvent::ClockCorrected { back_millis, .. }) => {

@@ -6,14 +6,17 @@ use milepost::core::ids::RunId;
 use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
-use milepost::engine::{EngineError, FamilyStopped, ItemAnswer, StopAnswer};
+use milepost::core::stop::{Stop, Why};
+use milepost::engine::{
+    EngineError, FamilyStopped, ItemAnswer, OnChange, ResumeOptions, StopAnswer,
+};
 
 use super::context::{Context, Reply};
 use super::documents::{Answer, Stopped};
-use super::drive::wait;
+use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{format, ids};
+use super::{format, ids, place, words};
 
 /// Pause a running run
 ///
@@ -39,6 +42,8 @@ pub(crate) struct PauseArgs {
 /// Ends a run for good, and before it the runs that it has started. If another process is driving it, that process is asked to
 /// end it, and the steps in flight get a moment to clean up.
 ///
+/// Steps with `finally` run before the run ends: in its process, or, of a run that nobody drives, here.
+///
 /// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -55,7 +60,8 @@ pub(crate) struct CancelArgs {
 
 /// End a run for good, at once
 ///
-/// Ends a run for good, like `milepost cancel`, but gives the steps in flight no time to clean up.
+/// Ends a run for good, like `milepost cancel`, but gives the steps in flight no time to clean up and runs no steps with
+/// `finally`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -158,11 +164,52 @@ fn end(
     Ok(reply)
 }
 
+/// Runs the steps with `finally` of a run that is cancelled, here, and tells how it stands then.
+///
+/// # Errors
+/// [`Failure`] when it cannot be driven.
+pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
+    let store = place::open_existing(&cx.store)?;
+    let limits = recorded_limits(store.as_ref(), run);
+    let report = drive(
+        cx,
+        store,
+        cx.plugins(),
+        limits,
+        async |engine: Engine, control| {
+            let options = ResumeOptions {
+                on_change: OnChange::AsStarted,
+                control,
+            };
+            match engine.resume(run, options).await {
+                // A worker was quicker.
+                Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
+                    engine.report(run).await
+                }
+                driven => driven,
+            }
+        },
+    )?;
+    let stop = report.stop.as_ref().map(|stop| &stop.reasons);
+    let finally = |reason: &&Stop| matches!(reason.why, Why::FinallyFailed { .. });
+    for failed in stop.into_iter().flatten().filter(finally) {
+        cx.warn(words::stop::message(failed));
+    }
+    Ok(report.status)
+}
+
 /// What became of the runs around the one that was to end.
 fn tell_family(cx: &Context, ended: &FamilyStopped) {
     let plural = |runs: usize| format::count(runs, "child run");
     if !ended.children.is_empty() {
         cx.note(format!("{} cancelled", plural(ended.children.len())));
+    }
+    for run in &ended.finishing {
+        match finish(cx, run) {
+            Ok(Status::Cancelled) => {}
+            Ok(status) => cx.note(format!("the child run {run} is {status}, about to end")),
+            Err(failure) => cx.warn(format!("the child run {run}: {}", failure.message())),
+        }
     }
     if !ended.asked.is_empty() {
         let asked = plural(ended.asked.len());
@@ -224,6 +271,21 @@ fn stop(
             Status::Running,
             format!("nothing to {}: run {run} is being cancelled", words.verb),
         ),
+        StopAnswer::Finishing => match finish(cx, &run)? {
+            Status::Cancelled => (
+                words.answers.0,
+                Status::Cancelled,
+                format!("run {run} is {}", words.done),
+            ),
+            status => (
+                words.answers.1,
+                status,
+                format!(
+                    "run {run} is {status}: its steps with `finally` have not ended; {}",
+                    cx.goes_on(&run, false)
+                ),
+            ),
+        },
         StopAnswer::Already(status) => (
             Answer::already(status),
             status,

@@ -144,7 +144,7 @@ impl Run {
                     self.record(event);
                     self.ended += 1;
                 }
-                Decision::Pause(_) | Decision::End(_) => return,
+                Decision::Pause(_) | Decision::Note(_) | Decision::End(_) => return,
                 Decision::Still => unreachable!("it runs"),
             }
         }

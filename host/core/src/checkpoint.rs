@@ -43,6 +43,8 @@ struct RunPart {
     episode: Episode,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ending: Option<Ending>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    finally_since: Option<Timestamp>,
     /// How many steps there are. Only records without a part `now` say it here.
     #[serde(default, skip_serializing)]
     steps: Option<usize>,
@@ -127,6 +129,7 @@ fn run_part(state: &RunState) -> String {
         recoveries: state.recoveries(),
         episode: state.episode().clone(),
         ending: state.ending().cloned(),
+        finally_since: state.finally_since(),
         steps: None,
     })
 }
@@ -247,6 +250,7 @@ pub fn restore<'a>(
         recoveries: run.recoveries,
         episode: run.episode,
         ending: run.ending,
+        finally_since: run.finally_since,
         executions: records.into_values().collect(),
     }
     .into())

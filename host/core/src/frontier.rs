@@ -25,6 +25,8 @@ pub struct Frontier {
     scopes: BTreeMap<Option<Path>, Walked>,
     /// Fan-outs that have begun and are not over.
     fan_outs: BTreeMap<Path, FanOut>,
+    /// Whether the run is about to end, and nothing is open any more of what runs before that. What is known is of the end then.
+    closed: bool,
 }
 
 /// How far the items of a fan-out are.
@@ -141,6 +143,21 @@ impl Frontier {
     /// Whether all that is open is looked at.
     pub(crate) const fn is_awake(&self) -> bool {
         !self.rested
+    }
+
+    /// Nothing is open any more of what runs before the end.
+    pub(crate) fn close(&mut self) {
+        *self = Self {
+            epoch: self.epoch,
+            seq: self.seq,
+            closed: true,
+            ..Self::default()
+        };
+    }
+
+    /// Whether that is so.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Takes what is known of a scope, for as long as it is walked over.

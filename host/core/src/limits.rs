@@ -135,6 +135,8 @@ pub const SLEEP: Duration = Duration::from_secs(60);
 pub const STACK_BYTES: usize = MIB;
 /// Timeout of an attempt that sets none (B24).
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Time of all steps with `finally` of a run together, without `limits.finally`.
+pub const FINALLY_TIME: Duration = Duration::from_secs(5 * 60);
 /// How far ahead a time may be that another clock wrote. A lease or a record from later holds nothing up: that clock was wrong.
 pub const CLOCK_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Validity of a claim without renewal.

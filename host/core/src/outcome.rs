@@ -130,6 +130,8 @@ pub mod codes {
     pub const IDLE: &str = "idle";
     /// The step did not end within its deadline.
     pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
+    /// A step with `finally` asked to pause, which it cannot: the run is about to end.
+    pub const CANNOT_PAUSE: &str = "cannot_pause";
     /// The output is not JSON, or is nested too deep.
     pub const INVALID_OUTPUT: &str = "invalid_output";
     /// The output is larger than a step output may be.

@@ -145,10 +145,17 @@ pub fn origin(event: &Event) -> Origin {
                     tape,
                 },
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
+        Event::Run(RunEvent::FinallyStarted) => Origin::Decided,
+        Event::Run(RunEvent::Finishing { ending }) => match ending.stop().map(Stop::code) {
+            // A person's word.
+            Some(StopCode::Cancelled | StopCode::Rejected) => Origin::Outside,
+            Some(_) | None => Origin::Decided,
+        },
         Event::Run(
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
         ) => match stop.code() {
             StopCode::StepFailed
+            | StopCode::FinallyFailed
             | StopCode::Ended
             | StopCode::StepPaused
             | StopCode::RetriesExhausted
@@ -264,7 +271,7 @@ fn decided(
             action.ok_or_else(|| nothing(entry, "nothing"))
         }
         Decision::Pause(stop) => Ok(RunEvent::Paused { stop }.into()),
-        Decision::End(event) => Ok(event.into()),
+        Decision::Note(event) | Decision::End(event) => Ok(event.into()),
         Decision::Wait { .. } => Err(nothing(entry, "nothing before an attempt ends")),
         Decision::Still => Err(nothing(entry, "nothing: the run does not move")),
     }

@@ -236,6 +236,10 @@ impl Scope for StateScope<'_> {
             Reference::LoopIteration => self.iteration().map(|n| Cow::Owned(json!(n))),
             Reference::LoopPrevious => self.previous().map(Cow::Borrowed),
             Reference::RunId => Some(Cow::Owned(json!(self.state.created().run))),
+            Reference::RunStatus => {
+                let ending = self.state.ending()?;
+                Some(Cow::Owned(json!(ending.status().as_str())))
+            }
             Reference::RunStartedAt => self.state.started_at().map(|at| Cow::Owned(json!(at))),
             Reference::ItemIndex => self
                 .at

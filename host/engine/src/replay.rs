@@ -297,7 +297,9 @@ impl<'a> Replayer<'a> {
                 (self.workflow, self.gone) = link(self.store, self.plugins, &self.state).await?;
             }
             Event::Run(
-                RunEvent::Created(_)
+                RunEvent::Finishing { .. }
+                | RunEvent::FinallyStarted
+                | RunEvent::Created(_)
                 | RunEvent::Resumed(_)
                 | RunEvent::Postponed { .. }
                 | RunEvent::Held { .. }

@@ -256,6 +256,8 @@ pub struct Head {
     pub status: Status,
     /// Whether the run is paused and continues by itself. A pause that was asked of it is kept then, until it is held.
     pub moves_by_itself: bool,
+    /// Whether a cancellation that was asked of it is met, though it is not over yet: that request is cleared.
+    pub cancelling: bool,
     /// Time of the write.
     pub at: Timestamp,
     /// Reason code of the stop, when stopped.
@@ -280,6 +282,7 @@ impl Head {
             workflow: workflow.into(),
             status,
             moves_by_itself: false,
+            cancelling: false,
             at,
             stop_code: None,
             due_at: None,

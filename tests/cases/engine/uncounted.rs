@@ -38,6 +38,7 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
             workflow: row.workflow,
             status: row.status,
             moves_by_itself: row.status == Status::Paused,
+            cancelling: false,
             at: row.updated_at,
             stop_code: row.stop_code,
             due_at: row.due_at,

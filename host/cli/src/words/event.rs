@@ -7,7 +7,7 @@ use milepost::core::definition::Join;
 use milepost::core::event::{Event, RunEvent, Skip, StepEvent};
 use milepost::core::ids::{RunId, StepId};
 use milepost::core::payload::Payload;
-use milepost::core::state::Items;
+use milepost::core::state::{Ending, Items};
 use milepost::core::stop::Stop;
 
 use super::{plain, stop};
@@ -22,13 +22,20 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
         match event {
             RunEvent::Paused { stop }
             | RunEvent::Failed { stop }
-            | RunEvent::Cancelled { stop } => put_into_words(run, stop),
+            | RunEvent::Cancelled { stop }
+            | RunEvent::Finishing {
+                ending: Ending::Failed { stop } | Ending::Cancelled { stop },
+            } => put_into_words(run, stop),
             RunEvent::Resumed(resumed) => {
                 if let Some(stop) = &mut resumed.cleared {
                     put_into_words(run, stop);
                 }
             }
-            RunEvent::Created(_)
+            RunEvent::Finishing {
+                ending: Ending::Completed { .. },
+            }
+            | RunEvent::FinallyStarted
+            | RunEvent::Created(_)
             | RunEvent::Claimed { .. }
             | RunEvent::Released { .. }
             | RunEvent::DefinitionChanged(_)

@@ -116,6 +116,10 @@ const STEP_CODES: &[(&str, &str)] = &[
          back.",
     ),
     (
+        codes::CANNOT_PAUSE,
+        "A step with `finally` asked to pause. At the end of a run nobody waits for that any more, so it counts as failed.",
+    ),
+    (
         codes::PLUGIN_UNAVAILABLE,
         "A component could not be read, or is not the one that its digest names. Put the file back.",
     ),
@@ -181,6 +185,9 @@ const fn of_stop(code: StopCode) -> &'static str {
         StopCode::Cancelled => {
             "Somebody ended the run for good: `milepost cancel`, `milepost kill`, or a program. A cancelled run is not continued; start a \
          new one."
+        }
+        StopCode::FinallyFailed => {
+            "Steps with `finally` failed, or had not ended when the time of `limits.finally` was over. The run failed for that, whatever it              came to before; where it had failed already, the first reason is told beside. `resume` runs what failed again, and then all              steps with `finally`."
         }
         StopCode::Ended => {
             "A step with `end` ended the run, as failed or as cancelled; its `message` says why. Of a failed one, `resume` comes to \

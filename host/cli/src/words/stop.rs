@@ -34,7 +34,9 @@ fn one(stop: &Stop) -> String {
     let path = path.unwrap_or_default();
     match &stop.why {
         Why::Told(told) => told.message.clone(),
-        Why::StepFailed { failures, more } => failed(failures, *more),
+        Why::StepFailed { failures, more } | Why::FinallyFailed { failures, more } => {
+            failed(failures, *more)
+        }
         Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
             format!("`{path}` paused ({}): {}", pausing.code, pausing.reason)
         }
@@ -157,8 +159,14 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
     }
     let asks = |reason: &&Stop| matches!(reason.why, Why::WaitingForApproval { .. });
     let names_step = stop.reasons.iter().filter(asks).count() > 1;
-    let mut told = vec![after(run, stop, names_step, &command)];
-    for reason in beside(stop) {
+    // Of a run that ended with a failure at its end, what comes next is a matter of what ended it.
+    let first = match (&stop.why, stop.reasons.as_slice()) {
+        (Why::FinallyFailed { .. }, [first]) => first,
+        _ => stop,
+    };
+    let mut told = vec![after(run, first, names_step, &command)];
+    let finally = |reason: &&Stop| matches!(reason.why, Why::FinallyFailed { .. });
+    for reason in beside(stop).filter(|reason| !finally(reason)) {
         let next = after(run, reason, names_step, &command);
         if !told.contains(&next) {
             told.push(next);
@@ -186,6 +194,9 @@ fn after(run: &RunId, stop: &Stop, names_step: bool, command: &impl Fn(&str) -> 
                 ),
             }
         }
+        Why::FinallyFailed { .. } => format!(
+            "nothing by itself; fix the cause, then {resume} runs the steps with `finally` again"
+        ),
         Why::StepPaused(pausing) | Why::RetriesExhausted(pausing) => {
             let at = stop.path.as_ref().map(|path| format!(" at `{path}`"));
             let goes_on = format!("{resume} continues{}", at.unwrap_or_default());

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use super::waiting::asked;
 use super::{Decider, Decision, Walk, expression_failed, fits};
-use crate::definition::EndStep;
-use crate::event::StepEvent;
+use crate::definition::{Definition, EndStep};
+use crate::event::{RunEvent, StepEvent};
 use crate::expr::{Budget, EvalError, Template};
 use crate::ids::Path;
 use crate::payload::Payload;
 use crate::scope::StateScope;
-use crate::state::Ending;
+use crate::state::{Ending, RunState, StepRecord};
 
 impl Decider<'_> {
     /// The turn of a step that ends the run.
@@ -44,17 +44,60 @@ impl Decider<'_> {
         resolved.transpose()
     }
 
-    /// What a run does that is about to end: what is open ends first, then the run.
+    /// The run is over, unless there is something left to do before.
+    pub(super) fn over(&self, ending: Ending) -> Decision {
+        match winds_up(self.definition, &ending) {
+            true => Decision::Note(RunEvent::Finishing { ending }),
+            false => Decision::End(ending.into_event()),
+        }
+    }
+
+    /// What a run does that is about to end, one stage after the other: what is open ends, steps with `finally` run, the run ends.
     pub(super) fn end(&self, ending: &Ending, mut walk: Walk<'_>) -> Decision {
-        if !self.close(|_| true, &mut walk) {
-            return Decision::End(ending.event());
+        if let Some(decision) = self.close_all(&mut walk) {
+            return decision;
         }
-        match walk.ready.is_empty() {
-            false => Decision::Act(walk.ready),
-            true => Decision::Wait {
-                wake_at: None,
-                cancel: walk.cancel,
-            },
+        if let Some(decision) = self.finally(&mut walk) {
+            return decision;
         }
+        Decision::End(self.after_finally(ending))
+    }
+
+    /// Ends what is open but steps with `finally`; `None` when nothing is. Nothing of it opens again after that.
+    fn close_all(&self, walk: &mut Walk<'_>) -> Option<Decision> {
+        if walk.frontier.is_closed() {
+            return None;
+        }
+        let main = |record: &&StepRecord| !self.definition.is_finally(&record.path);
+        if self.close(main, walk) {
+            return Some(closing(walk));
+        }
+        walk.frontier.close();
+        None
+    }
+}
+
+/// Whether a run that is about to end so has something left to do before.
+fn winds_up(definition: &Definition, _ending: &Ending) -> bool {
+    !definition.finally().is_empty()
+}
+
+/// What is recorded where something outside ends a run: its end, unless it has something left to do before. A run of which nothing
+/// has begun has not.
+pub(crate) fn last(definition: &Definition, state: &RunState, ending: Ending) -> RunEvent {
+    match winds_up(definition, &ending) && !state.executions().is_empty() {
+        true => RunEvent::Finishing { ending },
+        false => ending.into_event(),
+    }
+}
+
+/// What is open has to end before anything else.
+pub(super) fn closing(walk: &mut Walk<'_>) -> Decision {
+    match std::mem::take(&mut walk.ready) {
+        ready if !ready.is_empty() => Decision::Act(ready),
+        _ => Decision::Wait {
+            wake_at: None,
+            cancel: std::mem::take(&mut walk.cancel),
+        },
     }
 }

@@ -20,7 +20,10 @@ impl Decider<'_> {
     ) -> Scope {
         graph.open.wake_due(self.now);
         self.pass_settled(members, within, graph);
-        let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop;
+        let at_the_end = members
+            .first()
+            .is_some_and(|first| self.definition.steps()[*first].finally);
+        let stopped = graph.failed && self.definition.on_failure == OnFailure::Stop && !at_the_end;
         let mut open = false;
         let mut from = 0;
         while let Some(place) = graph.next(from, walk.free > 0, stopped) {

@@ -8,6 +8,7 @@ mod children;
 mod deadlines;
 mod ending;
 mod fan_out;
+mod finally;
 mod fitting;
 mod graph;
 mod looping;
@@ -17,6 +18,7 @@ mod waiting;
 
 pub use children::{ChildStanding, ChildStarted, child_gone, child_run, child_standing};
 pub(crate) use deadlines::due_by;
+pub(crate) use ending::last;
 pub(crate) use fitting::fits;
 pub use settling::{settle, settle_recorded};
 pub use stopping::too_large;
@@ -35,7 +37,7 @@ use crate::open::{Due, Timer};
 use crate::outcome::{ErrorClass, StepError};
 use crate::payload::Payload;
 use crate::scope::StateScope;
-use crate::state::{Phase, RunState, StepPhase, StepRecord};
+use crate::state::{Ending, Phase, RunState, StepPhase, StepRecord};
 use crate::stop::Stop;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -59,6 +61,8 @@ pub enum Decision {
     /// Nothing moves any more: record that the run pauses. Where it waits for a signal that is there already, take that
     /// instead.
     Pause(Stop),
+    /// Record this of the run as a whole, and ask again.
+    Note(RunEvent),
     /// Record the end of the run.
     End(RunEvent),
     /// It is not running: there is nothing to decide.
@@ -165,7 +169,7 @@ impl Decision {
         match self {
             Self::Act(actions) => actions.into_iter().map(Action::into_event).collect(),
             Self::Pause(stop) => vec![RunEvent::Paused { stop }.into()],
-            Self::End(event) => vec![event.into()],
+            Self::Note(event) | Self::End(event) => vec![event.into()],
             Self::Wait { .. } | Self::Still => Vec::new(),
         }
     }
@@ -240,7 +244,7 @@ pub(crate) fn decide_all(
         walk = decider.look(frontier);
     }
     if let Some(end) = walk.end {
-        return Decision::End(end);
+        return decider.over(end);
     }
     if let Some(ends) = walk.ends {
         return Decision::Act(vec![ends]);
@@ -259,7 +263,7 @@ pub(crate) fn decide_all(
     let deadline = walk.due.of(Timer::Deadline);
     match Stop::for_reasons(walk.reasons) {
         Some(stop) => Decision::Pause(stop.due_by(deadline)),
-        None => Decision::End(decider.finish()),
+        None => decider.over(decider.finish()),
     }
 }
 
@@ -316,7 +320,7 @@ struct Walk<'a> {
     /// If so, why members stand still until somebody or something moves them.
     reasons: Vec<Stop>,
     /// The run is over, whatever else could be done.
-    end: Option<RunEvent>,
+    end: Option<Ending>,
     /// The first step that ends the run: nothing else begins beside it.
     ends: Option<Action>,
 }
@@ -396,9 +400,9 @@ impl<'a> Walk<'a> {
         Standing::Open
     }
 
-    fn end(&mut self, event: RunEvent) -> Standing {
+    fn end(&mut self, ending: Ending) -> Standing {
         self.finds += 1;
-        self.end.get_or_insert(event);
+        self.end.get_or_insert(ending);
         Standing::Open
     }
 
@@ -463,7 +467,7 @@ impl Decider<'_> {
     /// Looks for what can be done.
     fn look<'a>(&self, frontier: &'a mut Frontier) -> Walk<'a> {
         let mut walk = self.walk(frontier);
-        let (members, flow) = (self.definition.top(), self.definition.flow);
+        let (members, flow) = (self.definition.main(), self.definition.flow);
         let _over = self.scope(members, flow, Within::Top, &mut walk);
         walk
     }

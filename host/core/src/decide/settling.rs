@@ -69,6 +69,18 @@ pub fn settle_recorded(
             output: Payload::new(output),
             tape,
         },
+        Outcome::Paused(pause) if definition.is_finally(path) => StepEvent::Failed {
+            attempt: Some(attempt),
+            error: StepError::new(
+                ErrorClass::Failed,
+                codes::CANNOT_PAUSE,
+                format!(
+                    "it asked to pause, which a step with `finally` cannot ({}): {}",
+                    pause.code, pause.reason
+                ),
+            ),
+            tape,
+        },
         Outcome::Paused(pause) => StepEvent::Paused {
             attempt,
             pause,
@@ -114,7 +126,9 @@ fn failed(
     let then = component.map_or(AfterFailure::Fail, |component| {
         let run = &state.created().run;
         match component.retry.after(rules, run, path, failures, &error) {
-            AfterFailure::Pause(_) if component.handled && rules.handle_failures() => {
+            AfterFailure::Pause(_)
+                if component.handled && rules.handle_failures() || definition.is_finally(path) =>
+            {
                 AfterFailure::Fail
             }
             then => then,

@@ -15,7 +15,7 @@ use crate::payload::Payload;
 use crate::schedule;
 use crate::scope::StateScope;
 use crate::shown;
-use crate::state::{StepRecord, StepResult};
+use crate::state::{Ending, StepRecord, StepResult};
 use crate::stop::{Automatic, Pausing, Stop, Why};
 use crate::time::Timestamp;
 use crate::within::Within;
@@ -81,24 +81,24 @@ impl Decider<'_> {
     }
 
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
-    pub(super) fn finish(&self) -> RunEvent {
+    pub(super) fn finish(&self) -> Ending {
         let handled = self.state.created().rules.handle_failures();
-        let failures = self.failures(self.definition.top(), Within::Top);
+        let failures = self.failures(self.definition.main(), Within::Top);
         let ending = failures
             .iter()
             .find(|(step, ..)| !(handled && step.continue_on_error));
         if let Some((_, first, _)) = ending {
             let named = failures.iter();
             let why = Why::failed(named.map(|(_, record, error)| (&record.path, *error)));
-            return RunEvent::Failed {
+            return Ending::Failed {
                 stop: Stop::new(why).at(first.path.clone()),
             };
         }
         match self.returns() {
-            Ok(output) => RunEvent::Completed {
+            Ok(output) => Ending::Completed {
                 output: Payload::new(output),
             },
-            Err(error) => RunEvent::Failed {
+            Err(error) => Ending::Failed {
                 stop: Stop::new(Why::ReturnsFailed {
                     error: shown::message(error.to_string()),
                 }),
@@ -128,7 +128,7 @@ impl Decider<'_> {
             let scope = StateScope::of_run(self.definition, self.state);
             return returns.resolve(&scope, &mut Budget::default());
         }
-        let last = self.definition.top().iter().rev().find_map(|index| {
+        let last = self.definition.main().iter().rev().find_map(|index| {
             let record = self
                 .state
                 .executions()

@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::ending::last;
 use super::{Action, Decider, Standing, Walk, expression_failed};
 use crate::definition::{
     ApprovalStep, Definition, OnApprovalTimeout, OnReject, OnWaitTimeout, Step, StepKind, WaitStep,
 };
-use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
+use crate::event::{Event, StepEvent, WaitEvent};
 use crate::expr::{Budget, Expr};
 use crate::ids::Path;
 use crate::limits;
 use crate::open::Timer;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::scope::StateScope;
-use crate::state::{RunState, Status, StepPhase};
+use crate::state::{Ending, RunState, Status, StepPhase};
 use crate::stop::{Stop, Why};
 use crate::time::{InvalidTimestamp, Timestamp};
 use crate::wait::{self, Verdict, Wait};
@@ -52,7 +53,9 @@ pub fn overdue(
     }
     match decider.timed_out(step, &record.path, wait) {
         AtTimeout::Ends(event) => Some(event.at(record.path.clone())),
-        AtTimeout::Cancels(stop) => Some(RunEvent::Cancelled { stop }.into()),
+        AtTimeout::Cancels(stop) => {
+            Some(last(definition, state, Ending::Cancelled { stop }).into())
+        }
         // It asks on.
         AtTimeout::Stays(_) => None,
     }
@@ -138,7 +141,7 @@ impl Decider<'_> {
                     path: path.clone(),
                     event,
                 }),
-                AtTimeout::Cancels(stop) => walk.end(RunEvent::Cancelled { stop }),
+                AtTimeout::Cancels(stop) => walk.end(Ending::Cancelled { stop }),
                 AtTimeout::Stays(stop) => walk.stand(|| stop),
             },
             Some(_) | None => walk.stand(|| wait_stop(step, path, wait, false)),

@@ -312,6 +312,11 @@ static LIMITS: Record = record(
             "Maximum number of attempts of a run at the same time, in graphs and fan-outs; default 8.",
         ),
         key(
+            "finally",
+            Shape::Duration { zero: false },
+            "Maximum time of all steps with `finally` together; default 5m.",
+        ),
+        key(
             "disk",
             Shape::Size {
                 min: 64 * 1024,
@@ -374,6 +379,8 @@ static LIMITS: Record = record(
 pub(super) const KINDS: &[&str] = &["use", "loop", "wait", "approval", "workflow", "end"];
 /// The key of a fan-out: with `use` it repeats the call, with `workflow` the child run; alone, the members of the step.
 pub(super) const FOREACH_KEY: &str = "foreach";
+/// The key of a step that runs at the end.
+pub(super) const FINALLY_KEY: &str = "finally";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
@@ -479,6 +486,11 @@ static STEP: Record = Record {
             "always_run",
             Shape::Bool,
             "Whether the step runs again whenever a person resumes or retries the run, and with it what reads it.",
+        ),
+        key(
+            FINALLY_KEY,
+            Shape::Bool,
+            "Whether the step runs at the end of the run, after everything else has ended or was cancelled, whatever came of it.",
         ),
         key(
             "continue_on_error",

@@ -274,9 +274,10 @@ fn build(
     if rules == Rules::Present {
         skips::check(text, &outline, &order, &steps, &readers, out);
     }
-    let top = (0..steps.len())
+    let top: Vec<usize> = (0..steps.len())
         .filter(|index| steps[*index].parent.is_none())
         .collect();
+    let (finally, main) = top.iter().partition(|index| steps[**index].finally);
     let by_id: BTreeMap<_, _> = steps
         .iter()
         .enumerate()
@@ -302,8 +303,11 @@ fn build(
             _ => OnFailure::Finish,
         },
         parallel: settings.parallel,
+        finally_time: settings.finally_time,
         steps,
         top,
+        main,
+        finally,
         by_id,
     })
 }

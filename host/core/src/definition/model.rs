@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expr::{Expr, Template};
-use crate::ids::{Digest, StepId};
+use crate::ids::{Digest, Path, StepId};
 use crate::limits::CallLimits;
 use crate::retry::RetryPolicy;
 
@@ -39,10 +39,16 @@ pub struct Definition {
     pub on_failure: OnFailure,
     /// Attempts at the same time.
     pub parallel: usize,
+    /// How long all steps with `finally` may take together.
+    pub finally_time: Duration,
     /// Every step, in file order; indices are stable within one definition.
     pub(super) steps: Vec<Step>,
     /// Indices of the top-level steps, in file order.
     pub(super) top: Vec<usize>,
+    /// Those of them without `finally`.
+    pub(super) main: Vec<usize>,
+    /// Those of them with it.
+    pub(super) finally: Vec<usize>,
     /// Index of a step by its id.
     pub(super) by_id: BTreeMap<StepId, usize>,
 }
@@ -112,6 +118,8 @@ pub struct Step {
     pub condition: Option<Expr>,
     /// Whether a failure of this step is handled: later steps run, and the run can complete.
     pub continue_on_error: bool,
+    /// Whether it runs at the end, after everything else.
+    pub finally: bool,
     /// How long it may take over all its attempts and waits, from when it first starts.
     pub deadline: Option<Duration>,
     /// In a graph: indices of the members of the same scope that are settled before this one starts, in file order.
@@ -516,6 +524,27 @@ impl Definition {
     #[must_use]
     pub fn top(&self) -> &[usize] {
         &self.top
+    }
+
+    /// Those of them that run before the end.
+    #[must_use]
+    pub fn main(&self) -> &[usize] {
+        &self.main
+    }
+
+    /// Those of them with `finally`: they run at the end.
+    #[must_use]
+    pub fn finally(&self) -> &[usize] {
+        &self.finally
+    }
+
+    /// Whether the execution at `path` is one of those.
+    #[must_use]
+    pub fn is_finally(&self, path: &Path) -> bool {
+        !self.finally.is_empty()
+            && self
+                .step(&path.segments()[0].step)
+                .is_some_and(|step| step.finally)
     }
 
     /// The steps around the one at `index`, innermost first.

@@ -113,6 +113,20 @@ impl Order {
                 continue;
             };
             match member(index, name, node, outline, !enough(out)) {
+                Ok(found) if outline.entries[found].finally != entry.finally => {
+                    let message = match entry.finally {
+                        true => {
+                            format!("step `{name}` has ended before any step with `finally` starts")
+                        }
+                        false => format!("step `{name}` runs at the end, after this one"),
+                    };
+                    let place = outline.entries[found].span.clone();
+                    out.push(
+                        Diagnostic::error(codes::NEEDS, node.span(), message)
+                            .with_help("leave it out")
+                            .with_related(place, "this step"),
+                    );
+                }
                 Ok(found) => {
                     if let Some(earlier) = first.get(&found) {
                         let message = format!("`{name}` is named twice");

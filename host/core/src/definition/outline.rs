@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::codes;
-use super::grammar::{FOREACH_KEY, KINDS};
+use super::grammar::{FINALLY_KEY, FOREACH_KEY, KINDS};
 use super::nearest::nearest;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
@@ -26,6 +26,19 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What a step of it is called.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Component | Self::Unknown => "a step",
+            Self::Loop => "a loop",
+            Self::Wait => "a wait",
+            Self::Approval => "an approval",
+            Self::ForEach => "a fan-out with members",
+            Self::End => "an end",
+            Self::Child => "a child run",
+        }
+    }
+
     /// What a step with members is called.
     pub(super) const fn with_members(self) -> Option<&'static str> {
         match self {
@@ -56,6 +69,8 @@ pub(super) struct Entry<'a> {
     pub(super) parent: Option<usize>,
     /// `in` could not be resolved, so that nothing is known about what this step may read.
     pub(super) lost: bool,
+    /// Whether it runs at the end.
+    pub(super) finally: bool,
     /// Direct members, in file order.
     pub(super) members: Vec<usize>,
     /// For an approval: the step from which a rejection goes over the work again.
@@ -80,6 +95,7 @@ impl<'a> Outline<'a> {
         outline.link(out);
         outline.link_rework(out);
         outline.check_nesting(out);
+        outline.mark_finally(out);
         outline
     }
 
@@ -295,6 +311,39 @@ impl<'a> Outline<'a> {
         Err(Some(Box::new(problem)))
     }
 
+    /// Marks what runs at the end: calls at the top level.
+    fn mark_finally(&mut self, out: &mut Vec<Diagnostic>) {
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            let Some(span) = entry.view.key_span(FINALLY_KEY) else {
+                continue;
+            };
+            let problem = match (entry.parent, entry.kind) {
+                (Some(parent), _) => {
+                    let owner = self.entries[parent].name;
+                    Some((
+                        "`finally` applies to a step at the top level".to_owned(),
+                        format!("leave it out, or take the step out of `{owner}`"),
+                    ))
+                }
+                (None, Kind::Component | Kind::Unknown) => None,
+                (None, kind) => Some((
+                    format!("`finally` does not apply to {}", kind.name()),
+                    "leave it out: only a step with `use` runs at the end".to_owned(),
+                )),
+            };
+            match problem {
+                Some((message, help)) => {
+                    out.push(Diagnostic::error(codes::NOT_FOR_KIND, span, message).with_help(help))
+                }
+                None => {
+                    let wanted = entry.view.flag(FINALLY_KEY).unwrap_or(false);
+                    self.entries[index].finally = wanted && !entry.lost;
+                }
+            }
+        }
+    }
+
     fn check_nesting(&self, out: &mut Vec<Diagnostic>) {
         let mut depths = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
@@ -330,6 +379,7 @@ fn entry<'a>(view: View<'a>, out: &mut Vec<Diagnostic>) -> Entry<'a> {
         name,
         span,
         view,
+        finally: false,
         parent: None,
         lost: false,
         members: Vec::new(),

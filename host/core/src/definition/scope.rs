@@ -125,6 +125,12 @@ impl Scope<'_> {
             ));
         }
         let index = match self.place {
+            Place::Returns if self.outline.entries[target].finally => {
+                return Err(StepProblem::NotReadable(
+                    format!("step `{name}` runs at the end, when the output of the run is known"),
+                    None,
+                ));
+            }
             Place::Returns => return Ok(()),
             Place::Step(index) | Place::Until(index) | Place::Item(index) => index,
         };
@@ -142,6 +148,17 @@ impl Scope<'_> {
             // `until` and `returns` come after all members.
             return Ok(());
         };
+        let at_the_end = |index: usize| self.outline.entries[index].finally;
+        match (at_the_end(here), at_the_end(there)) {
+            (true, false) => return Ok(()),
+            (false, true) => {
+                return Err(StepProblem::NotReadable(
+                    format!("step `{name}` runs at the end, after everything else"),
+                    None,
+                ));
+            }
+            (true, true) | (false, false) => {}
+        }
         let repeated = scope.is_some_and(|scope| self.outline.entries[scope].kind == Kind::Loop);
         if self.order.flow(scope) == Flow::Graph {
             return self.check_needed(there, here, target, repeated);
@@ -275,6 +292,13 @@ impl Env for Scope<'_> {
 
     fn accepted(&self) -> bool {
         self.accepted
+    }
+
+    fn at_the_end(&self) -> bool {
+        match self.place {
+            Place::Step(index) | Place::Item(index) => self.outline.entries[index].finally,
+            Place::Until(_) | Place::Returns => false,
+        }
     }
 
     fn in_foreach(&self) -> bool {

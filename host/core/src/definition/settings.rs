@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub(super) loop_limit: u32,
     /// `limits.parallel`.
     pub(super) parallel: usize,
+    /// `limits.finally`.
+    pub(super) finally_time: Duration,
 }
 
 impl Settings {
@@ -58,6 +60,10 @@ impl Settings {
                 .as_ref()
                 .and_then(|view| view.integer("parallel"))
                 .unwrap_or(limits::PARALLEL_DEFAULT),
+            finally_time: limits
+                .as_ref()
+                .and_then(|view| view.duration("finally"))
+                .unwrap_or(limits::FINALLY_TIME),
             loop_limit: limits
                 .as_ref()
                 .and_then(|view| view.integer("loop"))

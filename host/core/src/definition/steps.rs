@@ -141,6 +141,7 @@ fn step(
         kind: kind?,
         condition: condition?,
         continue_on_error: entry.view.flag("continue_on_error").unwrap_or(false),
+        finally: entry.finally,
         deadline: entry.view.duration("deadline"),
         needs: compiler.order.needs(index).to_vec(),
         join: join(&entry.view),
@@ -377,7 +378,8 @@ fn steps_read<'a>(references: impl IntoIterator<Item = &'a Reference>) -> Vec<St
             | Reference::Item
             | Reference::ItemIndex
             | Reference::RunId
-            | Reference::RunStartedAt => None,
+            | Reference::RunStartedAt
+            | Reference::RunStatus => None,
         });
     ids.collect()
 }

@@ -75,6 +75,8 @@ impl Event {
                 RunEvent::Postponed { .. } => "run_postponed",
                 RunEvent::Held { .. } => "run_held",
                 RunEvent::ClockCorrected { .. } => "clock_corrected",
+                RunEvent::Finishing { .. } => "run_finishing",
+                RunEvent::FinallyStarted => "finally_started",
                 RunEvent::Paused { .. } => "run_paused",
                 RunEvent::Completed { .. } => "run_completed",
                 RunEvent::Failed { .. } => "run_failed",
@@ -117,6 +119,7 @@ impl Event {
                 | RunEvent::Failed { stop }
                 | RunEvent::Cancelled { stop },
             ) => stop.path.as_ref(),
+            Self::Run(RunEvent::Finishing { ending }) => ending.stop()?.path.as_ref(),
             Self::Run(_) => None,
         }
     }
@@ -138,12 +141,14 @@ impl Event {
                 RunEvent::Created(created) => Some(&created.inputs),
                 RunEvent::DefinitionChanged(changed) => changed.inputs.as_ref(),
                 RunEvent::Completed { output } => Some(output),
+                RunEvent::Finishing { ending } => ending.output(),
                 RunEvent::Claimed { .. }
                 | RunEvent::Released { .. }
                 | RunEvent::Resumed(_)
                 | RunEvent::Postponed { .. }
                 | RunEvent::Held { .. }
                 | RunEvent::ClockCorrected { .. }
+                | RunEvent::FinallyStarted
                 | RunEvent::Paused { .. }
                 | RunEvent::Failed { .. }
                 | RunEvent::Cancelled { .. } => None,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Path, RunId, StepId};
 use crate::payload::Payload;
 use crate::rules::Rules;
+use crate::state::Ending;
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
@@ -54,6 +55,14 @@ pub enum RunEvent {
         /// Steps whose times move back with it.
         steps: Vec<StepId>,
     },
+    /// Decided where a run would end that has something left to do before; reported when a person cancels one. What is open ends
+    /// first, then come steps with `finally`, then the end. Gives `pending` to a paused run.
+    Finishing {
+        /// How the run is about to end.
+        ending: Ending,
+    },
+    /// Decided. The time of the steps with `finally` begins.
+    FinallyStarted,
     /// Decided after a step paused; reported on a signal, a request or an error of the host. Gives `paused`.
     Paused {
         /// Why, and what happens next.

@@ -15,6 +15,7 @@ use crate::definition::EndStatus;
 use crate::ids::{Digest, Path, RunId, StepId};
 use crate::outcome::{ErrorClass, Pause, StepError, codes};
 use crate::payload::{FindBlob, Payload};
+use crate::state::Ending;
 use crate::stop::Stop;
 use crate::stored::{DecodeError, Format};
 use crate::tape::Tape;
@@ -201,6 +202,10 @@ enum Stored<'a> {
         back_millis: u64,
         steps: Cow<'a, [StepId]>,
     },
+    RunFinishing {
+        ending: Cow<'a, Ending>,
+    },
+    FinallyStarted {},
     RunPaused {
         stop: Cow<'a, Stop>,
     },
@@ -278,6 +283,10 @@ fn of_run(event: &RunEvent) -> Stored<'_> {
             back_millis: *back_millis,
             steps: steps.into(),
         },
+        RunEvent::Finishing { ending } => Stored::RunFinishing {
+            ending: Cow::Borrowed(ending),
+        },
+        RunEvent::FinallyStarted => Stored::FinallyStarted {},
         RunEvent::Paused { stop } => Stored::RunPaused {
             stop: Cow::Borrowed(stop),
         },
@@ -534,6 +543,11 @@ impl TryFrom<Stored<'_>> for Event {
                 stop: stop.into_owned(),
             }
             .into(),
+            Stored::RunFinishing { ending } => RunEvent::Finishing {
+                ending: ending.into_owned(),
+            }
+            .into(),
+            Stored::FinallyStarted {} => RunEvent::FinallyStarted.into(),
             Stored::RunCompleted { output } => RunEvent::Completed {
                 output: output.into_owned(),
             }
@@ -788,7 +802,14 @@ impl Event {
     pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
         let body = EVENTS.open(
             text,
-            &["/inputs", "/input", "/output", "/data", "/items"],
+            &[
+                "/inputs",
+                "/input",
+                "/output",
+                "/data",
+                "/items",
+                "/ending/output",
+            ],
             find,
         )?;
         let stored: Stored<'static> =

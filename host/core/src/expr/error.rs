@@ -155,7 +155,7 @@ impl fmt::Display for MissingReason {
                 Reference::LoopPrevious => f.write_str("this is the first iteration of the loop"),
                 Reference::LoopIteration => f.write_str("no loop is running"),
                 Reference::Item | Reference::ItemIndex => f.write_str("no fan-out is running"),
-                Reference::RunId | Reference::RunStartedAt => {
+                Reference::RunId | Reference::RunStartedAt | Reference::RunStatus => {
                     f.write_str("the run has not started")
                 }
             },

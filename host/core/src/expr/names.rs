@@ -65,7 +65,10 @@ impl Checker<'_> {
             ("loop", [field]) => self.loop_field(field, path),
             ("loop", _) => self.incomplete(tree, "name a field: `loop.iteration`, `loop.previous`"),
             ("run", [field]) => self.run_field(field, path),
-            ("run", _) => self.incomplete(tree, "name a field: `run.id`, `run.started_at`"),
+            ("run", _) => self.incomplete(
+                tree,
+                "name a field: `run.id`, `run.started_at`, `run.status`",
+            ),
             ("item", _) => self.in_foreach(path, Reference::Item, Type::Dyn),
             ("item_index", _) => self.in_foreach(path, Reference::ItemIndex, Type::Int),
             (unknown, _) => self.unknown_root(unknown, path.at),
@@ -194,7 +197,16 @@ impl Checker<'_> {
         match field {
             "id" => Some((Reference::RunId, Type::String)),
             "started_at" => Some((Reference::RunStartedAt, Type::String)),
-            _ => self.unknown_field("run", field, path, &["id", "started_at"]),
+            "status" if self.env.at_the_end() => Some((Reference::RunStatus, Type::String)),
+            "status" => {
+                let problem = Problem::new(
+                    ProblemKind::NotReadable,
+                    path.at.clone(),
+                    "`run.status` has a value only at the end of the run",
+                );
+                self.refuse(problem.help("it is read by steps with `finally`"))
+            }
+            _ => self.unknown_field("run", field, path, &["id", "started_at", "status"]),
         }
     }
 

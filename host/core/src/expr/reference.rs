@@ -33,6 +33,8 @@ pub enum Reference {
     RunId,
     /// `run.started_at`
     RunStartedAt,
+    /// `run.status`: the status that the run is about to get.
+    RunStatus,
 }
 
 impl Reference {
@@ -109,6 +111,7 @@ impl fmt::Display for Reference {
             Self::ItemIndex => f.write_str("item_index"),
             Self::RunId => f.write_str("run.id"),
             Self::RunStartedAt => f.write_str("run.started_at"),
+            Self::RunStatus => f.write_str("run.status"),
         }
     }
 }
@@ -140,6 +143,11 @@ pub trait Env {
 
     /// Whether `item` and `item_index` have a meaning here.
     fn in_foreach(&self) -> bool;
+
+    /// Whether it is known there how the run is about to end.
+    fn at_the_end(&self) -> bool {
+        false
+    }
 
     /// Whether the text was accepted before, perhaps by an earlier version: rules that came later do not refuse it.
     fn accepted(&self) -> bool {

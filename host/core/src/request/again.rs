@@ -180,6 +180,12 @@ pub(super) fn add_always_run(
     }
 }
 
+/// Adds the steps with `finally`: a run that goes on comes to another end.
+pub(super) fn add_finally(definition: &Definition, reset: &mut BTreeSet<StepId>) {
+    let steps = definition.finally().iter();
+    reset.extend(steps.map(|index| definition.steps()[*index].id.clone()));
+}
+
 /// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added. What an earlier step read of an approval
 /// that rejected its work is past, and does not make it run again.
 fn add_readers(

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::again::{add_subtree, reads_any};
-use crate::decide::{due_by, ends_at, fits, overdue};
+use crate::decide::{due_by, ends_at, fits, last, overdue};
 use crate::definition::{ApprovalStep, Definition, Flow, OnReject, StepKind};
-use crate::event::{Event, RunEvent, StepEvent, WaitEvent};
+use crate::event::{Event, StepEvent, WaitEvent};
 use crate::ids::{Path, RunId, StepId};
 use crate::shown::Shown;
-use crate::state::{Phase, RunState, Status, StepPhase, StepRecord, StepResult};
+use crate::state::{Ending, Phase, RunState, Status, StepPhase, StepRecord, StepResult};
 use crate::stop::{Stop, StopCode, Why};
 use crate::time::Timestamp;
 use crate::wait::{Verdict, Wait, approval_output};
@@ -82,6 +82,9 @@ pub enum NotWaiting {
     /// The run is about to end.
     #[error("it is being cancelled")]
     Ends,
+    /// It does nothing any more but what comes before its end.
+    #[error("it is about to end")]
+    Finishing,
     /// It asks somewhere else.
     #[error("no approval waits at `{named}`; the run asks at {}", listed(.open))]
     Elsewhere {
@@ -144,6 +147,9 @@ pub fn asking(
 ) -> Result<Asking, NotDecided> {
     if ends && !state.phase().status().is_terminal() {
         return Err(NotWaiting::Ends.into());
+    }
+    if state.ending().is_some() {
+        return Err(NotWaiting::Finishing.into());
     }
     let asking = open_approval(state, named)?;
     match meant {
@@ -275,7 +281,7 @@ fn decided(
             comment: comment.map(str::to_owned),
         };
         let stop = Stop::new(why).at(path.clone());
-        events.push(Event::Run(RunEvent::Cancelled { stop }));
+        events.push(last(definition, state, Ending::Cancelled { stop }).into());
     }
     Approving::Decided {
         events,

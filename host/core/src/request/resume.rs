@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::again::{Again, add_always_run};
+use super::again::{Again, add_always_run, add_finally};
 use super::items::{How, Repeat};
 use crate::definition::{Definition, Flow};
 use crate::event::{ResumeCause, RunResumed};
@@ -28,6 +28,11 @@ pub enum Refused {
     /// Only paused and failed runs can (B180).
     #[error("the run is {0}; only a paused or failed run can continue")]
     NotStopped(Status),
+    /// It was cancelled, and has steps with `finally` to run before it is over.
+    #[error(
+        "the run is being cancelled: nothing of it is tried again, and `resume` brings it to its end"
+    )]
+    Cancelled,
     /// The named step is not in the definition.
     #[error("the definition has no step `{0}`")]
     UnknownStep(StepId),
@@ -37,7 +42,7 @@ pub enum Refused {
 }
 
 /// Continues: what failed runs again when a person asks, and with it every step that reads its record, directly or through
-/// others. A loop that depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still
+/// others. Of a run that failed, steps with `finally` come again when it ends. A loop that depends on such a step, or that holds one, starts again as a whole. Failed members of a loop that is still
 /// in an iteration stay as they are: the loop's `until` decides about them. So do handled failures of a run that was only paused:
 /// later steps went on from them. Of a fan-out, the items that failed run again, or in them what failed there. Steps with
 /// `always_run` run again with what reads them, unless the run stands at a wait: going on behind one repeats nothing, or an approval
@@ -50,9 +55,11 @@ pub fn resume(
     state: &RunState,
     by: ResumeBy,
 ) -> Result<RunResumed, Refused> {
-    stopped(state)?;
+    let status = stopped(state)?;
     let mut again = Again::default();
     let cause = match by {
+        // It stopped on the way to its end, and goes on there.
+        ResumeBy::Person if state.ending().is_some() => ResumeCause::Resume,
         ResumeBy::Person => {
             // In a sequence, a failed step before a wait was passed over on purpose; going on behind the wait does not run it again.
             let waits = state.phase().stop_code().is_some_and(StopCode::is_wait);
@@ -62,10 +69,13 @@ pub fn resume(
                     state,
                     how: How::Resume,
                 };
-                repeat.members(definition.top(), Within::Top, &mut again);
+                repeat.members(definition.main(), Within::Top, &mut again);
                 add_always_run(definition, state, &mut again.reset);
             }
-            again.reset.extend(ended_by(state).cloned());
+            again.reset.extend(ended_by(state));
+            if status == Status::Failed {
+                add_finally(definition, &mut again.reset);
+            }
             ResumeCause::Resume
         }
         ResumeBy::Schedule => ResumeCause::Schedule,
@@ -124,8 +134,10 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
 }
 
 /// The step that ended the run, whose turn comes again.
-pub(super) fn ended_by(state: &RunState) -> Option<&StepId> {
-    let phase = state.phase();
-    let ended = phase.stop_code() == Some(StopCode::Ended);
-    phase.stopped_at().filter(|_| ended).map(Path::step)
+pub(super) fn ended_by(state: &RunState) -> Option<StepId> {
+    let stop = state.phase().stop()?;
+    // Where steps with `finally` failed after it, it is one of the reasons.
+    let all = std::iter::once(&stop).chain(&stop.reasons);
+    let mut ended = all.filter(|stop| stop.code() == StopCode::Ended);
+    Some(ended.next()?.path.as_ref()?.step().clone())
 }

@@ -1,12 +1,14 @@
 //! Retry: failed steps, or those from a named one on, run again from the start.
 
-use super::again::{Again, add_always_run, add_subtree};
+use std::collections::BTreeSet;
+
+use super::again::{Again, add_always_run, add_finally, add_subtree};
 use super::items::{How, Repeat};
 use super::resume::{Refused, ended_by, stopped};
-use crate::definition::Definition;
+use crate::definition::{Definition, StepKind};
 use crate::event::{ResumeCause, RunResumed};
-use crate::ids::Path;
-use crate::state::RunState;
+use crate::ids::{Path, StepId};
+use crate::state::{Ending, RunState, Status, StepRecord};
 use crate::within::Within;
 
 /// Runs the failed steps again, loops from their first iteration, and of fan-outs the items that failed; with `from`, that step
@@ -19,16 +21,25 @@ pub fn retry(
     state: &RunState,
     from: Option<&Path>,
 ) -> Result<RunResumed, Refused> {
-    stopped(state)?;
+    let status = stopped(state)?;
+    if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+        return Err(Refused::Cancelled);
+    }
     let mut again = Again::default();
     let repeat = Repeat {
         definition,
         state,
         how: How::Retry,
     };
-    repeat.members(definition.top(), Within::Top, &mut again);
-    if let Some(index) = ended_by(state).and_then(|id| definition.index_of(id)) {
+    repeat.members(definition.main(), Within::Top, &mut again);
+    if let Some(index) = ended_by(state).and_then(|id| definition.index_of(&id)) {
         add_subtree(definition, definition.outermost(index), &mut again.reset);
+    }
+    if status == Status::Failed || state.ending().is_some() {
+        add_finally(definition, &mut again.reset);
+    }
+    if state.ending().is_some() {
+        add_ends(definition, state, &mut again.reset);
     }
     add_always_run(definition, state, &mut again.reset);
     if let Some(from) = from {
@@ -47,4 +58,15 @@ pub fn retry(
         }
     }
     Ok(again.resumed(definition, state, ResumeCause::Retry))
+}
+
+/// Adds the step that ended a run which has not come to its end: it is decided again.
+fn add_ends(definition: &Definition, state: &RunState, reset: &mut BTreeSet<StepId>) {
+    for (index, step) in definition.steps().iter().enumerate() {
+        let records = state.executions().of_step(&step.id);
+        let ended = |record: &StepRecord| record.settled().is_some_and(|s| s.output().is_some());
+        if matches!(step.kind, StepKind::End(_)) && records.iter().any(ended) {
+            add_subtree(definition, definition.outermost(index), reset);
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! Stop: a run is asked to pause, to be held where it stands, to be let go of, or to end for good.
 
 use super::release::release;
-use crate::decide::interrupt;
+use crate::decide::{interrupt, last};
+use crate::definition::Definition;
 use crate::event::{Event, RunEvent};
 use crate::ids::Path;
-use crate::state::{RunState, Status};
+use crate::state::{Ending, RunState, Status};
 use crate::stop::{Stop, Why};
 
 /// How strongly a run is asked to stop: a stronger request replaces a weaker one.
@@ -54,23 +55,31 @@ pub enum Stopping {
     AskOwner,
     /// It is over, or stands still, as it is.
     Already(Status),
+    /// It was cancelled before, and has something left to do before it is over: that needs somebody to drive it.
+    Finishing,
 }
 
 /// Only a running run can be paused (B290).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotPausable(pub Status);
 
-/// Asks a run to pause or to end; `owned` says whether somebody may be at work on it.
+/// Asks a run to pause or to end; `owned` says whether somebody may be at work on it. A definition that cannot be read any more
+/// (`None`) leaves nothing to do before the end.
 ///
 /// # Errors
 /// [`NotPausable`] for a pending run that is asked to pause.
 pub fn stop(
+    definition: Option<&Definition>,
     state: &RunState,
     demand: Demand,
     by: &str,
     owned: bool,
 ) -> Result<Stopping, NotPausable> {
     let status = state.phase().status();
+    let cancelled = matches!(state.ending(), Some(Ending::Cancelled { .. }));
+    if cancelled && demand == Demand::Cancel && !owned {
+        return Ok(Stopping::Finishing);
+    }
     match (status, demand.ends()) {
         (Status::Paused, false) if state.moves_by_itself() => {
             Ok(Stopping::Hold(RunEvent::Held { by: by.to_owned() }.into()))
@@ -83,9 +92,26 @@ pub fn stop(
         (Status::Running, false) => Ok(Stopping::Stop(interrupt(state, paused(by, true, None)))),
         (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
             let stop = Stop::cancelled_by(by);
-            let last = RunEvent::Cancelled { stop };
+            let last = match definition.filter(|_| demand == Demand::Cancel) {
+                Some(definition) => cancelled_in(definition, state, stop),
+                None => RunEvent::Cancelled { stop },
+            };
             Ok(Stopping::Stop(interrupt(state, last.into())))
         }
+    }
+}
+
+/// The owner is asked to end a run that it drives, where that has something left to do before: what it records, and drives on.
+/// Attempts in flight are cancelled after that. `None` when the run ends with the request.
+#[must_use]
+pub fn finish(definition: &Definition, state: &RunState, by: &str) -> Option<Option<Event>> {
+    if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+        return Some(None);
+    }
+    let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
+    match cancelled_in(definition, state, stop) {
+        event @ RunEvent::Finishing { .. } => Some(Some(event.into())),
+        _ => None,
     }
 }
 
@@ -106,8 +132,20 @@ pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
 /// A request that came while the run stopped by itself: its sender was told that the owner sees to it. The run is ended, or
 /// held where it would go on by itself.
 #[must_use]
-pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
+pub fn meet_late(
+    definition: &Definition,
+    state: &RunState,
+    demand: Demand,
+    by: &str,
+) -> Option<Event> {
     match (demand, state.phase().status()) {
+        (Demand::Cancel, Status::Paused) => {
+            if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+                return None;
+            }
+            let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
+            Some(cancelled_in(definition, state, stop).into())
+        }
         (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
             Some(cancelled(state, by))
         }
@@ -123,6 +161,15 @@ pub fn meet_late(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
             | Demand::Kill,
             _,
         ) => None,
+    }
+}
+
+/// The end of a run that a person cancels. One that has failed did before what it had left to do.
+fn cancelled_in(definition: &Definition, state: &RunState, stop: Stop) -> RunEvent {
+    let ending = Ending::Cancelled { stop };
+    match state.phase().status() {
+        Status::Failed => ending.into_event(),
+        _ => last(definition, state, ending),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::stop::{Stop, Why};
 
 /// How a run is about to end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Ending {
     /// As completed.
@@ -50,15 +51,32 @@ impl Ending {
         }
     }
 
+    /// The status that comes of it.
+    #[must_use]
+    pub const fn status(&self) -> EndStatus {
+        match self {
+            Self::Completed { .. } => EndStatus::Completed,
+            Self::Failed { .. } => EndStatus::Failed,
+            Self::Cancelled { .. } => EndStatus::Cancelled,
+        }
+    }
+
+    /// Why it comes, unless the run completes.
+    #[must_use]
+    pub const fn stop(&self) -> Option<&Stop> {
+        match self {
+            Self::Completed { .. } => None,
+            Self::Failed { stop } | Self::Cancelled { stop } => Some(stop),
+        }
+    }
+
     /// The event with which it comes.
     #[must_use]
-    pub fn event(&self) -> RunEvent {
+    pub fn into_event(self) -> RunEvent {
         match self {
-            Self::Completed { output } => RunEvent::Completed {
-                output: output.clone(),
-            },
-            Self::Failed { stop } => RunEvent::Failed { stop: stop.clone() },
-            Self::Cancelled { stop } => RunEvent::Cancelled { stop: stop.clone() },
+            Self::Completed { output } => RunEvent::Completed { output },
+            Self::Failed { stop } => RunEvent::Failed { stop },
+            Self::Cancelled { stop } => RunEvent::Cancelled { stop },
         }
     }
 

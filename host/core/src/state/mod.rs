@@ -57,6 +57,8 @@ pub struct RunState {
     episode: Episode,
     /// How it is about to end, while it still runs.
     ending: Option<Ending>,
+    /// Since when steps with `finally` run, under the present claim.
+    finally_since: Option<Timestamp>,
     executions: Executions,
     /// The slots in which an attempt was started and has no outcome.
     in_flight: BTreeSet<Slot>,
@@ -77,6 +79,7 @@ pub(crate) struct Restored {
     pub(crate) recoveries: u32,
     pub(crate) episode: Episode,
     pub(crate) ending: Option<Ending>,
+    pub(crate) finally_since: Option<Timestamp>,
     pub(crate) executions: Executions,
 }
 
@@ -104,6 +107,7 @@ impl From<Restored> for RunState {
             recoveries: restored.recoveries,
             episode: restored.episode,
             ending: restored.ending,
+            finally_since: restored.finally_since,
             executions,
         }
     }
@@ -225,6 +229,12 @@ impl RunState {
     #[must_use]
     pub const fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
+    }
+
+    /// Since when steps with `finally` run, under the present claim.
+    #[must_use]
+    pub const fn finally_since(&self) -> Option<Timestamp> {
+        self.finally_since
     }
 
     /// What is recorded of step executions: the present or last one of every slot that was touched so far.

@@ -15,6 +15,8 @@ pub enum StopCode {
     RetriesExhausted,
     /// A signal or a person paused the run.
     Interrupted,
+    /// Steps with `finally` failed.
+    FinallyFailed,
     /// A step ended the run.
     Ended,
     /// A person cancelled the run.
@@ -47,11 +49,12 @@ pub enum StopCode {
 
 impl StopCode {
     /// Every code.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::StepFailed,
         Self::StepPaused,
         Self::RetriesExhausted,
         Self::Interrupted,
+        Self::FinallyFailed,
         Self::Ended,
         Self::Cancelled,
         Self::ReturnsFailed,
@@ -101,6 +104,7 @@ impl StopCode {
             Self::StepPaused => "step_paused",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Interrupted => "interrupted",
+            Self::FinallyFailed => "finally_failed",
             Self::Ended => "ended",
             Self::Cancelled => "cancelled",
             Self::ReturnsFailed => "returns_failed",

@@ -61,6 +61,14 @@ pub enum Why {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lost: bool,
     },
+    /// Steps with `finally` failed, or took too long; of what the run would have ended from without them, its stop names the reason.
+    FinallyFailed {
+        /// The first ones: as many as a message may hold.
+        failures: Vec<Failure>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u32,
+    },
     /// A step ended the run.
     Ended {
         /// How: as failed or as cancelled.
@@ -376,6 +384,7 @@ impl Why {
             Self::StepPaused(_) => StopCode::StepPaused,
             Self::RetriesExhausted(_) => StopCode::RetriesExhausted,
             Self::Interrupted { .. } => StopCode::Interrupted,
+            Self::FinallyFailed { .. } => StopCode::FinallyFailed,
             Self::Ended { .. } => StopCode::Ended,
             Self::Cancelled { .. } => StopCode::Cancelled,
             Self::ReturnsFailed { .. } => StopCode::ReturnsFailed,
@@ -406,6 +415,7 @@ impl Why {
             | Self::StepPaused(_)
             | Self::RetriesExhausted(_)
             | Self::Interrupted { .. }
+            | Self::FinallyFailed { .. }
             | Self::Ended { .. }
             | Self::Cancelled { .. }
             | Self::ProcessLost(Lost::Repeatedly { .. })
@@ -424,24 +434,17 @@ impl Why {
     /// Steps failed, in this order. Of many, those are named that a message has room for.
     #[must_use]
     pub fn failed<'a>(failures: impl IntoIterator<Item = (&'a Path, &'a StepError)>) -> Self {
-        let (mut bytes, mut more) = (0, 0);
-        let mut named = Vec::new();
-        for (path, error) in failures {
-            if bytes > limits::MESSAGE_BYTES {
-                more += 1;
-                continue;
-            }
-            bytes += error.code.len() + error.message.len();
-            named.push(Failure {
-                path: path.clone(),
-                code: error.code.clone(),
-                message: shown::message(error.message.as_str()),
-            });
-        }
-        Self::StepFailed {
-            failures: named,
-            more,
-        }
+        let (failures, more) = named(failures);
+        Self::StepFailed { failures, more }
+    }
+
+    /// The same of steps with `finally`.
+    #[must_use]
+    pub fn finally_failed<'a>(
+        failures: impl IntoIterator<Item = (&'a Path, &'a StepError)>,
+    ) -> Self {
+        let (failures, more) = named(failures);
+        Self::FinallyFailed { failures, more }
     }
 
     /// The host could not go on.
@@ -452,6 +455,25 @@ impl Why {
             then,
         }
     }
+}
+
+/// As many of these failures as a message has room for, and how many more there are.
+fn named<'a>(failures: impl IntoIterator<Item = (&'a Path, &'a StepError)>) -> (Vec<Failure>, u32) {
+    let (mut bytes, mut more) = (0, 0);
+    let mut named = Vec::new();
+    for (path, error) in failures {
+        if bytes > limits::MESSAGE_BYTES {
+            more += 1;
+            continue;
+        }
+        bytes += error.code.len() + error.message.len();
+        named.push(Failure {
+            path: path.clone(),
+            code: error.code.clone(),
+            message: shown::message(error.message.as_str()),
+        });
+    }
+    (named, more)
 }
 
 impl Pausing {

@@ -69,6 +69,7 @@ impl Scope for World {
             Reference::ItemIndex => self.json.get("item_index"),
             Reference::RunId => self.json["run"].get("id"),
             Reference::RunStartedAt => self.json["run"].get("started_at"),
+            Reference::RunStatus => self.json["run"].get("status"),
             // `loop` is a reserved word of CEL.
             Reference::LoopIteration | Reference::LoopPrevious => None,
         };

@@ -12,6 +12,7 @@ mod deadlines;
 mod disk;
 mod endings;
 mod fan_out;
+mod finally;
 mod graph;
 mod graph_stops;
 mod identity;

@@ -74,11 +74,12 @@ fn names(events: &[Event]) -> Vec<&'static str> {
 
 /// What a request comes to, in short.
 fn asked(state: &RunState, demand: Demand, owned: bool) -> String {
-    match stop(state, demand, "ann", owned) {
+    match stop(None, state, demand, "ann", owned) {
         Ok(Stopping::Stop(events)) => names(&events).join(" "),
         Ok(Stopping::Hold(event)) => event.name().to_owned(),
         Ok(Stopping::AskOwner) => "ask".to_owned(),
         Ok(Stopping::Already(status)) => format!("already {status}"),
+        Ok(Stopping::Finishing) => "finishing".to_owned(),
         Err(NotPausable(status)) => format!("no, {status}"),
     }
 }
@@ -138,7 +139,7 @@ fn an_owner_meets_what_was_asked_while_the_run_moves_and_what_is_left_of_it_afte
                 (At::Waiting, Pause | PauseNow) => Some("run_held"),
                 _ => None,
             };
-            let met = meet_late(&sim.state, demand, "ann");
+            let met = meet_late(&sim.definition, &sim.state, demand, "ann");
             assert_eq!(met.as_ref().map(Event::name), late, "{case}");
         }
     }

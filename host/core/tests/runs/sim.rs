@@ -21,7 +21,7 @@ use milepost_core::request::approve::{self, Answer, Approving, NotDecided};
 use milepost_core::request::cancel_item::{NotCancellable, cancel_item};
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
-use milepost_core::request::stop::{Demand, Stopping, meet, stop};
+use milepost_core::request::stop::{Demand, Stopping, finish, meet, stop};
 use milepost_core::rules::Rules;
 use milepost_core::state::{
     Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
@@ -290,7 +290,7 @@ impl Sim {
                     }
                 }
                 Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
-                Decision::End(event) => self.record(event.into()),
+                Decision::Note(event) | Decision::End(event) => self.record(event.into()),
                 Decision::Wait { wake_at, .. } => {
                     let at = wake_at.expect("nothing is in flight, so something is due");
                     self.waits.push(at.since(self.now));
@@ -325,6 +325,7 @@ impl Sim {
                     }
                 }
                 Decision::Pause(stop) => self.record(RunEvent::Paused { stop }.into()),
+                Decision::Note(event) => self.record(event.into()),
                 Decision::End(event) => {
                     let events = interrupt(&self.state, event.into());
                     events.into_iter().for_each(|event| self.record(event));
@@ -386,9 +387,29 @@ impl Sim {
         }
     }
 
+    /// A person cancels it: its owner meets that while it moves; where nobody drives it, it is recorded, and it may have to be driven
+    /// once more.
+    pub(crate) fn cancel(&mut self) -> &mut Self {
+        if self.status() != Status::Running {
+            let definition = Some(&self.definition);
+            match stop(definition, &self.state, Demand::Cancel, "ann", false) {
+                Ok(Stopping::Stop(events)) => events.into_iter().for_each(|e| self.record(e)),
+                Ok(Stopping::Finishing) => {}
+                other => panic!("{other:?}"),
+            }
+            return self;
+        }
+        let events = match finish(&self.definition, &self.state, "ann") {
+            Some(event) => event.into_iter().collect(),
+            None => meet(&self.state, Demand::Cancel, "ann"),
+        };
+        events.into_iter().for_each(|event| self.record(event));
+        self
+    }
+
     /// Somebody pauses a paused run that would go on by itself.
     pub(crate) fn hold(&mut self) {
-        match stop(&self.state, Demand::Pause, "ann", false) {
+        match stop(None, &self.state, Demand::Pause, "ann", false) {
             Ok(Stopping::Hold(event)) => self.record(event),
             other => panic!("{other:?}"),
         }

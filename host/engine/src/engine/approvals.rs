@@ -39,7 +39,7 @@ pub struct Decided {
     pub decision: Verdict,
     /// Whether it is recorded. Otherwise it is kept for whoever drives the run, and counts if it still holds when they take it.
     pub taken: bool,
-    /// Status of the run now.
+    /// Status of the run now: pending when it is cancelled, and has steps with `finally` to run before it is over.
     pub status: Status,
     /// Whether a person has to resume it, because somebody paused it or holds it.
     pub held: bool,
@@ -132,7 +132,7 @@ impl Engine {
             }
             fault::point("before_decision");
             if self.shared.write(&batch, &state).await? {
-                if state.phase().status() == Status::Cancelled {
+                if state.phase().status() == Status::Cancelled || state.ending().is_some() {
                     self.end_children(run, StopKind::Cancel, "the end of its parent")
                         .await;
                 }

@@ -47,13 +47,20 @@ pub struct Control {
 struct Asked {
     here: Option<Request>,
     in_store: Option<Request>,
+    /// A cancellation was met, and the run goes on to its end: what is weaker counts again.
+    cancelled: bool,
 }
 
 impl Asked {
+    fn is_met(&self, request: &Request) -> bool {
+        self.cancelled && request.demand == Demand::Cancel
+    }
+
     fn strongest(&self) -> Option<&Request> {
         let both = [&self.here, &self.in_store];
         both.into_iter()
             .flatten()
+            .filter(|request| !self.is_met(request))
             .max_by_key(|request| request.demand)
     }
 }
@@ -70,10 +77,9 @@ impl Control {
     /// Asks. Returns false when the same or more was asked here before.
     pub fn ask(&self, request: Request) -> bool {
         self.sender.send_if_modified(|asked| {
-            let stronger = asked
-                .here
-                .as_ref()
-                .is_none_or(|before| before.demand < request.demand);
+            let before = asked.here.as_ref().filter(|before| !asked.is_met(before));
+            let stronger = before.is_none_or(|before| before.demand < request.demand)
+                && !asked.is_met(&request);
             if stronger {
                 asked.here = Some(request);
             }
@@ -84,6 +90,11 @@ impl Control {
     /// What is asked through the store now; whatever was heard there before holds no longer.
     pub(crate) fn hear(&self, request: Option<Request>) {
         self.sender.send_modify(|asked| asked.in_store = request);
+    }
+
+    /// A cancellation was met, and the run goes on to its end.
+    pub(crate) fn cancel_is_met(&self) {
+        self.sender.send_modify(|asked| asked.cancelled = true);
     }
 
     /// What was heard through the store.

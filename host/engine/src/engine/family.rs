@@ -42,6 +42,8 @@ pub struct FamilyStopped {
     pub answer: StopAnswer,
     /// Child runs, theirs included, that were ended.
     pub children: Vec<RunId>,
+    /// Those that are cancelled, and whose steps with `finally` are yet to run.
+    pub finishing: Vec<RunId>,
     /// Those whose process was asked to end them.
     pub asked: Vec<RunId>,
     /// Those that could not be ended, and why.
@@ -57,6 +59,7 @@ impl FamilyStopped {
         Self {
             answer,
             children: Vec::new(),
+            finishing: Vec::new(),
             asked: Vec::new(),
             kept: Vec::new(),
             more: false,
@@ -67,6 +70,7 @@ impl FamilyStopped {
     /// Whether it tells of that child.
     fn knows(&self, child: &RunId) -> bool {
         self.children.contains(child)
+            || self.finishing.contains(child)
             || self.asked.contains(child)
             || self.kept.iter().any(|(kept, _)| kept == child)
     }
@@ -548,6 +552,7 @@ impl Engine {
             match self.stop(&row.id, kind, by).await {
                 Ok(StopAnswer::Done(_)) => ended.children.push(row.id.clone()),
                 Ok(StopAnswer::Asked | StopAnswer::Ending) => ended.asked.push(row.id.clone()),
+                Ok(StopAnswer::Finishing) => ended.finishing.push(row.id.clone()),
                 Ok(StopAnswer::Already(_) | StopAnswer::Held) => {}
                 Err(error) => ended.kept.push((row.id.clone(), error.to_string())),
             }

@@ -1,8 +1,9 @@
 //! Asking runs to stop, from whatever process: pause, cancel, kill.
 
+use milepost_core::definition::Definition;
 use milepost_core::ids::RunId;
 use milepost_core::request::stop::{self, NotPausable, Stopping};
-use milepost_core::state::Status;
+use milepost_core::state::{RunState, Status};
 
 use super::Engine;
 use super::approvals::note;
@@ -11,7 +12,7 @@ use super::error::EngineError;
 use super::shared::Looks;
 use crate::fault;
 use crate::record::{Batch, Recorded};
-use crate::store::{StopKind, StopRequest};
+use crate::store::{StopKind, StopRequest, StoreError};
 
 /// What a request to stop did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum StopAnswer {
     Held,
     /// It was asked to end before, and ends: this request does not count.
     Ending,
+    /// It is cancelled, and its steps with `finally` are yet to run: whoever drives it next runs them.
+    Finishing,
 }
 
 impl Engine {
@@ -84,7 +87,8 @@ impl Engine {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let now = self.shared.clock.now();
             let owned = state.phase().status() == Status::Running && self.owner_may_live(&row);
-            let asked = stop::stop(&state, demand_of(kind), by, owned);
+            let definition = self.left_to_do(&state, kind).await?;
+            let asked = stop::stop(definition.as_ref(), &state, demand_of(kind), by, owned);
             let stopping = asked.map_err(|NotPausable(status)| EngineError::NotPausable {
                 run: run.clone(),
                 status,
@@ -92,6 +96,7 @@ impl Engine {
             let mut batch = Batch::after(state.seq(), state.epoch());
             match stopping {
                 Stopping::Already(status) => return Ok(StopAnswer::Already(status)),
+                Stopping::Finishing => return Ok(StopAnswer::Finishing),
                 Stopping::Hold(event) => {
                     batch.record(&mut state, event, now)?;
                     if self.shared.write(&batch, &state).await? {
@@ -114,10 +119,29 @@ impl Engine {
                     }
                     fault::point("before_stop");
                     if self.shared.write(&batch, &state).await? {
-                        return Ok(StopAnswer::Done(state.phase().status()));
+                        return Ok(match state.ending() {
+                            Some(_) => StopAnswer::Finishing,
+                            None => StopAnswer::Done(state.phase().status()),
+                        });
                     }
                 }
             }
+        }
+    }
+
+    /// The definition of a run that is cancelled, which may leave something to do before its end; none where that cannot be read.
+    async fn left_to_do(
+        &self,
+        state: &RunState,
+        kind: StopKind,
+    ) -> Result<Option<Definition>, EngineError> {
+        if kind != StopKind::Cancel || state.executions().is_empty() {
+            return Ok(None);
+        }
+        match self.frozen(state).await {
+            Ok(definition) => Ok(Some(definition)),
+            Err(EngineError::Open(_) | EngineError::Store(StoreError::Corrupt(_))) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -156,7 +156,7 @@ impl Engine {
         let met = |request: &&StopRequest| request.kind.ends() || row.status != Status::Pending;
         if let Some(request) = row.request.as_ref().filter(met) {
             let answer = self.stop(&row.id, request.kind, &request.by).await?;
-            let changed = !matches!(answer, StopAnswer::Already(_));
+            let changed = !matches!(answer, StopAnswer::Already(_) | StopAnswer::Finishing);
             swept.stopped.extend(changed.then(|| row.id.clone()));
         }
         Ok(())

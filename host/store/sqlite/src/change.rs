@@ -178,6 +178,7 @@ fn advance(
     let head = &write.head;
     let goes_on = head.status == Status::Running
         && write.claim.is_none()
+        && !head.cancelling
         && head.stop_code.is_none()
         && head.due_at.is_none()
         && head.provider.is_none()
@@ -196,7 +197,8 @@ fn advance(
                  stop_code = :stop_code, due_at = :due_at, recoveries = :recoveries, auto_resumes = :auto_resumes,
                  provider = :provider, awaits = :awaits, detached_at = NULL,
                  now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
-                 request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now')) THEN NULL ELSE request END
+                 request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now'))
+                         OR (:cancelling AND request = 'cancel') THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
              RETURNING key, stored_bytes, request, requested_at, requested_by",
         )?
@@ -208,6 +210,7 @@ fn advance(
                 ":status": head.status.as_str(),
                 ":running": head.status == Status::Running,
                 ":ended": !StopKind::Kill.outlives(head.status),
+                ":cancelling": head.cancelling,
                 ":stopped": !StopKind::Pause.outlives(head.status) && !head.moves_by_itself,
                 ":seq": signed(to.seq),
                 ":added": signed(to.added),

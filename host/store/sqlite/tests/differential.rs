@@ -279,6 +279,7 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
         write = write.claim(&lease.to_string(), lease);
     }
     write.head.moves_by_itself = change.status == Status::Paused && change.stop.is_some();
+    write.head.cancelling = change.resumes % 3 == 1;
     write.head.stop_code = change.stop.map(|n| format!("code {n}"));
     write.head.due_at = change.stop.map(at);
     write.head.recoveries = change.recoveries;

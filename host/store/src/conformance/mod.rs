@@ -180,6 +180,7 @@ macro_rules! conformance_cases {
                 writes_and_renewals_tell_of_a_request,
                 a_status_clears_the_requests_that_mean_nothing_to_it,
                 a_run_that_paused_but_moves_by_itself_keeps_a_pause,
+                a_cancellation_that_is_met_is_cleared_and_nothing_else,
                 a_request_that_was_cleared_does_not_come_back,
                 a_refused_write_leaves_the_request,
                 a_pause_can_be_withdrawn_and_what_ends_a_run_cannot,

@@ -116,6 +116,25 @@ pub(crate) fn a_run_that_paused_but_moves_by_itself_keeps_a_pause(s: &dyn Store)
     }
 }
 
+/// The run goes on for a while after that, and another one can be asked of it.
+pub(crate) fn a_cancellation_that_is_met_is_cleared_and_nothing_else(s: &dyn Store) {
+    for status in [Status::Running, Status::Pending] {
+        for kind in StopKind::ALL {
+            let run = format!("{kind} {status}").replace(' ', "-");
+            s.save(start(&run));
+            s.ask(&run, kind, 40).unwrap();
+            let stays = kind != StopKind::Cancel && kind.outlives(status);
+            let written = s.save(step(&run, 0, 1).status(status).cancelling());
+            assert_eq!(asked(&written), stays.then_some(kind), "{run}");
+            assert_eq!(s.see(&run).request.is_some(), stays, "{run}");
+            if kind == StopKind::Cancel && status == Status::Running {
+                s.ask(&run, kind, 50).unwrap();
+                assert_eq!(s.see(&run).request, Some(request(kind, 50)));
+            }
+        }
+    }
+}
+
 pub(crate) fn a_request_that_was_cleared_does_not_come_back(s: &dyn Store) {
     s.save(start("r"));
     s.ask("r", StopKind::PauseNow, 40).unwrap();

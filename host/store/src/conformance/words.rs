@@ -222,6 +222,8 @@ pub trait With: Sized {
     fn blob(self, bytes: &[u8]) -> Self;
     /// Naming a blob that somebody else brought.
     fn naming(self, bytes: &[u8]) -> Self;
+    /// With a cancellation that is met.
+    fn cancelling(self) -> Self;
     /// Due at that second.
     fn due(self, seconds: u64) -> Self;
     /// Waiting for these signals.
@@ -243,6 +245,10 @@ impl With for Write {
     }
     fn moving(mut self) -> Self {
         self.head.moves_by_itself = true;
+        self
+    }
+    fn cancelling(mut self) -> Self {
+        self.head.cancelling = true;
         self
     }
     fn at(mut self, seconds: u64) -> Self {

@@ -271,7 +271,8 @@ impl State {
             row.lease_until = None;
         }
         let kept = |r: &StopRequest| {
-            r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
+            let met = head.cancelling && r.kind == crate::StopKind::Cancel;
+            !met && r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
         };
         row.request = row.request.take().filter(kept);
         let written = written(row);

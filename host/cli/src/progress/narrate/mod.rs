@@ -127,6 +127,9 @@ impl Narrator {
                     "run {run}: continues with the changed workflow{dropped}"
                 )))
             }
+            Event::Run(RunEvent::FinallyStarted) => {
+                Some(lasting(format!("run {run}: steps with `finally` run now")))
+            }
             Event::Step {
                 path,
                 event: StepEvent::Started(_),
@@ -327,7 +330,8 @@ impl Narrator {
             }
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::Run(
-                RunEvent::Created(_)
+                RunEvent::Finishing { .. }
+                | RunEvent::Created(_)
                 | RunEvent::Postponed { .. }
                 | RunEvent::Held { .. }
                 | RunEvent::ClockCorrected { .. }

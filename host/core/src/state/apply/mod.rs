@@ -135,6 +135,7 @@ impl RunState {
             recoveries: 0,
             episode: Episode::default(),
             ending: None,
+            finally_since: None,
             executions: Executions::default(),
             in_flight: BTreeSet::new(),
             recorded_bytes: 0,

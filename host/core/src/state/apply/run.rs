@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{Binding, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
+use crate::state::{Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
 use crate::stop::{Stop, StopCode};
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -27,6 +27,11 @@ impl RunState {
             }
             RunEvent::DefinitionChanged(_) | RunEvent::ClockCorrected { .. } => Ok(()),
             RunEvent::Postponed { .. } | RunEvent::Held { .. } => self.must_pause(name),
+            RunEvent::Finishing { ending } => self.may_finish(name, ending),
+            RunEvent::FinallyStarted => match (&self.ending, self.finally_since) {
+                (Some(_), None) => self.must_run(name),
+                (_, _) => Err(self.not_now(name)),
+            },
             RunEvent::Paused { .. } => self.may_stop(name, Status::Paused),
             RunEvent::Completed { .. } => self.may_stop(name, Status::Completed),
             RunEvent::Failed { .. } => self.may_stop(name, Status::Failed),
@@ -51,6 +56,11 @@ impl RunState {
             RunEvent::ClockCorrected { back_millis, steps } => {
                 self.clock_corrected(Duration::from_millis(*back_millis), steps, at)
             }
+            RunEvent::Finishing { ending } => self.finishing(ending),
+            RunEvent::FinallyStarted => {
+                self.finally_since = Some(at);
+                Touched::run()
+            }
             RunEvent::Paused { stop } => {
                 self.begin_episode(stop);
                 let stop = stop.clone();
@@ -58,21 +68,55 @@ impl RunState {
                 self.moved(Phase::Paused { rest, at })
             }
             RunEvent::Completed { output } => {
-                self.ending = None;
+                self.ended();
                 let output = output.clone();
                 self.moved(Phase::Completed { output, at })
             }
             RunEvent::Failed { stop } => {
-                self.ending = None;
+                self.ended();
                 let stop = stop.clone();
                 self.moved(Phase::Failed { stop, at })
             }
             RunEvent::Cancelled { stop } => {
-                self.ending = None;
+                self.ended();
                 let stop = stop.clone();
                 self.moved(Phase::Cancelled { stop, at })
             }
         }
+    }
+
+    /// A run is about to end once; only a person's word comes after that, as long as it does not end as cancelled already. Of a run
+    /// that does not move, nothing but such a word is heard.
+    fn may_finish(&self, event: &'static str, ending: &Ending) -> Result<(), Rejected> {
+        let cancels = |ending: &Ending| matches!(ending, Ending::Cancelled { .. });
+        let again = match &self.ending {
+            None => true,
+            Some(before) => cancels(ending) && !cancels(before),
+        };
+        match self.phase.status() {
+            Status::Running if again => Ok(()),
+            Status::Pending | Status::Paused if again && cancels(ending) => Ok(()),
+            _ => Err(self.not_now(event)),
+        }
+    }
+
+    fn not_now(&self, event: &'static str) -> Rejected {
+        let status = self.phase.status();
+        Rejected::NotRunning { event, status }
+    }
+
+    /// A paused run has to be driven again for it.
+    fn finishing(&mut self, ending: &Ending) -> Touched {
+        self.ending = Some(ending.clone());
+        match self.phase.status() {
+            Status::Paused => self.moved(Phase::Pending),
+            _ => Touched::run(),
+        }
+    }
+
+    /// The run is over.
+    fn ended(&mut self) {
+        (self.ending, self.finally_since) = (None, None);
     }
 
     fn must_be(&self, event: &'static str, allowed: &[Status], to: Status) -> Result<(), Rejected> {
@@ -125,6 +169,8 @@ impl RunState {
             ClaimCause::Resume if self.phase == Phase::Running => self.person_spoke(),
             ClaimCause::Start | ClaimCause::Resume | ClaimCause::Retry => {}
         }
+        // Who comes after another one has the whole time again.
+        self.finally_since = None;
         self.started_at.get_or_insert(at);
         self.moved(Phase::Running)
     }
@@ -153,7 +199,12 @@ impl RunState {
         let mut touched = Touched::run();
         match resumed.cause {
             // A person's word begins afresh; a schedule's does not (B202).
-            ResumeCause::Resume | ResumeCause::Retry => self.person_spoke(),
+            ResumeCause::Resume => self.person_spoke(),
+            // What is tried again may bring the run to another end.
+            ResumeCause::Retry => {
+                self.person_spoke();
+                self.ended();
+            }
             ResumeCause::Schedule => self.episode.resumes += 1,
             ResumeCause::Wait => {}
         }
@@ -292,6 +343,7 @@ impl RunState {
     fn clock_corrected(&mut self, back: Duration, steps: &[StepId], now: Timestamp) -> Touched {
         let moved = |at: Timestamp| if at > now { at.before(back) } else { at };
         let mut touched = Touched::run();
+        self.finally_since = self.finally_since.map(moved);
         for id in steps {
             for record in self.executions.of_mut(id) {
                 touched.slots.push(Slot::from(&record.path));

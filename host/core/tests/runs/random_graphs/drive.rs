@@ -119,7 +119,7 @@ impl<'a> Drive<'a> {
                 }
             }
             Decision::Pause(stop) => self.sim.record(RunEvent::Paused { stop }.into()),
-            Decision::End(event) => self.sim.record(event.into()),
+            Decision::Note(event) | Decision::End(event) => self.sim.record(event.into()),
             Decision::Wait { wake_at, .. } => {
                 let wake_at =
                     wake_at.filter(|at| in_flight.is_empty() || at.since(self.sim.now) <= SOON);

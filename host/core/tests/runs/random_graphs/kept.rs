@@ -167,7 +167,7 @@ impl Kept {
             }
             Decision::Pause(stop) => self.sim.record(RunEvent::Paused { stop }.into()),
             Decision::End(_) if self.sim.state.in_flight_count() > 0 => self.sim.crash(),
-            Decision::End(event) => self.sim.record(event.into()),
+            Decision::Note(event) | Decision::End(event) => self.sim.record(event.into()),
             Decision::Still => unreachable!("it runs"),
         }
     }

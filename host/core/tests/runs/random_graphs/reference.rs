@@ -75,7 +75,7 @@ impl Expected {
             Decision::Pause(stop) => Self::Pause(stop.path.as_ref()?.to_string()),
             Decision::End(RunEvent::Completed { .. }) => Self::End { failed: false },
             Decision::End(RunEvent::Failed { .. }) => Self::End { failed: true },
-            Decision::End(_) | Decision::Still => return None,
+            Decision::Note(_) | Decision::End(_) | Decision::Still => return None,
         })
     }
 }

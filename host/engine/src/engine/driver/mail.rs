@@ -77,6 +77,7 @@ impl Driver {
                 {
                     self.end(last, in_flight).await?;
                 }
+                event @ Event::Run(RunEvent::Finishing { .. }) => self.note(event, now)?,
                 event => {
                     self.let_go(&event);
                     self.batch.record(&mut self.state, event, now)?;

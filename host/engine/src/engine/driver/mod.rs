@@ -25,7 +25,7 @@ use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
-use milepost_core::state::{RunState, Status};
+use milepost_core::state::{Ending, RunState, Status};
 use milepost_core::stop::StopCode;
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
@@ -358,9 +358,14 @@ impl Driver {
                         self.batch.record(&mut self.state, event, now)?;
                     }
                 }
-                Decision::End(RunEvent::Cancelled { stop })
+                // A decision may have come in time.
+                Decision::Note(RunEvent::Finishing {
+                    ending: Ending::Cancelled { stop },
+                })
+                | Decision::End(RunEvent::Cancelled { stop })
                     if stop.code() == StopCode::ApprovalTimedOut
                         && self.take_mail(now, false, in_flight).await? => {}
+                Decision::Note(event) => self.note(event.into(), now)?,
                 Decision::End(last) => self.end(last, in_flight).await?,
                 Decision::Wait { wake_at, cancel } => {
                     for path in cancel {

@@ -1,15 +1,17 @@
 //! Requests to stop: when they are due, and what they record.
 
 use milepost_core::decide::interrupt;
-use milepost_core::event::{Event, RunEvent};
+use milepost_core::event::{Event, RunEvent, StepEvent};
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
 use milepost_core::request::stop::{self, Demand};
+use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{Driver, Halted, InFlight};
 use crate::engine::control::{Request, demand_of};
 use crate::engine::keeper::Tidings;
+use crate::engine::launch::Launch;
 use crate::record::{self, Batch};
 use crate::store::{StopRequest, StoreError};
 
@@ -63,6 +65,11 @@ impl Driver {
         if self.is_withdrawn(&request).await {
             return Ok(());
         }
+        if request.demand == Demand::Cancel
+            && let Some(event) = stop::finish(&self.workflow.definition, &self.state, &request.by)
+        {
+            return self.finish(event);
+        }
         let patient = request.demand == Demand::Cancel;
         self.wind_up(in_flight, patient).await?;
         if patient {
@@ -70,6 +77,28 @@ impl Driver {
             request = self.control.present().unwrap_or(request);
         }
         self.stop(&request)
+    }
+
+    /// The run is cancelled, and has something left to do before it is over: it is driven on. The core says what of it ends now.
+    fn finish(&mut self, event: Option<Event>) -> Result<(), Halted> {
+        let now = self.shared.clock.now();
+        if let Some(event) = event {
+            self.note(event, now)?;
+        }
+        self.control.cancel_is_met();
+        Ok(())
+    }
+
+    /// Records what happens to the run as a whole while it moves. What was not called yet when it is about to end never is.
+    pub(super) fn note(&mut self, event: Event, now: Timestamp) -> Result<(), Halted> {
+        if matches!(&event, Event::Run(RunEvent::Finishing { .. })) {
+            for Launch { path, attempt, .. } in std::mem::take(&mut self.started) {
+                let event = StepEvent::Interrupted { attempt }.at(path);
+                self.batch.record(&mut self.state, event, now)?;
+            }
+        }
+        self.batch.record(&mut self.state, event, now)?;
+        Ok(())
     }
 
     /// Nothing is in flight any more after this: attempts may clean up before, if somebody has the patience.
@@ -125,7 +154,12 @@ impl Driver {
         let Some(request) = self.control.present() else {
             return Ok(());
         };
-        let Some(event) = stop::meet_late(&self.state, request.demand, &request.by) else {
+        let Some(event) = stop::meet_late(
+            &self.workflow.definition,
+            &self.state,
+            request.demand,
+            &request.by,
+        ) else {
             return Ok(());
         };
         let now = self.shared.clock.now();
