@@ -1,18 +1,20 @@
 //! Waits, durations, and clocks that are set.
 
 use milepost_tests::now::Now as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::Engine;
 use milepost::clock::VirtualClock;
 use milepost::engine::{Control, Demand, Request};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
-use milepost_tests::rig::{Rig, START};
+use milepost_tests::rig::{Rig, START, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, error, ok, pause};
 use serde_json::json;
 
-use super::steps;
+use super::{count, steps};
 
 fn seconds(all: &[u64]) -> Vec<Duration> {
     all.iter().copied().map(Duration::from_secs).collect()
@@ -286,4 +288,23 @@ async fn a_clock_that_is_corrected_on_the_way_takes_the_run_back_with_it() {
     let due = report.stop.unwrap().due_at.unwrap();
     assert!(due < START.after(Duration::from_secs(3_600)), "{due}");
     assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_clock_is_behind_takes_nothing_before_its_own_time() {
+    let wait = "[[step]]\nid = 'w'\nwait = { for = '1h' }\n";
+    let rig = Rig::new(wait, &Script::new());
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    let hour = Duration::from_secs(3_600);
+    rig.clock.advance(hour);
+    let behind = VirtualClock::manual(START.after(hour - Duration::from_secs(60)));
+    let engine = Engine::builder(Arc::clone(&rig.store), Arc::new(rig.script.clone()))
+        .clock(Arc::new(behind.clone()))
+        .build();
+    let work = || tokio::time::timeout(Duration::from_secs(20), engine.work(until_idle(1)));
+    assert!(work().await.is_err(), "there is something left to do");
+    assert_eq!(count(&rig.events(), "run_resumed"), 0);
+    behind.advance(Duration::from_secs(60));
+    assert!(work().await.is_ok());
+    assert_eq!(rig.row().status, Status::Completed);
 }

@@ -13,6 +13,7 @@ use milepost_core::limits;
 use milepost_core::request::Intent;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::state::Status;
+use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -337,11 +338,13 @@ impl Worker<'_> {
             }
             self.stuck.remove(&row.id);
         }
-        // By its own clock it may be too early.
+        // By its own clock it may be too early, however often it is offered. What has come is there already.
         let now = self.engine.shared.clock.now();
-        if row.due_at.is_some_and(|due| due > now) {
+        let early = row.due_at.is_some_and(|due| due > now);
+        if early && stop_of(&row) != Some(StopCode::Ready) {
             let rest = (Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
-            self.resting.entry(row.id.clone()).or_insert(rest);
+            let resting = self.resting.entry(row.id.clone()).or_insert(rest);
+            resting.0 = resting.0.max(rest.0);
         }
         if self.room() > 0 && !self.rests(&row.id) && !self.waits(&row.id) {
             self.take(row, Intent::Resume(how));
