@@ -51,7 +51,9 @@ impl Decider<'_> {
         let mut walked = walk.frontier.enter(Within::Top, || Progress::Sequence(0));
         if let Progress::Sequence(behind) = &mut walked.progress {
             for index in members.iter().skip(*behind) {
-                match self.standing(self.finally_step(*index), Within::Top, walk) {
+                let step = self.finally_step(*index);
+                let record = self.record(step, Within::Top);
+                match self.standing(step, record, Within::Top, walk) {
                     Standing::Settled { .. } => *behind += 1,
                     Standing::Open => break,
                 }
