@@ -174,6 +174,12 @@ pub(crate) fn complete(store: &SqliteStore, world: &World) -> Result<(), Finding
         if let Some(difference) = differs(store, world, run)? {
             return Err(Finding::Differs(difference));
         }
+        let (found, expected) = (told(store, run)?, told(&world.oracle, run)?);
+        if found != expected {
+            return Err(Finding::Differs(format!(
+                "run {run} was told {found:?}, should be {expected:?}"
+            )));
+        }
     }
     for digest in &world.blobs {
         let found = store.blob(digest).now().map_err(|error| unusable(&error))?;
@@ -189,6 +195,14 @@ pub(crate) fn complete(store: &SqliteStore, world: &World) -> Result<(), Finding
         return Err(Finding::Differs("the list of runs".to_owned()));
     }
     Ok(())
+}
+
+/// What waits for a run.
+fn told(store: &dyn Store, run: &RunId) -> Result<Vec<(String, String)>, Finding> {
+    let inbox = store.inbox(run, ALL).now();
+    let inbox = inbox.map_err(|error| unusable(&error))?;
+    let told = inbox.into_iter().map(|signal| (signal.name, signal.data));
+    Ok(told.collect())
 }
 
 fn takes_new_writes(store: &SqliteStore) -> Result<(), Finding> {

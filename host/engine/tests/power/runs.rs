@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost::record::Batch;
-use milepost::store::{Claim, NewLog, Write};
+use milepost::store::{Claim, NewLog, NewSignal, Write};
 use milepost_core::decide::{decide, interrupt, settle};
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
+use milepost_core::event::{ClaimCause, Event, Parent, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
@@ -26,6 +26,7 @@ use crate::store::{at, owner};
 const DEFINITION: &str = r#"
 schema = 1
 name = "power"
+flow = "graph"
 returns = "${ steps.publish.output.n }"
 plugins.p = { source = "p.wasm" }
 
@@ -35,6 +36,8 @@ use = "p/s"
 
 [[step]]
 id = "improve"
+needs = ["fetch"]
+flow = "sequence"
 loop = { until = "steps.judge.output.n > 900", max_iterations = 20, on_exhausted = "continue" }
 
 [[step]]
@@ -49,7 +52,13 @@ in = "improve"
 use = "p/s"
 
 [[step]]
+id = "each"
+use = "p/s"
+foreach = { items = "[1, 2, 3, 4, 5]", max_parallel = 3, join = "all_done" }
+
+[[step]]
 id = "publish"
+needs = ["improve", "each"]
 use = "p/s"
 "#;
 
@@ -85,6 +94,40 @@ impl Mover {
 
     /// The first move of a run; some are claimed at once, as the engine does, some wait.
     pub(crate) fn create(&mut self, run: RunId, draws: &mut Draws) -> Write {
+        let (mut batch, mut state) = self.created(run, None, draws);
+        if draws.chance(80) {
+            self.claim(&mut batch, &mut state, ClaimCause::Start, draws);
+        }
+        batch.to_write(&state)
+    }
+
+    /// Another run comes into being with a write.
+    pub(crate) fn bear(&mut self, write: &mut Write, child: RunId, draws: &mut Draws) {
+        let parent = Parent {
+            run: write.run.clone(),
+            path: "fetch".parse().unwrap(),
+        };
+        let (batch, state) = self.created(child, Some(parent), draws);
+        write.kin.children.push(batch.to_write(&state));
+    }
+
+    /// A write tells another run something.
+    pub(crate) fn tell(&mut self, write: &mut Write, run: RunId) {
+        let signal = NewSignal {
+            name: "told".to_owned(),
+            data: self.seconds.to_string(),
+            at: self.now(),
+            token: None,
+        };
+        write.kin.tells.push((run, signal));
+    }
+
+    fn created(
+        &mut self,
+        run: RunId,
+        parent: Option<Parent>,
+        draws: &mut Draws,
+    ) -> (Batch, RunState) {
         let now = self.now();
         let mut batch = Batch::for_new_run();
         batch.blob(self.definition.source.text.as_bytes());
@@ -98,15 +141,12 @@ impl Mover {
             seed: draws.next() >> 11,
             rules: Rules::PRESENT,
             children: BTreeMap::new(),
-            parent: None,
+            parent,
         };
-        let mut state = batch
+        let state = batch
             .create(Event::Run(RunEvent::Created(created)), now)
             .unwrap();
-        if draws.chance(80) {
-            self.claim(&mut batch, &mut state, ClaimCause::Start, draws);
-        }
-        batch.to_write(&state)
+        (batch, state)
     }
 
     /// The next move of a run; `None` when it is over.
@@ -175,10 +215,10 @@ impl Mover {
         }
     }
 
-    /// The attempt in flight ends, and what follows from it begins.
+    /// One of the attempts in flight ends, and what follows from it begins.
     fn step(&mut self, batch: &mut Batch, state: &mut RunState, draws: &mut Draws) {
         let now = self.now();
-        let (path, attempt) = in_flight(state);
+        let (path, attempt) = in_flight(state, draws);
         let event = settle(
             &self.definition,
             state,
@@ -244,9 +284,14 @@ impl Mover {
     }
 }
 
-fn in_flight(state: &RunState) -> (Path, u32) {
-    let record = state.in_flight().next();
-    let record = record.expect("a running run of this definition waits for an attempt");
+fn in_flight(state: &RunState, draws: &mut Draws) -> (Path, u32) {
+    let count = state.in_flight_count();
+    assert!(
+        count > 0,
+        "a running run of this definition waits for an attempt"
+    );
+    let mut records = state.in_flight();
+    let record = records.nth(draws.below(count)).unwrap();
     (record.path().clone(), record.attempts())
 }
 

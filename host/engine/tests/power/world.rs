@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) blobs: BTreeSet<Digest>,
     /// The runs on their way: as they stand in the oracle, or not begun.
     actors: Vec<(RunId, Option<RunState>)>,
+    /// Runs that came into being with changes of others, if those were made.
+    born: Vec<RunId>,
     mover: Mover,
 }
 
@@ -80,6 +82,7 @@ impl World {
             runs: BTreeSet::new(),
             blobs: BTreeSet::new(),
             actors: Vec::new(),
+            born: Vec::new(),
             mover: Mover::new(weight),
         };
         for _ in 0..RUNS {
@@ -126,13 +129,38 @@ impl World {
             None => Some(self.mover.create(run, draws)),
             Some(state) => self.mover.advance(state, draws),
         };
-        let next = next.unwrap_or_else(|| {
-            let run = self.fresh();
-            self.actors[actor] = (run.clone(), None);
-            self.mover.create(run, draws)
-        });
-        self.blobs.extend(next.blobs.iter().map(|(d, _)| *d));
+        let mut next = match next {
+            Some(next) => next,
+            None => self.another(actor, draws),
+        };
+        if draws.chance(10) {
+            let child = self.fresh();
+            self.mover.bear(&mut next, child.clone(), draws);
+            self.born.push(child);
+        }
+        if draws.chance(10) {
+            let runs: Vec<_> = self.runs.iter().cloned().collect();
+            self.mover.tell(&mut next, draws.choose(&runs).clone());
+        }
+        let children = next.kin.children.iter();
+        let blobs = children.chain([&next]).flat_map(|write| &write.blobs);
+        self.blobs.extend(blobs.map(|(digest, _)| *digest));
         Change::Write(Box::new(next))
+    }
+
+    /// The first move of a run in the place of one that is over: one that another run has started, or a new one.
+    fn another(&mut self, actor: usize, draws: &mut Draws) -> Write {
+        while let Some(child) = self.born.pop() {
+            if let Ok(recorded) = record::load(&self.oracle, &child).now()
+                && let Some(next) = self.mover.advance(&recorded.state, draws)
+            {
+                self.actors[actor] = (child, Some(recorded.state));
+                return next;
+            }
+        }
+        let run = self.fresh();
+        self.actors[actor] = (run.clone(), None);
+        self.mover.create(run, draws)
     }
 
     /// The change was made.

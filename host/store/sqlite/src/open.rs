@@ -224,8 +224,18 @@ fn check_version(number: i32) -> Result<(), StoreError> {
 /// SQLite does not wait here on its own: when several processes open a new file at once, all but one are told "busy".
 fn enter_wal(db: &Connection) -> Result<String, rusqlite::Error> {
     let start = Instant::now();
+    // The switch is committed after the answer is there: whoever takes that alone hears nothing of a commit that fails.
+    let switch = || -> Result<String, rusqlite::Error> {
+        let mut statement = db.prepare("PRAGMA journal_mode = wal")?;
+        let mut rows = statement.query([])?;
+        let mut mode = String::new();
+        while let Some(row) = rows.next()? {
+            mode = row.get(0)?;
+        }
+        Ok(mode)
+    };
     loop {
-        match db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
+        match switch() {
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
                     && start.elapsed() < BUSY =>
