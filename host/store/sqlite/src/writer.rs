@@ -135,11 +135,13 @@ impl Writer {
             outcome: None,
             reply,
         }));
-        answer.await.unwrap_or_else(|_| {
-            Err(StoreError::unavailable(
+        match answer.await {
+            // Whoever made the change lets go of its memory: the one thread that writes has enough to do.
+            Ok((reply, _change)) => reply,
+            Err(_) => Err(StoreError::unavailable(
                 "the writer panicked before it answered".to_owned(),
-            ))
-        })
+            )),
+        }
     }
 }
 
@@ -371,7 +373,7 @@ trait Job: Send {
 struct Pending<C: Change> {
     change: C,
     outcome: Option<Result<C::Reply, StoreError>>,
-    reply: oneshot::Sender<Result<C::Reply, StoreError>>,
+    reply: oneshot::Sender<(Result<C::Reply, StoreError>, C)>,
 }
 
 impl<C: Change> Job for Pending<C> {
@@ -392,14 +394,18 @@ impl<C: Change> Job for Pending<C> {
 
     fn answer(self: Box<Self>, saved: Result<(), StoreError>) {
         // Without an outcome the caller learns from the closed channel that there was no answer.
-        let Self { outcome, reply, .. } = *self;
+        let Self {
+            change,
+            outcome,
+            reply,
+        } = *self;
         let answer = match saved {
             Ok(()) => outcome,
             Err(error) => Some(Err(error)),
         };
         if let Some(answer) = answer {
             // The caller may have gone; the change stands all the same.
-            let _ = reply.send(answer);
+            let _ = reply.send((answer, change));
         }
     }
 }
