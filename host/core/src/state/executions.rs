@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::StepRecord;
 use crate::ids::{InvalidId, Path, StepId};
@@ -78,6 +79,23 @@ pub struct Executions {
     /// Those of each step, of which there is one at least, in the order of their items; ordered by step.
     steps: Vec<(StepId, Vec<StepRecord>)>,
     len: usize,
+    last: LastFound,
+}
+
+/// Where a step was found last: the next one who looks mostly looks for the same.
+#[derive(Debug, Default)]
+struct LastFound(AtomicUsize);
+
+impl Clone for LastFound {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for LastFound {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Executions {
@@ -132,7 +150,15 @@ impl Executions {
 
     /// Where those of a step are, or would be.
     fn step(&self, step: &StepId) -> Result<usize, usize> {
-        self.steps.binary_search_by(|(known, _)| known.cmp(step))
+        let last = self.last.0.load(Ordering::Relaxed);
+        if self.steps.get(last).is_some_and(|(known, _)| known == step) {
+            return Ok(last);
+        }
+        let found = self.steps.binary_search_by(|(known, _)| known.cmp(step));
+        if let Ok(at) = found {
+            self.last.0.store(at, Ordering::Relaxed);
+        }
+        found
     }
 
     /// Those of a step, in every item of the fan-outs around it.
