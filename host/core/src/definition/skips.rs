@@ -82,6 +82,8 @@ enum Way {
     Handled,
     /// This step failed.
     Failure(usize),
+    /// The run came to its end before.
+    End,
 }
 
 /// What is known where an expression is evaluated.
@@ -116,11 +118,15 @@ struct Skips<'a> {
 impl<'a> Skips<'a> {
     fn new(outline: &'a Outline<'a>, order: &'a Order, steps: &'a [Step]) -> Self {
         let mut doubtful = Vec::with_capacity(steps.len());
+        // What runs at the end runs whatever came of the others.
+        let finally = steps.iter().any(|step| step.finally);
         for step in steps {
             // What is around a step comes before it in the file.
             let around = step.parent.is_some_and(|parent: usize| doubtful[parent]);
             let graph = order.flow(step.parent) == Flow::Graph;
-            doubtful.push(around || graph || step.condition.is_some() || step.continue_on_error);
+            doubtful.push(
+                finally || around || graph || step.condition.is_some() || step.continue_on_error,
+            );
         }
         let ends = steps
             .iter()
@@ -156,7 +162,7 @@ impl<'a> Skips<'a> {
                 false => self.run(level, &mut facts),
             }
             let parent = self.steps[level].parent;
-            if self.order.flow(parent) == Flow::Sequence {
+            if self.order.flow(parent) == Flow::Sequence && !self.steps[level].finally {
                 let before = self.ends.iter().filter(|end| **end < level);
                 for end in before.filter(|end| self.steps[**end].parent == parent) {
                     let condition = &self.steps[*end].condition;
@@ -263,6 +269,7 @@ impl<'a> Skips<'a> {
         let what = match way {
             Way::Handled => "may fail",
             Way::Failure(step) if step == target => "may have failed",
+            Way::End => "may not have completed when the run ends",
             Way::Condition(_) | Way::Failure(_) => "may be skipped",
         };
         let message = format!("step `{name}` {what}, and then it has no `{}`", read.field);
@@ -277,6 +284,10 @@ impl<'a> Skips<'a> {
                     entry(step).name
                 );
                 ("if", step, label)
+            }
+            Way::End => {
+                let by = own(reader.place).unwrap_or(target);
+                ("finally", by, "runs in any case".to_owned())
             }
             Way::Handled => (
                 "continue_on_error",
@@ -331,6 +342,12 @@ struct Search<'s, 'a> {
 
 impl Search<'_, '_> {
     fn way(mut self, target: usize) -> Option<Way> {
+        let steps = self.skips.steps;
+        let at_the_end = self.levels.iter().any(|level| steps[*level].finally);
+        if at_the_end && !steps[target].finally {
+            let completed = self.facts.ran.contains(target) && !self.may_have_failed(target);
+            return (!completed).then_some(Way::End);
+        }
         let around = self.skips.outline.enclosing(target);
         let outer = around
             .into_iter()

@@ -134,6 +134,11 @@ approval = { message = "Announce ${ inputs.repo }?", timeout = "24h", on_timeout
 [[step]]
 id = "enough"
 end = { status = "completed", message = "enough for ${ inputs.repo }", output = { n = 1 } }
+
+[[step]]
+id = "tidy"
+use = "git/announce"
+finally = true
 "##;
 
 fn as_json(text: &str) -> Value {

@@ -510,6 +510,36 @@ fn returns_of_a_graph_is_read_only_when_nothing_failed() {
 }
 
 #[test]
+fn what_runs_at_the_end_asks_for_everything() {
+    for (reader, doubted) in [
+        ("with = { n = \"${ steps.a.output.n }\" }", true),
+        (
+            "with = { n = \"${ steps.a.?output.n.orValue(0) }\" }",
+            false,
+        ),
+        ("with = { n = \"${ steps.a.status }\" }", false),
+        (
+            "with = { n = \"${ has(steps.a.output) ? steps.a.output.n : 0 }\" }",
+            false,
+        ),
+        (
+            "if = \"steps.a.status == 'completed'\"; with = { n = \"${ steps.a.output.n }\" }",
+            false,
+        ),
+        (
+            "if = \"steps.a.status != 'skipped'\"; with = { n = \"${ steps.a.output.n }\" }",
+            true,
+        ),
+    ] {
+        let reader = format!("finally = true; {reader}");
+        for flow in ["", "flow = \"graph\""] {
+            let found = warned(&file(flow, &[("a", ""), ("last", &reader)]));
+            assert_eq!(!found.is_empty(), doubted, "{flow} {reader}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn many_readers_of_many_steps_are_judged_in_little_work() {
     let mut text = file("flow = \"graph\"", &[]);
     for index in 0..300 {
