@@ -18,6 +18,9 @@ use super::show::children;
 use super::text::Text;
 use super::words;
 
+/// Steps beside the first one that are named; the rest is counted.
+const ALSO: usize = 10;
+
 /// The reply of `run`, `resume` and `retry`.
 pub(crate) fn reply(cx: &Context, report: &RunReport) -> Reply {
     if report.is_unsaved() {
@@ -67,7 +70,15 @@ fn summary(cx: &Context, report: &RunReport) -> Text {
                     .into_iter()
                     .flat_map(|stop| reasons(cx, report, stop)),
             );
-            lines.extend(others(report));
+            let mut others = others(report);
+            lines.extend(others.by_ref().take(ALSO));
+            let more = others.count();
+            lines.extend((more > 0).then(|| {
+                format!(
+                    "  also:   {more} more; {} lists them",
+                    cx.command("show", &report.id)
+                )
+            }));
             if report.stop.as_ref().map(Stop::code) == Some(StopCode::WaitingForChild) {
                 lines.extend(children(cx, report, SystemTime::now().into()));
             }

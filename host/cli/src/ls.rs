@@ -81,6 +81,8 @@ const CHILDREN: usize = 10;
 struct Listed {
     row: RunRow,
     owner: Option<OwnerReport>,
+    /// How long it has been under way.
+    took: Option<Duration>,
     /// How many runs it stands under.
     depth: usize,
     /// Child runs that are not listed under it.
@@ -141,6 +143,7 @@ impl Snapshot {
         filter: &Filter,
         most: Option<usize>,
     ) -> Result<Self, Failure> {
+        let at = SystemTime::now().into();
         let store = engine.store().as_ref();
         let mut pages = Pages::of(Filter {
             limit: most.unwrap_or(PAGE_RUNS).min(PAGE_RUNS),
@@ -199,15 +202,21 @@ impl Snapshot {
                 // On the stack, the last one comes first: children stand in the order in which they began.
                 open.extend(page.rows.into_iter().map(|row| (row, depth + 1)));
             }
+            // Only the table has it; what cannot be read there is told by whoever needs it.
+            let took = match cx.json {
+                true => None,
+                false => engine.took(&row, at).await.ok().flatten(),
+            };
             listed.push(Listed {
                 row,
                 owner,
+                took,
                 depth,
                 more,
             });
         }
         Ok(Self {
-            at: SystemTime::now().into(),
+            at,
             rows: listed,
             notes,
         })
@@ -238,6 +247,7 @@ impl Snapshot {
         for Listed {
             row,
             owner,
+            took,
             depth,
             more,
         } in &self.rows
@@ -252,7 +262,7 @@ impl Snapshot {
                 Cell::from(cx.out.status(row.status, status_of(row))).at_most(WORDS),
                 Cell::from(owner.as_ref().map(row::owner).unwrap_or_default()).at_most(WORDS),
                 format::ago(self.at, row.created_at).into(),
-                format::length(took(row, self.at)).into(),
+                took.map(format::length).unwrap_or_default().into(),
                 format::ago(self.at, row.updated_at).into(),
                 Cell::from(row::next(row, owner.as_ref(), self.at)).at_most(WORDS),
             ]);
@@ -276,13 +286,4 @@ fn status_of(row: &RunRow) -> String {
         text.push_str(&format!(" ({} asked)", request.kind));
     }
     text
-}
-
-/// A run that moves is still taking its time; any other one stopped with its last write (B235).
-fn took(row: &RunRow, now: Timestamp) -> Duration {
-    let until = match row.status {
-        Status::Pending | Status::Running => now,
-        Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => row.updated_at,
-    };
-    until.since(row.created_at)
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use milepost::core::definition::Join;
 use milepost::core::event::Skip;
 use milepost::core::limits;
 use milepost::core::request::signal::is_reserved;
@@ -16,7 +17,7 @@ use milepost::store::{StopRequest, Store, StoredSignal};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
-use super::documents::{Kept, Request, Run};
+use super::documents::{Kept, Request, Run, Skipped};
 use super::drive::{recorded_definition, wait};
 use super::ending::{others_paused, reasons};
 use super::exit::Exit;
@@ -58,13 +59,25 @@ struct Detailed {
     stored_bytes: u64,
     /// Names of the signals that it waits for.
     awaits: Vec<String>,
-    /// Why steps were skipped, a line each.
-    skipped: Vec<String>,
+    /// Why steps were skipped.
+    skipped: Vec<SkippedStep>,
+}
+
+/// Why a step was skipped.
+struct SkippedStep {
+    /// Its place among the steps.
+    at: usize,
+    skip: Skip,
+    join: Join,
+    /// The same in words.
+    told: String,
 }
 
 impl Detailed {
     fn document(&self) -> Run {
-        let mut run = Run::from(&self.report);
+        let skips = self.skipped.iter();
+        let skips = skips.map(|step| (step.at, Skipped::new(&step.skip, step.join)));
+        let mut run = Run::from(&self.report).with_skips(skips);
         run.request = self.request.as_ref().map(Request::from);
         let inbox = self.inbox.iter();
         run.inbox = inbox
@@ -110,9 +123,12 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     let mut lines = vec![
         format!("  file:   {}", Shown(&report.file)),
         format!(
-            "  begun:  {}, took {}",
+            "  begun:  {}{}",
             format::instant(report.created_at),
-            format::length(took_so_far(report, now))
+            took_so_far(report, now).map_or_else(String::new, |took| format!(
+                ", took {}",
+                format::length(took)
+            ))
         ),
         format!(
             "  saved:  {}, {}",
@@ -164,8 +180,9 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
             text = text + format!("\n  and {more} more failed");
         }
     }
-    for line in &shown.skipped {
-        text = text + "\n" + line.as_str();
+    for step in &shown.skipped {
+        let path = Shown(&report.steps[step.at].path);
+        text = text + format!("\n{path}: skipped, {}", step.told);
     }
     for step in &report.steps {
         if let Some(dropped) = step.log_dropped {
@@ -179,12 +196,15 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     text
 }
 
-/// A run that moves is still taking its time (B235).
-fn took_so_far(report: &RunReport, now: Timestamp) -> Duration {
-    match (report.status, report.started_at) {
-        (Status::Running, Some(start)) => now.since(start),
-        _ => Duration::from_millis(report.duration_millis),
-    }
+/// From its first claim to where it stopped; a run that moves is still taking its time (B235).
+fn took_so_far(report: &RunReport, now: Timestamp) -> Option<Duration> {
+    let start = report.started_at?;
+    Some(match report.status {
+        Status::Pending | Status::Running => now.since(start),
+        Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => {
+            Duration::from_millis(report.duration_millis)
+        }
+    })
 }
 
 /// Who has it, what was asked of it, how often it was picked up, why it stands still and what happens next.
@@ -357,7 +377,7 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
 }
 
 /// Why steps were skipped, as far as the definition and what came of the others tell.
-fn skipped(store: &dyn Store, report: &RunReport) -> Vec<String> {
+fn skipped(store: &dyn Store, report: &RunReport) -> Vec<SkippedStep> {
     let is_skipped = |step: &StepReport| step.status == "skipped";
     if !report.steps.iter().any(is_skipped) {
         return Vec::new();
@@ -374,8 +394,9 @@ fn skipped(store: &dyn Store, report: &RunReport) -> Vec<String> {
             _ => {}
         }
     }
-    let lines = steps().filter(|(_, told)| is_skipped(told));
-    let lines = lines.filter_map(|(step, told)| {
+    let skips = steps().enumerate();
+    let skips = skips.filter(|(_, (_, told))| is_skipped(told));
+    let skips = skips.filter_map(|(at, (step, _))| {
         let needs = step.needs.iter().map(|need| &definition.steps()[*need].id);
         let (of_all, failed) = (
             needs.clone().count(),
@@ -387,10 +408,15 @@ fn skipped(store: &dyn Store, report: &RunReport) -> Vec<String> {
             false => Skip::Join { needs },
             true => Skip::Condition(step.condition.as_ref()?.text().to_owned()),
         };
-        let why = words::event::skipped(&skip, Some(step.join), &unmet);
-        Some(format!("{}: skipped, {why}", Shown(&told.path)))
+        let told = words::event::skipped(&skip, Some(step.join), &unmet);
+        Some(SkippedStep {
+            at,
+            skip,
+            join: step.join,
+            told,
+        })
     });
-    lines.collect()
+    skips.collect()
 }
 
 /// What may wait: steps, and what waits of their executions in fan-outs.

@@ -12,7 +12,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// The rules of runs that are created now.
-    pub const PRESENT: Self = Self(2);
+    pub const PRESENT: Self = Self(3);
 
     /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
     /// attempts are used up. Before, the run ended as failed all the same.
@@ -45,6 +45,12 @@ impl Rules {
     #[must_use]
     pub const fn answer_all(self) -> bool {
         self.0 >= 2
+    }
+
+    /// Whether the stop of a failed run names only failures that are not handled. Before, it named all of them.
+    #[must_use]
+    pub const fn name_what_failed_the_run(self) -> bool {
+        self.0 >= 3
     }
 
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.

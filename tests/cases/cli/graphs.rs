@@ -304,6 +304,7 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
     session.milepost("show r");
     session.milepost("graph --run r");
     session.shell("milepost events r | grep -E 'skipped|run_failed'");
+    session.shell("milepost show r --json | grep -A9 '\"because\"'");
     session.comment("without what came before, the record does not tell what came of it");
     session.shell("milepost events r --after 4 --limit 1 | grep skipped");
     session.milepost("explain skipped");
@@ -366,7 +367,41 @@ fn a_run_of_a_graph_tells_every_failure_and_why_steps_were_skipped() {
             5 [time] step_skipped after, because `bad` failed (join all_success)
             6 [time] step_skipped never, because `bad` failed and `after` was skipped (join one_success)
             9 [time] step_skipped closed, because `steps.handled.status == 'completed'` is false
-           14 [time] run_failed bad: step_failed: `bad` failed (too-bad): broken; `handled` failed (broken): broken; `worse` failed (worse): broken
+           14 [time] run_failed bad: step_failed: `bad` failed (too-bad): broken; `worse` failed (worse): broken
+
+        $ milepost show r --json | grep -A9 '"because"'
+                "because": "join",
+                "join": "all_success",
+                "needs": [
+                  "bad"
+                ]
+              }
+            },
+            {
+              "path": "never",
+              "status": "skipped",
+        --
+                "because": "join",
+                "join": "one_success",
+                "needs": [
+                  "bad",
+                  "after"
+                ]
+              }
+            },
+            {
+              "path": "closed",
+        --
+                "because": "condition",
+                "condition": "steps.handled.status == 'completed'"
+              }
+            },
+            {
+              "path": "worse",
+              "status": "failed",
+              "attempts": 1,
+              "output": null,
+              "error": {
 
         # without what came before, the record does not tell what came of it
 
@@ -421,7 +456,7 @@ with = { text = "a" }
         ! paused: run r after [elapsed], 0 of 5 steps
         !   step:   ask
         !   reason: waiting_for_approval: `ask` asks: Sure?
-        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
+        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost show r` lists 1 more
         !   due:    `stuck` continues at [time] (in [left])
         !   also:   `also` asks: Really?
         !   also:   `deployed` waits for the signal `deployed`
@@ -435,7 +470,7 @@ with = { text = "a" }
           saved:  [time], [ago]
           step:   ask
           reason: waiting_for_approval: `ask` asks: Sure?
-          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
+          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost show r` lists 1 more
           due:    `stuck` continues at [time] (in [left])
           also:   `stuck` paused
           waits:  ask, for a decision: Sure?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::Engine;
-use milepost::clock::VirtualClock;
+use milepost::clock::{Clock, VirtualClock};
 use milepost::engine::{Control, Demand, Request};
 use milepost_core::outcome::ErrorClass;
 use milepost_core::state::Status;
@@ -153,6 +153,39 @@ async fn b231_b235_durations_stop_where_the_run_stopped() {
         "from the first start to the end"
     );
     assert_eq!(report().steps[1].ended_at, report().ended_at);
+}
+
+/// A list counts as the report does: not the time in the queue, and of a run that stands still not what comes to it then.
+#[tokio::test]
+async fn b235_a_list_counts_from_the_first_claim_to_where_the_run_stopped() {
+    let body = "[[step]]\nid = \"go\"\nwait = { signal = \"go\" }\n";
+    let rig = Rig::sqlite(body, &Script::new());
+    let took = async || {
+        let engine = rig.engine();
+        let now = Clock::now(&rig.clock);
+        engine.took(&rig.row(), now).await.unwrap()
+    };
+    let pass = |seconds| rig.clock.advance(Duration::from_secs(seconds));
+    rig.submit("r1").await;
+    pass(100);
+    assert_eq!(took().await, None, "nobody has taken it");
+    rig.work().await;
+    let reported = async || {
+        let report = rig.engine().report(&milepost_tests::rig::r1()).await;
+        Some(Duration::from_millis(report.unwrap().duration_millis))
+    };
+    assert_eq!(rig.row().status, Status::Paused);
+    assert_eq!(took().await, reported().await);
+    pass(20);
+    let engine = rig.engine();
+    let (run, data) = (milepost_tests::rig::r1(), json!(1));
+    engine.signal(&run, "go", &data).await.unwrap();
+    assert_eq!(took().await, reported().await, "a signal is no progress");
+    assert!(took().await.unwrap() < Duration::from_secs(20));
+    rig.work().await;
+    assert_eq!(rig.row().status, Status::Completed);
+    assert_eq!(took().await, reported().await);
+    assert!(took().await.unwrap() >= Duration::from_secs(20));
 }
 
 #[tokio::test]

@@ -27,6 +27,6 @@ pub(crate) use definition::{Checked, Completions, Drawing, Explanation, Refused,
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use replay::Replay;
-pub(crate) use run::{Kept, Request, Row, Run, Runs};
+pub(crate) use run::{Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use milepost::core::event::Parent;
-use milepost::core::ids::{Digest, Epoch, RunId};
+use milepost::core::definition::Join;
+use milepost::core::event::{Parent, Skip};
+use milepost::core::ids::{Digest, Epoch, RunId, StepId};
 use milepost::core::outcome::StepError;
 use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
@@ -96,6 +97,18 @@ pub(crate) struct Run {
     pub(crate) stored_bytes: Option<u64>,
 }
 
+impl Run {
+    /// The same, where it is known why steps were skipped: by their place.
+    pub(crate) fn with_skips(mut self, skips: impl IntoIterator<Item = (usize, Skipped)>) -> Self {
+        for (at, skipped) in skips {
+            if let Some(step) = self.steps.get_mut(at) {
+                step.skipped = Some(skipped);
+            }
+        }
+        self
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -175,6 +188,56 @@ struct Step {
     /// Its child run.
     #[serde(skip_serializing_if = "Option::is_none")]
     child: Option<Child>,
+    /// `show`: why it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<Skipped>,
+}
+
+/// Why a step was skipped.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Skipped {
+    /// What was not met.
+    because: Because,
+    /// Its `if`, which was false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    /// Its `join`, which what it needs did not meet.
+    #[schemars(extend("enum" = ["all_success", "one_success", "none_failed_min_one_success", "all_done", null]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join: Option<&'static str>,
+    /// The steps that kept it from running, then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<StepId>,
+}
+
+/// What keeps a step from running.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Because {
+    /// Its `if`.
+    Condition,
+    /// Its `join`.
+    Join,
+}
+
+impl Skipped {
+    /// Of a step with this join.
+    pub(crate) fn new(skip: &Skip, join: Join) -> Self {
+        match skip {
+            Skip::Condition(condition) => Self {
+                because: Because::Condition,
+                condition: Some(condition.clone()),
+                join: None,
+                needs: Vec::new(),
+            },
+            Skip::Join { needs } => Self {
+                because: Because::Join,
+                condition: None,
+                join: Some(join.as_str()),
+                needs: needs.clone(),
+            },
+        }
+    }
 }
 
 /// How the items of a fan-out stand, or the executions of a step inside of it.
@@ -427,8 +490,11 @@ impl Stop {
             provider: stop.provider.clone(),
             held_by: stop.held_by.clone(),
             reasons: {
-                let reasons = stop.reasons.iter();
-                reasons.map(|reason| Self::new(run, reason)).collect()
+                let reasons = stop.reasons.iter().map(|reason| Self {
+                    next: words::stop::next_of_reason(run, stop, reason, words::plain),
+                    ..Self::new(run, reason)
+                });
+                reasons.collect()
             },
             more: Some(stop.more).filter(|more| *more > 0),
         }
@@ -461,6 +527,7 @@ impl From<&StepReport> for Step {
                 status: child.status,
                 stop: child.stop.as_ref().map(|stop| Stop::new(&child.run, stop)),
             }),
+            skipped: None,
         }
     }
 }

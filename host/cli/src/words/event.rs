@@ -50,15 +50,14 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
 
 fn put_into_words(run: &RunId, what: &mut Stop) {
     let (message, next) = (stop::message(what), stop::next(run, what, plain));
+    let whole = what.clone();
+    for reason in &mut what.reasons {
+        let next = stop::next_of_reason(run, &whole, reason, plain);
+        *reason = reason.clone().told(stop::message(reason), next);
+    }
     let reasons = std::mem::take(&mut what.reasons);
-    *what = what.clone().told(message, next);
-    what.reasons = reasons
-        .into_iter()
-        .map(|mut reason| {
-            put_into_words(run, &mut reason);
-            reason
-        })
-        .collect();
+    *what = whole.told(message, next);
+    what.reasons = reasons;
 }
 
 /// How many items a recorded list has.

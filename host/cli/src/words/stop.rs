@@ -10,6 +10,9 @@ use milepost::core::stop::{
 
 use crate::shell;
 
+/// What may happen next that is told of a run at many things; the rest is counted.
+const NEXT: usize = 4;
+
 /// Why it does not move: all that it stands at.
 pub(crate) fn message(stop: &Stop) -> String {
     if let Why::Told(told) = &stop.why {
@@ -157,22 +160,45 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
     if let Why::Told(told) = &stop.why {
         return told.next.clone();
     }
-    let asks = |reason: &&Stop| matches!(reason.why, Why::WaitingForApproval { .. });
-    let names_step = stop.reasons.iter().filter(asks).count() > 1;
+    let names_step = asks_at_several(stop);
     // Of a run that ended with a failure at its end, what comes next is a matter of what ended it.
     let first = match (&stop.why, stop.reasons.as_slice()) {
         (Why::FinallyFailed { .. }, [first]) => first,
         _ => stop,
     };
     let mut told = vec![after(run, first, names_step, &command)];
+    let mut more = stop.more as usize;
     let finally = |reason: &&Stop| matches!(reason.why, Why::FinallyFailed { .. });
     for reason in beside(stop).filter(|reason| !finally(reason)) {
         let next = after(run, reason, names_step, &command);
-        if !told.contains(&next) {
-            told.push(next);
+        if told.contains(&next) {
+            continue;
+        }
+        match told.len() < NEXT {
+            true => told.push(next),
+            false => more += 1,
         }
     }
+    if more > 0 {
+        told.push(format!("`{} {run}` lists {more} more", command("show")));
+    }
     shown::message(told.join("; "))
+}
+
+/// What happens next of one of its reasons.
+pub(crate) fn next_of_reason(
+    run: &RunId,
+    stop: &Stop,
+    reason: &Stop,
+    command: impl Fn(&str) -> String,
+) -> String {
+    shown::message(after(run, reason, asks_at_several(stop), &command))
+}
+
+/// Whether a decision has to name its approval.
+fn asks_at_several(stop: &Stop) -> bool {
+    let asks = |reason: &&Stop| matches!(reason.why, Why::WaitingForApproval { .. });
+    stop.reasons.iter().filter(asks).count() > 1
 }
 
 /// What happens next of one thing at which it stands; `names_step` where a decision has to name its approval.
@@ -555,6 +581,45 @@ mod tests {
                 "nothing; the run is over",
             ),
         ]
+    }
+
+    #[test]
+    fn of_many_things_that_may_happen_next_the_first_ones_are_told() {
+        let run = RunId::new("r").unwrap();
+        let reason = |at: usize| {
+            let path: milepost::core::ids::Path = format!("ask{at}").parse().unwrap();
+            Stop::new(approval(false)).at(path)
+        };
+        let stop = |count| Stop::for_reasons((0..count).map(reason).collect()).unwrap();
+        let decides = |at| {
+            format!(
+                "`milepost approve r --step ask{at}` or `milepost reject r --step ask{at}` decides"
+            )
+        };
+        let [a, b, c, d] = [0, 1, 2, 3].map(decides);
+        for (count, told) in [
+            (
+                1,
+                "`milepost approve r` or `milepost reject r` decides".to_owned(),
+            ),
+            (4, format!("{a}; {b}; {c}; {d}")),
+            (
+                5,
+                format!("{a}; {b}; {c}; {d}; `milepost show r` lists 1 more"),
+            ),
+            (
+                150,
+                format!("{a}; {b}; {c}; {d}; `milepost show r` lists 146 more"),
+            ),
+        ] {
+            assert_eq!(next(&run, &stop(count), plain), told);
+        }
+        // Each reason names its own step, where one has to be named.
+        let several = stop(2);
+        assert_eq!(
+            next_of_reason(&run, &several, &several.reasons[1], plain),
+            b
+        );
     }
 
     #[test]

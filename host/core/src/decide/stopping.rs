@@ -82,13 +82,14 @@ impl Decider<'_> {
 
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> Ending {
-        let handled = self.state.created().rules.handle_failures();
+        let rules = self.state.created().rules;
         let failures = self.failures(self.definition.main(), Within::Top);
-        let ending = failures
-            .iter()
-            .find(|(step, ..)| !(handled && step.continue_on_error));
+        let counts = |step: &Step| !(rules.handle_failures() && step.continue_on_error);
+        let ending = failures.iter().find(|(step, ..)| counts(step));
         if let Some((_, first, _)) = ending {
-            let named = failures.iter();
+            let mut named = failures.clone();
+            named.retain(|(step, ..)| !rules.name_what_failed_the_run() || counts(step));
+            let named = named.iter();
             let why = Why::failed(named.map(|(_, record, error)| (&record.path, *error)));
             return Ending::Failed {
                 stop: Stop::new(why).at(first.path.clone()),

@@ -167,6 +167,39 @@ fn b329_the_record_says_why_a_step_did_not_run() {
 }
 
 #[test]
+fn b86_the_stop_of_a_failed_run_names_no_failure_that_is_handled() {
+    let flow = r#"
+        flow = "graph"
+        [[step]]
+        id = "handled"
+        use = "p/handled"
+        continue_on_error = true
+        [[step]]
+        id = "b"
+        use = "p/b"
+        [[step]]
+        id = "c"
+        use = "p/c"
+    "#;
+    let named = |mut sim: Sim| {
+        sim.run_graph(|_| fail("broken"));
+        assert_eq!(sim.status(), Status::Failed);
+        let paths = sim.failures().into_iter().map(|(path, _)| path);
+        (
+            sim.stop().path.unwrap().to_string(),
+            paths.collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        named(Sim::new(flow)),
+        ("b".into(), vec!["b".into(), "c".into()])
+    );
+    // What was decided under older rules stays.
+    let all = vec!["handled".into(), "b".into(), "c".into()];
+    assert_eq!(named(Sim::of_old(flow)), ("handled".into(), all));
+}
+
+#[test]
 fn b330_a_run_is_failed_exactly_when_a_step_is_whose_failure_is_not_handled() {
     let flow = r#"
         [[step]]

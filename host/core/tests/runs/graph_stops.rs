@@ -373,3 +373,31 @@ fn a_changed_graph_runs_again_what_needs_a_step_that_does_something_else_now() {
     assert_eq!(sim.calls, ["other", "d"]);
     assert_eq!(sim.status(), Status::Completed);
 }
+
+/// With `on_failure = "stop"` nothing starts after a failure; what has begun is still answered, and nothing comes of it.
+#[test]
+fn what_has_begun_goes_to_its_end_after_a_failure_that_stops_the_rest() {
+    let flow = r#"
+flow = "graph"
+on_failure = "stop"
+[[step]]
+id = "gate"
+approval = { message = "Now?" }
+[[step]]
+id = "bad"
+use = "p/bad"
+[[step]]
+id = "after"
+use = "p/after"
+needs = ["gate"]
+join = "all_done"
+"#;
+    let mut sim = Sim::new(flow);
+    sim.run_graph(|_| fail("broken"));
+    assert_eq!(sim.status(), Status::Paused);
+    assert_eq!(sim.stop().code(), StopCode::WaitingForApproval);
+    sim.approve("gate");
+    sim.work(ResumeBy::Wait).run_graph(|_| fail("broken"));
+    assert_eq!(sim.status(), Status::Failed);
+    assert_eq!(sim.calls, ["bad"]);
+}

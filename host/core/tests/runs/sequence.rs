@@ -174,11 +174,11 @@ fn a_handled_step_that_uses_up_its_attempts_fails_unless_it_says_otherwise() {
 }
 
 #[test]
-fn b86_b330_the_stop_lists_every_failed_step() {
+fn b86_b330_the_stop_lists_what_failed_the_run() {
     let mut sim = Sim::new(TOLERANT);
     sim.run(|attempt| fail(&format!("{}_broke", attempt.step)));
-    let failed = ["a", "b", "c"].map(|step| (step.to_owned(), format!("{step}_broke")));
-    assert_eq!(sim.failures(), failed);
+    // What is handled did not end the run.
+    assert_eq!(sim.failures(), [("c".to_owned(), "c_broke".to_owned())]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod loads;
 mod observer;
 mod posting;
 mod shared;
+mod span;
 mod stops;
 mod sweep;
 mod taken;
