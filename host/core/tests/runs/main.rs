@@ -16,6 +16,7 @@ mod finally;
 mod graph;
 mod graph_stops;
 mod identity;
+mod in_items;
 mod loops;
 mod moving;
 mod parallel;
