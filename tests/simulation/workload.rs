@@ -1,4 +1,4 @@
-//! What the runs do: nine workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+//! What the runs do: ten workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::world::{START, World};
 
 /// Bodies of the workflows: what stands before the plugins, and the steps.
-const BODIES: [(&str, &str); 9] = [
+const BODIES: [(&str, &str); 10] = [
     (
         "",
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
@@ -99,7 +99,19 @@ const BODIES: [(&str, &str); 9] = [
          [[step]]\nid = \"k\"\nin = \"f\"\nworkflow = \"moving.toml\"\nwith = { v = \"${ item }\" }\n\
          [[step]]\nid = \"z\"\nuse = \"p/z\"\nneeds = [\"c\", \"d\", \"b\", \"f\"]\njoin = \"none_failed_min_one_success\"\n",
     ),
+    // Steps that run at the end, whatever came of the others.
+    (
+        "",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"g\"\napproval = { message = \"Go on?\", timeout = \"2m\", on_timeout = \"approve\" }\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"at_last\"\nuse = \"p/at_last\"\nfinally = true\nwith = { came_to = \"${ run.status }\" }\n\
+         [[step]]\nid = \"at_very_last\"\nuse = \"p/at_very_last\"\nfinally = true\nretry = { then = \"fail\" }\n",
+    ),
 ];
+
+/// What the steps with `finally` are called: they start after a cancellation, too.
+pub(crate) const FINALLY: [&str; 2] = ["at_last", "at_very_last"];
 
 /// Workflows of children.
 const CHILDREN: [(&str, &str, &str); 2] = [
