@@ -456,7 +456,7 @@ with = { text = "a" }
         ! paused: run r after [elapsed], 0 of 5 steps
         !   step:   ask
         !   reason: waiting_for_approval: `ask` asks: Sure?
-        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost show r` lists 1 more
+        !   next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
         !   due:    `stuck` continues at [time] (in [left])
         !   also:   `also` asks: Really?
         !   also:   `deployed` waits for the signal `deployed`
@@ -470,7 +470,7 @@ with = { text = "a" }
           saved:  [time], [ago]
           step:   ask
           reason: waiting_for_approval: `ask` asks: Sure?
-          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost show r` lists 1 more
+          next:   `milepost approve r --step ask` or `milepost reject r --step ask` decides; `milepost approve r --step also` or `milepost reject r --step also` decides; `milepost signal r deployed` continues the run; `milepost resume r` continues at `stuck`; a worker (`milepost work`) does so when it is due, as automatic resume 1 of 5
           due:    `stuck` continues at [time] (in [left])
           also:   `stuck` paused
           waits:  ask, for a decision: Sure?
