@@ -688,3 +688,95 @@ async fn b367_workflows_that_start_each_other_are_refused_file_by_file() {
         "{problem}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_step_ends_the_child_that_it_waits_for_and_what_that_has_started() {
+    let waits = "[[step]]\nid = 'go'\nwait = { signal = 'go' }\n";
+    let middle = "[inputs.n]\ntype = 'int'\n[[step]]\nid = 'd'\nworkflow = 'deep.toml'\n";
+    let parent = PARENT.replace("with = { n = 3 }", "with = { n = 3 }\ndeadline = '10m'");
+    let files = [("c.toml", middle), ("deep.toml", waits)];
+    let rig = rig_of(&parent, &files, &script());
+    rig.run().await.unwrap();
+    let middle = child(&rig).id;
+    let deep = children(&rig, &middle).pop().unwrap().id;
+    tokio::time::advance(std::time::Duration::from_secs(599)).await;
+    rig.work().await;
+    assert_eq!(rig.row().status, Status::Paused);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    rig.work().await;
+    let report = rig.engine().report(&r1()).await.unwrap();
+    let error = report.steps[1].error.clone().unwrap();
+    assert_eq!(
+        (report.status, error.code.as_str()),
+        (Status::Failed, codes::DEADLINE_EXCEEDED)
+    );
+    for run in [&middle, &deep] {
+        assert_eq!(row(&rig, run).status, Status::Cancelled);
+    }
+    // The step has its whole time again, with another run.
+    rig.resume().await.unwrap();
+    assert_eq!(rig.row().status, Status::Paused);
+    assert_eq!(children(&rig, &r1()).len(), 2);
+    assert!(rig.replay().await.unwrap().is_same());
+}
+
+/// Beside a step that still works: the child ends when the deadline comes, not when the run stops.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_child_while_the_run_moves() {
+    let body = "flow = 'graph'\n[[step]]\nid = 'child'\nworkflow = 'c.toml'\nwith = { n = 1 }\ndeadline = '10m'\n\
+                [[step]]\nid = 'long'\nuse = 'p/long'\n";
+    let gate = Gate::default();
+    let script = script().held("long", &gate);
+    let rig = rig_of(body, &[("c.toml", GATE)], &script);
+    let engine = rig.engine();
+    let mut run = Box::pin(rig.run_on(&engine, Control::default()));
+    gate.holds(&mut run).await;
+    let looked = async {
+        while children(&rig, &r1())
+            .iter()
+            .all(|child| child.status != Status::Cancelled)
+        {
+            tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+        }
+        gate.open();
+    };
+    let (report, ()) = tokio::join!(run, looked);
+    assert_eq!(report.unwrap().status, Status::Failed);
+    assert_eq!(count(&calls_of(&rig, "long"), "long"), 1);
+    assert!(rig.replay().await.unwrap().is_same());
+}
+
+fn calls_of(rig: &Rig, name: &'static str) -> Vec<&'static str> {
+    let calls = rig.script.calls();
+    calls
+        .iter()
+        .filter(|call| *call == name)
+        .map(|_| name)
+        .collect()
+}
+
+/// The process dies when the end of the step is recorded, before the child is ended: whoever drives the parent next ends it.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_a_lost_process_left_is_ended_by_the_next_one() {
+    let parent = PARENT.replace("with = { n = 3 }", "with = { n = 3 }\ndeadline = '10m'");
+    let rig = rig_of(&parent, &[("c.toml", GATE)], &script());
+    rig.run().await.unwrap();
+    let left = child(&rig).id;
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    for writes in 1.. {
+        let store = FaultyStore::dying_after(Arc::clone(&rig.store), writes);
+        let store = Arc::new(store.owned_by(dead_process()));
+        let engine = rig.engine_on(Arc::clone(&store) as _);
+        store
+            .kills(engine.resume(&r1(), ResumeOptions::default()))
+            .await;
+        if rig.row().status == Status::Failed {
+            break;
+        }
+        assert!(writes < 9);
+    }
+    assert_eq!(row(&rig, &left).status, Status::Paused);
+    rig.resume().await.unwrap();
+    assert_eq!(row(&rig, &left).status, Status::Cancelled);
+    assert_eq!(children(&rig, &r1()).len(), 2);
+}

@@ -385,9 +385,8 @@ pub(super) const FINALLY_KEY: &str = "finally";
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
 pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout", "always_run"];
-/// Those of them that a child run does not have, and a time of its own, which it has not either.
-pub(super) const ATTEMPT_KEYS: &[&str] =
-    &["retry", "timeout", "idle_timeout", "always_run", "deadline"];
+/// Those of them that a child run does not have.
+pub(super) const ATTEMPT_KEYS: &[&str] = &["retry", "timeout", "idle_timeout", "always_run"];
 
 static STEP: Record = Record {
     title: "a step",

@@ -44,21 +44,14 @@ impl RunState {
         waiting.filter_map(|record| Some((&record.path, record.child()?)))
     }
 
-    /// The child runs that are not known to have ended, for which no step waits any more, nor will: what started them is over.
+    /// The child runs whose steps were ended before them, and of a run that is over those for which it still waited: somebody ends
+    /// them, unless that was done.
     pub fn left_children(&self) -> impl Iterator<Item = &RunId> {
         let run_is_over = self.phase.status().is_terminal();
-        let settled = |path: Path| {
-            let record = self.executions.at(&path);
-            record.is_some_and(|record| record.settled().is_some())
-        };
-        let left = move |record: &StepRecord| {
-            let mut around = std::iter::successors(Some(record.path.clone()), Path::around);
-            run_is_over || around.any(settled)
-        };
         self.executions.iter().filter_map(move |record| {
             let child = record.child()?;
-            let open = !child.over && child.failed_at == 0;
-            (open && left(record)).then_some(&child.run)
+            let waits = || matches!(record.phase, StepPhase::Awaiting { .. });
+            (child.left || run_is_over && waits()).then_some(&child.run)
         })
     }
 

@@ -64,6 +64,9 @@ pub struct ChildRun {
     /// Whether it ended for good: where the step runs again, another run is started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
+    /// Whether its step was ended before it: whoever recorded that ends it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 /// What is kept of the attempts at one path.
@@ -312,6 +315,14 @@ impl StepRecord {
             | Kind::FanOut(_)
             | Kind::Item
             | Kind::Wait { .. } => None,
+        }
+    }
+
+    /// The step ends before the child run that it waits for.
+    pub(super) const fn leave_child(&mut self) {
+        if let (Kind::Child(child), StepPhase::Awaiting { .. }) = (&mut self.kind, &self.phase) {
+            child.over = true;
+            child.left = true;
         }
     }
 

@@ -13,7 +13,7 @@ use milepost_core::wait::Wait;
 use serde_json::{Value, json};
 
 use crate::sim::{Sim, fail, ok};
-use crate::waits::{around, fine};
+use crate::waits::{around, fine, secs};
 
 const CHILD: &str = "workflow = \"c.toml\"\nwith = { n = 3 }";
 
@@ -421,4 +421,46 @@ fn a_child_is_recorded_as_its_step_has_it() {
     sim.record(event);
     let known: ChildRun = sim.step("w").child().unwrap().clone();
     assert_eq!((known.made, known.failed_at, known.over), (1, 3, false));
+}
+
+#[test]
+fn the_deadline_of_a_step_leaves_its_child_run_and_another_one_follows() {
+    let around_loop = "loop = { until = \"true\" }\ndeadline = \"1m\"\n[[step]]\nid = \"in\"\nin = \"w\"\nworkflow = \"c.toml\"\nwith = { n = 3 }";
+    for (step, waits) in [
+        (format!("{CHILD}\ndeadline = \"1m\""), "w"),
+        (around_loop.to_owned(), "in"),
+    ] {
+        let mut sim = Sim::new(&around(&step));
+        sim.run(fine);
+        let left = run_of(&sim, waits);
+        let due = sim.stop().due_at;
+        assert_eq!(due, Some(sim.now.after(secs(60))));
+        assert!(sim.state.left_children().next().is_none());
+        sim.pass_to_due().work(ResumeBy::Wait).run(fine);
+        assert_eq!(sim.status(), Status::Failed);
+        assert_eq!(sim.error("w").code, codes::DEADLINE_EXCEEDED);
+        assert!(sim.state.left_children().eq([&left]));
+        sim.resume().run(fine);
+        assert_ne!(run_of(&sim, waits), left);
+        assert!(sim.state.left_children().next().is_none());
+        let event = ended(
+            &sim,
+            waits,
+            &child(&sim, waits, &[Goes::Completes(json!(1))]),
+        );
+        sim.record(event);
+        sim.work(ResumeBy::Wait).run(fine);
+        assert_eq!(sim.status(), Status::Completed);
+    }
+}
+
+#[test]
+fn a_step_that_ends_the_run_leaves_the_child_runs_beside_it() {
+    let mut sim = Sim::new(
+        "flow = \"graph\"\n[[step]]\nid = \"w\"\nworkflow = \"c.toml\"\nwith = { n = 1 }\n[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
+         [[step]]\nid = \"done\"\nneeds = [\"a\"]\nend = { status = \"completed\" }\n",
+    );
+    sim.run_graph(fine);
+    assert_eq!(sim.status(), Status::Completed);
+    assert!(sim.state.left_children().eq([&run_of(&sim, "w")]));
 }

@@ -218,3 +218,24 @@ fn items_that_are_the_same_keep_their_child_runs_when_the_list_is_evaluated_anew
     sim.retry(Some("files")).run_graph(fine);
     assert_eq!(started(&sim)[before..], [json!(2)]);
 }
+
+#[test]
+fn the_deadline_of_a_fan_out_leaves_the_child_runs_of_its_items() {
+    let body = "[[step]]\nid = \"files\"\nworkflow = \"c.toml\"\ndeadline = \"1m\"\n\
+                foreach = { items = \"[1, 2, 3]\" }\nwith = { n = \"${ item }\" }\n";
+    let mut sim = Sim::new(body);
+    sim.run_graph(fine);
+    ends(&mut sim, "files[0]", &[Goes::Completes(json!(1))]);
+    let left = [run_of(&sim, "files[1]"), run_of(&sim, "files[2]")];
+    sim.pass_to_due().work(ResumeBy::Wait).run_graph(fine);
+    assert_eq!(sim.error("files").code, codes::DEADLINE_EXCEEDED);
+    assert!(sim.state.left_children().eq(&left));
+    // Other runs follow, and the item that had ended keeps what it came to.
+    sim.resume().run_graph(fine);
+    assert!(sim.state.left_children().next().is_none());
+    for (item, before) in ["files[1]", "files[2]"].iter().zip(&left) {
+        assert_ne!(run_of(&sim, item), *before);
+        ends(&mut sim, item, &[Goes::Completes(json!(2))]);
+    }
+    assert_eq!(sim.output("files"), json!([1, 2, 2]));
+}

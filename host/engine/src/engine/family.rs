@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::changes::inputs_under;
 use super::control::Control;
-use super::driver::Driver;
+use super::driver::{Driver, OfChild};
 use super::error::{EngineError, Wanted};
 use super::observer::Notice;
 use super::shared::{Looks, Shared};
@@ -323,12 +323,13 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let run = driver.state().created().run.clone();
         let mut driving = FuturesUnordered::<BoxFuture<'static, ()>>::new();
-        let mut known = BTreeSet::new();
         if by_person {
             for (_, child) in driver.state().awaited_children() {
-                known.insert(child.run.clone());
                 driving.push(self.drive_child(child.run.clone(), control.clone(), true));
             }
+        }
+        for left in driver.state().left_children() {
+            driving.push(self.end_left_child(left.clone()));
         }
         let mut next = Some(driver);
         let mut last: Option<RunReport> = None;
@@ -343,15 +344,13 @@ impl Engine {
                         biased;
                         report = &mut own => break report,
                         Some(child) = started.recv() => {
-                            known.insert(child.clone());
-                            driving.push(self.drive_child(child, control.clone(), false));
+                            driving.push(self.tend(child, &control));
                         }
                         Some(()) = driving.next(), if !driving.is_empty() => {}
                     }
                 };
                 while let Ok(child) = started.try_recv() {
-                    known.insert(child.clone());
-                    driving.push(self.drive_child(child, control.clone(), false));
+                    driving.push(self.tend(child, &control));
                 }
                 match report {
                     Ok(report) if report.status == Status::Paused => last = Some(report),
@@ -399,6 +398,13 @@ impl Engine {
                     });
                 }
             }
+        }
+    }
+
+    fn tend(&self, child: OfChild, control: &Control) -> BoxFuture<'static, ()> {
+        match child {
+            OfChild::Moves(run) => self.drive_child(run, control.clone(), false),
+            OfChild::Left(run) => self.end_left_child(run),
         }
     }
 
@@ -573,23 +579,33 @@ impl Engine {
         }
     }
 
-    /// Ends the child runs for which no step of the run waits any more, nor will. What cannot be ended is told.
-    pub(super) async fn end_left_children(&self, state: &RunState, by: &str) {
+    /// Ends the child runs whose steps were ended before them. What cannot be ended is told.
+    pub(super) async fn end_left_children(&self, state: &RunState) {
         for run in state.left_children() {
+            self.end_left_child(run.clone()).await;
+        }
+    }
+
+    fn end_left_child(&self, run: RunId) -> BoxFuture<'static, ()> {
+        let engine = self.clone();
+        Box::pin(async move {
             let ended = async {
-                let row = self.shared.store.row(run).await?;
+                let row = engine.shared.store.row(&run).await?;
                 let over = |status: Status| status.is_terminal() || status == Status::Failed;
                 match row.is_none_or(|row| over(row.status)) {
                     true => Ok(()),
-                    false => self.end_family(run, false, by).await.map(drop),
+                    false => {
+                        let by = "the end of its step";
+                        engine.end_family(&run, false, by).await.map(drop)
+                    }
                 }
             };
             if let Err(error) = ended.await {
                 let reason = error.to_string();
                 let trouble = Trouble::Error(&reason);
-                self.shared.tell_trouble(Some(run.as_str()), trouble);
+                engine.shared.tell_trouble(Some(run.as_str()), trouble);
             }
-        }
+        })
     }
 
     /// Adds how the children of a run stand.

@@ -48,11 +48,12 @@ impl Engine {
             let mut state = recorded.state;
             let status = state.phase().status();
             if asked && item.parse().is_ok_and(|path| is_cancelled(&state, &path)) {
+                self.end_left_children(&state).await;
                 return Ok(ItemAnswer::Cancelled(status));
             }
             let events = cancel_item(&state, item, by).map_err(refused)?;
             if events.is_empty() {
-                self.end_left_children(&state, by).await;
+                self.end_left_children(&state).await;
                 return Ok(ItemAnswer::Already(status));
             }
             if driven && let Ok(path) = item.parse() {
@@ -69,7 +70,7 @@ impl Engine {
                 batch.record(&mut state, event, now)?;
             }
             if self.shared.write(&batch, &state).await? {
-                self.end_left_children(&state, by).await;
+                self.end_left_children(&state).await;
                 return Ok(ItemAnswer::Cancelled(status));
             }
         }

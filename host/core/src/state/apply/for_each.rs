@@ -86,10 +86,12 @@ impl RunState {
             }
             ForEachEvent::ItemCancelled { by } => {
                 let error = StepError::item_cancelled(by);
-                self.opened(path, at)
-                    .settle(StepResult::Failed { error }, None, at);
+                let item = self.opened(path, at);
+                item.leave_child();
+                item.settle(StepResult::Failed { error }, None, at);
                 for record in self.executions.iter_mut() {
                     if path.holds(&record.path) && record.settled().is_none() {
+                        record.leave_child();
                         record.reset();
                         touched.slots.push(Slot::from(&record.path));
                     }

@@ -103,6 +103,7 @@ impl RunState {
                     | StepPhase::Settled(_) => None,
                 };
                 let error = error.clone();
+                record.leave_child();
                 record.settle(StepResult::Failed { error }, iterations, at);
                 let ready = self.timed_out(path, at);
                 self.progressed(path).and_run(ready)
@@ -126,7 +127,9 @@ impl RunState {
             }
             StepEvent::Interrupted { .. } => {
                 self.in_flight.remove(&path.into());
-                self.opened(path, at).phase = StepPhase::Pending;
+                let record = self.opened(path, at);
+                record.leave_child();
+                record.phase = StepPhase::Pending;
                 Touched::step(path)
             }
             StepEvent::DeadlineSet { deadline } => {

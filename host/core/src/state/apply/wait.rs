@@ -64,6 +64,7 @@ impl RunState {
                     inputs: *inputs,
                     failed_at: same.map_or(0, |child| child.failed_at),
                     over: false,
+                    left: false,
                 });
                 record.phase = StepPhase::Awaiting { wait: wait.clone() };
                 Touched::step(path)

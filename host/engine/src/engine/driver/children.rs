@@ -20,7 +20,7 @@ const LOOKS: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// Whoever drives the children, too, is told of each that starts or goes on.
-    pub(in crate::engine) fn tells_children(&mut self, to: UnboundedSender<RunId>) {
+    pub(in crate::engine) fn tells_children(&mut self, to: UnboundedSender<OfChild>) {
         self.children.told = Some(to);
     }
 
@@ -55,6 +55,14 @@ impl Driver {
         }
         self.children.looked = Some(now);
         self.state.awaited_children().next().is_some()
+    }
+
+    /// A step that is about to end may be one that waits for its child run.
+    pub(super) fn ends_before_child(&mut self, path: &Path) -> bool {
+        let record = || self.state.executions().at(path);
+        let waits = self.children.any && record().is_some_and(|record| record.child().is_some());
+        self.children.closed |= waits;
+        waits
     }
 
     /// Records the end of every child run that has ended. Returns whether there was one.
@@ -104,6 +112,12 @@ impl Driver {
     pub(super) async fn children_go_on(&mut self) -> Result<(), Halted> {
         let mut moving = std::mem::take(&mut self.children.started);
         let failed = std::mem::take(&mut self.children.to_go_on);
+        if std::mem::take(&mut self.children.closed)
+            && let Some(told) = &self.children.told
+        {
+            let left = self.state.left_children().cloned();
+            left.for_each(|run| drop(told.send(OfChild::Left(run))));
+        }
         if moving.is_empty() && failed.is_empty() {
             return Ok(());
         }
@@ -125,10 +139,19 @@ impl Driver {
             }
         }
         if let Some(told) = &self.children.told {
-            moving.into_iter().for_each(|run| drop(told.send(run)));
+            let moving = moving.into_iter().map(OfChild::Moves);
+            moving.for_each(|child| drop(told.send(child)));
         }
         Ok(())
     }
+}
+
+/// What became of a child run with a commit of its parent.
+pub(in crate::engine) enum OfChild {
+    /// It started, or goes on.
+    Moves(RunId),
+    /// Its step was ended before it.
+    Left(RunId),
 }
 
 /// What a driver has to do with the children of its run.
@@ -140,8 +163,10 @@ pub(super) struct Children {
     pub(super) started: Vec<RunId>,
     /// Failed before, and to go on after it.
     pub(super) to_go_on: Vec<(Path, RunId)>,
+    /// Whether a step was ended, with the commit that comes, that may have waited for one.
+    pub(super) closed: bool,
     /// Who drives them.
-    told: Option<UnboundedSender<RunId>>,
+    told: Option<UnboundedSender<OfChild>>,
     /// When they were looked at last, while the run moves.
     pub(super) looked: Option<Instant>,
 }

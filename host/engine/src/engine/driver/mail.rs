@@ -80,6 +80,16 @@ impl Driver {
                 event @ Event::Run(RunEvent::Finishing { .. }) => self.note(event, now)?,
                 event => {
                     self.let_go(&event);
+                    let ends = |event: &Event| {
+                        matches!(
+                            event,
+                            Event::Step {
+                                event: StepEvent::ForEach(_),
+                                ..
+                            }
+                        )
+                    };
+                    self.children.closed |= self.children.any && ends(&event);
                     self.batch.record(&mut self.state, event, now)?;
                 }
             }

@@ -32,6 +32,7 @@ use milepost_core::time::Timestamp;
 use tokio::time::Instant;
 
 use self::children::Children;
+pub(super) use self::children::OfChild;
 use self::in_flight::InFlight;
 use self::mail::Mail;
 use super::Demand;
@@ -397,12 +398,19 @@ impl Driver {
                 at: now,
             }),
             Action::StartChild { path, child } => self.start_child(path, child, now)?,
+            // One that has ended by now has ended in time.
+            Action::EndWait { path, .. }
+                if self.ends_before_child(path) && self.take_children(now).await? =>
+            {
+                return Ok(false);
+            }
             // It may have ended another wait that is over, too.
             Action::EndWait { .. } if self.take_mail(now, false, in_flight).await? => {
                 return Ok(false);
             }
             Action::Await { .. } => self.mail.look_now(),
-            Action::EndWait { .. } | Action::Record { .. } => {}
+            Action::Record { path, .. } => drop(self.ends_before_child(path)),
+            Action::EndWait { .. } => {}
         }
         self.batch
             .record(&mut self.state, action.into_event(), now)?;
