@@ -780,3 +780,26 @@ async fn a_child_that_a_lost_process_left_is_ended_by_the_next_one() {
     assert_eq!(row(&rig, &left).status, Status::Cancelled);
     assert_eq!(children(&rig, &r1()).len(), 2);
 }
+
+/// A child with a loop whose second iteration fails at first.
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_the_parent_begins_the_failed_loops_of_its_child_anew() {
+    let body = "[inputs.n]\ntype = 'int'\n[[step]]\nid = 'again'\nloop = { until = 'loop.iteration == 2 && steps.inner.status == \"completed\"', max_iterations = 2 }\n\
+                [[step]]\nid = 'inner'\nin = 'again'\nuse = 'p/inner'\nwith = { n = '${ loop.iteration }' }\n";
+    for (retries, calls) in [(false, 3), (true, 4)] {
+        let script = script().step("inner", |call| match call.attempt {
+            1 if call.input["n"] == 2 => fail("red"),
+            _ => ok(json!(1)),
+        });
+        let rig = rig(body, &script);
+        assert_eq!(rig.run().await.unwrap().status, Status::Failed);
+        let engine = rig.engine();
+        let report = match retries {
+            true => engine.retry(&r1(), None, ResumeOptions::default()).await,
+            false => engine.resume(&r1(), ResumeOptions::default()).await,
+        };
+        assert_eq!(report.unwrap().status, Status::Completed);
+        assert_eq!(count(&calls_of(&rig, "inner"), "inner"), calls, "{retries}");
+        assert!(rig.replay().await.unwrap().is_same());
+    }
+}

@@ -64,6 +64,9 @@ pub struct ChildRun {
     /// Whether it ended for good: where the step runs again, another run is started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
+    /// Whether a person retried its step after it failed, rather than resumed it: its failed loops begin anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retried: bool,
     /// Whether its step was ended before it: whoever recorded that ends it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left: bool,

@@ -15,7 +15,7 @@ use milepost_core::request::Intent;
 use milepost_core::request::accept::accept;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::rules::Rules;
-use milepost_core::state::{RunState, Status};
+use milepost_core::state::{RunState, Status, StepRecord};
 use milepost_core::stop::StopCode;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::{child_reminder, child_signal};
@@ -206,7 +206,12 @@ pub(super) async fn goes_on(
         } else if same {
             definition = Arc::new(carried::definition(store, &state).await?);
         }
-        let intent = Intent::Resume(ResumeBy::Person);
+        let record = parent.executions().at(path);
+        let child = record.and_then(StepRecord::child);
+        let intent = match child.is_some_and(|child| child.retried) {
+            true => Intent::Retry { from: None },
+            false => Intent::Resume(ResumeBy::Person),
+        };
         let resumed = intent.resumed(&definition, &state)?;
         batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
         fault::point("child_goes_on");
@@ -328,15 +333,13 @@ impl Engine {
                 driving.push(self.drive_child(child.run.clone(), control.clone(), true));
             }
         }
-        for left in driver.state().left_children() {
-            driving.push(self.end_left_child(left.clone()));
-        }
         let mut next = Some(driver);
         let mut last: Option<RunReport> = None;
         loop {
             if let Some(mut driver) = next.take() {
                 let (told, mut started) = mpsc::unbounded_channel();
                 driver.tells_children(told);
+                let stopped = driver.hears_of_children();
                 let own = self.drive(driver, definition);
                 tokio::pin!(own);
                 let report = loop {
@@ -346,7 +349,7 @@ impl Engine {
                         Some(child) = started.recv() => {
                             driving.push(self.tend(child, &control));
                         }
-                        Some(()) = driving.next(), if !driving.is_empty() => {}
+                        Some(()) = driving.next(), if !driving.is_empty() => stopped.notify_one(),
                     }
                 };
                 while let Ok(child) = started.try_recv() {

@@ -567,6 +567,8 @@ impl Engine {
         definition: &Definition,
     ) -> Result<RunReport, EngineError> {
         let run = driver.state().created().run.clone();
+        // What a process left undone that died.
+        self.end_left_children(driver.state()).await;
         let ended = match driver.claim_and_drive().await {
             Ok(ended) => ended,
             Err(StoreError::Conflict { status, .. }) => {
@@ -586,9 +588,12 @@ impl Engine {
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
                 let starts = |step: &Step| step.starts().is_some();
-                if report.status == Status::Cancelled && definition.steps().iter().any(starts) {
-                    let by = "the end of its parent";
-                    self.end_children(&run, StopKind::Cancel, by).await;
+                if definition.steps().iter().any(starts) {
+                    self.end_left_children(driver.state()).await;
+                    if report.status == Status::Cancelled {
+                        let by = "the end of its parent";
+                        self.end_children(&run, StopKind::Cancel, by).await;
+                    }
                 }
                 Ok(report)
             }

@@ -218,6 +218,9 @@ impl RunState {
         }
         self.reset(&resumed.reset, &mut touched);
         self.items_again(resumed, &mut touched);
+        if let ResumeCause::Resume | ResumeCause::Retry = resumed.cause {
+            self.drive_children_on(resumed.cause == ResumeCause::Retry, &mut touched);
+        }
         for id in &resumed.closed {
             for record in self.executions.of_mut(id) {
                 if matches!(record.phase, StepPhase::Awaiting { .. }) {
@@ -244,6 +247,19 @@ impl RunState {
         self.forget_deadlines_inside(&reopened, &mut touched);
         self.phase = Phase::Pending;
         touched
+    }
+
+    /// A person says how the child runs that failed go on.
+    fn drive_children_on(&mut self, retried: bool, touched: &mut Touched) {
+        for record in self.executions.iter_mut() {
+            if let (Kind::Child(child), StepPhase::Pending) = (&mut record.kind, &record.phase)
+                && child.failed_at > 0
+                && child.retried != retried
+            {
+                child.retried = retried;
+                touched.slots.push(Slot::from(&record.path));
+            }
+        }
     }
 
     /// What is open in a loop that a person reopens has its whole time again, as the loop has.

@@ -64,6 +64,7 @@ impl RunState {
                     inputs: *inputs,
                     failed_at: same.map_or(0, |child| child.failed_at),
                     over: false,
+                    retried: same.is_some_and(|child| child.retried),
                     left: false,
                 });
                 record.phase = StepPhase::Awaiting { wait: wait.clone() };
@@ -165,6 +166,7 @@ impl RunState {
         let record = self.opened(path, at);
         if let Kind::Child(child) = &mut record.kind {
             child.over = over;
+            child.retried = false;
             child.failed_at = if over { 0 } else { seq };
         }
         record.settle(result, None, at);

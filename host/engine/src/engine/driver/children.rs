@@ -1,5 +1,6 @@
 //! Child runs of the run that is driven: their start goes with its commit, and their end is taken before it pauses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use milepost_core::decide::ChildStarted;
@@ -8,6 +9,7 @@ use milepost_core::limits;
 use milepost_core::state::{Status, StepRecord};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::child_signal;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -22,6 +24,11 @@ impl Driver {
     /// Whoever drives the children, too, is told of each that starts or goes on.
     pub(in crate::engine) fn tells_children(&mut self, to: UnboundedSender<OfChild>) {
         self.children.told = Some(to);
+    }
+
+    /// Whoever drives the children, too, says when one of them moves no more.
+    pub(in crate::engine) fn hears_of_children(&self) -> Arc<Notify> {
+        Arc::clone(&self.children.stopped)
     }
 
     /// The run of a step: it comes into being with the commit that records its start, unless it is there.
@@ -165,6 +172,8 @@ pub(super) struct Children {
     pub(super) to_go_on: Vec<(Path, RunId)>,
     /// Whether a step was ended, with the commit that comes, that may have waited for one.
     pub(super) closed: bool,
+    /// One of them moves no more in this process.
+    pub(super) stopped: Arc<Notify>,
     /// Who drives them.
     told: Option<UnboundedSender<OfChild>>,
     /// When they were looked at last, while the run moves.

@@ -133,6 +133,7 @@ struct Ended {
 enum Stimulus {
     Ended(Box<Ended>),
     Woken,
+    ChildStopped,
     Asked(Request),
     Tidings(Option<Tidings>),
 }
@@ -293,6 +294,7 @@ impl Driver {
                     }
                 }
                 Stimulus::Woken => {}
+                Stimulus::ChildStopped => self.children.looked = None,
                 Stimulus::Asked(request) => self.asked(request, &mut in_flight).await?,
                 Stimulus::Tidings(tidings) => self.learn(tidings)?,
             }
@@ -434,6 +436,7 @@ impl Driver {
         request = self.control.asked(self.patient) => Stimulus::Asked(request),
         ended = in_flight.next() => Stimulus::Ended(Box::new(ended)),
         () = woken => Stimulus::Woken,
+        () = self.children.stopped.notified() => Stimulus::ChildStopped,
         tidings = tidings(&mut self.kept) => Stimulus::Tidings(tidings),
         }
     }
