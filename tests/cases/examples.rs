@@ -99,6 +99,35 @@ fn release_train_plans_every_package_asks_and_publishes_as_its_readme_shows() {
     assert!(readme.contains(drawn.stdout.trim_end()), "{}", drawn.stdout);
     let report = cli.run("show train --json").expect(0).json();
     assert_eq!(report["children"], serde_json::json!({"completed": 4}));
+    let written = written(&report);
+    assert!(readme.contains(written.trim_end()), "{written}");
+    cli.run("replay train").expect(0);
+}
+
+/// The report that the steps of the train end with.
+fn written(shown: &serde_json::Value) -> String {
+    let steps = shown["steps"].as_array().unwrap();
+    let report = steps.iter().find(|step| step["path"] == "report").unwrap();
+    report["output"]["markdown"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn release_train_that_is_rejected_releases_nothing_and_reports_all_the_same() {
+    let cli = Cli::new();
+    let data = example("release-train/data/packages.json");
+    let arguments = format!("{} --id train", train(&data.display().to_string()));
+    run(&cli, "release-train", &arguments).expect(2);
+    cli.run("reject train").expect(0);
+    let shown = cli.run("show train --json").expect(0).json();
+    assert_eq!(shown["status"], "cancelled");
+    let report = written(&shown);
+    for part in [
+        "The run: **cancelled**",
+        "Published: **0**",
+        "| sdk | 0.3.1 | 0.4.0 | minor |",
+    ] {
+        assert!(report.contains(part), "{part} in\n{report}");
+    }
     cli.run("replay train").expect(0);
 }
 
@@ -126,6 +155,14 @@ fn release_train_stops_at_a_package_without_a_version_and_goes_on_with_another_o
         (status("gate"), status("publish")),
         ("skipped".into(), "skipped".into())
     );
+    let report = written(&failed);
+    for part in [
+        "The run: **failed**",
+        "1.4 is no version",
+        "No plan was made.",
+    ] {
+        assert!(report.contains(part), "{part} in\n{report}");
+    }
     // Its end is the same whoever resumes it; the other package is not planned again.
     cli.run("resume t").expect(1);
     let rows = cli.run("ls --flat --json").expect(0).json();
