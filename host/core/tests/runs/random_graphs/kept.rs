@@ -40,6 +40,15 @@ impl Drawn {
         };
         let size = 3 + drawn.chance.below(10);
         drawn.scope(None, true, size, 0);
+        for id in ["last0", "last1"] {
+            if drawn.chance.once_in(2) {
+                writeln!(
+                    drawn.text,
+                    "[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\nfinally = true"
+                )
+                .unwrap();
+            }
+        }
         drawn
     }
 
