@@ -163,6 +163,10 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
             ..
         } => format!(": {}: {}", pause.code, pause.reason),
         Event::Step {
+            event: StepEvent::Continued,
+            ..
+        } => String::new(),
+        Event::Step {
             event: StepEvent::Interrupted { attempt, .. },
             ..
         } => format!(", attempt {attempt}"),

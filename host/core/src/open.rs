@@ -14,11 +14,19 @@ pub(crate) enum Timer {
     Time,
     /// The end of a wait for something else.
     Wait,
+    /// A component that asked to stop goes on.
+    Pause,
     /// The deadline of a step.
     Deadline,
 }
 
-const TIMERS: [Timer; 4] = [Timer::Retry, Timer::Time, Timer::Wait, Timer::Deadline];
+const TIMERS: [Timer; 5] = [
+    Timer::Retry,
+    Timer::Time,
+    Timer::Wait,
+    Timer::Pause,
+    Timer::Deadline,
+];
 
 /// What comes by itself: the earliest of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

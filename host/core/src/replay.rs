@@ -81,6 +81,7 @@ pub fn origin(event: &Event) -> Origin {
         Event::Step {
             event:
                 StepEvent::Started(_)
+                | StepEvent::Continued
                 | StepEvent::DeadlineSet { .. }
                 | StepEvent::Ends { .. }
                 | StepEvent::Skipped(_)
@@ -143,6 +144,7 @@ pub fn origin(event: &Event) -> Origin {
                     pause,
                     error: None,
                     tape,
+                    ..
                 },
         } => ended(path, *attempt, Outcome::Paused(pause.clone()), tape),
         Event::Run(RunEvent::FinallyStarted) => Origin::Decided,
@@ -346,20 +348,30 @@ pub fn in_the_words_of(recorded: &Event, mut event: Event) -> Event {
         }
         (
             Event::Step {
-                event: StepEvent::Paused { error, pause, .. },
+                event:
+                    StepEvent::Paused {
+                        error,
+                        pause,
+                        due_at,
+                        ..
+                    },
                 ..
             },
             Event::Step {
                 event:
                     StepEvent::Paused {
-                        error: Some(said),
+                        error: said,
                         pause: said_pause,
+                        due_at: then,
                         ..
                     },
                 ..
             },
         ) => {
-            if let Some(error) = error
+            if let (Some(due_at), Some(then)) = (due_at, then) {
+                *due_at = *then;
+            }
+            if let (Some(error), Some(said)) = (error, said)
                 && take_words(error, said)
             {
                 pause.reason.clone_from(&said_pause.reason);

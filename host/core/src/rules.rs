@@ -53,6 +53,13 @@ impl Rules {
         self.0 >= 3
     }
 
+    /// Whether a component that asked to stop goes on at its time also while other steps are in flight. Before, the run had to pause,
+    /// and that time was found then.
+    #[must_use]
+    pub const fn pauses_pass_beside(self) -> bool {
+        self.0 >= 3
+    }
+
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.
     #[must_use]
     pub const fn refuse_what_no_list_has(self) -> bool {

@@ -315,6 +315,7 @@ impl<'a> Replayer<'a> {
                     | StepEvent::AttemptFailed { .. }
                     | StepEvent::Failed { .. }
                     | StepEvent::Paused { .. }
+                    | StepEvent::Continued
                     | StepEvent::DeadlineSet { .. }
                     | StepEvent::Ends { .. }
                     | StepEvent::Skipped { .. }

@@ -113,6 +113,7 @@ impl Unmet {
             | StepEvent::AttemptFailed { .. }
             | StepEvent::Paused { .. }
             | StepEvent::Interrupted { .. }
+            | StepEvent::Continued
             | StepEvent::DeadlineSet { .. }
             | StepEvent::Ends { .. }
             | StepEvent::Wait(_)

@@ -152,7 +152,8 @@ impl Decider<'_> {
             Some(StepPhase::Paused {
                 pause,
                 retries_exhausted,
-            }) => walk.stand(|| self.pause_stop(item, pause, *retries_exhausted)),
+                due_at,
+            }) => self.paused(item, pause, *retries_exhausted, *due_at, walk),
             _ if !walk.has_room() => Standing::Open,
             _ => walk.call(self.start(call, item, record)),
         }

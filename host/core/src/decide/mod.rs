@@ -4,6 +4,7 @@
 //! A decision names what to do: nobody looks into an event to find that out. It collects all that can be done now; when nothing
 //! can, and nothing is in flight or due soon, the run stops for the reasons that were found on the way.
 
+mod automatic;
 mod children;
 mod deadlines;
 mod ending;
@@ -254,6 +255,10 @@ pub(crate) fn decide_all(
     if !actions.is_empty() {
         return Decision::Act(actions);
     }
+    // One after the other: a call comes of each, which comes before the next one.
+    if moves && let Some(path) = walk.passed.first() {
+        return Decision::Act(vec![Action::record(path, StepEvent::Continued)]);
+    }
     if moves {
         return Decision::Wait {
             wake_at: walk.due.earliest(),
@@ -311,6 +316,8 @@ struct Walk<'a> {
     due: Due,
     /// Whether another call would begin if there were room.
     wanting: bool,
+    /// Components that asked to stop and whose time has come: they go on if anything else moves.
+    passed: Vec<Path>,
     /// How often there was something to do.
     finds: usize,
     /// Attempts in flight that have to end.
@@ -335,6 +342,7 @@ impl<'a> Walk<'a> {
             calls: Vec::new(),
             due: Due::default(),
             wanting: false,
+            passed: Vec::new(),
             finds: 0,
             cancel: Vec::new(),
             reasons: Vec::new(),
@@ -585,9 +593,10 @@ impl Decider<'_> {
                 StepPhase::Paused {
                     pause,
                     retries_exhausted,
+                    due_at,
                 },
                 _,
-            ) => walk.stand(|| self.pause_stop(path, pause, *retries_exhausted)),
+            ) => self.paused(path, pause, *retries_exhausted, *due_at, walk),
             (
                 StepPhase::Looping {
                     iteration,

@@ -1,5 +1,6 @@
 //! What the outcome of an attempt becomes: the end of its execution, another attempt, or a pause.
 
+use super::automatic::automatic_resume;
 use super::deadlines::{cut_off, is_exceeded};
 use super::fitting::{fit, fits};
 use crate::definition::{Definition, Step};
@@ -81,12 +82,7 @@ pub fn settle_recorded(
             ),
             tape,
         },
-        Outcome::Paused(pause) => StepEvent::Paused {
-            attempt,
-            pause,
-            error: None,
-            tape,
-        },
+        Outcome::Paused(pause) => paused(state, path, attempt, pause, None, tape, now),
         Outcome::Cancelled(message) => StepEvent::Failed {
             attempt: Some(attempt),
             error: StepError::new(ErrorClass::Failed, codes::CANCELLED, message),
@@ -141,23 +137,42 @@ fn failed(
             retry_at: now.after(wait),
             tape,
         },
-        AfterFailure::Pause(wait) => StepEvent::Paused {
-            attempt,
-            pause: Pause {
+        AfterFailure::Pause(wait) => {
+            let pause = Pause {
                 code: error.code.clone(),
                 reason: error.message.clone(),
                 provider: error.provider.clone(),
                 until: wait.map(|wait| now.after(wait)),
                 signal: None,
                 state: None,
-            },
-            error: Some(error),
-            tape,
-        },
+            };
+            paused(state, path, attempt, pause, Some(error), tape, now)
+        }
         AfterFailure::Fail => StepEvent::Failed {
             attempt: Some(attempt),
             error,
             tape,
         },
+    }
+}
+
+/// A component that stands still, and when it goes on by itself.
+fn paused(
+    state: &RunState,
+    path: &Path,
+    attempt: u32,
+    pause: Pause,
+    error: Option<StepError>,
+    tape: Tape,
+    now: Timestamp,
+) -> StepEvent {
+    let beside = state.created().rules.pauses_pass_beside();
+    let resume = automatic_resume(state, path, &pause, error.is_some(), now);
+    StepEvent::Paused {
+        attempt,
+        pause,
+        error,
+        due_at: resume.and_then(|resume| resume.due).filter(|_| beside),
+        tape,
     }
 }

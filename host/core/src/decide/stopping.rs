@@ -8,16 +8,12 @@ use super::Decider;
 use crate::definition::{Definition, Step};
 use crate::event::{Event, RunEvent};
 use crate::expr::{Budget, EvalError};
-use crate::ids::Path;
-use crate::limits;
-use crate::outcome::{Pause, StepError};
+use crate::outcome::StepError;
 use crate::payload::Payload;
-use crate::schedule;
 use crate::scope::StateScope;
 use crate::shown;
 use crate::state::{Ending, StepRecord, StepResult};
-use crate::stop::{Automatic, Pausing, Stop, Why};
-use crate::time::Timestamp;
+use crate::stop::{Stop, Why};
 use crate::within::Within;
 
 /// The end of a run that takes so many bytes of its store, where its definition does not allow as many. The size is a fact of
@@ -35,51 +31,6 @@ pub fn too_large(definition: &Definition, stored: u64) -> Option<Event> {
 }
 
 impl Decider<'_> {
-    pub(super) fn pause_stop(&self, path: &Path, pause: &Pause, retries_exhausted: bool) -> Stop {
-        let (due_at, automatic) = self.automatic_resume(path, pause, retries_exhausted);
-        let pausing = Pausing::of(pause, due_at, automatic);
-        let why = match retries_exhausted {
-            true => Why::RetriesExhausted(pausing),
-            false => Why::StepPaused(pausing),
-        };
-        Stop {
-            due_at,
-            provider: pause.provider.clone(),
-            ..Stop::new(why).at(path.clone())
-        }
-    }
-
-    /// When a scheduler resumes this pause. A pause that names a time, met somebody's limit or used up its retries passes by
-    /// itself; any other one needs a person or a signal.
-    fn automatic_resume(
-        &self,
-        path: &Path,
-        pause: &Pause,
-        retries_exhausted: bool,
-    ) -> (Option<Timestamp>, Option<Automatic>) {
-        let passes = pause.until.is_some()
-            || pause.signal.is_none() && (retries_exhausted || pause.provider.is_some());
-        if !passes {
-            return (None, None);
-        }
-        let (episode, rules) = (&self.state.episode(), self.state.created().rules);
-        // Another provider is another pool of quota: its waits begin with the first (B206).
-        let used = match episode.provider == pause.provider {
-            true => episode.resumes,
-            false => 0,
-        };
-        let in_a_row = match rules.count_across_providers() {
-            true => episode.in_a_row(),
-            false => used,
-        };
-        let most = limits::AUTOMATIC_RESUMES.len();
-        let first = episode.in_a_row() == 0;
-        let run = &self.state.created().run;
-        let due = schedule::due(run, Some(path), used, pause.until, first, self.now)
-            .filter(|_| (in_a_row as usize) < most);
-        (due, Some(Automatic::after(in_a_row, due.is_some())))
-    }
-
     /// The end of the top level: failed if anything failed that is not handled, else completed with what the workflow returns.
     pub(super) fn finish(&self) -> Ending {
         let rules = self.state.created().rules;

@@ -89,6 +89,7 @@ impl Event {
                 StepEvent::Failed { .. } => "step_failed",
                 StepEvent::Paused { .. } => "step_paused",
                 StepEvent::Interrupted { .. } => "step_interrupted",
+                StepEvent::Continued => "step_continued",
                 StepEvent::DeadlineSet { .. } => "deadline_set",
                 StepEvent::Ends { .. } => "run_ending",
                 StepEvent::Skipped(_) => "step_skipped",
@@ -173,6 +174,7 @@ impl Event {
                 | StepEvent::Failed { .. }
                 | StepEvent::Paused { .. }
                 | StepEvent::Interrupted { .. }
+                | StepEvent::Continued
                 | StepEvent::DeadlineSet { .. }
                 | StepEvent::Skipped(_)
                 | StepEvent::Wait(

@@ -43,7 +43,7 @@ pub enum StepEvent {
         /// What the host answered to the attempt.
         tape: Tape,
     },
-    /// Reported. An attempt asked to stop here, or used up its retries. The run pauses next.
+    /// Reported. An attempt asked to stop here, or used up its retries. Where nothing else moves, the run pauses next.
     Paused {
         /// Which attempt.
         attempt: u32,
@@ -51,6 +51,8 @@ pub enum StepEvent {
         pause: Pause,
         /// The last error, when retries were used up.
         error: Option<StepError>,
+        /// When it goes on by itself, if it does; of older runs, that is found when the run pauses.
+        due_at: Option<Timestamp>,
         /// What the host answered to the attempt.
         tape: Tape,
     },
@@ -60,6 +62,8 @@ pub enum StepEvent {
         /// Which attempt.
         attempt: u32,
     },
+    /// Decided. The time of a component that asked to stop has come, while other steps are in flight: it starts again.
+    Continued,
     /// Decided. The step is about to start for the first time, and has to be over by then.
     DeadlineSet {
         /// When.
@@ -136,6 +140,7 @@ impl StepEvent {
             | Self::Paused { tape, .. } => Some(tape),
             Self::Started(_)
             | Self::Interrupted { .. }
+            | Self::Continued
             | Self::DeadlineSet { .. }
             | Self::Ends { .. }
             | Self::Skipped(_)

@@ -93,12 +93,17 @@ enum Stored<'a> {
         pause: Cow<'a, Pause>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Cow<'a, StepError>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
     StepInterrupted {
         path: Cow<'a, Path>,
         attempt: u32,
+    },
+    StepContinued {
+        path: Cow<'a, Path>,
     },
     RunEnding {
         path: Cow<'a, Path>,
@@ -347,12 +352,14 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
             attempt,
             pause,
             error,
+            due_at,
             tape,
         } => Stored::StepPaused {
             path,
             attempt: *attempt,
             pause: Cow::Borrowed(pause),
             error: error.as_ref().map(Cow::Borrowed),
+            due_at: *due_at,
             tape: Cow::Borrowed(tape),
         },
         StepEvent::Interrupted { attempt } => Stored::StepInterrupted {
@@ -369,6 +376,7 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
             message: message.as_deref().map(Cow::Borrowed),
             output: Cow::Borrowed(output),
         },
+        StepEvent::Continued => Stored::StepContinued { path },
         StepEvent::DeadlineSet { deadline } => Stored::DeadlineSet {
             path,
             deadline: *deadline,
@@ -621,6 +629,7 @@ impl TryFrom<Stored<'_>> for Event {
                 attempt,
                 pause,
                 error,
+                due_at,
                 tape,
             } => step(
                 path,
@@ -628,6 +637,7 @@ impl TryFrom<Stored<'_>> for Event {
                     attempt,
                     pause: pause.into_owned(),
                     error: error.map(Cow::into_owned),
+                    due_at,
                     tape: tape.into_owned(),
                 },
             ),
@@ -647,6 +657,7 @@ impl TryFrom<Stored<'_>> for Event {
                     output: output.into_owned(),
                 },
             ),
+            Stored::StepContinued { path } => step(path, StepEvent::Continued),
             Stored::DeadlineSet { path, deadline } => {
                 step(path, StepEvent::DeadlineSet { deadline })
             }

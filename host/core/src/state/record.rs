@@ -116,6 +116,9 @@ pub enum StepPhase {
         pause: Pause,
         /// Whether retries were used up.
         retries_exhausted: bool,
+        /// When it goes on by itself, if it does; of older runs, that is found when the run pauses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
     },
     /// A wait or an approval that nothing has ended yet.
     Awaiting {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use milepost_core::decide::Decision;
 use milepost_core::event::{Event, RunEvent};
+use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::request::approve::{self, Answer};
 use milepost_core::request::posted::Posted;
 use milepost_core::request::signal::{self, Kept, SignalRefused};
 use milepost_core::state::{Status, StepPhase};
+use milepost_core::stop::Automatic;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Verdict;
 use serde_json::json;
@@ -183,4 +186,97 @@ fn nobody_sends_what_the_engine_tells_a_run() {
         assert_eq!(refused, Err(SignalRefused::Reserved), "{name}");
     }
     assert!(signal::text("request", &json!({})).is_ok());
+}
+
+/// What is limited asks to be called again in an hour; `slow` takes longer.
+const LIMITED: &str = r#"
+flow = "graph"
+[[step]]
+id = "limited"
+use = "p/limited"
+[[step]]
+id = "slow"
+use = "p/slow"
+"#;
+
+fn limited(until: Option<Timestamp>, provider: Option<&str>) -> Outcome {
+    Outcome::Paused(Pause {
+        code: "quota".to_owned(),
+        reason: "none left".to_owned(),
+        provider: provider.map(str::to_owned),
+        until,
+        signal: None,
+        state: None,
+    })
+}
+
+#[test]
+fn the_time_of_a_paused_component_moves_it_on_beside_another_step() {
+    let mut sim = Sim::new(LIMITED);
+    let mut started = sim.start_all();
+    let (slow, first) = (started.pop().unwrap(), started.pop().unwrap());
+    let hour = sim.now.after(Duration::from_secs(3_600));
+    sim.end(&first, limited(Some(hour), None));
+    assert!(sim.start_all().is_empty());
+    let Decision::Wait { wake_at, .. } = sim.decided() else {
+        panic!("`slow` is in flight");
+    };
+    let due = wake_at.unwrap();
+    assert!(due >= hour, "{due}");
+    sim.now = Timestamp::from_nanos(due.as_nanos() - 1);
+    assert!(sim.start_all().is_empty());
+    sim.now = due;
+    let again = sim.start_all().pop().unwrap();
+    assert_eq!((again.step.as_str(), again.attempt), ("limited", 2));
+    assert_eq!(sim.state.episode().resumes, 1);
+    sim.end(&again, ok(json!(1)));
+    sim.end(&slow, ok(json!(2)));
+    sim.start_all();
+    assert_eq!(sim.status(), Status::Completed);
+    assert!(!sim.events().contains(&"run_paused"));
+}
+
+/// Beside what moves and after the run has paused, the same number of times.
+#[test]
+fn a_component_that_always_pauses_goes_on_by_itself_so_often_and_no_more() {
+    let mut sim = Sim::new(LIMITED);
+    let mut started = sim.start_all();
+    let slow = started.pop().unwrap();
+    for resumes in 1..=5 {
+        sim.end(&started.pop().unwrap(), limited(None, Some("models")));
+        assert!(sim.start_all().is_empty());
+        let Decision::Wait { wake_at, .. } = sim.decided() else {
+            panic!("`slow` is in flight");
+        };
+        sim.now = wake_at.unwrap();
+        started = sim.start_all();
+        assert_eq!(sim.state.episode().resumes, resumes);
+    }
+    sim.end(&started.pop().unwrap(), limited(None, Some("models")));
+    assert!(sim.start_all().is_empty());
+    let Decision::Wait { wake_at: None, .. } = sim.decided() else {
+        panic!("nothing comes by itself any more");
+    };
+    let failed = Outcome::Failed(StepError::new(ErrorClass::Failed, "no", "no"));
+    sim.end(&slow, failed);
+    sim.start_all();
+    assert_eq!(sim.status(), Status::Paused);
+    assert_eq!(sim.stop().due_at, None);
+    assert_eq!(sim.automatic(), Some(Automatic::UsedUp { of: 5 }));
+}
+
+/// It is due when it was, whenever the run comes to stand still.
+#[test]
+fn a_run_that_pauses_is_due_when_its_component_is() {
+    let mut sim = Sim::new(LIMITED);
+    let mut started = sim.start_all();
+    let slow = started.pop().unwrap();
+    sim.end(&started.pop().unwrap(), limited(None, Some("models")));
+    let Decision::Wait { wake_at, .. } = sim.decided() else {
+        panic!("`slow` is in flight");
+    };
+    sim.pass(Duration::from_secs(60));
+    sim.end(&slow, ok(json!(2)));
+    sim.start_all();
+    assert_eq!((sim.status(), sim.stop().due_at), (Status::Paused, wake_at));
 }

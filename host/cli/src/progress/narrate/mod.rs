@@ -206,6 +206,10 @@ impl Narrator {
             }
             Event::Step {
                 path,
+                event: StepEvent::Continued,
+            } => Some(lasting(step(path) + "continues")),
+            Event::Step {
+                path,
                 event: StepEvent::Interrupted { .. },
             } => {
                 self.ended(path, entry.at);

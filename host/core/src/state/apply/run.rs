@@ -6,7 +6,7 @@ use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
 use crate::state::{Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
-use crate::stop::{Stop, StopCode};
+use crate::stop::StopCode;
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -62,7 +62,9 @@ impl RunState {
                 Touched::run()
             }
             RunEvent::Paused { stop } => {
-                self.begin_episode(stop);
+                if stop.code() != StopCode::HostError {
+                    self.begin_episode(stop.provider.as_deref());
+                }
                 let stop = stop.clone();
                 let rest = stop.into();
                 self.moved(Phase::Paused { rest, at })
@@ -181,14 +183,14 @@ impl RunState {
     }
 
     /// Another provider's limit begins another row of pauses. An error of the host is no pause of a provider's.
-    fn begin_episode(&mut self, stop: &Stop) {
-        if stop.code() != StopCode::HostError && self.episode.provider != stop.provider {
+    pub(super) fn begin_episode(&mut self, provider: Option<&str>) {
+        if self.episode.provider.as_deref() != provider {
             let earlier = match self.created.rules.count_across_providers() {
                 true => self.episode.in_a_row(),
                 false => 0,
             };
             self.episode = Episode {
-                provider: stop.provider.clone(),
+                provider: provider.map(str::to_owned),
                 resumes: 0,
                 earlier,
             };

@@ -31,6 +31,13 @@ impl RunState {
             } => self.must_be_in_flight(name, path, *attempt),
             StepEvent::Failed { attempt: None, .. } => self.may_fail(name, path),
             StepEvent::Interrupted { attempt } => self.may_be_interrupted(name, path, *attempt),
+            StepEvent::Continued => {
+                self.must_run(name)?;
+                match self.executions.at(path).map(|record| &record.phase) {
+                    Some(StepPhase::Paused { .. }) => Ok(()),
+                    _ => Err(self.reject(name, path)),
+                }
+            }
             StepEvent::DeadlineSet { .. } => {
                 self.must_run(name)?;
                 match self.executions.at(path).map(|record| &record.phase) {
@@ -108,7 +115,12 @@ impl RunState {
                 let ready = self.timed_out(path, at);
                 self.progressed(path).and_run(ready)
             }
-            StepEvent::Paused { pause, error, .. } => {
+            StepEvent::Paused {
+                pause,
+                error,
+                due_at,
+                ..
+            } => {
                 let record = self.opened(path, at);
                 let attempts = record.component_mut();
                 if pause.state.is_some() {
@@ -122,6 +134,7 @@ impl RunState {
                         ..pause.clone()
                     },
                     retries_exhausted: error.is_some(),
+                    due_at: *due_at,
                 };
                 self.progressed(path)
             }
@@ -131,6 +144,17 @@ impl RunState {
                 record.leave_child();
                 record.phase = StepPhase::Pending;
                 Touched::step(path)
+            }
+            StepEvent::Continued => {
+                let record = self.opened(path, at);
+                let provider = match &record.phase {
+                    StepPhase::Paused { pause, .. } => pause.provider.clone(),
+                    _ => None,
+                };
+                record.phase = StepPhase::Pending;
+                self.begin_episode(provider.as_deref());
+                self.episode.resumes += 1;
+                Touched::step(path).and_run(true)
             }
             StepEvent::DeadlineSet { deadline } => {
                 self.opened(path, at).deadline = Some(*deadline);

@@ -24,7 +24,8 @@ enum Phase {
     Pending(bool),
     InFlight,
     Retry(Timestamp),
-    Paused,
+    /// And when it goes on by itself.
+    Paused(Option<Timestamp>),
     Waiting(Option<Timestamp>),
     Looping(u32, Option<bool>),
     Ended(Ending),
@@ -121,6 +122,8 @@ struct Found {
     /// When a wait ends for which the run would pause.
     dues: Vec<Timestamp>,
     stands: Vec<String>,
+    /// Those of them whose time has come, if anything else moves.
+    passed: Vec<String>,
 }
 
 impl<'a> Reference<'a> {
@@ -164,7 +167,7 @@ impl<'a> Reference<'a> {
                         .paused
                         .iter()
                         .any(|stays| stays.to_string() == *path);
-                    if *phase == Phase::Paused && !stays || waits {
+                    if matches!(phase, Phase::Paused(_)) && !stays || waits {
                         *phase = Phase::Pending(true);
                     }
                 }
@@ -180,8 +183,8 @@ impl<'a> Reference<'a> {
             }
             StepEvent::AttemptFailed { retry_at, .. } => Phase::Retry(*retry_at),
             StepEvent::Failed { .. } => Phase::Ended(Ending::Failed),
-            StepEvent::Paused { .. } => Phase::Paused,
-            StepEvent::Interrupted { .. } => Phase::Pending(true),
+            StepEvent::Paused { due_at, .. } => Phase::Paused(*due_at),
+            StepEvent::Interrupted { .. } | StepEvent::Continued => Phase::Pending(true),
             StepEvent::Skipped(_) => Phase::Ended(Ending::Skipped),
             StepEvent::Wait(WaitEvent::Started { wait }) => Phase::Waiting(wait.until()),
             StepEvent::Wait(WaitEvent::SignalReceived { .. })
@@ -237,6 +240,9 @@ impl<'a> Reference<'a> {
             return Expected::Act(found.actions);
         }
         if !found.in_flight.is_empty() || !found.wakes.is_empty() {
+            if let Some(path) = found.passed.into_iter().next() {
+                return Expected::Act(vec![(path, "Continued".to_owned())]);
+            }
             found.in_flight.sort();
             return Expected::Wait {
                 in_flight: found.in_flight,
@@ -383,7 +389,13 @@ impl<'a> Reference<'a> {
                 found.free -= 1;
             }
             Some(Phase::Retry(_) | Phase::Ended(_)) => {}
-            Some(Phase::Paused) => found.stands.push(path),
+            Some(Phase::Paused(due)) => {
+                match due {
+                    Some(due) if due <= now => found.passed.push(path.clone()),
+                    due => found.dues.extend(due),
+                }
+                found.stands.push(path);
+            }
             Some(Phase::Waiting(Some(until))) if until <= now => act("time is over"),
             Some(Phase::Waiting(until)) => match (&member.kind, until) {
                 (Kind::Nap { .. }, Some(until)) if until.since(now) <= WAIT_IN_PLACE => {
