@@ -141,6 +141,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("SLEEP", time(limits::SLEEP)),
         ("STACK_BYTES", bytes(limits::STACK_BYTES)),
         ("ATTEMPT_TIMEOUT", time(limits::ATTEMPT_TIMEOUT)),
+        ("FINALLY_TIME", time(limits::FINALLY_TIME)),
         ("CLOCK_AHEAD", time(limits::CLOCK_AHEAD)),
         ("LEASE", time(limits::LEASE)),
         ("LEASE_RENEWAL", time(limits::LEASE_RENEWAL)),

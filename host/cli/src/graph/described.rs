@@ -18,9 +18,23 @@ impl Drawing {
             name: Shown(&definition.name).to_string(),
             description: definition.description.as_deref().map(one_line),
             run: None,
-            scope: scope(definition, definition.top(), definition.flow),
+            scope: top(definition),
         }
     }
+}
+
+/// The top level, and apart from it what runs at the end: no arrow leads there, for nothing in particular does.
+fn top(definition: &Definition) -> Scope {
+    let mut top = scope(definition, definition.main(), definition.flow);
+    let finally = scope(definition, definition.finally(), definition.flow);
+    let before = top.nodes.len();
+    let behind = |edge: Edge| Edge {
+        from: edge.from + before,
+        to: edge.to + before,
+    };
+    top.nodes.extend(finally.nodes);
+    top.edges.extend(finally.edges.into_iter().map(behind));
+    top
 }
 
 fn scope(definition: &Definition, members: &[usize], flow: Flow) -> Scope {
@@ -96,11 +110,15 @@ fn node(definition: &Definition, index: usize) -> Node {
         id,
         condition,
         continue_on_error,
+        finally,
         deadline,
         needs,
         join,
         ..
     } = step;
+    if *finally {
+        what.push_str(", at the end");
+    }
     if let Some(deadline) = deadline {
         let deadline = format!(", deadline {}", format_duration(*deadline));
         what.push_str(&deadline);

@@ -36,7 +36,7 @@ pub(super) struct Run {
 pub(super) struct Scope {
     /// Whether `needs` say what follows what.
     pub(super) graph: bool,
-    /// The members, in file order.
+    /// The members, in file order; at the top level those with `finally` stand behind the others.
     pub(super) nodes: Vec<Node>,
     /// What follows what, without cycles.
     pub(super) edges: Vec<Edge>,

@@ -187,7 +187,9 @@ const fn of_stop(code: StopCode) -> &'static str {
          new one."
         }
         StopCode::FinallyFailed => {
-            "Steps with `finally` failed, or had not ended when the time of `limits.finally` was over. The run failed for that, whatever it              came to before; where it had failed already, the first reason is told beside. `resume` runs what failed again, and then all              steps with `finally`."
+            "Steps with `finally` failed, or had not ended when the time of `limits.finally` was over. The run failed for that, whatever it \
+             came to before; where it had failed already, the first reason is told beside. `resume` runs what failed again, and then all \
+             steps with `finally`."
         }
         StopCode::Ended => {
             "A step with `end` ended the run, as failed or as cancelled; its `message` says why. Of a failed one, `resume` comes to \

@@ -367,6 +367,47 @@ mod tests {
         }
     }
 
+    fn finally_failed() -> Why {
+        Why::FinallyFailed {
+            failures: vec![Failure {
+                path: "a".parse().unwrap(),
+                code: "red".to_owned(),
+                message: "it broke".to_owned(),
+            }],
+            more: 0,
+        }
+    }
+
+    #[test]
+    fn a_failure_at_the_end_stands_beside_what_ended_the_run() {
+        let run = RunId::new("r1").unwrap();
+        let told = |stop: &Stop| (message(stop), next(&run, stop, plain));
+        let first = Stop::new(failures("red"));
+        let failed = Stop {
+            reasons: vec![first],
+            ..Stop::new(finally_failed())
+        };
+        let broke = "`a` failed (broken): it broke; `l` failed (red): it broke";
+        assert_eq!(
+            told(&failed),
+            (
+                format!("`a` failed (red): it broke; {broke}"),
+                "nothing by itself; fix the cause, then `milepost resume r1` runs the failed steps again".to_owned()
+            )
+        );
+        let cancelled = Stop {
+            reasons: vec![Stop::new(finally_failed())],
+            ..Stop::cancelled_by("ann")
+        };
+        assert_eq!(
+            told(&cancelled),
+            (
+                "cancelled by ann; `a` failed (red): it broke".to_owned(),
+                "nothing; the run is over".to_owned()
+            )
+        );
+    }
+
     fn host_error(then: AfterHostError) -> Why {
         Why::HostError {
             error: "no luck".to_owned(),
@@ -403,6 +444,11 @@ mod tests {
                 "`a` failed (broken): it broke; `l` failed (loop_exhausted): it broke",
                 "nothing by itself; `milepost retry r1` restarts the loop from its first iteration, or, with a higher `max_iterations`, \
                  `milepost resume r1 --accept-changes` continues where it stopped",
+            ),
+            (
+                finally_failed(),
+                "`a` failed (red): it broke",
+                "nothing by itself; fix the cause, then `milepost resume r1` runs the steps with `finally` again",
             ),
             (
                 Why::StepPaused(pausing(None, None)),
