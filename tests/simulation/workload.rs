@@ -71,14 +71,14 @@ const BODIES: [(&str, &str); 10] = [
          [[step]]\nid = \"o\"\nuse = \"p/o\"\nneeds = [\"d\", \"l\", \"s\"]\njoin = \"none_failed_min_one_success\"\n\
          [[step]]\nid = \"e\"\nuse = \"p/e\"\nneeds = [\"o\", \"h\"]\njoin = \"all_done\"\n",
     ),
-    // Items with an approval each, more of them at a time.
+    // Items with an approval each, more of them at a time. What a person cancels fails for good, so that all of them join `all_done`.
     (
         "",
         "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd']\", max_parallel = 3, join = \"all_done\" }\n\
          [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
          [[step]]\nid = \"g\"\nin = \"f\"\nif = \"item != 'b'\"\napproval = { message = \"${ item }?\", timeout = \"3m\", on_timeout = \"approve\" }\n\
          [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\n\
-         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\nretry = { then = \"fail\" }\n",
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2, join = \"all_done\" }\nretry = { then = \"fail\" }\n",
     ),
     // A child that has a child, and asks.
     (
