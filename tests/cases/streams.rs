@@ -73,7 +73,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
     let mut blobs = Vec::new();
     let mut entries = Vec::new();
     let mut add = |event: Event| {
-        if let Some((digest, bytes)) = event.payload().and_then(Payload::blob) {
+        for (digest, bytes) in event.payloads().filter_map(Payload::blob) {
             blobs.push((digest, Arc::from(bytes)));
         }
         let seq = entries.len() as u64 + 1;
@@ -91,6 +91,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
             event: StepEvent::Completed {
                 attempt: 1,
                 output: Payload::new(json!({ "round": round, "text": text })),
+                undo: None,
                 tape: Tape::default(),
             },
         });

@@ -85,6 +85,7 @@ pub(crate) enum Verb {
     Work(work::WorkArgs),
     Resume(go_on::ResumeArgs),
     Retry(go_on::RetryArgs),
+    Compensate(go_on::CompensateArgs),
     Signal(signal::SignalArgs),
     Approve(approve::ApproveArgs),
     Reject(approve::RejectArgs),

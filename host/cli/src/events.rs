@@ -291,6 +291,13 @@ fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
         ) => {
             format!(": {}: {}", stop.code(), words::stop::message(stop))
         }
+        Event::Run(RunEvent::Compensating { stop, by, .. }) => {
+            format!(
+                ", as {by} asked: {}: {}",
+                stop.code(),
+                words::stop::message(stop)
+            )
+        }
         Event::Run(RunEvent::Completed { output }) => format!(", {} bytes", output.text().len()),
     }
 }

@@ -1,4 +1,4 @@
-//! `milepost resume` and `milepost retry`: a stopped run goes on.
+//! `milepost resume`, `retry` and `compensate`: a stopped run goes on, or undoes what it did.
 
 use std::future::Future;
 
@@ -58,6 +58,22 @@ pub(crate) struct RetryArgs {
     from: Option<StepPath>,
 }
 
+/// Undo what a failed run has done
+///
+/// Calls the compensations of the completed steps of a failed run, the latest first, one at a time. The run stays failed, and cannot
+/// be resumed or retried afterwards.
+///
+/// A compensation that fails pauses the run; `milepost resume` tries it again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost compensate 7k3m
+  milepost cancel 7k3m --compensate    # a run that has not failed")]
+pub(crate) struct CompensateArgs {
+    #[command(flatten)]
+    stopped: Stopped,
+}
+
 /// A run that stands still.
 #[derive(Debug, Args)]
 struct Stopped {
@@ -86,6 +102,14 @@ pub(super) fn retry(args: &RetryArgs, cx: &Context) -> Result<Reply, Failure> {
     let from = args.from.clone();
     go_on(&args.stopped, cx, |engine, run, options| async move {
         engine.retry(&run, from.as_ref(), options).await
+    })
+}
+
+pub(super) fn compensate(args: &CompensateArgs, cx: &Context) -> Result<Reply, Failure> {
+    go_on(&args.stopped, cx, |engine, run, options| async move {
+        engine
+            .compensate(&run, "`milepost compensate`", options)
+            .await
     })
 }
 

@@ -126,6 +126,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Work(args) => work::run(&args, cx),
         Verb::Resume(args) => go_on::resume(&args, cx),
         Verb::Retry(args) => go_on::retry(&args, cx),
+        Verb::Compensate(args) => go_on::compensate(&args, cx),
         Verb::Signal(args) => signal::run(&args, cx),
         Verb::Approve(args) => approve::approve(&args, cx),
         Verb::Reject(args) => approve::reject(&args, cx),

@@ -163,9 +163,12 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     }
     let mut text = head + format!(" of {workflow}: ") + status;
     text = text + "\n" + lines.join("\n") + "\n\n" + steps(cx, report) + "\n";
+    let undone = report.compensations.iter();
+    let undone = undone.flat_map(|undone| &undone.tried);
     let failed = report
         .steps
         .iter()
+        .chain(undone)
         .filter_map(|step| Some((step, step.error.as_ref()?)));
     for (step, error) in failed {
         text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
@@ -235,6 +238,10 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
             limits::AUTOMATIC_RESUMES.len()
         ));
     }
+    lines.extend(report.compensations.as_ref().map(|undone| {
+        let all = format::count(undone.total, "completed step");
+        format!("  undone: {} of {all}", undone.completed)
+    }));
     match &report.stop {
         Some(stop) => {
             lines.extend(reasons(cx, report, stop));
@@ -438,7 +445,9 @@ fn steps(cx: &Context, report: &RunReport) -> Text {
         "TIMEOUT",
     ];
     let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
-    for step in &report.steps {
+    let undone = report.compensations.iter();
+    let undone = undone.flat_map(|undone| &undone.tried);
+    for step in report.steps.iter().chain(undone) {
         let status = paint(cx, step.status);
         let status = match &step.items {
             Some(items) => status + ", " + format::items(items),

@@ -11,6 +11,8 @@ use milepost::engine::{
     EngineError, FamilyStopped, ItemAnswer, OnChange, ResumeOptions, StopAnswer,
 };
 
+use milepost::store::StopKind;
+
 use super::context::{Context, Reply};
 use super::documents::{Answer, Stopped};
 use super::drive::{drive, recorded_limits, wait};
@@ -49,10 +51,14 @@ pub(crate) struct PauseArgs {
 #[command(after_help = "\
 Examples:
   milepost cancel 7k3m
+  milepost cancel 7k3m --compensate           # undo first what its steps did
   milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good")]
 pub(crate) struct CancelArgs {
     #[arg(help = ids::WHOLE)]
     run: String,
+    /// Undo first what its completed steps did: call their compensations, the latest first
+    #[arg(long, conflicts_with = "step")]
+    compensate: bool,
     /// Cancel this item of a fan-out instead, in a run that stands still; no resume or retry brings it back
     #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     step: Option<String>,
@@ -104,7 +110,21 @@ pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> 
     if let Some(item) = &args.step {
         return cancel_item(&args.run, item, cx);
     }
-    end(&args.run, cx, &ENDING, false, "`milepost cancel`")
+    if args.compensate {
+        let words = Words {
+            wish: "undo what its steps did, and end it",
+            ..ENDING
+        };
+        let by = "`milepost cancel --compensate`";
+        return end(&args.run, cx, &words, StopKind::Compensate, by);
+    }
+    end(
+        &args.run,
+        cx,
+        &ENDING,
+        StopKind::Cancel,
+        "`milepost cancel`",
+    )
 }
 
 fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> {
@@ -141,19 +161,19 @@ pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {
         verb: "kill",
         ..ENDING
     };
-    end(&args.run, cx, &words, true, "`milepost kill`")
+    end(&args.run, cx, &words, StopKind::Kill, "`milepost kill`")
 }
 
 fn end(
     typed: &str,
     cx: &Context,
     words: &Words,
-    at_once: bool,
+    kind: StopKind,
     by: &str,
 ) -> Result<Reply, Failure> {
     let mut family = None;
     let reply = stop(typed, cx, words, async |engine, run| {
-        let ended = engine.end_family(run, at_once, by).await?;
+        let ended = engine.end_family_by(run, kind, by).await?;
         let answer = ended.answer;
         family = Some(ended);
         Ok(answer)
@@ -281,7 +301,7 @@ fn stop(
                 words.answers.1,
                 status,
                 format!(
-                    "run {run} is {status}: its steps with `finally` have not ended; {}",
+                    "run {run} is {status}: what comes before its end is not over; {}",
                     cx.goes_on(&run, false)
                 ),
             ),

@@ -95,11 +95,13 @@ fn of_run(args: &SymbolizeArgs, cx: &Context) -> Result<Vec<Backtrace>, Failure>
             .as_ref()
             .map_or_else(Vec::new, |error| offsets_of(&error.message));
         let path = step.path.parse::<StepPath>().ok();
-        let call = path.and_then(|path| definition.step(path.step())?.call());
-        let (false, Some(used)) = (offsets.is_empty(), call) else {
+        let callee = path
+            .as_ref()
+            .and_then(|path| definition.step(path.step())?.callee(path));
+        let (false, Some(used)) = (offsets.is_empty(), callee) else {
             continue;
         };
-        let Some(digest) = state.binding().plugins.get(&used.plugin) else {
+        let Some(digest) = state.binding().plugins.get(used.plugin) else {
             continue;
         };
         let bytes = wait(store.blob(digest))?.ok_or_else(|| {

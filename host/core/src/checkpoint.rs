@@ -45,6 +45,8 @@ struct RunPart {
     ending: Option<Ending>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     finally_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    compensates: bool,
     /// How many steps there are. Only records without a part `now` say it here.
     #[serde(default, skip_serializing)]
     steps: Option<usize>,
@@ -130,6 +132,7 @@ fn run_part(state: &RunState) -> String {
         episode: state.episode().clone(),
         ending: state.ending().cloned(),
         finally_since: state.finally_since(),
+        compensates: state.compensates(),
         steps: None,
     })
 }
@@ -213,7 +216,12 @@ pub fn restore<'a>(
             now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {
             let slot: Slot = id.parse().map_err(|e| damaged(malformed(&e)))?;
-            let pointers = ["/phase/result/output", "/previous/result/output", "/items"];
+            let pointers = [
+                "/phase/result/output",
+                "/previous/result/output",
+                "/items",
+                "/compensable/with",
+            ];
             let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
             check(&slot, &record).map_err(damaged)?;
             records.insert(slot, record);
@@ -251,6 +259,7 @@ pub fn restore<'a>(
         episode: run.episode,
         ending: run.ending,
         finally_since: run.finally_since,
+        compensates: run.compensates,
         executions: records.into_values().collect(),
     }
     .into())
@@ -277,7 +286,8 @@ fn read_now(text: &str, find: &FindBlob<'_>) -> Result<NowPart<StepRecord>, Deco
     let mut body = PARTS.open(text, &[], find)?;
     if let Some(records) = body.pointer_mut("/in_flight").and_then(Value::as_array_mut) {
         for record in records {
-            hydrate(record, &["/previous/result/output"], find)?;
+            let pointers = ["/previous/result/output", "/compensable/with"];
+            hydrate(record, &pointers, find)?;
         }
     }
     let now: NowPart<StepRecord> = serde_json::from_value(body).map_err(|e| malformed(&e))?;

@@ -133,9 +133,26 @@ pub struct Segment {
     pub iteration: Option<u32>,
     /// Item of the fan-out that this step is, from 0.
     pub item: Option<u32>,
+    /// Whether it is the compensation of the step; only on the last segment.
+    pub compensation: bool,
 }
 
-/// Where a step execution stands: `test`, `fix#2/test` (second iteration of loop `fix`), `notes[3]` (fourth item). Cheap to clone.
+impl Segment {
+    const fn of(step: StepId) -> Self {
+        Self {
+            step,
+            iteration: None,
+            item: None,
+            compensation: false,
+        }
+    }
+}
+
+/// How the path of a compensation ends.
+const COMPENSATION: &str = "!compensate";
+
+/// Where a step execution stands: `test`, `fix#2/test` (second iteration of loop `fix`), `notes[3]` (fourth item). Of its
+/// compensation, which is a call of its own: `test!compensate`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Path(Arc<[Segment]>);
@@ -144,11 +161,7 @@ impl Path {
     /// The path of a top-level step.
     #[must_use]
     pub fn top(step: StepId) -> Self {
-        Self(Arc::new([Segment {
-            step,
-            iteration: None,
-            item: None,
-        }]))
+        Self(Arc::new([Segment::of(step)]))
     }
 
     /// The path of `member` in `iteration` of the loop at this path.
@@ -159,11 +172,7 @@ impl Path {
         if let Some(last) = segments.last_mut() {
             last.iteration = Some(iteration);
         }
-        segments.push(Segment {
-            step: member,
-            iteration: None,
-            item: None,
-        });
+        segments.push(Segment::of(member));
         Self(segments.into())
     }
 
@@ -177,16 +186,43 @@ impl Path {
         Self(segments.into())
     }
 
+    /// The path of the compensation of this execution.
+    #[must_use]
+    pub fn compensation(&self) -> Self {
+        self.with_compensation(true)
+    }
+
+    /// The execution that the compensation at this path undoes; this very path where it is no compensation's.
+    #[must_use]
+    pub fn compensated(&self) -> Self {
+        self.with_compensation(false)
+    }
+
+    fn with_compensation(&self, compensation: bool) -> Self {
+        let mut segments = self.0.to_vec();
+        if let Some(last) = segments.last_mut() {
+            last.compensation = compensation;
+        }
+        Self(segments.into())
+    }
+
+    /// Whether this is the path of a compensation.
+    #[must_use]
+    pub fn is_compensation(&self) -> bool {
+        self.0.last().is_some_and(|last| last.compensation)
+    }
+
     /// Whether this is the path of an item of a fan-out.
     #[must_use]
     pub fn is_item(&self) -> bool {
-        self.0.last().is_some_and(|last| last.item.is_some())
+        let item = |last: &Segment| last.item.is_some() && !last.compensation;
+        self.0.last().is_some_and(item)
     }
 
     /// The fan-out of which this is an item, and which one it is.
     #[must_use]
     pub fn fan_out(&self) -> Option<(Self, u32)> {
-        let index = self.0.last()?.item?;
+        let index = self.0.last()?.item.filter(|_| !self.is_compensation())?;
         let mut segments = self.0.to_vec();
         segments.last_mut()?.item = None;
         Some((Self(segments.into()), index))
@@ -231,11 +267,7 @@ impl Path {
     /// The path of `member` in the item of a fan-out that this path is.
     #[must_use]
     pub fn member_of_item(&self, member: StepId) -> Self {
-        let own = Segment {
-            step: member,
-            iteration: None,
-            item: None,
-        };
+        let own = Segment::of(member);
         Self(self.0.iter().cloned().chain([own]).collect())
     }
 
@@ -319,6 +351,9 @@ impl fmt::Display for Path {
             if let Some(iteration) = segment.iteration {
                 write!(f, "#{iteration}")?;
             }
+            if segment.compensation {
+                f.write_str(COMPENSATION)?;
+            }
         }
         Ok(())
     }
@@ -333,8 +368,12 @@ impl FromStr for Path {
                 .parse::<u32>()
                 .map_err(|_| invalid("path", text, "an iteration or an item is not a number"))
         };
+        let (executions, compensation) = match text.strip_suffix(COMPENSATION) {
+            Some(compensated) => (compensated, true),
+            None => (text, false),
+        };
         let mut segments = Vec::new();
-        for part in text.split('/') {
+        for part in executions.split('/') {
             let (part, iteration) = match part.split_once('#') {
                 Some((rest, digits)) => (rest, Some(number(digits)?)),
                 None => (part, None),
@@ -354,7 +393,11 @@ impl FromStr for Path {
                 step,
                 iteration,
                 item,
+                compensation: false,
             });
+        }
+        if let Some(last) = segments.last_mut() {
+            last.compensation = compensation;
         }
         Ok(Self(segments.into()))
     }
@@ -480,10 +523,22 @@ mod tests {
             "notes[3]",
             "outer#1/inner#4/check",
             "all[2]#7/x",
+            "fix#2/test!compensate",
+            "notes[3]!compensate",
         ] {
             assert_eq!(text.parse::<Path>().map(|p| p.to_string()), Ok(text.into()));
         }
-        for text in ["", "a//b", "a#x/b", "a[1", "a b", "-a"] {
+        for text in [
+            "",
+            "a//b",
+            "a#x/b",
+            "a[1",
+            "a b",
+            "-a",
+            "a!compensate/b",
+            "!compensate",
+            "a!",
+        ] {
             assert!(text.parse::<Path>().is_err(), "{text}");
         }
     }
@@ -497,6 +552,16 @@ mod tests {
         assert!(leaf.is_inside(&outer, 2) && leaf.is_inside(&inner, 3));
         assert!(!leaf.is_inside(&outer, 1) && !inner.is_inside(&inner, 3));
         assert_eq!(leaf.loop_iteration(), Some(3));
+        Ok(())
+    }
+
+    #[test]
+    fn the_compensation_of_an_item_is_no_item() -> Result<(), InvalidId> {
+        let item: Path = "notes[3]".parse()?;
+        let undone = item.compensation();
+        assert!(item.is_item() && !undone.is_item() && undone.is_compensation());
+        assert_eq!(undone.fan_out(), None);
+        assert_eq!((undone.compensated(), undone.item_index()), (item, Some(3)));
         Ok(())
     }
 

@@ -25,6 +25,8 @@ pub const STOP_REASONS: usize = 100;
 pub const ITEMS: usize = 10_000;
 /// Items of a fan-out at work at the same time when it sets no `max_parallel` (B371); at most [`PARALLEL`].
 pub const ITEMS_PARALLEL_DEFAULT: usize = 5;
+/// Completed executions of a run that can be undone; a step with `compensate` that would be one more fails before it starts.
+pub const COMPENSATIONS: usize = 10_000;
 /// Levels of loops and fan-outs inside each other.
 pub const NESTING: usize = 16;
 /// Levels of child workflows in one another, below the first one.

@@ -148,6 +148,8 @@ pub mod codes {
     pub const NOT_A_LIST: &str = "not_a_list";
     /// A list has more items than its fan-out may have.
     pub const TOO_MANY_ITEMS: &str = "too_many_items";
+    /// There are too many completed executions to undo for another one.
+    pub const TOO_MANY_COMPENSATIONS: &str = "too_many_compensations";
     /// Items of a fan-out failed.
     pub const ITEMS_FAILED: &str = "items_failed";
     /// A person cancelled an item of a fan-out.

@@ -108,6 +108,7 @@ pub fn origin(event: &Event) -> Origin {
                     attempt,
                     output,
                     tape,
+                    ..
                 },
         } => ended(
             path,
@@ -153,6 +154,13 @@ pub fn origin(event: &Event) -> Origin {
             Some(StopCode::Cancelled | StopCode::Rejected) => Origin::Outside,
             Some(_) | None => Origin::Decided,
         },
+        Event::Run(RunEvent::Compensating { .. }) => Origin::Outside,
+        // Whoever asked for that end, it came when all was undone.
+        Event::Run(RunEvent::Failed { stop } | RunEvent::Cancelled { stop })
+            if stop.compensated.is_some() =>
+        {
+            Origin::Decided
+        }
         Event::Run(
             RunEvent::Paused { stop } | RunEvent::Failed { stop } | RunEvent::Cancelled { stop },
         ) => match stop.code() {
@@ -166,6 +174,7 @@ pub fn origin(event: &Event) -> Origin {
             | StopCode::WaitingForSignal
             | StopCode::WaitingForApproval
             | StopCode::WaitingForChild
+            | StopCode::CompensationFailed
             | StopCode::ApprovalTimedOut => Origin::Decided,
             StopCode::Ready
             | StopCode::Rejected

@@ -21,6 +21,8 @@ pub struct StateScope<'a> {
     at: Option<&'a Path>,
     /// For `until`: the loop itself is the innermost loop, in this iteration.
     own_pass: Option<u32>,
+    /// For `compensate.with`: what the step at that place came to, or is about to come to.
+    own_output: Option<&'a Value>,
     read: Shelf<'a>,
 }
 
@@ -63,7 +65,22 @@ impl<'a> StateScope<'a> {
             state,
             at: Some(path),
             own_pass: None,
+            own_output: None,
             read: Shelf::default(),
+        }
+    }
+
+    /// The scope of `compensate.with` of the step at `path`, which completes with this output.
+    #[must_use]
+    pub fn of_compensation(
+        definition: &'a Definition,
+        state: &'a RunState,
+        path: &'a Path,
+        output: &'a Value,
+    ) -> Self {
+        Self {
+            own_output: Some(output),
+            ..Self::of_step(definition, state, path)
         }
     }
 
@@ -80,6 +97,7 @@ impl<'a> StateScope<'a> {
             state,
             at: Some(path),
             own_pass: Some(iteration),
+            own_output: None,
             read: Shelf::default(),
         }
     }
@@ -92,6 +110,7 @@ impl<'a> StateScope<'a> {
             state,
             at: None,
             own_pass: None,
+            own_output: None,
             read: Shelf::default(),
         }
     }
@@ -150,7 +169,17 @@ impl<'a> StateScope<'a> {
     }
 
     fn step(&self, id: &StepId, field: StepField) -> Option<Cow<'_, Value>> {
-        let record = self.record(id);
+        let own = self
+            .at
+            .filter(|path| path.step() == id)
+            .zip(self.own_output);
+        let record = match (own, field) {
+            (Some((_, output)), StepField::Output) => return Some(Cow::Borrowed(output)),
+            (Some(_), StepField::Status) => return Some(Cow::Owned(json!("completed"))),
+            (Some(_), StepField::Error) => return None,
+            (Some((path, _)), _) => self.state.executions().at(path),
+            (None, _) => self.record(id),
+        };
         match field {
             StepField::Status => Some(Cow::Owned(json!(status_of(record)))),
             StepField::Attempts => Some(Cow::Owned(json!(record.map_or(0, StepRecord::attempts)))),

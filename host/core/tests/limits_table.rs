@@ -58,6 +58,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("FAMILY", number(limits::FAMILY as u64)),
         ("STOP_REASONS", number(limits::STOP_REASONS as u64)),
         ("ITEMS", number(limits::ITEMS as u64)),
+        ("COMPENSATIONS", number(limits::COMPENSATIONS as u64)),
         (
             "ITEMS_PARALLEL_DEFAULT",
             number(limits::ITEMS_PARALLEL_DEFAULT as u64),

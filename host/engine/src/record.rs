@@ -576,7 +576,7 @@ impl Batch {
     }
 
     fn keep(&mut self, entry: Entry) {
-        if let Some(value) = entry.event.payload() {
+        for value in entry.event.payloads() {
             self.keep_value(value);
         }
         self.entries.push(entry);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost_core::decide::{settle, settle_recorded};
-use milepost_core::definition::Step;
 use milepost_core::event::{
     AttemptStarted, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
 };
@@ -307,6 +306,7 @@ impl<'a> Replayer<'a> {
                 | RunEvent::Paused { .. }
                 | RunEvent::Completed { .. }
                 | RunEvent::Failed { .. }
+                | RunEvent::Compensating { .. }
                 | RunEvent::Cancelled { .. },
             )
             | Event::Step {
@@ -367,10 +367,11 @@ impl<'a> Replayer<'a> {
             return None;
         }
         let definition = &self.workflow.definition;
-        if let Some(component) = definition.step(path.step()).and_then(Step::call)
-            && self.gone.contains(&component.plugin)
+        let step = definition.step(path.step());
+        if let Some(callee) = step.and_then(|step| step.callee(path))
+            && self.gone.contains(callee.plugin)
         {
-            let reason = format!("its component `{}` was replaced since", component.plugin);
+            let reason = format!("its component `{}` was replaced since", callee.plugin);
             self.skip(path, *attempt, &reason);
             return None;
         }

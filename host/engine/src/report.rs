@@ -38,6 +38,8 @@ pub struct RunReport {
     pub steps: Vec<StepReport>,
     /// Counts over the top-level steps (B88).
     pub summary: Summary,
+    /// What is or was undone of it, once that has begun.
+    pub compensations: Option<CompensationsReport>,
     /// The inputs it was started with.
     pub inputs: RecordedValue,
     /// File of the definition.
@@ -189,6 +191,39 @@ pub struct StepReport {
     pub items: Option<ItemsReport>,
     /// Its child run.
     pub child: Option<ChildReport>,
+}
+
+/// What is undone of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompensationsReport {
+    /// Completed executions that can be undone.
+    pub total: usize,
+    /// Those that are.
+    pub completed: usize,
+    /// The compensations that were tried, in that order; of many, the last ones.
+    pub tried: Vec<StepReport>,
+}
+
+impl CompensationsReport {
+    fn of(state: &RunState) -> Option<Self> {
+        let all = state.executions().compensations();
+        if !all.have_begun() && !state.compensates() {
+            return None;
+        }
+        let when = |record: &&StepRecord| record.compensable().map(|undone| undone.completed);
+        let tried = all.iter().filter(|record| record.attempts() > 0);
+        let mut tried: Vec<&StepRecord> = tried.collect();
+        tried.sort_by_key(when);
+        tried.truncate(LISTED);
+        let tried = tried.iter().rev();
+        Some(Self {
+            total: all.len(),
+            completed: all.completed(),
+            tried: tried
+                .map(|record| StepReport::new(record.path().step(), Some(record)))
+                .collect(),
+        })
+    }
 }
 
 /// The child run of a step.
@@ -350,6 +385,7 @@ impl RunReport {
         let steps = state.executions().iter();
         Self {
             steps: steps
+                .filter(|record| !record.path().is_compensation())
                 .map(|record| StepReport::new(record.path().step(), Some(record)))
                 .collect(),
             definition_problem: Some(problem.to_owned()),
@@ -382,6 +418,7 @@ impl RunReport {
             stop: state.phase().stop(),
             steps: Vec::new(),
             summary: Summary::default(),
+            compensations: CompensationsReport::of(state),
             inputs: RecordedValue(state.inputs().clone()),
             file: state.created().file.clone(),
             definition: state.binding().definition,

@@ -20,6 +20,8 @@ pub enum StopKind {
     Pause,
     /// Pause at once; the step in flight is interrupted.
     PauseNow,
+    /// End for good, after what its completed steps did is undone; the step in flight may clean up for a moment.
+    Compensate,
     /// End for good: the step in flight may clean up for a moment.
     Cancel,
     /// End for good, at once.
@@ -28,7 +30,13 @@ pub enum StopKind {
 
 impl StopKind {
     /// Every kind, the weakest first.
-    pub const ALL: [Self; 4] = [Self::Pause, Self::PauseNow, Self::Cancel, Self::Kill];
+    pub const ALL: [Self; 5] = [
+        Self::Pause,
+        Self::PauseNow,
+        Self::Compensate,
+        Self::Cancel,
+        Self::Kill,
+    ];
 
     /// The stable text.
     #[must_use]
@@ -36,6 +44,7 @@ impl StopKind {
         match self {
             Self::Pause => "pause",
             Self::PauseNow => "pause_now",
+            Self::Compensate => "compensate",
             Self::Cancel => "cancel",
             Self::Kill => "kill",
         }
@@ -44,7 +53,7 @@ impl StopKind {
     /// Whether it ends the run, rather than pausing it.
     #[must_use]
     pub const fn ends(self) -> bool {
-        matches!(self, Self::Cancel | Self::Kill)
+        matches!(self, Self::Compensate | Self::Cancel | Self::Kill)
     }
 
     /// Whether a request of this kind still means something to a run of that status. To a paused run that goes on by itself, a

@@ -38,6 +38,9 @@ pub(crate) struct Run {
     steps: Vec<Step>,
     /// Counts over the top-level steps.
     summary: Summary,
+    /// What is or was undone of it, once that has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compensations: Option<Compensations>,
     /// The inputs it was started with.
     inputs: Arc<Value>,
     /// File of the definition.
@@ -120,6 +123,17 @@ fn stop_reason(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": all })
 }
 
+/// What is undone of a run.
+#[derive(Serialize, JsonSchema)]
+struct Compensations {
+    /// Completed executions that can be undone.
+    total: usize,
+    /// Those that are.
+    completed: usize,
+    /// The compensations that were tried, in that order; of many, the last ones.
+    tried: Vec<Step>,
+}
+
 /// Why a run does not move.
 #[derive(Serialize, JsonSchema)]
 struct Stop {
@@ -144,6 +158,9 @@ struct Stop {
     /// How many reasons there are besides, where there are more than are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     more: Option<u32>,
+    /// How many steps were compensated before the run ended, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compensated: Option<u32>,
 }
 
 /// One step of a run.
@@ -387,6 +404,8 @@ enum RequestKind {
     Pause,
     /// Pause at once.
     PauseNow,
+    /// End for good, after what its completed steps did is undone.
+    Compensate,
     /// End for good.
     Cancel,
     /// End for good, at once.
@@ -399,6 +418,7 @@ impl From<&StopRequest> for Request {
             kind: match request.kind {
                 StopKind::Pause => RequestKind::Pause,
                 StopKind::PauseNow => RequestKind::PauseNow,
+                StopKind::Compensate => RequestKind::Compensate,
                 StopKind::Cancel => RequestKind::Cancel,
                 StopKind::Kill => RequestKind::Kill,
             },
@@ -435,6 +455,11 @@ impl From<&RunReport> for Run {
                 skipped: summary.skipped,
                 percent: summary.percent,
             },
+            compensations: report.compensations.as_ref().map(|undone| Compensations {
+                total: undone.total,
+                completed: undone.completed,
+                tried: undone.tried.iter().map(Step::from).collect(),
+            }),
             inputs: report.inputs.value(),
             file: report.file.clone(),
             definition: report.definition,
@@ -497,6 +522,7 @@ impl Stop {
                 reasons.collect()
             },
             more: Some(stop.more).filter(|more| *more > 0),
+            compensated: stop.compensated,
         }
     }
 }

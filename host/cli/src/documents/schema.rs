@@ -18,12 +18,13 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 25] = [
+const VERBS: [(&str, Of); 26] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
     ("resume", of::<Resumed>),
     ("retry", of::<Resumed>),
+    ("compensate", of::<Run>),
     ("signal", of::<Signalled>),
     ("approve", of::<Decided>),
     ("reject", of::<Decided>),

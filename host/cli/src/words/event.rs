@@ -23,6 +23,7 @@ pub(crate) fn told(run: &RunId, mut event: Event) -> Event {
             RunEvent::Paused { stop }
             | RunEvent::Failed { stop }
             | RunEvent::Cancelled { stop }
+            | RunEvent::Compensating { stop, .. }
             | RunEvent::Finishing {
                 ending: Ending::Failed { stop } | Ending::Cancelled { stop },
             } => put_into_words(run, stop),
@@ -106,6 +107,8 @@ impl Unmet {
             return;
         };
         match event {
+            // What undoes a step says nothing of how that ended.
+            _ if path.is_compensation() => {}
             StepEvent::Failed { .. } => self.failed(path.step()),
             StepEvent::Skipped(_) => self.skipped(path.step()),
             StepEvent::Started(_)

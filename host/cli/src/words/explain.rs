@@ -106,6 +106,11 @@ const STEP_CODES: &[(&str, &str)] = &[
          split the list over several runs.",
     ),
     (
+        codes::TOO_MANY_COMPENSATIONS,
+        "The run has as many completed executions with `compensate` as it may have, so a further step with `compensate` does not start: \
+         what it did could not be undone. Split the work over several runs.",
+    ),
+    (
         codes::ITEMS_FAILED,
         "Items of a fan-out failed; the others ended all the same. The message names the first one, `detail` has the counts. `resume` \
          and `retry` run the failed items alone again; with `join = \"all_done\"` the step completes and says how each item ended.",
@@ -237,6 +242,10 @@ const fn of_stop(code: StopCode) -> &'static str {
         }
         StopCode::ApprovalTimedOut => {
             "Nobody decided at an approval before its timeout, whose `on_timeout` is `reject`, so the run was cancelled."
+        }
+        StopCode::CompensationFailed => {
+            "The run undoes what its completed steps did, before it ends as failed or cancelled, and one of these compensations failed. Fix \
+             the cause, then `resume` tries it again and continues with the others; `kill` ends the run without them."
         }
     }
 }

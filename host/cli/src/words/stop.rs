@@ -23,7 +23,16 @@ pub(crate) fn message(stop: &Stop) -> String {
     if stop.more > 0 {
         told.push(format!("{} more", stop.more));
     }
+    told.extend(stop.compensated.map(compensated));
     shown::message(told.join("; "))
+}
+
+fn compensated(steps: u32) -> String {
+    match steps {
+        0 => "nothing was compensated".to_owned(),
+        1 => "1 step was compensated".to_owned(),
+        _ => format!("{steps} steps were compensated"),
+    }
 }
 
 /// What it stands at besides what its stop names first.
@@ -92,6 +101,9 @@ fn one(stop: &Stop) -> String {
                 .map_or_else(String::new, |why| format!(": {why}"));
             format!("`{path}` was rejected{by}{why}")
         }
+        Why::CompensationFailed { code, message, .. } => {
+            format!("`{path}` failed ({code}): {message}")
+        }
     }
 }
 
@@ -159,6 +171,9 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
     }
     if let Why::Told(told) = &stop.why {
         return told.next.clone();
+    }
+    if stop.compensated.is_some_and(|steps| steps > 0) {
+        return "nothing; the run is over, and what its steps did is undone".to_owned();
     }
     let names_step = asks_at_several(stop);
     // Of a run that ended with a failure at its end, what comes next is a matter of what ended it.
@@ -288,6 +303,20 @@ fn after(run: &RunId, stop: &Stop, names_step: bool, command: &impl Fn(&str) -> 
             command("show")
         ),
         Why::Ready(_) => format!("a worker or {resume} continues it"),
+        Why::CompensationFailed { automatic, .. } => {
+            let then = format!("{resume} tries it again, then continues with the others");
+            let by_itself = match automatic {
+                Some(Automatic::Next { number, of }) => format!(
+                    "a worker (`{}`) does so when it is due, as automatic resume {number} of {of}",
+                    command("work")
+                ),
+                Some(Automatic::UsedUp { of }) => {
+                    format!("its {of} automatic resumes are used up")
+                }
+                None => format!("`{} {run}` ends the run without the rest", command("kill")),
+            };
+            format!("{then}; {by_itself}")
+        }
     }
 }
 

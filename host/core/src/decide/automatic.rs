@@ -69,19 +69,14 @@ impl Decider<'_> {
         walk.stand(|| self.pause_stop(path, pause, retries_exhausted, due_at))
     }
 
-    fn pause_stop(
+    pub(super) fn pause_stop(
         &self,
         path: &Path,
         pause: &Pause,
         retries_exhausted: bool,
         known: Option<Timestamp>,
     ) -> Stop {
-        let resume = automatic_resume(self.state, path, pause, retries_exhausted, self.now);
-        let due_at = match self.state.created().rules.pauses_pass_beside() {
-            true => known,
-            false => resume.as_ref().and_then(|resume| resume.due),
-        };
-        let automatic = resume.map(|resume| Automatic::after(resume.in_a_row, due_at.is_some()));
+        let (due_at, automatic) = self.resumes_by_itself(path, pause, retries_exhausted, known);
         let pausing = Pausing::of(pause, due_at, automatic);
         let why = match retries_exhausted {
             true => Why::RetriesExhausted(pausing),
@@ -92,5 +87,22 @@ impl Decider<'_> {
             provider: pause.provider.clone(),
             ..Stop::new(why).at(path.clone())
         }
+    }
+
+    /// When a pause passes by itself, `known` since it was recorded but of older runs, and which of how many times that is.
+    pub(super) fn resumes_by_itself(
+        &self,
+        path: &Path,
+        pause: &Pause,
+        retries_exhausted: bool,
+        known: Option<Timestamp>,
+    ) -> (Option<Timestamp>, Option<Automatic>) {
+        let resume = automatic_resume(self.state, path, pause, retries_exhausted, self.now);
+        let due_at = match self.state.created().rules.pauses_pass_beside() {
+            true => known,
+            false => resume.as_ref().and_then(|resume| resume.due),
+        };
+        let automatic = resume.map(|resume| Automatic::after(resume.in_a_row, due_at.is_some()));
+        (due_at, automatic)
     }
 }

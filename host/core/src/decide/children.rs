@@ -88,8 +88,15 @@ pub fn child_standing(parent: &RunState, path: &Path, child: &RunState) -> Child
                 Err(error) => ChildEnding::Cancelled(*error),
             }
         }
-        Phase::Failed { .. } if known.is_some_and(|known| known.failed_at == seq) => {
+        Phase::Failed { .. }
+            if known.is_some_and(|known| known.failed_at == seq)
+                && !child.executions().compensations().have_begun() =>
+        {
             return ChildStanding::ToGoOn;
+        }
+        // What it had done is undone: when the step runs again, another run does it anew.
+        Phase::Failed { stop, .. } if child.executions().compensations().have_begun() => {
+            ChildEnding::Cancelled(error_of(&run, codes::CHILD_FAILED, "failed", stop))
         }
         Phase::Failed { stop, .. } => {
             ChildEnding::Failed(error_of(&run, codes::CHILD_FAILED, "failed", stop))

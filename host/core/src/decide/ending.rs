@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::compensation::is_undone;
 use super::waiting::asked;
 use super::{Decider, Decision, Walk, expression_failed, fits};
 use crate::definition::{Definition, EndStep};
@@ -46,21 +47,25 @@ impl Decider<'_> {
 
     /// The run is over, unless there is something left to do before.
     pub(super) fn over(&self, ending: Ending) -> Decision {
-        match winds_up(self.definition, &ending) {
+        match winds_up(self.definition, self.state, &ending) {
             true => Decision::Note(RunEvent::Finishing { ending }),
             false => Decision::End(ending.into_event()),
         }
     }
 
-    /// What a run does that is about to end, one stage after the other: what is open ends, steps with `finally` run, the run ends.
+    /// What a run does that is about to end, one stage after the other: what is open ends, what was done is undone where that is
+    /// wanted, steps with `finally` run, the run ends.
     pub(super) fn end(&self, ending: &Ending, mut walk: Walk<'_>) -> Decision {
         if let Some(decision) = self.close_all(&mut walk) {
+            return decision;
+        }
+        if let Some(decision) = self.compensate(ending) {
             return decision;
         }
         if let Some(decision) = self.finally(&mut walk) {
             return decision;
         }
-        Decision::End(self.after_finally(ending))
+        Decision::End(self.after_compensations(ending, self.after_finally(ending)))
     }
 
     /// Ends what is open but steps with `finally`; `None` when nothing is. Nothing of it opens again after that.
@@ -68,7 +73,9 @@ impl Decider<'_> {
         if walk.frontier.is_closed() {
             return None;
         }
-        let main = |record: &&StepRecord| !self.definition.is_finally(&record.path);
+        let main = |record: &&StepRecord| {
+            !record.path.is_compensation() && !self.definition.is_finally(&record.path)
+        };
         if self.close(main, walk) {
             return Some(closing(walk));
         }
@@ -78,14 +85,14 @@ impl Decider<'_> {
 }
 
 /// Whether a run that is about to end so has something left to do before.
-fn winds_up(definition: &Definition, _ending: &Ending) -> bool {
-    !definition.finally().is_empty()
+fn winds_up(definition: &Definition, state: &RunState, ending: &Ending) -> bool {
+    !definition.finally().is_empty() || is_undone(definition, state, ending)
 }
 
 /// What is recorded where something outside ends a run: its end, unless it has something left to do before. A run of which nothing
 /// has begun has not.
 pub(crate) fn last(definition: &Definition, state: &RunState, ending: Ending) -> RunEvent {
-    match winds_up(definition, &ending) && !state.executions().is_empty() {
+    match winds_up(definition, state, &ending) && !state.executions().is_empty() {
         true => RunEvent::Finishing { ending },
         false => ending.into_event(),
     }

@@ -8,7 +8,7 @@ use crate::frontier::Progress;
 use crate::ids::Path;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::state::{Ending, StepRecord, StepResult};
-use crate::stop::{Stop, Why};
+use crate::stop::{Stop, StopCode, Why};
 use crate::time::format_duration;
 use crate::within::Within;
 
@@ -64,7 +64,9 @@ impl Decider<'_> {
 
     /// The end, when nothing is left to do. A failure before it fails a run that was not cancelled; both keep all reasons.
     pub(super) fn after_finally(&self, ending: &Ending) -> RunEvent {
-        let Some(failed) = self.finally_failed() else {
+        // It failed with that before, and was compensated since.
+        let told = ending.stop().map(Stop::code) == Some(StopCode::FinallyFailed);
+        let Some(failed) = self.finally_failed().filter(|_| !told) else {
             return ending.clone().into_event();
         };
         match ending {

@@ -6,6 +6,7 @@
 
 mod automatic;
 mod children;
+mod compensation;
 mod deadlines;
 mod ending;
 mod fan_out;
@@ -667,6 +668,9 @@ impl Decider<'_> {
     }
 
     fn start(&self, component: &ComponentStep, path: &Path, record: Option<&StepRecord>) -> Action {
+        if let Some(error) = self.cannot_be_undone(component, path) {
+            return Action::record(path, StepEvent::failed(error));
+        }
         let attempt = record.map_or(0, StepRecord::attempts) + 1;
         let scope = StateScope::of_step(self.definition, self.state, path);
         let created = &self.state.created();

@@ -1,6 +1,7 @@
 //! What the outcome of an attempt becomes: the end of its execution, another attempt, or a pause.
 
 use super::automatic::automatic_resume;
+use super::compensation::undo;
 use super::deadlines::{cut_off, is_exceeded};
 use super::fitting::{fit, fits};
 use crate::definition::{Definition, Step};
@@ -28,11 +29,15 @@ pub fn settle(
         // Written once: the text that is measured is the one that is recorded.
         Outcome::Completed(output) => {
             let output = Payload::new(output);
-            match fits(state, path, "this output", output.text().len()) {
+            let undo = undo(definition, state, path, &output);
+            let with = undo.as_ref().and_then(|undo| undo.with.as_ref());
+            let bytes = output.text().len() + with.map_or(0, |with| with.text().len());
+            match fits(state, path, "this output", bytes) {
                 Ok(()) => {
                     let completed = StepEvent::Completed {
                         attempt,
                         output,
+                        undo,
                         tape,
                     };
                     return completed.at(path.clone());
@@ -65,11 +70,15 @@ pub fn settle_recorded(
     now: Timestamp,
 ) -> Event {
     let event = match outcome {
-        Outcome::Completed(output) => StepEvent::Completed {
-            attempt,
-            output: Payload::new(output),
-            tape,
-        },
+        Outcome::Completed(output) => {
+            let output = Payload::new(output);
+            StepEvent::Completed {
+                attempt,
+                undo: undo(definition, state, path, &output),
+                output,
+                tape,
+            }
+        }
         Outcome::Paused(pause) if definition.is_finally(path) => StepEvent::Failed {
             attempt: Some(attempt),
             error: StepError::new(

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::codes;
+use super::grammar::COMPENSATE_KEY;
 use super::manifest::{Manifest, Manifests, StepManifest};
 use super::names::check_id;
 use super::nearest::{enough, listed, nearest};
 use super::outline::{Kind, Outline};
-use super::view::Named;
+use super::view::{Named, View};
 use crate::diagnostic::Diagnostic;
 
 /// The resolved `use` of one step.
@@ -22,22 +23,32 @@ pub(super) struct Call<'m> {
     pub(super) manifest: Option<&'m StepManifest>,
 }
 
-/// Resolves the `use` of every component step; `None` where it cannot be, which has been reported.
+/// What one step calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls<'m> {
+    /// By its `use`; `None` where it cannot be resolved, which has been reported.
+    pub(super) own: Option<Call<'m>>,
+    /// The same by the `use` of its `compensate`.
+    pub(super) compensation: Option<Call<'m>>,
+}
+
+/// Resolves every `use`, of component steps and of what undoes them.
 pub(super) fn resolve<'m>(
     outline: &Outline<'_>,
     plugins: &[Named<'_>],
     manifests: Option<&'m Manifests>,
     out: &mut Vec<Diagnostic>,
-) -> Vec<Option<Call<'m>>> {
+) -> Vec<Calls<'m>> {
     let names: BTreeSet<_> = plugins.iter().map(|plugin| plugin.name).collect();
     let nobody = BTreeSet::new();
     let mut used = BTreeSet::new();
     let mut calls = Vec::with_capacity(outline.entries.len());
+    let mut sure = !outline.entries.is_empty();
     for entry in &outline.entries {
-        let call = match (entry.view.text("use"), entry.view.node("use")) {
+        let mut call = |view: &View<'_>| match (view.text("use"), view.node("use")) {
             (Some(text), Some(node)) if !text.trim().is_empty() => {
                 let plugin = text.split_once('/').map_or(text, |(plugin, _)| plugin);
-                used.insert(plugin);
+                used.insert(plugin.to_owned());
                 let known = if enough(out) { &nobody } else { &names };
                 let resolved = resolve_one(text, node.span(), &names, known, manifests);
                 let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
@@ -45,15 +56,18 @@ pub(super) fn resolve<'m>(
             }
             (_, _) => None,
         };
-        calls.push(call);
+        let compensate = entry.view.record(COMPENSATE_KEY);
+        let calls_of_it = Calls {
+            own: call(&entry.view),
+            compensation: compensate.as_ref().and_then(&mut call),
+        };
+        // While a `use` is misspelt, its plugin only looks unused.
+        if entry.kind == Kind::Component {
+            let undone = calls_of_it.compensation.is_some() || compensate.is_none();
+            sure &= calls_of_it.own.is_some() && undone;
+        }
+        calls.push(calls_of_it);
     }
-    // While a `use` is misspelt, its plugin only looks unused.
-    let sure = !calls.is_empty()
-        && outline
-            .entries
-            .iter()
-            .zip(&calls)
-            .all(|(entry, call)| entry.kind != Kind::Component || call.is_some());
     for plugin in plugins
         .iter()
         .filter(|plugin| sure && !used.contains(plugin.name))

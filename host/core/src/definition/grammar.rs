@@ -179,10 +179,10 @@ pub(super) static WORKFLOW: Record = record(
         key(
             "on_failure",
             Shape::Choice {
-                words: &["finish", "stop"],
-                planned: &["compensate"],
+                words: &["finish", "stop", "compensate"],
+                planned: &[],
             },
-            "What a failed step means for the others of a graph: `finish` (default) runs whatever can still run, `stop` starts nothing new.",
+            "What a failed step means: `finish` (default) runs whatever in a graph can still run, `stop` starts nothing new, `compensate` finishes and then undoes what has completed.",
         ),
         key(
             "returns",
@@ -384,9 +384,24 @@ pub(super) const FINALLY_KEY: &str = "finally";
 /// Keys of which a wait has exactly one.
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
-pub(super) const CALL_KEYS: &[&str] = &["with", "retry", "timeout", "idle_timeout", "always_run"];
+pub(super) const CALL_KEYS: &[&str] = &[
+    "with",
+    "retry",
+    "timeout",
+    "idle_timeout",
+    "always_run",
+    COMPENSATE_KEY,
+];
+/// The key of what undoes a call.
+pub(super) const COMPENSATE_KEY: &str = "compensate";
 /// Those of them that a child run does not have.
-pub(super) const ATTEMPT_KEYS: &[&str] = &["retry", "timeout", "idle_timeout", "always_run"];
+pub(super) const ATTEMPT_KEYS: &[&str] = &[
+    "retry",
+    "timeout",
+    "idle_timeout",
+    "always_run",
+    COMPENSATE_KEY,
+];
 
 static STEP: Record = Record {
     title: "a step",
@@ -492,6 +507,11 @@ static STEP: Record = Record {
             "Whether the step runs at the end of the run, after everything else has ended or was cancelled, whatever came of it.",
         ),
         key(
+            COMPENSATE_KEY,
+            Shape::Record(&COMPENSATE),
+            "How a completed call is undone: when the run is cancelled with `--compensate`, when it fails and `on_failure` says so, or with `milepost compensate`.",
+        ),
+        key(
             "continue_on_error",
             Shape::Bool,
             "Whether a failure of this step is handled: later steps run, and the run can complete.",
@@ -501,6 +521,22 @@ static STEP: Record = Record {
     one_of: KINDS,
     or_else: Some(FOREACH_KEY),
 };
+
+static COMPENSATE: Record = record(
+    "a compensation",
+    &[
+        required(
+            "use",
+            Shape::Text,
+            "Component that undoes the call: `plugin/step`.",
+        ),
+        key(
+            "with",
+            Shape::TemplateTable,
+            "Input of the compensation; evaluated when the step completes, and may read the output of the step.",
+        ),
+    ],
+);
 
 static LOOP: Record = record(
     "a loop",

@@ -247,7 +247,7 @@ fn build(
         .entries
         .iter()
         .zip(&calls)
-        .map(|(entry, call)| known(output_type(entry, call.as_ref())))
+        .map(|(entry, call)| known(output_type(entry, call.own.as_ref())))
         .collect();
     let mut compiler = Compiler {
         file: text,
@@ -300,6 +300,7 @@ fn build(
         flow: order.flow(None),
         on_failure: match workflow.text("on_failure") {
             Some("stop") => OnFailure::Stop,
+            Some("compensate") => OnFailure::Compensate,
             _ => OnFailure::Finish,
         },
         parallel: settings.parallel,

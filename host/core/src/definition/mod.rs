@@ -44,10 +44,10 @@ pub use codes::{ALL as CODES, Code, explain};
 pub use load::{Around, Parsed};
 pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
 pub use model::{
-    ApprovalStep, Child, ChildStep, ComponentStep, Definition, EndStatus, EndStep, Flow,
-    ForEachStep, InputSpec, InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout, OnExhausted,
-    OnFailure, OnReject, OnWaitTimeout, Over, PluginSpec, Rework, Source, Step, StepKind,
-    TimeoutSource, WaitStep,
+    ApprovalStep, Callee, Child, ChildStep, Compensation, ComponentStep, Definition, EndStatus,
+    EndStep, Flow, ForEachStep, InputSpec, InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout,
+    OnExhausted, OnFailure, OnReject, OnWaitTimeout, Over, PluginSpec, Rework, Source, Step,
+    StepKind, TimeoutSource, WaitStep,
 };
 pub use schema::json_schema;
 pub use signals::UnknownSignal;

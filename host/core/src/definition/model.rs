@@ -148,6 +148,8 @@ pub enum OnFailure {
     Finish,
     /// Nothing new starts.
     Stop,
+    /// Whatever can still run, runs; then what has completed is undone.
+    Compensate,
 }
 
 /// Which outcomes of what a step needs let it run. A failure that is handled counts as success.
@@ -248,6 +250,28 @@ pub struct ComponentStep {
     pub always_run: bool,
     /// How long an attempt may be silent: no log line, no progress, no other call of the host.
     pub idle_timeout: Option<Duration>,
+    /// How it is undone.
+    pub compensation: Option<Box<Compensation>>,
+}
+
+/// The call that undoes a completed call. What it may take, and what happens when it fails, is as for the step.
+#[derive(Debug, Clone)]
+pub struct Compensation {
+    /// Key into [`Definition::plugins`].
+    pub plugin: String,
+    /// As [`ComponentStep::step`].
+    pub step: Option<Arc<str>>,
+    /// Its input: an object. May read the output of the step that it undoes.
+    pub with: Template,
+}
+
+/// The step of a component that an attempt calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Callee<'a> {
+    /// Key into [`Definition::plugins`].
+    pub plugin: &'a str,
+    /// As [`ComponentStep::step`].
+    pub step: Option<&'a Arc<str>>,
 }
 
 /// Which line of the definition set a timeout.
@@ -478,6 +502,25 @@ impl Step {
             | StepKind::Child(_)
             | StepKind::ForEach(_) => None,
         }
+    }
+
+    /// What an attempt at this path calls: the step's own component, or the one that undoes it.
+    #[must_use]
+    pub fn callee(&self, path: &Path) -> Option<Callee<'_>> {
+        let call = self.call()?;
+        Some(match path.is_compensation() {
+            false => Callee {
+                plugin: &call.plugin,
+                step: call.step.as_ref(),
+            },
+            true => {
+                let compensation = call.compensation.as_ref()?;
+                Callee {
+                    plugin: &compensation.plugin,
+                    step: compensation.step.as_ref(),
+                }
+            }
+        })
     }
 
     /// Indices of its members, in file order.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::codes;
-use super::grammar::{FINALLY_KEY, FOREACH_KEY, KINDS};
+use super::grammar::{COMPENSATE_KEY, FINALLY_KEY, FOREACH_KEY, KINDS};
 use super::nearest::nearest;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
@@ -338,6 +338,11 @@ impl<'a> Outline<'a> {
                 }
                 None => {
                     let wanted = entry.view.flag(FINALLY_KEY).unwrap_or(false);
+                    if let Some(span) = entry.view.key_span(COMPENSATE_KEY).filter(|_| wanted) {
+                        let message = "a step with `finally` runs after all that is undone";
+                        let problem = Diagnostic::error(codes::NOT_FOR_KIND, span, message);
+                        out.push(problem.with_help("leave out `compensate`, or `finally`"));
+                    }
                     self.entries[index].finally = wanted && !entry.lost;
                 }
             }

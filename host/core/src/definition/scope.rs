@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use super::grammar::FOREACH_KEY;
 use super::model::Flow;
 use super::needs::Order;
 use super::outline::{Kind, Outline};
@@ -19,6 +20,8 @@ pub(super) enum Place {
     Until(usize),
     /// In an item of the fan-out at this index, after the last member if it has any: its `returns`, or the `with` of its call.
     Item(usize),
+    /// `compensate.with` of the step at this index: when its call, or that of one of its items, has completed.
+    Compensation(usize),
     /// `returns`: after every step.
     Returns,
 }
@@ -53,7 +56,10 @@ impl Scope<'_> {
     fn enclosing(&self) -> Vec<usize> {
         match self.place {
             Place::Step(index) => self.outline.enclosing(index),
-            Place::Until(index) | Place::Item(index) => {
+            Place::Compensation(index) if !self.outline.entries[index].fans_out => {
+                self.outline.enclosing(index)
+            }
+            Place::Compensation(index) | Place::Until(index) | Place::Item(index) => {
                 let mut around = self.outline.enclosing(index);
                 around.push(index);
                 around
@@ -66,9 +72,10 @@ impl Scope<'_> {
     fn lost(&self) -> bool {
         let is_lost = |index: &usize| self.outline.entries[*index].lost;
         match self.place {
-            Place::Step(index) | Place::Until(index) | Place::Item(index) => {
-                is_lost(&index) || self.enclosing().iter().any(is_lost)
-            }
+            Place::Step(index)
+            | Place::Until(index)
+            | Place::Item(index)
+            | Place::Compensation(index) => is_lost(&index) || self.enclosing().iter().any(is_lost),
             Place::Returns => false,
         }
     }
@@ -78,6 +85,9 @@ impl Scope<'_> {
         let entry = &self.outline.entries[target];
         let name = entry.name;
         let around = self.enclosing();
+        if self.is_undone(target) && field != StepField::Item {
+            return Ok(());
+        }
         if around.contains(&target) {
             let (what, own) = match entry.fans_out {
                 true => ("fan-out", StepField::Item),
@@ -132,7 +142,10 @@ impl Scope<'_> {
                 ));
             }
             Place::Returns => return Ok(()),
-            Place::Step(index) | Place::Until(index) | Place::Item(index) => index,
+            Place::Step(index)
+            | Place::Until(index)
+            | Place::Item(index)
+            | Place::Compensation(index) => index,
         };
         // The scope that both stand in, and the members of it that hold them.
         let depth = around
@@ -143,8 +156,8 @@ impl Scope<'_> {
         let here = around.get(depth).copied();
         let there = around_target.get(depth).copied().unwrap_or(target);
         let scope = depth.checked_sub(1).map(|inner| around[inner]);
-        let Some(here) = here.or(Some(index).filter(|_| matches!(self.place, Place::Step(_))))
-        else {
+        let in_step = matches!(self.place, Place::Step(_) | Place::Compensation(_));
+        let Some(here) = here.or(Some(index).filter(|_| in_step)) else {
             // `until` and `returns` come after all members.
             return Ok(());
         };
@@ -182,6 +195,11 @@ impl Scope<'_> {
                 Some("only earlier steps, and members of the same loop, can be read".to_owned()),
             )),
         }
+    }
+
+    /// Whether the place is the compensation of the step at `target`, whose outcome it reads.
+    fn is_undone(&self, target: usize) -> bool {
+        self.place == Place::Compensation(target)
     }
 
     /// In a graph: only what is settled in any case is read, or the outcome would depend on who is faster.
@@ -259,6 +277,13 @@ impl Env for Scope<'_> {
         self.check_readable(target, field)?;
         match field {
             StepField::Status => Ok(Type::String),
+            StepField::Output
+                if self.is_undone(target) && self.outline.entries[target].fans_out =>
+            {
+                let fan_out = self.outline.entries[target].view.record(FOREACH_KEY);
+                let join = fan_out.and_then(|view| view.text("join"));
+                Ok(item_output(&self.outputs[target], join))
+            }
             StepField::Output => Ok(self.outputs[target].clone()),
             StepField::Error => Ok(error_type()),
             StepField::Attempts => Ok(Type::Int),
@@ -297,7 +322,7 @@ impl Env for Scope<'_> {
     fn at_the_end(&self) -> bool {
         match self.place {
             Place::Step(index) | Place::Item(index) => self.outline.entries[index].finally,
-            Place::Until(_) | Place::Returns => false,
+            Place::Until(_) | Place::Compensation(_) | Place::Returns => false,
         }
     }
 
@@ -334,6 +359,18 @@ pub(super) fn fan_out_output(one: Type, join: Option<&str>) -> Type {
         _ => one,
     };
     Type::List(Box::new(item))
+}
+
+/// The same backwards: of one item's output.
+fn item_output(fan_out: &Type, join: Option<&str>) -> Type {
+    match (fan_out, join) {
+        (Type::List(item), Some("all_done")) => match item.as_ref() {
+            Type::Object { fields, .. } => fields.get("output").cloned().unwrap_or(Type::Dyn),
+            _ => Type::Dyn,
+        },
+        (Type::List(item), _) => item.as_ref().clone(),
+        _ => Type::Dyn,
+    }
 }
 
 /// Type of a wait's output.

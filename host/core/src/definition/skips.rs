@@ -53,6 +53,10 @@ pub(super) fn check(
             let Some(target) = outline.find(read.id.as_str()) else {
                 return;
             };
+            // Only what has completed is undone.
+            if reader.place == Place::Compensation(target) {
+                return;
+            }
             if told.len() < limits::DIAGNOSTICS
                 && skips.doubtful[target]
                 && !told.contains(&(by, target))
@@ -68,7 +72,10 @@ pub(super) fn check(
 /// The step that an expression belongs to.
 fn own(place: Place) -> Option<usize> {
     match place {
-        Place::Step(index) | Place::Until(index) | Place::Item(index) => Some(index),
+        Place::Step(index)
+        | Place::Until(index)
+        | Place::Item(index)
+        | Place::Compensation(index) => Some(index),
         Place::Returns => None,
     }
 }

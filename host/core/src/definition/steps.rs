@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::approvals;
-use super::calls::Call;
+use super::calls::{Call, Calls};
 use super::children;
 use super::codes;
 use super::contract;
 use super::expressions::Compiler;
-use super::grammar::{ATTEMPT_KEYS, CALL_KEYS, FOREACH_KEY};
+use super::grammar::{ATTEMPT_KEYS, CALL_KEYS, COMPENSATE_KEY, FOREACH_KEY};
 use super::model::{
-    ComponentStep, EndStatus, EndStep, ForEachStep, ItemsJoin, Join, LoopStep, OnExhausted, Over,
-    Step, StepKind, TimeoutSource, WaitStep,
+    Compensation, ComponentStep, EndStatus, EndStep, ForEachStep, ItemsJoin, Join, LoopStep,
+    OnExhausted, Over, Step, StepKind, TimeoutSource, WaitStep,
 };
 use super::outline::{Entry, Kind};
 use super::scope::Place;
@@ -27,7 +27,7 @@ use crate::limits;
 /// Builds every step, in file order; `None` when one of them has a problem that was reported.
 pub(super) fn build(
     compiler: &mut Compiler<'_>,
-    calls: &[Option<Call<'_>>],
+    calls: &[Calls<'_>],
     settings: &Settings,
 ) -> Option<Vec<Step>> {
     let outline = compiler.outline;
@@ -36,7 +36,7 @@ pub(super) fn build(
         .iter()
         .zip(calls)
         .enumerate()
-        .map(|(index, (entry, call))| step(compiler, index, entry, call.as_ref(), settings))
+        .map(|(index, (entry, call))| step(compiler, index, entry, call, settings))
         .collect();
     steps.into_iter().collect()
 }
@@ -45,7 +45,7 @@ fn step(
     compiler: &mut Compiler<'_>,
     index: usize,
     entry: &Entry<'_>,
-    call: Option<&Call<'_>>,
+    call: &Calls<'_>,
     settings: &Settings,
 ) -> Option<Step> {
     let mut reads = BTreeSet::new();
@@ -154,11 +154,12 @@ fn component(
     compiler: &mut Compiler<'_>,
     index: usize,
     entry: &Entry<'_>,
-    call: Option<&Call<'_>>,
+    calls: &Calls<'_>,
     settings: &Settings,
     reads: &mut BTreeSet<StepId>,
 ) -> Option<ComponentStep> {
     let view = &entry.view;
+    let call = calls.own.as_ref();
     let policy = retry(
         view.record("retry").as_ref(),
         &settings.retry,
@@ -166,31 +167,29 @@ fn component(
     );
     let own = view.record("retry");
     let then_given = own.is_some_and(|retry| retry.text("then").is_some());
-    let given = view.node("with");
     let place = match entry.fans_out {
         true => Place::Item(index),
         false => Place::Step(index),
     };
-    let with = match given {
-        Some(node) => compiler.template(node, place),
-        None => Some(Template::Object(BTreeMap::new())),
-    };
+    let with = with(compiler, view, call, place);
     reads.extend(
         with.iter()
             .flat_map(|template| steps_read(template.references())),
     );
-    if let (Some(manifest), Some(template)) = (call.and_then(|call| call.manifest), &with) {
-        let place = view
-            .key_span("with")
-            .or_else(|| view.node("use").map(|node| node.span()));
-        let place = place.unwrap_or_else(|| entry.span.clone());
-        contract::check(
-            &manifest.input,
-            given.map(|node| (node, template)),
-            place,
-            &mut compiler.out,
-        );
-    }
+    let compensation = match view.record(COMPENSATE_KEY) {
+        Some(view) => {
+            let call = calls.compensation.as_ref();
+            let with = self::with(compiler, &view, call, Place::Compensation(index));
+            call.zip(with).map(|(call, with)| {
+                Some(Box::new(Compensation {
+                    plugin: call.plugin.clone(),
+                    step: call.step.clone(),
+                    with,
+                }))
+            })
+        }
+        None => Some(None),
+    };
     let (timeout, timeout_source) = match (view.duration("timeout"), settings.timeout) {
         (Some(own), _) => (own, TimeoutSource::Step),
         (None, Some(default)) => (default, TimeoutSource::Defaults),
@@ -207,7 +206,34 @@ fn component(
         timeout_source,
         always_run: view.flag("always_run").unwrap_or(false),
         idle_timeout: view.duration("idle_timeout"),
+        compensation: compensation?,
     })
+}
+
+/// The input of a call, checked against what its component says of it.
+fn with(
+    compiler: &mut Compiler<'_>,
+    view: &View<'_>,
+    call: Option<&Call<'_>>,
+    place: Place,
+) -> Option<Template> {
+    let given = view.node("with");
+    let with = match given {
+        Some(node) => compiler.template(node, place),
+        None => Some(Template::Object(BTreeMap::new())),
+    };
+    if let (Some(manifest), Some(template)) = (call.and_then(|call| call.manifest), &with) {
+        let place = view
+            .key_span("with")
+            .or_else(|| view.node("use").map(|node| node.span()));
+        contract::check(
+            &manifest.input,
+            given.map(|node| (node, template)),
+            place.unwrap_or_else(|| view.span.clone()),
+            &mut compiler.out,
+        );
+    }
+    with
 }
 
 fn repeat(

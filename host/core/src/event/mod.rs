@@ -20,7 +20,7 @@ pub use run::{
     CarriedWorkflow, ClaimCause, DefinitionChanged, ItemsAgain, Parent, ResumeCause, RunCreated,
     RunEvent, RunResumed,
 };
-pub use step::{AttemptStarted, Skip, StepEvent};
+pub use step::{AttemptStarted, Skip, StepEvent, Undo};
 pub use wait::{ChildEnding, WaitEvent};
 
 use crate::ids::{Digest, Epoch, Path};
@@ -81,6 +81,7 @@ impl Event {
                 RunEvent::Completed { .. } => "run_completed",
                 RunEvent::Failed { .. } => "run_failed",
                 RunEvent::Cancelled { .. } => "run_cancelled",
+                RunEvent::Compensating { .. } => "run_compensating",
             },
             Self::Step { event, .. } => match event {
                 StepEvent::Started(_) => "step_started",
@@ -118,6 +119,7 @@ impl Event {
             Self::Run(
                 RunEvent::Paused { stop }
                 | RunEvent::Failed { stop }
+                | RunEvent::Compensating { stop, .. }
                 | RunEvent::Cancelled { stop },
             ) => stop.path.as_ref(),
             Self::Run(RunEvent::Finishing { ending }) => ending.stop()?.path.as_ref(),
@@ -152,6 +154,7 @@ impl Event {
                 | RunEvent::FinallyStarted
                 | RunEvent::Paused { .. }
                 | RunEvent::Failed { .. }
+                | RunEvent::Compensating { .. }
                 | RunEvent::Cancelled { .. } => None,
             },
             Self::Step { event, .. } => match event {
@@ -193,6 +196,21 @@ impl Event {
         }
     }
 
+    /// The values of users and plugins that it carries.
+    pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
+        let undo = match self {
+            Self::Step {
+                event:
+                    StepEvent::Completed {
+                        undo: Some(undo), ..
+                    },
+                ..
+            } => undo.with.as_ref(),
+            _ => None,
+        };
+        self.payload().into_iter().chain(undo)
+    }
+
     /// The blobs that its stored form names.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> {
         let carried = match self {
@@ -204,13 +222,13 @@ impl Event {
             }
             Self::Run(_) | Self::Step { .. } => None,
         };
-        let value = self.payload().and_then(Payload::blob);
+        let values = self.payloads().filter_map(Payload::blob);
         carried
             .into_iter()
             .flat_map(|(text, components, children)| {
                 let own = std::iter::once(text).chain(components.values().copied());
                 own.chain(children.values().flat_map(CarriedWorkflow::blobs))
             })
-            .chain(value.map(|(digest, _)| digest))
+            .chain(values.map(|(digest, _)| digest))
     }
 }

@@ -83,6 +83,16 @@ pub enum RunEvent {
         /// Why.
         stop: Stop,
     },
+    /// Reported: a person wants what the run has done undone. What is open ends, then whatever has completed and can be undone is
+    /// undone, the latest first, then the run ends. A run that stood still is `pending`.
+    Compensating {
+        /// Whether it ends as cancelled, not as failed.
+        cancels: bool,
+        /// Why it ends.
+        stop: Stop,
+        /// Who asked.
+        by: String,
+    },
 }
 
 /// The frozen facts of a run.

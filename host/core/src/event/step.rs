@@ -1,5 +1,7 @@
 //! What happens to one step execution.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Event, ForEachEvent, LoopEvent, WaitEvent};
 use crate::definition::EndStatus;
 use crate::ids::{Path, StepId};
@@ -19,6 +21,8 @@ pub enum StepEvent {
         attempt: u32,
         /// The output.
         output: Payload,
+        /// How it can be undone, of a step with `compensate`. Of a compensation, which completes like a step, nothing.
+        undo: Option<Undo>,
         /// What the host answered to the attempt.
         tape: Tape,
     },
@@ -86,6 +90,17 @@ pub enum StepEvent {
     Loop(LoopEvent),
     /// It goes over a list, or is an item of one.
     ForEach(ForEachEvent),
+}
+
+/// How a completed execution can be undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+pub struct Undo {
+    /// The input of its compensation, evaluated when it completed: what the step could read then, later steps and iterations have
+    /// changed. Absent where that was not possible; then it is tried again when it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Payload>,
 }
 
 /// Why a step was skipped.

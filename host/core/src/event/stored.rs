@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     AttemptStarted, CarriedWorkflow, ChildEnding, ClaimCause, DefinitionChanged, Event,
-    ForEachEvent, LoopEvent, RunCreated, RunEvent, RunResumed, Skip, StepEvent, WaitEvent,
+    ForEachEvent, LoopEvent, RunCreated, RunEvent, RunResumed, Skip, StepEvent, Undo, WaitEvent,
 };
 use crate::definition::EndStatus;
 use crate::ids::{Digest, Path, RunId, StepId};
@@ -69,6 +69,8 @@ enum Stored<'a> {
         path: Cow<'a, Path>,
         attempt: u32,
         output: Cow<'a, Payload>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<Cow<'a, Undo>>,
         #[serde(default, skip_serializing_if = "Tape::is_empty")]
         tape: Cow<'a, Tape>,
     },
@@ -223,6 +225,13 @@ enum Stored<'a> {
     RunCancelled {
         stop: Cow<'a, Stop>,
     },
+    RunCompensating {
+        /// Whether it ends as cancelled, not as failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cancels: bool,
+        stop: Cow<'a, Stop>,
+        by: Cow<'a, str>,
+    },
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -304,6 +313,11 @@ fn of_run(event: &RunEvent) -> Stored<'_> {
         RunEvent::Cancelled { stop } => Stored::RunCancelled {
             stop: Cow::Borrowed(stop),
         },
+        RunEvent::Compensating { cancels, stop, by } => Stored::RunCompensating {
+            cancels: *cancels,
+            stop: Cow::Borrowed(stop),
+            by: by.into(),
+        },
     }
 }
 
@@ -319,11 +333,13 @@ fn of_step<'a>(path: Cow<'a, Path>, event: &'a StepEvent) -> Stored<'a> {
         StepEvent::Completed {
             attempt,
             output,
+            undo,
             tape,
         } => Stored::StepCompleted {
             path,
             attempt: *attempt,
             output: Cow::Borrowed(output),
+            undo: undo.as_ref().map(Cow::Borrowed),
             tape: Cow::Borrowed(tape),
         },
         StepEvent::AttemptFailed {
@@ -568,6 +584,12 @@ impl TryFrom<Stored<'_>> for Event {
                 stop: stop.into_owned(),
             }
             .into(),
+            Stored::RunCompensating { cancels, stop, by } => RunEvent::Compensating {
+                cancels,
+                stop: stop.into_owned(),
+                by: by.into_owned(),
+            }
+            .into(),
             Stored::StepStarted {
                 path,
                 attempt,
@@ -587,12 +609,14 @@ impl TryFrom<Stored<'_>> for Event {
                 path,
                 attempt,
                 output,
+                undo,
                 tape,
             } => step(
                 path,
                 StepEvent::Completed {
                     attempt,
                     output: output.into_owned(),
+                    undo: undo.map(Cow::into_owned),
                     tape: tape.into_owned(),
                 },
             ),
@@ -817,6 +841,7 @@ impl Event {
                 "/inputs",
                 "/input",
                 "/output",
+                "/undo/with",
                 "/data",
                 "/items",
                 "/ending/output",

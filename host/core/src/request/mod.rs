@@ -7,6 +7,7 @@
 //! | command | what it asks |
 //! |---|---|
 //! | `resume`, `retry` | a stopped run to go on; `again` says what runs again with a step, `take` who may take it |
+//! | `compensate` | to undo what it has done, and to end |
 //! | `accept` | to go on under another definition |
 //! | `stop` | to pause, to be held, to end; `release`: to be let go of; `cancel_item`: an item of a fan-out to end |
 //! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
@@ -16,6 +17,7 @@ pub mod accept;
 mod again;
 pub mod approve;
 pub mod cancel_item;
+pub mod compensate;
 pub mod deadline;
 mod items;
 pub mod let_go;
@@ -29,7 +31,7 @@ pub mod stop;
 pub mod take;
 
 use crate::definition::Definition;
-use crate::event::RunResumed;
+use crate::event::RunEvent;
 use crate::ids::Path;
 use crate::state::RunState;
 
@@ -43,6 +45,8 @@ pub enum Intent<'a> {
         /// The step to begin at, by its id, or an execution in a fan-out, by its path.
         from: Option<&'a Path>,
     },
+    /// Undo what has completed, then end.
+    Compensate(compensate::Undoing<'a>),
 }
 
 impl Intent<'_> {
@@ -50,14 +54,15 @@ impl Intent<'_> {
     ///
     /// # Errors
     /// [`resume::Refused`].
-    pub fn resumed(
+    pub fn event(
         self,
         definition: &Definition,
         state: &RunState,
-    ) -> Result<RunResumed, resume::Refused> {
+    ) -> Result<RunEvent, resume::Refused> {
         match self {
-            Self::Resume(by) => resume::resume(definition, state, by),
-            Self::Retry { from } => retry::retry(definition, state, from),
+            Self::Resume(by) => resume::resume(definition, state, by).map(RunEvent::Resumed),
+            Self::Retry { from } => retry::retry(definition, state, from).map(RunEvent::Resumed),
+            Self::Compensate(wanted) => Ok(compensate::compensate(state, wanted)?),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::again::{Again, add_always_run, add_finally};
+use super::compensate::NotCompensated;
 use super::items::{How, Repeat};
 use crate::definition::{Definition, Flow};
 use crate::event::{ResumeCause, RunResumed};
@@ -33,6 +34,17 @@ pub enum Refused {
         "the run is being cancelled: nothing of it is tried again, and `resume` brings it to its end"
     )]
     Cancelled,
+    /// What it has done is undone.
+    #[error("its completed steps were compensated, so it cannot continue; start a new run")]
+    Compensated,
+    /// What it has done is being undone.
+    #[error(
+        "its completed steps are being compensated; `resume` continues with that, `kill` ends the run without it"
+    )]
+    Compensating,
+    /// There is nothing to undo, or not so.
+    #[error(transparent)]
+    NotCompensated(#[from] NotCompensated),
     /// The named step is not in the definition.
     #[error("the definition has no step `{0}`")]
     UnknownStep(StepId),
@@ -125,7 +137,9 @@ fn not_due(state: &RunState) -> Vec<Path> {
 
 /// The status of a run that stands still.
 pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
+    let undone = state.executions().compensations().have_begun();
     match state.phase().status() {
+        Status::Failed if undone => Err(Refused::Compensated),
         status @ (Status::Paused | Status::Failed) => Ok(status),
         status @ (Status::Pending | Status::Running | Status::Completed | Status::Cancelled) => {
             Err(Refused::NotStopped(status))

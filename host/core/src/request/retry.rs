@@ -22,6 +22,9 @@ pub fn retry(
     from: Option<&Path>,
 ) -> Result<RunResumed, Refused> {
     let status = stopped(state)?;
+    if state.compensates() || state.executions().compensations().have_begun() {
+        return Err(Refused::Compensating);
+    }
     if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
         return Err(Refused::Cancelled);
     }

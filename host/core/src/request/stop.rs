@@ -1,5 +1,6 @@
 //! Stop: a run is asked to pause, to be held where it stands, to be let go of, or to end for good.
 
+use super::compensate::{Undoing, compensate};
 use super::release::release;
 use crate::decide::{interrupt, last};
 use crate::definition::Definition;
@@ -19,6 +20,8 @@ pub enum Demand {
     ReleaseNow,
     /// Pause at once; the step in flight is interrupted.
     PauseNow,
+    /// End for good, after what it has done is undone: the step in flight may clean up for a moment.
+    Compensate,
     /// End for good: the step in flight may clean up for a moment.
     Cancel,
     /// End for good, at once.
@@ -35,7 +38,7 @@ impl Demand {
     /// Whether the run is over with it.
     #[must_use]
     pub const fn ends(self) -> bool {
-        matches!(self, Self::Cancel | Self::Kill)
+        matches!(self, Self::Compensate | Self::Cancel | Self::Kill)
     }
 }
 
@@ -77,7 +80,12 @@ pub fn stop(
 ) -> Result<Stopping, NotPausable> {
     let status = state.phase().status();
     let cancelled = matches!(state.ending(), Some(Ending::Cancelled { .. }));
-    if cancelled && demand == Demand::Cancel && !owned {
+    let undoing = Undoing { cancels: true, by };
+    let undone = (demand == Demand::Compensate && !state.compensates())
+        .then(|| compensate(state, undoing).ok())
+        .flatten();
+    let patient = matches!(demand, Demand::Compensate | Demand::Cancel);
+    if cancelled && patient && undone.is_none() && !owned {
         return Ok(Stopping::Finishing);
     }
     match (status, demand.ends()) {
@@ -92,9 +100,10 @@ pub fn stop(
         (Status::Running, false) => Ok(Stopping::Stop(interrupt(state, paused(by, true, None)))),
         (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
             let stop = Stop::cancelled_by(by);
-            let last = match definition.filter(|_| demand == Demand::Cancel) {
-                Some(definition) => cancelled_in(definition, state, stop),
-                None => RunEvent::Cancelled { stop },
+            let last = match (undone, definition.filter(|_| patient)) {
+                (Some(undone), _) => undone,
+                (None, Some(definition)) => cancelled_in(definition, state, stop),
+                (None, None) => RunEvent::Cancelled { stop },
             };
             Ok(Stopping::Stop(interrupt(state, last.into())))
         }
@@ -104,7 +113,18 @@ pub fn stop(
 /// The owner is asked to end a run that it drives, where that has something left to do before: what it records, and drives on.
 /// Attempts in flight are cancelled after that. `None` when the run ends with the request.
 #[must_use]
-pub fn finish(definition: &Definition, state: &RunState, by: &str) -> Option<Option<Event>> {
+pub fn finish(
+    definition: &Definition,
+    state: &RunState,
+    demand: Demand,
+    by: &str,
+) -> Option<Option<Event>> {
+    if demand == Demand::Compensate
+        && !state.compensates()
+        && let Ok(event) = compensate(state, Undoing { cancels: true, by })
+    {
+        return Some(Some(event.into()));
+    }
     if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
         return Some(None);
     }
@@ -124,7 +144,7 @@ pub fn meet(state: &RunState, demand: Demand, by: &str) -> Vec<Event> {
     let last = match demand {
         Demand::Release | Demand::ReleaseNow => release(state, by),
         Demand::Pause | Demand::PauseNow => Some(paused(by, false, state.at_work())),
-        Demand::Cancel | Demand::Kill => Some(cancelled(state, by)),
+        Demand::Compensate | Demand::Cancel | Demand::Kill => Some(cancelled(state, by)),
     };
     last.map_or_else(Vec::new, |last| interrupt(state, last))
 }
@@ -139,14 +159,20 @@ pub fn meet_late(
     by: &str,
 ) -> Option<Event> {
     match (demand, state.phase().status()) {
-        (Demand::Cancel, Status::Paused) => {
+        (Demand::Compensate, Status::Paused | Status::Failed)
+            if !state.compensates()
+                && let Ok(event) = compensate(state, Undoing { cancels: true, by }) =>
+        {
+            Some(event.into())
+        }
+        (Demand::Compensate | Demand::Cancel, Status::Paused) => {
             if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
                 return None;
             }
             let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
             Some(cancelled_in(definition, state, stop).into())
         }
-        (Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
+        (Demand::Compensate | Demand::Cancel | Demand::Kill, Status::Paused | Status::Failed) => {
             Some(cancelled(state, by))
         }
         (Demand::Pause | Demand::PauseNow, _) if state.moves_by_itself() => {
@@ -157,6 +183,7 @@ pub fn meet_late(
             | Demand::Pause
             | Demand::ReleaseNow
             | Demand::PauseNow
+            | Demand::Compensate
             | Demand::Cancel
             | Demand::Kill,
             _,

@@ -32,11 +32,13 @@ pub enum NotTaken {
 /// [`NotTaken`].
 pub fn take(state: &RunState, owned: Owned, intent: Intent<'_>) -> Result<ClaimCause, NotTaken> {
     match (state.phase().status(), intent) {
-        (Status::Paused | Status::Failed, Intent::Resume(_)) => Ok(ClaimCause::Resume),
+        (Status::Paused | Status::Failed, Intent::Resume(_) | Intent::Compensate(_)) => {
+            Ok(ClaimCause::Resume)
+        }
         (Status::Paused | Status::Failed, Intent::Retry { .. }) => Ok(ClaimCause::Retry),
         (Status::Completed | Status::Cancelled, _) => Err(NotTaken::Over),
         (Status::Pending | Status::Running, Intent::Retry { .. }) => Err(NotTaken::Moves),
-        (status, Intent::Resume(_)) => match owned {
+        (status, Intent::Resume(_) | Intent::Compensate(_)) => match owned {
             Owned::Nobody if status == Status::Pending => Ok(ClaimCause::Start),
             Owned::Alive => Err(NotTaken::Owned),
             // Its owner gave it up, or is gone: both count.

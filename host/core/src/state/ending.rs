@@ -51,6 +51,14 @@ impl Ending {
         }
     }
 
+    /// As failed or as cancelled.
+    pub(super) const fn by_stop(cancels: bool, stop: Stop) -> Self {
+        match cancels {
+            true => Self::Cancelled { stop },
+            false => Self::Failed { stop },
+        }
+    }
+
     /// The status that comes of it.
     #[must_use]
     pub const fn status(&self) -> EndStatus {

@@ -4,18 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::StepRecord;
+use super::{Compensations, StepRecord};
 use crate::ids::{InvalidId, Path, StepId};
 use crate::within::Within;
 
 /// Where the executions of a step follow each other: the step itself, in one item of every fan-out around it. The iterations of the
 /// loops around it have the slot one after the other; items stand beside each other, each with a slot of its own.
 ///
-/// In text: `test`, or `convert[3]` in the fourth item.
+/// In text: `test`, or `convert[3]` in the fourth item. The compensation of each execution has a slot of its own, `fix#2/test!compensate`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     step: StepId,
     items: Vec<u32>,
+    compensation: Option<Path>,
 }
 
 impl Slot {
@@ -25,6 +26,7 @@ impl Slot {
         Self {
             step,
             items: Vec::new(),
+            compensation: None,
         }
     }
 
@@ -40,12 +42,16 @@ impl From<&Path> for Slot {
         Self {
             step: path.step().clone(),
             items: items(path).collect(),
+            compensation: path.is_compensation().then(|| path.clone()),
         }
     }
 }
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.compensation {
+            return write!(f, "{path}");
+        }
         write!(f, "{}", self.step)?;
         let mut items = self.items.iter();
         items.try_for_each(|item| write!(f, "[{item}]"))
@@ -56,6 +62,9 @@ impl FromStr for Slot {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.contains('!') {
+            return text.parse::<Path>().map(|path| Self::from(&path));
+        }
         let (step, items) = text.split_at(text.find('[').unwrap_or(text.len()));
         let parsed = items
             .split_inclusive(']')
@@ -64,6 +73,7 @@ impl FromStr for Slot {
             Some(items) => Ok(Self {
                 step: StepId::new(step)?,
                 items,
+                compensation: None,
             }),
             // The whole text is no step's id, and says so.
             None => Ok(Self::alone(StepId::new(text)?)),
@@ -80,6 +90,7 @@ pub struct Executions {
     steps: Vec<(StepId, Vec<StepRecord>)>,
     len: usize,
     last: LastFound,
+    compensations: Compensations,
 }
 
 /// Where a step was found last: the next one who looks mostly looks for the same.
@@ -108,6 +119,9 @@ impl Executions {
     /// The present or last execution in the slot of this one.
     #[must_use]
     pub fn latest(&self, path: &Path) -> Option<&StepRecord> {
+        if path.is_compensation() {
+            return self.compensations.get(path);
+        }
         self.find(path.step(), items(path))
     }
 
@@ -130,6 +144,9 @@ impl Executions {
     /// That of a slot.
     #[must_use]
     pub fn get(&self, slot: &Slot) -> Option<&StepRecord> {
+        if let Some(path) = &slot.compensation {
+            return self.compensations.get(path);
+        }
         self.find(&slot.step, slot.items.iter().copied())
     }
 
@@ -177,9 +194,20 @@ impl Executions {
         &records[from..to]
     }
 
-    /// All of them, ordered by step.
+    /// All of them, ordered by step; then the compensations.
     pub fn iter(&self) -> impl Iterator<Item = &StepRecord> {
-        self.steps.iter().flat_map(|(_, records)| records)
+        let executions = self.steps.iter().flat_map(|(_, records)| records);
+        executions.chain(self.compensations.iter())
+    }
+
+    /// What there is to undo, and how far that is.
+    #[must_use]
+    pub const fn compensations(&self) -> &Compensations {
+        &self.compensations
+    }
+
+    pub(super) const fn compensations_mut(&mut self) -> &mut Compensations {
+        &mut self.compensations
     }
 
     /// Their slots, in the same order.
@@ -189,14 +217,14 @@ impl Executions {
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
+    pub fn len(&self) -> usize {
+        self.len + self.compensations.len()
     }
 
     /// Whether nothing was touched so far.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Those of a step, in every item of the fan-outs around it.
@@ -206,7 +234,8 @@ impl Executions {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut StepRecord> {
-        self.steps.iter_mut().flat_map(|(_, records)| records)
+        let executions = self.steps.iter_mut().flat_map(|(_, records)| records);
+        executions.chain(self.compensations.iter_mut())
     }
 
     /// Those in the same items of the fan-outs around an execution, at any depth inside of these.
@@ -221,6 +250,9 @@ impl Executions {
     }
 
     pub(super) fn get_mut(&mut self, slot: &Slot) -> Option<&mut StepRecord> {
+        if let Some(path) = &slot.compensation {
+            return self.compensations.get_mut(path);
+        }
         let step = self.step(&slot.step).ok()?;
         let (_, records) = &mut self.steps[step];
         let at = search(records, slot.items.iter().copied()).ok()?;
@@ -233,6 +265,9 @@ impl Executions {
         path: &Path,
         new: impl FnOnce() -> StepRecord,
     ) -> &mut StepRecord {
+        if path.is_compensation() {
+            return self.compensations.get_or_insert_with(path, new);
+        }
         let step = self.step(path.step()).unwrap_or_else(|at| {
             // Most steps are in no fan-out: there is one execution, and left to itself a list makes room for four.
             self.steps
@@ -281,6 +316,7 @@ impl FromIterator<StepRecord> for Executions {
                 *place = later;
             }
         }
+        executions.compensations.sort_out();
         executions
     }
 }
@@ -301,11 +337,15 @@ mod tests {
             ("fix#2/test", "test"),
             ("files[3]", "files[3]"),
             ("files[3]/fix#2/lines[0]/test", "test[3][0]"),
+            (
+                "files[3]/fix#2/test!compensate",
+                "files[3]/fix#2/test!compensate",
+            ),
         ] {
             assert_eq!(slot(path).to_string(), text);
             assert_eq!(text.parse(), Ok(slot(path)));
         }
-        for text in ["", "[1]", "a[", "a[x]", "a[1", "a1]", "a[1]b", "a b"] {
+        for text in ["", "[1]", "a[", "a[x]", "a[1", "a1]", "a[1]b", "a b", "a!"] {
             assert!(text.parse::<Slot>().is_err(), "{text}");
         }
     }

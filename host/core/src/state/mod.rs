@@ -5,6 +5,7 @@
 
 mod apply;
 mod awaiting;
+mod compensation;
 mod ending;
 mod executions;
 mod items;
@@ -30,6 +31,7 @@ use crate::stop::Stop;
 use crate::time::Timestamp;
 
 pub use apply::{Rejected, Touched};
+pub use compensation::{Compensable, Compensations};
 pub use ending::Ending;
 pub use executions::{Executions, Slot};
 pub use items::Items;
@@ -59,6 +61,8 @@ pub struct RunState {
     ending: Option<Ending>,
     /// Since when steps with `finally` run, under the present claim.
     finally_since: Option<Timestamp>,
+    /// Whether whatever can be undone is undone before that.
+    compensates: bool,
     executions: Executions,
     /// The slots in which an attempt was started and has no outcome.
     in_flight: BTreeSet<Slot>,
@@ -80,6 +84,7 @@ pub(crate) struct Restored {
     pub(crate) episode: Episode,
     pub(crate) ending: Option<Ending>,
     pub(crate) finally_since: Option<Timestamp>,
+    pub(crate) compensates: bool,
     pub(crate) executions: Executions,
 }
 
@@ -108,6 +113,7 @@ impl From<Restored> for RunState {
             episode: restored.episode,
             ending: restored.ending,
             finally_since: restored.finally_since,
+            compensates: restored.compensates,
             executions,
         }
     }
@@ -235,6 +241,12 @@ impl RunState {
     #[must_use]
     pub const fn finally_since(&self) -> Option<Timestamp> {
         self.finally_since
+    }
+
+    /// Whether a person wants whatever has completed and can be undone to be undone before it ends.
+    #[must_use]
+    pub const fn compensates(&self) -> bool {
+        self.compensates
     }
 
     /// What is recorded of step executions: the present or last one of every slot that was touched so far.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Items;
+use super::{Compensable, Items};
 use crate::ids::{Digest, Path, RunId};
 use crate::outcome::{ErrorClass, Pause, StepError};
 use crate::payload::Payload;
@@ -22,6 +22,8 @@ pub struct StepRecord {
     /// How the execution before this one ended (the iteration before). Visible until this one settles.
     pub(crate) previous: Option<Settled>,
     pub(crate) kind: Kind,
+    /// Of a compensation: what it undoes.
+    pub(crate) compensable: Option<Box<Compensable>>,
 }
 
 /// What kind of step the execution has shown itself to be, with what is kept of that kind only.
@@ -400,9 +402,11 @@ impl StepRecord {
         }
     }
 
-    /// The values that it holds: outputs, and the items of a fan-out.
+    /// The values that it holds: outputs, the items of a fan-out, the input of a compensation.
     pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
-        self.outputs().chain(self.items().map(Items::list))
+        let with = self.compensable().and_then(|undone| undone.with.as_ref());
+        let held = self.outputs().chain(self.items().map(Items::list));
+        held.chain(with)
     }
 
     /// The outputs that it holds: of this execution and of the one before.

@@ -175,6 +175,7 @@ impl From<&Rest> for Stop {
             postponed,
             reasons: reason.reasons,
             more: reason.more,
+            compensated: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
-use super::{Items, RunState, Settled, StepPhase, StepRecord, StepResult};
+use super::{Compensable, Items, RunState, Settled, StepPhase, StepRecord, StepResult};
 use crate::ids::Path;
 use crate::outcome::{Pause, StepError};
 use crate::wait::Wait;
@@ -18,7 +18,9 @@ impl RunState {
         // Of an execution before this one, only how it ended stays.
         let kept = record.map_or(0, |record| {
             let own = record.items().filter(|_| record.path == *path);
-            record.previous.as_ref().map_or(0, settled) + own.map_or(0, items)
+            record.previous.as_ref().map_or(0, settled)
+                + own.map_or(0, items)
+                + record.compensable().map_or(0, compensable)
         });
         self.recorded_bytes - before + kept + result
     }
@@ -48,7 +50,12 @@ impl StepRecord {
             + self.previous.as_ref().map_or(0, settled)
             + self.resume_state().map_or(0, json)
             + self.resume_signal().map_or(0, json)
+            + self.compensable().map_or(0, compensable)
     }
+}
+
+fn compensable(undone: &Compensable) -> usize {
+    undone.with.as_ref().map_or(0, |with| with.text().len())
 }
 
 fn items(items: &Items) -> usize {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::record::{Attempts, ChildRun, Kind};
-use super::{Items, Settled, StepPhase, StepRecord};
+use super::{Compensable, Items, Settled, StepPhase, StepRecord};
 use crate::ids::Path;
 use crate::payload::Payload;
 use crate::tape::LogDropped;
@@ -50,6 +50,8 @@ struct Stored<'a> {
     item: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     child: Option<Cow<'a, ChildRun>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compensable: Option<Cow<'a, Compensable>>,
 }
 
 /// A value that is there, also null.
@@ -77,6 +79,7 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
             items: record.items().map(|items| Cow::Borrowed(items.list())),
             item: record.kind == Kind::Item,
             child: record.child().map(Cow::Borrowed),
+            compensable: record.compensable().map(Cow::Borrowed),
         }
     }
 }
@@ -115,6 +118,7 @@ impl From<Stored<'_>> for StepRecord {
             deadline: stored.deadline,
             previous: stored.previous.map(Cow::into_owned),
             kind,
+            compensable: stored.compensable.map(Cow::into_owned).map(Box::new),
         }
     }
 }

@@ -45,11 +45,13 @@ pub enum StopCode {
     Rejected,
     /// Nobody decided in time at an approval.
     ApprovalTimedOut,
+    /// A compensation failed.
+    CompensationFailed,
 }
 
 impl StopCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::StepFailed,
         Self::StepPaused,
         Self::RetriesExhausted,
@@ -69,6 +71,7 @@ impl StopCode {
         Self::Ready,
         Self::Rejected,
         Self::ApprovalTimedOut,
+        Self::CompensationFailed,
     ];
 
     /// Whether the run stands at a wait or an approval, resolved or not: going on repeats nothing.
@@ -119,6 +122,7 @@ impl StopCode {
             Self::Ready => "ready",
             Self::Rejected => "rejected",
             Self::ApprovalTimedOut => "approval_timed_out",
+            Self::CompensationFailed => "compensation_failed",
         }
     }
 }

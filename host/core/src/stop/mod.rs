@@ -35,6 +35,8 @@ pub struct Stop {
     pub reasons: Vec<Stop>,
     /// How many of those there are besides, where there are more than are kept.
     pub more: u32,
+    /// Of a run that is over: how many steps were compensated before, where that was asked for.
+    pub compensated: Option<u32>,
 }
 
 /// A reason from a closed set, with what there is to say of it. Texts in it come from plugins, people and errors.
@@ -141,6 +143,16 @@ pub enum Why {
     },
     /// Nobody decided in time at an approval.
     ApprovalTimedOut,
+    /// A compensation failed.
+    CompensationFailed {
+        /// The code of its error.
+        code: String,
+        /// What its error says.
+        message: String,
+        /// Whether it is tried again by itself; absent where a person has to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        automatic: Option<Automatic>,
+    },
     /// Words are all that there is of it: that is how a program recorded stops that knew no data of them, and how they are shown.
     #[serde(skip)]
     Told(Told),
@@ -280,6 +292,7 @@ impl Stop {
             postponed: None,
             reasons: Vec::new(),
             more: 0,
+            compensated: None,
         }
     }
 
@@ -399,6 +412,7 @@ impl Why {
             Self::Ready(_) => StopCode::Ready,
             Self::Rejected { .. } => StopCode::Rejected,
             Self::ApprovalTimedOut => StopCode::ApprovalTimedOut,
+            Self::CompensationFailed { .. } => StopCode::CompensationFailed,
             Self::Told(told) => told.code,
         }
     }
@@ -427,6 +441,7 @@ impl Why {
             | Self::Ready(_)
             | Self::Rejected { .. }
             | Self::ApprovalTimedOut
+            | Self::CompensationFailed { .. }
             | Self::Told(_) => None,
         }
     }

@@ -52,6 +52,9 @@ pub(super) struct Stored {
     /// How many reasons there are besides.
     #[serde(default, skip_serializing_if = "super::is_zero")]
     more: u32,
+    /// How many steps were compensated before the run ended, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compensated: Option<u32>,
 }
 
 impl From<Stop> for Stored {
@@ -73,6 +76,7 @@ impl From<Stop> for Stored {
             why,
             reasons: stop.reasons.into_iter().map(Self::from).collect(),
             more: stop.more,
+            compensated: stop.compensated,
         }
     }
 }
@@ -104,6 +108,7 @@ impl TryFrom<Stored> for Stop {
                 reasons.collect::<Result<_, _>>()?
             },
             more: stored.more,
+            compensated: stored.compensated,
         })
     }
 }

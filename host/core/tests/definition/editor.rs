@@ -55,6 +55,7 @@ always_run = true
 idle_timeout = "10s"
 deadline = "5m"
 continue_on_error = true
+compensate = { use = "git/unlist", with = { commits = "${ steps.collect.output }" } }
 
 [[step]]
 id = "fix"
@@ -176,7 +177,8 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ("name = \"release-notes\"", "name = \"\""),
         ("name = \"release-notes\"\n", ""),
         ("flow = \"sequence\"", "flow = \"parallel\""),
-        ("on_failure = \"stop\"", "on_failure = \"compensate\""),
+        ("on_failure = \"stop\"", "on_failure = \"undo\""),
+        ("use = \"git/unlist\", ", ""),
         ("parallel = 4", "parallel = 65"),
         ("join = \"all_done\"", "join = \"all\""),
         ("needs = [\"publish\"]", "needs = [\"\"]"),

@@ -485,7 +485,10 @@ fn a_cancellation_on_the_way_to_the_end_lets_them_go_on() {
         "none of them is cancelled"
     );
     // A second one changes nothing.
-    assert_eq!(finish(&sim.definition, &sim.state, "bo"), Some(None));
+    assert_eq!(
+        finish(&sim.definition, &sim.state, Demand::Cancel, "bo"),
+        Some(None)
+    );
     let refused = sim.try_record(
         RunEvent::Finishing {
             ending: sim.state.ending().unwrap().clone(),
@@ -503,7 +506,7 @@ fn a_cancellation_on_the_way_to_the_end_lets_them_go_on() {
     sim.next_attempt().unwrap();
     sim.cancel().pause();
     let retry = Intent::Retry { from: None };
-    let refused = retry.resumed(&sim.definition, &sim.state);
+    let refused = retry.event(&sim.definition, &sim.state);
     assert_eq!(refused, Err(Refused::Cancelled));
     sim.resume().run(fine);
     assert_eq!(sim.calls, ["a", "report", "clean"]);

@@ -7,6 +7,7 @@ mod automatic;
 mod children;
 mod children_of_items;
 mod classes;
+mod compensation;
 mod conditions;
 mod deadlines;
 mod disk;

@@ -103,6 +103,7 @@ fn completed(at: &str) -> Event {
     StepEvent::Completed {
         attempt: 1,
         output: Payload::new(json!(at)),
+        undo: None,
         tape: Tape::default(),
     }
     .at(path(at))

@@ -119,14 +119,17 @@ fn a_stop_does_what_the_place_allows() {
 
 #[test]
 fn an_owner_meets_what_was_asked_while_the_run_moves_and_what_is_left_of_it_afterwards() {
-    use Demand::{Cancel, Kill, Pause, PauseNow, Release, ReleaseNow};
+    use Demand::{Cancel, Compensate, Kill, Pause, PauseNow, Release, ReleaseNow};
     for at in EVERYWHERE {
         let sim = run(at);
-        for demand in [Release, Pause, ReleaseNow, PauseNow, Cancel, Kill] {
+        for demand in [
+            Release, Pause, ReleaseNow, PauseNow, Compensate, Cancel, Kill,
+        ] {
             let last = match demand {
                 Release | ReleaseNow => "run_released",
                 Pause | PauseNow => "run_paused",
-                Cancel | Kill => "run_cancelled",
+                // Where nothing can be undone, it is cancelled as by `Cancel`.
+                Compensate | Cancel | Kill => "run_cancelled",
             };
             let now = match at {
                 At::Running => vec!["step_interrupted", last],
@@ -135,7 +138,9 @@ fn an_owner_meets_what_was_asked_while_the_run_moves_and_what_is_left_of_it_afte
             let case = format!("{at:?} {demand:?}");
             assert_eq!(names(&meet(&sim.state, demand, "ann")), now, "{case}");
             let late = match (at, demand) {
-                (At::Paused | At::Waiting | At::Failed, Cancel | Kill) => Some("run_cancelled"),
+                (At::Paused | At::Waiting | At::Failed, Compensate | Cancel | Kill) => {
+                    Some("run_cancelled")
+                }
                 (At::Waiting, Pause | PauseNow) => Some("run_held"),
                 _ => None,
             };

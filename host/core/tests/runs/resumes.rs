@@ -395,6 +395,7 @@ fn b165_b169_a_signal_interrupts_the_attempt_and_its_result_does_not_count() {
             event: StepEvent::Completed {
                 attempt: 1,
                 output: json!({}).into(),
+                undo: None,
                 tape: Default::default(),
             },
         },

@@ -19,6 +19,7 @@ use milepost_core::request::Intent;
 use milepost_core::request::accept::accept;
 use milepost_core::request::approve::{self, Answer, Approving, NotDecided};
 use milepost_core::request::cancel_item::{NotCancellable, cancel_item};
+use milepost_core::request::compensate::Undoing;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
 use milepost_core::request::stop::{Demand, Stopping, finish, meet, stop};
@@ -68,7 +69,7 @@ pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest,
     outputs
         .chain(returned)
         .chain([&state.created().inputs])
-        .chain(event.and_then(Event::payload))
+        .chain(event.into_iter().flat_map(Event::payloads))
         .filter_map(Payload::blob)
         .map(|(digest, bytes)| (digest, bytes.to_vec()))
         .collect()
@@ -97,7 +98,7 @@ impl Stored {
             .iter()
             .map(|slot| state.executions().get(slot));
         let outputs = records.flatten().flat_map(StepRecord::payloads);
-        let large = outputs.chain(entry.event.payload());
+        let large = outputs.chain(entry.event.payloads());
         let large = large.filter_map(Payload::blob);
         blobs.extend(large.map(|(digest, bytes)| (digest, bytes.to_vec())));
         let find = |digest: &Digest| blobs.get(digest).cloned();
@@ -390,18 +391,27 @@ impl Sim {
     /// A person cancels it: its owner meets that while it moves; where nobody drives it, it is recorded, and it may have to be driven
     /// once more.
     pub(crate) fn cancel(&mut self) -> &mut Self {
+        self.end_by(Demand::Cancel)
+    }
+
+    /// The same, after what it did is undone.
+    pub(crate) fn cancel_and_undo(&mut self) -> &mut Self {
+        self.end_by(Demand::Compensate)
+    }
+
+    fn end_by(&mut self, demand: Demand) -> &mut Self {
         if self.status() != Status::Running {
             let definition = Some(&self.definition);
-            match stop(definition, &self.state, Demand::Cancel, "ann", false) {
+            match stop(definition, &self.state, demand, "ann", false) {
                 Ok(Stopping::Stop(events)) => events.into_iter().for_each(|e| self.record(e)),
                 Ok(Stopping::Finishing) => {}
                 other => panic!("{other:?}"),
             }
             return self;
         }
-        let events = match finish(&self.definition, &self.state, "ann") {
+        let events = match finish(&self.definition, &self.state, demand, "ann") {
             Some(event) => event.into_iter().collect(),
-            None => meet(&self.state, Demand::Cancel, "ann"),
+            None => meet(&self.state, demand, "ann"),
         };
         events.into_iter().for_each(|event| self.record(event));
         self
@@ -440,10 +450,16 @@ impl Sim {
     }
 
     fn go_on(&mut self, intent: Intent<'_>) -> &mut Self {
-        let resumed = intent.resumed(&self.definition, &self.state).unwrap();
-        self.record(Event::Run(RunEvent::Resumed(resumed)));
+        let event = intent.event(&self.definition, &self.state).unwrap();
+        self.record(event.into());
         self.claim(ClaimCause::Resume);
         self
+    }
+
+    /// A person wants what was done undone, and the run cancelled or left as failed with that.
+    pub(crate) fn compensate(&mut self, cancels: bool) -> &mut Self {
+        let wanted = Undoing { cancels, by: "ann" };
+        self.go_on(Intent::Compensate(wanted))
     }
 
     pub(crate) fn pass(&mut self, time: Duration) -> &mut Self {

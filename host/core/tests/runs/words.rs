@@ -60,6 +60,7 @@ fn smallest() -> Vec<Value> {
         json!({ "type": "run_completed", "output": value }),
         json!({ "type": "run_failed", "stop": stop }),
         json!({ "type": "run_cancelled", "stop": stop }),
+        json!({ "type": "run_compensating", "stop": stop, "by": "ann" }),
     ]
 }
 
@@ -120,6 +121,8 @@ const WRITTEN: &[&str] = &[
     r#"{"type":"definition_changed","definition":"DIGEST","plugins":{"p":"DIGEST"},"dropped":["a"],"reset":["b"],"inputs":{"inline":{}}}"#,
     r#"{"type":"step_started","path":"l#2/a","attempt":1,"input":{"inline":{"x":[1]}},"seed":9,"timeout_millis":5}"#,
     r#"{"type":"step_completed","path":"a","attempt":1,"output":{"inline":null},"tape":{"entries":[{"call":"sleep","millis":1}]}}"#,
+    r#"{"type":"step_completed","path":"a","attempt":1,"output":{"inline":1},"undo":{"with":{"inline":{"of":1}}}}"#,
+    r#"{"type":"step_completed","path":"a!compensate","attempt":1,"output":{"inline":1},"undo":{}}"#,
     r#"{"type":"attempt_failed","path":"a","attempt":1,"error":{"class":"retryable","code":"c","message":"m","detail":null,"provider":"p","retry_after_millis":1},"retry_at":"2024-01-01T00:00:00.000000000Z","tape":{"not_replayable":"n"}}"#,
     r#"{"type":"step_failed","path":"a","attempt":2,"error":{"class":"trap","code":"c","message":"m"},"tape":{"log_dropped":{"lines":1,"bytes":2}}}"#,
     r#"{"type":"step_failed","path":"a","attempt":null,"error":{"class":"definition","code":"c","message":"m"}}"#,
@@ -154,6 +157,8 @@ const WRITTEN: &[&str] = &[
     r#"{"type":"run_completed","output":{"inline":1}}"#,
     r#"{"type":"run_failed","stop":{"code":"step_failed","message":"m","next":"n"}}"#,
     r#"{"type":"run_cancelled","stop":{"code":"cancelled","message":"m","next":"n"}}"#,
+    r#"{"type":"run_compensating","stop":{"code":"step_failed","message":"m","next":"n"},"by":"ann"}"#,
+    r#"{"type":"run_compensating","cancels":true,"stop":{"code":"cancelled","message":"m","next":"n"},"by":"ann"}"#,
 ];
 
 #[test]
@@ -200,6 +205,9 @@ const STOPS: &[&str] = &[
     r#"{"code":"ready","path":"w","due_at":"AT","why":{"ready":{"child":"r"}}}"#,
     r#"{"code":"rejected","path":"w","why":{"rejected":{"by":"ann","comment":"c"}}}"#,
     r#"{"code":"approval_timed_out","path":"w","why":"approval_timed_out"}"#,
+    r#"{"code":"compensation_failed","path":"a!compensate","due_at":"AT","why":{"compensation_failed":{"code":"c","message":"m","automatic":{"next":{"number":1,"of":5}}}}}"#,
+    r#"{"code":"compensation_failed","path":"a!compensate","why":{"compensation_failed":{"code":"c","message":"m"}}}"#,
+    r#"{"code":"cancelled","why":{"cancelled":{"by":"ann"}},"compensated":3}"#,
 ];
 
 #[test]

@@ -12,6 +12,7 @@ pub(super) const fn demand_of(kind: StopKind) -> Demand {
     match kind {
         StopKind::Pause => Demand::Pause,
         StopKind::PauseNow => Demand::PauseNow,
+        StopKind::Compensate => Demand::Compensate,
         StopKind::Cancel => Demand::Cancel,
         StopKind::Kill => Demand::Kill,
     }
@@ -53,7 +54,8 @@ struct Asked {
 
 impl Asked {
     fn is_met(&self, request: &Request) -> bool {
-        self.cancelled && request.demand == Demand::Cancel
+        let patient = matches!(request.demand, Demand::Compensate | Demand::Cancel);
+        self.cancelled && patient
     }
 
     fn strongest(&self) -> Option<&Request> {

@@ -212,8 +212,8 @@ pub(super) async fn goes_on(
             true => Intent::Retry { from: None },
             false => Intent::Resume(ResumeBy::Person),
         };
-        let resumed = intent.resumed(&definition, &state)?;
-        batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
+        let event = intent.event(&definition, &state)?;
+        batch.record(&mut state, event.into(), now)?;
         fault::point("child_goes_on");
         if shared.write(&batch, &state).await? {
             return Ok(());
@@ -493,6 +493,20 @@ impl Engine {
         } else {
             StopKind::Cancel
         };
+        self.end_family_by(run, kind, by).await
+    }
+
+    /// The same by a request of this kind. After [`StopKind::Compensate`], what completed steps did is undone before the end: where
+    /// nobody drives the run, whoever drives it next does so.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the run itself cannot be ended.
+    pub async fn end_family_by(
+        &self,
+        run: &RunId,
+        kind: StopKind,
+        by: &str,
+    ) -> Result<FamilyStopped, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), run).await?;
         let mut ended = FamilyStopped::new(StopAnswer::Already(recorded.row.status));
         ended.strands = self.stranded(&recorded.state).await?;

@@ -35,11 +35,12 @@ impl Launch {
     ) -> Option<(Arc<dyn Callable>, Call)> {
         let step = workflow.definition.step(self.path.step())?;
         let component = step.call()?;
-        let spec = workflow.definition.plugins.get(&component.plugin)?;
-        let callable = workflow.callable(&component.plugin)?;
-        let outputs = step
-            .reads
-            .iter()
+        let callee = step.callee(&self.path)?;
+        let spec = workflow.definition.plugins.get(callee.plugin)?;
+        let callable = workflow.callable(callee.plugin)?;
+        // A compensation sees what its step came to when it completed, which is its input. Others may have changed since.
+        let reads = step.reads.iter().filter(|_| !self.path.is_compensation());
+        let outputs = reads
             .filter_map(|id| {
                 let record = seen_from(&workflow.definition, state, Some(&self.path), id)?;
                 match &record.visible()?.result {
@@ -52,7 +53,7 @@ impl Launch {
         let call = Call {
             run: state.created().run.clone(),
             workflow: Arc::clone(&workflow.definition.name),
-            step: component.step.clone()?,
+            step: callee.step.cloned()?,
             attempt: self.attempt,
             input: self.input,
             config: Arc::clone(&spec.config),

@@ -42,6 +42,7 @@ use milepost_core::limits;
 use milepost_core::payload::Payload;
 use milepost_core::recovery::lease_holds;
 use milepost_core::request::Intent;
+use milepost_core::request::compensate::Undoing;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::take::{NotTaken, Owned, take};
 use milepost_core::rules::Rules;
@@ -409,6 +410,20 @@ impl Engine {
         self.go_on(run, Intent::Retry { from }, options).await
     }
 
+    /// Undoes what a failed run has done: calls the compensations of its completed steps, the latest first. It stays failed.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the run stands as before.
+    pub async fn compensate(
+        &self,
+        run: &RunId,
+        by: &str,
+        options: ResumeOptions,
+    ) -> Result<RunReport, EngineError> {
+        let wanted = Undoing { cancels: false, by };
+        self.go_on(run, Intent::Compensate(wanted), options).await
+    }
+
     async fn go_on(
         &self,
         run: &RunId,
@@ -493,9 +508,10 @@ impl Engine {
         }
         bound.workflow = bound.workflow.without_bytes();
         let definition = Arc::clone(&bound.workflow.definition);
-        if matches!(state.phase().status(), Status::Paused | Status::Failed) {
-            let resumed = intent.resumed(&definition, &state)?;
-            batch.record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)?;
+        let stopped = matches!(state.phase().status(), Status::Paused | Status::Failed);
+        if stopped || matches!(intent, Intent::Compensate(_)) {
+            let event = intent.event(&definition, &state)?;
+            batch.record(&mut state, event.into(), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;
         let mut driver = self.driver(bound, state, batch, owner, options.control);

@@ -135,7 +135,8 @@ impl Engine {
         state: &RunState,
         kind: StopKind,
     ) -> Result<Option<Definition>, EngineError> {
-        if kind != StopKind::Cancel || state.executions().is_empty() {
+        if !matches!(kind, StopKind::Compensate | StopKind::Cancel) || state.executions().is_empty()
+        {
             return Ok(None);
         }
         match self.frozen(state).await {

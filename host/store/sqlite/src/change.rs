@@ -198,7 +198,7 @@ fn advance(
                  provider = :provider, awaits = :awaits, detached_at = NULL,
                  now = CASE WHEN :changes_now THEN :now ELSE now END, stored_bytes = min(stored_bytes, 9223372036854775807 - :added) + :added,
                  request = CASE WHEN :ended OR (:stopped AND request IN ('pause', 'pause_now'))
-                         OR (:cancelling AND request = 'cancel') THEN NULL ELSE request END
+                         OR (:cancelling AND request IN ('compensate', 'cancel')) THEN NULL ELSE request END
              WHERE id = :id AND seq = :from AND epoch = :epoch AND status NOT IN ('completed', 'cancelled')
              RETURNING key, stored_bytes, request, requested_at, requested_by",
         )?

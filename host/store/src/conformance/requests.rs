@@ -88,7 +88,7 @@ pub(crate) fn a_status_clears_the_requests_that_mean_nothing_to_it(s: &dyn Store
             let outlives = match status {
                 Status::Pending | Status::Running => true,
                 Status::Paused | Status::Failed => {
-                    matches!(kind, StopKind::Cancel | StopKind::Kill)
+                    !matches!(kind, StopKind::Pause | StopKind::PauseNow)
                 }
                 Status::Completed | Status::Cancelled => false,
             };
@@ -123,7 +123,8 @@ pub(crate) fn a_cancellation_that_is_met_is_cleared_and_nothing_else(s: &dyn Sto
             let run = format!("{kind} {status}").replace(' ', "-");
             s.save(start(&run));
             s.ask(&run, kind, 40).unwrap();
-            let stays = kind != StopKind::Cancel && kind.outlives(status);
+            let met = matches!(kind, StopKind::Compensate | StopKind::Cancel);
+            let stays = !met && kind.outlives(status);
             let written = s.save(step(&run, 0, 1).status(status).cancelling());
             assert_eq!(asked(&written), stays.then_some(kind), "{run}");
             assert_eq!(s.see(&run).request.is_some(), stays, "{run}");

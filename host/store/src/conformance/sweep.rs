@@ -233,17 +233,20 @@ pub(crate) fn requested_are_runs_that_stopped_before_they_met_a_request(s: &dyn 
     }
     let all = [
         "pending-cancel",
+        "pending-compensate",
         "pending-kill",
         "pending-pause",
         "pending-pause_now",
         "paused-cancel",
+        "paused-compensate",
         "paused-kill",
         "failed-cancel",
+        "failed-compensate",
         "failed-kill",
     ];
     let attention = at_second(s, 99);
     let mut requested = ids(&attention.requested);
-    assert_eq!(requested[..4], all[..4], "the oldest first");
+    assert_eq!(requested[..5], all[..5], "the oldest first");
     requested.sort_unstable();
     let mut expected = all;
     expected.sort_unstable();

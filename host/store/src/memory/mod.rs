@@ -271,7 +271,11 @@ impl State {
             row.lease_until = None;
         }
         let kept = |r: &StopRequest| {
-            let met = head.cancelling && r.kind == crate::StopKind::Cancel;
+            let patient = matches!(
+                r.kind,
+                crate::StopKind::Compensate | crate::StopKind::Cancel
+            );
+            let met = head.cancelling && patient;
             !met && r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
         };
         row.request = row.request.take().filter(kept);

@@ -332,6 +332,11 @@ impl Narrator {
             Event::Run(RunEvent::Released { reason }) => {
                 Some(lasting(format!("run {run}: released: {reason}")))
             }
+            Event::Run(RunEvent::Compensating { .. }) => {
+                let how = style.yellow("compensating");
+                let what = " what its completed steps did, the latest first";
+                Some(lasting(Text::from(format!("run {run}: ")) + how + what))
+            }
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::Run(
                 RunEvent::Finishing { .. }

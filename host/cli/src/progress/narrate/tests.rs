@@ -224,6 +224,7 @@ fn a_long_loop_leaves_nothing_behind() {
                 event: StepEvent::Completed {
                     attempt: 1,
                     output,
+                    undo: None,
                     tape: Tape::default(),
                 },
             },

@@ -136,6 +136,7 @@ impl RunState {
             episode: Episode::default(),
             ending: None,
             finally_since: None,
+            compensates: false,
             executions: Executions::default(),
             in_flight: BTreeSet::new(),
             recorded_bytes: 0,
@@ -184,7 +185,10 @@ impl RunState {
         let touched = match &entry.event {
             Event::Run(event) => {
                 let touched = self.change_run(event, entry.at);
-                if let RunEvent::Resumed(_) | RunEvent::DefinitionChanged(_) = event {
+                if let RunEvent::Resumed(_)
+                | RunEvent::Compensating { .. }
+                | RunEvent::DefinitionChanged(_) = event
+                {
                     self.weigh_all();
                 }
                 touched
@@ -209,8 +213,15 @@ impl RunState {
                 touched
             }
             Event::Step { path, event } => {
-                let weight =
-                    |state: &Self| state.executions.latest(path).map_or(0, StepRecord::bytes);
+                let undone = match event {
+                    StepEvent::Completed { undo: Some(_), .. } => Some(path.compensation()),
+                    _ => None,
+                };
+                let weight = |state: &Self| -> usize {
+                    let changed = [Some(path), undone.as_ref()].into_iter().flatten();
+                    let records = changed.filter_map(|path| state.executions.latest(path));
+                    records.map(StepRecord::bytes).sum()
+                };
                 let before = weight(self);
                 let touched = self.change_step(path, event, entry.at);
                 self.recorded_bytes = self.recorded_bytes - before + weight(self);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
+use crate::state::{
+    Binding, Ending, Episode, Kind, Phase, RunState, Settled, Slot, Status, StepPhase,
+};
 use crate::stop::StopCode;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -36,6 +38,7 @@ impl RunState {
             RunEvent::Completed { .. } => self.may_stop(name, Status::Completed),
             RunEvent::Failed { .. } => self.may_stop(name, Status::Failed),
             RunEvent::Cancelled { .. } => self.may_stop(name, Status::Cancelled),
+            RunEvent::Compensating { .. } => self.may_compensate_all(name),
         }
     }
 
@@ -84,6 +87,9 @@ impl RunState {
                 let stop = stop.clone();
                 self.moved(Phase::Cancelled { stop, at })
             }
+            RunEvent::Compensating { cancels, stop, .. } => {
+                self.compensating(Ending::by_stop(*cancels, stop.clone()))
+            }
         }
     }
 
@@ -119,6 +125,7 @@ impl RunState {
     /// The run is over.
     fn ended(&mut self) {
         (self.ending, self.finally_since) = (None, None);
+        self.compensates = false;
     }
 
     fn must_be(&self, event: &'static str, allowed: &[Status], to: Status) -> Result<(), Rejected> {
@@ -197,11 +204,52 @@ impl RunState {
         }
     }
 
+    /// A person may ask for it of whatever is not over, until steps with `finally` run.
+    fn may_compensate_all(&self, event: &'static str) -> Result<(), Rejected> {
+        if self.finally_since.is_some() {
+            return Err(self.not_now(event));
+        }
+        let allowed = [
+            Status::Pending,
+            Status::Running,
+            Status::Paused,
+            Status::Failed,
+        ];
+        self.must_be(event, &allowed, Status::Pending)
+    }
+
+    fn compensating(&mut self, ending: Ending) -> Touched {
+        self.ending = Some(ending);
+        self.compensates = true;
+        self.person_spoke();
+        // Somebody has to drive one that stood still.
+        let mut touched = match self.phase.status() {
+            Status::Running => Touched::run(),
+            _ => self.moved(Phase::Pending),
+        };
+        self.compensations_again(&mut touched);
+        touched
+    }
+
+    /// Compensations that failed, or asked to stop, are tried again.
+    fn compensations_again(&mut self, touched: &mut Touched) {
+        for record in self.executions.compensations_mut().iter_mut() {
+            let failed = record.settled().is_some_and(Settled::has_failed);
+            if failed || matches!(record.phase, StepPhase::Paused { .. }) {
+                record.reset();
+                touched.slots.push(Slot::from(&record.path));
+            }
+        }
+    }
+
     fn resumed(&mut self, resumed: &RunResumed) -> Touched {
         let mut touched = Touched::run();
         match resumed.cause {
             // A person's word begins afresh; a schedule's does not (B202).
-            ResumeCause::Resume => self.person_spoke(),
+            ResumeCause::Resume => {
+                self.person_spoke();
+                self.compensations_again(&mut touched);
+            }
             // What is tried again may bring the run to another end.
             ResumeCause::Retry => {
                 self.person_spoke();

@@ -4,7 +4,9 @@ use super::{Rejected, Touched};
 use crate::event::StepEvent;
 use crate::ids::Path;
 use crate::outcome::Pause;
-use crate::state::{Ending, Kind, RunState, Settled, Status, StepPhase, StepRecord, StepResult};
+use crate::state::{
+    Ending, Kind, RunState, Settled, Slot, Status, StepPhase, StepRecord, StepResult,
+};
 use crate::time::Timestamp;
 
 impl RunState {
@@ -78,12 +80,22 @@ impl RunState {
                 record.phase = StepPhase::InFlight { since: at };
                 Touched::step(path)
             }
-            StepEvent::Completed { output, .. } => {
+            StepEvent::Completed { output, undo, .. } => {
                 let output = output.clone();
                 let result = StepResult::Completed { output };
                 self.opened(path, at).settle(result, None, at);
                 let counted = self.episode.end();
-                self.progressed(path).and_run(counted)
+                let mut touched = self.progressed(path).and_run(counted);
+                if let Some(undo) = undo {
+                    let completed = self.seq + 1;
+                    let compensations = self.executions.compensations_mut();
+                    compensations.add(path, completed, undo, at);
+                    touched.slots.push(Slot::from(&path.compensation()));
+                }
+                if path.is_compensation() {
+                    self.executions.compensations_mut().complete(path);
+                }
+                touched
             }
             StepEvent::AttemptFailed {
                 error, retry_at, ..
@@ -252,6 +264,9 @@ impl RunState {
     /// Whether a path can begin or begin again: when nothing of it was recorded, when an earlier iteration is over, or when it
     /// waits for its turn. Returns the attempts that were made at it.
     pub(super) fn may_open(&self, name: &'static str, path: &Path) -> Result<u32, Rejected> {
+        if path.is_compensation() && !self.may_compensate(path) {
+            return Err(self.reject(name, path));
+        }
         if path.is_item() && !self.is_item_of_open(path, true) {
             return Err(self.reject(name, path));
         }
@@ -274,6 +289,12 @@ impl RunState {
             | StepPhase::InItem
             | StepPhase::Settled(_) => Err(self.reject(name, path)),
         }
+    }
+
+    /// Whether it is this execution's turn to be undone.
+    fn may_compensate(&self, path: &Path) -> bool {
+        let record = self.executions.at(path);
+        self.ending.is_some() && record.is_some_and(|record| record.compensable().is_some())
     }
 
     /// The record of this execution, a new one unless there is one.
@@ -320,6 +341,7 @@ impl StepRecord {
             deadline: None,
             previous,
             kind: Kind::Unknown,
+            compensable: None,
         }
     }
 

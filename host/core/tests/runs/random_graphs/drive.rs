@@ -267,6 +267,7 @@ impl<'a> Drive<'a> {
             StepEvent::Completed {
                 attempt: 99,
                 output: Payload::new(json!({})),
+                undo: None,
                 tape: Tape::default(),
             }
             .at(path.clone()),

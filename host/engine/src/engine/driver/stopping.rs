@@ -65,12 +65,13 @@ impl Driver {
         if self.is_withdrawn(&request).await {
             return Ok(());
         }
-        if request.demand == Demand::Cancel
-            && let Some(event) = stop::finish(&self.workflow.definition, &self.state, &request.by)
+        let Request { demand, by } = &request;
+        let patient = matches!(demand, Demand::Compensate | Demand::Cancel);
+        if patient
+            && let Some(event) = stop::finish(&self.workflow.definition, &self.state, *demand, by)
         {
             return self.finish(event);
         }
-        let patient = request.demand == Demand::Cancel;
         self.wind_up(in_flight, patient).await?;
         if patient {
             // Somebody may have lost patience meanwhile.
@@ -91,7 +92,7 @@ impl Driver {
 
     /// Records what happens to the run as a whole while it moves. What was not called yet when it is about to end never is.
     pub(super) fn note(&mut self, event: Event, now: Timestamp) -> Result<(), Halted> {
-        if matches!(&event, Event::Run(RunEvent::Finishing { .. })) {
+        if let Event::Run(RunEvent::Finishing { .. } | RunEvent::Compensating { .. }) = &event {
             for Launch { path, attempt, .. } in std::mem::take(&mut self.started) {
                 let event = StepEvent::Interrupted { attempt }.at(path);
                 self.batch.record(&mut self.state, event, now)?;
