@@ -775,6 +775,5 @@ async fn a_retry_of_the_parent_begins_the_failed_loops_of_its_child_anew() {
         let inner = script_calls(&rig);
         let inner = inner.iter().filter(|call| call.ends_with("inner"));
         assert_eq!(inner.count(), calls, "{retries}");
-        assert!(rig.replay().await.unwrap().is_same());
     }
 }
