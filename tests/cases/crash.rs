@@ -203,3 +203,44 @@ fn b106_release_train_and_its_child_runs_survive_kills_at_random_moments() {
     let inputs = format!("--input train=2026.11 --input packages=@{}", data.display());
     kill_again_and_again("release-train", &inputs);
 }
+
+/// Killed wherever it is, a saga undoes what it did, each part once.
+#[test]
+fn saga_undoes_each_part_once_however_often_it_is_killed() {
+    let cli = Cli::new();
+    let file = examples().join("saga/workflow.toml");
+    let rng = Rng::new(11);
+    for n in 0..12 {
+        let id = format!("saga-{n}");
+        let mut line = format!("run {} --id {id}", file.display());
+        for _ in 0..40 {
+            let mut child = cli
+                .command(&line)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(rng.below(400)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let shown = cli.run(&format!("show {id} --json"));
+            if shown.status != 0 {
+                continue;
+            }
+            let shown = shown.json();
+            if shown["stop"]["compensated"] == 4 {
+                break;
+            }
+            // Lost twice in a row, a run fails; what it has begun to undo is undone all the same.
+            let given_up = shown["status"] == "failed" && !shown["compensations"].is_null();
+            line = match given_up {
+                true => format!("compensate {id}"),
+                false => format!("resume {id}"),
+            };
+        }
+        let shown = cli.run(&format!("show {id} --json")).expect(0).json();
+        assert_eq!(shown["stop"]["compensated"], 4, "{id}: {shown}");
+        assert_every_step_completed_once(&cli, &id);
+        cli.run(&format!("replay {id}")).expect(0);
+    }
+}

@@ -196,6 +196,26 @@ fn word_count_maps_and_reduces_two_hundred_texts_also_when_it_is_stopped_on_the_
     cli.run("replay words").expect(0);
 }
 
+/// What the README shows, and all that it tells of it.
+#[test]
+fn saga_undoes_all_that_it_has_booked_when_the_last_step_fails() {
+    let cli = Cli::new();
+    let readme = std::fs::read_to_string(example("saga/README.md")).unwrap();
+    let booked = run(&cli, "saga", "--input tickets=available").expect(0);
+    assert!(readme.contains(booked.stdout.trim_end()));
+    let failed = run(&cli, "saga", "--id trip --json").expect(1).json();
+    assert_eq!(failed["stop"]["compensated"], 4);
+    let tried = failed["compensations"]["tried"].as_array().unwrap();
+    let paths: Vec<_> = tried
+        .iter()
+        .filter_map(|step| step["path"].as_str())
+        .collect();
+    assert!(readme.contains(&paths.join("\n")), "{paths:?}");
+    assert!(tried.iter().all(|step| step["status"] == "completed"));
+    cli.run("resume trip").expect(65);
+    cli.run("replay trip").expect(0);
+}
+
 #[test]
 fn table_report_cleans_in_a_loop_and_ends_in_a_report() {
     let cli = Cli::new();

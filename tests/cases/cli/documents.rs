@@ -18,6 +18,8 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
         "fails.toml",
         "[[step]]\nid = \"a\"\nuse = \"flaky/fail_always\"\nwith = { class = \"failed\" }\n",
     );
+    let undone = "[[step]]\nid = \"a\"\nuse = \"text/echo\"\ncompensate = { use = \"text/echo\" }\n[[step]]\nid = \"b\"\nuse = \"flaky/fail_always\"\n";
+    cli.workflow("undone.toml", undone);
     let text = component("text").display().to_string();
     let hostile = component("hostile").display().to_string();
     let trap = "[[step]]\nid = \"a\"\nuse = \"hostile/trap\"\n";
@@ -30,6 +32,8 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("run hello.toml --input name=a --id done --json", 0);
     run("run fails.toml --id failed --json", 1);
     run("run trap.toml --id trap --json", 1);
+    run("run undone.toml --id undone --json", 1);
+    run("compensate undone --json", 1);
     run("run gate.toml --id yes --json", 2);
     run("run gate.toml --id no --json", 2);
     run("run signal.toml --id asks --json", 2);
@@ -46,7 +50,7 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("retry failed --json", 1);
     run("retry trap --json", 1);
     for id in [
-        "done", "failed", "trap", "yes", "no", "asks", "later", "never",
+        "done", "failed", "trap", "undone", "yes", "no", "asks", "later", "never",
     ] {
         run(&format!("show {id} --json"), 0);
         run(&format!("events {id} --json"), 0);
