@@ -182,6 +182,7 @@ const STOPS: &[&str] = &[
     r#"{"code":"retries_exhausted","path":"a","held_by":"ann","why":{"retries_exhausted":{"code":"c","reason":"r"}}}"#,
     r#"{"code":"interrupted","why":{"interrupted":{"by":"ann"}}}"#,
     r#"{"code":"interrupted","why":{"interrupted":{"by":"ann","lost":true}}}"#,
+    r#"{"code":"finally_failed","path":"a","why":{"finally_failed":{"failures":[{"path":"a","code":"c","message":"m"}],"more":2}}}"#,
     r#"{"code":"ended","path":"a","why":{"ended":{"status":"failed","message":"m"}}}"#,
     r#"{"code":"cancelled","why":{"cancelled":{"by":"ann"}}}"#,
     r#"{"code":"returns_failed","why":{"returns_failed":{"error":"e"}}}"#,

@@ -340,8 +340,7 @@ impl Engine {
                 let (told, mut started) = mpsc::unbounded_channel();
                 driver.tells_children(told);
                 let stopped = driver.hears_of_children();
-                let own = self.drive(driver, definition);
-                tokio::pin!(own);
+                let mut own = self.driven(driver, definition);
                 let report = loop {
                     tokio::select! {
                         biased;
@@ -365,28 +364,9 @@ impl Engine {
                     }
                 }
             }
-            let recorded = record::load(self.shared.store.as_ref(), &run).await?;
-            let stopped = recorded.state.phase().status() == Status::Paused;
-            let asked = control.present().is_some();
-            if stopped && !asked && self.deliver_children(&run).await? {
-                let recorded = record::load(self.shared.store.as_ref(), &run).await?;
-                if recorded.state.moves() {
-                    let intent = Intent::Resume(ResumeBy::Wait);
-                    let options = ResumeOptions {
-                        on_change: OnChange::AsStarted,
-                        control: control.clone(),
-                    };
-                    match self.prepared(recorded, None, intent, options, None).await {
-                        Ok(Some((driver, _))) => {
-                            next = Some(driver);
-                            continue;
-                        }
-                        Ok(None) => {}
-                        // A worker was quicker.
-                        Err(EngineError::AlreadyRunning { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+            next = self.after_children(&run, &control).await?;
+            if next.is_some() {
+                continue;
             }
             match driving.next().await {
                 Some(()) => {}
@@ -404,6 +384,46 @@ impl Engine {
         }
     }
 
+    /// Who drives a run on that stood still until its children ended.
+    fn after_children<'a>(
+        &'a self,
+        run: &'a RunId,
+        control: &'a Control,
+    ) -> BoxFuture<'a, Result<Option<Driver>, EngineError>> {
+        Box::pin(async move {
+            let recorded = record::load(self.shared.store.as_ref(), run).await?;
+            let stopped = recorded.state.phase().status() == Status::Paused;
+            let asked = control.present().is_some();
+            if !stopped || asked || !self.deliver_children(run).await? {
+                return Ok(None);
+            }
+            let recorded = record::load(self.shared.store.as_ref(), run).await?;
+            if !recorded.state.moves() {
+                return Ok(None);
+            }
+            let intent = Intent::Resume(ResumeBy::Wait);
+            let options = ResumeOptions {
+                on_change: OnChange::AsStarted,
+                control: control.clone(),
+            };
+            match self.prepared(recorded, None, intent, options, None).await {
+                Ok(prepared) => Ok(prepared.map(|(driver, _)| driver)),
+                // A worker was quicker.
+                Err(EngineError::AlreadyRunning { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// [`Engine::drive`], apart: families are polled inside of each other, eight deep, and what each of them takes of the stack counts.
+    fn driven<'a>(
+        &'a self,
+        driver: Driver,
+        definition: &'a Definition,
+    ) -> BoxFuture<'a, Result<RunReport, EngineError>> {
+        Box::pin(self.drive(driver, definition))
+    }
+
     fn tend(&self, child: OfChild, control: &Control) -> BoxFuture<'static, ()> {
         match child {
             OfChild::Moves(run) => self.drive_child(run, control.clone(), false),
@@ -416,8 +436,7 @@ impl Engine {
         let engine = self.clone();
         Box::pin(async move {
             let control = Control::default();
-            let driven = engine.child(&run, control.clone(), by_person);
-            tokio::pin!(driven);
+            let mut driven = engine.child(&run, control.clone(), by_person);
             let mut passed = None;
             let driven = loop {
                 tokio::select! {
@@ -441,7 +460,16 @@ impl Engine {
         })
     }
 
-    async fn child(
+    fn child<'a>(
+        &'a self,
+        run: &'a RunId,
+        control: Control,
+        by_person: bool,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.go_on_with_child(run, control, by_person))
+    }
+
+    async fn go_on_with_child(
         &self,
         run: &RunId,
         control: Control,
@@ -469,7 +497,7 @@ impl Engine {
             control: control.clone(),
         };
         let row = recorded.row.clone();
-        let prepared = self.prepared(recorded, Some(&row), intent, options, None);
+        let prepared = Box::pin(self.prepared(recorded, Some(&row), intent, options, None));
         let Some((driver, definition)) = prepared.await? else {
             return Ok(());
         };

@@ -76,6 +76,9 @@ impl RunState {
             StepEvent::Started(started) => {
                 self.in_flight.insert(path.into());
                 let record = self.opened(path, at);
+                if started.attempt == 1 && path.is_compensation() {
+                    record.started_at = at;
+                }
                 record.component_mut().made = started.attempt;
                 record.phase = StepPhase::InFlight { since: at };
                 Touched::step(path)
