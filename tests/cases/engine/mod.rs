@@ -15,6 +15,7 @@ mod endings;
 mod fan_outs;
 mod far;
 mod finalization;
+mod finally;
 mod golden;
 mod graphs;
 mod ledger;

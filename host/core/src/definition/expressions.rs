@@ -213,8 +213,12 @@ impl Compiler<'_> {
 
     fn check_statuses(&mut self, node: &Node<'_>, text: &str) {
         for word in status_words::impossible(text) {
-            let message = format!("no step ever has the status `{}`", word.text);
-            let all: Vec<_> = STATUSES
+            let message = match word.statuses == STATUSES {
+                true => format!("no step ever has the status `{}`", word.text),
+                false => format!("no run ends as `{}`", word.text),
+            };
+            let all: Vec<_> = word
+                .statuses
                 .iter()
                 .map(|status| format!("`{status}`"))
                 .collect();
@@ -226,7 +230,7 @@ impl Compiler<'_> {
             self.out.push(
                 problem
                     .with_help(format!("statuses are {}", all.join(", ")))
-                    .with_candidates(nearest(&word.text, STATUSES.iter().copied())),
+                    .with_candidates(nearest(&word.text, word.statuses.iter().copied())),
             );
         }
     }

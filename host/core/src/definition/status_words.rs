@@ -13,12 +13,17 @@ pub(super) const STATUSES: &[&str] = &[
     "paused",
 ];
 
+/// Every status that a run is about to get.
+pub(super) const ENDS: &[&str] = &["completed", "failed", "cancelled"];
+
 /// A literal that a status is compared with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
     /// Its range in the expression, quotes included.
     pub(super) range: Range<usize>,
+    /// Those that it could be.
+    pub(super) statuses: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +39,16 @@ enum Token<'a> {
 pub(super) fn impossible(expression: &str) -> Vec<Word> {
     let tokens = tokens(expression);
     let words = (0..tokens.len()).filter_map(|at| {
-        let length = status_at(&tokens[at..])?;
+        let (length, statuses) = status_at(&tokens[at..])?;
         let (before, after) = (&tokens[..at], &tokens[at + length..]);
         match (before, after) {
             (_, [Token::Compare, Token::Text(text, start), ..])
             | ([.., Token::Text(text, start), Token::Compare], _) => {
                 let range = *start..*start + text.len() + 2;
-                (!STATUSES.contains(text)).then(|| Word {
+                (!statuses.contains(text)).then(|| Word {
                     text: (*text).to_owned(),
                     range,
+                    statuses,
                 })
             }
             (_, _) => None,
@@ -51,8 +57,8 @@ pub(super) fn impossible(expression: &str) -> Vec<Word> {
     words.collect()
 }
 
-/// Tokens of `steps.x.status` or `steps['x'].status` at the start.
-fn status_at(tokens: &[Token<'_>]) -> Option<usize> {
+/// How many tokens of `steps.x.status`, `steps['x'].status` or `run.status` stand at the start, and what that can be.
+fn status_at(tokens: &[Token<'_>]) -> Option<(usize, &'static [&'static str])> {
     const DOT: Token<'_> = Token::Mark(b'.');
     match tokens {
         [
@@ -62,7 +68,7 @@ fn status_at(tokens: &[Token<'_>]) -> Option<usize> {
             DOT,
             Token::Name("status"),
             ..,
-        ] => Some(5),
+        ] => Some((5, STATUSES)),
         [
             Token::Name("steps"),
             Token::Mark(b'['),
@@ -71,7 +77,8 @@ fn status_at(tokens: &[Token<'_>]) -> Option<usize> {
             DOT,
             Token::Name("status"),
             ..,
-        ] => Some(6),
+        ] => Some((6, STATUSES)),
+        [Token::Name("run"), DOT, Token::Name("status"), ..] => Some((3, ENDS)),
         _ => None,
     }
 }
@@ -134,6 +141,8 @@ mod tests {
             ("\"done\" != steps['a-b'].status", vec!["done"]),
             ("steps.a.status=='x'||steps.b.status!=\"y\"", vec!["x", "y"]),
             ("steps.a.status == 'completed'", vec![]),
+            ("run.status == 'canceled'", vec!["canceled"]),
+            ("run.status == 'cancelled' || run.state == 'x'", vec![]),
             ("steps.a.output.status == 'x'", vec![]),
             ("inputs.status == 'x'", vec![]),
             ("'steps.a.status == \"x\"' == steps.a.output", vec![]),

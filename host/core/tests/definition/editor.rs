@@ -38,6 +38,7 @@ retry = { max_attempts = 3, initial = "2s", factor = 2.0, max = "1m", jitter = 0
 [limits]
 loop = 10
 parallel = 4
+finally = "2m"
 memory = "64MiB"
 table_elements = 1000
 host_calls = 500
@@ -180,6 +181,8 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ("on_failure = \"stop\"", "on_failure = \"undo\""),
         ("use = \"git/unlist\", ", ""),
         ("parallel = 4", "parallel = 65"),
+        ("finally = \"2m\"", "finally = \"0s\""),
+        ("always_run = true", "always_run = true\nfinally = \"yes\""),
         ("join = \"all_done\"", "join = \"all\""),
         ("needs = [\"publish\"]", "needs = [\"\"]"),
         ("timeout = \"5m\"", "timeout = 300"),

@@ -86,6 +86,15 @@ approval = { message = "${ steps.d.status }?", timeout = "2h", on_timeout = "app
 id = "e"
 if = "steps.gate.output.decision == 'approved'"
 use = "p/e"
+[[step]]
+id = "report"
+use = "p/report"
+finally = true
+with = { run = "${ run.status }", gate = "${ steps.gate.status }" }
+[[step]]
+id = "clean"
+use = "p/clean"
+finally = true
 "#;
 
 fn start() -> Sim {
@@ -249,7 +258,7 @@ fn the_random_runs_meet_every_event_of_a_life() {
     for name in never {
         assert!(!met.contains(name), "{name}");
     }
-    assert_eq!(met.len() + never.len(), 29, "{met:?}");
+    assert_eq!(met.len() + never.len(), 31, "{met:?}");
 }
 
 /// Questions and waits in every place, in an order that is not the alphabet's.

@@ -25,7 +25,7 @@ use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
 use milepost_core::request::stop::{Demand, Stopping, finish, meet, stop};
 use milepost_core::rules::Rules;
 use milepost_core::state::{
-    Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
+    Ending, Phase, Rejected, RunState, Settled, Status, StepRecord, StepResult, Touched,
 };
 use milepost_core::stop::{AfterHostError, Automatic, Stop, Why};
 use milepost_core::tape::Tape;
@@ -66,8 +66,13 @@ pub(crate) fn blobs(state: &RunState, event: Option<&Event>) -> BTreeMap<Digest,
         Phase::Completed { output, .. } => Some(output),
         _ => None,
     };
+    let returning = match state.ending() {
+        Some(Ending::Completed { output }) => Some(output),
+        _ => None,
+    };
     outputs
         .chain(returned)
+        .chain(returning)
         .chain([&state.created().inputs])
         .chain(event.into_iter().flat_map(Event::payloads))
         .filter_map(Payload::blob)

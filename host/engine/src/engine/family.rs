@@ -14,6 +14,7 @@ use milepost_core::limits;
 use milepost_core::request::Intent;
 use milepost_core::request::accept::accept;
 use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::stop::Demand;
 use milepost_core::rules::Rules;
 use milepost_core::state::{RunState, Status, StepRecord};
 use milepost_core::stop::StopCode;
@@ -354,6 +355,14 @@ impl Engine {
                 while let Ok(child) = started.try_recv() {
                     driving.push(self.tend(child, &control));
                 }
+                if let Ok(report) = &report
+                    && report.status == Status::Pending
+                {
+                    next = self.to_finish(&run, &control).await?;
+                    if next.is_some() {
+                        continue;
+                    }
+                }
                 match report {
                     Ok(report) if report.status == Status::Paused => last = Some(report),
                     // What the children do without it is for whoever drives them next.
@@ -429,6 +438,37 @@ impl Engine {
             OfChild::Moves(run) => self.drive_child(run, control.clone(), false),
             OfChild::Left(run) => self.end_left_child(run),
         }
+    }
+
+    /// A run that was cancelled as it paused, and was not released: it is driven to its end.
+    fn to_finish<'a>(
+        &'a self,
+        run: &'a RunId,
+        control: &'a Control,
+    ) -> BoxFuture<'a, Result<Option<Driver>, EngineError>> {
+        Box::pin(async move {
+            let recorded = record::load(self.shared.store.as_ref(), run).await?;
+            let released = control.present().is_some_and(|request| {
+                matches!(request.demand, Demand::Release | Demand::ReleaseNow)
+            });
+            let pending = recorded.row.status == Status::Pending;
+            if released || !pending || recorded.state.ending().is_none() {
+                return Ok(None);
+            }
+            let options = ResumeOptions {
+                on_change: OnChange::AsStarted,
+                control: control.clone(),
+            };
+            let intent = Intent::Resume(ResumeBy::Person);
+            match self.prepared(recorded, None, intent, options, None).await {
+                Ok(prepared) => Ok(prepared.map(|(driver, _)| driver)),
+                // A worker was quicker.
+                Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// Drives a child run as far as it goes in this process. What is wrong with it is told, and recorded where that matters.
