@@ -44,7 +44,7 @@ pub(crate) struct PauseArgs {
 /// Ends a run for good, and before it the runs that it has started. If another process is driving it, that process is asked to
 /// end it, and the steps in flight get a moment to clean up.
 ///
-/// Steps with `finally` run before the run ends: in its process, or, of a run that nobody drives, here.
+/// Steps with `finally` run before the run ends, and compensations with `--compensate`: in its process, or, of a run that nobody drives, here. What its child runs have done is not undone.
 ///
 /// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(crate) struct CancelArgs {
     /// Undo first what its completed steps did: call their compensations, the latest first
     #[arg(long, conflicts_with = "step")]
     compensate: bool,
-    /// Cancel this item of a fan-out instead, in a run that stands still; no resume or retry brings it back
+    /// Cancel this item of a fan-out instead; no resume or retry brings it back
     #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     step: Option<String>,
 }

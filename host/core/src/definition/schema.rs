@@ -162,7 +162,8 @@ mod tests {
                 "a rework",
                 "a fan-out",
                 "an end",
-                "a retry policy"
+                "a retry policy",
+                "a compensation"
             ],
         );
         for (record, schema) in found {

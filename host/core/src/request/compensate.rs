@@ -34,6 +34,18 @@ pub enum NotCompensated {
 /// # Errors
 /// [`NotCompensated`].
 pub fn compensate(state: &RunState, wanted: Undoing<'_>) -> Result<RunEvent, NotCompensated> {
+    let compensating = compensating(state, wanted)?;
+    match state.executions().compensations().open().next() {
+        Some(_) => Ok(compensating),
+        None => Err(NotCompensated::Nothing),
+    }
+}
+
+/// The same, whether or not anything can be undone by now.
+pub(super) fn compensating(
+    state: &RunState,
+    wanted: Undoing<'_>,
+) -> Result<RunEvent, NotCompensated> {
     let Undoing { cancels, by } = wanted;
     let stop = match (state.phase(), cancels) {
         (Phase::Failed { stop, .. }, false) => Stop {
@@ -47,9 +59,6 @@ pub fn compensate(state: &RunState, wanted: Undoing<'_>) -> Result<RunEvent, Not
     };
     if state.finally_since().is_some() {
         return Err(NotCompensated::TooLate);
-    }
-    if state.executions().compensations().open().next().is_none() {
-        return Err(NotCompensated::Nothing);
     }
     Ok(RunEvent::Compensating {
         cancels,

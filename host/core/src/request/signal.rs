@@ -208,8 +208,10 @@ pub fn deliver<'a>(
             let Some(definition) = definition else {
                 continue;
             };
-            let posted: Posted = serde_json::from_str(signal.data).map_err(damaged)?;
-            let events = posted.events(definition, state, signal.sent_at);
+            // A newer program may know requests that this one does not.
+            let posted = serde_json::from_str::<Posted>(signal.data).ok();
+            let events = posted.map(|posted| posted.events(definition, state, signal.sent_at));
+            let events = events.unwrap_or_default();
             return Ok(Some(Delivery { number, events }));
         }
         if is_reserved(signal.name) || state.awaits(signal.name).is_none() {

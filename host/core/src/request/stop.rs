@@ -1,12 +1,12 @@
 //! Stop: a run is asked to pause, to be held where it stands, to be let go of, or to end for good.
 
-use super::compensate::{Undoing, compensate};
+use super::compensate::{Undoing, compensate, compensating};
 use super::release::release;
 use crate::decide::{interrupt, last};
-use crate::definition::Definition;
+use crate::definition::{Definition, Step};
 use crate::event::{Event, RunEvent};
 use crate::ids::Path;
-use crate::state::{Ending, RunState, Status};
+use crate::state::{Ending, RunState, Status, StepRecord};
 use crate::stop::{Stop, Why};
 
 /// How strongly a run is asked to stop: a stronger request replaces a weaker one.
@@ -119,11 +119,19 @@ pub fn finish(
     demand: Demand,
     by: &str,
 ) -> Option<Option<Event>> {
-    if demand == Demand::Compensate
-        && !state.compensates()
-        && let Ok(event) = compensate(state, Undoing { cancels: true, by })
-    {
-        return Some(Some(event.into()));
+    if demand == Demand::Compensate && !state.compensates() {
+        let undoing = Undoing { cancels: true, by };
+        // What is in flight may complete yet.
+        let asked = match state
+            .in_flight()
+            .any(|record| is_compensable(definition, record))
+        {
+            true => compensating(state, undoing),
+            false => compensate(state, undoing),
+        };
+        if let Ok(event) = asked {
+            return Some(Some(event.into()));
+        }
     }
     if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
         return Some(None);
@@ -133,6 +141,11 @@ pub fn finish(
         event @ RunEvent::Finishing { .. } => Some(Some(event.into())),
         _ => None,
     }
+}
+
+fn is_compensable(definition: &Definition, record: &StepRecord) -> bool {
+    let call = definition.step(record.path().step()).and_then(Step::call);
+    call.is_some_and(|call| call.compensation.is_some())
 }
 
 /// The owner meets a request of a run that it drives: what it records. Nothing when the run does not move any more.

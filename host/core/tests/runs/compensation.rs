@@ -7,6 +7,7 @@ use milepost_core::outcome::Outcome;
 use milepost_core::request::Intent;
 use milepost_core::request::compensate::{NotCompensated, Undoing, compensate};
 use milepost_core::request::resume::{Refused, ResumeBy};
+use milepost_core::request::stop::{Demand, finish};
 use milepost_core::state::{RunState, Status};
 use milepost_core::stop::{StopCode, Why};
 use serde_json::json;
@@ -235,6 +236,22 @@ fn where_nothing_can_be_undone_a_cancellation_is_one_as_any() {
     assert_eq!(
         (sim.status(), sim.stop().compensated),
         (Status::Cancelled, None)
+    );
+}
+
+#[test]
+fn what_completes_while_the_run_is_cancelled_is_undone_too() {
+    let mut sim = Sim::new(&trip(""));
+    let flight = sim.next_attempt().unwrap();
+    let asked = finish(&sim.definition, &sim.state, Demand::Compensate, "ann");
+    sim.record(asked.unwrap().unwrap());
+    assert_eq!(sim.status(), Status::Running);
+    sim.end(&flight, booking(&flight));
+    sim.run(booking);
+    assert_eq!(undone(&sim), pairs(&[("flight!compensate", "flight")]));
+    assert_eq!(
+        (sim.status(), sim.stop().compensated),
+        (Status::Cancelled, Some(1))
     );
 }
 

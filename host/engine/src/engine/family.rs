@@ -629,6 +629,11 @@ impl Engine {
         by: &str,
         ended: &mut FamilyStopped,
     ) -> Result<(), StoreError> {
+        // What a child run has done is not undone with its parent.
+        let kind = match kind {
+            StopKind::Compensate => StopKind::Cancel,
+            kind => kind,
+        };
         let (descendants, more) = self.descendants(run).await?;
         ended.more |= more;
         for row in descendants.iter().rev() {

@@ -153,7 +153,9 @@ impl Engine {
         run: &RunId,
         request: StopRequest,
     ) -> Result<Option<StopAnswer>, EngineError> {
-        let ends = request.kind.ends();
+        // What is undone before the end is asked for before the end.
+        let ends = request.kind.ends() && request.kind != StopKind::Compensate;
+        let kind = request.kind;
         fault::point("before_request");
         if self.shared.store.request_stop(run, request).await? != Status::Running {
             return Ok(None);
@@ -165,7 +167,7 @@ impl Engine {
             .row(run)
             .await?
             .and_then(|row| row.request);
-        let ending = asked.is_some_and(|asked| asked.kind.ends());
+        let ending = asked.is_some_and(|asked| asked.kind.ends() && asked.kind != kind);
         Ok(Some(match ending && !ends {
             true => StopAnswer::Ending,
             false => StopAnswer::Asked,

@@ -229,6 +229,11 @@ impl RunState {
             }
         };
         match &entry.event {
+            // What it leaves to undo is looked at when the run ends.
+            Event::Step {
+                path,
+                event: StepEvent::Completed { .. },
+            } => self.recent.one(path),
             Event::Step { path, .. } if touched.slots.len() == 1 => self.recent.one(path),
             Event::Step { .. } | Event::Run(_) => self.recent.many(entry.seq),
         }

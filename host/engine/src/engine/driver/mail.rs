@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost_core::definition::{Definition, StepKind};
+use milepost_core::definition::{Definition, Flow, Step, StepKind};
 use milepost_core::event::{Event, RunEvent, StepEvent};
 use milepost_core::limits;
 use milepost_core::request::signal::Delivery;
@@ -29,9 +29,13 @@ pub(super) struct Mail {
 impl Mail {
     pub(super) fn of(definition: &Definition) -> Self {
         let mut steps = definition.steps().iter();
-        let fans_out = steps.any(|step| matches!(step.kind, StepKind::ForEach(_)));
+        let several = |step: &Step| match &step.kind {
+            StepKind::ForEach(_) => true,
+            StepKind::Loop(_) => definition.flow_in(definition.index_of(&step.id)) == Flow::Graph,
+            _ => false,
+        };
         Self {
-            beside: definition.is_parallel() || fans_out,
+            beside: definition.flow == Flow::Graph || steps.any(several),
             looked: None,
         }
     }
@@ -104,7 +108,9 @@ impl Driver {
             return Ok(());
         }
         let now = self.shared.clock.now();
-        while self.take_mail(now, true, in_flight).await? {}
+        while self.state.phase().status() == Status::Paused
+            && self.take_mail(now, true, in_flight).await?
+        {}
         self.commit().await
     }
 

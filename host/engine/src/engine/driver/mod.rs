@@ -377,6 +377,8 @@ impl Driver {
                     if !self.mail.is_due() || !self.take_mail(now, true, in_flight).await? {
                         return Ok(wake_at);
                     }
+                    // There may be more.
+                    self.mail.look_now();
                 }
                 Decision::Still => return Ok(None),
             }

@@ -234,7 +234,7 @@ impl Driver {
         let heard = self.control.heard();
         let Some(StopRequest { kind, by, .. }) = request else {
             // What ends a run is not taken back.
-            if heard.is_some_and(|heard| heard.demand < Demand::Cancel) {
+            if heard.is_some_and(|heard| !heard.demand.ends()) {
                 self.control.hear(None);
                 self.patient = None;
             }
