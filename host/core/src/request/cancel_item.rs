@@ -3,7 +3,7 @@
 use crate::decide::interrupt_inside;
 use crate::event::{Event, ForEachEvent};
 use crate::ids::Path;
-use crate::state::{RunState, Status};
+use crate::state::{RunState, Settled, Status, StepRecord};
 
 /// Why an item cannot be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,8 @@ pub enum NotCancellable {
 #[must_use]
 pub fn is_cancelled(state: &RunState, item: &Path) -> bool {
     let record = state.executions().at(item);
-    record.is_some_and(|item| item.settled().is_some() && item.is_kept())
+    let failed = |record: &StepRecord| record.settled().is_some_and(Settled::has_failed);
+    item.is_item() && record.is_some_and(|record| failed(record) && record.is_kept())
 }
 
 /// What is recorded when a person cancels the item at a path; nothing when that was done before.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::again::{Again, add_always_run, add_finally, add_subtree};
+use super::cancel_item::is_cancelled;
 use super::items::{How, Repeat};
 use super::resume::{Refused, ended_by, stopped};
 use crate::definition::{Definition, StepKind};
@@ -49,6 +50,10 @@ pub fn retry(
         let index = definition
             .index_of(from.step())
             .ok_or_else(|| Refused::UnknownStep(from.step().clone()))?;
+        let cancelled = |item: &Path| is_cancelled(state, item);
+        if cancelled(from) || from.innermost_item().as_ref().is_some_and(cancelled) {
+            return Err(Refused::NothingAt(from.clone()));
+        }
         let in_items = from.segments().len() > 1 || from.is_item();
         let has_items = || {
             let record = state.executions().at(from);

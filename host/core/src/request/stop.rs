@@ -79,6 +79,11 @@ pub fn stop(
     owned: bool,
 ) -> Result<Stopping, NotPausable> {
     let status = state.phase().status();
+    let undone = |stop: Stop| stop.compensated.is_some();
+    if status == Status::Failed && state.phase().stop().is_some_and(undone) {
+        // It is over, as a run that nobody can resume.
+        return Ok(Stopping::Already(status));
+    }
     let cancelled = matches!(state.ending(), Some(Ending::Cancelled { .. }));
     let undoing = Undoing { cancels: true, by };
     let undone = (demand == Demand::Compensate && !state.compensates())

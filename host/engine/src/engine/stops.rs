@@ -86,6 +86,10 @@ impl Engine {
         loop {
             let Recorded { row, mut state } = looks.load(self.shared.store.as_ref(), run).await?;
             let now = self.shared.clock.now();
+            if kind == StopKind::Compensate && state.finally_since().is_some() {
+                // Its last steps run: it is too late to undo the others.
+                return Ok(StopAnswer::Ending);
+            }
             let owned = state.phase().status() == Status::Running && self.owner_may_live(&row);
             let definition = self.left_to_do(&state, kind).await?;
             let asked = stop::stop(definition.as_ref(), &state, demand_of(kind), by, owned);

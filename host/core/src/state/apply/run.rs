@@ -235,10 +235,17 @@ impl RunState {
     fn compensations_again(&mut self, touched: &mut Touched) {
         for record in self.executions.compensations_mut().iter_mut() {
             let failed = record.settled().is_some_and(Settled::has_failed);
-            if failed || matches!(record.phase, StepPhase::Paused { .. }) {
-                record.reset();
-                touched.slots.push(Slot::from(&record.path));
+            match record.phase {
+                // It asked to stop, and goes on with what it left.
+                StepPhase::Paused {
+                    retries_exhausted: false,
+                    ..
+                } => record.phase = StepPhase::Pending,
+                StepPhase::Paused { .. } => record.reset(),
+                _ if failed => record.reset(),
+                _ => continue,
             }
+            touched.slots.push(Slot::from(&record.path));
         }
     }
 
