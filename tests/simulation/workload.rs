@@ -51,7 +51,7 @@ const BODIES: [(&str, &str); 10] = [
         "[[step]]\nid = \"f\"\nforeach = { items = \"['a', 'b', 'c', 'd', 'e']\", max_parallel = 3, join = \"all_done\" }\n\
          [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"p/m\"\nretry = { then = \"fail\" }\n\
          [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"p/n\"\ncontinue_on_error = true\n\
-         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"steps.f.output\", max_parallel = 2 }\nwith = { status = \"${ item.status }\" }\n",
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"steps.f.output\", max_parallel = 2, join = \"all_done\" }\nwith = { status = \"${ item.status }\" }\n",
     ),
     // A graph: joins over failures, waits and an approval beside steps that move, and a graph in a loop.
     (
