@@ -87,7 +87,7 @@ impl Engine {
     /// Meets requests and brings signals.
     async fn serve(&self, attention: &Attention, swept: &mut Swept) -> Result<(), StoreError> {
         for row in &attention.requested {
-            let done = self.meet_request(row, swept).await;
+            let done = self.meet_request(row, swept).await.map(drop);
             note(swept, &row.id, done)?;
         }
         for rows in attention.signalled.chunks(AT_ONCE) {
@@ -124,16 +124,18 @@ impl Engine {
         let now = self.shared.clock.now();
         let expired = row.lease_until.is_none_or(|until| !lease_holds(until, now));
         let owner = self.liveness(row).unwrap_or(Liveness::Gone);
-        match judge(owner, expired, row.recoveries) {
+        let judgement = judge(owner, expired, row.recoveries);
+        let lost = matches!(judgement, Judgement::Recover | Judgement::GiveUp);
+        // What its owner could not meet any more needs no new owner.
+        if lost && row.request.is_some() && self.meet_request(row, swept).await? {
+            return Ok(());
+        }
+        match judgement {
             Judgement::Healthy => {}
             Judgement::Detached => {
                 if self.shared.store.mark_detached(&row.id, row.epoch).await? {
                     swept.detached.push(row.id.clone());
                 }
-            }
-            // What its owner could not meet any more needs no new owner.
-            Judgement::Recover | Judgement::GiveUp if row.request.is_some() => {
-                self.meet_request(row, swept).await?;
             }
             Judgement::Recover => swept.lost.push(row.clone()),
             Judgement::GiveUp => {
@@ -151,15 +153,17 @@ impl Engine {
             .await
     }
 
-    async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<(), EngineError> {
+    /// Returns false where the run was asked to end before and has something left to do: that needs somebody to drive it.
+    async fn meet_request(&self, row: &RunRow, swept: &mut Swept) -> Result<bool, EngineError> {
         // A pause means nothing to a run that nobody drives yet; the next owner sees it.
         let met = |request: &&StopRequest| request.kind.ends() || row.status != Status::Pending;
         if let Some(request) = row.request.as_ref().filter(met) {
             let answer = self.stop(&row.id, request.kind, &request.by).await?;
             let changed = !matches!(answer, StopAnswer::Already(_) | StopAnswer::Finishing);
             swept.stopped.extend(changed.then(|| row.id.clone()));
+            return Ok(answer != StopAnswer::Finishing);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// A run that waits for a signal could not be given it: where that stays so, it fails, or it would wait for ever for what has
