@@ -509,7 +509,7 @@ static STEP: Record = Record {
         key(
             COMPENSATE_KEY,
             Shape::Record(&COMPENSATE),
-            "How a completed call is undone: when the run is cancelled with `--compensate`, when it fails and `on_failure` says so, or with `milepost compensate`.",
+            "How a completed call is undone: when the run fails and `on_failure` says so, and when somebody asks for it.",
         ),
         key(
             "continue_on_error",
