@@ -56,6 +56,12 @@ impl StopKind {
         matches!(self, Self::Compensate | Self::Cancel | Self::Kill)
     }
 
+    /// Whether it ends the run once that has done what its workflow wants before the end.
+    #[must_use]
+    pub const fn cleans_up(self) -> bool {
+        matches!(self, Self::Compensate | Self::Cancel)
+    }
+
     /// Whether a request of this kind still means something to a run of that status. To a paused run that goes on by itself, a
     /// pause does as well.
     #[must_use]

@@ -40,6 +40,12 @@ impl Demand {
     pub const fn ends(self) -> bool {
         matches!(self, Self::Compensate | Self::Cancel | Self::Kill)
     }
+
+    /// Whether it ends the run once that has done what its workflow wants before the end.
+    #[must_use]
+    pub const fn cleans_up(self) -> bool {
+        matches!(self, Self::Compensate | Self::Cancel)
+    }
 }
 
 /// What a request comes to that does not come from the owner of the run.
@@ -89,8 +95,7 @@ pub fn stop(
     let undone = (demand == Demand::Compensate && !state.compensates())
         .then(|| compensate(state, undoing).ok())
         .flatten();
-    let patient = matches!(demand, Demand::Compensate | Demand::Cancel);
-    if cancelled && patient && undone.is_none() && !owned {
+    if cancelled && demand.cleans_up() && undone.is_none() && !owned {
         return Ok(Stopping::Finishing);
     }
     match (status, demand.ends()) {
@@ -105,7 +110,7 @@ pub fn stop(
         (Status::Running, false) => Ok(Stopping::Stop(interrupt(state, paused(by, true, None)))),
         (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
             let stop = Stop::cancelled_by(by);
-            let last = match (undone, definition.filter(|_| patient)) {
+            let last = match (undone, definition.filter(|_| demand.cleans_up())) {
                 (Some(undone), _) => undone,
                 (None, Some(definition)) => cancelled_in(definition, state, stop),
                 (None, None) => RunEvent::Cancelled { stop },

@@ -54,8 +54,7 @@ struct Asked {
 
 impl Asked {
     fn is_met(&self, request: &Request) -> bool {
-        let patient = matches!(request.demand, Demand::Compensate | Demand::Cancel);
-        self.cancelled && patient
+        self.cancelled && request.demand.cleans_up()
     }
 
     fn strongest(&self) -> Option<&Request> {

@@ -139,8 +139,7 @@ impl Engine {
         state: &RunState,
         kind: StopKind,
     ) -> Result<Option<Definition>, EngineError> {
-        if !matches!(kind, StopKind::Compensate | StopKind::Cancel) || state.executions().is_empty()
-        {
+        if !kind.cleans_up() || state.executions().is_empty() {
             return Ok(None);
         }
         match self.frozen(state).await {

@@ -271,11 +271,7 @@ impl State {
             row.lease_until = None;
         }
         let kept = |r: &StopRequest| {
-            let patient = matches!(
-                r.kind,
-                crate::StopKind::Compensate | crate::StopKind::Cancel
-            );
-            let met = head.cancelling && patient;
+            let met = head.cancelling && r.kind.cleans_up();
             !met && r.kind.outlives(head.status) || !r.kind.ends() && head.moves_by_itself
         };
         row.request = row.request.take().filter(kept);

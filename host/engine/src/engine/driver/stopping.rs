@@ -66,7 +66,7 @@ impl Driver {
             return Ok(());
         }
         let Request { demand, by } = &request;
-        let patient = matches!(demand, Demand::Compensate | Demand::Cancel);
+        let patient = demand.cleans_up();
         if patient
             && let Some(event) = stop::finish(&self.workflow.definition, &self.state, *demand, by)
         {
