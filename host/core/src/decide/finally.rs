@@ -17,7 +17,10 @@ impl Decider<'_> {
     pub(super) fn finally(&self, walk: &mut Walk<'_>) -> Option<Decision> {
         let members = self.definition.finally();
         let Some(since) = self.state.finally_since() else {
-            let ended = |step: &Step| self.finally_record(step).is_some_and(is_settled);
+            let ended = |step: &Step| {
+                self.finally_record(step)
+                    .is_some_and(|record| record.settled().is_some())
+            };
             let all = members.iter().all(|index| ended(self.finally_step(*index)));
             return (!all).then_some(Decision::Note(RunEvent::FinallyStarted));
         };
@@ -52,7 +55,7 @@ impl Decider<'_> {
         if let Progress::Sequence(behind) = &mut walked.progress {
             for index in members.iter().skip(*behind) {
                 let step = self.finally_step(*index);
-                let record = self.record(step, Within::Top);
+                let record = self.finally_record(step);
                 match self.standing(step, record, Within::Top, walk) {
                     Standing::Settled { .. } => *behind += 1,
                     Standing::Open => break,
@@ -124,8 +127,4 @@ impl Decider<'_> {
     fn finally_record(&self, step: &Step) -> Option<&StepRecord> {
         self.record(step, Within::Top)
     }
-}
-
-fn is_settled(record: &StepRecord) -> bool {
-    record.settled().is_some()
 }

@@ -50,7 +50,7 @@ impl Decider<'_> {
     ) -> bool {
         let step = self.at(members, place);
         let record = self.record(step, within);
-        let fresh = record.is_none_or(is_fresh);
+        let fresh = record.is_none_or(StepRecord::is_fresh);
         if fresh && stopped {
             graph.put_off(place);
             return false;
@@ -134,9 +134,4 @@ fn came(step: &Step, settled: &Settled) -> Came {
         StepResult::Failed { .. } => Came::Failed,
         StepResult::Skipped => Came::Skipped,
     }
-}
-
-/// Whether nothing of a member has begun: it waits for its turn, perhaps after a reset.
-pub(super) fn is_fresh(record: &StepRecord) -> bool {
-    record.phase == StepPhase::Pending && record.attempts() == 0
 }

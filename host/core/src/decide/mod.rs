@@ -210,7 +210,7 @@ pub fn decide_from(
 fn before_a_failure(state: &RunState, actions: &[Action]) -> Vec<Action> {
     let has_begun = |action: &&Action| {
         let record = state.executions().at(action.path());
-        record.is_some_and(|record| !graph::is_fresh(record))
+        record.is_some_and(|record| !record.is_fresh())
     };
     let held: Vec<Action> = actions.iter().filter(has_begun).cloned().collect();
     match held.is_empty() {

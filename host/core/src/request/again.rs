@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::definition::{Definition, Flow, StepKind};
 use crate::event::{ItemsAgain, ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, Settled, StepPhase, StepRecord, StepResult};
+use crate::state::{RunState, StepPhase, StepRecord};
 use crate::within::Within;
 
 /// What a stopped run goes on with.
@@ -55,7 +55,12 @@ impl Again {
             .iter()
             .map(|index| &definition.steps()[*index].id)
             .filter(|id| !reset.contains(*id) && !reopened.contains(*id))
-            .filter(|id| state.executions().of(id).is_some_and(has_completed))
+            .filter(|id| {
+                state
+                    .executions()
+                    .of(id)
+                    .is_some_and(StepRecord::has_completed)
+            })
             .count();
         RunResumed {
             cause,
@@ -231,14 +236,4 @@ fn add_needing(definition: &Definition, reset: &mut BTreeSet<StepId>, reopened: 
     for index in definition.needing(again) {
         add_subtree(definition, index, reset);
     }
-}
-
-pub(super) fn has_failed(record: &StepRecord) -> bool {
-    record.settled().is_some_and(Settled::has_failed)
-}
-
-fn has_completed(record: &StepRecord) -> bool {
-    record
-        .settled()
-        .is_some_and(|s| matches!(s.result, StepResult::Completed { .. }))
 }

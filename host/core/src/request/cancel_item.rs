@@ -3,7 +3,7 @@
 use crate::decide::interrupt_inside;
 use crate::event::{Event, ForEachEvent};
 use crate::ids::Path;
-use crate::state::{RunState, Settled, Status, StepRecord};
+use crate::state::{RunState, Status};
 
 /// Why an item cannot be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +26,7 @@ pub enum NotCancellable {
 #[must_use]
 pub fn is_cancelled(state: &RunState, item: &Path) -> bool {
     let record = state.executions().at(item);
-    let failed = |record: &StepRecord| record.settled().is_some_and(Settled::has_failed);
-    item.is_item() && record.is_some_and(|record| failed(record) && record.is_kept())
+    item.is_item() && record.is_some_and(|record| record.has_failed() && record.is_kept())
 }
 
 /// What is recorded when a person cancels the item at a path; nothing when that was done before.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::again::{Again, add_subtree, has_failed, reads_any};
+use super::again::{Again, add_subtree, reads_any};
 use super::resume::Refused;
 use crate::definition::{Definition, Flow, ForEachStep, ItemsJoin, Over, Step};
 use crate::ids::{Path, StepId};
@@ -41,7 +41,7 @@ impl Repeat<'_> {
                 again.reopened.extend(top_only(step, within));
                 continue;
             }
-            if !has_failed(record) || self.passed_over(step) {
+            if !record.has_failed() || self.passed_over(step) {
                 continue;
             }
             let iterations = record.settled().and_then(|settled| settled.iterations);
@@ -81,7 +81,7 @@ impl Repeat<'_> {
         record: &StepRecord,
         again: &mut Again,
     ) -> bool {
-        let failed = has_failed(record) && !self.passed_over(step);
+        let failed = record.has_failed() && !self.passed_over(step);
         let open = record.phase == StepPhase::FannedOut;
         if !failed && !open {
             return false;
@@ -100,7 +100,7 @@ impl Repeat<'_> {
             let Some(item) = self.state.executions().at(&path) else {
                 continue;
             };
-            let repeats = has_failed(item) && !item.is_kept() && !handled;
+            let repeats = item.has_failed() && !item.is_kept() && !handled;
             match &fan_out.over {
                 Over::Call(_) | Over::Child(_) if repeats => again.items.reset.push(path),
                 Over::Body { .. } if repeats && self.how == How::Retry => {

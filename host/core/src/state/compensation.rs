@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, StepPhase, StepRecord, StepResult};
+use super::StepRecord;
 use crate::event::Undo;
 use crate::ids::Path;
 use crate::payload::Payload;
@@ -57,7 +57,7 @@ impl Compensations {
     #[must_use]
     pub fn have_begun(&self) -> bool {
         let mut open = self.open();
-        self.completed() > 0 || open.next().is_some_and(|first| !first.is_untouched())
+        self.completed() > 0 || open.next().is_some_and(|first| !first.is_fresh())
     }
 
     /// All of them, ordered by path.
@@ -93,16 +93,11 @@ impl Compensations {
         }
         self.open.insert(completed, path.clone());
         let record = StepRecord {
-            path: path.clone(),
-            phase: StepPhase::Pending,
-            started_at: at,
-            deadline: None,
-            previous: None,
-            kind: Kind::Unknown,
             compensable: Some(Box::new(Compensable {
                 completed,
                 with: undo.with.clone(),
             })),
+            ..StepRecord::new(&path, None, at)
         };
         self.records.insert(path, record);
     }
@@ -131,16 +126,5 @@ impl StepRecord {
     #[must_use]
     pub fn compensable(&self) -> Option<&Compensable> {
         self.compensable.as_deref()
-    }
-
-    fn has_completed(&self) -> bool {
-        let completed = |result: &StepResult| matches!(result, StepResult::Completed { .. });
-        self.settled()
-            .is_some_and(|settled| completed(&settled.result))
-    }
-
-    /// Whether nothing was tried of it.
-    fn is_untouched(&self) -> bool {
-        self.attempts() == 0 && self.phase == StepPhase::Pending
     }
 }

@@ -368,6 +368,24 @@ impl StepRecord {
         }
     }
 
+    /// Whether this very execution has ended with an output.
+    #[must_use]
+    pub fn has_completed(&self) -> bool {
+        self.settled().and_then(Settled::output).is_some()
+    }
+
+    /// Whether this very execution has ended with an error.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.settled().is_some_and(Settled::has_failed)
+    }
+
+    /// Whether nothing of it has begun: it waits for its turn, perhaps after a reset.
+    #[must_use]
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.phase == StepPhase::Pending && self.attempts() == 0
+    }
+
     /// The word that `steps.<id>.status` and reports use.
     #[must_use]
     pub fn status(&self) -> &'static str {

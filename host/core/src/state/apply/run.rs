@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{
-    Binding, Ending, Episode, Kind, Phase, RunState, Settled, Slot, Status, StepPhase,
-};
+use crate::state::{Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
 use crate::stop::StopCode;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -234,7 +232,7 @@ impl RunState {
     /// Compensations that failed, or asked to stop, are tried again.
     fn compensations_again(&mut self, touched: &mut Touched) {
         for record in self.executions.compensations_mut().iter_mut() {
-            let failed = record.settled().is_some_and(Settled::has_failed);
+            let failed = record.has_failed();
             match record.phase {
                 // It asked to stop, and goes on with what it left.
                 StepPhase::Paused {

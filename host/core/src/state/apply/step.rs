@@ -336,7 +336,7 @@ impl RunState {
 }
 
 impl StepRecord {
-    fn new(path: &Path, previous: Option<Settled>, at: Timestamp) -> Self {
+    pub(in crate::state) fn new(path: &Path, previous: Option<Settled>, at: Timestamp) -> Self {
         Self {
             path: path.clone(),
             phase: StepPhase::Pending,
