@@ -1,8 +1,8 @@
 //! Undoing what has completed, before a run ends: one compensation at a time, that of the step that completed last first.
 
-use super::{Action, Decider, Decision, attempt_seed, expression_failed};
+use super::{Action, Decider, Decision, expression_failed};
 use crate::definition::{Compensation, ComponentStep, Definition, OnFailure, Step};
-use crate::event::{AttemptStarted, RunEvent, Undo};
+use crate::event::{RunEvent, Undo};
 use crate::expr::{Budget, EvalError};
 use crate::ids::Path;
 use crate::limits;
@@ -146,21 +146,9 @@ impl Decider<'_> {
         compensation: &Compensation,
     ) -> Action {
         let path = &record.path;
-        let input = match self.compensation_input(record, compensation) {
-            Ok(input) => input,
-            Err(error) => {
-                return Action::record(path, expression_failed("compensate.with", &error));
-            }
-        };
-        let (attempt, created) = (record.attempts() + 1, self.state.created());
-        Action::Start {
-            path: path.clone(),
-            attempt: AttemptStarted {
-                attempt,
-                input,
-                seed: attempt_seed(created.seed, &created.run, path, attempt),
-                timeout_millis: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
-            },
+        match self.compensation_input(record, compensation) {
+            Ok(input) => self.attempt(call, path, Some(record), input),
+            Err(error) => Action::record(path, expression_failed("compensate.with", &error)),
         }
     }
 

@@ -671,24 +671,33 @@ impl Decider<'_> {
         if let Some(error) = self.cannot_be_undone(component, path) {
             return Action::record(path, StepEvent::failed(error));
         }
-        let attempt = record.map_or(0, StepRecord::attempts) + 1;
         let scope = StateScope::of_step(self.definition, self.state, path);
-        let created = &self.state.created();
         match component.with.resolve(&scope, &mut Budget::default()) {
-            Ok(input) => Action::Start {
-                path: path.clone(),
-                attempt: AttemptStarted {
-                    attempt,
-                    // The call is about to read it.
-                    input: Payload::kept(input),
-                    seed: attempt_seed(created.seed, &created.run, path, attempt),
-                    timeout_millis: u64::try_from(
-                        self.attempt_timeout(component, record).as_millis(),
-                    )
-                    .unwrap_or(u64::MAX),
-                },
-            },
+            // The call is about to read it.
+            Ok(input) => self.attempt(component, path, record, Payload::kept(input)),
             Err(error) => Action::record(path, expression_failed("with", &error)),
+        }
+    }
+
+    /// The next attempt at a path, with this input.
+    fn attempt(
+        &self,
+        component: &ComponentStep,
+        path: &Path,
+        record: Option<&StepRecord>,
+        input: Payload,
+    ) -> Action {
+        let attempt = record.map_or(0, StepRecord::attempts) + 1;
+        let timeout = self.attempt_timeout(component, record);
+        let created = self.state.created();
+        Action::Start {
+            path: path.clone(),
+            attempt: AttemptStarted {
+                attempt,
+                input,
+                seed: attempt_seed(created.seed, &created.run, path, attempt),
+                timeout_millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            },
         }
     }
 }

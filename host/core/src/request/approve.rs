@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::again::{add_subtree, reads_any};
 use crate::decide::{due_by, ends_at, fits, last, overdue};
-use crate::definition::{ApprovalStep, Definition, Flow, OnReject, StepKind};
+use crate::definition::{ApprovalStep, Definition, Flow, OnReject, Rework, StepKind};
 use crate::event::{Event, StepEvent, WaitEvent};
 use crate::ids::{Path, RunId, StepId};
 use crate::shown::Shown;
@@ -188,7 +188,11 @@ pub fn approve(
     if !has_room(state, path, answer) {
         return Err(NotWaiting::NoRoom.into());
     }
-    Ok(decided(definition, state, path, approval, answer))
+    let (events, rework_left) = decided(definition, state, path, approval, answer);
+    Ok(Approving::Decided {
+        events,
+        rework_left,
+    })
 }
 
 /// What a decision does that was made while somebody drove the run, and `sent_at` that time; `None` where it does not hold.
@@ -216,10 +220,7 @@ pub(super) fn posted(
         // Of a program that did not count: whoever decides counts first.
         return None;
     }
-    let Approving::Decided { events, .. } = decided(definition, state, path, approval, answer)
-    else {
-        return None;
-    };
+    let (events, _) = decided(definition, state, path, approval, answer);
     Some(events)
 }
 
@@ -227,9 +228,13 @@ pub(super) fn posted(
 #[must_use]
 pub fn rework_left(definition: &Definition, state: &RunState, asking: &Asking) -> Option<u32> {
     let plan = approval_at(definition, &asking.path)?.rework.as_ref()?;
-    let record = state.executions().latest(&asking.path);
+    Some(left(plan, state, &asking.path))
+}
+
+fn left(plan: &Rework, state: &RunState, path: &Path) -> u32 {
+    let record = state.executions().latest(path);
     let rejected = record.and_then(StepRecord::rejections).unwrap_or(0);
-    Some(plan.max_attempts.saturating_sub(rejected))
+    plan.max_attempts.saturating_sub(rejected)
 }
 
 fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a ApprovalStep> {
@@ -244,23 +249,22 @@ fn approval_at<'a>(definition: &'a Definition, path: &Path) -> Option<&'a Approv
     }
 }
 
+/// What a decision records, and how many rejections with rework are left then.
 fn decided(
     definition: &Definition,
     state: &RunState,
     path: &Path,
     approval: &ApprovalStep,
     answer: Answer<'_>,
-) -> Approving {
+) -> (Vec<Event>, Option<u32>) {
     let Answer {
         verdict,
         comment,
         by,
     } = answer;
-    let record = state.executions().latest(path);
-    let rejected = record.and_then(StepRecord::rejections).unwrap_or(0);
-    let left = |max: u32| max.saturating_sub(rejected.saturating_add(1));
-    let rework_left = approval.rework.as_ref().map(|plan| left(plan.max_attempts));
-    let again = match (verdict, &approval.rework, rework_left) {
+    let plan = approval.rework.as_ref();
+    let rework_left = plan.map(|plan| left(plan, state, path).saturating_sub(1));
+    let again = match (verdict, plan, rework_left) {
         (Verdict::Rejected, Some(plan), Some(1..)) => rework(definition, path.step(), &plan.from),
         _ => Vec::new(),
     };
@@ -283,10 +287,7 @@ fn decided(
         let stop = Stop::new(why).at(path.clone());
         events.push(last(definition, state, Ending::Cancelled { stop }).into());
     }
-    Approving::Decided {
-        events,
-        rework_left,
-    }
+    (events, rework_left)
 }
 
 /// Whether the words of a decision have room in the run's state. A decision without words always has.
