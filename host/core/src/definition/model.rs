@@ -620,6 +620,12 @@ impl Definition {
     /// Whether several attempts of a run may be in flight.
     #[must_use]
     pub fn is_parallel(&self) -> bool {
+        self.parallel > 1 && self.is_concurrent()
+    }
+
+    /// Whether a step may move while another waits: in a graph, or in the items of a fan-out.
+    #[must_use]
+    pub fn is_concurrent(&self) -> bool {
         let several = |step: &Step| match &step.kind {
             StepKind::Loop(body) => body.flow == Flow::Graph,
             StepKind::ForEach(_) => true,
@@ -629,7 +635,13 @@ impl Definition {
             | StepKind::Child(_)
             | StepKind::End(_) => false,
         };
-        self.parallel > 1 && (self.flow == Flow::Graph || self.steps.iter().any(several))
+        self.flow == Flow::Graph || self.steps.iter().any(several)
+    }
+
+    /// Whether a step of it starts runs of other workflows.
+    #[must_use]
+    pub fn starts_runs(&self) -> bool {
+        self.steps.iter().any(|step| step.starts().is_some())
     }
 
     /// How the members of a scope follow each other: of the top level, or of the body of the step at that index.

@@ -95,6 +95,12 @@ impl RunState {
         })
     }
 
+    /// Whether a signal or a decision would move the run where it stands.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.awaited().next().is_some() || self.approvals().next().is_some()
+    }
+
     /// Whether a person has to resume the run, whatever it waited for has come: it was paused, or held where it stood.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -119,11 +125,7 @@ impl RunState {
         let Phase::Paused { rest, .. } = &self.phase else {
             return false;
         };
-        let waits = || {
-            self.awaited().next().is_some()
-                || self.approvals().next().is_some()
-                || self.awaited_children().next().is_some()
-        };
+        let waits = || self.awaits_answer() || self.awaited_children().next().is_some();
         !self.is_held() && (rest.due_at().is_some() || waits())
     }
 }

@@ -239,8 +239,7 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let mut state = looks.load(store, run).await?.state;
-            let takes = state.awaited().next().is_some() || state.approvals().next().is_some();
-            if state.phase().status() != Status::Paused || !takes {
+            if state.phase().status() != Status::Paused || !state.awaits_answer() {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS).await?;

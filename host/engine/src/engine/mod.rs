@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use milepost_core::definition::{Definition, Step};
+use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::ids::{Path as StepPath, RunId};
 use milepost_core::limits;
@@ -603,8 +603,7 @@ impl Engine {
                 }
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
-                let starts = |step: &Step| step.starts().is_some();
-                if definition.steps().iter().any(starts) {
+                if definition.starts_runs() {
                     self.end_left_children(driver.state()).await;
                     if report.status == Status::Cancelled {
                         let by = "the end of its parent";

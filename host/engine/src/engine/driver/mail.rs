@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost_core::definition::{Definition, Flow, Step, StepKind};
+use milepost_core::definition::Definition;
 use milepost_core::event::{Event, RunEvent, StepEvent};
 use milepost_core::limits;
 use milepost_core::request::signal::Delivery;
@@ -28,14 +28,8 @@ pub(super) struct Mail {
 
 impl Mail {
     pub(super) fn of(definition: &Definition) -> Self {
-        let mut steps = definition.steps().iter();
-        let several = |step: &Step| match &step.kind {
-            StepKind::ForEach(_) => true,
-            StepKind::Loop(_) => definition.flow_in(definition.index_of(&step.id)) == Flow::Graph,
-            _ => false,
-        };
         Self {
-            beside: definition.flow == Flow::Graph || steps.any(several),
+            beside: definition.is_concurrent(),
             looked: None,
         }
     }
@@ -65,9 +59,7 @@ impl Driver {
         may_wait: bool,
         in_flight: &mut InFlight,
     ) -> Result<bool, Halted> {
-        let stands =
-            self.state.awaited().next().is_some() || self.state.approvals().next().is_some();
-        if !stands && !self.mail.beside {
+        if !self.mail.beside && !self.state.awaits_answer() {
             return Ok(false);
         }
         let Some(Delivery { number, events }) = self.next_delivery(may_wait).await? else {
@@ -84,16 +76,6 @@ impl Driver {
                 event @ Event::Run(RunEvent::Finishing { .. }) => self.note(event, now)?,
                 event => {
                     self.let_go(&event);
-                    let ends = |event: &Event| {
-                        matches!(
-                            event,
-                            Event::Step {
-                                event: StepEvent::ForEach(_),
-                                ..
-                            }
-                        )
-                    };
-                    self.children.closed |= self.children.any && ends(&event);
                     self.batch.record(&mut self.state, event, now)?;
                 }
             }
@@ -141,19 +123,23 @@ impl Driver {
         }
     }
 
-    /// An attempt that is interrupted while the run goes on: it may clean up, and what it comes to does not count.
+    /// What moves on without an event of its own when this is recorded. An attempt that is interrupted while the run goes on may
+    /// clean up, and what it comes to does not count; an item may leave child runs behind.
     fn let_go(&mut self, event: &Event) {
-        if let Event::Step {
-            path,
-            event: StepEvent::Interrupted { attempt },
-        } = event
-        {
-            let before = self.started.len();
-            self.started.retain(|launch| launch.path != *path);
-            if self.started.len() == before {
-                self.ends.entry(path.clone()).or_default().raise();
-                self.dropped.insert((path.clone(), *attempt));
+        let Event::Step { path, event } = event else {
+            return;
+        };
+        match event {
+            StepEvent::Interrupted { attempt } => {
+                let before = self.started.len();
+                self.started.retain(|launch| launch.path != *path);
+                if self.started.len() == before {
+                    self.ends.entry(path.clone()).or_default().raise();
+                    self.dropped.insert((path.clone(), *attempt));
+                }
             }
+            StepEvent::ForEach(_) => self.children.closed |= self.children.any,
+            _ => {}
         }
     }
 }

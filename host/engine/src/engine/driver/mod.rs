@@ -19,7 +19,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use milepost_core::correction::correction;
 use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
-use milepost_core::definition::Step;
 use milepost_core::event::{RunEvent, StepEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
@@ -254,8 +253,7 @@ impl Driver {
         }
         let definition = &self.workflow.definition;
         let beside = definition.is_parallel();
-        let starts = |step: &Step| step.starts().is_some();
-        self.children.any = definition.steps().iter().any(starts);
+        self.children.any = definition.starts_runs();
         self.mail = Mail::of(definition);
         loop {
             self.moves();
