@@ -7,9 +7,7 @@ use milepost::core::limits;
 use milepost::core::shown::Shown;
 use milepost::core::state::Status;
 use milepost::core::stop::{Stop, Why};
-use milepost::engine::{
-    EngineError, FamilyStopped, ItemAnswer, OnChange, ResumeOptions, StopAnswer,
-};
+use milepost::engine::{EngineError, FamilyStopped, ItemAnswer, ResumeOptions, StopAnswer};
 
 use milepost::store::StopKind;
 
@@ -197,10 +195,7 @@ pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
         cx.plugins(),
         limits,
         async |engine: Engine, control| {
-            let options = ResumeOptions {
-                on_change: OnChange::AsStarted,
-                control,
-            };
+            let options = ResumeOptions::as_started(control);
             match engine.resume(run, options).await {
                 // A worker was quicker.
                 Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {

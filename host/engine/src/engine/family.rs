@@ -28,10 +28,10 @@ use super::driver::{Driver, OfChild};
 use super::error::{EngineError, Wanted};
 use super::observer::Notice;
 use super::shared::{Looks, Shared};
-use super::{Engine, OnChange, ResumeOptions, StopAnswer, Trouble};
+use super::{Engine, ResumeOptions, StopAnswer, Trouble};
 use crate::carried;
 use crate::fault;
-use crate::record::{self, Batch, RecordError};
+use crate::record::{self, Batch, RecordError, Recorded};
 use crate::report::{RunReport, StepReport};
 use crate::store::{Family, Filter, Pages, RunRow, StopKind, Store, StoreError, Write};
 use crate::workflow::Workflow;
@@ -410,18 +410,24 @@ impl Engine {
             if !recorded.state.moves() {
                 return Ok(None);
             }
-            let intent = Intent::Resume(ResumeBy::Wait);
-            let options = ResumeOptions {
-                on_change: OnChange::AsStarted,
-                control: control.clone(),
-            };
-            match self.prepared(recorded, None, intent, options, None).await {
-                Ok(prepared) => Ok(prepared.map(|(driver, _)| driver)),
-                // A worker was quicker.
-                Err(EngineError::AlreadyRunning { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
+            self.taken_up(recorded, ResumeBy::Wait, control).await
         })
+    }
+
+    /// Who drives a run on that stands still; `None` when a worker was quicker.
+    async fn taken_up(
+        &self,
+        recorded: Recorded,
+        by: ResumeBy,
+        control: &Control,
+    ) -> Result<Option<Driver>, EngineError> {
+        let options = ResumeOptions::as_started(control.clone());
+        let prepared = self.prepared(recorded, None, Intent::Resume(by), options, None);
+        match prepared.await {
+            Ok(prepared) => Ok(prepared.map(|(driver, _)| driver)),
+            Err(EngineError::AlreadyRunning { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// [`Engine::drive`], apart: families are polled inside of each other, eight deep, and what each of them takes of the stack counts.
@@ -455,18 +461,10 @@ impl Engine {
             if released || !pending || recorded.state.ending().is_none() {
                 return Ok(None);
             }
-            let options = ResumeOptions {
-                on_change: OnChange::AsStarted,
-                control: control.clone(),
-            };
-            let intent = Intent::Resume(ResumeBy::Person);
-            match self.prepared(recorded, None, intent, options, None).await {
-                Ok(prepared) => Ok(prepared.map(|(driver, _)| driver)),
-                // A worker was quicker.
-                Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
-                    Ok(None)
-                }
-                Err(error) => Err(error),
+            match self.taken_up(recorded, ResumeBy::Person, control).await {
+                // A worker was quicker, and it is over.
+                Err(EngineError::NotResumable { .. }) => Ok(None),
+                taken => taken,
             }
         })
     }
@@ -532,10 +530,7 @@ impl Engine {
             Status::Running if by_person => Intent::Resume(ResumeBy::Person),
             _ => return Ok(()),
         };
-        let options = ResumeOptions {
-            on_change: OnChange::AsStarted,
-            control: control.clone(),
-        };
+        let options = ResumeOptions::as_started(control.clone());
         let row = recorded.row.clone();
         let prepared = Box::pin(self.prepared(recorded, Some(&row), intent, options, None));
         let Some((driver, definition)) = prepared.await? else {

@@ -146,6 +146,17 @@ pub struct ResumeOptions {
     pub control: Control,
 }
 
+impl ResumeOptions {
+    /// With the definition and the components that the run carries, whatever is on disk.
+    #[must_use]
+    pub fn as_started(control: Control) -> Self {
+        Self {
+            on_change: OnChange::AsStarted,
+            control,
+        }
+    }
+}
+
 impl Engine {
     /// An engine as most programs want it: on the SQLite store in `file`, which is created when it is missing, with components
     /// from files. [`Engine::builder`] makes others.

@@ -22,7 +22,7 @@ use super::Demand;
 use super::control::{Control, Request};
 use super::error::EngineError;
 use super::loads::{Loads, MayNotLoad};
-use super::{Engine, OnChange, ResumeOptions, Swept, Trouble};
+use super::{Engine, ResumeOptions, Swept, Trouble};
 use crate::fault;
 use crate::record;
 use crate::report::RunReport;
@@ -379,10 +379,7 @@ impl Worker<'_> {
         let engine = self.engine.clone();
         let driven = row.clone();
         let task = self.tasks.spawn(async move {
-            let options = ResumeOptions {
-                on_change: OnChange::AsStarted,
-                control,
-            };
+            let options = ResumeOptions::as_started(control);
             let shared = &engine.shared;
             let recorded = match record::load_to_change(shared.store.as_ref(), &row.id).await {
                 Ok(recorded) => recorded,
