@@ -19,7 +19,7 @@ use milepost_tests::faulty::{FaultyStore, dead_process};
 use milepost_tests::now::Now as _;
 use milepost_tests::rig::{Rig, START, r1};
 use milepost_tests::scripted::{Gate, Script, at, fail, ok, pause};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{block_on, count, steps};
 
@@ -39,7 +39,7 @@ use = 'p/after'
 with = { got = '${ steps.child.output }' }
 ";
 
-const CHILD: &str = "
+pub(super) const CHILD: &str = "
 returns = '${ steps.inner.output }'
 [inputs.n]
 type = 'int'
@@ -278,7 +278,7 @@ async fn a_failure_of_a_child_can_be_handled() {
     assert_eq!(report.output, json!(codes::CHILD_FAILED));
 }
 
-const GATE: &str = "
+pub(super) const GATE: &str = "
 returns = '${ steps.ask.output.decision }'
 [inputs.n]
 type = 'int'
@@ -577,14 +577,17 @@ async fn a_retry_from_a_step_before_starts_another_child() {
     assert_eq!(count(&calls(&script), "inner"), 2);
 }
 
-/// Whatever the process had committed when it died, others come to the same end, with one child and each step once.
-#[test]
-fn b366_parent_and_child_come_to_their_end_wherever_the_process_dies() {
-    let mut deaths = 0;
-    for last in 0.. {
-        let survived = block_on(async {
-            let script = script();
-            let rig = rig(CHILD, &script);
+/// Lets the process that runs a parent die after so many commits, one more each time until it lives, and others drive it to its
+/// end, with this output. Returns how often it died.
+pub(super) fn wherever_it_dies(
+    rig: impl Fn() -> Rig,
+    output: &Value,
+    check: impl Fn(&Rig, usize),
+) -> usize {
+    let survives = |last: &usize| {
+        let last = *last;
+        block_on(async {
+            let rig = rig();
             let store = FaultyStore::dying_after(Arc::clone(&rig.store), last);
             let store = Arc::new(store.owned_by(dead_process()));
             let engine = rig.engine_on(Arc::clone(&store) as _);
@@ -602,25 +605,31 @@ fn b366_parent_and_child_come_to_their_end_wherever_the_process_dies() {
             rig.work().await;
             let report = rig.engine().report(&r1()).await.unwrap();
             assert_eq!(
-                (report.status, report.output),
-                (Status::Completed, json!(6)),
+                (report.status, &report.output),
+                (Status::Completed, output),
                 "{last}"
             );
-            assert_eq!(child(&rig).status, Status::Completed, "{last}");
-            let completed = |name| count(&rig.events(), name);
-            assert_eq!(
-                (completed("child_ended"), completed("step_completed")),
-                (1, 2),
-                "{last}"
-            );
+            check(&rig, last);
             assert!(rig.replay().await.unwrap().is_same(), "{last}");
             survived.is_some()
-        });
-        if survived {
-            break;
-        }
-        deaths += 1;
-    }
+        })
+    };
+    (0..).find(survives).unwrap()
+}
+
+/// Whatever the process had committed when it died, others come to the same end, with one child and each step once.
+#[test]
+fn b366_parent_and_child_come_to_their_end_wherever_the_process_dies() {
+    let rig = || rig(CHILD, &script());
+    let deaths = wherever_it_dies(rig, &json!(6), |rig, last| {
+        assert_eq!(child(rig).status, Status::Completed, "{last}");
+        let completed = |name| count(&rig.events(), name);
+        assert_eq!(
+            (completed("child_ended"), completed("step_completed")),
+            (1, 2),
+            "{last}"
+        );
+    });
     assert!(deaths > 6, "{deaths}");
 }
 

@@ -18,8 +18,8 @@ use milepost_tests::rig::{Rig, r1};
 use milepost_tests::scripted::{Gate, Script, fail, ok};
 use serde_json::{Value, json};
 
-use super::children::{children, rig_of, row};
-use super::{block_on, count};
+use super::children::{CHILD, GATE, children, rig_of, row, wherever_it_dies};
+use super::count;
 
 /// A child run for each of three numbers, two at a time.
 const PARENT: &str = "
@@ -29,25 +29,6 @@ id = 'all'
 workflow = 'c.toml'
 foreach = { items = '[1, 2, 3]', max_parallel = 2 }
 with = { n = '${ item }' }
-";
-
-const CHILD: &str = "
-returns = '${ steps.inner.output }'
-[inputs.n]
-type = 'int'
-[[step]]
-id = 'inner'
-use = 'p/inner'
-with = { n = '${ inputs.n }' }
-";
-
-const GATE: &str = "
-returns = '${ steps.ask.output.decision }'
-[inputs.n]
-type = 'int'
-[[step]]
-id = 'ask'
-approval = { message = 'Go on?' }
 ";
 
 fn number(input: &Value) -> i64 {
@@ -327,47 +308,16 @@ with = { n = '${ steps.before.output.n + 10 * item }' }
 /// Whatever the process had committed when it died, others come to the same end, with one child for each item and each step once.
 #[test]
 fn b370_the_children_of_items_come_to_their_end_wherever_the_process_dies() {
-    let mut deaths = 0;
-    for last in 0.. {
-        let survived = block_on(async {
-            let script = script();
-            let rig = rig(CHILD, &script);
-            let store = FaultyStore::dying_after(Arc::clone(&rig.store), last);
-            let store = Arc::new(store.owned_by(dead_process()));
-            let engine = rig.engine_on(Arc::clone(&store) as _);
-            let run = rig.run_on(&engine, Control::default());
-            let survived = tokio::select! {
-                biased;
-                report = run => Some(report.unwrap().status),
-                () = store.died() => None,
-            };
-            drop(engine);
-            if survived.is_none() && rig.store.row(&r1()).now().unwrap().is_none() {
-                assert_eq!(last, 0);
-                return false;
-            }
-            rig.work().await;
-            let report = rig.engine().report(&r1()).await.unwrap();
-            assert_eq!(
-                (report.status, report.output),
-                (Status::Completed, json!([2, 4, 6])),
-                "{last}"
-            );
-            let children = children(&rig, &r1());
-            assert_eq!(children.len(), 3, "{last}");
-            assert!(
-                children
-                    .iter()
-                    .all(|child| child.status == Status::Completed)
-            );
-            assert_eq!(count(&rig.events(), "child_ended"), 3, "{last}");
-            assert!(rig.replay().await.unwrap().is_same(), "{last}");
-            survived.is_some()
-        });
-        if survived {
-            break;
-        }
-        deaths += 1;
-    }
+    let rig = || rig(CHILD, &script());
+    let deaths = wherever_it_dies(rig, &json!([2, 4, 6]), |rig, last| {
+        let children = children(rig, &r1());
+        assert_eq!(children.len(), 3, "{last}");
+        assert!(
+            children
+                .iter()
+                .all(|child| child.status == Status::Completed)
+        );
+        assert_eq!(count(&rig.events(), "child_ended"), 3, "{last}");
+    });
     assert!(deaths > 10, "{deaths}");
 }
