@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use milepost_tests::cli::Cli;
@@ -32,6 +32,19 @@ fn essence(report: &Value) -> Value {
         })
         .collect();
     serde_json::json!([report["status"], report["output"], steps])
+}
+
+/// Starts the program and kills it after a while. It may have ended before: then there is nothing to kill.
+fn killed_after(cli: &Cli, line: &str, after: Duration) -> ExitStatus {
+    let mut child = cli
+        .command(line)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap()
 }
 
 fn kill_again_and_again(name: &str, arguments: &str) {
@@ -77,16 +90,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
             } else {
                 start(&id)
             };
-            let mut child = cli
-                .command(&line)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(Duration::from_micros(rng.below(micros)));
-            // It may have ended before: then there is nothing to kill.
-            child.kill().unwrap();
-            let ended = child.wait().unwrap();
+            let ended = killed_after(&cli, &line, Duration::from_micros(rng.below(micros)));
             if ended.success() {
                 report = Some(cli.shown(&id));
                 break;
@@ -214,15 +218,7 @@ fn saga_undoes_each_part_once_however_often_it_is_killed() {
         let id = format!("saga-{n}");
         let mut line = format!("run {} --id {id}", file.display());
         for _ in 0..40 {
-            let mut child = cli
-                .command(&line)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(rng.below(400)));
-            child.kill().unwrap();
-            child.wait().unwrap();
+            killed_after(&cli, &line, Duration::from_millis(rng.below(400)));
             let shown = cli.run(&format!("show {id} --json"));
             if shown.status != 0 {
                 continue;
