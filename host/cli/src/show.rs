@@ -163,13 +163,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     }
     let mut text = head + format!(" of {workflow}: ") + status;
     text = text + "\n" + lines.join("\n") + "\n\n" + steps(cx, report) + "\n";
-    let undone = report.compensations.iter();
-    let undone = undone.flat_map(|undone| &undone.tried);
-    let failed = report
-        .steps
-        .iter()
-        .chain(undone)
-        .filter_map(|step| Some((step, step.error.as_ref()?)));
+    let failed = executed(report).filter_map(|step| Some((step, step.error.as_ref()?)));
     for (step, error) in failed {
         text = text + format!("\n{}: {}", Shown(&step.path), format::error(error));
     }
@@ -435,6 +429,13 @@ fn open(report: &RunReport) -> impl Iterator<Item = &StepReport> {
     })
 }
 
+/// The steps, then the compensations that were tried.
+fn executed(report: &RunReport) -> impl Iterator<Item = &StepReport> {
+    let undone = report.compensations.iter();
+    let undone = undone.flat_map(|undone| &undone.tried);
+    report.steps.iter().chain(undone)
+}
+
 fn steps(cx: &Context, report: &RunReport) -> Text {
     let headings = [
         "STEP",
@@ -445,9 +446,7 @@ fn steps(cx: &Context, report: &RunReport) -> Text {
         "TIMEOUT",
     ];
     let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
-    let undone = report.compensations.iter();
-    let undone = undone.flat_map(|undone| &undone.tried);
-    for step in report.steps.iter().chain(undone) {
+    for step in executed(report) {
         let status = paint(cx, step.status);
         let status = match &step.items {
             Some(items) => status + ", " + format::items(items),

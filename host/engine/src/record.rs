@@ -10,7 +10,7 @@ use milepost_core::decide::interrupt;
 use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::{FindBlob, Payload};
-use milepost_core::state::{Ending, Rejected, RunState, Slot, Status, StepRecord, Touched};
+use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::{child_reminder, child_signal};
@@ -365,7 +365,7 @@ pub fn head(state: &RunState) -> Head {
         workflow: state.created().workflow.clone(),
         status: state.phase().status(),
         moves_by_itself: state.moves_by_itself(),
-        cancelling: matches!(state.ending(), Some(Ending::Cancelled { .. })),
+        cancelling: state.is_being_cancelled(),
         at: state.updated_at(),
         stop_code: state
             .phase()

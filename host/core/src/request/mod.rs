@@ -11,6 +11,7 @@
 //! | `accept` | to go on under another definition |
 //! | `stop` | to pause, to be held, to end; `release`: to be let go of; `cancel_item`: an item of a fan-out to end |
 //! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
+//! | `posted` | a decision, or the end of an item, left for whoever drives the run |
 //! | `recover`, `let_go` | what becomes of a run whose owner is lost, or whose host cannot go on |
 
 pub mod accept;

@@ -9,7 +9,7 @@ use super::resume::{Refused, ended_by, stopped};
 use crate::definition::{Definition, StepKind};
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{Ending, RunState, Status, StepRecord};
+use crate::state::{RunState, Status, StepRecord};
 use crate::within::Within;
 
 /// Runs the failed steps again, loops from their first iteration, and of fan-outs the items that failed; with `from`, that step
@@ -26,7 +26,7 @@ pub fn retry(
     if state.compensates() || state.executions().compensations().have_begun() {
         return Err(Refused::Compensating);
     }
-    if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+    if state.is_being_cancelled() {
         return Err(Refused::Cancelled);
     }
     let mut again = Again::default();

@@ -85,17 +85,16 @@ pub fn stop(
     owned: bool,
 ) -> Result<Stopping, NotPausable> {
     let status = state.phase().status();
-    let undone = |stop: Stop| stop.compensated.is_some();
-    if status == Status::Failed && state.phase().stop().is_some_and(undone) {
+    let compensated = |stop: Stop| stop.compensated.is_some();
+    if status == Status::Failed && state.phase().stop().is_some_and(compensated) {
         // It is over, as a run that nobody can resume.
         return Ok(Stopping::Already(status));
     }
-    let cancelled = matches!(state.ending(), Some(Ending::Cancelled { .. }));
     let undoing = Undoing { cancels: true, by };
-    let undone = (demand == Demand::Compensate && !state.compensates())
+    let undo = (demand == Demand::Compensate && !state.compensates())
         .then(|| compensate(state, undoing).ok())
         .flatten();
-    if cancelled && demand.cleans_up() && undone.is_none() && !owned {
+    if state.is_being_cancelled() && demand.cleans_up() && undo.is_none() && !owned {
         return Ok(Stopping::Finishing);
     }
     match (status, demand.ends()) {
@@ -110,8 +109,8 @@ pub fn stop(
         (Status::Running, false) => Ok(Stopping::Stop(interrupt(state, paused(by, true, None)))),
         (Status::Pending | Status::Running | Status::Paused | Status::Failed, true) => {
             let stop = Stop::cancelled_by(by);
-            let last = match (undone, definition.filter(|_| demand.cleans_up())) {
-                (Some(undone), _) => undone,
+            let last = match (undo, definition.filter(|_| demand.cleans_up())) {
+                (Some(undo), _) => undo,
                 (None, Some(definition)) => cancelled_in(definition, state, stop),
                 (None, None) => RunEvent::Cancelled { stop },
             };
@@ -143,7 +142,7 @@ pub fn finish(
             return Some(Some(event.into()));
         }
     }
-    if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+    if state.is_being_cancelled() {
         return Some(None);
     }
     let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
@@ -189,7 +188,7 @@ pub fn meet_late(
             Some(event.into())
         }
         (Demand::Compensate | Demand::Cancel, Status::Paused) => {
-            if matches!(state.ending(), Some(Ending::Cancelled { .. })) {
+            if state.is_being_cancelled() {
                 return None;
             }
             let stop = Stop::cancelled_by(by).at(state.at_work().cloned());

@@ -69,6 +69,12 @@ impl Ending {
         }
     }
 
+    /// Whether it is as cancelled.
+    #[must_use]
+    pub const fn cancels(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
+    }
+
     /// Why it comes, unless the run completes.
     #[must_use]
     pub const fn stop(&self) -> Option<&Stop> {

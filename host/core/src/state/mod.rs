@@ -237,6 +237,12 @@ impl RunState {
         self.ending.as_ref()
     }
 
+    /// Whether it is about to end as cancelled.
+    #[must_use]
+    pub fn is_being_cancelled(&self) -> bool {
+        self.ending().is_some_and(Ending::cancels)
+    }
+
     /// Since when steps with `finally` run, under the present claim.
     #[must_use]
     pub const fn finally_since(&self) -> Option<Timestamp> {

@@ -94,14 +94,13 @@ impl RunState {
     /// A run is about to end once; only a person's word comes after that, as long as it does not end as cancelled already. Of a run
     /// that does not move, nothing but such a word is heard.
     fn may_finish(&self, event: &'static str, ending: &Ending) -> Result<(), Rejected> {
-        let cancels = |ending: &Ending| matches!(ending, Ending::Cancelled { .. });
         let again = match &self.ending {
             None => true,
-            Some(before) => cancels(ending) && !cancels(before),
+            Some(before) => ending.cancels() && !before.cancels(),
         };
         match self.phase.status() {
             Status::Running if again => Ok(()),
-            Status::Pending | Status::Paused if again && cancels(ending) => Ok(()),
+            Status::Pending | Status::Paused if again && ending.cancels() => Ok(()),
             _ => Err(self.not_now(event)),
         }
     }
