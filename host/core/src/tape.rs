@@ -4,6 +4,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::Digest;
 
 /// One recorded host call whose answer is not a function of the attempt's recorded input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,27 @@ pub enum TapeEntry {
         /// The answer.
         requested: bool,
     },
+    /// A call of any other function.
+    Host(HostCall),
+}
+
+/// A call of a function whose answer is not a function of the attempt's input, and what it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+pub struct HostCall {
+    /// Interface of the contract: `kv`.
+    pub interface: String,
+    /// Its function: `get`.
+    pub function: String,
+    /// SHA-256 of what was asked, as JSON.
+    pub request: Digest,
+    /// What was asked, in a few words for people.
+    pub about: String,
+    /// How long the answer took, milliseconds.
+    pub took_millis: u64,
+    /// `{"ok": ..}` or `{"error": {"code": .., "message": .., "transient": ..}}`.
+    pub answer: Value,
 }
 
 /// The recorded host calls of one attempt.

@@ -13,7 +13,7 @@
 //! | `call`, `state`, `limits` | one attempt: a fresh store, its state, its budget |
 //! | `memory_budget` | what all attempts may take together, and how they wait for it |
 //! | [`log`] | what an attempt says: shown by its host, kept within a bound |
-//! | `recorder` | the tape: recording live, answering in replay |
+//! | `recorder`, `taped` | the tape: recording live, answering in replay |
 //! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs: the call, its result, and the host that an attempt asks |
@@ -46,6 +46,7 @@ pub mod describe;
 mod ending;
 pub mod engine;
 mod guest_json;
+mod host_error;
 mod limits;
 pub mod loader;
 pub mod log;
@@ -54,6 +55,8 @@ mod names;
 mod recorder;
 mod state;
 pub mod symbolize;
+#[allow(dead_code, reason = "the first capability that uses it comes next")]
+mod taped;
 mod ticker;
 
 pub use cache::CodeCache;
@@ -61,5 +64,6 @@ pub use compile::{ChildProgram, Compiler};
 pub use component::{Inspection, Rejection, embed_manifest};
 pub use describe::DescribeError;
 pub use engine::{EngineError, WasmEngine};
+pub use host_error::HostError;
 pub use loader::{LoadError, Plugin, read_component};
 pub use memory_budget::{BudgetTooSmall, MemoryBudget, Room};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milepost_core::ids::Digest;
 use milepost_core::tape::{Tape, TapeEntry};
 use milepost_core::time::Timestamp;
 
@@ -135,6 +136,8 @@ fn encoded_bytes(entry: &TapeEntry) -> usize {
         TapeEntry::CancelRequested { requested: false } => {
             r#"{"call":"cancel_requested","requested":false},"#.len()
         }
+        // A value always becomes text.
+        TapeEntry::Host(_) => serde_json::to_string(entry).map_or(0, |text| text.len() + 1),
     }
 }
 
@@ -145,11 +148,19 @@ pub(super) fn describe(entry: &TapeEntry) -> String {
         TapeEntry::MonotonicClock { nanos } => format!("monotonic clock {nanos} ns"),
         TapeEntry::Sleep { millis } => format!("sleep {millis} ms"),
         TapeEntry::CancelRequested { requested } => format!("cancel requested: {requested}"),
+        TapeEntry::Host(call) => asked(&call.interface, &call.function, &call.about, &call.request),
     }
+}
+
+/// A host call for a person.
+pub(super) fn asked(interface: &str, function: &str, about: &str, request: &Digest) -> String {
+    format!("{interface}.{function} {about} (request {request})")
 }
 
 #[cfg(test)]
 mod tests {
+    use milepost_core::tape::HostCall;
+
     use super::*;
 
     fn reading(recorder: &mut Recorder, nanos: u64) -> Result<u64, Refusal> {
@@ -239,6 +250,14 @@ mod tests {
                 TapeEntry::Sleep { millis: number },
                 TapeEntry::CancelRequested { requested: true },
                 TapeEntry::CancelRequested { requested: false },
+                TapeEntry::Host(HostCall {
+                    interface: "kv".into(),
+                    function: "get".into(),
+                    request: Digest::of(b"rates"),
+                    about: "rates/\u{1b}".into(),
+                    took_millis: number,
+                    answer: serde_json::json!({ "ok": null }),
+                }),
             ] {
                 let stored = serde_json::to_string(&entry).map_or(0, |text| text.len());
                 assert_eq!(encoded_bytes(&entry), stored + 1, "{entry:?}");

@@ -1,0 +1,126 @@
+//! A host call whose answer goes on the tape: live it is performed and noted, in replay the tape answers and nothing happens.
+
+use std::time::Instant;
+
+use milepost_core::ids::Digest;
+use milepost_core::shown;
+use milepost_core::tape::{HostCall, TapeEntry};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::host_error::HostError;
+use crate::limits::Refusal;
+use crate::recorder::asked;
+use crate::state::HostState;
+
+/// What a guest asks, as the tape knows it.
+pub(crate) struct Asked {
+    /// The interface of the contract: `kv`.
+    pub(crate) interface: &'static str,
+    /// Its function: `get`.
+    pub(crate) function: &'static str,
+    /// Everything that the answer depends on, but for the world.
+    request: Digest,
+    /// For people, in a few words: `GET https://example.com/items`. Nothing secret.
+    about: String,
+}
+
+impl Asked {
+    /// `request` becomes JSON, of which only the digest is kept; `about` says it to people.
+    pub(crate) fn new(
+        interface: &'static str,
+        function: &'static str,
+        request: &impl Serialize,
+        about: &str,
+    ) -> Self {
+        Self {
+            interface,
+            function,
+            // What capabilities ask with are plain records of text and numbers, which always become JSON.
+            request: Digest::of(&serde_json::to_vec(request).unwrap_or_default()),
+            about: shown::excerpt(about, ABOUT_BYTES),
+        }
+    }
+
+    fn is_answered_by(&self, call: &HostCall) -> bool {
+        (
+            call.interface.as_str(),
+            call.function.as_str(),
+            &call.request,
+        ) == (self.interface, self.function, &self.request)
+    }
+
+    fn shown(&self) -> String {
+        asked(self.interface, self.function, &self.about, &self.request)
+    }
+}
+
+/// Bytes of the words for people.
+const ABOUT_BYTES: usize = 300;
+
+/// An answer as it stands on the tape.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer<A> {
+    Ok(A),
+    Error(HostError),
+}
+
+impl HostState {
+    /// Answers a host call: live as `perform` does, in replay from the tape.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call ends the attempt; what the guest is told is inside.
+    pub(crate) async fn taped<A: Serialize + DeserializeOwned>(
+        &mut self,
+        call: Asked,
+        perform: impl AsyncFnOnce(&mut Self) -> Result<A, HostError>,
+    ) -> Result<Result<A, HostError>, Refusal> {
+        if let Some(answer) = self.recorded_answer(&call)? {
+            return Ok(answer);
+        }
+        let begun = Instant::now();
+        let answer = perform(self).await;
+        self.note(call, &answer, begun);
+        Ok(answer)
+    }
+
+    /// What the tape holds for the next call, which must be this one. `None` when live.
+    pub(crate) fn recorded_answer<A: DeserializeOwned>(
+        &mut self,
+        call: &Asked,
+    ) -> Result<Option<Result<A, HostError>>, Refusal> {
+        let pick = |entry: &TapeEntry| match entry {
+            TapeEntry::Host(recorded) if call.is_answered_by(recorded) => {
+                // An answer of another shape is another call.
+                match Answer::<A>::deserialize(&recorded.answer).ok()? {
+                    Answer::Ok(answer) => Some(Ok(answer)),
+                    Answer::Error(error) => Some(Err(error)),
+                }
+            }
+            _ => None,
+        };
+        self.recorder.recorded(&call.shown(), pick)
+    }
+
+    /// Puts the answer to a live call, which began then, on the tape.
+    pub(crate) fn note<A: Serialize>(
+        &mut self,
+        call: Asked,
+        answer: &Result<A, HostError>,
+        begun: Instant,
+    ) {
+        let answer = match answer {
+            Ok(answer) => Answer::Ok(answer),
+            Err(error) => Answer::Error(error.clone()),
+        };
+        self.recorder.note(TapeEntry::Host(HostCall {
+            interface: call.interface.to_owned(),
+            function: call.function.to_owned(),
+            request: call.request,
+            about: call.about,
+            took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            answer: serde_json::to_value(&answer).unwrap_or_default(),
+        }));
+    }
+}
