@@ -17,6 +17,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod expr;
 pub mod frontier;
+pub mod grants;
 pub mod ids;
 pub mod json;
 pub mod limits;

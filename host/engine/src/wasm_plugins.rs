@@ -170,6 +170,7 @@ mod tests {
             source: "p.wasm".into(),
             digest,
             config: Arc::new(BTreeMap::new()),
+            grants: Arc::default(),
         };
         let plugins = WasmPlugins::new(None);
         let file = folder.path().join("w.toml");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use milepost_core::grants::Grants;
 use milepost_core::ids::{Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
@@ -38,6 +39,8 @@ pub struct Call {
     pub input: Arc<Value>,
     /// Settings of the plugin from the definition.
     pub config: Arc<BTreeMap<String, Value>>,
+    /// What it may reach outside of its sandbox.
+    pub grants: Arc<Grants>,
     /// Outputs of earlier steps that this step may read.
     pub outputs: Arc<BTreeMap<StepId, Payload>>,
     /// What the last pause of this step saved.

@@ -111,6 +111,7 @@ pub(super) fn nobody() -> Result<Call, InvalidId> {
         attempt: 1,
         input: Arc::new(Value::Null),
         config: Arc::new(BTreeMap::new()),
+        grants: Arc::default(),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
         resume_signal: None,

@@ -90,6 +90,7 @@ pub(crate) fn call(path: &str) -> Call {
         attempt: 1,
         input: Arc::new(serde_json::json!({"n": 1, "text": "a small value"})),
         config: Arc::default(),
+        grants: Arc::default(),
         outputs: Arc::new(BTreeMap::<StepId, _>::new()),
         resume_state: None,
         resume_signal: None,

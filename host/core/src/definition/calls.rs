@@ -1,12 +1,14 @@
 //! `use`: which plugin, which of its steps, and what its manifest says about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::allow;
 use super::codes;
 use super::grammar::COMPENSATE_KEY;
 use super::manifest::{Manifest, Manifests, StepManifest};
+use super::model::PluginSpec;
 use super::names::check_id;
 use super::nearest::{enough, listed, nearest};
 use super::outline::{Kind, Outline};
@@ -21,6 +23,8 @@ pub(super) struct Call<'m> {
     pub(super) step: Option<Arc<str>>,
     /// What the manifest says, when there is one.
     pub(super) manifest: Option<&'m StepManifest>,
+    /// The secrets that it needs.
+    pub(super) secrets: BTreeSet<Arc<str>>,
 }
 
 /// What one step calls.
@@ -36,6 +40,7 @@ pub(super) struct Calls<'m> {
 pub(super) fn resolve<'m>(
     outline: &Outline<'_>,
     plugins: &[Named<'_>],
+    specs: &BTreeMap<String, PluginSpec>,
     manifests: Option<&'m Manifests>,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Calls<'m>> {
@@ -52,7 +57,12 @@ pub(super) fn resolve<'m>(
                 let known = if enough(out) { &nobody } else { &names };
                 let resolved = resolve_one(text, node.span(), &names, known, manifests);
                 let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
-                resolved.filter(|_| entry.kind == Kind::Component)
+                let resolved = resolved.filter(|_| entry.kind == Kind::Component);
+                resolved.map(|call| {
+                    let allowed = specs.get(&call.plugin).map(|spec| &*spec.grants);
+                    let secrets = allow::secrets(view, &call.plugin, allowed, out);
+                    Call { secrets, ..call }
+                })
             }
             (_, _) => None,
         };
@@ -113,6 +123,7 @@ fn resolve_one<'m>(
         plugin: plugin.to_owned(),
         step: step.map(Arc::from),
         manifest,
+        secrets: BTreeSet::new(),
     };
     match (manifests.and_then(|all| all.get(plugin)), step) {
         (None, _) | (Some(None), Some(_)) => Ok(call(step, None)),

@@ -56,7 +56,7 @@ codes! {
     BAD_SIZE = "MP0107", "not a size",
         "Sizes are strings of a whole number and a unit: B, KiB, MiB or GiB.\n\n    memory = \"64MiB\"";
     BAD_NAME = "MP0108", "not a valid name",
-        "The name of a workflow cannot contain NUL. Step ids and plugin names consist of letters, digits, `_` and `-`, up to 64 bytes. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, up to 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
+        "The name of a workflow cannot contain NUL. Step ids and plugin names consist of letters, digits, `_` and `-`, up to 64 bytes. Names of buckets are as those. Names of secrets consist of lower-case letters, digits and `_`, a letter first. Names of signals consist of letters, digits, `-`, `_` and `.`, a letter first, up to 128 bytes. Input names are identifiers, because expressions write them as `inputs.name`: letters, digits and `_`, no digit first, and none of `true`, `false`, `null`, `in`.";
     ALIAS_TWICE = "MP0109", "one key under two spellings",
         "`max_iterations` may also be spelled `maxIterations`, but only one of them may be given.";
     DATE_TIME = "MP0110", "date-time without quotes",
@@ -120,6 +120,12 @@ codes! {
         "The child workflow, or a child of it, starts this workflow again, so that it would go on for ever. For work that is repeated, use a loop.";
     CHILD_DEPTH = "MP0234", "too many child workflows",
         "A child workflow can have child workflows of its own, up to 8 deep and 100 in all.";
+    GRANT = "MP0241", "grant that cannot be",
+        "`allow` lists what the component may reach; everything else is denied. A host is a name or an address without scheme, port and path; `*.example.com` is every name below `example.com`. Methods are in upper case. In a path, `*` is one segment, and `**` at the end any rest. A program is a name or an absolute path, with a pattern for each argument: `*` is any text inside of it, and `**` as the last is any rest.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\", \"POST\"], paths = [\"/v1/**\"] }]\n    kv = [\"rates\"]\n    artifacts = true\n    secrets = [\"api_token\"]\n    exec = [{ program = \"git\", args = [\"log\", \"**\"] }]";
+    GRANT_TWICE = "MP0242", "granted twice",
+        "The same thing stands twice in one list. Perhaps one of them should be something else.";
+    SECRET_NOT_ALLOWED = "MP0243", "secret that the plugin is not allowed",
+        "A secret is granted twice: the plugin says what its component may ever have, and each step what it needs of that.\n\n    [plugins.billing.allow]\n    secrets = [\"api_token\"]\n\n    [[step]]\n    id = \"charge\"\n    use = \"billing/charge\"\n    secrets = [\"api_token\"]";
 
     EXPR_SYNTAX = "MP0301", "expression syntax",
         "The text is not an expression. Expressions are a subset of CEL.\n\n    if = \"steps.test.output.exit_code == 0 && inputs.publish\"";

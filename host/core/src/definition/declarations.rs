@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::allow;
 use super::codes;
 use super::model::{InputSpec, InputType, PluginSpec};
 use super::shape::{Node, planned};
@@ -94,11 +95,11 @@ pub(super) fn plugins(
 ) -> BTreeMap<String, PluginSpec> {
     let read = declared
         .iter()
-        .map(|named| (named.name.to_owned(), plugin(&named.view, out)));
+        .map(|named| (named.name.to_owned(), plugin(named.name, &named.view, out)));
     read.collect()
 }
 
-fn plugin(view: &View<'_>, out: &mut Vec<Diagnostic>) -> PluginSpec {
+fn plugin(name: &str, view: &View<'_>, out: &mut Vec<Diagnostic>) -> PluginSpec {
     let source = view.owned("source").unwrap_or_default();
     if let Some(node) = view.node("source")
         && source.starts_with("oci:")
@@ -118,5 +119,6 @@ fn plugin(view: &View<'_>, out: &mut Vec<Diagnostic>) -> PluginSpec {
         source,
         digest: view.text("digest").and_then(|text| text.parse().ok()),
         config: Arc::new(config),
+        grants: Arc::new(allow::grants(name, view, out)),
     }
 }

@@ -41,6 +41,12 @@ pub(super) enum Shape {
     Items,
     /// The name of a signal.
     Signal,
+    /// The name of a secret.
+    Secret,
+    /// The name of a bucket.
+    Bucket,
+    /// A port of a host.
+    Port,
     /// Any JSON value.
     Json,
     /// Any JSON value whose strings may hold `${ }`.
@@ -60,8 +66,6 @@ pub(super) enum Shape {
     },
     /// The list of `[[..]]` tables.
     Tables(&'static Record),
-    /// A table that must stay empty until the named feature exists.
-    Planned(&'static str),
 }
 
 /// Which names an author may choose.
@@ -218,9 +222,7 @@ pub(super) static WORKFLOW: Record = record(
         required("step", Shape::Tables(&STEP), "The steps, in file order."),
     ],
 )
-.planning(&[("deadline", "deadlines of whole runs"), SECRETS]);
-
-const SECRETS: (&str, &str) = ("secrets", "secrets");
+.planning(&[("deadline", "deadlines of whole runs")]);
 
 static INPUT: Record = record(
     "an input",
@@ -263,8 +265,8 @@ static PLUGIN: Record = record(
         ),
         key(
             "allow",
-            Shape::Planned("granting capabilities with `allow`"),
-            "Capabilities granted to the component.",
+            Shape::Record(&ALLOW),
+            "What the component may reach outside of its sandbox; default: nothing.",
         ),
         key(
             "config",
@@ -272,8 +274,92 @@ static PLUGIN: Record = record(
             "Settings that the component can read.",
         ),
     ],
-)
-.planning(&[SECRETS]);
+);
+
+static ALLOW: Record = record(
+    "`allow`",
+    &[
+        key(
+            "http",
+            Shape::List(&Shape::Record(&HTTP)),
+            "HTTP requests that the component may make.",
+        ),
+        key(
+            "kv",
+            Shape::List(&Shape::Bucket),
+            "Buckets of state that the component may use.",
+        ),
+        key(
+            "artifacts",
+            Shape::Bool,
+            "Whether the component may read and write artifacts.",
+        ),
+        key(
+            "secrets",
+            Shape::List(&Shape::Secret),
+            "Secrets that the component may use in requests without seeing them; a step names those that it needs.",
+        ),
+        key(
+            REVEAL_KEY,
+            Shape::List(&Shape::Secret),
+            "Secrets whose values the component may see; a step names those that it needs.",
+        ),
+        key(
+            "exec",
+            Shape::List(&Shape::Record(&EXEC)),
+            "Programs that the component may run.",
+        ),
+    ],
+);
+/// The key of the secrets whose values a plugin may see.
+pub(super) const REVEAL_KEY: &str = "secrets-reveal";
+
+static HTTP: Record = record(
+    "a grant of HTTP requests",
+    &[
+        required(
+            "host",
+            Shape::Text,
+            "Name or address of the host; `*.example.com` is every name below `example.com`.",
+        ),
+        key(
+            "ports",
+            Shape::List(&Shape::Port),
+            "Ports; default: 443 of `https` and 80 of `http`.",
+        ),
+        key(
+            "methods",
+            Shape::List(&Shape::Text),
+            "Methods, such as `GET`; default: all.",
+        ),
+        key(
+            "paths",
+            Shape::List(&Shape::Text),
+            "Paths, such as `/v1/**`: `*` is one segment, `**` at the end any rest; default: all.",
+        ),
+        key(
+            "private",
+            Shape::Bool,
+            "Whether the host may have a private address, such as one of this machine or of the local network; default: false.",
+        ),
+    ],
+);
+
+static EXEC: Record = record(
+    "a grant of a program",
+    &[
+        required(
+            "program",
+            Shape::Name,
+            "Name of the program, or its absolute path.",
+        ),
+        required(
+            "args",
+            Shape::List(&Shape::FreeText),
+            "A pattern for each argument, in which `*` is any text; `**` as the last is any rest.",
+        ),
+    ],
+);
 
 static DEFAULTS: Record = record(
     "defaults",
@@ -390,8 +476,11 @@ pub(super) const CALL_KEYS: &[&str] = &[
     "timeout",
     "idle_timeout",
     "always_run",
+    SECRETS_KEY,
     COMPENSATE_KEY,
 ];
+/// The key of the secrets of a call.
+pub(super) const SECRETS_KEY: &str = "secrets";
 /// The key of what undoes a call.
 pub(super) const COMPENSATE_KEY: &str = "compensate";
 /// Those of them that a child run does not have.
@@ -400,6 +489,7 @@ pub(super) const ATTEMPT_KEYS: &[&str] = &[
     "timeout",
     "idle_timeout",
     "always_run",
+    SECRETS_KEY,
     COMPENSATE_KEY,
 ];
 
@@ -507,6 +597,11 @@ static STEP: Record = Record {
             "Whether the step runs at the end of the run, after everything else has ended or was cancelled, whatever came of it.",
         ),
         key(
+            SECRETS_KEY,
+            Shape::List(&Shape::Secret),
+            "Secrets that the call needs, of those that its plugin is allowed.",
+        ),
+        key(
             COMPENSATE_KEY,
             Shape::Record(&COMPENSATE),
             "How a completed call is undone: when the run fails and `on_failure` says so, and when somebody asks for it.",
@@ -517,7 +612,7 @@ static STEP: Record = Record {
             "Whether a failure of this step is handled: later steps run, and the run can complete.",
         ),
     ],
-    planned: &[SECRETS],
+    planned: &[],
     one_of: KINDS,
     or_else: Some(FOREACH_KEY),
 };
@@ -534,6 +629,11 @@ static COMPENSATE: Record = record(
             "with",
             Shape::TemplateTable,
             "Input of the compensation; evaluated when the step completes, and may read the output of the step.",
+        ),
+        key(
+            SECRETS_KEY,
+            Shape::List(&Shape::Secret),
+            "Secrets that the compensation needs, of those that its plugin is allowed.",
         ),
     ],
 );

@@ -237,7 +237,7 @@ fn build(
     let plugins = declarations::plugins(&declared, out);
     let outline = Outline::build(views, out);
     let order = Order::resolve(workflow, &outline, out);
-    let calls = calls::resolve(&outline, &declared, around.manifests, out);
+    let calls = calls::resolve(&outline, &declared, &plugins, around.manifests, out);
 
     let input_types = inputs
         .iter()

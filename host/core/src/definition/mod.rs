@@ -5,6 +5,7 @@
 //! and the expressions are compiled against what exists at their place (`scope`). The editor schema ([`json_schema`])
 //! is made from the same tables.
 
+mod allow;
 mod approvals;
 mod bits;
 mod calls;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expr::{Expr, Template};
+use crate::grants::Grants;
 use crate::ids::{Digest, Path, StepId};
 use crate::limits::CallLimits;
 use crate::retry::RetryPolicy;
@@ -103,6 +104,8 @@ pub struct PluginSpec {
     pub digest: Option<Digest>,
     /// Settings for `config.get`.
     pub config: Arc<BTreeMap<String, Value>>,
+    /// What it may reach outside of its sandbox.
+    pub grants: Arc<Grants>,
 }
 
 /// One unit of a definition.
@@ -252,6 +255,8 @@ pub struct ComponentStep {
     pub idle_timeout: Option<Duration>,
     /// How it is undone.
     pub compensation: Option<Box<Compensation>>,
+    /// Secrets of the call, of those that the plugin is allowed.
+    pub secrets: BTreeSet<Arc<str>>,
 }
 
 /// The call that undoes a completed call. What it may take, and what happens when it fails, is as for the step.
@@ -263,6 +268,8 @@ pub struct Compensation {
     pub step: Option<Arc<str>>,
     /// Its input: an object. May read the output of the step that it undoes.
     pub with: Template,
+    /// As [`ComponentStep::secrets`].
+    pub secrets: BTreeSet<Arc<str>>,
 }
 
 /// The step of a component that an attempt calls.
@@ -272,6 +279,8 @@ pub struct Callee<'a> {
     pub plugin: &'a str,
     /// As [`ComponentStep::step`].
     pub step: Option<&'a Arc<str>>,
+    /// As [`ComponentStep::secrets`].
+    pub secrets: &'a BTreeSet<Arc<str>>,
 }
 
 /// Which line of the definition set a timeout.
@@ -512,12 +521,14 @@ impl Step {
             false => Callee {
                 plugin: &call.plugin,
                 step: call.step.as_ref(),
+                secrets: &call.secrets,
             },
             true => {
                 let compensation = call.compensation.as_ref()?;
                 Callee {
                     plugin: &compensation.plugin,
                     step: compensation.step.as_ref(),
+                    secrets: &compensation.secrets,
                 }
             }
         })

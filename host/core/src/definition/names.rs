@@ -39,6 +39,22 @@ pub(super) fn check_id(text: &str) -> Result<(), &'static str> {
         .map_err(|invalid| invalid.reason)
 }
 
+/// Why a text is not the name of a secret. The program looks for its value in a variable of the environment, so that letters of
+/// both cases would be the same secret.
+pub(super) fn check_secret(text: &str) -> Result<(), &'static str> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Err("it must start with a lower-case letter");
+    }
+    if !text.bytes().all(known) {
+        return Err("only lower-case letters, digits and `_` are allowed");
+    }
+    if text.len() > LONGEST {
+        return Err("it is longer than 64 bytes");
+    }
+    Ok(())
+}
+
 /// Why a text is not the name of a signal.
 pub(super) fn check_signal(text: &str) -> Result<(), &'static str> {
     match text.bytes().next() {

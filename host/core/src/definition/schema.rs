@@ -62,8 +62,12 @@ fn shape(shape: &Shape) -> Map<String, Value> {
         Shape::Signal => object(json!({
             "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]*$", "maxLength": LONGEST_SIGNAL,
         })),
+        Shape::Secret => object(json!({
+            "type": "string", "pattern": "^[a-z][a-z0-9_]*$", "maxLength": 64,
+        })),
+        Shape::Port => object(json!({ "type": "integer", "minimum": 1, "maximum": 65_535 })),
         Shape::FreeText => object(json!({ "type": "string" })),
-        Shape::StepId => {
+        Shape::StepId | Shape::Bucket => {
             object(json!({ "type": "string", "pattern": pattern(Names::Id), "maxLength": 64 }))
         }
         Shape::Integer { min, max } => {
@@ -96,7 +100,6 @@ fn shape(shape: &Shape) -> Map<String, Value> {
         Shape::Tables(inner) => {
             object(json!({ "type": "array", "minItems": 1, "items": record(inner) }))
         }
-        Shape::Planned(_) => object(json!({ "type": "object", "maxProperties": 0 })),
     }
 }
 
@@ -134,7 +137,9 @@ mod tests {
                 Shape::Map { values, .. } => {
                     pairs(values, &property["additionalProperties"], found)
                 }
-                Shape::Tables(inner) => pairs(inner, &property["items"], found),
+                Shape::Tables(inner) | Shape::List(Shape::Record(inner)) => {
+                    pairs(inner, &property["items"], found);
+                }
                 _ => {}
             }
         }
@@ -152,6 +157,9 @@ mod tests {
                 "a workflow",
                 "an input",
                 "a plugin",
+                "`allow`",
+                "a grant of HTTP requests",
+                "a grant of a program",
                 "defaults",
                 "a retry policy",
                 "limits",

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::codes;
 use super::grammar::{Key, Names, Record, SCHEMA_VERSIONS, Shape};
-use super::names::{check_id, check_identifier, check_signal};
+use super::names::{check_id, check_identifier, check_secret, check_signal};
 use super::nearest::nearest;
 use super::size::{format_size, parse_size};
 use super::toml_values;
@@ -19,6 +19,9 @@ use crate::time::parse_duration;
 
 /// A TOML value with its byte range.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
+
+/// Numbers that ports have.
+const PORTS: std::ops::RangeInclusive<i64> = 1..=65_535;
 
 /// Checks `table`, which stands at `span`, against `record`.
 pub(super) fn check_record(
@@ -59,6 +62,7 @@ fn missing_help(key: &Key) -> String {
         Shape::SchemaVersion => "1".to_owned(),
         Shape::Choice { words, .. } => format!("\"{}\"", words[0]),
         Shape::Tables(_) => return format!("add a `[[{}]]`", key.name),
+        Shape::List(_) => "[\"..\"]".to_owned(),
         _ => "\"..\"".to_owned(),
     };
     format!("add `{} = {example}`", key.name)
@@ -270,10 +274,43 @@ fn check_value(
                 }
             }
         }
-        (Shape::Planned(feature), DeValue::Table(table)) => {
-            if !table.is_empty() {
-                out.push(planned(key_span, name, feature));
+        (Shape::Bucket, DeValue::String(text)) => {
+            if let Err(reason) = check_id(text) {
+                error(
+                    codes::BAD_NAME,
+                    format!("`{text}` is not a valid name of a bucket: {reason}"),
+                );
             }
+        }
+        (Shape::Secret, DeValue::String(text)) => {
+            if let Err(reason) = check_secret(text) {
+                error(
+                    codes::BAD_NAME,
+                    format!("`{text}` is not a valid name of a secret: {reason}"),
+                );
+            }
+        }
+        (Shape::Port, DeValue::Integer(_)) => {
+            if !toml_values::integer(value).is_some_and(|port| PORTS.contains(&port)) {
+                let message = format!("`{}` is no port: they are from 1 to 65535", text_of(value));
+                error(codes::OUT_OF_RANGE, message);
+            }
+        }
+        (Shape::Port, DeValue::String(_)) => {
+            out.push(wrong_type(name, expected(shape), node).with_help(
+                "write each port as a number, without quotes: `ports = [8080, 8081]`; there are no ranges",
+            ));
+        }
+        (Shape::Record(record), DeValue::String(text)) => {
+            let problem = wrong_type(name, expected(shape), node);
+            out.push(match record.keys {
+                [first, ..]
+                    if first.required && matches!(first.shape, Shape::Text | Shape::Name) =>
+                {
+                    problem.with_help(format!("write `{{ {} = \"{text}\" }}`", first.name))
+                }
+                _ => problem,
+            });
         }
         (_, _) => out.push(wrong_type(name, expected(shape), node)),
     }
@@ -378,12 +415,14 @@ fn wrong_type(name: &str, expected: &str, node: &Node<'_>) -> Diagnostic {
 
 fn expected(shape: &Shape) -> &'static str {
     match shape {
-        Shape::SchemaVersion | Shape::Integer { .. } => "an integer",
+        Shape::SchemaVersion | Shape::Integer { .. } | Shape::Port => "an integer",
         Shape::Text
         | Shape::Name
         | Shape::FreeText
         | Shape::StepId
         | Shape::Signal
+        | Shape::Secret
+        | Shape::Bucket
         | Shape::Choice { .. }
         | Shape::Digest => "a string",
         Shape::Condition | Shape::Instant | Shape::Items => "an expression in a string",
@@ -393,11 +432,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::Size { .. } => "a size in a string",
         Shape::Json | Shape::Template => "a value",
         Shape::List(_) => "a list",
-        Shape::JsonTable
-        | Shape::TemplateTable
-        | Shape::Record(_)
-        | Shape::Map { .. }
-        | Shape::Planned(_) => "a table",
+        Shape::JsonTable | Shape::TemplateTable | Shape::Record(_) | Shape::Map { .. } => "a table",
         Shape::Tables(_) => "a list of tables",
     }
 }

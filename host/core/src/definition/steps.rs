@@ -185,6 +185,7 @@ fn component(
                     plugin: call.plugin.clone(),
                     step: call.step.clone(),
                     with,
+                    secrets: call.secrets.clone(),
                 }))
             })
         }
@@ -207,6 +208,7 @@ fn component(
         always_run: view.flag("always_run").unwrap_or(false),
         idle_timeout: view.duration("idle_timeout"),
         compensation: compensation?,
+        secrets: call.secrets.clone(),
     })
 }
 

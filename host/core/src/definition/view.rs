@@ -139,7 +139,8 @@ impl<'a> View<'a> {
 
     /// The tables of a list.
     pub(super) fn tables(&self, name: &str) -> Vec<View<'a>> {
-        let Some(Shape::Tables(record)) = self.record.key(name).map(|key| &key.shape) else {
+        let shape = self.record.key(name).map(|key| &key.shape);
+        let Some(Shape::Tables(record) | Shape::List(Shape::Record(record))) = shape else {
             return Vec::new();
         };
         let items = self.items(name).unwrap_or_default();

@@ -462,3 +462,53 @@ fn a_warning_does_not_stop_a_definition() {
     assert_eq!(parsed.warnings.len(), 1);
     assert_eq!(parsed.definition.plugins.len(), 2);
 }
+
+#[test]
+fn grants_are_typed_and_each_call_has_its_own_secrets() {
+    let definition = good(&sample(
+        "[plugins.p.allow]\nkv = [\"rates\"]\nartifacts = true\nsecrets = [\"token\", \"other\"]\nsecrets-reveal = [\"key\"]\n\
+         exec = [{ program = \"git\", args = [\"log\", \"**\"] }]\n\
+         [[plugins.p.allow.http]]\nhost = \"API.example.com\"\nmethods = [\"GET\"]\n\
+         [[plugins.p.allow.http]]\nhost = \"::1\"\nports = [8080]\nprivate = true\n\
+         [plugins.q]\nsource = \"q.wasm\"\nallow = { secrets = [\"undo\"] }\n\
+         [[step]]\nid = \"a\"\nuse = \"p/x\"\nsecrets = [\"token\", \"key\"]\ncompensate = { use = \"q/y\", secrets = [\"undo\"] }\n\
+         [[step]]\nid = \"b\"\nuse = \"p/x\"\n",
+    ));
+    let grants = &definition.plugins["p"].grants;
+    assert!(
+        grants
+            .http("https", "GET", "api.example.com", 443, "/")
+            .is_ok()
+    );
+    assert!(
+        grants
+            .http("http", "POST", "[::1]", 8080, "/x")
+            .unwrap()
+            .private
+    );
+    assert!(grants.kv("rates").is_ok() && grants.artifacts().is_ok());
+    assert!(grants.exec("git", &["log".to_owned()]).is_ok());
+    let denied = grants.kv("other").unwrap_err();
+    assert_eq!(
+        denied.toml(),
+        Some("[plugins.p.allow]\nkv = [\"other\"]"),
+        "the plugin is named"
+    );
+    let secrets = |id: &str, path: &str| {
+        let step = step(&definition, id);
+        let callee = step.callee(&path.parse().unwrap()).unwrap();
+        let grants = definition.plugins[callee.plugin]
+            .grants
+            .with_secrets(callee.secrets);
+        (grants.secrets, grants.secrets_reveal)
+    };
+    let set = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| std::sync::Arc::from(*name))
+            .collect()
+    };
+    assert_eq!(secrets("a", "a"), (set(&["token"]), set(&["key"])));
+    assert_eq!(secrets("a", "a!compensate"), (set(&["undo"]), set(&[])));
+    assert_eq!(secrets("b", "b"), (set(&[]), set(&[])));
+}

@@ -28,7 +28,7 @@ enum = ["last-tag", "start"]
 [plugins.git]
 source = "plugins/git.wasm"
 digest = "sha256:9f2c0000000000000000000000000000000000000000000000000000000000ab"
-allow = {}
+allow = { kv = ["rates"], artifacts = true, secrets = ["api_token"], secrets-reveal = ["key"], http = [{ host = "*.example.com", ports = [8443], methods = ["GET"], paths = ["/v1/**"], private = true }], exec = [{ program = "git", args = ["log", "**"] }] }
 config = { api = "v3" }
 
 [defaults]
@@ -54,6 +54,7 @@ retry = { then = "fail" }
 timeout = "30s"
 always_run = true
 idle_timeout = "10s"
+secrets = ["api_token", "key"]
 deadline = "5m"
 continue_on_error = true
 compensate = { use = "git/unlist", with = { commits = "${ steps.collect.output }" } }
@@ -190,7 +191,14 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ("max_iterations = 5", "max_iterations = 0"),
         ("max_iterations = 5", "max_iteration = 5"),
         ("factor = 2.0", "factor = 0.5"),
-        ("allow = {}", "allow = { http = [] }"),
+        ("artifacts = true", "artifact = true"),
+        ("host = \"*.example.com\"", "host = \"\""),
+        ("host = \"*.example.com\", ", ""),
+        ("ports = [8443]", "ports = [\"8443\"]"),
+        ("ports = [8443]", "ports = [65536]"),
+        ("secrets = [\"api_token\"]", "secrets = [\"API_TOKEN\"]"),
+        ("kv = [\"rates\"]", "kv = [\"the rates\"]"),
+        (", args = [\"log\", \"**\"]", ""),
         ("[inputs.repo]", "[inputs.re-po]"),
         ("id = \"collect\"", "id = \"col lect\""),
         (

@@ -57,6 +57,7 @@ impl Launch {
             attempt: self.attempt,
             input: self.input,
             config: Arc::clone(&spec.config),
+            grants: Arc::new(spec.grants.with_secrets(callee.secrets)),
             outputs: Arc::new(outputs),
             resume_state: record.and_then(|record| record.resume_state().cloned().map(Arc::new)),
             resume_signal: record.and_then(|record| record.resume_signal().cloned().map(Arc::new)),

@@ -294,6 +294,7 @@ pub(crate) fn call() -> Call {
         attempt: 3,
         input: Arc::new(json!({"n": 1})),
         config: Arc::new(BTreeMap::new()),
+        grants: Arc::default(),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
         resume_signal: None,

@@ -1,0 +1,267 @@
+//! What a component may reach outside of its sandbox: `allow` of its plugin, the secrets of the step that calls it, and what
+//! the operator takes away. Everything is denied that is not granted.
+
+mod denied;
+mod host;
+mod narrowing;
+mod path;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use denied::Denied;
+pub use host::{InvalidHost, check_host};
+pub use narrowing::{InvalidNarrowing, Narrowing};
+pub use path::{InvalidPath, check_path};
+
+use denied::toml_text;
+
+/// What the calls of a component may reach. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The plugin, by its name in the definition; for messages.
+    pub plugin: Arc<str>,
+    /// HTTP requests.
+    pub http: Vec<HttpGrant>,
+    /// Buckets of state.
+    pub kv: BTreeSet<Arc<str>>,
+    /// Reading and writing artifacts.
+    pub artifacts: bool,
+    /// Secrets that it may use without seeing them.
+    pub secrets: BTreeSet<Arc<str>>,
+    /// Secrets whose value it may see.
+    pub secrets_reveal: BTreeSet<Arc<str>>,
+    /// Programs.
+    pub exec: Vec<ExecGrant>,
+    /// What the operator takes away from all of that.
+    pub narrowing: Narrowing,
+}
+
+/// A set of HTTP requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HttpGrant {
+    /// Name or address, or `*.` and a name: whatever stands below that at any depth, but not the name itself.
+    pub host: String,
+    /// Ports; empty: 443 of `https` and 80 of `http`.
+    pub ports: Vec<u16>,
+    /// Methods, in upper case; empty: all.
+    pub methods: Vec<String>,
+    /// Patterns of the path; empty: all. `*` is one segment, `**` at the end any rest.
+    pub paths: Vec<String>,
+    /// Whether the host may have a private address.
+    pub private: bool,
+}
+
+/// A set of calls of a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExecGrant {
+    /// Its name, or its absolute path.
+    pub program: String,
+    /// A pattern for each argument: `*` is any text inside of it. `**` as the last pattern is any rest.
+    pub args: Vec<String>,
+}
+
+impl Grants {
+    /// The same for a call with these secrets of all that the plugin is allowed.
+    #[must_use]
+    pub fn with_secrets(&self, secrets: &BTreeSet<Arc<str>>) -> Self {
+        let both = |granted: &BTreeSet<Arc<str>>| granted.intersection(secrets).cloned().collect();
+        Self {
+            secrets: both(&self.secrets),
+            secrets_reveal: both(&self.secrets_reveal),
+            ..self.clone()
+        }
+    }
+
+    /// The same without what the operator takes away.
+    #[must_use]
+    pub fn narrowed(mut self, narrowing: &Narrowing) -> Self {
+        self.narrowing = narrowing.clone();
+        self
+    }
+
+    /// The grant of a request. Where several fit, one that allows private addresses.
+    ///
+    /// # Errors
+    /// [`Denied`] when none fits.
+    pub fn http(
+        &self,
+        scheme: &str,
+        method: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<&HttpGrant, Denied> {
+        let host = host::canonical(host);
+        self.narrowing.http(&self.plugin, &host)?;
+        let fits = |grant: &&HttpGrant| grant.fits(scheme, method, &host, port, path);
+        let mut fitting = self.http.iter().filter(fits);
+        let first = fitting.next();
+        let private = first.filter(|grant| grant.private);
+        let found = private.or_else(|| fitting.find(|grant| grant.private));
+        found.or(first).ok_or_else(|| {
+            let usual = default_port(scheme) == Some(port);
+            let bare = path.split(['?', '#']).next().unwrap_or_default();
+            let what = format!(
+                "the request {method} {scheme}://{host}{}{bare}",
+                if usual {
+                    String::new()
+                } else {
+                    format!(":{port}")
+                },
+            );
+            let ports = if usual {
+                String::new()
+            } else {
+                format!(", ports = [{port}]")
+            };
+            let line = format!(
+                "http = [{{ host = {}{ports}, methods = [{}], paths = [{}] }}]",
+                toml_text(&host),
+                toml_text(&method.to_ascii_uppercase()),
+                toml_text(&path::as_pattern(bare)),
+            );
+            Denied::missing(&self.plugin, what, &line)
+        })
+    }
+
+    /// Whether the host of a grant may be asked at all, whatever the request: for a look before there is one.
+    #[must_use]
+    pub fn covers_host(&self, host: &str) -> bool {
+        let host = host::canonical(host);
+        self.http
+            .iter()
+            .any(|grant| grant.host == host || host::fits(&grant.host, &host))
+    }
+
+    /// Whether it may use the bucket.
+    ///
+    /// # Errors
+    /// [`Denied`] when it may not.
+    pub fn kv(&self, bucket: &str) -> Result<(), Denied> {
+        self.narrowing.kv(&self.plugin, bucket)?;
+        listed(&self.kv, bucket).ok_or_else(|| {
+            let line = format!("kv = [{}]", toml_text(bucket));
+            Denied::missing(
+                &self.plugin,
+                format!("the bucket {}", toml_text(bucket)),
+                &line,
+            )
+        })
+    }
+
+    /// Whether it may read and write artifacts.
+    ///
+    /// # Errors
+    /// [`Denied`] when it may not.
+    pub fn artifacts(&self) -> Result<(), Denied> {
+        self.narrowing.artifacts(&self.plugin)?;
+        match self.artifacts {
+            true => Ok(()),
+            false => {
+                let what = "access to artifacts".to_owned();
+                Err(Denied::missing(&self.plugin, what, "artifacts = true"))
+            }
+        }
+    }
+
+    /// Whether it may use the secret without seeing it.
+    ///
+    /// # Errors
+    /// [`Denied`] when it may not.
+    pub fn secret(&self, name: &str) -> Result<(), Denied> {
+        listed(&self.secrets, name)
+            .ok_or_else(|| Denied::secret(&self.plugin, "the secret", "secrets", name))
+    }
+
+    /// Whether it may see the value of the secret.
+    ///
+    /// # Errors
+    /// [`Denied`] when it may not.
+    pub fn reveal(&self, name: &str) -> Result<(), Denied> {
+        listed(&self.secrets_reveal, name).ok_or_else(|| {
+            Denied::secret(
+                &self.plugin,
+                "the value of the secret",
+                "secrets-reveal",
+                name,
+            )
+        })
+    }
+
+    /// The grant of a call of a program.
+    ///
+    /// # Errors
+    /// [`Denied`] when none fits.
+    pub fn exec(&self, program: &str, args: &[String]) -> Result<&ExecGrant, Denied> {
+        self.narrowing.exec(&self.plugin, program)?;
+        let found = self.exec.iter().find(|grant| grant.fits(program, args));
+        found.ok_or_else(|| {
+            let quoted: Vec<String> = args.iter().map(|arg| toml_text(arg)).collect();
+            let what = format!(
+                "the program {} with {} arguments",
+                toml_text(program),
+                args.len()
+            );
+            let line = format!(
+                "exec = [{{ program = {}, args = [{}] }}]",
+                toml_text(program),
+                quoted.join(", ")
+            );
+            Denied::missing(&self.plugin, what, &line)
+        })
+    }
+}
+
+fn listed(granted: &BTreeSet<Arc<str>>, name: &str) -> Option<()> {
+    granted.contains(name).then_some(())
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    }
+}
+
+impl HttpGrant {
+    /// `host` must be canonical.
+    fn fits(&self, scheme: &str, method: &str, host: &str, port: u16, path: &str) -> bool {
+        let scheme = scheme.to_ascii_lowercase();
+        let Some(usual) = default_port(&scheme) else {
+            return false;
+        };
+        let ports = match self.ports.is_empty() {
+            true => port == usual,
+            false => self.ports.contains(&port),
+        };
+        let named = |known: &String| known.eq_ignore_ascii_case(method);
+        ports
+            && host::fits(&self.host, host)
+            && (self.methods.is_empty() || self.methods.iter().any(named))
+            && (self.paths.is_empty() || path::fits(&self.paths, path))
+    }
+}
+
+impl ExecGrant {
+    fn fits(&self, program: &str, args: &[String]) -> bool {
+        let (patterns, rest) = match self.args.split_last() {
+            Some((last, patterns)) if last == "**" => (patterns, true),
+            _ => (&self.args[..], false),
+        };
+        let enough = match rest {
+            true => args.len() >= patterns.len(),
+            false => args.len() == patterns.len(),
+        };
+        self.program == program
+            && enough
+            && patterns
+                .iter()
+                .zip(args)
+                .all(|(pattern, arg)| words::fits(pattern, arg))
+    }
+}

@@ -1,0 +1,391 @@
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use super::*;
+
+fn grants() -> Grants {
+    Grants {
+        plugin: "billing".into(),
+        ..Grants::default()
+    }
+}
+
+fn http(grant: HttpGrant) -> Grants {
+    Grants {
+        http: vec![grant],
+        ..grants()
+    }
+}
+
+fn host(host: &str) -> HttpGrant {
+    HttpGrant {
+        host: host.to_owned(),
+        ..HttpGrant::default()
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
+}
+
+#[test]
+fn nothing_is_granted_by_default() {
+    let grants = grants();
+    assert!(
+        grants
+            .http("https", "GET", "example.com", 443, "/")
+            .is_err()
+    );
+    assert!(grants.kv("rates").is_err());
+    assert!(grants.artifacts().is_err());
+    assert!(grants.secret("token").is_err());
+    assert!(grants.reveal("token").is_err());
+    assert!(grants.exec("git", &[]).is_err());
+}
+
+#[test]
+fn hosts_fit_by_name() {
+    for (pattern, asked, fits) in [
+        ("api.example.com", "api.example.com", true),
+        ("api.example.com", "API.Example.com", true),
+        ("api.example.com", "api.example.com.", true),
+        ("api.example.com", "xapi.example.com", false),
+        ("api.example.com", "api.example.com.evil.org", false),
+        ("api.example.com", "example.com", false),
+        ("*.example.com", "api.example.com", true),
+        ("*.example.com", "a.b.c.EXAMPLE.com", true),
+        ("*.example.com", "example.com", false),
+        ("*.example.com", ".example.com", false),
+        ("*.example.com", "evilexample.com", false),
+        ("*.example.com", "api.example.com.evil.org", false),
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "127.1", false),
+        ("*.0.0.1", "127.0.0.1", true),
+        ("::1", "[::1]", true),
+        ("[::1]", "0:0:0:0:0:0:0:1", true),
+        ("::1", "::2", false),
+    ] {
+        let granted = http(host(pattern))
+            .http("https", "GET", asked, 443, "/")
+            .is_ok();
+        assert_eq!(granted, fits, "{pattern} {asked}");
+    }
+}
+
+#[test]
+fn ports_methods_and_schemes_fit_as_they_are_written() {
+    let plain = host("h.example");
+    let only = HttpGrant {
+        ports: vec![8443],
+        methods: texts(&["GET", "POST"]),
+        ..plain.clone()
+    };
+    for (grant, scheme, method, port, fits) in [
+        (&plain, "https", "GET", 443, true),
+        (&plain, "http", "DELETE", 80, true),
+        (&plain, "HTTPS", "GET", 443, true),
+        (&plain, "http", "GET", 443, false),
+        (&plain, "https", "GET", 8443, false),
+        (&plain, "ftp", "GET", 443, false),
+        (&only, "https", "GET", 8443, true),
+        (&only, "http", "post", 8443, true),
+        (&only, "https", "PUT", 8443, false),
+        (&only, "https", "GET", 443, false),
+    ] {
+        let grants = http(grant.clone());
+        let granted = grants.http(scheme, method, "h.example", port, "/").is_ok();
+        assert_eq!(granted, fits, "{scheme} {method} {port}");
+    }
+}
+
+#[test]
+fn paths_fit_by_segments_however_a_server_reads_them() {
+    for (pattern, path, fits) in [
+        ("/v1/rates", "/v1/rates", true),
+        ("/v1/rates", "/v1/rates?x=/../..", true),
+        ("/v1/rates", "/v1/Rates", false),
+        ("/v1/rates", "/v1/rates/", false),
+        ("/v1/r%61tes", "/v1/%72ates", true),
+        ("/v1/*", "/v1/a", true),
+        ("/v1/*", "/v1/a%20b", true),
+        ("/v1/*", "/v1/", false),
+        ("/v1/*", "/v1/a/b", false),
+        ("/v1/*/x", "/v1/a/x", true),
+        ("/v1/**", "/v1", true),
+        ("/v1/**", "/v1/", true),
+        ("/v1/**", "/v1/a/b?c", true),
+        ("/v1/**", "/v2/a", false),
+        ("/v1/**", "/v1x/a", false),
+        ("/**", "/", true),
+        ("/", "/", true),
+        ("/", "", true),
+        ("/", "/a", false),
+        // Dots.
+        ("/v1/**", "/v1/./a", true),
+        ("/v1/**", "/v1/a/../b", true),
+        ("/v1/**", "/v1/../v1/b", true),
+        ("/v1/**", "/v1/../admin", false),
+        ("/v1/**", "/v1/%2e%2E/admin", false),
+        ("/v1/**", "/v1/.%2e/admin", false),
+        ("/v1/**", "/../../v1/a", true),
+        ("/v1/**", "/v1/..", false),
+        ("/v1/**", "/v1/..;/admin", false),
+        ("/v1/**", "/v1/..;x=1/admin", false),
+        // Separators that are encoded.
+        ("/v1/**", "/v1/a%2Fb", true),
+        ("/v1/*", "/v1/a%2Fb", false),
+        ("/v1/*/*", "/v1/a%2Fb", false),
+        ("/v1/**", "/v1/a%2F..%2F..%2Fadmin", false),
+        ("/v1/**", "/admin/..%2Fv1", false),
+        ("/v1/**", "/v1/..%5Cadmin", false),
+        ("/v1/**", "/v1/..\\admin", false),
+        ("/v1/**", "/v1%2Fa", false),
+        // Nothing between two separators.
+        ("/v1/**", "/v1//a", true),
+        ("/v1/**", "/v1//../admin", false),
+        ("/v1/**", "//v1/a", false),
+        // Nobody knows what these are.
+        ("/v1/**", "/v1/%zz", false),
+        ("/v1/**", "/v1/%", false),
+        ("/v1/**", "/v1/%ff", false),
+        ("/v1/**", "/v1/a%00", false),
+        ("/v1/**", "/v1/a%0d%0aHost: x", false),
+        ("/v1/**", "v1/a", false),
+        ("/v1/**", "*", false),
+    ] {
+        let grant = HttpGrant {
+            paths: texts(&["/else", pattern]),
+            ..host("h.example")
+        };
+        let granted = http(grant)
+            .http("https", "GET", "h.example", 443, path)
+            .is_ok();
+        assert_eq!(granted, fits, "{pattern} {path}");
+    }
+}
+
+#[test]
+fn the_grant_that_allows_a_private_address_is_found_behind_one_that_does_not() {
+    let grants = Grants {
+        http: vec![
+            host("*.lan.example"),
+            HttpGrant {
+                private: true,
+                ..host("db.lan.example")
+            },
+        ],
+        ..grants()
+    };
+    let private = |name| grants.http("http", "GET", name, 80, "/").unwrap().private;
+    assert!(private("db.lan.example"));
+    assert!(!private("www.lan.example"));
+}
+
+#[test]
+fn programs_fit_with_all_of_their_arguments() {
+    for (patterns, args, fits) in [
+        (&[][..], &[][..], true),
+        (&[], &["log"], false),
+        (&["log"], &["log"], true),
+        (&["log"], &["log", "--all"], false),
+        (&["log", "**"], &["log"], true),
+        (&["log", "**"], &["log", "--all", "-p"], true),
+        (&["log", "**"], &["push"], false),
+        (&["**"], &[], true),
+        (&["log", "--format=*"], &["log", "--format=%h %s"], true),
+        (&["log", "--format=*"], &["log", "--format="], true),
+        (&["log", "--format=*"], &["log", "-format=x"], false),
+        (&["a*b*c"], &["aXbYc"], true),
+        (&["a*b*c"], &["abbc"], true),
+        (&["a*b*c"], &["acb"], false),
+        (&["a*a"], &["a"], false),
+        (&["*"], &["x y\n*"], true),
+        (&["*"], &["x", "y"], false),
+    ] {
+        let grants = Grants {
+            exec: vec![ExecGrant {
+                program: "git".to_owned(),
+                args: texts(patterns),
+            }],
+            ..grants()
+        };
+        let granted = grants.exec("git", &texts(args)).is_ok();
+        assert_eq!(granted, fits, "{patterns:?} {args:?}");
+        assert!(grants.exec("/usr/bin/git", &texts(args)).is_err());
+    }
+}
+
+#[test]
+fn a_call_has_the_secrets_that_both_its_plugin_and_its_step_name() {
+    let plugin = Grants {
+        secrets: names(&["a", "b"]),
+        secrets_reveal: names(&["b", "c"]),
+        ..grants()
+    };
+    let call = plugin.with_secrets(&names(&["b", "d"]));
+    assert!(call.secret("b").is_ok() && call.reveal("b").is_ok());
+    for name in ["a", "c", "d"] {
+        assert!(
+            call.secret(name).is_err() && call.reveal(name).is_err(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_add() {
+    let grants = grants();
+    let denied = grants
+        .http("https", "post", "API.example.com", 8443, "/v1/a?token=x")
+        .unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        "the request post https://api.example.com:8443/v1/a is not granted to the plugin `billing`; to grant it, add to the workflow:\n\
+         [plugins.billing.allow]\n\
+         http = [{ host = \"api.example.com\", ports = [8443], methods = [\"POST\"], paths = [\"/v1/a\"] }]"
+    );
+    assert_eq!(
+        grants.reveal("token").unwrap_err().toml(),
+        Some(
+            "[plugins.billing.allow]\nsecrets-reveal = [\"token\"]\n\n[[step]] # the one that calls it\nsecrets = [\"token\"]"
+        )
+    );
+    let hostile = grants
+        .exec("a\"\n\u{1b}[2J", &texts(&["x\ny"]))
+        .unwrap_err();
+    let text = hostile.to_string();
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let table: toml::Table = toml::from_str(hostile.toml().unwrap()).unwrap();
+    let exec = &table["plugins"]["billing"]["allow"]["exec"][0];
+    assert_eq!(exec["program"].as_str(), Some("a\"\n\u{1b}[2J"));
+    let long = grants.kv(&"x".repeat(100_000)).unwrap_err().to_string();
+    assert!(long.len() < 1_000, "{}", long.len());
+}
+
+#[test]
+fn an_operator_takes_away_and_never_adds() {
+    let granted = Grants {
+        http: vec![host("*.example.com")],
+        kv: names(&["rates", "other"]),
+        artifacts: true,
+        exec: vec![ExecGrant {
+            program: "/usr/bin/git".to_owned(),
+            args: texts(&["**"]),
+        }],
+        ..grants()
+    };
+    let all = |words: &[&str]| {
+        let narrowing: Narrowing = words
+            .iter()
+            .map(|word| word.parse::<Narrowing>().unwrap())
+            .collect();
+        let grants = granted.clone().narrowed(&narrowing);
+        [
+            grants
+                .http("https", "GET", "a.example.com", 443, "/")
+                .is_ok(),
+            grants
+                .http("https", "GET", "b.example.com", 443, "/")
+                .is_ok(),
+            grants.kv("rates").is_ok(),
+            grants.kv("other").is_ok(),
+            grants.artifacts().is_ok(),
+            grants.exec("/usr/bin/git", &[]).is_ok(),
+        ]
+    };
+    assert_eq!(all(&[]), [true; 6]);
+    assert_eq!(all(&["http", "kv", "artifacts", "exec"]), [false; 6]);
+    assert_eq!(
+        all(&["http=A.example.com", "kv=rates", "exec=git"]),
+        [false, true, false, true, true, false]
+    );
+    let narrowing: Narrowing = "exec=git".parse().unwrap();
+    let denied = granted
+        .narrowed(&narrowing)
+        .exec("/usr/bin/git", &[])
+        .unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        "the program \"/usr/bin/git\" is denied to the plugin `billing` by the operator (`--deny exec=git`)"
+    );
+    assert_eq!(denied.toml(), None);
+    for (word, reason) in [
+        ("shell", "`shell` cannot be denied"),
+        ("artifacts=x", "only be denied as a whole"),
+        ("http=", "names nothing"),
+    ] {
+        let error = word.parse::<Narrowing>().unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn hosts_of_grants_are_names_and_addresses() {
+    for (text, canonical) in [
+        ("API.example.com", "api.example.com"),
+        ("*.Example.com.", "*.example.com"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ] {
+        assert_eq!(check_host(text).as_deref(), Ok(canonical));
+    }
+    let url = |host: &str, port, path: Option<&str>| InvalidHost::Url {
+        host: host.to_owned(),
+        port,
+        path: path.map(str::to_owned),
+    };
+    for (text, error) in [
+        ("https://a.example", url("a.example", None, None)),
+        (
+            "https://u:p@a.example:8443/v1?x",
+            url("a.example", Some(8443), Some("/v1")),
+        ),
+        ("a.example/v1", url("a.example", None, Some("/v1"))),
+        (
+            "a.example:8000-9000",
+            InvalidHost::Port {
+                host: "a.example".to_owned(),
+                port: "8000-9000".to_owned(),
+            },
+        ),
+        ("me@a.example", InvalidHost::User),
+        ("*", InvalidHost::All),
+        ("a.*.example", InvalidHost::Star),
+        ("*x.example", InvalidHost::Star),
+        ("bücher.example", InvalidHost::NotAscii),
+        ("127.1", InvalidHost::Number),
+        ("0x7f000001", InvalidHost::Number),
+        ("2130706433", InvalidHost::Number),
+        ("a..example", InvalidHost::Name),
+        ("", InvalidHost::Name),
+        ("a b", InvalidHost::Name),
+    ] {
+        assert_eq!(check_host(text), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn paths_of_grants_are_patterns() {
+    for text in ["/", "/**", "/v1/*/x", "/v1/a%20b", "/v1/"] {
+        assert_eq!(check_path(text), Ok(()), "{text}");
+    }
+    for (text, error) in [
+        ("v1", InvalidPath::NotAbsolute),
+        ("", InvalidPath::NotAbsolute),
+        ("/v1?x", InvalidPath::Query),
+        ("/**/x", InvalidPath::RestInTheMiddle),
+        ("/v*", InvalidPath::PartOfASegment),
+        ("/v1/../x", InvalidPath::Dots),
+        ("/%2e%2e", InvalidPath::Dots),
+        ("//x", InvalidPath::Empty),
+        ("/%zz", InvalidPath::Percent),
+        ("/a%2fb", InvalidPath::Percent),
+    ] {
+        assert_eq!(check_path(text), Err(error), "{text}");
+    }
+}
