@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use milepost::bounded_file::{self, ReadError};
+use milepost::core::definition::Manifest;
 use milepost::core::limits::{self, MESSAGE_BYTES};
 use milepost::core::shown::{self, Shown};
 use milepost::wasm::{Inspection, Rejection};
@@ -47,6 +48,9 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
         inspection.capabilities.join(", ")
     };
     lines.push(format!("  capabilities: {capabilities}"));
+    if let Some(wants) = inspection.manifest.as_ref().and_then(wants) {
+        lines.push(format!("  wants:        {wants}"));
+    }
     if let Err(problem) = inspection.check() {
         lines.push(format!("  cannot run here: {problem}"));
     }
@@ -68,6 +72,21 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// What its author says that it wants to reach.
+fn wants(manifest: &Manifest) -> Option<String> {
+    let wants = [
+        ("hosts", &manifest.hosts),
+        ("buckets", &manifest.buckets),
+        ("secrets", &manifest.secrets),
+    ];
+    let told: Vec<String> = wants
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", Shown(names.join(", "))))
+        .collect();
+    (!told.is_empty()).then(|| shown::excerpt(&told.join("; "), MESSAGE_BYTES))
 }
 
 fn schema(schema: &Value) -> String {

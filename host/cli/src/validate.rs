@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use milepost::core::definition::{Around, Definition, Manifests};
+use milepost::core::definition::{Around, Definition, Imports, Manifests};
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::shown::Shown;
 use milepost::plugin::{PluginError, PluginSource, read_pinned};
+use milepost::wasm::Inspection;
 use milepost::workflow::{children, read_definition};
 
 use super::context::{Context, Reply};
@@ -130,23 +131,40 @@ impl Checked {
             }
         };
         let shown = file.display().to_string();
-        let manifests = source.map(|source| checked.manifests(&text, source));
+        let mut imports = Imports::new();
+        let manifests = source.map(|source| checked.manifests(&text, source, &mut imports));
         let around = Around {
             manifests: manifests.as_ref(),
             children: Some(&children(file, &text, source)),
         };
         let parsed = Definition::parse_with(&shown, &text, around);
-        let diagnostics =
+        let mut diagnostics =
             parsed.map_or_else(|diagnostics| diagnostics, |parsed| parsed.diagnostics());
+        if let Some(manifests) = &manifests {
+            let grants = Definition::compare_grants(&text, &imports, manifests);
+            let all = [diagnostics.items, grants].concat();
+            diagnostics = Diagnostics::new(&shown, diagnostics.text, all);
+        }
         checked.diagnostics = Some(diagnostics);
         checked
     }
 
-    fn manifests(&mut self, text: &str, source: &dyn PluginSource) -> Manifests {
+    fn manifests(
+        &mut self,
+        text: &str,
+        source: &dyn PluginSource,
+        imports: &mut Imports,
+    ) -> Manifests {
         let mut manifests = Manifests::new();
         for (name, spec) in &Definition::plugins_of(text) {
             let read = read_pinned(source, name, spec, &self.file);
-            match read.and_then(|component| source.load(&component)) {
+            let loaded = read.and_then(|component| {
+                if let Ok(inspection) = Inspection::of(&component.bytes) {
+                    imports.insert(name.clone(), inspection.capabilities);
+                }
+                source.load(&component)
+            });
+            match loaded {
                 Ok(plugin) => drop(manifests.insert(name.clone(), plugin.manifest)),
                 Err(error) => self.components.push(error),
             }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use milepost_core::definition::{InvalidManifest, Manifest};
+use milepost_core::definition::{InvalidManifest, Manifest, WASI_HTTP};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::shown::{self, Shown};
@@ -174,7 +174,7 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Names of everything that it exports, in its order.
     pub exports: Vec<String>,
-    /// Interfaces of the contract that it uses (`log`, `clock`), and `wasi` when it uses any of WASI.
+    /// Interfaces of the contract that it uses (`log`, `clock`), and `wasi` when it uses any of WASI, `wasi:http` when that.
     pub capabilities: Vec<String>,
     /// The embedded manifest, if there is one.
     pub manifest: Option<Manifest>,
@@ -295,6 +295,12 @@ fn capabilities(imports: &[String]) -> Vec<String> {
         .collect();
     if imports.iter().any(|import| import.starts_with("wasi:")) {
         names.push("wasi".to_owned());
+    }
+    if imports
+        .iter()
+        .any(|import| import.starts_with("wasi:http/"))
+    {
+        names.push(WASI_HTTP.to_owned());
     }
     names
 }

@@ -22,7 +22,7 @@ pub(crate) struct Component {
     pub(crate) ok: bool,
     /// Why not.
     pub(crate) problem: Option<String>,
-    /// Interfaces of the contract that it uses, and `wasi` when it uses any of WASI.
+    /// Interfaces of the contract that it uses, `wasi` when it uses any of WASI, and `wasi:http` when that.
     pub(crate) capabilities: Vec<String>,
     /// Names of everything that it imports.
     pub(crate) imports: Vec<String>,

@@ -39,6 +39,7 @@ mod string_map;
 mod toml_values;
 mod view;
 mod waits;
+mod wanted;
 
 pub use children::{Children, UnusableChild};
 pub use codes::{ALL as CODES, Code, explain};
@@ -53,3 +54,4 @@ pub use model::{
 pub use schema::json_schema;
 pub use signals::UnknownSignal;
 pub use size::{InvalidSize, format_size, parse_size};
+pub use wanted::{Imports, WASI_HTTP};

@@ -95,6 +95,6 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 /// A text as TOML writes it, in one line; the beginning of a long one.
-pub(super) fn toml_text(text: &str) -> String {
+pub(crate) fn toml_text(text: &str) -> String {
     toml::Value::String(shown::excerpt(text, REPEATED)).to_string()
 }

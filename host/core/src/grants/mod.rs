@@ -17,7 +17,7 @@ pub use host::{InvalidHost, check_host};
 pub use narrowing::{InvalidNarrowing, Narrowing};
 pub use path::{InvalidPath, check_path};
 
-use denied::toml_text;
+pub(crate) use denied::toml_text;
 
 /// What the calls of a component may reach. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod skipped;
 use std::path::{Path, PathBuf};
 
 use milepost_core::definition::{
-    Around, Child, Children, Definition, Manifest, Manifests, Parsed, UnusableChild,
+    Around, Child, Children, Definition, Imports, Manifest, Manifests, Parsed, UnusableChild,
 };
 use milepost_core::diagnostic::Diagnostics;
 
@@ -57,6 +57,22 @@ fn manifests() -> Manifests {
         ("git".to_owned(), Some(read("git"))),
         ("ci".to_owned(), Some(read("ci"))),
         ("bare".to_owned(), None),
+    ])
+}
+
+/// What the components of the fixtures import.
+fn imports() -> Imports {
+    let imports = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Imports::from([
+        (
+            "git".to_owned(),
+            imports(&["http", "artifacts", "kv", "secrets", "exec", "log"]),
+        ),
+        (
+            "ci".to_owned(),
+            imports(&["wasi", "wasi:http", "secrets-reveal", "artifacts"]),
+        ),
+        ("bare".to_owned(), imports(&["artifacts", "kv"])),
     ])
 }
 
@@ -117,7 +133,12 @@ fn load(name: &str) -> Result<Parsed, Diagnostics> {
         };
         return Definition::parse_with(&file, &text, around);
     }
-    let parsed = Definition::parse(&file, &text)?;
+    let mut parsed = Definition::parse(&file, &text)?;
+    if name == "grants_wanted" {
+        let wanted = Definition::compare_grants(&text, &imports(), &manifests());
+        parsed.warnings.extend(wanted);
+        return Ok(parsed);
+    }
     if name.contains("manifest") {
         return Definition::parse_against(&file, &text, &manifests());
     }

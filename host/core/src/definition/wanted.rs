@@ -1,0 +1,182 @@
+//! What components want, compared with what their plugins are allowed.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeTable;
+
+use super::codes;
+use super::declarations;
+use super::grammar::{REVEAL_KEY, SECRETS_KEY, WORKFLOW};
+use super::manifest::{Manifest, Manifests};
+use super::model::{Definition, PluginSpec};
+use super::nearest::listed;
+use super::nesting::too_deep;
+use super::view::{Named, View};
+use crate::diagnostic::Diagnostic;
+use crate::grants::{Grants, toml_text};
+
+/// Names of the interfaces of the contract that components import, by plugin name; `wasi:http` beside them.
+pub type Imports = BTreeMap<String, Vec<String>>;
+
+/// Another way to `http`.
+pub const WASI_HTTP: &str = "wasi:http";
+
+impl Definition {
+    /// Warnings about what its components import or want and are not allowed, and about what they are allowed and do not import,
+    /// in the order of the plugins. A plugin without an entry in `imports` is left out.
+    #[must_use]
+    pub fn compare_grants(text: &str, imports: &Imports, manifests: &Manifests) -> Vec<Diagnostic> {
+        if too_deep(text).is_some() {
+            return Vec::new();
+        }
+        let (root, _) = DeTable::parse_recoverable(text);
+        let workflow = View::new(&WORKFLOW, root.get_ref(), 0..0);
+        let declared = workflow.map("plugins");
+        let specs = declarations::plugins(&declared, &mut Vec::new());
+        let mut found = Vec::new();
+        for named in &declared {
+            if let (Some(imports), Some(PluginSpec { grants, .. })) =
+                (imports.get(named.name), specs.get(named.name))
+            {
+                let manifest = manifests.get(named.name).and_then(Option::as_ref);
+                let one = Compared {
+                    named,
+                    grants,
+                    imports,
+                    manifest,
+                };
+                one.wanted(&mut found);
+                one.unused(&mut found);
+            }
+        }
+        found
+    }
+}
+
+/// A plugin and its component.
+struct Compared<'a> {
+    named: &'a Named<'a>,
+    grants: &'a Grants,
+    imports: &'a [String],
+    manifest: Option<&'a Manifest>,
+}
+
+impl Compared<'_> {
+    fn imports(&self, interface: &str) -> bool {
+        self.imports.iter().any(|import| match interface {
+            "http" => import == interface || import == WASI_HTTP,
+            _ => import == interface,
+        })
+    }
+
+    /// Whether anything is granted under a key of `allow`.
+    fn granted(&self, key: &str) -> bool {
+        let Grants {
+            http,
+            kv,
+            artifacts,
+            secrets,
+            secrets_reveal,
+            exec,
+            ..
+        } = self.grants;
+        match key {
+            "http" => !http.is_empty(),
+            "kv" => !kv.is_empty(),
+            "artifacts" => *artifacts,
+            SECRETS_KEY => !secrets.is_empty(),
+            REVEAL_KEY => !secrets_reveal.is_empty(),
+            _ => !exec.is_empty(),
+        }
+    }
+
+    /// What the component wants and is not granted.
+    fn wanted(&self, out: &mut Vec<Diagnostic>) {
+        let nothing = Vec::new();
+        let (hosts, buckets, secrets) =
+            self.manifest.map_or((&nothing, &nothing, &nothing), |of| {
+                (&of.hosts, &of.buckets, &of.secrets)
+            });
+        let has = |name: &str| {
+            self.grants.secrets.contains(name) || self.grants.secrets_reveal.contains(name)
+        };
+        let lacks = |wanted: &[String], granted: &dyn Fn(&str) -> bool| -> Vec<String> {
+            let lacking = wanted.iter().filter(|name| !granted(name));
+            lacking.cloned().collect()
+        };
+        let hosts = lacks(hosts, &|host| self.grants.covers_host(host));
+        let buckets = lacks(buckets, &|bucket| self.grants.kv.contains(bucket));
+        let secrets = lacks(secrets, &has);
+        let each = |names: &[String]| {
+            let quoted: Vec<String> = names.iter().map(|name| toml_text(name)).collect();
+            format!("[{}]", quoted.join(", "))
+        };
+        let some = |names: &[String]| match names {
+            [] => "[\"..\"]".to_owned(),
+            names => each(names),
+        };
+        let http: Vec<String> = hosts
+            .iter()
+            .map(|host| format!("{{ host = {} }}", toml_text(host)))
+            .collect();
+        let http = match http.is_empty() {
+            true => "{ host = \"..\" }".to_owned(),
+            false => http.join(", "),
+        };
+        // A component that uses `http` imports `artifacts` for a type of it.
+        let artifacts = !self.imports("http");
+        for (key, lacking, value) in [
+            ("http", &hosts[..], format!("[{http}]")),
+            ("kv", &buckets, some(&buckets)),
+            ("artifacts", &[], "true".to_owned()),
+            (SECRETS_KEY, &secrets, some(&secrets)),
+            (REVEAL_KEY, &[], some(&secrets)),
+            (
+                "exec",
+                &[],
+                "[{ program = \"..\", args = [\"..\"] }]".to_owned(),
+            ),
+        ] {
+            let imported =
+                self.imports(key) && !self.granted(key) && (key != "artifacts" || artifacts);
+            let message = match lacking {
+                [] if !imported => continue,
+                [] => format!(
+                    "the component imports `{key}`, and the plugin is allowed nothing of it"
+                ),
+                names => {
+                    let names = listed(names.iter().map(String::as_str));
+                    format!(
+                        "the component wants `{key}` for {names}, which the plugin is not allowed"
+                    )
+                }
+            };
+            let help = format!(
+                "to grant it:\n[plugins.{}.allow]\n{key} = {value}",
+                self.named.name
+            );
+            let problem = Diagnostic::warning(codes::NOT_GRANTED, self.named.span.clone(), message);
+            out.push(problem.with_help(help));
+        }
+    }
+
+    /// What it is granted and does not import.
+    fn unused(&self, out: &mut Vec<Diagnostic>) {
+        let Some(allow) = self.named.view.record("allow") else {
+            return;
+        };
+        for key in ["http", "kv", "artifacts", SECRETS_KEY, REVEAL_KEY, "exec"] {
+            if !self.granted(key) || self.imports(key) {
+                continue;
+            }
+            let message =
+                format!("the plugin is allowed `{key}`, which the component does not import");
+            let span = allow.key_span(key).unwrap_or(allow.span.clone());
+            let problem = Diagnostic::warning(codes::NOT_IMPORTED, span, message);
+            out.push(problem.with_help(format!(
+                "remove `{key}` from `[plugins.{}.allow]`",
+                self.named.name
+            )));
+        }
+    }
+}
