@@ -133,6 +133,16 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * KIB;
 pub const RANDOM_BYTES: u32 = 64 * KIB as u32;
 /// Longest `clock.sleep`; longer waits are for a pause.
 pub const SLEEP: Duration = Duration::from_secs(60);
+/// Timeout of a program that a step runs and that sets none (B78).
+pub const EXEC_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a program whose time is over may take to clean up before it is killed.
+pub const EXEC_GRACE: Duration = Duration::from_secs(1);
+/// Bytes of the arguments and the environment of a program.
+pub const EXEC_ARGUMENT_BYTES: usize = 128 * KIB;
+/// Bytes of the standard input of a program.
+pub const EXEC_INPUT_BYTES: usize = 8 * MIB;
+/// Characters of what a program writes to standard output that are kept, the last ones; the same for standard error (B77).
+pub const EXEC_OUTPUT_CHARACTERS: usize = 100_000;
 /// Bytes of WebAssembly stack of one attempt.
 pub const STACK_BYTES: usize = MIB;
 /// Timeout of an attempt that sets none (B24).

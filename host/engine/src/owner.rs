@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 pub use milepost_core::recovery::Liveness;
 
 use crate::store::Owner;
+use crate::wasm::process_table::{self, start_time};
 
 /// Gives out identities for claims and knows which of them still live.
 pub trait Host: Send + Sync {
@@ -82,15 +83,11 @@ fn this_process() -> &'static Owner {
     static OWNER: OnceLock<Owner> = OnceLock::new();
     OWNER.get_or_init(|| {
         let pid = std::process::id();
-        // Process ids mean something within one namespace only: containers of one boot do not see each other's.
-        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         Owner {
-            host: read_trimmed("/proc/sys/kernel/hostname"),
-            boot: format!(
-                "{} {}",
-                read_trimmed("/proc/sys/kernel/random/boot_id"),
-                namespace.display()
-            ),
+            host: fs::read_to_string("/proc/sys/kernel/hostname")
+                .map(|name| name.trim().to_owned())
+                .unwrap_or_default(),
+            boot: process_table::boot(),
             pid,
             started: start_time(pid).unwrap_or(0),
             nonce: String::new(),
@@ -118,24 +115,6 @@ fn liveness_of_process(owner: &Owner, here: &Owner) -> Liveness {
 /// Identity of the boot and of the process namespace.
 fn boot_of(owner: &Owner) -> (&str, &str) {
     owner.boot.split_once(' ').unwrap_or((&owner.boot, ""))
-}
-
-/// Field 22 of `/proc/<pid>/stat`: clock ticks from boot to the start of the process. A zombie counts as gone.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything, so count from its last `)`.
-    let rest = &stat[stat.rfind(')')? + 1..];
-    let mut fields = rest.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
-fn read_trimmed(path: &str) -> String {
-    fs::read_to_string(path)
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

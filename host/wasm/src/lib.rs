@@ -16,6 +16,7 @@
 //! | `recorder`, `taped` | the tape: recording live, answering in replay |
 //! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
+//! | [`exec`], [`process_group`], [`process_table`] | programs that steps run, and the processes that come of them |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs: the call, its result, and the host that an attempt asks |
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
@@ -45,6 +46,13 @@ mod contract;
 pub mod describe;
 mod ending;
 pub mod engine;
+#[cfg(unix)]
+pub mod exec {
+    //! Programs that steps run.
+
+    pub use crate::capability::exec::process::{Captured, Command, Finished};
+    pub use crate::capability::exec::program::Program;
+}
 mod guest_json;
 mod host_error;
 mod limits;
@@ -52,6 +60,8 @@ pub mod loader;
 pub mod log;
 mod memory_budget;
 mod names;
+pub mod process_group;
+pub mod process_table;
 mod recorder;
 mod state;
 pub mod symbolize;

@@ -4,6 +4,8 @@
 mod clock;
 mod config;
 mod context;
+#[cfg(unix)]
+pub(crate) mod exec;
 mod log;
 mod progress;
 mod random;

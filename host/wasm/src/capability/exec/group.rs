@@ -1,0 +1,106 @@
+//! The group that a program runs in, while this process is there to end it.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Signal, kill_process_group};
+
+use crate::compile::ChildProgram;
+use crate::process_group::{self, ProcessGroup};
+
+/// A group that was formed and has not ended.
+pub(super) struct Group {
+    pub(super) name: ProcessGroup,
+    /// As long as it has not been waited for, nobody else gets the number of the group.
+    holder: Mutex<Option<Holder>>,
+    abandoned: AtomicBool,
+}
+
+struct Holder {
+    process: Child,
+    /// Its end is that of the holder: also when this process is killed.
+    _input: Option<ChildStdin>,
+}
+
+impl Group {
+    pub(super) fn form(holder: &ChildProgram) -> io::Result<Self> {
+        let mut process = Command::new(&holder.program)
+            .args(&holder.arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let input = process.stdin.take();
+        Ok(Self {
+            name: ProcessGroup::led_by(process.id()),
+            holder: Mutex::new(Some(Holder {
+                process,
+                _input: input,
+            })),
+            abandoned: AtomicBool::new(false),
+        })
+    }
+
+    /// Puts a process that is about to be started into the group.
+    pub(super) fn admit(&self, command: &mut Command) {
+        // Process ids fit by definition.
+        command.process_group(i32::try_from(self.name.id).unwrap_or_default());
+    }
+
+    /// Asks all of its processes to end.
+    pub(super) fn terminate(&self) {
+        self.signal(&self.holder(), Signal::TERM);
+    }
+
+    /// Kills all of its processes.
+    pub(super) fn kill(&self) {
+        self.signal(&self.holder(), Signal::KILL);
+    }
+
+    /// Nobody waits for its program any more: kills it, and says so to whoever starts or watches it.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.kill();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Kills what is left of it and gives its number back.
+    pub(super) fn end(&self) {
+        let mut guard = self.holder();
+        self.signal(&guard, Signal::KILL);
+        let ended = guard.take();
+        drop(guard);
+        if let Some(mut holder) = ended {
+            // It was killed, and it waits for nothing that could hold it up.
+            let _ = holder.process.wait();
+        }
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signal(&self, holder: &Option<Holder>, signal: Signal) {
+        if holder.is_some()
+            && let Some(id) = process_group::pid(self.name.id)
+        {
+            // All that can be wrong is that everybody in it has another user by now.
+            let _ = kill_process_group(id, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,411 @@
+//! Runs one program: its arguments as they are, no shell, an environment of its own, and an end that nothing of it outlives.
+//!
+//! A thread per program starts it, moves its streams and waits for its end; nothing here depends on the runtime that asks for it.
+//! The program and what it starts are a [process group](crate::process_group). The group is killed when the program ends, since
+//! what stays behind would hold its streams open; when its time is over, after [`limits::EXEC_GRACE`] in which it may clean up; and
+//! at once when the future is dropped.
+
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use milepost_core::limits;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
+use tokio::sync::oneshot;
+
+use super::group::Group;
+use super::program::Program;
+use super::tail::Tail;
+use crate::compile::ChildProgram;
+use crate::host_error::HostError;
+use crate::process_group::{self, ProcessGroup};
+
+/// What is to be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Command {
+    /// An absolute path, or a bare name that is looked for in a fixed list of folders.
+    pub program: String,
+    /// Each arrives as it is.
+    pub args: Vec<String>,
+    /// All that the program finds in its environment. The last one of a name counts.
+    pub env: Vec<(String, String)>,
+    /// What it reads.
+    pub stdin: Vec<u8>,
+    /// Where it starts, absolute; `/` without one.
+    pub working_dir: Option<String>,
+    /// How long it may take; [`limits::EXEC_TIMEOUT`] without one.
+    pub timeout: Option<Duration>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The file that was executed.
+    pub program: Program,
+    /// `None` when a signal or its time ended it.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether its time was over.
+    pub timed_out: bool,
+    /// What it wrote.
+    pub stdout: Captured,
+    /// What it wrote there.
+    pub stderr: Captured,
+}
+
+/// What is left of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// Its last [`limits::EXEC_OUTPUT_CHARACTERS`] characters. Where it is no UTF-8, each part that is none counts as one.
+    pub bytes: Vec<u8>,
+    /// Bytes in front of them.
+    pub dropped: u64,
+}
+
+impl Command {
+    /// Runs it. `holder` is a program that reads its standard input to the end and ends then, which its process group is held by.
+    /// `announce` gets the name of the group before the program is started; what it answers with an error is not started.
+    ///
+    /// Dropping the future kills the program.
+    ///
+    /// # Errors
+    /// `invalid`, `not-found`, `not-executable`, `too-large`, `spawn`, or what `announce` answers. However a program ends that was
+    /// started is no error.
+    pub async fn run(
+        self,
+        holder: &ChildProgram,
+        announce: impl AsyncFnOnce(&ProcessGroup) -> Result<(), HostError>,
+    ) -> Result<Finished, HostError> {
+        self.check()?;
+        let (form, formed) = oneshot::channel();
+        let (allow, allowed) = mpsc::channel();
+        let (end, ended) = oneshot::channel();
+        let holder = holder.clone();
+        let drive = move || {
+            // Where nobody waits any more, the group is gone already.
+            let _ = end.send(drive(&self, &holder, form, &allowed));
+        };
+        thread::Builder::new()
+            .name("exec".to_owned())
+            .spawn(drive)
+            .map_err(|error| cannot_start("a thread for it", &error))?;
+        let mut leash = None;
+        if let Ok(group) = formed.await {
+            let leash = leash.insert(Leash(group));
+            announce(&leash.0.name).await?;
+            // It waits for this, or has ended with an error.
+            let _ = allow.send(());
+        }
+        ended.await.unwrap_or_else(|_| {
+            let message = "the thread that looked after the program failed";
+            Err(HostError::new("spawn", message))
+        })
+    }
+
+    fn check(&self) -> Result<(), HostError> {
+        let given = self
+            .args
+            .iter()
+            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        // As the system counts: with the byte that ends each.
+        let bytes: usize = given.clone().map(|text| text.len() + 1).sum();
+        if bytes > limits::EXEC_ARGUMENT_BYTES {
+            let most = limits::EXEC_ARGUMENT_BYTES;
+            return Err(HostError::new(
+                "too-large",
+                format!(
+                    "arguments and environment take {bytes} bytes, more than the {most} that they may; hand it over by standard input"
+                ),
+            ));
+        }
+        if self.stdin.len() > limits::EXEC_INPUT_BYTES {
+            let (bytes, most) = (self.stdin.len(), limits::EXEC_INPUT_BYTES);
+            return Err(HostError::new(
+                "too-large",
+                format!("standard input has {bytes} bytes, more than the {most} that it may have"),
+            ));
+        }
+        let invalid = |message: &str| Err(HostError::new("invalid", message));
+        if given
+            .chain(&self.working_dir)
+            .any(|text| text.contains('\0'))
+        {
+            return invalid("no argument, variable or folder may have a NUL in it");
+        }
+        if self
+            .env
+            .iter()
+            .any(|(name, _)| name.is_empty() || name.contains('='))
+        {
+            return invalid("a variable of the environment has a name without a `=` in it");
+        }
+        if self
+            .working_dir
+            .as_ref()
+            .is_some_and(|folder| !folder.starts_with('/'))
+        {
+            return invalid("the working directory is an absolute path");
+        }
+        Ok(())
+    }
+
+    fn start(&self, program: &Program, group: &Group) -> Result<Child, HostError> {
+        /// A program that was just written is busy as long as another child, started meanwhile, has not let go of its file.
+        const TRIES: u32 = 10;
+        let folder = self.working_dir.as_deref().unwrap_or("/");
+        if !std::path::Path::new(folder).is_dir() {
+            return Err(HostError::new(
+                "not-found",
+                format!("there is no folder `{folder}` to work in"),
+            ));
+        }
+        let mut command = process::Command::new(&program.path);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(if self.stdin.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        group.admit(&mut command);
+        let mut tries = 1;
+        loop {
+            match command.spawn() {
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < TRIES =>
+                {
+                    tries += 1;
+                    thread::sleep(Duration::from_millis(10));
+                }
+                started => {
+                    let what = format!("`{}`", program.path.display());
+                    return started.map_err(|error| cannot_start(&what, &error));
+                }
+            }
+        }
+    }
+}
+
+fn cannot_start(what: &str, error: &io::Error) -> HostError {
+    use io::ErrorKind as Kind;
+    /// The file is no program of this machine.
+    const EXEC_FORMAT: i32 = 8;
+    let message = format!("{what} cannot be started: {error}");
+    match error.kind() {
+        // Of a script it is the interpreter that is not there.
+        Kind::NotFound => HostError::new("not-found", message),
+        Kind::PermissionDenied => HostError::new("not-executable", message),
+        Kind::ArgumentListTooLong => HostError::new("too-large", message),
+        _ if error.raw_os_error() == Some(EXEC_FORMAT) => HostError::new("not-executable", message),
+        // Too many processes, files, or too little memory: that passes.
+        _ => HostError::transient("spawn", message),
+    }
+}
+
+/// Kills the program when nobody waits for it any more.
+struct Leash(Arc<Group>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// The life of a program, on a thread of its own.
+fn drive(
+    command: &Command,
+    holder: &ChildProgram,
+    form: oneshot::Sender<Arc<Group>>,
+    allowed: &mpsc::Receiver<()>,
+) -> Result<Finished, HostError> {
+    let not_wanted = || HostError::new("cancelled", "the program is not wanted any more");
+    let program = Program::find(&command.program)?;
+    let group = Group::form(holder)
+        .map_err(|error| cannot_start("what holds its process group", &error))?;
+    let group = Arc::new(group);
+    if form.send(Arc::clone(&group)).is_err() || allowed.recv().is_err() {
+        group.end();
+        return Err(not_wanted());
+    }
+    let begun = Instant::now();
+    let mut child = command
+        .start(&program, &group)
+        .inspect_err(|_| group.end())?;
+    let mut streams = Streams::of(&mut child, &command.stdin);
+    let timeout = command.timeout.unwrap_or(limits::EXEC_TIMEOUT);
+    let ended = watch(&mut child, &mut streams, &group, begun, timeout);
+    group.end();
+    streams.drain();
+    let (status, timed_out) = ended.map_err(|error| cannot_start("the wait for it", &error))?;
+    Ok(Finished {
+        program,
+        exit_code: status.code().filter(|_| !timed_out),
+        signal: status.signal(),
+        timed_out,
+        stdout: streams.stdout.tail.finish(),
+        stderr: streams.stderr.tail.finish(),
+    })
+}
+
+/// Waits for the end of a program, and sees to it that it comes. Returns whether its time was over.
+fn watch(
+    child: &mut Child,
+    streams: &mut Streams<'_>,
+    group: &Group,
+    begun: Instant,
+    timeout: Duration,
+) -> io::Result<(ExitStatus, bool)> {
+    /// How often is looked where the system does not tell: for its end, or for that of the interest in it.
+    const LOOK: Duration = Duration::from_millis(10);
+    const LOOK_SELDOM: Duration = Duration::from_millis(200);
+    let id = process_group::pid(child.id());
+    let exit = id.and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
+    let seldom = if exit.is_some() { LOOK_SELDOM } else { LOOK };
+    let mut timed_out = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, timed_out));
+        }
+        let elapsed = begun.elapsed();
+        if group.is_abandoned() || elapsed >= timeout.saturating_add(limits::EXEC_GRACE) {
+            // Also where it has left its group.
+            group.kill();
+            child.kill()?;
+            return Ok((child.wait()?, elapsed >= timeout));
+        }
+        if elapsed >= timeout && !timed_out {
+            timed_out = true;
+            group.terminate();
+            let _ = id.map(|id| kill_process(id, Signal::TERM));
+        }
+        let next = if timed_out {
+            timeout.saturating_add(limits::EXEC_GRACE)
+        } else {
+            timeout
+        };
+        let patience = next.saturating_sub(elapsed).min(seldom);
+        streams.wait(exit.as_ref(), patience);
+        streams.pump();
+    }
+}
+
+/// The ends of a program's standard streams that are here.
+struct Streams<'a> {
+    stdin: Option<ChildStdin>,
+    /// What is still to be written to it.
+    input: &'a [u8],
+    stdout: Output<process::ChildStdout>,
+    stderr: Output<process::ChildStderr>,
+}
+
+struct Output<R> {
+    pipe: Option<R>,
+    tail: Tail,
+}
+
+impl<'a> Streams<'a> {
+    fn of(child: &mut Child, input: &'a [u8]) -> Self {
+        Self {
+            stdin: child.stdin.take().filter(does_not_block),
+            input,
+            stdout: Output::of(child.stdout.take()),
+            stderr: Output::of(child.stderr.take()),
+        }
+    }
+
+    /// Waits until something can be moved, the program has ended, or so much time has passed.
+    fn wait(&self, exit: Option<&OwnedFd>, patience: Duration) {
+        let readable = [
+            self.stdout.pipe.as_ref().map(AsFd::as_fd),
+            self.stderr.pipe.as_ref().map(AsFd::as_fd),
+            exit.map(AsFd::as_fd),
+        ];
+        let mut all = Vec::with_capacity(4);
+        for fd in readable.into_iter().flatten() {
+            all.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        if let Some(stdin) = &self.stdin {
+            all.push(PollFd::new(stdin, PollFlags::OUT));
+        }
+        // A millisecond more, so that it is not woken a moment too early.
+        let patience = Timespec::try_from(patience + Duration::from_millis(1)).ok();
+        // What can go wrong is an interruption; the caller looks at everything anyway.
+        let _ = poll(&mut all, patience.as_ref());
+    }
+
+    /// Moves what can be moved without waiting. Returns whether anything was read.
+    fn pump(&mut self) -> bool {
+        if let Some(stdin) = &mut self.stdin {
+            match stdin.write(self.input) {
+                Ok(written) => self.input = &self.input[written..],
+                Err(error) if is_momentary(&error) => {}
+                // A program need not read all that it is given.
+                Err(_) => self.stdin = None,
+            }
+            if self.input.is_empty() {
+                self.stdin = None;
+            }
+        }
+        // Both, whatever the first one says.
+        self.stdout.pump() | self.stderr.pump()
+    }
+
+    /// Takes what is left after the end of the program. Whoever left its group may hold the streams open, or go on writing, and is
+    /// not waited for.
+    fn drain(&mut self) {
+        const MOST: Duration = Duration::from_secs(1);
+        self.stdin = None;
+        let begun = Instant::now();
+        while self.pump() && begun.elapsed() < MOST {}
+    }
+}
+
+impl<R: io::Read + AsFd> Output<R> {
+    fn of(pipe: Option<R>) -> Self {
+        Self {
+            pipe: pipe.filter(does_not_block),
+            tail: Tail::default(),
+        }
+    }
+
+    fn pump(&mut self) -> bool {
+        let Some(pipe) = &mut self.pipe else {
+            return false;
+        };
+        let mut piece = [0; 16 * 1024];
+        match pipe.read(&mut piece) {
+            Ok(bytes) if bytes > 0 => {
+                self.tail.push(&piece[..bytes]);
+                true
+            }
+            Err(error) if is_momentary(&error) => false,
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                false
+            }
+        }
+    }
+}
+
+/// Makes it so. What cannot be used without waiting is not used.
+fn does_not_block(pipe: &impl AsFd) -> bool {
+    rustix::io::ioctl_fionbio(pipe, true).is_ok()
+}
+
+fn is_momentary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
