@@ -59,6 +59,7 @@ impl Claims for Reserving {
     hand_on! { keep give_up mark_detached look }
 }
 
+hand_on! { Reserving: Attempts }
 hand_on! { Reserving: Runs }
 hand_on! { Reserving: Mailbox }
 hand_on! { Reserving: Blobs }

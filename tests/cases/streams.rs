@@ -63,6 +63,7 @@ impl Blobs for Gauge {
 }
 
 hand_on! { Gauge: Claims }
+hand_on! { Gauge: Attempts }
 hand_on! { Gauge: Mailbox }
 hand_on! { Gauge: Upkeep }
 hand_on! { Gauge: Watch }
@@ -120,6 +121,8 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
         entries,
         parts: Vec::new(),
         logs: Vec::new(),
+        tapes: Vec::new(),
+        renewed: Vec::new(),
         named: blobs.iter().map(|(digest, _)| *digest).collect(),
         blobs,
         consumed: Vec::new(),

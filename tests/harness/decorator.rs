@@ -10,11 +10,12 @@ pub mod prelude {
 
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
-        Ask, Attention, Blobs, CheckedBlob, Claims, Filter, Health, Held, Holdings, Inbox,
-        KnownToken, Listing, Look, Mailbox, NewSignal, News, Offer, RunRow, Runs, Sent,
-        StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-        Upkeep, Watch, Write, Written,
+        Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Filter, Health, Held,
+        Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, RunRow,
+        Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+        StoredSignal, StoredTape, Upkeep, Watch, Write, Written,
     };
+    pub use milepost_core::effect::{Applied, KvChange, KvItem, ProcessGroup};
     pub use milepost_core::ids::{Digest, Epoch, RunId};
     pub use milepost_core::state::Status;
     pub use milepost_core::time::Timestamp;
@@ -48,6 +49,11 @@ macro_rules! hand_on {
     ($store:ty: Runs) => {
         impl Runs for $store {
             $crate::hand_on! { write row checkpoint journal logs }
+        }
+    };
+    ($store:ty: Attempts) => {
+        impl Attempts for $store {
+            $crate::hand_on! { note tape memo groups kv kv_keys kv_change buckets }
         }
     };
     ($store:ty: Claims) => {
@@ -91,6 +97,14 @@ macro_rules! hand_on_one {
     (checkpoint) => { $crate::hand_on_as! { read: checkpoint(run: &'a RunId) -> Option<StoredCheckpoint> } };
     (journal) => { $crate::hand_on_as! { read: journal(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredEntry> } };
     (logs) => { $crate::hand_on_as! { read: logs(run: &'a RunId, after: u64, limit: usize) -> Vec<StoredLog> } };
+    (note) => { $crate::hand_on_as! { change: note(note: Note) -> Applied } };
+    (tape) => { $crate::hand_on_as! { read: tape(run: &'a RunId, started: u64, from: u64) -> Vec<StoredTape> } };
+    (memo) => { $crate::hand_on_as! { read: memo(run: &'a RunId, path: &'a str, key: &'a str) -> Option<String> } };
+    (groups) => { $crate::hand_on_as! { read: groups(run: &'a RunId) -> Vec<ProcessGroup> } };
+    (kv) => { $crate::hand_on_as! { read: kv(bucket: &'a str, key: &'a str) -> Option<KvItem> } };
+    (kv_keys) => { $crate::hand_on_as! { read: kv_keys(bucket: &'a str, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Vec<String> } };
+    (kv_change) => { $crate::hand_on_as! { change: kv_change(change: KvChange) -> Applied } };
+    (buckets) => { $crate::hand_on_as! { read: buckets(after: Option<&'a str>, limit: usize) -> Vec<Bucket> } };
     (offer) => { $crate::hand_on_as! { read: offer(ask: &'a Ask) -> Offer } };
     (keep) => { $crate::hand_on_as! { change: keep(held: &'a [Held], renew: Option<Duration>) -> Vec<News> } };
     (give_up) => { $crate::hand_on_as! { change: give_up(held: &'a [Held]) -> () } };

@@ -296,6 +296,7 @@ impl Claims for FaultyStore {
     hand_on! { offer mark_detached }
 }
 
+hand_on! { FaultyStore: Attempts }
 hand_on! { FaultyStore: Watch }
 
 impl Mailbox for FaultyStore {

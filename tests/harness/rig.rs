@@ -291,7 +291,7 @@ impl Rig {
     /// # Errors
     /// What the engine says.
     pub async fn replay(&self) -> Result<Replayed, EngineError> {
-        replay(self.store.as_ref(), &self.script, &r1()).await
+        replay(&self.store, &self.script, &r1()).await
     }
 
     /// The row of `r1`.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable, LogLevel, LogLine, Mode, Unsaved};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -196,6 +196,7 @@ impl Callable for Script {
             CallResult {
                 outcome: body(call).await,
                 tape: Tape::default(),
+                unsaved: Unsaved::default(),
                 logs: vec![line],
                 progress: None,
                 divergence: None,

@@ -245,6 +245,7 @@ impl Runs for View {
 }
 
 hand_on! { View: Claims }
+hand_on! { View: Attempts }
 hand_on! { View: Mailbox }
 hand_on! { View: Blobs }
 hand_on! { View: Upkeep }

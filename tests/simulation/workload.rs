@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::attempt::{BoxFuture, Call, CallResult, Callable};
+use milepost::attempt::{BoxFuture, Call, CallResult, Callable, Unsaved};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use milepost_core::definition::PluginSpec;
 use milepost_core::ids::Digest;
@@ -197,6 +197,7 @@ impl Callable for Steps {
                     Outcome::Completed(json!({ "at": path, "value": value }))
                 }),
                 tape: Tape::default(),
+                unsaved: Unsaved::default(),
                 logs: Vec::new(),
                 progress: None,
                 divergence: None,

@@ -99,6 +99,8 @@ mod tests {
                 entries: Vec::new(),
                 parts: Vec::new(),
                 logs: Vec::new(),
+                tapes: Vec::new(),
+                renewed: Vec::new(),
                 blobs: Vec::new(),
                 named: Vec::new(),
                 consumed: Vec::new(),

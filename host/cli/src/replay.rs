@@ -34,7 +34,7 @@ pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
-    let replayed = wait(replay(store.as_ref(), plugins.as_ref(), &run))?;
+    let replayed = wait(replay(&store, plugins.as_ref(), &run))?;
     let exit = if replayed.is_same() {
         Exit::Completed
     } else {

@@ -125,6 +125,24 @@ pub const HOST_CALLS: u64 = 100_000;
 pub const HOST_CALL_BYTES: usize = 8 * MIB;
 /// Bytes of the tape of one attempt; beyond it the attempt is marked "not replayable".
 pub const TAPE_BYTES: usize = 8 * MIB;
+/// Bytes of a tape that an attempt holds in memory before they are saved, long before its end.
+pub const TAPE_UNSAVED_BYTES: usize = 256 * KIB;
+/// Bytes of an answer that stand on the tape; larger ones are blobs beside it.
+pub const TAPE_INLINE_BYTES: usize = 4 * KIB;
+/// Bytes of all blobs beside the tape of one attempt; beyond it the attempt is marked "not replayable".
+pub const TAPE_BLOB_BYTES: usize = 64 * MIB;
+/// Memos of one execution.
+pub const MEMO_KEYS: usize = 1_000;
+/// Bytes of a memo's key, and of a key or the name of a bucket.
+pub const KEY_BYTES: usize = KIB;
+/// Bytes of a memo's value, as JSON.
+pub const MEMO_VALUE_BYTES: usize = MIB;
+/// Bytes of a value in a bucket.
+pub const KV_VALUE_BYTES: usize = MIB;
+/// Bytes of all keys and values of a bucket.
+pub const KV_BUCKET_BYTES: usize = 64 * MIB;
+/// Keys that one call lists.
+pub const KV_KEYS: u32 = 1_000;
 /// Bytes of log text of one attempt; the rest is dropped and counted.
 pub const LOG_BYTES: usize = MIB;
 /// Bytes of one log message; longer ones are cut.

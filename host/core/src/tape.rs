@@ -56,19 +56,35 @@ pub struct HostCall {
     pub answer: Value,
 }
 
-/// The recorded host calls of one attempt.
+/// The recorded host calls of one attempt. In an event their number and digest stand for them, and they are kept apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tape {
     /// In the order in which the guest made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<TapeEntry>,
+    /// What stands for entries that are kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<TapeReference>,
     /// Why this attempt cannot be replayed, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_replayable: Option<String>,
     /// What did not fit into the attempt's log.
     #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
     pub log_dropped: LogDropped,
+}
+
+/// A tape that is kept beside the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+pub struct TapeReference {
+    /// Sequence number of the event that started the attempt, under which its entries are kept.
+    pub started: u64,
+    /// How many there are.
+    pub entries: u64,
+    /// SHA-256 of their JSON, one after the other.
+    pub digest: Digest,
 }
 
 /// What the host did not keep of a log.
@@ -104,6 +120,65 @@ impl Tape {
     /// Whether nothing was recorded and nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.not_replayable.is_none() && self.log_dropped.is_nothing()
+        self.entries.is_empty()
+            && self.kept.is_none()
+            && self.not_replayable.is_none()
+            && self.log_dropped.is_nothing()
     }
+
+    /// Takes the entries of the attempt that `started` with that event out, to be kept apart. The first `saved` are already.
+    #[must_use]
+    pub fn keep_apart(&mut self, started: u64, saved: usize) -> Option<String> {
+        let entries = std::mem::take(&mut self.entries);
+        if entries.is_empty() {
+            return None;
+        }
+        self.kept = Some(TapeReference {
+            started,
+            entries: entries.len() as u64,
+            digest: digest_of(&entries),
+        });
+        let rest = entries.get(saved..).unwrap_or_default();
+        (!rest.is_empty()).then(|| json_of(rest))
+    }
+
+    /// Puts entries that were kept apart back in.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn put_back(&mut self, entries: Vec<TapeEntry>) -> Result<(), String> {
+        let Some(kept) = &self.kept else {
+            return Ok(());
+        };
+        let found = entries.len() as u64;
+        if found != kept.entries {
+            return Err(format!(
+                "{found} of {} host calls of the attempt are there",
+                kept.entries
+            ));
+        }
+        let digest = digest_of(&entries);
+        if digest != kept.digest {
+            return Err(format!(
+                "the host calls of the attempt have the digest {digest}, not {}",
+                kept.digest
+            ));
+        }
+        self.entries = entries;
+        Ok(())
+    }
+}
+
+/// Entries as they are kept: a JSON array.
+#[must_use]
+pub fn json_of(entries: &[TapeEntry]) -> String {
+    serde_json::to_string(entries).expect("entries are made of texts, numbers and JSON values")
+}
+
+fn digest_of(entries: &[TapeEntry]) -> Digest {
+    let mut text = String::new();
+    for entry in entries {
+        text.push_str(&serde_json::to_string(entry).expect("as in `json_of`"));
+    }
+    Digest::of(text.as_bytes())
 }

@@ -225,6 +225,8 @@ fn run(n: u64) -> Write {
         entries: vec![entry(1), entry(2)],
         parts: vec![("position".to_owned(), Some(body.clone()))],
         logs: Vec::new(),
+        tapes: Vec::new(),
+        renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),

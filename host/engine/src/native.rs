@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use milepost_core::definition::PluginSpec;
+use milepost_core::effect::{Applied, Effect, KvItem};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
@@ -35,11 +36,12 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use crate::attempt::{
-    AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode, Progress,
+    AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode, Progress, Unsaved,
 };
 use crate::clock::{AttemptClock, SystemClock};
 use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
+use crate::wasm::HostError;
 use crate::wasm::log::Log;
 
 /// How a definition names native plugins, and how what runs carry of them begins.
@@ -243,6 +245,7 @@ impl Callable for NativePlugin {
                     log_dropped,
                     ..Tape::default()
                 },
+                unsaved: Unsaved::default(),
                 logs,
                 progress: said.progress().take(),
                 divergence: None,
@@ -292,6 +295,36 @@ impl AttemptHost for Said {
 
     fn now(&self) -> Option<Timestamp> {
         self.host.now()
+    }
+
+    fn note(&self, effect: Effect) -> BoxFuture<'_, Result<Applied, HostError>> {
+        self.heard.note();
+        self.host.note(effect)
+    }
+
+    fn memo<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, HostError>> {
+        self.heard.note();
+        self.host.memo(key)
+    }
+
+    fn kv<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, HostError>> {
+        self.heard.note();
+        self.host.kv(bucket, key)
+    }
+
+    fn kv_keys<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, HostError>> {
+        self.heard.note();
+        self.host.kv_keys(bucket, prefix, after, limit)
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
-use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
+use milepost_core::effect::TapePart;
+use milepost_core::event::{Entry, Event, RunEvent, RunResumed, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::{FindBlob, Payload};
 use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
+use milepost_core::tape::TapeEntry;
 use milepost_core::time::Timestamp;
 use milepost_core::wait::{child_reminder, child_signal};
 
@@ -320,6 +322,43 @@ async fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<E
     })
 }
 
+/// The recorded host calls of the attempt that `started` with that event.
+///
+/// # Errors
+/// [`RecordError`] when the store fails, or they cannot be read or have a gap.
+pub async fn tape(
+    store: &dyn Store,
+    run: &RunId,
+    started: u64,
+) -> Result<Vec<TapeEntry>, RecordError> {
+    let mut entries = Vec::new();
+    loop {
+        let parts = store.tape(run, started, entries.len() as u64).await?;
+        if parts.is_empty() {
+            return Ok(entries);
+        }
+        for part in parts {
+            if part.first != entries.len() as u64 {
+                return Err(StoreError::corrupt(format!(
+                    "run `{run}`: the tape of the attempt that event {started} started has {} host calls where number {} should follow",
+                    entries.len(),
+                    part.first
+                ))
+                .into());
+            }
+            let more: Vec<TapeEntry> = serde_json::from_str(&part.body).map_err(|error| {
+                StoreError::corrupt(format!(
+                    "run `{run}`: the tape of the attempt that event {started} started cannot be read: {error}"
+                ))
+            })?;
+            if more.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(more);
+        }
+    }
+}
+
 /// Decodes a record that may name blobs. Which ones it names is known when it is decoded: a first pass, to which each is JSON
 /// that says nothing, tells; they are fetched, and then it is decoded for good. A record without blobs takes one pass.
 ///
@@ -407,6 +446,8 @@ pub struct Batch {
     touched: BTreeSet<Slot>,
     run_touched: bool,
     logs: Vec<NewLog>,
+    tapes: Vec<(u64, TapePart)>,
+    renewed: BTreeSet<String>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
     consumed: Vec<u64>,
     children: Vec<Write>,
@@ -434,6 +475,8 @@ impl Batch {
             touched: BTreeSet::new(),
             run_touched: false,
             logs: Vec::new(),
+            tapes: Vec::new(),
+            renewed: BTreeSet::new(),
             blobs: BTreeMap::new(),
             consumed: Vec::new(),
             children: Vec::new(),
@@ -482,6 +525,7 @@ impl Batch {
         };
         let touched: Touched = state.apply(&entry)?;
         self.touched.extend(touched.slots);
+        self.renew(&touched.renewed);
         self.run_touched |= touched.run;
         if let Event::Step {
             path,
@@ -522,6 +566,25 @@ impl Batch {
     /// Adds log lines.
     pub fn logs(&mut self, logs: impl IntoIterator<Item = NewLog>) {
         self.logs.extend(logs);
+    }
+
+    /// Adds what was not saved yet of the tape of an attempt that `started` with that event.
+    pub fn tape(&mut self, started: u64, part: TapePart) {
+        self.tapes.push((started, part));
+    }
+
+    /// Work of these executions, and of all that stands in them, is done anew: their memos go.
+    pub fn renew<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) {
+        self.renewed
+            .extend(paths.into_iter().map(ToString::to_string));
+    }
+
+    /// Whoever names a step to run again wants all of its work done again, and that of what depends on it.
+    pub fn renew_reset(&mut self, state: &RunState, resumed: &RunResumed) {
+        let executions = state.executions();
+        let steps = resumed.reset.iter().flat_map(|id| executions.of_step(id));
+        self.renew(steps.map(StepRecord::path));
+        self.renew(&resumed.items.reset);
     }
 
     /// Adds a blob.
@@ -572,7 +635,10 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.logs.is_empty() && self.consumed.is_empty()
+        self.entries.is_empty()
+            && self.logs.is_empty()
+            && self.tapes.is_empty()
+            && self.consumed.is_empty()
     }
 
     fn keep(&mut self, entry: Entry) {
@@ -615,6 +681,8 @@ impl Batch {
                 .collect(),
             parts,
             logs: self.logs.clone(),
+            tapes: self.tapes.clone(),
+            renewed: self.renewed.iter().cloned().collect(),
             blobs: self.blobs.clone().into_iter().collect(),
             named: named.into_iter().collect(),
             consumed: self.consumed.clone(),

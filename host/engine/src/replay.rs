@@ -10,7 +10,7 @@ use milepost_core::event::{
     AttemptStarted, Entry, Event, LoopEvent, RunEvent, StepEvent, WaitEvent,
 };
 use milepost_core::frontier::Frontier;
-use milepost_core::ids::{Path, RunId};
+use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{
     Divergence, Ending, Origin, check_from, differing, first_difference, in_the_words_of, origin,
@@ -19,7 +19,7 @@ use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
-use crate::attempt::{BoxFuture, Mode, NoHost};
+use crate::attempt::{AttemptHost, BoxFuture, LogLine, Mode, NoHost, Progress};
 use crate::carried;
 use crate::engine::EngineError;
 use crate::engine::launch::Launch;
@@ -70,7 +70,7 @@ pub struct NotReplayed {
 /// # Errors
 /// [`EngineError`] when the record or a component cannot be read. A divergence is not an error but the result.
 pub async fn replay(
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
@@ -87,7 +87,7 @@ pub async fn replay(
 
 /// The run, and whatever it has started, one after the other.
 fn with_children<'a>(
-    store: &'a dyn Store,
+    store: &'a Arc<dyn Store>,
     plugins: &'a dyn PluginSource,
     run: &'a RunId,
 ) -> BoxFuture<'a, Result<Replayed, EngineError>> {
@@ -98,7 +98,7 @@ fn with_children<'a>(
             ..Filter::default()
         });
         let mut children = Vec::new();
-        while let Some(page) = pages.next(store).await? {
+        while let Some(page) = pages.next(store.as_ref()).await? {
             children.extend(page.rows.into_iter().map(|row| row.id));
         }
         // The newest come first.
@@ -112,10 +112,11 @@ fn with_children<'a>(
 }
 
 async fn against_record(
-    store: &dyn Store,
+    kept: &Arc<dyn Store>,
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
+    let store = kept.as_ref();
     let (last, checkpoint) = match record::read(store, run).await {
         Ok(recorded) => (recorded.row.seq, Ok(recorded.state)),
         Err(RecordError::Checkpoint { cause, .. }) => {
@@ -153,7 +154,7 @@ async fn against_record(
         }
         let Some(replayer) = &mut replayer else {
             match RunState::create(&entry) {
-                Ok(state) => replayer = Some(Replayer::new(store, plugins, state).await?),
+                Ok(state) => replayer = Some(Replayer::new(kept, plugins, state).await?),
                 Err(rejected) => {
                     let mut found = Replayed::nothing(run);
                     let cause = rejected.to_string();
@@ -200,7 +201,7 @@ impl Replayed {
 }
 
 struct Replayer<'a> {
-    store: &'a dyn Store,
+    store: &'a Arc<dyn Store>,
     plugins: &'a dyn PluginSource,
     workflow: Workflow,
     /// Components that are nowhere any more.
@@ -214,11 +215,11 @@ struct Replayer<'a> {
 
 impl<'a> Replayer<'a> {
     async fn new(
-        store: &'a dyn Store,
+        store: &'a Arc<dyn Store>,
         plugins: &'a dyn PluginSource,
         state: RunState,
     ) -> Result<Self, EngineError> {
-        let (workflow, gone) = link(store, plugins, &state).await?;
+        let (workflow, gone) = link(store.as_ref(), plugins, &state).await?;
         Ok(Self {
             store,
             plugins,
@@ -265,6 +266,7 @@ impl<'a> Replayer<'a> {
                     }),
             } => {
                 let started = Launch {
+                    seq: entry.seq,
                     path: path.clone(),
                     attempt: *attempt,
                     input: input.value(),
@@ -293,7 +295,8 @@ impl<'a> Replayer<'a> {
                 }
             }
             Event::Run(RunEvent::DefinitionChanged(_)) => {
-                (self.workflow, self.gone) = link(self.store, self.plugins, &self.state).await?;
+                (self.workflow, self.gone) =
+                    link(self.store.as_ref(), self.plugins, &self.state).await?;
             }
             Event::Run(
                 RunEvent::Finishing { .. }
@@ -338,6 +341,16 @@ impl<'a> Replayer<'a> {
         Ok(None)
     }
 
+    /// Puts the host calls that are kept apart into a tape.
+    async fn complete(&self, tape: &mut Tape) -> Result<(), String> {
+        let Some(kept) = &tape.kept else {
+            return Ok(());
+        };
+        let run = &self.state.created().run;
+        let entries = record::tape(self.store.as_ref(), run, kept.started).await;
+        tape.put_back(entries.map_err(|error| error.to_string())?)
+    }
+
     fn lose_started(&mut self, reason: &str) {
         for (path, attempt) in std::mem::take(&mut self.started).into_keys() {
             self.skip(&path, attempt, reason);
@@ -375,8 +388,15 @@ impl<'a> Replayer<'a> {
             self.skip(path, *attempt, &reason);
             return None;
         }
-        let mode = Mode::Replay(Arc::new(tape.clone()));
-        let prepared = started.prepare(&self.workflow, &self.state, Arc::new(NoHost), mode);
+        let mut full = tape.clone();
+        if let Err(cause) = self.complete(&mut full).await {
+            let mut found = damaged(entry.seq, entry.event.name(), &cause);
+            found.path = Some(path.clone());
+            return Some(found);
+        }
+        let host = Arc::new(Beside(Arc::clone(self.store)));
+        let mode = Mode::Replay(Arc::new(full));
+        let prepared = started.prepare(&self.workflow, &self.state, host, mode);
         let Some((callable, call)) = prepared else {
             self.skip(path, *attempt, "the definition has no such component step");
             return None;
@@ -416,6 +436,31 @@ impl<'a> Replayer<'a> {
         } else {
             differing(entry, &recorded, &actual)
         })
+    }
+}
+
+/// The host of an attempt that is executed again: it has the bodies that are kept beside the tape, and nothing else.
+struct Beside(Arc<dyn Store>);
+
+impl AttemptHost for Beside {
+    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
+        NoHost.log(line)
+    }
+
+    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
+        NoHost.progress(progress)
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        NoHost.cancel_requested()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        NoHost.cancelled()
+    }
+
+    fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move { self.0.blob(digest).await.ok().flatten() })
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 //! Another store implements the traits and proves them with the cases of `conformance`, behind the feature of that name.
 
+mod attempts;
 mod attention;
 mod blobs;
 mod claims;
@@ -32,12 +33,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost_core::effect::TapePart;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::attempts::{Attempts, Bucket, Note, StoredTape, bucket_has_room};
 pub use self::attention::{
     Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Offer,
     Release, Sent, Space, StopKind, StopRequest, StoredSignal, UNREADABLE, UnknownStopKind,
@@ -52,13 +55,15 @@ pub use self::watch::{StoreClock, Watch};
 
 /// A place that keeps runs. Nothing is asked of it that another machine could not answer: every call is awaited, reads as well
 /// as writes. A store that answers at once gives futures that are ready.
-pub trait Store: Runs + Claims + Mailbox + Blobs + Upkeep + Watch {}
+pub trait Store: Runs + Attempts + Claims + Mailbox + Blobs + Upkeep + Watch {}
 
-impl<S: Runs + Claims + Mailbox + Blobs + Upkeep + Watch + ?Sized> Store for S {}
+impl<S: Runs + Attempts + Claims + Mailbox + Blobs + Upkeep + Watch + ?Sized> Store for S {}
 
 /// The methods of a store whose type is known: `use milepost_store::prelude::*`.
 pub mod prelude {
-    pub use crate::{Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _, Watch as _};
+    pub use crate::{
+        Attempts as _, Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _, Watch as _,
+    };
 }
 
 /// For stores: rows that are read one by one, as far as a page of a journal or a log goes.
@@ -111,6 +116,10 @@ pub struct Write {
     pub parts: Vec<(String, Option<String>)>,
     /// Log lines to append.
     pub logs: Vec<NewLog>,
+    /// Tapes of attempts that end with it, as far as they were not saved before: under the event that started each.
+    pub tapes: Vec<(u64, TapePart)>,
+    /// Executions whose work is done anew: memos of these paths, and of all that stands in them, are dropped.
+    pub renewed: Vec<String>,
     /// Blobs to keep; one that exists already is left alone, unless what is kept was damaged and these are the bytes. Shared, because a component may be large.
     pub blobs: Vec<(Digest, Arc<[u8]>)>,
     /// Blobs that entries and parts name. One that is neither among `blobs` nor in the store is a [`StoreError::Corrupt`]:
@@ -169,25 +178,29 @@ impl Write {
         own || self.kin.is_news()
     }
 
-    /// Encoded bytes of the entries and log lines that it adds.
+    /// Encoded bytes of the entries, log lines and tapes that it adds.
     pub fn bytes(&self) -> u64 {
         let entries = self.entries.iter().map(|entry| entry.body.len());
         let logs = self.logs.iter().map(|l| l.path.len() + l.body.len());
-        entries.chain(logs).sum::<usize>() as u64
+        let tapes = self.tapes.iter().map(|(_, part)| part.body.len());
+        entries.chain(logs).chain(tapes).sum::<usize>() as u64
+    }
+
+    /// The blobs that come with it, those of its tapes included.
+    pub fn brought(&self) -> impl Iterator<Item = &(Digest, Arc<[u8]>)> {
+        let of_tapes = self.tapes.iter().flat_map(|(_, part)| &part.blobs);
+        self.blobs.iter().chain(of_tapes)
     }
 
     /// The blobs that the run uses from now on, with the size of those that come with the write.
     pub fn uses(&self) -> BTreeMap<&Digest, Option<u64>> {
         let named = self.named.iter().map(|digest| (digest, None));
-        let carried = self.blobs.iter();
-        named
-            .chain(carried.map(|(digest, bytes)| (digest, Some(bytes.len() as u64))))
-            .collect()
+        named.chain(sizes(self.brought())).collect()
     }
 
     /// Those of the named blobs that the store must hold already, also those that its children name.
     pub fn named_elsewhere(&self) -> impl Iterator<Item = &Digest> {
-        let brought = |write: &Self, digest: &Digest| write.blobs.iter().any(|(d, _)| d == digest);
+        let brought = |write: &Self, digest: &Digest| write.brought().any(|(d, _)| d == digest);
         let own = self
             .named
             .iter()
@@ -206,6 +219,12 @@ impl Write {
             self.run
         ))
     }
+}
+
+fn sizes<'a>(
+    blobs: impl Iterator<Item = &'a (Digest, Arc<[u8]>)>,
+) -> impl Iterator<Item = (&'a Digest, Option<u64>)> {
+    blobs.map(|(digest, bytes)| (digest, Some(bytes.len() as u64)))
 }
 
 /// The compare side of the compare-and-swap.

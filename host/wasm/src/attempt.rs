@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use milepost_core::effect::{Applied, Effect, KvItem};
 use milepost_core::grants::Grants;
-use milepost_core::ids::{Path, RunId, StepId};
+use milepost_core::ids::{Digest, Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
 use milepost_core::payload::Payload;
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::host_error::HostError;
 
 /// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but what its host
 /// answers, which is on the tape.
@@ -148,12 +151,23 @@ pub struct CallResult {
     pub outcome: Outcome,
     /// What the host answered.
     pub tape: Tape,
+    /// What of the tape is yet to be saved.
+    pub unsaved: Unsaved,
     /// What the guest wrote, in order, bounded; the tape says what was dropped.
     pub logs: Vec<LogLine>,
     /// The last progress report.
     pub progress: Option<Progress>,
     /// In replay: the first call that differed from the tape.
     pub divergence: Option<TapeDivergence>,
+}
+
+/// What was not saved of a tape while its attempt ran.
+#[derive(Debug, Clone, Default)]
+pub struct Unsaved {
+    /// Position of the first entry, from 0.
+    pub from: usize,
+    /// Bodies that unsaved entries name by digest.
+    pub blobs: Vec<(Digest, Arc<[u8]>)>,
 }
 
 /// A host call that differed from the recorded tape.
@@ -226,6 +240,66 @@ pub trait AttemptHost: Send + Sync {
     /// What time it is for the run, by the clock that its record goes by; `None`: by that of the machine.
     fn now(&self) -> Option<Timestamp> {
         None
+    }
+    /// Makes durable what the attempt brings about.
+    fn note(&self, _: Effect) -> BoxFuture<'_, Result<Applied, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// What the work under this key came to in an earlier attempt of the step.
+    fn memo<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<String>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// A key of a bucket.
+    fn kv<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// Keys of a bucket that begin with a prefix, after a key, so many at most.
+    fn kv_keys<'a>(
+        &'a self,
+        _bucket: &'a str,
+        _prefix: &'a str,
+        _after: Option<&'a str>,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// A body that is kept beside the tape that is replayed.
+    fn blob<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(ready(None))
+    }
+}
+
+/// What a guest is told where its host has no store.
+fn nothing_kept() -> HostError {
+    HostError::new("unavailable", "nothing is kept here")
+}
+
+/// The host of an attempt that is replayed: it shows nothing and keeps nothing, and has what is kept beside the tape.
+pub(crate) struct Silent(pub(crate) Arc<dyn AttemptHost>);
+
+impl AttemptHost for Silent {
+    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
+        NoHost.log(line)
+    }
+
+    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
+        NoHost.progress(progress)
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        NoHost.cancel_requested()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        NoHost.cancelled()
+    }
+
+    fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
+        self.0.blob(digest)
     }
 }
 

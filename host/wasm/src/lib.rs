@@ -65,7 +65,6 @@ pub mod process_table;
 mod recorder;
 mod state;
 pub mod symbolize;
-#[allow(dead_code, reason = "the first capability that uses it comes next")]
 mod taped;
 mod ticker;
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use milepost_core::effect::TapePart;
 use milepost_core::ids::Digest;
-use milepost_core::tape::{Tape, TapeEntry};
+use milepost_core::limits;
+use milepost_core::tape::{Tape, TapeEntry, json_of};
 use milepost_core::time::Timestamp;
 
 use super::limits::Refusal;
-use crate::attempt::{Mode, TapeDivergence};
+use crate::attempt::{Mode, TapeDivergence, Unsaved};
 
 /// Answers the journaled host calls of one attempt.
 pub(super) struct Recorder {
@@ -15,6 +17,12 @@ pub(super) struct Recorder {
     /// Bytes of its entries as they are stored.
     bytes: usize,
     max_bytes: usize,
+    /// Bytes of its entries, and of bodies beside them, that are not saved yet.
+    unsaved_bytes: usize,
+    /// What is not saved yet.
+    unsaved: Unsaved,
+    /// Bytes of all bodies beside the tape.
+    blob_bytes: usize,
     replay: Option<Arc<Tape>>,
     divergence: Option<TapeDivergence>,
 }
@@ -29,6 +37,9 @@ impl Recorder {
             tape: Tape::default(),
             bytes: 0,
             max_bytes,
+            unsaved_bytes: 0,
+            unsaved: Unsaved::default(),
+            blob_bytes: 0,
             replay,
             divergence: None,
         }
@@ -54,7 +65,7 @@ impl Recorder {
     }
 
     /// The tape of the attempt, and where it left the tape that it replayed. What is left over is a divergence too.
-    pub(super) fn finish(mut self) -> (Tape, Option<TapeDivergence>) {
+    pub(super) fn finish(mut self) -> (Tape, Unsaved, Option<TapeDivergence>) {
         let used = self.tape.entries.len();
         if self
             .replay
@@ -63,7 +74,7 @@ impl Recorder {
         {
             self.diverge("the attempt ended");
         }
-        (self.tape, self.divergence)
+        (self.tape, self.unsaved, self.divergence)
     }
 
     /// The recorded answer in replay, the real one otherwise. `actual` names the call, `pick` takes the answer from an entry of its kind
@@ -102,20 +113,76 @@ impl Recorder {
         }
     }
 
-    /// Puts an answer on the tape of a live attempt.
-    pub(super) fn note(&mut self, entry: TapeEntry) {
+    /// Puts an answer on the tape of a live attempt. Returns false where that has outgrown its bound.
+    pub(super) fn note(&mut self, entry: TapeEntry) -> bool {
         if self.tape.not_replayable.is_some() {
-            return;
+            return false;
         }
-        self.bytes += encoded_bytes(&entry);
+        let bytes = encoded_bytes(&entry);
+        self.bytes += bytes;
         if self.bytes > self.max_bytes {
             self.tape.not_replayable = Some(format!(
                 "the tape exceeded its maximum of {} bytes",
                 self.max_bytes
             ));
+            return false;
+        }
+        self.unsaved_bytes += bytes;
+        self.tape.entries.push(entry);
+        true
+    }
+
+    /// Keeps a body beside the tape, for the entry that is noted next.
+    pub(super) fn keep(&mut self, digest: Digest, bytes: Arc<[u8]>) {
+        if self.is_replay() || self.tape.not_replayable.is_some() {
             return;
         }
-        self.tape.entries.push(entry);
+        self.blob_bytes += bytes.len();
+        if self.blob_bytes > limits::TAPE_BLOB_BYTES {
+            self.tape.not_replayable = Some(format!(
+                "what was read exceeded the {} bytes that are kept beside a tape",
+                limits::TAPE_BLOB_BYTES
+            ));
+            return;
+        }
+        self.unsaved_bytes += bytes.len();
+        self.unsaved.blobs.push((digest, bytes));
+    }
+
+    /// Whether so much is unsaved that it should not wait for the end of the attempt.
+    pub(super) fn is_full(&self) -> bool {
+        self.unsaved_bytes > limits::TAPE_UNSAVED_BYTES
+    }
+
+    /// What is not saved yet; `None` when that is nothing, and in replay.
+    pub(super) fn part(&self) -> Option<TapePart> {
+        let first = self.unsaved.from;
+        let entries = self.tape.entries.get(first..)?;
+        (!entries.is_empty() && !self.is_replay()).then(|| TapePart {
+            first: first as u64,
+            body: json_of(entries),
+            blobs: self.unsaved.blobs.clone(),
+        })
+    }
+
+    /// That part was saved.
+    pub(super) fn saved(&mut self) {
+        self.unsaved = Unsaved {
+            from: self.tape.entries.len(),
+            blobs: Vec::new(),
+        };
+        self.unsaved_bytes = 0;
+    }
+
+    /// Takes the last entry back: what it answers did not come to pass.
+    pub(super) fn take_back(&mut self) {
+        if self.tape.entries.len() > self.unsaved.from
+            && let Some(entry) = self.tape.entries.pop()
+        {
+            let bytes = encoded_bytes(&entry);
+            self.bytes -= bytes;
+            self.unsaved_bytes = self.unsaved_bytes.saturating_sub(bytes);
+        }
     }
 }
 
@@ -185,7 +252,7 @@ mod tests {
         assert_eq!(reading(&mut live, 7), Ok(7));
         live.note(TapeEntry::Sleep { millis: 5 });
         assert_eq!(reading(&mut live, 9), Ok(9));
-        let (recorded, none) = live.finish();
+        let (recorded, _, none) = live.finish();
         assert_eq!(none, None);
 
         let mut replay = Recorder::new(tape(recorded.entries.clone()), 1_000);
@@ -193,7 +260,8 @@ mod tests {
         let slept = |entry: &TapeEntry| (*entry == TapeEntry::Sleep { millis: 5 }).then_some(());
         assert_eq!(replay.recorded("sleep", slept), Ok(Some(())));
         assert_eq!(reading(&mut replay, 0), Ok(9));
-        assert_eq!(replay.finish(), (recorded, None));
+        let (replayed, _, divergence) = replay.finish();
+        assert_eq!((replayed, divergence), (recorded, None));
     }
 
     #[test]
@@ -223,7 +291,7 @@ mod tests {
                 recorded: recorded.map(Into::into),
                 actual: actual.into(),
             };
-            assert_eq!(replay.finish().1, Some(expected));
+            assert_eq!(replay.finish().2, Some(expected));
         }
     }
 
@@ -233,7 +301,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(reading(&mut live, 1), Ok(1));
         }
-        let (tape, _) = live.finish();
+        let (tape, ..) = live.finish();
         assert_eq!(tape.entries.len(), 2);
         assert_eq!(
             tape.not_replayable.as_deref(),

@@ -10,7 +10,7 @@ use wasmtime::component::ResourceTable;
 use super::capability::States;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
-use crate::attempt::{Call, CallResult, Heard, Mode, NoHost};
+use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
 use crate::clock::{AttemptClock, Clock};
 
 /// State of one attempt. The host functions of every capability are implemented on it.
@@ -30,7 +30,7 @@ impl HostState {
     pub(super) fn new(mut call: Call, clock: Arc<dyn Clock>) -> Self {
         if let Mode::Replay(_) = call.mode {
             // A replay is silent, and its answers are on the tape.
-            call.host = Arc::new(NoHost);
+            call.host = Arc::new(Silent(call.host));
         }
         let clock: Arc<dyn Clock> = Arc::new(AttemptClock::new(Arc::clone(&call.host), clock));
         let mut resources = ResourceTable::new();
@@ -77,12 +77,13 @@ impl HostState {
 
     /// Ends the attempt.
     pub(super) fn finish(self, outcome: Outcome) -> CallResult {
-        let (mut tape, divergence) = self.recorder.finish();
+        let (mut tape, unsaved, divergence) = self.recorder.finish();
         let (logs, log_dropped, progress) = self.states.finish();
         tape.log_dropped = log_dropped;
         CallResult {
             outcome,
             tape,
+            unsaved,
             logs,
             progress,
             divergence,

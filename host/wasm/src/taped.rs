@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use milepost_core::effect::{Applied, Effect};
 use milepost_core::ids::Digest;
 use milepost_core::shown;
 use milepost_core::tape::{HostCall, TapeEntry};
@@ -81,8 +82,49 @@ impl HostState {
         }
         let begun = Instant::now();
         let answer = perform(self).await;
-        self.note(call, &answer, begun);
+        self.note(&call, &answer, begun);
+        self.save_when_full().await;
         Ok(answer)
+    }
+
+    /// Notes an answer and makes it durable together with the change that it stands for, before the guest gets it. What is not applied is
+    /// not noted either.
+    ///
+    /// # Errors
+    /// [`HostError`] when it could not be saved.
+    pub(crate) async fn note_durably<A: Serialize>(
+        &mut self,
+        call: &Asked,
+        answer: &A,
+        begun: Instant,
+        change: Effect,
+    ) -> Result<Applied, HostError> {
+        let noted = self.note(call, &Ok(answer), begun);
+        let effect = Effect {
+            tape: self.recorder.part(),
+            ..change
+        };
+        let applied = self.call.host.note(effect).await;
+        match applied {
+            Ok(Applied::Done) => self.recorder.saved(),
+            Ok(Applied::Conflict | Applied::Full) | Err(_) if noted => self.recorder.take_back(),
+            Ok(Applied::Conflict | Applied::Full) | Err(_) => {}
+        }
+        applied
+    }
+
+    /// Saves the tape before it takes up much memory. Where that fails it is tried again with the next call, or with the outcome.
+    async fn save_when_full(&mut self) {
+        if !self.recorder.is_full() {
+            return;
+        }
+        let effect = Effect {
+            tape: self.recorder.part(),
+            ..Effect::default()
+        };
+        if effect.tape.is_some() && self.call.host.note(effect).await.is_ok() {
+            self.recorder.saved();
+        }
     }
 
     /// What the tape holds for the next call, which must be this one. `None` when live.
@@ -103,13 +145,13 @@ impl HostState {
         self.recorder.recorded(&call.shown(), pick)
     }
 
-    /// Puts the answer to a live call, which began then, on the tape.
+    /// Puts the answer to a live call, which began then, on the tape. Returns false where that has outgrown its bound.
     pub(crate) fn note<A: Serialize>(
         &mut self,
-        call: Asked,
+        call: &Asked,
         answer: &Result<A, HostError>,
         begun: Instant,
-    ) {
+    ) -> bool {
         let answer = match answer {
             Ok(answer) => Answer::Ok(answer),
             Err(error) => Answer::Error(error.clone()),
@@ -118,9 +160,9 @@ impl HostState {
             interface: call.interface.to_owned(),
             function: call.function.to_owned(),
             request: call.request,
-            about: call.about,
+            about: call.about.clone(),
             took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             answer: serde_json::to_value(&answer).unwrap_or_default(),
-        }));
+        }))
     }
 }

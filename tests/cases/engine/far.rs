@@ -117,6 +117,7 @@ impl Watch for FarStore {
     }
 }
 
+hand_on! { FarStore: Attempts }
 hand_on! { FarStore: Mailbox }
 hand_on! { FarStore: Blobs }
 hand_on! { FarStore: Upkeep }
@@ -411,6 +412,7 @@ impl Mailbox for Unread {
     hand_on! { request_stop withdraw_pause send_signal known_token inbox_size }
 }
 
+hand_on! { Unread: Attempts }
 hand_on! { Unread: Runs }
 hand_on! { Unread: Claims }
 hand_on! { Unread: Blobs }

@@ -356,7 +356,7 @@ async fn goes_on(sql: &str) {
             Some(Status::Completed),
             "{run} of version {version}"
         );
-        let replayed = replay(store, &rig.script, &id(run)).await.unwrap();
+        let replayed = replay(&rig.store, &rig.script, &id(run)).await.unwrap();
         assert!(replayed.divergence.is_none(), "{replayed:?}");
         assert!(replayed.attempts > 0);
     }
@@ -398,7 +398,7 @@ async fn stands_as_decided(sql: &str) {
     let resumed = engine.resume(&id("held"), ResumeOptions::default()).await;
     assert_eq!(resumed.unwrap().status, Status::Completed);
     for run in ["held", "ready", "rejected", "cancelled"] {
-        let replayed = replay(rig.store.as_ref(), &rig.script, &id(run)).await;
+        let replayed = replay(&rig.store, &rig.script, &id(run)).await;
         assert_eq!(replayed.unwrap().divergence, None, "{run}");
     }
     assert_sound(&rig, "gone on");

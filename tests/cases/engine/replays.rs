@@ -363,7 +363,7 @@ async fn what_is_recorded_after_the_checkpoint_was_read_is_no_difference() {
         let report = engine.resume(&r1(), ResumeOptions::default()).await;
         assert_eq!(report.unwrap().status, Status::Completed);
     });
-    let replayed = replay(rig.store.as_ref(), &moves, &r1()).await.unwrap();
+    let replayed = replay(&rig.store, &moves, &r1()).await.unwrap();
     assert!(rig.row().seq > before);
     assert_eq!((replayed.divergence, replayed.events), (None, before));
 }
@@ -375,7 +375,7 @@ async fn a_run_that_is_removed_while_it_is_replayed_is_not_found() {
     let removed = Meanwhile::new(&rig, async move {
         store.delete(&r1(), seq).await.unwrap();
     });
-    let answer = replay(rig.store.as_ref(), &removed, &r1()).await;
+    let answer = replay(&rig.store, &removed, &r1()).await;
     assert!(
         matches!(answer, Err(EngineError::Store(StoreError::NotFound(_)))),
         "{answer:?}"

@@ -50,6 +50,8 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
         entries: Vec::new(),
         parts,
         logs: Vec::new(),
+        tapes: Vec::new(),
+        renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),

@@ -3,17 +3,26 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use milepost_core::ids::{Path, RunId};
+use milepost_core::effect::{Applied, Effect, KvItem};
+use milepost_core::ids::{Epoch, Path, RunId};
 use milepost_core::time::Timestamp;
 
+use super::driver::SAVE_WAITS;
 use super::observer::Notice;
 use super::shared::Shared;
 use crate::attempt::{AttemptHost, BoxFuture, CancelFlag, LogLine, Progress};
+use crate::fault;
+use crate::store::{Note, StoreError};
+use crate::wasm::HostError;
 
 /// The host of one attempt.
 pub(super) struct LiveHost {
     pub(super) shared: Arc<Shared>,
     pub(super) run: RunId,
+    /// The claim under which the attempt was started.
+    pub(super) epoch: Epoch,
+    /// Sequence number of the event that started it.
+    pub(super) started: u64,
     pub(super) path: Path,
     pub(super) attempt: u32,
     /// Raised for all attempts in flight when the run is asked to stop.
@@ -57,5 +66,81 @@ impl AttemptHost for LiveHost {
 
     fn now(&self) -> Option<Timestamp> {
         Some(self.shared.clock.now())
+    }
+
+    fn note(&self, effect: Effect) -> BoxFuture<'_, Result<Applied, HostError>> {
+        Box::pin(self.save(effect))
+    }
+
+    fn memo<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, HostError>> {
+        Box::pin(async move {
+            let path = self.path.to_string();
+            let found = self.shared.store.memo(&self.run, &path, key).await;
+            found.map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn kv<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, HostError>> {
+        Box::pin(async move {
+            let found = self.shared.store.kv(bucket, key).await;
+            found.map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn kv_keys<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, HostError>> {
+        Box::pin(async move {
+            let store = &self.shared.store;
+            let found = store.kv_keys(bucket, prefix, after, limit).await;
+            found.map_err(|error| unavailable(&error))
+        })
+    }
+}
+
+impl LiveHost {
+    /// A store that does not take it is tried again, as with a commit, but for a change of a bucket: where the answer was lost, the second try would
+    /// meet the first.
+    async fn save(&self, effect: Effect) -> Result<Applied, HostError> {
+        let mut waits = SAVE_WAITS.iter().filter(|_| effect.kv.is_none());
+        loop {
+            let note = Note {
+                run: self.run.clone(),
+                epoch: self.epoch,
+                started: self.started,
+                path: self.path.to_string(),
+                effect: effect.clone(),
+            };
+            fault::point("before_note");
+            let noted = self.shared.store.note(note).await;
+            fault::point("after_note");
+            match (noted, waits.next()) {
+                (Ok(applied), _) => return Ok(applied),
+                (Err(StoreError::Unavailable(_)), Some(wait)) => {
+                    self.shared.clock.sleep(*wait).await;
+                }
+                (Err(error), _) => return Err(unavailable(&error)),
+            }
+        }
+    }
+}
+
+/// What a guest is told where the store has no answer.
+fn unavailable(error: &StoreError) -> HostError {
+    match error {
+        StoreError::Unavailable(_) => HostError::transient("unavailable", error.to_string()),
+        StoreError::Conflict { .. } | StoreError::NotFound(_) => HostError::new(
+            "claim-lost",
+            "the run was taken over: what this attempt comes to does not count",
+        ),
+        _ => HostError::new("unavailable", error.to_string()),
     }
 }

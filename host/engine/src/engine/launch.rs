@@ -14,6 +14,8 @@ use crate::workflow::Workflow;
 
 /// An attempt whose start is recorded: what `step_started` holds, and when it was recorded.
 pub(crate) struct Launch {
+    /// Sequence number of the event that starts it.
+    pub(crate) seq: u64,
     pub(crate) path: Path,
     pub(crate) attempt: u32,
     pub(crate) input: Arc<Value>,

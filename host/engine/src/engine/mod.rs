@@ -522,6 +522,10 @@ impl Engine {
         let stopped = matches!(state.phase().status(), Status::Paused | Status::Failed);
         if stopped || matches!(intent, Intent::Compensate(_)) {
             let event = intent.event(&definition, &state)?;
+            if let (Intent::Retry { from: Some(_) }, RunEvent::Resumed(resumed)) = (intent, &event)
+            {
+                batch.renew_reset(&state, resumed);
+            }
             batch.record(&mut state, event.into(), now)?;
         }
         let owner = self.claim(&mut batch, &mut state, cause)?;

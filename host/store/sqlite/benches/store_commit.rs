@@ -139,6 +139,8 @@ fn created(run: &RunId) -> Write {
         entries: Vec::new(),
         parts: Vec::new(),
         logs: Vec::new(),
+        tapes: Vec::new(),
+        renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),

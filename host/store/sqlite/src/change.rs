@@ -7,6 +7,7 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
+use super::attempts;
 use super::read::Columns;
 use super::statements::Statements;
 use super::{nanos, signed};
@@ -424,19 +425,18 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
                 line.body
             ])?;
     }
-    for (digest, bytes) in &write.blobs {
+    for (digest, bytes) in write.brought() {
         keep_blob(db, digest, bytes)?;
+        use_blob(db, key, digest)?;
     }
-    for digest in write
-        .blobs
-        .iter()
-        .map(|(digest, _)| digest)
-        .chain(&write.named)
-    {
-        db.get("INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![key, digest.as_bytes()])?;
+    for digest in &write.named {
+        use_blob(db, key, digest)?;
     }
     fault::point("logs_and_blobs_written");
+    for (started, part) in &write.tapes {
+        attempts::keep_tape(db, key, *started, part)?;
+    }
+    attempts::renew(db, key, &write.renewed)?;
     for number in &write.consumed {
         db.get("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;
@@ -446,7 +446,7 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
 
 /// Keeps a blob. One that is there already is only compared, because bound to a statement it would be copied for nothing; one
 /// that was damaged is mended, so that nobody takes the damage over.
-fn keep_blob(
+pub(super) fn keep_blob(
     db: &mut Statements<'_>,
     digest: &Digest,
     bytes: &[u8],
@@ -467,6 +467,16 @@ fn keep_blob(
     };
     db.get(sql)?
         .execute(params![digest.as_bytes(), bytes])
+        .map(drop)
+}
+
+pub(super) fn use_blob(
+    db: &mut Statements<'_>,
+    run: i64,
+    digest: &Digest,
+) -> Result<(), rusqlite::Error> {
+    db.get("INSERT INTO blob_use (run, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![run, digest.as_bytes()])
         .map(drop)
 }
 

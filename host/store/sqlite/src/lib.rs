@@ -11,6 +11,7 @@
 //! Locking: inside a process, one connection writes; between processes, `BEGIN IMMEDIATE`. No lock is held between calls.
 //! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.
 
+mod attempts;
 mod change;
 mod files;
 mod gate;
@@ -30,6 +31,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use milepost_core::effect::{Applied, KvChange, KvItem, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -44,10 +46,10 @@ use self::writer::Writer;
 use futures_util::future::BoxFuture;
 use milepost_store::hints::Hints;
 use milepost_store::{
-    Ask, Attention, Blobs, CheckedBlob, Claims, Filter, Health, Held, Holdings, Inbox, KnownToken,
-    Listing, Look, Mailbox, NewSignal, News, Offer, Release, RunRow, Runs, Sent, Space,
-    StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal,
-    Upkeep, Write, Written,
+    Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Filter, Health, Held, Holdings,
+    Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Release, RunRow, Runs,
+    Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
+    StoredSignal, StoredTape, Upkeep, Write, Written,
 };
 
 /// What a returned write survives.
@@ -197,6 +199,71 @@ impl Runs for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<StoredLog>, StoreError>> {
         Box::pin(async move { self.read(|db| read::logs(db, run, after, limit)) })
+    }
+}
+
+impl Attempts for SqliteStore {
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
+        Box::pin(self.submit(note))
+    }
+
+    fn tape<'a>(
+        &'a self,
+        run: &'a RunId,
+        started: u64,
+        from: u64,
+    ) -> BoxFuture<'a, Result<Vec<StoredTape>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::tape(db, run, started, from)) })
+    }
+
+    fn memo<'a>(
+        &'a self,
+        run: &'a RunId,
+        path: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::memo(db, run, path, key)) })
+    }
+
+    fn groups<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<ProcessGroup>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::groups(db, run)) })
+    }
+
+    fn kv<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::item(db, bucket, key)) })
+    }
+
+    fn kv_keys<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::keys(db, bucket, prefix, after, limit)) })
+    }
+
+    fn kv_change(&self, change: KvChange) -> BoxFuture<'_, Result<Applied, StoreError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            self.watch.check()?;
+            writer.alone(|db| attempts::put_alone(db, &change))
+        })
+    }
+
+    fn buckets<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Bucket>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::buckets(db, after, limit)) })
     }
 }
 

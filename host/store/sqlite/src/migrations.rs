@@ -141,8 +141,53 @@ ALTER TABLE run ADD COLUMN parent TEXT;
 CREATE INDEX run_by_parent ON run (parent, created_at, id) WHERE parent IS NOT NULL;
 ";
 
+/// What attempts leave behind while they are in flight: their tapes, under the event that started each; memos; process groups that
+/// nobody has seen the end of. And buckets, which belong to no run; a deleted key keeps its revision.
+const VERSION_8: &str = "
+CREATE TABLE tape (
+    key INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    started INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX tape_by_attempt ON tape (run, started, first);
+
+CREATE TABLE memo (
+    position INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX memo_by_path ON memo (run, path, key);
+
+CREATE TABLE process_group (
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    host TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    PRIMARY KEY (run, host, boot, number, started)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bucket (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL
+) STRICT;
+CREATE TABLE item (
+    position INTEGER PRIMARY KEY,
+    bucket INTEGER NOT NULL REFERENCES bucket (key) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    value BLOB
+) STRICT;
+CREATE UNIQUE INDEX item_by_key ON item (bucket, key);
+";
+
 const STEPS: &[&str] = &[
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
 ];
 
 /// Why a file is not brought to the present version.

@@ -52,7 +52,13 @@ fn piece(db: &Connection) -> Result<bool, rusqlite::Error> {
     let Some(key) = key else {
         return Ok(false);
     };
-    if !(entries(&tx, key)? || logs(&tx, key)? || blobs(&tx, key)? || tokens(&tx, key)?) {
+    if !(entries(&tx, key)?
+        || logs(&tx, key)?
+        || blobs(&tx, key)?
+        || tokens(&tx, key)?
+        || tapes(&tx, key)?
+        || memos(&tx, key)?)
+    {
         // The rest is bounded, and goes with it (ON DELETE CASCADE).
         tx.execute("DELETE FROM run WHERE key = ?1", [key])?;
     }
@@ -82,6 +88,24 @@ fn tokens(db: &Connection, key: i64) -> Result<bool, rusqlite::Error> {
     let sql = "DELETE FROM signal_token WHERE run = ?1
         AND token IN (SELECT token FROM signal_token WHERE run = ?1 LIMIT ?2)";
     Ok(db.execute(sql, [key, ROWS])? > 0)
+}
+
+fn tapes(db: &Connection, key: i64) -> Result<bool, rusqlite::Error> {
+    let sizes = "SELECT key, octet_length(body) FROM tape WHERE run = ?1 ORDER BY key";
+    let Some(last) = last_of_piece(db, sizes, key)? else {
+        return Ok(false);
+    };
+    let sql = "DELETE FROM tape WHERE run = ?1 AND key <= ?2";
+    db.execute(sql, [key, last]).map(|_| true)
+}
+
+fn memos(db: &Connection, key: i64) -> Result<bool, rusqlite::Error> {
+    let sizes = "SELECT position, octet_length(value) FROM memo WHERE run = ?1 ORDER BY position";
+    let Some(last) = last_of_piece(db, sizes, key)? else {
+        return Ok(false);
+    };
+    let sql = "DELETE FROM memo WHERE run = ?1 AND position <= ?2";
+    db.execute(sql, [key, last]).map(|_| true)
 }
 
 /// Where a piece ends: `sizes` gives positions and bytes, in order.

@@ -278,6 +278,8 @@ pub(super) fn holdings(db: &Connection, run: &RunId) -> Result<Holdings, StoreEr
             .prepare_cached(
                 "SELECT (SELECT coalesce(sum(octet_length(body)), 0) FROM journal WHERE journal.run = run.key)
                       + (SELECT coalesce(sum(octet_length(path) + octet_length(body)), 0) FROM log WHERE log.run = run.key)
+                      + (SELECT coalesce(sum(octet_length(body)), 0) FROM tape WHERE tape.run = run.key)
+                      + (SELECT coalesce(sum(octet_length(memo.key) + octet_length(value)), 0) FROM memo WHERE memo.run = run.key)
                  FROM run WHERE id = ?1",
             )?
             .query_row([run.as_str()], |row| row.get(0))

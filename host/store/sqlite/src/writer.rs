@@ -447,6 +447,8 @@ mod tests {
             entries: Vec::new(),
             parts: vec![("p".to_owned(), Some(body))],
             logs: Vec::new(),
+            tapes: Vec::new(),
+            renewed: Vec::new(),
             blobs: Vec::new(),
             named: Vec::new(),
             consumed: Vec::new(),

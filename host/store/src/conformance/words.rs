@@ -151,6 +151,8 @@ pub fn create(run: &str) -> Write {
         entries: Vec::new(),
         parts: Vec::new(),
         logs: Vec::new(),
+        tapes: Vec::new(),
+        renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
         consumed: Vec::new(),

@@ -1,6 +1,7 @@
 //! The store without a file: for tests, simulation, and as the oracle that other stores are compared with. Plain on purpose:
 //! one map behind one lock, every write checked first and then applied.
 
+mod attempts;
 mod claims;
 mod mailbox;
 mod upkeep;
@@ -8,6 +9,7 @@ mod upkeep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use milepost_core::effect::{KvItem, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -31,6 +33,7 @@ pub struct MemoryStore {
 struct State {
     runs: BTreeMap<RunId, Run>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
+    kv: BTreeMap<(String, String), KvItem>,
     last_log: u64,
     last_signal: u64,
     created: usize,
@@ -45,6 +48,11 @@ struct Run {
     inbox: Vec<StoredSignal>,
     tokens: BTreeMap<String, KnownToken>,
     blobs: BTreeSet<Digest>,
+    /// Parts of tapes: by the event that started the attempt, and the position of their first entry.
+    tapes: BTreeMap<(u64, u64), String>,
+    /// By path and key.
+    memos: BTreeMap<(String, String), String>,
+    groups: BTreeSet<ProcessGroup>,
     /// Place in the order of creation.
     key: usize,
 }
@@ -217,12 +225,8 @@ impl State {
             return Err(conflict(&run.row));
         }
         // Nothing below can fail.
-        for (digest, bytes) in &write.blobs {
-            let kept = self.blobs.entry(*digest);
-            let kept = kept.or_insert_with(|| Arc::clone(bytes));
-            if kept != bytes && Digest::of(bytes) == *digest {
-                *kept = Arc::clone(bytes);
-            }
+        for (digest, bytes) in write.brought() {
+            self.keep_blob(*digest, bytes);
         }
         let mut position = self.last_log;
         let mut added = write.bytes();
@@ -235,8 +239,12 @@ impl State {
         }
         let run = self.run(&write.run)?;
         run.row.stored_bytes = run.row.stored_bytes.saturating_add(added);
-        run.blobs
-            .extend(write.blobs.iter().map(|(digest, _)| *digest));
+        run.blobs.extend(write.brought().map(|(digest, _)| *digest));
+        let freed = run.renew(&write.renewed);
+        run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
+        for (started, part) in write.tapes {
+            run.tapes.insert((started, part.first), part.body);
+        }
         run.blobs.extend(&write.named);
         run.inbox.retain(|s| !write.consumed.contains(&s.number));
         for line in write.logs {
@@ -336,6 +344,9 @@ fn new_run(write: &Write, key: usize) -> Run {
         inbox: Vec::new(),
         tokens: BTreeMap::new(),
         blobs: BTreeSet::new(),
+        tapes: BTreeMap::new(),
+        memos: BTreeMap::new(),
+        groups: BTreeSet::new(),
         key,
     }
 }

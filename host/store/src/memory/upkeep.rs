@@ -167,8 +167,14 @@ impl Upkeep for MemoryStore {
                     .get(digest)
                     .map_or(0, |bytes| bytes.len() as u64)
             };
+            let tapes = run.tapes.values().map(String::len);
+            let memos = run
+                .memos
+                .iter()
+                .map(|((_, key), value)| key.len() + value.len());
+            let beside = tapes.chain(memos);
             Ok(Holdings {
-                record_bytes: entries.chain(lines).sum::<usize>() as u64,
+                record_bytes: entries.chain(lines).chain(beside).sum::<usize>() as u64,
                 blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
             })
         })

@@ -1,12 +1,15 @@
 //! What a guest may ask of the host. One file per interface owns all of it: the functions and their types, linking, state,
 //! limits, and what of it goes on the tape.
 
+mod body;
 mod clock;
 mod config;
 mod context;
 #[cfg(unix)]
 pub(crate) mod exec;
+pub(crate) mod kv;
 mod log;
+pub(crate) mod memo;
 mod progress;
 mod random;
 pub(crate) mod wasi;
@@ -33,13 +36,15 @@ pub(crate) struct Capability {
 }
 
 /// All that this version provides.
-pub(crate) const ALL: [&Capability; 6] = [
+pub(crate) const ALL: [&Capability; 8] = [
     &context::CAPABILITY,
     &config::CAPABILITY,
     &log::CAPABILITY,
     &progress::CAPABILITY,
     &clock::CAPABILITY,
     &random::CAPABILITY,
+    &memo::CAPABILITY,
+    &kv::CAPABILITY,
 ];
 
 /// The capability behind an interface of the contract.

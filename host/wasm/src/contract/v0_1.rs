@@ -10,6 +10,8 @@ wasmtime::component::bindgen!({
             import milepost:step/progress@0.1.0;
             import milepost:step/clock@0.1.0;
             import milepost:step/random@0.1.0;
+            import milepost:step/memo@0.1.0;
+            import milepost:step/kv@0.1.0;
             export milepost:step/guest@0.1.0;
         }
     ",
@@ -19,7 +21,18 @@ wasmtime::component::bindgen!({
         "milepost:step/log.emit": async | trappable,
         "milepost:step/progress.report": async | trappable,
         "milepost:step/clock.sleep": async | trappable,
+        "milepost:step/memo.begin": async | trappable,
+        "milepost:step/memo.[static]ticket.settle": async | trappable,
+        "milepost:step/kv.[method]bucket.get": async | trappable,
+        "milepost:step/kv.[method]bucket.put": async | trappable,
+        "milepost:step/kv.[method]bucket.replace": async | trappable,
+        "milepost:step/kv.[method]bucket.delete": async | trappable,
+        "milepost:step/kv.[method]bucket.keys": async | trappable,
         default: trappable,
+    },
+    with: {
+        "milepost:step/memo.ticket": crate::capability::memo::Ticket,
+        "milepost:step/kv.bucket": crate::capability::kv::Bucket,
     },
     exports: { default: async },
 });

@@ -119,8 +119,7 @@ impl RunState {
             if let Some(index) = record.path.item_of(path)
                 && !kept.get(index as usize).is_some_and(|kept| *kept)
             {
-                record.reset();
-                touched.slots.push(Slot::from(&record.path));
+                record.begin_anew(touched);
             }
         }
     }

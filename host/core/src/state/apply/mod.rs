@@ -77,20 +77,22 @@ pub struct Touched {
     pub slots: Vec<Slot>,
     /// Phase, times or counters of the run.
     pub run: bool,
+    /// Executions that had come to an end and begin anew: what was memoised of them, and of all that stands in them, is done anew.
+    pub renewed: Vec<Path>,
 }
 
 impl Touched {
     fn step(path: &Path) -> Self {
         Self {
             slots: vec![path.into()],
-            run: false,
+            ..Self::default()
         }
     }
 
     fn run() -> Self {
         Self {
-            slots: Vec::new(),
             run: true,
+            ..Self::default()
         }
     }
 

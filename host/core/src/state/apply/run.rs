@@ -164,7 +164,7 @@ impl RunState {
         }
         Touched {
             slots: lost.into_iter().collect(),
-            run: true,
+            ..Touched::run()
         }
     }
 
@@ -344,8 +344,7 @@ impl RunState {
         for id in steps {
             for record in self.executions.of_mut(id) {
                 if item.is_none_or(|item| item.holds(&record.path)) {
-                    record.reset();
-                    touched.slots.push(Slot::from(&record.path));
+                    record.begin_anew(touched);
                 }
             }
         }
@@ -356,8 +355,7 @@ impl RunState {
         for path in &resumed.items.reset {
             let slot = Slot::from(path);
             if let Some(record) = self.executions.get_mut(&slot) {
-                record.reset();
-                touched.slots.push(slot);
+                record.begin_anew(touched);
             }
         }
         for path in &resumed.items.reopened {

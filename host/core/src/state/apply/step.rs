@@ -372,6 +372,16 @@ impl StepRecord {
         self.forget_pause();
     }
 
+    /// The same where a person wants it again, or what it depends on has changed: memoised work of an execution that had completed,
+    /// or of a loop's iterations, is not what is wanted.
+    pub(super) fn begin_anew(&mut self, touched: &mut Touched) {
+        if self.has_completed() || matches!(self.kind, Kind::Loop) {
+            touched.renewed.push(self.path.clone());
+        }
+        self.reset();
+        touched.slots.push(Slot::from(&self.path));
+    }
+
     /// Nothing of a pause outlives its execution.
     fn forget_pause(&mut self) {
         if let Kind::Component(attempts) = &mut self.kind {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use milepost_core::correction::correction;
 use milepost_core::decide::{Action, Decision, decide_from, settle, too_large};
+use milepost_core::effect::TapePart;
 use milepost_core::event::{RunEvent, StepEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::Path;
@@ -34,6 +35,7 @@ use self::children::Children;
 pub(super) use self::children::OfChild;
 use self::in_flight::InFlight;
 use self::mail::Mail;
+pub(super) use self::saving::SAVE_WAITS;
 use super::Demand;
 use super::attempt_host::LiveHost;
 use super::changes::Bound;
@@ -43,7 +45,7 @@ use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
 use super::loads::LoadPermit;
 use super::shared::Shared;
-use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode};
+use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode, Unsaved};
 use crate::fault;
 use crate::record::Batch;
 use crate::store::{Held, NewLog, Owner, StoreError};
@@ -124,6 +126,8 @@ enum ClaimStands {
 }
 
 struct Ended {
+    /// Sequence number of the event that started it.
+    started: u64,
     path: Path,
     attempt: u32,
     result: CallResult,
@@ -392,6 +396,7 @@ impl Driver {
     ) -> Result<bool, Halted> {
         match &action {
             Action::Start { path, attempt } => self.started.push(Launch {
+                seq: self.state.seq() + 1,
                 path: path.clone(),
                 attempt: attempt.attempt,
                 input: attempt.input.value(),
@@ -442,11 +447,13 @@ impl Driver {
     }
 
     fn launch(&mut self, launch: Launch) -> BoxFuture<'static, Ended> {
-        let (path, attempt) = (launch.path.clone(), launch.attempt);
+        let (started, path, attempt) = (launch.seq, launch.path.clone(), launch.attempt);
         let ends = self.ends.entry(path.clone()).or_default().clone();
         let host = Arc::new(LiveHost {
             shared: Arc::clone(&self.shared),
             run: self.state.created().run.clone(),
+            epoch: self.state.epoch(),
+            started,
             path: path.clone(),
             attempt,
             cancel: self.cancel.clone(),
@@ -454,7 +461,7 @@ impl Driver {
         });
         let prepared = launch.prepare(&self.workflow, &self.state, host, Mode::Live);
         let Some((callable, call)) = prepared else {
-            return ended_at_once(path, attempt, "its component is not loaded");
+            return ended_at_once(started, path, attempt, "its component is not loaded");
         };
         Box::pin(async move {
             let too_long = async {
@@ -468,6 +475,7 @@ impl Driver {
             };
             fault::point("after_call");
             Ended {
+                started,
                 path,
                 attempt,
                 result,
@@ -478,6 +486,7 @@ impl Driver {
     /// An attempt is over: its outcome goes through the core, its log lines join the same transaction.
     fn ended(&mut self, ended: Ended) -> Result<(), Halted> {
         let Ended {
+            started,
             path,
             attempt,
             result,
@@ -494,6 +503,12 @@ impl Driver {
             attempt,
             body: serde_json::to_string(line).unwrap_or_default(),
         }));
+        let mut tape = result.tape;
+        let first = result.unsaved.from as u64;
+        if let Some(body) = tape.keep_apart(started, result.unsaved.from) {
+            let blobs = result.unsaved.blobs;
+            self.batch.tape(started, TapePart { first, body, blobs });
+        }
         // Of one that had to end, what came in time counts; it ran out of its own time, or was stopped.
         let counts = match &result.outcome {
             Outcome::Completed(_) => true,
@@ -511,7 +526,7 @@ impl Driver {
             &path,
             attempt,
             result.outcome,
-            result.tape,
+            tape,
             now,
         );
         self.batch.record(&mut self.state, event, now)?;
@@ -528,10 +543,16 @@ async fn tidings(kept: &mut Option<KeptClaim>) -> Option<Tidings> {
     }
 }
 
-fn ended_at_once(path: Path, attempt: u32, reason: &str) -> BoxFuture<'static, Ended> {
+fn ended_at_once(
+    started: u64,
+    path: Path,
+    attempt: u32,
+    reason: &str,
+) -> BoxFuture<'static, Ended> {
     let error = StepError::new(ErrorClass::Host, codes::HOST_ERROR, reason);
     let result = without_tape(Outcome::Failed(error));
     Box::pin(std::future::ready(Ended {
+        started,
         path,
         attempt,
         result,
@@ -542,6 +563,7 @@ fn without_tape(outcome: Outcome) -> CallResult {
     CallResult {
         outcome,
         tape: Tape::default(),
+        unsaved: Unsaved::default(),
         logs: Vec::new(),
         progress: None,
         divergence: None,

@@ -21,7 +21,7 @@ use crate::record::{self, Batch, RecordError};
 use crate::store::{Owner, StoreError, Unavailable};
 
 /// Waits between the tries to save a commit that the store did not take, or to read what must not be missed.
-pub(super) const SAVE_WAITS: [Duration; 6] = [
+pub(in crate::engine) const SAVE_WAITS: [Duration; 6] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),

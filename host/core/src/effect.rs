@@ -1,0 +1,111 @@
+//! What an attempt brings about before it has an outcome, and what of it has to be on the disk before the guest goes on.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Digest;
+
+/// Changes that become durable together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Effect {
+    /// The tape as far as it was not saved yet.
+    pub tape: Option<TapePart>,
+    /// A piece of work that is done once for all attempts of its step.
+    pub memo: Option<Memo>,
+    /// A change of state that outlives the run.
+    pub kv: Option<KvChange>,
+    /// A process group that the attempt starts, or that is over.
+    pub processes: Option<GroupChange>,
+}
+
+/// Consecutive entries of the tape of one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TapePart {
+    /// Position of the first, from 0.
+    pub first: u64,
+    /// The entries: a JSON array.
+    pub body: String,
+    /// Bodies that the entries name by digest.
+    pub blobs: Vec<(Digest, Arc<[u8]>)>,
+}
+
+impl TapePart {
+    /// What it takes in a store beside its blobs, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+}
+
+/// What the work under a key came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memo {
+    /// The key, as the component chose it.
+    pub key: String,
+    /// The result: a JSON document.
+    pub value: String,
+}
+
+impl Memo {
+    /// What it takes in a store, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.key.len() + self.value.len()) as u64
+    }
+}
+
+/// Puts or deletes one key of a bucket, if nobody did since it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvChange {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// Its revision as it was read; 0 of a key that never was. The change gives the next one.
+    pub over: u64,
+    /// The new value; none deletes.
+    pub value: Option<Arc<[u8]>>,
+}
+
+/// A key of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvItem {
+    /// Rises with every change.
+    pub revision: u64,
+    /// None once it was deleted: its revision goes on.
+    pub value: Option<Arc<[u8]>>,
+}
+
+/// What became of an effect. All of it was applied, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It is durable.
+    Done,
+    /// The key was changed since it was read.
+    Conflict,
+    /// There is no room for it: a bound on keys or bytes would be exceeded.
+    Full,
+}
+
+/// A process group that an attempt starts, or that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChange {
+    /// It is about to exist.
+    Began(ProcessGroup),
+    /// None of its processes is left.
+    Ended(ProcessGroup),
+}
+
+/// Processes of a program that a component runs, and who they are if the number is used again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessGroup {
+    /// Name of the machine.
+    pub host: String,
+    /// Identity of its present boot, and of the namespace of its process ids.
+    pub boot: String,
+    /// Number of the group: the process id of its leader.
+    pub group: u32,
+    /// When the leader started, in the kernel's own unit.
+    pub started: u64,
+}

@@ -1,0 +1,360 @@
+//! What attempts leave behind while they are in flight, and buckets: the SQL of both.
+
+use std::sync::Arc;
+
+use milepost_core::effect::{Applied, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart};
+use milepost_core::ids::RunId;
+use milepost_core::limits;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
+use super::statements::Statements;
+use super::{signed, store_error};
+use milepost_store::fault;
+use milepost_store::{Bucket, Note, Page, StoreError, StoredTape, bucket_has_room};
+
+impl Change for Note {
+    type Reply = Applied;
+
+    fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    fn apply(&self, db: &mut Statements<'_>) -> Result<Applied, Failure> {
+        let key: Option<i64> = db
+            .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
+            .query_row(params![self.run.as_str(), signed(self.epoch.0)], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let Some(key) = key else {
+            present(db, &self.run)?;
+            return Err(conflict(db, &self.run)?);
+        };
+        // Whatever refuses is asked before anything is changed.
+        let mut added = 0;
+        if let Some(memo) = &self.effect.memo {
+            match fits(db, key, &self.path, memo)? {
+                Ok(bytes) => added += bytes,
+                Err(refused) => return Ok(refused),
+            }
+        }
+        if let Some(change) = &self.effect.kv
+            && let refused @ (Applied::Conflict | Applied::Full) = put(db, change)?
+        {
+            return Ok(refused);
+        }
+        if let Some(memo) = &self.effect.memo {
+            db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+                .execute(params![key, self.path, memo.key, memo.value])?;
+        }
+        if let Some(part) = &self.effect.tape {
+            for (digest, bytes) in &part.blobs {
+                let used: bool = db
+                    .get("SELECT EXISTS (SELECT 1 FROM blob_use WHERE digest = ?1 AND run = ?2)")?
+                    .query_row(params![digest.as_bytes(), key], |row| row.get(0))?;
+                if !used {
+                    added += bytes.len() as u64;
+                }
+                keep_blob(db, digest, bytes)?;
+                use_blob(db, key, digest)?;
+            }
+            if keep_tape(db, key, self.started, part)? {
+                added += part.bytes();
+            }
+        }
+        match &self.effect.processes {
+            Some(GroupChange::Began(group)) => {
+                db.get(
+                    "INSERT INTO process_group (run, host, boot, number, started) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute(group_key(key, group))?;
+            }
+            Some(GroupChange::Ended(group)) => {
+                db.get(
+                    "DELETE FROM process_group WHERE run = ?1 AND host = ?2 AND boot = ?3 AND number = ?4 AND started = ?5",
+                )?
+                .execute(group_key(key, group))?;
+            }
+            None => {}
+        }
+        if added > 0 {
+            db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
+                .execute(params![key, signed(added)])?;
+        }
+        fault::point("note_written");
+        Ok(Applied::Done)
+    }
+}
+
+fn group_key(run: i64, group: &ProcessGroup) -> (i64, &str, &str, u32, i64) {
+    (
+        run,
+        &group.host,
+        &group.boot,
+        group.group,
+        signed(group.started),
+    )
+}
+
+/// What a memo takes more, bytes, or why there is no room for it.
+fn fits(
+    db: &mut Statements<'_>,
+    run: i64,
+    path: &str,
+    memo: &Memo,
+) -> Result<Result<u64, Applied>, rusqlite::Error> {
+    let known = db
+        .get("SELECT value FROM memo WHERE run = ?1 AND path = ?2 AND key = ?3")?
+        .query_row(params![run, path, memo.key], |row| {
+            Ok(row.get_ref(0)?.as_str()? == memo.value)
+        })
+        .optional()?;
+    match known {
+        Some(true) => return Ok(Ok(0)),
+        Some(false) => return Ok(Err(Applied::Conflict)),
+        None => {}
+    }
+    let keys: i64 = db
+        .get("SELECT count(*) FROM memo WHERE run = ?1 AND path = ?2")?
+        .query_row(params![run, path], |row| row.get(0))?;
+    Ok(match keys.unsigned_abs() < limits::MEMO_KEYS as u64 {
+        true => Ok(memo.bytes()),
+        false => Err(Applied::Full),
+    })
+}
+
+/// Keeps a part of a tape. Returns false when it was there.
+pub(super) fn keep_tape(
+    db: &mut Statements<'_>,
+    run: i64,
+    started: u64,
+    part: &TapePart,
+) -> Result<bool, rusqlite::Error> {
+    db.get("INSERT INTO tape (run, started, first, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute(params![run, signed(started), signed(part.first), part.body])
+        .map(|kept| kept > 0)
+}
+
+/// Drops the memos of these executions, and of all that stands in them.
+pub(super) fn renew(
+    db: &mut Statements<'_>,
+    run: i64,
+    paths: &[String],
+) -> Result<(), rusqlite::Error> {
+    let mut freed = 0;
+    for path in paths {
+        // From `#` to `/` are the characters between which `#`, `/` and nothing else that a path goes on with stand; `[` is apart.
+        let memos = db.get(
+            "DELETE FROM memo WHERE run = ?1 AND (path = ?2
+                 OR substr(path, 1, length(?2) + 1) IN (?2 || '#', ?2 || '[', ?2 || '/'))
+             RETURNING octet_length(key) + octet_length(value)",
+        )?;
+        let mut rows = memos.query(params![run, path])?;
+        while let Some(row) = rows.next()? {
+            freed += row.get::<_, i64>(0)?;
+        }
+    }
+    if freed > 0 {
+        db.get("UPDATE run SET stored_bytes = max(stored_bytes - ?2, 0) WHERE key = ?1")?
+            .execute(params![run, freed])?;
+    }
+    Ok(())
+}
+
+/// Changes a key of a bucket. What refuses has changed nothing.
+fn put(db: &mut Statements<'_>, change: &KvChange) -> Result<Applied, rusqlite::Error> {
+    let bucket = db
+        .get("SELECT key, bytes FROM bucket WHERE name = ?1")?
+        .query_row([&change.bucket], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?;
+    let present = match bucket {
+        None => None,
+        Some((key, _)) => db
+            .get("SELECT revision, coalesce(length(value), 0) FROM item WHERE bucket = ?1 AND key = ?2")?
+            .query_row(params![key, change.key], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })
+            .optional()?,
+    };
+    if present.map_or(0, |(revision, _)| revision) != signed(change.over) {
+        return Ok(Applied::Conflict);
+    }
+    let name = change.key.len() as u64;
+    let before = present.map_or(0, |(_, bytes)| name + bytes.unsigned_abs());
+    let after = name + change.value.as_ref().map_or(0, |value| value.len() as u64);
+    let bytes = bucket.map_or(0, |(_, bytes)| bytes.unsigned_abs());
+    if !bucket_has_room(bytes, before, after) {
+        return Ok(Applied::Full);
+    }
+    let key: i64 = db
+        .get(
+            "INSERT INTO bucket (name, bytes) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes RETURNING key",
+        )?
+        .query_row(
+            params![
+                change.bucket,
+                signed(bytes.saturating_sub(before).saturating_add(after))
+            ],
+            |row| row.get(0),
+        )?;
+    db.get(
+        "INSERT INTO item (bucket, key, revision, value) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (bucket, key) DO UPDATE SET revision = excluded.revision, value = excluded.value",
+    )?
+    .execute(params![
+        key,
+        change.key,
+        signed(change.over.saturating_add(1)),
+        change.value.as_deref()
+    ])?;
+    Ok(Applied::Done)
+}
+
+/// The same in a transaction of its own.
+pub(super) fn put_alone(db: &Connection, change: &KvChange) -> Result<Applied, rusqlite::Error> {
+    let tx = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
+    let applied = put(&mut Statements::of(&tx), change)?;
+    tx.commit()?;
+    Ok(applied)
+}
+
+fn failed(what: &str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| store_error(error, what)
+}
+
+pub(super) fn tape(
+    db: &Connection,
+    run: &RunId,
+    started: u64,
+    from: u64,
+) -> Result<Vec<StoredTape>, StoreError> {
+    let what = format!("run `{run}`");
+    let failed = failed(&what);
+    let mut statement = db
+        .prepare_cached(
+            "SELECT first, body FROM tape
+             WHERE run = (SELECT key FROM run WHERE id = ?1) AND started = ?2 AND first >= ?3 ORDER BY first",
+        )
+        .map_err(&failed)?;
+    let mut rows = statement
+        .query(params![run.as_str(), signed(started), signed(from)])
+        .map_err(&failed)?;
+    let mut page = Page::default();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let part = StoredTape {
+            first: row.get::<_, i64>(0).map_err(&failed)?.unsigned_abs(),
+            body: row.get(1).map_err(&failed)?,
+        };
+        let bytes = part.body.len();
+        if !page.take(part, bytes) {
+            break;
+        }
+    }
+    Ok(page.into_rows())
+}
+
+pub(super) fn memo(
+    db: &Connection,
+    run: &RunId,
+    path: &str,
+    key: &str,
+) -> Result<Option<String>, StoreError> {
+    let read = || {
+        db.prepare_cached(
+            "SELECT value FROM memo WHERE run = (SELECT key FROM run WHERE id = ?1) AND path = ?2 AND key = ?3",
+        )?
+        .query_row(params![run.as_str(), path, key], |row| row.get(0))
+        .optional()
+    };
+    read().map_err(failed(&format!("run `{run}`")))
+}
+
+pub(super) fn groups(db: &Connection, run: &RunId) -> Result<Vec<ProcessGroup>, StoreError> {
+    let group = |row: &Row<'_>| {
+        Ok(ProcessGroup {
+            host: row.get(0)?,
+            boot: row.get(1)?,
+            group: row.get(2)?,
+            started: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    };
+    let read = || {
+        db.prepare_cached(
+            "SELECT host, boot, number, started FROM process_group
+             WHERE run = (SELECT key FROM run WHERE id = ?1) ORDER BY host, boot, number, started",
+        )?
+        .query_map([run.as_str()], group)?
+        .collect::<Result<_, _>>()
+    };
+    read().map_err(failed(&format!("run `{run}`")))
+}
+
+pub(super) fn item(db: &Connection, bucket: &str, key: &str) -> Result<Option<KvItem>, StoreError> {
+    let item = |row: &Row<'_>| {
+        Ok(KvItem {
+            revision: row.get::<_, i64>(0)?.unsigned_abs(),
+            value: row.get::<_, Option<Vec<u8>>>(1)?.map(Arc::from),
+        })
+    };
+    let read = || {
+        db.prepare_cached(
+            "SELECT revision, value FROM item
+             WHERE bucket = (SELECT key FROM bucket WHERE name = ?1) AND key = ?2",
+        )?
+        .query_row([bucket, key], item)
+        .optional()
+    };
+    read().map_err(failed("a bucket"))
+}
+
+pub(super) fn keys(
+    db: &Connection,
+    bucket: &str,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>, StoreError> {
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT key FROM item
+             WHERE bucket = (SELECT key FROM bucket WHERE name = ?1) AND key >= ?2 AND (?3 IS NULL OR key > ?3)
+                 AND substr(key, 1, length(?2)) = ?2 AND value IS NOT NULL
+             ORDER BY key LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        statement
+            .query_map(params![bucket, prefix, after, limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()
+    };
+    read().map_err(failed("a bucket"))
+}
+
+pub(super) fn buckets(
+    db: &Connection,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Bucket>, StoreError> {
+    let bucket = |row: &Row<'_>| {
+        Ok(Bucket {
+            name: row.get(0)?,
+            bytes: row.get::<_, i64>(1)?.unsigned_abs(),
+            keys: row.get::<_, i64>(2)?.unsigned_abs(),
+        })
+    };
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT name, bytes, (SELECT count(*) FROM item WHERE item.bucket = bucket.key AND value IS NOT NULL) FROM bucket
+             WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        statement
+            .query_map(params![after, limit], bucket)?
+            .collect::<Result<_, _>>()
+    };
+    read().map_err(failed("the buckets"))
+}

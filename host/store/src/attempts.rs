@@ -1,0 +1,128 @@
+//! What attempts bring about before they have an outcome, and the state that outlives runs.
+
+use futures_util::future::BoxFuture;
+use milepost_core::effect::{Applied, Effect, KvChange, KvItem, ProcessGroup};
+use milepost_core::ids::{Epoch, RunId};
+use milepost_core::limits;
+
+use crate::StoreError;
+
+/// An effect of an attempt in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// The run.
+    pub run: RunId,
+    /// Its epoch: whoever lost the claim changes nothing.
+    pub epoch: Epoch,
+    /// Sequence number of the event that started the attempt: its tape is kept under it.
+    pub started: u64,
+    /// Path of the execution: its memos are kept under it.
+    pub path: String,
+    /// What becomes durable.
+    pub effect: Effect,
+}
+
+/// A part of a tape, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTape {
+    /// Position of its first entry.
+    pub first: u64,
+    /// A JSON array of entries.
+    pub body: String,
+}
+
+/// A bucket, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// Keys that have a value.
+    pub keys: u64,
+    /// What keys and values take, bytes; deleted keys count with their name.
+    pub bytes: u64,
+}
+
+/// For stores: whether a bucket of that many bytes has room for so many in place of those.
+#[must_use]
+pub fn bucket_has_room(bucket: u64, before: u64, after: u64) -> bool {
+    after <= before || bucket - before.min(bucket) + after <= limits::KV_BUCKET_BYTES as u64
+}
+
+/// What attempts leave behind while they are in flight: tapes, memos, process groups; and buckets of keys and values, which all runs
+/// of the store share.
+pub trait Attempts: Send + Sync {
+    /// Applies an effect, whole or not at all; durable when it returns. The same tape part twice is one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch: nothing was changed.
+    /// [`StoreError::Unavailable`] when it could not be saved.
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>>;
+
+    /// The parts of the tape of the attempt that `started` with that event, in order, from entry `from` on: as many as a page holds, at least
+    /// one. Only an empty page is the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn tape<'a>(
+        &'a self,
+        run: &'a RunId,
+        started: u64,
+        from: u64,
+    ) -> BoxFuture<'a, Result<Vec<StoredTape>, StoreError>>;
+
+    /// What a key of an execution came to, if it is settled.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn memo<'a>(
+        &'a self,
+        run: &'a RunId,
+        path: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// Process groups that attempts of the run have started and that nobody has seen the end of.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn groups<'a>(&'a self, run: &'a RunId)
+    -> BoxFuture<'a, Result<Vec<ProcessGroup>, StoreError>>;
+
+    /// A key of a bucket, also one that was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn kv<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, StoreError>>;
+
+    /// Keys with a value that begin with `prefix` and come after `after`, sorted by their bytes, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn kv_keys<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
+
+    /// Changes a key for a person, whom no claim guards.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn kv_change(&self, change: KvChange) -> BoxFuture<'_, Result<Applied, StoreError>>;
+
+    /// Buckets whose name comes after `after`, sorted, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn buckets<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Bucket>, StoreError>>;
+}

@@ -1,0 +1,254 @@
+//! What attempts leave behind while they are in flight, and buckets.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use milepost_core::effect::{Applied, GroupChange, KvChange, KvItem, ProcessGroup, TapePart};
+use milepost_core::ids::{Digest, RunId};
+use milepost_core::limits;
+use milepost_core::state::Status;
+
+use super::{MemoryStore, Run, State, conflict};
+use crate::{Attempts, Bucket, Note, Page, StoreError, StoredTape, bucket_has_room};
+
+impl Attempts for MemoryStore {
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
+        Box::pin(async move { self.state().note(note) })
+    }
+
+    fn tape<'a>(
+        &'a self,
+        run: &'a RunId,
+        started: u64,
+        from: u64,
+    ) -> BoxFuture<'a, Result<Vec<StoredTape>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let Some(run) = state.runs.get(run) else {
+                return Ok(Vec::new());
+            };
+            let mut page = Page::default();
+            for ((_, first), body) in run.tapes.range((started, from)..=(started, u64::MAX)) {
+                let part = StoredTape {
+                    first: *first,
+                    body: body.clone(),
+                };
+                if !page.take(part, body.len()) {
+                    break;
+                }
+            }
+            Ok(page.into_rows())
+        })
+    }
+
+    fn memo<'a>(
+        &'a self,
+        run: &'a RunId,
+        path: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let memos = state.runs.get(run).map(|run| &run.memos);
+            let key = (path.to_owned(), key.to_owned());
+            Ok(memos.and_then(|memos| memos.get(&key).cloned()))
+        })
+    }
+
+    fn groups<'a>(
+        &'a self,
+        run: &'a RunId,
+    ) -> BoxFuture<'a, Result<Vec<ProcessGroup>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let groups = state.runs.get(run).map(|run| run.groups.iter().cloned());
+            Ok(groups.into_iter().flatten().collect())
+        })
+    }
+
+    fn kv<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KvItem>, StoreError>> {
+        Box::pin(async move {
+            let key = (bucket.to_owned(), key.to_owned());
+            Ok(self.state().kv.get(&key).cloned())
+        })
+    }
+
+    fn kv_keys<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let from = (bucket.to_owned(), after.unwrap_or(prefix).to_owned());
+            let from = match after {
+                Some(after) if after >= prefix => Bound::Excluded(from),
+                _ => Bound::Included((bucket.to_owned(), prefix.to_owned())),
+            };
+            let keys = state.kv.range((from, Bound::Unbounded));
+            let keys = keys.take_while(|((of, key), _)| of == bucket && key.starts_with(prefix));
+            let there = keys.filter(|(_, item)| item.value.is_some());
+            Ok(there.map(|((_, key), _)| key.clone()).take(limit).collect())
+        })
+    }
+
+    fn kv_change(&self, change: KvChange) -> BoxFuture<'_, Result<Applied, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let applied = state.kv_allows(&change);
+            if applied == Applied::Done {
+                state.kv_put(change);
+            }
+            Ok(applied)
+        })
+    }
+
+    fn buckets<'a>(
+        &'a self,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Bucket>, StoreError>> {
+        Box::pin(async move {
+            let mut buckets: BTreeMap<String, Bucket> = BTreeMap::new();
+            for ((name, key), item) in &self.state().kv {
+                let bucket = buckets.entry(name.clone()).or_insert_with(|| Bucket {
+                    name: name.clone(),
+                    keys: 0,
+                    bytes: 0,
+                });
+                bucket.keys += u64::from(item.value.is_some());
+                bucket.bytes += bytes_of(key, item.value.as_ref());
+            }
+            let later = |bucket: &Bucket| after.is_none_or(|after| bucket.name.as_str() > after);
+            Ok(buckets.into_values().filter(later).take(limit).collect())
+        })
+    }
+}
+
+impl State {
+    fn note(&mut self, note: Note) -> Result<Applied, StoreError> {
+        let row = &self.run(&note.run)?.row;
+        if row.epoch != note.epoch || row.status != Status::Running {
+            return Err(conflict(row));
+        }
+        let run = self.run(&note.run)?;
+        let known = |part: &TapePart| run.tapes.contains_key(&(note.started, part.first));
+        let tape = note.effect.tape.as_ref().filter(|part| !known(part));
+        let mut added = tape.map_or(0, TapePart::bytes);
+        if let Some(memo) = &note.effect.memo {
+            let of_path = run.memos.keys().filter(|(path, _)| *path == note.path);
+            match run.memos.get(&(note.path.clone(), memo.key.clone())) {
+                Some(value) if *value == memo.value => {}
+                Some(_) => return Ok(Applied::Conflict),
+                None if of_path.count() >= limits::MEMO_KEYS => return Ok(Applied::Full),
+                None => added += memo.bytes(),
+            }
+        }
+        let effect = note.effect;
+        if let Some(change) = &effect.kv {
+            match self.kv_allows(change) {
+                Applied::Done => {}
+                refused => return Ok(refused),
+            }
+        }
+        // Nothing below can fail.
+        let row = &mut self.run(&note.run)?.row;
+        row.stored_bytes = row.stored_bytes.saturating_add(added);
+        if let Some(part) = effect.tape {
+            self.keep_tape(&note.run, note.started, part)?;
+        }
+        let run = self.run(&note.run)?;
+        if let Some(memo) = effect.memo {
+            run.memos.insert((note.path, memo.key), memo.value);
+        }
+        match effect.processes {
+            Some(GroupChange::Began(group)) => drop(run.groups.insert(group)),
+            Some(GroupChange::Ended(group)) => drop(run.groups.remove(&group)),
+            None => {}
+        }
+        if let Some(change) = effect.kv {
+            self.kv_put(change);
+        }
+        Ok(Applied::Done)
+    }
+
+    /// Keeps a part of a tape with its blobs; the part's own bytes are counted already.
+    fn keep_tape(&mut self, run: &RunId, started: u64, part: TapePart) -> Result<(), StoreError> {
+        for (digest, bytes) in part.blobs {
+            self.keep_blob(digest, &bytes);
+            let run = self.run(run)?;
+            if run.blobs.insert(digest) {
+                run.row.stored_bytes = run.row.stored_bytes.saturating_add(bytes.len() as u64);
+            }
+        }
+        let tapes = &mut self.run(run)?.tapes;
+        tapes.entry((started, part.first)).or_insert(part.body);
+        Ok(())
+    }
+
+    /// Keeps a blob; one that was damaged is mended.
+    pub(super) fn keep_blob(&mut self, digest: Digest, bytes: &Arc<[u8]>) {
+        let kept = self.blobs.entry(digest);
+        let kept = kept.or_insert_with(|| Arc::clone(bytes));
+        if kept != bytes && Digest::of(bytes) == digest {
+            *kept = Arc::clone(bytes);
+        }
+    }
+
+    fn kv_allows(&self, change: &KvChange) -> Applied {
+        let key = (change.bucket.clone(), change.key.clone());
+        let present = self.kv.get(&key);
+        if present.map_or(0, |item| item.revision) != change.over {
+            return Applied::Conflict;
+        }
+        let of_bucket = self.kv.iter().filter(|((of, _), _)| *of == change.bucket);
+        let bytes = of_bucket.map(|((_, key), item)| bytes_of(key, item.value.as_ref()));
+        let before = present.map_or(0, |item| bytes_of(&change.key, item.value.as_ref()));
+        let after = bytes_of(&change.key, change.value.as_ref());
+        match bucket_has_room(bytes.sum(), before, after) {
+            true => Applied::Done,
+            false => Applied::Full,
+        }
+    }
+
+    fn kv_put(&mut self, change: KvChange) {
+        let item = KvItem {
+            revision: change.over + 1,
+            value: change.value,
+        };
+        self.kv.insert((change.bucket, change.key), item);
+    }
+}
+
+fn bytes_of(key: &str, value: Option<&Arc<[u8]>>) -> u64 {
+    (key.len() + value.map_or(0, |value| value.len())) as u64
+}
+
+impl Run {
+    /// Drops the memos of these executions, and of all that stands in them. Returns what they took, bytes.
+    pub(super) fn renew(&mut self, paths: &[String]) -> u64 {
+        let mut freed = 0;
+        self.memos.retain(|(of, key), value| {
+            let dropped = paths.iter().any(|path| stands_in(of, path));
+            if dropped {
+                freed += (key.len() + value.len()) as u64;
+            }
+            !dropped
+        });
+        freed
+    }
+}
+
+/// Whether `path` is that of `whole`, or of something inside of it.
+fn stands_in(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['#', '[', '/']))
+}

@@ -1,0 +1,170 @@
+//! Capability `memo`: a piece of work is done once per key over all attempts of a step. What it came to is durable before the guest goes
+//! on; whether it was known when the guest asked is on the tape.
+
+use std::time::Instant;
+
+use milepost_core::effect::{Applied, Effect, Memo};
+use milepost_core::{limits, shown};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{HasSelf, Resource};
+
+use super::Capability;
+use crate::contract::v0_1::milepost::step::memo::{self, Entry, Host, HostTicket};
+use crate::contract::v0_1::milepost::step::types;
+use crate::guest_json;
+use crate::host_error::HostError;
+use crate::state::HostState;
+use crate::taped::Asked;
+
+/// The interface.
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: INTERFACE,
+    functions: FUNCTIONS,
+    link: |linker| memo::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+};
+
+const INTERFACE: &str = "memo";
+
+const FUNCTIONS: &[(&str, &str)] = &[
+    (
+        "begin",
+        "func(key: string) -> result<variant { recorded(string), fresh(own) }, record { code: string, message: string, transient: bool }>",
+    ),
+    (
+        "[static]ticket.settle",
+        "func(this: own, value: string) -> result<_, record { code: string, message: string, transient: bool }>",
+    ),
+];
+
+/// The right to do the work under a key.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Ticket {
+    key: String,
+}
+
+/// What `begin` answers, on the tape. A value is text there: it comes back as it was.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Begun {
+    Recorded(String),
+    Fresh,
+}
+
+/// Refuses what is no key.
+pub(super) fn check_key(what: &str, key: &str) -> Result<(), HostError> {
+    if key.is_empty() {
+        return Err(HostError::new("invalid", format!("{what} is empty")));
+    }
+    if key.len() > limits::KEY_BYTES {
+        let bytes = key.len();
+        let most = limits::KEY_BYTES;
+        return Err(HostError::new(
+            "too-large",
+            format!("{what} has {bytes} bytes, more than the {most} that it may have"),
+        ));
+    }
+    if key.contains('\0') {
+        return Err(HostError::new(
+            "invalid",
+            format!("{what} holds a NUL character"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_value(value: &str) -> Result<(), HostError> {
+    if value.len() > limits::MEMO_VALUE_BYTES {
+        return Err(HostError::new(
+            "too-large",
+            format!(
+                "the value has {} bytes, more than the {} that a memo may have; keep large results as an artifact, and its digest here",
+                value.len(),
+                limits::MEMO_VALUE_BYTES
+            ),
+        ));
+    }
+    match guest_json::parse(value, limits::MEMO_VALUE_BYTES, limits::JSON_DEPTH) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(HostError::new(
+            "invalid",
+            shown::message(format!("the value is not usable JSON: {error}")),
+        )),
+    }
+}
+
+impl Host for HostState {
+    async fn begin(&mut self, key: String) -> wasmtime::Result<Result<Entry, types::HostError>> {
+        self.charge()?;
+        let call = Asked::new(INTERFACE, "begin", &key, &key);
+        let begun = self
+            .taped(call, async |state| {
+                check_key("the key", &key)?;
+                let known = state.call.host.memo(&key).await?;
+                Ok(known.map_or(Begun::Fresh, Begun::Recorded))
+            })
+            .await?;
+        Ok(match begun {
+            Ok(Begun::Recorded(value)) => Ok(Entry::Recorded(value)),
+            Ok(Begun::Fresh) => Ok(Entry::Fresh(self.resources.push(Ticket { key })?)),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+impl HostTicket for HostState {
+    async fn settle(
+        &mut self,
+        ticket: Resource<Ticket>,
+        value: String,
+    ) -> wasmtime::Result<Result<(), types::HostError>> {
+        self.charge()?;
+        let Ticket { key } = self.resources.delete(ticket)?;
+        let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key);
+        if let Some(answer) = self.recorded_answer::<()>(&call)? {
+            return Ok(answer.map_err(Into::into));
+        }
+        let begun = Instant::now();
+        let answer = match check_value(&value) {
+            Ok(()) => self.settle_durably(&call, key, value, begun).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(error) = &answer {
+            self.note::<()>(&call, &Err(error.clone()), begun);
+        }
+        Ok(answer.map_err(Into::into))
+    }
+
+    fn drop(&mut self, ticket: Resource<Ticket>) -> wasmtime::Result<()> {
+        self.resources.delete(ticket)?;
+        Ok(())
+    }
+}
+
+impl HostState {
+    async fn settle_durably(
+        &mut self,
+        call: &Asked,
+        key: String,
+        value: String,
+        begun: Instant,
+    ) -> Result<(), HostError> {
+        let effect = Effect {
+            memo: Some(Memo { key, value }),
+            ..Effect::default()
+        };
+        match self.note_durably(call, &(), begun, effect).await? {
+            Applied::Done => Ok(()),
+            Applied::Conflict => Err(HostError::new(
+                "conflict",
+                "the work under this key was settled meanwhile, with another result",
+            )),
+            Applied::Full => Err(HostError::new(
+                "too-large",
+                format!(
+                    "the step has {} memos, and may have no more",
+                    limits::MEMO_KEYS
+                ),
+            )),
+        }
+    }
+}
