@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use milepost_core::grants::Denied;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::v0_1::milepost::step::types;
@@ -34,6 +35,12 @@ impl HostError {
             transient: true,
             ..Self::new(code, message)
         }
+    }
+}
+
+impl From<Denied> for HostError {
+    fn from(denied: Denied) -> Self {
+        Self::new("denied", denied.to_string())
     }
 }
 

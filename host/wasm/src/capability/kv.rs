@@ -85,10 +85,17 @@ type Answer<T> = wasmtime::Result<Result<T, types::HostError>>;
 impl Host for HostState {}
 
 impl HostBucket for HostState {
-    fn open(&mut self, name: String) -> Answer<Resource<Bucket>> {
+    async fn open(&mut self, name: String) -> Answer<Resource<Bucket>> {
         self.charge()?;
-        let checked = check_key("the name of the bucket", &name);
-        Ok(match checked {
+        // On the tape, because an operator may take a grant away for as long as a process lives.
+        let call = Asked::new(INTERFACE, "open", &name, &name);
+        let opened = self
+            .taped(call, async |state| {
+                check_key("the name of the bucket", &name)?;
+                Ok(state.call.grants.kv(&name)?)
+            })
+            .await?;
+        Ok(match opened {
             Ok(()) => Ok(self.resources.push(Bucket { name: name.into() })?),
             Err(error) => Err(error.into()),
         })
@@ -192,7 +199,7 @@ impl HostBucket for HostState {
                 }
                 let limit = limit.min(limits::KV_KEYS) as usize;
                 let host = &state.call.host;
-                host.kv_keys(&*bucket, &prefix, after.as_deref(), limit)
+                host.kv_keys(&bucket, &prefix, after.as_deref(), limit)
                     .await
             })
             .await?;

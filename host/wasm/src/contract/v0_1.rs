@@ -23,6 +23,7 @@ wasmtime::component::bindgen!({
         "milepost:step/clock.sleep": async | trappable,
         "milepost:step/memo.begin": async | trappable,
         "milepost:step/memo.[static]ticket.settle": async | trappable,
+        "milepost:step/kv.[static]bucket.open": async | trappable,
         "milepost:step/kv.[method]bucket.get": async | trappable,
         "milepost:step/kv.[method]bucket.put": async | trappable,
         "milepost:step/kv.[method]bucket.replace": async | trappable,
