@@ -161,6 +161,22 @@ pub const EXEC_ARGUMENT_BYTES: usize = 128 * KIB;
 pub const EXEC_INPUT_BYTES: usize = 8 * MIB;
 /// Characters of what a program writes to standard output that are kept, the last ones; the same for standard error (B77).
 pub const EXEC_OUTPUT_CHARACTERS: usize = 100_000;
+/// Bytes of the body of an HTTP response that are held in memory; what is larger can be saved as an artifact.
+pub const HTTP_BODY_BYTES: usize = 8 * MIB;
+/// Bytes of a body that is saved as an artifact.
+pub const HTTP_SAVE_BYTES: u64 = 1024 * MIB as u64;
+/// Bytes of all requests and responses that an attempt holds.
+pub const HTTP_HELD_BYTES: usize = 16 * MIB;
+/// Headers of an HTTP request, and of a response.
+pub const HTTP_HEADERS: usize = 100;
+/// Bytes of the headers of an HTTP request, and of the head of a response.
+pub const HTTP_HEADER_BYTES: usize = 64 * KIB;
+/// Bytes of a URL.
+pub const HTTP_URL_BYTES: usize = 8 * KIB;
+/// Redirects of one request that are followed.
+pub const HTTP_REDIRECTS: u32 = 5;
+/// Time for an HTTP request that sets none.
+pub const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of WebAssembly stack of one attempt.
 pub const STACK_BYTES: usize = MIB;
 /// Timeout of an attempt that sets none (B24).

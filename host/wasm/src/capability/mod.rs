@@ -7,6 +7,8 @@ mod config;
 mod context;
 #[cfg(unix)]
 pub(crate) mod exec;
+#[allow(dead_code, reason = "guests get it next")]
+pub(crate) mod http;
 pub(crate) mod kv;
 mod log;
 pub(crate) mod memo;

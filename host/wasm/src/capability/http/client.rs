@@ -1,0 +1,374 @@
+//! The one client of a process. It knows no guest and no tape: a checked request goes in, a response comes out, and each hop on the
+//! way is held to what is granted.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+use milepost_core::limits;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::connect::{Connector, Resolve, SystemResolver};
+use super::errors;
+use super::pool::{Connection, Key, Pool, SWEEP, Whole};
+use super::request::Request;
+use crate::host_error::HostError;
+
+/// How guests reach the web: one for all of them. A clone is another handle on it. What it does happens on a thread of its own, which
+/// starts with the first request.
+#[derive(Clone)]
+pub struct HttpClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: OnceLock<Runtime>,
+    connector: Connector,
+    pool: Pool,
+}
+
+/// How a client differs from one for every day.
+#[derive(Clone, Default)]
+pub struct HttpSettings {
+    /// Who finds hosts, if not the machine.
+    pub resolver: Option<Arc<dyn Resolve>>,
+    /// Certificates (DER) of authorities that are trusted beside those of the machine.
+    pub roots: Vec<Vec<u8>>,
+}
+
+/// What a request is held to, at each of its hops.
+pub(crate) trait Policy: Send + Sync + 'static {
+    /// Whether such a request is granted, and where its host may be.
+    fn allows(&self, method: &Method, url: &Url) -> Result<Reach, HostError>;
+
+    /// The text with its placeholders replaced by the secrets that they stand for; `None` where there is none.
+    fn filled(&self, text: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// Where a host may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// On the public internet.
+    Public,
+    /// Anywhere.
+    Anywhere,
+}
+
+/// What came back.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The whole body, or its beginning.
+    pub(crate) body: Bytes,
+    /// What does not fit into memory.
+    pub(crate) rest: Option<Rest>,
+}
+
+/// The rest of a body, still on its way. Dropped, its connection is closed.
+pub(crate) struct Rest {
+    host: String,
+    incoming: Incoming,
+    timeout: Duration,
+    _connection: Connection,
+}
+
+impl Rest {
+    /// Its next piece; `None` at the end. Each may take as long as the request was allowed to.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, HostError> {
+        tokio::time::timeout(self.timeout, next(&self.host, &mut self.incoming))
+            .await
+            .unwrap_or_else(|_| Err(errors::timeout(self.timeout)))
+    }
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self::new(HttpSettings::default())
+    }
+}
+
+impl HttpClient {
+    /// A client; nothing starts yet.
+    #[must_use]
+    pub fn new(settings: HttpSettings) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                runtime: OnceLock::new(),
+                connector: Connector {
+                    resolver: settings
+                        .resolver
+                        .unwrap_or_else(|| Arc::new(SystemResolver)),
+                    roots: settings.roots,
+                    tls: OnceCell::new(),
+                },
+                pool: Pool::default(),
+            }),
+        }
+    }
+
+    /// Sends a request and follows redirects. Dropping the future ends it and closes its connection.
+    ///
+    /// # Errors
+    /// See `errors`.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        policy: Arc<dyn Policy>,
+    ) -> Result<Response, HostError> {
+        let timeout = request.timeout;
+        let inner = Arc::clone(&self.inner);
+        let exchange = async move {
+            tokio::time::timeout(timeout, exchange(&inner, request, &*policy))
+                .await
+                .unwrap_or_else(|_| Err(errors::timeout(timeout)))
+        };
+        let mut task = Task(self.runtime()?.spawn(exchange));
+        match (&mut task.0).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(HostError::transient("connect", "the client was shut down")),
+            },
+        }
+    }
+
+    fn runtime(&self) -> Result<&Runtime, HostError> {
+        if let Some(runtime) = self.inner.runtime.get() {
+            return Ok(runtime);
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            // Look-ups of names.
+            .max_blocking_threads(8)
+            .thread_name("http")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                HostError::transient("connect", format!("the client cannot be started: {error}"))
+            })?;
+        if let Err(late) = self.inner.runtime.set(runtime) {
+            late.shutdown_background();
+        }
+        Ok(self.inner.runtime.get().expect("it was set above"))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The last handle may be dropped in a place that must not wait.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn exchange(
+    inner: &Arc<Inner>,
+    mut request: Request,
+    policy: &dyn Policy,
+) -> Result<Response, HostError> {
+    let mut redirects = 0;
+    loop {
+        let (key, connection, response) = hop(inner, &request, policy).await?;
+        let (head, body) = response.into_parts();
+        let secret = |text: &[u8]| policy.filled(text).is_some();
+        let Some(next) = request.redirected(head.status, &head.headers, secret)? else {
+            return finish(
+                inner,
+                key,
+                connection,
+                head.status,
+                &head.headers,
+                body,
+                request.timeout,
+            )
+            .await;
+        };
+        redirects += 1;
+        if redirects > limits::HTTP_REDIRECTS {
+            return Err(errors::too_many_redirects());
+        }
+        request = next;
+    }
+}
+
+/// One request to one place, on a connection that is at hand or a new one.
+async fn hop(
+    inner: &Arc<Inner>,
+    request: &Request,
+    policy: &dyn Policy,
+) -> Result<(Key, Connection, hyper::Response<Incoming>), HostError> {
+    let reach = policy.allows(&request.method, &request.url)?;
+    let key = Key {
+        origin: request.origin()?,
+        private: reach == Reach::Anywhere,
+    };
+    let host = key.origin.host.to_string();
+    if let Some(mut connection) = inner.pool.take(&key) {
+        match connection
+            .sender
+            .try_send_request(message(request, policy)?)
+            .await
+        {
+            Ok(response) => return Ok((key, connection, response)),
+            Err(mut failed) => {
+                // The server may have closed it in this moment. What was not sent, or may be sent twice, goes another way.
+                let unsent = failed.take_message().is_some();
+                let error = failed.into_error();
+                let stale =
+                    error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+                if !(unsent || stale && request.method.is_idempotent()) {
+                    return Err(errors::exchange(&host, &error));
+                }
+            }
+        }
+    }
+    let mut connection = inner.connector.connect(&key).await?;
+    let sent = connection
+        .sender
+        .send_request(message(request, policy)?)
+        .await;
+    match sent {
+        Ok(response) => Ok((key, connection, response)),
+        Err(error) => Err(errors::exchange(&host, &error)),
+    }
+}
+
+/// The request as it is sent: here, and nowhere before, secrets take the place of their placeholders.
+fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whole>, HostError> {
+    let body = policy
+        .filled(&request.body)
+        .map_or_else(|| request.body.clone(), Bytes::from);
+    let url = &request.url;
+    let mut message = hyper::Request::new(Whole((!body.is_empty()).then_some(body)));
+    *message.method_mut() = request.method.clone();
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    *message.uri_mut() = target
+        .parse()
+        .map_err(|error| errors::invalid(format!("the URL cannot be sent: {error}")))?;
+    let host = match (url.host_str().unwrap_or_default(), url.port()) {
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    };
+    let value = |text: &[u8]| {
+        HeaderValue::from_bytes(text)
+            .map_err(|_| errors::invalid("a secret has control characters in it"))
+    };
+    let headers = message.headers_mut();
+    headers.insert(header::HOST, value(host.as_bytes())?);
+    for (name, text) in &request.headers {
+        let text = match policy.filled(text.as_bytes()) {
+            Some(filled) => {
+                let mut text = value(&filled)?;
+                text.set_sensitive(true);
+                text
+            }
+            None => text.clone(),
+        };
+        headers.append(name, text);
+    }
+    let agent = HeaderValue::from_static(concat!("milepost/", env!("CARGO_PKG_VERSION")));
+    headers.entry(header::USER_AGENT).or_insert(agent);
+    Ok(message)
+}
+
+/// Takes the body in, as far as it may go, and keeps the connection when it has come to its end.
+async fn finish(
+    inner: &Arc<Inner>,
+    key: Key,
+    mut connection: Connection,
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut incoming: Incoming,
+    timeout: Duration,
+) -> Result<Response, HostError> {
+    let host = key.origin.host.to_string();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    let status = status.as_u16();
+    let told = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut body = Vec::with_capacity(told.min(limits::HTTP_BODY_BYTES));
+    let whole = told <= limits::HTTP_BODY_BYTES
+        && loop {
+            match next(&host, &mut incoming).await? {
+                None => break true,
+                Some(chunk) => body.extend_from_slice(&chunk),
+            }
+            if body.len() > limits::HTTP_BODY_BYTES {
+                break false;
+            }
+        };
+    let rest = if whole {
+        // At once, unless the server has more to say than it announced.
+        let ready = tokio::time::timeout(Duration::from_millis(100), connection.sender.ready());
+        if matches!(ready.await, Ok(Ok(()))) {
+            keep(inner, key, connection);
+        }
+        None
+    } else {
+        Some(Rest {
+            host,
+            incoming,
+            timeout,
+            _connection: connection,
+        })
+    };
+    Ok(Response {
+        status,
+        headers,
+        body: body.into(),
+        rest,
+    })
+}
+
+/// Keeps a connection for the next request, for a while.
+fn keep(inner: &Arc<Inner>, key: Key, connection: Connection) {
+    if inner.pool.put(key, connection) {
+        let inner = Arc::downgrade(inner);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                match inner.upgrade() {
+                    Some(inner) if inner.pool.sweep() => {}
+                    _ => break,
+                }
+            }
+        });
+    }
+}
+
+/// The next piece of a body. Trailers are passed over.
+async fn next(host: &str, incoming: &mut Incoming) -> Result<Option<Bytes>, HostError> {
+    loop {
+        match poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(errors::exchange(host, &error)),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
