@@ -5,8 +5,12 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process_group};
+use rustix::process::{
+    Signal, WaitOptions, getpid, kill_process_group, test_kill_process_group, waitpgid,
+};
 
 use crate::compile::ChildProgram;
 use crate::process_group::{self, ProcessGroup};
@@ -82,6 +86,21 @@ impl Group {
         if let Some(mut holder) = ended {
             // It was killed, and it waits for nothing that could hold it up.
             let _ = holder.process.wait();
+            self.reap();
+        }
+    }
+
+    /// The first process of a container inherits what lost its parent, and is the only one that can put it to rest.
+    fn reap(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let Some(id) = process_group::pid(self.name.id).filter(|_| getpid().is_init()) else {
+            return;
+        };
+        let begun = Instant::now();
+        while test_kill_process_group(id).is_ok() && begun.elapsed() < PATIENCE {
+            if !matches!(waitpgid(id, WaitOptions::NOHANG), Ok(Some(_))) {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 
