@@ -1,7 +1,6 @@
 //! Who this process is, and whether another one still lives: the identity behind a claim.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use milepost_core::recovery::Liveness;
@@ -84,9 +83,7 @@ fn this_process() -> &'static Owner {
     OWNER.get_or_init(|| {
         let pid = std::process::id();
         Owner {
-            host: fs::read_to_string("/proc/sys/kernel/hostname")
-                .map(|name| name.trim().to_owned())
-                .unwrap_or_default(),
+            host: process_table::host(),
             boot: process_table::boot(),
             pid,
             started: start_time(pid).unwrap_or(0),

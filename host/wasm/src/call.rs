@@ -33,14 +33,15 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let timeout = call.timeout;
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
-    let state = HostState::new(call, Arc::clone(&shared.clock));
+    let mut state = HostState::new(call, Arc::clone(&shared.clock));
+    state.hold_groups_with(&shared.holder);
     // Held until the output has been read.
     let limits = &state.call.limits;
     let Some(turn) = shared.turns.take(limits, &*state.call.host).await else {
         return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
     };
     let begun = Instant::now();
-    let (state, ended) = execute(shared, &turn, state, timeout, async |store| {
+    let (mut state, ended) = execute(shared, &turn, state, timeout, async |store| {
         let instance = plugin.pre.instantiate_async(&mut *store).await?;
         let input = input.to_string();
         instance
@@ -49,6 +50,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
             .await
     })
     .await;
+    state.end_programs().await;
     let outcome = match ended {
         Ok(result) => ending::returned(result, max_output),
         Err(stop) => Outcome::Failed(stop.error(&state)),

@@ -13,7 +13,7 @@ use wasmtime::{
 
 use super::cache::CodeCache;
 use super::capability;
-use super::compile::Compiler;
+use super::compile::{ChildProgram, Compiler};
 use super::component::{Inspection, Rejection, words};
 use super::memory_budget::{Room, Turns};
 use super::state::HostState;
@@ -58,6 +58,7 @@ pub(super) struct Sandbox {
     pub(super) clock: Arc<dyn Clock>,
     cache: Option<CodeCache>,
     compiler: Compiler,
+    pub(super) holder: Arc<ChildProgram>,
     compilations: AtomicU64,
     /// With the contract's interfaces.
     plain: OnceLock<Linker<HostState>>,
@@ -126,11 +127,23 @@ impl WasmEngine {
                 clock,
                 cache,
                 compiler,
+                holder: Arc::new(capability::exec::plain_holder()),
                 compilations: AtomicU64::new(0),
                 plain: OnceLock::new(),
                 with_wasi: OnceLock::new(),
             }),
         })
+    }
+
+    /// Names the program that holds the process groups of what steps run, and which calls
+    /// [`hold_group_until_stdin_ends`](crate::process_group::hold_group_until_stdin_ends): with it, the end of this process, however
+    /// it comes, is theirs. Without one, what such an end leaves is ended by whoever takes over.
+    #[must_use]
+    pub fn group_holder(mut self, holder: ChildProgram) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.holder = Arc::new(holder);
+        }
+        self
     }
 
     /// Components that this engine compiled, rather than found in its cache.

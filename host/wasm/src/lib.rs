@@ -46,12 +46,10 @@ mod contract;
 pub mod describe;
 mod ending;
 pub mod engine;
-#[cfg(unix)]
 pub mod exec {
     //! Programs that steps run.
 
-    pub use crate::capability::exec::process::{Captured, Command, Finished};
-    pub use crate::capability::exec::program::Program;
+    pub use crate::capability::exec::command::{Captured, Command, Finished};
 }
 mod guest_json;
 mod host_error;

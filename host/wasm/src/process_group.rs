@@ -1,26 +1,13 @@
-//! The processes that a program starts, as one thing that has a name and can be ended, also by whoever comes after a process that
-//! was killed.
+//! The processes of a program that a step runs, as one thing that has a name and can be ended, also by whoever comes after a process
+//! that was killed.
 //!
 //! A group is held by a process of its own, which does nothing: it is in the group before the program is, so that the name of the
 //! group can be written down before anything starts, and the system gives the number to nobody else for as long as it has not been
 //! waited for. What leaves its group on purpose, by a session of its own as daemons do, is out of reach.
 
-use serde::{Deserialize, Serialize};
+use milepost_core::effect::ProcessGroup;
 
 use crate::process_table as table;
-
-/// The name of a process group, which no later group of the same number shares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessGroup {
-    /// The number that processes know it by: the process id of who holds it.
-    pub id: u32,
-    /// When who holds it was started, in clock ticks from boot.
-    pub started: u64,
-    /// The session that it belongs to.
-    pub session: u32,
-    /// Where that number means something, as [`boot`](table::boot) says.
-    pub boot: String,
-}
 
 /// What became of the processes of a group whose owner is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +16,61 @@ pub enum Orphans {
     None,
     /// So many were, and were killed.
     Killed(usize),
-    /// They cannot be seen from here: another container, or a system that does not tell.
+    /// They cannot be seen from here: another machine or container, or a system that does not tell.
     OutOfSight,
+}
+
+/// The group that a process leads which has not been waited for. On a system that does not tell, it has no start: its owner ends it,
+/// or nobody does.
+pub(crate) fn led_by(id: u32) -> ProcessGroup {
+    ProcessGroup {
+        host: table::host(),
+        boot: table::boot(),
+        group: id,
+        started: table::process(id).map_or(0, |leader| leader.started),
+    }
+}
+
+/// Kills what is left of a group after its owner, the process that had it formed, has died.
+#[must_use]
+pub fn kill_orphans(group: &ProcessGroup) -> Orphans {
+    let (boot, namespace) = split(&group.boot);
+    let here = table::boot();
+    let (boot_here, namespace_here) = split(&here);
+    if boot.is_empty() || boot_here.is_empty() || group.started == 0 || group.host != table::host()
+    {
+        return Orphans::OutOfSight;
+    }
+    if boot != boot_here {
+        return Orphans::None;
+    }
+    if namespace != namespace_here {
+        return Orphans::OutOfSight;
+    }
+    match members(group) {
+        0 => Orphans::None,
+        found if kill(group.group) => Orphans::Killed(found),
+        // They ended by themselves, or belong to another user by now.
+        _ => Orphans::None,
+    }
+}
+
+/// How many processes of it live. A number is not given away again while anybody is in the group: where the process of that number is
+/// a later one, the group is gone.
+fn members(group: &ProcessGroup) -> usize {
+    if table::process(group.group).is_some_and(|leader| leader.started != group.started) {
+        return 0;
+    }
+    let processes = table::pids().filter_map(table::process);
+    let members = processes.filter(|process| {
+        process.alive && process.group == group.group && process.started >= group.started
+    });
+    members.count()
+}
+
+/// Identity of the boot and of the process namespace.
+fn split(boot: &str) -> (&str, &str) {
+    boot.split_once(' ').unwrap_or((boot, ""))
 }
 
 #[cfg(unix)]
@@ -40,67 +80,8 @@ mod unix {
 
     use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
 
-    use super::{Orphans, ProcessGroup, table};
-
-    impl ProcessGroup {
-        /// The group that the process `id` leads, which has not been waited for.
-        pub(crate) fn led_by(id: u32) -> Self {
-            // On a system that does not tell, the group is ended by its owner or not at all.
-            let leader = table::process(id);
-            Self {
-                id,
-                started: leader.map_or(0, |leader| leader.started),
-                session: leader.map_or(0, |leader| leader.session),
-                boot: table::boot(),
-            }
-        }
-
-        /// Kills what is left of the group after its owner, the process that had it formed, has died.
-        #[must_use]
-        pub fn kill_orphans(&self) -> Orphans {
-            let (boot, namespace) = split(&self.boot);
-            let here = table::boot();
-            let (boot_here, namespace_here) = split(&here);
-            if boot.is_empty() || boot_here.is_empty() || self.started == 0 {
-                return Orphans::OutOfSight;
-            }
-            if boot != boot_here {
-                return Orphans::None;
-            }
-            if namespace != namespace_here {
-                return Orphans::OutOfSight;
-            }
-            let found = self.members();
-            if found == 0 {
-                return Orphans::None;
-            }
-            match pid(self.id).map(|id| kill_process_group(id, Signal::KILL)) {
-                Some(Ok(())) => Orphans::Killed(found),
-                // They ended by themselves, or belong to another user by now.
-                Some(Err(_)) | None => Orphans::None,
-            }
-        }
-
-        /// How many processes of it live. A number is not given away again while anybody is in the group; so where the process of
-        /// that number is a later one, the group is gone.
-        fn members(&self) -> usize {
-            if table::process(self.id).is_some_and(|leader| leader.started != self.started) {
-                return 0;
-            }
-            table::pids()
-                .filter_map(table::process)
-                .filter(|process| {
-                    process.alive
-                        && (process.group, process.session) == (self.id, self.session)
-                        && process.started >= self.started
-                })
-                .count()
-        }
-    }
-
-    /// Identity of the boot and of the process namespace.
-    fn split(boot: &str) -> (&str, &str) {
-        boot.split_once(' ').unwrap_or((boot, ""))
+    pub(super) fn kill(group: u32) -> bool {
+        pid(group).is_some_and(|id| kill_process_group(id, Signal::KILL).is_ok())
     }
 
     pub(crate) fn pid(id: u32) -> Option<Pid> {
@@ -127,13 +108,11 @@ mod unix {
 #[cfg(unix)]
 pub use unix::hold_group_until_stdin_ends;
 #[cfg(unix)]
+use unix::kill;
+#[cfg(unix)]
 pub(crate) use unix::pid;
 
 #[cfg(not(unix))]
-impl ProcessGroup {
-    /// There are no groups here.
-    #[must_use]
-    pub fn kill_orphans(&self) -> Orphans {
-        Orphans::OutOfSight
-    }
+fn kill(_: u32) -> bool {
+    false
 }

@@ -8,7 +8,6 @@ pub(crate) struct Process {
     /// Whether it has not ended: one that nobody has waited for yet has.
     pub(crate) alive: bool,
     pub(crate) group: u32,
-    pub(crate) session: u32,
     /// Clock ticks from boot to its start.
     pub(crate) started: u64,
 }
@@ -24,8 +23,7 @@ pub(crate) fn process(pid: u32) -> Option<Process> {
     Some(Process {
         alive: !matches!(state, "Z" | "X"),
         group: u32::try_from(number(1)?).ok()?,
-        session: u32::try_from(number(0)?).ok()?,
-        started: number(15)?,
+        started: number(16)?,
     })
 }
 
@@ -40,6 +38,13 @@ pub(crate) fn pids() -> impl Iterator<Item = u32> {
 pub fn start_time(pid: u32) -> Option<u64> {
     let process = process(pid).filter(|process| process.alive)?;
     Some(process.started)
+}
+
+/// Name of the machine.
+#[must_use]
+pub fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// Where process ids mean what they mean here: the boot, and behind a space the namespace, since containers of one boot do not

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
+use milepost_core::effect::ProcessGroup;
 use milepost_core::limits;
 use milepost_wasm::exec::{Command, Finished};
-use milepost_wasm::process_group::{Orphans, ProcessGroup};
+use milepost_wasm::process_group::{Orphans, kill_orphans};
 use milepost_wasm::process_table::start_time;
 use milepost_wasm::{ChildProgram, HostError};
 
@@ -88,8 +89,8 @@ fn b72_a_program_that_ends_is_an_outcome_whatever_it_says() {
     assert_eq!((finished.signal, finished.timed_out), (None, false));
     assert_eq!(text(&finished.stdout.bytes), "out\n");
     assert_eq!(text(&finished.stderr.bytes), "err\n");
-    assert_eq!(finished.program.path, Path::new("/bin/sh"));
-    assert!(finished.program.digest.is_some());
+    assert_eq!(finished.program, Path::new("/bin/sh"));
+    assert!(finished.digest.is_some());
     let finished = run(sh("kill -SEGV $$"));
     assert_eq!((finished.exit_code, finished.signal), (None, Some(11)));
 }
@@ -290,7 +291,7 @@ fn what_is_not_permitted_in_time_is_not_started() {
     assert_eq!(ended.unwrap_err().code, "unavailable");
     assert!(!file.exists());
     let group: ProcessGroup = group.into_inner().unwrap().unwrap();
-    all_end(&group.id.to_string());
+    all_end(&group.group.to_string());
     run(command());
     assert!(file.exists());
 }
@@ -314,13 +315,18 @@ fn b400_a_group_is_killed_by_whoever_comes_after_its_owner_and_no_other_is() {
                 boot: format!("{} pid:[1]", name.boot.split(' ').next().unwrap()),
                 ..name.clone()
             };
-            assert_eq!(later.kill_orphans(), Orphans::None, "a reused number");
-            assert_eq!(rebooted.kill_orphans(), Orphans::None);
-            assert_eq!(contained.kill_orphans(), Orphans::OutOfSight);
+            let elsewhere = ProcessGroup {
+                host: "another".into(),
+                ..name.clone()
+            };
+            assert_eq!(kill_orphans(&later), Orphans::None, "a reused number");
+            assert_eq!(kill_orphans(&rebooted), Orphans::None);
+            assert_eq!(kill_orphans(&contained), Orphans::OutOfSight);
+            assert_eq!(kill_orphans(&elsewhere), Orphans::OutOfSight);
             std::thread::sleep(Duration::from_millis(300));
             // The holder, the shell, what the shell started.
-            assert_eq!(name.kill_orphans(), Orphans::Killed(3));
-            eventually("nobody left", || name.kill_orphans() == Orphans::None);
+            assert_eq!(kill_orphans(&name), Orphans::Killed(3));
+            eventually("nobody left", || kill_orphans(&name) == Orphans::None);
         });
         Ok(())
     }));

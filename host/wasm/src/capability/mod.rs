@@ -5,7 +5,6 @@ mod body;
 mod clock;
 mod config;
 mod context;
-#[cfg(unix)]
 pub(crate) mod exec;
 #[allow(dead_code, reason = "guests get it next")]
 pub(crate) mod http;
@@ -38,7 +37,7 @@ pub(crate) struct Capability {
 }
 
 /// All that this version provides.
-pub(crate) const ALL: [&Capability; 8] = [
+pub(crate) const ALL: [&Capability; 9] = [
     &context::CAPABILITY,
     &config::CAPABILITY,
     &log::CAPABILITY,
@@ -47,6 +46,7 @@ pub(crate) const ALL: [&Capability; 8] = [
     &random::CAPABILITY,
     &memo::CAPABILITY,
     &kv::CAPABILITY,
+    &exec::CAPABILITY,
 ];
 
 /// The capability behind an interface of the contract.
@@ -62,6 +62,7 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 /// What the capabilities keep of one attempt: a field for each that keeps anything, which its own module alone looks into.
 pub(crate) struct States {
+    exec: exec::State,
     log: Log,
     progress: progress::State,
     random: random::State,
@@ -71,6 +72,7 @@ pub(crate) struct States {
 impl States {
     pub(crate) fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
         Self {
+            exec: exec::State::default(),
             log: Log::new(call, clock),
             progress: progress::State::default(),
             random: random::State::default(),

@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
             import milepost:step/random@0.1.0;
             import milepost:step/memo@0.1.0;
             import milepost:step/kv@0.1.0;
+            import milepost:step/exec@0.1.0;
             export milepost:step/guest@0.1.0;
         }
     ",
@@ -29,11 +30,14 @@ wasmtime::component::bindgen!({
         "milepost:step/kv.[method]bucket.replace": async | trappable,
         "milepost:step/kv.[method]bucket.delete": async | trappable,
         "milepost:step/kv.[method]bucket.keys": async | trappable,
+        "milepost:step/exec.[static]command.run": async | trappable,
         default: trappable,
     },
     with: {
         "milepost:step/memo.ticket": crate::capability::memo::Ticket,
         "milepost:step/kv.bucket": crate::capability::kv::Bucket,
+        "milepost:step/exec.command": crate::capability::exec::Command,
+        "milepost:step/exec.outcome": crate::capability::exec::Outcome,
     },
     exports: { default: async },
 });

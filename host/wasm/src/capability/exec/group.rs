@@ -8,12 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use milepost_core::effect::ProcessGroup;
 use rustix::process::{
     Signal, WaitOptions, getpid, kill_process_group, test_kill_process_group, waitpgid,
 };
 
+use super::program::Program;
 use crate::compile::ChildProgram;
-use crate::process_group::{self, ProcessGroup};
+use crate::process_group;
 
 /// A group that was formed and has not ended.
 pub(super) struct Group {
@@ -42,7 +44,7 @@ impl Group {
             .spawn()?;
         let input = process.stdin.take();
         Ok(Self {
-            name: ProcessGroup::led_by(process.id()),
+            name: process_group::led_by(process.id()),
             holder: Mutex::new(Some(Holder {
                 process,
                 _input: input,
@@ -54,7 +56,7 @@ impl Group {
     /// Puts a process that is about to be started into the group.
     pub(super) fn admit(&self, command: &mut Command) {
         // Process ids fit by definition.
-        command.process_group(i32::try_from(self.name.id).unwrap_or_default());
+        command.process_group(i32::try_from(self.name.group).unwrap_or_default());
     }
 
     /// Asks all of its processes to end.
@@ -93,7 +95,7 @@ impl Group {
     /// The first process of a container inherits what lost its parent, and is the only one that can put it to rest.
     fn reap(&self) {
         const PATIENCE: Duration = Duration::from_secs(1);
-        let Some(id) = process_group::pid(self.name.id).filter(|_| getpid().is_init()) else {
+        let Some(id) = process_group::pid(self.name.group).filter(|_| getpid().is_init()) else {
             return;
         };
         let begun = Instant::now();
@@ -110,11 +112,20 @@ impl Group {
 
     fn signal(&self, holder: &Option<Holder>, signal: Signal) {
         if holder.is_some()
-            && let Some(id) = process_group::pid(self.name.id)
+            && let Some(id) = process_group::pid(self.name.group)
         {
             // All that can be wrong is that everybody in it has another user by now.
             let _ = kill_process_group(id, signal);
         }
+    }
+}
+
+/// Holds groups where nothing better is named: it does nothing until its input ends, as every system has it.
+pub(crate) fn plain_holder() -> ChildProgram {
+    let found = Program::find("cat").map(|program| program.path);
+    ChildProgram {
+        program: found.unwrap_or_else(|_| "/bin/cat".into()),
+        arguments: Vec::new(),
     }
 }
 

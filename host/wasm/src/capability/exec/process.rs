@@ -13,60 +13,19 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use milepost_core::effect::ProcessGroup;
 use milepost_core::limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
 use tokio::sync::oneshot;
 
+use super::command::{Command, Finished};
 use super::group::Group;
 use super::program::Program;
 use super::tail::Tail;
 use crate::compile::ChildProgram;
 use crate::host_error::HostError;
-use crate::process_group::{self, ProcessGroup};
-
-/// What is to be run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Command {
-    /// An absolute path, or a bare name that is looked for in a fixed list of folders.
-    pub program: String,
-    /// Each arrives as it is.
-    pub args: Vec<String>,
-    /// All that the program finds in its environment. The last one of a name counts.
-    pub env: Vec<(String, String)>,
-    /// What it reads.
-    pub stdin: Vec<u8>,
-    /// Where it starts, absolute; `/` without one.
-    pub working_dir: Option<String>,
-    /// How long it may take; [`limits::EXEC_TIMEOUT`] without one.
-    pub timeout: Option<Duration>,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// The file that was executed.
-    pub program: Program,
-    /// `None` when a signal or its time ended it.
-    pub exit_code: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// Whether its time was over.
-    pub timed_out: bool,
-    /// What it wrote.
-    pub stdout: Captured,
-    /// What it wrote there.
-    pub stderr: Captured,
-}
-
-/// What is left of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Captured {
-    /// Its last [`limits::EXEC_OUTPUT_CHARACTERS`] characters. Where it is no UTF-8, each part that is none counts as one.
-    pub bytes: Vec<u8>,
-    /// Bytes in front of them.
-    pub dropped: u64,
-}
+use crate::process_group;
 
 impl Command {
     /// Runs it. `holder` is a program that reads its standard input to the end and ends then, which its process group is held by.
@@ -106,53 +65,6 @@ impl Command {
             let message = "the thread that looked after the program failed";
             Err(HostError::new("spawn", message))
         })
-    }
-
-    fn check(&self) -> Result<(), HostError> {
-        let given = self
-            .args
-            .iter()
-            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
-        // As the system counts: with the byte that ends each.
-        let bytes: usize = given.clone().map(|text| text.len() + 1).sum();
-        if bytes > limits::EXEC_ARGUMENT_BYTES {
-            let most = limits::EXEC_ARGUMENT_BYTES;
-            return Err(HostError::new(
-                "too-large",
-                format!(
-                    "arguments and environment take {bytes} bytes, more than the {most} that they may; hand it over by standard input"
-                ),
-            ));
-        }
-        if self.stdin.len() > limits::EXEC_INPUT_BYTES {
-            let (bytes, most) = (self.stdin.len(), limits::EXEC_INPUT_BYTES);
-            return Err(HostError::new(
-                "too-large",
-                format!("standard input has {bytes} bytes, more than the {most} that it may have"),
-            ));
-        }
-        let invalid = |message: &str| Err(HostError::new("invalid", message));
-        if given
-            .chain(&self.working_dir)
-            .any(|text| text.contains('\0'))
-        {
-            return invalid("no argument, variable or folder may have a NUL in it");
-        }
-        if self
-            .env
-            .iter()
-            .any(|(name, _)| name.is_empty() || name.contains('='))
-        {
-            return invalid("a variable of the environment has a name without a `=` in it");
-        }
-        if self
-            .working_dir
-            .as_ref()
-            .is_some_and(|folder| !folder.starts_with('/'))
-        {
-            return invalid("the working directory is an absolute path");
-        }
-        Ok(())
     }
 
     fn start(&self, program: &Program, group: &Group) -> Result<Child, HostError> {
@@ -249,7 +161,8 @@ fn drive(
     streams.drain();
     let (status, timed_out) = ended.map_err(|error| cannot_start("the wait for it", &error))?;
     Ok(Finished {
-        program,
+        program: program.path,
+        digest: program.digest,
         exit_code: status.code().filter(|_| !timed_out),
         signal: status.signal(),
         timed_out,

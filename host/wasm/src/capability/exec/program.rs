@@ -17,11 +17,11 @@ const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub(super) struct Program {
     /// Its file.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Of the file's content; `None` where it may be executed and not read.
-    pub digest: Option<Digest>,
+    pub(super) digest: Option<Digest>,
 }
 
 impl Program {
@@ -29,7 +29,7 @@ impl Program {
     ///
     /// # Errors
     /// `invalid`, `not-found`, `not-executable`.
-    pub fn find(name: &str) -> Result<Self, HostError> {
+    pub(super) fn find(name: &str) -> Result<Self, HostError> {
         let path = locate(name)?;
         let digest = digest(&path).ok();
         Ok(Self { path, digest })

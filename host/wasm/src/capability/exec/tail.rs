@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use milepost_core::limits::EXEC_OUTPUT_CHARACTERS;
 
-use super::process::Captured;
+use super::command::Captured;
 
 /// No character takes more, and no part of a broken one does.
 const CHARACTER_BYTES: usize = 4;

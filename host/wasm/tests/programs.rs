@@ -1,0 +1,380 @@
+//! The capability `exec` with real programs: grants, the tape, replay, and what a hostile guest can hold.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod guests;
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use guests::{Guest, NOW, block_on, call, error, execute, load, output, replay};
+use milepost_core::effect::{Applied, Effect, GroupChange};
+use milepost_core::grants::{ExecGrant, Grants};
+use milepost_core::ids::Digest;
+use milepost_core::limits;
+use milepost_core::tape::{HostCall, Tape, TapeEntry};
+use milepost_core::time::Timestamp;
+use milepost_wasm::HostError;
+use milepost_wasm::attempt::{
+    AttemptHost, BoxFuture, Call, Callable as _, CancelFlag, LogLine, Mode, Progress,
+};
+use milepost_wasm::process_table::start_time;
+use serde_json::{Value, json};
+
+const IMPORTS: &str = r#"
+  (import "milepost:step/exec@0.1.0" "[constructor]command" (func $command (param i32 i32) (result i32)))
+  (import "milepost:step/exec@0.1.0" "[method]command.arg" (func $arg (param i32 i32 i32)))
+  (import "milepost:step/exec@0.1.0" "[method]command.stdin" (func $stdin (param i32 i32 i32)))
+  (import "milepost:step/exec@0.1.0" "[static]command.run" (func $run (param i32 i32)))
+  (import "milepost:step/exec@0.1.0" "[method]outcome.stdout" (func $stdout (param i32 i32)))
+"#;
+
+/// `$sh` makes a command of the script that stands behind `/bin/sh` and `-c`; `$answer` returns what it wrote, or the code of the
+/// error.
+const ITEMS: &str = r#"
+  (func $sh (result i32) (local $c i32)
+    (local.set $c (call $command (i32.const 2048) (i32.const 7)))
+    (call $arg (local.get $c) (i32.const 2055) (i32.const 2))
+    (call $arg (local.get $c) (i32.const 2057) (i32.sub (global.get $data_n) (i32.const 9)))
+    (local.get $c))
+  (func $answer (result i32)
+    (if (result i32) (i32.load8_u (i32.const 64))
+      (then (call $ok_string (i32.const 68)))
+      (else
+        (call $stdout (i32.load (i32.const 68)) (i32.const 80))
+        (call $ok_string (i32.const 80)))))
+"#;
+
+/// A guest that runs a script and returns what it wrote, which must be fit for a JSON string.
+fn shell(script: &str) -> Vec<u8> {
+    guest(
+        script,
+        "(call $run (call $sh) (i32.const 64)) (call $answer)",
+    )
+}
+
+fn guest(script: &str, run: &str) -> Vec<u8> {
+    Guest {
+        imports: IMPORTS,
+        items: ITEMS,
+        run,
+        data: &format!("/bin/sh-c{script}"),
+        pages: 2,
+    }
+    .build()
+}
+
+/// A host that keeps what is noted, and does something before.
+#[derive(Default)]
+struct Store {
+    notes: Mutex<Vec<Effect>>,
+    refuses: bool,
+    cancel: CancelFlag,
+}
+
+impl AttemptHost for Store {
+    fn log<'a>(&'a self, _: &'a LogLine) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn progress<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.cancel.is_raised() })
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.cancel.raised())
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        Some(NOW)
+    }
+
+    fn note(&self, effect: Effect) -> BoxFuture<'_, Result<Applied, HostError>> {
+        Box::pin(async {
+            if self.refuses {
+                return Err(HostError::transient("unavailable", "the disk is full"));
+            }
+            self.notes.lock().unwrap().push(effect);
+            Ok(Applied::Done)
+        })
+    }
+
+    fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let notes = self.notes.lock().unwrap();
+            let mut blobs = notes.iter().filter_map(|note| note.tape.as_ref());
+            let found = blobs.find_map(|part| part.blobs.iter().find(|(name, _)| name == digest));
+            found.map(|(_, bytes)| bytes.to_vec())
+        })
+    }
+}
+
+impl Store {
+    fn groups(&self) -> Vec<GroupChange> {
+        let notes = self.notes.lock().unwrap();
+        notes
+            .iter()
+            .filter_map(|note| note.processes.clone())
+            .collect()
+    }
+
+    /// Every group that began has ended, and nobody is left of any.
+    fn assert_ended(&self, groups: usize) {
+        let changes = self.groups();
+        assert_eq!(changes.len(), 2 * groups, "{changes:?}");
+        for pair in changes.chunks(2) {
+            let [GroupChange::Began(began), GroupChange::Ended(ended)] = pair else {
+                panic!("{pair:?}");
+            };
+            assert_eq!(began, ended);
+            let begun = Instant::now();
+            while start_time(began.group).is_some() {
+                assert!(begun.elapsed() < Duration::from_secs(20));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn sh_granted() -> Arc<Grants> {
+    Arc::new(Grants {
+        plugin: "tools".into(),
+        exec: vec![ExecGrant {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), "**".into()],
+        }],
+        ..Grants::default()
+    })
+}
+
+fn call_on(store: &Arc<Store>) -> Call {
+    Call {
+        host: Arc::clone(store) as _,
+        grants: sh_granted(),
+        ..call()
+    }
+}
+
+fn replay_on(store: &Arc<Store>, tape: &Tape) -> Call {
+    Call {
+        mode: Mode::Replay(Arc::new(tape.clone())),
+        ..call_on(store)
+    }
+}
+
+fn taped(tape: &Tape) -> &HostCall {
+    match tape.entries.as_slice() {
+        [TapeEntry::Host(call)] => call,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_program_runs_once_and_a_replay_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("times");
+    let script = format!("echo again >> {}; printf '%s' done", file.display());
+    let plugin = load(&shell(&script));
+    let store = Arc::new(Store::default());
+    let live = execute(&plugin, call_on(&store));
+    assert_eq!(output(&live), "done");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "again\n");
+    let recorded = taped(&live.tape);
+    assert_eq!(
+        (recorded.interface.as_str(), recorded.function.as_str()),
+        ("exec", "run")
+    );
+    assert!(
+        recorded.about.starts_with("/bin/sh -c echo again"),
+        "{}",
+        recorded.about
+    );
+    let sh = Digest::of(&fs::read("/bin/sh").unwrap());
+    let answer = json!({"ok": {
+        "program": "/bin/sh", "digest": sh, "exit_code": 0, "signal": null, "timed_out": false,
+        "stdout": {"text": "done"}, "stderr": {"text": ""}, "stdout_dropped": 0, "stderr_dropped": 0,
+    }});
+    assert_eq!(recorded.answer, answer);
+    store.assert_ended(1);
+    for _ in 0..3 {
+        let replayed = execute(&plugin, replay_on(&store, &live.tape));
+        assert_eq!(output(&replayed), "done");
+        assert_eq!((replayed.divergence, &replayed.tape), (None, &live.tape));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "again\n");
+    let other = load(&shell(&script.replace("done", "gone")));
+    let divergence = execute(&other, replay_on(&store, &live.tape))
+        .divergence
+        .unwrap();
+    assert!(divergence.actual.contains("gone"), "{divergence:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "again\n");
+}
+
+#[test]
+fn long_output_is_kept_beside_the_tape() {
+    let plugin = load(&shell("head -c 90000 /dev/zero | tr '\\0' x"));
+    let store = Arc::new(Store::default());
+    let live = execute(&plugin, call_on(&store));
+    assert_eq!(output(&live), &Value::from("x".repeat(90_000)));
+    assert!(taped(&live.tape).answer["ok"]["stdout"]["blob"].is_string());
+    let replayed = execute(&plugin, replay_on(&store, &live.tape));
+    assert_eq!(output(&replayed), output(&live));
+    assert_eq!(replayed.divergence, None);
+}
+
+#[test]
+fn the_group_is_durable_before_the_program_starts_and_without_that_nothing_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("started");
+    let plugin = load(&shell(&format!("echo started > {}", file.display())));
+    let refusing = Arc::new(Store {
+        refuses: true,
+        ..Store::default()
+    });
+    let live = execute(&plugin, call_on(&refusing));
+    assert_eq!(output(&live), "unavailable");
+    let nowhere = Call {
+        grants: sh_granted(),
+        ..call()
+    };
+    assert_eq!(output(&execute(&plugin, nowhere)), "unavailable");
+    assert!(!file.exists());
+    let replayed = execute(&plugin, replay(&live.tape));
+    assert_eq!(output(&replayed), "unavailable");
+    assert_eq!(replayed.divergence, None);
+}
+
+#[test]
+fn what_is_not_granted_is_denied_with_the_lines_to_add() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("started");
+    let plugin = load(&shell(&format!("echo started > {}", file.display())));
+    let store = Arc::new(Store::default());
+    let grant = |program: &str, args: &[&str]| {
+        Arc::new(Grants {
+            plugin: "tools".into(),
+            exec: vec![ExecGrant {
+                program: program.into(),
+                args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            }],
+            ..Grants::default()
+        })
+    };
+    for grants in [
+        Arc::new(Grants::default()),
+        grant("/bin/true", &["**"]),
+        grant("sh", &["**"]),
+        grant("/bin/sh", &["-c"]),
+        grant("/bin/sh", &["-c", "exit*"]),
+    ] {
+        let live = execute(
+            &plugin,
+            Call {
+                grants,
+                ..call_on(&store)
+            },
+        );
+        assert_eq!(output(&live), "denied");
+        let message = taped(&live.tape).answer["error"]["message"].to_string();
+        assert!(message.contains("exec = [{ program = "), "{message}");
+        // The tape answers, whatever is granted by now.
+        let replayed = execute(&plugin, replay_on(&store, &live.tape));
+        assert_eq!(
+            (output(&replayed), &replayed.divergence),
+            (&"denied".into(), &None)
+        );
+    }
+    assert!(!file.exists());
+    assert_eq!(store.groups(), []);
+}
+
+#[test]
+fn a_run_that_is_cancelled_ends_its_program() {
+    let store = Arc::new(Store::default());
+    let plugin = load(&shell("trap '' TERM; sleep 1000 & wait"));
+    let live = block_on(async {
+        let attempt = plugin.call(call_on(&store));
+        let cancel = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            store.cancel.raise();
+        };
+        tokio::join!(attempt, cancel).0
+    });
+    assert_eq!(output(&live), "cancelled");
+    store.assert_ended(1);
+}
+
+#[test]
+fn the_end_of_an_attempt_is_that_of_its_programs() {
+    let store = Arc::new(Store::default());
+    let plugin = load(&shell("trap '' TERM; sleep 1000 & sleep 1000"));
+    let timed = Call {
+        timeout: Duration::from_millis(400),
+        ..call_on(&store)
+    };
+    let live = execute(&plugin, timed);
+    assert_eq!(error(&live).code, "timeout");
+    assert_eq!(live.tape.entries, []);
+    store.assert_ended(1);
+}
+
+#[test]
+fn a_guest_cannot_make_more_of_a_command_than_it_may() {
+    let store = Arc::new(Store::default());
+    // An argument of a page, and that again and again.
+    let body = "(local $c i32) (local $i i32)
+        (local.set $c (call $sh))
+        (loop $more
+          (call $arg (local.get $c) (i32.const 65536) (i32.const 65536))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $more (i32.lt_u (local.get $i) (i32.const 50))))
+        (call $run (local.get $c) (i32.const 64)) (call $answer)";
+    let live = execute(&load(&guest("exit 0", body)), call_on(&store));
+    assert_eq!(output(&live), "too-large");
+    assert_eq!(store.groups(), []);
+}
+
+#[test]
+fn a_guest_cannot_hold_more_commands_and_outcomes_than_it_may() {
+    let store = Arc::new(Store::default());
+    // Three commands of 6 MiB each; the last one is one too many.
+    let body = format!(
+        "(local $c i32) (local $i i32)
+        (drop (memory.grow (i32.const 96)))
+        (loop $more
+          (local.set $c (call $sh))
+          (call $stdin (local.get $c) (i32.const 131072) (i32.const {}))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $more (i32.lt_u (local.get $i) (i32.const 3))))
+        (call $run (local.get $c) (i32.const 64)) (call $answer)",
+        6 * 1024 * 1024
+    );
+    let live = execute(&load(&guest("exit 0", &body)), call_on(&store));
+    assert_eq!(output(&live), "too-large");
+    // Outcomes that it never drops.
+    let body = "(local $i i64)
+        (block $full
+          (loop $more
+            (call $run (call $sh) (i32.const 64))
+            (br_if $full (i32.load8_u (i32.const 64)))
+            (local.set $i (i64.add (local.get $i) (i64.const 1)))
+            (br $more)))
+        (call $ok_number (local.get $i))";
+    let script = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2";
+    let plugin = load(&guest(script, body));
+    let live = execute(&plugin, call_on(&store));
+    let held = output(&live).as_u64().unwrap() * 2 * limits::EXEC_OUTPUT_CHARACTERS as u64;
+    assert!(held <= limits::EXEC_HELD_BYTES as u64, "{held}");
+    assert!(held > limits::EXEC_HELD_BYTES as u64 / 2, "{held}");
+    let replayed = execute(&plugin, replay_on(&store, &live.tape));
+    assert_eq!(
+        (output(&replayed), &replayed.divergence),
+        (output(&live), &None)
+    );
+}
