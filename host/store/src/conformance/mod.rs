@@ -24,6 +24,7 @@
     reason = "cases are tests"
 )]
 
+mod attempts;
 mod deletion;
 mod disk;
 mod kin;
@@ -230,6 +231,22 @@ macro_rules! conformance_cases {
                 a_blob_counts_once_for_each_run_that_uses_it,
                 what_is_not_kept_for_good_adds_nothing,
                 a_refused_write_adds_nothing,
+            }
+            attempts {
+                only_the_owner_of_a_run_that_runs_notes_anything,
+                a_tape_is_read_in_the_order_of_its_parts,
+                a_page_of_a_tape_is_bounded,
+                the_same_part_twice_is_one,
+                bodies_beside_a_tape_are_blobs_of_the_run,
+                a_memo_is_settled_once,
+                an_execution_has_so_many_memos,
+                memos_go_with_the_execution_that_begins_anew,
+                a_key_changes_only_over_the_revision_that_was_read,
+                a_change_that_is_refused_takes_the_rest_with_it,
+                keys_are_listed_by_their_bytes,
+                a_bucket_has_room_for_so_many_bytes,
+                buckets_outlive_runs_and_are_listed_by_name,
+                process_groups_stay_until_somebody_saw_their_end,
             }
             sweep {
                 an_empty_store_needs_no_attention,
