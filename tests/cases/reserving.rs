@@ -60,6 +60,7 @@ impl Claims for Reserving {
 }
 
 hand_on! { Reserving: Attempts }
+hand_on! { Reserving: Artifacts }
 hand_on! { Reserving: Runs }
 hand_on! { Reserving: Mailbox }
 hand_on! { Reserving: Blobs }

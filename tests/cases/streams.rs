@@ -64,6 +64,7 @@ impl Blobs for Gauge {
 
 hand_on! { Gauge: Claims }
 hand_on! { Gauge: Attempts }
+hand_on! { Gauge: Artifacts }
 hand_on! { Gauge: Mailbox }
 hand_on! { Gauge: Upkeep }
 hand_on! { Gauge: Watch }

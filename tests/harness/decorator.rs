@@ -10,12 +10,13 @@ pub mod prelude {
 
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
-        Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Filter, Health, Held,
-        Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, RunRow,
-        Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-        StoredSignal, StoredTape, Upkeep, Watch, Write, Written,
+        ArtifactSink, Artifacts, Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims,
+        Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News,
+        Note, Offer, RunRow, Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint,
+        StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep, UsedArtifact, Watch,
+        Write, Written,
     };
-    pub use milepost_core::effect::{Applied, KvChange, KvItem, ProcessGroup};
+    pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
     pub use milepost_core::ids::{Digest, Epoch, RunId};
     pub use milepost_core::state::Status;
     pub use milepost_core::time::Timestamp;
@@ -53,7 +54,12 @@ macro_rules! hand_on {
     };
     ($store:ty: Attempts) => {
         impl Attempts for $store {
-            $crate::hand_on! { note tape memo groups kv kv_keys kv_change buckets }
+            $crate::hand_on! { note tape memo groups artifacts artifact kv kv_keys kv_change buckets }
+        }
+    };
+    ($store:ty: Artifacts) => {
+        impl Artifacts for $store {
+            $crate::hand_on! { create_artifact read_artifact sweep_artifacts }
         }
     };
     ($store:ty: Claims) => {
@@ -101,10 +107,15 @@ macro_rules! hand_on_one {
     (tape) => { $crate::hand_on_as! { read: tape(run: &'a RunId, started: u64, from: u64) -> Vec<StoredTape> } };
     (memo) => { $crate::hand_on_as! { read: memo(run: &'a RunId, path: &'a str, key: &'a str) -> Option<String> } };
     (groups) => { $crate::hand_on_as! { read: groups(run: &'a RunId) -> Vec<ProcessGroup> } };
+    (artifacts) => { $crate::hand_on_as! { read: artifacts(run: &'a RunId, after: u64, limit: usize) -> Vec<UsedArtifact> } };
+    (artifact) => { $crate::hand_on_as! { read: artifact(digest: &'a Digest) -> Option<Artifact> } };
     (kv) => { $crate::hand_on_as! { read: kv(bucket: &'a str, key: &'a str) -> Option<KvItem> } };
     (kv_keys) => { $crate::hand_on_as! { read: kv_keys(bucket: &'a str, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Vec<String> } };
     (kv_change) => { $crate::hand_on_as! { change: kv_change(change: KvChange) -> Applied } };
     (buckets) => { $crate::hand_on_as! { read: buckets(after: Option<&'a str>, limit: usize) -> Vec<Bucket> } };
+    (create_artifact) => { $crate::hand_on_as! { change: create_artifact() -> Box<dyn ArtifactSink> } };
+    (read_artifact) => { $crate::hand_on_as! { read: read_artifact(digest: &'a Digest, offset: u64, max: usize) -> Option<Vec<u8>> } };
+    (sweep_artifacts) => { $crate::hand_on_as! { change: sweep_artifacts(grace: Duration, pretend: bool) -> Swept } };
     (offer) => { $crate::hand_on_as! { read: offer(ask: &'a Ask) -> Offer } };
     (keep) => { $crate::hand_on_as! { change: keep(held: &'a [Held], renew: Option<Duration>) -> Vec<News> } };
     (give_up) => { $crate::hand_on_as! { change: give_up(held: &'a [Held]) -> () } };

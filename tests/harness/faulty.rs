@@ -297,6 +297,7 @@ impl Claims for FaultyStore {
 }
 
 hand_on! { FaultyStore: Attempts }
+hand_on! { FaultyStore: Artifacts }
 hand_on! { FaultyStore: Watch }
 
 impl Mailbox for FaultyStore {

@@ -246,6 +246,7 @@ impl Runs for View {
 
 hand_on! { View: Claims }
 hand_on! { View: Attempts }
+hand_on! { View: Artifacts }
 hand_on! { View: Mailbox }
 hand_on! { View: Blobs }
 hand_on! { View: Upkeep }

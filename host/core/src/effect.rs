@@ -15,6 +15,8 @@ pub struct Effect {
     pub memo: Option<Memo>,
     /// A change of state that outlives the run.
     pub kv: Option<KvChange>,
+    /// An artifact that the run uses from now on. Its bytes are kept already.
+    pub artifact: Option<Artifact>,
     /// A process group that the attempt starts, or that is over.
     pub processes: Option<GroupChange>,
 }
@@ -75,6 +77,19 @@ pub struct KvItem {
     pub revision: u64,
     /// None once it was deleted: its revision goes on.
     pub value: Option<Arc<[u8]>>,
+}
+
+/// Bytes that are kept by their digest, apart from the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Name, as the component chose it.
+    pub name: String,
+    /// How many bytes.
+    pub size: u64,
+    /// What they are, as the component says.
+    pub media_type: String,
 }
 
 /// What became of an effect. All of it was applied, or nothing.

@@ -143,6 +143,18 @@ pub const KV_VALUE_BYTES: usize = MIB;
 pub const KV_BUCKET_BYTES: usize = 64 * MIB;
 /// Keys that one call lists.
 pub const KV_KEYS: u32 = 1_000;
+/// Bytes of one artifact.
+pub const ARTIFACT_BYTES: u64 = 4 * 1024 * MIB as u64;
+/// Bytes of an artifact that one host call takes or gives.
+pub const ARTIFACT_CHUNK_BYTES: usize = MIB;
+/// Artifacts that a run uses.
+pub const ARTIFACTS: usize = 10_000;
+/// Bytes of all artifacts that a run uses.
+pub const ARTIFACTS_BYTES: u64 = 16 * 1024 * MIB as u64;
+/// Artifacts that an attempt writes or reads at the same time.
+pub const ARTIFACTS_OPEN: usize = 16;
+/// How long an artifact that no run uses is kept: somebody may be about to use it.
+pub const ARTIFACT_GRACE: Duration = Duration::from_secs(60 * 60);
 /// Bytes of log text of one attempt; the rest is dropped and counted.
 pub const LOG_BYTES: usize = MIB;
 /// Bytes of one log message; longer ones are cut.

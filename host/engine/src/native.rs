@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use milepost_core::definition::PluginSpec;
-use milepost_core::effect::{Applied, Effect, KvItem};
+use milepost_core::effect::{Applied, Artifact, Effect, KvItem};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
@@ -36,7 +36,8 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use crate::attempt::{
-    AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode, Progress, Unsaved,
+    ArtifactWriter, AttemptHost, BoxFuture, Call, CallResult, Callable, Heard, LogLine, Mode,
+    Progress, Unsaved,
 };
 use crate::clock::{AttemptClock, SystemClock};
 use crate::engine::driver::panic_text;
@@ -305,6 +306,29 @@ impl AttemptHost for Said {
     fn memo<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, HostError>> {
         self.heard.note();
         self.host.memo(key)
+    }
+
+    fn create_artifact(&self) -> BoxFuture<'_, Result<Box<dyn ArtifactWriter>, HostError>> {
+        self.heard.note();
+        self.host.create_artifact()
+    }
+
+    fn artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Artifact>, HostError>> {
+        self.heard.note();
+        self.host.artifact(digest)
+    }
+
+    fn read_artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+        offset: u64,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        self.heard.note();
+        self.host.read_artifact(digest, offset, max)
     }
 
     fn kv<'a>(

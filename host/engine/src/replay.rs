@@ -22,10 +22,12 @@ use serde_json::{Value, json};
 use crate::attempt::{AttemptHost, BoxFuture, LogLine, Mode, NoHost, Progress};
 use crate::carried;
 use crate::engine::EngineError;
+use crate::engine::attempt_host::read_artifact;
 use crate::engine::launch::Launch;
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, RecordError};
 use crate::store::{Family, Filter, Pages, Store, StoreError};
+use crate::wasm::HostError;
 use crate::workflow::Workflow;
 
 /// What a replay found.
@@ -457,6 +459,15 @@ impl AttemptHost for Beside {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         NoHost.cancelled()
+    }
+
+    fn read_artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+        offset: u64,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        Box::pin(read_artifact(self.0.as_ref(), digest, offset, max))
     }
 
     fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {

@@ -1,8 +1,8 @@
 //! What attempts bring about before they have an outcome, and the state that outlives runs.
 
 use futures_util::future::BoxFuture;
-use milepost_core::effect::{Applied, Effect, KvChange, KvItem, ProcessGroup};
-use milepost_core::ids::{Epoch, RunId};
+use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, ProcessGroup};
+use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 
 use crate::StoreError;
@@ -31,6 +31,17 @@ pub struct StoredTape {
     pub body: String,
 }
 
+/// An artifact that a run uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedArtifact {
+    /// Rises in the order in which the run came to use them.
+    pub position: u64,
+    /// Path of the execution that wrote or opened it.
+    pub path: String,
+    /// What it is.
+    pub artifact: Artifact,
+}
+
 /// A bucket, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
@@ -40,6 +51,12 @@ pub struct Bucket {
     pub keys: u64,
     /// What keys and values take, bytes; deleted keys count with their name.
     pub bytes: u64,
+}
+
+/// For stores: whether a run that uses so many artifacts, of so many bytes together, may use one more.
+#[must_use]
+pub fn may_use(artifacts: u64, bytes: u64, size: u64) -> bool {
+    artifacts < limits::ARTIFACTS as u64 && bytes.saturating_add(size) <= limits::ARTIFACTS_BYTES
 }
 
 /// For stores: whether a bucket of that many bytes has room for so many in place of those.
@@ -87,6 +104,26 @@ pub trait Attempts: Send + Sync {
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     fn groups<'a>(&'a self, run: &'a RunId)
     -> BoxFuture<'a, Result<Vec<ProcessGroup>, StoreError>>;
+
+    /// Artifacts that the run uses, with a position above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn artifacts<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<UsedArtifact>, StoreError>>;
+
+    /// What is known of an artifact, if any run uses it: as the first of them has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>>;
 
     /// A key of a bucket, also one that was deleted.
     ///

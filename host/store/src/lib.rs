@@ -12,6 +12,7 @@
 //!
 //! Another store implements the traits and proves them with the cases of `conformance`, behind the feature of that name.
 
+mod artifacts;
 mod attempts;
 mod attention;
 mod blobs;
@@ -40,7 +41,10 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::attempts::{Attempts, Bucket, Note, StoredTape, bucket_has_room};
+pub use self::artifacts::{ArtifactSink, Artifacts, Swept};
+pub use self::attempts::{
+    Attempts, Bucket, Note, StoredTape, UsedArtifact, bucket_has_room, may_use,
+};
 pub use self::attention::{
     Attention, BlobFault, CheckedBlob, Health, Holdings, Inbox, KnownToken, NewSignal, Offer,
     Release, Sent, Space, StopKind, StopRequest, StoredSignal, UNREADABLE, UnknownStopKind,
@@ -55,14 +59,18 @@ pub use self::watch::{StoreClock, Watch};
 
 /// A place that keeps runs. Nothing is asked of it that another machine could not answer: every call is awaited, reads as well
 /// as writes. A store that answers at once gives futures that are ready.
-pub trait Store: Runs + Attempts + Claims + Mailbox + Blobs + Upkeep + Watch {}
+pub trait Store: Runs + Attempts + Artifacts + Claims + Mailbox + Blobs + Upkeep + Watch {}
 
-impl<S: Runs + Attempts + Claims + Mailbox + Blobs + Upkeep + Watch + ?Sized> Store for S {}
+impl<S: Runs + Attempts + Artifacts + Claims + Mailbox + Blobs + Upkeep + Watch + ?Sized> Store
+    for S
+{
+}
 
 /// The methods of a store whose type is known: `use milepost_store::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        Attempts as _, Blobs as _, Claims as _, Mailbox as _, Runs as _, Upkeep as _, Watch as _,
+        Artifacts as _, Attempts as _, Blobs as _, Claims as _, Mailbox as _, Runs as _,
+        Upkeep as _, Watch as _,
     };
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use milepost_core::effect::{Applied, Effect, KvItem};
+use milepost_core::effect::{Applied, Artifact, Effect, KvItem};
 use milepost_core::grants::Grants;
 use milepost_core::ids::{Digest, Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
@@ -267,10 +267,35 @@ pub trait AttemptHost: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<String>, HostError>> {
         Box::pin(ready(Err(nothing_kept())))
     }
+    /// Begins an artifact.
+    fn create_artifact(&self) -> BoxFuture<'_, Result<Box<dyn ArtifactWriter>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// What is known of an artifact, if any run uses it.
+    fn artifact<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<Option<Artifact>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
+    /// Bytes of an artifact from an offset on: so many, fewer only at its end.
+    fn read_artifact<'a>(
+        &'a self,
+        _digest: &'a Digest,
+        _offset: u64,
+        _max: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        Box::pin(ready(Err(nothing_kept())))
+    }
     /// A body that is kept beside the tape that is replayed.
     fn blob<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
         Box::pin(ready(None))
     }
+}
+
+/// Where the bytes of an artifact go while it is written. Dropped unfinished, nothing of it is kept.
+pub trait ArtifactWriter: Send {
+    /// Takes the next bytes.
+    fn write(&mut self, chunk: Vec<u8>) -> BoxFuture<'_, Result<(), HostError>>;
+    /// Keeps them under their digest; durable when it returns.
+    fn finish(self: Box<Self>, digest: Digest) -> BoxFuture<'static, Result<(), HostError>>;
 }
 
 /// What a guest is told where its host has no store.
@@ -296,6 +321,15 @@ impl AttemptHost for Silent {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         NoHost.cancelled()
+    }
+
+    fn read_artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+        offset: u64,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        self.0.read_artifact(digest, offset, max)
     }
 
     fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {

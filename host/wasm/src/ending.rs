@@ -107,6 +107,7 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'s
                 codes::LIMIT_EXCEEDED
             }
             // Nobody did anything wrong but the tape; the divergence tells.
+            Refusal::Artifact { .. } => return (ErrorClass::Host, codes::HOST_ERROR),
             Refusal::Diverged => return (ErrorClass::Host, codes::HOST_ERROR),
         }
     } else if error.is::<PoolConcurrencyLimitError>() {

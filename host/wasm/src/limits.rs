@@ -1,5 +1,6 @@
 //! What one attempt may use: memory and tables through wasmtime's limiter, host calls and their sizes through typed errors.
 
+use milepost_core::ids::Digest;
 use milepost_core::limits;
 use wasmtime::ResourceLimiter;
 
@@ -101,6 +102,8 @@ pub(super) enum Refusal {
         limits::RANDOM_BYTES
     )]
     Random { bytes: u64 },
+    #[error("the artifact {digest} cannot be read: {reason}")]
+    Artifact { digest: Digest, reason: String },
     /// The details are with the recorder.
     #[error("a host call differs from the recorded tape")]
     Diverged,

@@ -118,6 +118,7 @@ impl Watch for FarStore {
 }
 
 hand_on! { FarStore: Attempts }
+hand_on! { FarStore: Artifacts }
 hand_on! { FarStore: Mailbox }
 hand_on! { FarStore: Blobs }
 hand_on! { FarStore: Upkeep }
@@ -413,6 +414,7 @@ impl Mailbox for Unread {
 }
 
 hand_on! { Unread: Attempts }
+hand_on! { Unread: Artifacts }
 hand_on! { Unread: Runs }
 hand_on! { Unread: Claims }
 hand_on! { Unread: Blobs }

@@ -3,16 +3,16 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use milepost_core::effect::{Applied, Effect, KvItem};
-use milepost_core::ids::{Epoch, Path, RunId};
+use milepost_core::effect::{Applied, Artifact, Effect, KvItem};
+use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::time::Timestamp;
 
 use super::driver::SAVE_WAITS;
 use super::observer::Notice;
 use super::shared::Shared;
-use crate::attempt::{AttemptHost, BoxFuture, CancelFlag, LogLine, Progress};
+use crate::attempt::{ArtifactWriter, AttemptHost, BoxFuture, CancelFlag, LogLine, Progress};
 use crate::fault;
-use crate::store::{Note, StoreError};
+use crate::store::{ArtifactSink, Note, Store, StoreError};
 use crate::wasm::HostError;
 
 /// The host of one attempt.
@@ -80,6 +80,33 @@ impl AttemptHost for LiveHost {
         })
     }
 
+    fn create_artifact(&self) -> BoxFuture<'_, Result<Box<dyn ArtifactWriter>, HostError>> {
+        Box::pin(async move {
+            let sink = self.shared.store.create_artifact().await;
+            let sink = sink.map_err(|error| unavailable(&error))?;
+            Ok(Box::new(Written(sink)) as _)
+        })
+    }
+
+    fn artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Artifact>, HostError>> {
+        Box::pin(async move {
+            let found = self.shared.store.artifact(digest).await;
+            found.map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn read_artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+        offset: u64,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
+        Box::pin(read_artifact(&*self.shared.store, digest, offset, max))
+    }
+
     fn kv<'a>(
         &'a self,
         bucket: &'a str,
@@ -130,6 +157,39 @@ impl LiveHost {
                 (Err(error), _) => return Err(unavailable(&error)),
             }
         }
+    }
+}
+
+/// An artifact on its way into the store.
+struct Written(Box<dyn ArtifactSink>);
+
+impl ArtifactWriter for Written {
+    fn write(&mut self, chunk: Vec<u8>) -> BoxFuture<'_, Result<(), HostError>> {
+        Box::pin(async move {
+            let written = self.0.write(&chunk).await;
+            written.map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn finish(self: Box<Self>, digest: Digest) -> BoxFuture<'static, Result<(), HostError>> {
+        Box::pin(async move {
+            let finished = self.0.finish(digest).await;
+            finished.map_err(|error| unavailable(&error))
+        })
+    }
+}
+
+/// Bytes of an artifact for an attempt, also for one that is executed again.
+pub(crate) async fn read_artifact(
+    store: &dyn Store,
+    digest: &Digest,
+    offset: u64,
+    max: usize,
+) -> Result<Vec<u8>, HostError> {
+    match store.read_artifact(digest, offset, max).await {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(HostError::new("not-found", "it is not kept any more")),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 

@@ -7,7 +7,7 @@
 //! A run whose future is dropped releases its claim; one whose process dies is found by the next sweep through its owner.
 
 mod approvals;
-mod attempt_host;
+pub(crate) mod attempt_host;
 mod changes;
 mod clock;
 mod control;

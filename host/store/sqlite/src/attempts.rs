@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use milepost_core::effect::{Applied, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart};
-use milepost_core::ids::RunId;
+use milepost_core::effect::{
+    Applied, Artifact, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
+};
+use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -11,7 +13,9 @@ use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
 use super::statements::Statements;
 use super::{signed, store_error};
 use milepost_store::fault;
-use milepost_store::{Bucket, Note, Page, StoreError, StoredTape, bucket_has_room};
+use milepost_store::{
+    Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
+};
 
 impl Change for Note {
     type Reply = Applied;
@@ -39,6 +43,12 @@ impl Change for Note {
                 Err(refused) => return Ok(refused),
             }
         }
+        let artifact = self.effect.artifact.as_ref();
+        if let Some(artifact) = artifact
+            && !may_use_one_more(db, key, &self.path, artifact)?
+        {
+            return Ok(Applied::Full);
+        }
         if let Some(change) = &self.effect.kv
             && let refused @ (Applied::Conflict | Applied::Full) = put(db, change)?
         {
@@ -47,6 +57,20 @@ impl Change for Note {
         if let Some(memo) = &self.effect.memo {
             db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
                 .execute(params![key, self.path, memo.key, memo.value])?;
+        }
+        if let Some(artifact) = artifact {
+            db.get(
+                "INSERT INTO artifact (run, path, name, digest, size, media_type) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                key,
+                self.path,
+                artifact.name,
+                artifact.digest.as_bytes(),
+                signed(artifact.size),
+                artifact.media_type
+            ])?;
         }
         if let Some(part) = &self.effect.tape {
             for (digest, bytes) in &part.blobs {
@@ -125,6 +149,32 @@ fn fits(
     })
 }
 
+/// Whether the run may use an artifact, which it may use already.
+fn may_use_one_more(
+    db: &mut Statements<'_>,
+    run: i64,
+    path: &str,
+    artifact: &Artifact,
+) -> Result<bool, rusqlite::Error> {
+    let known: bool = db
+        .get("SELECT EXISTS (SELECT 1 FROM artifact WHERE run = ?1 AND path = ?2 AND name = ?3 AND digest = ?4)")?
+        .query_row(
+            params![run, path, artifact.name, artifact.digest.as_bytes()],
+            |row| row.get(0),
+        )?;
+    if known {
+        return Ok(true);
+    }
+    let (used, bytes): (i64, i64) = db
+        .get("SELECT count(*), coalesce(sum(size), 0) FROM artifact WHERE run = ?1")?
+        .query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(may_use(
+        used.unsigned_abs(),
+        bytes.unsigned_abs(),
+        artifact.size,
+    ))
+}
+
 /// Keeps a part of a tape. Returns false when it was there.
 pub(super) fn keep_tape(
     db: &mut Statements<'_>,
@@ -145,7 +195,6 @@ pub(super) fn renew(
 ) -> Result<(), rusqlite::Error> {
     let mut freed = 0;
     for path in paths {
-        // From `#` to `/` are the characters between which `#`, `/` and nothing else that a path goes on with stand; `[` is apart.
         let memos = db.get(
             "DELETE FROM memo WHERE run = ?1 AND (path = ?2
                  OR substr(path, 1, length(?2) + 1) IN (?2 || '#', ?2 || '[', ?2 || '/'))
@@ -292,6 +341,53 @@ pub(super) fn groups(db: &Connection, run: &RunId) -> Result<Vec<ProcessGroup>, 
         .collect::<Result<_, _>>()
     };
     read().map_err(failed(&format!("run `{run}`")))
+}
+
+fn read_artifact(row: &Row<'_>, first: usize) -> Result<Artifact, rusqlite::Error> {
+    Ok(Artifact {
+        name: row.get(first)?,
+        digest: Digest::from(row.get::<_, [u8; 32]>(first + 1)?),
+        size: row.get::<_, i64>(first + 2)?.unsigned_abs(),
+        media_type: row.get(first + 3)?,
+    })
+}
+
+pub(super) fn artifacts(
+    db: &Connection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<UsedArtifact>, StoreError> {
+    let used = |row: &Row<'_>| {
+        Ok(UsedArtifact {
+            position: row.get::<_, i64>(0)?.unsigned_abs(),
+            path: row.get(1)?,
+            artifact: read_artifact(row, 2)?,
+        })
+    };
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT position, path, name, digest, size, media_type FROM artifact
+             WHERE run = (SELECT key FROM run WHERE id = ?1) AND position > ?2 ORDER BY position LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        statement
+            .query_map(params![run.as_str(), signed(after), limit], used)?
+            .collect::<Result<_, _>>()
+    };
+    read().map_err(failed(&format!("run `{run}`")))
+}
+
+pub(super) fn artifact(db: &Connection, digest: &Digest) -> Result<Option<Artifact>, StoreError> {
+    let read = || {
+        db.prepare_cached(
+            "SELECT name, digest, size, media_type FROM artifact JOIN run ON run.key = artifact.run
+             WHERE digest = ?1 AND status <> 'removed' ORDER BY position LIMIT 1",
+        )?
+        .query_row([digest.as_bytes()], |row| read_artifact(row, 0))
+        .optional()
+    };
+    read().map_err(failed(&format!("artifact {digest}")))
 }
 
 pub(super) fn item(db: &Connection, bucket: &str, key: &str) -> Result<Option<KvItem>, StoreError> {

@@ -11,6 +11,7 @@
 //! Locking: inside a process, one connection writes; between processes, `BEGIN IMMEDIATE`. No lock is held between calls.
 //! Instants beyond the year 2262 are kept as the last one that a signed 64-bit number of nanoseconds can hold.
 
+mod artifacts;
 mod attempts;
 mod change;
 mod files;
@@ -31,7 +32,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use milepost_core::effect::{Applied, KvChange, KvItem, ProcessGroup};
+use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -49,7 +50,7 @@ use milepost_store::{
     Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Filter, Health, Held, Holdings,
     Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Release, RunRow, Runs,
     Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    StoredSignal, StoredTape, Upkeep, Write, Written,
+    StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
 };
 
 /// What a returned write survives.
@@ -230,6 +231,22 @@ impl Attempts for SqliteStore {
         run: &'a RunId,
     ) -> BoxFuture<'a, Result<Vec<ProcessGroup>, StoreError>> {
         Box::pin(async move { self.read(|db| attempts::groups(db, run)) })
+    }
+
+    fn artifacts<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<UsedArtifact>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::artifacts(db, run, after, limit)) })
+    }
+
+    fn artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::artifact(db, digest)) })
     }
 
     fn kv<'a>(

@@ -141,8 +141,8 @@ ALTER TABLE run ADD COLUMN parent TEXT;
 CREATE INDEX run_by_parent ON run (parent, created_at, id) WHERE parent IS NOT NULL;
 ";
 
-/// What attempts leave behind while they are in flight: their tapes, under the event that started each; memos; process groups that
-/// nobody has seen the end of. And buckets, which belong to no run; a deleted key keeps its revision.
+/// What attempts leave behind while they are in flight: their tapes, under the event that started each; memos; which artifacts they
+/// use; process groups that nobody has seen the end of. And buckets, which belong to no run; a deleted key keeps its revision.
 const VERSION_8: &str = "
 CREATE TABLE tape (
     key INTEGER PRIMARY KEY,
@@ -161,6 +161,18 @@ CREATE TABLE memo (
     value TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX memo_by_path ON memo (run, path, key);
+
+CREATE TABLE artifact (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    media_type TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX artifact_by_run ON artifact (run, path, name, digest);
+CREATE INDEX artifact_by_digest ON artifact (digest);
 
 CREATE TABLE process_group (
     run INTEGER NOT NULL REFERENCES run (key) ON DELETE CASCADE,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use milepost_core::effect::{
-    Applied, Effect, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
+    Applied, Artifact, Effect, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
 };
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::limits;
@@ -298,10 +298,12 @@ pub(crate) fn a_change_that_is_refused_takes_the_rest_with_it(s: &dyn Store) {
         tape: Some(part(0, "[1]")),
         memo: memo("k", "1").memo,
         kv: Some(put("b", "k", 4, Some(b"v"))),
+        artifact: Some(artifact("report", 3)),
         processes: Some(GroupChange::Began(group(1))),
     };
     assert_eq!(applied(s, note("r", 1, effect)), Applied::Conflict);
     assert_eq!(tape(s, "r", 7), []);
+    assert_eq!(s.artifacts(&id("r"), 0, ALL).wait().unwrap(), []);
     assert_eq!(kept(s, "fix#2/test", "k"), None);
     assert_eq!(s.groups(&id("r")).wait().unwrap(), []);
     counts_what_it_holds(s, "r");
@@ -367,6 +369,67 @@ pub(crate) fn buckets_outlive_runs_and_are_listed_by_name(s: &dyn Store) {
     assert_eq!(names(None, ALL), ["a", "b", "c"]);
     assert_eq!(names(Some("a"), 1), ["b"]);
     assert_eq!(item(s, "a", "k"), Some((1, Some(b"v".to_vec()))));
+}
+
+fn artifact(name: &str, size: u64) -> Artifact {
+    Artifact {
+        digest: Digest::of(&size.to_le_bytes()),
+        name: name.to_owned(),
+        size,
+        media_type: "text/csv; charset=\"utf-8\"".to_owned(),
+    }
+}
+
+pub(crate) fn artifacts_are_known_as_long_as_a_run_uses_them(s: &dyn Store) {
+    for run in ["r", "other"] {
+        s.save(start(run));
+    }
+    let uses = |run, path: &str, artifact| {
+        let effect = Effect {
+            artifact: Some(artifact),
+            ..Effect::default()
+        };
+        let noted = Note {
+            path: path.to_owned(),
+            ..note(run, 1, effect)
+        };
+        applied(s, noted)
+    };
+    let listed = |run, after, limit| -> Vec<(String, Artifact)> {
+        let used = s.artifacts(&id(run), after, limit).wait().unwrap();
+        used.into_iter()
+            .map(|used| (used.path, used.artifact))
+            .collect()
+    };
+    let (a, b) = (artifact("a \"1\"", 1), artifact("b", 2));
+    let renamed = Artifact {
+        name: "c".to_owned(),
+        ..a.clone()
+    };
+    for (run, path, used) in [
+        ("r", "x", &a),
+        ("r", "x", &a),
+        ("r", "y", &b),
+        ("other", "x", &renamed),
+        ("r", "x", &renamed),
+    ] {
+        assert_eq!(uses(run, path, used.clone()), Applied::Done);
+    }
+    let all = [("x", &a), ("y", &b), ("x", &renamed)];
+    let all = all.map(|(path, used)| (path.to_owned(), used.clone()));
+    assert_eq!(listed("r", 0, ALL), all);
+    let first = s.artifacts(&id("r"), 0, 1).wait().unwrap()[0].position;
+    assert_eq!(listed("r", first, 1), all[1..2]);
+    let known = |of: &Artifact| s.artifact(&of.digest).wait().unwrap();
+    assert_eq!((known(&a), known(&b)), (Some(a.clone()), Some(b.clone())));
+    assert_eq!(known(&artifact("never", 9)), None);
+    s.save(step("r", 0, 1).status(Status::Failed));
+    s.remove("r", 1).unwrap();
+    assert_eq!((known(&a), known(&b)), (Some(renamed), None));
+    let most = artifact("large", limits::ARTIFACTS_BYTES - 1);
+    assert_eq!(uses("other", "x", most.clone()), Applied::Done);
+    assert_eq!(uses("other", "x", artifact("more", 1)), Applied::Full);
+    assert_eq!(uses("other", "x", most), Applied::Done);
 }
 
 fn group(number: u32) -> ProcessGroup {

@@ -24,6 +24,7 @@
     reason = "cases are tests"
 )]
 
+mod artifacts;
 mod attempts;
 mod deletion;
 mod disk;
@@ -232,6 +233,11 @@ macro_rules! conformance_cases {
                 what_is_not_kept_for_good_adds_nothing,
                 a_refused_write_adds_nothing,
             }
+            artifacts {
+                an_artifact_is_read_in_pieces,
+                an_artifact_is_there_when_it_is_finished,
+                a_sweep_takes_what_no_run_uses,
+            }
             attempts {
                 only_the_owner_of_a_run_that_runs_notes_anything,
                 a_tape_is_read_in_the_order_of_its_parts,
@@ -246,6 +252,7 @@ macro_rules! conformance_cases {
                 keys_are_listed_by_their_bytes,
                 a_bucket_has_room_for_so_many_bytes,
                 buckets_outlive_runs_and_are_listed_by_name,
+                artifacts_are_known_as_long_as_a_run_uses_them,
                 process_groups_stay_until_somebody_saw_their_end,
             }
             sweep {

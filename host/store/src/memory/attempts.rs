@@ -5,13 +5,17 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use milepost_core::effect::{Applied, GroupChange, KvChange, KvItem, ProcessGroup, TapePart};
+use milepost_core::effect::{
+    Applied, Artifact, GroupChange, KvChange, KvItem, ProcessGroup, TapePart,
+};
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
 use super::{MemoryStore, Run, State, conflict};
-use crate::{Attempts, Bucket, Note, Page, StoreError, StoredTape, bucket_has_room};
+use crate::{
+    Attempts, Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
+};
 
 impl Attempts for MemoryStore {
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
@@ -65,6 +69,34 @@ impl Attempts for MemoryStore {
             let state = self.state();
             let groups = state.runs.get(run).map(|run| run.groups.iter().cloned());
             Ok(groups.into_iter().flatten().collect())
+        })
+    }
+
+    fn artifacts<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<UsedArtifact>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let used = state.runs.get(run).into_iter();
+            let used = used.flat_map(|run| &run.artifacts);
+            let later = used.filter(|used| used.position > after);
+            Ok(later.take(limit).cloned().collect())
+        })
+    }
+
+    fn artifact<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let used = state.runs.values().flat_map(|run| &run.artifacts);
+            let found = used.filter(|used| used.artifact.digest == *digest);
+            let first = found.min_by_key(|used| used.position);
+            Ok(first.map(|used| used.artifact.clone()))
         })
     }
 
@@ -152,6 +184,14 @@ impl State {
                 None => added += memo.bytes(),
             }
         }
+        if let Some(artifact) = &note.effect.artifact
+            && !run.uses(&note.path, artifact)
+        {
+            let bytes = run.artifacts.iter().map(|used| used.artifact.size);
+            if !may_use(run.artifacts.len() as u64, bytes.sum(), artifact.size) {
+                return Ok(Applied::Full);
+            }
+        }
         let effect = note.effect;
         if let Some(change) = &effect.kv {
             match self.kv_allows(change) {
@@ -165,7 +205,21 @@ impl State {
         if let Some(part) = effect.tape {
             self.keep_tape(&note.run, note.started, part)?;
         }
+        let position = self.last_artifact + 1;
         let run = self.run(&note.run)?;
+        let mut last = position - 1;
+        if let Some(artifact) = effect
+            .artifact
+            .filter(|artifact| !run.uses(&note.path, artifact))
+        {
+            let path = note.path.clone();
+            run.artifacts.push(UsedArtifact {
+                position,
+                path,
+                artifact,
+            });
+            last = position;
+        }
         if let Some(memo) = effect.memo {
             run.memos.insert((note.path, memo.key), memo.value);
         }
@@ -174,6 +228,7 @@ impl State {
             Some(GroupChange::Ended(group)) => drop(run.groups.remove(&group)),
             None => {}
         }
+        self.last_artifact = last;
         if let Some(change) = effect.kv {
             self.kv_put(change);
         }
@@ -233,6 +288,16 @@ fn bytes_of(key: &str, value: Option<&Arc<[u8]>>) -> u64 {
 }
 
 impl Run {
+    /// Whether that execution uses the artifact under its name already.
+    fn uses(&self, path: &str, artifact: &Artifact) -> bool {
+        let known = |used: &UsedArtifact| {
+            used.path == path
+                && used.artifact.name == artifact.name
+                && used.artifact.digest == artifact.digest
+        };
+        self.artifacts.iter().any(known)
+    }
+
     /// Drops the memos of these executions, and of all that stands in them. Returns what they took, bytes.
     pub(super) fn renew(&mut self, paths: &[String]) -> u64 {
         let mut freed = 0;

@@ -1,6 +1,7 @@
 //! The store without a file: for tests, simulation, and as the oracle that other stores are compared with. Plain on purpose:
 //! one map behind one lock, every write checked first and then applied.
 
+mod artifacts;
 mod attempts;
 mod claims;
 mod mailbox;
@@ -17,7 +18,8 @@ use milepost_core::time::Timestamp;
 use super::hints::Hints;
 use super::{
     Expect, Family, Filter, Inbox, KnownToken, NewSignal, Page, RunRow, Runs, StopRequest,
-    StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, Write, Written,
+    StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, UsedArtifact,
+    Write, Written,
 };
 use futures_util::future::BoxFuture;
 
@@ -25,6 +27,7 @@ use futures_util::future::BoxFuture;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    artifacts: artifacts::Kept,
     clock: StoreClock,
     hints: Hints,
 }
@@ -36,6 +39,7 @@ struct State {
     kv: BTreeMap<(String, String), KvItem>,
     last_log: u64,
     last_signal: u64,
+    last_artifact: u64,
     created: usize,
 }
 
@@ -53,6 +57,7 @@ struct Run {
     /// By path and key.
     memos: BTreeMap<(String, String), String>,
     groups: BTreeSet<ProcessGroup>,
+    artifacts: Vec<UsedArtifact>,
     /// Place in the order of creation.
     key: usize,
 }
@@ -347,6 +352,7 @@ fn new_run(write: &Write, key: usize) -> Run {
         tapes: BTreeMap::new(),
         memos: BTreeMap::new(),
         groups: BTreeSet::new(),
+        artifacts: Vec::new(),
         key,
     }
 }

@@ -1,6 +1,7 @@
 //! What a guest may ask of the host. One file per interface owns all of it: the functions and their types, linking, state,
 //! limits, and what of it goes on the tape.
 
+pub(crate) mod artifacts;
 mod body;
 mod clock;
 mod config;
@@ -37,7 +38,7 @@ pub(crate) struct Capability {
 }
 
 /// All that this version provides.
-pub(crate) const ALL: [&Capability; 9] = [
+pub(crate) const ALL: [&Capability; 10] = [
     &context::CAPABILITY,
     &config::CAPABILITY,
     &log::CAPABILITY,
@@ -47,6 +48,7 @@ pub(crate) const ALL: [&Capability; 9] = [
     &memo::CAPABILITY,
     &kv::CAPABILITY,
     &exec::CAPABILITY,
+    &artifacts::CAPABILITY,
 ];
 
 /// The capability behind an interface of the contract.
@@ -65,6 +67,7 @@ pub(crate) struct States {
     exec: exec::State,
     log: Log,
     progress: progress::State,
+    artifacts: artifacts::State,
     random: random::State,
     wasi: wasi::State,
 }
@@ -75,6 +78,7 @@ impl States {
             exec: exec::State::default(),
             log: Log::new(call, clock),
             progress: progress::State::default(),
+            artifacts: artifacts::State::default(),
             random: random::State::default(),
             wasi: wasi::State::default(),
         }

@@ -13,6 +13,7 @@ wasmtime::component::bindgen!({
             import milepost:step/memo@0.1.0;
             import milepost:step/kv@0.1.0;
             import milepost:step/exec@0.1.0;
+            import milepost:step/artifacts@0.1.0;
             export milepost:step/guest@0.1.0;
         }
     ",
@@ -31,9 +32,16 @@ wasmtime::component::bindgen!({
         "milepost:step/kv.[method]bucket.delete": async | trappable,
         "milepost:step/kv.[method]bucket.keys": async | trappable,
         "milepost:step/exec.[static]command.run": async | trappable,
+        "milepost:step/artifacts.[static]writer.create": async | trappable,
+        "milepost:step/artifacts.[method]writer.write": async | trappable,
+        "milepost:step/artifacts.[static]writer.finish": async | trappable,
+        "milepost:step/artifacts.[static]reader.open": async | trappable,
+        "milepost:step/artifacts.[method]reader.read": async | trappable,
         default: trappable,
     },
     with: {
+        "milepost:step/artifacts.writer": crate::capability::artifacts::Writer,
+        "milepost:step/artifacts.reader": crate::capability::artifacts::Reader,
         "milepost:step/memo.ticket": crate::capability::memo::Ticket,
         "milepost:step/kv.bucket": crate::capability::kv::Bucket,
         "milepost:step/exec.command": crate::capability::exec::Command,
