@@ -100,7 +100,8 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
         wish: "pause it",
     };
     stop(&args.run, cx, &words, async |engine, run| {
-        engine.pause(run, args.now, "`milepost pause`").await
+        let by = "`milepost pause`";
+        Ok((engine.pause(run, args.now, by).await?, None))
     })
 }
 
@@ -129,7 +130,9 @@ fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> 
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
     let shown = Shown(item);
-    let (answer, status, text) = match wait(engine.cancel_item(&run, item, "`milepost cancel`"))? {
+    let stopped = wait(engine.cancel_item(&run, item, "`milepost cancel`"))?;
+    finish_children(cx, &stopped.finishing);
+    let (answer, status, text) = match stopped.answer {
         ItemAnswer::Cancelled(status) => (
             Answer::ItemCancelled,
             status,
@@ -169,17 +172,10 @@ fn end(
     kind: StopKind,
     by: &str,
 ) -> Result<Reply, Failure> {
-    let mut family = None;
-    let reply = stop(typed, cx, words, async |engine, run| {
+    stop(typed, cx, words, async |engine, run| {
         let ended = engine.end_family_by(run, kind, by).await?;
-        let answer = ended.answer;
-        family = Some(ended);
-        Ok(answer)
-    })?;
-    if let Some(family) = &family {
-        tell_family(cx, family);
-    }
-    Ok(reply)
+        Ok((ended.answer, Some(ended)))
+    })
 }
 
 /// Runs the steps with `finally` of a run that is cancelled, here, and tells how it stands then.
@@ -213,22 +209,38 @@ pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
     Ok(report.status)
 }
 
-/// What became of the runs around the one that was to end.
-fn tell_family(cx: &Context, ended: &FamilyStopped) {
-    let plural = |runs: usize| format::count(runs, "child run");
-    if !ended.children.is_empty() {
-        cx.note(format!("{} cancelled", plural(ended.children.len())));
-    }
-    for run in &ended.finishing {
+/// Most runs that have not ended yet and are named.
+const NAMED: usize = 10;
+
+/// Runs, here, what child runs have left to do before their end that were cancelled.
+fn finish_children(cx: &Context, finishing: &[RunId]) {
+    for run in finishing {
         match finish(cx, run) {
             Ok(Status::Cancelled) => {}
             Ok(status) => cx.note(format!("the child run {run} is {status}, about to end")),
             Err(failure) => cx.warn(format!("the child run {run}: {}", failure.message())),
         }
     }
-    if !ended.asked.is_empty() {
-        let asked = plural(ended.asked.len());
-        cx.note(format!("the process of {asked} was asked to end it"));
+}
+
+/// What became of the runs around the one that was to end.
+fn tell_family(cx: &Context, ended: &FamilyStopped) {
+    let plural = |runs: usize| format::count(runs, "child run");
+    if !ended.children.is_empty() {
+        cx.note(format!("{} cancelled", plural(ended.children.len())));
+    }
+    finish_children(cx, &ended.finishing);
+    for run in ended.asked.iter().take(NAMED) {
+        cx.warn(format!(
+            "the child run {run} has not ended yet; its process was asked to end it: `{}`",
+            cx.command("show", run)
+        ));
+    }
+    if let Some(more @ 1..) = ended.asked.len().checked_sub(NAMED) {
+        let more = plural(more);
+        cx.warn(format!(
+            "{more} more have not ended yet; their processes were asked to end them"
+        ));
     }
     for (run, reason) in &ended.kept {
         cx.warn(format!(
@@ -254,11 +266,15 @@ fn stop(
     typed: &str,
     cx: &Context,
     words: &Words,
-    ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<StopAnswer, EngineError>,
+    ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<(StopAnswer, Option<FamilyStopped>), EngineError>,
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
-    let stopped = wait(ask(&engine, &run))?;
+    let (stopped, family) = wait(ask(&engine, &run))?;
+    // What comes before its own end comes after theirs.
+    if let Some(family) = &family {
+        tell_family(cx, family);
+    }
     let (answer, status, text) = match stopped {
         StopAnswer::Done(status) => (
             words.answers.0,

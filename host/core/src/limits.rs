@@ -219,6 +219,8 @@ pub const AUTOMATIC_RESUME_JITTER: f64 = 0.25;
 pub const WAIT_IN_PLACE: Duration = Duration::from_secs(60);
 /// How long a cancelled attempt may take to clean up before it is interrupted.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long the end of a run waits for the ends of the runs that it has started.
+pub const FAMILY_GRACE: Duration = Duration::from_secs(5);
 /// How long a worker that was told to stop lets attempts in flight end before it interrupts them.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of a signal's data, as compact JSON.

@@ -166,6 +166,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ),
         ("WAIT_IN_PLACE", time(limits::WAIT_IN_PLACE)),
         ("CANCEL_GRACE", time(limits::CANCEL_GRACE)),
+        ("FAMILY_GRACE", time(limits::FAMILY_GRACE)),
         ("DRAIN_GRACE", time(limits::DRAIN_GRACE)),
         ("SIGNAL_BYTES", bytes(limits::SIGNAL_BYTES)),
         ("SIGNALS", number(limits::SIGNALS as u64)),

@@ -241,10 +241,10 @@ async fn b373_who_cancels_an_item_ends_its_child_run() {
     let cancelled = of_item(&rig, 1).id;
     let engine = rig.engine();
     let answer = engine.cancel_item(&r1(), "all[1]", "ann").await.unwrap();
-    assert_eq!(answer, ItemAnswer::Cancelled(Status::Paused));
+    assert_eq!(answer.answer, ItemAnswer::Cancelled(Status::Paused));
     assert_eq!(row(&rig, &cancelled).status, Status::Cancelled);
     let again = engine.cancel_item(&r1(), "all[1]", "ann").await.unwrap();
-    assert_eq!(again, ItemAnswer::Already(Status::Paused));
+    assert_eq!(again.answer, ItemAnswer::Already(Status::Paused));
     rig.work().await;
     for index in [0, 2] {
         approve(&rig, index).await;

@@ -12,6 +12,7 @@ mod continuations;
 mod crashes;
 mod damage;
 mod endings;
+mod family_ends;
 mod fan_outs;
 mod far;
 mod finalization;

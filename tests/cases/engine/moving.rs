@@ -173,7 +173,10 @@ async fn an_item_is_cancelled_while_it_is_worked_at() {
         gate.came().await;
         until(&rig, "step_completed", 3).await;
         let answer = engine.cancel_item(&r1(), "f[1]", "ann").await.unwrap();
-        assert!(matches!(answer, ItemAnswer::Cancelled(_)), "{answer:?}");
+        assert!(
+            matches!(answer.answer, ItemAnswer::Cancelled(_)),
+            "{answer:?}"
+        );
     };
     let (report, ()) = tokio::join!(rig.run_on(&engine, Default::default()), cancelling);
     let report = report.unwrap();

@@ -94,8 +94,17 @@ pub fn stop(
     let undo = (demand == Demand::Compensate && !state.compensates())
         .then(|| compensate(state, undoing).ok())
         .flatten();
-    if state.is_being_cancelled() && demand.cleans_up() && undo.is_none() && !owned {
-        return Ok(Stopping::Finishing);
+    if let Some(ending) = state.ending()
+        && state.is_being_cancelled()
+        && demand.cleans_up()
+        && undo.is_none()
+        && !owned
+    {
+        let last_steps = definition.is_some_and(|definition| !definition.finally().is_empty());
+        return Ok(match last_steps || state.compensates() {
+            true => Stopping::Finishing,
+            false => Stopping::Stop(interrupt(state, ending.clone().into_event().into())),
+        });
     }
     match (status, demand.ends()) {
         (Status::Paused, false) if state.moves_by_itself() => {
@@ -117,6 +126,26 @@ pub fn stop(
             Ok(Stopping::Stop(interrupt(state, last.into())))
         }
     }
+}
+
+/// What is recorded first of a run that nobody drives and that is asked to end, before what it has started ends: whoever takes it
+/// up then brings it nowhere else. Nothing where it ends already, or is not asked to clean up.
+#[must_use]
+pub fn begin_to_end(state: &RunState, demand: Demand, by: &str) -> Option<Event> {
+    let stands = matches!(state.phase().status(), Status::Pending | Status::Paused);
+    if !stands || !demand.cleans_up() || state.is_being_cancelled() {
+        return None;
+    }
+    let undo = match demand {
+        Demand::Compensate => compensate(state, Undoing { cancels: true, by }).ok(),
+        _ => None,
+    };
+    let finishing = || RunEvent::Finishing {
+        ending: Ending::Cancelled {
+            stop: Stop::cancelled_by(by),
+        },
+    };
+    Some(undo.unwrap_or_else(finishing).into())
 }
 
 /// The owner is asked to end a run that it drives, where that has something left to do before: what it records, and drives on.

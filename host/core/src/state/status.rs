@@ -41,6 +41,12 @@ impl Status {
         matches!(self, Self::Completed | Self::Cancelled)
     }
 
+    /// Whether it is over, though somebody may resume it.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
     /// The stable text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! A person's decisions at approvals.
 
-use milepost_core::event::{Entry, Event, StepEvent, WaitEvent};
+use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
 use milepost_core::request::approve::{self, Answer, Approving, Asking, NotDecided};
@@ -11,6 +11,7 @@ use milepost_core::wait::Verdict;
 
 use super::Engine;
 use super::error::{EngineError, Wanted};
+use super::family::END_OF_PARENT;
 use super::shared::Looks;
 use crate::fault;
 use crate::record::{self, Batch, Recorded};
@@ -127,13 +128,23 @@ impl Engine {
                 meant = Some(asking);
                 continue;
             }
+            let ends = |event: &Event| {
+                matches!(
+                    event,
+                    Event::Run(RunEvent::Cancelled { .. } | RunEvent::Finishing { .. })
+                )
+            };
+            if events.iter().any(ends) {
+                self.end_children_first(run, StopKind::Cancel, END_OF_PARENT, drop)
+                    .await;
+            }
             for event in events {
                 batch.record(&mut state, event, now)?;
             }
             fault::point("before_decision");
             if self.shared.write(&batch, &state).await? {
                 if state.phase().status() == Status::Cancelled || state.ending().is_some() {
-                    self.end_children(run, StopKind::Cancel, "the end of its parent")
+                    self.end_children(run, StopKind::Cancel, END_OF_PARENT)
                         .await;
                 }
                 return Ok(decided(&state, &asking, answer, true, rework_left));

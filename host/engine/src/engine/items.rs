@@ -3,7 +3,7 @@
 use milepost_core::ids::RunId;
 use milepost_core::request::cancel_item::{cancel_item, is_cancelled};
 use milepost_core::request::posted::Posted;
-use milepost_core::state::Status;
+use milepost_core::state::{RunState, Status};
 
 use super::Engine;
 use super::approvals::note;
@@ -22,6 +22,15 @@ pub enum ItemAnswer {
     Already(Status),
 }
 
+/// What became of an item that was to be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemStopped {
+    /// Of the item itself.
+    pub answer: ItemAnswer,
+    /// Child runs that are cancelled with it, and whose steps with `finally` are yet to run.
+    pub finishing: Vec<RunId>,
+}
+
 impl Engine {
     /// Cancels one item of a fan-out, named by its path: no resume or retry works at it again. What is in flight in it is cancelled
     /// cooperatively; whatever it still comes to does not count.
@@ -33,7 +42,7 @@ impl Engine {
         run: &RunId,
         item: &str,
         by: &str,
-    ) -> Result<ItemAnswer, EngineError> {
+    ) -> Result<ItemStopped, EngineError> {
         note("the name of who asks", Some(by))?;
         self.shared.follow().await;
         let refused = |reason| EngineError::NotCancellable {
@@ -48,18 +57,21 @@ impl Engine {
             let mut state = recorded.state;
             let status = state.phase().status();
             if asked && item.parse().is_ok_and(|path| is_cancelled(&state, &path)) {
-                self.end_left_children(&state).await;
-                return Ok(ItemAnswer::Cancelled(status));
+                return Ok(self
+                    .item_stopped(ItemAnswer::Cancelled(status), &state)
+                    .await);
             }
             let events = cancel_item(&state, item, by).map_err(refused)?;
             if events.is_empty() {
-                self.end_left_children(&state).await;
-                return Ok(ItemAnswer::Already(status));
+                return Ok(self.item_stopped(ItemAnswer::Already(status), &state).await);
             }
             if driven && let Ok(path) = item.parse() {
                 let by = by.to_owned();
                 if !self.post(run, &Posted::CancelItem { path, by }).await? {
-                    return Ok(ItemAnswer::Asked(status));
+                    return Ok(ItemStopped {
+                        answer: ItemAnswer::Asked(status),
+                        finishing: Vec::new(),
+                    });
                 }
                 asked = true;
                 continue;
@@ -70,9 +82,18 @@ impl Engine {
                 batch.record(&mut state, event, now)?;
             }
             if self.shared.write(&batch, &state).await? {
-                self.end_left_children(&state).await;
-                return Ok(ItemAnswer::Cancelled(status));
+                return Ok(self
+                    .item_stopped(ItemAnswer::Cancelled(status), &state)
+                    .await);
             }
+        }
+    }
+
+    /// Ends the child runs of what was cancelled.
+    async fn item_stopped(&self, answer: ItemAnswer, state: &RunState) -> ItemStopped {
+        ItemStopped {
+            answer,
+            finishing: self.end_left_children(state).await,
         }
     }
 }

@@ -58,7 +58,7 @@ pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
 pub use family::FamilyStopped;
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
-pub use items::ItemAnswer;
+pub use items::{ItemAnswer, ItemStopped};
 pub use milepost_core::request::approve::EarlierDecision;
 pub use milepost_core::request::deadline::{Holds, TimedOut};
 pub use milepost_core::request::stop::Demand;
@@ -71,6 +71,7 @@ pub use worker::{WorkOptions, Worked};
 use self::changes::{Bound, Load, Version, borrowed};
 use self::clock::Following;
 use self::driver::{Driver, Halted};
+use self::family::END_OF_PARENT;
 use self::keeper::Keeper;
 use self::loads::LoadPermit;
 use self::shared::Shared;
@@ -598,8 +599,8 @@ impl Engine {
         definition: &Definition,
     ) -> Result<RunReport, EngineError> {
         let run = driver.state().created().run.clone();
-        // What a process left undone that died.
-        self.end_left_children(driver.state()).await;
+        // What a process left undone that died; what is left to do of it then is for whoever takes it up.
+        let _finishing = self.end_left_children(driver.state()).await;
         let ended = match driver.claim_and_drive().await {
             Ok(ended) => ended,
             Err(StoreError::Conflict { status, .. }) => {
@@ -619,10 +620,10 @@ impl Engine {
                 let mut report = RunReport::new(definition, driver.state());
                 report.unsaved = driver.is_unsaved();
                 if definition.starts_runs() {
-                    self.end_left_children(driver.state()).await;
+                    let _finishing = self.end_left_children(driver.state()).await;
                     if report.status == Status::Cancelled {
-                        let by = "the end of its parent";
-                        self.end_children(&run, StopKind::Cancel, by).await;
+                        self.end_children(&run, StopKind::Cancel, END_OF_PARENT)
+                            .await;
                     }
                 }
                 Ok(report)

@@ -158,6 +158,9 @@ impl Engine {
         // A pause means nothing to a run that nobody drives yet; the next owner sees it.
         let met = |request: &&StopRequest| request.kind.ends() || row.status != Status::Pending;
         if let Some(request) = row.request.as_ref().filter(met) {
+            if request.kind.ends() && !self.have_children_ended(&row.id, request).await? {
+                return Ok(true);
+            }
             let answer = self.stop(&row.id, request.kind, &request.by).await?;
             let changed = !matches!(answer, StopAnswer::Already(_) | StopAnswer::Finishing);
             swept.stopped.extend(changed.then(|| row.id.clone()));

@@ -13,9 +13,10 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::{Driver, Halted};
+use super::{ClaimStands, Driver, Halted, InFlight};
 use crate::engine::family::{self, Stands};
-use crate::store::StoreError;
+use crate::engine::{Demand, Engine};
+use crate::store::{StopKind, StoreError};
 
 /// How often the children of a run that moves are looked at.
 const LOOKS: Duration = Duration::from_millis(500);
@@ -115,6 +116,57 @@ impl Driver {
         Ok(open.map(|signal| (signal.name, signal.number)).collect())
     }
 
+    /// Whether children that the steps of its main part wait for have to end first, when the run is about to end.
+    pub(super) fn has_children_to_end(&self, demand: Demand) -> bool {
+        let known = self.children.ended;
+        if !self.children.any || known.is_some_and(|known| known >= demand) {
+            return false;
+        }
+        // A cancellation lets the steps with `finally` run.
+        let definition = &self.workflow.definition;
+        let mut awaited = self.state.awaited_children();
+        awaited.any(|(path, _)| demand == Demand::Kill || !definition.is_finally(path))
+    }
+
+    /// What the run has started ends before it does, for a while: what ends meanwhile beside that counts.
+    pub(super) async fn end_children_first(
+        &mut self,
+        demand: Demand,
+        by: &str,
+        in_flight: &mut InFlight,
+    ) -> Result<(), Halted> {
+        if self.claim != ClaimStands::Yes || !self.has_children_to_end(demand) {
+            return Ok(());
+        }
+        self.commit().await?;
+        self.children.ended = Some(demand);
+        let engine = Engine {
+            shared: Arc::clone(&self.shared),
+        };
+        let kind = match demand {
+            Demand::Kill => StopKind::Kill,
+            _ => StopKind::Cancel,
+        };
+        let (run, told) = (self.state.created().run.clone(), self.children.told.clone());
+        let finishing = |child| drop(told.as_ref().map(|told| told.send(OfChild::Moves(child))));
+        let ending = engine.end_children_first(&run, kind, by, finishing);
+        let control = self.control.clone();
+        let killed = control.asked(Some(demand.max(Demand::Cancel)));
+        tokio::pin!(ending, killed);
+        loop {
+            self.moves();
+            tokio::select! {
+                biased;
+                () = &mut ending => return Ok(()),
+                _ = &mut killed => return Ok(()),
+                ended = in_flight.next() => {
+                    self.ended(ended)?;
+                    self.commit().await?;
+                }
+            }
+        }
+    }
+
     /// After a commit: children that failed before their steps began to wait for them go on, and whoever drives them is told.
     pub(super) async fn children_go_on(&mut self) -> Result<(), Halted> {
         let mut moving = std::mem::take(&mut self.children.started);
@@ -178,4 +230,16 @@ pub(super) struct Children {
     told: Option<UnboundedSender<OfChild>>,
     /// When they were looked at last, while the run moves.
     pub(super) looked: Option<Instant>,
+    /// Those that there were ended before the run, which was asked that.
+    ended: Option<Demand>,
+}
+
+impl Children {
+    /// Of a run whose workflow has any.
+    pub(super) fn of_any(any: bool) -> Self {
+        Self {
+            any,
+            ..Self::default()
+        }
+    }
 }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::saving::SAVE_WAITS;
 use super::{Driver, Halted, InFlight};
-use crate::engine::inbox;
+use crate::engine::family::END_OF_PARENT;
+use crate::engine::{Demand, inbox};
 use crate::store::StoreError;
 
 /// How often it is looked at while the run moves, at most; the keeper's beats wake the driver.
@@ -65,6 +66,16 @@ impl Driver {
         let Some(Delivery { number, events }) = self.next_delivery(may_wait).await? else {
             return Ok(false);
         };
+        let ends = |event: &Event| {
+            matches!(
+                event,
+                Event::Run(RunEvent::Cancelled { .. } | RunEvent::Finishing { .. })
+            )
+        };
+        if events.iter().any(ends) {
+            self.end_children_first(Demand::Compensate, END_OF_PARENT, in_flight)
+                .await?;
+        }
         self.batch.consume(number);
         for event in events {
             match event {

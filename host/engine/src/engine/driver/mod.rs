@@ -41,6 +41,7 @@ use super::attempt_host::LiveHost;
 use super::changes::Bound;
 use super::control::{Control, Request};
 use super::error::EngineError;
+use super::family::END_OF_PARENT;
 use super::keeper::{Keeper, KeptClaim, Tidings};
 use super::launch::Launch;
 use super::loads::LoadPermit;
@@ -151,6 +152,7 @@ impl Driver {
         owner: Owner,
         control: Control,
     ) -> Self {
+        let any = bound.workflow.definition.starts_runs();
         Self {
             shared,
             workflow: bound.workflow,
@@ -172,7 +174,7 @@ impl Driver {
             claim: ClaimStands::No,
             kept: None,
             heard: Instant::now(),
-            children: Children::default(),
+            children: Children::of_any(any),
             mail: Mail::default(),
             dropped: BTreeSet::new(),
         }
@@ -257,7 +259,6 @@ impl Driver {
         }
         let definition = &self.workflow.definition;
         let beside = definition.is_parallel();
-        self.children.any = definition.starts_runs();
         self.mail = Mail::of(definition);
         loop {
             self.moves();
@@ -338,7 +339,17 @@ impl Driver {
             }
             let now = self.now();
             let definition = &self.workflow.definition;
-            match decide_from(&mut self.frontier, definition, &self.state, now) {
+            let decision = decide_from(&mut self.frontier, definition, &self.state, now);
+            if self.state.ending().is_some() && self.has_children_to_end(Demand::Compensate) {
+                if self.claim != ClaimStands::Yes {
+                    // The claim comes first.
+                    return Ok(Some(now));
+                }
+                self.end_children_first(Demand::Compensate, END_OF_PARENT, in_flight)
+                    .await?;
+                continue;
+            }
+            match decision {
                 Decision::Act(actions) => {
                     for action in actions {
                         if action.begins()
@@ -370,6 +381,15 @@ impl Driver {
                 | Decision::End(RunEvent::Cancelled { stop })
                     if stop.code() == StopCode::ApprovalTimedOut
                         && self.take_mail(now, false, in_flight).await? => {}
+                Decision::Note(RunEvent::Finishing { .. }) | Decision::End(_)
+                    if self.has_children_to_end(Demand::Compensate) =>
+                {
+                    if self.claim != ClaimStands::Yes {
+                        return Ok(Some(now));
+                    }
+                    self.end_children_first(Demand::Compensate, END_OF_PARENT, in_flight)
+                        .await?;
+                }
                 Decision::Note(event) => self.note(event.into(), now)?,
                 Decision::End(last) => self.end(last, in_flight).await?,
                 Decision::Wait { wake_at, cancel } => {

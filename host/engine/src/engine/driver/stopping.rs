@@ -65,6 +65,12 @@ impl Driver {
         if self.is_withdrawn(&request).await {
             return Ok(());
         }
+        if request.demand.ends() && self.has_children_to_end(request.demand) {
+            let Request { demand, by } = &request;
+            self.end_children_first(*demand, by, in_flight).await?;
+            // Somebody may have lost patience meanwhile.
+            request = self.control.present().unwrap_or(request);
+        }
         let Request { demand, by } = &request;
         let patient = demand.cleans_up();
         if patient
@@ -155,6 +161,11 @@ impl Driver {
         let Some(request) = self.control.present() else {
             return Ok(());
         };
+        if request.demand.ends() {
+            let (demand, by) = (request.demand, &request.by);
+            let mut none = InFlight::default();
+            self.end_children_first(demand, by, &mut none).await?;
+        }
         let Some(event) = stop::meet_late(
             &self.workflow.definition,
             &self.state,

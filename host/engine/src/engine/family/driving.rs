@@ -76,6 +76,18 @@ impl Engine {
                         continue;
                     }
                 }
+                if let Ok(report) = &report
+                    && report.status.is_terminal()
+                    && definition.starts_runs()
+                {
+                    // What has something left to do that ended with it.
+                    let (descendants, _more) = self.descendants(&run).await?;
+                    for row in descendants {
+                        if row.status == Status::Pending {
+                            driving.push(self.drive_child(row.id, control.clone(), false));
+                        }
+                    }
+                }
                 match report {
                     Ok(report) if report.status == Status::Paused => last = Some(report),
                     // What the children do without it is for whoever drives them next.
@@ -115,6 +127,10 @@ impl Engine {
         Box::pin(async move {
             let recorded = record::load(self.shared.store.as_ref(), run).await?;
             let stopped = recorded.state.phase().status() == Status::Paused;
+            if recorded.state.phase().status() == Status::Pending {
+                // Somebody cancels it.
+                return self.to_finish(run, control).await;
+            }
             let asked = control.present().is_some();
             if !stopped || asked || !self.deliver_children(run).await? {
                 return Ok(None);
@@ -155,11 +171,18 @@ impl Engine {
     fn tend(&self, child: OfChild, control: &Control) -> BoxFuture<'static, ()> {
         match child {
             OfChild::Moves(run) => self.drive_child(run, control.clone(), false),
-            OfChild::Left(run) => self.end_left_child(run),
+            OfChild::Left(run) => {
+                let (engine, control) = (self.clone(), control.clone());
+                Box::pin(async move {
+                    for run in engine.end_left_child(run).await {
+                        engine.drive_child(run, control.clone(), false).await;
+                    }
+                })
+            }
         }
     }
 
-    /// A run that was cancelled as it paused, and was not released: it is driven to its end.
+    /// A run that was cancelled as it paused, or while it stood still, and was not released: it is driven to its end.
     fn to_finish<'a>(
         &'a self,
         run: &'a RunId,

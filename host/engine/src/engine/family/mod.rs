@@ -32,6 +32,9 @@ use crate::record::{self, Batch, RecordError};
 use crate::store::{Store, StoreError, Write};
 use crate::workflow::Workflow;
 
+/// Who cancels a run whose parent ends by itself.
+pub(in crate::engine) const END_OF_PARENT: &str = "the end of its parent";
+
 /// How a child run stands, as its parent's step has it.
 #[expect(
     clippy::large_enum_variant,
