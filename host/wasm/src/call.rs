@@ -35,6 +35,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
     state.hold_groups_with(&shared.holder);
+    state.http = Some(shared.http.clone());
     // Held until the output has been read.
     let limits = &state.call.limits;
     let Some(turn) = shared.turns.take(limits, &*state.call.host).await else {

@@ -103,9 +103,10 @@ pub(super) fn host_failed(message: &str) -> StepError {
 fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'static str) {
     let code = if let Some(refusal) = error.downcast_ref() {
         match refusal {
-            Refusal::HostCalls { .. } | Refusal::Sleep { .. } | Refusal::Random { .. } => {
-                codes::LIMIT_EXCEEDED
-            }
+            Refusal::HostCalls { .. }
+            | Refusal::Sleep { .. }
+            | Refusal::Random { .. }
+            | Refusal::HttpHeld => codes::LIMIT_EXCEEDED,
             // Nobody did anything wrong but the tape; the divergence tells.
             Refusal::Artifact { .. } => return (ErrorClass::Host, codes::HOST_ERROR),
             Refusal::Diverged => return (ErrorClass::Host, codes::HOST_ERROR),

@@ -13,6 +13,7 @@ use wasmtime::{
 
 use super::cache::CodeCache;
 use super::capability;
+use super::capability::http::HttpClient;
 use super::compile::{ChildProgram, Compiler};
 use super::component::{Inspection, Rejection, words};
 use super::memory_budget::{Room, Turns};
@@ -56,6 +57,7 @@ pub(super) struct Sandbox {
     pub(super) ticker: Ticker,
     pub(super) turns: Turns,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) http: HttpClient,
     cache: Option<CodeCache>,
     compiler: Compiler,
     pub(super) holder: Arc<ChildProgram>,
@@ -125,6 +127,7 @@ impl WasmEngine {
                 ticker,
                 turns: Turns::new(room),
                 clock,
+                http: HttpClient::default(),
                 cache,
                 compiler,
                 holder: Arc::new(capability::exec::plain_holder()),
@@ -142,6 +145,15 @@ impl WasmEngine {
     pub fn group_holder(mut self, holder: ChildProgram) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.holder = Arc::new(holder);
+        }
+        self
+    }
+
+    /// Has the requests of guests sent by this client instead of one for every day.
+    #[must_use]
+    pub fn http_client(mut self, client: HttpClient) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.http = client;
         }
         self
     }

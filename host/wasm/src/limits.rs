@@ -104,6 +104,11 @@ pub(super) enum Refusal {
     Random { bytes: u64 },
     #[error("the artifact {digest} cannot be read: {reason}")]
     Artifact { digest: Digest, reason: String },
+    #[error(
+        "more than {} bytes of HTTP requests and responses in one attempt at the same time",
+        limits::HTTP_HELD_BYTES
+    )]
+    HttpHeld,
     /// The details are with the recorder.
     #[error("a host call differs from the recorded tape")]
     Diverged,

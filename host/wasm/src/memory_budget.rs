@@ -47,7 +47,7 @@ pub struct MemoryBudget(usize);
 /// No attempt might ever begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} is too little: one step may take {} (its memory, and what it returns, records and logs)",
+    "{} is too little: one step may take {} (its memory, and what it returns, requests, records and logs)",
     format_size(*.0),
     format_size(MemoryBudget::LEAST)
 )]

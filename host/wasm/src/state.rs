@@ -8,6 +8,7 @@ use milepost_core::outcome::Outcome;
 use wasmtime::component::ResourceTable;
 
 use super::capability::States;
+use super::capability::http::HttpClient;
 use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
 use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
@@ -23,6 +24,8 @@ pub(super) struct HostState {
     pub(super) recorder: Recorder,
     pub(super) states: States,
     pub(super) resources: ResourceTable,
+    /// How the guest reaches the web; `None` where it does not.
+    pub(super) http: Option<HttpClient>,
     host_calls: u64,
 }
 
@@ -42,6 +45,7 @@ impl HostState {
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
             states: States::new(&call, Arc::clone(&clock)),
             resources,
+            http: None,
             host_calls: 0,
             call,
             clock,

@@ -61,10 +61,6 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
             (func (export "run") (result i32) (i32.const 0)))"#,
     );
-    let http = imports(
-        r#"(import "milepost:step/http@0.1.0" "[method]response.status" (func $status (param i32) (result i32)))"#,
-        "(drop (call $status (i32.const 0)))",
-    );
     let secrets = imports(
         r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func $s (param i32 i32 i32)))"#,
         "(call $s (i32.const 0) (i32.const 0) (i32.const 0))",
@@ -80,7 +76,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
     garbled.truncate(8);
     garbled.extend([0xee; 40]);
     let large = vec![0; limits::COMPONENT_BYTES + 1];
-    let cases: [(&str, &[u8], &str); 14] = [
+    let cases: [(&str, &[u8], &str); 13] = [
         ("empty", &[], "not WebAssembly"),
         ("text", b"(component)", "not WebAssembly"),
         ("magic", b"\0asm", "unknown binary version"),
@@ -92,11 +88,6 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         ("large", &large, "more than the 67108864"),
         ("bare", &good[..8], "it exports nothing"),
         ("other world", &other_world, "it exports `run`"),
-        (
-            "http",
-            &http,
-            "imports `milepost:step/http`, which this version does not provide",
-        ),
         (
             "secrets",
             &secrets,

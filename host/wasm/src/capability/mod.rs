@@ -7,7 +7,6 @@ mod clock;
 mod config;
 mod context;
 pub(crate) mod exec;
-#[allow(dead_code, reason = "guests get it next")]
 pub(crate) mod http;
 pub(crate) mod kv;
 mod log;
@@ -38,7 +37,7 @@ pub(crate) struct Capability {
 }
 
 /// All that this version provides.
-pub(crate) const ALL: [&Capability; 10] = [
+pub(crate) const ALL: [&Capability; 11] = [
     &context::CAPABILITY,
     &config::CAPABILITY,
     &log::CAPABILITY,
@@ -49,6 +48,7 @@ pub(crate) const ALL: [&Capability; 10] = [
     &kv::CAPABILITY,
     &exec::CAPABILITY,
     &artifacts::CAPABILITY,
+    &http::CAPABILITY,
 ];
 
 /// The capability behind an interface of the contract.
@@ -65,6 +65,7 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 /// What the capabilities keep of one attempt: a field for each that keeps anything, which its own module alone looks into.
 pub(crate) struct States {
     exec: exec::State,
+    http: http::State,
     log: Log,
     progress: progress::State,
     artifacts: artifacts::State,
@@ -76,6 +77,7 @@ impl States {
     pub(crate) fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
         Self {
             exec: exec::State::default(),
+            http: http::State::default(),
             log: Log::new(call, clock),
             progress: progress::State::default(),
             artifacts: artifacts::State::default(),

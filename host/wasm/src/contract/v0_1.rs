@@ -14,6 +14,7 @@ wasmtime::component::bindgen!({
             import milepost:step/kv@0.1.0;
             import milepost:step/exec@0.1.0;
             import milepost:step/artifacts@0.1.0;
+            import milepost:step/http@0.1.0;
             export milepost:step/guest@0.1.0;
         }
     ",
@@ -37,6 +38,8 @@ wasmtime::component::bindgen!({
         "milepost:step/artifacts.[static]writer.finish": async | trappable,
         "milepost:step/artifacts.[static]reader.open": async | trappable,
         "milepost:step/artifacts.[method]reader.read": async | trappable,
+        "milepost:step/http.[static]request.send": async | trappable,
+        "milepost:step/http.[method]response.save": async | trappable,
         default: trappable,
     },
     with: {
@@ -46,6 +49,8 @@ wasmtime::component::bindgen!({
         "milepost:step/kv.bucket": crate::capability::kv::Bucket,
         "milepost:step/exec.command": crate::capability::exec::Command,
         "milepost:step/exec.outcome": crate::capability::exec::Outcome,
+        "milepost:step/http.request": crate::capability::http::Draft,
+        "milepost:step/http.response": crate::capability::http::Received,
     },
     exports: { default: async },
 });
