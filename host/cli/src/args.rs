@@ -15,8 +15,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, completions, context, doctor, events, explain, gc, go_on, graph, inspect, logs, ls,
-    narration, pack, replay, run, schema, show, signal, stop, submit, symbolize, validate, work,
+    approve, artifacts, completions, context, doctor, events, explain, gc, go_on, graph, inspect,
+    kv, logs, ls, narration, pack, replay, run, schema, show, signal, stop, submit, symbolize,
+    validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -96,6 +97,8 @@ pub(crate) enum Verb {
     Show(show::ShowArgs),
     Events(events::EventsArgs),
     Logs(logs::LogsArgs),
+    Artifacts(artifacts::ArtifactsArgs),
+    Kv(kv::KvArgs),
     Replay(replay::ReplayArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use milepost::core::shown;
 use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, parse_duration};
+use milepost::core::{limits, shown};
 use milepost::engine::{EngineError, much_unused};
 use milepost::store::{Release, Space};
 
@@ -71,15 +71,18 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         true => Release::Rewrite,
         false => Release::Unused,
     };
-    let (collected, room) = wait(async {
+    let (collected, swept, room) = wait(async {
         let collected = engine.collect(before, statuses, args.dry_run).await?;
+        let swept = store
+            .sweep_artifacts(limits::ARTIFACT_GRACE, args.dry_run)
+            .await?;
         let before = store.space().await?;
         if !args.dry_run {
             store.release(how).await?;
         }
         let after = store.space().await?;
         let given_back = before.bytes.saturating_sub(after.bytes);
-        Ok::<_, EngineError>((collected, Room { after, given_back }))
+        Ok::<_, EngineError>((collected, swept, Room { after, given_back }))
     })?;
     for (run, reason) in &collected.kept {
         cx.warn(format!("run {run} was not removed: {reason}"));
@@ -89,6 +92,8 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         dry_run: args.dry_run,
         before,
         runs: collected.runs.clone(),
+        artifacts: swept.artifacts,
+        artifact_bytes: swept.bytes,
         given_back_bytes: room.given_back,
         unused_bytes: room.after.unused_bytes,
         kept: kept
@@ -107,6 +112,17 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         } else {
             format!("{runs} removed")
         };
+        if swept.artifacts > 0 {
+            let would = if args.dry_run { " would be" } else { "" };
+            text.push_str(&format!(
+                "\n{} that no run uses, {}{would} removed",
+                format::count(
+                    usize::try_from(swept.artifacts).unwrap_or(usize::MAX),
+                    "artifact"
+                ),
+                shown::bytes(swept.bytes)
+            ));
+        }
         if let Some(said) = room.said(cx) {
             text.push('\n');
             text.push_str(&said);

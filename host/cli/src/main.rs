@@ -17,6 +17,7 @@
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`style`], [`format`], [`table`] | colours, times, columns |
+//! | [`whole_file`] | files that nobody sees half of |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
@@ -49,9 +50,11 @@ mod style;
 mod table;
 mod text;
 mod watch;
+mod whole_file;
 mod words;
 
 mod approve;
+mod artifacts;
 mod compiling;
 mod completions;
 mod doctor;
@@ -61,6 +64,7 @@ mod gc;
 mod go_on;
 mod graph;
 mod inspect;
+mod kv;
 mod logs;
 mod ls;
 mod memory_args;
@@ -75,6 +79,7 @@ mod submit;
 mod symbolize;
 mod validate;
 mod work;
+mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -137,6 +142,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Show(args) => show::run(&args, cx),
         Verb::Events(args) => events::run(&args, cx),
         Verb::Logs(args) => logs::run(&args, cx),
+        Verb::Artifacts(args) => artifacts::run(&args, cx),
+        Verb::Kv(args) => kv::run(&args, cx),
         Verb::Validate(args) => validate::run(&args, cx),
         Verb::Graph(args) => graph::run(&args, cx),
         Verb::Inspect(args) => inspect::run(&args, cx),

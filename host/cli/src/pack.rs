@@ -1,18 +1,16 @@
 //! `milepost pack`: asks a component for its manifest, once, and embeds the answer.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use milepost::wasm::{Inspection, embed_manifest};
 
-use super::component;
 use super::context::{Context, Reply};
 use super::documents::Component;
 use super::drive::runtime;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
+use super::{component, whole_file};
 
 /// Embed a component's manifest in it
 ///
@@ -44,59 +42,10 @@ pub(super) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
     if let Err(problem) = inspection.check() {
         cx.warn(format!("this version cannot run it: {problem}"));
     }
-    replace(&args.output, &packed).map_err(|error| Failure::file("write", &args.output, &error))?;
+    whole_file::replace(&args.output, &packed)
+        .map_err(|error| Failure::file("write", &args.output, &error))?;
     let document = || Component::new(&args.output, &inspection);
     Ok(cx.reply(Exit::Completed, document, || {
         component::text(&args.output, &inspection)
     }))
-}
-
-/// Whoever reads meanwhile sees the old file or the new one, never a part. The name before the last one is new: a file or a link
-/// that somebody else put there is not written to.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (mut unfinished, path) = create_beside(file)?;
-    let written = unfinished
-        .write_all(bytes)
-        .and_then(|()| fs::rename(&path, file));
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&path);
-    }
-    written
-}
-
-fn create_beside(file: &Path) -> io::Result<(File, PathBuf)> {
-    // What a run that was killed left behind must not stand in the way for ever.
-    const NAMES: u32 = 100;
-    let mut number = 0;
-    loop {
-        let mut path = file.as_os_str().to_owned();
-        path.push(format!(".{}-{number}.tmp", std::process::id()));
-        match File::create_new(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {
-                number += 1;
-            }
-            created => return Ok((created?, path.into())),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test")]
-
-    use super::*;
-
-    #[test]
-    #[cfg(unix)]
-    fn a_link_at_the_name_before_the_last_one_is_not_written_through() {
-        let folder = tempfile::tempdir().unwrap();
-        let (out, victim) = (folder.path().join("out.wasm"), folder.path().join("victim"));
-        fs::write(&victim, "precious").unwrap();
-        let planted = format!("{}.{}-0.tmp", out.display(), std::process::id());
-        std::os::unix::fs::symlink(&victim, &planted).unwrap();
-        replace(&out, b"new").unwrap();
-        assert_eq!(fs::read(&out).unwrap(), b"new");
-        assert_eq!(fs::read(&victim).unwrap(), b"precious");
-    }
 }

@@ -13,11 +13,11 @@ use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
-use milepost::store::{StopRequest, Store, StoredSignal};
+use milepost::store::{StopRequest, Store, StoredSignal, UsedArtifact};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
-use super::documents::{Kept, Request, Run, Skipped};
+use super::documents::{Kept, KeptArtifact, Request, Run, Skipped};
 use super::drive::{recorded_definition, wait};
 use super::ending::{others_paused, reasons};
 use super::exit::Exit;
@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::event::Unmet;
-use super::{format, ids, shell, words};
+use super::{artifacts, format, ids, shell, words, world};
 
 /// Show one run: its status, steps and output
 ///
@@ -61,6 +61,10 @@ struct Detailed {
     awaits: Vec<String>,
     /// Why steps were skipped.
     skipped: Vec<SkippedStep>,
+    /// The last host calls of attempts that failed, by the place of their step.
+    calls: Vec<(usize, Vec<milepost::core::tape::HostCall>)>,
+    /// What it uses that is too large for its record.
+    artifacts: Vec<UsedArtifact>,
 }
 
 /// Why a step was skipped.
@@ -77,7 +81,10 @@ impl Detailed {
     fn document(&self) -> Run {
         let skips = self.skipped.iter();
         let skips = skips.map(|step| (step.at, Skipped::new(&step.skip, step.join)));
-        let mut run = Run::from(&self.report).with_skips(skips);
+        let calls = self.calls.iter();
+        let calls = calls.map(|(at, calls)| (*at, calls.iter().map(world::document).collect()));
+        let mut run = Run::from(&self.report).with_skips(skips).with_calls(calls);
+        run.artifacts = self.artifacts.iter().map(KeptArtifact::new).collect();
         run.request = self.request.as_ref().map(Request::from);
         let inbox = self.inbox.iter();
         run.inbox = inbox
@@ -100,6 +107,8 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let report = wait(engine.report(&run))?;
     let shown = Detailed {
         skipped: skipped(store.as_ref(), &report),
+        calls: world::last_calls(store.as_ref(), &report),
+        artifacts: artifacts::used(store.as_ref(), &run)?,
         report,
         request: row.as_ref().and_then(|row| row.request.clone()),
         inbox: wait(store.inbox(&run, KEPT))?,
@@ -181,11 +190,25 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         let path = Shown(&report.steps[step.at].path);
         text = text + format!("\n{path}: skipped, {}", step.told);
     }
+    for (at, calls) in &shown.calls {
+        text = text + "\n" + world::calls(&report.steps[*at].path, calls);
+    }
     for step in &report.steps {
+        if let Some(reason) = step
+            .tape
+            .as_ref()
+            .and_then(|tape| tape.not_replayable.as_ref())
+        {
+            let path = Shown(&step.path);
+            text = text + format!("\n{path}: cannot be replayed: {}", Shown(reason));
+        }
         if let Some(dropped) = step.log_dropped {
             let path = Shown(&step.path);
             text = text + format!("\n{path}: {dropped} dropped from its log");
         }
+    }
+    if !shown.artifacts.is_empty() {
+        text = text + "\n" + world::artifacts(&shown.artifacts);
     }
     if report.status == Status::Completed {
         text = text + "\n" + cx.out.bold("output") + "\n" + bare(&report.output);

@@ -428,6 +428,23 @@ pub struct Epoch(pub u64);
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
+/// Takes bytes piece by piece, and gives their digest.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 impl Digest {
     /// Digest of `bytes`.
     #[must_use]

@@ -87,6 +87,18 @@ pub struct TapeReference {
     pub digest: Digest,
 }
 
+/// What the record of a step says of the tape of its last attempt that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+pub struct TapeNote {
+    /// Where its host calls are.
+    pub kept: TapeReference,
+    /// Why that attempt cannot be replayed, when it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_replayable: Option<String>,
+}
+
 /// What the host did not keep of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -124,6 +136,16 @@ impl Tape {
             && self.kept.is_none()
             && self.not_replayable.is_none()
             && self.log_dropped.is_nothing()
+    }
+
+    /// What the record of the step says of it; nothing where no host call is kept apart.
+    #[must_use]
+    pub fn note(&self) -> Option<TapeNote> {
+        let kept = self.kept.clone()?;
+        Some(TapeNote {
+            kept,
+            not_replayable: self.not_replayable.clone(),
+        })
     }
 
     /// Takes the entries of the attempt that `started` with that event out, to be kept apart. The first `saved` are already.

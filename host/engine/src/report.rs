@@ -14,7 +14,7 @@ use milepost_core::state::{
     Phase, RunState, Status, StepPhase, StepRecord, StepResult, loop_output,
 };
 use milepost_core::stop::{Stop, StopCode};
-use milepost_core::tape::LogDropped;
+use milepost_core::tape::{LogDropped, TapeNote};
 use milepost_core::time::Timestamp;
 use milepost_core::wait::Wait;
 use serde_json::Value;
@@ -174,6 +174,8 @@ pub struct StepReport {
     pub error: Option<StepError>,
     /// What did not fit into the log of its last attempt that ended.
     pub log_dropped: Option<LogDropped>,
+    /// The tape of that attempt, where it called anything whose answer is kept.
+    pub tape: Option<TapeNote>,
     /// When the next attempt is due, while it waits for one.
     pub retry_at: Option<Timestamp>,
     /// When its latest execution began.
@@ -543,6 +545,7 @@ impl StepReport {
             output: RecordedValue(Payload::new(Value::Null)),
             error: None,
             log_dropped: None,
+            tape: None,
             retry_at: None,
             started_at: None,
             ended_at: None,
@@ -564,6 +567,7 @@ impl StepReport {
             stop: None,
         });
         report.started_at = Some(record.started_at());
+        report.tape = record.tape().cloned();
         report.log_dropped = Some(record.log_dropped()).filter(|dropped| !dropped.is_nothing());
         match &record.phase() {
             StepPhase::Settled(settled) => {

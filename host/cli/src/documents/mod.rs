@@ -16,6 +16,7 @@ mod component;
 mod definition;
 mod failure;
 mod journal;
+mod kept;
 mod replay;
 mod run;
 mod schema;
@@ -26,7 +27,10 @@ pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{Checked, Completions, Drawing, Explanation, Refused, Validated};
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use journal::{EventEntry, LogEntry};
+pub(crate) use kept::{
+    Artifacts, Bucket, Buckets, Changed, Item, KeptArtifact, Keys, WrittenArtifact,
+};
 pub(crate) use replay::Replay;
-pub(crate) use run::{Kept, Request, Row, Run, Runs, Skipped};
+pub(crate) use run::{HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};

@@ -10,7 +10,7 @@ use milepost::core::outcome::StepError;
 use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
 use milepost::core::stop::{self, StopCode};
-use milepost::core::tape::LogDropped;
+use milepost::core::tape::{LogDropped, TapeNote};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
 use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
@@ -19,6 +19,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::kept::KeptArtifact;
 use crate::{row, words};
 
 /// A run, whole.
@@ -95,12 +96,65 @@ pub(crate) struct Run {
     /// `show`: how many such signals there are.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) inbox_count: u64,
+    /// `show`: artifacts that it uses, in the order in which it came to use them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) artifacts: Vec<KeptArtifact>,
     /// `show`: bytes that it takes in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stored_bytes: Option<u64>,
 }
 
+/// The tape of an attempt.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Tape {
+    /// Calls on it.
+    entries: u64,
+    /// SHA-256 of them.
+    digest: Digest,
+    /// Why the attempt cannot be replayed, if so.
+    not_replayable: Option<String>,
+}
+
+impl From<&TapeNote> for Tape {
+    fn from(note: &TapeNote) -> Self {
+        Self {
+            entries: note.kept.entries,
+            digest: note.kept.digest,
+            not_replayable: note.not_replayable.clone(),
+        }
+    }
+}
+
+/// A call of the host, as people see it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct HostCall {
+    /// Interface and function.
+    pub(crate) call: String,
+    /// What was asked.
+    pub(crate) about: String,
+    /// How long the answer took, milliseconds.
+    pub(crate) took_millis: u64,
+    /// The code of the error that was the answer; null where it was none.
+    pub(crate) error: Option<String>,
+    /// The status of an HTTP response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u64>,
+}
+
 impl Run {
+    /// The same, with the last host calls of attempts that failed: by their place.
+    pub(crate) fn with_calls(
+        mut self,
+        calls: impl IntoIterator<Item = (usize, Vec<HostCall>)>,
+    ) -> Self {
+        for (at, calls) in calls {
+            if let Some(step) = self.steps.get_mut(at) {
+                step.host_calls = calls;
+            }
+        }
+        self
+    }
+
     /// The same, where it is known why steps were skipped: by their place.
     pub(crate) fn with_skips(mut self, skips: impl IntoIterator<Item = (usize, Skipped)>) -> Self {
         for (at, skipped) in skips {
@@ -183,6 +237,13 @@ struct Step {
     /// What did not fit into the log of its last attempt that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_dropped: Option<LogDropped>,
+    /// The tape of that attempt: how many calls of the host are on it, and why it cannot be replayed, if so. Absent where the attempt
+    /// called nothing whose answer has to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tape: Option<Tape>,
+    /// `show`: the last calls of a failed attempt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) host_calls: Vec<HostCall>,
     /// When the next attempt is due, while it waits for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<Timestamp>,
@@ -487,6 +548,7 @@ impl From<&RunReport> for Run {
             request: None,
             inbox: Vec::new(),
             inbox_count: 0,
+            artifacts: Vec::new(),
             stored_bytes: None,
         }
     }
@@ -537,6 +599,8 @@ impl From<&StepReport> for Step {
             output: step.output.value(),
             error: step.error.clone(),
             log_dropped: step.log_dropped,
+            tape: step.tape.as_ref().map(Tape::from),
+            host_calls: Vec::new(),
             retry_at: step.retry_at,
             started_at: step.started_at,
             ended_at: step.ended_at,

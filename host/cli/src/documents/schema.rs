@@ -10,6 +10,7 @@ use super::component::{Backtraces, Component};
 use super::definition::{Completions, Drawing, Explanation, Validated};
 use super::failure::Failed;
 use super::journal::{Events, Logs};
+use super::kept::{ArtifactsAnswer, KvAnswer};
 use super::replay::Replay;
 use super::run::{Run, Runs};
 use super::store::{Collected, Doctor, Worked};
@@ -18,7 +19,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 26] = [
+const VERBS: [(&str, Of); 28] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -35,6 +36,8 @@ const VERBS: [(&str, Of); 26] = [
     ("show", of::<Run>),
     ("events", of::<Events>),
     ("logs", of::<Logs>),
+    ("artifacts", of::<ArtifactsAnswer>),
+    ("kv", of::<KvAnswer>),
     ("replay", of::<Replay>),
     ("validate", of::<Validated>),
     ("graph", of::<Drawing>),

@@ -108,7 +108,11 @@ pub(crate) struct Collected {
     pub(crate) before: Timestamp,
     /// The runs, the oldest first.
     pub(crate) runs: Vec<RunId>,
-    /// Bytes that were returned to the disk.
+    /// Artifacts that no run used any more.
+    pub(crate) artifacts: u64,
+    /// Their bytes.
+    pub(crate) artifact_bytes: u64,
+    /// Bytes of the store's file that were returned to the disk.
     pub(crate) given_back_bytes: u64,
     /// Bytes of the main file that nothing uses now.
     pub(crate) unused_bytes: u64,

@@ -47,11 +47,15 @@ codes! {
         "Another process drives the run, or changed it at the same moment. Nothing was done; try again later.";
     AtChild = "at_child", Invalid,
         "The run waits for a run that one of its steps has started, and what was brought is for that one. The help has the command.";
+    AmbiguousArtifact = "ambiguous_artifact", Usage,
+        "The run has several artifacts of this name, with different bytes. Name the digest of the one that is meant.";
     AmbiguousRun = "ambiguous_run", Usage,
         "Several runs begin with these characters. Type more of the id.";
     ClaimLost = "claim_lost", TryAgain,
         "Another process took the run over while this one drove it, because this one stood still for too long. What it had recorded \
          before is kept.";
+    Conflict = "conflict", Failed,
+        "The key has another revision than the one that was to be changed: somebody was faster. Nothing was changed.";
     DamagedRecord = "damaged_record", Unavailable,
         "What is recorded of the run contradicts itself or cannot be read. Other runs are not affected. `milepost doctor` lists all \
          damage; restore the store from a backup, or start a new run.";
@@ -77,10 +81,14 @@ codes! {
     InvalidInput = "invalid_input", Invalid,
         "The inputs do not fit the workflow: one is missing, unknown, too large or of another type. `diagnostics` lists them where \
          there are several.";
+    NoArtifact = "no_artifact", Invalid,
+        "The run has no artifact of this name or digest. `milepost artifacts RUN` lists those that it has.";
     NoBacktrace = "no_backtrace", Invalid,
         "No step of the run has a backtrace to look up: only a component that trapped leaves one.";
     NoDefinitions = "no_definitions", Invalid,
         "No file under the named folders is a definition. A definition is a TOML file with a `schema` line.";
+    NoKey = "no_key", Invalid,
+        "The bucket has no such key. `milepost kv ls` lists buckets, and the keys of one.";
     NoStore = "no_store", Unavailable,
         "There is no store in this folder. The store belongs to the working folder: go where the run was started, or name the store \
          with `--store` or `MILEPOST_STORE`.";
@@ -96,6 +104,8 @@ codes! {
     NotResumable = "not_resumable", Invalid,
         "The run cannot be continued where it stands: it is over, or it runs. A run that is over is not started again; start a \
          new one.";
+    NotText = "not_text", Invalid,
+        "What was asked for is not text, or too much of it to be printed. Write it to a file with `-o`.";
     NotWaiting = "not_waiting", Invalid,
         "The run does not wait at the approval that was meant. `milepost show` says what it waits for.";
     PluginIncompatible = "plugin_incompatible", Invalid,
@@ -136,6 +146,8 @@ codes! {
          and do not strip it.";
     UnreadableDefinition = "unreadable_definition", Invalid,
         "The definition could not be read: there is no such file, or it is not a regular file of UTF-8 text.";
+    TooLarge = "too_large", Invalid,
+        "What was to be kept is larger than a value, or all of a bucket, may be.";
     Usage = "usage", Usage,
         "The command line is wrong. `--help` of the command shows what it takes, with examples.";
     WatchStopped = "watch_stopped", Unavailable,

@@ -7,7 +7,7 @@ use super::{Compensable, Items};
 use crate::ids::{Digest, Path, RunId};
 use crate::outcome::{ErrorClass, Pause, StepError};
 use crate::payload::Payload;
-use crate::tape::LogDropped;
+use crate::tape::{LogDropped, TapeNote};
 use crate::time::Timestamp;
 use crate::wait::Wait;
 
@@ -87,6 +87,8 @@ pub struct Attempts {
     pub resume_signal: Option<Value>,
     /// What did not fit into the log of the last attempt that ended.
     pub log_dropped: LogDropped,
+    /// The tape of that attempt.
+    pub tape: Option<TapeNote>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -289,6 +291,12 @@ impl StepRecord {
     #[must_use]
     pub fn resume_signal(&self) -> Option<&Value> {
         self.component()?.resume_signal.as_ref()
+    }
+
+    /// The tape of the last attempt that ended at this path, where its host calls are kept.
+    #[must_use]
+    pub fn tape(&self) -> Option<&TapeNote> {
+        self.component()?.tape.as_ref()
     }
 
     /// What did not fit into the log of the last attempt that ended at this path.

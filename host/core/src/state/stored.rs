@@ -9,7 +9,7 @@ use super::record::{Attempts, ChildRun, Kind};
 use super::{Compensable, Items, Settled, StepPhase, StepRecord};
 use crate::ids::Path;
 use crate::payload::Payload;
-use crate::tape::LogDropped;
+use crate::tape::{LogDropped, TapeNote};
 use crate::time::Timestamp;
 
 /// A record as it is stored. It borrows what is written, and owns what was read.
@@ -38,6 +38,8 @@ struct Stored<'a> {
     resume_signal: Option<Cow<'a, Value>>,
     #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
     log_dropped: LogDropped,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tape: Option<Cow<'a, TapeNote>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     waited: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,7 @@ impl<'a> From<&'a StepRecord> for Stored<'a> {
             resume_state: record.resume_state().map(Cow::Borrowed),
             resume_signal: record.resume_signal().map(Cow::Borrowed),
             log_dropped: record.log_dropped(),
+            tape: record.tape().map(Cow::Borrowed),
             waited: record.is_wait(),
             rejections: record.rejections(),
             items: record.items().map(|items| Cow::Borrowed(items.list())),
@@ -101,6 +104,7 @@ impl From<Stored<'_>> for StepRecord {
                 resume_state: stored.resume_state.map(Cow::into_owned),
                 resume_signal: stored.resume_signal.map(Cow::into_owned),
                 log_dropped: stored.log_dropped,
+                tape: stored.tape.map(Cow::into_owned),
             })
         } else if let Some(items) = stored.items.and_then(|list| Items::new(list.into_owned())) {
             Kind::FanOut(items)

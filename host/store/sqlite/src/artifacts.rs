@@ -27,8 +27,7 @@ fn folder(path: &Path) -> PathBuf {
 }
 
 fn place(folder: &Path, digest: &Digest) -> PathBuf {
-    let hex = digest.to_string();
-    let hex = hex.rsplit(':').next().unwrap_or_default();
+    let hex = digest.hex();
     let (first, rest) = hex.split_at(2);
     folder.join(first).join(rest)
 }

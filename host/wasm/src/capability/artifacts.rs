@@ -4,9 +4,8 @@
 use std::time::Instant;
 
 use milepost_core::effect::{Applied, Artifact as Kept, Effect};
-use milepost_core::ids::Digest;
+use milepost_core::ids::{Digest, Hasher};
 use milepost_core::{limits, shown};
-use sha2::{Digest as _, Sha256};
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
@@ -68,7 +67,7 @@ pub(super) struct State {
 pub struct Writer {
     name: String,
     media_type: String,
-    digest: Sha256,
+    digest: Hasher,
     size: u64,
     /// Where it goes; in replay nowhere.
     to: Option<Box<dyn ArtifactWriter>>,
@@ -123,7 +122,7 @@ impl HostWriter for HostState {
         Ok(Ok(self.resources.push(Writer {
             name,
             media_type,
-            digest: Sha256::new(),
+            digest: Hasher::default(),
             size: 0,
             to,
             failed: None,
@@ -167,7 +166,7 @@ impl HostWriter for HostState {
         } = self.resources.delete(writer)?;
         self.states.artifacts.open -= 1;
         let artifact = Kept {
-            digest: Digest::from(<[u8; 32]>::from(digest.finalize())),
+            digest: digest.finish(),
             name,
             size,
             media_type,

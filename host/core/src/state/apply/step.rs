@@ -70,6 +70,7 @@ impl RunState {
             let record = self.opened(path, at);
             if let Kind::Component(attempts) = &mut record.kind {
                 attempts.log_dropped = tape.log_dropped;
+                attempts.tape = tape.note();
             }
         }
         match event {

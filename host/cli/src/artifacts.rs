@@ -1,0 +1,208 @@
+//! `milepost artifacts`: what a run keeps beside its record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use milepost::core::effect::Artifact;
+use milepost::core::ids::{Hasher, RunId};
+use milepost::core::{limits, shown};
+use milepost::store::{Store, UsedArtifact};
+
+use super::context::{Context, Reply};
+use super::documents::{Artifacts, KeptArtifact, WrittenArtifact};
+use super::drive::wait;
+use super::exit::Exit;
+use super::failure::{Code, Failure};
+use super::table::{Cell, Table};
+use super::text::Text;
+use super::whole_file::WholeFile;
+use super::words::advice::{Advice, command};
+use super::{ids, place};
+
+/// List the artifacts of a run, or get one of them
+///
+/// Artifacts are what the steps of a run wrote that is too large for an output, such as files.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost artifacts 7k3m
+  milepost artifacts 7k3m report.csv                # print it, if it is text
+  milepost artifacts 7k3m report.csv -o report.csv")]
+pub(crate) struct ArtifactsArgs {
+    /// Id of the run, or a unique prefix
+    run: String,
+    /// Name of an artifact, or its digest
+    name: Option<String>,
+    /// Write it to a file
+    #[arg(long, short, value_name = "FILE", requires = "name")]
+    output: Option<PathBuf>,
+}
+
+/// Artifacts that are read at once.
+const PAGE: usize = 1_000;
+/// Bytes of an artifact that are printed.
+const PRINTED: u64 = 1024 * 1024;
+
+pub(super) fn run(args: &ArtifactsArgs, cx: &Context) -> Result<Reply, Failure> {
+    let store = place::open_to_read(&cx.store)?;
+    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let all = used(store.as_ref(), &run)?;
+    match &args.name {
+        None => Ok(list(&run, &all, cx)),
+        Some(name) => {
+            let artifact = named(&run, &all, name)?;
+            match &args.output {
+                Some(file) => write(&store, artifact, file, cx),
+                None => print(&store, &run, artifact, cx),
+            }
+        }
+    }
+}
+
+/// All that the run uses, in its order.
+pub(super) fn used(store: &dyn Store, run: &RunId) -> Result<Vec<UsedArtifact>, Failure> {
+    let mut all: Vec<UsedArtifact> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |used| used.position);
+        let page = wait(store.artifacts(run, after, PAGE))?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// The artifact of that name: its newest one with other bytes makes the name say too little.
+fn named<'a>(run: &RunId, all: &'a [UsedArtifact], name: &str) -> Result<&'a Artifact, Failure> {
+    let fits = |artifact: &Artifact| artifact.name == name || artifact.digest.to_string() == name;
+    let mut found: Vec<&Artifact> = Vec::new();
+    for used in all.iter().map(|used| &used.artifact) {
+        if fits(used) && found.iter().all(|known| known.digest != used.digest) {
+            found.push(used);
+        }
+    }
+    match found[..] {
+        [artifact] => Ok(artifact),
+        [] => {
+            let message = format!("run {run} has no artifact `{name}`");
+            let help = command(format!("artifacts {run}")).text(" lists those that it has");
+            Err(Failure::new(Code::NoArtifact, message).help(help))
+        }
+        _ => {
+            let count = found.len();
+            let message = format!("run {run} has {count} different artifacts named `{name}`");
+            let help = Advice::from("give the digest of one; ")
+                .command(format!("artifacts {run}"))
+                .text(" lists them");
+            Err(Failure::new(Code::AmbiguousArtifact, message).help(help))
+        }
+    }
+}
+
+fn list(run: &RunId, all: &[UsedArtifact], cx: &Context) -> Reply {
+    let document = || Artifacts {
+        id: run.clone(),
+        artifacts: all.iter().map(KeptArtifact::new).collect(),
+    };
+    cx.reply(Exit::Completed, document, || {
+        if all.is_empty() {
+            return Text::from("no artifacts");
+        }
+        let headings = ["NAME", "SIZE", "TYPE", "STEP", "DIGEST"];
+        let mut table = Table::new(headings.map(Cell::from));
+        for UsedArtifact { path, artifact, .. } in all {
+            table.row([
+                Cell::from(artifact.name.as_str()),
+                shown::bytes(artifact.size).into(),
+                artifact.media_type.as_str().into(),
+                path.as_str().into(),
+                artifact.digest.to_string().into(),
+            ]);
+        }
+        table.render()
+    })
+}
+
+/// Hands over the bytes, piece by piece, and holds them against their digest.
+fn copy(
+    store: &Arc<dyn Store>,
+    artifact: &Artifact,
+    mut to: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let damaged = |what: &str| {
+        let Artifact { name, digest, .. } = artifact;
+        let message = format!("the artifact `{name}` ({digest}) {what}");
+        Failure::new(Code::DamagedRecord, message)
+            .help(command("doctor").text(" lists all damage; restore the store from a backup"))
+    };
+    let mut hashed = Hasher::default();
+    let mut offset = 0;
+    while offset < artifact.size {
+        let chunk = store.read_artifact(&artifact.digest, offset, limits::ARTIFACT_CHUNK_BYTES);
+        let bytes = wait(chunk)?.ok_or_else(|| damaged("is missing"))?;
+        if bytes.is_empty() {
+            return Err(damaged("is shorter than it was"));
+        }
+        hashed.update(&bytes);
+        to(&bytes)?;
+        offset += bytes.len() as u64;
+    }
+    match hashed.finish() == artifact.digest {
+        true => Ok(()),
+        false => Err(damaged("does not match its digest")),
+    }
+}
+
+fn write(
+    store: &Arc<dyn Store>,
+    artifact: &Artifact,
+    file: &Path,
+    cx: &Context,
+) -> Result<Reply, Failure> {
+    let failed = |error| Failure::file("write", file, &error);
+    let mut whole = WholeFile::at(file).map_err(failed)?;
+    copy(store, artifact, |bytes| whole.write(bytes).map_err(failed))?;
+    whole.put().map_err(failed)?;
+    let document = || WrittenArtifact {
+        artifact: KeptArtifact::of(artifact),
+        file: file.display().to_string(),
+    };
+    Ok(cx.reply(Exit::Completed, document, || {
+        format!(
+            "{} of {} written",
+            shown::bytes(artifact.size),
+            artifact.media_type
+        )
+    }))
+}
+
+fn print(
+    store: &Arc<dyn Store>,
+    run: &RunId,
+    artifact: &Artifact,
+    cx: &Context,
+) -> Result<Reply, Failure> {
+    if cx.json {
+        let document = || Artifacts {
+            id: run.clone(),
+            artifacts: vec![KeptArtifact::of(artifact)],
+        };
+        return Ok(cx.reply(Exit::Completed, document, || ""));
+    }
+    let to_file = |why: &str| {
+        let message = format!("`{}` {why}", artifact.name);
+        Failure::new(Code::NotText, message).help("write it to a file with `-o FILE`")
+    };
+    if artifact.size > PRINTED {
+        return Err(to_file("is too large to be printed"));
+    }
+    let mut bytes = Vec::new();
+    copy(store, artifact, |chunk| {
+        bytes.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| to_file("is not text"))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+    Ok(Reply::text(Exit::Completed, text))
+}

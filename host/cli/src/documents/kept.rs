@@ -1,0 +1,142 @@
+//! What is kept beside runs: buckets, artifacts.
+
+use milepost::core::effect::Artifact;
+use milepost::core::ids::{Digest, RunId};
+use milepost::store::UsedArtifact;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What `kv` prints.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what four types are written as")]
+pub(crate) enum KvAnswer {
+    /// `kv ls`.
+    Buckets(Buckets),
+    /// `kv ls BUCKET`.
+    Keys(Keys),
+    /// `kv get`.
+    Item(Item),
+    /// `kv put`, `kv rm`.
+    Changed(Changed),
+}
+
+/// All buckets.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Buckets {
+    /// By name.
+    pub(crate) buckets: Vec<Bucket>,
+}
+
+/// A bucket.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Bucket {
+    /// Its name.
+    pub(crate) name: String,
+    /// Keys in it.
+    pub(crate) keys: u64,
+    /// Bytes of keys and values.
+    pub(crate) bytes: u64,
+}
+
+/// Keys of a bucket.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Keys {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// The keys, sorted by their bytes.
+    pub(crate) keys: Vec<String>,
+}
+
+/// A key and its value.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Item {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// The key.
+    pub(crate) key: String,
+    /// Its revision.
+    pub(crate) revision: u64,
+    /// The value, where it is text.
+    pub(crate) value: Option<String>,
+    /// The value as base64, where it is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value_base64: Option<String>,
+}
+
+/// A key that was changed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Changed {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// The key.
+    pub(crate) key: String,
+    /// Its revision now.
+    pub(crate) revision: u64,
+    /// Whether it is gone.
+    pub(crate) removed: bool,
+}
+
+/// What `artifacts` prints.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes what two types are written as")]
+pub(crate) enum ArtifactsAnswer {
+    /// Those of a run, or the one that was named.
+    Artifacts(Artifacts),
+    /// One that was written to a file.
+    Written(WrittenArtifact),
+}
+
+/// Artifacts of a run.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Artifacts {
+    /// The run.
+    pub(crate) id: RunId,
+    /// In the order in which the run came to use them.
+    pub(crate) artifacts: Vec<KeptArtifact>,
+}
+
+/// An artifact.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct KeptArtifact {
+    /// Name that its component gave it.
+    name: String,
+    /// SHA-256 of its bytes.
+    digest: Digest,
+    /// How many bytes.
+    size: u64,
+    /// What they are, as its component says.
+    media_type: String,
+    /// The execution that wrote or opened it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+impl KeptArtifact {
+    pub(crate) fn new(used: &UsedArtifact) -> Self {
+        Self {
+            path: Some(used.path.clone()),
+            ..Self::of(&used.artifact)
+        }
+    }
+
+    pub(crate) fn of(artifact: &Artifact) -> Self {
+        Self {
+            name: artifact.name.clone(),
+            digest: artifact.digest,
+            size: artifact.size,
+            media_type: artifact.media_type.clone(),
+            path: None,
+        }
+    }
+}
+
+/// An artifact that was written to a file.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct WrittenArtifact {
+    /// Which.
+    pub(crate) artifact: KeptArtifact,
+    /// Where.
+    pub(crate) file: String,
+}

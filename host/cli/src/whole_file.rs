@@ -1,0 +1,111 @@
+//! Files that are written whole: whoever reads meanwhile sees the old file or the new one, never a part.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A file on its way. Dropped before [`put`](Self::put), nothing of it is left.
+pub(crate) struct WholeFile<'a> {
+    target: &'a Path,
+    /// The name before the last one is new: a file or a link that somebody else put there is not written to.
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl<'a> WholeFile<'a> {
+    /// Begins to write what will be at `target`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn at(target: &'a Path) -> io::Result<Self> {
+        // What a run that was killed left behind must not stand in the way for ever.
+        const NAMES: u32 = 100;
+        let mut number = 0;
+        loop {
+            let mut path = target.as_os_str().to_owned();
+            path.push(format!(".{}-{number}.tmp", std::process::id()));
+            match File::create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {
+                    number += 1;
+                }
+                created => {
+                    return Ok(Self {
+                        target,
+                        file: Some(created?),
+                        path: path.into(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts it where it belongs.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn put(mut self) -> io::Result<()> {
+        fs::rename(&self.path, self.target)?;
+        self.file = None;
+        Ok(())
+    }
+}
+
+impl Drop for WholeFile<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes a whole file.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = WholeFile::at(target)?;
+    file.write(bytes)?;
+    file.put()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_at_the_name_before_the_last_one_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, victim) = (folder.path().join("out.wasm"), folder.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        let planted = format!("{}.{}-0.tmp", out.display(), std::process::id());
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        replace(&out, b"new").unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"new");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let mut file = WholeFile::at(&out).unwrap();
+        file.write(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! What `show` says of a run's dealings with the world: the last calls of attempts that failed, and artifacts.
+
+use milepost::core::shown::{self, Shown};
+use milepost::core::tape::{HostCall, TapeEntry};
+use milepost::record;
+use milepost::report::RunReport;
+use milepost::store::{Store, UsedArtifact};
+
+use super::documents;
+use super::drive::wait;
+use super::failure::Failure;
+use super::format;
+use super::text::Text;
+
+/// Calls of a failed attempt that are told.
+const TOLD: usize = 5;
+/// Artifacts that are told; `artifacts` lists all.
+const ARTIFACTS: usize = 10;
+
+/// The last host calls of attempts that failed, by the place of their step. A tape that cannot be read is a matter for `doctor`.
+pub(super) fn last_calls(store: &dyn Store, report: &RunReport) -> Vec<(usize, Vec<HostCall>)> {
+    let steps = report.steps.iter().enumerate();
+    let failed = steps.filter(|(_, step)| step.error.is_some());
+    failed
+        .filter_map(|(at, step)| {
+            let kept = &step.tape.as_ref()?.kept;
+            let read = record::tape(store, &report.id, kept.started);
+            let entries = wait::<_, Failure>(async {
+                read.await
+                    .map_err(milepost::engine::EngineError::from)
+                    .map_err(Failure::from)
+            })
+            .ok()?;
+            let calls = entries.into_iter().filter_map(|entry| match entry {
+                TapeEntry::Host(call) => Some(call),
+                _ => None,
+            });
+            let mut calls: Vec<HostCall> = calls.collect();
+            calls.drain(..calls.len().saturating_sub(TOLD));
+            (!calls.is_empty()).then_some((at, calls))
+        })
+        .collect()
+}
+
+pub(super) fn document(call: &HostCall) -> documents::HostCall {
+    documents::HostCall {
+        call: format!("{}.{}", call.interface, call.function),
+        about: call.about.clone(),
+        took_millis: call.took_millis,
+        error: call.answer["error"]["code"].as_str().map(str::to_owned),
+        status: call.answer["ok"]["status"].as_u64(),
+    }
+}
+
+/// The last calls of the attempt at `path`.
+pub(super) fn calls(path: &str, calls: &[HostCall]) -> Text {
+    let lines = calls.iter().map(|call| {
+        let shown = document(call);
+        let what = match (shown.status, shown.error) {
+            (Some(status), _) => status.to_string(),
+            (None, Some(code)) => format!("error `{}`", Shown(code)),
+            (None, None) => "ok".to_owned(),
+        };
+        Text::from(format!(
+            "  {} {}: {what}, {} ms",
+            shown.call, call.about, call.took_millis
+        ))
+        .one_line()
+    });
+    lines.fold(
+        Text::from(format!("{}: last calls of the host:", Shown(path))),
+        |text, line| text + "\n" + line,
+    )
+}
+
+/// The artifacts of a run, in a few lines.
+pub(super) fn artifacts(used: &[UsedArtifact]) -> Text {
+    let lines = used.iter().take(ARTIFACTS).map(|used| {
+        let artifact = &used.artifact;
+        Text::from(format!(
+            "  {} ({}, {}) of {}",
+            artifact.name,
+            artifact.media_type,
+            shown::bytes(artifact.size),
+            used.path
+        ))
+        .one_line()
+    });
+    let head = Text::from(format::count(used.len(), "artifact"));
+    let text = lines.fold(head, |text, line| text + "\n" + line);
+    match used.len().saturating_sub(ARTIFACTS) {
+        0 => text,
+        more => text + format!("\n  and {more} more"),
+    }
+}
