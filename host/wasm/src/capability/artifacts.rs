@@ -90,7 +90,7 @@ fn too_large(what: &str, bytes: u64, most: u64) -> HostError {
     )
 }
 
-fn info(artifact: &Kept) -> Artifact {
+pub(super) fn info(artifact: &Kept) -> Artifact {
     Artifact {
         digest: artifact.digest.to_string(),
         size: artifact.size,
@@ -321,7 +321,8 @@ impl HostState {
     }
 }
 
-fn too_many() -> HostError {
+/// The run uses as many as it may.
+pub(super) fn too_many() -> HostError {
     HostError::new(
         "too-large",
         format!(

@@ -72,13 +72,6 @@ pub(crate) struct Response {
 }
 
 /// The rest of a body, still on its way. Dropped, its connection is closed.
-#[cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        reason = "it is saved as an artifact, as soon as there are any"
-    )
-)]
 pub(crate) struct Rest {
     host: String,
     incoming: Incoming,
@@ -86,13 +79,6 @@ pub(crate) struct Rest {
     _connection: Connection,
 }
 
-#[cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        reason = "it is saved as an artifact, as soon as there are any"
-    )
-)]
 impl Rest {
     /// Its next piece; `None` at the end. Each may take as long as the request was allowed to.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, HostError> {

@@ -5,12 +5,14 @@
 //! | `request` | what a guest states, checked, and what becomes of it at a redirect |
 //! | `client` | the one client of the process: hops, bounds, times |
 //! | `connect`, `address`, `pool` | from a name to a connection with an address that may be reached |
+//! | `artifact` | bodies that are artifacts |
 //! | `errors` | the codes that guests see |
 //!
 //! On the tape: the request, by its digest, with the stand-ins of secrets as the guest wrote them; the response, in which every
 //! secret is masked. Its values exist between [`Policy::filled`] and the connection only.
 
 mod address;
+mod artifact;
 mod client;
 mod connect;
 mod errors;
@@ -20,10 +22,11 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Method;
 use hyper::body::Bytes;
+use milepost_core::effect::Artifact as Kept;
 use milepost_core::grants::Grants;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
@@ -32,6 +35,7 @@ use url::Url;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
+use super::artifacts::info;
 use super::body::Body;
 use crate::contract::v0_1::milepost::step::artifacts::Artifact;
 use crate::contract::v0_1::milepost::step::http::{self, Host, HostRequest, HostResponse};
@@ -125,8 +129,15 @@ pub struct Received {
     headers: Vec<(String, Vec<u8>)>,
     /// `None`: it is too large to be held.
     body: Option<Arc<[u8]>>,
-    /// A body that is too large, as far as it has not been read yet. None in replay.
-    _rest: Option<(Vec<u8>, Rest)>,
+    /// A body that is too large, with what was read of it. None in replay.
+    rest: Option<(Vec<u8>, Rest)>,
+    /// What an artifact of the body is called.
+    name: String,
+    /// Which response it is: what its request was.
+    request: Digest,
+    /// For people.
+    about: String,
+    saved: Option<Kept>,
     held: usize,
 }
 
@@ -231,7 +242,7 @@ impl HostRequest for HostState {
         let mut live = None;
         let answer = self
             .taped(call, async |state| {
-                let received = state.send_live(draft).await?;
+                let received = state.send_live(&draft).await?;
                 let taped = state.response(&received);
                 live = Some(received);
                 Ok(taped)
@@ -240,7 +251,7 @@ impl HostRequest for HostState {
         let received = match (answer, live) {
             (Err(error), _) => return Ok(Err(error.into())),
             (Ok(_), Some(received)) => received,
-            (Ok(taped), None) => self.received(taped).await?,
+            (Ok(taped), None) => self.received(&draft, taped).await?,
         };
         // Live, it was asked before the answer came to stand on the tape.
         self.states.http.held += received.held;
@@ -279,8 +290,33 @@ impl HostResponse for HostState {
 
     async fn save(&mut self, response: Resource<Received>) -> Answer<Artifact> {
         self.charge()?;
-        self.resources.get(&response)?;
-        Ok(Err(unsupported().into()))
+        let received = self.resources.get(&response)?;
+        if let Some(artifact) = &received.saved {
+            return Ok(Ok(info(artifact)));
+        }
+        let call = Asked::new(INTERFACE, "save", &received.request, &received.about);
+        let saved = match self.recorded_answer(&call)? {
+            Some(answer) => answer,
+            None => {
+                let begun = Instant::now();
+                let saved = match self.resources.get_mut(&response)?.unsaved() {
+                    Ok(body) => self.save_body(&call, begun, body).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = &saved {
+                    self.note::<Kept>(&call, &Err(error.clone()), begun);
+                }
+                saved
+            }
+        };
+        Ok(match saved {
+            Ok(artifact) => {
+                let answer = info(&artifact);
+                self.resources.get_mut(&response)?.saved = Some(artifact);
+                Ok(answer)
+            }
+            Err(error) => Err(error.into()),
+        })
     }
 
     fn drop(&mut self, response: Resource<Received>) -> wasmtime::Result<()> {
@@ -302,15 +338,16 @@ impl Draft {
         )
     }
 
+    fn digest(&self) -> Digest {
+        // Texts and numbers always become JSON.
+        Digest::of(&serde_json::to_vec(&self.request()).unwrap_or_default())
+    }
+
     /// What people see of it. A query may hold what is not for them.
     fn about(&self) -> String {
         let url = self.url.split(['?', '#']).next().unwrap_or_default();
         format!("{} {url}", self.method)
     }
-}
-
-fn unsupported() -> HostError {
-    HostError::new("unsupported", "bodies cannot be artifacts yet")
 }
 
 impl HostState {
@@ -330,15 +367,16 @@ impl HostState {
         Ok(())
     }
 
-    async fn send_live(&mut self, draft: Draft) -> Result<Received, HostError> {
-        if draft.artifact.is_some() {
-            return Err(unsupported());
-        }
+    async fn send_live(&mut self, draft: &Draft) -> Result<Received, HostError> {
+        let body = match &draft.artifact {
+            Some(digest) => self.body_of_artifact(digest).await?,
+            None => draft.body.clone(),
+        };
         let request = Request::new(
             &draft.method,
             &draft.url,
             &draft.headers,
-            Bytes::from(draft.body),
+            Bytes::from(body),
             draft.timeout,
         )?;
         let client = self
@@ -353,7 +391,7 @@ impl HostState {
             None => (Some(Arc::from(response.body)), None),
             Some(rest) => (None, Some((response.body, rest))),
         };
-        let received = Received::new(response.status, response.headers, body, rest);
+        let received = Received::new(draft, response.status, response.headers, body, rest);
         if self.states.http.held + received.held > limits::HTTP_HELD_BYTES {
             return Err(HostError::new(
                 "too-large",
@@ -379,7 +417,7 @@ impl HostState {
     }
 
     /// A response from the tape.
-    async fn received(&mut self, taped: Taped) -> Result<Received, Refusal> {
+    async fn received(&mut self, draft: &Draft, taped: Taped) -> Result<Received, Refusal> {
         let mut headers = Vec::with_capacity(taped.headers.len());
         for (name, value) in taped.headers {
             headers.push((name, self.bytes(&value).await?));
@@ -388,12 +426,13 @@ impl HostState {
             Some(body) => Some(self.bytes(body).await?.into()),
             None => None,
         };
-        Ok(Received::new(taped.status, headers, body, None))
+        Ok(Received::new(draft, taped.status, headers, body, None))
     }
 }
 
 impl Received {
     fn new(
+        draft: &Draft,
         status: u16,
         headers: Vec<(String, Vec<u8>)>,
         body: Option<Arc<[u8]>>,
@@ -411,7 +450,11 @@ impl Received {
             status,
             headers,
             body,
-            _rest: rest,
+            rest,
+            name: artifact::name_of(&draft.url),
+            request: draft.digest(),
+            about: draft.about(),
+            saved: None,
         }
     }
 }

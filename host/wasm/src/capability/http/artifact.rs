@@ -1,0 +1,220 @@
+//! Bodies that are artifacts: read into a request, and saved of a response, in pieces.
+
+use std::time::Instant;
+
+use milepost_core::effect::{Applied, Artifact as Kept, Effect};
+use milepost_core::ids::Digest;
+use milepost_core::{limits, shown};
+use sha2::{Digest as _, Sha256};
+
+use super::client::Rest;
+use super::{Received, errors};
+use crate::attempt::ArtifactWriter;
+use crate::capability::artifacts::too_many;
+use crate::host_error::HostError;
+use crate::state::HostState;
+use crate::taped::Asked;
+
+impl HostState {
+    /// The bytes of an artifact, for the body of a request.
+    pub(super) async fn body_of_artifact(&mut self, digest: &str) -> Result<Vec<u8>, HostError> {
+        self.call.grants.artifacts()?;
+        let unknown = || {
+            let shown = shown::excerpt(digest, limits::NAME_BYTES);
+            HostError::new("not-found", format!("there is no artifact `{shown}`"))
+        };
+        let digest = digest.parse().map_err(|_| unknown())?;
+        let artifact = self.call.host.artifact(&digest).await?;
+        let size = artifact.ok_or_else(unknown)?.size;
+        let room = limits::HTTP_HELD_BYTES.saturating_sub(self.states.http.held);
+        let most = limits::HOST_CALL_BYTES.min(room);
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|size| *size <= most)
+            .ok_or_else(|| errors::too_large("the artifact that is to be sent", most))?;
+        let mut body = Vec::with_capacity(size);
+        while body.len() < size {
+            let wanted = (size - body.len()).min(limits::ARTIFACT_CHUNK_BYTES);
+            let offset = body.len() as u64;
+            let read = self
+                .call
+                .host
+                .read_artifact(&digest, offset, wanted)
+                .await?;
+            if read.is_empty() {
+                return Err(HostError::transient(
+                    "unavailable",
+                    "the artifact that is to be sent is shorter than it was",
+                ));
+            }
+            body.extend_from_slice(&read);
+        }
+        Ok(body)
+    }
+
+    /// Saves a body, which is the run's from then on, and notes that before the guest learns of it.
+    pub(super) async fn save_body(
+        &mut self,
+        call: &Asked,
+        begun: Instant,
+        received: Unsaved,
+    ) -> Result<Kept, HostError> {
+        self.call.grants.artifacts()?;
+        let mut copy = Copy {
+            to: self.call.host.create_artifact().await?,
+            digest: Sha256::new(),
+            size: 0,
+        };
+        copy.take(&received.body).await?;
+        if let Some(mut rest) = received.rest {
+            while let Some(chunk) = rest.chunk().await? {
+                copy.take(&chunk).await?;
+            }
+        }
+        let artifact = Kept {
+            digest: Digest::from(<[u8; 32]>::from(copy.digest.finalize())),
+            name: received.name,
+            size: copy.size,
+            media_type: received.media_type,
+        };
+        copy.to.finish(artifact.digest).await?;
+        let effect = Effect {
+            artifact: Some(artifact.clone()),
+            ..Effect::default()
+        };
+        match self.note_durably(call, &artifact, begun, effect).await? {
+            Applied::Done => Ok(artifact),
+            Applied::Conflict | Applied::Full => Err(too_many()),
+        }
+    }
+}
+
+/// A body on its way into an artifact.
+struct Copy {
+    to: Box<dyn ArtifactWriter>,
+    digest: Sha256,
+    size: u64,
+}
+
+impl Copy {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), HostError> {
+        for chunk in bytes.chunks(limits::ARTIFACT_CHUNK_BYTES) {
+            self.size += chunk.len() as u64;
+            if self.size > limits::HTTP_SAVE_BYTES {
+                return Err(HostError::new(
+                    "too-large",
+                    format!(
+                        "the body of the response is larger than {} bytes",
+                        limits::HTTP_SAVE_BYTES
+                    ),
+                ));
+            }
+            self.digest.update(chunk);
+            self.to.write(chunk.to_vec()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A body that may be saved.
+pub(super) struct Unsaved {
+    body: Vec<u8>,
+    rest: Option<Rest>,
+    name: String,
+    media_type: String,
+}
+
+impl Received {
+    /// Its body; what of it is still on its way can be taken once.
+    ///
+    /// # Errors
+    /// When that was taken before.
+    pub(super) fn unsaved(&mut self) -> Result<Unsaved, HostError> {
+        let (body, rest) = match (&self.body, self.rest.take()) {
+            (Some(body), _) => (body.to_vec(), None),
+            (None, Some((read, rest))) => (read, Some(rest)),
+            (None, None) => {
+                return Err(HostError::new(
+                    "unavailable",
+                    "the rest of the body is gone: saving it has failed before",
+                ));
+            }
+        };
+        let told = self
+            .headers
+            .iter()
+            .find(|(name, _)| name == "content-type")
+            .and_then(|(_, value)| String::from_utf8(value.clone()).ok())
+            .filter(|value| !value.is_empty() && value.len() <= limits::KEY_BYTES);
+        Ok(Unsaved {
+            body,
+            rest,
+            name: self.name.clone(),
+            media_type: told.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        })
+    }
+}
+
+/// What an artifact of that URL is called: as the last part of the path, or else as the host.
+pub(super) fn name_of(url: &str) -> String {
+    let Ok(url) = url::Url::parse(url) else {
+        return "response".to_owned();
+    };
+    let last = url.path().rsplit('/').find(|part| !part.is_empty());
+    let name = last.or(url.host_str()).unwrap_or("response");
+    shown::excerpt(name, limits::NAME_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::BoxFuture;
+
+    /// Counts what arrives.
+    struct Counted(usize);
+
+    impl ArtifactWriter for Counted {
+        fn write(&mut self, chunk: Vec<u8>) -> BoxFuture<'_, Result<(), HostError>> {
+            assert!(chunk.len() <= limits::ARTIFACT_CHUNK_BYTES);
+            self.0 += chunk.len();
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn finish(self: Box<Self>, _: Digest) -> BoxFuture<'static, Result<(), HostError>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    #[test]
+    fn a_body_is_saved_in_pieces_and_only_so_much_of_it() {
+        let mut copy = Copy {
+            to: Box::new(Counted(0)),
+            digest: Sha256::new(),
+            size: limits::HTTP_SAVE_BYTES - 2_500_000,
+        };
+        let mut take = |bytes: usize| {
+            let body = vec![b'x'; bytes];
+            let taking = copy.take(&body);
+            let done = std::pin::pin!(taking)
+                .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            match done {
+                std::task::Poll::Ready(taken) => taken.map_err(|error| error.code.into_owned()),
+                std::task::Poll::Pending => panic!("nothing waits here"),
+            }
+        };
+        assert_eq!(take(2_500_000), Ok(()));
+        assert_eq!(take(1), Err("too-large".to_owned()));
+    }
+
+    #[test]
+    fn an_artifact_is_called_as_its_url_ends() {
+        for (url, name) in [
+            ("https://api.test/a/report.csv?x=/y", "report.csv"),
+            ("https://api.test/a/", "a"),
+            ("https://api.test/", "api.test"),
+            ("nothing", "response"),
+        ] {
+            assert_eq!(name_of(url), name);
+        }
+    }
+}
