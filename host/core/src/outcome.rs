@@ -168,6 +168,8 @@ pub mod codes {
     pub const CHILD_FAILED: &str = "child_failed";
     /// The child run of the step was cancelled.
     pub const CHILD_CANCELLED: &str = "child_cancelled";
+    /// A secret that the step needs has no value; the component was not called.
+    pub const SECRET_MISSING: &str = "secret_missing";
     /// What a child run is given does not fit the inputs of its workflow.
     pub const INPUTS_UNFIT: &str = "inputs_unfit";
     /// The host itself failed while it ran the step.

@@ -1,6 +1,7 @@
 //! The tape: what the host answered to one attempt, in order, so that the attempt can be executed again; and what it did not
 //! keep of the attempt.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,10 @@ pub struct Tape {
     /// Why this attempt cannot be replayed, when it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_replayable: Option<String>,
+    /// Names of secrets whose values had a part in the outcome: the attempt was told them, or they were masked in it. It can be
+    /// executed again where they are known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
     /// What did not fit into the attempt's log.
     #[serde(default, skip_serializing_if = "LogDropped::is_nothing")]
     pub log_dropped: LogDropped,
@@ -135,6 +140,7 @@ impl Tape {
         self.entries.is_empty()
             && self.kept.is_none()
             && self.not_replayable.is_none()
+            && self.secrets.is_empty()
             && self.log_dropped.is_nothing()
     }
 

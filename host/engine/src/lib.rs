@@ -39,6 +39,7 @@ pub mod plugin;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod secrets;
 pub mod wasm_plugins;
 pub mod workflow;
 

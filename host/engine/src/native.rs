@@ -44,6 +44,7 @@ use crate::engine::driver::panic_text;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::wasm::HostError;
 use crate::wasm::log::Log;
+use crate::wasm::secrets::Secrets;
 
 /// How a definition names native plugins, and how what runs carry of them begins.
 pub(crate) const SCHEME: &str = "native:";
@@ -231,10 +232,12 @@ impl Callable for NativePlugin {
                 progress: Mutex::default(),
                 host: Arc::clone(&call.host),
                 heard: Heard::default(),
+                secrets: call.secrets.clone(),
             });
             call.host = Arc::clone(&said) as _;
             let (timeout, begun) = (call.timeout, Instant::now());
             let outcome = self.outcome(call, &said.heard).await;
+            let (outcome, _) = said.secrets.mask_outcome(outcome);
             let (logs, log_dropped) = said.log.finish();
             said.log
                 .show_rest(timeout.saturating_sub(begun.elapsed()))
@@ -261,6 +264,7 @@ struct Said {
     progress: Mutex<Option<Progress>>,
     host: Arc<dyn AttemptHost>,
     heard: Heard,
+    secrets: Secrets,
 }
 
 impl Said {
@@ -278,7 +282,10 @@ impl AttemptHost for Said {
     fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
         self.heard.note();
         let progress = Progress {
-            message: shown::excerpt(&progress.message, limits::LOG_MESSAGE_BYTES),
+            message: shown::excerpt(
+                &self.secrets.mask(progress.message.as_str()),
+                limits::LOG_MESSAGE_BYTES,
+            ),
             ..progress.clone()
         };
         *self.progress() = Some(progress.clone());

@@ -26,6 +26,7 @@ use crate::engine::attempt_host::read_artifact;
 use crate::engine::launch::Launch;
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, RecordError};
+use crate::secrets::{self, NoSecrets, SecretSource};
 use crate::store::{Family, Filter, Pages, Store, StoreError};
 use crate::wasm::HostError;
 use crate::workflow::Workflow;
@@ -76,9 +77,22 @@ pub async fn replay(
     plugins: &dyn PluginSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
+    replay_with(store, plugins, &NoSecrets, run).await
+}
+
+/// The same where secrets have values: attempts whose outcome depends on them are executed again, too.
+///
+/// # Errors
+/// As [`replay`].
+pub async fn replay_with(
+    store: &Arc<dyn Store>,
+    plugins: &dyn PluginSource,
+    secrets: &dyn SecretSource,
+    run: &RunId,
+) -> Result<Replayed, EngineError> {
     // However often the definition was changed, each component is loaded once.
     let plugins = Once::new(plugins);
-    let answer = with_children(store, &plugins, run).await;
+    let answer = with_children(store, &plugins, secrets, run).await;
     let same = matches!(&answer, Ok(replayed) if replayed.is_same());
     // A run that was removed meanwhile does not differ from its record: it has none any more.
     if !same && matches!(store.row(run).await, Ok(None)) {
@@ -91,10 +105,11 @@ pub async fn replay(
 fn with_children<'a>(
     store: &'a Arc<dyn Store>,
     plugins: &'a dyn PluginSource,
+    secrets: &'a dyn SecretSource,
     run: &'a RunId,
 ) -> BoxFuture<'a, Result<Replayed, EngineError>> {
     Box::pin(async move {
-        let mut replayed = against_record(store, plugins, run).await?;
+        let mut replayed = against_record(store, plugins, secrets, run).await?;
         let mut pages = Pages::of(Filter {
             family: Family::ChildrenOf(run.clone()),
             ..Filter::default()
@@ -107,7 +122,7 @@ fn with_children<'a>(
         for child in children.into_iter().rev() {
             replayed
                 .children
-                .push(with_children(store, plugins, &child).await?);
+                .push(with_children(store, plugins, secrets, &child).await?);
         }
         Ok(replayed)
     })
@@ -116,6 +131,7 @@ fn with_children<'a>(
 async fn against_record(
     kept: &Arc<dyn Store>,
     plugins: &dyn PluginSource,
+    secrets: &dyn SecretSource,
     run: &RunId,
 ) -> Result<Replayed, EngineError> {
     let store = kept.as_ref();
@@ -156,7 +172,9 @@ async fn against_record(
         }
         let Some(replayer) = &mut replayer else {
             match RunState::create(&entry) {
-                Ok(state) => replayer = Some(Replayer::new(kept, plugins, state).await?),
+                Ok(state) => {
+                    replayer = Some(Replayer::new(kept, plugins, secrets, state).await?);
+                }
                 Err(rejected) => {
                     let mut found = Replayed::nothing(run);
                     let cause = rejected.to_string();
@@ -205,6 +223,7 @@ impl Replayed {
 struct Replayer<'a> {
     store: &'a Arc<dyn Store>,
     plugins: &'a dyn PluginSource,
+    secrets: &'a dyn SecretSource,
     workflow: Workflow,
     /// Components that are nowhere any more.
     gone: BTreeSet<String>,
@@ -219,12 +238,14 @@ impl<'a> Replayer<'a> {
     async fn new(
         store: &'a Arc<dyn Store>,
         plugins: &'a dyn PluginSource,
+        secrets: &'a dyn SecretSource,
         state: RunState,
     ) -> Result<Self, EngineError> {
         let (workflow, gone) = link(store.as_ref(), plugins, &state).await?;
         Ok(Self {
             store,
             plugins,
+            secrets,
             workflow,
             gone,
             frontier: Frontier::default(),
@@ -402,6 +423,13 @@ impl<'a> Replayer<'a> {
         let Some((callable, call)) = prepared else {
             self.skip(path, *attempt, "the definition has no such component step");
             return None;
+        };
+        let call = match secrets::give_again(self.secrets, call, tape).await {
+            Ok(call) => call,
+            Err(reason) => {
+                self.skip(path, *attempt, &reason);
+                return None;
+            }
         };
         let result = callable.call(call).await;
         self.found.attempts += 1;

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use milepost_core::effect::{Applied, Artifact, Effect, KvItem};
-use milepost_core::grants::Grants;
+use milepost_core::grants::{Grants, Narrowing};
 use milepost_core::ids::{Digest, Path, RunId, StepId};
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::Outcome;
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::host_error::HostError;
+use crate::secrets::Secrets;
 
 /// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but what its host
 /// answers, which is on the tape.
@@ -44,6 +45,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, Value>>,
     /// What it may reach outside of its sandbox.
     pub grants: Arc<Grants>,
+    /// The secrets that it needs of those.
+    pub secrets: Secrets,
     /// Outputs of earlier steps that this step may read.
     pub outputs: Arc<BTreeMap<StepId, Payload>>,
     /// What the last pause of this step saved.
@@ -64,6 +67,17 @@ pub struct Call {
     pub host: Arc<dyn AttemptHost>,
     /// Live, or from a recorded tape.
     pub mode: Mode,
+}
+
+impl Call {
+    /// The same without what the operator takes away.
+    #[must_use]
+    pub fn narrowed(mut self, narrowing: &Narrowing) -> Self {
+        if *narrowing != Narrowing::default() {
+            self.grants = Arc::new((*self.grants).clone().narrowed(narrowing));
+        }
+        self
+    }
 }
 
 /// Where answers of the journaled host calls come from.

@@ -57,6 +57,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
         Err(stop) => Outcome::Failed(stop.error(&state)),
     };
     let log = state.states.log();
+    let outcome = state.masked(outcome);
     let result = state.finish(outcome);
     log.show_rest(timeout.saturating_sub(begun.elapsed())).await;
     result

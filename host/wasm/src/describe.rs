@@ -21,6 +21,7 @@ use super::engine::WasmEngine;
 use super::state::HostState;
 use crate::attempt::{Call, Mode, NoHost};
 use crate::clock::VirtualClock;
+use crate::secrets::Secrets;
 
 /// How long a component may take to describe itself.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,6 +113,7 @@ pub(super) fn nobody() -> Result<Call, InvalidId> {
         input: Arc::new(Value::Null),
         config: Arc::new(BTreeMap::new()),
         grants: Arc::default(),
+        secrets: Secrets::default(),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
         resume_signal: None,

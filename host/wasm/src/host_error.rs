@@ -6,6 +6,7 @@ use milepost_core::grants::Denied;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::v0_1::milepost::step::types;
+use crate::secrets::Secrets;
 
 /// Why a host call failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,19 @@ impl HostError {
             code: code.into(),
             message: message.into(),
             transient: false,
+        }
+    }
+
+    /// The secret has no value here.
+    pub(crate) fn no_secret(name: &str) -> Self {
+        Self::new("not-found", format!("the secret `{name}` has no value"))
+    }
+
+    /// The same without values of secrets.
+    pub(crate) fn masked(self, secrets: &Secrets) -> Self {
+        Self {
+            message: secrets.mask(self.message).into_owned(),
+            ..self
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `memory_budget` | what all attempts may take together, and how they wait for it |
 //! | [`log`] | what an attempt says: shown by its host, kept within a bound |
 //! | `recorder`, `taped` | the tape: recording live, answering in replay |
+//! | [`secrets`] | what stands for them, where they are filled in, and the mask over what is said |
 //! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`exec`], [`process_group`], [`process_table`] | programs that steps run, and the processes that come of them |
@@ -61,6 +62,7 @@ mod names;
 pub mod process_group;
 pub mod process_table;
 mod recorder;
+pub mod secrets;
 mod state;
 pub mod symbolize;
 mod taped;

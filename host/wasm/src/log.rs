@@ -14,6 +14,7 @@ use milepost_core::{limits, shown};
 use crate::attempt::{AttemptHost, Call, LogLevel, LogLine};
 use crate::call::catch_panic;
 use crate::clock::Clock;
+use crate::secrets::Secrets;
 
 /// What a stored line takes beside its text and its path, about.
 const ROW_BYTES: usize = 16;
@@ -34,7 +35,10 @@ impl Log {
     pub fn new(call: &Call, clock: Arc<dyn Clock>) -> Self {
         let line_bytes = ROW_BYTES + call.path.to_string().len();
         Self(Arc::new(Inner {
-            lines: Mutex::new(LogBuffer::new(call.limits.log_bytes, line_bytes)),
+            lines: Mutex::new(LogBuffer {
+                secrets: call.secrets.clone(),
+                ..LogBuffer::new(call.limits.log_bytes, line_bytes)
+            }),
             clock,
             host: Arc::clone(&call.host),
         }))
@@ -100,6 +104,8 @@ impl Log {
 
 /// Lines as they come, within their bound.
 struct LogBuffer {
+    /// Masked before anything is cut.
+    secrets: Secrets,
     head: Vec<Arc<LogLine>>,
     /// Bytes that the beginning may still take. Taken to zero by the first line that does not fit.
     head_left: usize,
@@ -142,6 +148,7 @@ impl LogBuffer {
     fn new(max_bytes: usize, line_bytes: usize) -> Self {
         let max_tail_bytes = max_bytes / 2;
         Self {
+            secrets: Secrets::default(),
             head: Vec::new(),
             head_left: max_bytes - max_tail_bytes,
             tail: VecDeque::new(),
@@ -216,7 +223,8 @@ impl LogBuffer {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let partial = &mut self.partial[stdio as usize];
-            let room = limits::LOG_MESSAGE_BYTES - partial.kept.len();
+            let most = limits::LOG_MESSAGE_BYTES + self.secrets.longest();
+            let room = most - partial.kept.len();
             partial
                 .kept
                 .extend_from_slice(&text[..text.len().min(room)]);
@@ -273,7 +281,11 @@ impl LogBuffer {
             Stdio::Out => LogLevel::Info,
             Stdio::Err => LogLevel::Warn,
         };
-        let text = text.strip_suffix('\r').unwrap_or(&text).to_owned();
+        let text = text.strip_suffix('\r').unwrap_or(&text);
+        let text = match bytes > kept.len() {
+            true => self.secrets.mask_beginning(text),
+            false => self.secrets.mask(text).into_owned(),
+        };
         let message = self.cut_of(text, bytes);
         self.keep(LogLine {
             at: clock.now(),
@@ -285,6 +297,7 @@ impl LogBuffer {
     }
 
     fn cut(&mut self, text: String) -> String {
+        let text = self.secrets.mask(text).into_owned();
         let bytes = text.len();
         self.cut_of(text, bytes)
     }
@@ -329,6 +342,7 @@ mod tests {
     use super::*;
     use crate::attempt::{BoxFuture, Progress, once};
     use crate::clock::SystemClock;
+    use crate::clock::VirtualClock;
 
     const CLOCK: SystemClock = SystemClock;
 
@@ -557,5 +571,34 @@ mod tests {
         let kept: Vec<_> = lines.iter().map(|line| &*line.message).collect();
         assert_eq!(kept, ["1", "2", "3", "4", "5"]);
         assert_eq!(host.lines(), ["1", "2", "3", "4"]);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_left_where_a_line_is_cut() {
+        let value = crate::secrets::SecretValue::new("abcdefgh").unwrap();
+        let secrets = Secrets::new(7, [("token".into(), Some(value))].into());
+        let clock = VirtualClock::jumping(milepost_core::time::Timestamp::default());
+        // In each line the value crosses the bound elsewhere.
+        for before in 0..20 {
+            let line =
+                "x".repeat(limits::LOG_MESSAGE_BYTES - before) + "abcdefgh" + &"y".repeat(100);
+            let mut log = LogBuffer {
+                secrets: secrets.clone(),
+                ..LogBuffer::new(1 << 20, 100)
+            };
+            log.write(Stdio::Out, line.as_bytes(), &clock);
+            log.write(Stdio::Out, b"\n", &clock);
+            let message = line.clone();
+            log.emit(LogLine {
+                at: clock.now(),
+                level: LogLevel::Info,
+                message,
+                fields: vec![(line.clone(), line)],
+                dropped: None,
+            });
+            let (lines, _) = log.finish(&clock);
+            let text = format!("{lines:?}");
+            assert!(!text.contains("xa") && !text.contains("abc"), "{before}");
+        }
     }
 }

@@ -45,6 +45,11 @@ impl Recorder {
         }
     }
 
+    /// Notes that the value of a secret has a part in the outcome.
+    pub(super) fn depends_on(&mut self, secret: &str) {
+        self.tape.secrets.insert(secret.to_owned());
+    }
+
     pub(super) fn is_replay(&self) -> bool {
         self.replay.is_some()
     }

@@ -79,6 +79,15 @@ impl HostState {
         Ok(())
     }
 
+    /// The outcome without values of secrets.
+    pub(super) fn masked(&mut self, outcome: Outcome) -> Outcome {
+        let (outcome, masked) = self.call.secrets.mask_outcome(outcome);
+        for name in masked {
+            self.recorder.depends_on(&name);
+        }
+        outcome
+    }
+
     /// Ends the attempt.
     pub(super) fn finish(self, outcome: Outcome) -> CallResult {
         let (mut tape, unsaved, divergence) = self.recorder.finish();

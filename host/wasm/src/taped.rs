@@ -160,7 +160,7 @@ impl HostState {
             interface: call.interface.to_owned(),
             function: call.function.to_owned(),
             request: call.request,
-            about: call.about.clone(),
+            about: self.call.secrets.mask(call.about.as_str()).into_owned(),
             took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             answer: serde_json::to_value(&answer).unwrap_or_default(),
         }))

@@ -61,10 +61,12 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
             (func (export "run") (result i32) (i32.const 0)))"#,
     );
-    let secrets = imports(
-        r#"(import "milepost:step/secrets@0.1.0" "placeholder" (func $s (param i32 i32 i32)))"#,
-        "(call $s (i32.const 0) (i32.const 0) (i32.const 0))",
+    let newer = imports(
+        r#"(import "milepost:step/random@0.1.0" "bytes" (func $r (param i32 i32)))"#,
+        "(call $r (i32.const 0) (i32.const 1200))",
     );
+    // As if of an interface that comes later.
+    let newer = renamed(newer, b"step/random@", b"step/tandem@");
     let wasi_http = imports(
         r#"(import "wasi:http/types@0.2.6" "http-error" (func $h (result i32)))"#,
         "(drop (call $h))",
@@ -89,9 +91,9 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         ("bare", &good[..8], "it exports nothing"),
         ("other world", &other_world, "it exports `run`"),
         (
-            "secrets",
-            &secrets,
-            "imports `milepost:step/secrets`, which this version does not provide",
+            "newer",
+            &newer,
+            "imports `milepost:step/tandem`, which this version does not provide",
         ),
         ("wasi:http", &wasi_http, "imports `wasi:http/types@0.2.6`"),
     ];
@@ -503,4 +505,15 @@ fn a_component_that_changed_is_refused() {
         .err()
         .unwrap();
     assert!(matches!(refused, LoadError::OtherDigest { found, .. } if found == right));
+}
+
+/// The bytes with another text of the same length in every place of one.
+fn renamed(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    for at in 0..=bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes
 }

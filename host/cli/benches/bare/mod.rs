@@ -12,6 +12,7 @@ use milepost::clock::SystemClock;
 use milepost::core::ids::{self, RunId, StepId};
 use milepost::core::limits::CallLimits;
 use milepost::store::sqlite::{Durability, SqliteStore};
+use milepost::wasm::secrets::Secrets;
 use milepost::wasm::{CodeCache, WasmEngine};
 use milepost::wasm_plugins::WasmPlugins;
 use milepost::workflow::Workflow;
@@ -91,6 +92,7 @@ pub(crate) fn call(path: &str) -> Call {
         input: Arc::new(serde_json::json!({"n": 1, "text": "a small value"})),
         config: Arc::default(),
         grants: Arc::default(),
+        secrets: Secrets::default(),
         outputs: Arc::new(BTreeMap::<StepId, _>::new()),
         resume_state: None,
         resume_signal: None,

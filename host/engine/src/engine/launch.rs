@@ -10,6 +10,7 @@ use milepost_core::time::Timestamp;
 use serde_json::Value;
 
 use crate::attempt::{AttemptHost, Call, Callable, Mode};
+use crate::wasm::secrets::Secrets;
 use crate::workflow::Workflow;
 
 /// An attempt whose start is recorded: what `step_started` holds, and when it was recorded.
@@ -60,6 +61,7 @@ impl Launch {
             input: self.input,
             config: Arc::clone(&spec.config),
             grants: Arc::new(spec.grants.with_secrets(callee.secrets)),
+            secrets: Secrets::default(),
             outputs: Arc::new(outputs),
             resume_state: record.and_then(|record| record.resume_state().cloned().map(Arc::new)),
             resume_signal: record.and_then(|record| record.resume_signal().cloned().map(Arc::new)),

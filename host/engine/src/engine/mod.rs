@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use milepost_core::definition::Definition;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
+use milepost_core::grants::Narrowing;
 use milepost_core::ids::{Path as StepPath, RunId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
@@ -81,6 +82,7 @@ use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
 use crate::report::{OwnerReport, RunReport};
+use crate::secrets::{NoSecrets, SecretSource};
 use crate::store::sqlite::{Durability, SqliteStore};
 use crate::store::{Claim, Owner, RunRow, StopKind, Store, StoreError};
 use crate::wasm_plugins::WasmPlugins;
@@ -116,6 +118,20 @@ impl EngineBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.shared.observer = observer;
+        self
+    }
+
+    /// Asks this source for the values of secrets. Without one, no secret has a value.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Arc<dyn SecretSource>) -> Self {
+        self.shared.secrets = secrets;
+        self
+    }
+
+    /// Takes this away from what workflows grant.
+    #[must_use]
+    pub fn deny(mut self, narrowing: Narrowing) -> Self {
+        self.shared.narrowing = narrowing;
         self
     }
 
@@ -181,6 +197,8 @@ impl Engine {
                 keeper: Keeper::default(),
                 observer: Arc::new(Unobserved),
                 host: Arc::new(ThisHost),
+                secrets: Arc::new(NoSecrets),
+                narrowing: Narrowing::default(),
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use milepost_core::grants::Narrowing;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::{RunState, Status};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -16,6 +17,7 @@ use crate::carried::{self, Kept};
 use crate::owner::Host;
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, RecordError, Recorded};
+use crate::secrets::SecretSource;
 use crate::store::{Store, StoreError};
 use crate::workflow::Workflow;
 
@@ -65,6 +67,8 @@ pub(super) struct Shared {
     pub(super) keeper: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) host: Arc<dyn Host>,
+    pub(super) secrets: Arc<dyn SecretSource>,
+    pub(super) narrowing: Narrowing,
 }
 
 impl Shared {

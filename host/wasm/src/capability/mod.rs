@@ -13,6 +13,8 @@ mod log;
 pub(crate) mod memo;
 mod progress;
 mod random;
+mod secrets;
+mod secrets_reveal;
 pub(crate) mod wasi;
 
 use std::sync::Arc;
@@ -37,7 +39,7 @@ pub(crate) struct Capability {
 }
 
 /// All that this version provides.
-pub(crate) const ALL: [&Capability; 11] = [
+pub(crate) const ALL: [&Capability; 13] = [
     &context::CAPABILITY,
     &config::CAPABILITY,
     &log::CAPABILITY,
@@ -49,6 +51,8 @@ pub(crate) const ALL: [&Capability; 11] = [
     &exec::CAPABILITY,
     &artifacts::CAPABILITY,
     &http::CAPABILITY,
+    &secrets::CAPABILITY,
+    &secrets_reveal::CAPABILITY,
 ];
 
 /// The capability behind an interface of the contract.

@@ -35,6 +35,7 @@ impl Host for HostState {
         message: String,
     ) -> wasmtime::Result<()> {
         self.charge()?;
+        let message = self.call.secrets.mask(message);
         let progress = Progress {
             done,
             total,

@@ -15,6 +15,8 @@ wasmtime::component::bindgen!({
             import milepost:step/exec@0.1.0;
             import milepost:step/artifacts@0.1.0;
             import milepost:step/http@0.1.0;
+            import milepost:step/secrets@0.1.0;
+            import milepost:step/secrets-reveal@0.1.0;
             export milepost:step/guest@0.1.0;
         }
     ",

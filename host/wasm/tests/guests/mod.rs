@@ -17,6 +17,7 @@ use milepost_wasm::attempt::{
     AttemptHost, BoxFuture, Call, CallResult, Callable, CancelFlag, LogLine, Mode, NoHost, Progress,
 };
 use milepost_wasm::clock::{SystemClock, VirtualClock};
+use milepost_wasm::secrets::Secrets;
 use milepost_wasm::{Plugin, WasmEngine};
 use serde_json::{Value, json};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -295,6 +296,7 @@ pub(crate) fn call() -> Call {
         input: Arc::new(json!({"n": 1})),
         config: Arc::new(BTreeMap::new()),
         grants: Arc::default(),
+        secrets: Secrets::default(),
         outputs: Arc::new(BTreeMap::new()),
         resume_state: None,
         resume_signal: None,

@@ -49,6 +49,7 @@ use super::shared::Shared;
 use crate::attempt::{BoxFuture, CallResult, CancelFlag, Mode, Unsaved};
 use crate::fault;
 use crate::record::Batch;
+use crate::secrets;
 use crate::store::{Held, NewLog, Owner, StoreError};
 use crate::workflow::Workflow;
 
@@ -483,14 +484,22 @@ impl Driver {
         let Some((callable, call)) = prepared else {
             return ended_at_once(started, path, attempt, "its component is not loaded");
         };
+        let (source, narrowing) = (&self.shared.secrets, &self.shared.narrowing);
+        let (source, narrowing) = (Arc::clone(source), narrowing.clone());
         Box::pin(async move {
+            let called = async {
+                match secrets::give(source.as_ref(), call.narrowed(&narrowing)).await {
+                    Ok(call) => callable.call(call).await,
+                    Err(missing) => missing.paused(),
+                }
+            };
             let too_long = async {
                 ends.raised().await;
                 tokio::time::sleep(limits::CANCEL_GRACE).await;
             };
             let result = tokio::select! {
             biased;
-            result = callable.call(call) => result,
+            result = called => result,
             () = too_long => without_tape(Outcome::Cancelled(String::new())),
             };
             fault::point("after_call");

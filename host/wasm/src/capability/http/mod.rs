@@ -42,6 +42,7 @@ use crate::contract::v0_1::milepost::step::http::{self, Host, HostRequest, HostR
 use crate::contract::v0_1::milepost::step::types;
 use crate::host_error::HostError;
 use crate::limits::Refusal;
+use crate::secrets::Secrets;
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -150,9 +151,10 @@ struct Taped {
     body: Option<Body>,
 }
 
-/// The grants of an attempt.
+/// The grants of an attempt, and its secrets.
 struct Granted {
     grants: Arc<Grants>,
+    secrets: Secrets,
 }
 
 impl Policy for Granted {
@@ -169,8 +171,8 @@ impl Policy for Granted {
         })
     }
 
-    fn filled(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
+    fn filled(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.secrets.filled(text)
     }
 }
 
@@ -385,13 +387,21 @@ impl HostState {
             .ok_or_else(|| HostError::new("unavailable", "no requests can be sent from here"))?;
         let policy = Arc::new(Granted {
             grants: Arc::clone(&self.call.grants),
+            secrets: self.call.secrets.clone(),
         });
-        let response = client.send(request, policy).await?;
+        let secrets = &self.call.secrets;
+        let response = client
+            .send(request, policy)
+            .await
+            .map_err(|error| error.masked(secrets))?;
+        let masked = |bytes: Vec<u8>| secrets.masked_bytes(&bytes).unwrap_or(bytes);
         let (body, rest) = match response.rest {
-            None => (Some(Arc::from(response.body)), None),
+            None => (Some(Arc::from(masked(response.body))), None),
             Some(rest) => (None, Some((response.body, rest))),
         };
-        let received = Received::new(draft, response.status, response.headers, body, rest);
+        let headers = response.headers.into_iter();
+        let headers = headers.map(|(name, value)| (name, masked(value))).collect();
+        let received = Received::new(draft, response.status, headers, body, rest);
         if self.states.http.held + received.held > limits::HTTP_HELD_BYTES {
             return Err(HostError::new(
                 "too-large",
