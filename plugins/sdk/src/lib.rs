@@ -60,21 +60,29 @@
 //! **Memory.** The feature `bump-alloc` (default) installs a global allocator that never gives memory back; see
 //! [`alloc`]. **Randomness and time** come from [`random`] and [`clock`], which the host records, so that a replay sees
 //! the same.
+//!
+//! **The world.** What outlives an attempt, and what lies outside of the sandbox, the workflow has to allow by name: [`memo`]
+//! (always allowed), [`kv`], [`artifacts`], [`secrets`], [`exec`]. A call that fails is a [`HostError`], which `?` makes the step's.
 
-// The derived code of this crate's own tests names it from outside.
-#[cfg(test)]
+// The derived code of this crate names it from outside.
 extern crate self as milepost_sdk;
 
 #[cfg(all(feature = "bump-alloc", any(test, doc, target_family = "wasm")))]
 pub mod alloc;
+pub mod artifacts;
 pub mod clock;
+pub mod exec;
+pub mod kv;
 pub mod log;
+pub mod memo;
 pub mod progress;
 pub mod random;
 pub mod schema;
+pub mod secrets;
 
 mod context;
 mod error;
+mod host_error;
 mod plugin;
 
 #[cfg(target_family = "wasm")]
@@ -83,9 +91,10 @@ pub mod bindings;
 
 pub use context::Context;
 pub use error::{Error, Failure, Pause, Retryable};
+pub use host_error::HostError;
 pub use milepost_sdk_derive::Schema;
 pub use plugin::{Plugin, Step, StepEntry};
 pub use schema::{Role, Schema};
 
 /// What a step returns.
-pub type Result<T> = core::result::Result<T, Error>;
+pub type Result<T, E = Error> = core::result::Result<T, E>;
