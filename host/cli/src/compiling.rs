@@ -1,15 +1,21 @@
-//! Components are compiled, and their debug information is read, by a child process of this same program, which can do nothing else.
+//! What this program starts itself for: to compile components and to read their debug information, by a child process that can do
+//! nothing else; and to hold the process groups of what steps run.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(unix)]
+use milepost::wasm::process_group::hold_group_until_stdin_ends;
 use milepost::wasm::{ChildProgram, Compiler, compile, symbolize};
 
 /// The first argument of such a child. No verb: people have no use for it.
 const COMPILE: &str = "compile-component-from-stdin";
 /// The same for one that reads debug information; offsets follow.
 const SYMBOLIZE: &str = "symbolize-component-from-stdin";
+/// The same for one that a group of processes ends with.
+const HOLD: &str = "hold-process-group-until-stdin-ends";
 
 /// What the program does when it is such a child; `None` when it is not.
 pub(crate) fn child() -> Option<ExitCode> {
@@ -20,8 +26,23 @@ pub(crate) fn child() -> Option<ExitCode> {
     } else if word == SYMBOLIZE {
         Some(symbolize::symbolize_stdin_to_stdout(arguments))
     } else {
-        None
+        hold(&word)
     }
+}
+
+#[cfg(unix)]
+fn hold(word: &OsStr) -> Option<ExitCode> {
+    (word == HOLD).then(hold_group_until_stdin_ends)
+}
+
+#[cfg(not(unix))]
+fn hold(_: &OsStr) -> Option<ExitCode> {
+    None
+}
+
+/// What holds the process groups of what steps run; `None` when this program does not find itself.
+pub(crate) fn group_holder() -> Option<ChildProgram> {
+    this_program(HOLD).ok()
 }
 
 /// How this program compiles.

@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Color, Global};
-use super::compiling::compiler;
+use super::compiling::{compiler, group_holder};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
@@ -216,6 +216,7 @@ const MANY_ATTEMPTS: u32 = 256;
 fn components() -> WasmPlugins {
     WasmPlugins::new(place::code_cache())
         .compiler(compiler())
+        .group_holder(group_holder())
         .attempts(FEW_ATTEMPTS)
 }
 

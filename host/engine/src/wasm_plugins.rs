@@ -10,7 +10,8 @@ use crate::clock::SystemClock;
 use crate::native;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::wasm::{
-    self, CodeCache, Compiler, MemoryBudget, Rejection, Room, WasmEngine, read_component,
+    self, ChildProgram, CodeCache, Compiler, MemoryBudget, Rejection, Room, WasmEngine,
+    read_component,
 };
 
 /// Loads the components that definitions name, relative to the definition's folder.
@@ -20,6 +21,7 @@ pub struct WasmPlugins {
     cache: Option<PathBuf>,
     compiler: Compiler,
     room: Room,
+    group_holder: Option<ChildProgram>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -31,6 +33,7 @@ impl WasmPlugins {
             cache,
             compiler: Compiler::InProcess,
             room: Room::default(),
+            group_holder: None,
             engine: OnceLock::new(),
         }
     }
@@ -56,6 +59,13 @@ impl WasmPlugins {
         self
     }
 
+    /// Names a program that holds the process groups of what steps run; see [`WasmEngine::group_holder`].
+    #[must_use]
+    pub fn group_holder(mut self, holder: Option<ChildProgram>) -> Self {
+        self.group_holder = holder;
+        self
+    }
+
     /// The WebAssembly engine.
     ///
     /// # Errors
@@ -67,7 +77,10 @@ impl WasmPlugins {
         let cache = self.cache.as_deref().map(CodeCache::open);
         let clock = Arc::new(SystemClock);
         let compiler = self.compiler.clone();
-        let engine = WasmEngine::within(self.room, cache, clock, compiler)?;
+        let mut engine = WasmEngine::within(self.room, cache, clock, compiler)?;
+        if let Some(holder) = &self.group_holder {
+            engine = engine.group_holder(holder.clone());
+        }
         // Of two that are set up at once, the first one stays.
         Ok(self.engine.get_or_init(|| engine))
     }
@@ -195,7 +208,6 @@ mod tests {
 
     #[test]
     fn a_component_whose_compiler_cannot_be_started_is_unavailable() {
-        use crate::wasm::ChildProgram;
         let bytes = component(
             r#"(component (instance $guest) (export "milepost:step/guest@0.1.0" (instance $guest)))"#,
         );

@@ -23,6 +23,7 @@ mod keeper;
 pub(crate) mod launch;
 mod loads;
 mod observer;
+mod orphans;
 mod posting;
 mod shared;
 mod span;
@@ -374,6 +375,9 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let recorded = self.existing(&wanted, &workflow).await?;
         let lost = *recorded.state.phase() == Phase::Running && !self.owner_may_live(&recorded.row);
+        if lost {
+            self.end_orphans(&recorded.row).await;
+        }
         let cause = match recorded.state.phase() {
             Phase::Pending => ClaimCause::Start,
             // A supervisor that starts the same command again takes over from the process that died, as a worker would.
@@ -507,6 +511,9 @@ impl Engine {
             return Err(self.lost_race(run.clone(), recorded.row.status).await);
         }
         let mut cause = self.resumable(&recorded, intent)?;
+        if cause == ClaimCause::Recovery {
+            self.end_orphans(&recorded.row).await;
+        }
         // Nobody looked for work here: a person takes the run over.
         if cause == ClaimCause::Recovery && seen.is_none() {
             cause = ClaimCause::Resume;

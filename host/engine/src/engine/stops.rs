@@ -91,6 +91,9 @@ impl Engine {
                 return Ok(StopAnswer::Ending);
             }
             let owned = state.phase().status() == Status::Running && self.owner_may_live(&row);
+            if !owned {
+                self.end_orphans(&row).await;
+            }
             let definition = self.left_to_do(&state, kind).await?;
             let asked = stop::stop(definition.as_ref(), &state, demand_of(kind), by, owned);
             let stopping = asked.map_err(|NotPausable(status)| EngineError::NotPausable {

@@ -126,6 +126,9 @@ impl Engine {
         let owner = self.liveness(row).unwrap_or(Liveness::Gone);
         let judgement = judge(owner, expired, row.recoveries);
         let lost = matches!(judgement, Judgement::Recover | Judgement::GiveUp);
+        if lost {
+            self.end_orphans(row).await;
+        }
         // What its owner could not meet any more needs no new owner.
         if lost && row.request.is_some() && self.meet_request(row, swept).await? {
             return Ok(());
