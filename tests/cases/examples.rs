@@ -71,6 +71,24 @@ fn nested_loops_count_to_twelve() {
     );
 }
 
+#[test]
+fn release_notes_are_written_as_the_readme_shows_and_replay_without_the_repository() {
+    let cli = Cli::new();
+    let repository = cli.folder().join("kettle.git");
+    let history = example("release-notes/data/history.txt");
+    let arguments = format!(
+        "--input repository={} --input history=@{} --id notes",
+        repository.display(),
+        history.display()
+    );
+    let notes = run(&cli, "release-notes", &arguments).expect(0).stdout;
+    let readme = std::fs::read_to_string(example("release-notes/README.md")).unwrap();
+    assert!(readme.contains(notes.trim_end()), "{notes}");
+    std::fs::remove_dir_all(&repository).unwrap();
+    cli.run("replay notes").expect(0);
+    assert!(!repository.exists(), "a replay runs nothing");
+}
+
 fn train(packages: &str) -> String {
     format!("--input train=2026.11 --input packages=@{packages}")
 }

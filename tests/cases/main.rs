@@ -13,6 +13,7 @@ mod examples;
 mod hostile;
 mod logs;
 mod prebuilt;
+mod programs;
 mod races;
 mod readme;
 mod reserving;

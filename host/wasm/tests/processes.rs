@@ -96,7 +96,7 @@ fn b72_a_program_that_ends_is_an_outcome_whatever_it_says() {
 }
 
 #[test]
-fn b75_every_argument_arrives_as_it_was_given() {
+fn b75_b76_every_argument_arrives_as_it_was_given() {
     let _open = together();
     let args = [
         "", "a b", "'", "\"", "$HOME", "`id`", "*", "-n", "é\n", "\\", "; exit 1",
