@@ -71,6 +71,23 @@ const PARENT: &str = "\
 [[step]]\nid = \"c\"\nworkflow = \"c.toml\"\n\
 [[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.c.output.got }\" }\n";
 
+/// A component that does with the world what it is told.
+const WORLD: &str = "[plugins.world.allow]\nkv = [\"b\"]\nartifacts = true\n\
+[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = { calls = [\
+{ do = \"once\", key = \"paid\", bucket = \"b\" }, { do = \"memo\", key = \"k\", value = 1 }, \
+{ do = \"write\", name = \"r.txt\", text = \"0123456789\", times = 1000 }, { do = \"read\", offset = 9995, max = 9 }, \
+{ do = \"get\", bucket = \"b\", key = \"paid\" } ] }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+/// The points of what an attempt brings about before it has an outcome, in addition.
+const NOTE: [&str; 5] = [
+    "before_note",
+    "note_written",
+    "after_note",
+    "artifact_synced",
+    "artifact_named",
+];
+
 /// The points of runs that start others, in addition.
 const CHILD: [&str; 4] = [
     "child_written",
@@ -205,6 +222,38 @@ fn completes_once_each(steps: &'static str, calls: usize) -> u64 {
             assert_eq!(count(cli, "r", "step_completed"), calls);
         },
     )
+}
+
+#[test]
+fn what_a_component_did_with_the_world_survives_an_abort_at_every_point() {
+    let points = [&NOTE[..], &COMMIT[..], &CALL[..]].concat();
+    let aborted = at_every_point(
+        &points,
+        || cli(WORLD),
+        "run w.toml --id r",
+        |cli, survived| {
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(0).json();
+            let answers = &run["steps"][0]["output"];
+            let paid = answers[0]["ok"].as_u64().unwrap();
+            // It was done twice only where the end came between the work and the word that it was done.
+            assert!(
+                (1..=if survived { 1 } else { 2 }).contains(&paid),
+                "{run:#}"
+            );
+            assert_eq!(answers[4]["ok"]["value"], paid.to_string(), "{run:#}");
+            let settled = &answers[1]["ok"];
+            let value = settled["fresh"].as_u64().or(settled["recorded"].as_u64());
+            assert_eq!(value, Some(1), "{run:#}");
+            assert_eq!(answers[3]["ok"], "56789", "{run:#}");
+            cli.run("artifacts r r.txt -o out.txt").expect(0);
+            assert_eq!(count(cli, "r", "step_completed"), 2);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 15, "{aborted}");
 }
 
 #[test]

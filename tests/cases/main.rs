@@ -21,3 +21,4 @@ mod sharing;
 mod soak;
 mod status;
 mod streams;
+mod world;

@@ -66,7 +66,7 @@ impl Cli {
 
     /// Writes a workflow: `steps` after a head with the test components as plugins `flaky`, `pausing`, `text`, `hostile`.
     pub fn workflow(&self, file: &str, steps: &str) {
-        let plugins: String = ["flaky", "pausing", "text", "hostile"]
+        let plugins: String = ["flaky", "pausing", "text", "hostile", "world"]
             .into_iter()
             .filter(|name| steps.contains(&format!("\"{name}/")))
             .map(|name| format!("[plugins.{name}]\nsource = {:?}\n", component(name)))

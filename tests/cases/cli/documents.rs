@@ -58,6 +58,12 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
         run(&format!("replay {id} --json"), 0);
     }
     run("ls --json", 0);
+    run("artifacts done --json", 0);
+    run("kv put b k 1 --json", 0);
+    run("kv get b k --json", 0);
+    run("kv ls --json", 0);
+    run("kv ls b --json", 0);
+    run("kv rm b k --json", 0);
     run("validate hello.toml --json", 0);
     cli.write("bad.toml", "schema = 1\n[[step]]\nid = 1\n");
     run("validate bad.toml nowhere.toml --json", 65);

@@ -4,6 +4,7 @@
 mod holdings;
 mod inbox;
 mod log;
+mod tape;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -280,6 +281,9 @@ impl Audit<'_, '_> {
                 // A run is created with its first write, which has the time of the last of its events.
                 is_born |= moment(Some(entry.at)) == moment(Some(row.created_at));
                 told.named.extend(entry.event.blobs());
+                if let Some(tape) = entry.event.tape() {
+                    self.tape(entry.seq, tape).await?;
+                }
                 if let Event::Step {
                     path,
                     event: StepEvent::Started(AttemptStarted { attempt, .. }),

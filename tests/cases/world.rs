@@ -1,0 +1,287 @@
+//! What steps do with the world, by the real program and a real component that does what it is told: durable before the guest goes on,
+//! on the tape, and answered from there in replay.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use milepost_tests::cli::Cli;
+use milepost_tests::rng::Rng;
+use serde_json::{Value, json};
+
+/// What the workflows here allow.
+const ALLOW: &str = "[plugins.world.allow]\nkv = [\"b\", \"c\"]\nartifacts = true\n";
+
+/// A workflow with one step, which makes these calls.
+fn one_step(keys: &str) -> String {
+    let with = format!("with = {{ calls = \"${{ inputs.calls }}\" }}\n{keys}");
+    format!(
+        "{ALLOW}[inputs.calls]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\n{with}"
+    )
+}
+
+/// Makes these calls in a run of that id.
+fn visit(cli: &Cli, id: &str, calls: &Value, keys: &str, status: i32) -> Value {
+    cli.workflow("w.toml", &one_step(keys));
+    cli.write("inputs.json", json!({ "calls": calls }).to_string());
+    let line = format!("run w.toml --inputs inputs.json --id {id} --json");
+    cli.run(&line).expect(status).json()
+}
+
+/// The answers of a run that completed.
+fn answers(run: &Value) -> Vec<Value> {
+    assert_eq!(run["status"], "completed", "{run:#}");
+    run["output"].as_array().unwrap().clone()
+}
+
+fn ok(value: Value) -> Value {
+    json!({ "ok": value })
+}
+
+fn replays(cli: &Cli, run: &str) {
+    let replayed = cli.run(&format!("replay {run} --json")).expect(0).json();
+    assert_eq!(replayed["not_replayed"], json!([]), "{replayed:#}");
+}
+
+#[test]
+fn what_a_component_does_with_the_world_is_there_and_replays() {
+    let cli = Cli::new();
+    let calls = json!([
+        { "do": "memo", "key": "k", "value": { "ü": [1.5, null] } },
+        { "do": "put", "bucket": "b", "key": "x", "value": "1" },
+        { "do": "get", "bucket": "b", "key": "x" },
+        { "do": "replace", "bucket": "b", "key": "x", "over": 7, "value": "2" },
+        { "do": "get", "bucket": "secret", "key": "x" },
+        { "do": "delete", "bucket": "b", "key": "x" },
+        { "do": "keys", "bucket": "b", "prefix": "" },
+        { "do": "write", "name": "r.txt", "text": "0123456789", "times": 1000 },
+        { "do": "read", "offset": 9_995, "max": 100 },
+        { "do": "read", "digest": "sha256:00", "offset": 0, "max": 1 },
+        { "do": "now" },
+        { "do": "random", "bytes": 4 },
+    ]);
+    let run = visit(&cli, "r", &calls, "", 0);
+    let found = answers(&run);
+    let digest = found[7]["ok"]["digest"].clone();
+    assert_eq!(
+        found[..10],
+        [
+            ok(json!({ "fresh": { "ü": [1.5, null] } })),
+            ok(json!(1)),
+            ok(json!({ "value": "1", "revision": 1 })),
+            json!({ "error": "conflict" }),
+            json!({ "error": "denied" }),
+            ok(Value::Null),
+            ok(json!([])),
+            ok(json!({ "digest": digest, "size": 10_000 })),
+            ok(json!("56789")),
+            json!({ "error": "not-found" }),
+        ]
+    );
+    let shown = cli.run("show r --json").expect(0).json();
+    assert!(shown["steps"][0]["tape"]["entries"].as_u64().unwrap() > 10);
+    assert_eq!(shown["artifacts"][0]["name"], "r.txt");
+    cli.run("artifacts r r.txt -o out.txt").expect(0);
+    let bytes = fs::read_to_string(cli.folder().join("out.txt")).unwrap();
+    assert_eq!(bytes, "0123456789".repeat(1000));
+    replays(&cli, "r");
+    // Nothing of a replay reaches the world: the bucket may be another one by now.
+    cli.run("kv put b x 9").expect(0);
+    replays(&cli, "r");
+    assert_eq!(cli.run("kv get b x").expect(0).stdout, "9\n");
+    cli.run("doctor").expect(0);
+}
+
+#[test]
+fn memos_outlive_attempts_and_retries_but_not_a_retry_from_their_step() {
+    let cli = Cli::new();
+    let calls = |fails: u32| {
+        json!([
+            { "do": "once", "key": "paid", "bucket": "b" },
+            { "do": "memo", "key": "k", "value": 1 },
+            { "do": "fail_in", "attempt": fails, "retryable": false },
+        ])
+    };
+    let paid = || cli.run("kv get b paid").expect(0).stdout;
+    let run = visit(&cli, "r", &calls(1), "", 1);
+    assert_eq!(run["status"], "failed");
+    assert_eq!(paid(), "1\n");
+    let run = cli.run("retry r --json").expect(0).json();
+    assert_eq!(answers(&run)[1], ok(json!({ "recorded": 1 })));
+    assert_eq!(paid(), "1\n");
+    let run = cli.run("retry r --from a --json");
+    // A run that is over is not begun again; one that failed is.
+    assert_eq!(run.status, 65);
+    let run = visit(&cli, "s", &calls(1), "", 1);
+    assert_eq!(run["status"], "failed");
+    let run = cli.run("retry s --from a --json").expect(0).json();
+    assert_eq!(answers(&run)[1], ok(json!({ "fresh": 1 })));
+    assert_eq!(paid(), "3\n");
+    for run in ["r", "s"] {
+        replays(&cli, run);
+    }
+}
+
+#[test]
+fn a_failed_attempt_shows_its_last_calls() {
+    let cli = Cli::new();
+    let calls = json!([
+        { "do": "get", "bucket": "b", "key": "nothing" },
+        { "do": "get", "bucket": "other", "key": "x" },
+        { "do": "fail_in", "attempt": 1, "retryable": false },
+    ]);
+    visit(&cli, "r", &calls, "", 1);
+    let shown = cli.run("show r").expect(0).stdout;
+    for line in [
+        "a: last calls of the host:",
+        "kv.get b/nothing: ok,",
+        "kv.open other: error `denied`,",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let calls = cli.run("show r --json").expect(0).json()["steps"][0]["host_calls"].clone();
+    assert_eq!(calls[2]["error"], "denied", "{calls:#}");
+    replays(&cli, "r");
+}
+
+/// A script of calls, by chance. Some fail or trap in their first attempt.
+fn random_script(rng: &Rng) -> Value {
+    let key = || format!("k{}", rng.below(4));
+    let bucket = || ["b", "c", "d"][rng.below(3) as usize];
+    let mut calls: Vec<Value> = (0..rng.below(12))
+        .map(|n| match rng.below(12) {
+            0 => json!({ "do": "memo", "key": key(), "value": n }),
+            1 => json!({ "do": "begin_memo", "key": key() }),
+            2 => json!({ "do": "once", "key": key(), "bucket": "b" }),
+            3 => json!({ "do": "get", "bucket": bucket(), "key": key() }),
+            4 => json!({ "do": "put", "bucket": bucket(), "key": key(), "value": "v".repeat(rng.below(9_000) as usize) }),
+            5 => json!({ "do": "replace", "bucket": bucket(), "key": key(), "over": rng.below(5), "value": "r" }),
+            6 => json!({ "do": "delete", "bucket": bucket(), "key": key() }),
+            7 => json!({ "do": "keys", "bucket": bucket(), "prefix": "k" }),
+            8 => json!({ "do": "now" }),
+            9 => json!({ "do": "random", "bytes": rng.below(20) }),
+            10 => json!({ "do": "write", "name": key(), "text": "ab", "times": rng.below(3_000) }),
+            _ => json!({ "do": "read", "offset": rng.below(6_000), "max": rng.below(6_000) }),
+        })
+        .collect();
+    let at = rng.below(calls.len() as u64 + 1) as usize;
+    match rng.below(4) {
+        0 => calls.insert(
+            at,
+            json!({ "do": "fail_in", "attempt": 1, "retryable": true }),
+        ),
+        1 => calls.insert(at, json!({ "do": "trap_in", "attempt": 1 })),
+        _ => {}
+    }
+    Value::Array(calls)
+}
+
+/// Many at once, so that they meet in the same buckets. `MILEPOST_SCRIPTS` sets how many.
+#[test]
+fn scripts_by_chance_replay_to_the_same_bytes() {
+    const ITEMS: u64 = 100;
+    let scripts = std::env::var("MILEPOST_SCRIPTS").map_or(300, |n| n.parse().unwrap());
+    let keys = "foreach = { items = \"inputs.scripts\", max_parallel = 16, join = \"all_done\" }\n\
+        retry = { initial = \"1ms\", max_attempts = 2, on = [\"retryable\", \"trap\"], then = \"fail\" }\n";
+    let workflow = format!(
+        "[limits]\nparallel = 16\n{ALLOW}[inputs.scripts]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = {{ calls = \"${{ item }}\" }}\n{keys}"
+    );
+    for seed in 0..scripts / ITEMS {
+        let cli = Cli::new();
+        let rng = Rng::new(seed);
+        let all: Vec<Value> = (0..ITEMS).map(|_| random_script(&rng)).collect();
+        cli.workflow("w.toml", &workflow);
+        cli.write("inputs.json", json!({ "scripts": all }).to_string());
+        cli.run("run w.toml --inputs inputs.json --id r").expect(0);
+        replays(&cli, "r");
+        cli.run("doctor").expect(0);
+    }
+}
+
+#[test]
+fn an_artifact_that_is_gone_is_told_where_it_is_needed() {
+    let cli = Cli::new();
+    let calls = json!([
+        { "do": "write", "name": "r.txt", "text": "0123456789", "times": 1000 },
+        { "do": "read", "offset": 0, "max": 5 },
+    ]);
+    visit(&cli, "r", &calls, "", 0);
+    let folder = cli.database().with_extension("artifacts");
+    let mut files = String::new();
+    for part in fs::read_dir(&folder).unwrap() {
+        for file in fs::read_dir(part.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            let _ = writeln!(files, "{}", file.display());
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(files.lines().count(), 1, "{files}");
+    let output = cli.run("artifacts r r.txt -o out.txt");
+    assert_eq!(output.status, 69, "{output:?}");
+    assert!(output.stderr.contains("is missing"), "{output:?}");
+    assert!(!cli.folder().join("out.txt").exists());
+    cli.run("replay r").expect(4);
+}
+
+#[test]
+fn host_calls_that_are_gone_or_changed_are_told() {
+    for (damage, told) in [
+        ("DELETE FROM tape", "0 of 5 host calls"),
+        (
+            "UPDATE tape SET body = replace(body, 'about', 'abouT')",
+            "cannot be read",
+        ),
+        (
+            "UPDATE tape SET body = replace(body, '\"revision\":1', '\"revision\":2')",
+            "have the digest",
+        ),
+        ("UPDATE tape SET first = first + 5", "where number 5 should follow"),
+    ] {
+        let cli = Cli::new();
+        let calls = json!([
+            { "do": "put", "bucket": "b", "key": "x", "value": "1" },
+            { "do": "get", "bucket": "b", "key": "x" },
+            { "do": "now" },
+        ]);
+        visit(&cli, "r", &calls, "", 0);
+        let db = rusqlite::Connection::open(cli.database()).unwrap();
+        db.execute_batch(damage).unwrap();
+        drop(db);
+        let doctor = cli.run("doctor").expect(1).stdout;
+        assert!(doctor.contains(told), "{damage}: {doctor}");
+        let replayed = cli.run("replay r").expect(4).stdout;
+        assert!(replayed.contains(told), "{damage}: {replayed}");
+        cli.run("show r").expect(0);
+    }
+}
+
+#[test]
+fn gc_removes_artifacts_that_no_run_uses() {
+    let cli = Cli::new();
+    let calls = json!([{ "do": "write", "name": "r.txt", "text": "x", "times": 10 }]);
+    visit(&cli, "r", &calls, "", 0);
+    let folder = cli.database().with_extension("artifacts");
+    let files = || {
+        let parts = fs::read_dir(&folder)
+            .unwrap()
+            .map(|part| part.unwrap().path());
+        parts
+            .map(|part| fs::read_dir(part).unwrap().count())
+            .sum::<usize>()
+    };
+    assert_eq!(files(), 1);
+    cli.run("gc --older-than 0s").expect(0);
+    // Somebody may be about to use it.
+    assert_eq!(files(), 1);
+    for part in fs::read_dir(&folder).unwrap() {
+        for file in fs::read_dir(part.unwrap().path()).unwrap() {
+            let file = fs::File::open(file.unwrap().path()).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+    }
+    let swept = cli.run("gc --older-than 0s --json").expect(0).json();
+    assert_eq!(
+        (swept["artifacts"].clone(), swept["artifact_bytes"].clone()),
+        (json!(1), json!(10))
+    );
+    assert_eq!(files(), 0);
+}
