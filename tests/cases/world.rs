@@ -234,7 +234,10 @@ fn host_calls_that_are_gone_or_changed_are_told() {
             "UPDATE tape SET body = replace(body, '\"revision\":1', '\"revision\":2')",
             "have the digest",
         ),
-        ("UPDATE tape SET first = first + 5", "where number 5 should follow"),
+        (
+            "UPDATE tape SET first = first + 5",
+            "where number 5 should follow",
+        ),
     ] {
         let cli = Cli::new();
         let calls = json!([

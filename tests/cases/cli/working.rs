@@ -474,25 +474,25 @@ fn a_worker_begins_no_step_for_which_there_is_no_room_in_memory() {
     }
     session.reads(expect![[r#"
         $ milepost run sleepy.toml --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost work --until-idle --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost resume r0 --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost retry r0 --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
