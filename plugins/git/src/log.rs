@@ -120,8 +120,8 @@ mod tests {
                 ["--max-count=2", "--end-of-options", "v1..HEAD", "--", "src"]
             );
             let one =
-                "1a\0Ada\0ada@example.com\02026-11-27T10:00:00+01:00\0feat: a\0more\n\0\u{1e}\n";
-            let two = "0f\0Ben\0ben@example.com\02026-11-26T10:00:00Z\0fix: b\0\0\u{1e}\n";
+                "1a\0Ada\0ada@example.com\x002026-11-27T10:00:00+01:00\0feat: a\0more\n\0\u{1e}\n";
+            let two = "0f\0Ben\0ben@example.com\x002026-11-26T10:00:00Z\0fix: b\0\0\u{1e}\n";
             Ok(Output::exited(0).with_stdout(format!("{one}{two}")))
         });
         let input = json!({"repository": "/r", "from": "v1", "paths": ["src"], "limit": 1});

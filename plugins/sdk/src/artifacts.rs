@@ -25,6 +25,12 @@
 //!
 //! On targets without a host, as in a unit test, artifacts are kept per thread.
 
+#![allow(
+    clippy::needless_question_mark,
+    clippy::useless_conversion,
+    reason = "in a component, the error of the host is of another type"
+)]
+
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};

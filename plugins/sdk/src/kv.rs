@@ -19,6 +19,12 @@
 //!
 //! On targets without a host, as in a unit test, buckets are kept per thread.
 
+#![allow(
+    clippy::needless_question_mark,
+    clippy::useless_conversion,
+    reason = "in a component, the error of the host is of another type"
+)]
+
 use std::collections::VecDeque;
 
 use serde::Serialize;

@@ -24,6 +24,11 @@
 //!
 //! On targets without a host, as in a unit test, memos are kept per thread.
 
+#![allow(
+    clippy::needless_question_mark,
+    reason = "in a component, the error of the host is of another type"
+)]
+
 use core::marker::PhantomData;
 
 use serde::Serialize;

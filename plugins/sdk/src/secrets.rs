@@ -14,6 +14,11 @@
 //!
 //! On targets without a host, as in a unit test, the stand-in and the value of a secret are its name after `secret-`.
 
+#![allow(
+    clippy::needless_question_mark,
+    reason = "in a component, the error of the host is of another type"
+)]
+
 use crate::{HostError, Result};
 
 /// A stand-in for a secret, for the headers and bodies of requests.
