@@ -197,6 +197,18 @@ fn b106_word_count_survives_kills_at_random_moments() {
 }
 
 #[test]
+fn b106_release_notes_survive_kills_at_random_moments() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = examples().join("release-notes/data/history.txt");
+    let arguments = format!(
+        "--input repository={} --input history=@{}",
+        folder.path().join("kettle.git").display(),
+        data.display()
+    );
+    kill_again_and_again("release-notes", &arguments);
+}
+
+#[test]
 fn b106_nested_loops_survive_kills_at_random_moments() {
     kill_again_and_again("nested-loops", "");
 }

@@ -7,7 +7,7 @@
 use std::fs;
 use std::time::Duration;
 
-use milepost_tests::cli::{Cli, Running};
+use milepost_tests::cli::{Cli, Running, component};
 
 /// One attempt of every kind in each pass.
 const HOSTILE: &str = r#"
@@ -35,6 +35,16 @@ const DEEDS: [(&str, &str); 12] = [
     ("print", "stdout = \"\\u001b[2J\""),
     ("exit", "code = 3"),
 ];
+/// A program that only force ends, with another one beside it, in an attempt that is over sooner. `TIME` is by what they are found.
+const PROGRAMS: &str = r#"
+[[step]]
+id = "programs"
+in = "l"
+use = "command/run"
+with = { program = "/bin/sh", args = ["-c", "trap '' TERM; /bin/sleep TIME & /bin/sleep TIME"] }
+continue_on_error = true
+timeout = "50ms"
+"#;
 const HONEST: &str = r#"
 [[step]]
 id = "l"
@@ -80,6 +90,15 @@ impl Held {
             && self.threads <= before.threads + 4
             && self.children == 0
     }
+}
+
+/// Programs of [`PROGRAMS`] that have not ended.
+fn programs_left(time: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines
+        .filter(|line| line.windows(time.len()).any(|part| part == time.as_bytes()))
+        .count()
 }
 
 fn attempt(deed: &str, with: &str) -> String {
@@ -140,7 +159,18 @@ fn hostile_attempts_leave_nothing_behind_and_honest_runs_complete() {
         .iter()
         .map(|(deed, with)| attempt(deed, with))
         .collect();
-    cli.workflow("hostile.toml", &format!("{HOSTILE}{deeds}"));
+    let time = format!("43210.{}", std::process::id());
+    let programs = format!(
+        "[plugins.command]\nsource = {:?}\n[plugins.command.allow]\nexec = [{{ program = \"/bin/sh\", args = [\"**\"] }}]\n",
+        component("command")
+    );
+    cli.workflow(
+        "hostile.toml",
+        &format!(
+            "{programs}{HOSTILE}{deeds}{}",
+            PROGRAMS.replace("TIME", &time)
+        ),
+    );
     cli.workflow("honest.toml", HONEST);
     cli.run("run honest.toml").expect(0);
     emptied(&cli);
@@ -159,6 +189,7 @@ fn hostile_attempts_leave_nothing_behind_and_honest_runs_complete() {
         after = Held::by(&worker);
     }
     assert!(after.is_about(before), "{before:#?} became {after:#?}");
+    assert_eq!(programs_left(&time), 0);
     let room = emptied(&cli);
     assert!(
         room < room_before + 8 * 1024 * 1024,
