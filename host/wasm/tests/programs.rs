@@ -5,6 +5,7 @@
 
 mod guests;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use milepost_wasm::attempt::{
     AttemptHost, BoxFuture, Call, Callable as _, CancelFlag, LogLine, Mode, Progress,
 };
 use milepost_wasm::process_table::start_time;
+use milepost_wasm::secrets::{SecretValue, Secrets};
 use serde_json::{Value, json};
 
 const IMPORTS: &str = r#"
@@ -292,6 +294,32 @@ fn what_is_not_granted_is_denied_with_the_lines_to_add() {
     }
     assert!(!file.exists());
     assert_eq!(store.groups(), []);
+}
+
+#[test]
+fn no_secret_gets_to_the_tape_by_a_program() {
+    const VALUE: &str = "s3cret-Value-0123456789";
+    let store = Arc::new(Store::default());
+    let secrets = || {
+        let value = SecretValue::new(VALUE).unwrap();
+        Secrets::new(7, BTreeMap::from([("token".into(), Some(value))]))
+    };
+    // In the arguments, on both sides of where they are cut, and in both streams.
+    let filler = "x".repeat(265);
+    let script = format!("printf %s {VALUE}; echo {VALUE} >&2; : {filler}{VALUE}");
+    let plugin = load(&shell(&script));
+    for grants in [sh_granted(), Arc::new(Grants::default())] {
+        let call = Call {
+            grants,
+            secrets: secrets(),
+            ..call_on(&store)
+        };
+        let live = execute(&plugin, call);
+        let tape = serde_json::to_string(&live.tape).unwrap();
+        assert!(!tape.contains("s3cret"), "{tape}");
+        assert!(tape.contains("***token***"), "{tape}");
+        assert!(["***token***", "denied"].contains(&output(&live).as_str().unwrap()));
+    }
 }
 
 #[test]

@@ -346,6 +346,8 @@ impl HostState {
         command: Command,
     ) -> Result<Result<Outcome, HostError>, Refusal> {
         let about = format!("{} {}", command.inner.program, command.inner.args.join(" "));
+        // Before it is cut: part of a secret would not be known as one.
+        let about = self.call.secrets.mask(about);
         let call = Asked::new(INTERFACE, "run", &Request::of(&command.inner), &about);
         if let Some(answer) = self.recorded_answer::<Taped>(&call)? {
             return Ok(match answer {
@@ -355,6 +357,7 @@ impl HostState {
         }
         let begun = Instant::now();
         let finished = self.run_live(command).await;
+        let finished = finished.map_err(|error| error.masked(&self.call.secrets));
         let group = self.states.exec.open.take();
         Ok(match finished {
             Ok(finished) => Ok(self.keep(&call, finished, group, begun).await),
@@ -372,7 +375,7 @@ impl HostState {
             return Err(refused);
         }
         let command = command.inner;
-        self.call.grants.exec(&command.program, &command.args)?;
+        self.check_granted(&command)?;
         if self.states.exec.held + OUTCOME_BYTES > limits::EXEC_HELD_BYTES {
             return Err(holds_too_much());
         }
@@ -398,6 +401,18 @@ impl HostState {
         }
     }
 
+    /// A refusal repeats what was asked for, and says no secret of it.
+    fn check_granted(&self, command: &command::Command) -> Result<(), HostError> {
+        let (grants, secrets) = (&self.call.grants, &self.call.secrets);
+        let Err(denied) = grants.exec(&command.program, &command.args) else {
+            return Ok(());
+        };
+        let mask = |text: &String| secrets.mask(text.as_str()).into_owned();
+        let args: Vec<String> = command.args.iter().map(mask).collect();
+        let shown = grants.exec(&mask(&command.program), &args);
+        Err(shown.err().unwrap_or(denied).into())
+    }
+
     /// Puts an outcome on the tape, together with the end of its processes.
     async fn keep(
         &mut self,
@@ -415,6 +430,15 @@ impl HostState {
             stdout,
             stderr,
         } = finished;
+        // As in all that a guest gets from outside.
+        let masked = |stream: Captured| Captured {
+            bytes: match self.call.secrets.masked_bytes(&stream.bytes) {
+                Some(masked) => masked,
+                None => stream.bytes,
+            },
+            dropped: stream.dropped,
+        };
+        let (stdout, stderr) = (masked(stdout), masked(stderr));
         let taped = Taped {
             program: program.to_string_lossy().into_owned(),
             digest,
