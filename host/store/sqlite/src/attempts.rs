@@ -187,13 +187,13 @@ pub(super) fn keep_tape(
         .map(|kept| kept > 0)
 }
 
-/// Drops the memos of these executions, and of all that stands in them.
+/// Drops the memos of these executions, and of all that stands in them. Gives what they took, bytes.
 pub(super) fn renew(
     db: &mut Statements<'_>,
     run: i64,
     paths: &[String],
-) -> Result<(), rusqlite::Error> {
-    let mut freed = 0;
+) -> Result<u64, rusqlite::Error> {
+    let mut freed: i64 = 0;
     for path in paths {
         let memos = db.get(
             "DELETE FROM memo WHERE run = ?1 AND (path = ?2
@@ -209,7 +209,7 @@ pub(super) fn renew(
         db.get("UPDATE run SET stored_bytes = max(stored_bytes - ?2, 0) WHERE key = ?1")?
             .execute(params![run, freed])?;
     }
-    Ok(())
+    Ok(freed.unsigned_abs())
 }
 
 /// Changes a key of a bucket. What refuses has changed nothing.

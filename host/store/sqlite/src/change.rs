@@ -63,13 +63,15 @@ impl Change for Brought {
             seq,
             added: added(db, write)?,
         };
-        let (key, written) = match write.expect {
+        let (key, mut written) = match write.expect {
             Expect::Absent => create(db, write, self.at, to)?
                 .ok_or_else(|| Failure::Refused(StoreError::Exists(write.run.clone())))?,
             Expect::At { seq: from, epoch } => advance(db, self, from, epoch, to)?,
         };
         fault::point("row_written");
         append(db, write, key)?;
+        let freed = attempts::renew(db, key, &write.renewed)?;
+        written.stored_bytes = written.stored_bytes.saturating_sub(freed);
         for child in &write.kin.children {
             bear(db, child, self.at)?;
         }
@@ -436,7 +438,6 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
     for (started, part) in &write.tapes {
         attempts::keep_tape(db, key, *started, part)?;
     }
-    attempts::renew(db, key, &write.renewed)?;
     for number in &write.consumed {
         db.get("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;

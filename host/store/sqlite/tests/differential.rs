@@ -12,10 +12,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
 use std::task::Poll;
 
+use milepost_core::effect::{
+    Artifact, Effect, GroupChange, KvChange, Memo, ProcessGroup, TapePart,
+};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_store::memory::MemoryStore;
-use milepost_store::{Cursor, Expect, Family, Filter, RunRow, StopKind, Store, Write};
+use milepost_store::{Cursor, Expect, Family, Filter, Note, RunRow, StopKind, Store, Write};
 use milepost_store_sqlite::{Durability, SqliteStore};
 use proptest::collection::vec;
 use proptest::option;
@@ -27,6 +30,9 @@ use store::{ALL, Talk as _, With, at, clock, create, id, poll_once, request, sig
 const RUNS: [&str; 4] = ["a", "ab", "b_1", "B"];
 const PARTS: [&str; 4] = ["p", "q", "p/1", "now"];
 const BLOBS: [&[u8]; 3] = [b"", b"one", b"two"];
+const BUCKETS: [&str; 2] = ["b", "B"];
+const KEYS: [&str; 3] = ["k", "k%", "ü"];
+const PATHS: [&str; 5] = ["fix", "fix#1/test", "fix#12/test", "fixed", "fix[3]"];
 const TOKENS: [&str; 2] = ["t", "T"];
 const SIGNALS: [&str; 3] = ["go", "Go", "it's \"ü\""];
 
@@ -89,8 +95,37 @@ enum Op {
         statuses: Vec<Status>,
         limit: usize,
     },
+    /// An attempt in flight brings something about.
+    Note {
+        run: usize,
+        epoch_off: i64,
+        noted: Noted,
+    },
+    /// A person changes a key of a bucket.
+    Kv(KvOp),
     /// Ends the store and opens the file again.
     Reopen,
+}
+
+/// What an attempt brings about; whatever is there, at once.
+#[derive(Debug, Clone)]
+struct Noted {
+    started: u64,
+    path: usize,
+    tape: Option<(u64, u8, Option<usize>)>,
+    memo: Option<(usize, u8)>,
+    kv: Option<KvOp>,
+    artifact: Option<(usize, u64)>,
+    group: Option<(bool, u32)>,
+}
+
+/// A change of a key, over a revision that is so far off the present one.
+#[derive(Debug, Clone)]
+struct KvOp {
+    bucket: usize,
+    key: usize,
+    off: i64,
+    value: Option<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -120,6 +155,10 @@ struct Change {
     children: Vec<Born>,
     /// Signals for itself or others: the run, the name.
     tells: Vec<(usize, usize)>,
+    /// Parts of tapes: the event that started the attempt, the first entry, the body.
+    tapes: Vec<(u64, u64, u8)>,
+    /// Executions whose work is done anew.
+    renewed: Vec<usize>,
 }
 
 /// A run that comes into being with the write of another one.
@@ -151,6 +190,40 @@ fn born() -> impl Strategy<Value = Born> {
             stale,
         },
     )
+}
+
+fn kv_op() -> impl Strategy<Value = KvOp> {
+    let value = option::weighted(0.8, any::<u8>());
+    (0..BUCKETS.len(), 0..KEYS.len(), mostly_zero(), value).prop_map(|(bucket, key, off, value)| {
+        KvOp {
+            bucket,
+            key,
+            off,
+            value,
+        }
+    })
+}
+
+fn noted() -> impl Strategy<Value = Noted> {
+    let blob = option::weighted(0.3, 0..BLOBS.len());
+    (
+        0..3_u64,
+        0..PATHS.len(),
+        option::of((0..3_u64, any::<u8>(), blob)),
+        option::of((0..KEYS.len(), 0..3_u8)),
+        option::of(kv_op()),
+        option::weighted(0.3, (0..KEYS.len(), 0..3_u64)),
+        option::weighted(0.3, (any::<bool>(), 0..3_u32)),
+    )
+        .prop_map(|(started, path, tape, memo, kv, artifact, group)| Noted {
+            started,
+            path,
+            tape,
+            memo,
+            kv,
+            artifact,
+            group,
+        })
 }
 
 fn mostly_zero() -> impl Strategy<Value = i64> {
@@ -189,6 +262,8 @@ fn change() -> impl Strategy<Value = Change> {
             option::weighted(0.2, 0..RUNS.len()),
             prop_oneof![3 => Just(Vec::new()), 1 => vec(born(), 1..3)],
             prop_oneof![3 => Just(Vec::new()), 1 => vec((0..RUNS.len(), 0..SIGNALS.len()), 1..3)],
+            prop_oneof![3 => Just(Vec::new()), 1 => vec((0..3_u64, 3..9_u64, any::<u8>()), 1..3)],
+            prop_oneof![5 => Just(Vec::new()), 1 => vec(0..PATHS.len(), 1..3)],
         ),
     )
         .prop_map(
@@ -200,7 +275,7 @@ fn change() -> impl Strategy<Value = Change> {
                 logs,
                 (blobs, named),
                 (consumed, stray),
-                (parent, children, tells),
+                (parent, children, tells, tapes, renewed),
             )| {
                 let (status, seconds, workflow, stop, counts, awaits) = head;
                 let (recoveries, resumes, provider) = counts;
@@ -226,9 +301,15 @@ fn change() -> impl Strategy<Value = Change> {
                     parent,
                     children,
                     tells,
+                    tapes,
+                    renewed,
                 }
             },
         )
+}
+
+fn run_of() -> impl Strategy<Value = usize> {
+    0..RUNS.len()
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -255,6 +336,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..25_u64, 0..5_usize).prop_map(|(seconds, limit)| Op::Attention { seconds, limit }),
         1 => (0..25_u64, vec(status(), 0..4), 0..5_usize)
             .prop_map(|(seconds, statuses, limit)| Op::Old { seconds, statuses, limit }),
+        8 => (run_of(), mostly_zero(), noted())
+            .prop_map(|(run, epoch_off, noted)| Op::Note { run, epoch_off, noted }),
+        2 => kv_op().prop_map(Op::Kv),
         1 => Just(Op::Reopen),
     ]
 }
@@ -323,6 +407,30 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
     for born in &change.children {
         write = write.bears(child(born, change.seconds));
     }
+    // What is written is not there yet, as with a driver, which knows what it has saved.
+    let fresh = |started: u64, first: u64| {
+        let there = store.tape(&id(run), started, first).now().unwrap();
+        there.iter().all(|part| part.first != first)
+    };
+    for (started, first, byte) in &change.tapes {
+        let known = write
+            .tapes
+            .iter()
+            .any(|(s, part)| (s, part.first) == (started, *first));
+        if fresh(*started, *first) && !known {
+            let blobs = Vec::new();
+            let body = format!("[{byte}]");
+            let first = *first;
+            write
+                .tapes
+                .push((*started, TapePart { first, body, blobs }));
+        }
+    }
+    write.renewed = change
+        .renewed
+        .iter()
+        .map(|path| PATHS[*path].to_owned())
+        .collect();
     for (run, name) in &change.tells {
         write = write.tells(RUNS[*run], signal(SIGNALS[*name], "1", change.seconds));
     }
@@ -352,6 +460,50 @@ fn child(born: &Born, seconds: u64) -> Write {
         };
     }
     child
+}
+
+fn kv_change(store: &dyn Store, op: &KvOp) -> KvChange {
+    let (bucket, key) = (BUCKETS[op.bucket], KEYS[op.key]);
+    let present = store.kv(bucket, key).now().unwrap();
+    let revision = present.map_or(0, |item| item.revision);
+    KvChange {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        over: revision.saturating_add_signed(op.off),
+        value: op.value.map(|byte| vec![byte; usize::from(byte)].into()),
+    }
+}
+
+fn effect(store: &dyn Store, noted: &Noted) -> Effect {
+    let blob = |blob: usize| (Digest::of(BLOBS[blob]), BLOBS[blob].into());
+    let group = |number| ProcessGroup {
+        host: "h".to_owned(),
+        boot: "b".to_owned(),
+        group: number,
+        started: 1,
+    };
+    Effect {
+        tape: noted.tape.map(|(first, byte, of)| TapePart {
+            first,
+            body: format!("[{byte}]"),
+            blobs: of.map(blob).into_iter().collect(),
+        }),
+        memo: noted.memo.map(|(key, value)| Memo {
+            key: KEYS[key].to_owned(),
+            value: value.to_string(),
+        }),
+        kv: noted.kv.as_ref().map(|op| kv_change(store, op)),
+        artifact: noted.artifact.map(|(name, size)| Artifact {
+            digest: Digest::of(&size.to_le_bytes()),
+            name: KEYS[name].to_owned(),
+            size,
+            media_type: "text/plain".to_owned(),
+        }),
+        processes: noted.group.map(|(began, number)| match began {
+            true => GroupChange::Began(group(number)),
+            false => GroupChange::Ended(group(number)),
+        }),
+    }
 }
 
 fn family(of: Option<Option<usize>>) -> Family {
@@ -435,6 +587,23 @@ fn answer(store: &dyn Store, op: &Op, writes: &[Write]) -> String {
             statuses,
             limit,
         } => text(store.written_before(at(*seconds), statuses, *limit).now()),
+        Op::Note {
+            run,
+            epoch_off,
+            noted,
+        } => {
+            let run = id(RUNS[*run]);
+            let epoch = present(store, &run, *epoch_off, |row| row.epoch.0);
+            let effect = effect(store, noted);
+            text(wait(store.note(Note {
+                run,
+                epoch: Epoch(epoch),
+                started: noted.started,
+                path: PATHS[noted.path].to_owned(),
+                effect,
+            })))
+        }
+        Op::Kv(op) => text(wait(store.kv_change(kv_change(store, op)))),
         Op::Reopen => String::new(),
     }
 }
@@ -474,6 +643,7 @@ fn snapshot(store: &dyn Store) -> String {
             store.logs(&run, 0, ALL).now(),
             store.inbox(&run, ALL).now(),
             TOKENS.map(|token| store.known_token(&run, token).now()),
+            noted_of(store, &run),
         )
     });
     let blobs = BLOBS.map(|bytes| store.blob(&Digest::of(bytes)).now());
@@ -493,7 +663,23 @@ fn snapshot(store: &dyn Store) -> String {
         [0, 10, 99].map(|now| store.find(now, ALL)),
         [0, 10, 99].map(|before| store.written_before(at(before), &Status::ALL, ALL).now()),
         (health.problems, health.runs),
+        BUCKETS.map(|bucket| {
+            let keys = store.kv_keys(bucket, "", None, ALL).now();
+            (keys, KEYS.map(|key| store.kv(bucket, key).now()))
+        }),
+        store.buckets(None, ALL).now(),
     ))
+}
+
+/// What attempts of a run have left.
+fn noted_of(store: &dyn Store, run: &RunId) -> impl Debug + use<> {
+    (
+        [0, 1, 2].map(|started| store.tape(run, started, 0).now()),
+        PATHS.map(|path| KEYS.map(|key| store.memo(run, path, key).now())),
+        store.artifacts(run, 0, ALL).now(),
+        store.groups(run).now(),
+        store.holdings(run).now(),
+    )
 }
 
 fn text(value: impl Debug) -> String {

@@ -248,7 +248,8 @@ impl State {
         let freed = run.renew(&write.renewed);
         run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         for (started, part) in write.tapes {
-            run.tapes.insert((started, part.first), part.body);
+            let tape = run.tapes.entry((started, part.first));
+            tape.or_insert(part.body);
         }
         run.blobs.extend(&write.named);
         run.inbox.retain(|s| !write.consumed.contains(&s.number));
