@@ -288,3 +288,23 @@ fn gc_removes_artifacts_that_no_run_uses() {
     );
     assert_eq!(files(), 0);
 }
+
+#[test]
+fn metrics_tell_how_the_store_stands() {
+    let cli = Cli::new();
+    cli.workflow("w.toml", &one_step(""));
+    cli.write("inputs.json", json!({ "calls": [] }).to_string());
+    cli.run("submit w.toml --inputs inputs.json").expect(0);
+    cli.run("kv put a\"b\\c k 123").expect(0);
+    let text = cli.run("metrics").expect(0).stdout;
+    for line in [
+        "milepost_runs{status=\"pending\"} 1",
+        "milepost_runs{status=\"failed\"} 0",
+        "milepost_expired_leases 0",
+        "milepost_bucket_keys{bucket=\"a\\\"b\\\\c\"} 1",
+        "milepost_bucket_bytes{bucket=\"a\\\"b\\\\c\"} 4",
+        "# TYPE milepost_oldest_waiting_seconds gauge",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}

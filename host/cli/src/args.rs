@@ -16,8 +16,8 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
     approve, artifacts, completions, context, doctor, events, explain, gc, go_on, graph, inspect,
-    kv, logs, ls, narration, pack, replay, run, schema, show, signal, stop, submit, symbolize,
-    validate, work,
+    kv, logs, ls, metrics, narration, pack, replay, run, schema, show, signal, stop, submit,
+    symbolize, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -99,6 +99,7 @@ pub(crate) enum Verb {
     Logs(logs::LogsArgs),
     Artifacts(artifacts::ArtifactsArgs),
     Kv(kv::KvArgs),
+    Metrics(metrics::MetricsArgs),
     Replay(replay::ReplayArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use milepost::core::effect::{Applied, KvChange, KvItem};
 use milepost::core::limits;
 use milepost::core::shown::{self, Shown};
-use milepost::store::Attempts as _;
+use milepost::store::{Attempts as _, Store};
 use milepost::wasm::bounded_file;
 
 use super::context::{Context, Reply};
@@ -125,26 +125,28 @@ pub(super) fn run(args: &KvArgs, cx: &Context) -> Result<Reply, Failure> {
 /// Rows that are read at once.
 const PAGE: usize = 1_000;
 
-fn buckets(cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_to_read(&cx.store)?;
-    let mut all: Vec<milepost::store::Bucket> = Vec::new();
+/// All buckets of a store.
+pub(super) fn all_buckets(store: &dyn Store) -> Result<Vec<Bucket>, Failure> {
+    let mut all: Vec<Bucket> = Vec::new();
     loop {
         let after = all.last().map(|bucket| bucket.name.as_str());
         let page = wait(store.buckets(after, PAGE))?;
         if page.is_empty() {
-            break;
+            return Ok(all);
         }
-        all.extend(page);
+        all.extend(page.into_iter().map(|bucket| Bucket {
+            name: bucket.name,
+            keys: bucket.keys,
+            bytes: bucket.bytes,
+        }));
     }
+}
+
+fn buckets(cx: &Context) -> Result<Reply, Failure> {
+    let store = place::open_to_read(&cx.store)?;
+    let all = all_buckets(store.as_ref())?;
     let document = || Buckets {
-        buckets: all
-            .iter()
-            .map(|bucket| Bucket {
-                name: bucket.name.clone(),
-                keys: bucket.keys,
-                bytes: bucket.bytes,
-            })
-            .collect(),
+        buckets: all.clone(),
     };
     Ok(cx.reply(Exit::Completed, document, || {
         if all.is_empty() {

@@ -68,6 +68,7 @@ mod kv;
 mod logs;
 mod ls;
 mod memory_args;
+mod metrics;
 mod pack;
 mod replay;
 mod run;
@@ -144,6 +145,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Logs(args) => logs::run(&args, cx),
         Verb::Artifacts(args) => artifacts::run(&args, cx),
         Verb::Kv(args) => kv::run(&args, cx),
+        Verb::Metrics(args) => metrics::run(&args, cx),
         Verb::Validate(args) => validate::run(&args, cx),
         Verb::Graph(args) => graph::run(&args, cx),
         Verb::Inspect(args) => inspect::run(&args, cx),

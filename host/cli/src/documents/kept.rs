@@ -1,7 +1,11 @@
 //! What is kept beside runs: buckets, artifacts.
 
+use std::collections::BTreeMap;
+
 use milepost::core::effect::Artifact;
 use milepost::core::ids::{Digest, RunId};
+use milepost::core::state::Status;
+use milepost::core::time::Timestamp;
 use milepost::store::UsedArtifact;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,7 +33,7 @@ pub(crate) struct Buckets {
 }
 
 /// A bucket.
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Bucket {
     /// Its name.
     pub(crate) name: String,
@@ -75,6 +79,25 @@ pub(crate) struct Changed {
     pub(crate) revision: u64,
     /// Whether it is gone.
     pub(crate) removed: bool,
+}
+
+/// What `metrics` prints.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Metrics {
+    /// Runs by status.
+    pub(crate) runs: BTreeMap<Status, u64>,
+    /// How long the run has waited for a worker that has waited longest: one that is pending, or paused and due; 0 when none waits.
+    pub(crate) oldest_waiting_seconds: f64,
+    /// When the next paused run will be due.
+    pub(crate) next_due_at: Option<Timestamp>,
+    /// Running runs whose lease is over.
+    pub(crate) expired_leases: u64,
+    /// Bytes of the store's file.
+    pub(crate) store_bytes: u64,
+    /// Bytes of it that nothing uses.
+    pub(crate) store_unused_bytes: u64,
+    /// The buckets, by name.
+    pub(crate) buckets: Vec<Bucket>,
 }
 
 /// What `artifacts` prints.

@@ -28,7 +28,7 @@ pub(crate) use definition::{Checked, Completions, Drawing, Explanation, Refused,
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{
-    Artifacts, Bucket, Buckets, Changed, Item, KeptArtifact, Keys, WrittenArtifact,
+    Artifacts, Bucket, Buckets, Changed, Item, KeptArtifact, Keys, Metrics, WrittenArtifact,
 };
 pub(crate) use replay::Replay;
 pub(crate) use run::{HostCall, Kept, Request, Row, Run, Runs, Skipped};

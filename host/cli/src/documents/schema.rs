@@ -10,7 +10,7 @@ use super::component::{Backtraces, Component};
 use super::definition::{Completions, Drawing, Explanation, Validated};
 use super::failure::Failed;
 use super::journal::{Events, Logs};
-use super::kept::{ArtifactsAnswer, KvAnswer};
+use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
 use super::replay::Replay;
 use super::run::{Run, Runs};
 use super::store::{Collected, Doctor, Worked};
@@ -19,7 +19,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 28] = [
+const VERBS: [(&str, Of); 29] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -38,6 +38,7 @@ const VERBS: [(&str, Of); 28] = [
     ("logs", of::<Logs>),
     ("artifacts", of::<ArtifactsAnswer>),
     ("kv", of::<KvAnswer>),
+    ("metrics", of::<Metrics>),
     ("replay", of::<Replay>),
     ("validate", of::<Validated>),
     ("graph", of::<Drawing>),
