@@ -16,8 +16,8 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
     approve, artifacts, completions, context, doctor, events, explain, gc, go_on, graph, inspect,
-    kv, logs, ls, metrics, narration, pack, replay, run, schema, show, signal, stop, submit,
-    symbolize, validate, work,
+    kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets, show, signal, stop,
+    submit, symbolize, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -105,6 +105,7 @@ pub(crate) enum Verb {
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),
     Pack(pack::PackArgs),
+    Secrets(secrets::SecretsArgs),
     Symbolize(symbolize::SymbolizeArgs),
     Gc(gc::GcArgs),
     Doctor(doctor::DoctorArgs),

@@ -19,6 +19,7 @@ use super::failure::{Code, Failure};
 use super::progress::{Limits, Progress};
 use super::signals::{self, Orders};
 use super::words::advice::command;
+use super::world_args::World;
 
 /// Builds the engine and lets `work` drive a run with it. The first SIGINT or SIGTERM pauses the run (B165); a second one
 /// drops the work and closes the store, which releases the claim.
@@ -29,6 +30,7 @@ pub(crate) fn drive<W, F>(
     cx: &Context,
     store: Arc<SqliteStore>,
     plugins: Arc<dyn PluginSource>,
+    world: World,
     limits: Limits,
     work: W,
 ) -> Result<RunReport, Failure>
@@ -40,7 +42,8 @@ where
     let observer: Arc<Progress> = Arc::clone(&progress);
     // Weak: whoever drops the engine closes the store.
     let held = Arc::downgrade(&store);
-    let engine = Engine::builder(store, plugins).observer(observer).build();
+    let builder = Engine::builder(store, plugins).observer(observer);
+    let engine = world.around(builder).build();
     let control = Control::default();
     let (context, shown) = (cx.clone(), Arc::clone(&progress));
     let orders = Orders {

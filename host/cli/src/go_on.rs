@@ -17,6 +17,7 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::memory_args::MemoryArgs;
 use super::words::advice::Advice;
+use super::world_args::WorldArgs;
 use super::{ending, ids, place};
 
 /// Continue a stopped run from its checkpoint
@@ -87,6 +88,8 @@ struct Stopped {
     accept_changes: bool,
     #[command(flatten)]
     memory: MemoryArgs,
+    #[command(flatten)]
+    world: WorldArgs,
 }
 
 pub(super) fn resume(args: &ResumeArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -160,6 +163,7 @@ where
     W: FnOnce(Engine, RunId, ResumeOptions) -> F,
     F: Future<Output = Result<RunReport, EngineError>>,
 {
+    let world = stopped.world.read()?;
     let store = place::open_existing(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &stopped.run)?;
     let limits = recorded_limits(store.as_ref(), &run);
@@ -169,7 +173,7 @@ where
         (false, false) => OnChange::Ask,
     };
     let plugins = cx.plugins_within(&stopped.memory, 1);
-    let report = drive(cx, store, plugins, limits, |engine, control| {
+    let report = drive(cx, store, plugins, world, limits, |engine, control| {
         let options = ResumeOptions { on_change, control };
         work(engine, run, options)
     })?;

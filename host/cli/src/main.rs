@@ -73,6 +73,7 @@ mod pack;
 mod replay;
 mod run;
 mod schema;
+mod secrets;
 mod show;
 mod signal;
 mod stop;
@@ -81,6 +82,7 @@ mod symbolize;
 mod validate;
 mod work;
 mod world;
+mod world_args;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -151,6 +153,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Inspect(args) => inspect::run(&args, cx),
         Verb::Pack(args) => pack::run(&args, cx),
         Verb::Symbolize(args) => symbolize::run(&args, cx),
+        Verb::Secrets(args) => secrets::run(&args, cx),
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),

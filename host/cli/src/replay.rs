@@ -3,7 +3,7 @@
 use clap::Args;
 use milepost::core::replay::Divergence;
 use milepost::core::shown;
-use milepost::replay::{Replayed, replay};
+use milepost::replay::{Replayed, replay_with};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
@@ -12,6 +12,7 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::text::Text;
+use super::world_args::SecretArgs;
 use super::{format, ids, place};
 
 /// Execute a recorded run again and compare
@@ -19,7 +20,7 @@ use super::{format, ids, place};
 /// Executes a recorded run again and compares every decision and every output with the record.
 ///
 /// Steps get their recorded input, time, random numbers and answers, and touch nothing outside. Exit code 4 means that
-/// something differs; the first difference is shown.
+/// something differs; the first difference is shown. Where an output depends on the value of a secret, it is needed again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,13 +29,21 @@ Examples:
 pub(crate) struct ReplayArgs {
     /// Id of the run, or a unique prefix
     run: String,
+    #[command(flatten)]
+    secrets: SecretArgs,
 }
 
 pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
     let plugins = cx.plugins();
-    let replayed = wait(replay(&store, plugins.as_ref(), &run))?;
+    let secrets = args.secrets.read()?;
+    let replayed = wait(replay_with(
+        &store,
+        plugins.as_ref(),
+        secrets.as_ref(),
+        &run,
+    ))?;
     let exit = if replayed.is_same() {
         Exit::Completed
     } else {

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::memory_args::MemoryArgs;
 use super::progress::Limits;
 use super::start::{Prepared, StartArgs};
+use super::world_args::WorldArgs;
 
 /// Run a workflow
 ///
@@ -32,9 +33,12 @@ pub(crate) struct RunArgs {
     start: StartArgs,
     #[command(flatten)]
     memory: MemoryArgs,
+    #[command(flatten)]
+    world: WorldArgs,
 }
 
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
     let prepared = args.start.prepare(cx.plugins_within(&args.memory, 1), cx)?;
     let existed = prepared.existed();
     let Prepared {
@@ -46,11 +50,18 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
         ..
     } = prepared;
     let limits = Limits::of(&workflow.definition);
-    let report = drive(cx, store, plugins, limits, |engine, control| async move {
-        engine
-            .run(workflow, inputs, StartOptions { id, control })
-            .await
-    })?;
+    let report = drive(
+        cx,
+        store,
+        plugins,
+        world,
+        limits,
+        |engine, control| async move {
+            engine
+                .run(workflow, inputs, StartOptions { id, control })
+                .await
+        },
+    )?;
     if let Some(existed) = existed {
         cx.note(existed);
     }

@@ -16,6 +16,7 @@ use super::documents::{Answer, Stopped};
 use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::world_args::World;
 use super::{format, ids, place, words};
 
 /// Pause a running run
@@ -189,6 +190,7 @@ pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
         cx,
         store,
         cx.plugins(),
+        World::of_the_environment(),
         limits,
         async |engine: Engine, control| {
             let options = ResumeOptions::as_started(control);

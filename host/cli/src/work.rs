@@ -18,6 +18,7 @@ use super::memory_args::MemoryArgs;
 use super::place;
 use super::progress::Several;
 use super::signals::{self, Orders};
+use super::world_args::WorldArgs;
 
 /// How long interrupted runs have to give back their claims at the end.
 const GIVING_BACK: Duration = Duration::from_secs(1);
@@ -45,15 +46,17 @@ pub(crate) struct WorkArgs {
     until_idle: bool,
     #[command(flatten)]
     memory: MemoryArgs,
+    #[command(flatten)]
+    world: WorldArgs,
 }
 
 pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
     let store = place::open_or_create(&cx.store)?;
     let held = Arc::downgrade(&store);
     let progress = Arc::new(Several::new(cx.err, cx.verbose));
-    let engine = Engine::builder(store, cx.plugins_within(&args.memory, args.max_runs))
-        .observer(progress)
-        .build();
+    let builder = Engine::builder(store, cx.plugins_within(&args.memory, args.max_runs));
+    let engine = world.around(builder.observer(progress)).build();
     let control = Control::default();
     let options = WorkOptions {
         max_runs: usize::from(args.max_runs),

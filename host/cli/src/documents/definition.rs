@@ -43,6 +43,32 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
+/// What a definition needs of secrets; no values.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Secrets {
+    /// The file.
+    pub(crate) file: String,
+    /// Whether each of them has a value.
+    pub(crate) ok: bool,
+    /// Each of them, by name.
+    pub(crate) secrets: Vec<Needed>,
+}
+
+/// A secret that steps need.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Needed {
+    /// Its name.
+    pub(crate) name: String,
+    /// The steps, with the file of those of child workflows.
+    pub(crate) steps: Vec<String>,
+    /// Whether a component may see its value.
+    pub(crate) revealed: bool,
+    /// Where its value stands: `file` or `environment`; null where it has none.
+    pub(crate) from: Option<&'static str>,
+    /// Why what stands there cannot be used.
+    pub(crate) problem: Option<String>,
+}
+
 /// A definition, drawn.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Drawing {

@@ -24,7 +24,9 @@ mod store;
 
 pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
-pub(crate) use definition::{Checked, Completions, Drawing, Explanation, Refused, Validated};
+pub(crate) use definition::{
+    Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,
+};
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Decided, Resumed, Signalled, Stopped};
 use super::component::{Backtraces, Component};
-use super::definition::{Completions, Drawing, Explanation, Validated};
+use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
 use super::failure::Failed;
 use super::journal::{Events, Logs};
 use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
@@ -19,7 +19,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 29] = [
+const VERBS: [(&str, Of); 30] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -44,6 +44,7 @@ const VERBS: [(&str, Of); 29] = [
     ("graph", of::<Drawing>),
     ("inspect", of::<Component>),
     ("pack", of::<Component>),
+    ("secrets", of::<Secrets>),
     ("symbolize", of::<Backtraces>),
     ("gc", of::<Collected>),
     ("doctor", of::<Doctor>),

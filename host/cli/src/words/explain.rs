@@ -155,6 +155,12 @@ const STEP_CODES: &[(&str, &str)] = &[
          type.",
     ),
     (
+        codes::SECRET_MISSING,
+        "The step needs a secret that has no value, so its component was not called. Give it in a file (`--secrets FILE`, which only \
+         its owner may be able to read, with `name = \"...\"`) or as MILEPOST_SECRET_<NAME> in the environment of whoever drives the \
+         run, then `resume` continues. `milepost secrets WORKFLOW` shows what a workflow needs.",
+    ),
+    (
         codes::WAIT_TIMED_OUT,
         "A wait gave up: its signal or decision did not come in time. `retry` waits again; `on_timeout = \"continue\"` lets \
          the run continue without it.",

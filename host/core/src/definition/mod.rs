@@ -51,6 +51,7 @@ pub use model::{
     OnExhausted, OnFailure, OnReject, OnWaitTimeout, Over, PluginSpec, Rework, Source, Step,
     StepKind, TimeoutSource, WaitStep,
 };
+pub use names::check_secret;
 pub use schema::json_schema;
 pub use signals::UnknownSignal;
 pub use size::{InvalidSize, format_size, parse_size};

@@ -41,7 +41,10 @@ pub(super) fn check_id(text: &str) -> Result<(), &'static str> {
 
 /// Why a text is not the name of a secret. The program looks for its value in a variable of the environment, so that letters of
 /// both cases would be the same secret.
-pub(super) fn check_secret(text: &str) -> Result<(), &'static str> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_secret(text: &str) -> Result<(), &'static str> {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
         return Err("it must start with a lower-case letter");

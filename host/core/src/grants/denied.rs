@@ -84,7 +84,7 @@ impl fmt::Display for Denied {
             ),
             Remedy::Operator(word) => write!(
                 f,
-                "{} is denied to the plugin `{plugin}` by the operator (`--deny {}`)",
+                "{} is denied to the plugin `{plugin}` by the operator (`{}`)",
                 Shown(what),
                 Shown(word)
             ),

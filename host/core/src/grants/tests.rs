@@ -309,7 +309,7 @@ fn an_operator_takes_away_and_never_adds() {
         .unwrap_err();
     assert_eq!(
         denied.to_string(),
-        "the program \"/usr/bin/git\" is denied to the plugin `billing` by the operator (`--deny exec=git`)"
+        "the program \"/usr/bin/git\" is denied to the plugin `billing` by the operator (`exec=git`)"
     );
     assert_eq!(denied.toml(), None);
     for (word, reason) in [

@@ -252,7 +252,7 @@ impl Secrets {
 /// What stands for a secret in an attempt: nobody who does not know the seed can guess it.
 fn stand_in(seed: u64, name: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update(b"milepost secret\0");
+    hash.update(b"milepost-secret\0");
     hash.update(seed.to_le_bytes());
     hash.update(name.as_bytes());
     let digest = hash.finalize();
