@@ -22,8 +22,8 @@ use super::failure::{Code, Failure};
 pub(crate) struct SecretArgs {
     /// TOML file with the values of secrets, `name = "value"` each; only its owner may be able to read it. A secret that is
     /// not in it is taken from the variable MILEPOST_SECRET_<NAME>
-    #[arg(long = "secrets", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
 }
 
 /// For verbs that drive runs.
@@ -82,7 +82,7 @@ impl SecretArgs {
     /// # Errors
     /// [`Failure`] when it cannot be read, others may read it, or it is no table of secrets. It tells no value.
     pub(crate) fn read(&self) -> Result<Arc<Provided>, Failure> {
-        let file = match &self.file {
+        let file = match &self.secrets {
             Some(file) => values(file)?,
             None => BTreeMap::new(),
         };

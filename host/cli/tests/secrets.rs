@@ -128,7 +128,7 @@ fn encodings() -> Vec<Vec<u8>> {
     let json = Value::from(VALUE).to_string();
     vec![
         bytes.to_vec(),
-        json[1..json.len() - 1].as_bytes().to_vec(),
+        json.as_bytes()[1..json.len() - 1].to_vec(),
         base64(bytes).into_bytes(),
         percent.into_bytes(),
         hex.into_bytes(),

@@ -87,6 +87,7 @@ impl Host for HostState {}
 impl HostBucket for HostState {
     async fn open(&mut self, name: String) -> Answer<Resource<Bucket>> {
         self.charge()?;
+        let name = self.call.secrets.kept(name);
         // On the tape, because an operator may take a grant away for as long as a process lives.
         let call = Asked::new(INTERFACE, "open", &name, &name);
         let opened = self
@@ -104,6 +105,7 @@ impl HostBucket for HostState {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Item>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
+        let key = self.call.secrets.kept(key);
         let call = Asked::new(INTERFACE, "get", &(&*bucket, &key), &shown(&bucket, &key));
         let mut live = None;
         let answer = self
@@ -137,6 +139,7 @@ impl HostBucket for HostState {
     async fn put(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
+        let (key, value) = self.kept(key, value);
         let request = (&*bucket, &key, Digest::of(&value));
         let call = Asked::new(INTERFACE, "put", &request, &shown(&bucket, &key));
         let revision = self
@@ -154,6 +157,7 @@ impl HostBucket for HostState {
     ) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
+        let (key, value) = self.kept(key, value);
         let request = (&*bucket, &key, over, Digest::of(&value));
         let call = Asked::new(INTERFACE, "replace", &request, &shown(&bucket, &key));
         let over = Over::Revision(over);
@@ -166,6 +170,7 @@ impl HostBucket for HostState {
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
+        let key = self.call.secrets.kept(key);
         let call = Asked::new(
             INTERFACE,
             "delete",
@@ -187,6 +192,8 @@ impl HostBucket for HostState {
     ) -> Answer<Vec<String>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
+        let prefix = self.call.secrets.kept(prefix);
+        let after = after.map(|after| self.call.secrets.kept(after));
         let request = (&*bucket, &prefix, &after, limit);
         let about = shown(&bucket, &format!("{prefix}*"));
         let call = Asked::new(INTERFACE, "keys", &request, &about);
@@ -219,6 +226,12 @@ fn shown(bucket: &str, key: &str) -> String {
 impl HostState {
     fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Arc<str>> {
         Ok(Arc::clone(&self.resources.get(bucket)?.name))
+    }
+
+    /// What is kept of a key and its value: no values of secrets.
+    fn kept(&self, key: String, value: Vec<u8>) -> (String, Vec<u8>) {
+        let secrets = &self.call.secrets;
+        (secrets.kept(key), secrets.kept_bytes(value))
     }
 
     /// Puts or deletes a key. Gives its new revision.

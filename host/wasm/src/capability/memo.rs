@@ -95,6 +95,7 @@ fn check_value(value: &str) -> Result<(), HostError> {
 impl Host for HostState {
     async fn begin(&mut self, key: String) -> wasmtime::Result<Result<Entry, types::HostError>> {
         self.charge()?;
+        let key = self.call.secrets.kept(key);
         let call = Asked::new(INTERFACE, "begin", &key, &key);
         let begun = self
             .taped(call, async |state| {
@@ -119,6 +120,7 @@ impl HostTicket for HostState {
     ) -> wasmtime::Result<Result<(), types::HostError>> {
         self.charge()?;
         let Ticket { key } = self.resources.delete(ticket)?;
+        let value = self.call.secrets.kept_json(value);
         let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key);
         if let Some(answer) = self.recorded_answer::<()>(&call)? {
             return Ok(answer.map_err(Into::into));

@@ -227,6 +227,31 @@ impl Secrets {
         }
     }
 
+    /// What is kept of a text that a guest gave.
+    pub(crate) fn kept(&self, text: String) -> String {
+        self.mask(text).into_owned()
+    }
+
+    /// The same of bytes.
+    pub(crate) fn kept_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.masked_bytes(&bytes).unwrap_or(bytes)
+    }
+
+    /// The same of a JSON text, which stays one.
+    pub(crate) fn kept_json(&self, text: String) -> String {
+        let masked = match self.mask(text.as_str()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked),
+        };
+        match masked {
+            None => text,
+            Some(masked) => match serde_json::from_str(&text) {
+                Ok(value) => self.mask_json(value, &mut |_| {}).to_string(),
+                Err(_) => masked,
+            },
+        }
+    }
+
     pub(crate) fn mask_noting<'a>(
         &self,
         text: Cow<'a, str>,
