@@ -169,15 +169,17 @@ impl Repeat<'_> {
     /// they came to where they are the same again.
     ///
     /// # Errors
-    /// [`Refused`] when nothing is recorded there, or it stands in an iteration of a loop, which goes on as a whole.
+    /// [`Refused`] when nothing is recorded there, or it stands in an earlier iteration of a loop, or is a member of one: that goes on
+    /// as a whole.
     pub(super) fn from(&self, path: &Path, again: &mut Again) -> Result<(), Refused> {
         let nothing = || Refused::NothingAt(path.clone());
         let definition = self.definition;
         let index = definition.index_of(path.step()).ok_or_else(nothing)?;
         let record = self.state.executions().at(path).ok_or_else(nothing)?;
         let step = &definition.steps()[index];
-        let mut iterations = path.segments().iter();
-        if iterations.any(|segment| segment.iteration.is_some()) {
+        let has_items = || step.for_each().is_some() && record.items().is_some();
+        let in_items = path.innermost_item().is_some();
+        if path.innermost_loop().is_some() && !in_items && !has_items() {
             return Err(nothing());
         }
         let mut at = path.clone();
@@ -202,18 +204,51 @@ impl Repeat<'_> {
                 at = fan_out;
                 continue;
             }
-            let Some(item) = at.innermost_item() else {
+            let Some(around) = at.parent() else {
                 break;
             };
-            let outer = definition.step(item.step()).ok_or_else(nothing)?;
+            let outer = definition.step(around.step()).ok_or_else(nothing)?;
             let mut reset = BTreeSet::from([at.step().clone()]);
             self.add_readers(outer.members(), &mut reset);
             reset.remove(at.step());
-            self.reset_inside(&item, &reset, again);
-            at = item;
+            if around.is_item() {
+                self.reset_inside(&around, &reset, again);
+            } else {
+                self.in_iteration(&at, &around, &reset, again)
+                    .ok_or_else(nothing)?;
+            }
+            at = around;
         }
         again.reopened.insert(at.step().clone());
         Ok(())
+    }
+
+    /// The loop goes on in the iteration that this path stands in, with these members of it from the start; `None` when it is in a
+    /// later one.
+    fn in_iteration(
+        &self,
+        path: &Path,
+        around: &Path,
+        members: &BTreeSet<StepId>,
+        again: &mut Again,
+    ) -> Option<()> {
+        let record = self.state.executions().at(around)?;
+        let present = match &record.phase {
+            StepPhase::Looping { iteration, .. } => Some(*iteration),
+            StepPhase::Settled(settled) => settled.iterations,
+            _ => None,
+        };
+        let iteration = present.filter(|present| path.is_inside(around, *present))?;
+        for id in members {
+            let records = self.state.executions().of_step(id);
+            let paths = records.iter().map(|record| record.path.clone());
+            let inside = paths.filter(|path| path.is_inside(around, iteration));
+            again.items.reset.extend(inside);
+        }
+        if around.parent().is_some() {
+            self.reopen(around, again);
+        }
+        Some(())
     }
 
     fn reopen(&self, path: &Path, again: &mut Again) {

@@ -149,9 +149,14 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
 
 /// The step that ended the run, whose turn comes again.
 pub(super) fn ended_by(state: &RunState) -> Option<StepId> {
+    Some(ended_at(state)?.step().clone())
+}
+
+/// Where that was.
+pub(super) fn ended_at(state: &RunState) -> Option<Path> {
     let stop = state.phase().stop()?;
     // Where steps with `finally` failed after it, it is one of the reasons.
     let all = std::iter::once(&stop).chain(&stop.reasons);
     let mut ended = all.filter(|stop| stop.code() == StopCode::Ended);
-    Some(ended.next()?.path.as_ref()?.step().clone())
+    ended.next()?.path.clone()
 }

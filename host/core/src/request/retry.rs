@@ -1,14 +1,12 @@
 //! Retry: failed steps, or those from a named one on, run again from the start.
 
-use std::collections::BTreeSet;
-
 use super::again::{Again, add_always_run, add_finally, add_subtree};
 use super::cancel_item::is_cancelled;
 use super::items::{How, Repeat};
-use super::resume::{Refused, ended_by, stopped};
+use super::resume::{Refused, ended_at, stopped};
 use crate::definition::{Definition, StepKind};
 use crate::event::{ResumeCause, RunResumed};
-use crate::ids::{Path, StepId};
+use crate::ids::Path;
 use crate::state::{RunState, Status, StepRecord};
 use crate::within::Within;
 
@@ -36,14 +34,14 @@ pub fn retry(
         how: How::Retry,
     };
     repeat.members(definition.main(), Within::Top, &mut again);
-    if let Some(index) = ended_by(state).and_then(|id| definition.index_of(&id)) {
-        add_subtree(definition, definition.outermost(index), &mut again.reset);
+    if let Some(path) = ended_at(state) {
+        end_again(&repeat, &path, &mut again);
     }
     if status == Status::Failed || state.ending().is_some() {
         add_finally(definition, &mut again.reset);
     }
     if state.ending().is_some() {
-        add_ends(definition, state, &mut again.reset);
+        add_ends(&repeat, &mut again);
     }
     add_always_run(definition, state, &mut again.reset);
     if let Some(from) = from {
@@ -69,12 +67,25 @@ pub fn retry(
 }
 
 /// Adds the step that ended a run which has not come to its end: it is decided again.
-fn add_ends(definition: &Definition, state: &RunState, reset: &mut BTreeSet<StepId>) {
-    for (index, step) in definition.steps().iter().enumerate() {
-        let records = state.executions().of_step(&step.id);
-        let ended = |record: &StepRecord| record.settled().is_some_and(|s| s.output().is_some());
-        if matches!(step.kind, StepKind::End(_)) && records.iter().any(ended) {
-            add_subtree(definition, definition.outermost(index), reset);
+fn add_ends(repeat: &Repeat<'_>, again: &mut Again) {
+    for step in repeat.definition.steps() {
+        let records = repeat.state.executions().of_step(&step.id);
+        let ended = |record: &&StepRecord| record.settled().is_some_and(|s| s.output().is_some());
+        if matches!(step.kind, StepKind::End(_)) {
+            for record in records.iter().filter(ended) {
+                end_again(repeat, record.path(), again);
+            }
         }
+    }
+}
+
+/// A step that ended the run is decided again: of a fan-out, in its item; in a loop, with all of that.
+fn end_again(repeat: &Repeat<'_>, path: &Path, again: &mut Again) {
+    let definition = repeat.definition;
+    let Some(index) = definition.index_of(path.step()) else {
+        return;
+    };
+    if path.innermost_item().is_none() || repeat.from(path, again).is_err() {
+        add_subtree(definition, definition.outermost(index), &mut again.reset);
     }
 }

@@ -10,7 +10,8 @@ use milepost_core::ids::Path;
 use milepost_core::outcome::Outcome;
 use milepost_core::replay::check_from;
 use milepost_core::request::cancel_item::NotCancellable;
-use milepost_core::request::resume::ResumeBy;
+use milepost_core::request::resume::{Refused, ResumeBy};
+use milepost_core::request::retry::retry;
 use milepost_core::state::{RunState, Status, StepPhase};
 use milepost_core::stop::StopCode;
 use milepost_core::tape::Tape;
@@ -715,4 +716,59 @@ approval = { message = "${ item }?" }
     sim.work(ResumeBy::Wait).run_graph(echo);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.error("files").code, "deadline_exceeded");
+}
+
+/// An item of a fan-out in the present iteration of a loop: what stands behind it in that iteration, and behind the loop, runs again.
+#[test]
+fn b373_an_item_in_an_iteration_of_a_loop_runs_again_by_itself() {
+    let body = "[[step]]\nid = \"fix\"\nloop = { until = \"loop.iteration == 2\", max_iterations = 3 }\n\
+        [[step]]\nid = \"files\"\nin = \"fix\"\nuse = \"p/files\"\nforeach = { items = \"[10, 20, 30]\", max_parallel = 1 }\nwith = { n = \"${ item }\" }\n\
+        [[step]]\nid = \"sum\"\nin = \"fix\"\nuse = \"p/sum\"\nwith = { all = \"${ steps.files.output }\" }\n\
+        [[step]]\nid = \"after\"\nuse = \"p/after\"\nwith = { sum = \"${ steps.sum.output }\" }\n";
+    let mut sim = Sim::new(body);
+    let fine = |attempt: &Attempt| ok(json!({ "at": attempt.path }));
+    sim.run(|attempt| match attempt.path.as_str() {
+        "after" => fail("red"),
+        _ => fine(attempt),
+    });
+    let called = sim.calls.len();
+    let earlier: Path = "fix#1/files[1]".parse().unwrap();
+    let refused = retry(&sim.definition, &sim.state, Some(&earlier));
+    assert_eq!(refused, Err(Refused::NothingAt(earlier)));
+    sim.retry(Some("fix#2/files[1]")).run(fine);
+    assert_eq!(sim.status(), Status::Completed);
+    assert_eq!(
+        sim.calls[called..],
+        ["fix#2/files[1]", "fix#2/sum", "after"]
+    );
+    // The whole fan-out evaluates its list anew, and keeps what is the same.
+    let mut sim = Sim::new(body);
+    sim.run(|attempt| match attempt.path.as_str() {
+        "after" => fail("red"),
+        _ => fine(attempt),
+    });
+    let called = sim.calls.len();
+    sim.retry(Some("fix#2/files")).run(fine);
+    assert_eq!(sim.calls[called..], ["fix#2/sum", "after"]);
+}
+
+/// An `end` in an item: a retry decides that one again, and leaves what the others came to.
+#[test]
+fn b373_a_retry_after_an_end_in_an_item_runs_only_what_that_reached() {
+    let body = "[[step]]\nid = \"each\"\nforeach = { items = \"[0, 1, 2]\", max_parallel = 1 }\n\
+        [[step]]\nid = \"call\"\nin = \"each\"\nuse = \"p/call\"\n\
+        [[step]]\nid = \"stop\"\nin = \"each\"\nif = \"item == 1\"\nend = { status = \"failed\" }\n\
+        [[step]]\nid = \"tail\"\nin = \"each\"\nuse = \"p/tail\"\n";
+    let mut sim = Sim::new(body);
+    let fine = |attempt: &Attempt| ok(json!({ "at": attempt.path }));
+    sim.run(fine);
+    assert_eq!(sim.status(), Status::Failed);
+    assert_eq!(sim.calls, ["each[0]/call", "each[0]/tail", "each[1]/call"]);
+    sim.retry(None).run(fine);
+    assert_eq!(sim.status(), Status::Failed);
+    assert_eq!(
+        sim.calls,
+        ["each[0]/call", "each[0]/tail", "each[1]/call"],
+        "what was not reached by the end stays as it is"
+    );
 }
