@@ -43,7 +43,10 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
         } => definition
             .step(record.path.step())
             .is_some_and(|step| matches!(step.kind, StepKind::Wait(WaitStep::For(_)))),
-        StepPhase::Awaiting { .. } => true,
+        StepPhase::Awaiting { .. }
+        | StepPhase::Paused {
+            due_at: Some(_), ..
+        } => true,
         StepPhase::Pending
         | StepPhase::InFlight { .. }
         | StepPhase::Paused { .. }
@@ -54,6 +57,7 @@ pub fn correction(definition: &Definition, state: &RunState, now: Timestamp) -> 
     };
     let records = state.executions().iter().filter(|record| reckoned(record));
     let mut steps: Vec<StepId> = records.map(|record| record.path.step().clone()).collect();
+    steps.sort();
     steps.dedup();
     Some(Event::Run(RunEvent::ClockCorrected {
         back_millis: u64::try_from(state.updated_at().since(now).as_millis()).unwrap_or(u64::MAX),

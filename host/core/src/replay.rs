@@ -155,9 +155,9 @@ pub fn origin(event: &Event) -> Origin {
             Some(_) | None => Origin::Decided,
         },
         Event::Run(RunEvent::Compensating { .. }) => Origin::Outside,
-        // Whoever asked for that end, it came when all was undone.
+        // Whoever asked for that end, it came when all was undone; one that came before is a person's.
         Event::Run(RunEvent::Failed { stop } | RunEvent::Cancelled { stop })
-            if stop.compensated.is_some() =>
+            if stop.compensated.is_some() && stop.uncompensated.is_none() =>
         {
             Origin::Decided
         }

@@ -12,7 +12,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// The rules of runs that are created now.
-    pub const PRESENT: Self = Self(3);
+    pub const PRESENT: Self = Self(4);
 
     /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
     /// attempts are used up. Before, the run ended as failed all the same.
@@ -58,6 +58,13 @@ impl Rules {
     #[must_use]
     pub const fn pauses_pass_beside(self) -> bool {
         self.0 >= 3
+    }
+
+    /// Whether the time of the steps with `finally` counts from when the first of them began, whoever drives the run. Before, it
+    /// began afresh with every claim.
+    #[must_use]
+    pub const fn finally_counts_across_claims(self) -> bool {
+        self.0 >= 4
     }
 
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.

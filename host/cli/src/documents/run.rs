@@ -215,6 +215,9 @@ struct Stop {
     /// How many steps were compensated before the run ended, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     compensated: Option<u32>,
+    /// How many steps were not, where the run was ended before all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncompensated: Option<u32>,
 }
 
 /// One step of a run.
@@ -223,7 +226,7 @@ struct Step {
     /// Where its latest execution stands; the step's id when there was none.
     path: String,
     /// Status of its latest execution.
-    #[schemars(extend("enum" = ["pending", "running", "waiting", "paused", "completed", "failed", "skipped"]))]
+    #[schemars(extend("enum" = ["pending", "running", "waiting", "paused", "completed", "failed", "skipped", "cancelled"]))]
     status: &'static str,
     /// Attempts of its latest execution.
     attempts: u32,
@@ -252,7 +255,7 @@ struct Step {
     /// When its latest execution ended.
     ended_at: Option<Timestamp>,
     /// Why its latest execution or attempt ended; null while it has not.
-    #[schemars(extend("enum" = ["completed", "failed", "timeout", "skipped", "paused", "retries_exhausted", null]))]
+    #[schemars(extend("enum" = ["completed", "failed", "timeout", "skipped", "paused", "retries_exhausted", "cancelled", null]))]
     stop_reason: Option<&'static str>,
     /// The time that an attempt may take, and where it was set; absent for steps that call no component.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -558,7 +561,7 @@ fn next_action(report: &RunReport) -> Option<String> {
     match report.next? {
         Next::Stop => {
             let stop = report.stop.as_ref();
-            stop.map(|stop| words::stop::next(&report.id, stop, words::plain))
+            stop.map(|stop| words::next::of_stop(report, stop, words::plain))
         }
         Next::Claim | Next::Moves | Next::TakeOver | Next::GiveUp => {
             words::next::of_run(report, words::plain)
@@ -585,6 +588,7 @@ impl Stop {
             },
             more: Some(stop.more).filter(|more| *more > 0),
             compensated: stop.compensated,
+            uncompensated: stop.uncompensated,
         }
     }
 }
@@ -669,7 +673,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(row: &RunRow, owner: Option<&OwnerReport>) -> Self {
+    /// One that is `over` has failed, and nobody can resume it.
+    pub(crate) fn new(row: &RunRow, owner: Option<&OwnerReport>, over: bool) -> Self {
         Self {
             id: row.id.clone(),
             workflow: row.workflow.clone(),
@@ -683,7 +688,7 @@ impl Row {
                 | Status::Failed
                 | Status::Cancelled => row.stop_code.clone(),
             },
-            next_action: row::next_action(row, owner),
+            next_action: row::next_action(row, owner).filter(|_| !over),
             due_at: row.due_at,
             awaits: row
                 .awaits

@@ -24,6 +24,7 @@ pub(crate) fn message(stop: &Stop) -> String {
         told.push(format!("{} more", stop.more));
     }
     told.extend(stop.compensated.map(compensated));
+    told.extend(stop.uncompensated.and_then(uncompensated));
     shown::message(told.join("; "))
 }
 
@@ -32,6 +33,14 @@ fn compensated(steps: u32) -> String {
         0 => "nothing was compensated".to_owned(),
         1 => "1 step was compensated".to_owned(),
         _ => format!("{steps} steps were compensated"),
+    }
+}
+
+fn uncompensated(steps: u32) -> Option<String> {
+    match steps {
+        0 => None,
+        1 => Some("1 step was not".to_owned()),
+        _ => Some(format!("{steps} steps were not")),
     }
 }
 
@@ -173,7 +182,11 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
         return told.next.clone();
     }
     if stop.compensated.is_some_and(|steps| steps > 0) {
-        return "nothing; the run is over, and what its steps did is undone".to_owned();
+        let undone = match stop.uncompensated {
+            Some(1..) => "not all of what its steps did is undone",
+            Some(0) | None => "what its steps did is undone",
+        };
+        return format!("nothing; the run is over, and {undone}");
     }
     let names_step = asks_at_several(stop);
     // Of a run that ended with a failure at its end, what comes next is a matter of what ended it.

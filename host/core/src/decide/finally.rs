@@ -9,7 +9,7 @@ use crate::ids::Path;
 use crate::outcome::{ErrorClass, StepError, codes};
 use crate::state::{Ending, StepRecord, StepResult};
 use crate::stop::{Stop, StopCode, Why};
-use crate::time::format_duration;
+use crate::time::{Timestamp, format_duration};
 use crate::within::Within;
 
 impl Decider<'_> {
@@ -41,12 +41,22 @@ impl Decider<'_> {
         }
         let due = walk.due.earliest();
         if self.state.in_flight_count() == 0 && due.is_none() {
-            return None;
+            // It waits for child runs at most.
+            return self.last_children(until);
         }
         Some(Decision::Wait {
             wake_at: due.into_iter().chain([until]).min(),
             cancel: std::mem::take(&mut walk.cancel),
         })
+    }
+
+    /// The run stands still until the child run ends that a step waits for, or its time is over; `None` when none does.
+    fn last_children(&self, until: Timestamp) -> Option<Decision> {
+        let mut awaited = self.state.awaited_children();
+        let (path, child) = awaited.find(|(path, _)| self.definition.is_finally(path))?;
+        let run = child.run.clone();
+        let stop = Stop::new(Why::WaitingForChild { run }).at(path.clone());
+        Some(Decision::Pause(stop.due_by(Some(until))))
     }
 
     /// All of them, whatever came of the one before.

@@ -311,7 +311,7 @@ impl<'a> Outline<'a> {
         Err(Some(Box::new(problem)))
     }
 
-    /// Marks what runs at the end: calls at the top level.
+    /// Marks what runs at the end: calls and child runs at the top level.
     fn mark_finally(&mut self, out: &mut Vec<Diagnostic>) {
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
@@ -326,11 +326,21 @@ impl<'a> Outline<'a> {
                         format!("leave it out, or take the step out of `{owner}`"),
                     ))
                 }
-                (None, Kind::Component | Kind::Unknown) => None,
-                (None, kind) => Some((
-                    format!("`finally` does not apply to {}", kind.name()),
-                    "leave it out: only a step with `use` runs at the end".to_owned(),
-                )),
+                (None, Kind::Component | Kind::Child | Kind::Unknown) => None,
+                (None, kind) => {
+                    let why = match kind {
+                        Kind::Wait | Kind::Approval => {
+                            "a run that is about to end waits for nobody; "
+                        }
+                        _ => "",
+                    };
+                    Some((
+                        format!("`finally` does not apply to {}", kind.name()),
+                        format!(
+                            "leave it out: {why}only steps with `use` or `workflow` run at the end, also for each item of a list"
+                        ),
+                    ))
+                }
             };
             match problem {
                 Some((message, help)) => {

@@ -94,7 +94,7 @@ fn open_behind(
         passed: false,
         open: Vec::new(),
     };
-    walk.scope(definition.top(), definition.flow, Within::Top);
+    walk.scope(definition.main(), definition.flow, Within::Top);
     walk.open
 }
 

@@ -121,7 +121,9 @@ pub fn stop(
             let last = match (undo, definition.filter(|_| demand.cleans_up())) {
                 (Some(undo), _) => undo,
                 (None, Some(definition)) => cancelled_in(definition, state, stop),
-                (None, None) => RunEvent::Cancelled { stop },
+                (None, None) => RunEvent::Cancelled {
+                    stop: with_compensations(state, stop),
+                },
             };
             Ok(Stopping::Stop(interrupt(state, last.into())))
         }
@@ -244,11 +246,34 @@ pub fn meet_late(
 
 /// The end of a run that a person cancels. One that has failed did before what it had left to do.
 fn cancelled_in(definition: &Definition, state: &RunState, stop: Stop) -> RunEvent {
-    let ending = Ending::Cancelled { stop };
-    match state.phase().status() {
+    let ending = Ending::Cancelled { stop: stop.clone() };
+    let last = match state.phase().status() {
         Status::Failed => ending.into_event(),
         _ => last(definition, state, ending),
+    };
+    match last {
+        RunEvent::Cancelled { .. } => RunEvent::Cancelled {
+            stop: with_compensations(state, stop),
+        },
+        // What a person wants undone still is.
+        RunEvent::Finishing { .. } if !state.compensates() => RunEvent::Finishing {
+            ending: Ending::Cancelled {
+                stop: with_compensations(state, stop),
+            },
+        },
+        last => last,
     }
+}
+
+/// How far the compensations had come that end with the run.
+fn with_compensations(state: &RunState, mut stop: Stop) -> Stop {
+    let all = state.executions().compensations();
+    if all.have_begun() {
+        let count = |steps: usize| u32::try_from(steps).unwrap_or(u32::MAX);
+        stop.compensated = Some(count(all.completed()));
+        stop.uncompensated = Some(count(all.open().count()));
+    }
+    stop
 }
 
 fn paused(by: &str, lost: bool, path: Option<&Path>) -> Event {
@@ -259,5 +284,6 @@ fn paused(by: &str, lost: bool, path: Option<&Path>) -> Event {
 
 fn cancelled(state: &RunState, by: &str) -> Event {
     let stop = Stop::cancelled_by(by).at(state.at_work().cloned());
+    let stop = with_compensations(state, stop);
     RunEvent::Cancelled { stop }.into()
 }

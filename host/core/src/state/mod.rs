@@ -59,7 +59,7 @@ pub struct RunState {
     episode: Episode,
     /// How it is about to end, while it still runs.
     ending: Option<Ending>,
-    /// Since when steps with `finally` run, under the present claim.
+    /// Since when steps with `finally` run.
     finally_since: Option<Timestamp>,
     /// Whether whatever can be undone is undone before that.
     compensates: bool,

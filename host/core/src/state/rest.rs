@@ -77,11 +77,21 @@ impl Rest {
         }
     }
 
-    pub(super) const fn due_at_mut(&mut self) -> Option<&mut Timestamp> {
+    /// Its due time, and those of all that it stands at, become others.
+    pub(super) fn move_due(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        let (Self::Waiting { reason, .. }
+        | Self::Ready { reason, .. }
+        | Self::Held { reason, .. }
+        | Self::Postponed { reason, .. }) = self;
+        for reason in &mut reason.reasons {
+            reason.due_at = reason.due_at.map(&moved);
+        }
         match self {
-            Self::Waiting { due_at, .. } | Self::Postponed { due_at, .. } => due_at.as_mut(),
-            Self::Ready { due_at, .. } => Some(due_at),
-            Self::Held { .. } => None,
+            Self::Waiting { due_at, .. } | Self::Postponed { due_at, .. } => {
+                *due_at = due_at.map(moved);
+            }
+            Self::Ready { due_at, .. } => *due_at = moved(*due_at),
+            Self::Held { .. } => {}
         }
     }
 
@@ -176,6 +186,7 @@ impl From<&Rest> for Stop {
             reasons: reason.reasons,
             more: reason.more,
             compensated: None,
+            uncompensated: None,
         }
     }
 }

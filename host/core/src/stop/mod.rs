@@ -37,6 +37,8 @@ pub struct Stop {
     pub more: u32,
     /// Of a run that is over: how many steps were compensated before, where that was asked for.
     pub compensated: Option<u32>,
+    /// Of a run that was ended before all was compensated: how many steps were not.
+    pub uncompensated: Option<u32>,
 }
 
 /// A reason from a closed set, with what there is to say of it. Texts in it come from plugins, people and errors.
@@ -293,6 +295,7 @@ impl Stop {
             reasons: Vec::new(),
             more: 0,
             compensated: None,
+            uncompensated: None,
         }
     }
 

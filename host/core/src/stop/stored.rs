@@ -55,6 +55,9 @@ pub(super) struct Stored {
     /// How many steps were compensated before the run ended, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compensated: Option<u32>,
+    /// How many steps were not, where the run was ended before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uncompensated: Option<u32>,
 }
 
 impl From<Stop> for Stored {
@@ -77,6 +80,7 @@ impl From<Stop> for Stored {
             reasons: stop.reasons.into_iter().map(Self::from).collect(),
             more: stop.more,
             compensated: stop.compensated,
+            uncompensated: stop.uncompensated,
         }
     }
 }
@@ -109,6 +113,7 @@ impl TryFrom<Stored> for Stop {
             },
             more: stored.more,
             compensated: stored.compensated,
+            uncompensated: stored.uncompensated,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Compensations: what has completed is undone before the run ends, the latest first, one at a time, each once.
 
+use milepost_core::correction::correction;
 use milepost_core::decide::{Decision, decide};
 use milepost_core::event::{ClaimCause, Event, RunEvent, StepEvent};
 use milepost_core::limits;
@@ -8,7 +9,7 @@ use milepost_core::request::Intent;
 use milepost_core::request::compensate::{NotCompensated, Undoing, compensate};
 use milepost_core::request::resume::{Refused, ResumeBy};
 use milepost_core::request::stop::{Demand, finish};
-use milepost_core::state::{RunState, Status};
+use milepost_core::state::{RunState, Status, StepPhase};
 use milepost_core::stop::{StopCode, Why};
 use serde_json::json;
 
@@ -704,4 +705,83 @@ fn a_cancellation_of_a_run_that_undoes_after_a_failure_ends_that_but_not_one_tha
             (Status::Cancelled, Some("last"))
         );
     }
+}
+
+/// The end of a run that somebody cancels while it is compensated says how far that had come.
+#[test]
+fn a_run_that_ends_before_all_is_undone_says_how_many_were_and_were_not() {
+    for demand in [Demand::Cancel, Demand::Kill] {
+        let mut sim = Sim::new(&trip(ASKED));
+        sim.run(|attempt| match attempt.path.as_str() {
+            "flight!compensate" => fail("closed"),
+            _ => booking(attempt),
+        });
+        assert_eq!(sim.status(), Status::Paused, "{demand:?}");
+        assert_eq!(sim.stop().code(), StopCode::CompensationFailed);
+        sim.end_by(demand);
+        assert_eq!(sim.status(), Status::Cancelled, "{demand:?}");
+        let stop = sim.stop();
+        assert_eq!(
+            (stop.compensated, stop.uncompensated),
+            (Some(1), Some(1)),
+            "{demand:?}"
+        );
+    }
+}
+
+/// Where a person asked for it, a cancellation changes how the run ends, and not what is undone before.
+#[test]
+fn what_a_person_wants_undone_is_undone_in_a_run_that_is_cancelled() {
+    let last = "[[step]]\nid = \"last\"\nuse = \"p/last\"\nfinally = true\n";
+    let mut sim = Sim::new(&format!("{}{last}", trip("")));
+    let mut closed = true;
+    let mut script = |attempt: &Attempt| match attempt.path.as_str() {
+        "flight!compensate" if std::mem::take(&mut closed) => fail("closed"),
+        _ => booking(attempt),
+    };
+    sim.run(&mut script);
+    sim.compensate(false).run(&mut script);
+    assert_eq!(sim.stop().code(), StopCode::CompensationFailed);
+    sim.end_by(Demand::Cancel).claim(ClaimCause::Start);
+    sim.run(&mut script);
+    assert_eq!(sim.stop().code(), StopCode::CompensationFailed);
+    sim.resume().run(&mut script);
+    let stop = sim.stop();
+    assert_eq!(sim.status(), Status::Cancelled);
+    assert_eq!((stop.compensated, stop.uncompensated), (Some(2), None));
+}
+
+/// Its retries, and its own pauses, too.
+#[test]
+fn what_a_clock_far_ahead_left_of_a_compensation_moves_back_with_it() {
+    let far = std::time::Duration::from_secs(400 * 24 * 3_600);
+    let retry = "retry = { max_attempts = 3, initial = \"1h\", max = \"1h\" }";
+    let body = format!("{ASKED}{}{}", step("flight", retry), plain("pay"));
+    let mut sim = Sim::new(&body);
+    let right = sim.now;
+    sim.pass(far);
+    let mut tried = 0;
+    sim.claim(ClaimCause::Start);
+    while let Some(attempt) = sim.next_attempt() {
+        let outcome = match attempt.path.as_str() {
+            "flight!compensate" => {
+                tried += 1;
+                retryable("busy")
+            }
+            _ => booking(&attempt),
+        };
+        sim.end(&attempt, outcome);
+        if tried == 1 {
+            break;
+        }
+    }
+    let retry_at = |sim: &Sim| match sim.at("flight!compensate").phase() {
+        StepPhase::Waiting { retry_at, .. } => *retry_at,
+        other => panic!("{other:?}"),
+    };
+    assert!(retry_at(&sim) > right.after(far));
+    sim.now = right;
+    let event = correction(&sim.definition, &sim.state, sim.now).unwrap();
+    sim.record(event);
+    assert!(retry_at(&sim) <= right.after(std::time::Duration::from_secs(2 * 3_600)));
 }

@@ -412,8 +412,8 @@ fn whoever_takes_over_goes_on_there() {
     sim.claim(ClaimCause::Recovery);
     assert_eq!(
         sim.state.finally_since(),
-        None,
-        "it has the whole time again"
+        Some(sim.now.before(secs(299))),
+        "it has what is left of the time"
     );
     let again = sim.next_attempt().unwrap();
     assert_eq!((again.path, again.attempt), (clean.path, 2));
@@ -421,6 +421,19 @@ fn whoever_takes_over_goes_on_there() {
     sim.run(fine);
     assert_eq!(sim.status(), Status::Completed);
     assert_eq!(sim.calls, ["a", "b", "report", "clean", "clean", "clean"]);
+    // Nothing is left of it.
+    let mut sim = Sim::new(FLOW);
+    for _ in ["a", "b"] {
+        let attempt = sim.next_attempt().unwrap();
+        sim.end(&attempt, ok(json!({})));
+    }
+    let report = sim.next_attempt().unwrap();
+    assert_eq!(report.path, "report");
+    sim.pass(secs(301));
+    sim.claim(ClaimCause::Recovery);
+    sim.run(fine);
+    assert_eq!(sim.stop().code(), StopCode::FinallyFailed);
+    assert_eq!(sim.calls, ["a", "b", "report"]);
     // Taken over between the last of them and the end, nothing is left to do.
     let mut sim = Sim::new(FLOW);
     for _ in ["a", "b", "report", "clean"] {

@@ -404,7 +404,7 @@ impl Sim {
         self.end_by(Demand::Compensate)
     }
 
-    fn end_by(&mut self, demand: Demand) -> &mut Self {
+    pub(crate) fn end_by(&mut self, demand: Demand) -> &mut Self {
         if self.status() != Status::Running {
             let definition = Some(&self.definition);
             match stop(definition, &self.state, demand, "ann", false) {

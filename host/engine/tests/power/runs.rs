@@ -27,12 +27,14 @@ const DEFINITION: &str = r#"
 schema = 1
 name = "power"
 flow = "graph"
+on_failure = "compensate"
 returns = "${ steps.publish.output.n }"
 plugins.p = { source = "p.wasm" }
 
 [[step]]
 id = "fetch"
 use = "p/s"
+compensate = { use = "p/s", with = { n = "${ steps.fetch.output.n }" } }
 
 [[step]]
 id = "improve"
@@ -55,11 +57,17 @@ use = "p/s"
 id = "each"
 use = "p/s"
 foreach = { items = "[1, 2, 3, 4, 5]", max_parallel = 3, join = "all_done" }
+compensate = { use = "p/s" }
 
 [[step]]
 id = "publish"
 needs = ["improve", "each"]
 use = "p/s"
+
+[[step]]
+id = "report"
+use = "p/s"
+finally = true
 "#;
 
 pub(crate) fn definition() -> Definition {
@@ -156,7 +164,8 @@ impl Mover {
         match &state.phase() {
             Phase::Pending => self.claim(&mut batch, &mut state, ClaimCause::Start, draws),
             Phase::Paused { .. } | Phase::Failed { .. } => {
-                let resumed = resume(&self.definition, &state, ResumeBy::Person).unwrap();
+                // What was compensated is over.
+                let resumed = resume(&self.definition, &state, ResumeBy::Person).ok()?;
                 let now = self.now();
                 batch
                     .record(&mut state, Event::Run(RunEvent::Resumed(resumed)), now)

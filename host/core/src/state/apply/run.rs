@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{Rejected, Touched};
 use crate::event::{ClaimCause, DefinitionChanged, ResumeCause, RunEvent, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase};
+use crate::state::{
+    Binding, Ending, Episode, Kind, Phase, RunState, Slot, Status, StepPhase, StepRecord,
+};
 use crate::stop::StopCode;
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -175,8 +177,9 @@ impl RunState {
             ClaimCause::Resume if self.phase == Phase::Running => self.person_spoke(),
             ClaimCause::Start | ClaimCause::Resume | ClaimCause::Retry => {}
         }
-        // Who comes after another one has the whole time again.
-        self.finally_since = None;
+        if !self.created.rules.finally_counts_across_claims() {
+            self.finally_since = None;
+        }
         self.started_at.get_or_insert(at);
         self.moved(Phase::Running)
     }
@@ -412,28 +415,35 @@ impl RunState {
         let moved = |at: Timestamp| if at > now { at.before(back) } else { at };
         let mut touched = Touched::run();
         self.finally_since = self.finally_since.map(moved);
+        let back_by = |record: &mut StepRecord, touched: &mut Touched| {
+            touched.slots.push(Slot::from(&record.path));
+            record.deadline = record.deadline.map(moved);
+            match &mut record.phase {
+                StepPhase::Waiting { retry_at, .. } => *retry_at = moved(*retry_at),
+                StepPhase::Awaiting { wait } => match wait {
+                    Wait::Time { until } => *until = moved(*until),
+                    Wait::Signal { until, .. } | Wait::Approval { until, .. } => {
+                        *until = until.map(moved);
+                    }
+                    Wait::Child { .. } => {}
+                },
+                StepPhase::Paused { due_at, .. } => *due_at = due_at.map(moved),
+                StepPhase::Pending
+                | StepPhase::InFlight { .. }
+                | StepPhase::Looping { .. }
+                | StepPhase::FannedOut
+                | StepPhase::InItem
+                | StepPhase::Settled(_) => {}
+            }
+        };
         for id in steps {
             for record in self.executions.of_mut(id) {
-                touched.slots.push(Slot::from(&record.path));
-                record.deadline = record.deadline.map(moved);
-                match &mut record.phase {
-                    StepPhase::Waiting { retry_at, .. } => *retry_at = moved(*retry_at),
-                    StepPhase::Awaiting { wait } => match wait {
-                        Wait::Time { until } => *until = moved(*until),
-                        Wait::Signal { until, .. } | Wait::Approval { until, .. } => {
-                            *until = until.map(moved);
-                        }
-                        Wait::Child { .. } => {}
-                    },
-                    StepPhase::Pending
-                    | StepPhase::InFlight { .. }
-                    | StepPhase::Paused { .. }
-                    | StepPhase::Looping { .. }
-                    | StepPhase::FannedOut
-                    | StepPhase::InItem
-                    | StepPhase::Settled(_) => {}
-                }
+                back_by(record, &mut touched);
             }
+        }
+        let compensations = self.executions.compensations_mut().iter_mut();
+        for record in compensations.filter(|record| steps.contains(record.path.step())) {
+            back_by(record, &mut touched);
         }
         let waits_for_time = |path: &Path| {
             let record = self.executions.latest(path);
@@ -450,8 +460,8 @@ impl RunState {
             let path = rest.reason().path.as_ref();
             let stays =
                 path.is_some_and(|path| !steps.contains(path.step()) && waits_for_time(path));
-            if !stays && let Some(due_at) = rest.due_at_mut() {
-                *due_at = moved(*due_at);
+            if !stays {
+                rest.move_due(moved);
             }
         }
         touched
