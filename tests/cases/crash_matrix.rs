@@ -65,6 +65,13 @@ const FAN_OUT: &str = "\
 [[step]]\nid = \"m\"\nin = \"f\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
 [[step]]\nid = \"n\"\nin = \"f\"\nuse = \"text/echo\"\nwith = { got = \"${ item }\" }\n";
 
+/// A run that fails, undoes what it did, and tells of it at the end.
+const UNDONE: &str = "on_failure = \"compensate\"\n\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\ncompensate = { use = \"text/echo\", with = { of = \"${ steps.a.output }\" } }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 2 }\ncompensate = { use = \"text/echo\" }\n\
+[[step]]\nid = \"c\"\nuse = \"flaky/fail_always\"\n\
+[[step]]\nid = \"at_last\"\nuse = \"text/echo\"\nfinally = true\nwith = { how = \"${ run.status }\" }\n";
+
 /// A run that starts another one.
 const PARENT: &str = "\
 [[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
@@ -142,7 +149,7 @@ fn at_every_point(
             let survived = output.status != ABORTED;
             if survived {
                 assert!(
-                    [0, 2, 3].contains(&output.status),
+                    [0, 1, 2, 3].contains(&output.status),
                     "{point}:{n}: {output:?}"
                 );
             }
@@ -268,6 +275,29 @@ fn a_fan_out_survives_an_abort_at_every_point_of_every_commit() {
     let aborted = completes_once_each(FAN_OUT, 3 + 4);
     println!("{aborted} aborts");
     assert!(aborted > 40, "{aborted}");
+}
+
+#[test]
+fn what_is_undone_is_undone_once_wherever_the_process_is_cut_off() {
+    let points = [&WRITE[..], &CALL[..]].concat();
+    let aborted = at_every_point(
+        &points,
+        || cli(UNDONE),
+        "run w.toml --id r",
+        |cli, _| {
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(1).json();
+            assert_eq!(run["stop"]["compensated"], 2, "{run}");
+            assert_eq!(run["stop"]["code"], "step_failed", "{run}");
+            // Two steps, what undoes each of them, and the last one.
+            assert_eq!(count(cli, "r", "step_completed"), 5);
+            assert_eq!(count(cli, "r", "run_finishing"), 1);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 60, "{aborted}");
 }
 
 #[test]

@@ -304,7 +304,12 @@ fn open(world: &World) -> Vec<(RunId, Status, Option<String>)> {
         .collect();
     let of_a_parent = |row: &RunRow| row.status == Status::Failed && row.parent.is_some();
     let open = rows.into_iter().filter(|row| !row.status.is_terminal());
-    open.filter(|row| !of_a_parent(row))
+    // What was compensated is over.
+    let undone = |row: &RunRow| {
+        let state = state(world, &row.id).unwrap();
+        row.status == Status::Failed && state.executions().compensations().have_begun()
+    };
+    open.filter(|row| !of_a_parent(row) && !undone(row))
         .map(|row| (row.id, row.status, row.stop_code))
         .collect()
 }

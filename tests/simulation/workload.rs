@@ -1,4 +1,4 @@
-//! What the runs do: ten workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+//! What the runs do: eleven workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::world::{START, World};
 
 /// Bodies of the workflows: what stands before the plugins, and the steps.
-const BODIES: [(&str, &str); 10] = [
+const BODIES: [(&str, &str); 11] = [
     (
         "",
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
@@ -107,6 +107,15 @@ const BODIES: [(&str, &str); 10] = [
          [[step]]\nid = \"b\"\nuse = \"p/b\"\nretry = { then = \"fail\" }\n\
          [[step]]\nid = \"at_last\"\nuse = \"p/at_last\"\nfinally = true\nwith = { came_to = \"${ run.status }\" }\n\
          [[step]]\nid = \"at_very_last\"\nuse = \"p/at_very_last\"\nfinally = true\nretry = { then = \"fail\" }\n",
+    ),
+    // What completed is undone when a step fails, also of items.
+    (
+        "on_failure = \"compensate\"\n",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\ncompensate = { use = \"p/undo\", with = { of = \"${ steps.a.output.at }\" } }\n\
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2, join = \"all_done\" }\ncompensate = { use = \"p/undo\" }\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"g\"\napproval = { message = \"Go on?\", timeout = \"2m\", on_timeout = \"approve\" }\n\
+         [[step]]\nid = \"b\"\nuse = \"p/b\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"at_last\"\nuse = \"p/at_last\"\nfinally = true\nwith = { came_to = \"${ run.status }\" }\n",
     ),
 ];
 

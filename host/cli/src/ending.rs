@@ -158,7 +158,18 @@ pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<Stri
             indent(&words::stop::reason(stop))
         ));
     }
-    let next = words::stop::next(&report.id, stop, |verb| cx.program(verb));
+    if report.status.has_ended() {
+        // What else there is to say of its end, where that was more than one thing.
+        let word = match stop.code() {
+            StopCode::FinallyFailed => "first:",
+            _ => "also:",
+        };
+        lines.extend(stop.reasons.iter().map(|reason| {
+            let told = words::stop::reason(reason);
+            format!("  {word:<7} {}", indent(&told))
+        }));
+    }
+    let next = words::next::of_stop(report, stop, |verb| cx.program(verb));
     lines.push(format!("  next:   {}", indent(&next)));
     let now = SystemTime::now().into();
     // What is ready goes on at once, unless it could not and was put off.

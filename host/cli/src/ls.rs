@@ -80,6 +80,8 @@ const CHILDREN: usize = 10;
 /// A run in the list.
 struct Listed {
     row: RunRow,
+    /// Whether nobody can resume it, though it has failed.
+    over: bool,
     owner: Option<OwnerReport>,
     /// How long it has been under way.
     took: Option<Duration>,
@@ -207,8 +209,10 @@ impl Snapshot {
                 true => None,
                 false => engine.took(&row, at).await.ok().flatten(),
             };
+            let over = engine.is_compensated(&row).await;
             listed.push(Listed {
                 row,
+                over,
                 owner,
                 took,
                 depth,
@@ -225,7 +229,7 @@ impl Snapshot {
     fn document(&self) -> Runs {
         let rows = self.rows.iter();
         Runs(
-            rows.map(|listed| Row::new(&listed.row, listed.owner.as_ref()))
+            rows.map(|listed| Row::new(&listed.row, listed.owner.as_ref(), listed.over))
                 .collect(),
         )
     }
@@ -246,6 +250,7 @@ impl Snapshot {
         let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
         for Listed {
             row,
+            over,
             owner,
             took,
             depth,
@@ -264,7 +269,11 @@ impl Snapshot {
                 format::ago(self.at, row.created_at).into(),
                 took.map(format::length).unwrap_or_default().into(),
                 format::ago(self.at, row.updated_at).into(),
-                Cell::from(row::next(row, owner.as_ref(), self.at)).at_most(WORDS),
+                Cell::from(match over {
+                    true => String::new(),
+                    false => row::next(row, owner.as_ref(), self.at),
+                })
+                .at_most(WORDS),
             ]);
         }
         table.render()

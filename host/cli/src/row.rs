@@ -1,6 +1,7 @@
 //! What the store's row of a run says to people: who has the run, and what happens next.
 
 use milepost::core::limits::{AUTOMATIC_RESUMES, RECOVERIES};
+use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
 use milepost::core::stop::StopCode;
 use milepost::core::time::Timestamp;
@@ -51,11 +52,10 @@ fn paused(row: &RunRow) -> String {
         "approve or reject".to_owned()
     } else if is(StopCode::WaitingForTime) {
         "a worker continues it".to_owned()
-    } else if !row.awaits.is_empty() {
-        {
-            let names = row.awaits.iter().map(|name| shell::word(name));
-            format!("signal {}", names.collect::<Vec<_>>().join(" or "))
-        }
+    } else if row.awaits.iter().any(|name| !is_reserved(name)) {
+        let names = row.awaits.iter().filter(|name| !is_reserved(name));
+        let names = names.map(|name| shell::word(name));
+        format!("signal {}", names.collect::<Vec<_>>().join(" or "))
     } else if row.due_at.is_some() {
         format!("resume {} of {most}", used.saturating_add(1))
     } else if used >= most {

@@ -277,6 +277,12 @@ fn stop(
     if let Some(family) = &family {
         tell_family(cx, family);
     }
+    if stopped == StopAnswer::Done(Status::Cancelled)
+        && let Some(stop) = wait(engine.report(&run))?.stop
+        && stop.uncompensated.is_some_and(|steps| steps > 0)
+    {
+        cx.warn(words::stop::message(&stop));
+    }
     let (answer, status, text) = match stopped {
         StopAnswer::Done(status) => (
             words.answers.0,

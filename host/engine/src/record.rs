@@ -11,6 +11,7 @@ use milepost_core::effect::TapePart;
 use milepost_core::event::{Entry, Event, RunEvent, RunResumed, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::{FindBlob, Payload};
+use milepost_core::request::posted;
 use milepost_core::state::{Rejected, RunState, Slot, Status, StepRecord, Touched};
 use milepost_core::stored::DecodeError;
 use milepost_core::tape::TapeEntry;
@@ -418,9 +419,18 @@ pub fn head(state: &RunState) -> Head {
             Status::Paused => {
                 let names: BTreeSet<&str> = state.awaited().map(|(_, name)| name).collect();
                 let children = state.awaited_children();
+                // What was left for its driver as it paused is found by a sweep.
+                let fans_out = || {
+                    state
+                        .executions()
+                        .iter()
+                        .any(|record| record.items().is_some())
+                };
+                let posted = state.approvals().next().is_some() || fans_out();
                 names
                     .into_iter()
                     .map(without_nul)
+                    .chain(posted.then(|| posted::NAME.to_owned()))
                     .chain(children.flat_map(|(_, child)| {
                         let again = (child.failed_at > 0).then(|| child_reminder(&child.run));
                         std::iter::once(child_signal(&child.run)).chain(again)

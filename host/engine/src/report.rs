@@ -162,7 +162,7 @@ impl OwnerReport {
 pub struct StepReport {
     /// Where its latest execution stands; the step's id when there was none.
     pub path: String,
-    /// `pending`, `running`, `waiting`, `paused`, `completed`, `failed` or `skipped`.
+    /// `pending`, `running`, `waiting`, `paused`, `completed`, `failed` or `skipped`; `cancelled` when its run ended before it.
     pub status: &'static str,
     /// Attempts of its latest execution.
     pub attempts: u32,
@@ -183,7 +183,7 @@ pub struct StepReport {
     /// When its latest execution ended.
     pub ended_at: Option<Timestamp>,
     /// Why its latest execution or attempt ended: `completed`, `failed`, `timeout`, `skipped`, `paused`,
-    /// `retries_exhausted`; absent while it has not.
+    /// `retries_exhausted`, `cancelled`; absent while it has not.
     pub stop_reason: Option<&'static str>,
     /// The time that an attempt may take, and where it was set; absent for steps that call no component.
     pub timeout: Option<TimeoutReport>,
@@ -248,7 +248,7 @@ pub struct ItemsReport {
     pub completed: u32,
     /// Failed, those that were cancelled not included.
     pub failed: u32,
-    /// Cancelled by a person.
+    /// Cancelled by a person, or ended with the run.
     pub cancelled: u32,
     /// Skipped.
     pub skipped: u32,
@@ -373,7 +373,8 @@ impl RunReport {
                         timeout: timeout(step, record),
                         ..StepReport::new(&step.id, record)
                     };
-                    report.with_items(definition, state, index)
+                    let report = report.with_items(definition, state, index);
+                    report.ended_with_its_run(state.phase().status())
                 })
                 .collect(),
             summary: Summary::new(definition, state),
@@ -617,6 +618,31 @@ impl StepReport {
         let listed = items.flat_map(|items| items.failures.iter_mut().chain(&mut items.open));
         let of_items = listed.filter_map(|item| item.child.as_mut());
         self.child.iter_mut().chain(of_items)
+    }
+
+    /// The same of a run that is over: what was open ended with it. Where one that has failed stands still, a resume goes on.
+    fn ended_with_its_run(mut self, run: Status) -> Self {
+        let ended = match self.status {
+            "running" => run.has_ended(),
+            "waiting" | "paused" => run.is_terminal(),
+            _ => false,
+        };
+        if ended {
+            (self.status, self.stop_reason) = ("cancelled", Some("cancelled"));
+            self.waits_for = None;
+        }
+        let Some(items) = &mut self.items else {
+            return self;
+        };
+        if run.has_ended() {
+            items.cancelled += std::mem::take(&mut items.running);
+        }
+        if run.is_terminal() {
+            items.cancelled += items.waiting + items.paused;
+            (items.waiting, items.paused) = (0, 0);
+            items.open.clear();
+        }
+        self
     }
 
     /// The same with the items that it goes over, or with what it came to in those around it.

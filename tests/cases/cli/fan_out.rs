@@ -28,6 +28,23 @@ in = "files"
 approval = { message = "Publish ${ steps.read.output.text }?" }
 "#;
 
+/// A run that failed for nothing but an item that a person cancelled is not helped by a resume.
+#[test]
+fn no_resume_is_offered_for_what_a_person_cancelled() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"each\"\nforeach = { items = \"[1, 2]\" }\n\
+         [[step]]\nid = \"ask\"\nin = \"each\"\napproval = { message = \"Go?\" }\n",
+    );
+    cli.run("run w.toml --id r").expect(2);
+    cli.run("cancel r --step each[0]").expect(0);
+    cli.run("approve r --step each[1]/ask").expect(0);
+    let failed = cli.run("resume r").expect(1);
+    let next = "next:   nothing; the items that failed were cancelled for good";
+    assert!(failed.stderr.contains(next), "{failed:?}");
+}
+
 #[test]
 fn of_a_fan_out_the_counts_are_told_and_the_items_that_failed() {
     let cli = Cli::new();

@@ -57,6 +57,7 @@ fn a_failed_step_at_the_end_fails_the_run_and_keeps_the_first_reason() {
             "step report: completed",
             "step alarm: failed: no-mail",
             "reason: finally_failed: `alarm` failed (no-mail): broken",
+            "first:  step_failed: `work` failed (broken): broken",
             "next:   nothing by itself; fix the cause, then `milepost resume r` runs the failed steps again",
         ],
     );
@@ -110,4 +111,76 @@ fn a_run_that_nobody_drives_is_finished_by_whoever_ends_it() {
         assert_eq!(told, (run != "killed").then_some("finally_failed"), "{run}");
         cli.run(&format!("replay {run}")).expect(0);
     }
+}
+
+/// What a child run has left to do before its end is done by whoever cancels its item.
+#[test]
+fn a_child_run_that_is_cancelled_with_its_item_is_finished_here() {
+    let cli = Cli::new();
+    cli.workflow(
+        "c.toml",
+        "[[step]]\nid = \"gate\"\napproval = { message = \"Go?\" }\n[[step]]\nid = \"last\"\nuse = \"text/upper\"\nwith = { text = \"${ run.status }\" }\nfinally = true\n",
+    );
+    cli.workflow(
+        "all.toml",
+        "[[step]]\nid = \"each\"\nworkflow = \"c.toml\"\nforeach = { items = \"[1, 2]\", join = \"all_done\" }\n",
+    );
+    cli.run("run all.toml --id a").expect(2);
+    let cancelled = cli.run("cancel a --step each[0]").expect(0);
+    says(&cancelled, &["step last: completed"]);
+    let children = cli.shown("a")["children"].clone();
+    assert_eq!(children, json!({ "cancelled": 1, "paused": 1 }));
+}
+
+/// Loops and fan-outs that were at work when the run ended are not running any more.
+#[test]
+fn what_was_open_is_cancelled_with_its_run() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"l\"\nloop = { until = \"false\", max_iterations = 3 }\n\
+         [[step]]\nid = \"each\"\nin = \"l\"\nforeach = { items = \"[1, 2]\", max_parallel = 1 }\n\
+         [[step]]\nid = \"x\"\nin = \"each\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\n\
+         [[step]]\nid = \"z\"\nin = \"each\"\nend = { status = \"cancelled\" }\n",
+    );
+    cli.run("run w.toml --id r").expect(3);
+    let shown = cli.shown("r");
+    for step in [0, 1] {
+        assert_eq!(shown["steps"][step]["status"], "cancelled", "{shown:#}");
+        assert_eq!(shown["steps"][step]["stop_reason"], "cancelled");
+    }
+    let drawn = cli.run("graph w.toml --run r").expect(0).stdout;
+    assert!(!drawn.contains("running"), "{drawn}");
+}
+
+/// A run that was compensated can be looked at, and that is all.
+#[test]
+fn what_was_compensated_is_over() {
+    let cli = Cli::new();
+    let undone = "[[step]]\nid = \"a\"\nuse = \"text/upper\"\nwith = { text = \"a\" }\ncompensate = { use = \"UNDO\" }\n\
+        [[step]]\nid = \"b\"\nuse = \"text/upper\"\nwith = { text = \"b\" }\ncompensate = { use = \"text/echo\" }\n\
+        [[step]]\nid = \"c\"\nuse = \"flaky/fail_always\"\n";
+    let head = "on_failure = \"compensate\"\n";
+    cli.workflow(
+        "w.toml",
+        &format!("{head}{}", undone.replace("UNDO", "text/echo")),
+    );
+    cli.workflow(
+        "v.toml",
+        &format!("{head}{}", undone.replace("UNDO", "flaky/fail_always")),
+    );
+    cli.run("run w.toml --id r").expect(1);
+    let listed = cli.run("ls").expect(0).stdout;
+    assert!(!listed.contains("resume by hand"), "{listed}");
+    let listed = cli.run("ls --json").expect(0).json();
+    assert_eq!(listed[0]["next_action"], json!(null));
+    // One that is ended on the way says how far that had come.
+    cli.run("run v.toml --id s").expect(2);
+    let cancelled = cli.run("cancel s").expect(0);
+    says(&cancelled, &["1 step was compensated; 1 step was not"]);
+    let stop = cli.shown("s")["stop"].clone();
+    assert_eq!(
+        (&stop["compensated"], &stop["uncompensated"]),
+        (&json!(1), &json!(1))
+    );
 }

@@ -596,8 +596,8 @@ fn b315_what_comes_after_the_timeout_is_told_so_and_not_taken() {
           reason: approval_timed_out: nobody decided at `g` in time
           next:   nothing; the run is over
 
-        STEP  STATUS   ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
-        g     waiting  1
+        STEP  STATUS     ATTEMPTS  ITERATIONS  TOOK  TIMEOUT
+        g     cancelled  1
 
         $ milepost resume g
         ! error: run `g` is cancelled: a cancelled run cannot be continued; start a new run

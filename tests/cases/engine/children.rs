@@ -355,6 +355,26 @@ async fn b368_a_signal_for_a_child_is_refused_with_the_child_that_waits_for_it()
     assert_eq!(rig.row().status, Status::Completed);
 }
 
+/// It does not wait yet: its workflow says that it will.
+#[tokio::test(start_paused = true)]
+async fn b368_a_signal_is_refused_with_the_child_that_will_wait_for_it() {
+    let waits = "[inputs.n]\ntype = 'int'\n[[step]]\nid = 'inner'\nuse = 'p/inner'\n[[step]]\nid = 'go'\nwait = { signal = 'go' }\n";
+    let script = script().step("inner", |_| pause("quota"));
+    let rig = rig(waits, &script);
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    let run = child(&rig).id;
+    match rig.engine().signal(&r1(), "go", &json!(1)).await {
+        Err(EngineError::AtChild { child, wanted, .. }) => {
+            assert_eq!(
+                (child, wanted),
+                (run.clone(), Wanted::Signal("go".to_owned()))
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.store.inbox_size(&r1()).now().unwrap().signals, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn b368_a_resume_of_the_parent_drives_a_paused_child_on() {
     let script = script().step("inner", |call| match call.attempt {
@@ -527,6 +547,53 @@ async fn a_changed_child_workflow_is_shown_and_taken_only_when_a_person_says_so(
     );
     assert_eq!(children(&rig, &r1()).len(), 1, "the same child went on");
     assert!(rig.replay().await.unwrap().is_same());
+}
+
+/// A child that stands still is frozen with its parent, and goes on with what that carries from now on; so does a child of it.
+#[tokio::test(start_paused = true)]
+async fn changes_that_are_accepted_for_a_parent_reach_its_paused_children() {
+    let pauses = CHILD.to_owned();
+    let asks = "returns = '${ steps.inner.output }'\n[inputs.n]\ntype = 'int'\n[[step]]\nid = 'inner'\napproval = { message = 'go on?' }\n".to_owned();
+    for (name, child) in [("a component", pauses), ("an approval", asks)] {
+        let script = script().step("inner", |_| pause("quota"));
+        let middle = "returns = '${ steps.d.output }'\n[inputs.n]\ntype = 'int'\n[[step]]\nid = 'd'\nworkflow = 'deep.toml'\nwith = { n = '${ inputs.n }' }\n";
+        let files = [("c.toml", middle), ("deep.toml", &child)];
+        let rig = rig_of(PARENT, &files, &script);
+        assert_eq!(rig.run().await.unwrap().status, Status::Paused, "{name}");
+        let mended = CHILD.replace("p/inner", "p/mended");
+        write(&rig, "deep.toml", &mended);
+        script.answer("mended", |call| {
+            ok(json!(call.input["n"].as_i64().unwrap() + 1))
+        });
+        let asked = resume(&rig, OnChange::Ask).await;
+        assert!(matches!(asked, Err(EngineError::Changed { .. })), "{name}");
+        let report = resume(&rig, OnChange::AsStarted).await.unwrap();
+        assert_eq!(report.status, Status::Paused, "{name}");
+        let report = resume(&rig, OnChange::Accept).await.unwrap();
+        assert_eq!(
+            (report.status, report.output),
+            (Status::Completed, json!(4)),
+            "{name}"
+        );
+        let middle = child_of(&rig, &r1());
+        let deep = child_of(&rig, &middle);
+        for run in [&middle, &deep] {
+            let state = record::load(rig.store.as_ref(), run).now().unwrap().state;
+            assert_ne!(
+                (&state.created().children, state.created().definition),
+                (&state.binding().children, state.binding().definition),
+                "{name}"
+            );
+        }
+        assert!(rig.replay().await.unwrap().is_same(), "{name}");
+    }
+}
+
+/// The only child of a run.
+fn child_of(rig: &Rig, run: &RunId) -> RunId {
+    let mut children = children(rig, run);
+    assert_eq!(children.len(), 1);
+    children.remove(0).id
 }
 
 #[tokio::test(start_paused = true)]

@@ -258,6 +258,50 @@ async fn b373_who_cancels_an_item_ends_its_child_run() {
     assert!(rig.replay().await.unwrap().is_same());
 }
 
+/// What its child run has left to do before its end is told, so that whoever cancels it runs that; where the run moves, its process
+/// does.
+#[tokio::test]
+async fn b373_a_child_run_that_ends_with_its_item_does_what_it_has_left_to_do() {
+    let last = "[[step]]\nid = 'last'\nuse = 'p/last'\nfinally = true\n";
+    let child = format!("{GATE}{last}");
+    let parent = PARENT.replace("max_parallel = 2", "join = 'all_done'");
+    let rig = rig_of(&parent, &[("c.toml", &child)], &script());
+    rig.run().await.unwrap();
+    let cancelled = of_item(&rig, 1).id;
+    let engine = rig.engine();
+    let stopped = engine.cancel_item(&r1(), "all[1]", "ann").await.unwrap();
+    assert_eq!(stopped.finishing, std::slice::from_ref(&cancelled));
+    engine
+        .resume(&cancelled, ResumeOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(row(&rig, &cancelled).status, Status::Cancelled);
+    // Beside a step in flight.
+    let gate = Gate::default();
+    let script = script().held("long", &gate);
+    let parent = format!("flow = 'graph'\n{parent}[[step]]\nid = 'long'\nuse = 'p/long'\n");
+    let rig = rig_of(&parent, &[("c.toml", &child)], &script);
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let cancelled = loop {
+            let found = children(&rig, &r1());
+            if found.len() == 3 && found.iter().all(|row| row.status == Status::Paused) {
+                break of_item(&rig, 1).id;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        let stopped = rig.engine().cancel_item(&r1(), "all[1]", "ann").await;
+        let left = stopped.unwrap().finishing;
+        while row(&rig, &cancelled).status != Status::Cancelled {
+            assert!(left.is_empty() || left.contains(&cancelled));
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        gate.open();
+    });
+    assert_eq!(report.unwrap().status, Status::Paused);
+}
+
 #[tokio::test(start_paused = true)]
 async fn b373_an_item_that_is_retried_drives_its_child_run_on() {
     let script = failing(1);

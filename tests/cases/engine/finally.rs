@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use milepost::clock::VirtualClock;
-use milepost::engine::{Control, Demand, Request, StopAnswer};
+use milepost::engine::{Control, Demand, Request, ResumeOptions, StopAnswer};
 use milepost::store::StopKind;
 use milepost_core::state::Status;
 use milepost_core::stop::{StopCode, Why};
 use milepost_tests::faulty::dead_process;
-use milepost_tests::rig::{Rig, START, r1};
+use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, at, fail, pause};
 use tokio::time::Instant;
 
+use super::children::{children, rig_of};
 use super::{count, steps};
 
 /// `a`, `b`, and at the end `report` and `clean`.
@@ -157,7 +158,7 @@ async fn a_process_that_dies_among_them_leaves_the_rest_to_the_next() {
         let finally = rig.script.calls().into_iter();
         let finally: Vec<_> = finally.filter(|call| call != "a" && call != "b").collect();
         assert_eq!(finally, ["report", "clean", "clean"]);
-        assert_eq!(count(&rig.events(), "finally_started"), 2);
+        assert_eq!(count(&rig.events(), "finally_started"), 1);
         replays(&rig, &[&gate]).await;
     }
 }
@@ -251,4 +252,117 @@ async fn a_cancellation_that_comes_as_the_run_pauses_is_met_there() {
     assert_eq!(report.status, Status::Cancelled);
     assert_eq!(rig.script.calls(), ["a", "report", "clean"]);
     replays(&rig, &[]).await;
+}
+
+/// It is heard as long as it is not too late; the driver meets both requests.
+#[tokio::test]
+async fn what_was_done_is_undone_though_a_plain_cancellation_came_first() {
+    let (gate, last) = (Gate::default(), Gate::default());
+    let script = Script::new().held("b", &gate).held("report", &last);
+    let undone = "compensate = { use = \"p/undo\" }\n";
+    let body = flow().replacen("use = \"p/a\"\n", &format!("use = \"p/a\"\n{undone}"), 1);
+    let mut rig = Rig::sqlite(&body, &script);
+    rig.clock = VirtualClock::manual(START);
+    let engine = rig.engine();
+    let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
+        gate.came().await;
+        let other = rig.engine();
+        let asked = other.end_family_by(&r1(), StopKind::Cancel, "ann").await;
+        assert_eq!(asked.unwrap().answer, StopAnswer::Asked);
+        while !rig.events().contains(&"run_finishing") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What is in flight has not ended yet.
+        let asked = other.end_family_by(&r1(), StopKind::Compensate, "bo").await;
+        assert_eq!(asked.unwrap().answer, StopAnswer::Asked);
+        last.came().await;
+        // By now it is.
+        let late = other.end_family_by(&r1(), StopKind::Compensate, "bo").await;
+        assert_eq!(late.unwrap().answer, StopAnswer::Ending);
+        last.open();
+    });
+    let report = report.unwrap();
+    assert_eq!(report.status, Status::Cancelled);
+    assert_eq!(report.stop.unwrap().compensated, Some(1));
+    assert_eq!(
+        rig.script.calls(),
+        ["a", "b", "a!compensate", "report", "clean"]
+    );
+    replays(&rig, &[&last]).await;
+}
+
+/// The time of these steps is counted from when the first of them began, whoever goes on with them.
+#[tokio::test(start_paused = true)]
+async fn their_time_is_counted_across_claims() {
+    let last = Gate::default();
+    let script = Script::new().held("report", &last);
+    let rig = rig(&script);
+    rig.begun_by(dead_process(), &last, async {}).await;
+    rig.clock.set(START.after(Duration::from_secs(59)));
+    // Another process had almost the whole time already.
+    let again = rig.engine_of(dead_process());
+    let run = r1();
+    last.holds(again.resume(&run, ResumeOptions::default()))
+        .await;
+    rig.clock.set(START.after(Duration::from_secs(61)));
+    let report = rig.resume().await.unwrap();
+    let stop = report.stop.unwrap();
+    assert_eq!(stop.code(), StopCode::FinallyFailed);
+    assert_eq!(rig.script.calls(), ["a", "b", "report", "report"]);
+}
+
+/// A child run as the last step: here, and by a worker with one place.
+#[tokio::test(start_paused = true)]
+async fn a_child_run_may_be_one_of_them() {
+    let parent = steps(&["a"])
+        + "[[step]]\nid = \"tell\"\nworkflow = \"c.toml\"\nfinally = true\nwith = { how = \"${ run.status }\" }\n";
+    let child = "[inputs.how]\ntype = 'string'\n[[step]]\nid = 'inner'\nuse = 'p/inner'\nwith = { how = '${ inputs.how }' }\n";
+    for (here, fails) in [(true, false), (true, true), (false, false)] {
+        let script = Script::new()
+            .step("a", |_| fail("red"))
+            .step("inner", move |call| {
+                assert_eq!(call.input["how"], "failed");
+                if fails { fail("blue") } else { at(call) }
+            });
+        let rig = rig_of(&parent, &[("c.toml", child)], &script);
+        if here {
+            rig.run().await.unwrap();
+        } else {
+            rig.submit("r1").await;
+            rig.engine().work(until_idle(1)).await;
+        }
+        let report = rig.engine().report(&r1()).await.unwrap();
+        assert_eq!(report.status, Status::Failed);
+        let code = report.stop.unwrap().code();
+        let wanted = if fails {
+            StopCode::FinallyFailed
+        } else {
+            StopCode::StepFailed
+        };
+        assert_eq!(code, wanted, "{here} {fails}");
+        assert_eq!(rig.script.calls(), ["a", "inner"]);
+        assert!(rig.replay().await.unwrap().is_same());
+    }
+}
+
+/// One that does not end in time is cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_child_run_at_the_end_has_no_more_time_than_the_others() {
+    let parent = "[limits]\nfinally = \"1m\"\n".to_owned()
+        + &steps(&["a"])
+        + "[[step]]\nid = \"tell\"\nworkflow = \"c.toml\"\nfinally = true\n[[step]]\nid = \"clean\"\nuse = \"p/clean\"\nfinally = true\n";
+    let child = "[[step]]\nid = 'go'\nwait = { signal = 'go' }\n";
+    let rig = rig_of(&parent, &[("c.toml", child)], &Script::new());
+    let report = rig.run().await.unwrap();
+    assert_eq!(report.status, Status::Paused);
+    let until = START.after(Duration::from_secs(60));
+    assert_eq!(report.stop.unwrap().due_at, Some(until));
+    rig.clock.set(until);
+    rig.work().await;
+    let report = rig.engine().report(&r1()).await.unwrap();
+    assert_eq!(report.stop.unwrap().code(), StopCode::FinallyFailed);
+    let child = children(&rig, &r1()).remove(0);
+    assert_eq!(child.status, Status::Cancelled);
+    assert_eq!(rig.script.calls(), ["a"]);
+    assert!(rig.replay().await.unwrap().is_same());
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use milepost::clock::Clock as _;
 use milepost::engine::{ApprovalDecision, Decided, EngineError, ItemAnswer, SignalAnswer};
+use milepost::store::NewSignal;
+use milepost_core::request::posted::{self, Posted};
 use milepost_core::state::Status;
 use milepost_core::stop::StopCode;
 use milepost_core::wait::Verdict;
@@ -187,4 +190,36 @@ async fn an_item_is_cancelled_while_it_is_worked_at() {
     assert_folds(rig.store.as_ref(), &r1());
     gate.open();
     assert_eq!(rig.replay().await.unwrap().divergence, None);
+}
+
+/// Whoever decided died between two looks, and the run paused meanwhile: a sweep takes what was left, and what does not hold any
+/// more goes, too.
+#[tokio::test]
+async fn what_was_left_for_a_run_that_paused_is_taken_by_a_sweep() {
+    let rig = Rig::sqlite(GATED, &Script::new());
+    assert_eq!(rig.run().await.unwrap().status, Status::Paused);
+    let stale = Posted::CancelItem {
+        path: "gate[1]".parse().unwrap(),
+        by: "ann".to_owned(),
+    };
+    let decided = Posted::Decision {
+        path: "gate".parse().unwrap(),
+        attempt: 1,
+        decision: Verdict::Approved,
+        comment: None,
+        by: Some("ann".to_owned()),
+    };
+    for posted in [stale, decided] {
+        let new = NewSignal {
+            name: posted::NAME.to_owned(),
+            data: json!(posted).to_string(),
+            at: rig.clock.now(),
+            token: None,
+        };
+        rig.store.send_signal(&r1(), new).await.unwrap();
+    }
+    rig.sweep().await;
+    assert_eq!(rig.store.inbox_size(&r1()).await.unwrap().signals, 0);
+    assert_eq!(count(&rig.events(), "approval_decided"), 1);
+    assert_folds(rig.store.as_ref(), &r1());
 }

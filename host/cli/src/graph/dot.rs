@@ -80,6 +80,7 @@ fn colours(node: &Node) -> String {
         Standing::Waiting => ("#9a6700", "#fff8c5"),
         Standing::Paused => ("#bc4c00", "#fff1e5"),
         Standing::Skipped => ("#6e7781", "#eaeef2"),
+        Standing::Cancelled => ("#6e7781", "#eaeef2"),
         Standing::Failed => ("#cf222e", "#ffebe9"),
         Standing::Completed => ("#1a7f37", "#dafbe1"),
     };

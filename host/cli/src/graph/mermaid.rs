@@ -110,6 +110,7 @@ fn colours(scope: &Scope, out: &mut String) {
             Standing::Waiting => ("#fff8c5", "#9a6700"),
             Standing::Paused => ("#fff1e5", "#bc4c00"),
             Standing::Skipped => ("#eaeef2", "#6e7781"),
+            Standing::Cancelled => ("#eaeef2", "#6e7781"),
             Standing::Failed => ("#ffebe9", "#cf222e"),
             Standing::Completed => ("#dafbe1", "#1a7f37"),
         };

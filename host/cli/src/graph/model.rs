@@ -129,18 +129,20 @@ pub(super) enum Standing {
     Waiting,
     Paused,
     Skipped,
+    Cancelled,
     Failed,
     Completed,
 }
 
 impl Standing {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Pending,
         Self::Running,
         Self::Waiting,
         Self::Paused,
         Self::Skipped,
+        Self::Cancelled,
         Self::Failed,
         Self::Completed,
     ];
@@ -153,6 +155,7 @@ impl Standing {
             Self::Waiting => "waiting",
             Self::Paused => "paused",
             Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::Completed => "completed",
         }
@@ -166,6 +169,7 @@ impl Standing {
             Self::Waiting => "◷",
             Self::Paused => "‖",
             Self::Skipped => "–",
+            Self::Cancelled => "⊘",
             Self::Failed => "✗",
             Self::Completed => "✓",
         }

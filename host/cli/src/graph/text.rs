@@ -54,7 +54,7 @@ fn paint(style: Style, status: Standing, text: &str) -> Text {
         Standing::Failed => style.red(text),
         Standing::Waiting | Standing::Paused => style.yellow(text),
         Standing::Running => style.bold(text),
-        Standing::Pending | Standing::Skipped => style.dim(text),
+        Standing::Pending | Standing::Skipped | Standing::Cancelled => style.dim(text),
     }
 }
 

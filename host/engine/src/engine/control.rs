@@ -50,11 +50,16 @@ struct Asked {
     in_store: Option<Request>,
     /// A cancellation was met, and the run goes on to its end: what is weaker counts again.
     cancelled: bool,
+    /// Whether it is too late by now to undo what was done, or that is what happens.
+    compensates: bool,
 }
 
 impl Asked {
     fn is_met(&self, request: &Request) -> bool {
-        self.cancelled && request.demand.cleans_up()
+        match request.demand {
+            Demand::Compensate => self.cancelled && self.compensates,
+            demand => self.cancelled && demand.cleans_up(),
+        }
     }
 
     fn strongest(&self) -> Option<&Request> {
@@ -93,9 +98,20 @@ impl Control {
         self.sender.send_modify(|asked| asked.in_store = request);
     }
 
-    /// A cancellation was met, and the run goes on to its end.
-    pub(crate) fn cancel_is_met(&self) {
-        self.sender.send_modify(|asked| asked.cancelled = true);
+    /// A cancellation was met, and the run goes on to its end; `compensates` says that what it has done is undone first, or that
+    /// it is too late for that.
+    pub(crate) fn cancel_is_met(&self, compensates: bool) {
+        self.sender.send_modify(|asked| {
+            asked.cancelled = true;
+            asked.compensates |= compensates;
+        });
+    }
+
+    /// Whether what was heard through the store gives way to this: it is weaker, or was met.
+    pub(crate) fn gives_way_to(&self, demand: Demand) -> bool {
+        let asked = self.sender.borrow();
+        let heard = asked.in_store.as_ref();
+        heard.is_none_or(|heard| heard.demand < demand || asked.is_met(heard))
     }
 
     /// What was heard through the store.

@@ -133,6 +133,13 @@ impl Engine {
                     if let Some(error) = self.at_child(&state, wanted, None, waits, false).await? {
                         return Err(error);
                     }
+                    // One that does not wait for it yet.
+                    let own = |definition: &Definition| definition.signals().contains(&name);
+                    if !definition.as_ref().is_some_and(own)
+                        && let Some(error) = self.will_wait(&state, name).await?
+                    {
+                        return Err(error);
+                    }
                 }
                 match sending.map_err(refuse)? {
                     Sending::Keep => {}
@@ -239,11 +246,15 @@ impl Engine {
         let mut looks = Looks::default();
         loop {
             let mut state = looks.load(store, run).await?.state;
-            if state.phase().status() != Status::Paused || !state.awaits_answer() {
+            if state.phase().status() != Status::Paused {
                 return Ok(false);
             }
             let inbox = store.inbox(run, limits::SIGNALS).await?;
-            let definition = match inbox.iter().any(|kept| kept.name == posted::NAME) {
+            let posted = inbox.iter().any(|kept| kept.name == posted::NAME);
+            if !posted && !state.awaits_answer() {
+                return Ok(false);
+            }
+            let definition = match posted {
                 true => self.frozen(&state).await.ok(),
                 false => None,
             };

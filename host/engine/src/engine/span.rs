@@ -37,6 +37,20 @@ impl Engine {
         Ok(Some(end.since(*start)))
     }
 
+    /// Whether a run has failed and was compensated: nobody can resume it then. Not, where its journal cannot be read.
+    pub async fn is_compensated(&self, row: &RunRow) -> bool {
+        let undone = |event: &RunEvent| match event {
+            RunEvent::Failed { stop } => stop.compensated.is_some_and(|steps| steps > 0),
+            _ => false,
+        };
+        if row.status != Status::Failed {
+            return false;
+        }
+        let after = row.seq.saturating_sub(FEW);
+        let found = self.moments(&row.id, after, undone).await;
+        found.is_ok_and(|found| !found.is_empty())
+    }
+
     /// When such events were recorded, of the few behind this place.
     async fn moments(
         &self,

@@ -156,7 +156,7 @@ fn standing_of(status: Status) -> Standing {
         Status::Completed => Standing::Completed,
         Status::Failed => Standing::Failed,
         // A bar: what is left does not happen.
-        Status::Cancelled => Standing::Skipped,
+        Status::Cancelled => Standing::Cancelled,
     }
 }
 
@@ -229,6 +229,7 @@ fn draw_badge(status: Standing, at: Point, out: &mut String) {
         Standing::Waiting => "m0-5v5h4",
         Standing::Paused => "m-3-4v8m6-8v8",
         Standing::Skipped => "m-4 0h8",
+        Standing::Cancelled => "m-3 3 6-6",
         Standing::Failed => "m-3-3 6 6m0-6-6 6",
         Standing::Completed => "m-4 0 3 3 5-6",
     };

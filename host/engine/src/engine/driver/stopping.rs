@@ -92,7 +92,8 @@ impl Driver {
         if let Some(event) = event {
             self.note(event, now)?;
         }
-        self.control.cancel_is_met();
+        let compensates = self.state.compensates() || self.state.finally_since().is_some();
+        self.control.cancel_is_met(compensates);
         Ok(())
     }
 
@@ -251,7 +252,7 @@ impl Driver {
             }
             return;
         };
-        if heard.is_none_or(|heard| heard.demand < demand_of(kind)) {
+        if self.control.gives_way_to(demand_of(kind)) {
             self.control.hear(Some(Request::new(demand_of(kind), by)));
         }
     }

@@ -1,24 +1,30 @@
 //! Who drives a run and, in the same process, the runs that it starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use milepost_core::definition::Definition;
-use milepost_core::ids::RunId;
+use milepost_core::ids::{Path, RunId};
 use milepost_core::request::Intent;
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::stop::Demand;
-use milepost_core::state::Status;
+use milepost_core::state::{RunState, Status};
 use milepost_core::stop::StopCode;
 use tokio::sync::mpsc;
 
 use crate::engine::control::Control;
 use crate::engine::driver::{Driver, OfChild};
 use crate::engine::error::EngineError;
+use crate::engine::family::goes_on_as_carried;
 use crate::engine::{Engine, ResumeOptions, Trouble};
 use crate::record::{self, Recorded};
 use crate::report::RunReport;
+
+/// How often, and how soon again, it is looked whether a run was claimed before its children go on.
+const CLAIM_LOOKS: usize = 250;
+const CLAIM_LOOK: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// Drives a run and, in this process, its children and theirs, until nothing of it moves here.
@@ -36,15 +42,17 @@ impl Engine {
     async fn family(
         &self,
         driver: Driver,
-        definition: &Definition,
+        definition: &Arc<Definition>,
         control: Control,
         by_person: bool,
     ) -> Result<RunReport, EngineError> {
         let run = driver.state().created().run.clone();
         let mut driving = FuturesUnordered::<BoxFuture<'static, ()>>::new();
         if by_person {
-            for (_, child) in driver.state().awaited_children() {
-                driving.push(self.drive_child(child.run.clone(), control.clone(), true));
+            let parent = Arc::new((driver.state().clone(), definition.clone()));
+            for (path, child) in driver.state().awaited_children() {
+                let (run, path) = (child.run.clone(), path.clone());
+                driving.push(self.drive_awaited(&parent, path, run, &control));
             }
         }
         let mut next = Some(driver);
@@ -203,6 +211,45 @@ impl Engine {
                 taken => taken,
             }
         })
+    }
+
+    /// Drives a child run on for which a resumed run waits, under what that carries by now.
+    fn drive_awaited(
+        &self,
+        parent: &Arc<(RunState, Arc<Definition>)>,
+        path: Path,
+        run: RunId,
+        control: &Control,
+    ) -> BoxFuture<'static, ()> {
+        let (engine, parent) = (self.clone(), Arc::clone(parent));
+        let driven = self.drive_child(run.clone(), control.clone(), true);
+        Box::pin(async move {
+            let (parent, definition) = parent.as_ref();
+            if engine.is_taken_up(parent).await {
+                let shared = engine.shared.as_ref();
+                let went_on = goes_on_as_carried(shared, definition, parent, &path, &run).await;
+                if let Err(error) = went_on {
+                    let text = error.to_string();
+                    engine
+                        .shared
+                        .tell_trouble(Some(run.as_str()), Trouble::Error(&text));
+                }
+            }
+            driven.await;
+        })
+    }
+
+    /// Whether the claim of this state is written, waiting for that a moment.
+    async fn is_taken_up(&self, state: &RunState) -> bool {
+        let run = &state.created().run;
+        for _ in 0..CLAIM_LOOKS {
+            match self.shared.store.row(run).await {
+                Ok(Some(row)) if row.epoch >= state.epoch() => return row.epoch == state.epoch(),
+                Ok(Some(_)) => tokio::time::sleep(CLAIM_LOOK).await,
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Drives a child run as far as it goes in this process. What is wrong with it is told, and recorded where that matters.

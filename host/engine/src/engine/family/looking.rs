@@ -96,6 +96,44 @@ impl Engine {
         Ok(first.map(|(path, child)| at(path, child)))
     }
 
+    /// The child run that will wait for a signal of this name, by its workflow, though it does not yet.
+    pub(in crate::engine) async fn will_wait(
+        &self,
+        state: &RunState,
+        name: &str,
+    ) -> Result<Option<EngineError>, EngineError> {
+        let store = self.shared.store.as_ref();
+        let asked = &state.created().run;
+        for (path, child) in awaited(state) {
+            let mut open = vec![child];
+            let mut looked = 0;
+            while let Some(run) = open.pop()
+                && looked < limits::CHILD_FILES
+            {
+                looked += 1;
+                let Ok(recorded) = record::load(store, &run).await else {
+                    continue;
+                };
+                let state = recorded.state;
+                if state.phase().status().has_ended() {
+                    continue;
+                }
+                let definition = self.frozen(&state).await;
+                if definition.is_ok_and(|definition| definition.signals().contains(&name)) {
+                    return Ok(Some(EngineError::AtChild {
+                        run: asked.clone(),
+                        path,
+                        child: run,
+                        wanted: Wanted::Signal(name.to_owned()),
+                    }));
+                }
+                let below = state.awaited_children();
+                open.extend(below.map(|(_, child)| child.run.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// The runs that a run has started, and those that they have started, the ones closest to it first; `true` says that there
     /// are more.
     pub(in crate::engine) async fn descendants(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use milepost_core::decide::{ChildStanding, ChildStarted, child_gone, child_standing};
-use milepost_core::definition::Definition;
+use milepost_core::definition::{Child, Definition};
 use milepost_core::event::{CarriedWorkflow, Event, Parent, RunCreated, RunEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits;
@@ -149,21 +149,10 @@ pub(in crate::engine) async fn goes_on(
         };
         let now = shared.clock.now();
         let mut batch = Batch::after(state.seq(), state.epoch());
-        let made_of = parent.binding().children.get(&child.file);
-        let children = carried_by(&child.definition, parent);
-        let same = made_of.is_none_or(|made_of| {
-            let binding = state.binding();
-            (made_of.definition, &made_of.plugins, &children)
-                == (binding.definition, &binding.plugins, &binding.children)
-        });
         let mut definition = Arc::clone(&child.definition);
-        if let (false, Some(made_of)) = (same, made_of) {
-            let inputs = inputs_under(&definition, &state)?;
-            let plugins = made_of.plugins.clone();
-            let event = accept(&definition, plugins, children, inputs, &state);
-            batch.record(&mut state, event.into(), now)?;
-        } else if same {
-            definition = Arc::new(carried::definition(store, &state).await?);
+        match as_carried(child, parent, &state)? {
+            Some(event) => drop(batch.record(&mut state, event, now)?),
+            None => definition = Arc::new(carried::definition(store, &state).await?),
         }
         let record = parent.executions().at(path);
         let child = record.and_then(StepRecord::child);
@@ -176,6 +165,61 @@ pub(in crate::engine) async fn goes_on(
         fault::point("child_goes_on");
         if shared.write(&batch, &state).await? {
             return Ok(());
+        }
+    }
+}
+
+/// What is recorded of a child run that does not carry what its parent carries by now, because a person accepted changes there.
+fn as_carried(
+    child: &Child,
+    parent: &RunState,
+    state: &RunState,
+) -> Result<Option<Event>, EngineError> {
+    let Some(made_of) = parent.binding().children.get(&child.file) else {
+        return Ok(None);
+    };
+    let children = carried_by(&child.definition, parent);
+    let binding = state.binding();
+    let carried = (binding.definition, &binding.plugins, &binding.children);
+    if (made_of.definition, &made_of.plugins, &children) == carried {
+        return Ok(None);
+    }
+    let inputs = inputs_under(&child.definition, state)?;
+    let plugins = made_of.plugins.clone();
+    let event = accept(&child.definition, plugins, children, inputs, state);
+    Ok(Some(event.into()))
+}
+
+/// A paused child run goes on under what its parent carries by now, if that is something else. Returns whether it does.
+pub(in crate::engine) async fn goes_on_as_carried(
+    shared: &Shared,
+    definition: &Definition,
+    parent: &RunState,
+    path: &Path,
+    run: &RunId,
+) -> Result<bool, EngineError> {
+    let store = shared.store.as_ref();
+    let Some(child) = definition.step(path.step()).and_then(|step| step.child()) else {
+        return Ok(false);
+    };
+    let mut looks = Looks::default();
+    loop {
+        let mut state = looks.load(store, run).await?.state;
+        if state.phase().status() != Status::Paused {
+            return Ok(false);
+        }
+        let Some(event) = as_carried(child, parent, &state)? else {
+            return Ok(false);
+        };
+        let now = shared.clock.now();
+        let mut batch = Batch::after(state.seq(), state.epoch());
+        batch.record(&mut state, event, now)?;
+        let intent = Intent::Resume(ResumeBy::Person);
+        let event = intent.event(&child.definition, &state)?;
+        batch.record(&mut state, event.into(), now)?;
+        fault::point("child_goes_on");
+        if shared.write(&batch, &state).await? {
+            return Ok(true);
         }
     }
 }
