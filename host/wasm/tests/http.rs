@@ -4,6 +4,8 @@
 
 mod guests;
 mod servers;
+#[path = "servers/tls.rs"]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +22,8 @@ use milepost_wasm::attempt::{AttemptHost, BoxFuture, Call, CallResult, LogLine, 
 use milepost_wasm::clock::SystemClock;
 use milepost_wasm::{HttpClient, HttpSettings, Plugin, WasmEngine};
 use serde_json::json;
-use servers::{Authority, Reply, Server};
+use servers::{Reply, Server};
+use tls::Authority;
 
 const IMPORTS: &str = r#"
     (import "milepost:step/http@0.1.0" "[constructor]request" (func $new (param i32 i32 i32 i32) (result i32)))
@@ -475,9 +478,7 @@ fn an_attempt_that_ends_leaves_no_connection_behind() {
 #[test]
 fn an_embedder_may_trust_an_authority_of_its_own() {
     let authority = Authority::new();
-    let server = Server::start_tls(authority.server(&["127.0.0.1"], 2999), |_| {
-        Reply::ok("secure")
-    });
+    let server = authority.server(&["127.0.0.1"], 2999, |_| Reply::ok("secure"));
     let client = HttpClient::new(HttpSettings {
         roots: vec![authority.root],
         ..HttpSettings::default()

@@ -10,10 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
@@ -97,6 +93,14 @@ impl Reply {
 
 type Answer = dyn Fn(&Seen) -> Reply + Send + Sync;
 
+/// A connection as a conversation is held over it.
+pub(crate) trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// What makes a secure connection of a plain one.
+pub(crate) type Secure = dyn Fn(TcpStream) -> io::Result<Box<dyn Stream>> + Send + Sync;
+
 /// A server. It stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -105,7 +109,7 @@ pub(crate) struct Server {
 
 struct State {
     answer: Box<Answer>,
-    tls: Option<Arc<ServerConfig>>,
+    secure: Option<Box<Secure>>,
     seen: Mutex<Vec<Seen>>,
     accepted: AtomicUsize,
     open: AtomicUsize,
@@ -117,19 +121,12 @@ impl Server {
         Self::listen(None, Box::new(answer))
     }
 
-    pub(crate) fn start_tls(
-        config: Arc<ServerConfig>,
-        answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-    ) -> Self {
-        Self::listen(Some(config), Box::new(answer))
-    }
-
-    fn listen(tls: Option<Arc<ServerConfig>>, answer: Box<Answer>) -> Self {
+    pub(crate) fn listen(secure: Option<Box<Secure>>, answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             answer,
-            tls,
+            secure,
             seen: Mutex::default(),
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -160,7 +157,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        let scheme = if self.state.tls.is_some() {
+        let scheme = if self.state.secure.is_some() {
             "https"
         } else {
             "http"
@@ -193,13 +190,11 @@ impl Drop for Server {
 
 fn connection(state: &State, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    match &state.tls {
-        None => converse(state, stream),
-        Some(config) => {
-            let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
-            converse(state, StreamOwned::new(session, stream))
-        }
-    }
+    let stream: Box<dyn Stream> = match &state.secure {
+        None => Box::new(stream),
+        Some(secure) => secure(stream)?,
+    };
+    converse(state, stream)
 }
 
 fn converse(state: &State, stream: impl Read + Write) -> io::Result<()> {
@@ -257,42 +252,4 @@ fn read(stream: &mut impl io::BufRead) -> io::Result<Option<Seen>> {
     seen.body = vec![0; length];
     stream.read_exact(&mut seen.body)?;
     Ok(Some(seen))
-}
-
-/// An authority that only a test trusts.
-pub(crate) struct Authority {
-    /// Its certificate, DER.
-    pub(crate) root: Vec<u8>,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self {
-            root: params.self_signed(&key).unwrap().der().to_vec(),
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// For a server with these names, whose certificate is good until the end of that year.
-    pub(crate) fn server(&self, names: &[&str], until: i32) -> Arc<ServerConfig> {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 12, 31);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        Arc::new(config)
-    }
 }

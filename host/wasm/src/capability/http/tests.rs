@@ -18,10 +18,13 @@ use super::request::Request;
 use super::{HttpClient, HttpSettings, Resolve};
 use crate::attempt::BoxFuture;
 use crate::host_error::HostError;
-use servers::{Authority, Reply, Seen, Server};
+use servers::{Reply, Seen, Server};
+use tls::Authority;
 
 #[path = "../../../tests/servers/mod.rs"]
 mod servers;
+#[path = "../../../tests/servers/tls.rs"]
+mod tls;
 
 /// Names that a test made up. Each look-up takes the next answer; the last one stays.
 #[derive(Default)]
@@ -693,7 +696,7 @@ fn servers_have_to_prove_who_they_are() {
         roots: vec![authority.root.clone()],
     });
     let served = ["api.test", "127.0.0.1"];
-    let good = Server::start_tls(authority.server(&served, 2999), |_| Reply::ok("secure"));
+    let good = authority.server(&served, 2999, |_| Reply::ok("secure"));
     let at = |host: &str, server: &Server| format!("https://{host}:{}/", server.port());
     for host in served {
         for _ in 0..2 {
@@ -703,8 +706,8 @@ fn servers_have_to_prove_who_they_are() {
     }
     assert_eq!(good.accepted(), 2, "secure connections are kept, too");
 
-    let expired = Server::start_tls(authority.server(&served, 2021), |_| Reply::ok("late"));
-    let stranger = Server::start_tls(Authority::new().server(&served, 2999), |_| Reply::ok("who"));
+    let expired = authority.server(&served, 2021, |_| Reply::ok("late"));
+    let stranger = Authority::new().server(&served, 2999, |_| Reply::ok("who"));
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let plain_url = format!("https://{}/", plain.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -740,9 +743,7 @@ fn a_redirect_never_leaves_tls() {
     let authority = Authority::new();
     let plain = Server::start(|_| Reply::ok("plain"));
     let to = plain.url("/");
-    let secure = Server::start_tls(authority.server(&["127.0.0.1"], 2999), move |_| {
-        Reply::redirect(302, &to)
-    });
+    let secure = authority.server(&["127.0.0.1"], 2999, move |_| Reply::redirect(302, &to));
     let client = HttpClient::new(HttpSettings {
         resolver: None,
         roots: vec![authority.root],
