@@ -187,18 +187,22 @@ impl Secrets {
 
     /// The text without an end that may be the beginning of a value.
     fn without_part<'a>(&self, text: &'a str) -> &'a str {
+        let part = self.part_at_end(text.as_bytes());
+        &text[..text.floor_char_boundary(text.len() - part)]
+    }
+
+    /// How many bytes at the end may be the beginning of a value.
+    pub(crate) fn part_at_end(&self, bytes: &[u8]) -> usize {
         let Some(inner) = &self.0 else {
-            return text;
+            return 0;
         };
-        let bytes = text.as_bytes();
         let part = |form: &Vec<u8>| {
             let longest = (form.len() - 1).min(bytes.len());
             let mut lengths = (1..=longest).rev();
             lengths.find(|length| bytes.ends_with(&form[..*length]))
         };
         let parts = inner.form_of.iter().filter_map(|(_, form)| part(form));
-        let part = parts.max().unwrap_or(0);
-        &text[..text.floor_char_boundary(bytes.len() - part)]
+        parts.max().unwrap_or(0)
     }
 
     /// A JSON value with `***name***` in the place of values, `note` told of each.

@@ -12,6 +12,7 @@ use super::{Received, errors};
 use crate::attempt::ArtifactWriter;
 use crate::capability::artifacts::too_many;
 use crate::host_error::HostError;
+use crate::secrets::Secrets;
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -65,12 +66,17 @@ impl HostState {
             digest: Sha256::new(),
             size: 0,
         };
-        copy.take(&received.body).await?;
+        let mut mask = Mask {
+            secrets: self.call.secrets.clone(),
+            held: Vec::new(),
+        };
+        copy.take(&mask.passed(received.body)).await?;
         if let Some(mut rest) = received.rest {
             while let Some(chunk) = rest.chunk().await? {
-                copy.take(&chunk).await?;
+                copy.take(&mask.passed(chunk.into())).await?;
             }
         }
+        copy.take(&mask.held).await?;
         let artifact = Kept {
             digest: Digest::from(<[u8; 32]>::from(copy.digest.finalize())),
             name: received.name,
@@ -113,6 +119,27 @@ impl Copy {
             self.to.write(chunk.to_vec()).await?;
         }
         Ok(())
+    }
+}
+
+/// Masks secrets in a body that comes in pieces, also where one begins in a piece and ends in another.
+struct Mask {
+    secrets: Secrets,
+    /// The end of what came, which may be the beginning of a secret.
+    held: Vec<u8>,
+}
+
+impl Mask {
+    fn passed(&mut self, chunk: Vec<u8>) -> Vec<u8> {
+        if self.secrets.is_empty() {
+            return chunk;
+        }
+        let mut bytes = std::mem::take(&mut self.held);
+        bytes.extend(chunk);
+        let mut bytes = self.secrets.masked_bytes(&bytes).unwrap_or(bytes);
+        let part = self.secrets.part_at_end(&bytes);
+        self.held = bytes.split_off(bytes.len() - part);
+        bytes
     }
 }
 
@@ -167,8 +194,11 @@ pub(super) fn name_of(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::attempt::BoxFuture;
+    use crate::secrets::SecretValue;
 
     /// Counts what arrives.
     struct Counted(usize);
@@ -204,6 +234,29 @@ mod tests {
         };
         assert_eq!(take(2_500_000), Ok(()));
         assert_eq!(take(1), Err("too-large".to_owned()));
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_the_body_is_cut() {
+        let value = SecretValue::new("s3cret-value").ok();
+        let secrets = Secrets::new(7, BTreeMap::from([("token".into(), value)]));
+        let body = b"before s3cret-value, s3cret-valu, s3cret-values3cret-value";
+        for size in 1..body.len() {
+            let mut mask = Mask {
+                secrets: secrets.clone(),
+                held: Vec::new(),
+            };
+            let mut passed: Vec<u8> = body
+                .chunks(size)
+                .flat_map(|chunk| mask.passed(chunk.to_vec()))
+                .collect();
+            passed.extend(&mask.held);
+            assert_eq!(
+                String::from_utf8_lossy(&passed),
+                "before ***token***, s3cret-valu, ***token******token***",
+                "pieces of {size}"
+            );
+        }
     }
 
     #[test]

@@ -252,9 +252,9 @@ async fn hop(
 
 /// The request as it is sent: here, and nowhere before, secrets take the place of their placeholders.
 fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whole>, HostError> {
-    let body = policy
-        .filled(&request.body)
-        .map_or_else(|| request.body.clone(), Bytes::from);
+    let filled = policy.filled(&request.body);
+    let mut secret = filled.is_some();
+    let body = filled.map_or_else(|| request.body.clone(), Bytes::from);
     let url = &request.url;
     let mut message = hyper::Request::new(Whole((!body.is_empty()).then_some(body)));
     *message.method_mut() = request.method.clone();
@@ -280,6 +280,7 @@ fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whol
             Some(filled) => {
                 let mut text = value(&filled)?;
                 text.set_sensitive(true);
+                secret = true;
                 text
             }
             None => text.clone(),
@@ -288,6 +289,13 @@ fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whol
     }
     let agent = HeaderValue::from_static(concat!("milepost/", env!("CARGO_PKG_VERSION")));
     headers.entry(header::USER_AGENT).or_insert(agent);
+    if secret {
+        // What the server repeats of a secret can only be masked where it can be read.
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
+    }
     Ok(message)
 }
 

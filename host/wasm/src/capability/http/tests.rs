@@ -659,6 +659,7 @@ fn secrets_are_filled_in_last_and_do_not_go_to_another_origin() {
         ("cookie", "session=1"),
         ("x-key", "{{token}}"),
         ("x-plain", "plain"),
+        ("accept-encoding", "gzip"),
     ];
     let ask = |path: &str, body: &str| {
         let request = request("POST", &server.url(path), &headers, body).unwrap();
@@ -670,6 +671,7 @@ fn secrets_are_filled_in_last_and_do_not_go_to_another_origin() {
         assert_eq!(seen.header("authorization"), Some("Bearer s3cret"));
         assert_eq!(seen.header("x-key"), Some("s3cret"));
         assert_eq!(seen.header("content-length"), Some("10"));
+        assert_eq!(seen.header("accept-encoding"), Some("identity"));
         assert_eq!(seen.body, b"key=s3cret");
     }
     ask("/other", "nothing").unwrap();
