@@ -17,8 +17,11 @@ mod programs;
 mod races;
 mod readme;
 mod reserving;
+#[path = "../../host/wasm/tests/servers/mod.rs"]
+mod servers;
 mod sharing;
 mod soak;
 mod status;
 mod streams;
+mod web;
 mod world;

@@ -62,7 +62,7 @@
 //! the same.
 //!
 //! **The world.** What outlives an attempt, and what lies outside of the sandbox, the workflow has to allow by name: [`memo`]
-//! (always allowed), [`kv`], [`artifacts`], [`secrets`], [`exec`]. A call that fails is a [`HostError`], which `?` makes the step's.
+//! (always allowed), [`kv`], [`artifacts`], [`secrets`], [`exec`], [`http`]. A call that fails is a [`HostError`], which `?` makes the step's.
 
 // The derived code of this crate names it from outside.
 extern crate self as milepost_sdk;
@@ -72,6 +72,7 @@ pub mod alloc;
 pub mod artifacts;
 pub mod clock;
 pub mod exec;
+pub mod http;
 pub mod kv;
 pub mod log;
 pub mod memo;
