@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod bare;
 mod flow;
+mod tape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ fn main() {
     );
     flow::graph(&place);
     flow::fan_outs(&place);
+    tape::taped(&place);
     passes(&place);
 }
 
