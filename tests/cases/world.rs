@@ -215,6 +215,8 @@ fn an_artifact_that_is_gone_is_told_where_it_is_needed() {
         }
     }
     assert_eq!(files.lines().count(), 1, "{files}");
+    let doctor = cli.run("doctor").expect(1).stdout;
+    assert!(doctor.contains("artifact r.txt: sha256:"), "{doctor}");
     let output = cli.run("artifacts r r.txt -o out.txt");
     assert_eq!(output.status, 69, "{output:?}");
     assert!(output.stderr.contains("is missing"), "{output:?}");

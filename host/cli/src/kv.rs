@@ -20,7 +20,7 @@ use super::failure::{Code, Failure};
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::advice::command;
-use super::{format, place, whole_file};
+use super::{format, place, shell, whole_file};
 
 /// Look into buckets, and change what is in them
 ///
@@ -189,7 +189,7 @@ fn keys(bucket: &str, prefix: &str, cx: &Context) -> Result<Reply, Failure> {
 
 fn no_key(bucket: &str, key: &str) -> Failure {
     let message = format!("the bucket `{bucket}` has no key `{key}`");
-    let help = command(format!("kv ls {bucket}")).text(" lists its keys");
+    let help = command(format!("kv ls {}", shell::argument(bucket))).text(" lists its keys");
     Failure::new(Code::NoKey, message).help(help)
 }
 
@@ -271,8 +271,14 @@ fn change(
                 true => format!("`{key}` has the revision {revision}"),
                 false => format!("the bucket `{bucket}` has no key `{key}`"),
             };
-            return Err(Failure::new(Code::Conflict, message)
-                .help(command(format!("kv get {bucket} {key}")).text(" shows what is there")));
+            return Err(Failure::new(Code::Conflict, message).help(
+                command(format!(
+                    "kv get {} {}",
+                    shell::word(bucket),
+                    shell::word(key)
+                ))
+                .text(" shows what is there"),
+            ));
         }
         let change = KvChange {
             bucket: bucket.to_owned(),

@@ -10,6 +10,8 @@ pub(crate) struct WholeFile<'a> {
     /// The name before the last one is new: a file or a link that somebody else put there is not written to.
     path: PathBuf,
     file: Option<File>,
+    /// Whether the target is there already, and no regular file.
+    special: bool,
 }
 
 impl<'a> WholeFile<'a> {
@@ -18,6 +20,16 @@ impl<'a> WholeFile<'a> {
     /// # Errors
     /// The system's.
     pub(crate) fn at(target: &'a Path) -> io::Result<Self> {
+        // A device or a pipe is written to, not replaced.
+        let special = fs::metadata(target).is_ok_and(|data| !data.is_file());
+        if special {
+            return Ok(Self {
+                target,
+                path: target.to_owned(),
+                file: Some(File::options().write(true).open(target)?),
+                special,
+            });
+        }
         // What a run that was killed left behind must not stand in the way for ever.
         const NAMES: u32 = 100;
         let mut number = 0;
@@ -33,6 +45,7 @@ impl<'a> WholeFile<'a> {
                         target,
                         file: Some(created?),
                         path: path.into(),
+                        special,
                     });
                 }
             }
@@ -55,7 +68,9 @@ impl<'a> WholeFile<'a> {
     /// # Errors
     /// The system's.
     pub(crate) fn put(mut self) -> io::Result<()> {
-        fs::rename(&self.path, self.target)?;
+        if !self.special {
+            fs::rename(&self.path, self.target)?;
+        }
         self.file = None;
         Ok(())
     }
@@ -63,7 +78,7 @@ impl<'a> WholeFile<'a> {
 
 impl Drop for WholeFile<'_> {
     fn drop(&mut self) {
-        if self.file.is_some() {
+        if self.file.is_some() && !self.special {
             // The first error is the one to report.
             let _ = fs::remove_file(&self.path);
         }
@@ -97,6 +112,18 @@ mod tests {
         replace(&out, b"new").unwrap();
         assert_eq!(fs::read(&out).unwrap(), b"new");
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_is_written_to_and_stays_one() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let null = Path::new("/dev/null");
+        replace(null, b"gone").unwrap();
+        assert!(fs::metadata(null).unwrap().file_type().is_char_device());
+        let folder = tempfile::tempdir().unwrap();
+        assert!(replace(folder.path(), b"x").is_err());
+        assert!(folder.path().is_dir());
     }
 
     #[test]

@@ -229,15 +229,15 @@ mod tests {
 
     #[test]
     fn a_component_that_does_not_fit_is_incompatible_and_told_why() {
-        let wants_http = r#"(component
-            (import "milepost:step/http@0.1.0" (instance))
+        let unknown = r#"(component
+            (import "milepost:step/teleport@0.1.0" (instance))
             (instance $guest)
             (export "milepost:step/guest@0.1.0" (instance $guest)))"#;
         for (bytes, says) in [
             (b"not wasm".to_vec(), "not WebAssembly"),
             (component("(module)"), "core module"),
             (component("(component)"), "milepost:step/guest@0.1"),
-            (component(wants_http), "milepost:step/http"),
+            (component(unknown), "milepost:step/teleport"),
         ] {
             let error = load(Some(&bytes), None);
             assert!(matches!(error, PluginError::Incompatible { .. }), "{error}");

@@ -248,7 +248,7 @@ mod tests {
         assert!(MemoryBudget::of_this_machine().bytes() >= MemoryBudget::LEAST);
         assert!(MemoryBudget::new(MemoryBudget::LEAST).is_ok());
         let refused = MemoryBudget::new(64 << 20).map_err(|error| error.to_string());
-        let text = "64MiB is too little: one step may take 273MiB (its memory, and what it returns, records and logs)";
+        let text = "64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)";
         assert_eq!(refused, Err(text.to_owned()));
     }
 }

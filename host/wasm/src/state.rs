@@ -13,6 +13,7 @@ use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
 use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
 use crate::clock::{AttemptClock, Clock};
+use crate::secrets::Secrets;
 
 /// State of one attempt. The host functions of every capability are implemented on it.
 pub(super) struct HostState {
@@ -77,6 +78,22 @@ impl HostState {
             return Err(Refusal::HostCalls { limit });
         }
         Ok(())
+    }
+
+    /// What is kept of something that the guest gave: without values of secrets, on which the tape depends then.
+    pub(super) fn kept<T>(
+        &mut self,
+        given: T,
+        mask: impl FnOnce(&Secrets, T, &mut dyn FnMut(&Arc<str>)) -> T,
+    ) -> T {
+        let mut masked = Vec::new();
+        let kept = mask(&self.call.secrets, given, &mut |name| {
+            masked.push(Arc::clone(name));
+        });
+        for name in masked {
+            self.recorder.depends_on(&name);
+        }
+        kept
     }
 
     /// The outcome without values of secrets.

@@ -1,6 +1,7 @@
 //! One run held against itself: its journal must fold to its checkpoint and to its row, and everything that it names must be
 //! there. Nothing is changed.
 
+mod artifacts;
 mod holdings;
 mod inbox;
 mod log;
@@ -196,6 +197,7 @@ impl Audit<'_, '_> {
         });
         self.logs(begun.as_ref()).await?;
         self.inbox().await?;
+        self.artifacts().await?;
         self.owner(&row);
         let mut named = told.named;
         named.extend(checkpoint.iter().flat_map(holdings::named));

@@ -113,17 +113,14 @@ impl Sink {
         fault::point("artifact_synced");
         let target = place(&self.folder, digest);
         let beside = target.parent().unwrap_or(&self.folder);
-        if make_folder(beside)? {
-            sync_folder(&self.folder)?;
-        }
-        if target.try_exists()? {
-            // It is the same; that somebody wants it now keeps a sweep from it.
-            File::open(&target)?.set_modified(SystemTime::now())?;
-            return Ok(());
-        }
+        make_folder(beside)?;
+        // Also over one that is there: it is the same, unless it was damaged, and new in the eyes of a sweep.
         fs::rename(&self.path, &target)?;
         fault::point("artifact_named");
-        sync_folder(beside)
+        // Who has made these folders may not have come to this yet.
+        sync_folder(beside)?;
+        sync_folder(&self.folder)?;
+        sync_folder(self.folder.parent().unwrap_or(&self.folder))
     }
 }
 
@@ -134,17 +131,15 @@ impl Drop for Sink {
     }
 }
 
-/// Returns whether it was not there before.
-fn make_folder(path: &Path) -> io::Result<bool> {
+fn make_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        return Ok(false);
+        return Ok(());
     }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
-    Ok(true)
+    builder.create(path)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -215,9 +210,15 @@ fn sweep(
         let rest = path.file_name().and_then(|name| name.to_str());
         let digest = rest.and_then(|rest| format!("sha256:{part}{rest}").parse().ok());
         // What is named otherwise is somebody else's.
+        // Asked again: somebody may have written it since.
+        let is_old = || {
+            let modified = fs::metadata(&path).and_then(|data| data.modified());
+            modified.is_ok_and(|at| at.elapsed().unwrap_or_default() >= grace)
+        };
         if let Some(digest) = digest
             && age >= grace
             && attempts::artifact(db, &digest)?.is_none()
+            && is_old()
         {
             remove(&path, bytes)?;
         }

@@ -83,9 +83,9 @@ impl Change for Note {
                 keep_blob(db, digest, bytes)?;
                 use_blob(db, key, digest)?;
             }
-            if keep_tape(db, key, self.started, part)? {
-                added += part.bytes();
-            }
+            added += part.bytes();
+            let before = keep_tape(db, key, self.started, part)?;
+            free(db, key, before)?;
         }
         match &self.effect.processes {
             Some(GroupChange::Began(group)) => {
@@ -175,16 +175,34 @@ fn may_use_one_more(
     ))
 }
 
-/// Keeps a part of a tape. Returns false when it was there.
+/// Keeps a part of a tape, in the place of one that begins there too: its owner was not told that it was saved. Gives what that took,
+/// bytes.
 pub(super) fn keep_tape(
     db: &mut Statements<'_>,
     run: i64,
     started: u64,
     part: &TapePart,
-) -> Result<bool, rusqlite::Error> {
-    db.get("INSERT INTO tape (run, started, first, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-        .execute(params![run, signed(started), signed(part.first), part.body])
-        .map(|kept| kept > 0)
+) -> Result<u64, rusqlite::Error> {
+    let place = (run, signed(started), signed(part.first));
+    let before: Option<i64> = db
+        .get("SELECT octet_length(body) FROM tape WHERE run = ?1 AND started = ?2 AND first = ?3")?
+        .query_row(place, |row| row.get(0))
+        .optional()?;
+    db.get(
+        "INSERT INTO tape (run, started, first, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (run, started, first) DO UPDATE SET body = excluded.body",
+    )?
+    .execute(params![place.0, place.1, place.2, part.body])?;
+    Ok(before.map_or(0, i64::unsigned_abs))
+}
+
+/// The run takes so many bytes less.
+pub(super) fn free(db: &mut Statements<'_>, run: i64, bytes: u64) -> Result<(), rusqlite::Error> {
+    if bytes > 0 {
+        db.get("UPDATE run SET stored_bytes = max(stored_bytes - ?2, 0) WHERE key = ?1")?
+            .execute(params![run, signed(bytes)])?;
+    }
+    Ok(())
 }
 
 /// Drops the memos of these executions, and of all that stands in them. Gives what they took, bytes.
@@ -204,10 +222,6 @@ pub(super) fn renew(
         while let Some(row) = rows.next()? {
             freed += row.get::<_, i64>(0)?;
         }
-    }
-    if freed > 0 {
-        db.get("UPDATE run SET stored_bytes = max(stored_bytes - ?2, 0) WHERE key = ?1")?
-            .execute(params![run, freed])?;
     }
     Ok(freed.unsigned_abs())
 }

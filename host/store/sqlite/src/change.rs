@@ -70,7 +70,11 @@ impl Change for Brought {
         };
         fault::point("row_written");
         append(db, write, key)?;
-        let freed = attempts::renew(db, key, &write.renewed)?;
+        let mut freed = attempts::renew(db, key, &write.renewed)?;
+        for (started, part) in &write.tapes {
+            freed += attempts::keep_tape(db, key, *started, part)?;
+        }
+        attempts::free(db, key, freed)?;
         written.stored_bytes = written.stored_bytes.saturating_sub(freed);
         for child in &write.kin.children {
             bear(db, child, self.at)?;
@@ -435,9 +439,6 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
         use_blob(db, key, digest)?;
     }
     fault::point("logs_and_blobs_written");
-    for (started, part) in &write.tapes {
-        attempts::keep_tape(db, key, *started, part)?;
-    }
     for number in &write.consumed {
         db.get("DELETE FROM signal WHERE number = ?1")?
             .execute(params![signed(*number)])?;

@@ -172,8 +172,7 @@ impl State {
             return Err(conflict(row));
         }
         let run = self.run(&note.run)?;
-        let known = |part: &TapePart| run.tapes.contains_key(&(note.started, part.first));
-        let tape = note.effect.tape.as_ref().filter(|part| !known(part));
+        let tape = note.effect.tape.as_ref();
         let mut added = tape.map_or(0, TapePart::bytes);
         if let Some(memo) = &note.effect.memo {
             let of_path = run.memos.keys().filter(|(path, _)| *path == note.path);
@@ -244,8 +243,10 @@ impl State {
                 run.row.stored_bytes = run.row.stored_bytes.saturating_add(bytes.len() as u64);
             }
         }
-        let tapes = &mut self.run(run)?.tapes;
-        tapes.entry((started, part.first)).or_insert(part.body);
+        let run = self.run(run)?;
+        let before = run.tapes.insert((started, part.first), part.body);
+        let freed = before.map_or(0, |body| body.len() as u64);
+        run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         Ok(())
     }
 

@@ -248,8 +248,9 @@ impl State {
         let freed = run.renew(&write.renewed);
         run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         for (started, part) in write.tapes {
-            let tape = run.tapes.entry((started, part.first));
-            tape.or_insert(part.body);
+            let before = run.tapes.insert((started, part.first), part.body);
+            let freed = before.map_or(0, |body| body.len() as u64);
+            run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         }
         run.blobs.extend(&write.named);
         run.inbox.retain(|s| !write.consumed.contains(&s.number));

@@ -17,6 +17,7 @@ use crate::contract::v0_1::milepost::step::kv::{self, Host, HostBucket, Item};
 use crate::contract::v0_1::milepost::step::types;
 use crate::host_error::HostError;
 use crate::limits::Refusal;
+use crate::secrets::Secrets;
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -87,7 +88,7 @@ impl Host for HostState {}
 impl HostBucket for HostState {
     async fn open(&mut self, name: String) -> Answer<Resource<Bucket>> {
         self.charge()?;
-        let name = self.call.secrets.kept(name);
+        let name = self.kept(name, Secrets::kept);
         // On the tape, because an operator may take a grant away for as long as a process lives.
         let call = Asked::new(INTERFACE, "open", &name, &name);
         let opened = self
@@ -105,7 +106,7 @@ impl HostBucket for HostState {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Item>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let key = self.call.secrets.kept(key);
+        let key = self.kept(key, Secrets::kept);
         let call = Asked::new(INTERFACE, "get", &(&*bucket, &key), &shown(&bucket, &key));
         let mut live = None;
         let answer = self
@@ -139,7 +140,7 @@ impl HostBucket for HostState {
     async fn put(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let (key, value) = self.kept(key, value);
+        let (key, value) = self.kept_item(key, value);
         let request = (&*bucket, &key, Digest::of(&value));
         let call = Asked::new(INTERFACE, "put", &request, &shown(&bucket, &key));
         let revision = self
@@ -157,7 +158,7 @@ impl HostBucket for HostState {
     ) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let (key, value) = self.kept(key, value);
+        let (key, value) = self.kept_item(key, value);
         let request = (&*bucket, &key, over, Digest::of(&value));
         let call = Asked::new(INTERFACE, "replace", &request, &shown(&bucket, &key));
         let over = Over::Revision(over);
@@ -170,7 +171,7 @@ impl HostBucket for HostState {
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let key = self.call.secrets.kept(key);
+        let key = self.kept(key, Secrets::kept);
         let call = Asked::new(
             INTERFACE,
             "delete",
@@ -192,8 +193,8 @@ impl HostBucket for HostState {
     ) -> Answer<Vec<String>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let prefix = self.call.secrets.kept(prefix);
-        let after = after.map(|after| self.call.secrets.kept(after));
+        let prefix = self.kept(prefix, Secrets::kept);
+        let after = after.map(|after| self.kept(after, Secrets::kept));
         let request = (&*bucket, &prefix, &after, limit);
         let about = shown(&bucket, &format!("{prefix}*"));
         let call = Asked::new(INTERFACE, "keys", &request, &about);
@@ -229,9 +230,9 @@ impl HostState {
     }
 
     /// What is kept of a key and its value: no values of secrets.
-    fn kept(&self, key: String, value: Vec<u8>) -> (String, Vec<u8>) {
-        let secrets = &self.call.secrets;
-        (secrets.kept(key), secrets.kept_bytes(value))
+    fn kept_item(&mut self, key: String, value: Vec<u8>) -> (String, Vec<u8>) {
+        let key = self.kept(key, Secrets::kept);
+        (key, self.kept(value, Secrets::kept_bytes))
     }
 
     /// Puts or deletes a key. Gives its new revision.
@@ -278,11 +279,16 @@ impl HostState {
             let present = self.call.host.kv(bucket, key).await?;
             let revision = present.as_ref().map_or(0, |item| item.revision);
             if let Over::Revision(wanted) = over {
-                let there = present.filter(|item| item.value.is_some());
-                let there = there.map(|item: KvItem| item.revision);
+                let there = present.as_ref().filter(|item| item.value.is_some());
+                let there = there.map(|item: &KvItem| item.revision);
                 if there != *wanted {
                     return Err(conflict(key, there));
                 }
+            }
+            if value.is_none() && present.is_none_or(|item| item.value.is_none()) {
+                // There is nothing to delete, and nothing to remember.
+                self.note(call, &Ok(revision), begun);
+                return Ok(revision);
             }
             let effect = Effect {
                 kv: Some(KvChange {

@@ -13,6 +13,7 @@ use crate::contract::v0_1::milepost::step::memo::{self, Entry, Host, HostTicket}
 use crate::contract::v0_1::milepost::step::types;
 use crate::guest_json;
 use crate::host_error::HostError;
+use crate::secrets::Secrets;
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -95,7 +96,7 @@ fn check_value(value: &str) -> Result<(), HostError> {
 impl Host for HostState {
     async fn begin(&mut self, key: String) -> wasmtime::Result<Result<Entry, types::HostError>> {
         self.charge()?;
-        let key = self.call.secrets.kept(key);
+        let key = self.kept(key, Secrets::kept);
         let call = Asked::new(INTERFACE, "begin", &key, &key);
         let begun = self
             .taped(call, async |state| {
@@ -120,7 +121,7 @@ impl HostTicket for HostState {
     ) -> wasmtime::Result<Result<(), types::HostError>> {
         self.charge()?;
         let Ticket { key } = self.resources.delete(ticket)?;
-        let value = self.call.secrets.kept_json(value);
+        let value = self.kept(value, Secrets::kept_json);
         let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key);
         if let Some(answer) = self.recorded_answer::<()>(&call)? {
             return Ok(answer.map_err(Into::into));

@@ -231,19 +231,19 @@ impl Secrets {
         }
     }
 
-    /// What is kept of a text that a guest gave.
-    pub(crate) fn kept(&self, text: String) -> String {
-        self.mask(text).into_owned()
+    /// What is kept of a text that a guest gave, `note` told of each value in it.
+    pub(crate) fn kept(&self, text: String, note: &mut dyn FnMut(&Arc<str>)) -> String {
+        self.mask_noting(text.into(), note).into_owned()
     }
 
     /// The same of bytes.
-    pub(crate) fn kept_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.masked_bytes(&bytes).unwrap_or(bytes)
+    pub(crate) fn kept_bytes(&self, bytes: Vec<u8>, note: &mut dyn FnMut(&Arc<str>)) -> Vec<u8> {
+        self.masked(&bytes, note).unwrap_or(bytes)
     }
 
     /// The same of a JSON text, which stays one.
-    pub(crate) fn kept_json(&self, text: String) -> String {
-        let masked = match self.mask(text.as_str()) {
+    pub(crate) fn kept_json(&self, text: String, note: &mut dyn FnMut(&Arc<str>)) -> String {
+        let masked = match self.mask_noting(text.as_str().into(), note) {
             Cow::Borrowed(_) => None,
             Cow::Owned(masked) => Some(masked),
         };
