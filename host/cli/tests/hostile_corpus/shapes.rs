@@ -371,7 +371,7 @@ fn contracts(all: &mut Corpus) {
     text(
         all,
         "a capability that is not provided",
-        "(import \"milepost:step/exec@0.1.0\" (instance))",
+        "(import \"milepost:step/teleport@0.1.0\" (instance))",
         Ends::Refused("NotProvided"),
     );
     let manifest = |json: &str| {
