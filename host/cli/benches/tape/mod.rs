@@ -47,7 +47,7 @@ pub(crate) fn taped(place: &Place) {
 
 fn workflow(place: &Place, tape: &str) -> Workflow {
     let call = "{ do = \"get\", bucket = \"b\", key = \"k\" }, { do = \"now\" }";
-    let calls = vec![call; CALLS / 2].join(", ");
+    let calls = [call; CALLS / 2].join(", ");
     let steps = (0..STEPS).map(|n| {
         format!("[[step]]\nid = \"s{n}\"\nuse = \"world/visit\"\nwith = {{ calls = [{calls}] }}\n")
     });
