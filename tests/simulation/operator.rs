@@ -341,13 +341,14 @@ async fn settle(world: &Arc<World>) -> bool {
             {
                 Ok(())
             }
-            Status::Paused => {
-                let resumed = engine.resume(run, ResumeOptions::default());
-                resumed.await.map(drop)
-            }
-            Status::Failed => {
+            // What was lost on the way to its cancellation goes on with that, and nothing of it is tried again.
+            Status::Failed if !state.is_being_cancelled() => {
                 let retried = engine.retry(run, None, ResumeOptions::default());
                 retried.await.map(drop)
+            }
+            Status::Paused | Status::Failed => {
+                let resumed = engine.resume(run, ResumeOptions::default());
+                resumed.await.map(drop)
             }
             Status::Pending | Status::Running | Status::Completed | Status::Cancelled => Ok(()),
         };

@@ -67,6 +67,13 @@ impl Rules {
         self.0 >= 4
     }
 
+    /// Whether a run that was lost too often while it was being cancelled is still being cancelled when it goes on. Before, it went on
+    /// with its steps.
+    #[must_use]
+    pub const fn cancellations_outlive_losses(self) -> bool {
+        self.0 >= 4
+    }
+
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.
     #[must_use]
     pub const fn refuse_what_no_list_has(self) -> bool {

@@ -78,7 +78,9 @@ mod unix {
     use std::io::{self, Read as _};
     use std::process::ExitCode;
 
-    use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
+    use rustix::process::{Pid, Signal, getpid, kill_process_group};
+
+    use crate::process_table::process;
 
     pub(super) fn kill(group: u32) -> bool {
         pid(group).is_some_and(|id| kill_process_group(id, Signal::KILL).is_ok())
@@ -97,7 +99,9 @@ mod unix {
     pub fn hold_group_until_stdin_ends() -> ExitCode {
         let mut words = [0; 64];
         while !matches!(io::stdin().lock().read(&mut words), Ok(0) | Err(_)) {}
-        if getpgrp() == getpid() {
+        // Not asked by `getpgrp`: of a group from outside of the namespace it answers 0, which its binding takes for impossible.
+        let me = std::process::id();
+        if process(me).is_some_and(|shown| shown.group == me) {
             // It is in the group itself.
             let _ = kill_process_group(getpid(), Signal::KILL);
         }

@@ -60,6 +60,9 @@ pub fn boot() -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
 
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -68,10 +71,14 @@ mod tests {
         let shown = process(me).unwrap();
         assert!(shown.alive);
         assert_eq!(Some(shown.started), start_time(me));
-        assert_eq!(
-            i64::from(shown.group),
-            i64::from(rustix::process::getpgrp().as_raw_nonzero().get())
-        );
+        let own = Command::new("sh")
+            .args(["-c", "exec sleep 10"])
+            .process_group(0)
+            .spawn();
+        let mut own = own.unwrap();
+        assert_eq!(process(own.id()).unwrap().group, own.id());
+        own.kill().unwrap();
+        own.wait().unwrap();
         assert!(pids().any(|pid| pid == me));
         assert!(boot().contains("pid:["), "{}", boot());
     }

@@ -78,7 +78,13 @@ impl RunState {
                 self.moved(Phase::Completed { output, at })
             }
             RunEvent::Failed { stop } => {
-                self.ended();
+                // Whoever lets a run go on that was lost on the way to its cancellation lets it go on with that.
+                let goes_on = self.created.rules.cancellations_outlive_losses()
+                    && self.is_being_cancelled()
+                    && stop.code() == StopCode::ProcessLost;
+                if !goes_on {
+                    self.ended();
+                }
                 let stop = stop.clone();
                 self.moved(Phase::Failed { stop, at })
             }
