@@ -4,6 +4,7 @@
 //! `MILEPOST_KILLS` sets how often each example is killed (default 12), `MILEPOST_SEED` the moments; both are printed.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -48,6 +49,11 @@ fn killed_after(cli: &Cli, line: &str, after: Duration) -> ExitStatus {
 }
 
 fn kill_again_and_again(name: &str, arguments: &str) {
+    kill_and_tidy(name, arguments, &|| {});
+}
+
+/// The same, where a person has to `tidy` up what a program of others leaves behind when it is killed.
+fn kill_and_tidy(name: &str, arguments: &str, tidy: &dyn Fn()) {
     let kills = setting("MILEPOST_KILLS", 12);
     let seed = setting("MILEPOST_SEED", 1);
     println!("{name}: {kills} kills, MILEPOST_SEED={seed}");
@@ -90,6 +96,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
             } else {
                 start(&id)
             };
+            tidy();
             let ended = killed_after(&cli, &line, Duration::from_micros(rng.below(micros)));
             if ended.success() {
                 report = Some(cli.shown(&id));
@@ -117,6 +124,7 @@ fn kill_again_and_again(name: &str, arguments: &str) {
                 _ if shown.json()["status"] == "completed" => format!("show {id} --json"),
                 _ => format!("resume {id} --json"),
             };
+            tidy();
             to_the_end(&cli, &id, &line)
         });
         assert_eq!(essence(&report), undisturbed, "{id}");
@@ -205,7 +213,26 @@ fn b106_release_notes_survive_kills_at_random_moments() {
         folder.path().join("kettle.git").display(),
         data.display()
     );
-    kill_again_and_again("release-notes", &arguments);
+    // A Git that is killed while it writes a reference leaves its lock, and asks for somebody to remove it.
+    let refs = folder.path().join("kettle.git/refs");
+    let unlock = || {
+        for kind in ["heads", "tags"] {
+            let locks = fs::read_dir(refs.join(kind)).into_iter().flatten();
+            for lock in locks.map(|lock| lock.unwrap().path()) {
+                if lock
+                    .extension()
+                    .is_some_and(|extension| extension == "lock")
+                {
+                    // The one that wrote it is dead by now, or about to be.
+                    let _ = fs::remove_file(lock);
+                }
+            }
+        }
+        for file in ["HEAD.lock", "config.lock", "packed-refs.lock"] {
+            let _ = fs::remove_file(folder.path().join("kettle.git").join(file));
+        }
+    };
+    kill_and_tidy("release-notes", &arguments, &unlock);
 }
 
 #[test]
