@@ -21,6 +21,7 @@ use milepost_tests::rig::{Rig, START, r1, until_idle};
 use milepost_tests::scripted::{Gate, Script, at};
 use tokio::time::Instant;
 
+use super::children::{CHILD, rig_of};
 use super::{ids, steps};
 
 /// How long the store takes for an answer.
@@ -122,6 +123,38 @@ hand_on! { FarStore: Artifacts }
 hand_on! { FarStore: Mailbox }
 hand_on! { FarStore: Blobs }
 hand_on! { FarStore: Upkeep }
+
+/// A store whose looks after what nobody drives are old by the time they arrive.
+struct LateLooks(Arc<dyn Store>);
+
+impl Decorator for LateLooks {
+    fn inner(&self) -> &dyn Store {
+        self.0.as_ref()
+    }
+}
+
+impl Claims for LateLooks {
+    fn look<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Attention, StoreError>> {
+        Box::pin(async move {
+            let seen = self.0.look(look).await;
+            tokio::time::sleep(FAR).await;
+            seen
+        })
+    }
+
+    hand_on! { offer keep give_up mark_detached }
+}
+
+impl Watch for LateLooks {
+    hand_on! { time }
+}
+
+hand_on! { LateLooks: Runs }
+hand_on! { LateLooks: Attempts }
+hand_on! { LateLooks: Artifacts }
+hand_on! { LateLooks: Mailbox }
+hand_on! { LateLooks: Blobs }
+hand_on! { LateLooks: Upkeep }
 
 fn id(n: usize) -> RunId {
     RunId::new(&format!("r{n}")).unwrap()
@@ -459,4 +492,20 @@ async fn the_clock_of_an_attempt_is_that_of_its_run() {
     assert_eq!(report.status, Status::Completed);
     let read = read.lock().unwrap().unwrap();
     assert!(read >= there.now(), "{read}");
+}
+
+/// The end of a child run wakes its parent, which a look from before that end does not tell.
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_not_idle_by_a_look_from_before_the_end_of_a_run() {
+    let parent = "
+[[step]]
+id = 'child'
+workflow = 'c.toml'
+with = { n = 3 }
+";
+    let rig = rig_of(parent, &[("c.toml", CHILD)], &Script::new());
+    rig.submit("r1").await;
+    let engine = rig.engine_on(Arc::new(LateLooks(Arc::clone(&rig.store))));
+    engine.work(until_idle(4)).await;
+    assert_eq!(rig.row().status, Status::Completed);
 }

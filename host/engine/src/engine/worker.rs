@@ -84,6 +84,8 @@ struct Worker<'a> {
     sweep_at: Instant,
     /// Whether the last look found nothing to do.
     swept: bool,
+    /// Whether a run ended here since the look that is under way, or the last one, began: what that left behind it may have missed.
+    ended_since: bool,
     /// Runs that it found lost.
     lost: BTreeSet<RunId>,
     /// Whether something new may be on offer.
@@ -129,6 +131,7 @@ impl Engine {
             driving: HashMap::new(),
             sweep_at: Instant::now(),
             swept: false,
+            ended_since: false,
             lost: BTreeSet::new(),
             asks: false,
             left: false,
@@ -227,6 +230,7 @@ impl Worker<'_> {
 
     /// Looks after all that nobody drives, beside whatever else there is to do.
     fn sweep(&mut self) -> BoxFuture<'static, Result<Swept, StoreError>> {
+        self.ended_since = false;
         let (engine, corrects) = (self.engine.clone(), self.corrects_clocks());
         Box::pin(async move {
             let mut troubled = Vec::new();
@@ -287,6 +291,16 @@ impl Worker<'_> {
         let due = due.filter(|due| !due.is_zero() && *due < SWEEP_EVERY);
         self.sweep_at = Instant::now() + due.unwrap_or(SWEEP_EVERY);
         self.asks = true;
+        if self.ended_since {
+            self.look_before_idling();
+        }
+    }
+
+    /// Looks once more before this worker may call itself idle: what a run left behind may need somebody.
+    fn look_before_idling(&mut self) {
+        if self.tasks.is_empty() && self.options.until_idle {
+            (self.swept, self.sweep_at) = (false, Instant::now());
+        }
     }
 
     /// Takes what is offered and what there is room for. Returns whether anything is left to do, now or later.
@@ -402,10 +416,8 @@ impl Worker<'_> {
         };
         self.active.remove(&row.id);
         self.asks = true;
-        if self.tasks.is_empty() && self.options.until_idle {
-            // What it left behind may need somebody before this worker may call itself idle.
-            (self.swept, self.sweep_at) = (false, Instant::now());
-        }
+        self.ended_since = true;
+        self.look_before_idling();
         let result = match ended {
             Ok((_, Ok(result))) => result,
             Ok((_, Err(may_not))) => {
