@@ -181,6 +181,8 @@ pub const HTTP_BODY_BYTES: usize = 8 * MIB;
 pub const HTTP_SAVE_BYTES: u64 = 1024 * MIB as u64;
 /// Bytes of all requests and responses that an attempt holds.
 pub const HTTP_HELD_BYTES: usize = 16 * MIB;
+/// Requests through `wasi:http` that an attempt has under way.
+pub const HTTP_REQUESTS: usize = 16;
 /// Headers of an HTTP request, and of a response.
 pub const HTTP_HEADERS: usize = 100;
 /// Bytes of the headers of an HTTP request, and of the head of a response.

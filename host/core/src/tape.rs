@@ -34,6 +34,13 @@ pub enum TapeEntry {
         /// The answer.
         requested: bool,
     },
+    /// A look of the guest at the responses to its requests through `wasi:http`, which are numbered from 0.
+    Responses {
+        /// Requests whose responses it had not seen.
+        waiting: Vec<u32>,
+        /// Those of them whose responses had come. They are the next entries.
+        arrived: Vec<u32>,
+    },
     /// A call of any other function.
     Host(HostCall),
 }

@@ -23,6 +23,8 @@ pub(super) const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
 pub(super) const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 /// Packages of WASI p2 that are linked, all with an empty context.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+/// What a client needs of `wasi:http`; the rest is for servers.
+const WASI_HTTP_CLIENT: [&str; 2] = ["types", "outgoing-handler"];
 
 /// Numbers of the sections that are read here.
 mod section {
@@ -122,7 +124,7 @@ impl Rejection {
                 "remove the calls to it from the plugin (unused imports vanish), or use a newer Milepost",
             ),
             Self::UnknownImports { .. } => Some(
-                "a plugin may import the interfaces of `milepost:step` and WASI 0.2 without `wasi:http`",
+                "a plugin may import the interfaces of `milepost:step` and of WASI 0.2, but those of `wasi:http` that are for servers",
             ),
             Self::TooDemanding(_) => {
                 Some("lower the initial memory or table size that the plugin is linked with")
@@ -283,7 +285,11 @@ fn is_wasi(import: &str) -> bool {
     import
         .strip_prefix("wasi:")
         .and_then(|rest| rest.split_once('/'))
-        .is_some_and(|(package, name)| WASI.contains(&package) && name.contains("@0.2."))
+        .and_then(|(package, name)| Some((package, name.split_once("@0.2.")?.0)))
+        .is_some_and(|(package, name)| match package {
+            "http" => WASI_HTTP_CLIENT.contains(&name),
+            package => WASI.contains(&package),
+        })
 }
 
 fn capabilities(imports: &[String]) -> Vec<String> {

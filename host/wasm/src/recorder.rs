@@ -209,7 +209,9 @@ fn encoded_bytes(entry: &TapeEntry) -> usize {
             r#"{"call":"cancel_requested","requested":false},"#.len()
         }
         // A value always becomes text.
-        TapeEntry::Host(_) => serde_json::to_string(entry).map_or(0, |text| text.len() + 1),
+        TapeEntry::Host(_) | TapeEntry::Responses { .. } => {
+            serde_json::to_string(entry).map_or(0, |text| text.len() + 1)
+        }
     }
 }
 
@@ -220,6 +222,9 @@ pub(super) fn describe(entry: &TapeEntry) -> String {
         TapeEntry::MonotonicClock { nanos } => format!("monotonic clock {nanos} ns"),
         TapeEntry::Sleep { millis } => format!("sleep {millis} ms"),
         TapeEntry::CancelRequested { requested } => format!("cancel requested: {requested}"),
+        TapeEntry::Responses { waiting, arrived } => {
+            format!("a look at responses {waiting:?}: {arrived:?} are there")
+        }
         TapeEntry::Host(call) => asked(&call.interface, &call.function, &call.about, &call.request),
     }
 }
@@ -323,6 +328,10 @@ mod tests {
                 TapeEntry::Sleep { millis: number },
                 TapeEntry::CancelRequested { requested: true },
                 TapeEntry::CancelRequested { requested: false },
+                TapeEntry::Responses {
+                    waiting: vec![0, 7],
+                    arrived: vec![7],
+                },
                 TapeEntry::Host(HostCall {
                     interface: "kv".into(),
                     function: "get".into(),

@@ -43,6 +43,11 @@ impl Asked {
         }
     }
 
+    /// What was asked, for people.
+    pub(crate) fn about(&self) -> &str {
+        &self.about
+    }
+
     fn is_answered_by(&self, call: &HostCall) -> bool {
         (
             call.interface.as_str(),
@@ -114,7 +119,7 @@ impl HostState {
     }
 
     /// Saves the tape before it takes up much memory. Where that fails it is tried again with the next call, or with the outcome.
-    async fn save_when_full(&mut self) {
+    pub(crate) async fn save_when_full(&mut self) {
         if !self.recorder.is_full() {
             return;
         }

@@ -1,5 +1,5 @@
 //! What a guest may ask of the host. One file per interface owns all of it: the functions and their types, linking, state,
-//! limits, and what of it goes on the tape.
+//! limits, and what of it goes on the tape. `wasi` is what languages and libraries bring along.
 
 pub(crate) mod artifacts;
 mod body;

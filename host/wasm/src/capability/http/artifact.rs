@@ -27,7 +27,7 @@ impl HostState {
         let digest = digest.parse().map_err(|_| unknown())?;
         let artifact = self.call.host.artifact(&digest).await?;
         let size = artifact.ok_or_else(unknown)?.size;
-        let room = limits::HTTP_HELD_BYTES.saturating_sub(self.states.http.held);
+        let room = self.states.http.room.left();
         let most = limits::HOST_CALL_BYTES.min(room);
         let size = usize::try_from(size)
             .ok()
@@ -157,7 +157,7 @@ impl Received {
     /// # Errors
     /// When that was taken before.
     pub(super) fn unsaved(&mut self) -> Result<Unsaved, HostError> {
-        let (body, rest) = match (&self.body, self.rest.take()) {
+        let (body, rest) = match (&self.answered.body, self.rest.take()) {
             (Some(body), _) => (body.to_vec(), None),
             (None, Some((read, rest))) => (read, Some(rest)),
             (None, None) => {
@@ -168,6 +168,7 @@ impl Received {
             }
         };
         let told = self
+            .answered
             .headers
             .iter()
             .find(|(name, _)| name == "content-type")

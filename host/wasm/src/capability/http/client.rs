@@ -4,11 +4,13 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::Method;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::header::{self, HeaderValue};
+use hyper::http::response::Parts;
 use milepost_core::limits;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
@@ -19,6 +21,7 @@ use super::connect::{Connector, Resolve, SystemResolver};
 use super::errors;
 use super::pool::{Connection, Key, Pool, SWEEP, Whole};
 use super::request::Request;
+use super::room::Held;
 use crate::host_error::HostError;
 
 /// How guests reach the web: one for all of them. A clone is another handle on it. What it does happens on a thread of its own, which
@@ -69,6 +72,8 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
     /// What does not fit into memory.
     pub(crate) rest: Option<Rest>,
+    /// What of [`Request::arriving`] the body takes.
+    _arriving: Option<Held>,
 }
 
 /// The rest of a body, still on its way. Dropped, its connection is closed.
@@ -82,9 +87,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// Its next piece; `None` at the end. Each may take as long as the request was allowed to.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, HostError> {
-        tokio::time::timeout(self.timeout, next(&self.host, &mut self.incoming))
-            .await
-            .unwrap_or_else(|_| Err(errors::timeout(self.timeout)))
+        within(Some(self.timeout), next(&self.host, &mut self.incoming)).await
     }
 }
 
@@ -122,21 +125,22 @@ impl HttpClient {
         request: Request,
         policy: Arc<dyn Policy>,
     ) -> Result<Response, HostError> {
-        let timeout = request.timeout;
+        self.start(request, policy)?.await
+    }
+
+    /// Begins to send a request.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub(crate) fn start(
+        &self,
+        request: Request,
+        policy: Arc<dyn Policy>,
+    ) -> Result<Sending, HostError> {
         let inner = Arc::clone(&self.inner);
-        let exchange = async move {
-            tokio::time::timeout(timeout, exchange(&inner, request, &*policy))
-                .await
-                .unwrap_or_else(|_| Err(errors::timeout(timeout)))
-        };
-        let mut task = Task(self.runtime()?.spawn(exchange));
-        match (&mut task.0).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(HostError::transient("connect", "the client was shut down")),
-            },
-        }
+        let exchange =
+            async move { within(Some(request.timeout), exchange(&inner, request, &*policy)).await };
+        Ok(Sending(self.runtime()?.spawn(exchange)))
     }
 
     fn runtime(&self) -> Result<&Runtime, HostError> {
@@ -169,12 +173,39 @@ impl Drop for Inner {
     }
 }
 
-/// A task that ends with whoever waits for it.
-struct Task<T>(JoinHandle<T>);
+/// A request on its way. Dropped, it ends, and its connection is closed.
+pub(crate) struct Sending(JoinHandle<Result<Response, HostError>>);
 
-impl<T> Drop for Task<T> {
+impl Future for Sending {
+    type Output = Result<Response, HostError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|done| match done {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(HostError::transient("connect", "the client was shut down")),
+            },
+        })
+    }
+}
+
+impl Drop for Sending {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// What comes in that time.
+async fn within<T>(
+    time: Option<Duration>,
+    done: impl Future<Output = Result<T, HostError>>,
+) -> Result<T, HostError> {
+    match time {
+        None => done.await,
+        Some(time) => tokio::time::timeout(time, done)
+            .await
+            .unwrap_or_else(|_| Err(errors::timeout(time))),
     }
 }
 
@@ -189,16 +220,7 @@ async fn exchange(
         let (head, body) = response.into_parts();
         let secret = |text: &[u8]| policy.filled(text).is_some();
         let Some(next) = request.redirected(head.status, &head.headers, secret)? else {
-            return finish(
-                inner,
-                key,
-                connection,
-                head.status,
-                &head.headers,
-                body,
-                request.timeout,
-            )
-            .await;
+            return finish(inner, key, connection, head, body, &request).await;
         };
         redirects += 1;
         if redirects > limits::HTTP_REDIRECTS {
@@ -221,11 +243,10 @@ async fn hop(
     };
     let host = key.origin.host.to_string();
     if let Some(mut connection) = inner.pool.take(&key) {
-        match connection
+        let sent = connection
             .sender
-            .try_send_request(message(request, policy)?)
-            .await
-        {
+            .try_send_request(message(request, policy)?);
+        match within(request.times.first_byte, async { Ok(sent.await) }).await? {
             Ok(response) => return Ok((key, connection, response)),
             Err(mut failed) => {
                 // The server may have closed it in this moment. What was not sent, or may be sent twice, goes another way.
@@ -239,15 +260,14 @@ async fn hop(
             }
         }
     }
-    let mut connection = inner.connector.connect(&key).await?;
-    let sent = connection
-        .sender
-        .send_request(message(request, policy)?)
-        .await;
-    match sent {
-        Ok(response) => Ok((key, connection, response)),
-        Err(error) => Err(errors::exchange(&host, &error)),
-    }
+    let connecting = inner.connector.connect(&key);
+    let mut connection = within(request.times.connect, connecting).await?;
+    let sent = connection.sender.send_request(message(request, policy)?);
+    let response = within(request.times.first_byte, async {
+        sent.await.map_err(|error| errors::exchange(&host, &error))
+    });
+    let response = response.await?;
+    Ok((key, connection, response))
 }
 
 /// The request as it is sent: here, and nowhere before, secrets take the place of their placeholders.
@@ -304,25 +324,35 @@ async fn finish(
     inner: &Arc<Inner>,
     key: Key,
     mut connection: Connection,
-    status: StatusCode,
-    headers: &HeaderMap,
+    head: Parts,
     mut incoming: Incoming,
-    timeout: Duration,
+    request: &Request,
 ) -> Result<Response, HostError> {
     let host = key.origin.host.to_string();
-    let headers = headers
+    let headers = head
+        .headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
-    let status = status.as_u16();
+    let mut arriving = request.arriving.as_ref().map(|room| room.hold(0));
     let told = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
     let mut body = Vec::with_capacity(told.min(limits::HTTP_BODY_BYTES));
     let whole = told <= limits::HTTP_BODY_BYTES
         && loop {
-            match next(&host, &mut incoming).await? {
-                None => break true,
-                Some(chunk) => body.extend_from_slice(&chunk),
+            let piece = next(&host, &mut incoming);
+            let Some(piece) = within(request.times.between_bytes, piece).await? else {
+                break true;
+            };
+            if arriving
+                .as_mut()
+                .is_some_and(|held| !held.grow(piece.len()))
+            {
+                return Err(errors::too_large(
+                    "what is on its way to the step",
+                    limits::HTTP_HELD_BYTES,
+                ));
             }
+            body.extend_from_slice(&piece);
             if body.len() > limits::HTTP_BODY_BYTES {
                 break false;
             }
@@ -338,15 +368,16 @@ async fn finish(
         Some(Rest {
             host,
             incoming,
-            timeout,
+            timeout: request.timeout,
             _connection: connection,
         })
     };
     Ok(Response {
-        status,
+        status: head.status.as_u16(),
         headers,
         body,
         rest,
+        _arriving: arriving,
     })
 }
 

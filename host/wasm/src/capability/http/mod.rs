@@ -5,19 +5,24 @@
 //! | `request` | what a guest states, checked, and what becomes of it at a redirect |
 //! | `client` | the one client of the process: hops, bounds, times |
 //! | `connect`, `address`, `pool` | from a name to a connection with an address that may be reached |
+//! | `answered`, `room` | a response as a guest gets it and as the tape keeps it; what all of them take |
 //! | `artifact` | bodies that are artifacts |
 //! | `errors` | the codes that guests see |
 //!
 //! On the tape: the request, by its digest, with the stand-ins of secrets as the guest wrote them; the response, in which every
 //! secret is masked. Its values exist between [`Policy::filled`] and the connection only.
+//!
+//! `wasi:http` (`capability/wasi/http`) is another face of the same client.
 
 mod address;
+mod answered;
 mod artifact;
-mod client;
+pub(super) mod client;
 mod connect;
 mod errors;
 mod pool;
-mod request;
+pub(super) mod request;
+pub(super) mod room;
 #[cfg(test)]
 mod tests;
 
@@ -30,13 +35,12 @@ use milepost_core::effect::Artifact as Kept;
 use milepost_core::grants::Grants;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
 use super::artifacts::info;
-use super::body::Body;
 use crate::contract::v0_1::milepost::step::artifacts::Artifact;
 use crate::contract::v0_1::milepost::step::http::{self, Host, HostRequest, HostResponse};
 use crate::contract::v0_1::milepost::step::types;
@@ -49,8 +53,11 @@ use crate::taped::Asked;
 pub use client::{HttpClient, HttpSettings};
 pub use connect::Resolve;
 
+use answered::Taped;
+pub(super) use answered::{Answered, Taped as TapedResponse};
 use client::{Policy, Reach, Rest};
 use request::Request;
+use room::{Held, Room};
 
 /// The interface.
 pub(super) const CAPABILITY: Capability = Capability {
@@ -102,12 +109,16 @@ const FUNCTIONS: &[(&str, &str)] = &[
 ];
 
 /// What a header counts beside its text.
-const HEADER_BYTES: usize = 64;
+pub(super) const HEADER_BYTES: usize = 64;
 
 /// What all requests and responses of an attempt take.
 #[derive(Default)]
 pub(super) struct State {
-    held: usize,
+    /// Those that the guest holds.
+    pub(super) room: Room,
+    /// Bodies that came and that the guest has not asked for yet: when they come is not on the tape, so that they must not count
+    /// where the guest could tell.
+    pub(super) arriving: Room,
 }
 
 /// A request that a guest is about to send.
@@ -119,17 +130,13 @@ pub struct Draft {
     body: Vec<u8>,
     artifact: Option<String>,
     timeout: Option<Duration>,
-    /// Its part of [`State::held`].
-    held: usize,
+    held: Held,
 }
 
 /// A response that a guest holds.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Received {
-    status: u16,
-    headers: Vec<(String, Vec<u8>)>,
-    /// `None`: it is too large to be held.
-    body: Option<Arc<[u8]>>,
+    answered: Answered,
     /// A body that is too large, with what was read of it. None in replay.
     rest: Option<(Vec<u8>, Rest)>,
     /// What an artifact of the body is called.
@@ -139,16 +146,6 @@ pub struct Received {
     /// For people.
     about: String,
     saved: Option<Kept>,
-    held: usize,
-}
-
-/// A response on the tape.
-#[derive(Serialize, Deserialize)]
-struct Taped {
-    status: u16,
-    headers: Vec<(String, Body)>,
-    /// `None`: it is too large to be held.
-    body: Option<Body>,
 }
 
 /// The grants of an attempt, and its secrets.
@@ -183,8 +180,7 @@ impl Host for HostState {}
 impl HostRequest for HostState {
     fn new(&mut self, method: String, url: String) -> wasmtime::Result<Resource<Draft>> {
         self.charge()?;
-        let held = method.len() + url.len() + HEADER_BYTES;
-        self.hold(held)?;
+        let held = self.hold(method.len() + url.len() + HEADER_BYTES)?;
         let draft = Draft {
             method,
             url,
@@ -218,8 +214,7 @@ impl HostRequest for HostState {
         let draft = self.resources.get_mut(&request)?;
         let before = std::mem::replace(&mut draft.body, bytes).len();
         draft.artifact = None;
-        draft.held -= before;
-        self.states.http.held -= before;
+        draft.held.shrink(before);
         Ok(())
     }
 
@@ -238,14 +233,15 @@ impl HostRequest for HostState {
 
     async fn send(&mut self, request: Resource<Draft>) -> Answer<Resource<Received>> {
         self.charge()?;
-        let draft = self.resources.delete(request)?;
-        self.states.http.held -= draft.held;
+        let mut draft = self.resources.delete(request)?;
+        // It leaves the guest's hands; the response needs the room.
+        draft.held = self.states.http.room.hold(0);
         let call = Asked::new(INTERFACE, "send", &draft.request(), &draft.about());
         let mut live = None;
         let answer = self
             .taped(call, async |state| {
                 let received = state.send_live(&draft).await?;
-                let taped = state.response(&received);
+                let taped = state.taped_response(&received.answered);
                 live = Some(received);
                 Ok(taped)
             })
@@ -255,13 +251,11 @@ impl HostRequest for HostState {
             (Ok(_), Some(received)) => received,
             (Ok(taped), None) => self.received(&draft, taped).await?,
         };
-        // Live, it was asked before the answer came to stand on the tape.
-        self.states.http.held += received.held;
         Ok(Ok(self.resources.push(received)?))
     }
 
     fn drop(&mut self, request: Resource<Draft>) -> wasmtime::Result<()> {
-        self.states.http.held -= self.resources.delete(request)?.held;
+        self.resources.delete(request)?;
         Ok(())
     }
 }
@@ -269,7 +263,7 @@ impl HostRequest for HostState {
 impl HostResponse for HostState {
     fn status(&mut self, response: Resource<Received>) -> wasmtime::Result<u16> {
         self.charge()?;
-        Ok(self.resources.get(&response)?.status)
+        Ok(self.resources.get(&response)?.answered.status)
     }
 
     fn headers(
@@ -277,12 +271,12 @@ impl HostResponse for HostState {
         response: Resource<Received>,
     ) -> wasmtime::Result<Vec<(String, Vec<u8>)>> {
         self.charge()?;
-        Ok(self.resources.get(&response)?.headers.clone())
+        Ok(self.resources.get(&response)?.answered.headers.clone())
     }
 
     fn body(&mut self, response: Resource<Received>) -> Answer<Vec<u8>> {
         self.charge()?;
-        Ok(match &self.resources.get(&response)?.body {
+        Ok(match &self.resources.get(&response)?.answered.body {
             Some(body) => Ok(body.to_vec()),
             None => {
                 Err(errors::too_large("the body of the response", limits::HTTP_BODY_BYTES).into())
@@ -322,7 +316,7 @@ impl HostResponse for HostState {
     }
 
     fn drop(&mut self, response: Resource<Received>) -> wasmtime::Result<()> {
-        self.states.http.held -= self.resources.delete(response)?.held;
+        self.resources.delete(response)?;
         Ok(())
     }
 }
@@ -353,20 +347,32 @@ impl Draft {
 }
 
 impl HostState {
-    /// Takes more memory for requests and responses.
-    fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let held = &mut self.states.http.held;
-        if held.saturating_add(bytes) > limits::HTTP_HELD_BYTES {
-            return Err(Refusal::HttpHeld);
-        }
-        *held += bytes;
-        Ok(())
+    /// Takes memory for a request.
+    pub(super) fn hold(&self, bytes: usize) -> Result<Held, Refusal> {
+        self.states.http.room.take(bytes).ok_or(Refusal::HttpHeld)
     }
 
     fn hold_for(&mut self, request: &Resource<Draft>, bytes: usize) -> wasmtime::Result<()> {
-        self.hold(bytes)?;
-        self.resources.get_mut(request)?.held += bytes;
-        Ok(())
+        match self.resources.get_mut(request)?.held.grow(bytes) {
+            true => Ok(()),
+            false => Err(Refusal::HttpHeld.into()),
+        }
+    }
+
+    /// Who sends requests, and what they are held to.
+    ///
+    /// # Errors
+    /// `unavailable` where none can be sent.
+    pub(super) fn http_client(&self) -> Result<(HttpClient, Arc<dyn Policy>), HostError> {
+        let client = self
+            .http
+            .clone()
+            .ok_or_else(|| HostError::new("unavailable", "no requests can be sent from here"))?;
+        let policy = Arc::new(Granted {
+            grants: Arc::clone(&self.call.grants),
+            secrets: self.call.secrets.clone(),
+        });
+        Ok((client, policy))
     }
 
     async fn send_live(&mut self, draft: &Draft) -> Result<Received, HostError> {
@@ -381,85 +387,27 @@ impl HostState {
             Bytes::from(body),
             draft.timeout,
         )?;
-        let client = self
-            .http
-            .clone()
-            .ok_or_else(|| HostError::new("unavailable", "no requests can be sent from here"))?;
-        let policy = Arc::new(Granted {
-            grants: Arc::clone(&self.call.grants),
-            secrets: self.call.secrets.clone(),
-        });
-        let secrets = &self.call.secrets;
-        let response = client
+        let (client, policy) = self.http_client()?;
+        let mut response = client
             .send(request, policy)
             .await
-            .map_err(|error| error.masked(secrets))?;
-        let masked = |bytes: Vec<u8>| secrets.masked_bytes(&bytes).unwrap_or(bytes);
-        let (body, rest) = match response.rest {
-            None => (Some(Arc::from(masked(response.body))), None),
-            Some(rest) => (None, Some((response.body, rest))),
-        };
-        let headers = response.headers.into_iter();
-        let headers = headers.map(|(name, value)| (name, masked(value))).collect();
-        let received = Received::new(draft, response.status, headers, body, rest);
-        if self.states.http.held + received.held > limits::HTTP_HELD_BYTES {
-            return Err(HostError::new(
-                "too-large",
-                format!(
-                    "with this response, the step would hold more than {} bytes of requests and responses; drop what is not needed any more",
-                    limits::HTTP_HELD_BYTES
-                ),
-            ));
-        }
-        Ok(received)
-    }
-
-    /// A response as it goes on the tape.
-    fn response(&mut self, received: &Received) -> Taped {
-        let headers = received.headers.iter();
-        Taped {
-            status: received.status,
-            headers: headers
-                .map(|(name, value)| (name.clone(), self.body(&value.as_slice().into())))
-                .collect(),
-            body: received.body.as_ref().map(|body| self.body(body)),
-        }
+            .map_err(|error| error.masked(&self.call.secrets))?;
+        let answered = self.answered(&mut response)?;
+        let rest = response.rest.map(|rest| (response.body, rest));
+        Ok(Received::new(draft, answered, rest))
     }
 
     /// A response from the tape.
     async fn received(&mut self, draft: &Draft, taped: Taped) -> Result<Received, Refusal> {
-        let mut headers = Vec::with_capacity(taped.headers.len());
-        for (name, value) in taped.headers {
-            headers.push((name, self.bytes(&value).await?));
-        }
-        let body = match &taped.body {
-            Some(body) => Some(self.bytes(body).await?.into()),
-            None => None,
-        };
-        Ok(Received::new(draft, taped.status, headers, body, None))
+        let answered = self.untaped_response(taped).await?;
+        Ok(Received::new(draft, answered, None))
     }
 }
 
 impl Received {
-    fn new(
-        draft: &Draft,
-        status: u16,
-        headers: Vec<(String, Vec<u8>)>,
-        body: Option<Arc<[u8]>>,
-        rest: Option<(Vec<u8>, Rest)>,
-    ) -> Self {
-        let of_headers = headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + HEADER_BYTES);
-        // What was read of a body that is too large counts alike in replay, where nothing was read.
-        let of_body = body
-            .as_ref()
-            .map_or(limits::HTTP_BODY_BYTES, |body| body.len());
+    fn new(draft: &Draft, answered: Answered, rest: Option<(Vec<u8>, Rest)>) -> Self {
         Self {
-            held: of_headers.sum::<usize>() + of_body,
-            status,
-            headers,
-            body,
+            answered,
             rest,
             name: artifact::name_of(&draft.url),
             request: draft.digest(),

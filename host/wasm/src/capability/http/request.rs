@@ -6,9 +6,11 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use milepost_core::{limits, shown};
+use serde::Serialize;
 use url::{Host, Url};
 
 use super::errors;
+use super::room::Room;
 use crate::host_error::HostError;
 
 /// One request.
@@ -20,8 +22,23 @@ pub(crate) struct Request {
     pub(super) body: Bytes,
     /// Until the response is there, with as much of its body as is kept in memory.
     pub(super) timeout: Duration,
+    /// The time for parts of that.
+    pub(in crate::capability) times: Times,
     /// Whether redirects are followed.
-    pub(super) follow: bool,
+    pub(in crate::capability) follow: bool,
+    /// Where the body of the response is held until somebody asks for it.
+    pub(in crate::capability) arriving: Option<Room>,
+}
+
+/// How long parts of an exchange may take, where that is bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(in crate::capability) struct Times {
+    /// Making a connection.
+    pub(in crate::capability) connect: Option<Duration>,
+    /// From there to the head of the response.
+    pub(in crate::capability) first_byte: Option<Duration>,
+    /// Between two pieces of the body.
+    pub(in crate::capability) between_bytes: Option<Duration>,
 }
 
 /// Where a request goes: what decides whether credentials may go along, and which connections it can share.
@@ -48,6 +65,11 @@ const OWN: [HeaderName; 12] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// Whether the host sets a header.
+pub(in crate::capability) fn is_own(name: &HeaderName) -> bool {
+    OWN.contains(name)
+}
 
 /// Headers that prove who is asking.
 const CREDENTIALS: [HeaderName; 3] = [
@@ -83,7 +105,9 @@ impl Request {
             headers: parse_headers(headers, body.len())?,
             body,
             timeout: timeout.unwrap_or(limits::HTTP_TIMEOUT),
+            times: Times::default(),
             follow: true,
+            arriving: None,
         })
     }
 
@@ -263,7 +287,7 @@ fn parse_headers(given: &[(String, Vec<u8>)], body: usize) -> Result<HeaderMap, 
         if parsed == header::CONTENT_LENGTH && *value == body.to_string().into_bytes() {
             continue;
         }
-        if OWN.contains(&parsed) {
+        if is_own(&parsed) {
             return Err(errors::invalid(format!(
                 "the header `{parsed}` is set by the host"
             )));
