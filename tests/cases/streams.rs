@@ -125,6 +125,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
         tapes: Vec::new(),
         renewed: Vec::new(),
         named: blobs.iter().map(|(digest, _)| *digest).collect(),
+        artifacts: Vec::new(),
         blobs,
         consumed: Vec::new(),
         kin: Kin::default(),

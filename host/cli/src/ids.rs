@@ -103,6 +103,7 @@ mod tests {
                 renewed: Vec::new(),
                 blobs: Vec::new(),
                 named: Vec::new(),
+                artifacts: Vec::new(),
                 consumed: Vec::new(),
                 kin: Kin::default(),
             };

@@ -229,6 +229,7 @@ fn run(n: u64) -> Write {
         renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
+        artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
     }

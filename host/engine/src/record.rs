@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use milepost_core::checkpoint::{self, DamagedCheckpoint, Position};
 use milepost_core::decide::interrupt;
-use milepost_core::effect::TapePart;
+use milepost_core::effect::{Artifact, TapePart};
 use milepost_core::event::{Entry, Event, RunEvent, RunResumed, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, Epoch, Path, RunId};
 use milepost_core::payload::{FindBlob, Payload};
@@ -459,6 +459,7 @@ pub struct Batch {
     tapes: Vec<(u64, TapePart)>,
     renewed: BTreeSet<String>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
+    artifacts: Vec<(String, Artifact)>,
     consumed: Vec<u64>,
     children: Vec<Write>,
     reminders: Vec<RunId>,
@@ -488,6 +489,7 @@ impl Batch {
             tapes: Vec::new(),
             renewed: BTreeSet::new(),
             blobs: BTreeMap::new(),
+            artifacts: Vec::new(),
             consumed: Vec::new(),
             children: Vec::new(),
             reminders: Vec::new(),
@@ -615,6 +617,11 @@ impl Batch {
             .extend(components.map(|(digest, bytes)| (digest, Arc::clone(bytes))));
     }
 
+    /// Artifacts that the run uses from now on, though no attempt of it has opened them.
+    pub(crate) fn artifacts(&mut self, used: Vec<(String, Artifact)>) {
+        self.artifacts.extend(used);
+    }
+
     /// Creates a child run in the same transaction, unless it is there; goes with the event that starts it.
     pub(crate) fn child(&mut self, created: Write) {
         self.children.push(created);
@@ -695,6 +702,7 @@ impl Batch {
             renewed: self.renewed.iter().cloned().collect(),
             blobs: self.blobs.clone().into_iter().collect(),
             named: named.into_iter().collect(),
+            artifacts: self.artifacts.clone(),
             consumed: self.consumed.clone(),
             kin: Kin {
                 parent: state.created().parent.as_ref().map(|p| p.run.clone()),

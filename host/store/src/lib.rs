@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost_core::effect::TapePart;
+use milepost_core::effect::{Artifact, TapePart};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -133,6 +133,8 @@ pub struct Write {
     /// Blobs that entries and parts name. One that is neither among `blobs` nor in the store is a [`StoreError::Corrupt`]:
     /// what is saved could not be read back. The run uses them from now on, whoever saved them.
     pub named: Vec<Digest>,
+    /// Artifacts that the run uses from now on, under a path each, as those that attempts write and open. Their bytes are kept already.
+    pub artifacts: Vec<(String, Artifact)>,
     /// Signals that the entries take from the run's inbox. One that is not there is a [`StoreError::Conflict`].
     pub consumed: Vec<u64>,
     /// What it does beside.

@@ -54,6 +54,7 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
         renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
+        artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
     };

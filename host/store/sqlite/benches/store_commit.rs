@@ -143,6 +143,7 @@ fn created(run: &RunId) -> Write {
         renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
+        artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
     }

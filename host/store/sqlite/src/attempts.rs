@@ -59,18 +59,7 @@ impl Change for Note {
                 .execute(params![key, self.path, memo.key, memo.value])?;
         }
         if let Some(artifact) = artifact {
-            db.get(
-                "INSERT INTO artifact (run, path, name, digest, size, media_type) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                key,
-                self.path,
-                artifact.name,
-                artifact.digest.as_bytes(),
-                signed(artifact.size),
-                artifact.media_type
-            ])?;
+            use_artifact(db, key, &self.path, artifact)?;
         }
         if let Some(part) = &self.effect.tape {
             for (digest, bytes) in &part.blobs {
@@ -173,6 +162,29 @@ fn may_use_one_more(
         bytes.unsigned_abs(),
         artifact.size,
     ))
+}
+
+/// Notes that the run uses an artifact.
+pub(super) fn use_artifact(
+    db: &mut Statements<'_>,
+    run: i64,
+    path: &str,
+    artifact: &Artifact,
+) -> Result<(), rusqlite::Error> {
+    db.get(
+        // Not with a conflict that is ignored: that would take a position.
+        "INSERT INTO artifact (run, path, name, digest, size, media_type) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+         WHERE NOT EXISTS (SELECT 1 FROM artifact WHERE run = ?1 AND path = ?2 AND name = ?3 AND digest = ?4)",
+    )?
+    .execute(params![
+        run,
+        path,
+        artifact.name,
+        artifact.digest.as_bytes(),
+        signed(artifact.size),
+        artifact.media_type
+    ])
+    .map(drop)
 }
 
 /// Keeps a part of a tape, in the place of one that begins there too: its owner was not told that it was saved. Gives what that took,

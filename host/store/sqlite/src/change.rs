@@ -438,6 +438,9 @@ fn append(db: &mut Statements<'_>, write: &Write, key: i64) -> Result<(), rusqli
     for digest in &write.named {
         use_blob(db, key, digest)?;
     }
+    for (path, artifact) in &write.artifacts {
+        attempts::use_artifact(db, key, path, artifact)?;
+    }
     fault::point("logs_and_blobs_written");
     for number in &write.consumed {
         db.get("DELETE FROM signal WHERE number = ?1")?

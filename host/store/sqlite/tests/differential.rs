@@ -159,6 +159,8 @@ struct Change {
     tapes: Vec<(u64, u64, u8)>,
     /// Executions whose work is done anew.
     renewed: Vec<usize>,
+    /// Artifacts that the run uses from then on: the path, the name, the size.
+    artifacts: Vec<(usize, usize, u64)>,
 }
 
 /// A run that comes into being with the write of another one.
@@ -170,6 +172,7 @@ struct Born {
     part: Option<u8>,
     blob: Option<usize>,
     named: Option<usize>,
+    artifact: Option<(usize, usize, u64)>,
     /// Not a new one, which is refused.
     stale: bool,
 }
@@ -179,17 +182,23 @@ fn born() -> impl Strategy<Value = Born> {
     let blobs = || option::weighted(0.3, 0..BLOBS.len());
     let stale = prop::bool::weighted(0.05);
     let head = (runs(), runs(), 0..3_u64, option::of(any::<u8>()));
-    (head, blobs(), blobs(), stale).prop_map(
-        |((run, parent, entries, part), blob, named, stale)| Born {
+    let artifact = option::weighted(0.3, used());
+    (head, blobs(), blobs(), artifact, stale).prop_map(
+        |((run, parent, entries, part), blob, named, artifact, stale)| Born {
             run,
             parent,
             entries,
             part,
             blob,
             named,
+            artifact,
             stale,
         },
     )
+}
+
+fn used() -> impl Strategy<Value = (usize, usize, u64)> {
+    (0..PATHS.len(), 0..KEYS.len(), 0..3_u64)
 }
 
 fn kv_op() -> impl Strategy<Value = KvOp> {
@@ -264,6 +273,7 @@ fn change() -> impl Strategy<Value = Change> {
             prop_oneof![3 => Just(Vec::new()), 1 => vec((0..RUNS.len(), 0..SIGNALS.len()), 1..3)],
             prop_oneof![3 => Just(Vec::new()), 1 => vec((0..3_u64, 3..9_u64, any::<u8>()), 1..3)],
             prop_oneof![5 => Just(Vec::new()), 1 => vec(0..PATHS.len(), 1..3)],
+            prop_oneof![3 => Just(Vec::new()), 1 => vec(used(), 1..3)],
         ),
     )
         .prop_map(
@@ -275,7 +285,7 @@ fn change() -> impl Strategy<Value = Change> {
                 logs,
                 (blobs, named),
                 (consumed, stray),
-                (parent, children, tells, tapes, renewed),
+                (parent, children, tells, tapes, renewed, artifacts),
             )| {
                 let (status, seconds, workflow, stop, counts, awaits) = head;
                 let (recoveries, resumes, provider) = counts;
@@ -303,6 +313,7 @@ fn change() -> impl Strategy<Value = Change> {
                     tells,
                     tapes,
                     renewed,
+                    artifacts,
                 }
             },
         )
@@ -431,6 +442,9 @@ fn resolve(store: &dyn Store, change: &Change) -> Write {
         .iter()
         .map(|path| PATHS[*path].to_owned())
         .collect();
+    for used in &change.artifacts {
+        write.artifacts.push(artifact(*used));
+    }
     for (run, name) in &change.tells {
         write = write.tells(RUNS[*run], signal(SIGNALS[*name], "1", change.seconds));
     }
@@ -453,6 +467,7 @@ fn child(born: &Born, seconds: u64) -> Write {
     if let Some(blob) = born.named {
         child = child.naming(BLOBS[blob]);
     }
+    child.artifacts.extend(born.artifact.map(artifact));
     if born.stale {
         child.expect = Expect::At {
             seq: 0,
@@ -460,6 +475,17 @@ fn child(born: &Born, seconds: u64) -> Write {
         };
     }
     child
+}
+
+/// Under a path, with bytes that nobody looks at here.
+fn artifact((path, name, size): (usize, usize, u64)) -> (String, Artifact) {
+    let artifact = Artifact {
+        digest: Digest::of(&size.to_le_bytes()),
+        name: KEYS[name].to_owned(),
+        size,
+        media_type: "text/plain".to_owned(),
+    };
+    (PATHS[path].to_owned(), artifact)
 }
 
 fn kv_change(store: &dyn Store, op: &KvOp) -> KvChange {

@@ -8,7 +8,7 @@ use milepost_core::limits;
 use milepost_core::state::Status;
 
 use super::words::Wait as _;
-use super::words::{Talk, With, id, start, step};
+use super::words::{Talk, With, conflict, create, id, start, step};
 use crate::{Note, Store, Swept};
 
 fn write(s: &dyn Store, bytes: &[u8]) -> Digest {
@@ -100,4 +100,46 @@ pub(crate) fn a_sweep_takes_what_no_run_uses(s: &dyn Store) {
     s.remove("r", 1).unwrap();
     assert_eq!(sweep(Duration::ZERO, false), found(4));
     assert_eq!(whole(s, &used), None);
+}
+
+/// Paths and digests of what a run uses.
+fn used(s: &dyn Store, run: &str) -> Vec<(String, Digest)> {
+    let used = s.artifacts(&id(run), 0, 100).wait().unwrap();
+    let used = used.into_iter();
+    used.map(|used| (used.path, used.artifact.digest)).collect()
+}
+
+pub(crate) fn a_run_may_use_artifacts_from_its_beginning(s: &dyn Store) {
+    let [one, two, three] = [b"1", b"2", b"3"].map(|bytes| write(s, bytes));
+    let sweep = || {
+        let swept = s.sweep_artifacts(Duration::ZERO, false).wait().unwrap();
+        swept.artifacts
+    };
+    s.save(
+        start("p")
+            .entry(1)
+            .using("inputs.a", b"1")
+            .using("inputs.b", b"1"),
+    );
+    let uses = |path: &str, digest| (path.to_owned(), digest);
+    let of_p = [uses("inputs.a", one), uses("inputs.b", one)];
+    assert_eq!(used(s, "p"), of_p);
+    assert!(s.artifact(&one).wait().unwrap().is_some());
+    // What is refused uses nothing, and what comes twice is one.
+    let refused = s.try_save(step("p", 7, 1).using("inputs.c", b"3"));
+    assert_eq!(conflict(refused).2, 1);
+    assert!(s.try_save(create("p").using("inputs.c", b"3")).is_err());
+    let child = create("c").entry(1).child_of("p").using("inputs.x", b"2");
+    s.save(step("p", 1, 1).using("inputs.a", b"1").bears(child.clone()));
+    assert_eq!(used(s, "p"), of_p);
+    assert_eq!(used(s, "c"), [uses("inputs.x", two)]);
+    assert_eq!(sweep(), 1);
+    assert_eq!(whole(s, &three), None);
+    // A child that is there stays as it is.
+    let again = create("c").entry(1).child_of("p").using("inputs.y", b"2");
+    s.save(step("p", 2, 1).bears(again).status(Status::Failed));
+    assert_eq!(used(s, "c"), [uses("inputs.x", two)]);
+    s.remove("p", 3).unwrap();
+    assert_eq!(sweep(), 1);
+    assert_eq!(whole(s, &two).as_deref(), Some(b"2".as_slice()));
 }

@@ -237,6 +237,7 @@ macro_rules! conformance_cases {
                 an_artifact_is_read_in_pieces,
                 an_artifact_is_there_when_it_is_finished,
                 a_sweep_takes_what_no_run_uses,
+                a_run_may_use_artifacts_from_its_beginning,
             }
             attempts {
                 only_the_owner_of_a_run_that_runs_notes_anything,

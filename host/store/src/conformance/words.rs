@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use milepost_core::effect::Artifact;
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -155,6 +156,7 @@ pub fn create(run: &str) -> Write {
         renewed: Vec::new(),
         blobs: Vec::new(),
         named: Vec::new(),
+        artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
     }
@@ -224,6 +226,8 @@ pub trait With: Sized {
     fn blob(self, bytes: &[u8]) -> Self;
     /// Naming a blob that somebody else brought.
     fn naming(self, bytes: &[u8]) -> Self;
+    /// Using an artifact of these bytes, which are kept already.
+    fn using(self, path: &str, bytes: &[u8]) -> Self;
     /// With a cancellation that is met.
     fn cancelling(self) -> Self;
     /// Due at that second.
@@ -247,6 +251,16 @@ impl With for Write {
     }
     fn moving(mut self) -> Self {
         self.head.moves_by_itself = true;
+        self
+    }
+    fn using(mut self, path: &str, bytes: &[u8]) -> Self {
+        let artifact = Artifact {
+            digest: Digest::of(bytes),
+            name: "file".to_owned(),
+            size: bytes.len() as u64,
+            media_type: "text/plain".to_owned(),
+        };
+        self.artifacts.push((path.to_owned(), artifact));
         self
     }
     fn cancelling(mut self) -> Self {

@@ -204,20 +204,10 @@ impl State {
         if let Some(part) = effect.tape {
             self.keep_tape(&note.run, note.started, part)?;
         }
-        let position = self.last_artifact + 1;
+        let mut last = self.last_artifact;
         let run = self.run(&note.run)?;
-        let mut last = position - 1;
-        if let Some(artifact) = effect
-            .artifact
-            .filter(|artifact| !run.uses(&note.path, artifact))
-        {
-            let path = note.path.clone();
-            run.artifacts.push(UsedArtifact {
-                position,
-                path,
-                artifact,
-            });
-            last = position;
+        if let Some(artifact) = effect.artifact {
+            last += u64::from(run.use_artifact(last + 1, note.path.clone(), artifact));
         }
         if let Some(memo) = effect.memo {
             run.memos.insert((note.path, memo.key), memo.value);
@@ -297,6 +287,19 @@ impl Run {
                 && used.artifact.digest == artifact.digest
         };
         self.artifacts.iter().any(known)
+    }
+
+    /// Notes that it uses an artifact. Returns whether it did not yet.
+    pub(super) fn use_artifact(&mut self, position: u64, path: String, artifact: Artifact) -> bool {
+        let is_new = !self.uses(&path, &artifact);
+        if is_new {
+            self.artifacts.push(UsedArtifact {
+                position,
+                path,
+                artifact,
+            });
+        }
+        is_new
     }
 
     /// Drops the memos of these executions, and of all that stands in them. Returns what they took, bytes.

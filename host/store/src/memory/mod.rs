@@ -253,6 +253,13 @@ impl State {
             run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         }
         run.blobs.extend(&write.named);
+        let mut last_artifact = self.last_artifact;
+        let run = self.run(&write.run)?;
+        for (path, artifact) in write.artifacts {
+            last_artifact += u64::from(run.use_artifact(last_artifact + 1, path, artifact));
+        }
+        self.last_artifact = last_artifact;
+        let run = self.run(&write.run)?;
         run.inbox.retain(|s| !write.consumed.contains(&s.number));
         for line in write.logs {
             position += 1;
