@@ -1,5 +1,6 @@
 //! What `run` was given as inputs: files are read here, the rest is the core's.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,9 +9,16 @@ use milepost::core::definition::format_size;
 use milepost::core::definition::input::{
     FileFormat, GivenInputs, InputProblem, read_argument, read_file,
 };
+use milepost::core::definition::{Definition, InputType};
+use milepost::core::effect::Artifact;
+use milepost::core::ids::Digest;
 use milepost::core::limits::INPUTS_BYTES;
 use milepost::core::shown::Shown;
+use milepost::input_file::{InputFile, InputFileError};
+use milepost::store::Store;
+use serde_json::Value;
 
+use super::drive::wait;
 use super::failure::{Code, Failure};
 
 /// What some editors begin a file with.
@@ -19,7 +27,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The inputs of a new run.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Value of an input; `name=@file` reads it from a file or pipe, `name=@@text` means the text `@text`; may be repeated
+    /// Value of an input; `name=@file` reads it from a file or pipe, `name=@@text` means the text `@text`; may be repeated. The
+    /// file of an input of type `file` is kept with the run, as an artifact
     #[arg(long, short, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     input: Vec<String>,
     /// File or pipe with inputs, as TOML or JSON; `--input` overrides it
@@ -30,33 +39,50 @@ pub(crate) struct InputArgs {
     allow_extra_inputs: bool,
 }
 
+/// What the arguments name.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// Checked by the core. A file stands in it as an artifact of which nothing but the name is right.
+    pub(crate) inputs: GivenInputs,
+    /// What is wrong already, to be told with all other problems.
+    pub(crate) problems: Vec<InputProblem>,
+    /// Files of inputs of type `file`, by their names: open, and not read yet.
+    files: BTreeMap<String, InputFile>,
+}
+
 impl InputArgs {
-    /// Reads what the arguments name. Arguments without a `=` (B36) come back as problems, to be told with all others.
+    /// Reads what the arguments name, but for the files that become artifacts: these are only opened. What is wrong with these (B47), and
+    /// arguments without a `=` (B36), come back as problems.
     ///
     /// # Errors
-    /// [`Failure`] when a file cannot be read (B38).
-    pub(crate) fn read(self) -> Result<(GivenInputs, Vec<InputProblem>), Failure> {
-        let mut problems = Vec::new();
-        let mut given = GivenInputs {
-            allow_extra: self.allow_extra_inputs,
-            ..GivenInputs::default()
+    /// [`Failure`] when another file cannot be read (B38).
+    pub(crate) fn read(self, definition: &Definition) -> Result<Given, Failure> {
+        let mut given = Given {
+            inputs: GivenInputs {
+                allow_extra: self.allow_extra_inputs,
+                ..GivenInputs::default()
+            },
+            ..Given::default()
         };
         if let Some(file) = &self.inputs {
             let format = format_of(file)?;
             let text = read(file)?;
             let format = format.unwrap_or_else(|| guess(&text));
-            given.file = read_file(&file.display().to_string(), &text, format)
+            given.inputs.file = read_file(&file.display().to_string(), &text, format)
                 .map_err(|problem| Failure::inputs(vec![problem]))?;
         }
         for argument in &self.input {
             let (name, value) = match read_argument(argument) {
                 Ok(read) => read,
                 Err(problem) => {
-                    problems.push(problem);
+                    given.problems.push(problem);
                     continue;
                 }
             };
+            let spec = definition.inputs.get(&name);
+            let is_file = spec.is_some_and(|spec| spec.ty == InputType::File);
             let value = match value.strip_prefix('@') {
+                Some(file) if is_file => given.open(&name, Path::new(file)),
                 Some(text) if text.starts_with('@') => text.to_owned(),
                 Some(file) => read(Path::new(file)).map_err(|failure| {
                     failure.help(format!(
@@ -65,9 +91,52 @@ impl InputArgs {
                 })?,
                 None => value,
             };
-            given.arguments.push((name, value));
+            given.inputs.arguments.push((name, value));
         }
-        Ok((given, problems))
+        Ok(given)
+    }
+}
+
+impl Given {
+    /// Opens a file for an input. Gives what stands for it until it is read.
+    fn open(&mut self, name: &str, file: &Path) -> String {
+        let outline = match InputFile::open(file, name) {
+            Ok(file) => {
+                let outline = file.outline();
+                self.files.insert(name.to_owned(), file);
+                outline
+            }
+            Err(error) => {
+                self.problems.push(InputProblem::unkept(name, error));
+                // Whatever else is wrong is told beside that.
+                Artifact {
+                    digest: Digest::of(&[]),
+                    name: name.to_owned(),
+                    size: 0,
+                    media_type: "application/octet-stream".to_owned(),
+                }
+            }
+        };
+        outline.to_value().to_string()
+    }
+
+    /// Reads the files into the store; their values by the names of the inputs.
+    ///
+    /// # Errors
+    /// [`Failure`] with the problem of the first that cannot be kept.
+    pub(crate) fn keep(self, store: &dyn Store) -> Result<BTreeMap<String, Value>, Failure> {
+        let mut kept = BTreeMap::new();
+        for (name, file) in self.files {
+            let keeping = wait(async { Ok::<_, Failure>(file.keep(store).await) });
+            match keeping? {
+                Ok(artifact) => drop(kept.insert(name, artifact.to_value())),
+                Err(InputFileError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    return Err(Failure::inputs(vec![InputProblem::unkept(&name, error)]));
+                }
+            }
+        }
+        Ok(kept)
     }
 }
 
@@ -112,7 +181,7 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
                     format_size(INPUTS_BYTES)
                 );
                 Failure::new(Code::InvalidInput, message).help(
-                    "inputs are stored with the run; give the step a place to read from instead",
+                    "inputs are stored with the run; give large data as an input of type `file`",
                 )
             }
             other => Failure::file("read", file, &other.into()),

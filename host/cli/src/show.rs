@@ -164,11 +164,11 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         && !inputs.is_empty()
     {
         lines.push(String::new());
-        lines.extend(
-            inputs
-                .iter()
-                .map(|(name, value)| format!("  {name} = {}", format::excerpt(value))),
-        );
+        lines.extend(inputs.iter().map(|(name, value)| {
+            let file = world::input_file(&shown.artifacts, name);
+            let value = file.unwrap_or_else(|| format::excerpt(value));
+            format!("  {name} = {value}")
+        }));
     }
     let mut text = head + format!(" of {workflow}: ") + status;
     text = text + "\n" + lines.join("\n") + "\n\n" + steps(cx, report) + "\n";

@@ -55,10 +55,12 @@ impl StartArgs {
         plugins: Arc<WasmPlugins>,
         cx: &Context,
     ) -> Result<Prepared, Failure> {
-        let (given, mut problems) = self.inputs.read()?;
         let workflow = Workflow::open(&self.file, plugins.as_ref())?;
+        let mut given = self.inputs.read(&workflow.definition)?;
+        let mut problems = std::mem::take(&mut given.problems);
         warn(cx, &workflow);
-        let inputs = Inputs::resolve(&workflow.definition, &given).unwrap_or_else(|more| {
+        let resolved = Inputs::resolve(&workflow.definition, &given.inputs);
+        let mut inputs = resolved.unwrap_or_else(|more| {
             problems.extend(more);
             Inputs::default()
         });
@@ -78,6 +80,7 @@ impl StartArgs {
             ));
         }
         let store = place::open_or_create(&cx.store)?;
+        inputs.values.extend(given.keep(store.as_ref())?);
         let existed = match &self.id {
             Some(id) => wait(store.row(id))?.is_some(),
             None => false,

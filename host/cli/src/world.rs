@@ -73,6 +73,18 @@ pub(super) fn calls(path: &str, calls: &[HostCall]) -> Text {
     )
 }
 
+/// The file that an input of the run is, in a few words.
+pub(super) fn input_file(used: &[UsedArtifact], input: &str) -> Option<String> {
+    let is_input = |path: &str| path.strip_prefix("inputs.") == Some(input);
+    let artifact = &used.iter().find(|used| is_input(&used.path))?.artifact;
+    Some(format!(
+        "{} ({}, {})",
+        Shown(&artifact.name),
+        Shown(&artifact.media_type),
+        shown::bytes(artifact.size)
+    ))
+}
+
 /// The artifacts of a run, in a few lines.
 pub(super) fn artifacts(used: &[UsedArtifact]) -> Text {
     let lines = used.iter().take(ARTIFACTS).map(|used| {

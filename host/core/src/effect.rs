@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::ids::Digest;
+use crate::limits;
 
 /// Changes that become durable together.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,6 +92,41 @@ pub struct Artifact {
     pub size: u64,
     /// What they are, as the component says.
     pub media_type: String,
+}
+
+impl Artifact {
+    /// As steps hand it to each other: `{ digest, size, media_type, name }`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        json!({
+            "digest": self.digest, "size": self.size, "media_type": self.media_type, "name": self.name,
+        })
+    }
+
+    /// The artifact that such a value names; `None` when it is none. A component says nothing of the name in its output: it is the digest then.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let fields = value.as_object()?;
+        let known = ["digest", "size", "media_type", "name"];
+        let text = |name: &str| {
+            let text = fields.get(name)?.as_str()?;
+            let fits = !text.is_empty() && text.len() <= limits::KEY_BYTES && !text.contains('\0');
+            fits.then(|| text.to_owned())
+        };
+        let digest = text("digest")?;
+        let artifact = Self {
+            name: match fields.get("name") {
+                Some(_) => text("name")?,
+                None => digest.clone(),
+            },
+            digest: digest.parse().ok()?,
+            size: fields.get("size")?.as_u64()?,
+            media_type: text("media_type")?,
+        };
+        let fits = artifact.size <= limits::ARTIFACT_BYTES
+            && fields.keys().all(|name| known.contains(&name.as_str()));
+        fits.then_some(artifact)
+    }
 }
 
 /// What became of an effect. All of it was applied, or nothing.

@@ -33,6 +33,7 @@ mod audit;
 mod carried;
 mod child_workflows;
 pub mod engine;
+pub mod input_file;
 pub mod native;
 pub mod owner;
 pub mod plugin;

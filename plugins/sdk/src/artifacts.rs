@@ -1,5 +1,5 @@
-//! Large or binary data, kept by the digest of its content. A step puts the [`Artifact`] into its output, and later steps read it by
-//! its digest. The workflow has to allow it (`artifacts = true`).
+//! Large or binary data, also a file that is an input of the workflow, kept by the digest of its content. A step puts the [`Artifact`] into its output,
+//! which is a value of at most 4 MiB, and later steps read it by its digest. The workflow has to allow it (`artifacts = true`).
 //!
 //! ```
 //! use std::io::{Read as _, Seek as _, SeekFrom, Write as _};

@@ -95,7 +95,7 @@ fn an_input_that_no_step_could_be_given_is_refused_at_the_start() {
     session.reads(expect![[r#"
         $ milepost run hello.toml --input name=@s.txt
         ! error: step `greet` would get at least 5000000 bytes of inputs, more than the 4194304 that its expressions can produce
-        !   help: inputs are stored with the run; give the step a place to read from instead
+        !   help: inputs are stored with the run; give large data as an input of type `file`
         [exit 65]
 
         $ milepost run hello.toml --input name=@s.txt --json

@@ -12,6 +12,7 @@ mod ending;
 mod errors;
 mod examining;
 mod fan_out;
+mod files;
 mod finally;
 mod foreign;
 mod going_on;

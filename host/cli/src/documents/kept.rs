@@ -123,15 +123,15 @@ pub(crate) struct Artifacts {
 /// An artifact.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct KeptArtifact {
-    /// Name that its component gave it.
+    /// Name that its component gave it, or of the file that it was.
     name: String,
     /// SHA-256 of its bytes.
     digest: Digest,
     /// How many bytes.
     size: u64,
-    /// What they are, as its component says.
+    /// What they are, as its component says, or the name of its file.
     media_type: String,
-    /// The execution that wrote or opened it.
+    /// The execution that wrote or opened it, or `inputs.NAME` of an input of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
 }

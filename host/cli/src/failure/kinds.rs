@@ -103,8 +103,11 @@ impl From<EngineError> for Failure {
                 .help(command(format!("cancel {run}")).text(" ends it")),
             EngineError::InputsTooLarge(_) | EngineError::InputsDoNotFit { .. } => {
                 Self::new(Code::InvalidInput, message)
-                    .help("inputs are stored with the run; give the step a place to read from instead")
+                    .help("inputs are stored with the run; give large data as an input of type `file`")
             }
+            EngineError::FileNotKept { .. } => Self::new(Code::InvalidInput, message)
+                .help("`--input NAME=@FILE` reads the file again"),
+            EngineError::FilesTooLarge(_) => Self::new(Code::InvalidInput, message),
             EngineError::Refused(_) => Self::new(Code::Refused, message),
             EngineError::Panicked(_) | EngineError::Internal(_) => Self::internal(message),
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Action, Decider, attempt_seed, expression_failed, fits};
-use crate::definition::input::{GivenInputs, InputProblem, Inputs};
+use crate::definition::input::{GivenInputs, InputProblem, Inputs, files};
 use crate::definition::{ChildStep, Definition};
 use crate::event::{ChildEnding, Event, StepEvent, WaitEvent};
 use crate::expr::Budget;
@@ -223,6 +223,15 @@ fn inputs(definition: &Definition, given: Value) -> Result<Payload, String> {
         let max = limits::INPUTS_BYTES;
         return Err(format!(
             "the inputs of the child workflow `{name}` take {bytes} bytes, more than the maximum of {max}"
+        ));
+    }
+    let bytes: u64 = files(definition, &inputs.value())
+        .map(|(_, file)| file.size)
+        .sum();
+    if bytes > limits::ARTIFACTS_BYTES {
+        let max = limits::ARTIFACTS_BYTES;
+        return Err(format!(
+            "the files that the child workflow `{name}` is given take {bytes} bytes, more than the maximum of {max}"
         ));
     }
     match definition.cannot_take(&inputs.value()) {

@@ -193,10 +193,17 @@ fn input_schema(spec: &InputSpec) -> Value {
         InputType::Int => Some("integer"),
         InputType::Float => Some("number"),
         InputType::Bool => Some("boolean"),
+        InputType::File => Some("object"),
         InputType::Json => None,
     };
     if let Some(kind) = kind {
         schema.insert("type".to_owned(), json!(kind));
+    }
+    if spec.ty == InputType::File {
+        schema.insert(
+            "required".to_owned(),
+            json!(["digest", "size", "media_type"]),
+        );
     }
     if let Some(allowed) = &spec.allowed {
         schema.insert("enum".to_owned(), json!(allowed));

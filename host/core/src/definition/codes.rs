@@ -151,9 +151,9 @@ codes! {
         "The expression reads the output of a step that may have none: its `if` may not hold, its `join` may not be met, the loop around it may be skipped, or its failure may be handled. The step that reads it then fails. Say what to use instead, or ask first: in the expression, or in the `if` of the step that reads.\n\n    with = { notes = \"${ steps.draft.?output.notes.orValue('') }\" }\n    with = { notes = \"${ has(steps.draft.output) ? steps.draft.output.notes : '' }\" }\n    if = \"steps.draft.status == 'completed'\"\n\nIn a graph, a step with the default `join` is skipped with what it needs, and may read it as it is.";
 
     INPUT_DEFAULT = "MP0401", "default does not fit the input",
-        "The default must be of the declared type and, when `enum` is given, one of its values.";
+        "The default must be of the declared type and, when `enum` is given, one of its values. A file has none: it is there when a run is started.";
     INPUT_ENUM = "MP0402", "enum does not fit the input",
-        "Every value of `enum` must be of the declared type, and there must be at least one.";
+        "Every value of `enum` must be of the declared type, and there must be at least one. For files there is no `enum`.";
 
     WITH_MISSING = "MP0501", "missing step input",
         "The step's manifest, or `[inputs]` of its child workflow, requires this input, and `with` does not give it.";
@@ -183,6 +183,8 @@ codes! {
         "An inputs file is a JSON object or a TOML table of input names and values.";
     INPUT_NOT_ALLOWED = "MP0707", "input value not allowed",
         "The workflow restricts this input with `enum`.";
+    INPUT_UNKEPT = "MP0708", "file cannot be an input",
+        "The file is not there, is a folder or a device, cannot be read, is larger than an artifact may be, or was changed while it was read. Nothing was started.\n\n    orders=@orders.csv";
 }
 
 #[cfg(test)]

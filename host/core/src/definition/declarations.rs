@@ -29,6 +29,9 @@ fn input(view: &View<'_>, out: &mut Vec<Diagnostic>) -> InputSpec {
         .text("type")
         .and_then(InputType::parse)
         .unwrap_or(InputType::Json);
+    if ty == InputType::File {
+        return file(view, out);
+    }
     let default = view
         .node("default")
         .map(|node| (node, typed(ty, node, "default", codes::INPUT_DEFAULT, out)));
@@ -63,6 +66,36 @@ fn input(view: &View<'_>, out: &mut Vec<Diagnostic>) -> InputSpec {
         default,
         description: view.owned("description"),
         allowed,
+    }
+}
+
+/// A file is there when a run is started, not when its definition is written: it has neither a default nor known values.
+fn file(view: &View<'_>, out: &mut Vec<Diagnostic>) -> InputSpec {
+    if let Some(node) = view.node("default") {
+        out.push(
+            Diagnostic::error(
+                codes::INPUT_DEFAULT,
+                node.span(),
+                "an input of type file has no default",
+            )
+            .with_help(
+                "`required = false` makes it optional: ask `has(inputs.NAME)` where it is used",
+            ),
+        );
+    }
+    if let Some(node) = view.node("enum") {
+        out.push(Diagnostic::error(
+            codes::INPUT_ENUM,
+            node.span(),
+            "an input of type file has no `enum`",
+        ));
+    }
+    InputSpec {
+        ty: InputType::File,
+        required: view.flag("required").unwrap_or(true),
+        default: None,
+        description: view.owned("description"),
+        allowed: None,
     }
 }
 

@@ -230,10 +230,10 @@ static INPUT: Record = record(
         required(
             "type",
             Shape::Choice {
-                words: &["string", "int", "float", "bool", "json"],
+                words: &["string", "int", "float", "bool", "json", "file"],
                 planned: &[],
             },
-            "Type of the value.",
+            "Type of the value. The bytes of a `file` become an artifact of the run, and its value is `{ digest, size, media_type, name }`.",
         ),
         key(
             "required",

@@ -10,6 +10,7 @@ use super::model::{Definition, InputSpec, InputType};
 use super::nearest::{listed, nearest};
 use super::nesting::too_deep;
 use super::toml_values::to_json;
+use crate::effect::Artifact;
 use crate::json::{self, UnusableJson};
 use crate::limits;
 use crate::payload::within_depth;
@@ -59,6 +60,12 @@ impl InputProblem {
             help: None,
             candidates: Vec::new(),
         }
+    }
+
+    /// A file that an input names cannot be one.
+    #[must_use]
+    pub fn unkept(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::new(codes::INPUT_UNKEPT, format!("input `{name}`: {reason}"))
     }
 
     /// Whether the input was not given at all.
@@ -135,6 +142,16 @@ pub fn read_file(
         Value::Object(entries) => Ok(entries.into_iter().collect()),
         _ => Err(bad("it is not an object of names and values".to_owned())),
     }
+}
+
+/// The artifacts among these inputs of a run, with the names of the inputs.
+pub fn files<'a>(
+    definition: &'a Definition,
+    inputs: &Value,
+) -> impl Iterator<Item = (&'a str, Artifact)> {
+    let of_type = definition.inputs.iter();
+    let of_type = of_type.filter(|(_, spec)| spec.ty == InputType::File);
+    of_type.filter_map(|(name, _)| Some((name.as_str(), Artifact::from_value(inputs.get(name)?)?)))
 }
 
 impl Inputs {
@@ -239,7 +256,7 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
     // A file ends with a line end, which is no part of a number or a word.
     let text = match spec.ty {
         InputType::Int | InputType::Float | InputType::Bool => text.trim_end_matches(['\r', '\n']),
-        InputType::String | InputType::Json => text,
+        InputType::String | InputType::Json | InputType::File => text,
     };
     if let Some(number) = oddly_written(spec.ty, text) {
         return Err(
@@ -265,6 +282,11 @@ fn from_text(name: &str, spec: &InputSpec, text: &str) -> Result<Value, InputPro
             })
             .map(Value::from),
         InputType::Bool => text.parse::<bool>().ok().map(Value::from),
+        // One that the store has; what a file becomes comes in this form, too.
+        InputType::File => {
+            let parsed = json::parse(text).ok();
+            parsed.and_then(|value| spec.ty.accept(value))
+        }
         InputType::Json => {
             let parsed = json::parse(text);
             return parsed
@@ -289,7 +311,7 @@ fn oddly_written(ty: InputType, text: &str) -> Option<Value> {
                 .filter(|number| number.is_finite())?;
             number.into()
         }
-        InputType::String | InputType::Bool | InputType::Json => return None,
+        InputType::String | InputType::Bool | InputType::Json | InputType::File => return None,
     };
     let odd = matches!(json::parse(text), Err(UnusableJson::Syntax(_)));
     odd.then_some(number)
@@ -306,6 +328,13 @@ fn from_value(name: &str, spec: &InputSpec, value: &Value) -> Result<Value, Inpu
 }
 
 fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
+    if spec.ty == InputType::File {
+        let message = format!("input `{name}` must be a file, `{}` is not", brief(given));
+        let help = format!(
+            "a file is given as `{name}=@FILE`, an artifact that the store has as `{{\"digest\", \"size\", \"media_type\", \"name\"}}`"
+        );
+        return InputProblem::new(codes::INPUT_TYPE, message).help(help);
+    }
     let message = format!(
         "input `{name}` must be of type {}, `{}` is not",
         spec.ty.name(),
@@ -320,7 +349,7 @@ fn mistyped(name: &str, spec: &InputSpec, given: &str) -> InputProblem {
         InputType::Float if given.parse::<f64>().is_ok_and(f64::is_finite) => problem.help(
             "no double has just this value; write it with an exponent if a rounded number is enough",
         ),
-        InputType::Json | InputType::String | InputType::Int | InputType::Float => problem,
+        InputType::Json | InputType::String | InputType::Int | InputType::Float | InputType::File => problem,
     }
 }
 

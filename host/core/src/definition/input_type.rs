@@ -1,8 +1,11 @@
 //! Types of declared inputs: their names, and which values fit.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Number, Value};
 
 use super::model::InputType;
+use crate::effect::Artifact;
 use crate::expr::Type;
 
 impl InputType {
@@ -14,6 +17,7 @@ impl InputType {
             "float" => Self::Float,
             "bool" => Self::Bool,
             "json" => Self::Json,
+            "file" => Self::File,
             _ => return None,
         })
     }
@@ -27,6 +31,7 @@ impl InputType {
             Self::Float => "float",
             Self::Bool => "bool",
             Self::Json => "json",
+            Self::File => "file",
         }
     }
 
@@ -38,6 +43,18 @@ impl InputType {
             Self::Float => Type::Double,
             Self::Bool => Type::Bool,
             Self::Json => Type::Dyn,
+            Self::File => Type::Object {
+                fields: BTreeMap::from(
+                    [
+                        ("digest", Type::String),
+                        ("size", Type::Int),
+                        ("media_type", Type::String),
+                        ("name", Type::String),
+                    ]
+                    .map(|(name, ty)| (name.to_owned(), ty)),
+                ),
+                open: false,
+            },
         }
     }
 
@@ -58,6 +75,7 @@ impl InputType {
             }
             Self::Bool => value.is_boolean().then_some(value),
             Self::Json => Some(value),
+            Self::File => Artifact::from_value(&value).map(|artifact| artifact.to_value()),
         }
     }
 }

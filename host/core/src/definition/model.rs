@@ -78,6 +78,8 @@ pub enum InputType {
     Bool,
     /// Any JSON value.
     Json,
+    /// A file: the run keeps its bytes as an artifact, and the value is what is known of that.
+    File,
 }
 
 /// A declared input.

@@ -60,6 +60,61 @@ fn b31_defaults_are_used_and_marked() {
 }
 
 #[test]
+fn b47_a_file_is_what_is_known_of_its_artifact() {
+    let definition = good(&sample(
+        "[inputs.orders]\ntype = \"file\"\n[inputs.more]\ntype = \"file\"\nrequired = false\n[[step]]\nid = \"a\"\nuse = \"p/x\"\nif = \"inputs.orders.size > 0 && inputs.orders.name != inputs.orders.media_type\"\nwith = { d = \"${ inputs.orders.digest }\" }\n",
+    ));
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let whole = json!({ "digest": digest, "size": 3, "media_type": "text/csv", "name": "o.csv" });
+    let resolve = |value: &Value| {
+        let text = arguments(&[&format!("orders={value}")]);
+        let file = GivenInputs {
+            file: BTreeMap::from([("orders".to_owned(), value.clone())]),
+            ..GivenInputs::default()
+        };
+        let [text, file] = [text, file].map(|given| Inputs::resolve(&definition, &given));
+        assert_eq!(text.is_ok(), file.is_ok(), "{value}");
+        Some(file.ok()?.values["orders"].clone())
+    };
+    assert_eq!(resolve(&whole), Some(whole.clone()));
+    // A component says no name in its output.
+    let unnamed = json!({ "digest": digest, "size": 3, "media_type": "text/csv" });
+    assert_eq!(resolve(&unnamed).unwrap()["name"], digest);
+    let with = |member: &str, value: Value| {
+        let mut changed = whole.clone();
+        changed[member] = value;
+        changed
+    };
+    for other in [
+        json!("o.csv"),
+        json!({}),
+        with("digest", json!("sha256:0a")),
+        with("size", json!(-1)),
+        with("size", json!(1_u64 << 40)),
+        with("size", json!("3")),
+        with("media_type", json!("")),
+        with("name", json!("a\0")),
+        with("name", json!("n".repeat(2000))),
+        with("name", Value::Null),
+        with("more", json!(1)),
+    ] {
+        assert_eq!(resolve(&other), None, "{other}");
+    }
+    let problems = Inputs::resolve(&definition, &arguments(&["orders=o.csv"])).unwrap_err();
+    assert_eq!(
+        problems[0].message,
+        "input `orders` must be a file, `o.csv` is not"
+    );
+    assert!(
+        problems[0]
+            .help
+            .as_ref()
+            .unwrap()
+            .contains("`orders=@FILE`")
+    );
+}
+
+#[test]
 fn b32_every_missing_input_is_named() {
     let two = good(&sample(
         "[inputs.x]\ntype = \"string\"\n[inputs.y]\ntype = \"int\"\n[[step]]\nid = \"a\"\nuse = \"p/x\"\n",
@@ -303,7 +358,7 @@ fn every_code_of_run_inputs_is_explained() {
     assert_eq!(
         listed,
         [
-            "MP0701", "MP0702", "MP0703", "MP0704", "MP0705", "MP0706", "MP0707"
+            "MP0701", "MP0702", "MP0703", "MP0704", "MP0705", "MP0706", "MP0707", "MP0708"
         ]
     );
 }

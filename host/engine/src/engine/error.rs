@@ -4,7 +4,7 @@ use std::fmt;
 
 use milepost_core::definition::UnknownSignal;
 use milepost_core::definition::input::InputProblem;
-use milepost_core::ids::{Path, RunId};
+use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::request::approve::EarlierDecision;
 use milepost_core::request::cancel_item::NotCancellable;
 use milepost_core::request::deadline::TimedOut;
@@ -190,6 +190,17 @@ pub enum EngineError {
     /// The inputs are larger than a run may keep.
     #[error("the inputs take {0} bytes, more than the maximum of {max}", max = milepost_core::limits::INPUTS_BYTES)]
     InputsTooLarge(usize),
+    /// The store does not have the artifact that is given as an input of type `file`, or not of that size.
+    #[error("input `{input}`: the store has no artifact {digest} of that size")]
+    FileNotKept {
+        /// The input.
+        input: String,
+        /// The artifact.
+        digest: Digest,
+    },
+    /// The files that a run is given are more than the artifacts that it may use.
+    #[error("the files take {0} bytes, more than the {max} that a run may use", max = milepost_core::limits::ARTIFACTS_BYTES)]
+    FilesTooLarge(u64),
     /// A step would be given more than its expressions may make, whatever happens until then.
     #[error("{place} would get at least {bytes} bytes of inputs, more than the {max} that its expressions can produce", max = milepost_core::limits::EXPRESSION_OUTPUT_BYTES)]
     InputsDoNotFit {

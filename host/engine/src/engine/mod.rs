@@ -16,6 +16,7 @@ pub(crate) mod driver;
 mod error;
 mod examination;
 mod family;
+mod files;
 mod housekeeping;
 mod inbox;
 mod items;
@@ -37,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::definition::Definition;
+use milepost_core::effect::Artifact;
 use milepost_core::event::{ClaimCause, Event, RunCreated, RunEvent};
 use milepost_core::grants::Narrowing;
 use milepost_core::ids::{Path as StepPath, RunId};
@@ -79,6 +81,7 @@ use self::loads::LoadPermit;
 use self::shared::Shared;
 use crate::carried::{self, Kept};
 use crate::clock::{Clock, SystemClock};
+use crate::input_file::{InputFile, InputFileError};
 use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
@@ -232,7 +235,7 @@ impl Engine {
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
         self.shared.follow().await;
-        let (created, mut batch, mut state) = self.create(&workflow, inputs, &options)?;
+        let (created, mut batch, mut state) = self.create(&workflow, inputs, &options).await?;
         let workflow = workflow.without_bytes();
         let owner = self.claim(&mut batch, &mut state, ClaimCause::Start)?;
         let control = options.control.clone();
@@ -262,7 +265,7 @@ impl Engine {
         options: StartOptions,
     ) -> Result<RunReport, EngineError> {
         self.shared.follow().await;
-        let (created, batch, state) = self.create(&workflow, inputs, &options)?;
+        let (created, batch, state) = self.create(&workflow, inputs, &options).await?;
         match self.shared.store.write(batch.to_write(&state)).await {
             Ok(_) => {
                 self.shared.tell_saved(&state);
@@ -276,8 +279,39 @@ impl Engine {
         }
     }
 
+    /// Keeps a file for an input of type `file`: the artifact, as JSON, is its value. A run that is started with it within an hour uses it;
+    /// after that, what no run uses may be collected.
+    ///
+    /// ```
+    /// use milepost::{Engine, StartOptions};
+    /// use milepost::input_file::InputFile;
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("sizes.toml");
+    /// # std::fs::write(&file, "schema = 1\nname = \"sizes\"\n[inputs.orders]\ntype = \"file\"\n[[step]]\nid = \"end\"\nend = { status = \"completed\", output = \"${ inputs.orders.size }\" }\n")?;
+    /// # let orders = folder.path().join("orders.csv");
+    /// # std::fs::write(&orders, "id,amount\n")?;
+    /// let engine = Engine::at(folder.path().join("milepost.db"))?;
+    /// let workflow = engine.open(&file)?;
+    /// let orders = engine.keep(InputFile::open(&orders, "orders")?).await?;
+    /// let inputs = workflow.inputs(json!({ "orders": orders.to_value() }))?;
+    /// let report = engine.run(workflow, inputs, StartOptions::default()).await?;
+    /// assert_eq!(report.output, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InputFileError`] when it cannot be read or kept.
+    pub async fn keep(&self, file: InputFile) -> Result<Artifact, InputFileError> {
+        file.keep(self.shared.store.as_ref()).await
+    }
+
     /// The first event of a new run.
-    fn create(
+    async fn create(
         &self,
         workflow: &Workflow,
         inputs: BTreeMap<String, Value>,
@@ -290,6 +324,8 @@ impl Engine {
         if let Some((place, bytes)) = workflow.definition.cannot_take(&inputs.value()) {
             return Err(EngineError::InputsDoNotFit { place, bytes });
         }
+        let store = self.shared.store.as_ref();
+        let files = files::of_new_run(store, &workflow.definition, &inputs.value()).await?;
         let created = RunCreated {
             run: options.id.clone().unwrap_or_else(|| self.new_run_id()),
             workflow: workflow.definition.name.to_string(),
@@ -304,6 +340,7 @@ impl Engine {
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
+        batch.artifacts(files);
         let event = Event::Run(RunEvent::Created(created.clone()));
         let state = batch.create(event, self.shared.clock.now())?;
         Ok((created, batch, state))
@@ -542,6 +579,8 @@ impl Engine {
         if let Some(changed) = bound.changed.take() {
             batch.workflow(&bound.workflow);
             batch.record(&mut state, changed, now)?;
+            let (store, definition) = (self.shared.store.as_ref(), &bound.workflow.definition);
+            batch.artifacts(files::known(store, definition, &state.inputs().value()).await?);
         }
         bound.workflow = bound.workflow.without_bytes();
         let definition = Arc::clone(&bound.workflow.definition);

@@ -33,14 +33,14 @@ impl Driver {
     }
 
     /// The run of a step: it comes into being with the commit that records its start, unless it is there.
-    pub(super) fn start_child(
+    pub(super) async fn start_child(
         &mut self,
         path: &Path,
         child: &ChildStarted,
         now: Timestamp,
     ) -> Result<(), Halted> {
-        let definition = &self.workflow.definition;
-        let created = family::created(definition, &self.state, path, child, now);
+        let (store, definition) = (self.shared.store.as_ref(), &self.workflow.definition);
+        let created = family::created(store, definition, &self.state, path, child, now).await;
         let created = created.map_err(Halted::Failed)?;
         self.batch.child(created);
         let known = self.state.executions().at(path).and_then(StepRecord::child);

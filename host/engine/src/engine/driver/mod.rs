@@ -425,7 +425,7 @@ impl Driver {
                 timeout: Duration::from_millis(attempt.timeout_millis),
                 at: now,
             }),
-            Action::StartChild { path, child } => self.start_child(path, child, now)?,
+            Action::StartChild { path, child } => self.start_child(path, child, now).await?,
             // One that has ended by now has ended in time.
             Action::EndWait { path, .. }
                 if self.ends_before_child(path) && self.take_children(now).await? =>

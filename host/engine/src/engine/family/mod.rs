@@ -24,6 +24,7 @@ pub use self::ending::FamilyStopped;
 use super::Engine;
 use super::changes::inputs_under;
 use super::error::EngineError;
+use super::files;
 use super::observer::Notice;
 use super::shared::{Looks, Shared};
 use crate::carried;
@@ -58,7 +59,8 @@ pub(in crate::engine) fn awaited(parent: &RunState) -> Vec<(Path, RunId)> {
 }
 
 /// The write that creates the run of a step.
-pub(in crate::engine) fn created(
+pub(in crate::engine) async fn created(
+    store: &dyn Store,
     definition: &Definition,
     parent: &RunState,
     path: &Path,
@@ -91,6 +93,7 @@ pub(in crate::engine) fn created(
         }),
     };
     let mut batch = Batch::for_new_run();
+    batch.artifacts(files::known(store, &workflow.definition, &created.inputs.value()).await?);
     let state = batch.create(Event::Run(RunEvent::Created(created)), now)?;
     Ok(batch.to_write(&state))
 }
@@ -151,7 +154,10 @@ pub(in crate::engine) async fn goes_on(
         let mut batch = Batch::after(state.seq(), state.epoch());
         let mut definition = Arc::clone(&child.definition);
         match as_carried(child, parent, &state)? {
-            Some(event) => drop(batch.record(&mut state, event, now)?),
+            Some(event) => {
+                batch.record(&mut state, event, now)?;
+                batch.artifacts(files::known(store, &definition, &state.inputs().value()).await?);
+            }
             None => definition = Arc::new(carried::definition(store, &state).await?),
         }
         let record = parent.executions().at(path);
@@ -214,6 +220,8 @@ pub(in crate::engine) async fn goes_on_as_carried(
         let now = shared.clock.now();
         let mut batch = Batch::after(state.seq(), state.epoch());
         batch.record(&mut state, event, now)?;
+        let files = files::known(store, &child.definition, &state.inputs().value()).await?;
+        batch.artifacts(files);
         let intent = Intent::Resume(ResumeBy::Person);
         let event = intent.event(&child.definition, &state)?;
         batch.record(&mut state, event.into(), now)?;
