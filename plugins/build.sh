@@ -14,7 +14,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-plugins=(text table report command git fetch notify flaky pausing hostile world web)
+plugins=(text table report command git fetch notify orders flaky pausing hostile world web)
 target=wasm32-wasip2
 out=$here/prebuilt
 check=false
