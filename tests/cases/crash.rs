@@ -14,7 +14,7 @@ use milepost_tests::cli::Cli;
 use milepost_tests::rng::Rng;
 use serde_json::Value;
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
@@ -22,17 +22,56 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
-/// What a run leaves that must not depend on where it was disturbed: its output, and ending and output of every step.
-fn essence(report: &Value) -> Value {
-    let steps: Vec<Value> = report["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| {
-            serde_json::json!([step["path"], step["status"], step["output"], step["error"]])
-        })
-        .collect();
-    serde_json::json!([report["status"], report["output"], steps])
+/// A workflow that is killed, and what is to be done and looked at meanwhile.
+pub(crate) struct Victim<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) file: PathBuf,
+    pub(crate) arguments: String,
+    /// A step whose output says in which attempt it came to it.
+    pub(crate) counting: Option<&'a str>,
+    /// Tidies up before each command what a program of others leaves behind when it is killed.
+    pub(crate) tidy: &'a dyn Fn(),
+    /// Before a run begins.
+    pub(crate) begins: &'a dyn Fn(&Cli),
+    /// A run was killed.
+    pub(crate) killed: &'a dyn Fn(&Cli, &str),
+    /// It came to its end after so many kills.
+    pub(crate) ended: &'a dyn Fn(&Cli, &str, u64),
+}
+
+impl Victim<'_> {
+    /// An example that needs nothing else.
+    fn example(name: &str, arguments: impl Into<String>) -> Victim<'_> {
+        Victim {
+            name,
+            file: examples().join(name).join("workflow.toml"),
+            arguments: arguments.into(),
+            counting: None,
+            tidy: &|| {},
+            begins: &|_| {},
+            killed: &|_, _| {},
+            ended: &|_, _, _| {},
+        }
+    }
+
+    /// What a run leaves that must not depend on where it was disturbed: its output, and ending and output of every step.
+    fn essence(&self, report: &Value) -> Value {
+        let steps: Vec<Value> = report["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| {
+                let counts = step["path"].as_str() == self.counting;
+                let output = if counts {
+                    &Value::Null
+                } else {
+                    &step["output"]
+                };
+                serde_json::json!([step["path"], step["status"], output, step["error"]])
+            })
+            .collect();
+        serde_json::json!([report["status"], report["output"], steps])
+    }
 }
 
 /// Starts the program and kills it after a while. It may have ended before: then there is nothing to kill.
@@ -49,23 +88,28 @@ fn killed_after(cli: &Cli, line: &str, after: Duration) -> ExitStatus {
 }
 
 fn kill_again_and_again(name: &str, arguments: &str) {
-    kill_and_tidy(name, arguments, &|| {});
+    kill(&Victim::example(name, arguments));
 }
 
-/// The same, where a person has to `tidy` up what a program of others leaves behind when it is killed.
-fn kill_and_tidy(name: &str, arguments: &str, tidy: &dyn Fn()) {
+pub(crate) fn kill(victim: &Victim<'_>) {
+    let Victim {
+        name,
+        file,
+        arguments,
+        tidy,
+        ..
+    } = victim;
     let kills = setting("MILEPOST_KILLS", 12);
     let seed = setting("MILEPOST_SEED", 1);
     println!("{name}: {kills} kills, MILEPOST_SEED={seed}");
     let rng = Rng::new(seed);
     let cli = Cli::new();
-    let file = examples().join(name).join("workflow.toml");
     let start = |id: &str| format!("run {} {arguments} --id {id} --json", file.display());
 
     // Once to fill the code cache, once to see how long an undisturbed run takes.
     to_the_end(&cli, "warm", &start("warm"));
     let begun = Instant::now();
-    let undisturbed = essence(&to_the_end(&cli, "undisturbed", &start("undisturbed")));
+    let undisturbed = victim.essence(&to_the_end(&cli, "undisturbed", &start("undisturbed")));
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap();
 
     let mut killed = 0;
@@ -73,6 +117,8 @@ fn kill_and_tidy(name: &str, arguments: &str, tidy: &dyn Fn()) {
     while killed < kills {
         run += 1;
         let id = format!("run-{run}");
+        let before = killed;
+        (victim.begins)(&cli);
         // Up to three kills of one run: while it starts, works, or is being resumed.
         let mut report = None;
         for _ in 0..=3 {
@@ -116,6 +162,7 @@ fn kill_and_tidy(name: &str, arguments: &str, tidy: &dyn Fn()) {
             assert_eq!(ended.signal(), Some(9), "{}", alone());
             // A kill before the first commit is survived too, but it is no kill of a run.
             killed += u64::from(cli.run(&format!("show {id} --json")).status == 0);
+            (victim.killed)(&cli, &id);
         }
         let report = report.unwrap_or_else(|| {
             let shown = cli.run(&format!("show {id} --json"));
@@ -127,7 +174,8 @@ fn kill_and_tidy(name: &str, arguments: &str, tidy: &dyn Fn()) {
             tidy();
             to_the_end(&cli, &id, &line)
         });
-        assert_eq!(essence(&report), undisturbed, "{id}");
+        assert_eq!(victim.essence(&report), undisturbed, "{id}");
+        (victim.ended)(&cli, &id, killed - before);
         let listed = cli.run("ls --flat --json --limit 1000").expect(0).json();
         let family = listed.as_array().unwrap().iter();
         let family = family.filter(|row| row["id"] == *id || row["parent"] == *id);
@@ -232,7 +280,10 @@ fn b106_release_notes_survive_kills_at_random_moments() {
             let _ = fs::remove_file(folder.path().join("kettle.git").join(file));
         }
     };
-    kill_and_tidy("release-notes", &arguments, &unlock);
+    kill(&Victim {
+        tidy: &unlock,
+        ..Victim::example("release-notes", arguments)
+    });
 }
 
 #[test]

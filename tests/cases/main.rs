@@ -1,6 +1,7 @@
 //! Milepost as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod api_report;
 mod behaviours;
 mod bounds;
 mod card;
