@@ -87,7 +87,8 @@ fn what_a_component_does_with_the_world_is_there_and_replays() {
     // Nothing of a replay reaches the world: the bucket may be another one by now.
     cli.run("kv put b x 9").expect(0);
     replays(&cli, "r");
-    assert_eq!(cli.run("kv get b x").expect(0).stdout, "9\n");
+    assert_eq!(cli.run("kv get b x").expect(0).stdout, "9");
+    cli.run("doctor --artifacts").expect(0);
     cli.run("doctor").expect(0);
 }
 
@@ -104,10 +105,10 @@ fn memos_outlive_attempts_and_retries_but_not_a_retry_from_their_step() {
     let paid = || cli.run("kv get b paid").expect(0).stdout;
     let run = visit(&cli, "r", &calls(1), "", 1);
     assert_eq!(run["status"], "failed");
-    assert_eq!(paid(), "1\n");
+    assert_eq!(paid(), "1");
     let run = cli.run("retry r --json").expect(0).json();
     assert_eq!(answers(&run)[1], ok(json!({ "recorded": 1 })));
-    assert_eq!(paid(), "1\n");
+    assert_eq!(paid(), "1");
     let run = cli.run("retry r --from a --json");
     // A run that is over is not begun again; one that failed is.
     assert_eq!(run.status, 65);
@@ -115,7 +116,7 @@ fn memos_outlive_attempts_and_retries_but_not_a_retry_from_their_step() {
     assert_eq!(run["status"], "failed");
     let run = cli.run("retry s --from a --json").expect(0).json();
     assert_eq!(answers(&run)[1], ok(json!({ "fresh": 1 })));
-    assert_eq!(paid(), "3\n");
+    assert_eq!(paid(), "3");
     for run in ["r", "s"] {
         replays(&cli, run);
     }
@@ -222,6 +223,153 @@ fn an_artifact_that_is_gone_is_told_where_it_is_needed() {
     assert!(output.stderr.contains("is missing"), "{output:?}");
     assert!(!cli.folder().join("out.txt").exists());
     cli.run("replay r").expect(4);
+}
+
+#[test]
+fn an_artifact_whose_bytes_changed_is_told_as_damage_and_not_as_another_output() {
+    let cli = Cli::new();
+    let calls = json!([
+        { "do": "write", "name": "r.txt", "text": "0123456789", "times": 1000 },
+        { "do": "read", "offset": 0, "max": 5 },
+    ]);
+    let run = visit(&cli, "r", &calls, "", 0);
+    let digest = answers(&run)[0]["ok"]["digest"].clone();
+    let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+    let folder = cli.database().with_extension("artifacts");
+    let file = folder.join(&hex[..2]).join(&hex[2..]);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[9_000] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+
+    // Its size is as it was: what reads everything finds it.
+    cli.run("doctor").expect(0);
+    let doctor = cli.run("doctor --artifacts").expect(1).stdout;
+    let told = format!(
+        "artifact r.txt: {} does not match its digest",
+        digest.as_str().unwrap()
+    );
+    assert!(doctor.contains(&told), "{doctor}");
+    let replayed = cli.run("replay r --json").expect(4).json();
+    let recorded = &replayed["divergence"]["recorded"];
+    assert!(
+        recorded
+            .as_str()
+            .unwrap()
+            .contains("does not match its digest"),
+        "{replayed:#}"
+    );
+    assert_eq!(replayed["divergence"]["path"], "a", "{replayed:#}");
+    // A step that opens it is told, and can do something about it.
+    let read = json!([{ "do": "read", "digest": digest, "offset": 0, "max": 5 }]);
+    let run = visit(&cli, "s", &read, "", 0);
+    assert_eq!(answers(&run), [json!({ "error": "damaged" })]);
+    replays(&cli, "s");
+    // So is whoever reads it into a pipe, at its end.
+    let output = cli.run("artifacts r r.txt");
+    assert_eq!(output.status, 69, "{output:?}");
+    assert!(
+        output.stderr.contains("does not match its digest"),
+        "{output:?}"
+    );
+    let output = cli.run("artifacts r r.txt -o out.txt");
+    assert_eq!(output.status, 69, "{output:?}");
+    assert!(!cli.folder().join("out.txt").exists());
+}
+
+#[test]
+fn bytes_go_into_a_pipe_as_they_are() {
+    let cli = Cli::new();
+    let text = "\u{1b}[31mred\u{9b}\r\n\0\u{202e}ü\n\n";
+    let calls = json!([
+        { "do": "put", "bucket": "b", "key": "x", "value": text },
+        { "do": "write", "name": "r.txt", "text": text, "times": 60_000 },
+        { "do": "write", "name": "empty", "text": "", "times": 0 },
+    ]);
+    visit(&cli, "r", &calls, "", 0);
+    assert_eq!(cli.run("kv get b x").expect(0).stdout, text);
+    cli.run("kv get b x -o value").expect(0);
+    assert_eq!(
+        fs::read(cli.folder().join("value")).unwrap(),
+        text.as_bytes()
+    );
+    assert_eq!(
+        cli.run("artifacts r r.txt").expect(0).stdout,
+        text.repeat(60_000)
+    );
+    assert_eq!(cli.run("artifacts r empty").expect(0).stdout, "");
+    cli.write("bytes", b"\xff\0\xfe");
+    cli.run("kv put b y --file bytes").expect(0);
+    let output = cli.command("kv get b y").output().unwrap();
+    assert_eq!(output.stdout, b"\xff\0\xfe");
+    // A terminal gets nothing that could control it.
+    let shown = cli.on_terminal("kv get b x", 40).left.join("\n");
+    assert!(shown.contains("\\u{1b}[31mred\\u{9b}"), "{shown:?}");
+    assert!(
+        !shown.contains('\u{9b}') && !shown.contains("\u{1b}[31m"),
+        "{shown:?}"
+    );
+    let shown = cli.on_terminal("kv get b y", 40).left.join("\n");
+    assert!(shown.contains("is not text"), "{shown:?}");
+}
+
+#[test]
+fn keys_of_a_large_bucket_are_listed_page_by_page() {
+    let cli = Cli::new();
+    cli.run("kv put b first 1").expect(0);
+    let db = rusqlite::Connection::open(cli.database()).unwrap();
+    db.execute_batch(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)
+         INSERT INTO item (bucket, key, revision, value) SELECT 1, printf('k%06d', n), 1, x'31' FROM n;
+         INSERT INTO item (bucket, key, revision, value) VALUES (1, 'l', 1, x'31');",
+    )
+    .unwrap();
+    drop(db);
+    let listed = cli.run("kv ls b --prefix k").expect(0).stdout;
+    let keys: Vec<String> = (1..=2500).map(|n| format!("k{n:06}")).collect();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), keys);
+    let document = cli.run("kv ls b --json").expect(0).json();
+    assert_eq!(document["bucket"], "b");
+    assert_eq!(document["keys"].as_array().unwrap().len(), 2502);
+    assert_eq!(cli.run("kv ls b --prefix z").expect(0).stdout, "no keys\n");
+    let none = cli.run("kv ls nothing --json").expect(0).json();
+    assert_eq!(none, json!({ "bucket": "nothing", "keys": [] }));
+}
+
+#[test]
+fn a_failed_item_shows_its_last_calls() {
+    let cli = Cli::new();
+    let keys = "foreach = { items = \"inputs.scripts\", join = \"all_done\" }\n";
+    let workflow = format!(
+        "{ALLOW}[inputs.scripts]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = {{ calls = \"${{ item }}\" }}\n{keys}"
+    );
+    cli.workflow("w.toml", &workflow);
+    let fails = |key: &str| {
+        json!([
+            { "do": "get", "bucket": "b", "key": key },
+            { "do": "fail_in", "attempt": 1, "retryable": false },
+        ])
+    };
+    let fine = json!([{ "do": "get", "bucket": "b", "key": "fine" }]);
+    let scripts = json!({ "scripts": [fails("one"), fine, fails("two")] });
+    cli.write("inputs.json", scripts.to_string());
+    cli.run("run w.toml --inputs inputs.json --id r");
+    let shown = cli.run("show r").expect(0).stdout;
+    for lines in [
+        "a[0]: last calls of the host:\n  kv.open b: ok,",
+        "  kv.get b/one: ok,",
+        "a[2]: last calls of the host:",
+        "  kv.get b/two: ok,",
+    ] {
+        assert!(shown.contains(lines), "{lines}: {shown}");
+    }
+    assert!(!shown.contains("b/fine"), "{shown}");
+    let report = cli.run("show r --json").expect(0).json();
+    let failures = report["steps"][0]["items"]["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 2, "{report:#}");
+    for (failure, key) in failures.iter().zip(["b/one", "b/two"]) {
+        let calls = failure["host_calls"].as_array().unwrap();
+        assert!(calls.iter().any(|call| call["about"] == key), "{failure:#}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Artifacts) => {
         impl Artifacts for $store {
-            $crate::hand_on! { create_artifact read_artifact sweep_artifacts }
+            $crate::hand_on! { create_artifact read_artifact sweep_artifacts discard_artifact }
         }
     };
     ($store:ty: Claims) => {
@@ -116,6 +116,7 @@ macro_rules! hand_on_one {
     (create_artifact) => { $crate::hand_on_as! { change: create_artifact() -> Box<dyn ArtifactSink> } };
     (read_artifact) => { $crate::hand_on_as! { read: read_artifact(digest: &'a Digest, offset: u64, max: usize) -> Option<Vec<u8>> } };
     (sweep_artifacts) => { $crate::hand_on_as! { change: sweep_artifacts(grace: Duration, pretend: bool) -> Swept } };
+    (discard_artifact) => { $crate::hand_on_as! { change: discard_artifact(digest: &'a Digest) -> () } };
     (offer) => { $crate::hand_on_as! { read: offer(ask: &'a Ask) -> Offer } };
     (keep) => { $crate::hand_on_as! { change: keep(held: &'a [Held], renew: Option<Duration>) -> Vec<News> } };
     (give_up) => { $crate::hand_on_as! { change: give_up(held: &'a [Held]) -> () } };

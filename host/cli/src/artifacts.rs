@@ -28,6 +28,7 @@ use super::{ids, place};
 Examples:
   milepost artifacts 7k3m
   milepost artifacts 7k3m report.csv                # print it, if it is text
+  milepost artifacts 7k3m data.bin | sha256sum      # into a pipe, any bytes of any size
   milepost artifacts 7k3m report.csv -o report.csv")]
 pub(crate) struct ArtifactsArgs {
     /// Id of the run, or a unique prefix
@@ -124,34 +125,43 @@ fn list(run: &RunId, all: &[UsedArtifact], cx: &Context) -> Reply {
     })
 }
 
-/// Hands over the bytes, piece by piece, and holds them against their digest.
-fn copy(
-    store: &Arc<dyn Store>,
-    artifact: &Artifact,
-    mut to: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let damaged = |what: &str| {
-        let Artifact { name, digest, .. } = artifact;
-        let message = format!("the artifact `{name}` ({digest}) {what}");
-        Failure::new(Code::DamagedRecord, message)
-            .help(command("doctor").text(" lists all damage; restore the store from a backup"))
-    };
-    let mut hashed = Hasher::default();
+/// The bytes, piece by piece. They are held against their digest: where they do not match, the end is a failure.
+fn pieces(
+    store: Arc<dyn Store>,
+    artifact: Artifact,
+) -> impl Iterator<Item = Result<Vec<u8>, Failure>> {
+    let mut hashed = Some(Hasher::default());
     let mut offset = 0;
-    while offset < artifact.size {
-        let chunk = store.read_artifact(&artifact.digest, offset, limits::ARTIFACT_CHUNK_BYTES);
-        let bytes = wait(chunk)?.ok_or_else(|| damaged("is missing"))?;
-        if bytes.is_empty() {
-            return Err(damaged("is shorter than it was"));
+    std::iter::from_fn(move || {
+        let mut hasher = hashed.take()?;
+        if offset >= artifact.size {
+            let intact = hasher.finish() == artifact.digest;
+            return (!intact).then(|| Err(damaged(&artifact, "does not match its digest")));
         }
-        hashed.update(&bytes);
-        to(&bytes)?;
+        let left = artifact.size - offset;
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX);
+        let wanted = wanted.min(limits::ARTIFACT_CHUNK_BYTES);
+        let bytes = match wait(store.read_artifact(&artifact.digest, offset, wanted)) {
+            Err(error) => return Some(Err(error)),
+            Ok(None) => return Some(Err(damaged(&artifact, "is missing"))),
+            Ok(Some(bytes)) if bytes.is_empty() => {
+                return Some(Err(damaged(&artifact, "is shorter than it was")));
+            }
+            Ok(Some(bytes)) => bytes,
+        };
+        hasher.update(&bytes);
         offset += bytes.len() as u64;
-    }
-    match hashed.finish() == artifact.digest {
-        true => Ok(()),
-        false => Err(damaged("does not match its digest")),
-    }
+        hashed = Some(hasher);
+        Some(Ok(bytes))
+    })
+}
+
+fn damaged(artifact: &Artifact, what: &str) -> Failure {
+    let Artifact { name, digest, .. } = artifact;
+    let message = format!("the artifact `{name}` ({digest}) {what}");
+    let help =
+        command("doctor --artifacts").text(" lists all damage; restore the store from a backup");
+    Failure::new(Code::DamagedRecord, message).help(help)
 }
 
 fn write(
@@ -162,7 +172,9 @@ fn write(
 ) -> Result<Reply, Failure> {
     let failed = |error| Failure::file("write", file, &error);
     let mut whole = WholeFile::at(file).map_err(failed)?;
-    copy(store, artifact, |bytes| whole.write(bytes).map_err(failed))?;
+    for bytes in pieces(Arc::clone(store), artifact.clone()) {
+        whole.write(&bytes?).map_err(failed)?;
+    }
     whole.put().map_err(failed)?;
     let document = || WrittenArtifact {
         artifact: KeptArtifact::of(artifact),
@@ -190,6 +202,14 @@ fn print(
         };
         return Ok(cx.reply(Exit::Completed, document, || ""));
     }
+    if !cx.terminal {
+        let mut pieces = pieces(Arc::clone(store), artifact.clone()).peekable();
+        // What is missing altogether is told as any failure.
+        if let Some(Err(failure)) = pieces.next_if(Result::is_err) {
+            return Err(failure);
+        }
+        return Ok(Reply::bytes(Exit::Completed, pieces));
+    }
     let to_file = |why: &str| {
         let message = format!("`{}` {why}", artifact.name);
         Failure::new(Code::NotText, message).help("write it to a file with `-o FILE`")
@@ -198,10 +218,9 @@ fn print(
         return Err(to_file("is too large to be printed"));
     }
     let mut bytes = Vec::new();
-    copy(store, artifact, |chunk| {
-        bytes.extend_from_slice(chunk);
-        Ok(())
-    })?;
+    for chunk in pieces(Arc::clone(store), artifact.clone()) {
+        bytes.extend(chunk?);
+    }
     let text = String::from_utf8(bytes).map_err(|_| to_file("is not text"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
     Ok(Reply::text(Exit::Completed, text))

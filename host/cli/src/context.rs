@@ -39,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) lively: bool,
     /// Whether stdout is such a terminal, where a list may be drawn in place.
     pub(crate) screen: bool,
+    /// Whether stdout is a terminal.
+    pub(crate) terminal: bool,
     /// Whether a person types and reads: a terminal on both sides, and no `--json`.
     pub(crate) attended: bool,
     /// Whether more is to be said on stderr than what a person needs.
@@ -59,6 +61,8 @@ enum Body {
     Json(String),
     /// Printed piece by piece as it is read: too long to be held. After a failure nothing follows.
     Pieces(Box<dyn Iterator<Item = Result<String, Failure>>>),
+    /// Handed on as they are: no terminal reads them.
+    Bytes(Box<dyn Iterator<Item = Result<Vec<u8>, Failure>>>),
 }
 
 impl Context {
@@ -77,6 +81,7 @@ impl Context {
             err: style(global.color, stderr),
             lively: stderr && !is_dumb(),
             screen: stdout && !is_dumb(),
+            terminal: stdout,
             attended: stdout && io::stdin().is_terminal() && !global.json,
             verbose: global.verbose > 0,
             store_named,
@@ -99,14 +104,15 @@ impl Context {
         }
     }
 
-    /// The reply of a verb that lists what a run has many of, under `name` in JSON. Nothing is printed when the first item
+    /// The reply of a verb that lists what there are many of, under `name` in JSON, behind what they are of: its name there, and what it
+    /// is. Nothing is printed when the first item
     /// already is a failure; a later one ends the list, which says so.
     ///
     /// # Errors
     /// The failure at the place of the first item.
     pub(crate) fn list<T: 'static, D: Serialize + 'static>(
         &self,
-        run: &RunId,
+        of: (&str, &str),
         name: &'static str,
         items: impl Iterator<Item = Result<T, Failure>> + 'static,
         document: impl Fn(&T) -> D + 'static,
@@ -117,7 +123,8 @@ impl Context {
             return Err(failure);
         }
         let body = if self.json {
-            let begin = format!("{{\n  \"id\": {},\n  \"{name}\": [", pretty(run));
+            let (member, of) = (of.0, pretty(&of.1));
+            let begin = format!("{{\n  \"{member}\": {of},\n  \"{name}\": [");
             Body::Pieces(Box::new(json_list(begin, items, document)))
         } else {
             Body::Pieces(Box::new(
@@ -227,6 +234,15 @@ impl Reply {
         Self { exit, body }
     }
 
+    /// Bytes as they are, for whoever reads stdout, which is no terminal. After a failure nothing follows.
+    pub(crate) fn bytes(
+        exit: Exit,
+        pieces: impl Iterator<Item = Result<Vec<u8>, Failure>> + 'static,
+    ) -> Self {
+        let body = Body::Bytes(Box::new(pieces));
+        Self { exit, body }
+    }
+
     /// A document, whatever was asked for.
     pub(crate) fn document<T: Serialize>(exit: Exit, document: &T) -> Self {
         let body = Body::Json(pretty(document));
@@ -241,11 +257,11 @@ impl Reply {
             Body::Json(document) => print_whole(document),
             Body::Pieces(pieces) => match print_pieces(pieces) {
                 Ok(written) => written,
-                Err(failure) => {
-                    let said = format!("error: {}", failure.message());
-                    narration::say(&said.into());
-                    return failure.exit;
-                }
+                Err(failure) => return broken_off(&failure),
+            },
+            Body::Bytes(pieces) => match print_bytes(pieces) {
+                Ok(written) => written,
+                Err(failure) => return broken_off(&failure),
             },
         };
         match written {
@@ -261,6 +277,13 @@ impl Reply {
             }
         }
     }
+}
+
+/// Says why what was printed is not all.
+fn broken_off(failure: &Failure) -> Exit {
+    let said = format!("error: {}", failure.message());
+    narration::say(&said.into());
+    failure.exit
 }
 
 /// Prints a text that is a line, or several.
@@ -298,6 +321,20 @@ fn print_pieces(pieces: impl Iterator<Item = Result<String, Failure>>) -> Result
     }
     let written = stdout::print(block);
     failed.map_or(Ok(written), Err)
+}
+
+/// Prints bytes, up to the first failure.
+///
+/// # Errors
+/// That failure.
+fn print_bytes(pieces: impl Iterator<Item = Result<Vec<u8>, Failure>>) -> Result<Written, Failure> {
+    for piece in pieces {
+        match stdout::print(piece?) {
+            Written::Yes => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Written::Yes)
 }
 
 /// The pieces of one document that ends with a list, after its beginning. A failure on the way becomes its member `error`.

@@ -24,11 +24,15 @@ use super::words;
 #[command(after_help = "\
 Examples:
   milepost doctor
+  milepost doctor --artifacts
   milepost doctor --json | jq '.findings[] | select(.severity == \"problem\")'")]
 pub(crate) struct DoctorArgs {
     /// First migrate a store of an older version to that of this program; older programs cannot open it afterwards
     #[arg(long)]
     migrate: bool,
+    /// Also read every artifact and compare it with its digest; otherwise only its size is looked at
+    #[arg(long)]
+    artifacts: bool,
 }
 
 pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
@@ -37,7 +41,8 @@ pub(super) fn run(args: &DoctorArgs, cx: &Context) -> Result<Reply, Failure> {
         false => cx.engine_to_read()?,
     };
     let progress = Told::new(cx.lively);
-    let doctor = wait(engine.examine(&|examining| progress.tell(said(examining))));
+    let tell = |examining| progress.tell(said(examining));
+    let doctor = wait(engine.examine_with(args.artifacts, &tell));
     progress.finish();
     let doctor = doctor?;
     let broken = doctor

@@ -62,7 +62,7 @@ pub(super) fn run(args: &EventsArgs, cx: &Context) -> Result<Reply, Failure> {
         limits: OnceCell::new(),
     };
     cx.list(
-        &run,
+        ("id", run.as_str()),
         "events",
         entries,
         move |entry| EventEntry::new(&id, entry),

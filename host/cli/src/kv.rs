@@ -13,7 +13,7 @@ use milepost::store::{Attempts as _, Store};
 use milepost::wasm::bounded_file;
 
 use super::context::{Context, Reply};
-use super::documents::{Bucket, Buckets, Changed, Item, Keys};
+use super::documents::{Bucket, Buckets, Changed, Item};
 use super::drive::wait;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
@@ -48,7 +48,7 @@ enum What {
         #[arg(long, value_name = "TEXT", default_value = "", requires = "bucket")]
         prefix: String,
     },
-    /// Print the value of a key
+    /// Print the value of a key: as it is into a pipe or a file, escaped on a terminal
     Get {
         /// The bucket
         bucket: String,
@@ -166,25 +166,37 @@ fn buckets(cx: &Context) -> Result<Reply, Failure> {
 
 fn keys(bucket: &str, prefix: &str, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
-    let mut all: Vec<String> = Vec::new();
-    loop {
-        let after = all.last().map(String::as_str);
-        let page = wait(store.kv_keys(bucket, prefix, after, PAGE))?;
-        if page.is_empty() {
-            break;
-        }
-        all.extend(page);
+    let mut keys = stored_keys(store, bucket.to_owned(), prefix.to_owned()).peekable();
+    if keys.peek().is_none() && !cx.json {
+        return Ok(Reply::text(Exit::Completed, "no keys"));
     }
-    let document = || Keys {
-        bucket: bucket.to_owned(),
-        keys: all.clone(),
-    };
-    Ok(cx.reply(Exit::Completed, document, || {
-        let lines = all.iter().map(|key| Text::from(key.as_str()).one_line());
-        lines
-            .reduce(|text, line| text + "\n" + line)
-            .unwrap_or_else(|| Text::from("no keys"))
-    }))
+    let line = |key: &String| Text::from(key).one_line();
+    cx.list(("bucket", bucket), "keys", keys, String::clone, line)
+}
+
+/// Keys of a bucket, of which one page is in memory.
+fn stored_keys(
+    store: Arc<dyn Store>,
+    bucket: String,
+    prefix: String,
+) -> impl Iterator<Item = Result<String, Failure>> {
+    let mut after: Option<String> = None;
+    let mut page = Vec::new().into_iter();
+    let mut is_over = false;
+    std::iter::from_fn(move || {
+        if page.len() == 0 && !is_over {
+            page = match wait(store.kv_keys(&bucket, &prefix, after.as_deref(), PAGE)) {
+                Ok(next) => next.into_iter(),
+                Err(error) => {
+                    is_over = true;
+                    return Some(Err(error));
+                }
+            };
+        }
+        let key: String = page.next()?;
+        after = Some(key.clone());
+        Some(Ok(key))
+    })
 }
 
 fn no_key(bucket: &str, key: &str) -> Failure {
@@ -206,6 +218,11 @@ fn get(bucket: &str, key: &str, output: Option<&PathBuf>, cx: &Context) -> Resul
     let text = std::str::from_utf8(&value).ok();
     if let Some(file) = output {
         whole_file::replace(file, &value).map_err(|error| Failure::file("write", file, &error))?;
+    } else if !cx.json && !cx.terminal {
+        return Ok(Reply::bytes(
+            Exit::Completed,
+            std::iter::once(Ok(value.to_vec())),
+        ));
     } else if text.is_none() && !cx.json {
         return Err(
             Failure::new(Code::NotText, format!("the value of `{key}` is not text"))
@@ -301,8 +318,8 @@ fn change(
                     }),
                 );
             }
-            // A run was faster: look again.
-            Applied::Conflict => {}
+            // A run was faster: look again. (Only an artifact can be gone.)
+            Applied::Conflict | Applied::Gone => {}
             Applied::Full => {
                 let most = shown::bytes(limits::KV_BUCKET_BYTES as u64);
                 let message = format!("the bucket `{bucket}` would take more than {most}");

@@ -61,7 +61,7 @@ pub(super) fn run(args: &LogsArgs, cx: &Context) -> Result<Reply, Failure> {
             }
         });
     cx.list(
-        &run,
+        ("id", run.as_str()),
         "lines",
         lines,
         |(stored, line)| LogEntry::new(stored, line),

@@ -61,8 +61,8 @@ struct Detailed {
     awaits: Vec<String>,
     /// Why steps were skipped.
     skipped: Vec<SkippedStep>,
-    /// The last host calls of attempts that failed, by the place of their step.
-    calls: Vec<(usize, Vec<milepost::core::tape::HostCall>)>,
+    /// The last host calls of attempts that failed, by their path.
+    calls: Vec<(String, Vec<milepost::core::tape::HostCall>)>,
     /// What it uses that is too large for its record.
     artifacts: Vec<UsedArtifact>,
 }
@@ -82,7 +82,10 @@ impl Detailed {
         let skips = self.skipped.iter();
         let skips = skips.map(|step| (step.at, Skipped::new(&step.skip, step.join)));
         let calls = self.calls.iter();
-        let calls = calls.map(|(at, calls)| (*at, calls.iter().map(world::document).collect()));
+        let calls = calls.map(|(path, calls)| {
+            let calls = calls.iter().map(world::document);
+            (path.clone(), calls.collect())
+        });
         let mut run = Run::from(&self.report).with_skips(skips).with_calls(calls);
         run.artifacts = self.artifacts.iter().map(KeptArtifact::new).collect();
         run.request = self.request.as_ref().map(Request::from);
@@ -190,8 +193,8 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
         let path = Shown(&report.steps[step.at].path);
         text = text + format!("\n{path}: skipped, {}", step.told);
     }
-    for (at, calls) in &shown.calls {
-        text = text + "\n" + world::calls(&report.steps[*at].path, calls);
+    for (path, calls) in &shown.calls {
+        text = text + "\n" + world::calls(path, calls);
     }
     for step in &report.steps {
         if let Some(reason) = step

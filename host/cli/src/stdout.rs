@@ -44,9 +44,9 @@ pub(super) enum Written {
 }
 
 /// Begins to write; the answer comes when it is written.
-pub(super) fn send(text: String) -> oneshot::Receiver<io::Result<()>> {
+pub(super) fn send(text: impl Into<Vec<u8>>) -> oneshot::Receiver<io::Result<()>> {
     let (done, written) = oneshot::channel();
-    let bytes = text.into_bytes();
+    let bytes = text.into();
     let unsent = WRITER.get_or_init(writer).send(Job { bytes, done });
     if let Err(mpsc::SendError(job)) = unsent {
         // Without a thread it has to be done here. Whoever asked may have left.
@@ -61,7 +61,7 @@ pub(super) fn is_used() -> bool {
 }
 
 /// Writes a text and waits until that is done. A program that hears signals goes on hearing them.
-pub(super) fn print(text: String) -> Written {
+pub(super) fn print(text: impl Into<Vec<u8>>) -> Written {
     let written = send(text);
     if !signals::are_heard() {
         return answer(written.blocking_recv());

@@ -17,12 +17,16 @@ const TOLD: usize = 5;
 /// Artifacts that are told; `artifacts` lists all.
 const ARTIFACTS: usize = 10;
 
-/// The last host calls of attempts that failed, by the place of their step. A tape that cannot be read is a matter for `doctor`.
-pub(super) fn last_calls(store: &dyn Store, report: &RunReport) -> Vec<(usize, Vec<HostCall>)> {
-    let steps = report.steps.iter().enumerate();
-    let failed = steps.filter(|(_, step)| step.error.is_some());
+/// The last host calls of attempts that failed, by their path; of a fan-out, those of the items that are listed. A tape that cannot be
+/// read is a matter for `doctor`.
+pub(super) fn last_calls(store: &dyn Store, report: &RunReport) -> Vec<(String, Vec<HostCall>)> {
+    let executed = report.steps.iter().flat_map(|step| match &step.items {
+        Some(items) => items.failures.as_slice(),
+        None => std::slice::from_ref(step),
+    });
+    let failed = executed.filter(|step| step.error.is_some());
     failed
-        .filter_map(|(at, step)| {
+        .filter_map(|step| {
             let kept = &step.tape.as_ref()?.kept;
             let read = record::tape(store, &report.id, kept.started);
             let entries = wait::<_, Failure>(async {
@@ -37,7 +41,7 @@ pub(super) fn last_calls(store: &dyn Store, report: &RunReport) -> Vec<(usize, V
             });
             let mut calls: Vec<HostCall> = calls.collect();
             calls.drain(..calls.len().saturating_sub(TOLD));
-            (!calls.is_empty()).then_some((at, calls))
+            (!calls.is_empty()).then(|| (step.path.clone(), calls))
         })
         .collect()
 }

@@ -66,7 +66,7 @@ pub struct KvChange {
     pub bucket: String,
     /// The key.
     pub key: String,
-    /// Its revision as it was read; 0 of a key that never was. The change gives the next one.
+    /// Its revision as it was read; 0 where nothing was read. The change gives the next one.
     pub over: u64,
     /// The new value; none deletes.
     pub value: Option<Arc<[u8]>>,
@@ -75,9 +75,10 @@ pub struct KvChange {
 /// A key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvItem {
-    /// Rises with every change.
+    /// Rises with every change. Of a key that is not there, the highest that any deleted key of its bucket had: a key that comes back
+    /// goes on above what it had, and nothing has to be kept of it.
     pub revision: u64,
-    /// None once it was deleted: its revision goes on.
+    /// None where the key is not there.
     pub value: Option<Arc<[u8]>>,
 }
 
@@ -138,6 +139,8 @@ pub enum Applied {
     Conflict,
     /// There is no room for it: a bound on keys or bytes would be exceeded.
     Full,
+    /// The bytes of its artifact are not kept (any more).
+    Gone,
 }
 
 /// A process group that an attempt starts, or that is over.

@@ -175,7 +175,7 @@ pub const EXEC_INPUT_BYTES: usize = 8 * MIB;
 pub const EXEC_OUTPUT_CHARACTERS: usize = 100_000;
 /// Bytes of all programs that an attempt puts together, and of what it holds of those that ended.
 pub const EXEC_HELD_BYTES: usize = 16 * MIB;
-/// Bytes of the body of an HTTP response that are held in memory; what is larger can be saved as an artifact.
+/// Bytes of the body of an HTTP request, and of the body of a response that are held in memory; what is larger can be saved as an artifact.
 pub const HTTP_BODY_BYTES: usize = 8 * MIB;
 /// Bytes of a body that is saved as an artifact.
 pub const HTTP_SAVE_BYTES: u64 = 1024 * MIB as u64;

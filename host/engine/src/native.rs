@@ -338,6 +338,10 @@ impl AttemptHost for Said {
         self.host.read_artifact(digest, offset, max)
     }
 
+    fn discard_artifact<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, ()> {
+        self.host.discard_artifact(digest)
+    }
+
     fn kv<'a>(
         &'a self,
         bucket: &'a str,

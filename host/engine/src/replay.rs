@@ -11,7 +11,7 @@ use milepost_core::event::{
 };
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Path, RunId};
-use milepost_core::outcome::{ErrorClass, Outcome};
+use milepost_core::outcome::{ErrorClass, Outcome, codes};
 use milepost_core::replay::{
     Divergence, Ending, Origin, check_from, differing, first_difference, in_the_words_of, origin,
 };
@@ -438,6 +438,14 @@ impl<'a> Replayer<'a> {
             let actual = json!({ "tape": [divergence.actual] });
             let mut found = differing(entry, &recorded, &actual);
             found.field = format!("/tape/entries/{}", divergence.index);
+            return Some(found);
+        }
+        if let Outcome::Failed(error) = &result.outcome
+            && (error.class, &*error.code) == (ErrorClass::Host, codes::DAMAGED)
+        {
+            // The component did nothing else than then: what it reads is not there any more.
+            let mut found = damaged(entry.seq, entry.event.name(), &error.message);
+            found.path = Some(path.clone());
             return Some(found);
         }
         // Through the core, as it was recorded: what the host made of an outcome (a run that grew too large, a

@@ -1,4 +1,8 @@
 //! Artifacts: bytes that are too many for the store itself, under their digest.
+//!
+//! One is written first, and used by a run afterwards ([`Attempts::note`](crate::Attempts::note)). What holds it in between: a sweep
+//! takes only what nobody has written for a while; and, whatever happens to the bytes, a run comes to use them only if they are there,
+//! which the store asks in the very moment in which no sweep can take them.
 
 use std::time::Duration;
 
@@ -26,8 +30,8 @@ pub trait Artifacts: Send + Sync {
         max: usize,
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
 
-    /// Removes those that no run uses and that nobody has written for `grace`: somebody may be about to name one. With `pretend`, only counts
-    /// them.
+    /// Removes those that no run uses and that nobody has written for `grace`, and what is left of those whose writer is gone. With
+    /// `pretend`, only counts them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was removed until then stays removed.
@@ -36,6 +40,13 @@ pub trait Artifacts: Send + Sync {
         grace: Duration,
         pretend: bool,
     ) -> BoxFuture<'_, Result<Swept, StoreError>>;
+
+    /// Removes one that was finished and that no run uses: the one for whom it was written may not have it. Where somebody else is about
+    /// to use the same bytes, it is told that they are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: a sweep will take it.
+    fn discard_artifact<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// An artifact that is being written. Dropped unfinished, nothing of it is kept.

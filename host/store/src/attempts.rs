@@ -49,7 +49,7 @@ pub struct Bucket {
     pub name: String,
     /// Keys that have a value.
     pub keys: u64,
-    /// What keys and values take, bytes; deleted keys count with their name.
+    /// What keys and values take, bytes.
     pub bytes: u64,
 }
 
@@ -68,7 +68,8 @@ pub fn bucket_has_room(bucket: u64, before: u64, after: u64) -> bool {
 /// What attempts leave behind while they are in flight: tapes, memos, process groups; and buckets of keys and values, which all runs
 /// of the store share.
 pub trait Attempts: Send + Sync {
-    /// Applies an effect, whole or not at all; durable when it returns. The same tape part twice is one.
+    /// Applies an effect, whole or not at all; durable when it returns. The same tape part twice is one. An artifact is refused
+    /// whose bytes are not kept in this moment: what a run uses is there.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] or [`StoreError::Conflict`] when the run does not run under that epoch: nothing was changed.
@@ -125,7 +126,7 @@ pub trait Attempts: Send + Sync {
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>>;
 
-    /// A key of a bucket, also one that was deleted.
+    /// A key of a bucket. One that is not there has no value, and the revision from which it would go on; `None` where that is 0.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].

@@ -298,6 +298,10 @@ pub trait AttemptHost: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<u8>, HostError>> {
         Box::pin(ready(Err(nothing_kept())))
     }
+    /// Removes an artifact that was written and that the run may not have, where no run uses it. What fails here is removed later.
+    fn discard_artifact<'a>(&'a self, _digest: &'a Digest) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
     /// A body that is kept beside the tape that is replayed.
     fn blob<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
         Box::pin(ready(None))

@@ -1,7 +1,7 @@
 //! One attempt: a fresh store, the guest's `run` in it, and whatever ends it.
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -63,6 +63,9 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     result
 }
 
+/// How long an attempt that is over waits for what it was making durable.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// What stopped a guest.
 pub(super) enum Stop {
     Error(wasmtime::Error),
@@ -96,11 +99,29 @@ pub(super) async fn execute<T>(
     let mut store = store(shared, state);
     let (heard, idle_timeout) = (store.data().heard.clone(), store.data().call.idle_timeout);
     heard.note();
-    let called = tokio::select! {
-    biased;
-    called = catch_panic(body(&mut store)) => Ok(called),
-    () = tokio::time::sleep(timeout) => Err(Stop::TimedOut(timeout)),
-    silent = heard.silence(idle_timeout) => Err(Stop::Silent(silent)),
+    let durable = Arc::clone(&store.data().durable);
+    let called = {
+        let mut called = pin!(catch_panic(body(&mut store)));
+        let called_in_time = tokio::select! {
+        biased;
+        called = &mut called => Ok(called),
+        () = tokio::time::sleep(timeout) => Err(Stop::TimedOut(timeout)),
+        silent = heard.silence(idle_timeout) => Err(Stop::Silent(silent)),
+        };
+        if called_in_time.is_err() {
+            // What the store has in hand gets its answer: otherwise the tape could not say what holds.
+            durable.close();
+            let answered = poll_fn(|cx| {
+                let waits = durable.is_under_way() && called.as_mut().poll(cx).is_pending();
+                match waits && durable.is_under_way() {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                }
+            });
+            // Where it has none by then, the tape says so.
+            let _ = tokio::time::timeout(ANSWER, answered).await;
+        }
+        called_in_time
     };
     let ended = match called {
         Ok(Ok(Ok(value))) => match store.data().check_host_calls() {
@@ -132,7 +153,7 @@ fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
 /// A panic of a host function, which wasmtime carries through the guest's frames, ends the attempt and nothing else.
 pub(super) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         // The store, all that a panic may leave half-changed, is dropped with the attempt.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),

@@ -107,8 +107,8 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'s
             | Refusal::Sleep { .. }
             | Refusal::Random { .. }
             | Refusal::HttpHeld => codes::LIMIT_EXCEEDED,
+            Refusal::Artifact { .. } => return (ErrorClass::Host, codes::DAMAGED),
             // Nobody did anything wrong but the tape; the divergence tells.
-            Refusal::Artifact { .. } => return (ErrorClass::Host, codes::HOST_ERROR),
             Refusal::Diverged => return (ErrorClass::Host, codes::HOST_ERROR),
         }
     } else if error.is::<PoolConcurrencyLimitError>() {

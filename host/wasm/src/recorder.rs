@@ -7,6 +7,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::tape::{Tape, TapeEntry, json_of};
 use milepost_core::time::Timestamp;
+use serde_json::Value;
 
 use super::limits::Refusal;
 use crate::attempt::{Mode, TapeDivergence, Unsaved};
@@ -177,6 +178,18 @@ impl Recorder {
             blobs: Vec::new(),
         };
         self.unsaved_bytes = 0;
+    }
+
+    /// Gives the last call another answer than the one that was noted: what was noted may not have come to pass.
+    pub(super) fn answer_last(&mut self, answer: Value) {
+        if self.tape.entries.len() > self.unsaved.from
+            && let Some(TapeEntry::Host(call)) = self.tape.entries.last_mut()
+        {
+            call.answer = answer;
+            self.tape.not_replayable.get_or_insert_with(|| {
+                "the attempt was over before its last host call had an answer".to_owned()
+            });
+        }
     }
 
     /// Takes the last entry back: what it answers did not come to pass.

@@ -14,6 +14,7 @@ use super::recorder::Recorder;
 use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
 use crate::clock::{AttemptClock, Clock};
 use crate::secrets::Secrets;
+use crate::taped::Durable;
 
 /// State of one attempt. The host functions of every capability are implemented on it.
 pub(super) struct HostState {
@@ -25,6 +26,8 @@ pub(super) struct HostState {
     pub(super) recorder: Recorder,
     pub(super) states: States,
     pub(super) resources: ResourceTable,
+    /// What it is making durable.
+    pub(super) durable: Arc<Durable>,
     /// How the guest reaches the web; `None` where it does not.
     pub(super) http: Option<HttpClient>,
     host_calls: u64,
@@ -46,6 +49,7 @@ impl HostState {
             recorder: Recorder::new(call.mode.clone(), call.limits.tape_bytes),
             states: States::new(&call, Arc::clone(&clock)),
             resources,
+            durable: Arc::default(),
             http: None,
             host_calls: 0,
             call,
@@ -106,7 +110,8 @@ impl HostState {
     }
 
     /// Ends the attempt.
-    pub(super) fn finish(self, outcome: Outcome) -> CallResult {
+    pub(super) fn finish(mut self, outcome: Outcome) -> CallResult {
+        self.leave_unanswered();
         let (mut tape, unsaved, divergence) = self.recorder.finish();
         let (logs, log_dropped, progress) = self.states.finish();
         tape.log_dropped = log_dropped;

@@ -1,5 +1,7 @@
 //! A host call whose answer goes on the tape: live it is performed and noted, in replay the tape answers and nothing happens.
 
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use milepost_core::effect::{Applied, Effect};
@@ -72,6 +74,25 @@ enum Answer<A> {
     Error(HostError),
 }
 
+/// What is being made durable while an attempt runs out of its time: nobody would know what became of it.
+#[derive(Default)]
+pub(crate) struct Durable {
+    is_under_way: AtomicBool,
+    is_closed: AtomicBool,
+}
+
+impl Durable {
+    /// Nothing more is begun.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something has begun that has no answer yet.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.is_under_way.load(Ordering::Relaxed)
+    }
+}
+
 impl HostState {
     /// Answers a host call: live as `perform` does, in replay from the tape.
     ///
@@ -104,18 +125,37 @@ impl HostState {
         begun: Instant,
         change: Effect,
     ) -> Result<Applied, HostError> {
+        if self.durable.is_closed.load(Ordering::Relaxed) {
+            // The attempt's time is over: it only waited for what it had begun.
+            return pending().await;
+        }
         let noted = self.note(call, &Ok(answer), begun);
         let effect = Effect {
             tape: self.recorder.part(),
             ..change
         };
+        self.durable.is_under_way.store(true, Ordering::Relaxed);
         let applied = self.call.host.note(effect).await;
+        self.durable.is_under_way.store(false, Ordering::Relaxed);
         match applied {
             Ok(Applied::Done) => self.recorder.saved(),
-            Ok(Applied::Conflict | Applied::Full) | Err(_) if noted => self.recorder.take_back(),
-            Ok(Applied::Conflict | Applied::Full) | Err(_) => {}
+            _ if noted => self.recorder.take_back(),
+            _ => {}
         }
         applied
+    }
+
+    /// Says on the tape that nobody knows what became of the last call, where the attempt ended before it had an answer.
+    pub(crate) fn leave_unanswered(&mut self) {
+        if self.durable.is_under_way() {
+            let error = HostError::new(
+                "unanswered",
+                "the attempt was over before the store had answered: it may have been done",
+            );
+            let answer = Answer::<()>::Error(error);
+            self.recorder
+                .answer_last(serde_json::to_value(&answer).unwrap_or_default());
+        }
     }
 
     /// Saves the tape before it takes up much memory. Where that fails it is tried again with the next call, or with the outcome.

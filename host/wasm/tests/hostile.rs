@@ -232,7 +232,7 @@ fn small_objects_do_not_multiply_into_memory() {
 }
 
 #[test]
-fn outputs_are_bounded_before_they_are_read() {
+fn b386_outputs_are_bounded_before_they_are_read() {
     // A JSON string of `n` bytes, in memory that is there from the start.
     let long = |n: usize| {
         let run = format!(

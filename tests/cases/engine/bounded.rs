@@ -15,7 +15,8 @@ use milepost_core::state::Status;
 use milepost_core::stop::{AfterHostError, Automatic, StopCode, Why};
 use milepost_tests::faulty::{Fault, FaultyStore};
 use milepost_tests::rig::{Rig, r1, until_idle};
-use milepost_tests::scripted::{Script, at};
+use milepost_tests::scripted::{Script, at, ok};
+use serde_json::json;
 
 use super::{block_on, steps};
 
@@ -66,6 +67,26 @@ enum Fails {
     Endings,
     /// All but claims: nothing can be recorded of the error.
     Everything,
+}
+
+#[tokio::test]
+async fn b386_a_large_output_is_kept_whole_for_whoever_reads_it() {
+    // Around the size from which on it does not stand beside its event, and far beyond.
+    for length in [100, 16_000, 17_000, 1_000_000] {
+        let body = "[[step]]\nid = \"big\"\nuse = \"p/big\"\n\
+            [[step]]\nid = \"last\"\nuse = \"p/echo\"\nwith = { got = \"${ steps.big.output }\" }\n";
+        let text = "é".repeat(length / 2);
+        let output = text.clone();
+        let script = Script::new()
+            .step("big", move |_| ok(json!(output)))
+            .step("echo", |call| ok(call.input["got"].clone()));
+        let rig = Rig::sqlite(body, &script);
+        let ran = rig.run().await.unwrap();
+        assert_eq!(ran.status, Status::Completed, "{length}");
+        for step in &ran.steps {
+            assert_eq!(step.output.value().as_str(), Some(&*text), "{length}");
+        }
+    }
 }
 
 /// A worker on a store with that fault, for days. Returns the calls of the step.

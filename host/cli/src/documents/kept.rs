@@ -10,6 +10,8 @@ use milepost::store::UsedArtifact;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::failure::Problem;
+
 /// What `kv` prints.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -44,12 +46,16 @@ pub(crate) struct Bucket {
 }
 
 /// Keys of a bucket.
-#[derive(Serialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it only describes what is written piece by piece")]
 pub(crate) struct Keys {
     /// The bucket.
-    pub(crate) bucket: String,
+    bucket: String,
     /// The keys, sorted by their bytes.
-    pub(crate) keys: Vec<String>,
+    keys: Vec<String>,
+    /// Why the list ends before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
 }
 
 /// A key and its value.

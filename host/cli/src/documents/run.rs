@@ -142,13 +142,14 @@ pub(crate) struct HostCall {
 }
 
 impl Run {
-    /// The same, with the last host calls of attempts that failed: by their place.
+    /// The same, with the last host calls of attempts that failed: by their path.
     pub(crate) fn with_calls(
         mut self,
-        calls: impl IntoIterator<Item = (usize, Vec<HostCall>)>,
+        calls: impl IntoIterator<Item = (String, Vec<HostCall>)>,
     ) -> Self {
-        for (at, calls) in calls {
-            if let Some(step) = self.steps.get_mut(at) {
+        for (path, calls) in calls {
+            let mut all = self.steps.iter_mut().flat_map(Step::with_failures);
+            if let Some(step) = all.find(|step| step.path == path) {
                 step.host_calls = calls;
             }
         }
@@ -346,6 +347,17 @@ struct Items {
     failures: Vec<Step>,
     /// The first ones that wait or are paused.
     open: Vec<Step>,
+}
+
+impl Step {
+    /// Itself, or the items of it that failed.
+    fn with_failures(&mut self) -> Vec<&mut Self> {
+        if self.items.is_none() {
+            return vec![self];
+        }
+        let items = self.items.iter_mut();
+        items.flat_map(|items| &mut items.failures).collect()
+    }
 }
 
 impl From<&ItemsReport> for Items {

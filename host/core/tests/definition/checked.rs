@@ -230,6 +230,52 @@ fn limits_can_be_lowered() {
 }
 
 #[test]
+fn b6_an_input_has_a_known_type_and_may_have_a_description_and_a_default() {
+    for (name, ty, default) in [
+        ("string", InputType::String, json!("x")),
+        ("int", InputType::Int, json!(1)),
+        ("float", InputType::Float, json!(1.5)),
+        ("bool", InputType::Bool, json!(true)),
+        ("json", InputType::Json, json!([1])),
+    ] {
+        let bare = good(&sample(&format!("[inputs.i]\ntype = \"{name}\"\n{STEP}")));
+        let input = &bare.inputs["i"];
+        assert_eq!((input.ty, input.required), (ty, true), "{name}");
+        assert_eq!(
+            (&input.default, &input.description),
+            (&None, &None),
+            "{name}"
+        );
+        let told = good(&sample(&format!(
+            "[inputs.i]\ntype = \"{name}\"\ndescription = \"what it is\"\ndefault = {default}\n{STEP}"
+        )));
+        let input = &told.inputs["i"];
+        assert_eq!(input.description.as_deref(), Some("what it is"), "{name}");
+        assert_eq!(
+            (&input.default, input.required),
+            (&Some(default), false),
+            "{name}"
+        );
+    }
+    for line in [
+        "",
+        "type = \"number\"\n",
+        "type = \"String\"\n",
+        "type = 1\n",
+        "type = \"int\"\ndescription = 1\n",
+        "type = \"int\"\ndefault = \"1\"\n",
+    ] {
+        assert!(
+            !codes(&sample(&format!("[inputs.i]\n{line}{STEP}"))).is_empty(),
+            "{line}"
+        );
+    }
+}
+
+/// Where the input does not matter.
+const STEP: &str = "[[step]]\nid = \"a\"\nuse = \"p/x\"\n";
+
+#[test]
 fn declarations_are_typed() {
     let digest = "9f2c0000000000000000000000000000000000000000000000000000000000ab";
     let definition = good(&format!(

@@ -64,13 +64,19 @@ pub(crate) struct Auditor<'a> {
     store: &'a dyn Store,
     /// Blobs that many runs carry, and whether they are there.
     carried: BTreeMap<Digest, bool>,
+    /// Whether artifacts are read.
+    reads_artifacts: bool,
+    /// Artifacts that were read, and whether they match their digest.
+    artifacts: BTreeMap<Digest, bool>,
 }
 
 impl<'a> Auditor<'a> {
-    pub(crate) fn new(store: &'a dyn Store) -> Self {
+    pub(crate) fn new(store: &'a dyn Store, reads_artifacts: bool) -> Self {
         Self {
             store,
             carried: BTreeMap::new(),
+            reads_artifacts,
+            artifacts: BTreeMap::new(),
         }
     }
 

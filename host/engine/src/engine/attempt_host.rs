@@ -107,6 +107,13 @@ impl AttemptHost for LiveHost {
         Box::pin(read_artifact(&*self.shared.store, digest, offset, max))
     }
 
+    fn discard_artifact<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            // What stays is swept one day.
+            let _ = self.shared.store.discard_artifact(digest).await;
+        })
+    }
+
     fn kv<'a>(
         &'a self,
         bucket: &'a str,

@@ -107,18 +107,30 @@ pub fn much_unused(unused: u64, of: u64) -> bool {
 }
 
 impl Engine {
+    /// The same as [`examine_with`](Self::examine_with), without reading artifacts.
+    ///
+    /// # Errors
+    /// As that.
+    pub async fn examine(&self, tell: &(dyn Fn(Examining) + Sync)) -> Result<Doctor, StoreError> {
+        self.examine_with(false, tell).await
+    }
+
     /// Looks at the whole store, and reads all of it: every blob is compared with its digest, every journal is folded and
     /// compared with its checkpoint. Changes nothing; what is written meanwhile looks like no damage. `tell` hears how far it
-    /// is.
+    /// is. Of artifacts the size is looked at; with `artifacts`, each is read and compared with its digest.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be asked. What is damaged is no error but a finding.
-    pub async fn examine(&self, tell: &(dyn Fn(Examining) + Sync)) -> Result<Doctor, StoreError> {
+    pub async fn examine_with(
+        &self,
+        artifacts: bool,
+        tell: &(dyn Fn(Examining) + Sync),
+    ) -> Result<Doctor, StoreError> {
         let now = self.shared.clock.now();
         tell(Examining::File);
         let store = self.shared.store.health().await?;
         let mut findings = of_the_file(&store);
-        findings.extend(self.damage(tell).await?);
+        findings.extend(self.damage(artifacts, tell).await?);
         findings.extend(self.unattended(now).await?);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
         Ok(Doctor { store, findings })
@@ -189,7 +201,11 @@ impl Engine {
     }
 
     /// What cannot be read back as it was written: of blobs, and of one run after the other.
-    async fn damage(&self, tell: &(dyn Fn(Examining) + Sync)) -> Result<Vec<Finding>, StoreError> {
+    async fn damage(
+        &self,
+        artifacts: bool,
+        tell: &(dyn Fn(Examining) + Sync),
+    ) -> Result<Vec<Finding>, StoreError> {
         let store = self.shared.store.as_ref();
         let mut findings = Vec::new();
         let mut of_runs = BTreeMap::<String, BadBlobs>::new();
@@ -213,7 +229,7 @@ impl Engine {
                 of_runs.entry(user).or_default().insert(blob.digest, fault);
             }
         }
-        let mut auditor = Auditor::new(store);
+        let mut auditor = Auditor::new(store, artifacts);
         let (none, mut done) = (BadBlobs::new(), 0);
         let everything = Filter::default();
         let all = or_damage(store.count(&everything).await, &mut findings)?;

@@ -9,7 +9,7 @@ use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::change::{Change, Failure, conflict, keep_blob, present, use_blob};
+use super::change::{Failure, conflict, keep_blob, present, use_blob};
 use super::statements::Statements;
 use super::{signed, store_error};
 use milepost_store::fault;
@@ -17,88 +17,90 @@ use milepost_store::{
     Bucket, Note, Page, StoreError, StoredTape, UsedArtifact, bucket_has_room, may_use,
 };
 
-impl Change for Note {
-    type Reply = Applied;
-
-    fn run(&self) -> &RunId {
-        &self.run
+/// Applies a note. `is_kept` says whether the bytes of an artifact are there.
+pub(super) fn note(
+    db: &mut Statements<'_>,
+    note: &Note,
+    is_kept: impl FnOnce(&Digest) -> Result<bool, Failure>,
+) -> Result<Applied, Failure> {
+    let key: Option<i64> = db
+        .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
+        .query_row(params![note.run.as_str(), signed(note.epoch.0)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(key) = key else {
+        present(db, &note.run)?;
+        return Err(conflict(db, &note.run)?);
+    };
+    // Whatever refuses is asked before anything is changed.
+    let mut added = 0;
+    if let Some(memo) = &note.effect.memo {
+        match fits(db, key, &note.path, memo)? {
+            Ok(bytes) => added += bytes,
+            Err(refused) => return Ok(refused),
+        }
     }
-
-    fn apply(&self, db: &mut Statements<'_>) -> Result<Applied, Failure> {
-        let key: Option<i64> = db
-            .get("SELECT key FROM run WHERE id = ?1 AND epoch = ?2 AND status = 'running'")?
-            .query_row(params![self.run.as_str(), signed(self.epoch.0)], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        let Some(key) = key else {
-            present(db, &self.run)?;
-            return Err(conflict(db, &self.run)?);
-        };
-        // Whatever refuses is asked before anything is changed.
-        let mut added = 0;
-        if let Some(memo) = &self.effect.memo {
-            match fits(db, key, &self.path, memo)? {
-                Ok(bytes) => added += bytes,
-                Err(refused) => return Ok(refused),
+    let artifact = note.effect.artifact.as_ref();
+    if let Some(artifact) = artifact
+        && !is_kept(&artifact.digest)?
+    {
+        return Ok(Applied::Gone);
+    }
+    if let Some(artifact) = artifact
+        && !may_use_one_more(db, key, &note.path, artifact)?
+    {
+        return Ok(Applied::Full);
+    }
+    if let Some(change) = &note.effect.kv
+        && let refused @ (Applied::Conflict | Applied::Full) = put(db, change)?
+    {
+        return Ok(refused);
+    }
+    if let Some(memo) = &note.effect.memo {
+        db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+                .execute(params![key, note.path, memo.key, memo.value])?;
+    }
+    if let Some(artifact) = artifact {
+        use_artifact(db, key, &note.path, artifact)?;
+    }
+    if let Some(part) = &note.effect.tape {
+        for (digest, bytes) in &part.blobs {
+            let used: bool = db
+                .get("SELECT EXISTS (SELECT 1 FROM blob_use WHERE digest = ?1 AND run = ?2)")?
+                .query_row(params![digest.as_bytes(), key], |row| row.get(0))?;
+            if !used {
+                added += bytes.len() as u64;
             }
+            keep_blob(db, digest, bytes)?;
+            use_blob(db, key, digest)?;
         }
-        let artifact = self.effect.artifact.as_ref();
-        if let Some(artifact) = artifact
-            && !may_use_one_more(db, key, &self.path, artifact)?
-        {
-            return Ok(Applied::Full);
-        }
-        if let Some(change) = &self.effect.kv
-            && let refused @ (Applied::Conflict | Applied::Full) = put(db, change)?
-        {
-            return Ok(refused);
-        }
-        if let Some(memo) = &self.effect.memo {
-            db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-                .execute(params![key, self.path, memo.key, memo.value])?;
-        }
-        if let Some(artifact) = artifact {
-            use_artifact(db, key, &self.path, artifact)?;
-        }
-        if let Some(part) = &self.effect.tape {
-            for (digest, bytes) in &part.blobs {
-                let used: bool = db
-                    .get("SELECT EXISTS (SELECT 1 FROM blob_use WHERE digest = ?1 AND run = ?2)")?
-                    .query_row(params![digest.as_bytes(), key], |row| row.get(0))?;
-                if !used {
-                    added += bytes.len() as u64;
-                }
-                keep_blob(db, digest, bytes)?;
-                use_blob(db, key, digest)?;
-            }
-            added += part.bytes();
-            let before = keep_tape(db, key, self.started, part)?;
-            free(db, key, before)?;
-        }
-        match &self.effect.processes {
-            Some(GroupChange::Began(group)) => {
-                db.get(
+        added += part.bytes();
+        let before = keep_tape(db, key, note.started, part)?;
+        free(db, key, before)?;
+    }
+    match &note.effect.processes {
+        Some(GroupChange::Began(group)) => {
+            db.get(
                     "INSERT INTO process_group (run, host, boot, number, started) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT DO NOTHING",
                 )?
                 .execute(group_key(key, group))?;
-            }
-            Some(GroupChange::Ended(group)) => {
-                db.get(
+        }
+        Some(GroupChange::Ended(group)) => {
+            db.get(
                     "DELETE FROM process_group WHERE run = ?1 AND host = ?2 AND boot = ?3 AND number = ?4 AND started = ?5",
                 )?
                 .execute(group_key(key, group))?;
-            }
-            None => {}
         }
-        if added > 0 {
-            db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
-                .execute(params![key, signed(added)])?;
-        }
-        fault::point("note_written");
-        Ok(Applied::Done)
+        None => {}
     }
+    if added > 0 {
+        db.get("UPDATE run SET stored_bytes = min(stored_bytes, 9223372036854775807 - ?2) + ?2 WHERE key = ?1")?
+                .execute(params![key, signed(added)])?;
+    }
+    fault::point("note_written");
+    Ok(Applied::Done)
 }
 
 fn group_key(run: i64, group: &ProcessGroup) -> (i64, &str, &str, u32, i64) {
@@ -241,52 +243,60 @@ pub(super) fn renew(
 /// Changes a key of a bucket. What refuses has changed nothing.
 fn put(db: &mut Statements<'_>, change: &KvChange) -> Result<Applied, rusqlite::Error> {
     let bucket = db
-        .get("SELECT key, bytes FROM bucket WHERE name = ?1")?
+        .get("SELECT key, bytes, deleted_revision FROM bucket WHERE name = ?1")?
         .query_row([&change.bucket], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
+    let (bytes, deleted): (i64, i64) =
+        bucket.map_or((0, 0), |(_, bytes, deleted)| (bytes, deleted));
     let present = match bucket {
         None => None,
-        Some((key, _)) => db
-            .get("SELECT revision, coalesce(length(value), 0) FROM item WHERE bucket = ?1 AND key = ?2")?
+        Some((key, ..)) => db
+            .get("SELECT revision, length(value) FROM item WHERE bucket = ?1 AND key = ?2")?
             .query_row(params![key, change.key], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             })
             .optional()?,
     };
-    if present.map_or(0, |(revision, _)| revision) != signed(change.over) {
+    // A key that is not there stands at the highest revision of all that were deleted: whatever it had itself is not above that.
+    if present.map_or(deleted, |(revision, _)| revision) != signed(change.over) {
         return Ok(Applied::Conflict);
     }
     let name = change.key.len() as u64;
     let before = present.map_or(0, |(_, bytes)| name + bytes.unsigned_abs());
-    let after = name + change.value.as_ref().map_or(0, |value| value.len() as u64);
-    let bytes = bucket.map_or(0, |(_, bytes)| bytes.unsigned_abs());
+    let value = change.value.as_deref();
+    let after = value.map_or(0, |value| name + value.len() as u64);
+    let bytes = bytes.unsigned_abs();
     if !bucket_has_room(bytes, before, after) {
         return Ok(Applied::Full);
     }
+    let bytes = bytes.saturating_sub(before).saturating_add(after);
+    let revision = signed(change.over.saturating_add(1));
+    let deleted = match value {
+        Some(_) => deleted,
+        None => deleted.max(revision),
+    };
     let key: i64 = db
         .get(
-            "INSERT INTO bucket (name, bytes) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes RETURNING key",
+            "INSERT INTO bucket (name, bytes, deleted_revision) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes, deleted_revision = excluded.deleted_revision
+             RETURNING key",
         )?
-        .query_row(
-            params![
-                change.bucket,
-                signed(bytes.saturating_sub(before).saturating_add(after))
-            ],
-            |row| row.get(0),
-        )?;
-    db.get(
-        "INSERT INTO item (bucket, key, revision, value) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (bucket, key) DO UPDATE SET revision = excluded.revision, value = excluded.value",
-    )?
-    .execute(params![
-        key,
-        change.key,
-        signed(change.over.saturating_add(1)),
-        change.value.as_deref()
-    ])?;
+        .query_row(params![change.bucket, signed(bytes), deleted], |row| {
+            row.get(0)
+        })?;
+    match value {
+        Some(value) => db
+            .get(
+                "INSERT INTO item (bucket, key, revision, value) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (bucket, key) DO UPDATE SET revision = excluded.revision, value = excluded.value",
+            )?
+            .execute(params![key, change.key, revision, value])?,
+        None => db
+            .get("DELETE FROM item WHERE bucket = ?1 AND key = ?2")?
+            .execute(params![key, change.key])?,
+    };
     Ok(Applied::Done)
 }
 
@@ -425,8 +435,9 @@ pub(super) fn item(db: &Connection, bucket: &str, key: &str) -> Result<Option<Kv
     };
     let read = || {
         db.prepare_cached(
-            "SELECT revision, value FROM item
-             WHERE bucket = (SELECT key FROM bucket WHERE name = ?1) AND key = ?2",
+            "SELECT coalesce(item.revision, deleted_revision), value
+             FROM bucket LEFT JOIN item ON item.bucket = bucket.key AND item.key = ?2
+             WHERE name = ?1 AND (item.revision IS NOT NULL OR deleted_revision > 0)",
         )?
         .query_row([bucket, key], item)
         .optional()
@@ -441,19 +452,38 @@ pub(super) fn keys(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<String>, StoreError> {
+    // Both ends are places in the index: a page costs what is on it, wherever it begins and whatever lies behind.
+    let from = after.map_or(prefix, |after| after.max(prefix));
+    let end = successor(prefix);
     let read = || {
-        let mut statement = db.prepare_cached(
-            "SELECT key FROM item
-             WHERE bucket = (SELECT key FROM bucket WHERE name = ?1) AND key >= ?2 AND (?3 IS NULL OR key > ?3)
-                 AND substr(key, 1, length(?2)) = ?2 AND value IS NOT NULL
-             ORDER BY key LIMIT ?4",
-        )?;
+        let mut statement = db.prepare_cached(match end {
+            Some(_) => {
+                "SELECT key FROM item WHERE bucket = (SELECT key FROM bucket WHERE name = ?1)
+                 AND key >= ?2 AND key IS NOT ?3 AND key < ?5 ORDER BY key LIMIT ?4"
+            }
+            None => {
+                "SELECT key FROM item WHERE bucket = (SELECT key FROM bucket WHERE name = ?1)
+                 AND key >= ?2 AND key IS NOT ?3 AND ?5 IS NULL ORDER BY key LIMIT ?4"
+            }
+        })?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         statement
-            .query_map(params![bucket, prefix, after, limit], |row| row.get(0))?
+            .query_map(params![bucket, from, after, limit, end], |row| row.get(0))?
             .collect::<Result<_, _>>()
     };
     read().map_err(failed("a bucket"))
+}
+
+/// The first text behind all that begin with `prefix`; `None` where nothing is behind them. (Bytes of UTF-8 sort as their characters.)
+fn successor(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
 }
 
 pub(super) fn buckets(
@@ -470,7 +500,7 @@ pub(super) fn buckets(
     };
     let read = || {
         let mut statement = db.prepare_cached(
-            "SELECT name, bytes, (SELECT count(*) FROM item WHERE item.bucket = bucket.key AND value IS NOT NULL) FROM bucket
+            "SELECT name, bytes, (SELECT count(*) FROM item WHERE item.bucket = bucket.key) FROM bucket
              WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

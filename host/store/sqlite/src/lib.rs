@@ -38,6 +38,7 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 
+use self::artifacts::Noted;
 use self::change::{Brought, Change};
 use self::files::Watch;
 use self::open::Place;
@@ -205,7 +206,7 @@ impl Runs for SqliteStore {
 
 impl Attempts for SqliteStore {
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
-        Box::pin(self.submit(note))
+        Box::pin(self.submit(Noted::of(note, &self.path)))
     }
 
     fn tape<'a>(

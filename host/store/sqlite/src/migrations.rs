@@ -142,7 +142,7 @@ CREATE INDEX run_by_parent ON run (parent, created_at, id) WHERE parent IS NOT N
 ";
 
 /// What attempts leave behind while they are in flight: their tapes, under the event that started each; memos; which artifacts they
-/// use; process groups that nobody has seen the end of. And buckets, which belong to no run; a deleted key keeps its revision.
+/// use; process groups that nobody has seen the end of. And buckets, which belong to no run; a deleted key keeps its row without a value.
 const VERSION_8: &str = "
 CREATE TABLE tape (
     key INTEGER PRIMARY KEY,
@@ -198,8 +198,19 @@ CREATE TABLE item (
 CREATE UNIQUE INDEX item_by_key ON item (bucket, key);
 ";
 
+/// A deleted key leaves no row behind. What its revision has to be above when it comes back is one number for all deleted keys of a bucket.
+const VERSION_9: &str = "
+ALTER TABLE bucket ADD COLUMN deleted_revision INTEGER NOT NULL DEFAULT 0;
+UPDATE bucket SET
+    deleted_revision = coalesce((SELECT max(revision) FROM item WHERE item.bucket = bucket.key AND value IS NULL), 0),
+    bytes = max(bytes - coalesce(
+        (SELECT sum(octet_length(item.key)) FROM item WHERE item.bucket = bucket.key AND value IS NULL), 0), 0);
+DELETE FROM item WHERE value IS NULL;
+";
+
 const STEPS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9,
 ];
 
 /// Why a file is not brought to the present version.

@@ -760,6 +760,15 @@ fn sqlite_and_memory_answer_alike() {
             };
             let memory = MemoryStore::with_clock(clock());
             let mut sqlite = open();
+            // Of the artifacts that are named, one is nowhere.
+            for store in [&sqlite as &dyn Store, &memory] {
+                for size in 0..2_u64 {
+                    let bytes = size.to_le_bytes();
+                    let mut sink = wait(store.create_artifact()).unwrap();
+                    wait(sink.write(&bytes)).unwrap();
+                    wait(sink.finish(Digest::of(&bytes))).unwrap();
+                }
+            }
             for op in &ops {
                 let changes = match op {
                     Op::Write(change) => std::slice::from_ref(&**change),

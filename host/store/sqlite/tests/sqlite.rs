@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_macros, reason = "a test prints its seed")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "store/artifacts.rs"]
+mod artifacts;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "store/durability.rs"]

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use milepost_core::effect::{Applied, Artifact, Effect};
+use milepost_core::effect::{Applied, Artifact, Effect, Memo};
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
 use super::words::Wait as _;
-use super::words::{Talk, With, conflict, create, id, start, step};
+use super::words::{ALL, Talk, With, conflict, create, id, start, step};
 use crate::{Note, Store, Swept};
 
-fn write(s: &dyn Store, bytes: &[u8]) -> Digest {
+/// Writes an artifact that no run uses yet.
+pub(super) fn write(s: &dyn Store, bytes: &[u8]) -> Digest {
     let mut sink = s.create_artifact().wait().unwrap();
     for chunk in bytes.chunks(7) {
         sink.write(chunk).wait().unwrap();
@@ -63,27 +64,71 @@ pub(crate) fn an_artifact_is_there_when_it_is_finished(s: &dyn Store) {
     assert!(found.is_none_or(|bytes| bytes == b"whole"));
 }
 
-pub(crate) fn a_sweep_takes_what_no_run_uses(s: &dyn Store) {
-    let used = write(s, b"used");
-    let unused = write(s, b"unused");
-    s.save(start("r"));
+/// The run `r` comes to use it.
+fn uses(s: &dyn Store, digest: Digest) -> Applied {
     let effect = Effect {
         artifact: Some(Artifact {
-            digest: used,
+            digest,
             name: "used".to_owned(),
             size: 4,
             media_type: "text/plain".to_owned(),
         }),
+        memo: Some(Memo {
+            key: digest.to_string(),
+            value: "1".to_owned(),
+        }),
         ..Effect::default()
     };
-    let noted = s.note(Note {
+    let note = Note {
         run: id("r"),
         epoch: Epoch(1),
         started: 1,
         path: "a".to_owned(),
         effect,
-    });
-    assert_eq!(noted.wait().unwrap(), Applied::Done);
+    };
+    s.note(note).wait().unwrap()
+}
+
+pub(crate) fn a_run_comes_to_use_only_what_is_there(s: &dyn Store) {
+    s.save(start("r"));
+    let sweep = || s.sweep_artifacts(Duration::ZERO, false).wait().unwrap();
+    let settled = |digest: &Digest| {
+        let key = digest.to_string();
+        s.memo(&id("r"), "a", &key).wait().unwrap().is_some()
+    };
+    let never = Digest::of(b"never");
+    assert_eq!(uses(s, never), Applied::Gone);
+    assert!(!settled(&never));
+    // A sweep comes between the last byte and the word that a run uses it.
+    let swept = write(s, b"swept");
+    sweep();
+    assert_eq!(uses(s, swept), Applied::Gone);
+    assert_eq!(s.artifacts(&id("r"), 0, ALL).wait().unwrap(), []);
+    assert!(!settled(&swept));
+    // Written again, it is there; and from then on it stays.
+    assert_eq!(write(s, b"swept"), swept);
+    assert_eq!(uses(s, swept), Applied::Done);
+    sweep();
+    assert!(settled(&swept) && whole(s, &swept).is_some());
+    assert_eq!(uses(s, swept), Applied::Done);
+}
+
+pub(crate) fn what_is_discarded_goes_unless_a_run_uses_it(s: &dyn Store) {
+    s.save(start("r"));
+    let (used, unused) = (write(s, b"used"), write(s, b"unused"));
+    assert_eq!(uses(s, used), Applied::Done);
+    for digest in [used, unused, Digest::of(b"never")] {
+        s.discard_artifact(&digest).wait().unwrap();
+    }
+    assert_eq!(whole(s, &used).as_deref(), Some(b"used".as_slice()));
+    assert_eq!(whole(s, &unused), None);
+}
+
+pub(crate) fn a_sweep_takes_what_no_run_uses(s: &dyn Store) {
+    let used = write(s, b"used");
+    let unused = write(s, b"unused");
+    s.save(start("r"));
+    assert_eq!(uses(s, used), Applied::Done);
     let sweep = |grace, pretend| s.sweep_artifacts(grace, pretend).wait().unwrap();
     let found = |bytes| Swept {
         artifacts: 1,

@@ -9,6 +9,7 @@ use milepost_core::ids::{Digest, Epoch};
 use milepost_core::limits;
 use milepost_core::state::Status;
 
+use super::artifacts::write;
 use super::words::Wait as _;
 use super::words::{ALL, Talk, With, change, conflict, id, in_status, start, step};
 use crate::{Bucket, Note, Store, StoreError, StoredTape};
@@ -292,8 +293,96 @@ pub(crate) fn a_key_changes_only_over_the_revision_that_was_read(s: &dyn Store) 
     assert_eq!(item(s, "c", "k \"1\""), None);
 }
 
+pub(crate) fn a_deleted_key_leaves_nothing_behind(s: &dyn Store) {
+    let change = |key: &str, over, value| s.kv_change(put("b", key, over, value)).wait().unwrap();
+    // More names than a bucket has room for, one after the other.
+    let name = |n: usize| format!("{n}{}", "x".repeat(limits::KEY_BYTES - 10));
+    let mut over = 0;
+    for n in 0..200 {
+        assert_eq!(change(&name(n), over, Some(b"v")), Applied::Done, "{n}");
+        assert_eq!(change(&name(n), over + 1, None), Applied::Done, "{n}");
+        over = item(s, "b", &name(n)).unwrap().0;
+    }
+    let empty = Bucket {
+        name: "b".to_owned(),
+        keys: 0,
+        bytes: 0,
+    };
+    assert_eq!(s.buckets(None, ALL).wait().unwrap(), [empty]);
+    assert_eq!(keys(s, "", None, ALL), [""; 0]);
+}
+
+pub(crate) fn a_revision_of_a_deleted_key_never_comes_back(s: &dyn Store) {
+    let change = |key: &str, over, value| s.kv_change(put("b", key, over, value)).wait().unwrap();
+    let value = Some(b"v".as_slice());
+    for over in 0..3 {
+        assert_eq!(change("k", over, value), Applied::Done);
+    }
+    assert_eq!(change("stays", 0, value), Applied::Done);
+    assert_eq!(change("k", 3, None), Applied::Done);
+    // Whoever has read it before does not change what comes back.
+    for over in 0..=3 {
+        assert_eq!(change("k", over, value), Applied::Conflict, "{over}");
+    }
+    let absent = item(s, "b", "k").unwrap();
+    assert_eq!(absent, (4, None));
+    // It came and went since somebody saw that it is not there.
+    assert_eq!(change("k", 4, value), Applied::Done);
+    assert_eq!(change("k", 5, None), Applied::Done);
+    assert_eq!(change("k", 4, value), Applied::Conflict);
+    assert_eq!(change("k", 6, value), Applied::Done);
+    for over in (0..=6).chain([8]) {
+        assert_eq!(change("k", over, None), Applied::Conflict, "{over}");
+    }
+    // Other keys: what is there goes on by itself, what is not begins above; other buckets know nothing of it.
+    assert_eq!(item(s, "b", "stays"), Some((1, Some(b"v".to_vec()))));
+    assert_eq!(item(s, "b", "new"), Some((6, None)));
+    assert_eq!(item(s, "c", "k"), None);
+}
+
+pub(crate) fn keys_of_a_prefix_end_where_it_ends(s: &dyn Store) {
+    let all = [
+        "a",
+        "a\u{d7ff}",
+        "a\u{d7ff}b",
+        "a\u{e000}",
+        "a\u{10ffff}",
+        "a\u{10ffff}b",
+        "b",
+        "\u{10ffff}",
+        "\u{10ffff}\u{10ffff}",
+    ];
+    for key in all {
+        let done = s.kv_change(put("b", key, 0, Some(b"v"))).wait().unwrap();
+        assert_eq!(done, Applied::Done);
+    }
+    for prefix in [
+        "",
+        "a",
+        "a\u{d7ff}",
+        "a\u{e000}",
+        "a\u{10ffff}",
+        "\u{10ffff}",
+        "\u{10ffff}\u{10ffff}",
+        "c",
+    ] {
+        let wanted: Vec<_> = all
+            .into_iter()
+            .filter(|key| key.starts_with(prefix))
+            .collect();
+        assert_eq!(keys(s, prefix, None, ALL), wanted, "{prefix:?}");
+        // The same key by key.
+        let mut paged: Vec<String> = Vec::new();
+        while let Some(next) = keys(s, prefix, paged.last().map(String::as_str), 1).pop() {
+            paged.push(next);
+        }
+        assert_eq!(paged, wanted, "{prefix:?}");
+    }
+}
+
 pub(crate) fn a_change_that_is_refused_takes_the_rest_with_it(s: &dyn Store) {
     s.save(start("r"));
+    write(s, &3_u64.to_le_bytes());
     let effect = Effect {
         tape: Some(part(0, "[1]")),
         memo: memo("k", "1").memo,
@@ -346,7 +435,7 @@ pub(crate) fn a_bucket_has_room_for_so_many_bytes(s: &dyn Store) {
     assert_eq!(change(most, 0, Some(&large)), Applied::Done);
     assert_eq!(change(0, 2, Some(&large)), Applied::Full);
     assert_eq!(change(0, 2, None), Applied::Done);
-    let bytes = (most * (limits::KV_VALUE_BYTES + 2) + 2) as u64;
+    let bytes = (most * (limits::KV_VALUE_BYTES + 2)) as u64;
     let bucket = Bucket {
         name: "b".to_owned(),
         keys: most as u64,
@@ -384,7 +473,9 @@ pub(crate) fn artifacts_are_known_as_long_as_a_run_uses_them(s: &dyn Store) {
     for run in ["r", "other"] {
         s.save(start(run));
     }
-    let uses = |run, path: &str, artifact| {
+    let uses = |run, path: &str, artifact: Artifact| {
+        // What it is said to be is not asked: only that it is there.
+        write(s, &artifact.size.to_le_bytes());
         let effect = Effect {
             artifact: Some(artifact),
             ..Effect::default()

@@ -238,6 +238,8 @@ macro_rules! conformance_cases {
                 an_artifact_is_there_when_it_is_finished,
                 a_sweep_takes_what_no_run_uses,
                 a_run_may_use_artifacts_from_its_beginning,
+                a_run_comes_to_use_only_what_is_there,
+                what_is_discarded_goes_unless_a_run_uses_it,
             }
             attempts {
                 only_the_owner_of_a_run_that_runs_notes_anything,
@@ -249,8 +251,11 @@ macro_rules! conformance_cases {
                 an_execution_has_so_many_memos,
                 memos_go_with_the_execution_that_begins_anew,
                 a_key_changes_only_over_the_revision_that_was_read,
+                a_deleted_key_leaves_nothing_behind,
+                a_revision_of_a_deleted_key_never_comes_back,
                 a_change_that_is_refused_takes_the_rest_with_it,
                 keys_are_listed_by_their_bytes,
+                keys_of_a_prefix_end_where_it_ends,
                 a_bucket_has_room_for_so_many_bytes,
                 buckets_outlive_runs_and_are_listed_by_name,
                 artifacts_are_known_as_long_as_a_run_uses_them,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,6 +13,17 @@ use crate::{ArtifactSink, Artifacts, StoreError, Swept};
 
 /// The bytes, by digest; shared with what is being written.
 pub(super) type Kept = Arc<Mutex<BTreeMap<Digest, Arc<[u8]>>>>;
+
+impl MemoryStore {
+    pub(super) fn keeps(&self, digest: &Digest) -> bool {
+        self.kept().contains_key(digest)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<[u8]>>> {
+        let kept = self.artifacts.lock();
+        kept.unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Artifacts for MemoryStore {
     fn create_artifact(&self) -> BoxFuture<'_, Result<Box<dyn ArtifactSink>, StoreError>> {
@@ -30,11 +41,7 @@ impl Artifacts for MemoryStore {
         max: usize,
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(async move {
-            let kept = self
-                .artifacts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            Ok(kept.get(digest).map(|bytes| {
+            Ok(self.kept().get(digest).map(|bytes| {
                 let from = usize::try_from(offset)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len());
@@ -57,17 +64,24 @@ impl Artifacts for MemoryStore {
             let state = self.state();
             let used = state.runs.values().flat_map(|run| &run.artifacts);
             let used: BTreeSet<Digest> = used.map(|used| used.artifact.digest).collect();
-            let mut kept = self
-                .artifacts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            kept.retain(|digest, bytes| {
+            self.kept().retain(|digest, bytes| {
                 let unused = !used.contains(digest);
                 swept.artifacts += u64::from(unused);
                 swept.bytes += if unused { bytes.len() as u64 } else { 0 };
                 pretend || !unused
             });
             Ok(swept)
+        })
+    }
+
+    fn discard_artifact<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let mut used = state.runs.values().flat_map(|run| &run.artifacts);
+            if used.all(|used| used.artifact.digest != *digest) {
+                self.kept().remove(digest);
+            }
+            Ok(())
         })
     }
 }

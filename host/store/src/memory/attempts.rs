@@ -19,7 +19,12 @@ use crate::{
 
 impl Attempts for MemoryStore {
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Applied, StoreError>> {
-        Box::pin(async move { self.state().note(note) })
+        Box::pin(async move {
+            let mut state = self.state();
+            let artifact = note.effect.artifact.as_ref();
+            let gone = artifact.is_some_and(|artifact| !self.keeps(&artifact.digest));
+            state.note(note, gone)
+        })
     }
 
     fn tape<'a>(
@@ -106,8 +111,14 @@ impl Attempts for MemoryStore {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<KvItem>, StoreError>> {
         Box::pin(async move {
+            let state = self.state();
             let key = (bucket.to_owned(), key.to_owned());
-            Ok(self.state().kv.get(&key).cloned())
+            let absent = || {
+                let revision = *state.kv_deleted.get(bucket)?;
+                let value = None;
+                Some(KvItem { revision, value })
+            };
+            Ok(state.kv.get(&key).cloned().or_else(absent))
         })
     }
 
@@ -127,8 +138,7 @@ impl Attempts for MemoryStore {
             };
             let keys = state.kv.range((from, Bound::Unbounded));
             let keys = keys.take_while(|((of, key), _)| of == bucket && key.starts_with(prefix));
-            let there = keys.filter(|(_, item)| item.value.is_some());
-            Ok(there.map(|((_, key), _)| key.clone()).take(limit).collect())
+            Ok(keys.map(|((_, key), _)| key.clone()).take(limit).collect())
         })
     }
 
@@ -149,15 +159,20 @@ impl Attempts for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Bucket>, StoreError>> {
         Box::pin(async move {
-            let mut buckets: BTreeMap<String, Bucket> = BTreeMap::new();
-            for ((name, key), item) in &self.state().kv {
-                let bucket = buckets.entry(name.clone()).or_insert_with(|| Bucket {
-                    name: name.clone(),
-                    keys: 0,
-                    bytes: 0,
-                });
-                bucket.keys += u64::from(item.value.is_some());
-                bucket.bytes += bytes_of(key, item.value.as_ref());
+            let state = self.state();
+            let empty = |name: &String| Bucket {
+                name: name.clone(),
+                keys: 0,
+                bytes: 0,
+            };
+            let emptied = state.kv_deleted.keys();
+            let mut buckets: BTreeMap<String, Bucket> =
+                emptied.map(|name| (name.clone(), empty(name))).collect();
+            for ((name, key), item) in &state.kv {
+                let bucket = buckets.entry(name.clone());
+                let bucket = bucket.or_insert_with(|| empty(name));
+                bucket.keys += 1;
+                bucket.bytes += bytes_of(key, item);
             }
             let later = |bucket: &Bucket| after.is_none_or(|after| bucket.name.as_str() > after);
             Ok(buckets.into_values().filter(later).take(limit).collect())
@@ -166,7 +181,8 @@ impl Attempts for MemoryStore {
 }
 
 impl State {
-    fn note(&mut self, note: Note) -> Result<Applied, StoreError> {
+    /// `gone`: the bytes of its artifact are not kept.
+    fn note(&mut self, note: Note, gone: bool) -> Result<Applied, StoreError> {
         let row = &self.run(&note.run)?.row;
         if row.epoch != note.epoch || row.status != Status::Running {
             return Err(conflict(row));
@@ -182,6 +198,9 @@ impl State {
                 None if of_path.count() >= limits::MEMO_KEYS => return Ok(Applied::Full),
                 None => added += memo.bytes(),
             }
+        }
+        if gone {
+            return Ok(Applied::Gone);
         }
         if let Some(artifact) = &note.effect.artifact
             && !run.uses(&note.path, artifact)
@@ -252,13 +271,16 @@ impl State {
     fn kv_allows(&self, change: &KvChange) -> Applied {
         let key = (change.bucket.clone(), change.key.clone());
         let present = self.kv.get(&key);
-        if present.map_or(0, |item| item.revision) != change.over {
+        let deleted = self.kv_deleted.get(&change.bucket).copied();
+        let stands = present.map_or(deleted.unwrap_or(0), |item| item.revision);
+        if stands != change.over {
             return Applied::Conflict;
         }
         let of_bucket = self.kv.iter().filter(|((of, _), _)| *of == change.bucket);
-        let bytes = of_bucket.map(|((_, key), item)| bytes_of(key, item.value.as_ref()));
-        let before = present.map_or(0, |item| bytes_of(&change.key, item.value.as_ref()));
-        let after = bytes_of(&change.key, change.value.as_ref());
+        let bytes = of_bucket.map(|((_, key), item)| bytes_of(key, item));
+        let before = present.map_or(0, |item| bytes_of(&change.key, item));
+        let named = |value: &Arc<[u8]>| (change.key.len() + value.len()) as u64;
+        let after = change.value.as_ref().map_or(0, named);
         match bucket_has_room(bytes.sum(), before, after) {
             true => Applied::Done,
             false => Applied::Full,
@@ -266,15 +288,21 @@ impl State {
     }
 
     fn kv_put(&mut self, change: KvChange) {
-        let item = KvItem {
-            revision: change.over + 1,
-            value: change.value,
-        };
+        let revision = change.over + 1;
+        if change.value.is_none() {
+            let deleted = self.kv_deleted.entry(change.bucket.clone()).or_default();
+            *deleted = revision.max(*deleted);
+            self.kv.remove(&(change.bucket, change.key));
+            return;
+        }
+        let value = change.value;
+        let item = KvItem { revision, value };
         self.kv.insert((change.bucket, change.key), item);
     }
 }
 
-fn bytes_of(key: &str, value: Option<&Arc<[u8]>>) -> u64 {
+fn bytes_of(key: &str, item: &KvItem) -> u64 {
+    let value = item.value.as_ref();
     (key.len() + value.map_or(0, |value| value.len())) as u64
 }
 

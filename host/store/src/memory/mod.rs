@@ -37,6 +37,8 @@ struct State {
     runs: BTreeMap<RunId, Run>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
     kv: BTreeMap<(String, String), KvItem>,
+    /// By bucket: the highest revision of its deleted keys.
+    kv_deleted: BTreeMap<String, u64>,
     last_log: u64,
     last_signal: u64,
     last_artifact: u64,

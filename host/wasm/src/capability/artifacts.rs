@@ -1,16 +1,18 @@
 //! Capability `artifacts`: bytes that are too many for JSON, kept by their digest. They pass in chunks and are never in memory as a
-//! whole. What is read follows from the digest, so only what was written and opened is on the tape.
+//! whole. What is read follows from the digest, so only what was written and opened is on the tape; whether the bytes are those of
+//! the digest is looked at when one is opened.
 
 use std::time::Instant;
 
 use milepost_core::effect::{Applied, Artifact as Kept, Effect};
 use milepost_core::ids::{Digest, Hasher};
 use milepost_core::{limits, shown};
+use serde::Serialize;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
-use super::memo::check_key;
-use crate::attempt::ArtifactWriter;
+use super::key::check_key;
+use crate::attempt::{ArtifactWriter, AttemptHost};
 use crate::contract::v0_1::milepost::step::artifacts::{
     self, Artifact, Host, HostReader, HostWriter,
 };
@@ -179,7 +181,7 @@ impl HostWriter for HostState {
         let finished = match (to, failed) {
             (_, Some(error)) => Err(error),
             (Some(to), None) => match to.finish(artifact.digest).await {
-                Ok(()) => self.use_artifact(&call, begun, &artifact).await,
+                Ok(()) => self.use_artifact(&call, begun, &artifact, &()).await,
                 Err(error) => Err(error),
             },
             (None, None) => Err(HostError::new("unavailable", "it was written nowhere")),
@@ -202,7 +204,11 @@ impl HostReader for HostState {
         self.charge()?;
         let call = Asked::new(INTERFACE, "open", &digest, &digest);
         let opened = match self.recorded_answer(&call)? {
-            Some(answer) => answer,
+            Some(Ok(artifact)) => match intact(&*self.call.host, &artifact).await {
+                Ok(()) => Ok(artifact),
+                Err(reason) => return Err(unreadable(&artifact.digest, &reason).into()),
+            },
+            Some(Err(error)) => Err(error),
             None => {
                 let begun = Instant::now();
                 let opened = self.open_live(&call, &digest, begun).await;
@@ -291,7 +297,10 @@ impl HostState {
         };
         let digest = digest.parse().map_err(|_| unknown())?;
         let found = self.call.host.artifact(&digest).await?;
-        let artifact = found.ok_or_else(unknown)?;
+        let artifact: Kept = found.ok_or_else(unknown)?;
+        intact(&*self.call.host, &artifact)
+            .await
+            .map_err(|reason| damaged(&digest, &reason))?;
         // From now on it is this run's, too: it stays as long as the run does.
         let effect = Effect {
             artifact: Some(artifact.clone()),
@@ -299,26 +308,74 @@ impl HostState {
         };
         match self.note_durably(call, &artifact, begun, effect).await? {
             Applied::Done => Ok(artifact),
+            Applied::Gone => Err(unknown()),
             Applied::Conflict | Applied::Full => Err(too_many()),
         }
     }
 
-    /// Notes that an artifact, whose bytes are kept, is the run's.
-    async fn use_artifact(
+    /// Notes that an artifact, whose bytes are kept, is the run's. One that it may not have is not kept.
+    ///
+    /// # Errors
+    /// What the guest is told.
+    pub(super) async fn use_artifact(
         &mut self,
         call: &Asked,
         begun: Instant,
         artifact: &Kept,
+        answer: &impl Serialize,
     ) -> Result<(), HostError> {
         let effect = Effect {
             artifact: Some(artifact.clone()),
             ..Effect::default()
         };
-        match self.note_durably(call, &(), begun, effect).await? {
-            Applied::Done => Ok(()),
-            Applied::Conflict | Applied::Full => Err(too_many()),
-        }
+        let refused = match self.note_durably(call, answer, begun, effect).await {
+            Ok(Applied::Done) => return Ok(()),
+            Ok(Applied::Gone) => HostError::transient(
+                "unavailable",
+                "the artifact was removed before it was the run's; write it again",
+            ),
+            Ok(Applied::Conflict | Applied::Full) => too_many(),
+            Err(error) => error,
+        };
+        self.call.host.discard_artifact(&artifact.digest).await;
+        Err(refused)
     }
+}
+
+/// Reads all of it once and holds it against its digest, so that no guest works on with what nobody wrote.
+///
+/// # Errors
+/// What is wrong with it.
+async fn intact(host: &dyn AttemptHost, artifact: &Kept) -> Result<(), String> {
+    let mut hashed = Hasher::default();
+    let mut offset = 0;
+    while offset < artifact.size {
+        let left = artifact.size - offset;
+        let wanted = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(limits::ARTIFACT_CHUNK_BYTES);
+        let read = host.read_artifact(&artifact.digest, offset, wanted);
+        let bytes = read.await.map_err(|error| error.message)?;
+        if bytes.is_empty() {
+            return Err("it is shorter than it was".to_owned());
+        }
+        hashed.update(&bytes);
+        offset += bytes.len() as u64;
+        // It may be much: others on this thread, and the end of the attempt's time, get their turn.
+        tokio::task::yield_now().await;
+    }
+    match hashed.finish() == artifact.digest {
+        true => Ok(()),
+        false => Err("it does not match its digest".to_owned()),
+    }
+}
+
+/// What a guest is told of bytes that are not what was written.
+pub(super) fn damaged(digest: &Digest, reason: &str) -> HostError {
+    HostError::new(
+        "damaged",
+        format!("the artifact {digest} is damaged: {reason}"),
+    )
 }
 
 /// The run uses as many as it may.

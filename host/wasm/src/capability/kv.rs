@@ -12,7 +12,7 @@ use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
 use super::body::Body;
-use super::memo::check_key;
+use super::key::check_key;
 use crate::contract::v0_1::milepost::step::kv::{self, Host, HostBucket, Item};
 use crate::contract::v0_1::milepost::step::types;
 use crate::host_error::HostError;
@@ -302,8 +302,8 @@ impl HostState {
             let next = revision + 1;
             match self.note_durably(call, &next, begun, effect).await? {
                 Applied::Done => return Ok(next),
-                // Somebody was faster: look again.
-                Applied::Conflict => {}
+                // Somebody was faster: look again. (Only an artifact can be gone.)
+                Applied::Conflict | Applied::Gone => {}
                 Applied::Full => {
                     let most = limits::KV_BUCKET_BYTES;
                     return Err(HostError::new(

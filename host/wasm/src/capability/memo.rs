@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
+use super::key::check_key;
 use crate::contract::v0_1::milepost::step::memo::{self, Entry, Host, HostTicket};
 use crate::contract::v0_1::milepost::step::types;
 use crate::guest_json;
@@ -49,28 +50,6 @@ pub struct Ticket {
 enum Begun {
     Recorded(String),
     Fresh,
-}
-
-/// Refuses what is no key.
-pub(super) fn check_key(what: &str, key: &str) -> Result<(), HostError> {
-    if key.is_empty() {
-        return Err(HostError::new("invalid", format!("{what} is empty")));
-    }
-    if key.len() > limits::KEY_BYTES {
-        let bytes = key.len();
-        let most = limits::KEY_BYTES;
-        return Err(HostError::new(
-            "too-large",
-            format!("{what} has {bytes} bytes, more than the {most} that it may have"),
-        ));
-    }
-    if key.contains('\0') {
-        return Err(HostError::new(
-            "invalid",
-            format!("{what} holds a NUL character"),
-        ));
-    }
-    Ok(())
 }
 
 fn check_value(value: &str) -> Result<(), HostError> {
@@ -157,7 +136,8 @@ impl HostState {
         };
         match self.note_durably(call, &(), begun, effect).await? {
             Applied::Done => Ok(()),
-            Applied::Conflict => Err(HostError::new(
+            // Only an artifact can be gone.
+            Applied::Conflict | Applied::Gone => Err(HostError::new(
                 "conflict",
                 "the work under this key was settled meanwhile, with another result",
             )),

@@ -8,6 +8,7 @@ mod config;
 mod context;
 pub(crate) mod exec;
 pub(crate) mod http;
+mod key;
 pub(crate) mod kv;
 mod log;
 pub(crate) mod memo;

@@ -5,6 +5,7 @@ use milepost_store::prelude::*;
 use std::fs;
 
 use milepost_core::checkpoint::NOW;
+use milepost_core::effect::{Applied, KvChange};
 use milepost_core::ids::{Digest, Epoch};
 use milepost_core::state::Status;
 use milepost_store::{Filter, StopKind, Store, StoreError};
@@ -320,6 +321,58 @@ fn b236_files_of_version_3_are_swept_whether_awaited_signals_were_indexed_or_not
         let attention = place.open().find(9, ALL);
         assert!(attention.is_ok(), "{index} {attention:?}");
     }
+}
+
+/// Version 8 kept a row of every deleted key; this is what a program of its time wrote.
+#[test]
+fn b236_deleted_keys_of_version_8_leave_nothing_behind_but_their_highest_revision() {
+    let place = Place::new();
+    place.sql(include_str!("../golden/version-8-buckets.sql"));
+    let store = place.open();
+    let buckets = store.buckets(None, ALL).now().unwrap();
+    let buckets: Vec<_> = buckets
+        .iter()
+        .map(|bucket| (&*bucket.name, bucket.keys, bucket.bytes))
+        .collect();
+    let kept = [
+        ("bytes", 1, 5),
+        ("empty", 1, 4),
+        ("rates", 2, 20),
+        ("seen", 0, 0),
+    ];
+    assert_eq!(buckets, kept);
+    let rows: i64 = place
+        .raw()
+        .query_row("SELECT count(*) FROM item", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 4);
+    let item = |bucket: &str, key: &str| {
+        let found = store.kv(bucket, key).now().unwrap();
+        found.map(|item| (item.revision, item.value.map(|value| value.to_vec())))
+    };
+    assert_eq!(item("rates", "EUR"), Some((2, Some(b"1.09".to_vec()))));
+    let quoted = Some((1, Some("it's ü".as_bytes().to_vec())));
+    assert_eq!(item("rates", "ü \"1\""), quoted);
+    assert_eq!(item("bytes", "raw"), Some((1, Some(vec![0, 255]))));
+    assert_eq!(item("empty", "only"), Some((1, Some(Vec::new()))));
+    // Whoever read them before, or when they were there, does not change what comes back.
+    assert_eq!(item("rates", "USD"), Some((4, None)));
+    assert_eq!(item("seen", "a"), Some((4, None)));
+    let put = |over| {
+        let change = KvChange {
+            bucket: "rates".to_owned(),
+            key: "USD".to_owned(),
+            over,
+            value: Some(b"3".as_slice().into()),
+        };
+        store.kv_change(change).now().unwrap()
+    };
+    for over in 0..=3 {
+        assert_eq!(put(over), Applied::Conflict, "{over}");
+    }
+    assert_eq!(put(4), Applied::Done);
+    assert_eq!(item("rates", "USD"), Some((5, Some(b"3".to_vec()))));
+    assert_eq!(store.health().now().unwrap().problems, Vec::<String>::new());
 }
 
 #[test]

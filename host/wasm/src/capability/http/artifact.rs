@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use milepost_core::effect::{Applied, Artifact as Kept, Effect};
+use milepost_core::effect::Artifact as Kept;
 use milepost_core::ids::Digest;
 use milepost_core::{limits, shown};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::client::Rest;
 use super::{Received, errors};
 use crate::attempt::ArtifactWriter;
-use crate::capability::artifacts::too_many;
+use crate::capability::artifacts;
 use crate::host_error::HostError;
 use crate::secrets::Secrets;
 use crate::state::HostState;
@@ -28,12 +28,13 @@ impl HostState {
         let artifact = self.call.host.artifact(&digest).await?;
         let size = artifact.ok_or_else(unknown)?.size;
         let room = self.states.http.room.left();
-        let most = limits::HOST_CALL_BYTES.min(room);
+        let most = limits::HTTP_BODY_BYTES.min(room);
         let size = usize::try_from(size)
             .ok()
             .filter(|size| *size <= most)
             .ok_or_else(|| errors::too_large("the artifact that is to be sent", most))?;
         let mut body = Vec::with_capacity(size);
+        let damaged = |reason| artifacts::damaged(&digest, reason);
         while body.len() < size {
             let wanted = (size - body.len()).min(limits::ARTIFACT_CHUNK_BYTES);
             let offset = body.len() as u64;
@@ -43,12 +44,12 @@ impl HostState {
                 .read_artifact(&digest, offset, wanted)
                 .await?;
             if read.is_empty() {
-                return Err(HostError::transient(
-                    "unavailable",
-                    "the artifact that is to be sent is shorter than it was",
-                ));
+                return Err(damaged("it is shorter than it was"));
             }
             body.extend_from_slice(&read);
+        }
+        if Digest::of(&body) != digest {
+            return Err(damaged("it does not match its digest"));
         }
         Ok(body)
     }
@@ -84,14 +85,8 @@ impl HostState {
             media_type: received.media_type,
         };
         copy.to.finish(artifact.digest).await?;
-        let effect = Effect {
-            artifact: Some(artifact.clone()),
-            ..Effect::default()
-        };
-        match self.note_durably(call, &artifact, begun, effect).await? {
-            Applied::Done => Ok(artifact),
-            Applied::Conflict | Applied::Full => Err(too_many()),
-        }
+        self.use_artifact(call, begun, &artifact, &artifact).await?;
+        Ok(artifact)
     }
 }
 
