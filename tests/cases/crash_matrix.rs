@@ -3,9 +3,13 @@
 //!
 //! `MILEPOST_FAULT=<point>:<n>` aborts at the n-th time; a case counts n up until the command survives.
 
+use std::cell::RefCell;
 use std::process::Stdio;
 
 use milepost_tests::cli::{Cli, Output};
+
+use crate::servers::{Reply, Server};
+use crate::web;
 
 /// Exit code of a process that aborted: 128 and SIGABRT.
 const ABORTED: i32 = 134;
@@ -259,6 +263,58 @@ fn what_a_component_did_with_the_world_survives_an_abort_at_every_point() {
             assert_eq!(count(cli, "r", "step_completed"), 2);
         },
     );
+    println!("{aborted} aborts");
+    assert!(aborted > 15, "{aborted}");
+}
+
+/// Pages that a server counts; each is memoised when it came.
+#[test]
+fn a_request_that_was_settled_is_not_repeated_wherever_the_process_is_cut_off() {
+    let server = RefCell::new(None);
+    let prepare = || {
+        let cli = Cli::new();
+        let pages = Server::start(|seen| {
+            let page: usize = match seen.target.split_once("page=") {
+                Some((_, page)) => page.parse().unwrap(),
+                None => 0,
+            };
+            let next = format!("</items?page={}>; rel=\"next\"", page + 1);
+            let kind = ("content-type", "application/json");
+            let body = format!("[{page}]");
+            match page {
+                2 => Reply::new(200, &[kind], body.as_bytes()),
+                _ => Reply::new(200, &[kind, ("link", &next)], body.as_bytes()),
+            }
+        });
+        let url = pages.url("/items");
+        let steps = format!(
+            "[[step]]\nid = \"all\"\nuse = \"fetch/pages\"\nwith = {{ url = \"{url}\" }}\n"
+        );
+        web::workflow(&cli, &pages, &steps);
+        server.replace(Some(pages));
+        cli
+    };
+    let points = [&NOTE[..3], &COMMIT[..], &CALL[..]].concat();
+    let aborted = at_every_point(&points, prepare, "run web.toml --id r", |cli, survived| {
+        if cli.database().exists() {
+            work(cli);
+        }
+        let run = cli.run("run web.toml --id r --json").expect(0).json();
+        let output = &run["steps"][0]["output"];
+        assert_eq!(output["items"], serde_json::json!([0, 1, 2]), "{run:#}");
+        let server = server.borrow();
+        let seen = server.as_ref().unwrap().seen().into_iter();
+        let asked: Vec<String> = seen.map(|seen| seen.target).collect();
+        // Only the one whose answer nobody had noted yet.
+        assert!(asked.len() <= 3 + usize::from(!survived), "{asked:?}");
+        let mut each = asked.clone();
+        each.dedup();
+        assert_eq!(
+            each,
+            ["/items", "/items?page=1", "/items?page=2"],
+            "{asked:?}"
+        );
+    });
     println!("{aborted} aborts");
     assert!(aborted > 15, "{aborted}");
 }

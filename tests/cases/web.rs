@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::servers::{Reply, Seen, Server};
 
 /// A workflow with the plugins `fetch` and `notify`, which may ask that server, and keep artifacts.
-fn workflow(cli: &Cli, server: &Server, steps: &str) {
+pub(crate) fn workflow(cli: &Cli, server: &Server, steps: &str) {
     let grant = format!(
         r#"http = [{{ host = "127.0.0.1", ports = [{}], private = true }}]"#,
         server.port()

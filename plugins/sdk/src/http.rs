@@ -43,6 +43,8 @@ use crate::{Context, Error, HostError, Result, clock};
 
 /// Longest time that a server's `retry-after` is followed: whoever asks for more asks for a person.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most of the body of a request, bytes. The host says so, too; but what is far larger it does not even take.
+const BODY: usize = 8 * 1024 * 1024;
 /// Most of a body that an error message repeats, bytes.
 const REPEATED: usize = 500;
 
@@ -180,13 +182,20 @@ impl Request {
     /// `connection-lost`, `too-large`, `too-many-redirects`, `insecure-redirect`, `invalid-response` or `invalid-request`. Those that
     /// may be over later are transient; of these, `timeout` and `connection-lost` do not tell whether the request arrived.
     pub fn send(self) -> Result<Response, HostError> {
-        match &self.problem {
-            Some(problem) => Err(HostError {
-                code: "invalid-request".to_owned(),
-                message: format!("the body: {problem}"),
+        let refused = |code: &str, message: String| {
+            Err(HostError {
+                code: code.to_owned(),
+                message,
                 transient: false,
-            }),
-            None => source::send(self),
+            })
+        };
+        match (&self.problem, &self.body) {
+            (Some(problem), _) => refused("invalid-request", format!("the body: {problem}")),
+            (None, Body::Bytes(bytes)) if bytes.len() > BODY => refused(
+                "too-large",
+                format!("the body of the request is larger than {BODY} bytes"),
+            ),
+            (None, _) => source::send(self),
         }
     }
 }
@@ -532,6 +541,19 @@ mod tests {
         assert_eq!(error.after, Some(Duration::from_secs(7)));
         let long = checked(Response::new(500).with_body("é".repeat(10_000)));
         assert!(long.to_string().len() < 600);
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_an_error_before_the_host_is_asked() {
+        answer(|_| Ok(Response::new(200)));
+        let post = |bytes| {
+            Request::post("https://api.test/")
+                .body(vec![b'x'; bytes])
+                .send()
+        };
+        assert_eq!(post(BODY).unwrap().status(), 200);
+        let refused = post(BODY + 1).unwrap_err();
+        assert_eq!((&*refused.code, refused.transient), ("too-large", false));
     }
 
     #[test]

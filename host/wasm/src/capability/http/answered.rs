@@ -5,9 +5,9 @@ use std::sync::Arc;
 use milepost_core::limits;
 use serde::{Deserialize, Serialize};
 
-use super::HEADER_BYTES;
 use super::client::Response;
 use super::room::{Held, Room};
+use super::{HEADER_BYTES, errors};
 use crate::capability::body::Body;
 use crate::host_error::HostError;
 use crate::limits::Refusal;
@@ -63,15 +63,7 @@ impl HostState {
             Some(_) => None,
         };
         let held = self.http_room().take(bytes_of(&headers, body.as_ref()));
-        let held = held.ok_or_else(|| {
-            HostError::new(
-                "too-large",
-                format!(
-                    "with this response, the step would hold more than {} bytes of requests and responses; drop what is not needed any more",
-                    limits::HTTP_HELD_BYTES
-                ),
-            )
-        })?;
+        let held = held.ok_or_else(|| errors::too_much("this response"))?;
         Ok(Answered {
             status: response.status,
             headers,

@@ -19,6 +19,7 @@ use url::Url;
 
 use super::connect::{Connector, Resolve, SystemResolver};
 use super::errors;
+use super::lookup::{self, Lookups};
 use super::pool::{Connection, Key, Pool, SWEEP, Whole};
 use super::request::Request;
 use super::room::Held;
@@ -53,6 +54,9 @@ pub(crate) trait Policy: Send + Sync + 'static {
 
     /// The text with its placeholders replaced by the secrets that they stand for; `None` where there is none.
     fn filled(&self, text: &[u8]) -> Option<Vec<u8>>;
+
+    /// On whose behalf it is sent: askers take turns where they wait for the same thing.
+    fn asker(&self) -> &Arc<str>;
 }
 
 /// Where a host may be.
@@ -105,9 +109,12 @@ impl HttpClient {
             inner: Arc::new(Inner {
                 runtime: OnceLock::new(),
                 connector: Connector {
-                    resolver: settings
-                        .resolver
-                        .unwrap_or_else(|| Arc::new(SystemResolver)),
+                    lookups: Lookups::new(
+                        settings
+                            .resolver
+                            .unwrap_or_else(|| Arc::new(SystemResolver)),
+                        lookup::PATIENCE,
+                    ),
                     roots: settings.roots,
                     tls: OnceCell::new(),
                 },
@@ -149,8 +156,8 @@ impl HttpClient {
         }
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
-            // Look-ups of names.
-            .max_blocking_threads(8)
+            // Look-ups of names, and one that reads certificates.
+            .max_blocking_threads(lookup::OF_ALL + 1)
             .thread_name("http")
             .enable_all()
             .build()
@@ -260,7 +267,7 @@ async fn hop(
             }
         }
     }
-    let connecting = inner.connector.connect(&key);
+    let connecting = inner.connector.connect(&key, policy.asker());
     let mut connection = within(request.times.connect, connecting).await?;
     let sent = connection.sender.send_request(message(request, policy)?);
     let response = within(request.times.first_byte, async {

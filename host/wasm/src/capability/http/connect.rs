@@ -19,6 +19,7 @@ use url::Host;
 
 use super::address;
 use super::errors;
+use super::lookup::Lookups;
 use super::pool::{Connection, Key};
 use crate::attempt::BoxFuture;
 use crate::host_error::HostError;
@@ -48,7 +49,7 @@ impl Resolve for SystemResolver {
 
 /// Makes connections.
 pub(super) struct Connector {
-    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) lookups: Lookups,
     /// Certificates that are trusted beside those of the machine, as DER.
     pub(super) roots: Vec<Vec<u8>>,
     pub(super) tls: OnceCell<Arc<ClientConfig>>,
@@ -56,10 +57,14 @@ pub(super) struct Connector {
 
 impl Connector {
     /// A new connection.
-    pub(super) async fn connect(&self, key: &Key) -> Result<Connection, HostError> {
+    pub(super) async fn connect(
+        &self,
+        key: &Key,
+        asker: &Arc<str>,
+    ) -> Result<Connection, HostError> {
         let origin = &key.origin;
         let name = origin.host.to_string();
-        let stream = self.tcp(&name, key).await?;
+        let stream = self.tcp(&name, key, asker).await?;
         // A small request waits for nothing.
         let _ = stream.set_nodelay(true);
         if !origin.secure {
@@ -86,8 +91,8 @@ impl Connector {
         converse(&name, TokioIo::new(stream)).await
     }
 
-    async fn tcp(&self, name: &str, key: &Key) -> Result<TcpStream, HostError> {
-        let addresses = self.addresses(name, key).await?;
+    async fn tcp(&self, name: &str, key: &Key, asker: &Arc<str>) -> Result<TcpStream, HostError> {
+        let addresses = self.addresses(name, key, asker).await?;
         let mut last = None;
         for address in addresses.into_iter().take(ADDRESSES) {
             let connecting = TcpStream::connect(SocketAddr::new(address, key.origin.port));
@@ -101,11 +106,16 @@ impl Connector {
     }
 
     /// Where it may be reached.
-    async fn addresses(&self, name: &str, key: &Key) -> Result<Vec<IpAddr>, HostError> {
+    async fn addresses(
+        &self,
+        name: &str,
+        key: &Key,
+        asker: &Arc<str>,
+    ) -> Result<Vec<IpAddr>, HostError> {
         let found = match &key.origin.host {
             Host::Domain(name) => self
-                .resolver
-                .resolve(name)
+                .lookups
+                .find(asker, name)
                 .await
                 .map_err(|error| errors::unknown_host(name, Some(&error)))?,
             Host::Ipv4(address) => vec![IpAddr::V4(*address)],

@@ -62,6 +62,17 @@ pub(super) fn too_large(what: &str, most: usize) -> HostError {
     HostError::new("too-large", format!("{what} is larger than {most} bytes"))
 }
 
+/// There is no room for more beside what the attempt holds.
+pub(super) fn too_much(what: &str) -> HostError {
+    HostError::new(
+        "too-large",
+        format!(
+            "with {what}, the step would hold more than {} bytes of requests and responses; drop what is not needed any more",
+            limits::HTTP_HELD_BYTES
+        ),
+    )
+}
+
 pub(super) fn too_many_redirects() -> HostError {
     HostError::new(
         "too-many-redirects",

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `request` | what a guest states, checked, and what becomes of it at a redirect |
 //! | `client` | the one client of the process: hops, bounds, times |
-//! | `connect`, `address`, `pool` | from a name to a connection with an address that may be reached |
+//! | `lookup`, `connect`, `address`, `pool` | from a name to a connection with an address that may be reached |
 //! | `answered`, `room` | a response as a guest gets it and as the tape keeps it; what all of them take |
 //! | `artifact` | bodies that are artifacts |
 //! | `errors` | the codes that guests see |
@@ -20,6 +20,7 @@ mod artifact;
 pub(super) mod client;
 mod connect;
 mod errors;
+mod lookup;
 mod pool;
 pub(super) mod request;
 pub(super) mod room;
@@ -128,6 +129,10 @@ pub struct Draft {
     url: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
+    /// Of the body as the guest gave it.
+    body_digest: Digest,
+    /// Why its body was not taken: told when it is sent, because giving it has no answer.
+    refused: Option<HostError>,
     artifact: Option<String>,
     timeout: Option<Duration>,
     held: Held,
@@ -152,6 +157,7 @@ pub struct Received {
 struct Granted {
     grants: Arc<Grants>,
     secrets: Secrets,
+    run: Arc<str>,
 }
 
 impl Policy for Granted {
@@ -171,6 +177,10 @@ impl Policy for Granted {
     fn filled(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.secrets.filled(text)
     }
+
+    fn asker(&self) -> &Arc<str> {
+        &self.run
+    }
 }
 
 type Answer<T> = wasmtime::Result<Result<T, types::HostError>>;
@@ -186,6 +196,8 @@ impl HostRequest for HostState {
             url,
             headers: Vec::new(),
             body: Vec::new(),
+            body_digest: Digest::of(b""),
+            refused: None,
             artifact: None,
             timeout: None,
             held,
@@ -210,18 +222,29 @@ impl HostRequest for HostState {
 
     fn body(&mut self, request: Resource<Draft>, bytes: Vec<u8>) -> wasmtime::Result<()> {
         self.charge()?;
-        self.hold_for(&request, bytes.len())?;
         let draft = self.resources.get_mut(&request)?;
-        let before = std::mem::replace(&mut draft.body, bytes).len();
+        let before = std::mem::take(&mut draft.body).len();
         draft.artifact = None;
         draft.held.shrink(before);
+        draft.body_digest = Digest::of(&bytes);
+        draft.refused = if bytes.len() > limits::HTTP_BODY_BYTES {
+            let most = limits::HTTP_BODY_BYTES;
+            Some(errors::too_large("the body of the request", most))
+        } else if !draft.held.grow(bytes.len()) {
+            Some(errors::too_much("this body"))
+        } else {
+            draft.body = bytes;
+            None
+        };
         Ok(())
     }
 
     fn body_artifact(&mut self, request: Resource<Draft>, digest: String) -> wasmtime::Result<()> {
         self.charge()?;
         self.hold_for(&request, digest.len())?;
-        self.resources.get_mut(&request)?.artifact = Some(digest);
+        let draft = self.resources.get_mut(&request)?;
+        draft.artifact = Some(digest);
+        draft.refused = None;
         Ok(())
     }
 
@@ -328,7 +351,7 @@ impl Draft {
             &self.method,
             &self.url,
             &self.headers,
-            Digest::of(&self.body),
+            self.body_digest,
             &self.artifact,
             self.timeout.map(|timeout| timeout.as_millis()),
         )
@@ -371,11 +394,15 @@ impl HostState {
         let policy = Arc::new(Granted {
             grants: Arc::clone(&self.call.grants),
             secrets: self.call.secrets.clone(),
+            run: self.call.run.as_str().into(),
         });
         Ok((client, policy))
     }
 
     async fn send_live(&mut self, draft: &Draft) -> Result<Received, HostError> {
+        if let Some(refused) = &draft.refused {
+            return Err(refused.clone());
+        }
         let body = match &draft.artifact {
             Some(digest) => self.body_of_artifact(digest).await?,
             None => draft.body.clone(),

@@ -70,6 +70,12 @@ const OWN: [HeaderName; 12] = [
 pub(in crate::capability) fn is_own(name: &HeaderName) -> bool {
     OWN.contains(name)
 }
+/// Headers by which some servers take a request for one of another method: a way around the methods of a grant.
+const OTHER_METHOD: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+];
 
 /// Headers that prove who is asking.
 const CREDENTIALS: [HeaderName; 3] = [
@@ -290,6 +296,11 @@ fn parse_headers(given: &[(String, Vec<u8>)], body: usize) -> Result<HeaderMap, 
         if is_own(&parsed) {
             return Err(errors::invalid(format!(
                 "the header `{parsed}` is set by the host"
+            )));
+        }
+        if OTHER_METHOD.contains(&parsed) {
+            return Err(errors::invalid(format!(
+                "the header `{parsed}` asks for another method than the one that is granted; send the request with that method"
             )));
         }
         let value = HeaderValue::from_bytes(value).map_err(|_| {

@@ -73,6 +73,7 @@ impl Resolve for Names {
 struct Rules<F> {
     allows: F,
     secret: (&'static str, &'static str),
+    asker: Arc<str>,
 }
 
 impl<F> Policy for Rules<F>
@@ -89,6 +90,10 @@ where
         text.contains(placeholder)
             .then(|| text.replace(placeholder, value).into_bytes())
     }
+
+    fn asker(&self) -> &Arc<str> {
+        &self.asker
+    }
 }
 
 fn rules(
@@ -97,6 +102,7 @@ fn rules(
     Arc::new(Rules {
         allows,
         secret: ("{{token}}", "s3cret"),
+        asker: "run".into(),
     })
 }
 
@@ -230,6 +236,19 @@ fn a_request_and_its_response_arrive_whole() {
     assert_eq!(twice.len(), 2);
     assert_eq!(seen.body, "héll".as_bytes());
     assert_eq!(names.asked(), [""; 0], "an address is not looked up");
+}
+
+#[test]
+fn no_header_asks_for_another_method_than_the_one_that_is_granted() {
+    for name in [
+        "X-HTTP-Method-Override",
+        "x-http-method",
+        "X-Method-Override",
+    ] {
+        let refused = request("POST", "https://api.test/", &[(name, "DELETE")], "").unwrap_err();
+        assert_eq!(refused.code, "invalid-request", "{name}");
+        assert!(refused.message.contains("another method"), "{refused:?}");
+    }
 }
 
 #[test]
