@@ -30,6 +30,7 @@ mod writer;
 use std::borrow::Borrow;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
@@ -38,7 +39,7 @@ use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, ffi};
 
-use self::artifacts::Noted;
+use self::artifacts::{Disk, Machine, Noted};
 use self::change::{Brought, Change};
 use self::files::Watch;
 use self::open::Place;
@@ -73,6 +74,8 @@ pub struct SqliteStore {
     writer: Option<Writer>,
     watch: Watch,
     path: PathBuf,
+    /// Where artifacts go.
+    disk: Arc<dyn Disk>,
     clock: StoreClock,
     hints: Hints,
 }
@@ -91,6 +94,7 @@ impl SqliteStore {
             writer: Some(Writer::start(file)?),
             watch: Watch::of(path.clone()),
             path,
+            disk: Arc::new(Machine),
             clock: StoreClock::default(),
             hints: Hints::default(),
         })
@@ -112,6 +116,7 @@ impl SqliteStore {
             writer: None,
             watch: Watch::of(path.clone()),
             path,
+            disk: Arc::new(Machine),
             clock: StoreClock::default(),
             hints: Hints::default(),
         })

@@ -18,7 +18,8 @@ use futures_util::future::BoxFuture;
 use milepost_core::ids::{Digest, RunId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use self::sink::{Machine, Sink};
+use self::sink::Sink;
+pub(super) use self::sink::{Disk, Machine};
 use super::change::{Change, Failure};
 use super::statements::Statements;
 use super::{SqliteStore, attempts};
@@ -84,7 +85,7 @@ impl Artifacts for SqliteStore {
         Box::pin(async move {
             // One that is only read refuses this as any change.
             self.writer()?;
-            let sink = Sink::create(Arc::new(Machine), folder(&self.path));
+            let sink = Sink::create(Arc::clone(&self.disk), folder(&self.path));
             let sink = sink.map_err(|error| failed("written", error))?;
             Ok(Box::new(sink) as _)
         })

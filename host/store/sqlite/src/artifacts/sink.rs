@@ -1,5 +1,6 @@
 //! An artifact on its way to the disk. Its file is locked for as long as somebody writes it: one that nobody holds is left over.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::{UNFINISHED, failed, place};
 use milepost_store::{ArtifactSink, StoreError, fault};
 
 /// What a loss of power can separate: each step is on the disk when its sync has returned, and may be before.
-pub(super) trait Disk: Send + Sync {
+pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn make_folder(&self, path: &Path) -> io::Result<()>;
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
     fn sync(&self, file: &File) -> io::Result<()>;
@@ -25,7 +26,8 @@ pub(super) trait Disk: Send + Sync {
 }
 
 /// That of the machine.
-pub(super) struct Machine;
+#[derive(Debug)]
+pub(crate) struct Machine;
 
 impl Disk for Machine {
     fn make_folder(&self, path: &Path) -> io::Result<()> {

@@ -8,11 +8,17 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use milepost_core::ids::Digest;
+use milepost_core::effect::{Applied, Artifact, Effect};
+use milepost_core::ids::{Digest, Epoch, RunId};
+use milepost_store::Note;
+use milepost_store::conformance::words::{Talk as _, start, wait};
+use milepost_store::prelude::*;
 
 use super::sink::{Disk, Machine, Sink};
 use super::{folder, place};
+use crate::{Durability, SqliteStore};
 
 /// What reached the disk's cache, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +31,7 @@ enum Event {
 }
 
 /// The machine's disk, with a record.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct Recorded {
     events: Arc<Mutex<Vec<Event>>>,
     /// Fails where a folder is to be synced: the process ends there.
@@ -128,23 +134,57 @@ fn write(disk: &Recorded, database: &Path, bytes: &[u8]) -> (Digest, io::Result<
     (digest, filled.and_then(|()| sink.keep(&digest)))
 }
 
+/// The run `r` comes to use it.
+fn note(store: &SqliteStore, n: usize, digest: Digest) -> Applied {
+    let effect = Effect {
+        artifact: Some(Artifact {
+            digest,
+            name: n.to_string(),
+            size: 1,
+            media_type: "text/plain".to_owned(),
+        }),
+        ..Effect::default()
+    };
+    let note = Note {
+        run: RunId::new("r").unwrap(),
+        epoch: Epoch(1),
+        started: 1,
+        path: "a".to_owned(),
+        effect,
+    };
+    wait(store.note(note)).unwrap()
+}
+
 #[test]
-fn b106_an_artifact_that_has_its_name_is_whole_whenever_the_power_fails() {
+fn b106_an_artifact_that_a_committed_row_names_is_whole_whenever_the_power_fails() {
     let home = tempfile::tempdir().unwrap();
     let database = home.path().join("store.db");
     let disk = Recorded::default();
-    let mut finished = Vec::new();
-    for bytes in [&b"one"[..], b"two", b"one", b"", &[7; 100_000]] {
-        let (digest, kept) = write(&disk, &database, bytes);
-        kept.unwrap();
-        let events = disk.events.lock().unwrap().len();
-        finished.push((place(&folder(&database), &digest), events));
+    let mut store = SqliteStore::open(&database, Durability::PowerLoss).unwrap();
+    store.disk = Arc::new(disk.clone());
+    store.save(start("r"));
+    let events = || disk.events.lock().unwrap().clone();
+    let mut named = Vec::new();
+    for (n, bytes) in [&b"one"[..], b"two", b"one", b"", &[7; 100_000]]
+        .into_iter()
+        .enumerate()
+    {
+        let digest = Digest::of(bytes);
+        let mut sink = wait(store.create_artifact()).unwrap();
+        for chunk in bytes.chunks(40_000) {
+            wait(sink.write(chunk)).unwrap();
+        }
+        wait(sink.finish(digest)).unwrap();
+        // The row may be on the disk as soon as the transaction has begun.
+        named.push((place(&folder(&database), &digest), events().len()));
+        assert_eq!(note(&store, n, digest), Applied::Done);
+        wait(store.sweep_artifacts(Duration::ZERO, false)).unwrap();
     }
-    let events = disk.events.lock().unwrap().clone();
+    let events = events();
     for cut in 0..=events.len() {
         let image = Image::after(&events[..cut]);
         assert_eq!(image.torn, BTreeSet::new(), "{cut}: {events:?}");
-        for (path, _) in finished.iter().filter(|(_, at)| *at <= cut) {
+        for (path, _) in named.iter().filter(|(_, at)| *at <= cut) {
             assert!(image.holds(path, home.path()), "{cut}: {events:?}");
         }
     }

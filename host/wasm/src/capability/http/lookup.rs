@@ -26,6 +26,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What came of a look-up. An error is not to be cloned, its text is.
 type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 
+/// Who asks, and for what.
+type Key = (Arc<str>, String);
+
 /// All look-ups of a process.
 pub(super) struct Lookups {
     resolver: Arc<dyn Resolve>,
@@ -38,7 +41,7 @@ pub(super) struct Lookups {
 struct Shared {
     askers: HashMap<Arc<str>, Weak<Semaphore>>,
     /// By asker and name: one asker's queue holds up no other one.
-    under_way: HashMap<(Arc<str>, String), watch::Receiver<Option<Found>>>,
+    under_way: HashMap<Key, watch::Receiver<Option<Found>>>,
 }
 
 impl Lookups {
@@ -53,40 +56,47 @@ impl Lookups {
 
     /// All addresses of a host, for that asker.
     pub(super) async fn find(&self, asker: &Arc<str>, host: &str) -> io::Result<Vec<IpAddr>> {
-        let mut answer = self.under_way(asker, host);
-        let told = tokio::time::timeout(self.patience, answer.wait_for(Option::is_some)).await;
-        match told {
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer within {} s", self.patience.as_secs_f32()),
-            )),
-            Ok(Err(_)) => Err(io::Error::other("the look-up ended without an answer")),
-            Ok(Ok(found)) => match found.as_ref() {
-                Some(Ok(addresses)) => Ok(addresses.clone()),
-                Some(Err((kind, text))) => Err(io::Error::new(*kind, text.clone())),
-                None => Err(io::Error::other("the look-up has no answer")),
-            },
+        let found = tokio::time::timeout(self.patience, self.answer(asker, host)).await;
+        found.unwrap_or_else(|_| {
+            let waited = self.patience.as_secs_f32();
+            let text = format!("no answer within {waited} s");
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    }
+
+    async fn answer(&self, asker: &Arc<str>, host: &str) -> io::Result<Vec<IpAddr>> {
+        let key = (Arc::clone(asker), host.to_owned());
+        let joined = lock(&self.shared).under_way.get(&key).cloned();
+        let mut answer = match joined {
+            Some(answer) => answer,
+            None => {
+                // Whoever leaves the queue is forgotten. The asker's own turn comes first: who has many names waits among its own.
+                let of_one = lock(&self.shared).turns_of(asker);
+                let turns = (
+                    of_one.acquire_owned().await,
+                    Arc::clone(&self.all).acquire_owned().await,
+                );
+                self.begin(key, turns)
+            }
+        };
+        let found = answer.wait_for(Option::is_some).await;
+        match found.as_deref() {
+            Ok(Some(Ok(addresses))) => Ok(addresses.clone()),
+            Ok(Some(Err((kind, text)))) => Err(io::Error::new(*kind, text.clone())),
+            Ok(None) | Err(_) => Err(io::Error::other("the look-up ended without an answer")),
         }
     }
 
-    /// Joins the look-up of that name, or begins it.
-    fn under_way(&self, asker: &Arc<str>, host: &str) -> watch::Receiver<Option<Found>> {
-        let mut shared = lock(&self.shared);
-        let key = (Arc::clone(asker), host.to_owned());
-        if let Some(answer) = shared.under_way.get(&key) {
-            return answer.clone();
-        }
+    /// Begins a look-up, which ends by itself: whoever asked may leave, and its thread waits on.
+    fn begin(&self, key: Key, turns: impl Send + 'static) -> watch::Receiver<Option<Found>> {
         let (tell, answer) = watch::channel(None);
+        let mut shared = lock(&self.shared);
         shared.under_way.insert(key.clone(), answer.clone());
-        let (of_one, all) = (shared.turns_of(asker), Arc::clone(&self.all));
         let (resolver, shared) = (Arc::clone(&self.resolver), Arc::clone(&self.shared));
-        // A task of its own: whoever asked may leave, and the thread waits on.
         tokio::spawn(async move {
             let ended = Ended { key, shared };
-            // The asker's own turn first: who has many names waits among its own.
-            let _turns = (of_one.acquire_owned().await, all.acquire_owned().await);
             let found = resolver.resolve(&ended.key.1).await;
-            drop(ended);
+            drop((ended, turns));
             let told = found.map_err(|error| (error.kind(), error.to_string()));
             let _ = tell.send(Some(told));
         });
@@ -109,7 +119,7 @@ impl Shared {
 
 /// Makes room for the next look-up of the same name, also where this one panics.
 struct Ended {
-    key: (Arc<str>, String),
+    key: Key,
     shared: Arc<Mutex<Shared>>,
 }
 
