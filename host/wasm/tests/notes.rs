@@ -221,10 +221,11 @@ fn write_and_read() -> Value {
 
 #[test]
 fn an_artifact_that_the_run_may_not_have_is_not_kept() {
-    for (answer, code) in [
-        (Ok(Applied::Full), "too-large"),
-        (Ok(Applied::Gone), "unavailable"),
-        (Err(()), "unavailable"),
+    for (answer, code, discarded) in [
+        (Ok(Applied::Full), "too-large", 1),
+        (Ok(Applied::Gone), "unavailable", 0),
+        // It may be there, or somebody else's by now.
+        (Err(()), "unavailable", 0),
     ] {
         let host = Slow {
             answers: vec![answer],
@@ -233,7 +234,7 @@ fn an_artifact_that_the_run_may_not_have_is_not_kept() {
         let calls = json!([write_and_read()[0]]);
         let result = execute(world(), calling(&host, &calls, LONG));
         assert_eq!(output(&result)[0]["error"], code);
-        assert_eq!(host.discarded.lock().unwrap().len(), 1);
+        assert_eq!(host.discarded.lock().unwrap().len(), discarded);
     }
 }
 

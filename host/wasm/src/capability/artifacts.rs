@@ -328,17 +328,18 @@ impl HostState {
             artifact: Some(artifact.clone()),
             ..Effect::default()
         };
-        let refused = match self.note_durably(call, answer, begun, effect).await {
-            Ok(Applied::Done) => return Ok(()),
-            Ok(Applied::Gone) => HostError::transient(
+        // Where there is no answer, or the run is another's by now, the same bytes may be about to be used: they are swept later.
+        match self.note_durably(call, answer, begun, effect).await? {
+            Applied::Done => Ok(()),
+            Applied::Gone => Err(HostError::transient(
                 "unavailable",
                 "the artifact was removed before it was the run's; write it again",
-            ),
-            Ok(Applied::Conflict | Applied::Full) => too_many(),
-            Err(error) => error,
-        };
-        self.call.host.discard_artifact(&artifact.digest).await;
-        Err(refused)
+            )),
+            Applied::Conflict | Applied::Full => {
+                self.call.host.discard_artifact(&artifact.digest).await;
+                Err(too_many())
+            }
+        }
     }
 }
 

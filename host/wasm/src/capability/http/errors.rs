@@ -12,6 +12,7 @@
 //! | `connection-lost` | yes | the connection ended in the middle; the request may have reached the host |
 //! | `invalid-response` | no | what came back is not HTTP, or its head is beyond the limits |
 //! | `too-large` | no | the request, or a part of the response, is beyond its limit |
+//! | `damaged` | no | the bytes of the artifact that was to be sent are not those of its digest |
 //! | `too-many-redirects` | no | |
 //! | `insecure-redirect` | no | a redirect from `https` to `http` |
 
