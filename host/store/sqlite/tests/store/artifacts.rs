@@ -168,9 +168,9 @@ fn what_a_process_left_unfinished_is_swept_and_what_one_still_writes_is_not() {
     let swept = wait(store.sweep_artifacts(limits::ARTIFACT_GRACE, true)).unwrap();
     assert_eq!((swept.artifacts, swept.bytes), (1, 9));
     assert_eq!(sweep(&place.open()), swept);
-    assert_eq!(unfinished(&place), [path.clone()]);
+    assert_eq!(unfinished(&place), std::slice::from_ref(path));
     finish(sink, b"slowly");
-    assert_eq!(unfinished(&place), [PathBuf::new(); 0]);
+    assert!(unfinished(&place).is_empty());
     store.save(start("r"));
     assert_eq!(uses(&store, "one", b"slowly"), Applied::Done);
 }
