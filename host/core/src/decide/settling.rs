@@ -81,14 +81,7 @@ pub fn settle_recorded(
         }
         Outcome::Paused(pause) if definition.is_finally(path) => StepEvent::Failed {
             attempt: Some(attempt),
-            error: StepError::new(
-                ErrorClass::Failed,
-                codes::CANNOT_PAUSE,
-                format!(
-                    "it asked to pause, which a step with `finally` cannot ({}): {}",
-                    pause.code, pause.reason
-                ),
-            ),
+            error: cannot_pause(pause),
             tape,
         },
         Outcome::Paused(pause) => paused(state, path, attempt, pause, None, tape, now),
@@ -100,6 +93,19 @@ pub fn settle_recorded(
         Outcome::Failed(error) => failed(definition, state, path, attempt, error, tape, now),
     };
     event.at(path.clone())
+}
+
+/// What a pause is at the end of a run, where nobody waits for anything any more.
+fn cannot_pause(pause: Pause) -> StepError {
+    // It did not ask to pause: it was not called, for a reason that has a remedy.
+    if pause.code == codes::SECRET_MISSING {
+        return StepError::new(ErrorClass::Failed, codes::SECRET_MISSING, pause.reason);
+    }
+    let message = format!(
+        "it asked to pause, which a step with `finally` cannot ({}): {}",
+        pause.code, pause.reason
+    );
+    StepError::new(ErrorClass::Failed, codes::CANNOT_PAUSE, message)
 }
 
 /// Passes a failed attempt through the step's retry policy: one classifier for returned errors, traps and host errors.

@@ -387,6 +387,7 @@ fn none_of_them_can_pause_the_run() {
         );
         for (outcome, code) in [
             (pause("quota"), "cannot_pause"),
+            (pause("secret_missing"), "secret_missing"),
             (retryable("busy"), "busy"),
         ] {
             let mut sim = Sim::new(&flow);
