@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use milepost_tests::cli::Cli;
+use milepost_tests::cli::{Cli, Output};
 use milepost_tests::rng::Rng;
 use serde_json::{Value, json};
 
@@ -120,6 +120,82 @@ fn memos_outlive_attempts_and_retries_but_not_a_retry_from_their_step() {
     for run in ["r", "s"] {
         replays(&cli, run);
     }
+}
+
+#[test]
+fn what_holds_a_secret_is_kept_as_it_is_or_not_at_all() {
+    const TOKEN: &str = "12345678";
+    let cli = Cli::new();
+    let allow = ALLOW.replace("kv =", "secrets = [\"token\"]\nkv =");
+    let run = |id: &str, calls: &Value, keys: &str, status| {
+        let flow = one_step(keys).replace(ALLOW, &allow);
+        cli.workflow("w.toml", &flow);
+        cli.write("inputs.json", json!({ "calls": calls }).to_string());
+        let line = format!("run w.toml --inputs inputs.json --id {id} --json");
+        let mut command = cli.command(&line);
+        command.env("MILEPOST_SECRET_TOKEN", TOKEN);
+        let run = Output::of(command.output().unwrap()).expect(status).json();
+        assert!(replayed(&cli, id, TOKEN), "{id}");
+        run
+    };
+    let visit = |id: &str, calls: &Value, keys: &str| answers(&run(id, calls, keys, 0));
+    let refused = || json!({ "error": "contains-secret" });
+    // Put there by a step that has no part in the secret.
+    let calls = json!([{"do": "put", "bucket": "c", "key": "old", "value": TOKEN}]);
+    assert_eq!(visit("without", &calls, ""), [ok(json!(1))]);
+    let text = format!("a {TOKEN}");
+    let encoded = "MTIzNDU2Nzg=";
+    let calls = json!([
+        {"do": "put", "bucket": "b", "key": "k", "value": "first"},
+        {"do": "put", "bucket": "b", "key": "k", "value": text},
+        {"do": "replace", "bucket": "b", "key": "k", "over": 1, "value": encoded},
+        {"do": "put", "bucket": "b", "key": text, "value": "v"},
+        {"do": "delete", "bucket": "b", "key": text},
+        {"do": "get", "bucket": "b", "key": text},
+        {"do": "keys", "bucket": "b", "prefix": text},
+        {"do": "get", "bucket": "c", "key": "old"},
+        {"do": "get", "bucket": "b", "key": "k"},
+        {"do": "keys", "bucket": "b", "prefix": ""},
+        {"do": "memo", "key": "number", "value": {"a": [1, 1234567]}},
+        {"do": "put", "bucket": "c", "key": "numbers", "value": "1234567 2345678"},
+    ]);
+    let found = visit("with", &calls, "secrets = [\"token\"]\n");
+    for (call, answer) in calls.as_array().unwrap().iter().zip(&found).take(8).skip(1) {
+        assert_eq!(*answer, refused(), "{call}");
+    }
+    assert_eq!(found[8]["ok"]["value"], "first", "{found:?}");
+    assert_eq!(
+        found[8]["ok"]["revision"], 1,
+        "nothing was written in between"
+    );
+    assert_eq!(found[9], ok(json!(["k"])));
+    assert!(
+        found[10]["ok"].is_object() && found[11]["ok"] == 1,
+        "{found:?}"
+    );
+    for (id, key, value) in [
+        ("text", "t", json!({ "a": text })),
+        ("number", "n", json!([1, 12_345_678])),
+        ("key", text.as_str(), json!(1)),
+    ] {
+        let calls = json!([{"do": "memo", "key": key, "value": value}]);
+        let failed = run(id, &calls, "secrets = [\"token\"]\n", 1);
+        let error = &failed["steps"][0]["error"];
+        assert_eq!(error["code"], "contains-secret", "{failed:#}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains("`token`") && !message.contains(TOKEN),
+            "{message}"
+        );
+    }
+}
+
+/// Whether a replay, which knows the secret, comes to the same.
+fn replayed(cli: &Cli, run: &str, token: &str) -> bool {
+    let mut command = cli.command(&format!("replay {run} --json"));
+    command.env("MILEPOST_SECRET_TOKEN", token);
+    let replay = Output::of(command.output().unwrap()).expect(0).json();
+    replay["divergence"].is_null() && replay["attempts"] == 1
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::limits::{Allocations, Refusal};
 use super::recorder::Recorder;
 use crate::attempt::{Call, CallResult, Heard, Mode, Silent};
 use crate::clock::{AttemptClock, Clock};
-use crate::secrets::Secrets;
+use crate::secrets::{Found, Secrets};
 use crate::taped::Durable;
 
 /// State of one attempt. The host functions of every capability are implemented on it.
@@ -84,18 +84,17 @@ impl HostState {
         Ok(())
     }
 
-    /// What is kept of something that the guest gave: without values of secrets, on which the tape depends then.
+    /// What is said and compared of something that the guest gave to be kept: without values of secrets, on which the tape depends then.
+    /// Where it held one, it is [not kept](Found::refused).
     pub(super) fn kept<T>(
         &mut self,
+        found: &mut Found,
         given: T,
         mask: impl FnOnce(&Secrets, T, &mut dyn FnMut(&Arc<str>)) -> T,
     ) -> T {
-        let mut masked = Vec::new();
-        let kept = mask(&self.call.secrets, given, &mut |name| {
-            masked.push(Arc::clone(name));
-        });
-        for name in masked {
-            self.recorder.depends_on(&name);
+        let kept = mask(&self.call.secrets, given, &mut |name| found.note(name));
+        for name in found.names() {
+            self.recorder.depends_on(name);
         }
         kept
     }

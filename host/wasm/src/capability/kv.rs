@@ -17,7 +17,7 @@ use crate::contract::v0_1::milepost::step::kv::{self, Host, HostBucket, Item};
 use crate::contract::v0_1::milepost::step::types;
 use crate::host_error::HostError;
 use crate::limits::Refusal;
-use crate::secrets::Secrets;
+use crate::secrets::{Found, Secrets};
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -88,11 +88,13 @@ impl Host for HostState {}
 impl HostBucket for HostState {
     async fn open(&mut self, name: String) -> Answer<Resource<Bucket>> {
         self.charge()?;
-        let name = self.kept(name, Secrets::kept);
+        let mut found = Found::default();
+        let name = self.kept(&mut found, name, Secrets::kept);
         // On the tape, because an operator may take a grant away for as long as a process lives.
         let call = Asked::new(INTERFACE, "open", &name, &name);
         let opened = self
             .taped(call, async |state| {
+                found.refused("the name of the bucket")?;
                 check_key("the name of the bucket", &name)?;
                 Ok(state.call.grants.kv(&name)?)
             })
@@ -106,14 +108,20 @@ impl HostBucket for HostState {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Item>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let key = self.kept(key, Secrets::kept);
+        let mut found = Found::default();
+        let key = self.kept(&mut found, key, Secrets::kept);
         let call = Asked::new(INTERFACE, "get", &(&*bucket, &key), &shown(&bucket, &key));
         let mut live = None;
         let answer = self
             .taped(call, async |state| {
+                found.refused("the key")?;
                 check_key("the key", &key)?;
                 let item = state.call.host.kv(&bucket, &key).await?;
                 let there = item.and_then(|item| Some((item.value?, item.revision)));
+                if let Some((value, _)) = &there {
+                    // Put there without it: it must not get to the tape.
+                    state.found_in(value).refused("what is kept there")?;
+                }
                 Ok(there.map(|(value, revision)| {
                     let taped = Taped {
                         value: state.body(&value),
@@ -140,11 +148,20 @@ impl HostBucket for HostState {
     async fn put(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let (key, value) = self.kept_item(key, value);
+        let mut found = Found::default();
+        let key = self.kept(&mut found, key, Secrets::kept);
+        let value = self.kept(&mut found, value, Secrets::kept_bytes);
         let request = (&*bucket, &key, Digest::of(&value));
         let call = Asked::new(INTERFACE, "put", &request, &shown(&bucket, &key));
         let revision = self
-            .change(&call, &bucket, &key, &Over::Anything, Some(value.into()))
+            .change(
+                &call,
+                &bucket,
+                &key,
+                &Over::Anything,
+                Some(value.into()),
+                &found,
+            )
             .await?;
         Ok(revision.map_err(Into::into))
     }
@@ -158,12 +175,14 @@ impl HostBucket for HostState {
     ) -> Answer<u64> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let (key, value) = self.kept_item(key, value);
+        let mut found = Found::default();
+        let key = self.kept(&mut found, key, Secrets::kept);
+        let value = self.kept(&mut found, value, Secrets::kept_bytes);
         let request = (&*bucket, &key, over, Digest::of(&value));
         let call = Asked::new(INTERFACE, "replace", &request, &shown(&bucket, &key));
         let over = Over::Revision(over);
         let revision = self
-            .change(&call, &bucket, &key, &over, Some(value.into()))
+            .change(&call, &bucket, &key, &over, Some(value.into()), &found)
             .await?;
         Ok(revision.map_err(Into::into))
     }
@@ -171,7 +190,8 @@ impl HostBucket for HostState {
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let key = self.kept(key, Secrets::kept);
+        let mut found = Found::default();
+        let key = self.kept(&mut found, key, Secrets::kept);
         let call = Asked::new(
             INTERFACE,
             "delete",
@@ -179,7 +199,7 @@ impl HostBucket for HostState {
             &shown(&bucket, &key),
         );
         let deleted = self
-            .change(&call, &bucket, &key, &Over::Anything, None)
+            .change(&call, &bucket, &key, &Over::Anything, None, &found)
             .await?;
         Ok(deleted.map(drop).map_err(Into::into))
     }
@@ -193,13 +213,15 @@ impl HostBucket for HostState {
     ) -> Answer<Vec<String>> {
         self.charge()?;
         let bucket = self.bucket(&bucket)?;
-        let prefix = self.kept(prefix, Secrets::kept);
-        let after = after.map(|after| self.kept(after, Secrets::kept));
+        let mut found = Found::default();
+        let prefix = self.kept(&mut found, prefix, Secrets::kept);
+        let after = after.map(|after| self.kept(&mut found, after, Secrets::kept));
         let request = (&*bucket, &prefix, &after, limit);
         let about = shown(&bucket, &format!("{prefix}*"));
         let call = Asked::new(INTERFACE, "keys", &request, &about);
         let keys = self
             .taped(call, async |state| {
+                found.refused("the key")?;
                 for text in std::iter::once(&prefix).chain(&after) {
                     if !text.is_empty() {
                         check_key("the key", text)?;
@@ -207,8 +229,13 @@ impl HostBucket for HostState {
                 }
                 let limit = limit.min(limits::KV_KEYS) as usize;
                 let host = &state.call.host;
-                host.kv_keys(&bucket, &prefix, after.as_deref(), limit)
-                    .await
+                let keys = host
+                    .kv_keys(&bucket, &prefix, after.as_deref(), limit)
+                    .await?;
+                for key in &keys {
+                    state.found_in(key.as_bytes()).refused("a key")?;
+                }
+                Ok(keys)
             })
             .await?;
         Ok(keys.map_err(Into::into))
@@ -229,10 +256,14 @@ impl HostState {
         Ok(Arc::clone(&self.resources.get(bucket)?.name))
     }
 
-    /// What is kept of a key and its value: no values of secrets.
-    fn kept_item(&mut self, key: String, value: Vec<u8>) -> (String, Vec<u8>) {
-        let key = self.kept(key, Secrets::kept);
-        (key, self.kept(value, Secrets::kept_bytes))
+    /// The secrets in something that is there already.
+    pub(super) fn found_in(&self, bytes: &[u8]) -> Found {
+        let mut found = Found::default();
+        let _ = self
+            .call
+            .secrets
+            .kept_bytes(bytes.to_vec(), &mut |name| found.note(name));
+        found
     }
 
     /// Puts or deletes a key. Gives its new revision.
@@ -243,14 +274,19 @@ impl HostState {
         key: &str,
         over: &Over,
         value: Option<Arc<[u8]>>,
+        found: &Found,
     ) -> Result<Result<u64, HostError>, Refusal> {
         if let Some(answer) = self.recorded_answer(call)? {
             return Ok(answer);
         }
         let begun = Instant::now();
-        let changed = self
-            .change_live(call, bucket, key, over, value, begun)
-            .await;
+        let changed = match found.refused("the key, or its value,") {
+            Ok(()) => {
+                self.change_live(call, bucket, key, over, value, begun)
+                    .await
+            }
+            Err(refused) => Err(refused),
+        };
         if let Err(error) = &changed {
             self.note::<u64>(call, &Err(error.clone()), begun);
         }

@@ -14,7 +14,7 @@ use crate::contract::v0_1::milepost::step::memo::{self, Entry, Host, HostTicket}
 use crate::contract::v0_1::milepost::step::types;
 use crate::guest_json;
 use crate::host_error::HostError;
-use crate::secrets::Secrets;
+use crate::secrets::{Found, Secrets};
 use crate::state::HostState;
 use crate::taped::Asked;
 
@@ -75,12 +75,19 @@ fn check_value(value: &str) -> Result<(), HostError> {
 impl Host for HostState {
     async fn begin(&mut self, key: String) -> wasmtime::Result<Result<Entry, types::HostError>> {
         self.charge()?;
-        let key = self.kept(key, Secrets::kept);
+        let mut found = Found::default();
+        let key = self.kept(&mut found, key, Secrets::kept);
         let call = Asked::new(INTERFACE, "begin", &key, &key);
         let begun = self
             .taped(call, async |state| {
+                found.refused("the key")?;
                 check_key("the key", &key)?;
                 let known = state.call.host.memo(&key).await?;
+                if let Some(value) = &known {
+                    state
+                        .found_in(value.as_bytes())
+                        .refused("what is kept there")?;
+                }
                 Ok(known.map_or(Begun::Fresh, Begun::Recorded))
             })
             .await?;
@@ -100,13 +107,17 @@ impl HostTicket for HostState {
     ) -> wasmtime::Result<Result<(), types::HostError>> {
         self.charge()?;
         let Ticket { key } = self.resources.delete(ticket)?;
-        let value = self.kept(value, Secrets::kept_json);
+        let mut found = Found::default();
+        let value = self.kept(&mut found, value, Secrets::kept_json);
         let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key);
         if let Some(answer) = self.recorded_answer::<()>(&call)? {
             return Ok(answer.map_err(Into::into));
         }
         let begun = Instant::now();
-        let answer = match check_value(&value) {
+        let usable = found
+            .refused("the value")
+            .and_then(|()| check_value(&value));
+        let answer = match usable {
             Ok(()) => self.settle_durably(&call, key, value, begun).await,
             Err(refused) => Err(refused),
         };

@@ -2,9 +2,12 @@
 //! put over values wherever they turn up.
 
 mod forms;
+mod found;
 mod outcome;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use found::Found;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
