@@ -13,7 +13,7 @@ fn shell(script: &str, more: &str) -> String {
     format!(
         "schema = 1\nname = \"tool\"\n\
          [plugins.command]\nsource = {:?}\n\
-         [plugins.command.allow]\nexec = [{{ program = \"sh\", args = [\"-c\", \"**\"] }}]\n\
+         [plugins.command.allow]\nexec = [{{ program = \"sh\", args = [\"-c\", \"**\"], env = [\"PATH=/usr/bin:/bin\", \"HOME\"] }}]\n\
          [[step]]\nid = \"tool\"\nuse = \"command/run\"\n\
          [step.with]\nprogram = \"sh\"\nenv = {{ PATH = \"/usr/bin:/bin\" }}\nargs = [\"-c\", {script:?}]\n{more}",
         component("command"),
@@ -72,12 +72,76 @@ fn what_is_not_allowed_fails_the_step_with_the_lines_to_add() {
         assert!(message.contains(part), "{message}");
     }
     cli.run("replay r").expect(0);
+    // Another variable than those that are allowed, and a folder.
+    for (more, lacks) in [
+        (
+            "",
+            "env = [\"PATH=/usr/bin:/bin\", \"HOME\", \"BASH_ENV=/tmp/x\"]",
+        ),
+        ("working_dir = \"/etc\"\n", "dirs = [\"/etc\"]"),
+    ] {
+        let mut denied = shell("echo hello > denied", more);
+        if more.is_empty() {
+            denied = denied.replace("env = { ", "env = { BASH_ENV = \"/tmp/x\", ");
+        }
+        cli.write("tool.toml", denied);
+        let id = if more.is_empty() { "env" } else { "dirs" };
+        cli.run(&format!("run tool.toml --id {id}")).expect(1);
+        let error = &cli.shown(id)["steps"][0]["error"];
+        assert_eq!(error["code"], "denied");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(lacks), "{message}");
+    }
+    assert!(!cli.folder().join("denied").exists());
+}
+
+#[test]
+fn what_is_denied_is_denied_also_before_the_end_of_a_run_that_is_cancelled_and_a_slip_is_told() {
+    let cli = Cli::new();
+    let last = "[[step]]\nid = \"last\"\nfinally = true\nuse = \"command/run\"\nwith = { program = \"sh\", args = [\"-c\", \"exit 0\"] }\n";
+    let flow = shell("exit 0", last);
+    cli.write("tool.toml", &flow);
+    let ran = cli
+        .run("run tool.toml --id slip --deny exec=hs --deny exec=/bin/sh")
+        .expect(1);
+    let told = "`--deny exec=hs` denies nothing that the workflow allows; it allows sh";
+    assert_eq!(ran.stderr.matches("denies nothing").count(), 1, "{ran:?}");
+    assert!(ran.stderr.contains(told), "{ran:?}");
+    assert_eq!(cli.shown("slip")["steps"][0]["error"]["code"], "denied");
+    for word in ["http=https://a.example", "exec=bin/sh", "exec=*"] {
+        cli.run(&format!("run tool.toml --deny {word}")).expect(64);
+    }
+    let wait = "[[step]]\nid = \"wait\"\nwait = { signal = \"go\" }\n";
+    cli.write(
+        "wait.toml",
+        flow.replace(
+            "[[step]]\nid = \"last\"",
+            &format!("{wait}[[step]]\nid = \"last\""),
+        ),
+    );
+    for (id, deny, status) in [
+        ("as-is", "", "completed"),
+        ("denied", " --deny exec=sh", "failed"),
+    ] {
+        cli.run(&format!("run wait.toml --id {id}")).expect(2);
+        cli.run(&format!("cancel {id}{deny}")).expect(0);
+        let shown = cli.shown(id);
+        assert_eq!(shown["status"], "cancelled", "{shown:#}");
+        let steps = shown["steps"].as_array().unwrap();
+        let last = steps.iter().find(|step| step["path"] == "last").unwrap();
+        assert_eq!(last["status"], status, "{shown:#}");
+        assert_eq!(
+            last["error"]["code"] == "denied",
+            status == "failed",
+            "{shown:#}"
+        );
+    }
 }
 
 /// A run whose step has started processes that end by nothing but force, and their ids.
 fn busy(cli: &Cli) -> (Running, Vec<u32>) {
     // The second time it is done at once.
-    let script = "cd \"$HOME\"; if [ -e ids ]; then echo done; exit; fi; trap '' TERM; sleep 1000 & echo $$ $! > new; mv new ids; sleep 1000";
+    let script = "cd \"$HOME\"; if [ -e ids ]; then echo done; exit; fi; trap '' TERM; sleep 1000 & one=$!; setsid sleep 1000 & echo $$ $one $! > new; mv new ids; sleep 1000";
     let workflow = shell(script, "");
     let home = format!("env = {{ HOME = {:?}, ", cli.folder());
     cli.write("tool.toml", workflow.replace("env = { ", &home));
@@ -88,7 +152,7 @@ fn busy(cli: &Cli) -> (Running, Vec<u32>) {
         .split_whitespace()
         .map(|id| id.parse().unwrap())
         .collect();
-    assert_eq!(ids.len(), 2);
+    assert_eq!(ids.len(), 3);
     assert!(ids.iter().all(|id| lives(*id)));
     (running, ids)
 }
@@ -104,17 +168,18 @@ fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// State and process group.
-fn stat(id: u32) -> Option<(String, u32)> {
+/// State, parent and process group.
+fn stat(id: u32) -> Option<(String, u32, u32)> {
     let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{id}/stat"))).ok()?;
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?.to_owned();
-    Some((state, fields.nth(1)?.parse().ok()?))
+    let mut number = || fields.next()?.parse().ok();
+    Some((state, number()?, number()?))
 }
 
 /// One that nobody has waited for has ended all the same.
 fn lives(id: u32) -> bool {
-    stat(id).is_some_and(|(state, _)| state != "Z")
+    stat(id).is_some_and(|(state, ..)| state != "Z")
 }
 
 fn all_end(ids: &[u32]) {
@@ -135,13 +200,22 @@ fn b400_what_a_step_started_ends_with_the_program_that_is_killed() {
     assert!(resumed.stdout.contains("done"), "{resumed:?}");
 }
 
-/// The same where what holds the group is killed as well.
+/// The same where what holds the group, and what starts the program, are killed as well.
 fn orphaned(cli: &Cli) -> Vec<u32> {
     let (running, ids) = busy(cli);
-    let (_, holder) = stat(ids[0]).unwrap();
+    let (_, supervisor, holder) = stat(ids[0]).unwrap();
     assert_ne!(holder, ids[0], "it is held by another process");
+    assert_ne!(
+        supervisor,
+        running.pid(),
+        "it is started by another process"
+    );
+    // Otherwise it sees to it that what they leave is ended.
+    running.signal("STOP");
+    let helpers = [holder, supervisor].map(|id| id.to_string());
     let killed = std::process::Command::new("kill")
-        .args(["-KILL", &holder.to_string()])
+        .arg("-KILL")
+        .args(helpers)
         .status();
     assert!(killed.unwrap().success());
     running.signal("KILL");
@@ -203,4 +277,195 @@ fn a_run_that_is_interrupted_ends_its_program_and_goes_on() {
     assert_eq!(running.wait().status, 2);
     all_end(&ids);
     cli.run("resume r").expect(0);
+}
+
+/// Processes whose command line has this text in it.
+fn running(text: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|id: &u32| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(text)
+    })
+    .collect()
+}
+
+/// A time to sleep that nobody else sleeps.
+fn own_time(number: u32) -> String {
+    format!("9{number}.{}", std::process::id())
+}
+
+#[test]
+fn b400_what_leaves_its_group_ends_with_its_program() {
+    let cli = Cli::new();
+    // Twenty programs at a time leave fifty daemons each, in sessions of their own and without a parent.
+    let time = own_time(1);
+    let script = format!(
+        "i=0; while [ $i -lt 25 ]; do setsid sleep {time} & setsid sh -c 'trap \"\" TERM HUP; sleep {time} & exit' & i=$((i+1)); done; wait $!; echo left"
+    );
+    let workflow = shell(&script, "").replace(
+        "use = \"command/run\"\n",
+        "use = \"command/run\"\nforeach = { items = \"inputs.items\", max_parallel = 4 }\n",
+    );
+    let workflow = workflow.replace(
+        "[plugins.command]\n",
+        "[inputs.items]\ntype = \"json\"\n[plugins.command]\n",
+    );
+    cli.write("tool.toml", workflow);
+    let items: Vec<u32> = (0..20).collect();
+    cli.write("items.json", json!({ "items": items }).to_string());
+    let run = cli.run("run tool.toml --inputs items.json --id r");
+    let output = run.expect(0).stdout;
+    assert_eq!(output.matches("left").count(), 20, "{output}");
+    assert_eq!(running(&time), Vec::<u32>::new());
+    // One that starts itself again and again, and ends each time, so that it is never there for long.
+    cli.write("chase.sh", "setsid sh \"$0\" &\n");
+    let chase = cli.folder().join("chase.sh");
+    cli.write(
+        "tool.toml",
+        shell(&format!("sh {} & sleep 0.2", chase.display()), ""),
+    );
+    cli.run("run tool.toml --id chase").expect(0);
+    assert_eq!(running("chase.sh"), Vec::<u32>::new());
+    // What a program does to its own group is its own matter.
+    let time = own_time(2);
+    let script = format!("setsid sleep {time} & sleep 0.2; kill -9 0");
+    cli.write("tool.toml", shell(&script, "allow_failure = true\n"));
+    let output = cli.run("run tool.toml --id own").expect(0).stdout;
+    assert!(output.contains("\"exit_code\": null"), "{output}");
+    assert_eq!(running(&time), Vec::<u32>::new());
+}
+
+#[test]
+fn b78_b400_what_leaves_its_group_ends_at_the_timeout_and_with_the_program_that_is_killed() {
+    let cli = Cli::new();
+    let time = own_time(3);
+    // Also the program itself has left.
+    let script = format!("exec setsid sh -c 'trap \"\" TERM; setsid sleep {time} & sleep {time}'");
+    cli.write(
+        "tool.toml",
+        shell(&script, "timeout_seconds = 1\nallow_failure = true\n"),
+    );
+    let output = cli.run("run tool.toml --id timed").expect(0).stdout;
+    assert!(output.contains("\"timed_out\": true"), "{output}");
+    assert_eq!(running(&time), Vec::<u32>::new());
+    // It may end by itself when it is asked to.
+    let script = format!("exec setsid sh -c 'trap \"echo asked; exit\" TERM; sleep {time} & wait'");
+    cli.write(
+        "tool.toml",
+        shell(&script, "timeout_seconds = 1\nallow_failure = true\n"),
+    );
+    let output = cli.run("run tool.toml --id asked").expect(0).stdout;
+    assert!(output.contains("asked"), "{output}");
+    // Its owner is killed; nobody takes over.
+    let script = format!("exec setsid sh -c 'setsid sleep {time} & cat'");
+    cli.write(
+        "tool.toml",
+        shell(&script, "stdin = \"x\"\n").replace("& cat", "& sleep 1000"),
+    );
+    let owner = cli.start("run tool.toml --id killed");
+    eventually("both of them", || (running(&time).len() >= 2).then_some(()));
+    owner.signal("KILL");
+    owner.wait();
+    eventually("nobody", || running(&time).is_empty().then_some(()));
+}
+
+#[test]
+fn a_program_that_is_supervised_gets_its_input_and_ends_as_it_ends() {
+    let cli = Cli::new();
+    let long = "x".repeat(300_000);
+    for (id, script, more, expected) in [
+        (
+            "input",
+            "wc -c",
+            format!("stdin = \"{long}\"\n"),
+            json!({"exit_code": 0, "stdout": "300000\n"}),
+        ),
+        (
+            "unread",
+            "exit 4",
+            format!("stdin = \"{long}\"\n"),
+            json!({"exit_code": 4}),
+        ),
+        (
+            "signal",
+            "kill -SEGV $$",
+            String::new(),
+            json!({"exit_code": null, "timed_out": false}),
+        ),
+        (
+            "parent",
+            "kill -9 $PPID; sleep 0.2; echo on",
+            String::new(),
+            json!({"exit_code": null}),
+        ),
+    ] {
+        cli.write(
+            "tool.toml",
+            shell(script, &format!("{more}allow_failure = true\n")),
+        );
+        let output = cli
+            .run(&format!("run tool.toml --id {id}"))
+            .expect(0)
+            .stdout;
+        let output: serde_json::Value = serde_json::from_str(&output).unwrap();
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(output[key], *value, "{id}: {output}");
+        }
+    }
+}
+
+/// A command line, run by a user who is not root: root may read everything.
+fn as_nobody(cli: &Cli, line: &str, environment: &[(&str, &str)]) -> String {
+    let output = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let own = cli.command(line);
+    let root = output(std::process::Command::new("id").arg("-u")).trim() == "0";
+    let mut command = match root {
+        true => {
+            let folder = cli.folder();
+            output(
+                std::process::Command::new("chown")
+                    .args(["-R", "65534"])
+                    .arg(folder),
+            );
+            let mut other = std::process::Command::new("setpriv");
+            other
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+                .arg(own.get_program())
+                .args(own.get_args())
+                .current_dir(folder)
+                .env_clear()
+                .env("HOME", folder)
+                .env("MILEPOST_CACHE", folder.join("cache"));
+            other
+        }
+        false => own,
+    };
+    output(command.envs(environment.iter().copied()))
+}
+
+#[test]
+fn a_program_cannot_read_a_secret_in_the_environment_of_the_one_that_runs_it() {
+    let cli = Cli::new();
+    // How many processes show it to the program. One that is no secret they do: the program runs as the same user.
+    for (id, variable, shown) in [
+        ("plain", "PLAIN_TOKEN", "1\n"),
+        ("secret", "MILEPOST_SECRET_TOKEN", "0\n"),
+    ] {
+        let script = format!(
+            "found=0\nfor file in /proc/[0-9]*/environ; do grep -qa {variable}= $file 2>/dev/null && found=$((found+1)); done\necho $found\n"
+        );
+        cli.write("look.sh", script);
+        let look = cli.folder().join("look.sh");
+        cli.write("tool.toml", shell(&format!("sh {}", look.display()), ""));
+        let line = format!("run tool.toml --id {id}");
+        let run = as_nobody(&cli, &line, &[(variable, "hunter2-hunter2")]);
+        let output: serde_json::Value = serde_json::from_str(&run).unwrap();
+        assert_eq!(output["stdout"], shown, "{output}");
+    }
 }

@@ -1,5 +1,5 @@
 //! What this program starts itself for: to compile components and to read their debug information, by a child process that can do
-//! nothing else; and to hold the process groups of what steps run.
+//! nothing else; and to start what steps run, hold its process groups, and end all that comes of it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,6 +17,9 @@ const SYMBOLIZE: &str = "symbolize-component-from-stdin";
 /// The same for one that a group of processes ends with.
 const HOLD: &str = "hold-process-group-until-stdin-ends";
 
+/// The same for one that starts a program, and ends all that comes of it.
+const SUPERVISE: &str = "supervise-program";
+
 /// What the program does when it is such a child; `None` when it is not.
 pub(crate) fn child() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -26,8 +29,18 @@ pub(crate) fn child() -> Option<ExitCode> {
     } else if word == SYMBOLIZE {
         Some(symbolize::symbolize_stdin_to_stdout(arguments))
     } else {
-        hold(&word)
+        hold(&word).or_else(|| supervise(&word))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn supervise(word: &OsStr) -> Option<ExitCode> {
+    (word == SUPERVISE).then(milepost::wasm::supervisor::supervise_program)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn supervise(_: &OsStr) -> Option<ExitCode> {
+    None
 }
 
 #[cfg(unix)]
@@ -43,6 +56,12 @@ fn hold(_: &OsStr) -> Option<ExitCode> {
 /// What holds the process groups of what steps run; `None` when this program does not find itself.
 pub(crate) fn group_holder() -> Option<ChildProgram> {
     this_program(HOLD).ok()
+}
+
+/// What starts what steps run; `None` where programs are not supervised, or when this program does not find itself.
+pub(crate) fn program_supervisor() -> Option<ChildProgram> {
+    let supervises = cfg!(target_os = "linux");
+    supervises.then(|| this_program(SUPERVISE).ok()).flatten()
 }
 
 /// How this program compiles.

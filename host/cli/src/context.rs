@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Color, Global};
-use super::compiling::{compiler, group_holder};
+use super::compiling::{compiler, group_holder, program_supervisor};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
@@ -224,6 +224,7 @@ fn components() -> WasmPlugins {
     WasmPlugins::new(place::code_cache())
         .compiler(compiler())
         .group_holder(group_holder())
+        .program_supervisor(program_supervisor())
         .attempts(FEW_ATTEMPTS)
 }
 

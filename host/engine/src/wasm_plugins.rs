@@ -22,6 +22,7 @@ pub struct WasmPlugins {
     compiler: Compiler,
     room: Room,
     group_holder: Option<ChildProgram>,
+    program_supervisor: Option<ChildProgram>,
     engine: OnceLock<WasmEngine>,
 }
 
@@ -34,6 +35,7 @@ impl WasmPlugins {
             compiler: Compiler::InProcess,
             room: Room::default(),
             group_holder: None,
+            program_supervisor: None,
             engine: OnceLock::new(),
         }
     }
@@ -66,6 +68,13 @@ impl WasmPlugins {
         self
     }
 
+    /// Names a program that starts what steps run; see [`WasmEngine::program_supervisor`].
+    #[must_use]
+    pub fn program_supervisor(mut self, supervisor: Option<ChildProgram>) -> Self {
+        self.program_supervisor = supervisor;
+        self
+    }
+
     /// The WebAssembly engine.
     ///
     /// # Errors
@@ -80,6 +89,9 @@ impl WasmPlugins {
         let mut engine = WasmEngine::within(self.room, cache, clock, compiler)?;
         if let Some(holder) = &self.group_holder {
             engine = engine.group_holder(holder.clone());
+        }
+        if let Some(supervisor) = &self.program_supervisor {
+            engine = engine.program_supervisor(supervisor.clone());
         }
         // Of two that are set up at once, the first one stays.
         Ok(self.engine.get_or_init(|| engine))

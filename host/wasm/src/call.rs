@@ -34,7 +34,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
-    state.hold_groups_with(&shared.holder);
+    state.hold_groups_with(&shared.holder, shared.supervisor.as_ref());
     state.http = Some(shared.http.clone());
     // Held until the output has been read.
     let limits = &state.call.limits;

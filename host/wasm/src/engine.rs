@@ -61,6 +61,8 @@ pub(super) struct Sandbox {
     cache: Option<CodeCache>,
     compiler: Compiler,
     pub(super) holder: Arc<ChildProgram>,
+    /// What starts them; `None`: this process does.
+    pub(super) supervisor: Option<Arc<ChildProgram>>,
     compilations: AtomicU64,
     /// With the contract's interfaces.
     plain: OnceLock<Linker<HostState>>,
@@ -131,6 +133,7 @@ impl WasmEngine {
                 cache,
                 compiler,
                 holder: Arc::new(capability::exec::plain_holder()),
+                supervisor: None,
                 compilations: AtomicU64::new(0),
                 plain: OnceLock::new(),
                 with_wasi: OnceLock::new(),
@@ -145,6 +148,16 @@ impl WasmEngine {
     pub fn group_holder(mut self, holder: ChildProgram) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.holder = Arc::new(holder);
+        }
+        self
+    }
+
+    /// Names the program that starts the programs of steps, and which calls [`supervise_program`](crate::supervisor::supervise_program): with
+    /// it, also what leaves the group of its program, as daemons do, ends with that. Without one, that lives on. Linux alone has such.
+    #[must_use]
+    pub fn program_supervisor(mut self, supervisor: ChildProgram) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.supervisor = Some(Arc::new(supervisor));
         }
         self
     }

@@ -17,7 +17,7 @@
 //! | [`secrets`] | what stands for them, where they are filled in, and the mask over what is said |
 //! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
-//! | [`exec`], [`process_group`], [`process_table`] | programs that steps run, and the processes that come of them |
+//! | [`exec`], [`process_group`], [`supervisor`], [`process_table`] | programs that steps run, and the processes that come of them |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs: the call, its result, and the host that an attempt asks |
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
@@ -63,7 +63,10 @@ pub mod process_group;
 pub mod process_table;
 mod recorder;
 pub mod secrets;
+#[cfg(unix)]
+mod spawn;
 mod state;
+pub mod supervisor;
 pub mod symbolize;
 mod taped;
 mod ticker;

@@ -3,7 +3,10 @@
 //!
 //! A group is held by a process of its own, which does nothing: it is in the group before the program is, so that the name of the
 //! group can be written down before anything starts, and the system gives the number to nobody else for as long as it has not been
-//! waited for. What leaves its group on purpose, by a session of its own as daemons do, is out of reach.
+//! waited for. What leaves its group on purpose, by a session of its own as daemons do, is the matter of the
+//! [supervisor](crate::supervisor) of its program; where that was killed as well, only what still has its parents in the group is found.
+
+use std::collections::BTreeSet;
 
 use milepost_core::effect::ProcessGroup;
 
@@ -47,25 +50,45 @@ pub fn kill_orphans(group: &ProcessGroup) -> Orphans {
     if namespace != namespace_here {
         return Orphans::OutOfSight;
     }
-    match members(group) {
-        0 => Orphans::None,
-        found if kill(group.group) => Orphans::Killed(found),
+    let found = family(group);
+    if found.is_empty() {
+        return Orphans::None;
+    }
+    // At once, so that nobody in it sees another one end and starts a new one.
+    let mut killed = kill(group.group);
+    for id in &found {
+        killed |= kill_one(*id);
+    }
+    match killed {
+        true => Orphans::Killed(found.len()),
         // They ended by themselves, or belong to another user by now.
-        _ => Orphans::None,
+        false => Orphans::None,
     }
 }
 
-/// How many processes of it live. A number is not given away again while anybody is in the group: where the process of that number is
-/// a later one, the group is gone.
-fn members(group: &ProcessGroup) -> usize {
+/// Its processes that live, and all that descend from them. A number is not given away again while anybody is in the group: where the process
+/// of that number is a later one, the group is gone.
+fn family(group: &ProcessGroup) -> BTreeSet<u32> {
     if table::process(group.group).is_some_and(|leader| leader.started != group.started) {
-        return 0;
+        return BTreeSet::new();
     }
-    let processes = table::pids().filter_map(table::process);
-    let members = processes.filter(|process| {
+    let all = table::pids().filter_map(|id| Some((id, table::process(id)?)));
+    let all: Vec<_> = all.collect();
+    let members = all.iter().filter(|(_, process)| {
         process.alive && process.group == group.group && process.started >= group.started
     });
-    members.count()
+    let mut found: BTreeSet<u32> = members.map(|(id, _)| *id).collect();
+    loop {
+        let before = found.len();
+        let children = all.iter().filter(|(_, process)| {
+            process.alive && found.contains(&process.parent) && process.started >= group.started
+        });
+        let children: Vec<u32> = children.map(|(id, _)| *id).collect();
+        found.extend(children);
+        if found.len() == before {
+            return found;
+        }
+    }
 }
 
 /// Identity of the boot and of the process namespace.
@@ -78,12 +101,16 @@ mod unix {
     use std::io::{self, Read as _};
     use std::process::ExitCode;
 
-    use rustix::process::{Pid, Signal, getpid, kill_process_group};
+    use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
 
     use crate::process_table::process;
 
     pub(super) fn kill(group: u32) -> bool {
         pid(group).is_some_and(|id| kill_process_group(id, Signal::KILL).is_ok())
+    }
+
+    pub(super) fn kill_one(id: u32) -> bool {
+        pid(id).is_some_and(|id| kill_process(id, Signal::KILL).is_ok())
     }
 
     pub(crate) fn pid(id: u32) -> Option<Pid> {
@@ -112,11 +139,16 @@ mod unix {
 #[cfg(unix)]
 pub use unix::hold_group_until_stdin_ends;
 #[cfg(unix)]
-use unix::kill;
-#[cfg(unix)]
 pub(crate) use unix::pid;
+#[cfg(unix)]
+use unix::{kill, kill_one};
 
 #[cfg(not(unix))]
 fn kill(_: u32) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn kill_one(_: u32) -> bool {
     false
 }

@@ -7,6 +7,7 @@ use std::fs;
 pub(crate) struct Process {
     /// Whether it has not ended: one that nobody has waited for yet has.
     pub(crate) alive: bool,
+    pub(crate) parent: u32,
     pub(crate) group: u32,
     /// Clock ticks from boot to its start.
     pub(crate) started: u64,
@@ -22,7 +23,8 @@ pub(crate) fn process(pid: u32) -> Option<Process> {
     let mut number = |skipped: usize| fields.nth(skipped)?.parse::<u64>().ok();
     Some(Process {
         alive: !matches!(state, "Z" | "X"),
-        group: u32::try_from(number(1)?).ok()?,
+        parent: u32::try_from(number(0)?).ok()?,
+        group: u32::try_from(number(0)?).ok()?,
         started: number(16)?,
     })
 }

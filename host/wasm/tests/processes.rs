@@ -220,7 +220,7 @@ fn whoever_leaves_the_group_holds_nothing_up() {
     let finished = run(sh("setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3"));
     assert!(begun.elapsed() < Duration::from_secs(10));
     let id: i32 = text(&finished.stdout.bytes).trim().parse().unwrap();
-    // It is out of reach, which is documented, so it is ended here.
+    // It is out of reach where no supervisor has started its program, so it is ended here.
     let id = rustix::process::Pid::from_raw(id).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
 }

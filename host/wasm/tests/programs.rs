@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 const IMPORTS: &str = r#"
   (import "milepost:step/exec@0.1.0" "[constructor]command" (func $command (param i32 i32) (result i32)))
   (import "milepost:step/exec@0.1.0" "[method]command.arg" (func $arg (param i32 i32 i32)))
+  (import "milepost:step/exec@0.1.0" "[method]command.env" (func $env (param i32 i32 i32 i32 i32)))
+  (import "milepost:step/exec@0.1.0" "[method]command.working-dir" (func $dir (param i32 i32 i32)))
   (import "milepost:step/exec@0.1.0" "[method]command.stdin" (func $stdin (param i32 i32 i32)))
   (import "milepost:step/exec@0.1.0" "[static]command.run" (func $run (param i32 i32)))
   (import "milepost:step/exec@0.1.0" "[method]outcome.stdout" (func $stdout (param i32 i32)))
@@ -150,6 +152,7 @@ fn sh_granted() -> Arc<Grants> {
         exec: vec![ExecGrant {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), "**".into()],
+            ..ExecGrant::default()
         }],
         ..Grants::default()
     })
@@ -264,6 +267,7 @@ fn what_is_not_granted_is_denied_with_the_lines_to_add() {
             exec: vec![ExecGrant {
                 program: program.into(),
                 args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+                ..ExecGrant::default()
             }],
             ..Grants::default()
         })
@@ -405,4 +409,179 @@ fn a_guest_cannot_hold_more_commands_and_outcomes_than_it_may() {
         (output(&replayed), &replayed.divergence),
         (output(&live), &None)
     );
+}
+
+/// What prints where it is, without a line break behind it.
+const WHERE: &str = "printf %s \"$(pwd -P)\"";
+
+/// A guest that asks for that in a folder and with a variable.
+fn pwd(folder: &str, (name, value): (&str, &str)) -> Vec<u8> {
+    let texts = ["/bin/sh", "-c", WHERE, folder, name, value];
+    let places = texts.iter().scan(2048, |end, text| {
+        let begin = *end;
+        *end += text.len();
+        Some(format!("(i32.const {begin}) (i32.const {})", text.len()))
+    });
+    let places: Vec<String> = places.collect();
+    let [program, c, script, folder, name, value] = &places[..] else {
+        panic!("six texts");
+    };
+    let run = format!(
+        "(local $c i32)
+        (local.set $c (call $command {program}))
+        (call $arg (local.get $c) {c})
+        (call $arg (local.get $c) {script})
+        (call $dir (local.get $c) {folder})
+        (call $env (local.get $c) {name} {value})
+        (call $run (local.get $c) (i32.const 64)) (call $answer)"
+    );
+    Guest {
+        imports: IMPORTS,
+        items: ITEMS,
+        run: &run,
+        data: &texts.concat(),
+        pages: 2,
+    }
+    .build()
+}
+
+fn pwd_granted(env: &[&str], dirs: &[String]) -> Arc<Grants> {
+    Arc::new(Grants {
+        plugin: "tools".into(),
+        exec: vec![ExecGrant {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), WHERE.into()],
+            env: env.iter().map(|name| (*name).to_owned()).collect(),
+            dirs: dirs.to_vec(),
+        }],
+        ..Grants::default()
+    })
+}
+
+#[test]
+fn b81_a_program_starts_only_in_a_folder_that_is_granted_by_what_it_is() {
+    let around = tempfile::tempdir().unwrap();
+    let around = fs::canonicalize(around.path()).unwrap();
+    let path = |name: &str| around.join(name).to_str().unwrap().to_owned();
+    for name in ["open", "open/inside", "closed"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(path("closed"), path("open/out")).unwrap();
+    std::os::unix::fs::symlink(path("open/inside"), path("in")).unwrap();
+    let granted = pwd_granted(&["LANG"], &[path("open/**")]);
+    let store = Arc::new(Store::default());
+    let live = |folder: &str, grants: &Arc<Grants>| {
+        let call = Call {
+            grants: Arc::clone(grants),
+            ..call_on(&store)
+        };
+        execute(&load(&pwd(folder, ("LANG", "C"))), call)
+    };
+    for (folder, really) in [
+        (path("open"), path("open")),
+        (path("open/inside"), path("open/inside")),
+        (path("in"), path("open/inside")),
+        (path("closed/../open/./inside/"), path("open/inside")),
+        ("/".into(), "/".into()),
+    ] {
+        let live = live(&folder, &granted);
+        assert_eq!(output(&live), &Value::from(really), "{folder}");
+    }
+    for (folder, really) in [
+        (path("closed"), path("closed")),
+        (path("open/out"), path("closed")),
+        (path("open/../closed"), path("closed")),
+        // What is not there is not told to whoever has no business there.
+        (path("nothing"), path("nothing")),
+        (path("open/../nothing"), path("open/../nothing")),
+    ] {
+        let live = live(&folder, &granted);
+        assert_eq!(output(&live), "denied", "{folder}");
+        let message = taped(&live.tape).answer["error"]["message"].to_string();
+        let line = format!("dirs = [\\\"{}\\\", \\\"{really}\\\"]", path("open/**"));
+        assert!(message.contains(&line), "{folder}: {message}");
+    }
+    assert_eq!(output(&live(&path("open/nothing"), &granted)), "not-found");
+    assert_eq!(
+        output(&live(&path("open"), &pwd_granted(&["LANG"], &[]))),
+        "denied"
+    );
+    assert_eq!(output(&live("open", &granted)), "invalid");
+}
+
+#[test]
+fn b81_a_program_gets_only_variables_that_are_granted() {
+    let store = Arc::new(Store::default());
+    let answer = |variable: (&str, &str), env: &[&str]| {
+        let call = Call {
+            grants: pwd_granted(env, &[]),
+            ..call_on(&store)
+        };
+        output(&execute(&load(&pwd("/", variable)), call)).clone()
+    };
+    for (variable, env, runs) in [
+        (("LANG", "C"), &["LANG"][..], true),
+        (("LANG", "C"), &["LANG=C"], true),
+        (("LANG", "C"), &["L*"], true),
+        (("LANG", "C"), &[], false),
+        (("LANG", "C"), &["LC_*", "LANG=D"], false),
+        (("LD_PRELOAD", ""), &["L*"], false),
+        (("LD_PRELOAD", ""), &["LD_PRELOAD"], true),
+    ] {
+        let expected = if runs { "/" } else { "denied" };
+        assert_eq!(answer(variable, env), expected, "{variable:?} {env:?}");
+    }
+}
+
+#[test]
+fn what_an_operator_denies_is_the_program_by_whatever_name_it_is_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("tool");
+    std::os::unix::fs::symlink("/bin/true", &link).unwrap();
+    let link = link.to_str().unwrap().to_owned();
+    let real = fs::canonicalize("/bin/true").unwrap();
+    let real = real.to_str().unwrap();
+    let plain = |program: &str| {
+        Guest {
+            imports: IMPORTS,
+            items: ITEMS,
+            run: &format!(
+                "(call $run (call $command (i32.const 2048) (i32.const {})) (i32.const 64)) (call $answer)",
+                program.len()
+            ),
+            data: program,
+            pages: 2,
+        }
+        .build()
+    };
+    for (program, denied, runs) in [
+        ("true", "exec=true", false),
+        ("true", "exec=/bin/true", false),
+        ("true", "exec=/usr/bin/true", false),
+        ("/bin/true", "exec=true", false),
+        ("/bin/true", &format!("exec={real}"), false),
+        (link.as_str(), "exec=/bin/true", false),
+        (link.as_str(), "exec=true", false),
+        (link.as_str(), "exec=tool", false),
+        ("true", "exec=tool", true),
+        ("true", "exec=/opt/true", true),
+        ("true", "exec=/bin/sh", true),
+    ] {
+        let store = Arc::new(Store::default());
+        let grants = Grants {
+            plugin: "tools".into(),
+            exec: vec![ExecGrant {
+                program: program.into(),
+                ..ExecGrant::default()
+            }],
+            ..Grants::default()
+        };
+        let call = Call {
+            grants: Arc::new(grants.narrowed(&denied.parse().unwrap())),
+            ..call_on(&store)
+        };
+        let live = execute(&load(&plain(program)), call);
+        let expected = if runs { "" } else { "denied" };
+        assert_eq!(output(&live), expected, "{program} {denied}");
+    }
 }

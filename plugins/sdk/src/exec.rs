@@ -1,5 +1,5 @@
-//! Programs of the machine that runs the workflow. The workflow names each program and the arguments that it may get
-//! (`exec = [{ program = "git", args = ["log", "**"] }]`). There is no shell, and no environment but what the step gives.
+//! Programs of the machine that runs the workflow, which names each program, its arguments, variables and folders; there is no shell, and
+//! nothing else (`exec = [{ program = "git", args = ["log", "**"], env = ["LC_ALL"], dirs = ["/srv/repositories/**"] }]`).
 //!
 //! ```
 //! use milepost_sdk::{Context, Error, Result};
@@ -68,7 +68,7 @@ impl Command {
         self
     }
 
-    /// Sets a variable of its environment, which is empty otherwise: there is no `PATH` and no `HOME`.
+    /// Sets a variable of its environment, which is empty otherwise: there is no `PATH` and no `HOME`. The workflow has to allow it.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
@@ -80,7 +80,7 @@ impl Command {
         self
     }
 
-    /// Where it starts, as an absolute path: `/` without this.
+    /// Where it starts, as an absolute path: `/` without this. The workflow has to allow the folder, by its path without symbolic links.
     pub fn current_dir(mut self, folder: impl Into<String>) -> Self {
         self.current_dir = Some(folder.into());
         self

@@ -10,7 +10,8 @@ use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{
-    ExecGrant, Grants, HttpGrant, InvalidHost, InvalidPath, check_host, check_path,
+    ExecGrant, Grants, HttpGrant, InvalidDir, InvalidEnv, InvalidHost, InvalidPath, check_dir,
+    check_env, check_host, check_path,
 };
 
 /// Methods that a grant usually names.
@@ -135,6 +136,7 @@ fn http(view: &View<'_>, out: &mut Vec<Diagnostic>) -> Option<HttpGrant> {
         methods: methods?,
         paths: paths?,
         private: view.flag("private").unwrap_or(false),
+        secrets_over_http: view.flag("secrets-over-http").unwrap_or(false),
     })
 }
 
@@ -276,8 +278,40 @@ fn exec(view: &View<'_>, out: &mut Vec<Diagnostic>) -> Option<ExecGrant> {
         }
         args.push(pattern.to_owned());
     }
-    (out.len() == before).then(|| ExecGrant {
+    let env = checked(view, "env", bad_env, out);
+    let dirs = checked(view, "dirs", bad_dir, out);
+    (out.len() == before).then_some(ExecGrant {
         program: program.to_owned(),
         args,
+        env: env?,
+        dirs: dirs?,
     })
+}
+
+fn bad_env(node: &Node<'_>, text: &str) -> Option<Diagnostic> {
+    let invalid = check_env(text).err()?;
+    let help = match invalid {
+        InvalidEnv::NoName | InvalidEnv::Characters => {
+            "write a name such as `LANG`, or a name with its value: `LANG=C.UTF-8`"
+        }
+        InvalidEnv::All => "name the variables, or a family of them: `LC_*`",
+        InvalidEnv::Star => "write the beginning that the names have in common: `LC_*`",
+        InvalidEnv::ValueOfMany => "write a line for each name: `\"LANG=C\", \"LC_ALL=C\"`",
+    };
+    let message = format!("`{text}` is no variable of a grant: {invalid}");
+    Some(Diagnostic::error(codes::GRANT, node.span(), message).with_help(help))
+}
+
+fn bad_dir(node: &Node<'_>, text: &str) -> Option<Diagnostic> {
+    let invalid = check_dir(text).err()?;
+    let help = match invalid {
+        InvalidDir::NotAbsolute => {
+            "write its absolute path: where the program `milepost` was started does not count"
+        }
+        InvalidDir::RestInTheMiddle => "write `*` for each part in the middle",
+        InvalidDir::PartOfAName => "write `*` alone between two `/`",
+        InvalidDir::NotShortest | InvalidDir::Nul => "write it as `pwd -P` prints it",
+    };
+    let message = format!("`{text}` is no folder of a grant: {invalid}");
+    Some(Diagnostic::error(codes::GRANT, node.span(), message).with_help(help))
 }

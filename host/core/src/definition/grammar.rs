@@ -342,6 +342,11 @@ static HTTP: Record = record(
             Shape::Bool,
             "Whether the host may have a private address, such as one of this machine or of the local network; default: false.",
         ),
+        key(
+            "secrets-over-http",
+            Shape::Bool,
+            "Whether secrets may be sent there over plain `http`, where others can read them on the way; default: false.",
+        ),
     ],
 );
 
@@ -357,6 +362,16 @@ static EXEC: Record = record(
             "args",
             Shape::List(&Shape::FreeText),
             "A pattern for each argument, in which `*` is any text; `**` as the last is any rest.",
+        ),
+        key(
+            "env",
+            Shape::List(&Shape::FreeText),
+            "Variables that it may get: `NAME`, `NAME=VALUE` with `*` for any text, or `PREFIX_*`, which no variable fits that makes programs run something else, such as `LD_PRELOAD` and `PATH`; default: none.",
+        ),
+        key(
+            "dirs",
+            Shape::List(&Shape::FreeText),
+            "Folders in which it may start, such as `/srv/repositories/**`: `*` is one part of a path, `**` at the end any rest; default: only `/`, where it starts without one.",
         ),
     ],
 );

@@ -20,6 +20,8 @@ pub struct Denied {
 enum Remedy {
     /// Lines that the definition lacks.
     Add(String),
+    /// Lines that stand there otherwise.
+    Change(String),
     /// What the operator said.
     Operator(String),
 }
@@ -30,6 +32,15 @@ impl Denied {
             plugin: Arc::clone(plugin),
             what,
             remedy: Remedy::Add(format!("[plugins.{plugin}.allow]\n{line}")),
+        }
+    }
+
+    /// What is granted in part: the line takes the place of the one that does not suffice.
+    pub(super) fn instead(plugin: &Arc<str>, what: String, line: &str) -> Self {
+        Self {
+            plugin: Arc::clone(plugin),
+            what,
+            remedy: Remedy::Change(format!("[plugins.{plugin}.allow]\n{line}")),
         }
     }
 
@@ -63,7 +74,7 @@ impl Denied {
     #[must_use]
     pub fn toml(&self) -> Option<&str> {
         match &self.remedy {
-            Remedy::Add(toml) => Some(toml),
+            Remedy::Add(toml) | Remedy::Change(toml) => Some(toml),
             Remedy::Operator(_) => None,
         }
     }
@@ -80,6 +91,11 @@ impl fmt::Display for Denied {
             Remedy::Add(toml) => write!(
                 f,
                 "{} is not granted to the plugin `{plugin}`; to grant it, add to the workflow:\n{toml}",
+                Shown(what)
+            ),
+            Remedy::Change(toml) => write!(
+                f,
+                "{} is not granted to the plugin `{plugin}`; to grant it, let its grant in the workflow be:\n{toml}",
                 Shown(what)
             ),
             Remedy::Operator(word) => write!(

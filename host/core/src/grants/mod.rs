@@ -2,6 +2,11 @@
 //! the operator takes away. Everything is denied that is not granted.
 
 mod denied;
+mod dir;
+mod env;
+mod exec;
+#[cfg(test)]
+mod exec_tests;
 mod host;
 mod narrowing;
 mod path;
@@ -13,8 +18,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use denied::Denied;
+pub use dir::{InvalidDir, check_dir};
+pub use env::{InvalidEnv, check_env};
+pub use exec::{ExecCall, ExecGrant};
 pub use host::{InvalidHost, check_host};
-pub use narrowing::{InvalidNarrowing, Narrowing};
+pub use narrowing::{Idle, InvalidNarrowing, Narrowing};
 pub use path::{InvalidPath, check_path};
 
 pub(crate) use denied::toml_text;
@@ -53,15 +61,8 @@ pub struct HttpGrant {
     pub paths: Vec<String>,
     /// Whether the host may have a private address.
     pub private: bool,
-}
-
-/// A set of calls of a program.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExecGrant {
-    /// Its name, or its absolute path.
-    pub program: String,
-    /// A pattern for each argument: `*` is any text inside of it. `**` as the last pattern is any rest.
-    pub args: Vec<String>,
+    /// Whether secrets may go there over plain `http`.
+    pub secrets_over_http: bool,
 }
 
 impl Grants {
@@ -128,6 +129,32 @@ impl Grants {
         })
     }
 
+    /// Whether such a request may carry secrets although it is not encrypted.
+    ///
+    /// # Errors
+    /// [`Denied`] when no grant of it says so.
+    pub fn http_secrets(
+        &self,
+        scheme: &str,
+        method: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<(), Denied> {
+        let host = host::canonical(host);
+        let fits = |grant: &&HttpGrant| grant.fits(scheme, method, &host, port, path);
+        let mut fitting = self.http.iter().filter(fits);
+        if fitting.any(|grant| grant.secrets_over_http) {
+            return Ok(());
+        }
+        let line = format!(
+            "http = [{{ host = {}, secrets-over-http = true }}]",
+            toml_text(&host)
+        );
+        let what = format!("to send secrets to {host} over http, which is not encrypted,");
+        Err(Denied::instead(&self.plugin, what, &line))
+    }
+
     /// Whether the host of a grant may be asked at all, whatever the request: for a look before there is one.
     #[must_use]
     pub fn covers_host(&self, host: &str) -> bool {
@@ -191,29 +218,6 @@ impl Grants {
             )
         })
     }
-
-    /// The grant of a call of a program.
-    ///
-    /// # Errors
-    /// [`Denied`] when none fits.
-    pub fn exec(&self, program: &str, args: &[String]) -> Result<&ExecGrant, Denied> {
-        self.narrowing.exec(&self.plugin, program)?;
-        let found = self.exec.iter().find(|grant| grant.fits(program, args));
-        found.ok_or_else(|| {
-            let quoted: Vec<String> = args.iter().map(|arg| toml_text(arg)).collect();
-            let what = format!(
-                "the program {} with {} arguments",
-                toml_text(program),
-                args.len()
-            );
-            let line = format!(
-                "exec = [{{ program = {}, args = [{}] }}]",
-                toml_text(program),
-                quoted.join(", ")
-            );
-            Denied::missing(&self.plugin, what, &line)
-        })
-    }
 }
 
 fn listed(granted: &BTreeSet<Arc<str>>, name: &str) -> Option<()> {
@@ -244,24 +248,5 @@ impl HttpGrant {
             && host::fits(&self.host, host)
             && (self.methods.is_empty() || self.methods.iter().any(named))
             && (self.paths.is_empty() || path::fits(&self.paths, path))
-    }
-}
-
-impl ExecGrant {
-    fn fits(&self, program: &str, args: &[String]) -> bool {
-        let (patterns, rest) = match self.args.split_last() {
-            Some((last, patterns)) if last == "**" => (patterns, true),
-            _ => (&self.args[..], false),
-        };
-        let enough = match rest {
-            true => args.len() >= patterns.len(),
-            false => args.len() == patterns.len(),
-        };
-        self.program == program
-            && enough
-            && patterns
-                .iter()
-                .zip(args)
-                .all(|(pattern, arg)| words::fits(pattern, arg))
     }
 }

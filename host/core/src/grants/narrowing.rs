@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::denied::{Denied, toml_text};
-use super::host;
+use super::{Grants, InvalidHost, check_host, host};
+use crate::definition::nearest;
 
 /// Capabilities that are denied whatever a workflow grants, as a whole or for one host, bucket or program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +33,25 @@ pub enum InvalidNarrowing {
     /// Nothing after the `=`.
     #[error("`{0}=` names nothing; leave the `=` out to deny all of it")]
     Empty(&'static str),
+    /// No grant can name such a host.
+    #[error(
+        "`{0}` is no host of a grant: {1}; write a name, an address, or `*.example.com`, or `http` for all of them"
+    )]
+    Host(String, InvalidHost),
+    /// No grant can name such a program.
+    #[error(
+        "`{0}` is no program of a grant; write its name or its absolute path, or `exec` for all of them"
+    )]
+    Program(String),
+}
+
+/// Something that is denied and that no grant of a workflow has to do with: probably a slip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// As it was written, such as `exec=gti`.
+    pub word: String,
+    /// What the workflow grants that is close to it.
+    pub nearest: Vec<String>,
 }
 
 impl FromStr for Narrowing {
@@ -48,7 +68,13 @@ impl FromStr for Narrowing {
             (_, None) => None,
             ("artifacts", Some(_)) => return Err(InvalidNarrowing::Artifacts),
             (_, Some("")) => return Err(InvalidNarrowing::Empty(capability)),
-            ("http", Some(only)) => Some(host::canonical(only)),
+            ("http", Some(only)) => {
+                let host = check_host(only);
+                Some(host.map_err(|why| InvalidNarrowing::Host(only.to_owned(), why))?)
+            }
+            ("exec", Some(only)) if only.contains('*') || !is_program(only) => {
+                return Err(InvalidNarrowing::Program(only.to_owned()));
+            }
             (_, Some(only)) => Some(only.to_owned()),
         };
         Ok(Self(Arc::new(BTreeSet::from([Word { capability, only }]))))
@@ -79,10 +105,34 @@ impl Narrowing {
     }
 
     pub(super) fn exec(&self, plugin: &Arc<str>, program: &str) -> Result<(), Denied> {
-        let name = program.rsplit('/').next().unwrap_or(program);
         let what = || format!("the program {}", toml_text(program));
-        // A name denies the program wherever it stands.
-        self.check(plugin, "exec", what, |only| only == program || only == name)
+        // A name denies the program wherever it stands, and a place the name that may mean it, once it is known that it does.
+        self.check(plugin, "exec", what, |only| {
+            only == program || only == file_name(program)
+        })
+    }
+
+    /// Whether it names any of a capability.
+    pub(super) fn names(&self, capability: &str) -> bool {
+        let mut words = self.0.iter();
+        words.any(|word| word.capability == capability && word.only.is_some())
+    }
+
+    pub(super) fn found(
+        &self,
+        plugin: &Arc<str>,
+        program: &str,
+        is: impl Fn(&str) -> bool,
+    ) -> Result<(), Denied> {
+        let what = || format!("the program {}", toml_text(program));
+        self.check(plugin, "exec", what, is)
+    }
+
+    /// What of its words has to do with none of these grants.
+    #[must_use]
+    pub fn idle(&self, grants: &[&Grants]) -> Vec<Idle> {
+        let all = self.0.iter();
+        all.filter_map(|word| word.idle(grants)).collect()
     }
 
     fn check(
@@ -107,4 +157,60 @@ impl Narrowing {
             }
         }
     }
+}
+
+impl Word {
+    fn idle(&self, grants: &[&Grants]) -> Option<Idle> {
+        // What is denied as a whole says nothing about a name.
+        let only = self.only.as_deref()?;
+        let granted: BTreeSet<&str> = grants
+            .iter()
+            .flat_map(|grants| match self.capability {
+                "http" => names(grants.http.iter().map(|grant| &*grant.host)),
+                "exec" => names(grants.exec.iter().map(|grant| &*grant.program)),
+                _ => names(grants.kv.iter().map(|bucket| &**bucket)),
+            })
+            .collect();
+        let concerns = |name: &&str| match self.capability {
+            "http" => host::fits(only, name) || host::fits(name, only) || only == *name,
+            // Where a name is found is seen when it is called.
+            "exec" => {
+                only == *name
+                    || file_name(only) == file_name(name) && !(is_place(only) && is_place(name))
+            }
+            _ => only == *name,
+        };
+        if granted.iter().any(concerns) {
+            return None;
+        }
+        let near = |name: &&&str| match self.capability {
+            "exec" => !nearest(file_name(only), [file_name(name)]).is_empty(),
+            _ => false,
+        };
+        let mut found = nearest(only, granted.iter().copied());
+        found.extend(granted.iter().filter(near).map(|name| (*name).to_owned()));
+        found.sort_unstable();
+        found.dedup();
+        Some(Idle {
+            word: format!("{}={only}", self.capability),
+            nearest: found,
+        })
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    names.collect()
+}
+
+/// Whether a grant can name such a program.
+fn is_program(text: &str) -> bool {
+    is_place(text) || !text.contains('/')
+}
+
+fn is_place(program: &str) -> bool {
+    program.starts_with('/')
+}
+
+fn file_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn grants() -> Grants {
+pub(super) fn grants() -> Grants {
     Grants {
         plugin: "billing".into(),
         ..Grants::default()
@@ -23,8 +23,33 @@ fn host(host: &str) -> HttpGrant {
     }
 }
 
-fn texts(texts: &[&str]) -> Vec<String> {
+pub(super) fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+pub(super) fn git(args: &[String]) -> ExecCall<'_> {
+    program("git", args)
+}
+
+fn program<'a>(program: &'a str, args: &'a [String]) -> ExecCall<'a> {
+    ExecCall {
+        program,
+        args,
+        env: &[],
+        dir: None,
+    }
+}
+
+pub(super) fn exec(env: &[&str], dirs: &[&str]) -> Grants {
+    Grants {
+        exec: vec![ExecGrant {
+            program: "git".to_owned(),
+            args: texts(&["log", "**"]),
+            env: texts(env),
+            dirs: texts(dirs),
+        }],
+        ..grants()
+    }
 }
 
 fn names(names: &[&str]) -> BTreeSet<Arc<str>> {
@@ -43,7 +68,7 @@ fn nothing_is_granted_by_default() {
     assert!(grants.artifacts().is_err());
     assert!(grants.secret("token").is_err());
     assert!(grants.reveal("token").is_err());
-    assert!(grants.exec("git", &[]).is_err());
+    assert!(grants.exec(&git(&[])).is_err());
 }
 
 #[test]
@@ -185,6 +210,28 @@ fn the_grant_that_allows_a_private_address_is_found_behind_one_that_does_not() {
 }
 
 #[test]
+fn secrets_go_over_http_only_where_a_grant_of_the_request_says_so() {
+    let mut grants = http(host("a.example"));
+    grants.http.push(HttpGrant {
+        secrets_over_http: true,
+        paths: texts(&["/open/**"]),
+        ..host("*.example")
+    });
+    let asked = |path| grants.http_secrets("http", "GET", "A.example", 80, path);
+    assert!(asked("/open/x").is_ok());
+    let denied = asked("/closed").unwrap_err();
+    let table: toml::Table = toml::from_str(denied.toml().unwrap()).unwrap();
+    let grant = &table["plugins"]["billing"]["allow"]["http"][0];
+    assert_eq!(grant["host"].as_str(), Some("a.example"));
+    assert_eq!(grant["secrets-over-http"].as_bool(), Some(true));
+    assert!(
+        http(host("a.example"))
+            .http_secrets("http", "GET", "a.example", 80, "/")
+            .is_err()
+    );
+}
+
+#[test]
 fn programs_fit_with_all_of_their_arguments() {
     for (patterns, args, fits) in [
         (&[][..], &[][..], true),
@@ -209,12 +256,14 @@ fn programs_fit_with_all_of_their_arguments() {
             exec: vec![ExecGrant {
                 program: "git".to_owned(),
                 args: texts(patterns),
+                ..ExecGrant::default()
             }],
             ..grants()
         };
-        let granted = grants.exec("git", &texts(args)).is_ok();
+        let args = texts(args);
+        let granted = grants.exec(&git(&args)).is_ok();
         assert_eq!(granted, fits, "{patterns:?} {args:?}");
-        assert!(grants.exec("/usr/bin/git", &texts(args)).is_err());
+        assert!(grants.exec(&program("/usr/bin/git", &args)).is_err());
     }
 }
 
@@ -254,7 +303,7 @@ fn a_refusal_says_what_to_add() {
         )
     );
     let hostile = grants
-        .exec("a\"\n\u{1b}[2J", &texts(&["x\ny"]))
+        .exec(&program("a\"\n\u{1b}[2J", &texts(&["x\ny"])))
         .unwrap_err();
     let text = hostile.to_string();
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -274,6 +323,7 @@ fn an_operator_takes_away_and_never_adds() {
         exec: vec![ExecGrant {
             program: "/usr/bin/git".to_owned(),
             args: texts(&["**"]),
+            ..ExecGrant::default()
         }],
         ..grants()
     };
@@ -293,7 +343,7 @@ fn an_operator_takes_away_and_never_adds() {
             grants.kv("rates").is_ok(),
             grants.kv("other").is_ok(),
             grants.artifacts().is_ok(),
-            grants.exec("/usr/bin/git", &[]).is_ok(),
+            grants.exec(&program("/usr/bin/git", &[])).is_ok(),
         ]
     };
     assert_eq!(all(&[]), [true; 6]);
@@ -305,7 +355,7 @@ fn an_operator_takes_away_and_never_adds() {
     let narrowing: Narrowing = "exec=git".parse().unwrap();
     let denied = granted
         .narrowed(&narrowing)
-        .exec("/usr/bin/git", &[])
+        .exec(&program("/usr/bin/git", &[]))
         .unwrap_err();
     assert_eq!(
         denied.to_string(),
@@ -316,6 +366,15 @@ fn an_operator_takes_away_and_never_adds() {
         ("shell", "`shell` cannot be denied"),
         ("artifacts=x", "only be denied as a whole"),
         ("http=", "names nothing"),
+        (
+            "http=https://a.example/v1",
+            "no host of a grant: it is a URL",
+        ),
+        ("http=*", "`http` for all of them"),
+        ("http=a.example:80", "it has a port"),
+        ("exec=bin/git", "no program of a grant"),
+        ("exec=*", "`exec` for all of them"),
+        ("exec=gi*", "no program of a grant"),
     ] {
         let error = word.parse::<Narrowing>().unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
@@ -387,5 +446,47 @@ fn paths_of_grants_are_patterns() {
         ("/a%2fb", InvalidPath::Percent),
     ] {
         assert_eq!(check_path(text), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn what_is_denied_and_granted_nowhere_is_told() {
+    let mut granted = exec(&[], &[]);
+    granted.kv = names(&["rates"]);
+    granted.http = vec![host("*.example.com"), host("b.example")];
+    granted.exec.push(ExecGrant {
+        program: "/usr/bin/make".to_owned(),
+        ..ExecGrant::default()
+    });
+    let idle = |word: &str| {
+        let narrowing: Narrowing = word.parse().unwrap();
+        let found = narrowing.idle(&[&grants(), &granted]);
+        found.into_iter().next().map(|idle| idle.nearest)
+    };
+    for word in [
+        "http",
+        "artifacts",
+        "exec",
+        "kv=rates",
+        "http=b.example",
+        "http=api.example.com",
+        "http=*.api.example.com",
+        "http=*.example",
+        "exec=git",
+        "exec=/opt/git",
+        "exec=make",
+        "exec=/usr/bin/make",
+    ] {
+        assert_eq!(idle(word), None, "{word}");
+    }
+    for (word, nearest) in [
+        ("kv=rate", &["rates"][..]),
+        ("http=c.example", &["b.example"]),
+        ("http=example.com", &["*.example.com"]),
+        ("exec=gti", &["git"]),
+        ("exec=mak", &["/usr/bin/make"]),
+        ("exec=/bin/make", &["/usr/bin/make"]),
+    ] {
+        assert_eq!(idle(word), Some(texts(nearest)), "{word}");
     }
 }

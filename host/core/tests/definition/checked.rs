@@ -8,6 +8,7 @@ use milepost_core::definition::{
     ApprovalStep, ComponentStep, Definition, InputType, LoopStep, OnApprovalTimeout, OnExhausted,
     OnReject, OnWaitTimeout, Rework, Step, StepKind, TimeoutSource, WaitStep,
 };
+use milepost_core::grants::ExecCall;
 use milepost_core::limits::CallLimits;
 use milepost_core::outcome::ErrorClass;
 use milepost_core::retry::{RetryPolicy, WhenExhausted};
@@ -513,7 +514,7 @@ fn a_warning_does_not_stop_a_definition() {
 fn grants_are_typed_and_each_call_has_its_own_secrets() {
     let definition = good(&sample(
         "[plugins.p.allow]\nkv = [\"rates\"]\nartifacts = true\nsecrets = [\"token\", \"other\"]\nsecrets-reveal = [\"key\"]\n\
-         exec = [{ program = \"git\", args = [\"log\", \"**\"] }]\n\
+         exec = [{ program = \"git\", args = [\"log\", \"**\"], env = [\"LC_*\"], dirs = [\"/srv/**\"] }]\n\
          [[plugins.p.allow.http]]\nhost = \"API.example.com\"\nmethods = [\"GET\"]\n\
          [[plugins.p.allow.http]]\nhost = \"::1\"\nports = [8080]\nprivate = true\n\
          [plugins.q]\nsource = \"q.wasm\"\nallow = { secrets = [\"undo\"] }\n\
@@ -533,7 +534,15 @@ fn grants_are_typed_and_each_call_has_its_own_secrets() {
             .private
     );
     assert!(grants.kv("rates").is_ok() && grants.artifacts().is_ok());
-    assert!(grants.exec("git", &["log".to_owned()]).is_ok());
+    let args = ["log".to_owned()];
+    let env = [("LC_ALL".to_owned(), "C".to_owned())];
+    let call = ExecCall {
+        program: "git",
+        args: &args,
+        env: &env,
+        dir: Some("/srv/a"),
+    };
+    assert!(grants.exec(&call).is_ok());
     let denied = grants.kv("other").unwrap_err();
     assert_eq!(
         denied.toml(),

@@ -28,7 +28,7 @@ enum = ["last-tag", "start"]
 [plugins.git]
 source = "plugins/git.wasm"
 digest = "sha256:9f2c0000000000000000000000000000000000000000000000000000000000ab"
-allow = { kv = ["rates"], artifacts = true, secrets = ["api_token"], secrets-reveal = ["key"], http = [{ host = "*.example.com", ports = [8443], methods = ["GET"], paths = ["/v1/**"], private = true }], exec = [{ program = "git", args = ["log", "**"] }] }
+allow = { kv = ["rates"], artifacts = true, secrets = ["api_token"], secrets-reveal = ["key"], http = [{ host = "*.example.com", ports = [8443], methods = ["GET"], paths = ["/v1/**"], private = true, secrets-over-http = true }], exec = [{ program = "git", args = ["log", "**"], env = ["LC_*"], dirs = ["/srv/**"] }] }
 config = { api = "v3" }
 
 [defaults]

@@ -54,6 +54,11 @@ pub struct Captured {
 }
 
 impl Command {
+    /// How long it may take (B78).
+    pub(super) fn time(&self) -> Duration {
+        self.timeout.unwrap_or(limits::EXEC_TIMEOUT)
+    }
+
     /// Refuses what no program can be given.
     ///
     /// # Errors
@@ -103,5 +108,19 @@ impl Command {
             return invalid("the working directory is an absolute path");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b78_a_program_without_a_timeout_of_its_own_has_five_minutes() {
+        let command = Command::default();
+        assert_eq!(command.time(), Duration::from_secs(300));
+        let timeout = Some(Duration::from_secs(7200));
+        let slow = Command { timeout, ..command };
+        assert_eq!(slow.time(), Duration::from_secs(7200));
     }
 }

@@ -53,10 +53,10 @@ impl Group {
         })
     }
 
-    /// Puts a process that is about to be started into the group.
-    pub(super) fn admit(&self, command: &mut Command) {
+    /// Its number, for a process that is about to be started into it.
+    pub(super) fn id(&self) -> i32 {
         // Process ids fit by definition.
-        command.process_group(i32::try_from(self.name.group).unwrap_or_default());
+        i32::try_from(self.name.group).unwrap_or_default()
     }
 
     /// Asks all of its processes to end.

@@ -5,12 +5,19 @@
 //! process that was killed can end them.
 
 pub(crate) mod command;
+#[cfg(not(unix))]
+mod elsewhere;
+#[cfg(unix)]
+mod folder;
+mod granted;
 #[cfg(unix)]
 mod group;
 #[cfg(unix)]
 mod process;
 #[cfg(unix)]
 mod program;
+#[cfg(unix)]
+mod supervised;
 #[cfg(unix)]
 mod tail;
 
@@ -43,7 +50,7 @@ pub(super) const CAPABILITY: Capability = Capability {
     link: |linker| exec::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
 };
 
-const INTERFACE: &str = "exec";
+pub(crate) const INTERFACE: &str = "exec";
 
 const FUNCTIONS: &[(&str, &str)] = &[
     ("[constructor]command", "func(program: string) -> own"),
@@ -93,6 +100,8 @@ const OUTCOME_BYTES: usize = 2 * 4 * limits::EXEC_OUTPUT_CHARACTERS;
 pub(super) struct State {
     /// What its groups of processes are held by.
     holder: Option<Arc<ChildProgram>>,
+    /// What starts its programs, so that nothing gets away from them.
+    supervisor: Option<Arc<ChildProgram>>,
     /// The group that was written down, and whose end was not.
     open: Option<ProcessGroup>,
     /// Bytes of all commands and outcomes that the guest holds.
@@ -308,9 +317,14 @@ impl HostOutcome for HostState {
 }
 
 impl HostState {
-    /// Names the program that process groups are held by.
-    pub(crate) fn hold_groups_with(&mut self, holder: &Arc<ChildProgram>) {
+    /// Names the program that process groups are held by, and the one that starts programs.
+    pub(crate) fn hold_groups_with(
+        &mut self,
+        holder: &Arc<ChildProgram>,
+        supervisor: Option<&Arc<ChildProgram>>,
+    ) {
         self.states.exec.holder = Some(Arc::clone(holder));
+        self.states.exec.supervisor = supervisor.cloned();
     }
 
     /// Writes down that a program has ended which the end of the attempt ended.
@@ -375,7 +389,8 @@ impl HostState {
             return Err(refused);
         }
         let command = command.inner;
-        self.check_granted(&command)?;
+        command.check()?;
+        let folder = self.granted(&command)?;
         if self.states.exec.held + OUTCOME_BYTES > limits::EXEC_HELD_BYTES {
             return Err(holds_too_much());
         }
@@ -383,6 +398,7 @@ impl HostState {
         let Some(holder) = self.states.exec.holder.clone() else {
             return Err(HostError::new("unavailable", "no program is run here"));
         };
+        let supervisor = self.states.exec.supervisor.clone();
         let open = &mut self.states.exec.open;
         let announce = async |group: &ProcessGroup| {
             let began = Effect {
@@ -395,22 +411,10 @@ impl HostState {
         };
         tokio::select! {
             biased;
-            finished = command.run(&holder, announce) => finished,
+            finished = command.run_in(folder, &holder, supervisor.as_deref(), announce) => finished,
             // It cannot ask by itself while it waits for a program.
             () = host.cancelled() => Err(HostError::new("cancelled", "the run is being cancelled; the program was ended")),
         }
-    }
-
-    /// A refusal repeats what was asked for, and says no secret of it.
-    fn check_granted(&self, command: &command::Command) -> Result<(), HostError> {
-        let (grants, secrets) = (&self.call.grants, &self.call.secrets);
-        let Err(denied) = grants.exec(&command.program, &command.args) else {
-            return Ok(());
-        };
-        let mask = |text: &String| secrets.mask(text.as_str()).into_owned();
-        let args: Vec<String> = command.args.iter().map(mask).collect();
-        let shown = grants.exec(&mask(&command.program), &args);
-        Err(shown.err().unwrap_or(denied).into())
     }
 
     /// Puts an outcome on the tape, together with the end of its processes.
@@ -498,37 +502,7 @@ fn holds_too_much() -> HostError {
     HostError::new("too-large", message)
 }
 
-#[cfg(unix)]
-pub(crate) use group::plain_holder;
-
-/// Programs are not run on this system.
-#[cfg(not(unix))]
-mod elsewhere {
-    use milepost_core::effect::ProcessGroup;
-
-    use super::command::{Command, Finished};
-    use crate::compile::ChildProgram;
-    use crate::host_error::HostError;
-
-    pub(crate) fn plain_holder() -> ChildProgram {
-        ChildProgram {
-            program: "cat".into(),
-            arguments: Vec::new(),
-        }
-    }
-
-    impl Command {
-        pub(super) async fn run(
-            self,
-            _: &ChildProgram,
-            _: impl AsyncFnOnce(&ProcessGroup) -> Result<(), HostError>,
-        ) -> Result<Finished, HostError> {
-            self.check()?;
-            let message = "programs can be run on Unix systems only";
-            Err(HostError::new("unavailable", message))
-        }
-    }
-}
-
 #[cfg(not(unix))]
 pub(crate) use elsewhere::plain_holder;
+#[cfg(unix)]
+pub(crate) use group::plain_holder;

@@ -3,12 +3,14 @@
 //! A thread per program starts it, moves its streams and waits for its end; nothing here depends on the runtime that asks for it.
 //! The program and what it starts are a [process group](crate::process_group). The group is killed when the program ends, since
 //! what stays behind would hold its streams open; when its time is over, after [`limits::EXEC_GRACE`] in which it may clean up; and
-//! at once when the future is dropped.
+//! at once when the future is dropped. Where there is a [supervisor](crate::supervisor), it starts the program, and ends also what has left the group.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,16 +18,19 @@ use std::time::{Duration, Instant};
 use milepost_core::effect::ProcessGroup;
 use milepost_core::limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tokio::sync::oneshot;
 
 use super::command::{Command, Finished};
+use super::folder::Folder;
 use super::group::Group;
 use super::program::Program;
+use super::supervised::{self, Control};
 use super::tail::Tail;
 use crate::compile::ChildProgram;
 use crate::host_error::HostError;
 use crate::process_group;
+use crate::spawn::spawn;
 
 impl Command {
     /// Runs it. `holder` is a program that reads its standard input to the end and ends then, which its process group is held by.
@@ -42,13 +47,28 @@ impl Command {
         announce: impl AsyncFnOnce(&ProcessGroup) -> Result<(), HostError>,
     ) -> Result<Finished, HostError> {
         self.check()?;
+        let folder = self.working_dir.as_deref().map(Folder::open).transpose()?;
+        self.run_in(folder, holder, None, announce).await
+    }
+
+    /// The same, checked, in a folder that is open, started by a supervisor.
+    pub(super) async fn run_in(
+        self,
+        folder: Option<Folder>,
+        holder: &ChildProgram,
+        supervisor: Option<&ChildProgram>,
+        announce: impl AsyncFnOnce(&ProcessGroup) -> Result<(), HostError>,
+    ) -> Result<Finished, HostError> {
         let (form, formed) = oneshot::channel();
         let (allow, allowed) = mpsc::channel();
         let (end, ended) = oneshot::channel();
-        let holder = holder.clone();
+        let helpers = Helpers {
+            holder: holder.clone(),
+            supervisor: supervisor.cloned(),
+        };
         let drive = move || {
             // Where nobody waits any more, the group is gone already.
-            let _ = end.send(drive(&self, &holder, form, &allowed));
+            let _ = end.send(drive(&self, folder, &helpers, form, &allowed));
         };
         thread::Builder::new()
             .name("exec".to_owned())
@@ -67,45 +87,117 @@ impl Command {
         })
     }
 
-    fn start(&self, program: &Program, group: &Group) -> Result<Child, HostError> {
-        /// A program that was just written is busy as long as another child, started meanwhile, has not let go of its file.
-        const TRIES: u32 = 10;
-        let folder = self.working_dir.as_deref().unwrap_or("/");
-        if !std::path::Path::new(folder).is_dir() {
-            return Err(HostError::new(
-                "not-found",
-                format!("there is no folder `{folder}` to work in"),
-            ));
-        }
+    fn start(
+        &self,
+        program: &Program,
+        folder: Option<&Folder>,
+        group: &Group,
+        supervisor: Option<&ChildProgram>,
+    ) -> Result<Started, HostError> {
+        let entrance = folder.map_or_else(|| PathBuf::from("/"), Folder::entrance);
+        let started = match supervisor {
+            Some(supervisor) => {
+                supervised::start(supervisor, &program.path, self, group.id(), &entrance)
+            }
+            None => self.started_here(program, group, &entrance),
+        };
+        started.map_err(|error| cannot_start(&format!("`{}`", program.path.display()), &error))
+    }
+
+    /// Without a supervisor.
+    fn started_here(
+        &self,
+        program: &Program,
+        group: &Group,
+        entrance: &Path,
+    ) -> io::Result<Started> {
         let mut command = process::Command::new(&program.path);
         command
             .args(&self.args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(folder)
+            .current_dir(entrance)
             .stdin(if self.stdin.is_empty() {
                 Stdio::null()
             } else {
                 Stdio::piped()
             })
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        group.admit(&mut command);
-        let mut tries = 1;
-        loop {
-            match command.spawn() {
-                Err(error)
-                    if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < TRIES =>
-                {
-                    tries += 1;
-                    thread::sleep(Duration::from_millis(10));
-                }
-                started => {
-                    let what = format!("`{}`", program.path.display());
-                    return started.map_err(|error| cannot_start(&what, &error));
-                }
+            .stderr(Stdio::piped())
+            .process_group(group.id());
+        let mut child = spawn(&mut command)?;
+        Ok(Started {
+            input: child.stdin.take().map(OwnedFd::from),
+            to_write: self.stdin.clone(),
+            child,
+            control: None,
+        })
+    }
+}
+
+/// What helps to end a program.
+struct Helpers {
+    holder: ChildProgram,
+    supervisor: Option<ChildProgram>,
+}
+
+/// A program that was started, or its supervisor.
+pub(super) struct Started {
+    pub(super) child: Child,
+    /// Where the supervisor is spoken to.
+    pub(super) control: Option<Control>,
+    /// Where the child reads, and what is still to be written there.
+    pub(super) input: Option<OwnedFd>,
+    pub(super) to_write: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<i32>,
+}
+
+impl Started {
+    /// Whether the child, be it the program or its supervisor, has ended, and how the program did.
+    fn ended(&mut self) -> io::Result<Option<Ended>> {
+        let Some(status) = self.child.try_wait()? else {
+            return Ok(None);
+        };
+        match &mut self.control {
+            Some(control) => Ok(Some(control.ended()?)),
+            None => Ok(Some(Ended {
+                code: status.code(),
+                signal: status.signal(),
+            })),
+        }
+    }
+
+    /// Asks the program to end, also where it has left its group.
+    fn terminate(&self, id: Option<Pid>, said: bool) {
+        match &self.control {
+            // As long as the supervisor waits for input, it would take it for that.
+            Some(control) if said => control.terminate(),
+            Some(_) => {}
+            None => {
+                let _ = id.map(|id| kill_process(id, Signal::TERM));
             }
         }
+    }
+
+    /// Kills the program, also where it has left its group, and waits for its end.
+    fn kill(&mut self) -> io::Result<Ended> {
+        if let Some(control) = &self.control {
+            control.kill(&mut self.child)?;
+        } else {
+            self.child.kill()?;
+        }
+        self.child.wait()?;
+        let ended = self.ended()?;
+        Ok(ended.unwrap_or(Ended {
+            code: None,
+            signal: None,
+        }))
     }
 }
 
@@ -137,13 +229,14 @@ impl Drop for Leash {
 /// The life of a program, on a thread of its own.
 fn drive(
     command: &Command,
-    holder: &ChildProgram,
+    folder: Option<Folder>,
+    helpers: &Helpers,
     form: oneshot::Sender<Arc<Group>>,
     allowed: &mpsc::Receiver<()>,
 ) -> Result<Finished, HostError> {
     let not_wanted = || HostError::new("cancelled", "the program is not wanted any more");
     let program = Program::find(&command.program)?;
-    let group = Group::form(holder)
+    let group = Group::form(&helpers.holder)
         .map_err(|error| cannot_start("what holds its process group", &error))?;
     let group = Arc::new(group);
     if form.send(Arc::clone(&group)).is_err() || allowed.recv().is_err() {
@@ -151,20 +244,24 @@ fn drive(
         return Err(not_wanted());
     }
     let begun = Instant::now();
-    let mut child = command
-        .start(&program, &group)
+    let supervisor = helpers.supervisor.as_ref();
+    let mut started = command
+        .start(&program, folder.as_ref(), &group, supervisor)
         .inspect_err(|_| group.end())?;
-    let mut streams = Streams::of(&mut child, &command.stdin);
-    let timeout = command.timeout.unwrap_or(limits::EXEC_TIMEOUT);
-    let ended = watch(&mut child, &mut streams, &group, begun, timeout);
+    drop(folder);
+    let input = std::mem::take(&mut started.to_write);
+    let mut streams = Streams::of(&mut started, &input);
+    let timeout = command.time();
+    let ended = watch(&mut started, &mut streams, &group, begun, timeout);
     group.end();
     streams.drain();
-    let (status, timed_out) = ended.map_err(|error| cannot_start("the wait for it", &error))?;
+    let what = format!("`{}`", program.path.display());
+    let (ended, timed_out) = ended.map_err(|error| cannot_start(&what, &error))?;
     Ok(Finished {
         program: program.path,
         digest: program.digest,
-        exit_code: status.code().filter(|_| !timed_out),
-        signal: status.signal(),
+        exit_code: ended.code.filter(|_| !timed_out),
+        signal: ended.signal,
         timed_out,
         stdout: streams.stdout.tail.finish(),
         stderr: streams.stderr.tail.finish(),
@@ -173,34 +270,33 @@ fn drive(
 
 /// Waits for the end of a program, and sees to it that it comes. Returns whether its time was over.
 fn watch(
-    child: &mut Child,
+    started: &mut Started,
     streams: &mut Streams<'_>,
     group: &Group,
     begun: Instant,
     timeout: Duration,
-) -> io::Result<(ExitStatus, bool)> {
+) -> io::Result<(Ended, bool)> {
     /// How often is looked where the system does not tell: for its end, or for that of the interest in it.
     const LOOK: Duration = Duration::from_millis(10);
     const LOOK_SELDOM: Duration = Duration::from_millis(200);
-    let id = process_group::pid(child.id());
+    let id = process_group::pid(started.child.id());
     let exit = id.and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
     let seldom = if exit.is_some() { LOOK_SELDOM } else { LOOK };
     let mut timed_out = false;
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok((status, timed_out));
+        if let Some(ended) = started.ended()? {
+            return Ok((ended, timed_out));
         }
         let elapsed = begun.elapsed();
         if group.is_abandoned() || elapsed >= timeout.saturating_add(limits::EXEC_GRACE) {
             // Also where it has left its group.
             group.kill();
-            child.kill()?;
-            return Ok((child.wait()?, elapsed >= timeout));
+            return Ok((started.kill()?, elapsed >= timeout));
         }
         if elapsed >= timeout && !timed_out {
             timed_out = true;
             group.terminate();
-            let _ = id.map(|id| kill_process(id, Signal::TERM));
+            started.terminate(id, streams.input.is_empty());
         }
         let next = if timed_out {
             timeout.saturating_add(limits::EXEC_GRACE)
@@ -215,7 +311,9 @@ fn watch(
 
 /// The ends of a program's standard streams that are here.
 struct Streams<'a> {
-    stdin: Option<ChildStdin>,
+    stdin: Option<File>,
+    /// Whether the end of the input is that of the stream.
+    closes: bool,
     /// What is still to be written to it.
     input: &'a [u8],
     stdout: Output<process::ChildStdout>,
@@ -228,12 +326,15 @@ struct Output<R> {
 }
 
 impl<'a> Streams<'a> {
-    fn of(child: &mut Child, input: &'a [u8]) -> Self {
+    fn of(started: &mut Started, input: &'a [u8]) -> Self {
+        let stdin = started.input.take().map(File::from);
         Self {
-            stdin: child.stdin.take().filter(does_not_block),
+            stdin: stdin.filter(does_not_block),
+            // A supervisor goes on listening.
+            closes: started.control.is_none(),
             input,
-            stdout: Output::of(child.stdout.take()),
-            stderr: Output::of(child.stderr.take()),
+            stdout: Output::of(started.child.stdout.take()),
+            stderr: Output::of(started.child.stderr.take()),
         }
     }
 
@@ -248,7 +349,7 @@ impl<'a> Streams<'a> {
         for fd in readable.into_iter().flatten() {
             all.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
-        if let Some(stdin) = &self.stdin {
+        if let Some(stdin) = self.stdin.as_ref().filter(|_| !self.input.is_empty()) {
             all.push(PollFd::new(stdin, PollFlags::OUT));
         }
         // A millisecond more, so that it is not woken a moment too early.
@@ -259,14 +360,18 @@ impl<'a> Streams<'a> {
 
     /// Moves what can be moved without waiting. Returns whether anything was read.
     fn pump(&mut self) -> bool {
-        if let Some(stdin) = &mut self.stdin {
+        if let Some(stdin) = self
+            .stdin
+            .as_mut()
+            .filter(|_| !self.input.is_empty() || self.closes)
+        {
             match stdin.write(self.input) {
                 Ok(written) => self.input = &self.input[written..],
                 Err(error) if is_momentary(&error) => {}
                 // A program need not read all that it is given.
                 Err(_) => self.stdin = None,
             }
-            if self.input.is_empty() {
+            if self.input.is_empty() && self.closes {
                 self.stdin = None;
             }
         }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use milepost_core::ids::Digest;
 use sha2::{Digest as _, Sha256};
 
+use super::granted::in_real_folder;
 use crate::host_error::HostError;
 
 /// Where programs are looked for that are named without a folder. The environment of the host is not asked.
@@ -34,6 +35,15 @@ impl Program {
         let digest = digest(&path).ok();
         Ok(Self { path, digest })
     }
+}
+
+/// All names of the program that is meant: as it was found, in its folder without links on the way there, and what it links to.
+pub(super) fn names(name: &str) -> Result<Vec<PathBuf>, HostError> {
+    let path = locate(name)?;
+    let mut names = Vec::from_iter(in_real_folder(&path));
+    names.extend(path.canonicalize());
+    names.push(path);
+    Ok(names)
 }
 
 fn locate(name: &str) -> Result<PathBuf, HostError> {
