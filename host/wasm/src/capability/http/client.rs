@@ -57,6 +57,12 @@ pub(crate) trait Policy: Send + Sync + 'static {
 
     /// On whose behalf it is sent: askers take turns where they wait for the same thing.
     fn asker(&self) -> &Arc<str>;
+
+    /// Whether such a request may carry secrets where others on the way can read them.
+    ///
+    /// # Errors
+    /// `insecure-secret` where it may not.
+    fn allows_bare_secrets(&self, method: &Method, url: &Url) -> Result<(), HostError>;
 }
 
 /// Where a host may be.
@@ -250,9 +256,10 @@ async fn hop(
     };
     let host = key.origin.host.to_string();
     if let Some(mut connection) = inner.pool.take(&key) {
-        let sent = connection
-            .sender
-            .try_send_request(message(request, policy)?);
+        let sent =
+            connection
+                .sender
+                .try_send_request(message(request, policy, connection.guarded)?);
         match within(request.times.first_byte, async { Ok(sent.await) }).await? {
             Ok(response) => return Ok((key, connection, response)),
             Err(mut failed) => {
@@ -269,7 +276,8 @@ async fn hop(
     }
     let connecting = inner.connector.connect(&key, policy.asker());
     let mut connection = within(request.times.connect, connecting).await?;
-    let sent = connection.sender.send_request(message(request, policy)?);
+    let message = message(request, policy, connection.guarded)?;
+    let sent = connection.sender.send_request(message);
     let response = within(request.times.first_byte, async {
         sent.await.map_err(|error| errors::exchange(&host, &error))
     });
@@ -277,8 +285,13 @@ async fn hop(
     Ok((key, connection, response))
 }
 
-/// The request as it is sent: here, and nowhere before, secrets take the place of their placeholders.
-fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whole>, HostError> {
+/// The request as it is sent: here, and nowhere before, secrets take the place of their placeholders. `guarded` tells whether nobody on the
+/// way can read it.
+pub(super) fn message(
+    request: &Request,
+    policy: &dyn Policy,
+    guarded: bool,
+) -> Result<hyper::Request<Whole>, HostError> {
     let filled = policy.filled(&request.body);
     let mut secret = filled.is_some();
     let body = filled.map_or_else(|| request.body.clone(), Bytes::from);
@@ -317,6 +330,9 @@ fn message(request: &Request, policy: &dyn Policy) -> Result<hyper::Request<Whol
     let agent = HeaderValue::from_static(concat!("milepost/", env!("CARGO_PKG_VERSION")));
     headers.entry(header::USER_AGENT).or_insert(agent);
     if secret {
+        if !guarded {
+            policy.allows_bare_secrets(&request.method, &request.url)?;
+        }
         // What the server repeats of a secret can only be masked where it can be read.
         headers.insert(
             header::ACCEPT_ENCODING,

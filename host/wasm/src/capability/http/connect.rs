@@ -68,7 +68,9 @@ impl Connector {
         // A small request waits for nothing.
         let _ = stream.set_nodelay(true);
         if !origin.secure {
-            return converse(&name, TokioIo::new(stream)).await;
+            let peer = stream.peer_addr().ok();
+            let local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+            return converse(&name, local, TokioIo::new(stream)).await;
         }
         let server = match &origin.host {
             Host::Domain(name) => {
@@ -88,7 +90,7 @@ impl Connector {
                 None => errors::connect(&name, &error),
             }
         })?;
-        converse(&name, TokioIo::new(stream)).await
+        converse(&name, true, TokioIo::new(stream)).await
     }
 
     async fn tcp(&self, name: &str, key: &Key, asker: &Arc<str>) -> Result<TcpStream, HostError> {
@@ -168,6 +170,7 @@ impl Connector {
 /// HTTP over a stream, driven by a task of its own.
 async fn converse(
     name: &str,
+    guarded: bool,
     stream: impl Read + Write + Unpin + Send + 'static,
 ) -> Result<Connection, HostError> {
     let (sender, connection) = http1::Builder::new()
@@ -178,5 +181,5 @@ async fn converse(
         .map_err(|error| errors::exchange(name, &error))?;
     // What goes wrong is told to whoever waits for the response.
     let task = tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::new(sender, task.abort_handle()))
+    Ok(Connection::new(sender, guarded, task.abort_handle()))
 }

@@ -15,11 +15,13 @@
 //! | `damaged` | no | the bytes of the artifact that was to be sent are not those of its digest |
 //! | `too-many-redirects` | no | |
 //! | `insecure-redirect` | no | a redirect from `https` to `http` |
+//! | `insecure-secret` | no | a secret would go over plain `http`, and no grant says `secrets-over-http = true` |
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use milepost_core::grants::Denied;
 use milepost_core::limits;
 use milepost_core::shown;
 
@@ -86,6 +88,13 @@ pub(super) fn insecure_redirect(to: &url::Url) -> HostError {
     HostError::new(
         "insecure-redirect",
         format!("a redirect from https to `{to}`"),
+    )
+}
+
+pub(super) fn insecure_secret(denied: Denied) -> HostError {
+    HostError::new(
+        "insecure-secret",
+        format!("secrets are sent by https; {denied}"),
     )
 }
 

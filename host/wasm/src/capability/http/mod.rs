@@ -181,6 +181,15 @@ impl Policy for Granted {
     fn asker(&self) -> &Arc<str> {
         &self.run
     }
+
+    fn allows_bare_secrets(&self, method: &Method, url: &Url) -> Result<(), HostError> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let granted =
+            self.grants
+                .http_secrets(url.scheme(), method.as_str(), host, port, url.path());
+        granted.map_err(errors::insecure_secret)
+    }
 }
 
 type Answer<T> = wasmtime::Result<Result<T, types::HostError>>;

@@ -31,12 +31,18 @@ pub(super) struct Key {
 /// A connection. Dropped, it is closed, whatever is under way on it.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Whole>,
+    /// Whether nobody on the way can read along: it is encrypted, or it does not leave the machine.
+    pub(super) guarded: bool,
     task: AbortHandle,
 }
 
 impl Connection {
-    pub(super) fn new(sender: SendRequest<Whole>, task: AbortHandle) -> Self {
-        Self { sender, task }
+    pub(super) fn new(sender: SendRequest<Whole>, guarded: bool, task: AbortHandle) -> Self {
+        Self {
+            sender,
+            guarded,
+            task,
+        }
     }
 }
 

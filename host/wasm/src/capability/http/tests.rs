@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use milepost_core::limits;
 use url::Url;
 
-use super::client::{Policy, Reach, Response};
+use super::client::{self, Policy, Reach, Response};
 use super::request::Request;
 use super::{HttpClient, HttpSettings, Resolve};
 use crate::attempt::BoxFuture;
@@ -93,6 +93,13 @@ where
 
     fn asker(&self) -> &Arc<str> {
         &self.asker
+    }
+
+    fn allows_bare_secrets(&self, _: &Method, url: &Url) -> Result<(), HostError> {
+        match url.path() {
+            "/bare" => Ok(()),
+            _ => Err(HostError::new("insecure-secret", "not there")),
+        }
     }
 }
 
@@ -703,6 +710,49 @@ fn secrets_are_filled_in_last_and_do_not_go_to_another_origin() {
         ("denied".into(), false)
     );
     assert_eq!(other.seen().len(), 1);
+}
+
+#[test]
+fn no_secret_goes_where_others_can_read_it_unless_the_grant_says_so() {
+    let policy = anywhere();
+    for (url, text, guarded, sent) in [
+        ("http://api.test/", "{{token}}", false, false),
+        ("http://api.test/bare", "{{token}}", false, true),
+        ("http://api.test/", "{{token}}", true, true),
+        ("http://api.test/", "nothing", false, true),
+    ] {
+        for in_body in [true, false] {
+            let body = if in_body { text } else { "" };
+            let headers = [("x-key", if in_body { "" } else { text })];
+            let request = request("POST", url, &headers, body).unwrap();
+            let made = client::message(&request, policy.as_ref(), guarded);
+            let refused = made.err().map(|error| error.code.into_owned());
+            let expected = (!sent).then(|| "insecure-secret".to_owned());
+            assert_eq!(refused, expected, "{url} {text} {guarded} {in_body}");
+        }
+    }
+    // A server of this machine, and one that proves who it is.
+    let server = Server::start(|_| Reply::ok("here"));
+    let ask = |client: &HttpClient, url: &str| {
+        let headers = [("authorization", "Bearer {{token}}")];
+        send(
+            client,
+            anywhere(),
+            request("GET", url, &headers, "").unwrap(),
+        )
+        .unwrap();
+    };
+    ask(&client(&no_names()), &server.url("/"));
+    let authority = Authority::new();
+    let secure = authority.server(&["127.0.0.1"], 2999, |_| Reply::ok("secure"));
+    let trusting = HttpClient::new(HttpSettings {
+        resolver: Some(no_names() as _),
+        roots: vec![authority.root.clone()],
+    });
+    ask(&trusting, &format!("https://127.0.0.1:{}/", secure.port()));
+    for seen in [server.seen(), secure.seen()] {
+        assert_eq!(seen[0].header("authorization"), Some("Bearer s3cret"));
+    }
 }
 
 #[test]
