@@ -8,6 +8,7 @@ use milepost_core::definition::Manifest;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
+use super::capability;
 use super::component::{Inspection, Rejection, words};
 use super::contract::v0_1::PluginPre;
 use super::engine::{Sandbox, WasmEngine};
@@ -25,6 +26,14 @@ pub(super) struct Inner {
     pub(super) pre: PluginPre<HostState>,
     inspection: Inspection,
     from_cache: bool,
+}
+
+impl Inner {
+    /// Whether its attempts may run programs: what they hold of those counts.
+    pub(super) fn runs_programs(&self) -> bool {
+        let mut imported = self.inspection.capabilities.iter();
+        imported.any(|interface| interface == capability::exec::INTERFACE)
+    }
 }
 
 /// A component could not be loaded.

@@ -47,7 +47,7 @@ pub struct MemoryBudget(usize);
 /// No attempt might ever begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} is too little: one step may take {} (its memory, and what it returns, requests, records and logs)",
+    "{} is too little: one step may take {} (its memory, and what it returns, requests, runs, records and logs)",
     format_size(*.0),
     format_size(MemoryBudget::LEAST)
 )]
@@ -55,7 +55,7 @@ pub struct BudgetTooSmall(usize);
 
 impl MemoryBudget {
     /// What one attempt may take: with less, it would wait for ever.
-    pub const LEAST: usize = CallLimits::MOST.worst_case_bytes();
+    pub const LEAST: usize = CallLimits::MOST.worst_case_bytes(true);
 
     /// So many bytes.
     ///
@@ -139,14 +139,16 @@ impl Turns {
         }
     }
 
-    /// Waits until an attempt under these limits may begin; `None` when it is cancelled before.
+    /// Waits until an attempt under these limits may begin; `None` when it is cancelled before. `programs` says whether it may run any.
     pub(super) async fn take(
         &self,
         limits: &CallLimits,
+        programs: bool,
         host: &dyn AttemptHost,
     ) -> Option<Turn<'_>> {
         const OPEN: &str = "the semaphore is never closed";
-        let units = u32::try_from(limits.worst_case_bytes().div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units =
+            u32::try_from(limits.worst_case_bytes(programs).div_ceil(UNIT)).unwrap_or(u32::MAX);
         let turn = async {
             // One that asks for more than there is, which no definition does, has it all.
             let memory = self.memory.acquire_many(units.min(self.units)).await;
@@ -248,7 +250,7 @@ mod tests {
         assert!(MemoryBudget::of_this_machine().bytes() >= MemoryBudget::LEAST);
         assert!(MemoryBudget::new(MemoryBudget::LEAST).is_ok());
         let refused = MemoryBudget::new(64 << 20).map_err(|error| error.to_string());
-        let text = "64MiB is too little: one step may take 289MiB (its memory, and what it returns, requests, records and logs)";
+        let text = "64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)";
         assert_eq!(refused, Err(text.to_owned()));
     }
 }

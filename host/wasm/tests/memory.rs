@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use guests::{Guest, TestHost, block_on, call_to};
-use milepost_core::limits::CallLimits;
+use milepost_core::limits::{CallLimits, EXEC_HELD_BYTES};
 use milepost_core::outcome::Outcome;
 use milepost_wasm::attempt::{Call, Callable as _};
 use milepost_wasm::clock::SystemClock;
@@ -26,15 +26,23 @@ fn sleeper(budget: Option<usize>, millis: u64) -> Plugin {
 }
 
 fn sleeper_in(room: Room, millis: u64) -> Plugin {
+    sleeper_with(room, "", millis)
+}
+
+/// The same with more imports.
+fn sleeper_with(room: Room, more: &str, millis: u64) -> Plugin {
     let run = format!(
         "(call $log (i32.const 2) (i32.const 2048) (i32.const 2) (i32.const 0) (i32.const 0))
          (call $sleep (i64.const {millis}))
          (call $log (i32.const 2) (i32.const 2050) (i32.const 3) (i32.const 0) (i32.const 0))
          (call $ok_number (i64.const 1))"
     );
+    let imports = format!(
+        r#"(import "milepost:step/log@0.1.0" "emit" (func $log (param i32 i32 i32 i32 i32)))
+            (import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64))) {more}"#
+    );
     let guest = Guest {
-        imports: r#"(import "milepost:step/log@0.1.0" "emit" (func $log (param i32 i32 i32 i32 i32)))
-            (import "milepost:step/clock@0.1.0" "sleep" (func $sleep (param i64)))"#,
+        imports: &imports,
         run: &run,
         data: "inout",
         ..Guest::default()
@@ -77,7 +85,7 @@ fn most_of_eight(plugin: &Plugin, limits: &CallLimits) -> usize {
 
 #[test]
 fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
-    const ONE: usize = MemoryBudget::LEAST;
+    const ONE: usize = CallLimits::MOST.worst_case_bytes(false);
     let most = CallLimits::MOST;
     let small = CallLimits {
         memory_bytes: 64 << 20,
@@ -88,11 +96,33 @@ fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
         (Some(2 * ONE - 1), &most, 1),
         (Some(512 << 20), &most, 1),
         // Less memory, more at once.
-        (Some(4 * small.worst_case_bytes()), &small, 4),
+        (Some(4 * small.worst_case_bytes(false)), &small, 4),
         (None, &most, 8),
     ] {
         let plugin = sleeper(budget, 100);
         assert_eq!(most_of_eight(&plugin, limits), expected, "{budget:?}");
+    }
+}
+
+#[test]
+fn what_an_attempt_may_hold_of_programs_counts_where_it_can_run_some() {
+    let exec = r#"(import "milepost:step/exec@0.1.0" "[constructor]command" (func (param i32 i32) (result i32)))"#;
+    let without = CallLimits::MOST.worst_case_bytes(false);
+    let with = CallLimits::MOST.worst_case_bytes(true);
+    assert_eq!(with - without, EXEC_HELD_BYTES);
+    for (budget, imports, expected) in [
+        (2 * without, "", 2),
+        (2 * without, exec, 1),
+        (2 * with - 1, exec, 1),
+        (2 * with, exec, 2),
+    ] {
+        let room = Room {
+            memory: Some(MemoryBudget::new(budget).unwrap()),
+            ..Room::default()
+        };
+        let plugin = sleeper_with(room, imports, 100);
+        let found = most_of_eight(&plugin, &CallLimits::MOST);
+        assert_eq!(found, expected, "{budget} {imports}");
     }
 }
 
