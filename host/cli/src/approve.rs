@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::ids;
 use super::stop::finish;
+use super::world_args::{World, WorldArgs};
 
 /// Approve what a run waits for
 ///
@@ -35,7 +36,8 @@ pub(crate) struct ApproveArgs {
 /// Rejects an approval at which a run asks. The first decision counts; repeating it is not an error. None counts after the
 /// approval's timeout.
 ///
-/// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled.
+/// The workflow defines what follows: its rework starts, the run continues with the rejection, or the run is cancelled. Steps with
+/// `finally` of a run that is cancelled run here, with `--secrets` and within `--deny`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,6 +46,8 @@ Examples:
 pub(crate) struct RejectArgs {
     #[command(flatten)]
     decision: DecisionArgs,
+    #[command(flatten)]
+    world: WorldArgs,
 }
 
 /// Which approval, and what is recorded with the decision.
@@ -63,14 +67,21 @@ struct DecisionArgs {
 }
 
 pub(super) fn approve(args: &ApproveArgs, cx: &Context) -> Result<Reply, Failure> {
-    decide(&args.decision, Verdict::Approved, cx)
+    let world = World::of_the_environment();
+    decide(&args.decision, Verdict::Approved, &world, cx)
 }
 
 pub(super) fn reject(args: &RejectArgs, cx: &Context) -> Result<Reply, Failure> {
-    decide(&args.decision, Verdict::Rejected, cx)
+    let world = args.world.read()?;
+    decide(&args.decision, Verdict::Rejected, &world, cx)
 }
 
-fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, Failure> {
+fn decide(
+    args: &DecisionArgs,
+    verdict: Verdict,
+    world: &World,
+    cx: &Context,
+) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), &args.run)?;
     let decision = ApprovalDecision {
@@ -93,7 +104,7 @@ fn decide(args: &DecisionArgs, verdict: Verdict, cx: &Context) -> Result<Reply, 
     let (document, text) = match wait(decided)? {
         // It is cancelled, and its steps with `finally` are yet to run.
         Ok(decided) if decided.status == Status::Pending => {
-            let status = finish(cx, &run)?;
+            let status = finish(cx, world, &run)?;
             let decided = Decided {
                 status,
                 goes_on: !status.is_terminal(),

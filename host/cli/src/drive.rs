@@ -30,7 +30,7 @@ pub(crate) fn drive<W, F>(
     cx: &Context,
     store: Arc<SqliteStore>,
     plugins: Arc<dyn PluginSource>,
-    world: World,
+    world: &World,
     limits: Limits,
     work: W,
 ) -> Result<RunReport, Failure>

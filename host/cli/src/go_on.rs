@@ -12,10 +12,11 @@ use milepost::report::RunReport;
 
 use super::context::{Context, Reply};
 use super::documents::{self, Answer};
-use super::drive::{drive, recorded_limits, wait};
+use super::drive::{drive, recorded_definition, wait};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::memory_args::MemoryArgs;
+use super::progress::Limits;
 use super::words::advice::Advice;
 use super::world_args::WorldArgs;
 use super::{ending, ids, place};
@@ -166,14 +167,18 @@ where
     let world = stopped.world.read()?;
     let store = place::open_existing(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &stopped.run)?;
-    let limits = recorded_limits(store.as_ref(), &run);
+    let definition = recorded_definition(store.as_ref(), &run);
+    let limits = definition.as_ref().map(Limits::of).unwrap_or_default();
+    if let Some(definition) = &definition {
+        world.warn_idle(cx, definition);
+    }
     let on_change = match (stopped.as_started, stopped.accept_changes) {
         (true, _) => OnChange::AsStarted,
         (false, true) => OnChange::Accept,
         (false, false) => OnChange::Ask,
     };
     let plugins = cx.plugins_within(&stopped.memory, 1);
-    let report = drive(cx, store, plugins, world, limits, |engine, control| {
+    let report = drive(cx, store, plugins, &world, limits, |engine, control| {
         let options = ResumeOptions { on_change, control };
         work(engine, run, options)
     })?;

@@ -102,6 +102,7 @@ fn main() -> ExitCode {
     if let Some(compiled) = compiling::child() {
         return compiled;
     }
+    world_args::guard_environment();
     panics::tell();
     let line: Vec<_> = std::env::args_os().collect();
     let json = args::wants_json(&line);

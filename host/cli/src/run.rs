@@ -50,11 +50,12 @@ pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {
         ..
     } = prepared;
     let limits = Limits::of(&workflow.definition);
+    world.warn_idle(cx, &workflow.definition);
     let report = drive(
         cx,
         store,
         plugins,
-        world,
+        &world,
         limits,
         |engine, control| async move {
             engine

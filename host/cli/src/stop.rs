@@ -16,7 +16,7 @@ use super::documents::{Answer, Stopped};
 use super::drive::{drive, recorded_limits, wait};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::world_args::World;
+use super::world_args::{World, WorldArgs};
 use super::{format, ids, place, words};
 
 /// Pause a running run
@@ -43,7 +43,8 @@ pub(crate) struct PauseArgs {
 /// Ends a run for good, and before it the runs that it has started. If another process is driving it, that process is asked to
 /// end it, and the steps in flight get a moment to clean up.
 ///
-/// Steps with `finally` run before the run ends, and compensations with `--compensate`: in its process, or, of a run that nobody drives, here. What its child runs have done is not undone.
+/// Steps with `finally` run before the run ends, and compensations with `--compensate`: in its process, or, of a run that nobody drives, here, with
+/// `--secrets` and within `--deny`. What its child runs have done is not undone.
 ///
 /// Cancelling a run that has already ended changes nothing and is not an error.
 #[derive(Debug, Args)]
@@ -51,6 +52,7 @@ pub(crate) struct PauseArgs {
 Examples:
   milepost cancel 7k3m
   milepost cancel 7k3m --compensate           # undo first what its steps did
+  milepost cancel 7k3m --secrets production.toml  # for steps with `finally` that need some
   milepost cancel 7k3m --step 'files[3]'    # one item of a fan-out, for good")]
 pub(crate) struct CancelArgs {
     #[arg(help = ids::WHOLE)]
@@ -61,6 +63,8 @@ pub(crate) struct CancelArgs {
     /// Cancel this item of a fan-out instead; no resume or retry brings it back
     #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     step: Option<String>,
+    #[command(flatten)]
+    world: WorldArgs,
 }
 
 /// End a run for good, at once
@@ -100,15 +104,17 @@ pub(super) fn pause(args: &PauseArgs, cx: &Context) -> Result<Reply, Failure> {
         answers: (Answer::Paused, Answer::Pausing),
         wish: "pause it",
     };
-    stop(&args.run, cx, &words, async |engine, run| {
+    let world = World::of_the_environment();
+    stop(&args.run, cx, &words, &world, async |engine, run| {
         let by = "`milepost pause`";
         Ok((engine.pause(run, args.now, by).await?, None))
     })
 }
 
 pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
     if let Some(item) = &args.step {
-        return cancel_item(&args.run, item, cx);
+        return cancel_item(&args.run, item, cx, &world);
     }
     if args.compensate {
         let words = Words {
@@ -116,23 +122,24 @@ pub(super) fn cancel(args: &CancelArgs, cx: &Context) -> Result<Reply, Failure> 
             ..ENDING
         };
         let by = "`milepost cancel --compensate`";
-        return end(&args.run, cx, &words, StopKind::Compensate, by);
+        return end(&args.run, cx, &words, &world, StopKind::Compensate, by);
     }
     end(
         &args.run,
         cx,
         &ENDING,
+        &world,
         StopKind::Cancel,
         "`milepost cancel`",
     )
 }
 
-fn cancel_item(typed: &str, item: &str, cx: &Context) -> Result<Reply, Failure> {
+fn cancel_item(typed: &str, item: &str, cx: &Context, world: &World) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
     let run = ids::resolve_to_change(cx, engine.store().as_ref(), typed)?;
     let shown = Shown(item);
     let stopped = wait(engine.cancel_item(&run, item, "`milepost cancel`"))?;
-    finish_children(cx, &stopped.finishing);
+    finish_children(cx, world, &stopped.finishing);
     let (answer, status, text) = match stopped.answer {
         ItemAnswer::Cancelled(status) => (
             Answer::ItemCancelled,
@@ -163,34 +170,37 @@ pub(super) fn kill(args: &KillArgs, cx: &Context) -> Result<Reply, Failure> {
         verb: "kill",
         ..ENDING
     };
-    end(&args.run, cx, &words, StopKind::Kill, "`milepost kill`")
+    let world = World::of_the_environment();
+    let by = "`milepost kill`";
+    end(&args.run, cx, &words, &world, StopKind::Kill, by)
 }
 
 fn end(
     typed: &str,
     cx: &Context,
     words: &Words,
+    world: &World,
     kind: StopKind,
     by: &str,
 ) -> Result<Reply, Failure> {
-    stop(typed, cx, words, async |engine, run| {
+    stop(typed, cx, words, world, async |engine, run| {
         let ended = engine.end_family_by(run, kind, by).await?;
         Ok((ended.answer, Some(ended)))
     })
 }
 
-/// Runs the steps with `finally` of a run that is cancelled, here, and tells how it stands then.
+/// Runs what comes before the end of a run that is cancelled, here, with what its steps may reach, and tells how it stands then.
 ///
 /// # Errors
 /// [`Failure`] when it cannot be driven.
-pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
+pub(crate) fn finish(cx: &Context, world: &World, run: &RunId) -> Result<Status, Failure> {
     let store = place::open_existing(&cx.store)?;
     let limits = recorded_limits(store.as_ref(), run);
     let report = drive(
         cx,
         store,
         cx.plugins(),
-        World::of_the_environment(),
+        world,
         limits,
         async |engine: Engine, control| {
             let options = ResumeOptions::as_started(control);
@@ -215,9 +225,9 @@ pub(crate) fn finish(cx: &Context, run: &RunId) -> Result<Status, Failure> {
 const NAMED: usize = 10;
 
 /// Runs, here, what child runs have left to do before their end that were cancelled.
-fn finish_children(cx: &Context, finishing: &[RunId]) {
+fn finish_children(cx: &Context, world: &World, finishing: &[RunId]) {
     for run in finishing {
-        match finish(cx, run) {
+        match finish(cx, world, run) {
             Ok(Status::Cancelled) => {}
             Ok(status) => cx.note(format!("the child run {run} is {status}, about to end")),
             Err(failure) => cx.warn(format!("the child run {run}: {}", failure.message())),
@@ -226,12 +236,12 @@ fn finish_children(cx: &Context, finishing: &[RunId]) {
 }
 
 /// What became of the runs around the one that was to end.
-fn tell_family(cx: &Context, ended: &FamilyStopped) {
+fn tell_family(cx: &Context, world: &World, ended: &FamilyStopped) {
     let plural = |runs: usize| format::count(runs, "child run");
     if !ended.children.is_empty() {
         cx.note(format!("{} cancelled", plural(ended.children.len())));
     }
-    finish_children(cx, &ended.finishing);
+    finish_children(cx, world, &ended.finishing);
     for run in ended.asked.iter().take(NAMED) {
         cx.warn(format!(
             "the child run {run} has not ended yet; its process was asked to end it: `{}`",
@@ -268,6 +278,7 @@ fn stop(
     typed: &str,
     cx: &Context,
     words: &Words,
+    world: &World,
     ask: impl AsyncFnOnce(&Engine, &RunId) -> Result<(StopAnswer, Option<FamilyStopped>), EngineError>,
 ) -> Result<Reply, Failure> {
     let engine = cx.engine()?;
@@ -275,7 +286,7 @@ fn stop(
     let (stopped, family) = wait(ask(&engine, &run))?;
     // What comes before its own end comes after theirs.
     if let Some(family) = &family {
-        tell_family(cx, family);
+        tell_family(cx, world, family);
     }
     if stopped == StopAnswer::Done(Status::Cancelled)
         && let Some(stop) = wait(engine.report(&run))?.stop
@@ -310,7 +321,7 @@ fn stop(
             Status::Running,
             format!("nothing to {}: run {run} is being cancelled", words.verb),
         ),
-        StopAnswer::Finishing => match finish(cx, &run)? {
+        StopAnswer::Finishing => match finish(cx, world, &run)? {
             Status::Cancelled => (
                 words.answers.0,
                 Status::Cancelled,

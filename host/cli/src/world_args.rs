@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use milepost::attempt::BoxFuture;
-use milepost::core::definition::check_secret;
-use milepost::core::grants::Narrowing;
+use milepost::core::definition::{Definition, check_secret};
+use milepost::core::grants::{Grants, Narrowing};
 use milepost::core::shown::Shown;
 use milepost::engine::EngineBuilder;
 use milepost::secrets::{SecretSource, SecretValue};
 
+use super::context::Context;
 use super::failure::{Code, Failure};
 
 /// For verbs that need the values of secrets.
@@ -26,7 +27,7 @@ pub(crate) struct SecretArgs {
     secrets: Option<PathBuf>,
 }
 
-/// For verbs that drive runs.
+/// For verbs that drive runs, or what comes before the end of one.
 #[derive(Debug, Args)]
 pub(crate) struct WorldArgs {
     #[command(flatten)]
@@ -67,9 +68,34 @@ impl World {
         }
     }
 
+    /// Warns of what is denied and has to do with nothing that the workflow allows: it may be a slip.
+    pub(crate) fn warn_idle(&self, cx: &Context, definition: &Definition) {
+        let mut all = vec![definition];
+        all.extend(definition.descendants().into_values().map(|child| &**child));
+        // What a child run may reach of which no more is known here than its file is not known.
+        let mut steps = all.iter().flat_map(|one| one.steps());
+        if steps.any(|step| step.starts().is_some_and(|child| child.child.is_none())) {
+            return;
+        }
+        let plugins = all.iter().flat_map(|one| one.plugins.values());
+        let grants: Vec<&Grants> = plugins.map(|plugin| &*plugin.grants).collect();
+        for idle in self.deny.idle(&grants) {
+            let near = match idle.nearest.as_slice() {
+                [] => String::new(),
+                near => format!("; it allows {}", near.join(", ")),
+            };
+            cx.warn(format!(
+                "`--deny {}` denies nothing that the workflow allows{near}",
+                Shown(&idle.word)
+            ));
+        }
+    }
+
     /// The engine with that.
-    pub(crate) fn around(self, builder: EngineBuilder) -> EngineBuilder {
-        builder.secrets(self.secrets).deny(self.deny)
+    pub(crate) fn around(&self, builder: EngineBuilder) -> EngineBuilder {
+        builder
+            .secrets(Arc::clone(&self.secrets) as _)
+            .deny(self.deny.clone())
     }
 }
 
@@ -210,6 +236,26 @@ pub(crate) fn advice(name: &str) -> String {
     )
 }
 
+/// What the names of variables begin with that hold secrets.
+const PREFIX: &str = "MILEPOST_SECRET_";
+
 fn variable(name: &str) -> String {
-    format!("MILEPOST_SECRET_{}", name.to_ascii_uppercase())
+    format!("{PREFIX}{}", name.to_ascii_uppercase())
+}
+
+/// Keeps other processes of this user, such as the programs that steps run, from reading the environment of this one, where it holds
+/// secrets. Linux shows it to them as long as a process may be dumped and traced; what is started from here may be again.
+///
+/// The variables stay in the memory of this process: taking them out of the environment would not take them out of what Linux shows.
+pub(crate) fn guard_environment() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+        let mut names = std::env::vars_os().map(|(name, _)| name);
+        if names.any(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
+            // No process is refused this about itself.
+            let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        }
+    }
 }

@@ -270,6 +270,67 @@ fn b434_a_missing_secret_pauses_the_run_before_its_component_is_called() {
     assert_eq!(explained.status.code(), Some(0));
 }
 
+/// A run whose step does as its name says, and that ends with a step that needs `other`.
+fn ending(step: &str) -> String {
+    let workflow = workflow(step).replace("[\"token\"] }", "[\"token\", \"other\"] }");
+    let last = "[[step]]\nid = \"last\"\nfinally = true\nuse = \"p/a\"\nsecrets = [\"other\", \"token\"]\n";
+    format!("{workflow}{last}")
+}
+
+#[test]
+fn b434_a_step_at_the_end_of_a_run_says_which_secret_it_misses_and_why_the_run_ended() {
+    let place = Place::new();
+    place.write("w.toml", ending("f"));
+    let run = place.milepost("run w.toml --id r --json", Some(VALUE));
+    assert_eq!(run.status.code(), Some(1), "{}", all(&run));
+    let document: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let steps = document["steps"].as_array().unwrap();
+    let last = steps.iter().find(|step| step["path"] == "last").unwrap();
+    assert_eq!(last["error"]["code"], "secret_missing", "{document:#}");
+    let message = last["error"]["message"].as_str().unwrap();
+    for part in ["`other`", "--secrets FILE", "MILEPOST_SECRET_OTHER"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let reasons = document["stop"]["reasons"].as_array().unwrap();
+    assert_eq!(reasons[0]["path"], "s", "{document:#}");
+    assert_eq!(
+        place.milepost("replay r", Some(VALUE)).status.code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn b434_whoever_cancels_a_run_gives_the_secrets_of_what_comes_before_its_end() {
+    let place = Place::new();
+    place.write("w.toml", ending("p"));
+    let both = format!(
+        "token = {}\nother = \"another-value\"\n",
+        Value::from(VALUE)
+    );
+    place.secrets("both.toml", &both, 0o600);
+    for (id, line, status) in [
+        ("without", "cancel without", "failed"),
+        ("with", "cancel with --secrets both.toml", "completed"),
+    ] {
+        let run = place.milepost(&format!("run w.toml --id {id}"), Some(VALUE));
+        assert_eq!(run.status.code(), Some(2), "{}", all(&run));
+        let cancelled = place.milepost(line, None);
+        assert_eq!(cancelled.status.code(), Some(0), "{}", all(&cancelled));
+        let shown = place.milepost(&format!("show {id} --json"), None);
+        let document: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!(document["status"], "cancelled", "{document:#}");
+        let steps = document["steps"].as_array().unwrap();
+        let last = steps.iter().find(|step| step["path"] == "last").unwrap();
+        assert_eq!(last["status"], status, "{document:#}");
+        let told = all(&cancelled);
+        assert_eq!(
+            told.contains("the secret `other` has no value"),
+            status == "failed",
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_file_of_secrets_comes_first_and_is_refused_unless_it_is_private() {
     let place = Place::new();
