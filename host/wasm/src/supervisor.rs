@@ -56,6 +56,7 @@ mod linux {
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use rustix::io::Errno;
     use rustix::process::{
         Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, kill_process, pidfd_open,
         pidfd_send_signal, set_child_subreaper, wait,
@@ -157,7 +158,7 @@ mod linux {
         loop {
             match wait(WaitOptions::empty()) {
                 Ok(Some((id, status))) if id == program => return Ok(status),
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -174,14 +175,16 @@ mod linux {
                 let _ = kill_process(*child, Signal::KILL);
             }
             let mut rested = false;
-            while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {
-                rested = true;
-            }
-            if children.is_empty() && !rested {
-                return 0;
+            loop {
+                match wait(WaitOptions::NOHANG) {
+                    Ok(Some(_)) => rested = true,
+                    // Not what the list says: it may have missed one.
+                    Err(Errno::CHILD) => return 0,
+                    Ok(None) | Err(_) => break,
+                }
             }
             if begun.elapsed() >= PATIENCE {
-                return children.len();
+                return children.len().max(1);
             }
             // Whoever starts others as fast as it can is outrun only by who does not wait; the last ones take a moment to end.
             if !rested {
