@@ -269,6 +269,7 @@ fn what_is_not_granted_is_denied_with_the_toml_to_add() {
         methods: vec!["GET".to_owned()],
         paths: vec!["/v1/**".to_owned()],
         private: true,
+        secrets_over_http: false,
     };
     let fine = server.url("/v1/items?q=1");
     assert_eq!(
