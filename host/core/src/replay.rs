@@ -274,7 +274,8 @@ fn decided(
     state: &RunState,
     entry: &Entry,
 ) -> Result<Event, Box<Divergence>> {
-    match decide_all(frontier, definition, state, entry.at) {
+    let (decision, _) = decide_all(frontier, definition, state, entry.at);
+    match decision {
         Decision::Act(actions) => {
             let same = |action: &Action| Some(action.path()) == entry.event.path();
             let meant = actions.iter().position(same).unwrap_or(0);

@@ -196,14 +196,26 @@ pub fn decide_from(
     state: &RunState,
     now: Timestamp,
 ) -> Decision {
-    let decision = decide_all(frontier, definition, state, now);
-    if let Decision::Act(actions) = &decision
-        && definition.on_failure == OnFailure::Stop
-        && actions.iter().any(Action::may_fail)
-    {
-        return Decision::Act(before_a_failure(state, actions));
+    match decide_all(frontier, definition, state, now) {
+        (Decision::Act(mut actions), Alone::First) => {
+            actions.truncate(1);
+            Decision::Act(actions)
+        }
+        (Decision::Act(actions), Alone::None)
+            if definition.on_failure == OnFailure::Stop && actions.iter().any(Action::may_fail) =>
+        {
+            Decision::Act(before_a_failure(state, &actions))
+        }
+        (decision, _) => decision,
     }
-    decision
+}
+
+/// Whether one of several actions keeps the others from being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alone {
+    None,
+    /// The first one does.
+    First,
 }
 
 /// What holds still when some of these fail, where a failure keeps from beginning what has not begun.
@@ -226,9 +238,9 @@ pub(crate) fn decide_all(
     definition: &Definition,
     state: &RunState,
     now: Timestamp,
-) -> Decision {
+) -> (Decision, Alone) {
     if *state.phase() != Phase::Running {
-        return Decision::Still;
+        return (Decision::Still, Alone::None);
     }
     let decider = Decider {
         definition,
@@ -237,7 +249,8 @@ pub(crate) fn decide_all(
     };
     frontier.follow(definition, state);
     if let Some(ending) = state.ending() {
-        return decider.end(ending, decider.walk(frontier));
+        let decision = decider.end(ending, decider.walk(frontier));
+        return (decision, Alone::None);
     }
     let mut walk = decider.look(frontier);
     if !decider.moves(&walk) && !walk.whole {
@@ -245,32 +258,12 @@ pub(crate) fn decide_all(
         frontier.wake_all();
         walk = decider.look(frontier);
     }
-    if let Some(end) = walk.end {
-        return decider.over(end);
+    if let Some(ends) = walk.ends.take().filter(|_| walk.end.is_none()) {
+        // What was decided together with what made it ready was recorded before it.
+        let actions = std::iter::once(ends).chain(walk.ready).collect();
+        return (Decision::Act(actions), Alone::First);
     }
-    if let Some(ends) = walk.ends {
-        return Decision::Act(vec![ends]);
-    }
-    let moves = decider.moves(&walk);
-    let actions = walk.actions();
-    if !actions.is_empty() {
-        return Decision::Act(actions);
-    }
-    // One after the other: a call comes of each, which comes before the next one.
-    if moves && let Some(path) = walk.passed.first() {
-        return Decision::Act(vec![Action::record(path, StepEvent::Continued)]);
-    }
-    if moves {
-        return Decision::Wait {
-            wake_at: walk.due.earliest(),
-            cancel: walk.cancel,
-        };
-    }
-    let deadline = walk.due.of(Timer::Deadline);
-    match Stop::for_reasons(walk.reasons) {
-        Some(stop) => Decision::Pause(stop.due_by(deadline)),
-        None => decider.over(decider.finish()),
-    }
+    (decider.without_end(walk), Alone::None)
 }
 
 /// The events that stop a running run from outside: every attempt in flight is interrupted, then the run stops.
@@ -479,6 +472,33 @@ impl Decider<'_> {
         let (members, flow) = (self.definition.main(), self.definition.flow);
         let _over = self.scope(members, flow, Within::Top, &mut walk);
         walk
+    }
+
+    /// What is decided where no step ends the run now.
+    fn without_end(&self, mut walk: Walk<'_>) -> Decision {
+        if let Some(end) = walk.end {
+            return self.over(end);
+        }
+        let moves = self.moves(&walk);
+        let actions = walk.actions();
+        if !actions.is_empty() {
+            return Decision::Act(actions);
+        }
+        // One after the other: a call comes of each, which comes before the next one.
+        if moves && let Some(path) = walk.passed.first() {
+            return Decision::Act(vec![Action::record(path, StepEvent::Continued)]);
+        }
+        if moves {
+            return Decision::Wait {
+                wake_at: walk.due.earliest(),
+                cancel: walk.cancel,
+            };
+        }
+        let deadline = walk.due.of(Timer::Deadline);
+        match Stop::for_reasons(walk.reasons) {
+            Some(stop) => Decision::Pause(stop.due_by(deadline)),
+            None => self.over(self.finish()),
+        }
     }
 
     /// Whether there is something to do, in flight, or due so soon that the run sits it out.

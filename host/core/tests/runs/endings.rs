@@ -218,3 +218,28 @@ fn a_run_that_is_about_to_end_is_found_so_by_whoever_takes_it_over() {
         }
     )));
 }
+
+/// A step is skipped, another one begins to wait, and the first lets a third one end the run: that is decided when both are recorded.
+#[test]
+fn what_was_decided_before_the_end_was_ready_replays() {
+    for other in [
+        "wait = { signal = \"go\" }",
+        "approval = { message = \"?\" }",
+    ] {
+        let mut sim = Sim::new(&format!(
+            "flow = \"graph\"\n[[step]]\nid = \"x\"\nif = \"false\"\nuse = \"p/x\"\n[[step]]\nid = \"w\"\n{other}\n[[step]]\nid = \"stop\"\nneeds = [\"x\"]\njoin = \"all_done\"\nend = {{ status = \"completed\" }}\n"
+        ));
+        assert!(sim.start_all().is_empty());
+        assert_eq!(
+            sim.events(),
+            [
+                "step_skipped",
+                "wait_started",
+                "run_ending",
+                "step_interrupted",
+                "run_completed"
+            ]
+        );
+        // What is recorded replays when it goes.
+    }
+}

@@ -13,6 +13,7 @@ mod deadlines;
 mod disk;
 mod endings;
 mod fan_out;
+mod fan_out_resumes;
 mod finally;
 mod graph;
 mod graph_stops;

@@ -1,129 +1,97 @@
-//! A scheduler as simple as can be: after every event it goes over the whole definition and says what has to happen.
+//! What is known of a run: what its journal says, member by member. A scheduler as simple as can be goes over that, see `expected`.
 
-use milepost_core::decide::{Action, Decision};
-use milepost_core::event::{Entry, Event, LoopEvent, RunEvent, Skip, StepEvent, WaitEvent};
-use milepost_core::ids::Path;
-use milepost_core::limits::WAIT_IN_PLACE;
+use std::collections::{BTreeMap, BTreeSet};
+
+use milepost_core::definition::EndStatus;
+use milepost_core::event::{
+    Entry, Event, ForEachEvent, LoopEvent, ResumeCause, RunEvent, RunResumed, StepEvent, WaitEvent,
+};
+use milepost_core::ids::StepId;
 use milepost_core::time::Timestamp;
+use milepost_core::wait::Verdict;
 
-use super::generate::{Condition, Join, Kind, Made, Until};
+use super::generate::{Kind, Made};
 
-/// What is known of a run: what its journal says, member by member.
 pub(super) struct Reference<'a> {
-    made: &'a Made,
-    parallel: usize,
-    /// Present or last execution of each member.
-    at: Vec<Option<(String, Phase)>>,
-    /// How each member ended last, in whatever iteration.
-    ended: Vec<Option<Ending>>,
+    pub(super) made: &'a Made,
+    pub(super) parallel: usize,
+    /// Present or last execution of each member, in each item of the fan-outs around it; and of items.
+    pub(super) records: BTreeMap<Slot, Record>,
+    /// The run is about to end so.
+    pub(super) ending: Option<EndStatus>,
+    pub(super) finally_since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Phase {
-    /// Whether an attempt, or a wait, had begun.
-    Pending(bool),
+/// A member, and its items.
+type Slot = (usize, Vec<u32>);
+
+#[derive(Default)]
+pub(super) struct Record {
+    pub(super) path: String,
+    pub(super) phase: Phase,
+    /// How many attempts were made, or how often it waited.
+    attempts: u32,
+    pub(super) deadline: Option<Timestamp>,
+    /// How it ended last, in whatever iteration.
+    pub(super) seen: Option<Ended>,
+    /// Whether its list was evaluated.
+    fanned_out: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Default)]
+pub(super) enum Phase {
+    #[default]
+    Pending,
     InFlight,
     Retry(Timestamp),
     /// And when it goes on by itself.
     Paused(Option<Timestamp>),
     Waiting(Option<Timestamp>),
     Looping(u32, Option<bool>),
-    Ended(Ending),
+    /// With so many items.
+    FannedOut(u32),
+    InItem,
+    Ended(Ended),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Ending {
+pub(super) enum Ended {
     /// With the number in its output.
     Completed(i64),
     Failed,
     Skipped,
 }
 
-/// What has to happen.
-#[derive(Debug, PartialEq)]
-pub(super) enum Expected {
-    /// These, in this order: where, and what.
-    Act(Vec<(String, String)>),
-    Wait {
-        in_flight: Vec<String>,
-        wake_at: Option<Timestamp>,
-    },
-    /// At the first of those that stand still.
-    Pause(String),
-    End {
-        failed: bool,
-    },
-}
+impl Record {
+    pub(super) fn has_begun(&self) -> bool {
+        self.phase != Phase::Pending || self.attempts > 0
+    }
 
-impl Expected {
-    /// A decision in the same words.
-    pub(super) fn of(decision: &Decision, in_flight: &[Path]) -> Option<Self> {
-        Some(match decision {
-            Decision::Act(actions) => Self::Act(
-                actions
-                    .iter()
-                    .map(|action| (action.path().to_string(), words(action)))
-                    .collect(),
-            ),
-            Decision::Wait { wake_at, .. } => {
-                let mut in_flight: Vec<_> = in_flight.iter().map(ToString::to_string).collect();
-                in_flight.sort();
-                Self::Wait {
-                    in_flight,
-                    wake_at: *wake_at,
-                }
-            }
-            Decision::Pause(stop) => Self::Pause(stop.path.as_ref()?.to_string()),
-            Decision::End(RunEvent::Completed { .. }) => Self::End { failed: false },
-            Decision::End(RunEvent::Failed { .. }) => Self::End { failed: true },
-            Decision::Note(_) | Decision::End(_) | Decision::Still => return None,
-        })
+    fn settle(&mut self, ended: Ended) {
+        self.phase = Phase::Ended(ended);
+        self.seen = Some(ended);
+        self.deadline = None;
+    }
+
+    /// As if it had not run.
+    fn reset(&mut self) {
+        self.phase = Phase::Pending;
+        (self.seen, self.deadline) = (None, None);
     }
 }
 
-fn words(action: &Action) -> String {
-    match action {
-        Action::Start { .. } => "start".to_owned(),
-        Action::Await { .. } => "wait".to_owned(),
-        Action::StartChild { .. } => "child".to_owned(),
-        Action::EndWait { .. } => "time is over".to_owned(),
-        Action::Record { event, .. } => match event {
-            StepEvent::Skipped(Skip::Condition(_)) => "skip: if".to_owned(),
-            StepEvent::Skipped(Skip::Join { needs }) => {
-                let needs: Vec<_> = needs.iter().map(ToString::to_string).collect();
-                format!("skip: {}", needs.join(" "))
-            }
-            StepEvent::Loop(LoopEvent::IterationStarted { iteration }) => {
-                format!("iteration {iteration}")
-            }
-            StepEvent::Loop(LoopEvent::IterationEnded {
-                iteration,
-                condition_met,
-            }) => format!("iteration {iteration} ended: {condition_met}"),
-            StepEvent::Loop(LoopEvent::Completed {
-                iterations,
-                condition_met,
-            }) => format!("looped {iterations}: {condition_met}"),
-            StepEvent::Failed { attempt: None, .. } => "exhausted".to_owned(),
-            other => format!("{other:?}"),
-        },
-    }
+/// The items that a path names, from the outside in.
+pub(super) fn items_of(path: &str) -> Vec<u32> {
+    let parts = path.split('[').skip(1);
+    parts
+        .map(|part| part.split(']').next().unwrap().parse().unwrap())
+        .collect()
 }
 
-/// What a look at all members finds.
-#[derive(Default)]
-struct Found {
-    now: Timestamp,
-    free: usize,
-    actions: Vec<(String, String)>,
-    in_flight: Vec<String>,
-    /// When something goes on by itself.
-    wakes: Vec<Timestamp>,
-    /// When a wait ends for which the run would pause.
-    dues: Vec<Timestamp>,
-    stands: Vec<String>,
-    /// Those of them whose time has come, if anything else moves.
-    passed: Vec<String>,
+/// Whether something stands in the loop or fan-out at `outer`, or in the item.
+pub(super) fn is_within(path: &str, outer: &str) -> bool {
+    let rest = path.strip_prefix(outer);
+    rest.is_some_and(|rest| rest.starts_with(['#', '[', '/']))
 }
 
 impl<'a> Reference<'a> {
@@ -131,336 +99,267 @@ impl<'a> Reference<'a> {
         Self {
             made,
             parallel,
-            at: vec![None; made.members.len()],
-            ended: vec![None; made.members.len()],
+            records: BTreeMap::new(),
+            ending: None,
+            finally_since: None,
         }
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        let at = self.at.iter().flatten();
-        at.filter(|(_, phase)| *phase == Phase::InFlight).count()
-    }
-
-    fn member(&self, id: &str) -> usize {
+    pub(super) fn member(&self, id: &str) -> usize {
         let mut members = self.made.members.iter();
         members.position(|member| member.id == id).unwrap()
     }
 
+    /// What is known of this very execution.
+    pub(super) fn at(&self, index: usize, path: &str) -> Option<&Record> {
+        let record = self.records.get(&(index, items_of(path)))?;
+        (record.path == path).then_some(record)
+    }
+
+    pub(super) fn in_flight(&self) -> Vec<String> {
+        let flying = self.records.values();
+        let flying = flying.filter(|record| record.phase == Phase::InFlight);
+        let mut paths: Vec<_> = flying.map(|record| record.path.clone()).collect();
+        paths.sort();
+        paths
+    }
+
     /// Takes note of an event.
     pub(super) fn fold(&mut self, entry: &Entry) {
-        let (path, event) = match &entry.event {
-            Event::Step { path, event } => (path, event),
+        match &entry.event {
+            Event::Step { path, event } => {
+                let index = self.member(path.step().as_str());
+                self.fold_step(index, &path.to_string(), event);
+            }
             Event::Run(RunEvent::Claimed { .. }) => {
-                for (_, phase) in self.at.iter_mut().flatten() {
-                    if *phase == Phase::InFlight {
-                        *phase = Phase::Pending(true);
+                for record in self.records.values_mut() {
+                    if record.phase == Phase::InFlight {
+                        record.phase = Phase::Pending;
                     }
                 }
-                return;
             }
-            Event::Run(RunEvent::Resumed(resumed)) => {
-                assert!(resumed.reset.is_empty() && resumed.reopened.is_empty());
-                for (path, phase) in self.at.iter_mut().flatten() {
-                    let closed = resumed.closed.iter().any(|id| path.ends_with(id.as_str()));
-                    let waits = matches!(phase, Phase::Waiting(_)) && closed;
-                    let stays = resumed
-                        .paused
-                        .iter()
-                        .any(|stays| stays.to_string() == *path);
-                    if matches!(phase, Phase::Paused(_)) && !stays || waits {
-                        *phase = Phase::Pending(true);
-                    }
-                }
-                return;
+            Event::Run(RunEvent::Resumed(resumed)) => self.resume(resumed),
+            Event::Run(RunEvent::Finishing { ending }) => self.ending = Some(ending.status()),
+            Event::Run(RunEvent::FinallyStarted) => self.finally_since = Some(entry.at),
+            Event::Run(
+                RunEvent::Completed { .. } | RunEvent::Failed { .. } | RunEvent::Cancelled { .. },
+            ) => (self.ending, self.finally_since) = (None, None),
+            Event::Run(_) => {}
+        }
+    }
+
+    fn fold_step(&mut self, index: usize, path: &str, event: &StepEvent) {
+        let kind = &self.made.members[index].kind;
+        let slot = (index, items_of(path));
+        let record = self.records.entry(slot).or_default();
+        if record.path != path {
+            let seen = record.seen.take();
+            *record = Record {
+                path: path.to_owned(),
+                seen,
+                ..Record::default()
+            };
+        }
+        match event {
+            StepEvent::Started(started) => {
+                record.attempts = started.attempt;
+                record.phase = Phase::InFlight;
             }
-            Event::Run(_) => return,
-        };
-        let index = self.member(path.step().as_str());
-        let phase = match event {
-            StepEvent::Started(_) => Phase::InFlight,
             StepEvent::Completed { output, .. } => {
-                Phase::Ended(Ending::Completed(output.value()["n"].as_i64().unwrap()))
+                record.settle(Ended::Completed(output.value()["n"].as_i64().unwrap()));
             }
-            StepEvent::AttemptFailed { retry_at, .. } => Phase::Retry(*retry_at),
-            StepEvent::Failed { .. } => Phase::Ended(Ending::Failed),
-            StepEvent::Paused { due_at, .. } => Phase::Paused(*due_at),
-            StepEvent::Interrupted { .. } | StepEvent::Continued => Phase::Pending(true),
-            StepEvent::Skipped(_) => Phase::Ended(Ending::Skipped),
-            StepEvent::Wait(WaitEvent::Started { wait }) => Phase::Waiting(wait.until()),
+            StepEvent::AttemptFailed { retry_at, .. } => record.phase = Phase::Retry(*retry_at),
+            StepEvent::Failed { .. } => record.settle(Ended::Failed),
+            StepEvent::Paused { due_at, .. } => record.phase = Phase::Paused(*due_at),
+            StepEvent::Interrupted { .. } | StepEvent::Continued => record.phase = Phase::Pending,
+            StepEvent::Skipped(_) => record.settle(Ended::Skipped),
+            StepEvent::DeadlineSet { deadline } => record.deadline = Some(*deadline),
+            StepEvent::Ends { status, .. } => {
+                record.settle(Ended::Completed(0));
+                self.ending = Some(*status);
+            }
+            StepEvent::Wait(WaitEvent::Started { wait }) => {
+                record.attempts += 1;
+                record.phase = Phase::Waiting(wait.until());
+            }
             StepEvent::Wait(WaitEvent::SignalReceived { .. })
-                if matches!(self.made.members[index].kind, Kind::Call { .. }) =>
+                if !matches!(kind, Kind::Signal { .. }) =>
             {
-                Phase::Pending(true)
+                record.phase = Phase::Pending;
             }
-            StepEvent::Wait(_) => Phase::Ended(Ending::Completed(0)),
+            StepEvent::Wait(WaitEvent::ApprovalDecided {
+                decision, rework, ..
+            }) => {
+                record.settle(Ended::Completed(0));
+                if !rework.is_empty() {
+                    assert_eq!(*decision, Verdict::Rejected);
+                    record.phase = Phase::Pending;
+                    self.rework(index, path, rework);
+                }
+            }
+            StepEvent::Wait(_) | StepEvent::Loop(LoopEvent::Completed { .. }) => {
+                record.settle(Ended::Completed(0));
+            }
             StepEvent::Loop(LoopEvent::IterationStarted { iteration }) => {
-                Phase::Looping(*iteration, None)
+                record.phase = Phase::Looping(*iteration, None);
             }
             StepEvent::Loop(LoopEvent::IterationEnded {
                 iteration,
                 condition_met,
-            }) => Phase::Looping(*iteration, Some(*condition_met)),
-            StepEvent::Loop(LoopEvent::Completed { .. }) => Phase::Ended(Ending::Completed(0)),
-            StepEvent::DeadlineSet { .. } | StepEvent::Ends { .. } | StepEvent::ForEach(_) => {
-                panic!("no such member is drawn")
+            }) => record.phase = Phase::Looping(*iteration, Some(*condition_met)),
+            StepEvent::ForEach(ForEachEvent::Started { items, kept }) => {
+                let items = u32::try_from(items.value().as_array().unwrap().len()).unwrap();
+                record.phase = Phase::FannedOut(items);
+                record.fanned_out = true;
+                self.renew_items(index, path, *kept);
             }
-        };
-        self.at[index] = Some((path.to_string(), phase));
-        if let Phase::Ended(ending) = phase {
-            self.ended[index] = Some(ending);
+            StepEvent::ForEach(ForEachEvent::ItemStarted) => record.phase = Phase::InItem,
+            StepEvent::ForEach(_) => record.settle(Ended::Completed(0)),
         }
     }
 
-    /// What has to happen to a running run.
-    pub(super) fn expected(&self, now: Timestamp) -> Expected {
-        let mut found = Found {
-            now,
-            free: self.parallel - self.in_flight(),
-            ..Found::default()
-        };
-        self.look_at_scope(None, "", &mut found);
-        if !found.actions.is_empty() {
-            // Calls begin when all else is as it will be: it may bring calls that come before them.
-            if found.actions.iter().any(|(_, what)| what != "start") {
-                found.actions.retain(|(_, what)| what != "start");
+    /// The same list again: what completed is kept.
+    fn renew_items(&mut self, index: usize, path: &str, kept: u32) {
+        let mut same = 0;
+        for ((at, _), record) in &mut self.records {
+            let item = *at == index && record.path != path && is_within(&record.path, path);
+            match record.phase {
+                Phase::Ended(Ended::Completed(_)) if item => same += 1,
+                _ if item => record.reset(),
+                _ => {}
             }
-            // A failure may keep from beginning what has not begun.
-            let may_fail =
-                |(_, what): &(String, String)| what == "time is over" || what == "exhausted";
-            if self.made.stops && found.actions.iter().any(may_fail) {
-                let begun = |(path, _): &(String, String)| {
-                    let mut at = self.at.iter().flatten();
-                    at.any(|(known, phase)| known == path && *phase != Phase::Pending(false))
-                };
-                match found.actions.iter().any(begun) {
-                    true => found.actions.retain(begun),
-                    false => found.actions.truncate(1),
-                }
-            }
-            return Expected::Act(found.actions);
         }
-        if !found.in_flight.is_empty() || !found.wakes.is_empty() {
-            if let Some(path) = found.passed.into_iter().next() {
-                return Expected::Act(vec![(path, "Continued".to_owned())]);
-            }
-            found.in_flight.sort();
-            return Expected::Wait {
-                in_flight: found.in_flight,
-                wake_at: found.wakes.into_iter().chain(found.dues).min(),
-            };
-        }
-        if let Some(first) = found.stands.into_iter().next() {
-            return Expected::Pause(first);
-        }
-        let mut top = self.made.scope(None);
-        let failed = top.any(|index| {
-            let ended = self.phase(index, "") == Some(Phase::Ended(Ending::Failed));
-            ended && !self.made.members[index].handled
-        });
-        Expected::End { failed }
+        assert_eq!(kept, same, "items of {path} that are kept");
     }
 
-    fn phase(&self, index: usize, prefix: &str) -> Option<Phase> {
-        let (path, phase) = self.at[index].as_ref()?;
-        let own = format!("{prefix}{}", self.made.members[index].id);
-        (*path == own).then_some(*phase)
-    }
-
-    fn ending(&self, index: usize, prefix: &str) -> Option<Ending> {
-        match self.phase(index, prefix)? {
-            Phase::Ended(ending) => Some(ending),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the scope is still open.
-    fn look_at_scope(&self, parent: Option<usize>, prefix: &str, found: &mut Found) -> bool {
-        let made = self.made;
-        if !made.is_graph(parent) {
-            for index in made.scope(parent) {
-                match self.ending(index, prefix) {
-                    Some(Ending::Failed) if parent.is_none() && !made.members[index].handled => {
-                        return false;
-                    }
-                    Some(_) => {}
-                    None => {
-                        self.look_at(index, prefix, found);
-                        return true;
-                    }
-                }
-            }
-            return false;
-        }
-        let failed = made.scope(parent).any(|index| {
-            self.ending(index, prefix) == Some(Ending::Failed) && !made.members[index].handled
-        });
-        let mut open = false;
-        for index in made.scope(parent) {
-            let needs = &made.members[index].needs;
-            let ready = needs
-                .iter()
-                .all(|need| self.ending(*need, prefix).is_some());
-            if self.ending(index, prefix).is_some() || !ready {
-                continue;
-            }
-            let phase = self.phase(index, prefix);
-            let begun = !matches!(phase, None | Some(Phase::Pending(false)));
-            if failed && made.stops && !begun {
-                continue;
-            }
-            open = true;
-            let idle = matches!(phase, None | Some(Phase::Pending(_)));
-            match self.kept_from_running_by(index, prefix) {
-                Some(needs) if idle => {
-                    let path = format!("{prefix}{}", made.members[index].id);
-                    found.actions.push((path, format!("skip: {needs}")));
-                }
-                _ => self.look_at(index, prefix, found),
-            }
-        }
-        open
-    }
-
-    /// Which of the needs do, by the words of the join.
-    fn kept_from_running_by(&self, index: usize, prefix: &str) -> Option<String> {
-        let member = &self.made.members[index];
-        let of = |wanted: fn(Ending, bool) -> bool| -> Vec<&str> {
-            let needs = member.needs.iter().filter(|need| {
-                let ending = self.ending(**need, prefix).unwrap();
-                wanted(ending, self.made.members[**need].handled)
-            });
-            needs
-                .map(|need| self.made.members[*need].id.as_str())
-                .collect()
-        };
-        let succeeded = of(|ending, handled| match ending {
-            Ending::Completed(_) => true,
-            Ending::Failed => handled,
-            Ending::Skipped => false,
-        });
-        let failed = of(|ending, handled| ending == Ending::Failed && !handled);
-        let skipped = of(|ending, _| ending == Ending::Skipped);
-        let others: Vec<&str> = member
-            .needs
-            .iter()
-            .map(|need| self.made.members[*need].id.as_str())
-            .filter(|id| !succeeded.contains(id))
-            .collect();
-        let runs = member.needs.is_empty()
-            || match member.join {
-                Join::AllSuccess => others.is_empty(),
-                Join::OneSuccess => !succeeded.is_empty(),
-                Join::NoneFailedMinOneSuccess => failed.is_empty() && !succeeded.is_empty(),
-                Join::AllDone => true,
-            };
-        let named = match member.join {
-            Join::NoneFailedMinOneSuccess if !failed.is_empty() => failed,
-            Join::NoneFailedMinOneSuccess => skipped,
-            Join::AllSuccess | Join::OneSuccess | Join::AllDone => others,
-        };
-        (!runs).then(|| named.join(" "))
-    }
-
-    fn look_at(&self, index: usize, prefix: &str, found: &mut Found) {
-        let member = &self.made.members[index];
-        let path = format!("{prefix}{}", member.id);
-        let now = found.now;
-        let mut act = |what: &str| found.actions.push((path.clone(), what.to_owned()));
-        match self.phase(index, prefix) {
-            None | Some(Phase::Pending(_)) => {
-                let meets = member.condition.as_ref();
-                if meets.is_some_and(|condition| !self.holds(condition, prefix)) {
-                    return act("skip: if");
-                }
-                match &member.kind {
-                    Kind::Call { .. } if found.free == 0 => {}
-                    Kind::Call { .. } => {
-                        act("start");
-                        found.free -= 1;
-                    }
-                    Kind::Loop { .. } => act("iteration 1"),
-                    Kind::Nap { .. } | Kind::Signal { .. } | Kind::Gate { .. } => act("wait"),
-                }
-            }
-            Some(Phase::InFlight) => found.in_flight.push(path),
-            Some(Phase::Retry(at)) if at > now => found.wakes.push(at),
-            Some(Phase::Retry(_)) if found.free > 0 => {
-                act("start");
-                found.free -= 1;
-            }
-            Some(Phase::Retry(_) | Phase::Ended(_)) => {}
-            Some(Phase::Paused(due)) => {
-                match due {
-                    Some(due) if due <= now => found.passed.push(path.clone()),
-                    due => found.dues.extend(due),
-                }
-                found.stands.push(path);
-            }
-            Some(Phase::Waiting(Some(until))) if until <= now => act("time is over"),
-            Some(Phase::Waiting(until)) => match (&member.kind, until) {
-                (Kind::Nap { .. }, Some(until)) if until.since(now) <= WAIT_IN_PLACE => {
-                    found.wakes.push(until);
-                }
-                _ => {
-                    found.dues.extend(until);
-                    found.stands.push(path);
-                }
-            },
-            Some(Phase::Looping(iteration, met)) => {
-                self.look_at_loop(index, &path, iteration, met, found);
-            }
-        }
-    }
-
-    fn look_at_loop(
-        &self,
-        index: usize,
-        path: &str,
-        iteration: u32,
-        met: Option<bool>,
-        found: &mut Found,
-    ) {
-        let Kind::Loop {
-            until, max, fails, ..
-        } = &self.made.members[index].kind
+    /// The steps that run again when a rejection repeats the work: from the named one on what builds upon it, up to the approval.
+    fn rework(&mut self, gate: usize, path: &str, steps: &[StepId]) {
+        let Kind::Gate {
+            rework: Some(rework),
+            ..
+        } = &self.made.members[gate].kind
         else {
-            panic!("{path} is no loop");
+            panic!("{path} has no rework");
         };
-        let what = match met {
-            None if self.look_at_scope(Some(index), &format!("{path}#{iteration}/"), found) => {
-                return;
+        let made = self.made;
+        let mut again = BTreeSet::new();
+        let parent = made.members[gate].parent;
+        for index in made.scope(parent) {
+            let builds_upon = match made.is_graph(parent) {
+                true => made.needs(index, rework.from) && made.needs(gate, index),
+                false => {
+                    let read = made.read_by(index);
+                    let reads = read.contains(&gate) || !read.is_disjoint(&again);
+                    (rework.from..gate).contains(&index) && reads
+                }
+            };
+            if index == rework.from || builds_upon {
+                again.extend(made.subtree(index));
             }
-            None => {
-                let met = match until {
-                    Until::Iteration(last) => iteration >= *last,
-                    Until::Even(call) => self.number(*call) % 2 == 0,
+        }
+        assert_eq!(self.named(steps), again, "what {path} repeats");
+        let items = items_of(path);
+        for ((index, own), record) in &mut self.records {
+            if again.contains(index) && own.starts_with(&items) {
+                record.reset();
+            }
+        }
+    }
+
+    fn named(&self, steps: &[StepId]) -> BTreeSet<usize> {
+        let ids = steps.iter().map(|id| self.member(id.as_str()));
+        ids.collect()
+    }
+
+    fn resume(&mut self, resumed: &RunResumed) {
+        if resumed.cause == ResumeCause::Retry {
+            (self.ending, self.finally_since) = (None, None);
+        } else {
+            assert!(resumed.reset.is_empty() && resumed.reopened.is_empty());
+            assert!(resumed.items.reset.is_empty() && resumed.items.reopened.is_empty());
+        }
+        let (reset, closed) = (self.named(&resumed.reset), self.named(&resumed.closed));
+        let items = &resumed.items;
+        for ((index, _), record) in &mut self.records {
+            let is_named = |paths: &[milepost_core::ids::Path]| {
+                paths.iter().any(|path| path.to_string() == record.path)
+            };
+            let waits = matches!(record.phase, Phase::Waiting(_));
+            if matches!(record.phase, Phase::Paused(_)) && !is_named(&resumed.paused)
+                || waits && closed.contains(index)
+            {
+                record.phase = Phase::Pending;
+            }
+            let reopens = is_named(&items.reopened);
+            if reset.contains(index) || is_named(&items.reset) {
+                record.reset();
+            } else if reopens {
+                let items = match self.made.members[*index].kind {
+                    Kind::Each { items, .. } => items,
+                    _ => panic!("{} is reopened", record.path),
                 };
-                format!("iteration {iteration} ended: {met}")
+                record.phase = match record.path.ends_with(']') {
+                    true => Phase::InItem,
+                    false => Phase::FannedOut(items),
+                };
             }
-            Some(true) => format!("looped {iteration}: true"),
-            Some(false) if iteration < *max => format!("iteration {}", iteration + 1),
-            Some(false) if *fails => "exhausted".to_owned(),
-            Some(false) => format!("looped {iteration}: false"),
-        };
-        found.actions.push((path.to_owned(), what));
-    }
-
-    fn holds(&self, condition: &Condition, prefix: &str) -> bool {
-        match condition {
-            Condition::Never => false,
-            Condition::Even(call) => self.number(*call) % 2 == 0,
-            Condition::Completed(member) => {
-                matches!(self.ended[*member], Some(Ending::Completed(_)))
-            }
-            Condition::FirstIteration => prefix.ends_with("#1/"),
         }
     }
+}
 
-    /// The number in the last output of a call.
-    fn number(&self, call: usize) -> i64 {
-        match self.ended[call] {
-            Some(Ending::Completed(number)) => number,
-            Some(Ending::Failed | Ending::Skipped) | None => 0,
+impl Reference<'_> {
+    /// The steps of a failed run that run again from the start when a person retries, perhaps from a path of the top level on. `None` where
+    /// the run ended inside of an item: what goes on there is another matter.
+    pub(super) fn retried(&self, from: Option<&str>) -> Option<BTreeSet<String>> {
+        let made = self.made;
+        let mut again: BTreeSet<usize> = made.at_the_end().collect();
+        // Of these, some items do.
+        let mut reopened = BTreeSet::new();
+        for index in made.scope(None) {
+            let id = &made.members[index].id;
+            let named = from.is_some_and(|from| from.split('[').next() == Some(id));
+            let top = self.at(index, id);
+            let failed = top.is_some_and(|record| record.phase == Phase::Ended(Ended::Failed));
+            let has_items = top.is_some_and(|record| record.fanned_out);
+            match has_items {
+                true if failed || named => drop(reopened.insert(index)),
+                false if failed || named => again.extend(made.subtree(index)),
+                _ => {}
+            }
         }
+        for ((index, items), record) in &self.records {
+            let ends = matches!(made.members[*index].kind, Kind::End { .. });
+            if ends && matches!(record.phase, Phase::Ended(Ended::Completed(_))) {
+                if !items.is_empty() {
+                    return None;
+                }
+                again.extend(made.subtree(made.outermost(*index)));
+            }
+        }
+        loop {
+            let before = again.len();
+            for index in made.scope(None) {
+                let touched: BTreeSet<usize> = again.union(&reopened).copied().collect();
+                let builds_upon = match made.graph {
+                    true => touched.iter().any(|other| made.needs(index, *other)),
+                    false => {
+                        let inside = touched.iter().flat_map(|other| made.subtree(*other));
+                        let earlier: BTreeSet<usize> = inside
+                            .filter(|other| made.outermost(*other) < index)
+                            .collect();
+                        !made.read_by(index).is_disjoint(&earlier)
+                    }
+                };
+                if builds_upon {
+                    again.extend(made.subtree(index));
+                }
+            }
+            if again.len() == before {
+                break;
+            }
+        }
+        let recorded: BTreeSet<usize> = self.records.keys().map(|(index, _)| *index).collect();
+        let ids = again.intersection(&recorded);
+        Some(ids.map(|index| made.members[*index].id.clone()).collect())
     }
 }
