@@ -82,6 +82,18 @@ const PARENT: &str = "\
 [[step]]\nid = \"c\"\nworkflow = \"c.toml\"\n\
 [[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.c.output.got }\" }\n";
 
+/// A run that starts one for each item, two at a time, and tells of it at the end.
+const FAMILY: &str = "\
+[[step]]\nid = \"all\"\nworkflow = \"c.toml\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\n\
+[[step]]\nid = \"at_last\"\nuse = \"text/echo\"\nfinally = true\nwith = { how = \"${ run.status }\" }\n";
+
+/// A run that a step ends, beside one that waits and one whose time is over.
+const ENDED: &str = "flow = \"graph\"\n\
+[[step]]\nid = \"a\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
+[[step]]\nid = \"t\"\nwait = { for = \"1h\" }\ndeadline = \"1ms\"\ncontinue_on_error = true\n\
+[[step]]\nid = \"stop\"\nneeds = [\"a\", \"t\"]\nend = { status = \"completed\", output = \"${ steps.a.output }\" }\n";
+
 /// A component that does with the world what it is told.
 const WORLD: &str = "[plugins.world.allow]\nkv = [\"b\"]\nartifacts = true\n\
 [[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = { calls = [\
@@ -380,6 +392,63 @@ fn b366_parent_and_child_survive_an_abort_at_every_point_of_every_commit() {
     );
     println!("{aborted} aborts");
     assert!(aborted > 60, "{aborted}");
+}
+
+#[test]
+fn b370_children_of_items_survive_an_abort_at_every_point_of_every_commit() {
+    let points = [&COMMIT[..], &CALL[..], &CHILD[..2]].concat();
+    let prepare = || {
+        let cli = cli(FAMILY);
+        cli.workflow(
+            "c.toml",
+            "[[step]]\nid = \"x\"\nuse = \"text/count\"\nwith = { n = 1 }\n",
+        );
+        cli
+    };
+    let aborted = at_every_point(&points, prepare, "run w.toml --id r", |cli, _| {
+        if cli.database().exists() {
+            work(cli);
+        }
+        let run = cli.run("run w.toml --id r --json").expect(0).json();
+        assert_eq!(run["status"], "completed", "{run}");
+        let listed = cli.run("ls --flat --json").expect(0).json();
+        let runs = listed.as_array().unwrap();
+        assert_eq!(runs.len(), 4, "{listed}");
+        for run in runs {
+            assert_eq!(run["status"], "completed", "{run}");
+            let id = run["id"].as_str().unwrap();
+            assert_eq!(count(cli, id, "step_completed"), 1, "{id}");
+        }
+        assert_eq!(count(cli, "r", "child_ended"), 3);
+        assert_eq!(count(cli, "r", "finally_started"), 1);
+    });
+    println!("{aborted} aborts");
+    assert!(aborted > 40, "{aborted}");
+}
+
+#[test]
+fn b333_a_run_that_a_step_ends_survives_an_abort_at_every_point_of_every_commit() {
+    let points = [&WRITE[..], &CALL[..]].concat();
+    let aborted = at_every_point(
+        &points,
+        || cli(ENDED),
+        "run w.toml --id r",
+        |cli, _| {
+            if cli.database().exists() {
+                work(cli);
+            }
+            let run = cli.run("run w.toml --id r --json").expect(0).json();
+            assert_eq!(
+                (&run["status"], &run["output"]["n"]),
+                (&"completed".into(), &2.into()),
+                "{run}"
+            );
+            assert_eq!(count(cli, "r", "step_completed"), 1);
+            assert_eq!(count(cli, "r", "run_ending"), 1);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 20, "{aborted}");
 }
 
 #[test]

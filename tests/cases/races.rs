@@ -12,6 +12,20 @@ const ROUNDS: usize = 6;
 const PAUSES: &str = "[[step]]\nid = \"p\"\nuse = \"pausing/once\"\nwith = { state = 5 }\n\
 [[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
 
+/// The same in a graph, with a fan-out behind the pause.
+const GRAPH: &str = "flow = \"graph\"\n[[step]]\nid = \"p\"\nuse = \"pausing/once\"\nwith = { state = 5 }\n\
+[[step]]\nid = \"b\"\nneeds = [\"p\"]\nuse = \"text/count\"\nwith = { n = 1 }\n\
+[[step]]\nid = \"e\"\nneeds = [\"p\"]\nuse = \"text/count\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\nwith = { n = \"${ item }\" }\n";
+
+/// Items that ask.
+const ITEMS_ASK: &str = "[[step]]\nid = \"each\"\nforeach = { items = \"[0, 1, 2]\", join = \"all_done\" }\n\
+[[step]]\nid = \"g\"\nin = \"each\"\napproval = { message = \"Go on?\", on_reject = \"continue\" }\n\
+[[step]]\nid = \"b\"\nin = \"each\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
+
+/// A run that starts others, one of them for each item.
+const FAMILY: &str = "flow = \"graph\"\n[[step]]\nid = \"c\"\nworkflow = \"c.toml\"\n\
+[[step]]\nid = \"each\"\nworkflow = \"c.toml\"\nforeach = { items = \"[1, 2]\" }\n";
+
 const ASKS: &str = "[[step]]\nid = \"g\"\napproval = { message = \"Go on?\" }\n\
 [[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = 1 }\n";
 
@@ -87,8 +101,8 @@ fn count(story: &[String], name: &str) -> usize {
 
 #[test]
 fn b276_b283_of_many_resumes_one_drives_the_run() {
-    for _ in 0..ROUNDS {
-        let cli = stopped(PAUSES);
+    for (steps, calls) in [(PAUSES, 2), (GRAPH, 5)].repeat(ROUNDS) {
+        let cli = stopped(steps);
         let outputs = at_once(
             &cli,
             &["resume r", "resume r", "resume r", "work --until-idle"],
@@ -104,15 +118,15 @@ fn b276_b283_of_many_resumes_one_drives_the_run() {
         let story = story(&cli);
         assert_eq!(won, 1, "{outputs:?}");
         assert_eq!(count(&story, "run_resumed"), 1, "{story:?}");
-        assert_eq!(count(&story, "step_completed"), 2);
+        assert_eq!(count(&story, "step_completed"), calls);
         assert_eq!(story.last().unwrap(), "run_completed");
     }
 }
 
 #[test]
 fn b286_b287_a_cancellation_and_a_resume_agree_about_who_came_first() {
-    for _ in 0..ROUNDS {
-        let cli = stopped(PAUSES);
+    for steps in [PAUSES, GRAPH].repeat(ROUNDS) {
+        let cli = stopped(steps);
         let outputs = at_once(&cli, &["resume r", "cancel r --json", "cancel r --json"]);
         let story = story(&cli);
         let cancelled = count(&story, "run_cancelled");
@@ -173,6 +187,75 @@ fn b303_of_an_approval_and_a_rejection_one_decides() {
             cli.run("work --until-idle").expect(0);
             assert_eq!(cli.shown("r")["status"], "completed");
         }
+    }
+}
+
+#[test]
+fn b303_b374_what_is_said_of_items_at_once_is_said_once() {
+    for _ in 0..ROUNDS {
+        let cli = stopped(ITEMS_ASK);
+        let outputs = at_once(
+            &cli,
+            &[
+                "approve r --step each[0]/g",
+                "reject r --step each[0]/g",
+                "approve r --step each[1]/g",
+                "cancel r --step each[2]",
+                "work --until-idle",
+            ],
+        );
+        let won = outputs[..2].iter().filter(|output| output.status == 0);
+        assert_eq!(won.count(), 1, "{outputs:?}");
+        assert!(
+            outputs[2..].iter().all(|output| output.status == 0),
+            "{outputs:?}"
+        );
+        cli.run("work --until-idle").expect(0);
+        let run = cli.shown("r");
+        assert_eq!(run["status"], "completed", "{run}");
+        let items = run["output"].as_array().unwrap();
+        let statuses: Vec<&Value> = items.iter().map(|item| &item["status"]).collect();
+        assert_eq!(statuses, ["completed", "completed", "failed"], "{run}");
+        let story = story(&cli);
+        assert_eq!(count(&story, "approval_decided"), 2, "{story:?}");
+        assert_eq!(count(&story, "item_cancelled"), 1, "{story:?}");
+        assert_eq!(count(&story, "step_completed"), 2, "{story:?}");
+    }
+}
+
+#[test]
+fn b369_of_a_family_that_goes_on_and_is_cancelled_at_once_everything_ends() {
+    for round in 0..ROUNDS {
+        let cli = Cli::new();
+        cli.workflow("c.toml", PAUSES);
+        cli.workflow("w.toml", FAMILY);
+        cli.run("run w.toml --id r").expect(2);
+        let runs = || {
+            let listed = cli.run("ls --flat --json").expect(0).json();
+            listed.as_array().unwrap().clone()
+        };
+        let children: Vec<String> = runs()
+            .iter()
+            .filter_map(|run| Some(run["id"].as_str()?.to_owned()))
+            .filter(|id| id != "r")
+            .collect();
+        assert_eq!(children.len(), 3);
+        let resume = format!("resume {}", children[0]);
+        let cancel = if round % 2 == 0 { "cancel r" } else { "kill r" };
+        at_once(&cli, &[&resume, &resume, cancel, "work --until-idle"]);
+        cli.run("work --until-idle").expect(0);
+        // Whichever child went on and ended before that, nobody is left behind.
+        for run in runs() {
+            let id = run["id"].as_str().unwrap();
+            let ended = match id {
+                "r" => run["status"] == "cancelled",
+                _ => run["status"] == "cancelled" || run["status"] == "completed",
+            };
+            assert!(ended, "{run}");
+        }
+        let replayed = cli.run("replay r --json").expect(0).json();
+        assert_eq!(replayed["divergence"], Value::Null);
+        cli.run("doctor").expect(0);
     }
 }
 

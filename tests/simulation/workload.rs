@@ -1,4 +1,4 @@
-//! What the runs do: eleven workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
+//! What the runs do: twelve workflows, and steps whose endings depend on the seed, the run, the path and the attempt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::world::{START, World};
 
 /// Bodies of the workflows: what stands before the plugins, and the steps.
-const BODIES: [(&str, &str); 11] = [
+const BODIES: [(&str, &str); 12] = [
     (
         "",
         "[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
@@ -115,6 +115,18 @@ const BODIES: [(&str, &str); 11] = [
          [[step]]\nid = \"e\"\nuse = \"p/e\"\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2, join = \"all_done\" }\ncompensate = { use = \"p/undo\" }\nretry = { then = \"fail\" }\n\
          [[step]]\nid = \"g\"\napproval = { message = \"Go on?\", timeout = \"2m\", on_timeout = \"approve\" }\n\
          [[step]]\nid = \"b\"\nuse = \"p/b\"\nretry = { then = \"fail\" }\n\
+         [[step]]\nid = \"at_last\"\nuse = \"p/at_last\"\nfinally = true\nwith = { came_to = \"${ run.status }\" }\n",
+    ),
+    // Deadlines, also around members, and a step that ends the run beside what is in flight.
+    (
+        "flow = \"graph\"\n",
+        "[[step]]\nid = \"a\"\nuse = \"p/a\"\ndeadline = \"3m\"\nretry = { then = \"fail\" }\ncontinue_on_error = true\n\
+         [[step]]\nid = \"t\"\nwait = { signal = \"go\" }\ndeadline = \"2m\"\ncontinue_on_error = true\n\
+         [[step]]\nid = \"l\"\ndeadline = \"10m\"\ncontinue_on_error = true\nloop = { until = \"loop.iteration >= 2\", max_iterations = 3 }\n\
+         [[step]]\nid = \"x\"\nin = \"l\"\nuse = \"p/x\"\n\
+         [[step]]\nid = \"e\"\nuse = \"p/e\"\ndeadline = \"10m\"\ncontinue_on_error = true\nforeach = { items = \"[1, 2, 3]\", max_parallel = 2 }\n\
+         [[step]]\nid = \"stop\"\nneeds = [\"a\"]\nif = \"steps.a.status == 'failed'\"\nend = { status = \"cancelled\", message = \"nothing to do\" }\n\
+         [[step]]\nid = \"z\"\nuse = \"p/z\"\nneeds = [\"a\", \"t\", \"l\", \"e\"]\n\
          [[step]]\nid = \"at_last\"\nuse = \"p/at_last\"\nfinally = true\nwith = { came_to = \"${ run.status }\" }\n",
     ),
 ];

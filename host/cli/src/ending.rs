@@ -127,16 +127,13 @@ fn steps(report: &RunReport) -> String {
     format!("{settled} of {} step{plural}{rest}", counts.total)
 }
 
-/// One line per failed step, loop members included.
+/// One line per failed step, loop members included. What failed inside of items is told by their fan-out.
 fn failures(report: &RunReport) -> impl Iterator<Item = String> {
-    report
-        .steps
-        .iter()
-        .filter(|step| step.status == "failed")
-        .map(|step| {
-            let error = step.error.as_ref().map(format::error).unwrap_or_default();
-            format!("  step {}: {}", Shown(&step.path), indent(&error))
-        })
+    let failed = report.steps.iter().filter(|step| step.status == "failed");
+    failed.filter_map(|step| {
+        let error = format::error(step.error.as_ref()?);
+        Some(format!("  step {}: {}", Shown(&step.path), indent(&error)))
+    })
 }
 
 /// Why it stands still, and what happens next (B157). That steps failed is told by the steps.

@@ -1,7 +1,9 @@
-//! What a decision costs in graphs of 10, 100 and 1,000 members, whatever their shape, and how long a dense one takes to be read:
-//! 1,000 members with 100,000 `needs`.
+//! What a decision costs in graphs of 10, 100 and 1,000 members, whatever their shape, and in fan-outs of as many items; and how long a
+//! dense graph takes to be read: 1,000 members with 100,000 `needs`.
 //!
-//! Run with `cargo bench -p milepost-core --bench graphs`.
+//! Run with `cargo bench -p milepost-core --bench graphs`. With a shape and a size, as in `-- wide 1000`, it drives such a graph once, and
+//! says how many steps ended: `valgrind --tool=callgrind --toggle-collect='*decide_from*'` counts what their decisions cost, on a machine
+//! that is as busy as it likes.
 
 #![expect(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
 #![expect(clippy::disallowed_types, reason = "a benchmark measures time")]
@@ -56,6 +58,13 @@ fn beside_waits(members: usize) -> String {
     text
 }
 
+/// Items of one fan-out.
+fn items(_: usize) -> String {
+    let text = graph(0, |_| 0..0);
+    text + "[inputs.items]\ntype = \"json\"\n[[step]]\nid = \"each\"\nuse = \"p/s\"\n\
+            foreach = { items = \"inputs.items\", max_parallel = 8 }\nwith = { n = \"${ item }\" }\n"
+}
+
 struct Run {
     definition: Definition,
     state: RunState,
@@ -67,7 +76,8 @@ struct Run {
 }
 
 impl Run {
-    fn of(text: &str) -> Self {
+    /// With so many items, for whoever goes over them.
+    fn of(text: &str, items: usize) -> Self {
         let definition = Definition::parse("g.toml", text).unwrap().definition;
         let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
         let created = RunCreated {
@@ -76,7 +86,7 @@ impl Run {
             definition: definition.source.digest,
             file: "/g.toml".to_owned(),
             plugins: BTreeMap::<String, Digest>::new(),
-            inputs: Payload::new(json!({})),
+            inputs: Payload::new(json!({ "items": (0..items).collect::<Vec<_>>() })),
             seed: 1,
             rules: Rules::PRESENT,
             children: [].into(),
@@ -152,13 +162,21 @@ impl Run {
 }
 
 /// What the decisions for a step cost, at least: whatever else the machine does only adds to that.
-fn per_step(text: &str) -> Duration {
+fn per_step(text: &str, items: usize) -> Duration {
     let costs = (0..ROUNDS).map(|_| {
-        let mut run = Run::of(text);
+        let mut run = Run::of(text, items);
         run.drive();
         run.decided / run.ended
     });
     costs.min().unwrap()
+}
+
+/// The shape and the size that were named.
+fn asked() -> Option<(String, usize)> {
+    let mut named = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"));
+    Some((named.next()?, named.next()?.parse().unwrap()))
 }
 
 fn main() {
@@ -170,17 +188,25 @@ fn main() {
             layer.saturating_sub(10)..layer
         })
     };
-    let shapes: [(&str, &dyn Fn(usize) -> String); 4] = [
+    let shapes: [(&str, &dyn Fn(usize) -> String); 5] = [
         ("chain", &chain),
         ("wide", &wide),
         ("layers of 10", &layered),
         ("beside as many waits", &beside_waits),
+        ("items of a fan-out", &items),
     ];
+    if let Some((shape, size)) = asked() {
+        let (_, shape) = shapes.iter().find(|(name, _)| *name == shape).unwrap();
+        let mut run = Run::of(&shape(size), size);
+        run.drive();
+        println!("{} steps", run.ended);
+        return;
+    }
     println!(
         "decisions for one step of graphs of {SIZES:?} members, in µs (the last at most 2 x the first)"
     );
     for (name, shape) in shapes {
-        let costs = SIZES.map(|size| per_step(&shape(size)).as_secs_f64() * 1e6);
+        let costs = SIZES.map(|size| per_step(&shape(size), size).as_secs_f64() * 1e6);
         let [few, some, many] = costs;
         let ratio = many / few;
         println!("{name:>22}: {few:6.1} {some:6.1} {many:6.1}   x{ratio:.1}");
@@ -192,7 +218,7 @@ fn main() {
     let took = began.elapsed().as_secs_f64() * 1e3;
     println!("reading 1,000 members with {needs} needs: {took:.0} ms");
     drop(definition);
-    let cost = per_step(&dense).as_secs_f64() * 1e6;
+    let cost = per_step(&dense, 0).as_secs_f64() * 1e6;
     println!("decisions for one of its steps: {cost:.1} µs");
     let began = Instant::now();
     let unknown = dense

@@ -43,6 +43,30 @@ fn no_resume_is_offered_for_what_a_person_cancelled() {
     let failed = cli.run("resume r").expect(1);
     let next = "next:   nothing; the items that failed were cancelled for good";
     assert!(failed.stderr.contains(next), "{failed:?}");
+    for from in ["each[0]", "each[0]/ask"] {
+        let refused = cli.run(&format!("retry r --from {from}")).expect(65);
+        let said = "`each[0]` was cancelled for good, and does not run again";
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+}
+
+/// The rows of members have no error of their own: each of their items has one.
+#[test]
+fn what_failed_inside_of_items_is_told_by_their_fan_out() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"each\"\nforeach = { items = \"[1, 2]\" }\n\
+         [[step]]\nid = \"red\"\nin = \"each\"\nif = \"item == 2\"\nuse = \"flaky/fail_always\"\n",
+    );
+    let failed = cli.run("run w.toml --id r").expect(1);
+    let (_, end) = failed.stderr.split_once("failed: run r").unwrap();
+    let told: Vec<&str> = end
+        .lines()
+        .filter(|line| line.starts_with("  step "))
+        .collect();
+    let said = "  step each: items_failed: 1 of 2 items failed; the first is `each[1]`: broken: `red`: broken";
+    assert_eq!(told, [said]);
 }
 
 #[test]

@@ -17,11 +17,44 @@ use serde_json::json;
 
 use super::block_on;
 
-const STEPS: &str = "\
-[[step]]\nid = \"a\"\nuse = \"p/a\"\n\
-[[step]]\nid = \"w\"\nwait = { signal = \"go\" }\n\
-[[step]]\nid = \"g\"\napproval = { message = \"?\" }\n\
-[[step]]\nid = \"b\"\nuse = \"p/b\"\n";
+/// How its steps, one after the other, are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shape {
+    Sequence,
+    /// Each needs the one before.
+    Graph,
+    /// They are the members of the only item of a fan-out.
+    Item,
+}
+
+impl Shape {
+    fn text(self) -> String {
+        let steps = [
+            ("a", "use = \"p/a\""),
+            ("w", "wait = { signal = \"go\" }"),
+            ("g", "approval = { message = \"?\" }"),
+            ("b", "use = \"p/b\""),
+        ];
+        let mut text = match self {
+            Self::Sequence => String::new(),
+            Self::Graph => "flow = \"graph\"\n".to_owned(),
+            Self::Item => "[[step]]\nid = \"each\"\nforeach = { items = \"[1]\" }\n".to_owned(),
+        };
+        let mut before = "";
+        for (id, kind) in steps {
+            text.push_str(&format!("[[step]]\nid = \"{id}\"\n{kind}\n"));
+            match self {
+                Self::Graph if !before.is_empty() => {
+                    text.push_str(&format!("needs = [\"{before}\"]\n"));
+                }
+                Self::Item => text.push_str("in = \"each\"\n"),
+                Self::Sequence | Self::Graph => {}
+            }
+            before = id;
+        }
+        text
+    }
+}
 
 /// How the next call of a component ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +107,7 @@ enum Answer {
 
 #[derive(Debug)]
 struct Model {
+    shape: Shape,
     stands: Stands,
     /// Steps that are behind it: 0 to 4.
     behind: u32,
@@ -127,6 +161,13 @@ impl Model {
             (Deed::Resume(ending), Lost | Paused | Failed)
             | (Deed::Retry(ending), Paused | Failed | Ready) => {
                 self.recoveries = 0;
+                if matches!(
+                    (deed, self.stands, self.shape),
+                    (Deed::Retry(_), Failed, Shape::Item)
+                ) {
+                    // The whole item is tried again.
+                    self.behind = 0;
+                }
                 self.drive(ending);
             }
             (Deed::Resume(_) | Deed::Retry(_), WaitsForSignal | WaitsForApproval) => {}
@@ -198,7 +239,7 @@ struct Real {
 }
 
 impl Real {
-    async fn new() -> Self {
+    async fn new(shape: Shape) -> Self {
         let endings: Arc<Mutex<VecDeque<Option<Ending>>>> = Arc::default();
         let hangs = Gate::default();
         let body = |name: &'static str, script: Script| {
@@ -225,7 +266,7 @@ impl Real {
             })
         };
         let script = body("b", body("a", Script::new()));
-        let rig = Rig::new(STEPS, &script);
+        let rig = Rig::new(&shape.text(), &script);
         rig.submit("r1").await;
         Self {
             rig,
@@ -343,10 +384,13 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 proptest! {
     #[test]
-    fn b273_b274_b288_b290_a_run_lives_as_the_model_says(deeds in deeds()) {
+    fn b273_b274_b288_b290_a_run_lives_as_the_model_says(
+        deeds in deeds(),
+        shape in prop::sample::select(vec![Shape::Sequence, Shape::Graph, Shape::Item]),
+    ) {
         block_on(async {
-            let real = Real::new().await;
-            let mut model = Model { stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0, held: false };
+            let real = Real::new(shape).await;
+            let mut model = Model { shape, stands: Stands::Pending, behind: 0, signals: 0, recoveries: 0, held: false };
             for (n, deed) in deeds.iter().enumerate() {
                 if matches!(deed, Deed::Die) && !model.leads_to_a_step() {
                     continue;
@@ -354,11 +398,11 @@ proptest! {
                 let answer = real.apply(*deed).await;
                 let expected = model.apply(*deed);
                 let row = real.rig.row();
-                prop_assert_eq!(answer, expected, "deed {} of {:?}", n, deeds);
-                prop_assert_eq!(row.status, model.status(), "after deed {} of {:?}", n, deeds);
-                prop_assert_eq!(row.recoveries, model.recoveries, "after deed {} of {:?}", n, deeds);
+                prop_assert_eq!(answer, expected, "deed {} of {:?}, {:?}", n, deeds, shape);
+                prop_assert_eq!(row.status, model.status(), "after deed {} of {:?}, {:?}", n, deeds, shape);
+                prop_assert_eq!(row.recoveries, model.recoveries, "after deed {} of {:?}, {:?}", n, deeds, shape);
                 let ready = row.stop_code.as_deref() == Some("ready");
-                prop_assert_eq!(ready, model.stands == Stands::Ready, "after deed {} of {:?}", n, deeds);
+                prop_assert_eq!(ready, model.stands == Stands::Ready, "after deed {} of {:?}, {:?}", n, deeds, shape);
             }
             Ok(())
         })?;

@@ -19,6 +19,7 @@ mod finalization;
 mod finally;
 mod golden;
 mod graphs;
+mod items_and_finally;
 mod ledger;
 mod lifecycle;
 mod moving;

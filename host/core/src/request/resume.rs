@@ -48,6 +48,9 @@ pub enum Refused {
     /// The named step is not in the definition.
     #[error("the definition has no step `{0}`")]
     UnknownStep(StepId),
+    /// A person cancelled the named item, or the one around the named path.
+    #[error("`{0}` was cancelled for good, and does not run again")]
+    ItemCancelled(Path),
     /// Nothing that could run again is recorded at the named path.
     #[error("nothing that could run again by itself is recorded at `{0}`")]
     NothingAt(Path),

@@ -48,9 +48,9 @@ pub fn retry(
         let index = definition
             .index_of(from.step())
             .ok_or_else(|| Refused::UnknownStep(from.step().clone()))?;
-        let cancelled = |item: &Path| is_cancelled(state, item);
-        if cancelled(from) || from.innermost_item().as_ref().is_some_and(cancelled) {
-            return Err(Refused::NothingAt(from.clone()));
+        let mut around = std::iter::successors(Some(from.clone()), Path::around);
+        if let Some(item) = around.find(|path| is_cancelled(state, path)) {
+            return Err(Refused::ItemCancelled(item));
         }
         let in_items = from.segments().len() > 1 || from.is_item();
         let has_items = || {

@@ -450,6 +450,9 @@ fn b373_a_cancelled_item_is_not_revived() {
         sim.resume().run_graph(red(&["c"]));
         assert_eq!(calls_of(&sim, before), ["files[2]"]);
     }
+    let item: Path = "files[1]".parse().unwrap();
+    let refused = retry(&sim.definition, &sim.state, Some(&item));
+    assert_eq!(refused, Err(Refused::ItemCancelled(item)));
     let before = sim.calls.len();
     sim.retry(Some("files")).run_graph(echo);
     assert_eq!(calls_of(&sim, before), ["files[2]"]);
