@@ -11,10 +11,10 @@ pub mod prelude {
     pub use milepost::attempt::BoxFuture;
     pub use milepost::store::{
         ArtifactSink, Artifacts, Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims,
-        Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News,
-        Note, Offer, RunRow, Runs, Sent, StopRequest, Store, StoreError, StoredCheckpoint,
-        StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep, UsedArtifact, Watch,
-        Write, Written,
+        Count, Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox,
+        NewSignal, News, Note, Offer, RunRow, Runs, Sent, StopRequest, Store, StoreError,
+        StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep,
+        UsedArtifact, Watch, Write, Written,
     };
     pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
     pub use milepost_core::ids::{Digest, Epoch, RunId};
@@ -79,7 +79,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Upkeep) => {
         impl Upkeep for $store {
-            $crate::hand_on! { list count ids_with_prefix written_before delete holdings health }
+            $crate::hand_on! { list count ids_with_prefix written_before delete holdings count_up counts health }
         }
     };
     ($store:ty: Watch) => {
@@ -136,6 +136,8 @@ macro_rules! hand_on_one {
     (written_before) => { $crate::hand_on_as! { read: written_before(before: Timestamp, statuses: &'a [Status], limit: usize) -> Vec<RunRow> } };
     (delete) => { $crate::hand_on_as! { change: delete(run: &'a RunId, seq: u64) -> () } };
     (holdings) => { $crate::hand_on_as! { read: holdings(run: &'a RunId) -> Holdings } };
+    (count_up) => { $crate::hand_on_as! { change: count_up(by: Vec<Count>) -> () } };
+    (counts) => { $crate::hand_on_as! { read: counts() -> Vec<Count> } };
     (time) => { $crate::hand_on_as! { read: time() -> Option<Timestamp> } };
     (health) => { $crate::hand_on_as! { read: health() -> Health } };
 }

@@ -107,6 +107,15 @@ impl<T> Page<T> {
     }
 }
 
+/// A counter of the store, or what is added to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub value: u64,
+}
+
 /// One transaction on one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {

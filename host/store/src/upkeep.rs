@@ -5,7 +5,7 @@ use milepost_core::ids::RunId;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 
-use crate::{Filter, Health, Holdings, Listing, Release, RunRow, Space, StoreError};
+use crate::{Count, Filter, Health, Holdings, Listing, Release, RunRow, Space, StoreError};
 
 /// What people and their tools ask of a store as a whole.
 pub trait Upkeep: Send + Sync {
@@ -57,6 +57,20 @@ pub trait Upkeep: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     fn holdings<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Holdings, StoreError>>;
+
+    /// Adds to counters, which begin at 0 and have names that the store does not understand. They are for watching: unlike all else,
+    /// what was added need not survive a loss of power, and so costs no wait for a disk. A counter stays at the largest number that
+    /// the store can hold.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing was added.
+    fn count_up(&self, by: Vec<Count>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// All counters that were ever added to, sorted by the bytes of their names.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<Count>, StoreError>>;
 
     /// Examines the whole store: takes as long as reading all of it.
     ///

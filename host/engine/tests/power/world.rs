@@ -7,7 +7,7 @@ use std::time::Duration;
 use milepost::record;
 use milepost::store::memory::MemoryStore;
 use milepost::store::sqlite::SqliteStore;
-use milepost::store::{Held, StopKind, StopRequest, Store, StoreClock, StoreError, Write};
+use milepost::store::{Count, Held, StopKind, StopRequest, Store, StoreClock, StoreError, Write};
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::state::{RunState, Status};
 use milepost_core::time::Timestamp;
@@ -49,7 +49,14 @@ impl Change {
             }
             Self::Renew(held, lease) => {
                 let held = std::slice::from_ref(held);
-                store.keep(held, Some(*lease)).await.map(drop)
+                let kept = store.keep(held, Some(*lease)).await;
+                // As the keeper does. Whether it survives is nobody's matter; whatever is saved next has to.
+                let count = Count {
+                    name: "renewals".to_owned(),
+                    value: 1,
+                };
+                let _ = store.count_up(vec![count]).await;
+                kept.map(drop)
             }
         }
     }

@@ -14,6 +14,7 @@
 mod artifacts;
 mod attempts;
 mod change;
+mod counts;
 mod files;
 mod gate;
 mod migrations;
@@ -49,10 +50,10 @@ use self::writer::Writer;
 use futures_util::future::BoxFuture;
 use milepost_store::hints::Hints;
 use milepost_store::{
-    Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Filter, Health, Held, Holdings,
-    Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Release, RunRow, Runs,
-    Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry, StoredLog,
-    StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
+    Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims, Count, Filter, Health, Held,
+    Holdings, Inbox, KnownToken, Listing, Look, Mailbox, NewSignal, News, Note, Offer, Release,
+    RunRow, Runs, Sent, Space, StopRequest, StoreClock, StoreError, StoredCheckpoint, StoredEntry,
+    StoredLog, StoredSignal, StoredTape, Upkeep, UsedArtifact, Write, Written,
 };
 
 /// What a returned write survives.
@@ -459,6 +460,19 @@ impl Upkeep for SqliteStore {
 
     fn holdings<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Holdings, StoreError>> {
         Box::pin(async move { self.read(|db| scan::holdings(db, run)) })
+    }
+
+    fn count_up(&self, by: Vec<Count>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            self.watch.check()?;
+            let counted = writer.count(by).await;
+            counted.map_err(|error| self.watch.explain(error))
+        })
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<Count>, StoreError>> {
+        Box::pin(async move { self.read(counts::all) })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<Health, StoreError>> {

@@ -208,9 +208,17 @@ UPDATE bucket SET
 DELETE FROM item WHERE value IS NULL;
 ";
 
+/// What is counted for whoever watches the store. The names are the engine's.
+const VERSION_10: &str = "
+CREATE TABLE counter (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 const STEPS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9,
+    VERSION_9, VERSION_10,
 ];
 
 /// Why a file is not brought to the present version.

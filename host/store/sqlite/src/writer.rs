@@ -5,6 +5,8 @@
 //! * As soon as several runs write, changes queue up for the writer thread, which joins all that wait into one transaction.
 //!   The busier the store, the larger the transactions.
 //!
+//! Counters are no change of a run: they take part in such a transaction, or have one of their own that waits for no disk.
+//!
 //! A change that is refused has changed nothing, so the rest of its transaction is committed. A database error undoes the
 //! transaction; its changes are then applied again one by one, so that only the culprit fails.
 
@@ -23,15 +25,19 @@ use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
 use super::change::{Change, Failure};
+use super::counts;
 use super::gate::{Gate, Waiting};
 use super::open::{BUSY, Writable};
 use super::statements::Statements;
 use super::{is_locked, store_error};
-use milepost_store::StoreError;
 use milepost_store::fault;
+use milepost_store::{Count, StoreError};
 
 /// Changes in one transaction: bounds how long the first of them waits for the last.
 const JOINED: usize = 256;
+
+/// How long counters wait for other processes: there is always a next time, and the end of a process does not wait for them.
+const COUNTING: Duration = Duration::from_millis(500);
 
 /// Owner of the connection that writes.
 pub(super) struct Writer {
@@ -52,6 +58,8 @@ struct Session {
     db: Connection,
     gate: Gate,
     recent: Recent,
+    /// What `synchronous` is, while the connection does not wait for the disk.
+    relaxed: Option<i64>,
 }
 
 /// Which runs the last transaction changed.
@@ -79,6 +87,7 @@ impl Writer {
                 db,
                 gate,
                 recent: Recent::Nobody,
+                relaxed: None,
             }),
             queue: Mutex::default(),
             filled: Condvar::new(),
@@ -115,6 +124,7 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, StoreError> {
         let mut session = self.shared.session();
+        session.wait_for_the_disk().map_err(not_saved)?;
         let Session { db, gate, .. } = &mut *session;
         let _pass = gate.pass(BUSY);
         let done = db.busy_timeout(BUSY).and_then(|()| work(db));
@@ -138,10 +148,15 @@ impl Writer {
         match answer.await {
             // Whoever made the change lets go of its memory: the one thread that writes has enough to do.
             Ok((reply, _change)) => reply,
-            Err(_) => Err(StoreError::unavailable(
-                "the writer panicked before it answered".to_owned(),
-            )),
+            Err(_) => Err(no_answer()),
         }
+    }
+
+    /// Adds to counters. Survives a loss of power only together with a later change; dropped half-way, it is done all the same.
+    pub(super) async fn count(&self, by: Vec<Count>) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.enqueue(Box::new(Counting { by, reply }));
+        answer.await.unwrap_or_else(|_| Err(no_answer()))
     }
 }
 
@@ -249,6 +264,17 @@ impl Desk {
     /// Joins what waits into one transaction.
     fn commit_waiting(&self) {
         let mut session = self.session();
+        let counting = {
+            let mut queue = self.queue();
+            let first = queue.jobs.front();
+            let counts = first.is_some_and(|job| job.run().is_none());
+            counts.then(|| queue.jobs.pop_front()).flatten()
+        };
+        if let Some(mut job) = counting {
+            let saved = session.count(job.as_mut()).map_err(not_saved);
+            drop(session);
+            return job.answer(saved);
+        }
         // First the lock of the file, then the queue: what arrives while another process writes joins as well.
         let begun = session.begin(BUSY);
         let mut jobs = {
@@ -296,6 +322,39 @@ impl Session {
         if !self.db.is_autocommit() {
             self.roll_back();
         }
+        self.wait_for_the_disk()?;
+        self.enter(patience)
+    }
+
+    /// Adds to counters in a transaction of their own, which no disk is waited for.
+    fn count(&mut self, job: &mut dyn Job) -> Result<(), rusqlite::Error> {
+        if !self.db.is_autocommit() {
+            self.roll_back();
+        }
+        if self.relaxed.is_none() {
+            let level = self
+                .db
+                .pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            // Before it is so: whoever begins next sees to it, whatever happens here.
+            self.relaxed = Some(level);
+            self.db.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        self.enter(COUNTING)?;
+        let added = job.apply(&mut Statements::of(&self.db));
+        let saved = added.and_then(|_| execute(&self.db, "COMMIT"));
+        saved.inspect_err(|_| self.roll_back())
+    }
+
+    /// From here on, what is committed is on the disk again.
+    fn wait_for_the_disk(&mut self) -> Result<(), rusqlite::Error> {
+        if let Some(level) = self.relaxed {
+            self.db.pragma_update(None, "synchronous", level)?;
+            self.relaxed = None;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, patience: Duration) -> Result<(), rusqlite::Error> {
         let mut waiting = Waiting::at_most(patience);
         // Kept until the transaction has begun: whoever has just committed queues up behind.
         let pass = self.gate.pass(patience);
@@ -351,19 +410,19 @@ impl Session {
 
 impl Recent {
     fn of(jobs: &[Box<dyn Job>]) -> Self {
-        match jobs {
-            [] => Self::Nobody,
-            [first, rest @ ..] if rest.iter().all(|job| job.run() == first.run()) => {
-                Self::One(first.run().clone())
-            }
-            _ => Self::Several,
+        let mut runs = jobs.iter().filter_map(|job| job.run());
+        match runs.next() {
+            None => Self::Nobody,
+            Some(first) if runs.all(|run| run == first) => Self::One(first.clone()),
+            Some(_) => Self::Several,
         }
     }
 }
 
 /// A change that waits, with the way back to its caller.
 trait Job: Send {
-    fn run(&self) -> &RunId;
+    /// The run that it changes; `None` of counters.
+    fn run(&self) -> Option<&RunId>;
     /// Applies the change inside the open transaction; whether it changed anything. An error means: roll back.
     fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error>;
     /// Tells the caller: its own reply once the transaction is saved, or that it was not.
@@ -377,8 +436,8 @@ struct Pending<C: Change> {
 }
 
 impl<C: Change> Job for Pending<C> {
-    fn run(&self) -> &RunId {
-        self.change.run()
+    fn run(&self) -> Option<&RunId> {
+        Some(self.change.run())
     }
 
     fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error> {
@@ -408,6 +467,32 @@ impl<C: Change> Job for Pending<C> {
             let _ = reply.send((answer, change));
         }
     }
+}
+
+/// Counters that wait.
+struct Counting {
+    by: Vec<Count>,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Job for Counting {
+    fn run(&self) -> Option<&RunId> {
+        None
+    }
+
+    fn apply(&mut self, db: &mut Statements<'_>) -> Result<bool, rusqlite::Error> {
+        counts::add(db, &self.by)?;
+        Ok(true)
+    }
+
+    fn answer(self: Box<Self>, saved: Result<(), StoreError>) {
+        // Whoever counted may not wait for it.
+        let _ = self.reply.send(saved);
+    }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::unavailable("the writer panicked before it answered".to_owned())
 }
 
 fn execute(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
@@ -564,5 +649,58 @@ mod tests {
         let ids = read::ids_with_prefix(&db, "", 9).unwrap();
         let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
         assert_eq!(ids, ["a", "b", "c"]);
+    }
+
+    fn synchronous(writer: &Writer) -> i64 {
+        let session = writer.shared.session();
+        session
+            .db
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap()
+    }
+
+    fn counted() -> Vec<Count> {
+        vec![Count {
+            name: "a".to_owned(),
+            value: 1,
+        }]
+    }
+
+    #[test]
+    fn counters_wait_for_no_disk_and_whatever_is_saved_next_does() {
+        for durability in [Durability::PowerLoss, Durability::ProcessCrash] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("s.db");
+            let writer = Writer::start(open::writer(&path, durability).unwrap()).unwrap();
+            let level = synchronous(&writer);
+            for run in ["a", "b"] {
+                wait(writer.count(counted())).unwrap();
+                wait(writer.count(counted())).unwrap();
+                assert_eq!(synchronous(&writer), 1, "NORMAL");
+                wait(writer.submit(create(run, String::new()))).unwrap();
+                assert_eq!(synchronous(&writer), level);
+            }
+            // A sync for each write, and for nothing else; the run that is alone is still alone.
+            assert_eq!(writer.commits(), 2);
+            wait(writer.count(counted())).unwrap();
+            writer.alone(|_| Ok(())).unwrap();
+            assert_eq!(synchronous(&writer), level);
+            let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
+            assert_eq!(counts::all(&db).unwrap()[0].value, 5);
+        }
+    }
+
+    #[test]
+    fn what_is_counted_as_a_store_closes_is_kept_though_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let writer = Writer::start(open::writer(&path, Durability::PowerLoss).unwrap()).unwrap();
+        let mut counting = Box::pin(writer.count(counted()));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = counting.as_mut().poll(&mut context);
+        drop(counting);
+        drop(writer);
+        let db = open::reader(&open::Place::Shared(path.clone())).unwrap();
+        assert_eq!(counts::all(&db).unwrap(), counted());
     }
 }

@@ -26,6 +26,7 @@
 
 mod artifacts;
 mod attempts;
+mod counts;
 mod deletion;
 mod disk;
 mod kin;
@@ -260,6 +261,13 @@ macro_rules! conformance_cases {
                 buckets_outlive_runs_and_are_listed_by_name,
                 artifacts_are_known_as_long_as_a_run_uses_them,
                 process_groups_stay_until_somebody_saw_their_end,
+            }
+            counts {
+                counters_begin_at_nothing_and_add_up,
+                counters_are_listed_by_the_bytes_of_their_names,
+                a_counter_stays_at_the_largest_number,
+                of_many_that_count_at_once_nothing_is_lost,
+                counters_stay_when_runs_are_removed,
             }
             sweep {
                 an_empty_store_needs_no_attention,

@@ -39,6 +39,7 @@ struct State {
     kv: BTreeMap<(String, String), KvItem>,
     /// By bucket: the highest revision of its deleted keys.
     kv_deleted: BTreeMap<String, u64>,
+    counts: BTreeMap<String, u64>,
     last_log: u64,
     last_signal: u64,
     last_artifact: u64,

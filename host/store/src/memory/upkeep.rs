@@ -9,8 +9,8 @@ use milepost_core::time::Timestamp;
 
 use super::{MemoryStore, conflict};
 use crate::{
-    BlobFault, Blobs, CheckedBlob, Cursor, Filter, Health, Holdings, Listing, RunRow, StoreError,
-    Upkeep,
+    BlobFault, Blobs, CheckedBlob, Count, Cursor, Filter, Health, Holdings, Listing, RunRow,
+    StoreError, Upkeep,
 };
 
 impl Blobs for MemoryStore {
@@ -177,6 +177,29 @@ impl Upkeep for MemoryStore {
                 record_bytes: entries.chain(lines).chain(beside).sum::<usize>() as u64,
                 blobs: run.blobs.iter().map(|d| (*d, size(d))).collect(),
             })
+        })
+    }
+
+    fn count_up(&self, by: Vec<Count>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            for Count { name, value } in by {
+                let count = state.counts.entry(name).or_default();
+                // What a signed number can hold, as in other stores.
+                *count = count.saturating_add(value).min(i64::MAX.unsigned_abs());
+            }
+            Ok(())
+        })
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<Count>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let counts = state.counts.iter().map(|(name, value)| Count {
+                name: name.clone(),
+                value: *value,
+            });
+            Ok(counts.collect())
         })
     }
 
