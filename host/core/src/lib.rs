@@ -39,5 +39,6 @@ pub mod stored;
 mod strict_json;
 pub mod tape;
 pub mod time;
+pub mod trace;
 pub mod wait;
 pub mod within;

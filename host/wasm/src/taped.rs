@@ -10,6 +10,8 @@ use milepost_core::shown;
 use milepost_core::tape::{HostCall, TapeEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::host_error::HostError;
 use crate::limits::Refusal;
@@ -26,6 +28,8 @@ pub(crate) struct Asked {
     request: Digest,
     /// For people, in a few words: `GET https://example.com/items`. Nothing secret.
     about: String,
+    /// Lasts as long as the call.
+    span: Span,
 }
 
 impl Asked {
@@ -42,6 +46,7 @@ impl Asked {
             // What capabilities ask with are plain records of text and numbers, which always become JSON.
             request: Digest::of(&serde_json::to_vec(request).unwrap_or_default()),
             about: shown::excerpt(about, ABOUT_BYTES),
+            span: call_span(interface, function),
         }
     }
 
@@ -61,6 +66,11 @@ impl Asked {
     fn shown(&self) -> String {
         asked(self.interface, self.function, &self.about, &self.request)
     }
+}
+
+/// The span of a host call, in that of its attempt. Nothing of what it asks or is answered is in it: that may be anything.
+pub(crate) fn call_span(interface: &'static str, function: &'static str) -> Span {
+    tracing::debug_span!("host_call", interface, function, error = Empty)
 }
 
 /// Bytes of the words for people.
@@ -199,7 +209,10 @@ impl HostState {
     ) -> bool {
         let answer = match answer {
             Ok(answer) => Answer::Ok(answer),
-            Err(error) => Answer::Error(error.clone()),
+            Err(error) => {
+                call.span.record("error", &*error.code);
+                Answer::Error(error.clone())
+            }
         };
         self.recorder.note(TapeEntry::Host(HostCall {
             interface: call.interface.to_owned(),

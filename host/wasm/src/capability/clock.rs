@@ -12,6 +12,7 @@ use crate::contract::v0_1::milepost::step::clock::{self, Host};
 use crate::limits::Refusal;
 use crate::recorder::describe;
 use crate::state::HostState;
+use crate::taped::call_span;
 
 /// The interface.
 pub(super) const CAPABILITY: Capability = Capability {
@@ -53,6 +54,7 @@ impl Host for HostState {
         // In replay there is nothing to wait for. Live, a sleep that was cut short is not on the tape.
         let recorded = self.recorder.recorded(&describe(&slept), pick)?;
         if recorded.is_none() {
+            let _lasts = call_span("clock", "sleep");
             self.clock.sleep(duration).await;
             self.recorder.note(slept);
         }

@@ -1,14 +1,11 @@
 //! Capability `context`: who is running. Constant in an attempt, but for `cancel-requested`, which is on the tape.
-
-use std::fmt::Write as _;
+//! Its trace context too: exported or not, the span of the attempt has that name.
 
 use milepost_core::tape::TapeEntry;
-use sha2::{Digest as _, Sha256};
-
+use milepost_core::trace::trace_parent;
 use wasmtime::component::HasSelf;
 
 use super::Capability;
-use crate::attempt::Call;
 use crate::contract::v0_1::milepost::step::context::{self, Host};
 use crate::state::HostState;
 
@@ -103,7 +100,9 @@ impl Host for HostState {
 
     fn trace_parent(&mut self) -> wasmtime::Result<String> {
         self.charge()?;
-        Ok(trace_parent(&self.call))
+        let call = &self.call;
+        let path = call.path.to_string();
+        Ok(trace_parent(call.run.as_str(), &path, call.attempt))
     }
 
     async fn cancel_requested(&mut self) -> wasmtime::Result<bool> {
@@ -119,19 +118,4 @@ impl Host for HostState {
         self.recorder.note(TapeEntry::CancelRequested { requested });
         Ok(requested)
     }
-}
-
-/// A W3C trace context that is a function of the call: one trace for each run, one span for each attempt.
-fn trace_parent(call: &Call) -> String {
-    let trace = Sha256::digest(call.run.as_str());
-    let span = Sha256::digest(format!("{}/{}#{}", call.run, call.path, call.attempt));
-    let mut text = String::from("00-");
-    for (part, end) in [(&trace[..16], "-"), (&span[..8], "-01")] {
-        for byte in part {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push_str(end);
-    }
-    text
 }
