@@ -34,6 +34,7 @@ mod carried;
 mod child_workflows;
 pub mod engine;
 pub mod input_file;
+pub mod metrics;
 pub mod native;
 pub mod owner;
 pub mod plugin;

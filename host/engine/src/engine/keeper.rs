@@ -167,7 +167,7 @@ impl Drop for KeptClaim {
     }
 }
 
-/// Looks after the claims until there are none, or another task does.
+/// Looks after the claims until there are none, and all that was counted is saved, or another task does.
 async fn keep(shared: Weak<Shared>, task: u64) {
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -224,8 +224,15 @@ impl Round {
             return None;
         }
         if inner.claims.is_empty() {
-            (inner.alive, inner.renewed) = (None, None);
-            return None;
+            inner.renewed = None;
+            // The last to be counted is saved, too, when its time has come.
+            inner.alive = shared.metrics.is_changed().then_some(began);
+            return inner.alive.map(|began| Self {
+                began,
+                moving: BTreeMap::new(),
+                hanging: BTreeMap::new(),
+                renews: false,
+            });
         }
         // The whole process slept, and none of its drivers could move.
         let slept = inner.alive.is_some_and(|alive| began - alive > SILENT);
@@ -254,6 +261,16 @@ impl Round {
     }
 
     async fn ask(self, shared: &Shared) {
+        if !self.moving.is_empty() || !self.hanging.is_empty() {
+            self.ask_claims(shared).await;
+        }
+        // Claims come first.
+        if shared.metrics.is_due() {
+            shared.save_metrics().await;
+        }
+    }
+
+    async fn ask_claims(&self, shared: &Shared) {
         shared.follow().await;
         let lease = self.renews.then_some(limits::LEASE);
         if self.renews {
@@ -264,6 +281,7 @@ impl Round {
             fault::point("after_renewal");
         }
         if self.renews && kept {
+            shared.metrics.renewed(self.moving.len());
             shared.keeper.lock().renewed = Some(self.began);
         }
         self.ask_of(shared, &self.hanging, None).await;

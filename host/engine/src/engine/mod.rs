@@ -53,6 +53,7 @@ use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState, Status};
 use milepost_core::stop::{Stop, Why};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 pub use approvals::{ApprovalDecision, Decided};
 pub use changes::{Changes, OnChange};
@@ -82,6 +83,7 @@ use self::shared::Shared;
 use crate::carried::{self, Kept};
 use crate::clock::{Clock, SystemClock};
 use crate::input_file::{InputFile, InputFileError};
+use crate::metrics::Metrics;
 use crate::owner::{Host, Liveness, ThisHost};
 use crate::plugin::{Once, PluginSource};
 use crate::record::{self, Batch, Recorded};
@@ -199,6 +201,7 @@ impl Engine {
                 workflows: Kept::default(),
                 clock: Following::new(Arc::new(SystemClock)),
                 keeper: Keeper::default(),
+                metrics: Metrics::default(),
                 observer: Arc::new(Unobserved),
                 host: Arc::new(ThisHost),
                 secrets: Arc::new(NoSecrets),
@@ -211,6 +214,13 @@ impl Engine {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
+    }
+
+    /// Adds what this engine has [counted](crate::metrics) to the counters of its store. It does so by itself every 10 seconds while it
+    /// has something new, and when it is dropped; that last time is lost in a store that does not answer at once, unless this was
+    /// called before.
+    pub async fn save_metrics(&self) {
+        self.shared.save_metrics().await;
     }
 
     /// Opens a workflow with this engine's components.
@@ -266,7 +276,7 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         self.shared.follow().await;
         let (created, batch, state) = self.create(&workflow, inputs, &options).await?;
-        match self.shared.store.write(batch.to_write(&state)).await {
+        match self.shared.save(&batch, &state).await {
             Ok(_) => {
                 self.shared.tell_saved(&state);
                 Ok(RunReport::new(&workflow.definition, &state))
@@ -665,7 +675,8 @@ impl Engine {
         let run = driver.state().created().run.clone();
         // What a process left undone that died; what is left to do of it then is for whoever takes it up.
         let _finishing = self.end_left_children(driver.state()).await;
-        let ended = match driver.claim_and_drive().await {
+        let span = driver.span();
+        let ended = match driver.claim_and_drive().instrument(span).await {
             Ok(ended) => ended,
             Err(StoreError::Conflict { status, .. }) => {
                 return Err(self.lost_race(run, status).await);

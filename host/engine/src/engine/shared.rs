@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use milepost_core::grants::Narrowing;
 use milepost_core::ids::{Epoch, RunId};
 use milepost_core::state::{RunState, Status};
@@ -14,11 +15,12 @@ use super::keeper::Keeper;
 use super::loads::LoadPermit;
 use super::observer::{Notice, Observer, Trouble};
 use crate::carried::{self, Kept};
+use crate::metrics::{self, Metrics};
 use crate::owner::Host;
 use crate::plugin::PluginSource;
 use crate::record::{self, Batch, RecordError, Recorded};
 use crate::secrets::SecretSource;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Written};
 use crate::workflow::Workflow;
 
 /// The looks at a run of which a change was refused because somebody had moved it: the next one has to find it moved.
@@ -65,6 +67,7 @@ pub(super) struct Shared {
     pub(super) workflows: Kept,
     pub(super) clock: Following,
     pub(super) keeper: Keeper,
+    pub(super) metrics: Metrics,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) host: Arc<dyn Host>,
     pub(super) secrets: Arc<dyn SecretSource>,
@@ -101,11 +104,39 @@ impl Shared {
         Ok(workflow)
     }
 
+    /// Saves what was recorded of a run that stands like this after it, and measures that.
+    pub(super) async fn save(
+        &self,
+        batch: &Batch,
+        state: &RunState,
+    ) -> Result<Written, StoreError> {
+        let write = batch.to_write(state);
+        let bytes = metrics::brought(&write);
+        let begun = self.clock.monotonic();
+        let written = self.store.write(write).await?;
+        let took = self.clock.monotonic().saturating_sub(begun);
+        self.metrics.committed(bytes, took);
+        Ok(written)
+    }
+
+    /// Adds what this process has counted to the counters of the store, so that all can read it.
+    pub(super) async fn save_metrics(&self) {
+        let counts = self.metrics.take();
+        if counts.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.count_up(counts.clone()).await {
+            tracing::debug!(%error, "the counters are saved another time");
+            self.metrics.give_back(&counts);
+        }
+    }
+
     /// Writes what was recorded of a run that this process does not drive. `false` says that somebody moved the run
     /// meanwhile: what was read of it does not hold any more.
     pub(super) async fn write(&self, batch: &Batch, state: &RunState) -> Result<bool, StoreError> {
-        match self.store.write(batch.to_write(state)).await {
+        match self.save(batch, state).await {
             Ok(_) => {
+                self.metrics.recorded(batch.entries(), state);
                 self.tell_saved(state);
                 Ok(true)
             }
@@ -132,6 +163,19 @@ impl Shared {
     pub(super) fn tell_trouble(&self, run: Option<&str>, trouble: Trouble<'_>) {
         if catch_unwind(AssertUnwindSafe(|| self.observer.trouble(run, trouble))).is_err() {
             tracing::error!("the observer panicked");
+        }
+    }
+}
+
+impl Drop for Shared {
+    /// What was counted and not saved is handed to the store. A store that needs more than one try to take it has lost it: for such a
+    /// one there is [`Engine::save_metrics`](super::Engine::save_metrics).
+    fn drop(&mut self) {
+        let counts = self.metrics.take();
+        if !counts.is_empty() {
+            // It may be dropped by a panic, and a second one would end the process.
+            let handing_over = AssertUnwindSafe(|| self.store.count_up(counts).now_or_never());
+            let _ = catch_unwind(handing_over);
         }
     }
 }

@@ -10,6 +10,7 @@ mod in_flight;
 mod loading;
 mod mail;
 mod saving;
+mod spans;
 mod stopping;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +31,14 @@ use milepost_core::stop::StopCode;
 use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use self::children::Children;
 pub(super) use self::children::OfChild;
 use self::in_flight::InFlight;
 use self::mail::Mail;
 pub(super) use self::saving::SAVE_WAITS;
+use self::spans::Spans;
 use super::Demand;
 use super::attempt_host::LiveHost;
 use super::changes::Bound;
@@ -114,6 +117,7 @@ pub(super) struct Driver {
     mail: Mail,
     /// Attempts that were interrupted while the run goes on: what they still come to does not count.
     dropped: BTreeSet<(Path, u32)>,
+    spans: Spans,
 }
 
 /// Whether a driver has the claim that it was made for.
@@ -154,6 +158,7 @@ impl Driver {
         control: Control,
     ) -> Self {
         let any = bound.workflow.definition.starts_runs();
+        let spans = Spans::of(&state);
         Self {
             shared,
             workflow: bound.workflow,
@@ -178,7 +183,13 @@ impl Driver {
             children: Children::of_any(any),
             mail: Mail::default(),
             dropped: BTreeSet::new(),
+            spans,
         }
+    }
+
+    /// Around everything that it does.
+    pub(super) fn span(&self) -> Span {
+        self.spans.run()
     }
 
     /// Lets go of the permit when the components are there.
@@ -484,11 +495,15 @@ impl Driver {
         let Some((callable, call)) = prepared else {
             return ended_at_once(started, path, attempt, "its component is not loaded");
         };
-        let (source, narrowing) = (&self.shared.secrets, &self.shared.narrowing);
-        let (source, narrowing) = (Arc::clone(source), narrowing.clone());
-        Box::pin(async move {
+        let run = &self.state.created().run;
+        let span = self.spans.attempt(run, &path, attempt);
+        let in_span = span.clone();
+        let shared = Arc::clone(&self.shared);
+        let attempt_of = async move {
+            let timed = Timed::begin(&shared);
+            let (source, narrowing) = (&shared.secrets, &shared.narrowing);
             let called = async {
-                match secrets::give(source.as_ref(), call.narrowed(&narrowing)).await {
+                match secrets::give(source.as_ref(), call.narrowed(narrowing)).await {
                     Ok(call) => callable.call(call).await,
                     Err(missing) => missing.paused(),
                 }
@@ -502,6 +517,8 @@ impl Driver {
             result = called => result,
             () = too_long => without_tape(Outcome::Cancelled(String::new())),
             };
+            timed.end(&result.outcome);
+            spans::ended(&in_span, &result.outcome);
             fault::point("after_call");
             Ended {
                 started,
@@ -509,7 +526,8 @@ impl Driver {
                 attempt,
                 result,
             }
-        })
+        };
+        Box::pin(attempt_of.instrument(span))
     }
 
     /// An attempt is over: its outcome goes through the core, its log lines join the same transaction.
@@ -561,6 +579,35 @@ impl Driver {
         self.batch.record(&mut self.state, event, now)?;
         fault::point("output_held");
         Ok(())
+    }
+}
+
+/// How long an attempt takes; one whose future is dropped was interrupted.
+struct Timed<'a> {
+    shared: &'a Shared,
+    begun: Duration,
+}
+
+impl<'a> Timed<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let begun = shared.clock.monotonic();
+        Self { shared, begun }
+    }
+
+    fn end(self, outcome: &Outcome) {
+        self.count(Some(outcome));
+        std::mem::forget(self);
+    }
+
+    fn count(&self, outcome: Option<&Outcome>) {
+        let took = self.shared.clock.monotonic().saturating_sub(self.begun);
+        self.shared.metrics.attempted(outcome, took);
+    }
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.count(None);
     }
 }
 

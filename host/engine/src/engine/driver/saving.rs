@@ -119,9 +119,8 @@ impl Driver {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let write = self.batch.to_write(&self.state);
         fault::point("before_commit");
-        let written = self.shared.store.write(write).await?;
+        let written = self.shared.save(&self.batch, &self.state).await?;
         fault::point("after_commit");
         self.saved(written.epoch, written.stored_bytes);
         self.hear(written.request);
@@ -133,6 +132,9 @@ impl Driver {
         self.stored = stored;
         let next = Batch::after(self.state.seq(), epoch);
         let batch = std::mem::replace(&mut self.batch, next);
+        self.shared.metrics.recorded(batch.entries(), &self.state);
+        let run = &self.state.created().run;
+        self.spans.saved(run, batch.entries());
         self.shared.tell_saved(&self.state);
         self.tell(batch.entries());
     }
@@ -195,7 +197,7 @@ impl Driver {
             None => recover::put_off(&state, &reason, path, now.max(state.updated_at())),
         };
         let written = match batch.stop(&mut state, last, now) {
-            Ok(()) => self.shared.store.write(batch.to_write(&state)).await,
+            Ok(()) => self.shared.save(&batch, &state).await,
             Err(_) => return Err(halted),
         };
         let Ok(written) = written else {
@@ -298,7 +300,7 @@ impl LettingGo {
         if batch.record(&mut state, event, now).is_err() {
             return true;
         }
-        match self.shared.store.write(batch.to_write(&state)).await {
+        match self.shared.save(&batch, &state).await {
             Ok(_) => self.shared.tell_saved(&state),
             Err(StoreError::Conflict { .. }) => return false,
             Err(error) => {
