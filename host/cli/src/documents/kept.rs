@@ -104,6 +104,50 @@ pub(crate) struct Metrics {
     pub(crate) store_unused_bytes: u64,
     /// The buckets, by name.
     pub(crate) buckets: Vec<Bucket>,
+    /// What all processes have counted since the store was made. There may be more of them one day.
+    pub(crate) counted: Vec<Counted>,
+}
+
+/// Something that is counted or measured. The name is that of Prometheus, without `milepost_`.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Counted {
+    /// One number.
+    Total {
+        /// Its name.
+        name: String,
+        /// How many.
+        value: u64,
+    },
+    /// A number for each value of a label.
+    By {
+        /// Its name.
+        name: String,
+        /// The label.
+        label: String,
+        /// How many, by value.
+        values: BTreeMap<String, u64>,
+    },
+    /// How often an amount fell into each of some ranges.
+    Histogram {
+        /// Its name, with the unit.
+        name: String,
+        /// How many there are.
+        count: u64,
+        /// All of them together, in that unit.
+        sum: f64,
+        /// The ranges, the lowest first. Unlike the buckets of Prometheus, each counts for itself.
+        ranges: Vec<Range>,
+    },
+}
+
+/// A range of amounts.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Range {
+    /// The largest amount in it; null of the last, which has no end.
+    pub(crate) up_to: Option<f64>,
+    /// How many fell into it.
+    pub(crate) count: u64,
 }
 
 /// What `artifacts` prints.

@@ -30,7 +30,8 @@ pub(crate) use definition::{
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{
-    Artifacts, Bucket, Buckets, Changed, Item, KeptArtifact, Metrics, WrittenArtifact,
+    Artifacts, Bucket, Buckets, Changed, Counted, Item, KeptArtifact, Metrics, Range,
+    WrittenArtifact,
 };
 pub(crate) use replay::Replay;
 pub(crate) use run::{HostCall, Kept, Request, Row, Run, Runs, Skipped};
