@@ -24,5 +24,6 @@ mod sharing;
 mod soak;
 mod status;
 mod streams;
+mod telemetry;
 mod web;
 mod world;

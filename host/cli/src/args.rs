@@ -114,6 +114,21 @@ pub(crate) enum Verb {
     Completions(completions::CompletionsArgs),
 }
 
+impl Verb {
+    /// The collector that is to hear of the runs that the verb drives.
+    pub(crate) fn otlp(&self) -> Option<&str> {
+        let world = match self {
+            Self::Run(args) => &args.world,
+            Self::Work(args) => &args.world,
+            Self::Resume(args) => args.world(),
+            Self::Retry(args) => args.world(),
+            Self::Compensate(args) => args.world(),
+            _ => return None,
+        };
+        world.otlp.as_deref()
+    }
+}
+
 /// A command line that asks for nothing: a mistake, or `--help` and `--version`.
 pub(crate) struct Refused {
     error: clap::Error,

@@ -10,7 +10,8 @@ use milepost::core::shown;
 use milepost::wasm_plugins::WasmPlugins;
 use serde::Serialize;
 use serde_json::Value;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -19,6 +20,7 @@ use super::compiling::{compiler, group_holder, program_supervisor};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::memory_args::MemoryArgs;
+use super::otlp::Spans;
 use super::stdout::Written;
 use super::style::Style;
 use super::text::Text;
@@ -67,7 +69,7 @@ enum Body {
 
 impl Context {
     /// Reads the environment once and sets up the log.
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global, spans: Option<Spans>) -> Self {
         let named = global.store.clone();
         let store_named = named.is_some();
         #[expect(clippy::disallowed_methods, reason = "nothing is written")]
@@ -86,7 +88,7 @@ impl Context {
             verbose: global.verbose > 0,
             store_named,
         };
-        log_to_stderr(global.verbose);
+        listen(global.verbose, spans);
         context
     }
 
@@ -435,8 +437,9 @@ fn is_dumb() -> bool {
     }
 }
 
-/// Warnings always show: nothing that went wrong stays silent. Other packages' talk is for their authors.
-fn log_to_stderr(verbose: u8) {
+/// Warnings always show: nothing that went wrong stays silent. Other packages' talk is for their authors. Spans are for a collector
+/// alone: lines say of which run they are.
+fn listen(verbose: u8, spans: Option<Spans>) {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -446,11 +449,22 @@ fn log_to_stderr(verbose: u8) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(LogLine::default)
         .with_ansi(false)
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(Targets::new().with_target("milepost", level))
-        .init();
+        .with_target(false)
+        .with_filter(of_milepost(level).and(filter_fn(|what| what.is_event())));
+    let log = tracing_subscriber::registry().with(lines);
+    // Not an empty layer: where nobody listens, a span has to cost nothing.
+    match spans {
+        None => log.init(),
+        Some(spans) => {
+            let only = filter_fn(|what| what.is_span());
+            log.with(spans.with_filter(of_milepost(LevelFilter::DEBUG).and(only)))
+                .init();
+        }
+    }
+}
+
+fn of_milepost(level: LevelFilter) -> Targets {
+    Targets::new().with_target("milepost", level)
 }
 
 /// One event of the log, which is said when it is complete.

@@ -76,6 +76,24 @@ pub(crate) struct CompensateArgs {
     stopped: Stopped,
 }
 
+impl ResumeArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.stopped.world
+    }
+}
+
+impl RetryArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.stopped.world
+    }
+}
+
+impl CompensateArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.stopped.world
+    }
+}
+
 /// A run that stands still.
 #[derive(Debug, Args)]
 struct Stopped {

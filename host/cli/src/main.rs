@@ -16,6 +16,7 @@
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
+//! | [`otlp`] | spans for a collector, where a person named one |
 //! | [`style`], [`format`], [`table`] | colours, times, columns |
 //! | [`whole_file`] | files that nobody sees half of |
 //!
@@ -37,6 +38,11 @@ mod format;
 mod ids;
 mod inputs;
 mod narration;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
+mod otlp;
 mod panics;
 mod patience;
 mod place;
@@ -91,6 +97,7 @@ use self::args::Verb;
 use self::context::{Context, Reply};
 use self::exit::Exit;
 use self::failure::Failure;
+use self::otlp::Exporter;
 
 /// Many small values go from the threads that drive runs to the one that writes: with this allocator 64 runs make a third more
 /// steps a second than with the system's.
@@ -120,7 +127,14 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
         Ok(cli) => cli,
         Err(refused) => return refused.print(),
     };
-    let context = Context::new(&cli.global);
+    let exporter = cli.verb.otlp().map(Exporter::to).transpose();
+    let listens = exporter.as_ref().ok().and_then(Option::as_ref);
+    let context = Context::new(&cli.global, listens.map(Exporter::layer));
+    // Dropped when everything is printed.
+    let _exporter = match exporter {
+        Ok(exporter) => exporter,
+        Err(failure) => return context.fail(&failure),
+    };
     panics::provoke();
     match dispatch(cli.verb, &context) {
         Ok(reply) => reply.print(),

@@ -34,7 +34,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     #[command(flatten)]
-    world: WorldArgs,
+    pub(super) world: WorldArgs,
 }
 
 pub(super) fn run(args: RunArgs, cx: &Context) -> Result<Reply, Failure> {

@@ -47,7 +47,7 @@ pub(crate) struct WorkArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     #[command(flatten)]
-    world: WorldArgs,
+    pub(super) world: WorldArgs,
 }
 
 pub(super) fn run(args: &WorkArgs, cx: &Context) -> Result<Reply, Failure> {

@@ -36,6 +36,9 @@ pub(crate) struct WorldArgs {
     /// or program, as in `exec=git`; may be repeated
     #[arg(long, value_name = "WHAT", value_parser = |text: &str| text.parse::<Narrowing>())]
     deny: Vec<Narrowing>,
+    /// Export spans of runs, steps, attempts and host calls to the OTLP collector at this address, over HTTP
+    #[arg(long, value_name = "URL", hide = !cfg!(feature = "otlp"))]
+    pub(crate) otlp: Option<String>,
 }
 
 /// What was given.

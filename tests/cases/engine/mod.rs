@@ -29,6 +29,7 @@ mod replays;
 mod resumes;
 mod saves;
 mod scheduled;
+mod spans;
 mod starts;
 mod stops;
 mod sweeps;
