@@ -285,16 +285,15 @@ impl CallLimits {
     };
 
     /// Memory that an attempt may take at most, bytes: the guest's, or that of its output once it has been read, which come one
-    /// after the other; what passes between guest and host; requests and responses; with `programs`, what it holds of those that it
-    /// runs; its tape and its log.
+    /// after the other; what passes between guest and host; requests and responses; its tape and its log; and
+    /// `beside`, which not every component can take.
     #[must_use]
-    pub const fn worst_case_bytes(&self, programs: bool) -> usize {
+    pub const fn worst_case_bytes(&self, beside: usize) -> usize {
         let held = largest(self.memory_bytes, JSON_MEMORY_BYTES);
         let passed = largest(self.output_bytes, HOST_CALL_BYTES);
-        let programs = if programs { EXEC_HELD_BYTES } else { 0 };
         held.saturating_add(passed)
             .saturating_add(HTTP_HELD_BYTES)
-            .saturating_add(programs)
+            .saturating_add(beside)
             .saturating_add(self.tape_bytes)
             .saturating_add(self.log_bytes)
     }

@@ -38,8 +38,8 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     state.http = Some(shared.http.clone());
     // Held until the output has been read.
     let limits = &state.call.limits;
-    let programs = plugin.runs_programs();
-    let turn = shared.turns.take(limits, programs, &*state.call.host);
+    let beside = plugin.held_bytes();
+    let turn = shared.turns.take(limits, beside, &*state.call.host);
     let Some(turn) = turn.await else {
         return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
     };

@@ -55,7 +55,7 @@ impl WasmEngine {
         let call = nobody().expect("the names below are valid");
         let clock = VirtualClock::jumping(Timestamp::default());
         let turns = &self.shared.turns;
-        let turn = turns.take(&call.limits, false, &NoHost).await;
+        let turn = turns.take(&call.limits, 0, &NoHost).await;
         let turn = turn.expect("nobody cancels it");
         let state = HostState::new(call, Arc::new(clock));
         let (state, ended) = execute(&self.shared, &turn, state, TIMEOUT, async |store| {

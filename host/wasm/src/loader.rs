@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use milepost_core::definition::Manifest;
+use milepost_core::definition::{Manifest, WASI_HTTP};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 
@@ -29,10 +29,14 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    /// Whether its attempts may run programs: what they hold of those counts.
-    pub(super) fn runs_programs(&self) -> bool {
-        let mut imported = self.inspection.capabilities.iter();
-        imported.any(|interface| interface == capability::exec::INTERFACE)
+    /// What its attempts may hold because of what it imports: of programs, and of responses that came before they were asked for.
+    pub(super) fn held_bytes(&self) -> usize {
+        let held = |interface: &String| match interface.as_str() {
+            capability::exec::INTERFACE => limits::EXEC_HELD_BYTES,
+            WASI_HTTP => limits::HTTP_HELD_BYTES,
+            _ => 0,
+        };
+        self.inspection.capabilities.iter().map(held).sum()
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::pin::pin;
 
 use milepost_core::definition::format_size;
-use milepost_core::limits::CallLimits;
+use milepost_core::limits::{self, CallLimits};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempt::{AttemptHost, once};
@@ -55,7 +55,8 @@ pub struct BudgetTooSmall(usize);
 
 impl MemoryBudget {
     /// What one attempt may take: with less, it would wait for ever.
-    pub const LEAST: usize = CallLimits::MOST.worst_case_bytes(true);
+    pub const LEAST: usize =
+        CallLimits::MOST.worst_case_bytes(limits::EXEC_HELD_BYTES + limits::HTTP_HELD_BYTES);
 
     /// So many bytes.
     ///
@@ -139,16 +140,16 @@ impl Turns {
         }
     }
 
-    /// Waits until an attempt under these limits may begin; `None` when it is cancelled before. `programs` says whether it may run any.
+    /// Waits until an attempt under these limits may begin; `None` when it is cancelled before. `beside` says what its component may hold beside the usual.
     pub(super) async fn take(
         &self,
         limits: &CallLimits,
-        programs: bool,
+        beside: usize,
         host: &dyn AttemptHost,
     ) -> Option<Turn<'_>> {
         const OPEN: &str = "the semaphore is never closed";
         let units =
-            u32::try_from(limits.worst_case_bytes(programs).div_ceil(UNIT)).unwrap_or(u32::MAX);
+            u32::try_from(limits.worst_case_bytes(beside).div_ceil(UNIT)).unwrap_or(u32::MAX);
         let turn = async {
             // One that asks for more than there is, which no definition does, has it all.
             let memory = self.memory.acquire_many(units.min(self.units)).await;
@@ -250,7 +251,7 @@ mod tests {
         assert!(MemoryBudget::of_this_machine().bytes() >= MemoryBudget::LEAST);
         assert!(MemoryBudget::new(MemoryBudget::LEAST).is_ok());
         let refused = MemoryBudget::new(64 << 20).map_err(|error| error.to_string());
-        let text = "64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)";
+        let text = "64MiB is too little: one step may take 321MiB (its memory, and what it returns, requests, runs, records and logs)";
         assert_eq!(refused, Err(text.to_owned()));
     }
 }

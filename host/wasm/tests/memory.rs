@@ -85,7 +85,7 @@ fn most_of_eight(plugin: &Plugin, limits: &CallLimits) -> usize {
 
 #[test]
 fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
-    const ONE: usize = CallLimits::MOST.worst_case_bytes(false);
+    const ONE: usize = CallLimits::MOST.worst_case_bytes(0);
     let most = CallLimits::MOST;
     let small = CallLimits {
         memory_bytes: 64 << 20,
@@ -96,7 +96,7 @@ fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
         (Some(2 * ONE - 1), &most, 1),
         (Some(512 << 20), &most, 1),
         // Less memory, more at once.
-        (Some(4 * small.worst_case_bytes(false)), &small, 4),
+        (Some(4 * small.worst_case_bytes(0)), &small, 4),
         (None, &most, 8),
     ] {
         let plugin = sleeper(budget, 100);
@@ -107,8 +107,8 @@ fn attempts_wait_for_room_and_their_time_does_not_run_meanwhile() {
 #[test]
 fn what_an_attempt_may_hold_of_programs_counts_where_it_can_run_some() {
     let exec = r#"(import "milepost:step/exec@0.1.0" "[constructor]command" (func (param i32 i32) (result i32)))"#;
-    let without = CallLimits::MOST.worst_case_bytes(false);
-    let with = CallLimits::MOST.worst_case_bytes(true);
+    let without = CallLimits::MOST.worst_case_bytes(0);
+    let with = CallLimits::MOST.worst_case_bytes(EXEC_HELD_BYTES);
     assert_eq!(with - without, EXEC_HELD_BYTES);
     for (budget, imports, expected) in [
         (2 * without, "", 2),

@@ -474,25 +474,25 @@ fn a_worker_begins_no_step_for_which_there_is_no_room_in_memory() {
     }
     session.reads(expect![[r#"
         $ milepost run sleepy.toml --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 321MiB (its memory, and what it returns, requests, runs, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost work --until-idle --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 321MiB (its memory, and what it returns, requests, runs, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost resume r0 --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 321MiB (its memory, and what it returns, requests, runs, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost retry r0 --memory 64MiB
-        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 305MiB (its memory, and what it returns, requests, runs, records and logs)
+        ! error: invalid value '64MiB' for '--memory <SIZE>': 64MiB is too little: one step may take 321MiB (its memory, and what it returns, requests, runs, records and logs)
         !
         ! For more information, try '--help'.
         [exit 64]
@@ -528,7 +528,7 @@ fn a_run_that_waits_for_room_in_memory_can_be_cancelled_and_paused() {
     let cli = Cli::new();
     cli.workflow("endless.toml", ENDLESS);
     cli.run("submit endless.toml --id first").expect(0);
-    let mut worker = cli.start("work --max-runs 3 --memory 310MiB --verbose");
+    let mut worker = cli.start("work --max-runs 3 --memory 330MiB --verbose");
     worker.until("first: step spin: started");
     for run in ["second", "third"] {
         cli.run(&format!("submit endless.toml --id {run}"))
