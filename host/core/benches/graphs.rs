@@ -172,6 +172,10 @@ fn per_step(text: &str, items: usize) -> Duration {
 }
 
 /// The shape and the size that were named.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark, which a person starts"
+)]
 fn asked() -> Option<(String, usize)> {
     let mut named = std::env::args()
         .skip(1)

@@ -153,6 +153,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("HTTP_BODY_BYTES", bytes(limits::HTTP_BODY_BYTES)),
         ("HTTP_SAVE_BYTES", bytes(limits::HTTP_SAVE_BYTES as usize)),
         ("HTTP_HELD_BYTES", bytes(limits::HTTP_HELD_BYTES)),
+        ("HTTP_REQUESTS", number(limits::HTTP_REQUESTS as u64)),
         ("HTTP_HEADERS", number(limits::HTTP_HEADERS as u64)),
         ("HTTP_HEADER_BYTES", bytes(limits::HTTP_HEADER_BYTES)),
         ("HTTP_URL_BYTES", bytes(limits::HTTP_URL_BYTES)),

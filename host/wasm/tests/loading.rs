@@ -68,7 +68,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
     // As if of an interface that comes later.
     let newer = renamed(newer, b"step/random@", b"step/tandem@");
     let wasi_http = imports(
-        r#"(import "wasi:http/types@0.2.6" "http-error" (func $h (result i32)))"#,
+        r#"(import "wasi:http/incoming-handler@0.2.6" "http-error" (func $h (result i32)))"#,
         "(drop (call $h))",
     );
     let mut flipped = good.clone();
@@ -95,7 +95,11 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
             &newer,
             "imports `milepost:step/tandem`, which this version does not provide",
         ),
-        ("wasi:http", &wasi_http, "imports `wasi:http/types@0.2.6`"),
+        (
+            "wasi:http",
+            &wasi_http,
+            "imports `wasi:http/incoming-handler@0.2.6`",
+        ),
     ];
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes, says) in cases {

@@ -79,6 +79,8 @@ async fn drained() -> Rig {
     tokio::join!(engine.work(work), async {
         gate.came().await;
         control.ask(Request::new(Demand::Release, "SIGTERM"));
+        // The run hears of it before its step ends.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         gate.open();
     });
     assert_eq!(rig.row().status, Status::Pending);

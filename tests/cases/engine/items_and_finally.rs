@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use milepost::engine::{Control, Demand, Request, StopAnswer};
+use milepost::engine::{Control, StopAnswer};
 use milepost::store::RunRow;
 use milepost_core::state::Status;
 use milepost_core::stop::StopCode;
@@ -202,12 +202,12 @@ async fn children_of_items_may_be_the_last_to_run() {
             .held("inner", &gate);
         let rig = rig_of(AT_THE_END, &[("c.toml", CHILD)], &script);
         let engine = rig.engine();
-        let control = Control::default();
-        let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+        let (report, ()) = tokio::join!(rig.run_on(&engine, Control::default()), async {
             gate.came().await;
-            match killed {
-                true => assert!(control.ask(Request::new(Demand::Kill, "ann"))),
-                false => (0..3).for_each(|_| gate.open()),
+            if killed {
+                rig.engine().end_family(&r1(), true, "ann").await.unwrap();
+            } else {
+                (0..3).for_each(|_| gate.open());
             }
         });
         let _paused_or_ended = report.unwrap();

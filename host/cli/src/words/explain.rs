@@ -166,6 +166,11 @@ const STEP_CODES: &[(&str, &str)] = &[
          the run continue without it.",
     ),
     (
+        codes::DAMAGED,
+        "An artifact that the step was about to read is not what was written: its file was changed or lost bytes. `milepost doctor \
+         --artifacts` names all of them. Bring the store's files back from a backup, or run again what wrote it.",
+    ),
+    (
         codes::HOST_ERROR,
         "The host itself could not run the step. The message has the details; `resume` tries again.",
     ),

@@ -359,7 +359,7 @@ fn contracts(all: &mut Corpus) {
     text(
         all,
         "http of WASI",
-        "(import \"wasi:http/types@0.2.6\" (instance))",
+        "(import \"wasi:http/incoming-handler@0.2.6\" (instance))",
         Ends::Refused("UnknownImports"),
     );
     text(

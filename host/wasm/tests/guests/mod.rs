@@ -85,7 +85,7 @@ package wasi:sockets@0.2.6 {
         create-udp-socket: func(family: ip-address-family) -> result<udp-socket, error-code>;
     }
 }
-package wasi:http@0.2.6 { interface types { http-error: func() -> bool; } }
+package wasi:http@0.2.6 { interface incoming-handler { http-error: func() -> bool; } }
 "#;
 
 const WORLD: &str = "
@@ -104,7 +104,7 @@ world guest {
     import wasi:filesystem/preopens@0.2.6;
     import wasi:sockets/tcp-create-socket@0.2.6;
     import wasi:sockets/udp-create-socket@0.2.6;
-    import wasi:http/types@0.2.6;
+    import wasi:http/incoming-handler@0.2.6;
 }
 world other { export run: func() -> string; }
 interface things { resource thing { constructor(); } }
