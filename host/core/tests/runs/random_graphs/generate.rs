@@ -546,24 +546,27 @@ impl Made {
 
     /// What a member and all that stands in it read.
     pub(super) fn read_by(&self, index: usize) -> BTreeSet<usize> {
-        let of = |at: usize| {
-            let member = &self.members[at];
-            let call = matches!(member.kind, Kind::Call { .. });
-            let condition = match member.condition {
-                Some(Condition::Even(read) | Condition::Completed(read)) => Some(read),
-                _ => None,
-            };
-            let until = match member.kind {
-                Kind::Loop {
-                    until: Until::Even(read),
-                    ..
-                } => Some(read),
-                _ => None,
-            };
-            let with = member.reads.filter(|_| call);
-            [with, condition, until].into_iter().flatten()
+        let members = self.subtree(index).into_iter();
+        members.flat_map(|at| self.read_at(at)).collect()
+    }
+
+    /// What a member itself reads.
+    pub(super) fn read_at(&self, index: usize) -> impl Iterator<Item = usize> {
+        let member = &self.members[index];
+        let call = matches!(member.kind, Kind::Call { .. });
+        let condition = match member.condition {
+            Some(Condition::Even(read) | Condition::Completed(read)) => Some(read),
+            _ => None,
         };
-        self.subtree(index).into_iter().flat_map(of).collect()
+        let until = match member.kind {
+            Kind::Loop {
+                until: Until::Even(read),
+                ..
+            } => Some(read),
+            _ => None,
+        };
+        let with = member.reads.filter(|_| call);
+        [with, condition, until].into_iter().flatten()
     }
 }
 

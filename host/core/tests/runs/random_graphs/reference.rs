@@ -336,6 +336,7 @@ impl Reference<'_> {
                 again.extend(made.subtree(made.outermost(*index)));
             }
         }
+        let recorded: BTreeSet<usize> = self.records.keys().map(|(index, _)| *index).collect();
         loop {
             let before = again.len();
             for index in made.scope(None) {
@@ -347,7 +348,11 @@ impl Reference<'_> {
                         let earlier: BTreeSet<usize> = inside
                             .filter(|other| made.outermost(*other) < index)
                             .collect();
-                        !made.read_by(index).is_disjoint(&earlier)
+                        // What was never come to, as behind a condition of what holds it, has read nothing.
+                        let inside = made.subtree(index);
+                        let come_to = inside.intersection(&recorded);
+                        let mut read = come_to.flat_map(|at| made.read_at(*at));
+                        read.any(|read| earlier.contains(&read))
                     }
                 };
                 if builds_upon {
@@ -358,7 +363,6 @@ impl Reference<'_> {
                 break;
             }
         }
-        let recorded: BTreeSet<usize> = self.records.keys().map(|(index, _)| *index).collect();
         let ids = again.intersection(&recorded);
         Some(ids.map(|index| made.members[*index].id.clone()).collect())
     }
