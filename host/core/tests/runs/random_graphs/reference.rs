@@ -218,18 +218,21 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The same list again: what completed is kept.
+    /// The same list again: what completed is kept, the other items begin anew with all that stands in them.
     fn renew_items(&mut self, index: usize, path: &str, kept: u32) {
-        let mut same = 0;
-        for ((at, _), record) in &mut self.records {
+        let completed = |((at, _), record): (&Slot, &Record)| {
             let item = *at == index && record.path != path && is_within(&record.path, path);
-            match record.phase {
-                Phase::Ended(Ended::Completed(_)) if item => same += 1,
-                _ if item => record.reset(),
-                _ => {}
+            let completed = matches!(record.phase, Phase::Ended(Ended::Completed(_)));
+            (item && completed).then(|| record.path.clone())
+        };
+        let same: Vec<String> = self.records.iter().filter_map(completed).collect();
+        for record in self.records.values_mut() {
+            let is_kept = |item: &String| record.path == *item || is_within(&record.path, item);
+            if record.path != path && is_within(&record.path, path) && !same.iter().any(is_kept) {
+                record.reset();
             }
         }
-        assert_eq!(kept, same, "items of {path} that are kept");
+        assert_eq!(kept as usize, same.len(), "items of {path} that are kept");
     }
 
     /// The steps that run again when a rejection repeats the work: from the named one on what builds upon it, up to the approval.
