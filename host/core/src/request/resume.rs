@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::again::{Again, add_always_run, add_finally};
 use super::compensate::NotCompensated;
 use super::items::{How, Repeat};
-use crate::definition::{Definition, Flow};
+use crate::definition::{Definition, Flow, StepKind};
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::{Path, StepId};
-use crate::state::{RunState, Status, StepPhase};
+use crate::state::{RunState, Status, StepPhase, StepRecord};
 use crate::stop::{Stop, StopCode};
 use crate::within::Within;
 
@@ -87,7 +87,7 @@ pub fn resume(
                 repeat.members(definition.main(), Within::Top, &mut again);
                 add_always_run(definition, state, &mut again.reset);
             }
-            again.reset.extend(ended_by(state));
+            again.reset.extend(ended_by(definition, state));
             if status == Status::Failed {
                 add_finally(definition, &mut again.reset);
             }
@@ -151,15 +151,34 @@ pub(super) fn stopped(state: &RunState) -> Result<Status, Refused> {
 }
 
 /// The step that ended the run, whose turn comes again.
-pub(super) fn ended_by(state: &RunState) -> Option<StepId> {
-    Some(ended_at(state)?.step().clone())
+fn ended_by(definition: &Definition, state: &RunState) -> Option<StepId> {
+    Some(ended_at(definition, state)?.step().clone())
 }
 
 /// Where that was.
-pub(super) fn ended_at(state: &RunState) -> Option<Path> {
+pub(super) fn ended_at(definition: &Definition, state: &RunState) -> Option<Path> {
     let stop = state.phase().stop()?;
     // Where steps with `finally` failed after it, it is one of the reasons.
     let all = std::iter::once(&stop).chain(&stop.reasons);
     let mut ended = all.filter(|stop| stop.code() == StopCode::Ended);
-    ended.next()?.path.clone()
+    if let Some(ended) = ended.next() {
+        return ended.path.clone();
+    }
+    // Or none, as it would have completed the run.
+    if stop.code() != StopCode::FinallyFailed {
+        return None;
+    }
+    let mut ends = ends(definition, state);
+    ends.next().map(|record| record.path().clone())
+}
+
+/// Where steps have ended the run.
+pub(super) fn ends<'a>(
+    definition: &'a Definition,
+    state: &'a RunState,
+) -> impl Iterator<Item = &'a StepRecord> {
+    let steps = definition.steps().iter();
+    let steps = steps.filter(|step| matches!(step.kind, StepKind::End(_)));
+    let records = steps.flat_map(|step| state.executions().of_step(&step.id).iter());
+    records.filter(|record| record.settled().is_some_and(|s| s.output().is_some()))
 }

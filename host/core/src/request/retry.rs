@@ -3,11 +3,11 @@
 use super::again::{Again, add_always_run, add_finally, add_subtree};
 use super::cancel_item::is_cancelled;
 use super::items::{How, Repeat};
-use super::resume::{Refused, ended_at, stopped};
-use crate::definition::{Definition, StepKind};
+use super::resume::{Refused, ended_at, ends, stopped};
+use crate::definition::Definition;
 use crate::event::{ResumeCause, RunResumed};
 use crate::ids::Path;
-use crate::state::{RunState, Status, StepRecord};
+use crate::state::{RunState, Status};
 use crate::within::Within;
 
 /// Runs the failed steps again, loops from their first iteration, and of fan-outs the items that failed; with `from`, that step
@@ -34,14 +34,17 @@ pub fn retry(
         how: How::Retry,
     };
     repeat.members(definition.main(), Within::Top, &mut again);
-    if let Some(path) = ended_at(state) {
+    if let Some(path) = ended_at(definition, state) {
         end_again(&repeat, &path, &mut again);
     }
     if status == Status::Failed || state.ending().is_some() {
         add_finally(definition, &mut again.reset);
     }
     if state.ending().is_some() {
-        add_ends(&repeat, &mut again);
+        // It has not come to its end, and that is decided again.
+        for record in ends(definition, state) {
+            end_again(&repeat, record.path(), &mut again);
+        }
     }
     add_always_run(definition, state, &mut again.reset);
     if let Some(from) = from {
@@ -64,19 +67,6 @@ pub fn retry(
         }
     }
     Ok(again.resumed(definition, state, ResumeCause::Retry))
-}
-
-/// Adds the step that ended a run which has not come to its end: it is decided again.
-fn add_ends(repeat: &Repeat<'_>, again: &mut Again) {
-    for step in repeat.definition.steps() {
-        let records = repeat.state.executions().of_step(&step.id);
-        let ended = |record: &&StepRecord| record.settled().is_some_and(|s| s.output().is_some());
-        if matches!(step.kind, StepKind::End(_)) {
-            for record in records.iter().filter(ended) {
-                end_again(repeat, record.path(), again);
-            }
-        }
-    }
 }
 
 /// A step that ended the run is decided again: of a fan-out, in its item; in a loop, with all of that.

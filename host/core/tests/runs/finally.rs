@@ -378,6 +378,48 @@ fn time_ends_them() {
     assert_eq!(sim.stop().code(), StopCode::FinallyFailed);
 }
 
+/// The run had ended early, and does again: what stands behind the end does not start because a report is tried again.
+#[test]
+fn an_early_end_is_decided_again_when_they_failed_after_it() {
+    let end = |status: &str| {
+        let end = format!(
+            "[[step]]\nid = \"enough\"\nend = {{ status = \"{status}\", message = \"m\" }}\n"
+        );
+        FLOW.replace(
+            "[[step]]\nid = \"b\"",
+            &format!("{end}[[step]]\nid = \"b\""),
+        )
+    };
+    for (status, by_retry) in [
+        ("completed", false),
+        ("completed", true),
+        ("failed", false),
+        ("failed", true),
+    ] {
+        let mut sim = Sim::new(&end(status));
+        sim.run(|attempt| match attempt.step.as_str() {
+            "report" => fail("no"),
+            _ => ok(json!({})),
+        });
+        assert_eq!(sim.status(), Status::Failed);
+        match by_retry {
+            true => sim.retry(None),
+            false => sim.resume(),
+        };
+        sim.run(fine);
+        assert_eq!(
+            sim.calls,
+            ["a", "report", "clean", "report", "clean"],
+            "{status}, by retry: {by_retry}"
+        );
+        let expected = match status {
+            "completed" => Status::Completed,
+            _ => Status::Failed,
+        };
+        assert_eq!(sim.status(), expected);
+    }
+}
+
 #[test]
 fn none_of_them_can_pause_the_run() {
     for retry in ["", "retry = { max_attempts = 2, then = \"pause\" }"] {
