@@ -13,6 +13,7 @@ mod text;
 
 use milepost_core::state::RunState;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use self::chance::Chance;
 use self::coverage::Coverage;
@@ -63,8 +64,28 @@ fn check(seed: u64, size: usize) -> Coverage {
     Coverage::of(&made, &journal)
 }
 
+/// So many cases, drawn from one seed unless another one is asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test, of which more can be asked"
+)]
+fn fixed(cases: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let rng_seed = match asked.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        seed => seed,
+    };
+    let cases = std::env::var("PROPTEST_CASES").map_or(cases, |_| asked.cases);
+    ProptestConfig {
+        cases,
+        rng_seed,
+        ..asked
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 12, ..ProptestConfig::with_cases(40) })]
+    // The same graphs every time; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others, and more of them.
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 12, ..fixed(40) })]
 
     #[test]
     fn b325_b327_b331_whatever_ends_first_the_outcome_of_a_random_graph_is_the_same(
