@@ -5,8 +5,8 @@
 //! kills all of them. It does the same when the process that started it lets it go, or has died. It is in no group of the program's, so that what
 //! a program does to its own group does not concern it.
 //!
-//! Its standard input is a socket: one line that says [what to start](Start), what the program reads, then [`TERMINATE`] or the end; from the
-//! other side, when all is over, [what became of it](Ended). Standard output and standard error are the program's, and so are environment and working
+//! Its standard input is a socket: one line that says what to start, what the program reads, then `TERMINATE` or the end; from the
+//! other side, when all is over, what became of it. Standard output and standard error are the program's, and so are environment and working
 //! directory.
 
 use serde::{Deserialize, Serialize};

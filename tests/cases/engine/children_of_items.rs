@@ -226,8 +226,14 @@ async fn b369_a_parent_cancelled_while_children_of_items_move_ends_them() {
     let asked = async { rig.engine().end_family(&r1(), true, "ann").await };
     let (report, ended) = tokio::join!(run, asked);
     ended.unwrap();
-    assert_eq!(report.unwrap().status, Status::Cancelled);
+    // Its children ended first, so that the one who drove them may have looked before it did.
+    let status = report.unwrap().status;
+    assert!(
+        matches!(status, Status::Cancelled | Status::Paused),
+        "{status}"
+    );
     rig.work().await;
+    assert_eq!(rig.row().status, Status::Cancelled);
     for child in children(&rig, &r1()) {
         assert_eq!(child.status, Status::Cancelled);
     }

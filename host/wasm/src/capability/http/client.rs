@@ -1,7 +1,9 @@
 //! The one client of a process. It knows no guest and no tape: a checked request goes in, a response comes out, and each hop on the
 //! way is held to what is granted.
 
+use std::error::Error as _;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -266,8 +268,10 @@ async fn hop(
                 // The server may have closed it in this moment. What was not sent, or may be sent twice, goes another way.
                 let unsent = failed.take_message().is_some();
                 let error = failed.into_error();
-                let stale =
-                    error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+                let stale = error.is_incomplete_message()
+                    || error.is_canceled()
+                    || error.is_closed()
+                    || error.source().is_some_and(|cause| cause.is::<io::Error>());
                 if !(unsent || stale && request.method.is_idempotent()) {
                     return Err(errors::exchange(&host, &error));
                 }
