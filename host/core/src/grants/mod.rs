@@ -98,8 +98,7 @@ impl Grants {
     ) -> Result<&HttpGrant, Denied> {
         let host = host::canonical(host);
         self.narrowing.http(&self.plugin, &host)?;
-        let fits = |grant: &&HttpGrant| grant.fits(scheme, method, &host, port, path);
-        let mut fitting = self.http.iter().filter(fits);
+        let mut fitting = self.fitting(scheme, method, &host, port, path);
         let first = fitting.next();
         let private = first.filter(|grant| grant.private);
         let found = private.or_else(|| fitting.find(|grant| grant.private));
@@ -129,6 +128,19 @@ impl Grants {
         })
     }
 
+    /// The grants of a request; `host` in its canonical form.
+    fn fitting(
+        &self,
+        scheme: &str,
+        method: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> impl Iterator<Item = &HttpGrant> {
+        let grants = self.http.iter();
+        grants.filter(move |grant| grant.fits(scheme, method, host, port, path))
+    }
+
     /// Whether such a request may carry secrets although it is not encrypted.
     ///
     /// # Errors
@@ -142,8 +154,7 @@ impl Grants {
         path: &str,
     ) -> Result<(), Denied> {
         let host = host::canonical(host);
-        let fits = |grant: &&HttpGrant| grant.fits(scheme, method, &host, port, path);
-        let mut fitting = self.http.iter().filter(fits);
+        let mut fitting = self.fitting(scheme, method, &host, port, path);
         if fitting.any(|grant| grant.secrets_over_http) {
             return Ok(());
         }

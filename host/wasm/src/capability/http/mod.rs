@@ -371,10 +371,9 @@ impl Draft {
         Digest::of(&serde_json::to_vec(&self.request()).unwrap_or_default())
     }
 
-    /// What people see of it. A query may hold what is not for them.
+    /// What people see of it.
     fn about(&self) -> String {
-        let url = self.url.split(['?', '#']).next().unwrap_or_default();
-        format!("{} {url}", self.method)
+        request::about(&self.method, &self.url)
     }
 }
 

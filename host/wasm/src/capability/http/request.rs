@@ -188,6 +188,12 @@ impl Request {
     }
 }
 
+/// What people see of a request. A query may hold what is not for them.
+pub(in crate::capability) fn about(method: &str, url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    format!("{method} {url}")
+}
+
 fn parse_method(method: &str) -> Result<Method, HostError> {
     let method = method.to_ascii_uppercase();
     match Method::from_bytes(method.as_bytes()) {

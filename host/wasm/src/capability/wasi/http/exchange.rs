@@ -21,7 +21,7 @@ use super::outgoing::{Body, Draft, End};
 use super::{Options, codes};
 use crate::attempt::LogLevel;
 use crate::capability::http::client::{self, Sending};
-use crate::capability::http::request::{Request, Times};
+use crate::capability::http::request::{Request, Times, about};
 use crate::capability::http::{Answered, TapedResponse};
 use crate::capability::wasi::lock;
 use crate::capability::wasi::poll::Look;
@@ -92,12 +92,6 @@ impl Outline {
             times,
             body: draft.body.clone(),
         })
-    }
-
-    /// What people see of it. A query may hold what is not for them.
-    fn about(&self) -> String {
-        let url = self.url.split(['?', '#']).next().unwrap_or_default();
-        format!("{} {url}", self.method)
     }
 }
 
@@ -170,7 +164,7 @@ impl HostState {
                 Digest::of(&bytes),
                 outline.times,
             ),
-            &outline.about(),
+            &about(&outline.method, &outline.url),
         );
         exchange.begun = Instant::now();
         exchange.stage = if self.recorder.is_replay() {
