@@ -13,6 +13,7 @@ mod engine;
 mod examples;
 mod hostile;
 mod logs;
+mod offline;
 mod prebuilt;
 mod programs;
 mod races;
