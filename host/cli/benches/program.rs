@@ -11,6 +11,8 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod bare;
+#[path = "../../wasm/tests/servers/mod.rs"]
+mod servers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +23,7 @@ use milepost::Engine;
 use milepost::engine::StartOptions;
 
 use bare::{Place, RUNS, STEPS, bare_together, quarter, sequence};
+use servers::{Reply, Server};
 
 /// Rounds of 64 runs.
 const WORKS: usize = 9;
@@ -31,6 +34,7 @@ fn main() {
     println!("store in {}", place.dir.display());
     work(&place);
     fan_out(&place);
+    download(&place);
     hello(&place);
 }
 
@@ -97,6 +101,42 @@ fn fan_out(place: &Place) {
     println!(
         "run of a fan-out over {ITEMS} items: {:.0} ms; at the peak {peak:.0} MiB (at most 150)",
         ms(begun.elapsed())
+    );
+}
+
+/// What the largest artifact takes in memory beyond the smallest.
+fn download(place: &Place) {
+    const GIB: u64 = 1 << 30;
+    let peak = |bytes: u64| {
+        let server = Server::start(move |_| {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+            Reply::raw(head).then_pour(bytes)
+        });
+        let text = format!(
+            "schema = 1\nname = \"download\"\n[plugins.fetch]\nsource = {:?}\n\
+             [plugins.fetch.allow]\nartifacts = true\nhttp = [{{ host = \"127.0.0.1\", ports = [{}], private = true }}]\n\
+             [limits]\ndisk = \"2GiB\"\n\
+             [[step]]\nid = \"get\"\nuse = \"fetch/download\"\nwith = {{ url = \"{}\" }}\n",
+            place.component().with_file_name("fetch.wasm"),
+            server.port(),
+            server.url("/file")
+        );
+        let file = place.dir.join("download.toml");
+        std::fs::write(&file, text).unwrap();
+        let begun = Instant::now();
+        let child = milepost(place, &format!("download-{bytes}"))
+            .arg("run")
+            .arg(&file)
+            .spawn();
+        let peak = ended(child.unwrap()) as f64 / 1024.0;
+        (peak, begun.elapsed())
+    };
+    let (idle, _) = peak(1);
+    let (peak, took) = peak(GIB);
+    println!(
+        "run that downloads 1 GiB: {:.0} ms; at the peak {:.0} MiB above that of 1 byte (at most 32)",
+        ms(took),
+        peak - idle
     );
 }
 

@@ -22,6 +22,9 @@ struct Asks {
     patience_ms: Option<u64>,
     /// Asks without waiting until one is there, so often at most.
     spins: Option<u32>,
+    /// Sends each request when the one before it has ended.
+    #[serde(default)]
+    in_turn: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +60,10 @@ impl Step for Ask {
             let request: Request = serde_json::from_value(request)
                 .map_err(|error| Error::failed("invalid_request", error.to_string()))?;
             match send(&request) {
+                Ok(future) if asks.in_turn => {
+                    future.subscribe().block();
+                    ends[index] = end(&future);
+                }
                 Ok(future) => open.push((index, future)),
                 Err(words) => ends[index] = json!({ "refused": words }),
             }
