@@ -280,6 +280,7 @@ fn an_artifact_that_is_gone_is_told_where_it_is_needed() {
     let calls = json!([
         { "do": "write", "name": "r.txt", "text": "0123456789", "times": 1000 },
         { "do": "read", "offset": 0, "max": 5 },
+        { "do": "now" },
     ]);
     visit(&cli, "r", &calls, "", 0);
     let folder = cli.database().with_extension("artifacts");
@@ -298,7 +299,12 @@ fn an_artifact_that_is_gone_is_told_where_it_is_needed() {
     assert_eq!(output.status, 69, "{output:?}");
     assert!(output.stderr.contains("is missing"), "{output:?}");
     assert!(!cli.folder().join("out.txt").exists());
-    cli.run("replay r").expect(4);
+    let replayed = cli.run("replay r --json").expect(4).json();
+    let told = replayed["divergence"]["recorded"].as_str().unwrap();
+    assert!(
+        told.contains("it is not kept any more") && !told.contains('\n'),
+        "not what was done after it: {replayed:#}"
+    );
 }
 
 #[test]

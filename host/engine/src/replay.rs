@@ -19,7 +19,7 @@ use milepost_core::state::RunState;
 use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
-use crate::attempt::{AttemptHost, BoxFuture, LogLine, Mode, NoHost, Progress};
+use crate::attempt::{AttemptHost, BoxFuture, Call, LogLine, Mode, NoHost, Progress};
 use crate::carried;
 use crate::engine::EngineError;
 use crate::engine::attempt_host::read_artifact;
@@ -31,6 +31,9 @@ use crate::store::{Family, Filter, Pages, Store, StoreError};
 use crate::wasm::HostError;
 use crate::workflow::Workflow;
 
+/// How much longer than its timeout an attempt may take when it is executed again.
+const PATIENCE: u32 = 10;
+
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
@@ -41,7 +44,7 @@ pub struct Replayed {
     /// Attempts executed again.
     pub attempts: u64,
     /// Attempts that cannot be executed again, with the reason: no outcome was recorded, the tape outgrew its bound, a
-    /// timeout depends on the machine.
+    /// timeout depends on the machine, this machine is too slow.
     pub not_replayed: Vec<NotReplayed>,
     /// The first place where record and replay differ; null when there is none.
     pub divergence: Option<Box<Divergence>>,
@@ -431,21 +434,35 @@ impl<'a> Replayer<'a> {
                 return None;
             }
         };
+        // What it came to in time then, a slower machine, or one that was asleep, may take longer for.
+        let call = Call {
+            timeout: call.timeout.saturating_mul(PATIENCE),
+            idle_timeout: None,
+            ..call
+        };
         let result = callable.call(call).await;
+        if let Outcome::Failed(error) = &result.outcome
+            && error.class == ErrorClass::Timeout
+        {
+            let reason = format!("it was not over after {PATIENCE} times its timeout");
+            self.skip(path, *attempt, &reason);
+            return None;
+        }
         self.found.attempts += 1;
+        if let Outcome::Failed(error) = &result.outcome
+            && (error.class, &*error.code) == (ErrorClass::Host, codes::DAMAGED)
+        {
+            // The component did nothing else than then: what it reads is not there any more.
+            let cause = error.message.lines().next().unwrap_or_default();
+            let mut found = damaged(entry.seq, entry.event.name(), cause);
+            found.path = Some(path.clone());
+            return Some(found);
+        }
         if let Some(divergence) = result.divergence {
             let recorded = json!({ "tape": [divergence.recorded] });
             let actual = json!({ "tape": [divergence.actual] });
             let mut found = differing(entry, &recorded, &actual);
             found.field = format!("/tape/entries/{}", divergence.index);
-            return Some(found);
-        }
-        if let Outcome::Failed(error) = &result.outcome
-            && (error.class, &*error.code) == (ErrorClass::Host, codes::DAMAGED)
-        {
-            // The component did nothing else than then: what it reads is not there any more.
-            let mut found = damaged(entry.seq, entry.event.name(), &error.message);
-            found.path = Some(path.clone());
             return Some(found);
         }
         // Through the core, as it was recorded: what the host made of an outcome (a run that grew too large, a

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use milepost::engine::{EngineError, ResumeOptions};
 use milepost::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
@@ -100,6 +101,33 @@ async fn a_run_replays_and_nothing_is_called_live_or_written() {
     assert_eq!(replayed.attempts, calls.len() as u64);
     assert!(replayed.not_replayed.is_empty());
     assert_eq!((rig.script.calls(), rig.row()), (calls, row));
+}
+
+#[tokio::test]
+async fn a_machine_that_is_slower_than_the_first_is_no_difference() {
+    let steps = "[[step]]\nid = 'a'\nuse = 'p/a'\ntimeout = '2s'\nidle_timeout = '1s'\n[[step]]\nid = 'b'\nuse = 'p/b'\n";
+    let rig = Rig::new(steps, &Script::new());
+    rig.run().await.unwrap();
+    let given = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&given);
+    rig.script.answer("a", move |call| {
+        *noted.lock().unwrap() = Some((call.timeout, call.idle_timeout));
+        error(ErrorClass::Timeout, "timeout")
+    });
+    let replayed = rig.replay().await.unwrap();
+    assert_eq!(
+        *given.lock().unwrap(),
+        Some((Duration::from_secs(20), None))
+    );
+    assert_eq!(replayed.divergence, None);
+    assert_eq!(replayed.attempts, 1, "the other one");
+    let [slow] = &*replayed.not_replayed else {
+        panic!("{replayed:?}");
+    };
+    assert_eq!(
+        (slow.path.to_string(), &*slow.reason),
+        ("a".to_owned(), "it was not over after 10 times its timeout")
+    );
 }
 
 #[tokio::test]
