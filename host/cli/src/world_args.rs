@@ -168,6 +168,10 @@ fn must_be_private(path: &Path, file: &File) -> Result<(), Failure> {
     let metadata = file
         .metadata()
         .map_err(|error| Failure::file("read", path, &error))?;
+    if metadata.is_dir() {
+        let folder = std::io::ErrorKind::IsADirectory.into();
+        return Err(Failure::file("read", path, &folder));
+    }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());

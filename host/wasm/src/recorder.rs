@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milepost_core::effect::TapePart;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
-use milepost_core::tape::{Tape, TapeEntry, json_of};
+use milepost_core::tape::{HostCall, Tape, TapeEntry, json_of};
 use milepost_core::time::Timestamp;
 use serde_json::Value;
 
@@ -186,10 +186,21 @@ impl Recorder {
             && let Some(TapeEntry::Host(call)) = self.tape.entries.last_mut()
         {
             call.answer = answer;
-            self.tape.not_replayable.get_or_insert_with(|| {
-                "the attempt was over before its last host call had an answer".to_owned()
-            });
+            self.leave_unanswered();
         }
+    }
+
+    /// Puts a call that never had an answer on the tape of a live attempt.
+    pub(super) fn note_unanswered(&mut self, call: HostCall) {
+        if !self.is_replay() && self.note(TapeEntry::Host(call)) {
+            self.leave_unanswered();
+        }
+    }
+
+    fn leave_unanswered(&mut self) {
+        self.tape.not_replayable.get_or_insert_with(|| {
+            "the attempt was over before its last host call had an answer".to_owned()
+        });
     }
 
     /// Takes the last entry back: what it answers did not come to pass.

@@ -1,10 +1,11 @@
 //! What a store holds while an attempt runs: its call, what it has used up, and what it has said.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost_core::limits;
 use milepost_core::outcome::Outcome;
+use milepost_core::tape::HostCall;
 use wasmtime::component::ResourceTable;
 
 use super::capability::States;
@@ -28,6 +29,8 @@ pub(super) struct HostState {
     pub(super) resources: ResourceTable,
     /// What it is making durable.
     pub(super) durable: Arc<Durable>,
+    /// The call that has no answer yet, and since when.
+    pub(super) under_way: Option<(Instant, HostCall)>,
     /// How the guest reaches the web; `None` where it does not.
     pub(super) http: Option<HttpClient>,
     host_calls: u64,
@@ -50,6 +53,7 @@ impl HostState {
             states: States::new(&call, Arc::clone(&clock)),
             resources,
             durable: Arc::default(),
+            under_way: None,
             http: None,
             host_calls: 0,
             call,

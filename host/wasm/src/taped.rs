@@ -10,12 +10,14 @@ use milepost_core::shown;
 use milepost_core::tape::{HostCall, TapeEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::host_error::HostError;
 use crate::limits::Refusal;
 use crate::recorder::asked;
+use crate::secrets::Secrets;
 use crate::state::HostState;
 
 /// What a guest asks, as the tape knows it.
@@ -53,6 +55,18 @@ impl Asked {
     /// What was asked, for people.
     pub(crate) fn about(&self) -> &str {
         &self.about
+    }
+
+    /// The call as the tape has it, answered after so long.
+    fn entry(&self, secrets: &Secrets, begun: Instant, answer: Value) -> HostCall {
+        HostCall {
+            interface: self.interface.to_owned(),
+            function: self.function.to_owned(),
+            request: self.request,
+            about: secrets.mask(self.about.as_str()).into_owned(),
+            took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            answer,
+        }
     }
 
     fn is_answered_by(&self, call: &HostCall) -> bool {
@@ -116,7 +130,7 @@ impl HostState {
         if let Some(answer) = self.recorded_answer(&call)? {
             return Ok(answer);
         }
-        let begun = Instant::now();
+        let begun = self.begins(&call);
         let answer = perform(self).await;
         self.note(&call, &answer, begun);
         self.save_when_full().await;
@@ -155,16 +169,29 @@ impl HostState {
         applied
     }
 
-    /// Says on the tape that nobody knows what became of the last call, where the attempt ended before it had an answer.
+    /// A live call begins now. Until its answer is noted, it is known as under way.
+    pub(crate) fn begins(&mut self, call: &Asked) -> Instant {
+        let begun = Instant::now();
+        // Nothing is known of an answer yet.
+        let entry = call.entry(&self.call.secrets, begun, Value::Null);
+        self.under_way = Some((begun, entry));
+        begun
+    }
+
+    /// Says on the tape what nobody knows the end of: the call in which the attempt was ended.
     pub(crate) fn leave_unanswered(&mut self) {
+        let answer = |words: &str| {
+            let answer = Answer::<()>::Error(HostError::new("unanswered", words));
+            serde_json::to_value(&answer).unwrap_or_default()
+        };
         if self.durable.is_under_way() {
-            let error = HostError::new(
-                "unanswered",
-                "the attempt was over before the store had answered: it may have been done",
-            );
-            let answer = Answer::<()>::Error(error);
-            self.recorder
-                .answer_last(serde_json::to_value(&answer).unwrap_or_default());
+            let answer =
+                answer("the attempt was over before the store had answered: it may have been done");
+            self.recorder.answer_last(answer);
+        } else if let Some((begun, mut call)) = self.under_way.take() {
+            call.answer = answer("the attempt was over before there was an answer");
+            call.took_millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.recorder.note_unanswered(call);
         }
     }
 
@@ -214,13 +241,9 @@ impl HostState {
                 Answer::Error(error.clone())
             }
         };
-        self.recorder.note(TapeEntry::Host(HostCall {
-            interface: call.interface.to_owned(),
-            function: call.function.to_owned(),
-            request: call.request,
-            about: self.call.secrets.mask(call.about.as_str()).into_owned(),
-            took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            answer: serde_json::to_value(&answer).unwrap_or_default(),
-        }))
+        let answer = serde_json::to_value(&answer).unwrap_or_default();
+        self.under_way = None;
+        let entry = call.entry(&self.call.secrets, begun, answer);
+        self.recorder.note(TapeEntry::Host(entry))
     }
 }

@@ -11,6 +11,7 @@ mod drawing;
 mod ending;
 mod errors;
 mod examining;
+mod explaining;
 mod fan_out;
 mod files;
 mod finally;

@@ -4,6 +4,7 @@
 use milepost::core::outcome::codes;
 use milepost::core::stop::StopCode;
 
+use super::host_codes::HOST_CODES;
 use crate::failure::Code;
 
 /// What a code means: one word may stand for several things, each a paragraph.
@@ -11,10 +12,12 @@ pub(crate) fn meanings(word: &str) -> Option<(&'static str, String)> {
     let same = |code: &str| code.eq_ignore_ascii_case(word);
     let step = STEP_CODES.iter().find(|(code, _)| same(code));
     let stop = StopCode::ALL.into_iter().find(|stop| same(stop.as_str()));
+    let host = HOST_CODES.iter().find(|(code, _)| same(code));
     let failure = Code::ALL.iter().map(|code| code.about());
     let failure = failure.into_iter().find(|about| same(about.code));
     let all = [
         step.map(|(code, text)| (*code, "Of a step", (*text).to_owned())),
+        host.map(|(code, text)| (*code, "Of what a component asks", (*text).to_owned())),
         stop.map(|stop| (stop.as_str(), "Of a run", of_stop(stop).to_owned())),
         failure.map(|about| {
             let exit = about.exit as u8;

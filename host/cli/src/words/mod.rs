@@ -4,6 +4,7 @@
 pub(crate) mod advice;
 pub(crate) mod event;
 pub(crate) mod explain;
+mod host_codes;
 pub(crate) mod next;
 pub(crate) mod remedy;
 pub(crate) mod stop;

@@ -369,7 +369,7 @@ impl HostState {
                 Err(error) => Err(error),
             });
         }
-        let begun = Instant::now();
+        let begun = self.begins(&call);
         let finished = self.run_live(command).await;
         let finished = finished.map_err(|error| error.masked(&self.call.secrets));
         let group = self.states.exec.open.take();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
 use milepost_core::limits;
 use tokio::runtime::{Builder, Runtime};
@@ -313,16 +313,19 @@ pub(super) fn message(
         (host, Some(port)) => format!("{host}:{port}"),
         (host, None) => host.to_owned(),
     };
-    let value = |text: &[u8]| {
-        HeaderValue::from_bytes(text)
-            .map_err(|_| errors::invalid("a secret has control characters in it"))
+    let value = |name: &HeaderName, text: &[u8]| {
+        HeaderValue::from_bytes(text).map_err(|_| {
+            errors::invalid(format!(
+                "a secret in the header `{name}` has control characters in it, such as a line end"
+            ))
+        })
     };
     let headers = message.headers_mut();
-    headers.insert(header::HOST, value(host.as_bytes())?);
+    headers.insert(header::HOST, value(&header::HOST, host.as_bytes())?);
     for (name, text) in &request.headers {
         let text = match policy.filled(text.as_bytes()) {
             Some(filled) => {
-                let mut text = value(&filled)?;
+                let mut text = value(name, &filled)?;
                 text.set_sensitive(true);
                 secret = true;
                 text

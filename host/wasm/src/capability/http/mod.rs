@@ -28,7 +28,7 @@ pub(super) mod room;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::Method;
 use hyper::body::Bytes;
@@ -326,7 +326,7 @@ impl HostResponse for HostState {
         let saved = match self.recorded_answer(&call)? {
             Some(answer) => answer,
             None => {
-                let begun = Instant::now();
+                let begun = self.begins(&call);
                 let saved = match self.resources.get_mut(&response)?.unsaved() {
                     Ok(body) => self.save_body(&call, begun, body).await,
                     Err(error) => Err(error),

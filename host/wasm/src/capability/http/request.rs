@@ -188,10 +188,13 @@ impl Request {
     }
 }
 
-/// What people see of a request. A query may hold what is not for them.
+/// What people see of a request. A query may hold what is not for them, and so may what stands before the host.
 pub(in crate::capability) fn about(method: &str, url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    format!("{method} {url}")
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{method} {scheme}{host}{path}")
 }
 
 fn parse_method(method: &str) -> Result<Method, HostError> {
