@@ -205,3 +205,67 @@ fn a_secret_reaches_the_server_and_nothing_else() {
         assert!(!text.contains(VALUE));
     }
 }
+
+#[test]
+fn a_call_in_which_an_attempt_ran_out_of_time_is_told() {
+    let cli = Cli::new();
+    let server =
+        Server::start(|_| Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").then_hang());
+    let url = server.url("/slow");
+    // Others may not read what may stand in the query.
+    let steps = format!(
+        "[[step]]\nid = \"get\"\nuse = \"fetch/get\"\ntimeout = \"1s\"\nwith = {{ url = \"{url}?token=abc\" }}\n"
+    );
+    workflow(&cli, &server, &steps);
+    cli.run("run web.toml --id web").expect(1);
+    let shown = cli.run("show web").expect(0).stdout;
+    let asked = format!("http.send GET {url}: error `unanswered`");
+    assert!(shown.contains(&asked), "{shown}");
+    assert!(shown.contains("1, no replay"), "{shown}");
+    assert!(!shown.contains("token"), "{shown}");
+    let report = cli.run("show web --json").expect(0).json();
+    assert_eq!(report["steps"][0]["grade"], "not_replayable", "{report:#}");
+    let calls = &report["steps"][0]["host_calls"];
+    assert!(
+        calls[0]["took_millis"].as_u64().unwrap() >= 900,
+        "{calls:#}"
+    );
+    let events = cli.run("events web").expect(0).stdout;
+    assert!(
+        events.contains("; 1 on its tape; cannot be replayed:"),
+        "{events}"
+    );
+}
+
+#[test]
+fn a_password_in_a_url_is_shown_to_nobody() {
+    let cli = Cli::new();
+    let server = Server::start(|_| Reply::ok("never"));
+    let url = server.url("/there").replace("://", "://admin:hunter2@");
+    let steps =
+        format!("[[step]]\nid = \"get\"\nuse = \"fetch/get\"\nwith = {{ url = \"{url}\" }}\n");
+    workflow(&cli, &server, &steps);
+    let said = cli.run("run web.toml --id web").expect(1).stderr;
+    let shown = cli.run("show web").expect(0).stdout;
+    assert!(shown.contains("GET http://127.0.0.1:"), "{shown}");
+    let calls = cli.run("show web --json").expect(0).json()["steps"][0]["host_calls"].to_string();
+    for told in [said, shown, calls] {
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn the_calls_of_a_step_that_is_tried_no_more_are_told() {
+    let cli = Cli::new();
+    let server = Server::start(|_| Reply::new(503, &[("retry-after", "0")], b"not now"));
+    let url = server.url("/items");
+    let steps = format!(
+        "[[step]]\nid = \"all\"\nuse = \"fetch/get\"\nwith = {{ url = \"{url}\" }}\nretry = {{ max_attempts = 2, initial = \"10ms\" }}\n"
+    );
+    workflow(&cli, &server, &steps);
+    cli.run("run web.toml --id web").expect(2);
+    let shown = cli.run("show web").expect(0).stdout;
+    let asked = format!("http.send GET {url}: 503");
+    assert!(shown.contains(&asked), "{shown}");
+}

@@ -10,6 +10,7 @@ use milepost::core::event::{
     RunEvent, Skip, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId};
+use milepost::core::tape::Tape;
 use milepost::core::wait::Wait;
 use milepost::engine::EngineError;
 use milepost::record;
@@ -110,9 +111,25 @@ fn line(style: Style, entry: &Entry, skipped: impl Fn(&Skip, &Path) -> String) -
         .map_or_else(String::new, |dropped| {
             format!("; {dropped} dropped from its log")
         });
-    let more = Text::from(format!("{path}{}{dropped}", details(&entry.event, skipped)));
+    let taped = entry.event.tape().map_or_else(String::new, tape);
+    let more = format!("{path}{}{taped}{dropped}", details(&entry.event, skipped));
+    let more = Text::from(more);
     let name = style.bold(entry.event.name());
     Text::from(format!("{:>5} ", entry.seq)) + at + " " + name + more.one_line()
+}
+
+/// What is on the tape of an attempt, and whether it can be executed again.
+fn tape(tape: &Tape) -> String {
+    let kept = tape.kept.as_ref().map_or(0, |kept| kept.entries);
+    let entries = kept.max(tape.entries.len() as u64);
+    let calls = match entries {
+        0 => String::new(),
+        entries => format!("; {entries} on its tape"),
+    };
+    match &tape.not_replayable {
+        None => calls,
+        Some(reason) => format!("{calls}; cannot be replayed: {reason}"),
+    }
 }
 
 /// What the name and the path do not tell, short enough for a line.

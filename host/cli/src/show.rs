@@ -471,6 +471,9 @@ fn steps(cx: &Context, report: &RunReport) -> Text {
         "TOOK",
         "TIMEOUT",
     ];
+    // Most runs ask the host for nothing, and their readers need no column for that.
+    let taped = executed(report).any(|step| step.tape.is_some());
+    let headings = headings.into_iter().chain(taped.then_some("TAPE"));
     let mut table = Table::new(headings.map(|text| cx.out.bold(text).into()));
     for step in executed(report) {
         let status = paint(cx, step.status);
@@ -478,14 +481,16 @@ fn steps(cx: &Context, report: &RunReport) -> Text {
             Some(items) => status + ", " + format::items(items),
             None => status,
         };
-        table.row([
+        let cells = [
             Cell::from(step.path.as_str()).at_most(PATH),
             status.into(),
             count(step.attempts),
             step.iterations.map_or_else(|| "".into(), count),
             took(step).into(),
             timeout(step).into(),
-        ]);
+        ];
+        let tape = taped.then(|| world::tape(step).into());
+        table.row(cells.into_iter().chain(tape));
     }
     table.render()
 }

@@ -25,15 +25,15 @@ impl Cell {
 
 impl Table {
     /// A table with these headings.
-    pub(crate) fn new<const N: usize>(headings: [Cell; N]) -> Self {
+    pub(crate) fn new(headings: impl IntoIterator<Item = Cell>) -> Self {
         Self {
-            rows: vec![headings.into()],
+            rows: vec![headings.into_iter().collect()],
         }
     }
 
     /// Adds a row.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        self.rows.push(cells.into());
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
     }
 
     /// The lines.

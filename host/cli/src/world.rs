@@ -3,10 +3,10 @@
 use milepost::core::shown::{self, Shown};
 use milepost::core::tape::{HostCall, TapeEntry};
 use milepost::record;
-use milepost::report::RunReport;
+use milepost::report::{RunReport, StepReport};
 use milepost::store::{Store, UsedArtifact};
 
-use super::documents;
+use super::documents::{self, Grade};
 use super::drive::wait;
 use super::failure::Failure;
 use super::format;
@@ -17,14 +17,15 @@ const TOLD: usize = 5;
 /// Artifacts that are told; `artifacts` lists all.
 const ARTIFACTS: usize = 10;
 
-/// The last host calls of attempts that failed, by their path; of a fan-out, those of the items that are listed. A tape that cannot be
-/// read is a matter for `doctor`.
+/// The last host calls of attempts that failed, by their path, whether or not others may follow; of a fan-out, those of the items that are
+/// listed. A tape that cannot be read is a matter for `doctor`.
 pub(super) fn last_calls(store: &dyn Store, report: &RunReport) -> Vec<(String, Vec<HostCall>)> {
     let executed = report.steps.iter().flat_map(|step| match &step.items {
         Some(items) => items.failures.as_slice(),
         None => std::slice::from_ref(step),
     });
-    let failed = executed.filter(|step| step.error.is_some());
+    let failed = executed
+        .filter(|step| step.error.is_some() || step.stop_reason == Some("retries_exhausted"));
     failed
         .filter_map(|step| {
             let kept = &step.tape.as_ref()?.kept;
@@ -53,6 +54,17 @@ pub(super) fn document(call: &HostCall) -> documents::HostCall {
         took_millis: call.took_millis,
         error: call.answer["error"]["code"].as_str().map(str::to_owned),
         status: call.answer["ok"]["status"].as_u64(),
+    }
+}
+
+/// What is on the tape of a step's last attempt.
+pub(super) fn tape(step: &StepReport) -> String {
+    let entries = step.tape.as_ref().map_or(0, |tape| tape.kept.entries);
+    match Grade::of(step) {
+        None => String::new(),
+        Some(Grade::Pure) => "pure".to_owned(),
+        Some(Grade::Journaled) => entries.to_string(),
+        Some(Grade::NotReplayable) => format!("{entries}, no replay"),
     }
 }
 

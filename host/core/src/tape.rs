@@ -165,7 +165,8 @@ impl Tape {
     #[must_use]
     pub fn keep_apart(&mut self, started: u64, saved: usize) -> Option<String> {
         let entries = std::mem::take(&mut self.entries);
-        if entries.is_empty() {
+        // Where not even the first one found room, that is what there is to tell.
+        if entries.is_empty() && self.not_replayable.is_none() {
             return None;
         }
         self.kept = Some(TapeReference {

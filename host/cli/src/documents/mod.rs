@@ -34,6 +34,6 @@ pub(crate) use kept::{
     WrittenArtifact,
 };
 pub(crate) use replay::Replay;
-pub(crate) use run::{HostCall, Kept, Request, Row, Run, Runs, Skipped};
+pub(crate) use run::{Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};

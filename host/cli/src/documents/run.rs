@@ -125,6 +125,32 @@ impl From<&TapeNote> for Tape {
     }
 }
 
+/// Whether an attempt can be executed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Grade {
+    /// It asked the host for nothing that may be answered otherwise another time.
+    Pure,
+    /// What it was answered is on its tape.
+    Journaled,
+    /// It cannot be executed again.
+    NotReplayable,
+}
+
+impl Grade {
+    /// That of the last attempt of a step that ended, where it was one of a component.
+    pub(crate) fn of(step: &StepReport) -> Option<Self> {
+        match &step.tape {
+            Some(tape) if tape.not_replayable.is_some() => Some(Self::NotReplayable),
+            Some(_) => Some(Self::Journaled),
+            None => {
+                let ended = step.timeout.is_some() && step.attempts > 0 && step.ended_at.is_some();
+                (ended && step.items.is_none()).then_some(Self::Pure)
+            }
+        }
+    }
+}
+
 /// A call of the host, as people see it.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct HostCall {
@@ -245,6 +271,10 @@ struct Step {
     /// called nothing whose answer has to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     tape: Option<Tape>,
+    /// Whether that attempt can be executed again: `pure` asks the host for nothing, `journaled` has its answers on the tape. Absent where
+    /// no attempt of a component has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grade: Option<Grade>,
     /// `show`: the last calls of a failed attempt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) host_calls: Vec<HostCall>,
@@ -616,6 +646,7 @@ impl From<&StepReport> for Step {
             error: step.error.clone(),
             log_dropped: step.log_dropped,
             tape: step.tape.as_ref().map(Tape::from),
+            grade: Grade::of(step),
             host_calls: Vec::new(),
             retry_at: step.retry_at,
             started_at: step.started_at,
