@@ -225,7 +225,7 @@ fn random_script(rng: &Rng) -> Value {
     let key = || format!("k{}", rng.below(4));
     let bucket = || ["b", "c", "d"][rng.below(3) as usize];
     let mut calls: Vec<Value> = (0..rng.below(12))
-        .map(|n| match rng.below(12) {
+        .map(|n| match rng.below(16) {
             0 => json!({ "do": "memo", "key": key(), "value": n }),
             1 => json!({ "do": "begin_memo", "key": key() }),
             2 => json!({ "do": "once", "key": key(), "bucket": "b" }),
@@ -237,6 +237,10 @@ fn random_script(rng: &Rng) -> Value {
             8 => json!({ "do": "now" }),
             9 => json!({ "do": "random", "bytes": rng.below(20) }),
             10 => json!({ "do": "write", "name": key(), "text": "ab", "times": rng.below(3_000) }),
+            11 => json!({ "do": "exec", "program": "cat", "args": [], "stdin": "in".repeat(rng.below(4_000) as usize) }),
+            12 => json!({ "do": "exec", "program": "cat", "args": ["/nothing"], "stdin": "" }),
+            13 => json!({ "do": "sleep", "millis": rng.below(3) }),
+            14 => json!({ "do": "cancelled" }),
             _ => json!({ "do": "read", "offset": rng.below(6_000), "max": rng.below(6_000) }),
         })
         .collect();
@@ -256,11 +260,12 @@ fn random_script(rng: &Rng) -> Value {
 #[test]
 fn scripts_by_chance_replay_to_the_same_bytes() {
     const ITEMS: u64 = 100;
-    let scripts = std::env::var("MILEPOST_SCRIPTS").map_or(300, |n| n.parse().unwrap());
+    let scripts = std::env::var("MILEPOST_SCRIPTS").map_or(1_000, |n| n.parse().unwrap());
+    let allow = ALLOW.to_owned() + "exec = [{ program = \"cat\", args = [\"**\"] }]\n";
     let keys = "foreach = { items = \"inputs.scripts\", max_parallel = 16, join = \"all_done\" }\n\
         retry = { initial = \"1ms\", max_attempts = 2, on = [\"retryable\", \"trap\"], then = \"fail\" }\n";
     let workflow = format!(
-        "[limits]\nparallel = 16\n{ALLOW}[inputs.scripts]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = {{ calls = \"${{ item }}\" }}\n{keys}"
+        "[limits]\nparallel = 16\n{allow}[inputs.scripts]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = {{ calls = \"${{ item }}\" }}\n{keys}"
     );
     for seed in 0..scripts / ITEMS {
         let cli = Cli::new();
