@@ -129,6 +129,7 @@ fn stored(rounds: u64) -> (Gauge, RunId) {
         blobs,
         consumed: Vec::new(),
         kin: Kin::default(),
+        moved: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(gauge.write(write)).unwrap();

@@ -16,7 +16,7 @@ pub mod prelude {
         StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep,
         UsedArtifact, Watch, Write, Written,
     };
-    pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
+    pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, Memo, ProcessGroup};
     pub use milepost_core::ids::{Digest, Epoch, RunId};
     pub use milepost_core::state::Status;
     pub use milepost_core::time::Timestamp;
@@ -54,7 +54,7 @@ macro_rules! hand_on {
     };
     ($store:ty: Attempts) => {
         impl Attempts for $store {
-            $crate::hand_on! { note tape memo groups artifacts artifact kv kv_keys kv_change buckets }
+            $crate::hand_on! { note tape memo memos groups artifacts artifact kv kv_keys kv_change buckets }
         }
     };
     ($store:ty: Artifacts) => {
@@ -106,6 +106,7 @@ macro_rules! hand_on_one {
     (note) => { $crate::hand_on_as! { change: note(note: Note) -> Applied } };
     (tape) => { $crate::hand_on_as! { read: tape(run: &'a RunId, started: u64, from: u64) -> Vec<StoredTape> } };
     (memo) => { $crate::hand_on_as! { read: memo(run: &'a RunId, path: &'a str, key: &'a str) -> Option<String> } };
+    (memos) => { $crate::hand_on_as! { read: memos(run: &'a RunId, after: Option<(&'a str, &'a str)>) -> Vec<(String, Memo)> } };
     (groups) => { $crate::hand_on_as! { read: groups(run: &'a RunId) -> Vec<ProcessGroup> } };
     (artifacts) => { $crate::hand_on_as! { read: artifacts(run: &'a RunId, after: u64, limit: usize) -> Vec<UsedArtifact> } };
     (artifact) => { $crate::hand_on_as! { read: artifact(digest: &'a Digest) -> Option<Artifact> } };

@@ -106,6 +106,7 @@ mod tests {
                 artifacts: Vec::new(),
                 consumed: Vec::new(),
                 kin: Kin::default(),
+                moved: None,
             };
             assert!(wait(store.write(write)).is_ok());
         }

@@ -91,6 +91,7 @@ impl Run {
             rules: Rules::PRESENT,
             children: [].into(),
             parent: None,
+            redacted: Vec::new(),
         };
         let entry = Entry {
             seq: 1,

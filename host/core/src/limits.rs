@@ -251,6 +251,22 @@ pub const REWORK_DEFAULT_ATTEMPTS: u32 = 3;
 pub const INLINE_VALUE_BYTES: usize = 16 * KIB;
 /// Memory of a recorded value that stays parsed; one that takes more is text until somebody reads it.
 pub const PARSED_VALUE_BYTES: usize = 64 * KIB;
+/// Runs in a file of exported runs: one with its child runs, and theirs.
+pub const BUNDLE_RUNS: usize = FAMILY;
+/// Parts of a file of exported runs.
+pub const BUNDLE_PARTS: usize = 100_000;
+/// Bytes of the manifest of a file of exported runs.
+pub const BUNDLE_MANIFEST_BYTES: usize = 32 * MIB;
+/// Bytes of all parts of a file of exported runs but its artifacts, unpacked: they are held in memory.
+pub const BUNDLE_HELD_BYTES: u64 = 512 * MIB as u64;
+/// Bytes of all artifacts of a file of exported runs.
+pub const BUNDLE_ARTIFACTS_BYTES: u64 = 64 * 1024 * MIB as u64;
+/// Bytes of all artifacts of a file of exported runs that is replayed without a store: they are held in memory.
+pub const BUNDLE_REPLAY_ARTIFACTS_BYTES: u64 = 1024 * MIB as u64;
+/// Bytes of one line of a part of a file of exported runs.
+pub const BUNDLE_LINE_BYTES: usize = 16 * MIB;
+/// Bytes that unpacking a file of exported runs may look back, as a power of two.
+pub const BUNDLE_WINDOW_LOG: u32 = 23;
 /// Bytes of a journal or a log that are read at once, unless one entry alone takes more.
 pub const PAGE_BYTES: usize = 4 * MIB;
 /// Events that one commit may record before it gives way.

@@ -232,6 +232,7 @@ fn run(n: u64) -> Write {
         artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
+        moved: None,
     }
 }
 

@@ -30,6 +30,7 @@
 //! `host/ARCHITECTURE.md` is the map of the code.
 
 mod audit;
+pub mod bundle;
 mod carried;
 mod child_workflows;
 pub mod engine;

@@ -308,7 +308,15 @@ impl<'s, S: Deref<Target = dyn Store + 's>> Entries<S> {
     }
 }
 
-async fn decode(store: &dyn Store, run: &RunId, stored: StoredEntry) -> Result<Entry, RecordError> {
+/// An entry as it is stored.
+///
+/// # Errors
+/// [`RecordError`] when the store fails or the entry is damaged.
+pub(crate) async fn decode(
+    store: &dyn Store,
+    run: &RunId,
+    stored: StoredEntry,
+) -> Result<Entry, RecordError> {
     let decoded = with_blobs(store, |find| Event::decode(&stored.body, find));
     let event = decoded.await?.map_err(|cause| RecordError::Entry {
         run: run.clone(),
@@ -709,6 +717,7 @@ impl Batch {
                 children: self.children.clone(),
                 tells: self.told(state),
             },
+            moved: None,
         }
     }
 

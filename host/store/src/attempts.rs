@@ -1,7 +1,7 @@
 //! What attempts bring about before they have an outcome, and the state that outlives runs.
 
 use futures_util::future::BoxFuture;
-use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, ProcessGroup};
+use milepost_core::effect::{Applied, Artifact, Effect, KvChange, KvItem, Memo, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 
@@ -98,6 +98,17 @@ pub trait Attempts: Send + Sync {
         path: &'a str,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// Memos of a run with the path of their execution, behind the one of that path and key, sorted by the bytes of path and key: as many
+    /// as a page holds, at least one. Only an empty page is the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    fn memos<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: Option<(&'a str, &'a str)>,
+    ) -> BoxFuture<'a, Result<Vec<(String, Memo)>, StoreError>>;
 
     /// Process groups that attempts of the run have started and that nobody has seen the end of.
     ///

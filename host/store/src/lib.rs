@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost_core::effect::{Artifact, TapePart};
+use milepost_core::effect::{Artifact, Memo, TapePart};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::state::Status;
@@ -148,6 +148,17 @@ pub struct Write {
     pub consumed: Vec<u64>,
     /// What it does beside.
     pub kin: Kin,
+    /// Of a run that is created as another store recorded it: what no entry and no part holds.
+    pub moved: Option<Moved>,
+}
+
+/// What comes with a run from another store beside its entries and parts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// How often it was claimed there: its epoch from now on.
+    pub epoch: Epoch,
+    /// The memos of its executions, each with the path of its execution.
+    pub memos: Vec<(String, Memo)>,
 }
 
 impl Write {
@@ -162,7 +173,7 @@ impl Write {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the entries are not numbered on from the expected one (saved, they would damage the
-    /// journal), or signals are taken for a run that is being created.
+    /// journal), or signals are taken for a run that is being created, or one that exists is said to come from another store.
     pub fn seq_after(&self) -> Result<u64, StoreError> {
         let mut seq = match self.expect {
             Expect::Absent if !self.consumed.is_empty() => {
@@ -172,6 +183,12 @@ impl Write {
                 )));
             }
             Expect::Absent => 0,
+            Expect::At { .. } if self.moved.is_some() => {
+                return Err(StoreError::corrupt(format!(
+                    "run `{}`: only a run that does not exist can come from another store",
+                    self.run
+                )));
+            }
             Expect::At { seq, .. } => seq,
         };
         for entry in &self.entries {
@@ -197,12 +214,21 @@ impl Write {
         own || self.kin.is_news()
     }
 
-    /// Encoded bytes of the entries, log lines and tapes that it adds.
+    /// Encoded bytes of the entries, log lines, tapes and memos that it adds.
     pub fn bytes(&self) -> u64 {
         let entries = self.entries.iter().map(|entry| entry.body.len());
         let logs = self.logs.iter().map(|l| l.path.len() + l.body.len());
         let tapes = self.tapes.iter().map(|(_, part)| part.body.len());
-        entries.chain(logs).chain(tapes).sum::<usize>() as u64
+        let memos = self.moved.iter().flat_map(|moved| &moved.memos);
+        let memos = memos.map(|(_, memo)| memo.key.len() + memo.value.len());
+        let all = entries.chain(logs).chain(tapes).chain(memos);
+        all.sum::<usize>() as u64
+    }
+
+    /// For stores: the epoch of the run that this write creates, before a claim in it raises that.
+    #[must_use]
+    pub fn first_epoch(&self) -> Epoch {
+        self.moved.as_ref().map_or(Epoch(0), |moved| moved.epoch)
     }
 
     /// The blobs that come with it, those of its tapes included.
@@ -249,7 +275,7 @@ fn sizes<'a>(
 /// The compare side of the compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// The run does not exist; this write creates it (epoch 0, before a claim in the same write raises it).
+    /// The run does not exist; this write creates it (epoch 0, or that of [`Write::moved`], before a claim in the same write raises it).
     Absent,
     /// The run's last sequence number and epoch are these, and it is neither completed nor cancelled.
     At {

@@ -57,6 +57,7 @@ async fn uncounted(rig: &Rig, steps: &[&str]) -> Vec<Value> {
         artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
+        moved: None,
     };
     rig.store.write(older).await.unwrap();
     counted

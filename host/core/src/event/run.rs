@@ -124,6 +124,9 @@ pub struct RunCreated {
     /// Whose child run it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// Places of values that were replaced when the run was exported: what was made of them cannot be made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
 }
 
 /// What a run carries of a child workflow.

@@ -42,6 +42,7 @@ pub(crate) fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
             run: sim.state.created().run.clone(),
             path,
         }),
+        redacted: Vec::new(),
     };
     let entry = |seq, epoch, event: RunEvent| Entry {
         seq,

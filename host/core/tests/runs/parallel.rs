@@ -35,6 +35,7 @@ impl Run {
             rules: Rules::PRESENT,
             children: BTreeMap::new(),
             parent: None,
+            redacted: Vec::new(),
         };
         let state = RunState::create(&entry(1, RunEvent::Created(created).into())).unwrap();
         let mut run = Self {

@@ -193,6 +193,7 @@ impl Sim {
                 rules,
                 children: BTreeMap::new(),
                 parent: None,
+                redacted: Vec::new(),
             })),
         };
         let state = RunState::create(&entry).unwrap();

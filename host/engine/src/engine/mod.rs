@@ -347,6 +347,7 @@ impl Engine {
             rules: Rules::PRESENT,
             children: workflow.children().clone(),
             parent: None,
+            redacted: Vec::new(),
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);

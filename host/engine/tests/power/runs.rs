@@ -150,6 +150,7 @@ impl Mover {
             rules: Rules::PRESENT,
             children: BTreeMap::new(),
             parent,
+            redacted: Vec::new(),
         };
         let state = batch
             .create(Event::Run(RunEvent::Created(created)), now)

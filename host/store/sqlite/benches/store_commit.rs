@@ -146,6 +146,7 @@ fn created(run: &RunId) -> Write {
         artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
+        moved: None,
     }
 }
 

@@ -58,8 +58,7 @@ pub(super) fn note(
         return Ok(refused);
     }
     if let Some(memo) = &note.effect.memo {
-        db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-                .execute(params![key, note.path, memo.key, memo.value])?;
+        keep_memo(db, key, &note.path, memo)?;
     }
     if let Some(artifact) = artifact {
         use_artifact(db, key, &note.path, artifact)?;
@@ -210,6 +209,18 @@ pub(super) fn keep_tape(
     Ok(before.map_or(0, i64::unsigned_abs))
 }
 
+/// Keeps what the work under a key of an execution came to.
+pub(super) fn keep_memo(
+    db: &mut Statements<'_>,
+    run: i64,
+    path: &str,
+    memo: &Memo,
+) -> Result<(), rusqlite::Error> {
+    db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute(params![run, path, memo.key, memo.value])
+        .map(drop)
+}
+
 /// The run takes so many bytes less.
 pub(super) fn free(db: &mut Statements<'_>, run: i64, bytes: u64) -> Result<(), rusqlite::Error> {
     if bytes > 0 {
@@ -355,6 +366,34 @@ pub(super) fn memo(
         )?
         .query_row(params![run.as_str(), path, key], |row| row.get(0))
         .optional()
+    };
+    read().map_err(failed(&format!("run `{run}`")))
+}
+
+pub(super) fn memos(
+    db: &Connection,
+    run: &RunId,
+    after: Option<(&str, &str)>,
+) -> Result<Vec<(String, Memo)>, StoreError> {
+    let read = || {
+        let mut statement = db.prepare_cached(
+            "SELECT path, key, value FROM memo
+             WHERE run = (SELECT key FROM run WHERE id = ?1) AND (?2 IS NULL OR (path, key) > (?2, ?3)) ORDER BY path, key",
+        )?;
+        let (path, key) = after.unzip();
+        let mut rows = statement.query(params![run.as_str(), path, key])?;
+        let mut page = Page::default();
+        while let Some(row) = rows.next()? {
+            let memo = Memo {
+                key: row.get(1)?,
+                value: row.get(2)?,
+            };
+            let bytes = memo.key.len() + memo.value.len();
+            if !page.take((row.get(0)?, memo), bytes) {
+                break;
+            }
+        }
+        Ok(page.into_rows())
     };
     read().map_err(failed(&format!("run `{run}`")))
 }

@@ -71,9 +71,7 @@ impl Change for Brought {
         fault::point("row_written");
         append(db, write, key)?;
         let mut freed = attempts::renew(db, key, &write.renewed)?;
-        for (started, part) in &write.tapes {
-            freed += attempts::keep_tape(db, key, *started, part)?;
-        }
+        freed += left_by_attempts(db, write, key)?;
         attempts::free(db, key, freed)?;
         written.stored_bytes = written.stored_bytes.saturating_sub(freed);
         for child in &write.kin.children {
@@ -86,6 +84,22 @@ impl Change for Brought {
     }
 }
 
+/// What attempts of a run have left: tapes, and memos where the run comes from elsewhere. Gives what stood there before, bytes.
+fn left_by_attempts(
+    db: &mut Statements<'_>,
+    write: &Write,
+    key: i64,
+) -> Result<u64, rusqlite::Error> {
+    let mut before = 0;
+    for (started, part) in &write.tapes {
+        before += attempts::keep_tape(db, key, *started, part)?;
+    }
+    for (path, memo) in write.moved.iter().flat_map(|moved| &moved.memos) {
+        attempts::keep_memo(db, key, path, memo)?;
+    }
+    Ok(before)
+}
+
 /// Creates a run beside another one; one that is there stays as it is.
 fn bear(db: &mut Statements<'_>, child: &Write, at: Timestamp) -> Result<(), Failure> {
     let to = Place {
@@ -94,6 +108,7 @@ fn bear(db: &mut Statements<'_>, child: &Write, at: Timestamp) -> Result<(), Fai
     };
     if let Some((key, _)) = create(db, child, at, to)? {
         append(db, child, key)?;
+        left_by_attempts(db, child, key)?;
         fault::point("child_written");
     }
     Ok(())
@@ -132,7 +147,8 @@ fn create(
     to: Place,
 ) -> Result<Option<(i64, Written)>, rusqlite::Error> {
     let head = &write.head;
-    let epoch = Epoch(u64::from(write.claim.is_some()));
+    let epoch = write.first_epoch().0;
+    let epoch = Epoch(epoch.saturating_add(u64::from(write.claim.is_some())));
     let (owner, lease_until) = ownership(write, at);
     let key = db
         .get(

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, ProcessGroup};
+use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, Memo, ProcessGroup};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
@@ -231,6 +231,14 @@ impl Attempts for SqliteStore {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
         Box::pin(async move { self.read(|db| attempts::memo(db, run, path, key)) })
+    }
+
+    fn memos<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: Option<(&'a str, &'a str)>,
+    ) -> BoxFuture<'a, Result<Vec<(String, Memo)>, StoreError>> {
+        Box::pin(async move { self.read(|db| attempts::memos(db, run, after)) })
     }
 
     fn groups<'a>(

@@ -539,6 +539,7 @@ mod tests {
             artifacts: Vec::new(),
             consumed: Vec::new(),
             kin: Kin::default(),
+            moved: None,
         };
         Brought {
             write,

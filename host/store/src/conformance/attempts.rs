@@ -11,8 +11,8 @@ use milepost_core::state::Status;
 
 use super::artifacts::write;
 use super::words::Wait as _;
-use super::words::{ALL, Talk, With, change, conflict, id, in_status, start, step};
-use crate::{Bucket, Note, Store, StoreError, StoredTape};
+use super::words::{ALL, Talk, With, change, conflict, create, id, in_status, start, step};
+use crate::{Bucket, Kin, Moved, Note, Store, StoreError, StoredTape, Write};
 
 fn note(run: &str, epoch: u64, effect: Effect) -> Note {
     Note {
@@ -562,4 +562,77 @@ pub(crate) fn process_groups_stay_until_somebody_saw_their_end(s: &dyn Store) {
     assert_eq!(groups("r"), [group(u32::MAX)]);
     s.remove("r", 1).unwrap();
     assert_eq!(groups("r"), []);
+}
+
+fn moved(run: &str) -> Write {
+    let memo = |path: &str, key: &str| {
+        let memo = Memo {
+            key: key.to_owned(),
+            value: "1".to_owned(),
+        };
+        (path.to_owned(), memo)
+    };
+    Write {
+        moved: Some(Moved {
+            epoch: Epoch(7),
+            memos: vec![memo("b", "k"), memo("a", "z"), memo("a", "k")],
+        }),
+        tapes: vec![(2, part(0, "[1,2]")), (2, part(2, "[3]"))],
+        ..create(run).status(Status::Completed).entry(1).log("said")
+    }
+}
+
+pub(crate) fn a_run_from_another_store_is_here_as_it_was_there(s: &dyn Store) {
+    let parent = Write {
+        kin: Kin {
+            children: vec![moved("child")],
+            ..Kin::default()
+        },
+        ..moved("r")
+    };
+    let written = s.write(parent).wait().unwrap();
+    assert_eq!(written.epoch, Epoch(7));
+    for run in ["r", "child"] {
+        let row = s.row(&id(run)).wait().unwrap().unwrap();
+        assert_eq!((row.epoch, row.seq), (Epoch(7), 1));
+        assert_eq!((row.owner, row.lease_until), (None, None));
+        assert_eq!(
+            tape(s, run, 2),
+            [(0, "[1,2]".to_owned()), (2, "[3]".to_owned())]
+        );
+        let kept = s.memo(&id(run), "a", "z").wait().unwrap();
+        assert_eq!(kept.as_deref(), Some("1"));
+        counts_what_it_holds(s, run);
+    }
+}
+
+pub(crate) fn only_a_run_that_is_not_here_comes_from_another_store(s: &dyn Store) {
+    s.write(start("r").entry(1)).wait().unwrap();
+    let over = Write {
+        moved: Some(Moved::default()),
+        ..step("r", 1, 1)
+    };
+    let refused = s.write(over).wait();
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))));
+    assert!(matches!(s.write(moved("r")).wait(), Err(StoreError::Exists(_))));
+    assert_eq!(s.row(&id("r")).wait().unwrap().unwrap().seq, 1);
+}
+
+pub(crate) fn memos_are_listed_by_path_and_key(s: &dyn Store) {
+    s.write(moved("r")).wait().unwrap();
+    let mut found = Vec::new();
+    loop {
+        let last = found.last();
+        let after = last.map(|(path, key): &(String, String)| (path.as_str(), key.as_str()));
+        let page = s.memos(&id("r"), after).wait().unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().map(|(path, memo)| (path, memo.key)));
+    }
+    let found: Vec<_> = found.iter().map(|(p, k)| (p.as_str(), k.as_str())).collect();
+    assert_eq!(found, [("a", "k"), ("a", "z"), ("b", "k")]);
+    let behind = s.memos(&id("r"), Some(("a", "k\u{1}"))).wait().unwrap();
+    assert_eq!(behind.len(), 2);
+    assert_eq!(s.memos(&id("nobody"), None).wait().unwrap(), []);
 }

@@ -261,6 +261,9 @@ macro_rules! conformance_cases {
                 buckets_outlive_runs_and_are_listed_by_name,
                 artifacts_are_known_as_long_as_a_run_uses_them,
                 process_groups_stay_until_somebody_saw_their_end,
+                a_run_from_another_store_is_here_as_it_was_there,
+                only_a_run_that_is_not_here_comes_from_another_store,
+                memos_are_listed_by_path_and_key,
             }
             counts {
                 counters_begin_at_nothing_and_add_up,

@@ -159,6 +159,7 @@ pub fn create(run: &str) -> Write {
         artifacts: Vec::new(),
         consumed: Vec::new(),
         kin: Kin::default(),
+        moved: None,
     }
 }
 

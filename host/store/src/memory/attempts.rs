@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use milepost_core::effect::{
-    Applied, Artifact, GroupChange, KvChange, KvItem, ProcessGroup, TapePart,
+    Applied, Artifact, GroupChange, KvChange, KvItem, Memo, ProcessGroup, TapePart,
 };
 use milepost_core::ids::{Digest, RunId};
 use milepost_core::limits;
@@ -63,6 +63,32 @@ impl Attempts for MemoryStore {
             let memos = state.runs.get(run).map(|run| &run.memos);
             let key = (path.to_owned(), key.to_owned());
             Ok(memos.and_then(|memos| memos.get(&key).cloned()))
+        })
+    }
+
+    fn memos<'a>(
+        &'a self,
+        run: &'a RunId,
+        after: Option<(&'a str, &'a str)>,
+    ) -> BoxFuture<'a, Result<Vec<(String, Memo)>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let memos = state.runs.get(run).into_iter().flat_map(|run| &run.memos);
+            let mut page = Page::default();
+            for ((path, key), value) in memos {
+                if after.is_some_and(|after| (path.as_str(), key.as_str()) <= after) {
+                    continue;
+                }
+                let memo = Memo {
+                    key: key.clone(),
+                    value: value.clone(),
+                };
+                let bytes = key.len() + value.len();
+                if !page.take((path.clone(), memo), bytes) {
+                    break;
+                }
+            }
+            Ok(page.into_rows())
         })
     }
 

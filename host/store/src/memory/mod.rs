@@ -256,6 +256,9 @@ impl State {
             run.row.stored_bytes = run.row.stored_bytes.saturating_sub(freed);
         }
         run.blobs.extend(&write.named);
+        let memos = write.moved.into_iter().flat_map(|moved| moved.memos);
+        run.memos
+            .extend(memos.map(|(path, memo)| ((path, memo.key), memo.value)));
         let mut last_artifact = self.last_artifact;
         let run = self.run(&write.run)?;
         for (path, artifact) in write.artifacts {
@@ -340,7 +343,7 @@ fn new_run(write: &Write, key: usize) -> Run {
             parent: write.kin.parent.clone(),
             status: write.head.status,
             seq: 0,
-            epoch: Epoch(0),
+            epoch: write.first_epoch(),
             created_at: write.created_at(),
             updated_at: write.head.at,
             owner: None,

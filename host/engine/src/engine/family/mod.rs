@@ -91,6 +91,7 @@ pub(in crate::engine) async fn created(
             run: parent.created().run.clone(),
             path: path.clone(),
         }),
+        redacted: Vec::new(),
     };
     let mut batch = Batch::for_new_run();
     batch.artifacts(files::known(store, &workflow.definition, &created.inputs.value()).await?);
