@@ -15,9 +15,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, doctor, events, explain, gc, go_on, graph, inspect,
-    kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets, show, signal, stop,
-    submit, symbolize, validate, work,
+    approve, artifacts, completions, context, doctor, events, explain, export, gc, go_on, graph,
+    import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets, show,
+    signal, stop, submit, symbolize, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -101,6 +101,8 @@ pub(crate) enum Verb {
     Kv(kv::KvArgs),
     Metrics(metrics::MetricsArgs),
     Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),
@@ -213,6 +215,9 @@ mod tests {
             "signal r",
             "approve",
             "events r --after -1",
+            "export r",
+            "export r -o f --redact token",
+            "import",
             "graph a.toml --format png",
             "completions tcsh",
             "--color sometimes schema",

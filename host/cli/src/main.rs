@@ -9,6 +9,7 @@
 //! | [`place`] | where the store and the code cache are |
 //! | [`documents`] | what `--json` prints, and its JSON Schema |
 //! | [`ids`] | from what a person typed to the id of a run |
+//! | [`recorded`] | from what a person typed to a recorded run, in the store or in a file |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
 //! | [`words`] | sentences for people, made from what the library says as data |
@@ -47,6 +48,7 @@ mod panics;
 mod patience;
 mod place;
 mod progress;
+mod recorded;
 mod row;
 mod shell;
 mod signals;
@@ -66,9 +68,11 @@ mod completions;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 mod gc;
 mod go_on;
 mod graph;
+mod import;
 mod inspect;
 mod kv;
 mod logs;
@@ -170,6 +174,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Symbolize(args) => symbolize::run(&args, cx),
         Verb::Secrets(args) => secrets::run(&args, cx),
         Verb::Replay(args) => replay::run(&args, cx),
+        Verb::Export(args) => export::run(&args, cx),
+        Verb::Import(args) => import::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),
         Verb::Schema(args) => schema::run(&args, cx),

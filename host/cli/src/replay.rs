@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::text::Text;
 use super::world_args::SecretArgs;
-use super::{format, ids, place};
+use super::{format, recorded};
 
 /// Execute a recorded run again and compare
 ///
@@ -25,17 +25,18 @@ use super::{format, ids, place};
 #[command(after_help = "\
 Examples:
   milepost replay 7k3m
+  milepost replay run.mpr
   milepost replay 7k3m --json | jq .divergence")]
 pub(crate) struct ReplayArgs {
-    /// Id of the run, or a unique prefix
+    /// Id of the run, or a unique prefix; or a file that `export` wrote, which needs no store
+    #[arg(value_name = "RUN|FILE")]
     run: String,
     #[command(flatten)]
     secrets: SecretArgs,
 }
 
 pub(super) fn run(args: &ReplayArgs, cx: &Context) -> Result<Reply, Failure> {
-    let store = place::open_to_read(&cx.store)?;
-    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let (store, run) = recorded::open(cx, &args.run)?;
     let plugins = cx.plugins();
     let secrets = args.secrets.read()?;
     let replayed = wait(replay_with(
@@ -68,6 +69,13 @@ fn text(cx: &Context, replayed: &Replayed) -> Text {
             .into()
         })
         .collect();
+    if let [first, ..] = replayed.not_compared.as_slice() {
+        let what = format::count(replayed.not_compared.len() as u64, "decision");
+        lines.push(
+            format!("not compared: {what}, the first at event {} ({}): values were replaced when the run was exported", first.seq, first.event)
+                .into(),
+        );
+    }
     let counts = format!(
         "{}, {}",
         format::count(replayed.events, "event"),

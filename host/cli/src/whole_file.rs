@@ -63,6 +63,62 @@ impl<'a> WholeFile<'a> {
         }
     }
 
+    /// The same, and on the disk when it returns.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn put_durably(mut self) -> io::Result<()> {
+        self.sync()?;
+        if !self.special {
+            fs::rename(&self.path, self.target)?;
+        }
+        self.file = None;
+        self.sync_folder()
+    }
+
+    /// The same, unless there is a file already: not even one that came since this one was begun is replaced.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::AlreadyExists`].
+    pub(crate) fn put_new(mut self) -> io::Result<()> {
+        self.sync()?;
+        if !self.special {
+            match fs::hard_link(&self.path, self.target) {
+                // The name before the last one goes with this value.
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                // Not every file system has two names for a file.
+                Err(_) if self.target.try_exists()? => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                Err(_) => {
+                    fs::rename(&self.path, self.target)?;
+                    self.file = None;
+                }
+            }
+        }
+        self.sync_folder()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match &self.file {
+            Some(file) if !self.special => file.sync_all(),
+            _ => Ok(()),
+        }
+    }
+
+    /// A file is there after a loss of power only when its folder says so.
+    fn sync_folder(&self) -> io::Result<()> {
+        if self.special || !cfg!(unix) {
+            return Ok(());
+        }
+        let folder = self
+            .target
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    }
+
     /// Puts it where it belongs.
     ///
     /// # Errors
@@ -72,6 +128,17 @@ impl<'a> WholeFile<'a> {
             fs::rename(&self.path, self.target)?;
         }
         self.file = None;
+        Ok(())
+    }
+}
+
+impl io::Write for WholeFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write(self, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -124,6 +191,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(replace(folder.path(), b"x").is_err());
         assert!(folder.path().is_dir());
+    }
+
+    #[test]
+    fn a_new_file_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let new = |bytes: &[u8]| {
+            let mut file = WholeFile::at(&out).unwrap();
+            file.write(bytes).unwrap();
+            file
+        };
+        let late = new(b"late");
+        new(b"first").put_new().unwrap();
+        let refused = late.put_new().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&out).unwrap(), b"first");
+        new(b"again").put_durably().unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"again");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
 use crate::attempt::{AttemptHost, BoxFuture, Call, LogLine, Mode, NoHost, Progress};
+use crate::bundle::MARKER;
 use crate::carried;
 use crate::engine::EngineError;
 use crate::engine::attempt_host::read_artifact;
@@ -46,6 +47,8 @@ pub struct Replayed {
     /// Attempts that cannot be executed again, with the reason: no outcome was recorded, the tape outgrew its bound, a
     /// timeout depends on the machine, this machine is too slow.
     pub not_replayed: Vec<NotReplayed>,
+    /// Decisions that were not compared, because values that they depend on were replaced when the run was exported.
+    pub not_compared: Vec<NotCompared>,
     /// The first place where record and replay differ; null when there is none.
     pub divergence: Option<Box<Divergence>>,
     /// The runs that it has started and that are there, in the order in which they began.
@@ -69,6 +72,17 @@ pub struct NotReplayed {
     pub attempt: u32,
     /// Why not.
     pub reason: String,
+}
+
+/// A decision that was not compared with its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotCompared {
+    /// Position of the event.
+    pub seq: u64,
+    /// Its name.
+    pub event: String,
+    /// The execution, if it is about one.
+    pub path: Option<Path>,
 }
 
 /// Replays a run; one that moves, up to where it is seen first.
@@ -217,6 +231,7 @@ impl Replayed {
             events: 0,
             attempts: 0,
             not_replayed: Vec::new(),
+            not_compared: Vec::new(),
             divergence: None,
             children: Vec::new(),
         }
@@ -258,6 +273,7 @@ impl<'a> Replayer<'a> {
                 events: 1,
                 attempts: 0,
                 not_replayed: Vec::new(),
+                not_compared: Vec::new(),
                 divergence: None,
                 children: Vec::new(),
             },
@@ -276,7 +292,8 @@ impl<'a> Replayer<'a> {
             &self.workflow.definition,
             &mut self.state,
             entry,
-        ) {
+        ) && !self.is_taken_on_trust(entry)
+        {
             return Ok(Some(divergence));
         }
         self.found.events += 1;
@@ -367,6 +384,36 @@ impl<'a> Replayer<'a> {
         Ok(None)
     }
 
+    /// Whether values of the run were replaced when it was exported, and the entry can follow all the same: what was decided by them
+    /// cannot be decided again.
+    fn is_taken_on_trust(&mut self, entry: &Entry) -> bool {
+        let redacted = !self.state.created().redacted.is_empty();
+        let follows = redacted && self.state.apply(entry).is_ok();
+        if follows {
+            self.frontier = Frontier::default();
+            self.found.not_compared.push(NotCompared {
+                seq: entry.seq,
+                event: entry.event.name().to_owned(),
+                path: entry.event.path().cloned(),
+            });
+        }
+        follows
+    }
+
+    /// Whether a value that the attempt was given, or gave, was replaced when the run was exported.
+    fn is_redacted(&self, call: &Call, outcome: &Outcome, tape: &Tape) -> bool {
+        if self.state.created().redacted.is_empty() {
+            return false;
+        }
+        let texts = [
+            call.input.to_string(),
+            outcome_json(outcome).to_string(),
+            format!("{:?} {:?}", call.outputs, call.resume_state),
+            format!("{:?} {:?}", call.resume_signal, tape.entries),
+        ];
+        texts.iter().any(|text| text.contains(MARKER))
+    }
+
     /// Puts the host calls that are kept apart into a tape.
     async fn complete(&self, tape: &mut Tape) -> Result<(), String> {
         let Some(kept) = &tape.kept else {
@@ -421,12 +468,21 @@ impl<'a> Replayer<'a> {
             return Some(found);
         }
         let host = Arc::new(Beside(Arc::clone(self.store)));
-        let mode = Mode::Replay(Arc::new(full));
+        let full = Arc::new(full);
+        let mode = Mode::Replay(Arc::clone(&full));
         let prepared = started.prepare(&self.workflow, &self.state, host, mode);
         let Some((callable, call)) = prepared else {
             self.skip(path, *attempt, "the definition has no such component step");
             return None;
         };
+        if self.is_redacted(&call, outcome, &full) {
+            self.skip(
+                path,
+                *attempt,
+                "values of it were replaced when the run was exported",
+            );
+            return None;
+        }
         let call = match secrets::give_again(self.secrets, call, tape).await {
             Ok(call) => call,
             Err(reason) => {

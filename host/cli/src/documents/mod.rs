@@ -12,6 +12,7 @@
 //! - The schema allows no other members, and changes only on purpose: `host/cli/documents.schema.json` is compared with it.
 
 mod answer;
+mod bundle;
 mod component;
 mod definition;
 mod failure;
@@ -23,6 +24,7 @@ mod schema;
 mod store;
 
 pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
+pub(crate) use bundle::{Exported, Imported};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{
     Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,

@@ -17,6 +17,9 @@ pub(crate) struct Replay {
     attempts: u64,
     /// Attempts that cannot be executed again.
     not_replayed: Vec<NotReplayed>,
+    /// Decisions that were not compared, because values were replaced when the run was exported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_compared: Vec<NotCompared>,
     /// The first place where record and replay differ; null when there is none.
     divergence: Option<Divergence>,
     /// The runs that it has started, each with what was found.
@@ -35,6 +38,18 @@ pub(crate) struct NotReplayed {
     reason: String,
 }
 
+/// A decision that was not compared with its record.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NotCompared {
+    /// Position of the event.
+    seq: u64,
+    /// Its name.
+    event: String,
+    /// The step execution, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Path>,
+}
+
 impl From<&Replayed> for Replay {
     fn from(replayed: &Replayed) -> Self {
         let skipped = replayed.not_replayed.iter();
@@ -47,6 +62,15 @@ impl From<&Replayed> for Replay {
                     path: it.path.clone(),
                     attempt: it.attempt,
                     reason: it.reason.clone(),
+                })
+                .collect(),
+            not_compared: replayed
+                .not_compared
+                .iter()
+                .map(|it| NotCompared {
+                    seq: it.seq,
+                    event: it.event.clone(),
+                    path: it.path.clone(),
                 })
                 .collect(),
             divergence: replayed.divergence.as_deref().cloned(),

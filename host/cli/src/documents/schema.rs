@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Decided, Resumed, Signalled, Stopped};
+use super::bundle::{Exported, Imported};
 use super::component::{Backtraces, Component};
 use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
 use super::failure::Failed;
@@ -19,7 +20,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 30] = [
+const VERBS: [(&str, Of); 32] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -40,6 +41,8 @@ const VERBS: [(&str, Of); 30] = [
     ("kv", of::<KvAnswer>),
     ("metrics", of::<Metrics>),
     ("replay", of::<Replay>),
+    ("export", of::<Exported>),
+    ("import", of::<Imported>),
     ("validate", of::<Validated>),
     ("graph", of::<Drawing>),
     ("inspect", of::<Component>),

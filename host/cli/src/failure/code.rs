@@ -51,6 +51,11 @@ codes! {
         "The run has several artifacts of this name, with different bytes. Name the digest of the one that is meant.";
     AmbiguousRun = "ambiguous_run", Usage,
         "Several runs begin with these characters. Type more of the id.";
+    BundleRefused = "bundle_refused", Invalid,
+        "The file is not one that `milepost export` wrote, or not as it was written: it was cut off or altered, or holds what such a \
+         file never does. Nothing of it was taken. Export the run again.";
+    BundleTooNew = "bundle_too_new", Invalid,
+        "A newer version of milepost wrote the file. Use that version.";
     ClaimLost = "claim_lost", TryAgain,
         "Another process took the run over while this one drove it, because this one stood still for too long. What it had recorded \
          before is kept.";
@@ -92,6 +97,9 @@ codes! {
     NoStore = "no_store", Unavailable,
         "There is no store in this folder. The store belongs to the working folder: go where the run was started, or name the store \
          with `--store` or `MILEPOST_STORE`.";
+    NotRedacted = "not_redacted", Invalid,
+        "A value could not be replaced: nothing is recorded where it should be, or it is also a word of the record itself. No file \
+         was written.";
     NoteTooLong = "note_too_long", Invalid,
         "A comment or a name takes more than 16 KiB. Use a shorter one.";
     NoteWithNul = "note_with_nul", Invalid,
@@ -114,6 +122,9 @@ codes! {
         "A component could not be read, or is not the one that its digest names. Put the file back.";
     Refused = "refused", Invalid,
         "The record of the run does not allow this change where the run stands. Nothing was changed.";
+    RunDiffers = "run_differs", Invalid,
+        "The store has a run of that id whose record differs from the one in the file. Neither replaces the other: import the file \
+         into another store, with `--store`.";
     RunNotFound = "run_not_found", Invalid,
         "The store has no such run. `milepost ls` lists the runs. The store belongs to the working folder unless `--store` or \
          `MILEPOST_STORE` says otherwise.";

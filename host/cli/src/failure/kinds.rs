@@ -1,5 +1,6 @@
 //! From the typed errors of the library: which exit code and which help each kind has.
 
+use milepost::bundle::BundleError;
 use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
@@ -15,6 +16,34 @@ use milepost::workflow::OpenError;
 use super::{Code, Details, Failure};
 use crate::shell;
 use crate::words::advice::{Advice, command};
+
+impl From<BundleError> for Failure {
+    fn from(error: BundleError) -> Self {
+        let message = error.to_string();
+        match error {
+            BundleError::Io(_) => Self::new(Code::File, message),
+            BundleError::Engine(error) => error.into(),
+            BundleError::Refused(_) => Self::new(Code::BundleRefused, message)
+                .help("nothing of it was taken; export the run again, and copy the file as it is"),
+            BundleError::TooNew { .. } => {
+                Self::new(Code::BundleTooNew, message).help("use that version of milepost")
+            }
+            BundleError::Exists { run, .. } => Self::new(Code::RunDiffers, message).help(
+                Advice::from("").command(format!("show {run}")).text(
+                    " shows the one that is there; `--store` names another store for the file",
+                ),
+            ),
+            BundleError::Damaged { .. } => Self::new(Code::DamagedRecord, message)
+                .help(command("doctor").text(" lists all damage")),
+            BundleError::TooLarge { .. } => Self::new(Code::TooLarge, message),
+            BundleError::NothingThere { run, .. } => Self::new(Code::NotRedacted, message)
+                .help(command(format!("show {run}")).text(" shows what is recorded")),
+            BundleError::NotReplaceable { .. } => {
+                Self::new(Code::NotRedacted, message).help("name fewer values, or those around it")
+            }
+        }
+    }
+}
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {

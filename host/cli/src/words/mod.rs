@@ -2,6 +2,7 @@
 //! knows what a person has to type: see [`plain`] and [`Context::program`](crate::context::Context::program).
 
 pub(crate) mod advice;
+pub(crate) mod bundle;
 pub(crate) mod event;
 pub(crate) mod explain;
 mod host_codes;

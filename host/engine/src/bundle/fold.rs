@@ -64,7 +64,9 @@ impl Folded {
                     match (started, kept) {
                         (_, Some(kept)) => {
                             if !self.tapes.contains_key(&kept.started) {
-                                return Err("it names the tape of an attempt that never began".into());
+                                return Err(
+                                    "it names the tape of an attempt that never began".into()
+                                );
                             }
                             self.tapes.insert(kept.started, Some(kept));
                         }

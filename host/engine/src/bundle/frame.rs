@@ -42,7 +42,8 @@ impl<W: Write> Packer<W> {
     /// Adds bytes to it.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let left = self.left.checked_sub(bytes.len() as u64);
-        self.left = left.ok_or_else(|| io::Error::other("an entry has grown while it was written"))?;
+        self.left =
+            left.ok_or_else(|| io::Error::other("an entry has grown while it was written"))?;
         self.out.write_all(bytes)?;
         if self.left == 0 {
             let padding = [0; BLOCK];
@@ -171,7 +172,10 @@ impl<'a, R: Read> Unpacker<'a, R> {
             block.copy_from_slice(first);
             return Err(stranger(Header::from_byte_slice(&block), end).into());
         }
-        let more = self.packed.read(&mut [0]).map_err(|error| broken(end, &error))?;
+        let more = self
+            .packed
+            .read(&mut [0])
+            .map_err(|error| broken(end, &error))?;
         let beyond = self.packed.finish().read(&mut [0])?;
         match (more, beyond) {
             (0, 0) => Ok(()),
@@ -186,7 +190,9 @@ impl<'a, R: Read> Unpacker<'a, R> {
     }
 
     fn fill(&mut self, at: &str, into: &mut [u8]) -> Result<(), BundleError> {
-        self.packed.read_exact(into).map_err(|error| broken(at, &error))?;
+        self.packed
+            .read_exact(into)
+            .map_err(|error| broken(at, &error))?;
         self.done += into.len() as u64;
         (self.progress)(self.done);
         Ok(())

@@ -104,7 +104,8 @@ impl Lines {
 }
 
 fn raw(text: &str) -> Result<Box<RawValue>, Refused> {
-    RawValue::from_string(text.to_owned()).map_err(|error| Refused::at("the record", error.to_string()))
+    RawValue::from_string(text.to_owned())
+        .map_err(|error| Refused::at("the record", error.to_string()))
 }
 
 fn written<T: Serialize>(

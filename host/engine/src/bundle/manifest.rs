@@ -131,7 +131,9 @@ impl Kind {
             "runs" => {
                 let (run, file) = rest.split_once('/')?;
                 let run = run.parse().ok().filter(|run| *run < runs)?;
-                let record = Record::ALL.into_iter().find(|record| record.file() == file)?;
+                let record = Record::ALL
+                    .into_iter()
+                    .find(|record| record.file() == file)?;
                 Self::Record(run, record)
             }
             _ => return None,
@@ -153,14 +155,19 @@ impl Kind {
 
 /// The text of the first entry.
 pub(super) fn seal(manifest: &[u8]) -> String {
-    format!("milepost run, format {FORMAT}\nmanifest {}\n", Digest::of(manifest))
+    format!(
+        "milepost run, format {FORMAT}\nmanifest {}\n",
+        Digest::of(manifest)
+    )
 }
 
 /// The digest of the manifest, from the first entry.
 pub(super) fn unseal(text: &[u8]) -> Result<Digest, BundleError> {
     let wrong = || Refused::at(SEAL, "this is no file of an exported run");
     let text = std::str::from_utf8(text).map_err(|_| wrong())?;
-    let rest = text.strip_prefix("milepost run, format ").ok_or_else(wrong)?;
+    let rest = text
+        .strip_prefix("milepost run, format ")
+        .ok_or_else(wrong)?;
     let (format, rest) = rest.split_once('\n').ok_or_else(wrong)?;
     let found: u32 = format.parse().map_err(|_| wrong())?;
     if found > FORMAT {
@@ -223,7 +230,11 @@ impl Manifest {
             let all = run.artifacts.iter().map(|used| used.artifact.size);
             let bytes = all.fold(0_u64, u64::saturating_add);
             count("artifacts of a run", run.artifacts.len(), limits::ARTIFACTS)?;
-            too_large("bytes of the artifacts of a run", bytes, limits::ARTIFACTS_BYTES)?;
+            too_large(
+                "bytes of the artifacts of a run",
+                bytes,
+                limits::ARTIFACTS_BYTES,
+            )?;
         }
         let mut kinds: Vec<Kind> = Vec::with_capacity(self.parts.len());
         let (mut held, mut artifacts) = (0_u64, 0_u64);
@@ -233,20 +244,42 @@ impl Manifest {
                 return Err(wrong(format!("it names a part that cannot be: `{shown}`")));
             };
             if part.size > kind.most() {
-                let what = format!("part `{}` has {} bytes, more than the {} that it may have", part.name, part.size, kind.most());
+                let what = format!(
+                    "part `{}` has {} bytes, more than the {} that it may have",
+                    part.name,
+                    part.size,
+                    kind.most()
+                );
                 return Err(wrong(what));
             }
             // Each once, and in the one order.
-            let before = at.checked_sub(1).map(|before| (kinds[before], self.parts[before].digest.hex()));
+            let before = at
+                .checked_sub(1)
+                .map(|before| (kinds[before], self.parts[before].digest.hex()));
             if before.is_some_and(|before| !precedes(before, (kind, part.digest.hex()))) {
-                return Err(wrong(format!("part `{}` is named twice, or not in its place", part.name)));
+                return Err(wrong(format!(
+                    "part `{}` is named twice, or not in its place",
+                    part.name
+                )));
             }
-            let sum = if kind == Kind::Artifact { &mut artifacts } else { &mut held };
+            let sum = if kind == Kind::Artifact {
+                &mut artifacts
+            } else {
+                &mut held
+            };
             *sum = sum.saturating_add(part.size);
             kinds.push(kind);
         }
-        too_large("bytes of the file beside its artifacts", held, limits::BUNDLE_HELD_BYTES)?;
-        too_large("bytes of the artifacts of the file", artifacts, limits::BUNDLE_ARTIFACTS_BYTES)?;
+        too_large(
+            "bytes of the file beside its artifacts",
+            held,
+            limits::BUNDLE_HELD_BYTES,
+        )?;
+        too_large(
+            "bytes of the artifacts of the file",
+            artifacts,
+            limits::BUNDLE_ARTIFACTS_BYTES,
+        )?;
         Ok(kinds)
     }
 }

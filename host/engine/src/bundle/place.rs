@@ -203,7 +203,8 @@ fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bo
                 epoch: Epoch(state.epoch().0 + raises),
                 event,
             };
-            let rejected = |error: milepost_core::state::Rejected| BundleError::Engine(error.into());
+            let rejected =
+                |error: milepost_core::state::Rejected| BundleError::Engine(error.into());
             state.apply(&entry).map_err(rejected)?;
             entries.push(StoredEntry {
                 seq: entry.seq,
@@ -249,7 +250,11 @@ fn created(bundle: &Bundle, run: &Run, standing: &Standing) -> Result<(Write, bo
             .collect(),
         consumed: Vec::new(),
         kin: Kin {
-            parent: state.created().parent.as_ref().map(|parent| parent.run.clone()),
+            parent: state
+                .created()
+                .parent
+                .as_ref()
+                .map(|parent| parent.run.clone()),
             ..Kin::default()
         },
         moved: Some(Moved {
@@ -265,7 +270,7 @@ fn to_a_stand(state: &RunState, by: &str) -> Vec<Event> {
     let paused = || {
         let why = Why::Interrupted {
             by: by.to_owned(),
-            lost: state.phase().status() == Status::Running,
+            lost: false,
         };
         RunEvent::Paused {
             stop: Stop::new(why),

@@ -85,7 +85,10 @@ pub fn read(file: impl Read, progress: &mut super::Progress<'_>) -> Result<Bundl
         manifest: manifest.clone(),
         kinds,
         runs,
-        blobs: blobs.iter().map(|(digest, (_, bytes))| (*digest, Arc::clone(bytes))).collect(),
+        blobs: blobs
+            .iter()
+            .map(|(digest, (_, bytes))| (*digest, Arc::clone(bytes)))
+            .collect(),
     })
 }
 
@@ -289,7 +292,11 @@ impl Checker<'_> {
             };
         }
         let bodies = tapes(number, &mut lines, &folded)?;
-        named.extend(bodies.into_iter().filter(|digest| self.blobs.contains_key(digest)));
+        named.extend(
+            bodies
+                .into_iter()
+                .filter(|digest| self.blobs.contains_key(digest)),
+        );
         memos(number, &lines)?;
         logs(number, &lines)?;
         self.artifacts(number)?;
@@ -373,15 +380,17 @@ fn tapes(
     folded: &Folded,
 ) -> Result<BTreeSet<Digest>, BundleError> {
     let part = Kind::Record(number, Record::Tapes).name(&Digest::of(&[]));
-    let wrong = |line: usize, what: String| {
-        BundleError::from(Refused::at(lines::place(&part, line), what))
-    };
+    let wrong =
+        |line: usize, what: String| BundleError::from(Refused::at(lines::place(&part, line), what));
     let mut all: BTreeMap<u64, Vec<TapeEntry>> = BTreeMap::new();
     let mut last = 0;
     for (at, (started, calls)) in lines.tapes.iter().enumerate() {
         let line = at + 1;
         if *started < last || !folded.tapes.contains_key(started) {
-            return Err(wrong(line, "no attempt has such a tape, or not there".to_owned()));
+            return Err(wrong(
+                line,
+                "no attempt has such a tape, or not there".to_owned(),
+            ));
         }
         last = *started;
         let so_far = all.entry(*started).or_default();

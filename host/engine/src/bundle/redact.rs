@@ -8,11 +8,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use milepost_core::event::{Entry, Event, RunEvent, StepEvent};
+use milepost_core::event::{Entry, Event, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Digest, StepId};
 use milepost_core::payload::Payload;
 use milepost_core::shown::Shown;
 use milepost_core::tape::{Tape, TapeEntry};
+use milepost_core::wait::Wait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -77,7 +78,9 @@ impl fmt::Display for Field {
             Of::Inputs => f.write_str("inputs")?,
             Of::Output(step) => write!(f, "steps.{step}.output")?,
         }
-        self.members.iter().try_for_each(|name| write!(f, ".{name}"))
+        self.members
+            .iter()
+            .try_for_each(|name| write!(f, ".{name}"))
     }
 }
 
@@ -179,7 +182,9 @@ impl Needles {
                 }
                 any
             }
-            Value::Array(items) => items.iter_mut().fold(false, |any, item| self.value(item) | any),
+            Value::Array(items) => items
+                .iter_mut()
+                .fold(false, |any, item| self.value(item) | any),
             Value::Object(members) => {
                 let mut any = false;
                 for value in members.values_mut() {
@@ -214,7 +219,9 @@ impl Needles {
                 }
                 any
             }
-            Value::Array(items) => items.iter_mut().fold(false, |any, item| self.record(item) | any),
+            Value::Array(items) => items
+                .iter_mut()
+                .fold(false, |any, item| self.record(item) | any),
             Value::String(_) => self.value(value),
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
@@ -245,6 +252,7 @@ pub(super) fn redact(
         }
     }
     let needles = Needles::of(&found);
+    let given = given(runs, blobs, &needles)?;
     let mut made: BTreeMap<(Kind, Digest), Arc<[u8]>> = BTreeMap::new();
     for (number, run) in runs.iter_mut().enumerate() {
         let own: &[Field] = if number == 0 { fields } else { &[] };
@@ -252,6 +260,7 @@ pub(super) fn redact(
             needles: &needles,
             fields: own,
             all: fields,
+            given: &given,
             blobs,
         };
         redaction.run(run, &mut made)?;
@@ -270,10 +279,38 @@ pub(super) fn redact(
     let holds = |bytes: &[u8]| {
         let distinct = needles.0.iter().filter(|needle| needle.len() >= DISTINCT);
         let text = text(bytes);
-        distinct.clone().any(|needle| text.contains(needle.as_str()))
+        distinct
+            .clone()
+            .any(|needle| text.contains(needle.as_str()))
     };
     let left = blobs.iter().filter(|(_, bytes)| holds(bytes));
     Ok(left.map(|((kind, digest), _)| kind.name(digest)).collect())
+}
+
+/// The inputs that runs were given, as digests, before and after.
+fn given(
+    runs: &[Gathered],
+    blobs: &Blobs,
+    needles: &Needles,
+) -> Result<BTreeMap<Digest, Digest>, BundleError> {
+    let mut given = BTreeMap::new();
+    for run in runs {
+        let Some(first) = run.lines.entries.first() else {
+            continue;
+        };
+        let event = decoded(run, first.seq, &first.body, blobs)?;
+        if let Some(inputs) = event.payload() {
+            let mut value = Arc::unwrap_or_clone(inputs.value());
+            if needles.value(&mut value) {
+                let after = Payload::new(value);
+                given.insert(
+                    Digest::of(inputs.text().as_bytes()),
+                    Digest::of(after.text().as_bytes()),
+                );
+            }
+        }
+    }
+    Ok(given)
 }
 
 fn decoded(run: &Gathered, seq: u64, body: &str, blobs: &Blobs) -> Result<Event, BundleError> {
@@ -287,7 +324,10 @@ fn decoded(run: &Gathered, seq: u64, body: &str, blobs: &Blobs) -> Result<Event,
 
 fn blob<'a>(blobs: &'a Blobs, digest: &Digest) -> Option<&'a [u8]> {
     let kinds = [Kind::Value, Kind::Definition, Kind::Component];
-    kinds.iter().find_map(|kind| blobs.get(&(*kind, *digest))).map(|bytes| &**bytes)
+    kinds
+        .iter()
+        .find_map(|kind| blobs.get(&(*kind, *digest)))
+        .map(|bytes| &**bytes)
 }
 
 struct Redaction<'a> {
@@ -295,6 +335,8 @@ struct Redaction<'a> {
     /// Places in this run.
     fields: &'a [Field],
     all: &'a [Field],
+    /// What parents recorded of the inputs of their children: its digest, and the new one.
+    given: &'a BTreeMap<Digest, Digest>,
     blobs: &'a Blobs,
 }
 
@@ -315,7 +357,8 @@ impl Redaction<'_> {
                 what,
             };
             let before = decoded(run, seq, &stored.body, self.blobs)?;
-            let mut body: Value = serde_json::from_str(&stored.body).map_err(|e| wrong(e.to_string()))?;
+            let mut body: Value =
+                serde_json::from_str(&stored.body).map_err(|e| wrong(e.to_string()))?;
             self.put_back(&mut body);
             for field in self.fields.iter().filter(|field| field.is_in(&before)) {
                 if let Some(value) = payload_of(&mut body)
@@ -326,12 +369,24 @@ impl Redaction<'_> {
             }
             self.needles.record(&mut body);
             let find = |digest: &Digest| blob(self.blobs, digest).map(<[u8]>::to_vec);
-            let mut event = Event::decode(&body.to_string(), &find).map_err(|e| wrong(e.to_string()))?;
+            let mut event =
+                Event::decode(&body.to_string(), &find).map_err(|e| wrong(e.to_string()))?;
             if event.name() != before.name() || event.path() != before.path() {
                 return Err(wrong("it becomes another event".to_owned()));
             }
             if let Event::Run(RunEvent::Created(created)) = &mut event {
                 created.redacted = self.all.iter().map(ToString::to_string).collect();
+            }
+            if let Event::Step {
+                event:
+                    StepEvent::Wait(WaitEvent::Started {
+                        wait: Wait::Child { inputs, .. },
+                    }),
+                ..
+            } = &mut event
+                && let Some(digest) = self.given.get(inputs)
+            {
+                *inputs = *digest;
             }
             if let Some(kept) = tape_of(&mut event).and_then(|tape| tape.kept.as_mut())
                 && let Some(digest) = tapes.get(&kept.started)
@@ -366,8 +421,12 @@ impl Redaction<'_> {
                 memo.value = value.to_string();
             }
         }
-        run.lines.memos.sort_by(|a, b| (&a.0, &a.1.key).cmp(&(&b.0, &b.1.key)));
-        run.lines.memos.dedup_by(|a, b| (&a.0, &a.1.key) == (&b.0, &b.1.key));
+        run.lines
+            .memos
+            .sort_by(|a, b| (&a.0, &a.1.key).cmp(&(&b.0, &b.1.key)));
+        run.lines
+            .memos
+            .dedup_by(|a, b| (&a.0, &a.1.key) == (&b.0, &b.1.key));
         for log in &mut run.lines.logs {
             if let Ok(mut line) = serde_json::from_str::<Value>(&log.body)
                 && self.needles.record(&mut line)
@@ -424,8 +483,8 @@ impl Redaction<'_> {
             what,
         };
         for (started, part) in &run.lines.tapes {
-            let mut entries: Vec<TapeEntry> =
-                serde_json::from_str(&part.body).map_err(|error| wrong(*started, error.to_string()))?;
+            let mut entries: Vec<TapeEntry> = serde_json::from_str(&part.body)
+                .map_err(|error| wrong(*started, error.to_string()))?;
             for entry in &mut entries {
                 if let TapeEntry::Host(call) = entry {
                     let mut any = self.needles.value(&mut call.answer);
@@ -467,7 +526,9 @@ impl Redaction<'_> {
             }
             named.extend(beside(entries));
         }
-        named.retain(|digest| blob(self.blobs, digest).is_some() || made.contains_key(&(Kind::Value, *digest)));
+        named.retain(|digest| {
+            blob(self.blobs, digest).is_some() || made.contains_key(&(Kind::Value, *digest))
+        });
         run.beside = named;
         for (started, part) in &mut run.lines.tapes {
             if let Some(entries) = all.get_mut(started).filter(|_| touched.contains(started)) {
@@ -493,11 +554,7 @@ impl Redaction<'_> {
     }
 
     /// Replaces values in what stands beside a tape or, in another notation, on it. Returns whether any was there.
-    fn bodies(
-        &self,
-        answer: &mut Value,
-        made: &mut BTreeMap<(Kind, Digest), Arc<[u8]>>,
-    ) -> bool {
+    fn bodies(&self, answer: &mut Value, made: &mut BTreeMap<(Kind, Digest), Arc<[u8]>>) -> bool {
         use base64::Engine as _;
         use base64::engine::general_purpose::STANDARD;
         match answer {
@@ -541,7 +598,10 @@ fn payload_of(body: &mut Value) -> Option<&mut Value> {
     const NAMES: [&str; 5] = ["inputs", "output", "data", "items", "input"];
     let inner = body.get_mut("body")?;
     let mut place = inner;
-    if place.get("ending").is_some_and(|ending| ending.get("output").is_some()) {
+    if place
+        .get("ending")
+        .is_some_and(|ending| ending.get("output").is_some())
+    {
         place = place.get_mut("ending")?;
     }
     let name = NAMES.into_iter().find(|name| place.get(*name).is_some())?;

@@ -88,7 +88,11 @@ pub async fn export<W: Write>(
             let row = store.row(&child).await?;
             if row.is_some_and(|row| row.parent.as_ref() == Some(&id)) {
                 gathered.push(gather(store, &child, &mut held).await?);
-                too_large("runs in the file", gathered.len() as u64, limits::BUNDLE_RUNS as u64)?;
+                too_large(
+                    "runs in the file",
+                    gathered.len() as u64,
+                    limits::BUNDLE_RUNS as u64,
+                )?;
             }
         }
     }
@@ -120,7 +124,11 @@ pub async fn export<W: Write>(
     drop(gathered);
     let mut packer = Packer::new(out)?;
     let text = manifest.encode();
-    too_large("bytes of the manifest", text.len() as u64, limits::BUNDLE_MANIFEST_BYTES as u64)?;
+    too_large(
+        "bytes of the manifest",
+        text.len() as u64,
+        limits::BUNDLE_MANIFEST_BYTES as u64,
+    )?;
     packer.entry(SEAL, manifest::seal(&text).as_bytes())?;
     packer.entry(MANIFEST, &text)?;
     let mut done = 0;
@@ -151,7 +159,11 @@ async fn gather(store: &dyn Store, run: &RunId, held: &mut u64) -> Result<Gather
     let row = row.ok_or_else(|| StoreError::NotFound(run.clone()))?;
     let mut count = |bytes: usize| {
         *held += bytes as u64;
-        too_large("bytes of the file beside its artifacts", *held, limits::BUNDLE_HELD_BYTES)
+        too_large(
+            "bytes of the file beside its artifacts",
+            *held,
+            limits::BUNDLE_HELD_BYTES,
+        )
     };
     let mut lines = Lines::default();
     let mut folded = Folded::default();
@@ -258,8 +270,8 @@ async fn tape(
                 return Err(damaged("host calls are missing".to_owned()));
             }
             count(part.body.len())?;
-            let more: Vec<TapeEntry> = serde_json::from_str(&part.body)
-                .map_err(|error| damaged(error.to_string()))?;
+            let more: Vec<TapeEntry> =
+                serde_json::from_str(&part.body).map_err(|error| damaged(error.to_string()))?;
             if more.is_empty() {
                 return Ok(calls);
             }
@@ -296,7 +308,11 @@ async fn blobs(
             what: format!("the store does not hold {}", kind.name(&digest)),
         })?;
         *held += bytes.len() as u64;
-        too_large("bytes of the file beside its artifacts", *held, limits::BUNDLE_HELD_BYTES)?;
+        too_large(
+            "bytes of the file beside its artifacts",
+            *held,
+            limits::BUNDLE_HELD_BYTES,
+        )?;
         blobs.insert((kind, digest), bytes.into());
     }
     Ok(blobs)

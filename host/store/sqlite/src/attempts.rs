@@ -216,9 +216,11 @@ pub(super) fn keep_memo(
     path: &str,
     memo: &Memo,
 ) -> Result<(), rusqlite::Error> {
-    db.get("INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-        .execute(params![run, path, memo.key, memo.value])
-        .map(drop)
+    db.get(
+        "INSERT INTO memo (run, path, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![run, path, memo.key, memo.value])
+    .map(drop)
 }
 
 /// The run takes so many bytes less.

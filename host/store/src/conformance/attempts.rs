@@ -614,7 +614,10 @@ pub(crate) fn only_a_run_that_is_not_here_comes_from_another_store(s: &dyn Store
     };
     let refused = s.write(over).wait();
     assert!(matches!(refused, Err(StoreError::Corrupt(_))));
-    assert!(matches!(s.write(moved("r")).wait(), Err(StoreError::Exists(_))));
+    assert!(matches!(
+        s.write(moved("r")).wait(),
+        Err(StoreError::Exists(_))
+    ));
     assert_eq!(s.row(&id("r")).wait().unwrap().unwrap().seq, 1);
 }
 
@@ -630,7 +633,10 @@ pub(crate) fn memos_are_listed_by_path_and_key(s: &dyn Store) {
         }
         found.extend(page.into_iter().map(|(path, memo)| (path, memo.key)));
     }
-    let found: Vec<_> = found.iter().map(|(p, k)| (p.as_str(), k.as_str())).collect();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(p, k)| (p.as_str(), k.as_str()))
+        .collect();
     assert_eq!(found, [("a", "k"), ("a", "z"), ("b", "k")]);
     let behind = s.memos(&id("r"), Some(("a", "k\u{1}"))).wait().unwrap();
     assert_eq!(behind.len(), 2);
