@@ -4,6 +4,7 @@
 mod api_report;
 mod behaviours;
 mod bounds;
+mod bundle;
 mod card;
 mod cli;
 mod crash;

@@ -283,7 +283,9 @@ fn root() -> PathBuf {
 }
 
 /// Compiled code is shared by all tests: it is keyed by content.
-fn code_cache() -> PathBuf {
+/// Where the tests keep compiled components.
+#[must_use]
+pub fn code_cache() -> PathBuf {
     profile_folder().join("milepost-test-cache")
 }
 

@@ -62,7 +62,7 @@ fn rig(child: &str, script: &Script) -> Rig {
     rig_of(PARENT, &[("c.toml", child)], script)
 }
 
-pub(super) fn rig_of(parent: &str, files: &[(&str, &str)], script: &Script) -> Rig {
+pub(crate) fn rig_of(parent: &str, files: &[(&str, &str)], script: &Script) -> Rig {
     let rig = Rig::sqlite(parent, script);
     for (name, body) in files {
         write(&rig, name, body);

@@ -39,11 +39,13 @@ mod uncounted;
 mod values;
 mod workers;
 
+pub(crate) use self::children::rig_of;
+
 use milepost::store::RunRow;
 use milepost_core::ids::RunId;
 
 /// A sequence of steps, each of which uses the scripted step of its own name.
-fn steps(ids: &[&str]) -> String {
+pub(crate) fn steps(ids: &[&str]) -> String {
     ids.iter()
         .map(|id| format!("[[step]]\nid = \"{id}\"\nuse = \"p/{id}\"\n"))
         .collect()
@@ -60,7 +62,7 @@ fn count(names: &[&str], name: &str) -> usize {
 }
 
 /// What `#[tokio::test(start_paused = true)]` does, for a test that has many cases.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
