@@ -38,7 +38,6 @@ pub(crate) struct ImportArgs {
 pub(super) fn run(args: &ImportArgs, cx: &Context) -> Result<Reply, Failure> {
     let failed = |error| Failure::file("read", &args.file, &error);
     let mut file = File::open(&args.file).map_err(failed)?;
-    let store = place::open_or_create(&cx.store)?;
     let standing = Standing::Still {
         by: "import".to_owned(),
         at: SystemTime::now().into(),
@@ -46,8 +45,19 @@ pub(super) fn run(args: &ImportArgs, cx: &Context) -> Result<Reply, Failure> {
     let progress = Told::new(cx.lively);
     let imported = {
         let mut tell = telling(&progress);
-        let imported = bundle::import(store.as_ref(), &mut file, &standing, &mut tell);
-        wait(imported)
+        bundle::read(&mut file, &mut tell)
+            .map_err(Failure::from)
+            .and_then(|read| {
+                // A file that is refused makes no store.
+                let store = place::open_or_create(&cx.store)?;
+                wait(bundle::place(
+                    store.as_ref(),
+                    &mut file,
+                    read,
+                    &standing,
+                    &mut tell,
+                ))
+            })
     };
     progress.finish();
     let imported = imported?;

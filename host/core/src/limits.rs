@@ -258,7 +258,7 @@ pub const BUNDLE_PARTS: usize = 100_000;
 /// Bytes of the manifest of a file of exported runs.
 pub const BUNDLE_MANIFEST_BYTES: usize = 32 * MIB;
 /// Bytes of all parts of a file of exported runs but its artifacts, unpacked: they are held in memory.
-pub const BUNDLE_HELD_BYTES: u64 = 512 * MIB as u64;
+pub const BUNDLE_HELD_BYTES: usize = 512 * MIB;
 /// Bytes of all artifacts of a file of exported runs.
 pub const BUNDLE_ARTIFACTS_BYTES: u64 = 64 * 1024 * MIB as u64;
 /// Bytes of all artifacts of a file of exported runs that is replayed without a store: they are held in memory.

@@ -207,6 +207,26 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ),
         ("PARSED_VALUE_BYTES", bytes(limits::PARSED_VALUE_BYTES)),
         ("INLINE_VALUE_BYTES", bytes(limits::INLINE_VALUE_BYTES)),
+        ("BUNDLE_RUNS", number(limits::BUNDLE_RUNS as u64)),
+        ("BUNDLE_PARTS", number(limits::BUNDLE_PARTS as u64)),
+        (
+            "BUNDLE_MANIFEST_BYTES",
+            bytes(limits::BUNDLE_MANIFEST_BYTES),
+        ),
+        ("BUNDLE_HELD_BYTES", bytes(limits::BUNDLE_HELD_BYTES)),
+        (
+            "BUNDLE_ARTIFACTS_BYTES",
+            bytes(limits::BUNDLE_ARTIFACTS_BYTES as usize),
+        ),
+        (
+            "BUNDLE_REPLAY_ARTIFACTS_BYTES",
+            bytes(limits::BUNDLE_REPLAY_ARTIFACTS_BYTES as usize),
+        ),
+        ("BUNDLE_LINE_BYTES", bytes(limits::BUNDLE_LINE_BYTES)),
+        (
+            "BUNDLE_WINDOW_LOG",
+            number(u64::from(limits::BUNDLE_WINDOW_LOG)),
+        ),
         ("PAGE_BYTES", bytes(limits::PAGE_BYTES)),
         (
             "EVENTS_PER_COMMIT",

@@ -16,20 +16,23 @@ use milepost::record;
 use milepost::replay::{Replayed, replay};
 use milepost::store::memory::MemoryStore;
 use milepost::wasm_plugins::WasmPlugins;
-use milepost_core::checkpoint;
+use milepost_core::checkpoint::{self, Position};
+use milepost_core::definition::Definition;
 use milepost_core::ids::RunId;
+use milepost_core::replay::check;
 use milepost_core::state::RunState;
 use milepost_tests::cli::{Cli, code_cache};
 use milepost_tests::decorator::Decorator;
 use milepost_tests::decorator::prelude::*;
 use milepost_tests::hand_on;
+use milepost_tests::now::Now as _;
 use orders_api::{Api, Settings};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Where golden runs are made: paths are part of a record, and these tell nothing of a machine.
 const FOLDER: &str = "/tmp/milepost-golden";
-/// Cuts of one run at most.
-const CUTS: u64 = 24;
+/// Cuts of one run of which all attempts before are executed again; between events, every place is a cut.
+const CUTS: u64 = 3;
 
 static PLUGINS: LazyLock<WasmPlugins> = LazyLock::new(|| WasmPlugins::new(Some(code_cache())));
 
@@ -171,25 +174,49 @@ async fn golden_runs_replay_and_so_they_do_cut_off_anywhere() {
 async fn cut(name: &str, store: Arc<MemoryStore>, run: &RunId, events: u64) {
     let inner = store.as_ref() as &dyn Store;
     let journal = record::journal(inner, run, 0, usize::MAX).await.unwrap();
-    let step = events.div_ceil(CUTS).max(1);
+    let recorded = record::load(inner, run).await.unwrap();
+    let text = record::definition_text(inner, &recorded.state)
+        .await
+        .unwrap();
+    let definition = Definition::reread("", &text).unwrap().definition;
+    // What children are made of is not read here: the replays below decide with it.
+    let starts_runs = !recorded.state.binding().children.is_empty();
+    let find = |digest: &Digest| inner.blob(digest).now().unwrap();
     let mut state = RunState::create(&journal[0]).unwrap();
     for entry in &journal[1..] {
-        if entry.seq % step == 0 {
+        let place = format!("{name}, cut after event {}", state.seq());
+        // Whoever goes on there knows nothing but the checkpoint, and decides the same.
+        let parts = checkpoint::all_parts(&state);
+        let parts = parts
+            .iter()
+            .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
+        let position = Position {
+            seq: state.seq(),
+            epoch: state.epoch(),
+            updated_at: state.updated_at(),
+        };
+        let mut restored = checkpoint::restore(position, parts, &find).unwrap();
+        assert_eq!(restored, state, "{place}");
+        let checked = match starts_runs {
+            true => restored
+                .apply(entry)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            false => check(&definition, &mut restored, entry).map_err(|found| format!("{found:?}")),
+        };
+        assert_eq!(checked, Ok(()), "{place}");
+        if entry.seq % events.div_ceil(CUTS) == 0 {
             let cut = Cut {
                 inner: store.clone(),
                 run: run.clone(),
                 state: state.clone(),
             };
             let found = replayed(Arc::new(cut), run).await;
-            assert_eq!(
-                found.divergence,
-                None,
-                "{name}, cut after event {}",
-                state.seq()
-            );
-            assert_eq!(found.events, state.seq(), "{name}");
+            assert_eq!(found.divergence, None, "{place}");
+            assert_eq!(found.events, state.seq(), "{place}");
         }
         state.apply(entry).unwrap();
+        assert_eq!(restored, state, "{place}");
     }
 }
 
@@ -213,9 +240,7 @@ fn make() {
     run(1, "saga", "");
     let text = data("word-count", "handbook.txt");
     run(0, "word-count", &format!("--input text={text}"));
-    let repository = cli.folder().join("kettle.git");
     let history = data("release-notes", "history.txt");
-    let _ = repository;
     run(
         0,
         "release-notes",
@@ -257,7 +282,14 @@ fn make() {
     guests(&cli);
     let made = root().join("tests/golden");
     fs::create_dir_all(&made).unwrap();
-    for row in cli.run("ls --json").expect(0).json().as_array().unwrap() {
+    // Child runs come with their parents.
+    let rows = cli.run("ls --json").expect(0).json();
+    let roots = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["parent"].is_null());
+    for row in roots {
         let id = row["id"].as_str().unwrap();
         let file = made.join(format!("{id}-1.mpr"));
         if !file.exists() {
@@ -303,7 +335,6 @@ fn guests(cli: &Cli) {
         "guest-trap",
         &format!("{hostile}[[step]]\nid = \"a\"\nuse = \"hostile/trap\"\n"),
     );
-    let _: Value = Value::Null;
     cli.run(&format!("run {FOLDER}/guest-trap.toml --id guest-trap"))
         .expect(1);
 }

@@ -10,6 +10,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_tests::now::Now as _;
 use milepost_tests::rig::{Rig, r1};
+use milepost_tests::rng::Rng;
 use milepost_tests::scripted::{Script, ok};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
@@ -493,4 +494,123 @@ fn a_definition_or_a_log_that_nobody_can_read_is_refused() {
         m["parts"].as_array_mut().unwrap().insert(1, part);
     });
     refused(&file, "no attempt has such a tape");
+}
+
+/// Inputs of the fuzzer `import`: a byte that says whether what follows is packed first.
+fn corpus() -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/import");
+    if std::env::var_os("UPDATE_GOLDEN_RUNS").is_some() && !std::path::Path::new(folder).exists() {
+        std::fs::create_dir_all(folder).unwrap();
+        let file = file();
+        let archive = zstd::decode_all(&file[..]).unwrap();
+        for (name, packed, bytes) in [("packed", 0, file), ("archive", 1, archive)] {
+            std::fs::write(format!("{folder}/{name}"), [vec![packed], bytes].concat()).unwrap();
+        }
+    }
+    let files = std::fs::read_dir(folder).unwrap();
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+/// Takes a file, or refuses it; what was taken is whole.
+fn tried(file: &[u8]) -> bool {
+    let store = MemoryStore::new();
+    let Ok(imported) = import(&store, file) else {
+        assert!(
+            store
+                .list(&Filter::default())
+                .now()
+                .unwrap()
+                .rows
+                .is_empty()
+        );
+        return false;
+    };
+    milepost_tests::rig::assert_folds(&store, &imported.run);
+    true
+}
+
+#[test]
+fn inputs_of_the_fuzzer_are_taken_or_refused() {
+    let corpus = corpus();
+    assert!(corpus.len() >= 2);
+    let taken = corpus.iter().filter(|input| match input[0] % 2 {
+        0 => tried(&input[1..]),
+        _ => tried(&zstd::encode_all(&input[1..], 1).unwrap()),
+    });
+    assert!(taken.count() >= 2);
+}
+
+/// Behind the digests: parts are changed, and the manifest names them as they are. `MILEPOST_MUTATIONS` says how many.
+#[test]
+fn changed_parts_with_the_right_digests_are_taken_whole_or_refused() {
+    let count = std::env::var("MILEPOST_MUTATIONS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    let count: u64 = count.unwrap_or(300);
+    let entries = unpacked(&file());
+    let (mut taken, mut refused) = (0_u64, 0_u64);
+    for seed in 0..count {
+        let rng = Rng::new(seed);
+        let below = |most: usize| (rng.next() % most.max(1) as u64) as usize;
+        let at = 1 + below(entries.len() - 1);
+        let mut bytes = entries[at].1.clone();
+        for _ in 0..=below(3) {
+            let place = below(bytes.len());
+            match below(6) {
+                0 => bytes[place] ^= 1 << below(8),
+                1 => bytes[place] = b"0123456789{}[]\",:-"[below(19)],
+                2 => drop(bytes.remove(place)),
+                3 => bytes.truncate(place.max(1)),
+                4 => {
+                    let end = (place + 1 + below(40)).min(bytes.len());
+                    let piece = bytes[place..end].to_vec();
+                    let to = below(bytes.len());
+                    bytes.splice(to..to, piece);
+                }
+                _ => {
+                    let other = &entries[1 + below(entries.len() - 1)].1;
+                    let from = below(other.len());
+                    let end = (from + 1 + below(200)).min(other.len());
+                    bytes.splice(place..place, other[from..end].iter().copied());
+                }
+            }
+            if bytes.is_empty() {
+                bytes.push(b'x');
+            }
+        }
+        let file = match at {
+            1 => sealed(&entries, &bytes),
+            _ => with_bytes(&entries, at, bytes),
+        };
+        match tried(&file) {
+            true => taken += 1,
+            false => refused += 1,
+        }
+    }
+    assert!(refused > taken, "{taken} taken, {refused} refused");
+}
+
+fn with_bytes(entries: &[Entry], at: usize, bytes: Vec<u8>) -> Vec<u8> {
+    let (mut entries, part) = (entries.to_vec(), name(&entries[at]));
+    let (digest, size) = (Digest::of(&bytes), bytes.len());
+    // A blob is named by its digest: a changed one is another one.
+    let named = match part.split_once('/') {
+        Some((folder, file)) if folder != "runs" => {
+            let kind = file
+                .split_once('.')
+                .map_or(String::new(), |(_, kind)| format!(".{kind}"));
+            format!("{folder}/{}{kind}", digest.hex())
+        }
+        _ => part.clone(),
+    };
+    entries[at] = entry(&named, &bytes);
+    with_manifest(&entries, |manifest| {
+        for part_of in manifest["parts"].as_array_mut().unwrap() {
+            if part_of["name"] == part {
+                *part_of = json!({ "name": named, "digest": digest, "size": size });
+            }
+        }
+    })
 }

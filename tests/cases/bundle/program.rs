@@ -109,6 +109,14 @@ fn a_file_that_is_not_taken_is_named_with_its_place() {
         let refused = cli.run(&format!("{verb} bad.mpr --json")).expect(65).json();
         assert_eq!(refused["error"]["code"], "bundle_refused", "{refused:#}");
     }
+    let elsewhere = Cli::new();
+    elsewhere.write("bad.mpr", &file);
+    elsewhere.run("import bad.mpr").expect(65);
+    assert_eq!(
+        fs::read_dir(elsewhere.folder()).unwrap().count(),
+        1,
+        "no store is made for it"
+    );
     let gone = cli.run("import none.mpr --json").expect(65).json();
     assert_eq!(gone["error"]["code"], "file");
     // Another run of that id.

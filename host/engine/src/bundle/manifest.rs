@@ -144,7 +144,7 @@ impl Kind {
     /// Bytes that such a part may have.
     const fn most(self) -> u64 {
         match self {
-            Self::Record(..) => limits::BUNDLE_HELD_BYTES,
+            Self::Record(..) => limits::BUNDLE_HELD_BYTES as u64,
             Self::Definition => limits::DEFINITION_BYTES as u64,
             Self::Component => limits::COMPONENT_BYTES as u64,
             Self::Value => limits::TAPE_BLOB_BYTES as u64,
@@ -273,7 +273,7 @@ impl Manifest {
         too_large(
             "bytes of the file beside its artifacts",
             held,
-            limits::BUNDLE_HELD_BYTES,
+            limits::BUNDLE_HELD_BYTES as u64,
         )?;
         too_large(
             "bytes of the artifacts of the file",

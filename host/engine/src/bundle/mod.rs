@@ -31,7 +31,7 @@ mod write;
 
 pub use self::error::{BundleError, Refused};
 pub use self::manifest::{FORMAT, Manifest};
-pub use self::place::{Imported, Standing, import, unpack};
+pub use self::place::{Imported, Standing, import, place, unpack};
 pub use self::read::{Bundle, read};
 pub use self::redact::{Field, InvalidField, MARKER};
 pub use self::write::{ExportOptions, Exported, export};

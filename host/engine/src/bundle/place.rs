@@ -64,7 +64,7 @@ pub async fn import(
 ) -> Result<Imported, BundleError> {
     file.seek(SeekFrom::Start(0))?;
     let bundle = read(&mut *file, progress)?;
-    put(store, file, bundle, standing, progress).await
+    place(store, file, bundle, standing, progress).await
 }
 
 /// The runs of a file in a store of their own, as they were recorded, and the first of them.
@@ -85,11 +85,15 @@ pub async fn unpack(
         limits::BUNDLE_REPLAY_ARTIFACTS_BYTES,
     )?;
     let store = MemoryStore::new();
-    let imported = put(&store, file, bundle, &Standing::AsRecorded, progress).await?;
+    let imported = place(&store, file, bundle, &Standing::AsRecorded, progress).await?;
     Ok((store, imported.run))
 }
 
-async fn put(
+/// Puts the runs of a file that was read into a store, unless they are there; artifacts are read once more, and checked as before.
+///
+/// # Errors
+/// [`BundleError`]: the store is as it was.
+pub async fn place(
     store: &dyn Store,
     file: &mut (impl Read + Seek),
     bundle: Bundle,

@@ -75,9 +75,14 @@ pub fn read(file: impl Read, progress: &mut super::Progress<'_>) -> Result<Bundl
         }
     }
     unpacker.finish()?;
+    let artifacts = manifest.parts.iter().zip(&kinds);
+    let artifacts = artifacts.filter(|(_, kind)| **kind == Kind::Artifact);
     Checker {
         manifest: &manifest,
         blobs: &blobs,
+        artifacts: artifacts
+            .map(|(part, _)| (part.digest, part.size))
+            .collect(),
         used: BTreeSet::new(),
     }
     .check(records)
@@ -177,6 +182,8 @@ impl<'a> Piece<'a> {
 struct Checker<'a> {
     manifest: &'a Manifest,
     blobs: &'a BTreeMap<Digest, (Kind, Arc<[u8]>)>,
+    /// Artifacts that are there, with their sizes.
+    artifacts: BTreeMap<Digest, u64>,
     /// Blobs that somebody names.
     used: BTreeSet<Digest>,
 }
@@ -322,9 +329,6 @@ impl Checker<'_> {
     }
 
     fn artifacts(&self, number: usize) -> Result<(), BundleError> {
-        let parts = self.manifest.parts.iter();
-        let parts = parts.filter(|part| part.name.starts_with("artifacts/"));
-        let parts: BTreeMap<Digest, u64> = parts.map(|part| (part.digest, part.size)).collect();
         for used in &self.manifest.runs[number].artifacts {
             let Artifact {
                 digest,
@@ -336,7 +340,7 @@ impl Checker<'_> {
             let fits = |text: &&String| {
                 !text.is_empty() && text.len() <= limits::NOTE_BYTES && !text.contains('\0')
             };
-            if parts.get(digest) != Some(size) || !texts.iter().all(fits) {
+            if self.artifacts.get(digest) != Some(size) || !texts.iter().all(fits) {
                 let what = format!("the artifact {digest} is not in the file as it is named");
                 return Err(Refused::at(MANIFEST, what).into());
             }

@@ -162,7 +162,7 @@ async fn gather(store: &dyn Store, run: &RunId, held: &mut u64) -> Result<Gather
         too_large(
             "bytes of the file beside its artifacts",
             *held,
-            limits::BUNDLE_HELD_BYTES,
+            limits::BUNDLE_HELD_BYTES as u64,
         )
     };
     let mut lines = Lines::default();
@@ -311,7 +311,7 @@ async fn blobs(
         too_large(
             "bytes of the file beside its artifacts",
             *held,
-            limits::BUNDLE_HELD_BYTES,
+            limits::BUNDLE_HELD_BYTES as u64,
         )?;
         blobs.insert((kind, digest), bytes.into());
     }
