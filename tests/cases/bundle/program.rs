@@ -56,7 +56,7 @@ fn a_run_goes_to_another_machine_and_replays_there_with_and_without_a_store() {
     other.run("replay r").expect(0);
     assert_eq!(
         other.run("artifacts r r.txt").expect(0).stdout.len(),
-        10_001
+        10_000
     );
     other.run("doctor --artifacts").expect(0);
     let again = other.run("import run.mpr").expect(0);
