@@ -75,6 +75,8 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run(&format!("inspect {text} --json"), 0);
     run(&format!("pack {text} -o packed.wasm --json"), 0);
     run(&format!("symbolize {hostile} 0x1 --json"), 0);
+    run("export done -o done.mpr --json", 0);
+    run("import done.mpr --json", 0);
     run("gc --older-than 0s --dry-run --json", 0);
     run("gc --older-than 0s --json", 0);
     run("doctor --json", 0);

