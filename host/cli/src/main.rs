@@ -110,6 +110,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The program: parse, dispatch, exit code.
 fn main() -> ExitCode {
+    // Before anything starts: neither what steps run nor what compiles components has to do with them.
+    #[cfg(target_os = "linux")]
+    milepost::wasm::descriptors::keep_from_programs();
     if let Some(compiled) = compiling::child() {
         return compiled;
     }

@@ -14,6 +14,7 @@ use milepost::core::grants::{Grants, Narrowing};
 use milepost::core::shown::Shown;
 use milepost::engine::EngineBuilder;
 use milepost::secrets::{SecretSource, SecretValue};
+use milepost::wasm::exec::found_elsewhere;
 
 use super::context::Context;
 use super::failure::{Code, Failure};
@@ -91,6 +92,17 @@ impl World {
                 "`--deny {}` denies nothing that the workflow allows{near}",
                 Shown(&idle.word)
             ));
+        }
+        for (place, name) in self.deny.places(&grants) {
+            if let Some(found) = found_elsewhere(name, place) {
+                cx.warn(format!(
+                    "`--deny exec={}` does not deny `{}`, which is at {} here; `--deny exec={}` does",
+                    Shown(place),
+                    Shown(name),
+                    Shown(found.display()),
+                    Shown(name)
+                ));
+            }
         }
     }
 

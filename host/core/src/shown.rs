@@ -79,6 +79,7 @@ pub fn bytes(count: u64) -> String {
     match UNITS.into_iter().find(|(_, size)| count >= *size) {
         // Not as a float: that would round up into the next unit.
         Some((unit, size)) => format!("{}.{} {unit}", count / size, count % size * 10 / size),
+        None if count == 1 => "1 byte".to_owned(),
         None => format!("{count} bytes"),
     }
 }
@@ -143,6 +144,8 @@ mod tests {
     fn storage_is_told_in_its_largest_unit() {
         for (count, text) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
+            (2, "2 bytes"),
             (1_023, "1023 bytes"),
             (1_024, "1.0 KiB"),
             (1_048_575, "1023.9 KiB"),

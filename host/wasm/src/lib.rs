@@ -19,6 +19,7 @@
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`exec`], [`process_group`], [`supervisor`], [`process_table`] | programs that steps run, and the processes that come of them |
 //! | [`attempt`], [`clock`], [`bounded_file`] | what the crate shares with whoever drives runs: the call, its result, and the host that an attempt asks |
+//! | `descriptors` | what this process was started with, which no program inherits |
 //! | [`symbolize`], `names` | from the offsets of a backtrace to places in source files, in such a child process, too |
 //!
 //! # Invariants
@@ -45,12 +46,15 @@ pub mod compile;
 pub mod component;
 mod contract;
 pub mod describe;
+#[cfg(target_os = "linux")]
+pub mod descriptors;
 mod ending;
 pub mod engine;
 pub mod exec {
     //! Programs that steps run.
 
     pub use crate::capability::exec::command::{Captured, Command, Finished};
+    pub use crate::capability::exec::granted::found_elsewhere;
 }
 mod guest_json;
 mod host_error;

@@ -63,6 +63,7 @@ mod linux {
     };
 
     use super::{Ended, Start, TERMINATE};
+    use crate::descriptors;
     use crate::process_table as table;
     use crate::spawn::spawn;
 
@@ -91,6 +92,7 @@ mod linux {
     }
 
     fn supervised(control: &UnixStream) -> io::Result<Ended> {
+        descriptors::keep_from_programs();
         set_child_subreaper(Some(getpid()))?;
         let mut orders = BufReader::new(control.try_clone()?);
         let mut line = Vec::new();

@@ -106,8 +106,10 @@ fn a_secret_that_is_not_granted_is_denied_with_what_to_add() {
         let result = execute(&plugin, denied);
         assert_eq!(output(&result), &json!("denied"));
         let message = &result.logs[0].message;
-        let toml = format!("[plugins.billing.allow]\n{key} = [\"token\"]");
-        assert!(message.contains(&toml), "{message}");
+        let lists = format!(
+            "the list `{key}` of `[plugins.billing.allow]` and to `secrets` of the step that calls it:\n\"token\""
+        );
+        assert!(message.contains(&lists), "{message}");
         assert!(result.tape.is_empty());
     }
 }

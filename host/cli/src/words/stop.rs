@@ -10,6 +10,9 @@ use milepost::core::stop::{
 
 use crate::shell;
 
+/// Codes of what a plugin is not granted.
+const NOT_GRANTED: [&str; 3] = ["denied", "private-address", "insecure-secret"];
+
 /// What may happen next that is told of a run at many things; the rest is counted.
 const NEXT: usize = 4;
 
@@ -237,7 +240,13 @@ fn after(run: &RunId, stop: &Stop, names_step: bool, command: &impl Fn(&str) -> 
         Why::Told(told) => told.next.clone(),
         Why::StepFailed { failures, .. } => {
             let exhausted = |failure: &Failure| failure.code == codes::LOOP_EXHAUSTED;
+            // What a grant lacks is mended in the workflow.
+            let lacks = |failure: &Failure| NOT_GRANTED.contains(&&*failure.code);
+            let lacks = failures.iter().any(lacks);
             match failures.iter().any(exhausted) {
+                false if lacks => format!(
+                    "nothing by itself; change what the plugin is granted, then {accept} runs the failed steps again"
+                ),
                 true => format!(
                     "nothing by itself; `{} {run}` restarts the loop from its first iteration, or, with a higher \
                      `max_iterations`, {accept} continues where it stopped",
@@ -480,6 +489,11 @@ mod tests {
                 failures("red"),
                 "`a` failed (broken): it broke; `l` failed (red): it broke",
                 "nothing by itself; fix the cause, then `milepost resume r1` runs the failed steps again",
+            ),
+            (
+                failures("denied"),
+                "`a` failed (broken): it broke; `l` failed (denied): it broke",
+                "nothing by itself; change what the plugin is granted, then `milepost resume r1 --accept-changes` runs the failed steps again",
             ),
             (
                 failures(codes::LOOP_EXHAUSTED),

@@ -10,8 +10,8 @@ use super::shape::Node;
 use super::view::View;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{
-    ExecGrant, Grants, HttpGrant, InvalidDir, InvalidEnv, InvalidHost, InvalidPath, check_dir,
-    check_env, check_host, check_path,
+    ExecGrant, Grants, HttpGrant, InvalidDir, InvalidEnv, InvalidHost, InvalidPath, InvalidProgram,
+    check_dir, check_env, check_host, check_path, check_program, is_private_host,
 };
 
 /// Methods that a grant usually names.
@@ -128,14 +128,23 @@ fn http(view: &View<'_>, out: &mut Vec<Diagnostic>) -> Option<HttpGrant> {
         .collect();
     let methods = checked(view, "methods", bad_method, out);
     let paths = checked(view, "paths", bad_path, out);
+    let usable = out.len() == before;
     let complete = view.items("ports").unwrap_or_default().len() == ports.len();
+    let private = view.flag("private").unwrap_or(false);
+    if !private && view.node("private").is_none() && is_private_host(&host) {
+        let message = format!(
+            "`{host}` is no address of the public internet, so that no request of this grant is sent"
+        );
+        let problem = Diagnostic::warning(codes::GRANT_IDLE, node.span(), message);
+        out.push(problem.with_help("if that is meant, add `private = true` to the grant"));
+    }
     // A part that cannot be read would be as if it were not there, and allow more than the author meant.
-    (out.len() == before && complete).then_some(HttpGrant {
+    (usable && complete).then_some(HttpGrant {
         host,
         ports,
         methods: methods?,
         paths: paths?,
-        private: view.flag("private").unwrap_or(false),
+        private,
         secrets_over_http: view.flag("secrets-over-http").unwrap_or(false),
     })
 }
@@ -248,22 +257,20 @@ fn exec(view: &View<'_>, out: &mut Vec<Diagnostic>) -> Option<ExecGrant> {
     let mut bad = |message: String, help: &str| {
         out.push(Diagnostic::error(codes::GRANT, node.span(), message).with_help(help));
     };
-    if program.contains('*') {
-        bad(
+    match check_program(program) {
+        Ok(()) => {}
+        Err(InvalidProgram::Star) => bad(
             format!("`{program}` is no program: it has a `*`"),
             "name the program",
-        );
-    } else if program.contains('/') && !program.starts_with('/') {
-        let message = format!("`{program}` is a path that depends on the folder");
-        bad(
-            message,
+        ),
+        Err(InvalidProgram::Relative) => bad(
+            format!("`{program}` is a path that depends on the folder"),
             "write its name alone, to be found as a shell finds it, or its absolute path",
-        );
-    } else if !program.starts_with('/') && program.contains(char::is_whitespace) {
-        bad(
+        ),
+        Err(InvalidProgram::Space) => bad(
             format!("`{program}` is no program: its name has a space"),
-            "give the arguments apart: `{ program = \"git\", args = [\"log\", \"**\"] }`",
-        );
+            "give the arguments apart: `{ program = \"git\", args = [\"log\", \"--oneline\"] }`",
+        ),
     }
     let items = view.items("args")?;
     let mut args = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::allow;
 use super::codes;
-use super::grammar::COMPENSATE_KEY;
+use super::grammar::{COMPENSATE_KEY, REVEAL_KEY, SECRETS_KEY};
 use super::manifest::{Manifest, Manifests, StepManifest};
 use super::model::PluginSpec;
 use super::names::check_id;
@@ -89,7 +89,51 @@ pub(super) fn resolve<'m>(
             message,
         ));
     }
+    if sure {
+        unnamed_secrets(plugins, specs, &calls, out);
+    }
     calls
+}
+
+/// Secrets that a plugin may have and no step names. A plugin that no step uses is told as a whole.
+fn unnamed_secrets(
+    plugins: &[Named<'_>],
+    specs: &BTreeMap<String, PluginSpec>,
+    calls: &[Calls<'_>],
+    out: &mut Vec<Diagnostic>,
+) {
+    for plugin in plugins {
+        let each = calls
+            .iter()
+            .flat_map(|calls| calls.own.iter().chain(&calls.compensation));
+        let mut own = each.filter(|call| call.plugin == plugin.name).peekable();
+        let (Some(spec), true) = (specs.get(plugin.name), own.peek().is_some()) else {
+            continue;
+        };
+        let named: BTreeSet<&str> = own
+            .flat_map(|call| call.secrets.iter().map(|name| &**name))
+            .collect();
+        let Some(allow) = plugin.view.record("allow") else {
+            continue;
+        };
+        for (key, allowed) in [
+            (SECRETS_KEY, &spec.grants.secrets),
+            (REVEAL_KEY, &spec.grants.secrets_reveal),
+        ] {
+            for name in allowed.iter().filter(|name| !named.contains(&***name)) {
+                let message = format!(
+                    "the plugin `{}` is allowed the secret `{name}`, which no step names",
+                    plugin.name
+                );
+                let span = allow.key_span(key).unwrap_or(plugin.span.clone());
+                let help = format!(
+                    "write `secrets = [\"{name}\"]` in the step that needs it, or remove it from `{key}`"
+                );
+                let problem = Diagnostic::warning(codes::SECRET_UNUSED, span, message);
+                out.push(problem.with_help(help));
+            }
+        }
+    }
 }
 
 fn resolve_one<'m>(

@@ -121,7 +121,7 @@ codes! {
     CHILD_DEPTH = "MP0234", "too many child workflows",
         "A child workflow can have child workflows of its own, up to 8 deep and 100 in all.";
     GRANT = "MP0241", "grant that cannot be",
-        "`allow` lists what the component may reach; everything else is denied. A host is a name or an address without scheme, port and path; `*.example.com` is every name below `example.com`. Methods are in upper case. In a path, `*` is one segment, and `**` at the end any rest. A program is a name or an absolute path, with a pattern for each argument: `*` is any text inside of it, and `**` as the last is any rest. It gets only the variables of `env` (`NAME`, `NAME=VALUE`, `PREFIX_*`), and starts in `/` or in a folder of `dirs`.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\", \"POST\"], paths = [\"/v1/**\"] }]\n    kv = [\"rates\"]\n    artifacts = true\n    secrets = [\"api_token\"]\n    exec = [{ program = \"git\", args = [\"log\", \"**\"], env = [\"LC_ALL\"], dirs = [\"/srv/repositories/**\"] }]";
+        "`allow` lists what the component may reach; everything else is denied. A host is a name or an address without scheme, port and path; `*.example.com` is every name below `example.com`. Methods are in upper case. In a path, `*` is one segment, and `**` at the end any rest. A program is a name or an absolute path, with a pattern for each argument: `*` is any text inside of it, and `**` as the last is any rest. It gets only the variables of `env` (`NAME`, `NAME=VALUE`, `PREFIX_*`), and starts in `/` or in a folder of `dirs`.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\", \"POST\"], paths = [\"/v1/**\"] }]\n    kv = [\"rates\"]\n    artifacts = true\n    secrets = [\"api_token\"]\n    exec = [{ program = \"git\", args = [\"log\", \"--oneline\", \"--end-of-options\", \"**\"], env = [\"LC_ALL\"], dirs = [\"/srv/repositories/**\"] }]";
     GRANT_TWICE = "MP0242", "granted twice",
         "The same thing stands twice in one list. Perhaps one of them should be something else.";
     SECRET_NOT_ALLOWED = "MP0243", "secret that the plugin is not allowed",
@@ -165,9 +165,13 @@ codes! {
     UNUSED_PLUGIN = "MP0601", "plugin never used",
         "No step uses this plugin. The workflow works, but the entry may be a leftover.";
     NOT_GRANTED = "MP0602", "wanted and not granted",
-        "The component imports a capability, or its manifest wants something, that `allow` of its plugin does not grant. The workflow runs, but what the component does with it is refused as `denied`. Grant it, if the component is to have it.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\"], paths = [\"/v1/**\"] }]";
+        "The component imports a capability, or its manifest wants something, that `allow` of its plugin does not mention. The workflow runs, but what the component does with it is refused as `denied`. Grant it, if the component is to have it, or say with an empty list (`secrets = []`) that it is not.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\"], paths = [\"/v1/**\"] }]";
     NOT_IMPORTED = "MP0603", "granted and not imported",
         "`allow` grants a capability that the component does not import, so that it cannot use it. The entry may be a leftover, and would count once the component is replaced by one that does.";
+    SECRET_UNUSED = "MP0604", "secret allowed and never named",
+        "`allow` of the plugin lists a secret that no step names, so that no step gets it. A secret is granted twice: name it where it is needed, or remove it from `allow`.\n\n    [[step]]\n    id = \"send\"\n    use = \"billing/send\"\n    secrets = [\"api_token\"]";
+    GRANT_IDLE = "MP0605", "grant of an address that is not public",
+        "The host of the grant is an address of this machine or of a private network, or a name of this machine. No request goes there unless the grant says `private = true`.\n\n    http = [{ host = \"127.0.0.1\", ports = [8080], private = true }]";
 
     UNKNOWN_INPUT = "MP0701", "unknown input",
         "The workflow declares no such input. `--allow-extra-inputs` turns this into a warning.";

@@ -307,7 +307,13 @@ fn check_value(
                 [first, ..]
                     if first.required && matches!(first.shape, Shape::Text | Shape::Name) =>
                 {
-                    problem.with_help(format!("write `{{ {} = \"{text}\" }}`", first.name))
+                    let others = record.keys.iter().skip(1).filter(|key| key.required);
+                    let others = others.map(|key| match key.shape {
+                        Shape::List(_) => format!(", {} = []", key.name),
+                        _ => format!(", {} = \"..\"", key.name),
+                    });
+                    let others: String = others.collect();
+                    problem.with_help(format!("write `{{ {} = \"{text}\"{others} }}`", first.name))
                 }
                 _ => problem,
             });

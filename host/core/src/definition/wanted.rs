@@ -123,6 +123,9 @@ impl Compared<'_> {
             true => "{ host = \"..\" }".to_owned(),
             false => http.join(", "),
         };
+        // Whoever writes the key has thought of it, also where it is empty, or cannot be read.
+        let allow = self.named.view.record("allow");
+        let stated = |key: &str| allow.as_ref().is_some_and(|of| of.key_span(key).is_some());
         // A component that uses `http` imports `artifacts` for a type of it.
         let artifacts = !self.imports("http");
         for (key, lacking, value) in [
@@ -137,8 +140,10 @@ impl Compared<'_> {
                 "[{ program = \"..\", args = [\"..\"] }]".to_owned(),
             ),
         ] {
-            let imported =
-                self.imports(key) && !self.granted(key) && (key != "artifacts" || artifacts);
+            let imported = self.imports(key)
+                && !self.granted(key)
+                && !stated(key)
+                && (key != "artifacts" || artifacts);
             let message = match lacking {
                 [] if !imported => continue,
                 [] => format!(
@@ -151,10 +156,23 @@ impl Compared<'_> {
                     )
                 }
             };
-            let help = format!(
-                "to grant it:\n[plugins.{}.allow]\n{key} = {value}",
-                self.named.name
-            );
+            let plugin = self.named.name;
+            let none = match key {
+                "artifacts" => "false",
+                _ => "[]",
+            };
+            let help = match (lacking, stated(key)) {
+                ([], _) => format!(
+                    "to grant it, add below `[plugins.{plugin}.allow]`:\n{key} = {value}\nif these steps do not need it, say so: `{key} = {none}`"
+                ),
+                (_, false) => {
+                    format!("to grant it, add below `[plugins.{plugin}.allow]`:\n{key} = {value}")
+                }
+                (_, true) => format!(
+                    "to grant it, add to the list `{key}` of `[plugins.{plugin}.allow]`:\n{}",
+                    value.trim_start_matches('[').trim_end_matches(']')
+                ),
+            };
             let problem = Diagnostic::warning(codes::NOT_GRANTED, self.named.span.clone(), message);
             out.push(problem.with_help(help));
         }

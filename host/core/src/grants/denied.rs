@@ -7,6 +7,8 @@ use crate::shown::{self, Shown};
 
 /// Most of a text of a guest that is repeated, bytes.
 const REPEATED: usize = 200;
+/// Most that is suggested, bytes. What is cut would not grant what was asked for.
+const SUGGESTED: usize = 2_000;
 
 /// Something that a component asked for and is not granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,50 +20,92 @@ pub struct Denied {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Remedy {
-    /// Lines that the definition lacks.
-    Add(String),
-    /// Lines that stand there otherwise.
-    Change(String),
+    /// A line that is not there yet.
+    Line(String),
+    /// One more item of a list.
+    Item {
+        /// The list, in words.
+        list: String,
+        item: String,
+    },
+    /// A grant of a list that does not suffice.
+    Grant { key: &'static str, grant: String },
+    /// Why nothing can be suggested. A guest chooses what it asks for, and must not choose what a person pastes.
+    None(&'static str),
     /// What the operator said.
     Operator(String),
 }
 
+/// Something that would grant it, or why there is nothing.
+pub(super) type Suggested = Result<String, &'static str>;
+
 impl Denied {
-    pub(super) fn missing(plugin: &Arc<str>, what: String, line: &str) -> Self {
-        Self {
-            plugin: Arc::clone(plugin),
-            what,
-            remedy: Remedy::Add(format!("[plugins.{plugin}.allow]\n{line}")),
-        }
+    /// The list `key` has no such grant; it may not be there at all.
+    pub(super) fn missing(
+        plugin: &Arc<str>,
+        what: String,
+        (key, is_there): (&'static str, bool),
+        item: Suggested,
+    ) -> Self {
+        let remedy = match item.and_then(short) {
+            Err(why) => Remedy::None(why),
+            Ok(item) if is_there => Remedy::Item {
+                list: format!("the list `{key}` of `[plugins.{plugin}.allow]`"),
+                item,
+            },
+            Ok(item) => Remedy::Line(format!("{key} = [{item}]")),
+        };
+        Self::new(plugin, what, remedy)
     }
 
-    /// What is granted in part: the line takes the place of the one that does not suffice.
-    pub(super) fn instead(plugin: &Arc<str>, what: String, line: &str) -> Self {
-        Self {
-            plugin: Arc::clone(plugin),
-            what,
-            remedy: Remedy::Change(format!("[plugins.{plugin}.allow]\n{line}")),
-        }
+    /// What is no list.
+    pub(super) fn missing_line(plugin: &Arc<str>, what: String, line: &str) -> Self {
+        Self::new(plugin, what, Remedy::Line(line.to_owned()))
+    }
+
+    /// What is granted in part: the grant takes the place of the one that does not suffice.
+    pub(super) fn instead(
+        plugin: &Arc<str>,
+        what: String,
+        key: &'static str,
+        grant: Suggested,
+    ) -> Self {
+        let remedy = match grant.and_then(short) {
+            Ok(grant) => Remedy::Grant { key, grant },
+            Err(why) => Remedy::None(why),
+        };
+        Self::new(plugin, what, remedy)
     }
 
     pub(super) fn secret(plugin: &Arc<str>, what: &str, key: &str, name: &str) -> Self {
-        let name = toml_text(name);
-        let add = format!(
-            "[plugins.{plugin}.allow]\n{key} = [{name}]\n\n[[step]] # the one that calls it\nsecrets = [{name}]"
-        );
-        Self {
-            plugin: Arc::clone(plugin),
-            what: format!("{what} {name}"),
-            remedy: Remedy::Add(add),
-        }
+        let remedy = match short(toml_whole(name)) {
+            Ok(item) => Remedy::Item {
+                list: format!(
+                    "the list `{key}` of `[plugins.{plugin}.allow]` and to `secrets` of the step that calls it"
+                ),
+                item,
+            },
+            Err(why) => Remedy::None(why),
+        };
+        Self::new(plugin, format!("{what} {}", toml_text(name)), remedy)
     }
 
     pub(super) fn by_operator(plugin: &Arc<str>, what: String, word: String) -> Self {
+        Self::new(plugin, what, Remedy::Operator(word))
+    }
+
+    fn new(plugin: &Arc<str>, what: String, remedy: Remedy) -> Self {
         Self {
             plugin: Arc::clone(plugin),
             what,
-            remedy: Remedy::Operator(word),
+            remedy,
         }
+    }
+
+    /// The plugin that it is denied to.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        &self.plugin
     }
 
     /// What was asked for.
@@ -70,12 +114,15 @@ impl Denied {
         &self.what
     }
 
-    /// The TOML that would grant it; `None` when the operator takes it away.
+    /// The TOML that would grant it: a line of the table `allow`, or a value in one. `None` when the operator takes it away, and when there is
+    /// no such text.
     #[must_use]
     pub fn toml(&self) -> Option<&str> {
         match &self.remedy {
-            Remedy::Add(toml) | Remedy::Change(toml) => Some(toml),
-            Remedy::Operator(_) => None,
+            Remedy::Line(toml)
+            | Remedy::Item { item: toml, .. }
+            | Remedy::Grant { grant: toml, .. } => Some(toml),
+            Remedy::None(_) | Remedy::Operator(_) => None,
         }
     }
 }
@@ -87,23 +134,29 @@ impl fmt::Display for Denied {
             what,
             remedy,
         } = self;
+        let what = Shown(what);
         match remedy {
-            Remedy::Add(toml) => write!(
+            Remedy::Operator(word) => {
+                return write!(
+                    f,
+                    "{what} is denied to the plugin `{plugin}` by the operator (`{}`)",
+                    Shown(word)
+                );
+            }
+            _ => write!(f, "{what} is not granted to the plugin `{plugin}`; ")?,
+        }
+        match remedy {
+            Remedy::Line(line) => write!(
                 f,
-                "{} is not granted to the plugin `{plugin}`; to grant it, add to the workflow:\n{toml}",
-                Shown(what)
+                "to grant it, add below `[plugins.{plugin}.allow]` in the workflow:\n{line}"
             ),
-            Remedy::Change(toml) => write!(
+            Remedy::Item { list, item } => write!(f, "to grant it, add to {list}:\n{item}"),
+            Remedy::Grant { key, grant } => write!(
                 f,
-                "{} is not granted to the plugin `{plugin}`; to grant it, let its grant in the workflow be:\n{toml}",
-                Shown(what)
+                "to grant it, let its grant in the list `{key}` of `[plugins.{plugin}.allow]` be:\n{grant}"
             ),
-            Remedy::Operator(word) => write!(
-                f,
-                "{} is denied to the plugin `{plugin}` by the operator (`{}`)",
-                Shown(what),
-                Shown(word)
-            ),
+            Remedy::None(why) => f.write_str(why),
+            Remedy::Operator(_) => Ok(()),
         }
     }
 }
@@ -112,5 +165,23 @@ impl std::error::Error for Denied {}
 
 /// A text as TOML writes it, in one line; the beginning of a long one.
 pub(crate) fn toml_text(text: &str) -> String {
-    toml::Value::String(shown::excerpt(text, REPEATED)).to_string()
+    toml_whole(&shown::excerpt(text, REPEATED))
+}
+
+/// All of a text as TOML writes it, in one line.
+pub(super) fn toml_whole(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// Texts as a list of TOML.
+pub(super) fn toml_list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| toml_whole(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn short(toml: String) -> Suggested {
+    match toml.len() <= SUGGESTED {
+        true => Ok(toml),
+        false => Err("what would grant it is too long to be repeated here"),
+    }
 }

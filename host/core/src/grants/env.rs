@@ -150,12 +150,14 @@ pub(super) fn fits(pattern: &str, name: &str, value: &str) -> bool {
     }
 }
 
-/// The narrowest pattern for a variable, as far as there is one.
-pub(super) fn as_pattern(name: &str, value: &str) -> String {
-    match runs_code(name) && !value.contains('*') {
+/// The narrowest pattern for a variable: by its name, or, where it makes programs run code, with its value. `None` where that would fit others.
+pub(super) fn as_pattern(name: &str, value: &str) -> Option<String> {
+    let pattern = match runs_code(name) {
+        true if value.contains('*') => return None,
         true => format!("{name}={value}"),
         false => name.to_owned(),
-    }
+    };
+    (!name.contains('*') && check_env(&pattern).is_ok()).then_some(pattern)
 }
 
 fn split(pattern: &str) -> (&str, Option<&str>) {

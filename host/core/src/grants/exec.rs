@@ -1,6 +1,7 @@
 //! Programs that a component may run: which ones, with which arguments and variables, and where they may start.
 
-use super::denied::{Denied, toml_text};
+use super::denied::{Denied, Suggested, toml_list, toml_text, toml_whole};
+use super::dir::check_dir;
 use super::{Grants, dir, env, words};
 
 /// A set of calls of a program.
@@ -84,30 +85,71 @@ impl Grants {
             with.join(" and ")
         );
         let mut widened = grant.clone();
-        let patterns = env.iter().map(|(name, value)| env::as_pattern(name, value));
-        widened.env.extend(patterns);
-        widened.dirs.extend(dir.map(str::to_owned));
-        Denied::instead(&self.plugin, what, &widened.line())
+        let widened = widened.widen(&env, dir).map(|()| widened.toml());
+        Denied::instead(&self.plugin, what, "exec", widened)
     }
 
     /// The denial of any other.
     fn exec_missing(&self, call: &ExecCall<'_>) -> Denied {
         let (program, args) = (call.program, call.args);
-        let what = format!(
-            "the program {} with {} arguments",
-            toml_text(program),
-            args.len()
-        );
-        let env = call.env.iter();
-        let wanted = ExecGrant {
-            program: program.to_owned(),
-            args: args.to_vec(),
-            env: env
-                .map(|(name, value)| env::as_pattern(name, value))
-                .collect(),
-            dirs: call.dir.map(str::to_owned).into_iter().collect(),
+        let what = match args.len() {
+            0 => format!("the program {} without arguments", toml_text(program)),
+            1 => format!("the program {} with 1 argument", toml_text(program)),
+            count => format!("the program {} with {count} arguments", toml_text(program)),
         };
-        Denied::missing(&self.plugin, what, &wanted.line())
+        let list = ("exec", !self.exec.is_empty());
+        Denied::missing(&self.plugin, what, list, wanted(call))
+    }
+}
+
+/// The grant of this very call.
+fn wanted(call: &ExecCall<'_>) -> Suggested {
+    if check_program(call.program).is_err() || call.program.is_empty() {
+        return Err(
+            "no grant can name it: a program is a name, to be found as a shell finds it, or an absolute path",
+        );
+    }
+    if call.args.iter().any(|arg| arg.contains('*')) {
+        return Err(
+            "no grant is suggested, because an argument has a `*`, which as a pattern would stand for other texts, too; \
+             write one that allows no more than you mean",
+        );
+    }
+    let mut grant = ExecGrant {
+        program: call.program.to_owned(),
+        args: call.args.to_vec(),
+        ..ExecGrant::default()
+    };
+    let lacking = grant.lacks(call);
+    let (env, dir) = (lacking.env, lacking.dir);
+    grant.widen(&env, dir)?;
+    Ok(grant.toml())
+}
+
+/// Why a text is no program of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidProgram {
+    /// A `*`.
+    Star,
+    /// A path from the folder that something was started in.
+    Relative,
+    /// A name with a space.
+    Space,
+}
+
+/// Whether a grant can name the program.
+///
+/// # Errors
+/// [`InvalidProgram`].
+pub fn check_program(program: &str) -> Result<(), InvalidProgram> {
+    if program.contains('*') {
+        Err(InvalidProgram::Star)
+    } else if program.contains('/') && !program.starts_with('/') {
+        Err(InvalidProgram::Relative)
+    } else if !program.starts_with('/') && program.contains(char::is_whitespace) {
+        Err(InvalidProgram::Space)
+    } else {
+        Ok(())
     }
 }
 
@@ -157,20 +199,35 @@ impl ExecGrant {
         }
     }
 
+    /// Adds patterns for exactly these variables and this folder.
+    fn widen(&mut self, env: &[(&str, &str)], dir: Option<&str>) -> Result<(), &'static str> {
+        for (name, value) in env {
+            let pattern = env::as_pattern(name, value).ok_or(
+                "no grant is suggested, because a variable by which programs are made to run code has a `*`, or a name that is a pattern",
+            )?;
+            self.env.push(pattern);
+        }
+        if let Some(dir) = dir {
+            if dir.contains('*') || check_dir(dir).is_err() {
+                return Err(
+                    "no grant is suggested, because none can name just this folder: a `*` would stand for others, too, and a path has to be its shortest",
+                );
+            }
+            self.dirs.push(dir.to_owned());
+        }
+        Ok(())
+    }
+
     /// As it stands in a definition.
-    fn line(&self) -> String {
-        let list = |texts: &[String]| {
-            let quoted: Vec<String> = texts.iter().map(|text| toml_text(text)).collect();
-            quoted.join(", ")
-        };
+    fn toml(&self) -> String {
         let optional = |key: &str, texts: &[String]| match texts {
             [] => String::new(),
-            texts => format!(", {key} = [{}]", list(texts)),
+            texts => format!(", {key} = {}", toml_list(texts)),
         };
         format!(
-            "exec = [{{ program = {}, args = [{}]{}{} }}]",
-            toml_text(&self.program),
-            list(&self.args),
+            "{{ program = {}, args = {}{}{} }}",
+            toml_whole(&self.program),
+            toml_list(&self.args),
             optional("env", &self.env),
             optional("dirs", &self.dirs),
         )

@@ -141,9 +141,8 @@ fn b81_a_refusal_of_variables_and_folders_says_what_the_grant_lacks() {
     assert_eq!(
         denied.to_string(),
         "the program \"git\" with the variables \"LC_ALL\", \"PATH\" and in the folder \"/srv/a\" is not granted to the plugin `billing`; \
-         to grant it, let its grant in the workflow be:\n\
-         [plugins.billing.allow]\n\
-         exec = [{ program = \"git\", args = [\"log\", \"**\"], env = [\"LANG\", \"LC_ALL\", \"PATH=/bin\"], dirs = [\"/srv/a\"] }]"
+         to grant it, let its grant in the list `exec` of `[plugins.billing.allow]` be:\n\
+         { program = \"git\", args = [\"log\", \"**\"], env = [\"LANG\", \"LC_ALL\", \"PATH=/bin\"], dirs = [\"/srv/a\"] }"
     );
     let denied = grants().exec(&call).unwrap_err();
     let line = "exec = [{ program = \"git\", args = [\"log\", \"-p\"], env = [\"LC_ALL\", \"LANG\", \"PATH=/bin\"], dirs = [\"/srv/a\"] }]";
@@ -154,4 +153,43 @@ fn b81_a_refusal_of_variables_and_folders_says_what_the_grant_lacks() {
     assert!(apart.exec(&call).is_err());
     apart.exec[0].dirs = texts(&["/srv/*"]);
     assert!(apart.exec(&call).is_ok());
+}
+
+#[test]
+fn b81_no_pattern_is_suggested_that_stands_for_more_than_was_asked_for() {
+    let args = texts(&["log"]);
+    let asked = |env: &[(&str, &str)], dir| {
+        let env: Vec<_> = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let call = ExecCall {
+            env: &env,
+            dir,
+            ..git(&args)
+        };
+        // Of a grant that lacks it, and of none.
+        let found = [exec(&["LANG"], &["/srv"]), grants()].map(|grants| {
+            let denied = grants.exec(&call).unwrap_err();
+            denied.toml().map(str::to_owned)
+        });
+        assert_eq!(found[0].is_some(), found[1].is_some(), "{found:?}");
+        found[1].clone()
+    };
+    assert_eq!(asked(&[("PATH", "/tmp/*")], None), None);
+    assert_eq!(asked(&[("A*", "x")], None), None);
+    assert_eq!(asked(&[("", "x")], None), None);
+    for dir in ["/srv/*", "/**", "/srv/../etc", "tmp"] {
+        assert_eq!(asked(&[], Some(dir)), None, "{dir}");
+    }
+    let free = asked(&[("A", "*")], Some("/tmp")).unwrap();
+    assert!(free.contains("env = [\"A\"], dirs = [\"/tmp\"]"), "{free}");
+    // Where every program may start needs no folder.
+    let call = ExecCall {
+        dir: Some("/"),
+        ..git(&args)
+    };
+    let denied = grants().exec(&call).unwrap_err();
+    let line = "exec = [{ program = \"git\", args = [\"log\"] }]";
+    assert_eq!(denied.toml(), Some(line));
 }

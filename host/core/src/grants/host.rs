@@ -129,6 +129,14 @@ pub(super) fn canonical(host: &str) -> String {
     }
 }
 
+/// A canonical host as a URL has it.
+pub(super) fn in_url(host: &str) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    }
+}
+
 /// Whether a canonical host fits that of a grant.
 pub(super) fn fits(pattern: &str, host: &str) -> bool {
     let pattern = canonical(pattern);

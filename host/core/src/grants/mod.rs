@@ -1,6 +1,7 @@
 //! What a component may reach outside of its sandbox: `allow` of its plugin, the secrets of the step that calls it, and what
 //! the operator takes away. Everything is denied that is not granted.
 
+mod address;
 mod denied;
 mod dir;
 mod env;
@@ -15,17 +16,20 @@ mod tests;
 mod words;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use address::{is_private as is_private_host, special as special_address};
 pub use denied::Denied;
 pub use dir::{InvalidDir, check_dir};
 pub use env::{InvalidEnv, check_env};
-pub use exec::{ExecCall, ExecGrant};
+pub use exec::{ExecCall, ExecGrant, InvalidProgram, check_program};
 pub use host::{InvalidHost, check_host};
 pub use narrowing::{Idle, InvalidNarrowing, Narrowing};
 pub use path::{InvalidPath, check_path};
 
 pub(crate) use denied::toml_text;
+use denied::{toml_list, toml_whole};
 
 /// What the calls of a component may reach. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -105,27 +109,65 @@ impl Grants {
         found.or(first).ok_or_else(|| {
             let usual = default_port(scheme) == Some(port);
             let bare = path.split(['?', '#']).next().unwrap_or_default();
-            let what = format!(
-                "the request {method} {scheme}://{host}{}{bare}",
-                if usual {
-                    String::new()
-                } else {
-                    format!(":{port}")
-                },
-            );
-            let ports = if usual {
-                String::new()
-            } else {
-                format!(", ports = [{port}]")
+            let named = host::in_url(&host);
+            let what = match usual {
+                true => format!("the request {method} {scheme}://{named}{bare}"),
+                false => format!("the request {method} {scheme}://{named}:{port}{bare}"),
             };
-            let line = format!(
-                "http = [{{ host = {}{ports}, methods = [{}], paths = [{}] }}]",
-                toml_text(&host),
-                toml_text(&method.to_ascii_uppercase()),
-                toml_text(&path::as_pattern(bare)),
+            let wanted = path::as_pattern(bare).map(|path| {
+                HttpGrant {
+                    private: address::is_private(&host),
+                    host: host.clone(),
+                    ports: if usual { Vec::new() } else { vec![port] },
+                    methods: vec![method.to_ascii_uppercase()],
+                    paths: vec![path],
+                    secrets_over_http: false,
+                }
+                .toml()
+            });
+            let wanted = wanted.ok_or(
+                "no pattern fits this very path, which servers read in more than one way; have the component ask for it in its shortest form",
             );
-            Denied::missing(&self.plugin, what, &line)
+            Denied::missing(
+                &self.plugin,
+                what,
+                ("http", !self.http.is_empty()),
+                wanted,
+            )
         })
+    }
+
+    /// The denial of such a request, which a grant allows, but not to this address.
+    #[must_use]
+    pub fn http_private(
+        &self,
+        scheme: &str,
+        method: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Option<Denied> {
+        let host = host::canonical(host);
+        let grant = self.fitting(scheme, method, &host, port, path).next()?;
+        let widened = HttpGrant {
+            private: true,
+            ..grant.clone()
+        };
+        let what = format!("HTTP to {host} at an address that is not public");
+        Some(Denied::instead(
+            &self.plugin,
+            what,
+            "http",
+            Ok(widened.toml()),
+        ))
+    }
+
+    /// Whether the operator denies an address, whatever name led there.
+    ///
+    /// # Errors
+    /// [`Denied`] when it is denied.
+    pub fn http_found(&self, host: &str, address: IpAddr) -> Result<(), Denied> {
+        self.narrowing.address(&self.plugin, host, address)
     }
 
     /// The grants of a request; `host` in its canonical form.
@@ -158,12 +200,16 @@ impl Grants {
         if fitting.any(|grant| grant.secrets_over_http) {
             return Ok(());
         }
-        let line = format!(
-            "http = [{{ host = {}, secrets-over-http = true }}]",
-            toml_text(&host)
-        );
+        // The rest of it is what it was. A request that no grant fits does not come here.
+        let grant = self.fitting(scheme, method, &host, port, path).next();
+        let widened = grant.map(|grant| HttpGrant {
+            secrets_over_http: true,
+            ..grant.clone()
+        });
+        let widened = widened.map(|grant| grant.toml());
+        let widened = widened.ok_or("no grant allows the request itself");
         let what = format!("to send secrets to {host} over http, which is not encrypted,");
-        Err(Denied::instead(&self.plugin, what, &line))
+        Err(Denied::instead(&self.plugin, what, "http", widened))
     }
 
     /// Whether the host of a grant may be asked at all, whatever the request: for a look before there is one.
@@ -182,12 +228,9 @@ impl Grants {
     pub fn kv(&self, bucket: &str) -> Result<(), Denied> {
         self.narrowing.kv(&self.plugin, bucket)?;
         listed(&self.kv, bucket).ok_or_else(|| {
-            let line = format!("kv = [{}]", toml_text(bucket));
-            Denied::missing(
-                &self.plugin,
-                format!("the bucket {}", toml_text(bucket)),
-                &line,
-            )
+            let what = format!("the bucket {}", toml_text(bucket));
+            let item = Ok(toml_whole(bucket));
+            Denied::missing(&self.plugin, what, ("kv", !self.kv.is_empty()), item)
         })
     }
 
@@ -201,7 +244,7 @@ impl Grants {
             true => Ok(()),
             false => {
                 let what = "access to artifacts".to_owned();
-                Err(Denied::missing(&self.plugin, what, "artifacts = true"))
+                Err(Denied::missing_line(&self.plugin, what, "artifacts = true"))
             }
         }
     }
@@ -244,6 +287,29 @@ fn default_port(scheme: &str) -> Option<u16> {
 }
 
 impl HttpGrant {
+    /// As it stands in a definition.
+    fn toml(&self) -> String {
+        let mut parts = vec![format!("host = {}", toml_whole(&self.host))];
+        if !self.ports.is_empty() {
+            let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+            parts.push(format!("ports = [{}]", ports.join(", ")));
+        }
+        for (key, texts) in [("methods", &self.methods), ("paths", &self.paths)] {
+            if !texts.is_empty() {
+                parts.push(format!("{key} = {}", toml_list(texts)));
+            }
+        }
+        for (key, is_so) in [
+            ("private", self.private),
+            ("secrets-over-http", self.secrets_over_http),
+        ] {
+            if is_so {
+                parts.push(format!("{key} = true"));
+            }
+        }
+        format!("{{ {} }}", parts.join(", "))
+    }
+
     /// `host` must be canonical.
     fn fits(&self, scheme: &str, method: &str, host: &str, port: u16, path: &str) -> bool {
         let scheme = scheme.to_ascii_lowercase();

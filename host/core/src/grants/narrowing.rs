@@ -1,9 +1,11 @@
 //! What an operator takes away from the grants of every workflow: `--deny exec`, `--deny http=api.example.com`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::address::is_localhost;
 use super::denied::{Denied, toml_text};
 use super::{Grants, InvalidHost, check_host, host};
 use crate::definition::nearest;
@@ -17,6 +19,9 @@ struct Word {
     capability: &'static str,
     only: Option<String>,
 }
+
+/// The name of this very machine.
+const LOCALHOST: &str = "localhost";
 
 /// Names that can be denied.
 const CAPABILITIES: [&str; 4] = ["http", "kv", "artifacts", "exec"];
@@ -91,7 +96,25 @@ impl FromIterator<Self> for Narrowing {
 impl Narrowing {
     pub(super) fn http(&self, plugin: &Arc<str>, host: &str) -> Result<(), Denied> {
         let what = || format!("HTTP to {host}");
-        self.check(plugin, "http", what, |only| host::fits(only, host))
+        self.check(plugin, "http", what, |only| {
+            // A name of this machine and its addresses are one thing; what another name leads to is seen when it is looked up.
+            host::fits(only, host) || only == LOCALHOST && is_loopback(host)
+        })
+    }
+
+    /// An address to which a name has led.
+    pub(super) fn address(
+        &self,
+        plugin: &Arc<str>,
+        host: &str,
+        address: IpAddr,
+    ) -> Result<(), Denied> {
+        let address = address.to_canonical();
+        let what = || format!("HTTP to {host} at {address}");
+        let text = address.to_string();
+        self.check(plugin, "http", what, |only| {
+            host::fits(only, &text) || only == LOCALHOST && address.is_loopback()
+        })
     }
 
     pub(super) fn kv(&self, plugin: &Arc<str>, bucket: &str) -> Result<(), Denied> {
@@ -159,6 +182,26 @@ impl Narrowing {
     }
 }
 
+impl Narrowing {
+    /// Programs that are denied by their place, beside the names that are granted and may mean them: where a name is found is the machine's matter.
+    #[must_use]
+    pub fn places<'a>(&'a self, grants: &[&'a Grants]) -> Vec<(&'a str, &'a str)> {
+        let mut found = Vec::new();
+        for word in self.0.iter().filter(|word| word.capability == "exec") {
+            let Some(only) = word.only.as_deref().filter(|only| is_place(only)) else {
+                continue;
+            };
+            let granted = grants.iter().flat_map(|grants| &grants.exec);
+            let names: BTreeSet<&str> = granted.map(|grant| &*grant.program).collect();
+            // Where the very place is granted, something is denied.
+            let names = names.iter().filter(|_| !names.contains(only));
+            let names = names.filter(|name| **name == file_name(only));
+            found.extend(names.map(|name| (only, *name)));
+        }
+        found
+    }
+}
+
 impl Word {
     fn idle(&self, grants: &[&Grants]) -> Option<Idle> {
         // What is denied as a whole says nothing about a name.
@@ -172,7 +215,14 @@ impl Word {
             })
             .collect();
         let concerns = |name: &&str| match self.capability {
-            "http" => host::fits(only, name) || host::fits(name, only) || only == *name,
+            "http" => {
+                host::fits(only, name)
+                    || host::fits(name, only)
+                    || only == *name
+                    || only == LOCALHOST && is_loopback(name)
+                    // Where a name leads is seen when it is looked up.
+                    || only.parse::<IpAddr>().is_ok() && name.parse::<IpAddr>().is_err()
+            }
             // Where a name is found is seen when it is called.
             "exec" => {
                 only == *name
@@ -200,6 +250,13 @@ impl Word {
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     names.collect()
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => is_localhost(host),
+    }
 }
 
 /// Whether a grant can name such a program.

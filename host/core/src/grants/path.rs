@@ -86,12 +86,30 @@ pub(super) fn fits(patterns: &[String], path: &str) -> bool {
         })
 }
 
-/// A pattern for this very path, as far as there is one.
-pub(super) fn as_pattern(path: &str) -> String {
-    match check_path(path) {
-        Ok(()) if !path.contains('*') => path.to_owned(),
-        _ => "/**".to_owned(),
+/// The pattern for this very path; `None` where there is none, because servers read it in several ways, or none does.
+pub(super) fn as_pattern(path: &str) -> Option<String> {
+    let path = if path.is_empty() { "/" } else { path };
+    let rest = path.strip_prefix('/')?;
+    let segments = segments(rest, false, false)?;
+    let encoded: Vec<String> = segments.iter().map(|segment| encoded(segment)).collect();
+    let pattern = format!("/{}", encoded.join("/"));
+    let is_pattern = check_path(&pattern).is_ok();
+    (is_pattern && fits(std::slice::from_ref(&pattern), path)).then_some(pattern)
+}
+
+/// A segment in a pattern, which stands for nothing but itself.
+fn encoded(segment: &str) -> String {
+    let mut text = String::with_capacity(segment.len());
+    for c in segment.chars() {
+        match c {
+            '*' | '%' | '?' | '#' => {
+                // They are of one byte.
+                text.push_str(&format!("%{:02X}", u32::from(c)));
+            }
+            _ => text.push(c),
+        }
     }
+    text
 }
 
 fn pattern_fits(pattern: &str, segments: &[String]) -> bool {

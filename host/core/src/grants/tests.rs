@@ -220,14 +220,24 @@ fn secrets_go_over_http_only_where_a_grant_of_the_request_says_so() {
     let asked = |path| grants.http_secrets("http", "GET", "A.example", 80, path);
     assert!(asked("/open/x").is_ok());
     let denied = asked("/closed").unwrap_err();
-    let table: toml::Table = toml::from_str(denied.toml().unwrap()).unwrap();
-    let grant = &table["plugins"]["billing"]["allow"]["http"][0];
-    assert_eq!(grant["host"].as_str(), Some("a.example"));
-    assert_eq!(grant["secrets-over-http"].as_bool(), Some(true));
-    assert!(
-        http(host("a.example"))
-            .http_secrets("http", "GET", "a.example", 80, "/")
-            .is_err()
+    let grant = "{ host = \"a.example\", secrets-over-http = true }";
+    assert_eq!(denied.toml(), Some(grant));
+    // What the grant says otherwise stays.
+    let narrow = http(HttpGrant {
+        ports: vec![8080],
+        methods: texts(&["GET"]),
+        paths: texts(&["/v1/**"]),
+        private: true,
+        ..host("a.example")
+    });
+    let denied = narrow
+        .http_secrets("http", "GET", "a.example", 8080, "/v1/x")
+        .unwrap_err();
+    assert_eq!(
+        denied.toml(),
+        Some(
+            "{ host = \"a.example\", ports = [8080], methods = [\"GET\"], paths = [\"/v1/**\"], private = true, secrets-over-http = true }"
+        )
     );
 }
 
@@ -286,32 +296,201 @@ fn a_call_has_the_secrets_that_both_its_plugin_and_its_step_name() {
 
 #[test]
 fn a_refusal_says_what_to_add() {
-    let grants = grants();
-    let denied = grants
-        .http("https", "post", "API.example.com", 8443, "/v1/a?token=x")
-        .unwrap_err();
+    let none = grants();
+    let denied = |grants: &Grants| {
+        let asked = grants.http("https", "post", "API.example.com", 8443, "/v1/a?token=x");
+        asked.unwrap_err()
+    };
+    let item =
+        "{ host = \"api.example.com\", ports = [8443], methods = [\"POST\"], paths = [\"/v1/a\"] }";
     assert_eq!(
-        denied.to_string(),
-        "the request post https://api.example.com:8443/v1/a is not granted to the plugin `billing`; to grant it, add to the workflow:\n\
-         [plugins.billing.allow]\n\
-         http = [{ host = \"api.example.com\", ports = [8443], methods = [\"POST\"], paths = [\"/v1/a\"] }]"
-    );
-    assert_eq!(
-        grants.reveal("token").unwrap_err().toml(),
-        Some(
-            "[plugins.billing.allow]\nsecrets-reveal = [\"token\"]\n\n[[step]] # the one that calls it\nsecrets = [\"token\"]"
+        denied(&none).to_string(),
+        format!(
+            "the request post https://api.example.com:8443/v1/a is not granted to the plugin `billing`; to grant it, \
+             add below `[plugins.billing.allow]` in the workflow:\nhttp = [{item}]"
         )
     );
-    let hostile = grants
+    // A second `http` in the table would be no TOML.
+    assert_eq!(
+        denied(&http(host("b.example"))).to_string(),
+        format!(
+            "the request post https://api.example.com:8443/v1/a is not granted to the plugin `billing`; to grant it, \
+             add to the list `http` of `[plugins.billing.allow]`:\n{item}"
+        )
+    );
+    let mut some = exec(&[], &[]);
+    assert_eq!(none.kv("a").unwrap_err().toml(), Some("kv = [\"a\"]"));
+    some.kv = names(&["b"]);
+    let denied = some.kv("a").unwrap_err();
+    assert!(
+        denied
+            .to_string()
+            .ends_with("add to the list `kv` of `[plugins.billing.allow]`:\n\"a\"")
+    );
+    let denied = some.exec(&program("make", &[])).unwrap_err().to_string();
+    assert!(
+        denied.ends_with(
+            "add to the list `exec` of `[plugins.billing.allow]`:\n{ program = \"make\", args = [] }"
+        ),
+        "{denied}"
+    );
+    assert!(
+        none.reveal("token").unwrap_err().to_string().ends_with(
+            "add to the list `secrets-reveal` of `[plugins.billing.allow]` and to `secrets` of the step that calls it:\n\"token\""
+        )
+    );
+    let hostile = none
         .exec(&program("a\"\n\u{1b}[2J", &texts(&["x\ny"])))
+        .unwrap_err();
+    assert_eq!(hostile.toml(), None, "its name has a space");
+    let hostile = none
+        .exec(&program("/a\"\n\u{1b}[2J", &texts(&["x\ny"])))
         .unwrap_err();
     let text = hostile.to_string();
     assert!(!text.contains('\u{1b}'), "{text}");
-    let table: toml::Table = toml::from_str(hostile.toml().unwrap()).unwrap();
-    let exec = &table["plugins"]["billing"]["allow"]["exec"][0];
-    assert_eq!(exec["program"].as_str(), Some("a\"\n\u{1b}[2J"));
-    let long = grants.kv(&"x".repeat(100_000)).unwrap_err().to_string();
+    let line = hostile.toml().unwrap();
+    let table: toml::Table = toml::from_str(line).unwrap();
+    let exec = &table["exec"][0];
+    assert_eq!(exec["program"].as_str(), Some("/a\"\n\u{1b}[2J"));
+    let long = none.kv(&"x".repeat(100_000)).unwrap_err().to_string();
     assert!(long.len() < 1_000, "{}", long.len());
+}
+
+/// The item that a refusal suggests, read as a definition has it.
+fn suggested(denied: &Denied) -> Option<toml::Table> {
+    let toml = denied.toml()?;
+    let item = toml.split_once(" = [").filter(|_| !toml.starts_with('{'));
+    let item = item.map_or(toml, |(_, rest)| rest.strip_suffix(']').unwrap());
+    let table: toml::Table = toml::from_str(&format!("item = {item}")).unwrap();
+    table["item"].as_table().cloned()
+}
+
+#[test]
+fn what_is_suggested_grants_what_was_asked_for_and_no_more_or_nothing_is() {
+    let long = "x".repeat(300);
+    let too_long = "x".repeat(3_000);
+    for (name, args, expected) in [
+        ("git", &["log", &long][..], true),
+        ("git", &["log", &too_long], false),
+        ("rm", &["-rf", "**"], false),
+        ("rm", &["*"], false),
+        ("echo", &["a*b"], false),
+        ("", &[], false),
+        ("../bin/sh", &[], false),
+        ("sh*", &[], false),
+        ("a b", &[], false),
+    ] {
+        let args = texts(args);
+        let denied = grants().exec(&program(name, &args)).unwrap_err();
+        let found = suggested(&denied);
+        assert_eq!(found.is_some(), expected, "{denied}");
+        let text = denied.to_string();
+        assert_eq!(text.contains("to grant it"), expected, "{text}");
+        let Some(found) = found else { continue };
+        let listed: Vec<&str> = found["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(toml::Value::as_str)
+            .collect();
+        assert_eq!(listed, args);
+    }
+    for (path, pattern) in [
+        ("/v1/a", Some("/v1/a")),
+        ("", Some("/")),
+        ("/v1/./b/../a", Some("/v1/a")),
+        ("/v1/a/", Some("/v1/a/")),
+        ("/a%20b", Some("/a b")),
+        ("/**", Some("/%2A%2A")),
+        ("/v*", Some("/v%2A")),
+        ("/100%25", Some("/100%25")),
+        ("//ok", None),
+        ("/a//b", None),
+        ("/a%2Fb", None),
+        ("/%zz", None),
+    ] {
+        let ask = |grants: &Grants| {
+            let asked = grants.http("https", "GET", "a.example", 443, path);
+            asked.cloned()
+        };
+        let found = suggested(&ask(&grants()).unwrap_err());
+        let found = found.map(|found| found["paths"][0].as_str().unwrap().to_owned());
+        assert_eq!(found.as_deref(), pattern, "{path}");
+        let Some(pattern) = pattern else { continue };
+        let granted = http(HttpGrant {
+            paths: texts(&[pattern]),
+            ..host("a.example")
+        });
+        assert_eq!(check_path(pattern), Ok(()), "{pattern}");
+        assert!(ask(&granted).is_ok(), "{pattern}");
+        let other = granted.http("https", "GET", "a.example", 443, "/other");
+        assert!(other.is_err(), "{pattern}");
+    }
+    // Where it can only be at an address of the machine's own networks, one round is enough.
+    for (name, private) in [
+        ("127.0.0.1", true),
+        ("[::1]", true),
+        ("10.1.2.3", true),
+        ("localhost", true),
+        ("api.localhost", true),
+        ("1.1.1.1", false),
+        ("a.example", false),
+    ] {
+        let denied = grants().http("http", "GET", name, 80, "/").unwrap_err();
+        let found = suggested(&denied).unwrap();
+        let is_private = found.get("private").and_then(toml::Value::as_bool);
+        assert_eq!(is_private, private.then_some(true), "{name}");
+    }
+    let denied = grants()
+        .http("http", "GET", "[::1]", 8377, "/")
+        .unwrap_err();
+    assert!(denied.what().contains("http://[::1]:8377/"), "{denied}");
+}
+
+#[test]
+fn a_private_address_is_granted_by_the_grant_that_fits() {
+    let grants = http(HttpGrant {
+        ports: vec![8080],
+        ..host("*.lan.example")
+    });
+    let denied = grants.http_private("http", "GET", "db.lan.example", 8080, "/");
+    assert_eq!(
+        denied.unwrap().to_string(),
+        "HTTP to db.lan.example at an address that is not public is not granted to the plugin `billing`; to grant it, \
+         let its grant in the list `http` of `[plugins.billing.allow]` be:\n\
+         { host = \"*.lan.example\", ports = [8080], private = true }"
+    );
+}
+
+#[test]
+fn what_is_denied_is_denied_by_whatever_name() {
+    let granted = Grants {
+        http: vec![host("localhost"), host("127.0.0.1"), host("a.example")],
+        ..grants()
+    };
+    let asked = |word: &str, name: &str, address: &str| {
+        let narrowing: Narrowing = word.parse().unwrap();
+        assert_eq!(narrowing.idle(&[&granted]), [], "{word}");
+        let grants = granted.clone().narrowed(&narrowing);
+        grants.http("http", "GET", name, 80, "/").is_ok()
+            && grants.http_found(name, address.parse().unwrap()).is_ok()
+    };
+    for (word, name, address, granted) in [
+        ("http=127.0.0.1", "localhost", "127.0.0.1", false),
+        ("http=127.0.0.1", "localhost", "::ffff:127.0.0.1", false),
+        ("http=127.0.0.1", "a.example", "127.0.0.1", false),
+        ("http=127.0.0.1", "a.example", "1.1.1.1", true),
+        ("http=localhost", "127.0.0.1", "127.0.0.1", false),
+        ("http=localhost", "a.example", "::1", false),
+        ("http=localhost", "a.example", "1.1.1.1", true),
+        ("http=a.example", "127.0.0.1", "127.0.0.1", true),
+    ] {
+        assert_eq!(
+            asked(word, name, address),
+            granted,
+            "{word} {name} {address}"
+        );
+    }
 }
 
 #[test]
@@ -489,4 +668,28 @@ fn what_is_denied_and_granted_nowhere_is_told() {
     ] {
         assert_eq!(idle(word), Some(texts(nearest)), "{word}");
     }
+}
+
+#[test]
+fn a_place_that_is_denied_is_told_beside_the_names_that_may_mean_it() {
+    let narrowing: Narrowing = [
+        "exec=/opt/bin/git",
+        "exec=git",
+        "exec=/bin/make",
+        "http=git",
+    ]
+    .iter()
+    .map(|word| word.parse::<Narrowing>().unwrap())
+    .collect();
+    let granted = exec(&[], &[]);
+    assert_eq!(
+        narrowing.places(&[&grants(), &granted]),
+        [("/opt/bin/git", "git")]
+    );
+    let mut both = exec(&[], &[]);
+    both.exec.push(ExecGrant {
+        program: "/opt/bin/git".to_owned(),
+        ..ExecGrant::default()
+    });
+    assert_eq!(narrowing.places(&[&both]), []);
 }

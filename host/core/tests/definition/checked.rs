@@ -546,8 +546,8 @@ fn grants_are_typed_and_each_call_has_its_own_secrets() {
     let denied = grants.kv("other").unwrap_err();
     assert_eq!(
         denied.toml(),
-        Some("[plugins.p.allow]\nkv = [\"other\"]"),
-        "the plugin is named"
+        Some("\"other\""),
+        "for the list that is there"
     );
     let secrets = |id: &str, path: &str| {
         let step = step(&definition, id);
@@ -566,4 +566,33 @@ fn grants_are_typed_and_each_call_has_its_own_secrets() {
     assert_eq!(secrets("a", "a"), (set(&["token"]), set(&["key"])));
     assert_eq!(secrets("a", "a!compensate"), (set(&["undo"]), set(&[])));
     assert_eq!(secrets("b", "b"), (set(&[]), set(&[])));
+}
+
+#[test]
+fn a_grant_that_cannot_work_and_a_secret_that_nobody_names_are_told() {
+    let warned = |allow: &str, step: &str| -> Vec<String> {
+        let text = sample(&format!(
+            "[plugins.p.allow]\n{allow}\n[[step]]\nid = \"a\"\nuse = \"p/x\"\n{step}\n"
+        ));
+        let parsed = Definition::parse("w.toml", &text).unwrap();
+        let warnings = parsed.warnings.iter();
+        warnings.map(|one| one.code.to_string()).collect()
+    };
+    for (host, codes) in [
+        ("127.0.0.1", &["MP0605"][..]),
+        ("::1", &["MP0605"]),
+        ("10.1.2.3", &["MP0605"]),
+        ("localhost", &["MP0605"]),
+        ("1.1.1.1", &[]),
+        ("a.example", &[]),
+    ] {
+        let grant = format!("http = [{{ host = \"{host}\" }}]");
+        assert_eq!(warned(&grant, ""), codes, "{host}");
+        let private = format!("http = [{{ host = \"{host}\", private = true }}]");
+        assert_eq!(warned(&private, ""), [""; 0], "{host}");
+    }
+    let allow = "secrets = [\"token\"]\nsecrets-reveal = [\"key\"]";
+    assert_eq!(warned(allow, ""), ["MP0604", "MP0604"]);
+    assert_eq!(warned(allow, "secrets = [\"token\"]"), ["MP0604"]);
+    assert_eq!(warned(allow, "secrets = [\"key\", \"token\"]"), [""; 0]);
 }

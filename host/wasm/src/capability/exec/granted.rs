@@ -78,6 +78,17 @@ fn check(
     Err((*shown.err().unwrap_or(denied)).into())
 }
 
+/// Where the program of a bare name is, unless it is the one at that place, by whatever links: `None` also where there is none.
+#[must_use]
+pub fn found_elsewhere(name: &str, place: &str) -> Option<PathBuf> {
+    let mut names = names(name).ok()?;
+    match is_one_of(place, &names) {
+        true => None,
+        // As it was found.
+        false => names.pop(),
+    }
+}
+
 /// Whether what an operator denies is a program of these names: a bare name wherever it stands; a path also when links lead to its folder.
 fn is_one_of(denied: &str, names: &[PathBuf]) -> bool {
     let denied = Path::new(denied);

@@ -9,7 +9,7 @@ pub(crate) mod command;
 mod elsewhere;
 #[cfg(unix)]
 mod folder;
-mod granted;
+pub(crate) mod granted;
 #[cfg(unix)]
 mod group;
 #[cfg(unix)]

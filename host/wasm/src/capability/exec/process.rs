@@ -125,6 +125,8 @@ impl Command {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(group.id());
+        #[cfg(target_os = "linux")]
+        crate::descriptors::keep_from_programs();
         let mut child = spawn(&mut command)?;
         Ok(Started {
             input: child.stdin.take().map(OwnedFd::from),

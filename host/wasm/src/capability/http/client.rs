@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -53,6 +54,15 @@ pub struct HttpSettings {
 pub(crate) trait Policy: Send + Sync + 'static {
     /// Whether such a request is granted, and where its host may be.
     fn allows(&self, method: &Method, url: &Url) -> Result<Reach, HostError>;
+
+    /// Whether a host may be reached at this address, which its name has led to.
+    ///
+    /// # Errors
+    /// `denied` where the operator denies the address.
+    fn allows_address(&self, host: &str, address: IpAddr) -> Result<(), HostError>;
+
+    /// The same error of such a request, whose host is at no address that it may go to, with what would let it.
+    fn not_public(&self, method: &Method, url: &Url, error: HostError) -> HostError;
 
     /// The text with its placeholders replaced by the secrets that they stand for; `None` where there is none.
     fn filled(&self, text: &[u8]) -> Option<Vec<u8>>;
@@ -258,6 +268,7 @@ async fn hop(
     };
     let host = key.origin.host.to_string();
     if let Some(mut connection) = inner.pool.take(&key) {
+        policy.allows_address(&host, connection.address)?;
         let sent =
             connection
                 .sender
@@ -278,8 +289,12 @@ async fn hop(
             }
         }
     }
-    let connecting = inner.connector.connect(&key, policy.asker());
-    let mut connection = within(request.times.connect, connecting).await?;
+    let connecting = inner.connector.connect(&key, policy);
+    let connected = within(request.times.connect, connecting).await;
+    let mut connection = connected.map_err(|error| match &*error.code {
+        errors::PRIVATE_ADDRESS => policy.not_public(&request.method, &request.url, error),
+        _ => error,
+    })?;
     let message = message(request, policy, connection.guarded)?;
     let sent = connection.sender.send_request(message);
     let response = within(request.times.first_byte, async {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
+use milepost_core::grants::special_address;
 use milepost_core::limits;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -17,10 +18,11 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::address;
+use super::client::Policy;
 use super::errors;
 use super::lookup::Lookups;
 use super::pool::{Connection, Key};
+use super::tls_words;
 use crate::attempt::BoxFuture;
 use crate::host_error::HostError;
 
@@ -60,17 +62,16 @@ impl Connector {
     pub(super) async fn connect(
         &self,
         key: &Key,
-        asker: &Arc<str>,
+        policy: &dyn Policy,
     ) -> Result<Connection, HostError> {
         let origin = &key.origin;
         let name = origin.host.to_string();
-        let stream = self.tcp(&name, key, asker).await?;
+        let (stream, address) = self.tcp(&name, key, policy).await?;
         // A small request waits for nothing.
         let _ = stream.set_nodelay(true);
         if !origin.secure {
-            let peer = stream.peer_addr().ok();
-            let local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-            return converse(&name, local, TokioIo::new(stream)).await;
+            let local = address.to_canonical().is_loopback();
+            return converse(&name, local, address, TokioIo::new(stream)).await;
         }
         let server = match &origin.host {
             Host::Domain(name) => {
@@ -86,22 +87,28 @@ impl Connector {
                 .get_ref()
                 .and_then(|inner| inner.downcast_ref::<rustls::Error>())
             {
-                Some(reason) => errors::tls(&name, reason),
-                None => errors::connect(&name, &error),
+                Some(reason) => errors::tls(&name, &tls_words::of(reason)),
+                None => errors::connect(&name, origin.port, &error),
             }
         })?;
-        converse(&name, true, TokioIo::new(stream)).await
+        converse(&name, true, address, TokioIo::new(stream)).await
     }
 
-    async fn tcp(&self, name: &str, key: &Key, asker: &Arc<str>) -> Result<TcpStream, HostError> {
-        let addresses = self.addresses(name, key, asker).await?;
+    async fn tcp(
+        &self,
+        name: &str,
+        key: &Key,
+        policy: &dyn Policy,
+    ) -> Result<(TcpStream, IpAddr), HostError> {
+        let addresses = self.addresses(name, key, policy).await?;
+        let port = key.origin.port;
         let mut last = None;
         for address in addresses.into_iter().take(ADDRESSES) {
-            let connecting = TcpStream::connect(SocketAddr::new(address, key.origin.port));
+            let connecting = TcpStream::connect(SocketAddr::new(address, port));
             match tokio::time::timeout(PER_ADDRESS, connecting).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = Some(errors::connect(name, &error)),
-                Err(_) => last = Some(errors::connect(name, &"no answer")),
+                Ok(Ok(stream)) => return Ok((stream, address)),
+                Ok(Err(error)) => last = Some(errors::connect(name, port, &error)),
+                Err(_) => last = Some(errors::connect(name, port, &"no answer")),
             }
         }
         Err(last.unwrap_or_else(|| errors::unknown_host(name, None)))
@@ -112,12 +119,12 @@ impl Connector {
         &self,
         name: &str,
         key: &Key,
-        asker: &Arc<str>,
+        policy: &dyn Policy,
     ) -> Result<Vec<IpAddr>, HostError> {
         let found = match &key.origin.host {
             Host::Domain(name) => self
                 .lookups
-                .find(asker, name)
+                .find(policy.asker(), name)
                 .await
                 .map_err(|error| errors::unknown_host(name, Some(&error)))?,
             Host::Ipv4(address) => vec![IpAddr::V4(*address)],
@@ -126,7 +133,9 @@ impl Connector {
         let mut refused = None;
         let mut allowed = Vec::new();
         for address in found {
-            match address::special(address) {
+            // One that is denied denies the name: what it is there for is elsewhere the same.
+            policy.allows_address(name, address)?;
+            match special_address(address) {
                 Some(kind) if !key.private => refused = Some((address, kind)),
                 _ if allowed.contains(&address) => {}
                 _ => allowed.push(address),
@@ -171,6 +180,7 @@ impl Connector {
 async fn converse(
     name: &str,
     guarded: bool,
+    address: IpAddr,
     stream: impl Read + Write + Unpin + Send + 'static,
 ) -> Result<Connection, HostError> {
     let (sender, connection) = http1::Builder::new()
@@ -181,5 +191,10 @@ async fn converse(
         .map_err(|error| errors::exchange(name, &error))?;
     // What goes wrong is told to whoever waits for the response.
     let task = tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::new(sender, guarded, task.abort_handle()))
+    Ok(Connection::new(
+        sender,
+        guarded,
+        address,
+        task.abort_handle(),
+    ))
 }

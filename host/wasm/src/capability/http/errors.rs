@@ -33,11 +33,28 @@ pub(super) fn invalid(message: impl Into<String>) -> HostError {
 
 pub(super) fn private_address(host: &str, address: IpAddr, kind: &str) -> HostError {
     HostError::new(
-        "private-address",
+        PRIVATE_ADDRESS,
         format!(
             "`{host}` is at {address}, a {kind} address; if that is meant, its grant has to say `private = true`"
         ),
     )
+}
+
+pub(super) const PRIVATE_ADDRESS: &str = "private-address";
+
+/// The same with the grant that would allow it.
+pub(super) fn private_address_of(error: HostError, denied: &Denied) -> HostError {
+    match denied.toml() {
+        Some(grant) => HostError {
+            message: format!(
+                "{}; in the list `http` of `[plugins.{}.allow]`:\n{grant}",
+                error.message,
+                denied.plugin()
+            ),
+            ..error
+        },
+        None => error,
+    }
 }
 
 pub(super) fn unknown_host(host: &str, error: Option<&io::Error>) -> HostError {
@@ -48,8 +65,11 @@ pub(super) fn unknown_host(host: &str, error: Option<&io::Error>) -> HostError {
     HostError::transient("unknown-host", message)
 }
 
-pub(super) fn connect(host: &str, reason: &impl std::fmt::Display) -> HostError {
-    HostError::transient("connect", format!("no connection to `{host}`: {reason}"))
+pub(super) fn connect(host: &str, port: u16, reason: &impl std::fmt::Display) -> HostError {
+    HostError::transient(
+        "connect",
+        format!("no connection to `{host}:{port}`: {reason}"),
+    )
 }
 
 pub(super) fn tls(host: &str, reason: &impl std::fmt::Display) -> HostError {

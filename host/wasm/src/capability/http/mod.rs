@@ -4,17 +4,16 @@
 //! |---|---|
 //! | `request` | what a guest states, checked, and what becomes of it at a redirect |
 //! | `client` | the one client of the process: hops, bounds, times |
-//! | `lookup`, `connect`, `address`, `pool` | from a name to a connection with an address that may be reached |
+//! | `lookup`, `connect`, `pool` | from a name to a connection with an address that may be reached |
 //! | `answered`, `room` | a response as a guest gets it and as the tape keeps it; what all of them take |
 //! | `artifact` | bodies that are artifacts |
-//! | `errors` | the codes that guests see |
+//! | `errors`, `tls_words` | the codes that guests see, and why a connection is not secure |
 //!
 //! On the tape: the request, by its digest, with the stand-ins of secrets as the guest wrote them; the response, in which every
 //! secret is masked. Its values exist between [`Policy::filled`] and the connection only.
 //!
 //! `wasi:http` (`capability/wasi/http`) is another face of the same client.
 
-mod address;
 mod answered;
 mod artifact;
 pub(super) mod client;
@@ -26,7 +25,9 @@ pub(super) mod request;
 pub(super) mod room;
 #[cfg(test)]
 mod tests;
+mod tls_words;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +173,22 @@ impl Policy for Granted {
         } else {
             Reach::Public
         })
+    }
+
+    fn allows_address(&self, host: &str, address: IpAddr) -> Result<(), HostError> {
+        Ok(self.grants.http_found(host, address)?)
+    }
+
+    fn not_public(&self, method: &Method, url: &Url, error: HostError) -> HostError {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let denied =
+            self.grants
+                .http_private(url.scheme(), method.as_str(), host, port, url.path());
+        match denied {
+            Some(denied) => errors::private_address_of(error, &denied),
+            None => error,
+        }
     }
 
     fn filled(&self, text: &[u8]) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -33,14 +34,22 @@ pub(super) struct Connection {
     pub(super) sender: SendRequest<Whole>,
     /// Whether nobody on the way can read along: it is encrypted, or it does not leave the machine.
     pub(super) guarded: bool,
+    /// Where it leads.
+    pub(super) address: IpAddr,
     task: AbortHandle,
 }
 
 impl Connection {
-    pub(super) fn new(sender: SendRequest<Whole>, guarded: bool, task: AbortHandle) -> Self {
+    pub(super) fn new(
+        sender: SendRequest<Whole>,
+        guarded: bool,
+        address: IpAddr,
+        task: AbortHandle,
+    ) -> Self {
         Self {
             sender,
             guarded,
+            address,
             task,
         }
     }

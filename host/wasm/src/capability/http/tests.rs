@@ -84,6 +84,17 @@ where
         (self.allows)(method, url)
     }
 
+    fn allows_address(&self, _: &str, address: IpAddr) -> Result<(), HostError> {
+        match address.to_canonical() == IpAddr::from([127, 0, 0, 66]) {
+            true => Err(HostError::new("denied", "by the operator")),
+            false => Ok(()),
+        }
+    }
+
+    fn not_public(&self, _: &Method, _: &Url, error: HostError) -> HostError {
+        error
+    }
+
     fn filled(&self, text: &[u8]) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(text).ok()?;
         let (placeholder, value) = self.secret;
@@ -296,6 +307,19 @@ fn a_connection_to_a_private_address_serves_no_request_that_may_not_go_there() {
         ("private-address".into(), false)
     );
     assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn an_address_that_is_denied_is_denied_by_whatever_name() {
+    let names = Names::new(&[
+        ("a.test", &[&["127.0.0.66"]]),
+        ("b.test", &[&["127.0.0.1", "::ffff:127.0.0.66"]]),
+    ]);
+    let client = client(&names);
+    for host in ["127.0.0.66", "a.test", "b.test", "[::ffff:127.0.0.66]"] {
+        let got = get(&client, anywhere(), &format!("http://{host}:1/"));
+        assert_eq!(code(got), ("denied".into(), false), "{host}");
+    }
 }
 
 #[test]

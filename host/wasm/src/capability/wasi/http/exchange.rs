@@ -263,7 +263,9 @@ impl HostState {
 
     async fn tell(&mut self, words: String) {
         let log = self.states.log.clone();
-        log.emit(LogLevel::Warn, words, Vec::new()).await;
+        // A line of the log is one.
+        log.emit(LogLevel::Warn, words.replace('\n', " "), Vec::new())
+            .await;
     }
 }
 

@@ -6,7 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What kind of address it is, unless it is one of the public internet.
-pub(super) fn special(address: IpAddr) -> Option<&'static str> {
+#[must_use]
+pub fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
@@ -49,6 +50,20 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         [0x2000..=0x3fff, ..] => return None,
         _ => "reserved",
     })
+}
+
+/// Whether a host, in its canonical form, can only be at an address that is not public.
+#[must_use]
+pub fn is_private(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => special(address).is_some(),
+        Err(_) => is_localhost(host),
+    }
+}
+
+/// Whether it is a name of this very machine, wherever it is looked up (RFC 6761).
+pub(super) fn is_localhost(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 #[cfg(test)]
