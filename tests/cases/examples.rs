@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use milepost_core::definition::Definition;
+use milepost_core::grants::ExecCall;
 use milepost_tests::cli::Cli;
 
 fn example(name: &str) -> PathBuf {
@@ -87,6 +89,40 @@ fn release_notes_are_written_as_the_readme_shows_and_replay_without_the_reposito
     std::fs::remove_dir_all(&repository).unwrap();
     cli.run("replay notes").expect(0);
     assert!(!repository.exists(), "a replay runs nothing");
+    // What is granted lets Git write no file that an argument names.
+    let text = std::fs::read_to_string(example("release-notes/workflow.toml")).unwrap();
+    let definition = Definition::parse("workflow.toml", &text)
+        .unwrap()
+        .definition;
+    let grants = &definition.plugins["git"].grants;
+    let fits = |args: &[&str]| {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let call = ExecCall {
+            program: "git",
+            args: &args,
+            env: &[],
+            dir: None,
+        };
+        grants.exec(&call).is_ok()
+    };
+    let log = ["log", "--no-show-signature", "--no-color", "--format=%H"];
+    let with = |more: &[&'static str]| [&log[..], more].concat();
+    assert!(fits(&with(&[
+        "--max-count=2",
+        "--end-of-options",
+        "HEAD",
+        "--"
+    ])));
+    for more in [
+        &["--output=/tmp/x", "--end-of-options"][..],
+        &["--max-count=2", "--output=/tmp/x", "--end-of-options"],
+        &["--max-count=2", "--output=/tmp/x"],
+    ] {
+        assert!(!fits(&with(more)), "{more:?}");
+    }
+    assert!(!fits(&["log", "--output=/tmp/x"]));
+    assert!(!fits(&["fast-import", "--export-marks=/tmp/x"]));
+    assert!(!fits(&["init", "--separate-git-dir=/tmp/x", "/tmp/y"]));
 }
 
 fn train(packages: &str) -> String {

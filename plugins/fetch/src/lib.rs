@@ -104,7 +104,7 @@ impl Step for Download {
     fn run(input: GetInput, ctx: &Context) -> Result<Downloaded> {
         let response = input.access.send("GET", &input.url, None, ctx)?;
         Ok(Downloaded {
-            artifact: response.save()?,
+            artifact: response.unencoded()?.save()?,
             status: response.status(),
         })
     }
@@ -153,6 +153,26 @@ mod tests {
             (&text["text"], &text["json"]),
             (&"plain".into(), &Value::Null)
         );
+    }
+
+    #[test]
+    fn an_answer_may_have_a_type_and_no_body_and_must_not_be_encoded() {
+        http::answer(|request| {
+            let answer = Response::new(200).with_header("content-type", "application/json");
+            Ok(match request.url() {
+                "https://api.test/zip" => answer
+                    .with_header("content-encoding", "gzip")
+                    .with_body([0x1f, 0x8b]),
+                _ => answer,
+            })
+        });
+        let head = r#"{"method":"HEAD","url":"https://api.test/"}"#;
+        let said = run("send", head).unwrap();
+        assert_eq!((&said["json"], &said["text"]), (&Value::Null, &"".into()));
+        for step in ["get", "download"] {
+            let error = run(step, r#"{"url":"https://api.test/zip"}"#).unwrap_err();
+            assert!(error.contains("failed (encoded-response)"), "{error}");
+        }
     }
 
     #[test]

@@ -91,25 +91,40 @@ fn page(input: &PagesInput, url: &str, ctx: &Context) -> Result<Page> {
     }
 }
 
-/// The URL of a page, which may be stated as a path.
+/// The URL of a page, which may be stated from where the page before stands. Dots in it are resolved by the host.
 fn absolute(from: &str, to: &str) -> Result<String> {
-    if to.starts_with("http://") || to.starts_with("https://") {
+    let to = to.trim();
+    let is_web = |url: &str| {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| {
+            scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+        })
+    };
+    if is_web(to) {
         return Ok(to.to_owned());
     }
-    let after_scheme = from.find("//").map_or(0, |at| at + 2);
-    let end = from[after_scheme..]
-        .find(['/', '?', '#'])
-        .map_or(from.len(), |at| after_scheme + at);
-    let origin = &from[..end];
-    if to.starts_with('/') && !to.starts_with("//") {
-        return Ok(format!("{origin}{to}"));
+    // In front of the first `/`, a colon ends a scheme.
+    let first = to.split(['/', '?', '#']).next().unwrap_or_default();
+    if to.is_empty() || to.starts_with('#') || first.contains(':') {
+        let message = format!("the next page is neither a URL of the web nor a path: `{to}`");
+        return Err(Error::failed("invalid-response", message).into());
     }
-    if to.starts_with('?') {
-        let page = from.split(['?', '#']).next().unwrap_or(from);
-        return Ok(format!("{page}{to}"));
-    }
-    let message = format!("the next page is neither a URL nor a path: `{to}`");
-    Err(Error::failed("invalid-response", message).into())
+    let page = from.split(['?', '#']).next().unwrap_or(from);
+    let after_scheme = page.find("//").map_or(0, |at| at + 2);
+    let end = page[after_scheme..]
+        .find('/')
+        .map_or(page.len(), |at| after_scheme + at);
+    let (origin, path) = page.split_at(end);
+    Ok(if to.starts_with("//") {
+        format!("{}{to}", &from[..after_scheme.saturating_sub(2)])
+    } else if to.starts_with('/') {
+        format!("{origin}{to}")
+    } else if to.starts_with('?') {
+        format!("{page}{to}")
+    } else {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{origin}{folder}/{to}")
+    })
 }
 
 #[cfg(test)]
@@ -191,7 +206,18 @@ mod tests {
             next("?page=2").as_deref(),
             Some("https://api.test:8443/a/b?page=2")
         );
-        for odd in ["//other.test/", "c", "ftp://x/"] {
+        for (to, url) in [
+            ("//other.test/", "https://other.test/"),
+            ("c", "https://api.test:8443/a/c"),
+            ("x?p=2", "https://api.test:8443/a/x?p=2"),
+            ("../x?at=10:30", "https://api.test:8443/a/../x?at=10:30"),
+            ("HTTPS://other.test/", "HTTPS://other.test/"),
+        ] {
+            assert_eq!(next(to).as_deref(), Some(url), "{to}");
+        }
+        let from_root = absolute("https://api.test?page=1", "x").ok();
+        assert_eq!(from_root.as_deref(), Some("https://api.test/x"));
+        for odd in ["", "#top", "ftp://x/", "javascript:x"] {
             assert_eq!(next(odd), None, "{odd}");
         }
         assert_eq!(

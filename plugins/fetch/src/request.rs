@@ -86,7 +86,8 @@ pub(crate) fn answer(response: &Response) -> Result<Answer> {
         joined.push_str(&value);
     }
     let body = response.text()?;
-    let (json, text) = if is_json(response) {
+    // None follows a HEAD, a 204 or a 304, whatever its type would be.
+    let (json, text) = if is_json(response) && !body.is_empty() {
         (Some(parsed(&body)?), None)
     } else {
         (None, Some(body))

@@ -25,5 +25,6 @@ export! {
     name: "orders",
     version: env!("CARGO_PKG_VERSION"),
     description: "Orders in several currencies, as a table in EUR.",
+    buckets: ["rates"],
     steps: [rates::Rates, table::Table],
 }

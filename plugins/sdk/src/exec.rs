@@ -1,5 +1,5 @@
 //! Programs of the machine that runs the workflow, which names each program, its arguments, variables and folders; there is no shell, and
-//! nothing else (`exec = [{ program = "git", args = ["log", "**"], env = ["LC_ALL"], dirs = ["/srv/repositories/**"] }]`).
+//! nothing else (`exec = [{ program = "git", args = ["log", "--oneline", "--end-of-options", "**"], env = ["LC_ALL"], dirs = ["/srv/repositories/**"] }]`).
 //!
 //! ```
 //! use milepost_sdk::{Context, Error, Result};
@@ -153,8 +153,9 @@ impl Output {
     /// The same, if it [succeeded](Self::success).
     ///
     /// # Errors
-    /// A failure with the code `exit-code`, `signal` or `timeout`, whose message is what the program wrote to its standard error,
-    /// and whose detail holds its `exit_code`.
+    /// A failure with the code `exit-code`, `signal` or `timeout`. Its message is the end of what the program wrote to its standard error or,
+    /// where that is nothing, to its standard output; its detail holds `exit_code`, `timed_out`, and the last 4,000 characters of `stdout` and
+    /// `stderr`.
     pub fn checked(self) -> Result<Self> {
         if self.success() {
             return Ok(self);
@@ -164,20 +165,37 @@ impl Output {
             None if self.timed_out => ("timeout", "timed out".to_owned()),
             None => ("signal", "ended by a signal".to_owned()),
         };
-        let said = self.stderr_text();
-        let message = match said.trim() {
-            "" => how,
-            said => said.to_owned(),
-        };
         #[derive(serde::Serialize)]
         struct Detail {
             exit_code: Option<i32>,
+            timed_out: bool,
+            stdout: String,
+            stderr: String,
         }
-        let exit_code = self.exit_code;
-        Err(Error::failed(code, message)
-            .detail(&Detail { exit_code })
-            .into())
+        let detail = Detail {
+            exit_code: self.exit_code,
+            timed_out: self.timed_out,
+            stdout: end(&self.stdout, self.stdout_dropped),
+            stderr: end(&self.stderr, self.stderr_dropped),
+        };
+        // Many a tool that checks something says what is wrong where others write results.
+        let message = match (detail.stderr.trim(), detail.stdout.trim()) {
+            ("", "") => how,
+            ("", said) => format!("{how}: {said}"),
+            (said, _) => said.to_owned(),
+        };
+        Err(Error::failed(code, message).detail(&detail).into())
     }
+}
+
+/// The end of a text, as far as an error may repeat it.
+fn end(bytes: &[u8], dropped: u64) -> String {
+    const CHARACTERS: usize = 4_000;
+    let text = String::from_utf8_lossy(bytes);
+    let cut = text.char_indices().rev().nth(CHARACTERS - 1);
+    let at = cut.map_or(0, |(at, _)| at);
+    let dropped = dropped.saturating_add(at as u64);
+    self::text(&text.as_bytes()[at..], dropped)
 }
 
 fn text(bytes: &[u8], dropped: u64) -> String {
@@ -313,7 +331,33 @@ mod tests {
         let Err(Error::Failed(failure)) = silent.checked() else {
             panic!("not a failure");
         };
-        assert_eq!(failure.detail.as_deref(), Some(r#"{"exit_code":2}"#));
+        let detail = r#"{"exit_code":2,"timed_out":false,"stdout":"","stderr":""}"#;
+        assert_eq!(failure.detail.as_deref(), Some(detail));
+    }
+
+    #[test]
+    fn b72_what_a_program_that_fails_wrote_is_not_lost() {
+        let failed = |output: Output| match output.checked() {
+            Err(Error::Failed(failure)) => failure,
+            other => panic!("{other:?}"),
+        };
+        let quiet = failed(Output::exited(1).with_stdout("3 tests failed\n"));
+        assert_eq!(quiet.message, "exited with code 1: 3 tests failed");
+        let both = failed(
+            Output::exited(1)
+                .with_stdout("é".repeat(4_001))
+                .with_stderr("bad\n"),
+        );
+        assert_eq!(both.message, "bad");
+        let detail: serde_json::Value = serde_json::from_str(&both.detail.unwrap()).unwrap();
+        assert_eq!(detail["stderr"], "bad\n");
+        let kept = format!("[2 bytes were dropped here]\n{}", "é".repeat(4_000));
+        assert_eq!(detail["stdout"], kept);
+        let flood = Output {
+            stderr_dropped: 10,
+            ..Output::exited(1).with_stderr(format!("x{}", "y".repeat(4_000)))
+        };
+        assert!(failed(flood).message.starts_with("[11 bytes were dropped here]\ny"));
     }
 
     #[test]

@@ -245,9 +245,10 @@ impl Response {
     /// Its body as text.
     ///
     /// # Errors
-    /// The same, or a failure with the code `invalid-response` when it is not UTF-8.
+    /// The same, or a failure: with the code `encoded-response` when it is compressed, which some servers do unasked, or
+    /// `invalid-response` when it is not UTF-8.
     pub fn text(&self) -> Result<String> {
-        String::from_utf8(self.body()?).map_err(|_| unreadable("the body is not UTF-8"))
+        String::from_utf8(self.unencoded()?.body()?).map_err(|_| unreadable("the body is not UTF-8"))
     }
 
     /// The value that its body is as JSON.
@@ -255,7 +256,22 @@ impl Response {
     /// # Errors
     /// The same, or a failure with the code `invalid-response` when it is not such a value.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body()?).map_err(|error| unreadable(&error.to_string()))
+        serde_json::from_slice(&self.unencoded()?.body()?).map_err(|error| unreadable(&error.to_string()))
+    }
+
+    /// The same, if its body is what its media type says, and not compressed, which some servers do unasked.
+    ///
+    /// # Errors
+    /// A failure with the code `encoded-response`.
+    pub fn unencoded(&self) -> Result<&Self> {
+        let encoding = self.header("content-encoding").unwrap_or_default().trim();
+        if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+            return Ok(self);
+        }
+        let message = format!(
+            "the body is encoded (`content-encoding: {encoding}`); ask for it with `accept-encoding: identity`, or decode its bytes"
+        );
+        Err(Error::failed("encoded-response", message).into())
     }
 
     /// Keeps its body, of up to 1 GiB, as an artifact. The workflow has to allow that (`artifacts = true`).
@@ -541,6 +557,26 @@ mod tests {
         assert_eq!(error.after, Some(Duration::from_secs(7)));
         let long = checked(Response::new(500).with_body("é".repeat(10_000)));
         assert!(long.to_string().len() < 600);
+    }
+
+    #[test]
+    fn a_body_that_is_encoded_is_not_taken_for_text() {
+        let encoded = |encoding| {
+            Response::new(200)
+                .with_header("Content-Encoding", encoding)
+                .with_body("{}")
+        };
+        for encoding in ["gzip", "br, gzip"] {
+            let response = encoded(encoding);
+            let error = response.text().unwrap_err().to_string();
+            assert!(error.starts_with("failed (encoded-response)"), "{error}");
+            assert!(error.contains(encoding), "{error}");
+            assert!(response.json::<serde_json::Value>().is_err());
+            assert_eq!(response.body().unwrap(), b"{}");
+        }
+        for plain in ["", "identity", "Identity"] {
+            assert_eq!(encoded(plain).text().unwrap(), "{}");
+        }
     }
 
     #[test]

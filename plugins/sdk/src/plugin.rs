@@ -61,6 +61,12 @@ pub struct Plugin {
     pub version: &'static str,
     /// One sentence for the manifest; empty is left out.
     pub description: &'static str,
+    /// Hosts that it sends requests to whatever its input says. `validate` tells who does not allow them.
+    pub hosts: &'static [&'static str],
+    /// Buckets that it keeps state in, likewise.
+    pub buckets: &'static [&'static str],
+    /// Secrets that it uses, likewise.
+    pub secrets: &'static [&'static str],
     /// All steps.
     pub steps: &'static [StepEntry],
 }
@@ -80,8 +86,8 @@ impl Plugin {
         (entry.run)(input, ctx)
     }
 
-    /// The manifest as JSON: `{name, version, description?, steps: {<name>: {description, input, output}}}`, where `input` and
-    /// `output` are JSON Schemas.
+    /// The manifest as JSON: `{name, version, description?, hosts?, buckets?, secrets?, steps: {<name>: {description, input, output}}}`,
+    /// where `input` and `output` are JSON Schemas.
     #[must_use]
     pub fn manifest(&self) -> String {
         let mut out = String::from("{\"name\":");
@@ -91,6 +97,18 @@ impl Plugin {
         if !self.description.is_empty() {
             out.push_str(",\"description\":");
             quote(&mut out, self.description);
+        }
+        for (key, wanted) in [
+            ("hosts", self.hosts),
+            ("buckets", self.buckets),
+            ("secrets", self.secrets),
+        ] {
+            if !wanted.is_empty() {
+                out.push(',');
+                quote(&mut out, key);
+                out.push(':');
+                out.push_str(&serde_json::Value::from(wanted).to_string());
+            }
         }
         let mut separator = ",\"steps\":{";
         for step in self.steps {
@@ -117,13 +135,18 @@ fn quote(out: &mut String, text: &str) {
 /// Makes a component of a list of steps. Call it once, in the root of a `cdylib` package. It defines `PLUGIN`, a
 /// [`Plugin`], which unit tests can use on any target.
 ///
-/// `description` may be left out. See the [crate documentation](crate) for an example.
+/// `description` may be left out, and so may what the plugin always needs: `hosts: ["api.example.com"]`, `buckets: ["rates"]`,
+/// `secrets: ["api_token"]`, in this order before `steps`. It is granted by the workflow, not by this; `milepost validate` tells what a
+/// workflow lacks of it, and `milepost inspect` lists it. See the [crate documentation](crate) for an example.
 #[macro_export]
 macro_rules! export {
     (
         name: $name:expr,
         version: $version:expr,
         $(description: $description:expr,)?
+        $(hosts: [$($host:expr),* $(,)?],)?
+        $(buckets: [$($bucket:expr),* $(,)?],)?
+        $(secrets: [$($secret:expr),* $(,)?],)?
         steps: [$($step:ty),+ $(,)?] $(,)?
     ) => {
         /// The plugin that this component is.
@@ -132,6 +155,9 @@ macro_rules! export {
             name: $name,
             version: $version,
             description: concat!("" $(, $description)?),
+            hosts: &[$($($host),*)?],
+            buckets: &[$($($bucket),*)?],
+            secrets: &[$($($secret),*)?],
             steps: &[$($crate::StepEntry::of::<$step>()),+],
         };
 
@@ -198,6 +224,30 @@ mod tests {
         name: "numbers",
         version: "1.2.3",
         steps: [Half],
+    }
+
+    mod wanting {
+        use super::Half;
+
+        export! {
+            name: "wanting",
+            version: "1",
+            description: "Wants.",
+            hosts: ["api.example.com", "*.example.org"],
+            secrets: ["token"],
+            steps: [Half],
+        }
+    }
+
+    #[test]
+    fn the_manifest_states_what_the_plugin_always_needs() {
+        let manifest: Value = serde_json::from_str(&wanting::PLUGIN.manifest()).unwrap();
+        assert_eq!(
+            manifest["hosts"],
+            json!(["api.example.com", "*.example.org"])
+        );
+        assert_eq!(manifest["secrets"], json!(["token"]));
+        assert_eq!(manifest.get("buckets"), None);
     }
 
     #[test]
