@@ -47,7 +47,12 @@ fn b73_b80_a_program_that_fails_fails_its_step_and_never_pauses_the_run() {
     let error = &cli.shown("r")["steps"][0]["error"];
     assert_eq!(error["code"], "exit-code");
     assert_eq!(error["message"], "rate limit exceeded, try again later");
-    assert_eq!(error["detail"], json!({"exit_code": 1}));
+    assert_eq!(
+        error["detail"],
+        json!({
+            "exit_code": 1, "timed_out": false, "stdout": "", "stderr": "rate limit exceeded, try again later\n",
+        })
+    );
     cli.write("tool.toml", shell("exit 4", ""));
     cli.run("run tool.toml --id silent").expect(1);
     let error = &cli.shown("silent")["steps"][0]["error"];
@@ -56,22 +61,64 @@ fn b73_b80_a_program_that_fails_fails_its_step_and_never_pauses_the_run() {
 }
 
 #[test]
+fn b72_what_a_program_that_fails_wrote_and_how_it_ended_is_not_lost() {
+    let cli = Cli::new();
+    cli.write("tool.toml", shell("echo '3 tests failed'; exit 5", ""));
+    cli.run("run tool.toml --id r").expect(1);
+    let shown = cli.shown("r");
+    let error = &shown["steps"][0]["error"];
+    assert_eq!(error["message"], "exited with code 5: 3 tests failed");
+    assert_eq!(error["detail"]["stdout"], "3 tests failed\n");
+    let told = cli.run("show r").expect(0).stdout;
+    assert!(
+        told.contains("exited with code 5: 3 tests failed"),
+        "{told}"
+    );
+    assert!(told.contains("; exit 5: exit code 5, "), "{told}");
+    cli.write("tool.toml", shell("kill -SEGV $$", ""));
+    cli.run("run tool.toml --id killed").expect(1);
+    let told = cli.run("show killed").expect(0).stdout;
+    assert!(told.contains("kill -SEGV $$: signal 11, "), "{told}");
+}
+
+#[test]
+fn what_the_program_was_started_with_is_kept_from_what_steps_run() {
+    let cli = Cli::new();
+    cli.write("private", "of whoever started it");
+    let reads = shell("cat <&9; ls /proc/self/fd", "allow_failure = true\n");
+    cli.write("tool.toml", reads);
+    let output = cli.shell("exec 9<private; milepost run tool.toml --id r");
+    let output: serde_json::Value = serde_json::from_str(&output.expect(0).stdout).unwrap();
+    assert_eq!(output["stdout"], "0\n1\n2\n3\n", "{output}");
+}
+
+#[test]
 fn what_is_not_allowed_fails_the_step_with_the_lines_to_add() {
     let cli = Cli::new();
     let denied = shell("echo hello > denied", "")
         .replace("program = \"sh\", args", "program = \"git\", args");
-    cli.write("tool.toml", denied);
+    let denied = denied.replace(
+        "echo hello > denied",
+        &format!("echo hello > {}/denied", cli.folder().display()),
+    );
+    cli.write("tool.toml", &denied);
     cli.run("run tool.toml --id r").expect(1);
     let error = &cli.shown("r")["steps"][0]["error"];
     assert_eq!(error["code"], "denied");
     let message = error["message"].as_str().unwrap();
-    for part in [
-        "[plugins.command.allow]",
-        "exec = [{ program = \"sh\", args = [\"-c\", ",
-    ] {
-        assert!(message.contains(part), "{message}");
-    }
+    let script = format!("echo hello > {}/denied", cli.folder().display());
+    let item = "{ program = \"sh\", args = [\"-c\", \"SCRIPT\"], env = [\"PATH=/usr/bin:/bin\"] }";
+    let item = item.replace("SCRIPT", &script);
+    let expected = format!("add to the list `exec` of `[plugins.command.allow]`:\n{item}");
+    assert!(message.contains(&expected), "{message}");
     cli.run("replay r").expect(0);
+    let next = cli.run("show r").expect(0).stdout;
+    assert!(next.contains("resume r --accept-changes"), "{next}");
+    // What is told is what has to be done.
+    let mended = denied.replace("exec = [", &format!("exec = [{item}, "));
+    cli.write("tool.toml", mended);
+    cli.run("resume r --accept-changes").expect(0);
+    std::fs::remove_file(cli.folder().join("denied")).unwrap();
     // Another variable than those that are allowed, and a folder.
     for (more, lacks) in [
         (
@@ -108,6 +155,11 @@ fn what_is_denied_is_denied_also_before_the_end_of_a_run_that_is_cancelled_and_a
     assert_eq!(ran.stderr.matches("denies nothing").count(), 1, "{ran:?}");
     assert!(ran.stderr.contains(told), "{ran:?}");
     assert_eq!(cli.shown("slip")["steps"][0]["error"]["code"], "denied");
+    // A place at which the name is not found.
+    let ran = cli.run("run tool.toml --id elsewhere --deny exec=/opt/none/sh");
+    let ran = ran.expect(0);
+    let told = "`--deny exec=/opt/none/sh` does not deny `sh`, which is at ";
+    assert!(ran.stderr.contains(told), "{ran:?}");
     for word in ["http=https://a.example", "exec=bin/sh", "exec=*"] {
         cli.run(&format!("run tool.toml --deny {word}")).expect(64);
     }

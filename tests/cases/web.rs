@@ -150,8 +150,32 @@ fn what_is_not_allowed_fails_with_the_toml_to_add() {
     let error = &report["steps"][0]["error"];
     assert_eq!(error["code"], "denied");
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("[plugins.fetch.allow]"), "{message}");
+    let item = format!(
+        "add to the list `http` of `[plugins.fetch.allow]`:\n\
+         {{ host = \"127.0.0.1\", ports = [{}], methods = [\"GET\"], paths = [\"/\"], private = true }}",
+        other.port()
+    );
+    assert!(message.contains(&item), "{message}");
     assert_eq!(other.accepted() + server.accepted(), 0);
+    // An address that the operator denies is denied by whatever name.
+    let named = other.url("/").replace("127.0.0.1", "localhost");
+    let steps =
+        format!("[[step]]\nid = \"ask\"\nuse = \"fetch/get\"\nwith = {{ url = \"{named}\" }}\n");
+    workflow(&cli, &server, &steps);
+    let text = std::fs::read_to_string(cli.folder().join("web.toml")).unwrap();
+    let granted = format!(
+        "http = [{{ host = \"localhost\", ports = [{}], private = true }}, ",
+        other.port()
+    );
+    cli.write("web.toml", text.replace("http = [", &granted));
+    cli.run("run web.toml --id named --deny http=127.0.0.1")
+        .expect(1);
+    let error = &cli.report("named")["steps"][0]["error"];
+    assert_eq!(error["code"], "denied");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("`http=127.0.0.1`"), "{message}");
+    assert_eq!(other.accepted(), 0);
+    cli.run("run web.toml --id allowed").expect(0);
 }
 
 #[test]

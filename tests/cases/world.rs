@@ -351,9 +351,11 @@ fn an_artifact_whose_bytes_changed_is_told_as_damage_and_not_as_another_output()
     let run = visit(&cli, "s", &read, "", 0);
     assert_eq!(answers(&run), [json!({ "error": "damaged" })]);
     replays(&cli, "s");
-    // So is whoever reads it into a pipe, at its end.
+    // So is whoever reads it into a pipe, before anything comes out of it.
     let output = cli.run("artifacts r r.txt");
     assert_eq!(output.status, 69, "{output:?}");
+    assert_eq!(output.stdout, "");
+    assert!(output.stderr.contains("doctor --artifacts"), "{output:?}");
     assert!(
         output.stderr.contains("does not match its digest"),
         "{output:?}"
@@ -457,6 +459,30 @@ fn a_failed_item_shows_its_last_calls() {
         let calls = failure["host_calls"].as_array().unwrap();
         assert!(calls.iter().any(|call| call["about"] == key), "{failure:#}");
     }
+}
+
+#[test]
+fn of_several_artifacts_with_one_name_a_path_tells_which() {
+    let cli = Cli::new();
+    let keys = "foreach = { items = \"inputs.scripts\" }\n";
+    let workflow = format!(
+        "{ALLOW}[inputs.scripts]\ntype = \"json\"\n[[step]]\nid = \"a\"\nuse = \"world/visit\"\nwith = {{ calls = \"${{ item }}\" }}\n{keys}"
+    );
+    cli.workflow("w.toml", &workflow);
+    let writes =
+        |text: &str| json!([{ "do": "write", "name": "report.csv", "text": text, "times": 1 }]);
+    let scripts = json!({ "scripts": [writes("one"), writes("two"), writes("3")] });
+    cli.write("inputs.json", scripts.to_string());
+    cli.run("run w.toml --inputs inputs.json --id r").expect(0);
+    let refused = cli.run("artifacts r report.csv").expect(64).stderr;
+    assert!(refused.contains("`--path`"), "{refused}");
+    let second = cli.run("artifacts r report.csv --path a[1]").expect(0);
+    assert_eq!(second.stdout, "two");
+    let listed = cli.run("artifacts r --path a[2]").expect(0).stdout;
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(listed.contains("1 byte "), "{listed}");
+    let none = cli.run("artifacts r --path b --json");
+    assert_eq!(none.json()["error"]["code"], "no_artifact");
 }
 
 #[test]

@@ -29,12 +29,17 @@ Examples:
   milepost artifacts 7k3m
   milepost artifacts 7k3m report.csv                # print it, if it is text
   milepost artifacts 7k3m data.bin | sha256sum      # into a pipe, any bytes of any size
-  milepost artifacts 7k3m report.csv -o report.csv")]
+  milepost artifacts 7k3m report.csv -o report.csv
+  milepost artifacts 7k3m report.csv --path 'each[2].write'   # of several with that name
+  milepost artifacts 7k3m inputs.orders             # the file that an input is")]
 pub(crate) struct ArtifactsArgs {
     /// Id of the run, or a unique prefix
     run: String,
-    /// Name of an artifact, or its digest
+    /// Name of an artifact, its digest, or `inputs.NAME`
     name: Option<String>,
+    /// Only those of the step at this path
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
     /// Write it to a file
     #[arg(long, short, value_name = "FILE", requires = "name")]
     output: Option<PathBuf>,
@@ -48,7 +53,15 @@ const PRINTED: u64 = 1024 * 1024;
 pub(super) fn run(args: &ArtifactsArgs, cx: &Context) -> Result<Reply, Failure> {
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), &args.run)?;
-    let all = used(store.as_ref(), &run)?;
+    let mut all = used(store.as_ref(), &run)?;
+    if let Some(path) = &args.path {
+        all.retain(|used| used.path == *path);
+        if all.is_empty() {
+            let message = format!("run {run} has no artifacts at `{path}`");
+            let help = command(format!("artifacts {run}")).text(" lists those that it has");
+            return Err(Failure::new(Code::NoArtifact, message).help(help));
+        }
+    }
     match &args.name {
         None => Ok(list(&run, &all, cx)),
         Some(name) => {
@@ -76,10 +89,14 @@ pub(super) fn used(store: &dyn Store, run: &RunId) -> Result<Vec<UsedArtifact>, 
 
 /// The artifact of that name: its newest one with other bytes makes the name say too little.
 fn named<'a>(run: &RunId, all: &'a [UsedArtifact], name: &str) -> Result<&'a Artifact, Failure> {
-    let fits = |artifact: &Artifact| artifact.name == name || artifact.digest.to_string() == name;
+    let fits = |used: &UsedArtifact| {
+        let is_input = used.path == name && name.starts_with("inputs.");
+        is_input || used.artifact.name == name || used.artifact.digest.to_string() == name
+    };
     let mut found: Vec<&Artifact> = Vec::new();
-    for used in all.iter().map(|used| &used.artifact) {
-        if fits(used) && found.iter().all(|known| known.digest != used.digest) {
+    for used in all.iter().filter(|used| fits(used)) {
+        let used = &used.artifact;
+        if found.iter().all(|known| known.digest != used.digest) {
             found.push(used);
         }
     }
@@ -93,7 +110,7 @@ fn named<'a>(run: &RunId, all: &'a [UsedArtifact], name: &str) -> Result<&'a Art
         _ => {
             let count = found.len();
             let message = format!("run {run} has {count} different artifacts named `{name}`");
-            let help = Advice::from("give the digest of one; ")
+            let help = Advice::from("say which step's with `--path`, or give the digest of one; ")
                 .command(format!("artifacts {run}"))
                 .text(" lists them");
             Err(Failure::new(Code::AmbiguousArtifact, message).help(help))
@@ -203,11 +220,11 @@ fn print(
         return Ok(cx.reply(Exit::Completed, document, || ""));
     }
     if !cx.terminal {
-        let mut pieces = pieces(Arc::clone(store), artifact.clone()).peekable();
-        // What is missing altogether is told as any failure.
-        if let Some(Err(failure)) = pieces.next_if(Result::is_err) {
-            return Err(failure);
+        // Once to see that all of it is what it was: whoever reads the pipe could not take back what came out of it.
+        for bytes in pieces(Arc::clone(store), artifact.clone()) {
+            bytes?;
         }
+        let pieces = pieces(Arc::clone(store), artifact.clone());
         return Ok(Reply::bytes(Exit::Completed, pieces));
     }
     let to_file = |why: &str| {

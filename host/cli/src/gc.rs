@@ -7,7 +7,7 @@ use milepost::core::state::Status;
 use milepost::core::time::{Timestamp, parse_duration};
 use milepost::core::{limits, shown};
 use milepost::engine::{EngineError, much_unused};
-use milepost::store::{Release, Space};
+use milepost::store::{Release, Space, Swept};
 
 use super::context::{Context, Reply};
 use super::documents::{self, KeptRun};
@@ -18,7 +18,8 @@ use super::format;
 
 /// Remove old runs
 ///
-/// Removes runs that ended some time ago, with their events, logs and outputs, and returns unused space to the disk.
+/// Removes runs that ended some time ago, with their events, logs and outputs, and artifacts that no run uses any more, and returns unused space
+/// to the disk. Such an artifact is kept for an hour after it was last written, because a run may be about to use it.
 ///
 /// Failed runs can still be resumed, so they are removed only when you ask for it with `--status failed`.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(crate) struct GcArgs {
     /// Only runs with this status: `completed`, `cancelled` or `failed`; may be repeated [default: the first two]
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<Status>,
-    /// Only list the runs that would be removed
+    /// Only list the runs and count the artifacts that would be removed
     #[arg(long)]
     dry_run: bool,
     /// Rewrite the whole file; needed once for a store made by an older version, whose file never shrinks otherwise. Needs
@@ -71,18 +72,24 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         true => Release::Rewrite,
         false => Release::Unused,
     };
-    let (collected, swept, room) = wait(async {
+    let (collected, swept, young, room) = wait(async {
         let collected = engine.collect(before, statuses, args.dry_run).await?;
         let swept = store
             .sweep_artifacts(limits::ARTIFACT_GRACE, args.dry_run)
             .await?;
+        // What is left and used by nobody is too young.
+        let mut young = store.sweep_artifacts(Duration::ZERO, true).await?;
+        if args.dry_run {
+            young.artifacts = young.artifacts.saturating_sub(swept.artifacts);
+            young.bytes = young.bytes.saturating_sub(swept.bytes);
+        }
         let before = store.space().await?;
         if !args.dry_run {
             store.release(how).await?;
         }
         let after = store.space().await?;
         let given_back = before.bytes.saturating_sub(after.bytes);
-        Ok::<_, EngineError>((collected, swept, Room { after, given_back }))
+        Ok::<_, EngineError>((collected, swept, young, Room { after, given_back }))
     })?;
     for (run, reason) in &collected.kept {
         cx.warn(format!("run {run} was not removed: {reason}"));
@@ -94,6 +101,7 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         runs: collected.runs.clone(),
         artifacts: swept.artifacts,
         artifact_bytes: swept.bytes,
+        young_artifacts: young.artifacts,
         given_back_bytes: room.given_back,
         unused_bytes: room.after.unused_bytes,
         kept: kept
@@ -114,13 +122,13 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         };
         if swept.artifacts > 0 {
             let would = if args.dry_run { " would be" } else { "" };
+            text.push_str(&format!("\n{}{would} removed", unused(swept)));
+        }
+        if young.artifacts > 0 {
             text.push_str(&format!(
-                "\n{} that no run uses, {}{would} removed",
-                format::count(
-                    usize::try_from(swept.artifacts).unwrap_or(usize::MAX),
-                    "artifact"
-                ),
-                shown::bytes(swept.bytes)
+                "\n{} kept, because a run may be about to use what is younger than {}",
+                unused(young),
+                format::length(limits::ARTIFACT_GRACE)
             ));
         }
         if let Some(said) = room.said(cx) {
@@ -129,6 +137,16 @@ pub(super) fn run(args: &GcArgs, cx: &Context) -> Result<Reply, Failure> {
         }
         text
     }))
+}
+
+/// Artifacts that no run uses, in words.
+fn unused(swept: Swept) -> String {
+    let count = usize::try_from(swept.artifacts).unwrap_or(usize::MAX);
+    let artifacts = format::count(count, "artifact");
+    format!(
+        "{artifacts} that no run uses, {},",
+        shown::bytes(swept.bytes)
+    )
 }
 
 /// Room that is worth a word to a person.

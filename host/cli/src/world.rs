@@ -5,6 +5,7 @@ use milepost::core::tape::{HostCall, TapeEntry};
 use milepost::record;
 use milepost::report::{RunReport, StepReport};
 use milepost::store::{Store, UsedArtifact};
+use serde_json::Value;
 
 use super::documents::{self, Grade};
 use super::drive::wait;
@@ -54,6 +55,23 @@ pub(super) fn document(call: &HostCall) -> documents::HostCall {
         took_millis: call.took_millis,
         error: call.answer["error"]["code"].as_str().map(str::to_owned),
         status: call.answer["ok"]["status"].as_u64(),
+        ended: ended(call),
+    }
+}
+
+/// How a program ended, where it did not with 0.
+fn ended(call: &HostCall) -> Option<String> {
+    let program = call.answer["ok"].as_object()?;
+    let number = |key: &str| program.get(key).and_then(Value::as_i64);
+    if call.interface != "exec" {
+        None
+    } else if program.get("timed_out") == Some(&Value::Bool(true)) {
+        Some("timed out".to_owned())
+    } else if let Some(signal) = number("signal") {
+        Some(format!("signal {signal}"))
+    } else {
+        let code = number("exit_code").filter(|code| *code != 0)?;
+        Some(format!("exit code {code}"))
     }
 }
 
@@ -72,10 +90,11 @@ pub(super) fn tape(step: &StepReport) -> String {
 pub(super) fn calls(path: &str, calls: &[HostCall]) -> Text {
     let lines = calls.iter().map(|call| {
         let shown = document(call);
-        let what = match (shown.status, shown.error) {
-            (Some(status), _) => status.to_string(),
-            (None, Some(code)) => format!("error `{}`", Shown(code)),
-            (None, None) => "ok".to_owned(),
+        let what = match (shown.status, shown.error, shown.ended) {
+            (Some(status), ..) => status.to_string(),
+            (None, Some(code), _) => format!("error `{}`", Shown(code)),
+            (None, None, Some(ended)) => ended,
+            (None, None, None) => "ok".to_owned(),
         };
         Text::from(format!(
             "  {} {}: {what}, {} ms",

@@ -66,7 +66,14 @@ fn b47_steps_read_a_file_that_the_run_keeps_and_nobody_needs_it_again() {
     assert_eq!(refused["error"]["code"], "id_taken");
     fs::remove_dir_all(cli.folder().join("in")).unwrap();
     cli.run("replay r").expect(0);
-    // What no run came to use goes; the run's file stays as long as the run.
+    cli.run("artifacts r inputs.orders -o again.csv").expect(0);
+    assert_eq!(fs::read(cli.folder().join("again.csv")).unwrap(), bytes);
+    // What no run came to use goes, when it is old enough; the run's file stays as long as the run.
+    let young = cli.run("gc").expect(0).stdout;
+    assert!(
+        young.contains("1 artifact that no run uses, 5 bytes, kept, because"),
+        "{young}"
+    );
     age(&kept(&cli));
     assert_eq!(kept(&cli).len(), 2);
     cli.run("gc").expect(0);

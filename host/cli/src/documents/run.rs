@@ -165,6 +165,9 @@ pub(crate) struct HostCall {
     /// The status of an HTTP response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u64>,
+    /// How a program ended that did not end with the exit code 0: `exit code 5`, `signal 9`, `timed out`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<String>,
 }
 
 impl Run {

@@ -112,6 +112,8 @@ pub(crate) struct Collected {
     pub(crate) artifacts: u64,
     /// Their bytes.
     pub(crate) artifact_bytes: u64,
+    /// Artifacts that no run uses, and that are kept for a while.
+    pub(crate) young_artifacts: u64,
     /// Bytes of the store's file that were returned to the disk.
     pub(crate) given_back_bytes: u64,
     /// Bytes of the main file that nothing uses now.
