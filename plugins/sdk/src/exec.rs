@@ -357,7 +357,11 @@ mod tests {
             stderr_dropped: 10,
             ..Output::exited(1).with_stderr(format!("x{}", "y".repeat(4_000)))
         };
-        assert!(failed(flood).message.starts_with("[11 bytes were dropped here]\ny"));
+        assert!(
+            failed(flood)
+                .message
+                .starts_with("[11 bytes were dropped here]\ny")
+        );
     }
 
     #[test]

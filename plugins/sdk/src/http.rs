@@ -245,10 +245,10 @@ impl Response {
     /// Its body as text.
     ///
     /// # Errors
-    /// The same, or a failure: with the code `encoded-response` when it is compressed, which some servers do unasked, or
-    /// `invalid-response` when it is not UTF-8.
+    /// The same, or a failure: `encoded-response` when it is compressed, which some servers do unasked, `invalid-response` when it is not UTF-8.
     pub fn text(&self) -> Result<String> {
-        String::from_utf8(self.unencoded()?.body()?).map_err(|_| unreadable("the body is not UTF-8"))
+        String::from_utf8(self.unencoded()?.body()?)
+            .map_err(|_| unreadable("the body is not UTF-8"))
     }
 
     /// The value that its body is as JSON.
@@ -256,7 +256,7 @@ impl Response {
     /// # Errors
     /// The same, or a failure with the code `invalid-response` when it is not such a value.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.unencoded()?.body()?).map_err(|error| unreadable(&error.to_string()))
+        serde_json::from_slice(&self.unencoded()?.body()?).map_err(|e| unreadable(&e.to_string()))
     }
 
     /// The same, if its body is what its media type says, and not compressed, which some servers do unasked.
