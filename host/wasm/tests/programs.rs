@@ -288,7 +288,7 @@ fn what_is_not_granted_is_denied_with_the_lines_to_add() {
         );
         assert_eq!(output(&live), "denied");
         let message = taped(&live.tape).answer["error"]["message"].to_string();
-        assert!(message.contains("exec = [{ program = "), "{message}");
+        assert!(message.contains("{ program = "), "{message}");
         // The tape answers, whatever is granted by now.
         let replayed = execute(&plugin, replay_on(&store, &live.tape));
         assert_eq!(
