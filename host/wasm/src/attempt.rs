@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::host_error::HostError;
+use crate::mocked::World;
 use crate::secrets::Secrets;
 
 /// Everything that one attempt may see. The same call gives the same outcome: nothing else reaches the guest but what its host
@@ -87,6 +88,8 @@ pub enum Mode {
     Live,
     /// From the tape of the recorded attempt. A call that differs from the tape ends the attempt as a divergence.
     Replay(Arc<Tape>),
+    /// From a world that a test makes up, recorded on the way.
+    Mocked(Arc<dyn World>),
 }
 
 /// Whether somebody asked for a run to stop, for the hosts of its attempts.

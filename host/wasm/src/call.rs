@@ -35,7 +35,9 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
     state.hold_groups_with(&shared.holder, shared.supervisor.as_ref());
-    state.http = Some(shared.http.clone());
+    if !state.is_mocked() {
+        state.http = Some(shared.http.clone());
+    }
     // Held until the output has been read.
     let limits = &state.call.limits;
     let beside = plugin.held_bytes();

@@ -31,7 +31,7 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(mode: Mode, max_bytes: usize) -> Self {
         let replay = match mode {
-            Mode::Live => None,
+            Mode::Live | Mode::Mocked(_) => None,
             Mode::Replay(tape) => Some(tape),
         };
         Self {

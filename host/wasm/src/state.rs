@@ -42,6 +42,10 @@ impl HostState {
             // A replay is silent, and its answers are on the tape.
             call.host = Arc::new(Silent(call.host));
         }
+        let clock = match &call.mode {
+            Mode::Mocked(world) => world.clock(),
+            Mode::Live | Mode::Replay(_) => clock,
+        };
         let clock: Arc<dyn Clock> = Arc::new(AttemptClock::new(Arc::clone(&call.host), clock));
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits::HANDLES);

@@ -1,6 +1,7 @@
 //! A host call whose answer goes on the tape: live it is performed and noted, in replay the tape answers and nothing happens.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -14,8 +15,10 @@ use serde_json::Value;
 use tracing::Span;
 use tracing::field::Empty;
 
+use crate::attempt::Mode;
 use crate::host_error::HostError;
 use crate::limits::Refusal;
+use crate::mocked::{Question, Reply, World, leaves_the_machine};
 use crate::recorder::asked;
 use crate::secrets::Secrets;
 use crate::state::HostState;
@@ -30,6 +33,8 @@ pub(crate) struct Asked {
     request: Digest,
     /// For people, in a few words: `GET https://example.com/items`. Nothing secret.
     about: String,
+    /// All of it under names, where a test answers.
+    details: Value,
     /// Lasts as long as the call.
     span: Span,
 }
@@ -48,7 +53,16 @@ impl Asked {
             // What capabilities ask with are plain records of text and numbers, which always become JSON.
             request: Digest::of(&serde_json::to_vec(request).unwrap_or_default()),
             about: shown::excerpt(about, ABOUT_BYTES),
+            details: Value::Null,
             span: call_span(interface, function),
+        }
+    }
+
+    /// The same with what a test is told of it.
+    pub(crate) fn told(self, details: Option<Value>) -> Self {
+        Self {
+            details: details.unwrap_or_default(),
+            ..self
         }
     }
 
@@ -127,7 +141,7 @@ impl HostState {
         call: Asked,
         perform: impl AsyncFnOnce(&mut Self) -> Result<A, HostError>,
     ) -> Result<Result<A, HostError>, Refusal> {
-        if let Some(answer) = self.recorded_answer(&call)? {
+        if let Some(answer) = self.recorded_answer(&call).await? {
             return Ok(answer);
         }
         let begun = self.begins(&call);
@@ -209,11 +223,15 @@ impl HostState {
         }
     }
 
-    /// What the tape holds for the next call, which must be this one. `None` when live.
-    pub(crate) fn recorded_answer<A: DeserializeOwned>(
+    /// What the tape holds for the next call, which must be this one, or what a test answers. `None` when live.
+    pub(crate) async fn recorded_answer<A: DeserializeOwned>(
         &mut self,
         call: &Asked,
     ) -> Result<Option<Result<A, HostError>>, Refusal> {
+        if let Mode::Mocked(world) = &self.call.mode {
+            let world = Arc::clone(world);
+            return self.mocked_answer(&*world, call).await;
+        }
         let pick = |entry: &TapeEntry| match entry {
             TapeEntry::Host(recorded) if call.is_answered_by(recorded) => {
                 // An answer of another shape is another call.
@@ -225,6 +243,52 @@ impl HostState {
             _ => None,
         };
         self.recorder.recorded(&call.shown(), pick)
+    }
+
+    /// Whether a test answers the calls of this attempt.
+    pub(crate) fn is_mocked(&self) -> bool {
+        matches!(self.call.mode, Mode::Mocked(_))
+    }
+
+    /// What a test is told of a call.
+    pub(crate) fn details(&self, details: impl FnOnce() -> Value) -> Option<Value> {
+        self.is_mocked().then(details)
+    }
+
+    /// What a test answers; `None` where it leaves the call to the host.
+    async fn mocked_answer<A: DeserializeOwned>(
+        &mut self,
+        world: &dyn World,
+        call: &Asked,
+    ) -> Result<Option<Result<A, HostError>>, Refusal> {
+        let question = Question {
+            interface: call.interface,
+            function: call.function,
+            about: &call.about,
+            request: &call.details,
+        };
+        let answer = match world.answer(question).await {
+            Reply::Perform if !leaves_the_machine(call.interface) => return Ok(None),
+            Reply::Perform | Reply::Refuse => return Err(self.recorder.diverge(&call.shown())),
+            Reply::Answer(answer) => answer,
+        };
+        let read = match Answer::<A>::deserialize(&answer) {
+            Ok(Answer::Ok(answer)) => Ok(answer),
+            Ok(Answer::Error(error)) => Err(error),
+            Err(error) => {
+                let unfit = format!("{}: the answer does not fit: {error}", call.shown());
+                return Err(self.recorder.diverge(&unfit));
+            }
+        };
+        self.recorder.note(TapeEntry::Host(HostCall {
+            interface: call.interface.to_owned(),
+            function: call.function.to_owned(),
+            request: call.request,
+            about: self.call.secrets.mask(call.about.as_str()).into_owned(),
+            took_millis: 0,
+            answer,
+        }));
+        Ok(Some(read))
     }
 
     /// Puts the answer to a live call, which began then, on the tape. Returns false where that has outgrown its bound.

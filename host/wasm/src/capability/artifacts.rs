@@ -8,6 +8,7 @@ use milepost_core::effect::{Applied, Artifact as Kept, Effect};
 use milepost_core::ids::{Digest, Hasher};
 use milepost_core::{limits, shown};
 use serde::Serialize;
+use serde_json::json;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
@@ -105,7 +106,8 @@ impl Host for HostState {}
 impl HostWriter for HostState {
     async fn create(&mut self, name: String, media_type: String) -> Answer<Resource<Writer>> {
         self.charge()?;
-        let call = Asked::new(INTERFACE, "create", &(&name, &media_type), &name);
+        let call = Asked::new(INTERFACE, "create", &(&name, &media_type), &name)
+            .told(self.details(|| json!({ "name": name, "media_type": media_type })));
         let mut to = None;
         let created = self
             .taped(call, async |state| {
@@ -173,8 +175,9 @@ impl HostWriter for HostState {
             size,
             media_type,
         };
-        let call = Asked::new(INTERFACE, "finish", &artifact, &artifact.name);
-        if let Some(answer) = self.recorded_answer::<()>(&call)? {
+        let call = Asked::new(INTERFACE, "finish", &artifact, &artifact.name)
+            .told(self.details(|| serde_json::to_value(&artifact).unwrap_or_default()));
+        if let Some(answer) = self.recorded_answer::<()>(&call).await? {
             return Ok(answer.map(|()| info(&artifact)).map_err(Into::into));
         }
         let begun = Instant::now();
@@ -202,8 +205,9 @@ impl HostWriter for HostState {
 impl HostReader for HostState {
     async fn open(&mut self, digest: String) -> Answer<Resource<Reader>> {
         self.charge()?;
-        let call = Asked::new(INTERFACE, "open", &digest, &digest);
-        let opened = match self.recorded_answer(&call)? {
+        let call = Asked::new(INTERFACE, "open", &digest, &digest)
+            .told(self.details(|| json!({ "digest": digest })));
+        let opened = match self.recorded_answer(&call).await? {
             Some(Ok(artifact)) => match intact(&*self.call.host, &artifact).await {
                 Ok(()) => Ok(artifact),
                 Err(reason) => return Err(unreadable(&artifact.digest, &reason).into()),

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::limits::Refusal;
 use crate::state::HostState;
@@ -21,6 +22,19 @@ pub(crate) enum Body {
     Base64(String),
     /// They are kept beside the tape.
     Blob(Digest),
+}
+
+/// Bytes as a test sees them: text where they are text.
+pub(crate) fn shown_bytes(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+    }
+}
+
+/// Text that may be JSON as a test sees it.
+pub(crate) fn shown_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 impl HostState {

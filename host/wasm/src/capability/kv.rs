@@ -8,10 +8,11 @@ use milepost_core::effect::{Applied, Effect, KvChange, KvItem};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
-use super::body::Body;
+use super::body::{Body, shown_bytes};
 use super::key::check_key;
 use crate::contract::v0_1::milepost::step::kv::{self, Host, HostBucket, Item};
 use crate::contract::v0_1::milepost::step::types;
@@ -91,7 +92,8 @@ impl HostBucket for HostState {
         let mut found = Found::default();
         let name = self.kept(&mut found, name, Secrets::kept);
         // On the tape, because an operator may take a grant away for as long as a process lives.
-        let call = Asked::new(INTERFACE, "open", &name, &name);
+        let call = Asked::new(INTERFACE, "open", &name, &name)
+            .told(self.details(|| json!({ "bucket": name })));
         let opened = self
             .taped(call, async |state| {
                 found.refused("the name of the bucket")?;
@@ -110,7 +112,8 @@ impl HostBucket for HostState {
         let bucket = self.bucket(&bucket)?;
         let mut found = Found::default();
         let key = self.kept(&mut found, key, Secrets::kept);
-        let call = Asked::new(INTERFACE, "get", &(&*bucket, &key), &shown(&bucket, &key));
+        let call = Asked::new(INTERFACE, "get", &(&*bucket, &key), &shown(&bucket, &key))
+            .told(self.details(|| json!({ "bucket": *bucket, "key": key })));
         let mut live = None;
         let answer = self
             .taped(call, async |state| {
@@ -152,7 +155,9 @@ impl HostBucket for HostState {
         let key = self.kept(&mut found, key, Secrets::kept);
         let value = self.kept(&mut found, value, Secrets::kept_bytes);
         let request = (&*bucket, &key, Digest::of(&value));
-        let call = Asked::new(INTERFACE, "put", &request, &shown(&bucket, &key));
+        let call = Asked::new(INTERFACE, "put", &request, &shown(&bucket, &key)).told(
+            self.details(|| json!({ "bucket": *bucket, "key": key, "value": shown_bytes(&value) })),
+        );
         let revision = self
             .change(
                 &call,
@@ -179,7 +184,10 @@ impl HostBucket for HostState {
         let key = self.kept(&mut found, key, Secrets::kept);
         let value = self.kept(&mut found, value, Secrets::kept_bytes);
         let request = (&*bucket, &key, over, Digest::of(&value));
-        let call = Asked::new(INTERFACE, "replace", &request, &shown(&bucket, &key));
+        let call = Asked::new(INTERFACE, "replace", &request, &shown(&bucket, &key))
+            .told(self.details(
+            || json!({ "bucket": *bucket, "key": key, "over": over, "value": shown_bytes(&value) }),
+        ));
         let over = Over::Revision(over);
         let revision = self
             .change(&call, &bucket, &key, &over, Some(value.into()), &found)
@@ -197,7 +205,8 @@ impl HostBucket for HostState {
             "delete",
             &(&*bucket, &key),
             &shown(&bucket, &key),
-        );
+        )
+        .told(self.details(|| json!({ "bucket": *bucket, "key": key })));
         let deleted = self
             .change(&call, &bucket, &key, &Over::Anything, None, &found)
             .await?;
@@ -218,7 +227,9 @@ impl HostBucket for HostState {
         let after = after.map(|after| self.kept(&mut found, after, Secrets::kept));
         let request = (&*bucket, &prefix, &after, limit);
         let about = shown(&bucket, &format!("{prefix}*"));
-        let call = Asked::new(INTERFACE, "keys", &request, &about);
+        let call = Asked::new(INTERFACE, "keys", &request, &about).told(self.details(
+            || json!({ "bucket": *bucket, "prefix": prefix, "after": after, "limit": limit }),
+        ));
         let keys = self
             .taped(call, async |state| {
                 found.refused("the key")?;
@@ -276,7 +287,7 @@ impl HostState {
         value: Option<Arc<[u8]>>,
         found: &Found,
     ) -> Result<Result<u64, HostError>, Refusal> {
-        if let Some(answer) = self.recorded_answer(call)? {
+        if let Some(answer) = self.recorded_answer(call).await? {
             return Ok(answer);
         }
         let begun = Instant::now();

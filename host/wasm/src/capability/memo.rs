@@ -6,9 +6,11 @@ use std::time::Instant;
 use milepost_core::effect::{Applied, Effect, Memo};
 use milepost_core::{limits, shown};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
+use super::body::shown_json;
 use super::key::check_key;
 use crate::contract::v0_1::milepost::step::memo::{self, Entry, Host, HostTicket};
 use crate::contract::v0_1::milepost::step::types;
@@ -77,7 +79,8 @@ impl Host for HostState {
         self.charge()?;
         let mut found = Found::default();
         let key = self.kept(&mut found, key, Secrets::kept);
-        let call = Asked::new(INTERFACE, "begin", &key, &key);
+        let call =
+            Asked::new(INTERFACE, "begin", &key, &key).told(self.details(|| json!({ "key": key })));
         let begun = self
             .taped(call, async |state| {
                 found.refused("the key")?;
@@ -109,8 +112,9 @@ impl HostTicket for HostState {
         let Ticket { key } = self.resources.delete(ticket)?;
         let mut found = Found::default();
         let value = self.kept(&mut found, value, Secrets::kept_json);
-        let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key);
-        if let Some(answer) = self.recorded_answer::<()>(&call)? {
+        let call = Asked::new(INTERFACE, "settle", &(&key, &value), &key)
+            .told(self.details(|| json!({ "key": key, "value": shown_json(&value) })));
+        if let Some(answer) = self.recorded_answer::<()>(&call).await? {
             return Ok(answer.map_err(Into::into));
         }
         let begun = Instant::now();

@@ -29,10 +29,11 @@ use milepost_core::effect::{Applied, Effect, GroupChange, ProcessGroup};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use wasmtime::component::{HasSelf, Resource};
 
 use super::Capability;
-use super::body::Body;
+use super::body::{Body, shown_bytes};
 use crate::compile::ChildProgram;
 use crate::contract::v0_1::milepost::step::exec::{self, Host, HostCommand, HostOutcome};
 use crate::contract::v0_1::milepost::step::types;
@@ -196,6 +197,18 @@ impl<'a> Request<'a> {
             working_dir: command.working_dir.as_deref(),
             timeout_millis: command.timeout.map(|timeout| timeout.as_millis()),
         }
+    }
+
+    /// What a test sees of it.
+    fn details(command: &command::Command) -> Value {
+        let named = |(name, value): &(String, String)| (name.clone(), value.clone());
+        json!({
+            "program": command.program,
+            "args": command.args,
+            "env": command.env.iter().map(named).collect::<BTreeMap<_, _>>(),
+            "stdin": shown_bytes(&command.stdin),
+            "working_dir": command.working_dir,
+        })
     }
 }
 
@@ -362,8 +375,9 @@ impl HostState {
         let about = format!("{} {}", command.inner.program, command.inner.args.join(" "));
         // Before it is cut: part of a secret would not be known as one.
         let about = self.call.secrets.mask(about);
-        let call = Asked::new(INTERFACE, "run", &Request::of(&command.inner), &about);
-        if let Some(answer) = self.recorded_answer::<Taped>(&call)? {
+        let call = Asked::new(INTERFACE, "run", &Request::of(&command.inner), &about)
+            .told(self.details(|| Request::details(&command.inner)));
+        if let Some(answer) = self.recorded_answer::<Taped>(&call).await? {
             return Ok(match answer {
                 Ok(taped) => Ok(self.outcome_on_tape(taped).await?),
                 Err(error) => Err(error),

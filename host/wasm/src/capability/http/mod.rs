@@ -38,6 +38,7 @@ use milepost_core::grants::Grants;
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use serde::Serialize;
+use serde_json::{Value, json};
 use url::Url;
 use wasmtime::component::{HasSelf, Resource};
 
@@ -285,7 +286,8 @@ impl HostRequest for HostState {
         let mut draft = self.resources.delete(request)?;
         // It leaves the guest's hands; the response needs the room.
         draft.held = self.states.http.room.hold(0);
-        let call = Asked::new(INTERFACE, "send", &draft.request(), &draft.about());
+        let call = Asked::new(INTERFACE, "send", &draft.request(), &draft.about())
+            .told(self.details(|| draft.details()));
         let mut live = None;
         let answer = self
             .taped(call, async |state| {
@@ -339,8 +341,9 @@ impl HostResponse for HostState {
         if let Some(artifact) = &received.saved {
             return Ok(Ok(info(artifact)));
         }
-        let call = Asked::new(INTERFACE, "save", &received.request, &received.about);
-        let saved = match self.recorded_answer(&call)? {
+        let call = Asked::new(INTERFACE, "save", &received.request, &received.about)
+            .told(self.details(|| json!({ "request": received.about })));
+        let saved = match self.recorded_answer(&call).await? {
             Some(answer) => answer,
             None => {
                 let begun = self.begins(&call);
@@ -386,6 +389,15 @@ impl Draft {
     fn digest(&self) -> Digest {
         // Texts and numbers always become JSON.
         Digest::of(&serde_json::to_vec(&self.request()).unwrap_or_default())
+    }
+
+    /// What a test sees of it.
+    fn details(&self) -> Value {
+        let mut details = request::details(&self.method, &self.url, &self.headers, &self.body);
+        if let (Some(artifact), Some(members)) = (&self.artifact, details.as_object_mut()) {
+            members.insert("artifact".to_owned(), artifact.as_str().into());
+        }
+        details
     }
 
     /// What people see of it.

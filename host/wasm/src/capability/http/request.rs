@@ -7,10 +7,12 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use milepost_core::{limits, shown};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
 use super::errors;
 use super::room::Room;
+use crate::capability::body::shown_bytes;
 use crate::host_error::HostError;
 
 /// One request.
@@ -186,6 +188,31 @@ impl Request {
         }
         Ok(Some(next))
     }
+}
+
+/// What a test sees of a request. A body that is JSON is there as `json`, too.
+pub(in crate::capability) fn details(
+    method: &str,
+    url: &str,
+    headers: &[(String, Vec<u8>)],
+    body: &[u8],
+) -> Value {
+    let headers: Map<String, Value> = headers
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), shown_bytes(value)))
+        .collect();
+    let mut details = json!({
+        "method": method.to_uppercase(),
+        "url": url,
+        "headers": headers,
+        "body": shown_bytes(body),
+    });
+    if let Ok(value) = serde_json::from_slice::<Value>(body)
+        && let Some(members) = details.as_object_mut()
+    {
+        members.insert("json".to_owned(), value);
+    }
+    details
 }
 
 /// What people see of a request. A query may hold what is not for them, and so may what stands before the host.

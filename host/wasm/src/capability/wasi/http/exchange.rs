@@ -21,7 +21,7 @@ use super::outgoing::{Body, Draft, End};
 use super::{Options, codes};
 use crate::attempt::LogLevel;
 use crate::capability::http::client::{self, Sending};
-use crate::capability::http::request::{Request, Times, about};
+use crate::capability::http::request::{Request, Times, about, details};
 use crate::capability::http::{Answered, TapedResponse};
 use crate::capability::wasi::lock;
 use crate::capability::wasi::poll::Look;
@@ -62,6 +62,8 @@ enum Stage {
     Arrived(Asked, Result<client::Response, HostError>),
     /// In replay, its end is on the tape.
     Recorded(Asked),
+    /// A test has its end, which is there at once.
+    Mocked(Asked),
     /// The guest may have its response, once.
     Seen(Option<Result<Answered, ErrorCode>>),
 }
@@ -115,7 +117,7 @@ impl Exchange {
             }
         }
         match self.stage {
-            Stage::Arrived(..) | Stage::Seen(_) => Poll::Ready(()),
+            Stage::Arrived(..) | Stage::Mocked(_) | Stage::Seen(_) => Poll::Ready(()),
             Stage::Open(_) | Stage::Sending(..) | Stage::Recorded(_) => Poll::Pending,
         }
     }
@@ -165,10 +167,13 @@ impl HostState {
                 outline.times,
             ),
             &about(&outline.method, &outline.url),
-        );
+        )
+        .told(self.details(|| details(&outline.method, &outline.url, &outline.headers, &bytes)));
         exchange.begun = Instant::now();
         exchange.stage = if self.recorder.is_replay() {
             Stage::Recorded(asked)
+        } else if self.is_mocked() {
+            Stage::Mocked(asked)
         } else {
             match self.send_out(&outline, bytes) {
                 Ok(sending) => Stage::Sending(asked, sending),
@@ -228,8 +233,8 @@ impl HostState {
                 self.save_when_full().await;
                 (asked.about().to_owned(), answer)
             }
-            Stage::Recorded(asked) => {
-                let answer = match self.recorded_answer::<TapedResponse>(&asked)? {
+            Stage::Recorded(asked) | Stage::Mocked(asked) => {
+                let answer = match self.recorded_answer::<TapedResponse>(&asked).await? {
                     Some(Ok(taped)) => Ok(self.untaped_response(taped).await?),
                     Some(Err(error)) => Err(error),
                     None => return Err(self.recorder.diverge("no answer")),
