@@ -27,5 +27,6 @@ mod soak;
 mod status;
 mod streams;
 mod telemetry;
+mod testing;
 mod web;
 mod world;

@@ -43,6 +43,7 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod secrets;
+pub mod testing;
 pub mod wasm_plugins;
 pub mod workflow;
 

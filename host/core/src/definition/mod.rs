@@ -52,7 +52,7 @@ pub use model::{
     StepKind, TimeoutSource, WaitStep,
 };
 pub use names::check_secret;
-pub(crate) use nearest::nearest;
+pub use nearest::nearest;
 pub use schema::json_schema;
 pub use signals::UnknownSignal;
 pub use size::{InvalidSize, format_size, parse_size};

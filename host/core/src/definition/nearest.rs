@@ -9,7 +9,8 @@ const MOST: usize = 3;
 const LONGEST: usize = 128;
 
 /// The known names that `given` was probably meant to be, best first.
-pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+#[must_use]
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     if given.len() > LONGEST {
         return Vec::new();
     }
