@@ -13,6 +13,19 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap()
 }
 
+#[cfg(unix)]
+#[test]
+fn the_readme_shows_what_tests_of_the_examples_print() {
+    let readme = read("README.md");
+    let cli = Cli::new();
+    std::os::unix::fs::symlink(root().join("examples"), cli.folder().join("examples")).unwrap();
+    std::os::unix::fs::symlink(root().join("plugins"), cli.folder().join("plugins")).unwrap();
+    let shown = block(&readme, "$ milepost test");
+    let (line, shown) = shown.split_once('\n').unwrap();
+    let line = line.trim_start_matches("$ milepost ");
+    assert_eq!(cli.run(line).expect(0).stdout, shown);
+}
+
 /// The fenced block of a document that begins so.
 fn block<'t>(document: &'t str, begins: &str) -> &'t str {
     let mut blocks = document.split("```").skip(1).step_by(2);

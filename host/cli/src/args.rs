@@ -17,7 +17,7 @@ use super::failure::{Code, Failure};
 use super::{
     approve, artifacts, completions, context, doctor, events, explain, export, gc, go_on, graph,
     import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets, show,
-    signal, stop, submit, symbolize, validate, work,
+    signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -103,6 +103,7 @@ pub(crate) enum Verb {
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Test(test::TestArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),

@@ -89,6 +89,7 @@ mod signal;
 mod stop;
 mod submit;
 mod symbolize;
+mod test;
 mod validate;
 mod work;
 mod world;
@@ -179,6 +180,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Export(args) => export::run(&args, cx),
         Verb::Import(args) => import::run(&args, cx),
+        Verb::Test(args) => test::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),
         Verb::Schema(args) => schema::run(&args, cx),

@@ -95,6 +95,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         } else if path
             .extension()
             .is_some_and(|extension| extension == "toml")
+            && !super::test::is_test_file(&path)
             && looks_like_a_definition(&path)
         {
             files.push(path);

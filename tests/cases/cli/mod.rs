@@ -28,6 +28,7 @@ mod places;
 mod running;
 mod signals;
 mod stopping;
+mod testing;
 mod undelivered;
 mod values;
 mod waiting;

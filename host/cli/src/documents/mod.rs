@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod schema;
 mod store;
+mod tested;
 
 pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
 pub(crate) use bundle::{Exported, Imported};
@@ -39,3 +40,4 @@ pub(crate) use replay::Replay;
 pub(crate) use run::{Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};
+pub(crate) use tested::{Difference, Test, Tested};

@@ -15,12 +15,13 @@ use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
 use super::replay::Replay;
 use super::run::{Run, Runs};
 use super::store::{Collected, Doctor, Worked};
+use super::tested::Tested;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 32] = [
+const VERBS: [(&str, Of); 33] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -43,6 +44,7 @@ const VERBS: [(&str, Of); 32] = [
     ("replay", of::<Replay>),
     ("export", of::<Exported>),
     ("import", of::<Imported>),
+    ("test", of::<Tested>),
     ("validate", of::<Validated>),
     ("graph", of::<Drawing>),
     ("inspect", of::<Component>),
