@@ -185,3 +185,37 @@ fn the_examples_pass_their_tests() {
     let cli = Cli::new();
     cli.run(&format!("test {examples} --crash")).expect(0);
 }
+
+#[test]
+fn a_recorded_step_becomes_a_test_that_passes() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"v\"\nuse = \"world/visit\"\nwith = { calls = [{ do = \"memo\", key = \"k\", value = 1 }, \
+         { do = \"random\", bytes = 4 }, { do = \"log\", message = \"hush\" }] }\n",
+    );
+    cli.run("run w.toml --id r").expect(0);
+    let made = "test --from-run r --step v -o v.test.toml --redact input.calls.2.message";
+    cli.run(made).expect(0);
+    let file = cli.folder().join("v.test.toml");
+    let text = fs::read_to_string(&file).expect("it is written");
+    assert!(text.contains("***") && !text.contains("hush"), "{text}");
+    cli.run("test v.test.toml").expect(0);
+    // Nothing is overwritten, and what is not there is not left out silently.
+    cli.run(made).expect(65);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), text);
+    cli.run("test --from-run r --step x -o x.test.toml")
+        .expect(65);
+    let nothing = cli.run("test --from-run r --step v -o y.test.toml --redact input.nothing");
+    assert!(
+        nothing
+            .expect(65)
+            .stderr
+            .contains("there is no `input.nothing`")
+    );
+    cli.run("test --from-run r -o y.test.toml").expect(64);
+    // Another answer of the world, another outcome: the test sees it.
+    let other = text.replace("answer = \"fresh\"", "answer = { recorded = 2 }");
+    cli.write("v.test.toml", other);
+    cli.run("test v.test.toml").expect(1);
+}

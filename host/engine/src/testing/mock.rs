@@ -143,7 +143,7 @@ pub(crate) fn short(call: &str, answer: &Value) -> Value {
             }
             match bare(&answer["body"]) {
                 Value::String(text) => match serde_json::from_str::<Value>(&text) {
-                    Ok(value) if value.to_string() == text => {
+                    Ok(value) if serde_json::to_string(&value).is_ok_and(|again| again == text) => {
                         shown.insert("json".into(), value);
                     }
                     _ => {
@@ -198,7 +198,7 @@ fn bare(body: &Value) -> Value {
 fn response(answer: Value) -> Result<Value, String> {
     let mut members = table(answer)?;
     let status = members.remove("status").unwrap_or(json!(200));
-    if !status.as_u64().is_some_and(|status| status < 1_000) {
+    if status.as_u64().is_none_or(|status| status >= 1_000) {
         return Err(format!("`status` is no HTTP status: {status}"));
     }
     let mut headers = Vec::new();
