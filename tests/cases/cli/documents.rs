@@ -70,6 +70,9 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("validate bad.toml nowhere.toml --json", 65);
     run("run bad.toml --json", 65);
     run("run hello.toml --input nmae=a --json", 65);
+    run("test --from-run done --step greet -o done.test.toml --json", 0);
+    run("test done.test.toml --crash --json", 0);
+    run("test nowhere.test.toml --json", 65);
     run("secrets hello.toml --json", 0);
     run("graph gate.toml --json", 0);
     run(&format!("inspect {text} --json"), 0);
