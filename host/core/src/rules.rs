@@ -12,7 +12,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// The rules of runs that are created now.
-    pub const PRESENT: Self = Self(4);
+    pub const PRESENT: Self = Self(5);
 
     /// Whether `continue_on_error` handles a failure: the run can complete, and a step that says nothing else fails when its
     /// attempts are used up. Before, the run ended as failed all the same.
@@ -72,6 +72,13 @@ impl Rules {
     #[must_use]
     pub const fn cancellations_outlive_losses(self) -> bool {
         self.0 >= 4
+    }
+
+    /// Whether an item that a person cancelled stays so where what stands before its fan-out, or holds it, runs again. Before, it was
+    /// worked at again.
+    #[must_use]
+    pub const fn keep_cancelled_items(self) -> bool {
+        self.0 >= 5
     }
 
     /// Whether `.?` on a list, and an index beyond 64 bits, is an error, as CEL has it. Before, the value was missing.

@@ -60,10 +60,15 @@ impl Order {
             order.close(scope, outline, out);
         }
         for (gate, entry) in outline.entries.iter().enumerate() {
-            if let Some(from) = entry.rework
-                && order.flow(entry.parent) == Flow::Graph
-            {
-                order.check_rework(gate, from, outline, out);
+            match (entry.rework, order.flow(entry.parent)) {
+                (Some(from), Flow::Graph) => order.check_rework(gate, from, outline, out),
+                (Some(from), Flow::Sequence) if from > gate => {
+                    let (name, from) = (entry.name, outline.entries[from].name);
+                    let message = format!("step `{from}` does not come before `{name}`");
+                    let span = rework_span(entry);
+                    out.push(outline.no_rework(gate, from, span, message));
+                }
+                (Some(_) | None, _) => {}
             }
         }
         order
@@ -264,10 +269,7 @@ impl Order {
         out: &mut Vec<Diagnostic>,
     ) {
         let name = |index: usize| outline.entries[index].name;
-        let rework = outline.entries[gate].view.record("approval");
-        let rework = rework.and_then(|approval| approval.record("rework"));
-        let node = rework.as_ref().and_then(|rework| rework.node("from"));
-        let span = node.map_or_else(|| outline.entries[gate].span.clone(), |node| node.span());
+        let span = rework_span(&outline.entries[gate]);
         if !self.is_before(from, gate) {
             let message = format!(
                 "approval `{}` does not need step `{}`",
@@ -306,6 +308,14 @@ impl Order {
             );
         }
     }
+}
+
+/// Where an approval says `rework.from`.
+fn rework_span(gate: &Entry<'_>) -> Range<usize> {
+    let rework = gate.view.record("approval");
+    let rework = rework.and_then(|approval| approval.record("rework"));
+    let node = rework.as_ref().and_then(|rework| rework.node("from"));
+    node.map_or_else(|| gate.span.clone(), |node| node.span())
 }
 
 /// The member that `needs` of the step at `index` names; `Err(None)` when where it stands is not known, which was reported.

@@ -270,7 +270,7 @@ impl<'a> Outline<'a> {
     }
 
     /// Index of the step that `rework.from` of the approval at `gate` names; `Err(None)` when where that step stands is not
-    /// known, which has been reported.
+    /// known, which has been reported. Whether it comes before the approval is a matter of the order of their scope.
     fn rework_from(
         &self,
         gate: usize,
@@ -281,7 +281,7 @@ impl<'a> Outline<'a> {
         let found = self.find(from);
         match found {
             Some(found) if self.entries[found].lost => return Err(None),
-            Some(found) if found < gate && self.entries[found].parent == parent => {
+            Some(found) if found != gate && self.entries[found].parent == parent => {
                 return Ok(found);
             }
             Some(_) | None => {}
@@ -290,11 +290,20 @@ impl<'a> Outline<'a> {
         let message = match found {
             None => format!("there is no step `{from}`"),
             Some(found) if found == gate => "an approval cannot repeat itself".to_owned(),
-            Some(found) if self.entries[found].parent == parent => {
-                format!("step `{from}` does not come before `{name}`")
-            }
             Some(_) => format!("step `{from}` is not at the same level as `{name}`"),
         };
+        Err(Some(Box::new(self.no_rework(gate, from, span, message))))
+    }
+
+    /// What is said of a `rework.from` that does not lead to the approval.
+    pub(super) fn no_rework(
+        &self,
+        gate: usize,
+        from: &str,
+        span: Range<usize>,
+        message: String,
+    ) -> Diagnostic {
+        let Entry { name, parent, .. } = self.entries[gate];
         let before = self.entries[..gate]
             .iter()
             .filter(|entry| entry.parent == parent && !entry.lost);
@@ -302,13 +311,13 @@ impl<'a> Outline<'a> {
             Some(parent) => format!("in the body of `{}`", self.entries[parent].name),
             None => "at the top level".to_owned(),
         };
-        let mut problem = Diagnostic::error(codes::REWORK_FROM, span, message)
+        let problem = Diagnostic::error(codes::REWORK_FROM, span, message)
             .with_help(format!("name a step that comes before `{name}` {place}"))
             .with_candidates(nearest(from, before.map(|entry| entry.name)));
-        if let Some(found) = found.filter(|found| *found != gate) {
-            problem = problem.with_related(self.entries[found].span.clone(), "this step");
+        match self.find(from).filter(|found| *found != gate) {
+            Some(found) => problem.with_related(self.entries[found].span.clone(), "this step"),
+            None => problem,
         }
-        Err(Some(Box::new(problem)))
     }
 
     /// Marks what runs at the end: calls and child runs at the top level.

@@ -3,7 +3,7 @@
 use crate::decide::interrupt_inside;
 use crate::event::{Event, ForEachEvent};
 use crate::ids::Path;
-use crate::state::{RunState, Status};
+use crate::state::{RunState, Status, StepRecord};
 
 /// Why an item cannot be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum NotCancellable {
 #[must_use]
 pub fn is_cancelled(state: &RunState, item: &Path) -> bool {
     let record = state.executions().at(item);
-    item.is_item() && record.is_some_and(|record| record.has_failed() && record.is_kept())
+    record.is_some_and(StepRecord::is_cancelled_item)
 }
 
 /// What is recorded when a person cancels the item at a path; nothing when that was done before.

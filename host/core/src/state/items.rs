@@ -49,6 +49,12 @@ impl Items {
         self.list.text().get(place.clone())
     }
 
+    /// Whether there is one at this place, and the same one in `other`.
+    #[must_use]
+    pub fn same(&self, other: &Self, index: u32) -> bool {
+        self.text(index).is_some() && self.text(index) == other.text(index)
+    }
+
     /// One of them.
     #[must_use]
     pub fn value(&self, index: u32) -> Option<Value> {

@@ -7,6 +7,7 @@ use super::{Compensable, Items};
 use crate::ids::{Digest, Path, RunId};
 use crate::outcome::{ErrorClass, Pause, StepError};
 use crate::payload::Payload;
+use crate::rules::Rules;
 use crate::tape::{LogDropped, TapeNote};
 use crate::time::Timestamp;
 use crate::wait::Wait;
@@ -279,6 +280,18 @@ impl StepRecord {
             Some(StepResult::Failed { error }) => error.class == ErrorClass::Cancelled,
             Some(StepResult::Skipped) | None => false,
         }
+    }
+
+    /// Whether a person cancelled this item of a fan-out.
+    #[must_use]
+    pub fn is_cancelled_item(&self) -> bool {
+        self.path.is_item() && self.has_failed() && self.is_kept()
+    }
+
+    /// Whether it is not worked at again with what stands before its fan-out or around it: where that has another value in its
+    /// place, the fan-out finds out when it begins.
+    pub(super) fn stays_cancelled(&self, rules: Rules) -> bool {
+        rules.keep_cancelled_items() && self.is_cancelled_item()
     }
 
     /// What the last pause at this path left for the next attempt.

@@ -453,6 +453,24 @@ fn b307_the_steps_that_go_over_the_work_read_what_was_said() {
     ));
 }
 
+/// In a graph `needs` say what comes before an approval, wherever that stands in the file.
+#[test]
+fn the_work_of_a_rework_may_stand_below_its_approval_in_a_graph() {
+    let text = |flow: &str| {
+        let body = "[[step]]\nid = \"gate\"\nneeds = [\"draft\"]\n\
+             approval = { message = \"?\", rework = { from = \"draft\" } }\n\
+             [[step]]\nid = \"draft\"\nuse = \"p/x\"\nwith = { why = \"${ steps.gate.?output.comment.orValue('') }\" }\n";
+        match flow {
+            "graph" => format!("flow = \"graph\"\n{}", sample(body)),
+            _ => sample(&body.replace("needs = [\"draft\"]\n", "")),
+        }
+    };
+    let definition = good(&text("graph"));
+    let from = approval(&definition, "gate").rework.as_ref();
+    assert_eq!(from.unwrap().from.as_str(), "draft");
+    assert_eq!(codes(&text("sequence"))[..1], ["MP0218"]);
+}
+
 #[test]
 fn outputs_of_waits_and_approvals_are_typed() {
     let read = |expression: &str| {

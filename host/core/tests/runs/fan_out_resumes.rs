@@ -401,11 +401,106 @@ fn b373_items_whose_value_has_changed_run_again_and_no_others() {
     }
 }
 
-/// From an earlier step on, whatever reads that step runs again: of a fan-out over its output, every item.
+/// From an earlier step on, whatever reads that step runs again: of a fan-out over its output, every item but the one that a person
+/// cancelled, whose value is the same.
 #[test]
-fn from_the_list_on_every_item_runs_again() {
-    let all = "0 again, 1 again, 2 again, 3 again, 4 again, 5 again";
-    let said = "completed completed completed completed completed completed";
-    let row = (ALL_DONE, Stops::Paused, Asks::From("list"), all, 0, said);
-    check(CALLS, &[row]);
+fn b373_from_the_list_on_every_item_runs_again_but_the_cancelled_one() {
+    let at = |ran: &str| {
+        let items = ["0", "1", "3", "4", "5"];
+        items.map(|item| format!("{item} {ran}")).join(", ")
+    };
+    let (again, members) = (at("again"), at("work+last"));
+    for (body, ran) in [(CALLS, &again), (MEMBERS, &members)] {
+        for (join, said) in [(ALL_DONE, ONE_SAID), (ALL_SUCCESS, ONE_FAILED)] {
+            let row = (
+                join,
+                Stops::Paused,
+                Asks::From("list"),
+                ran.as_str(),
+                1,
+                said,
+            );
+            check(body, &[row]);
+        }
+    }
+}
+
+/// The list runs again and has another value where a person cancelled an item: that is another item.
+#[test]
+fn b373_another_item_in_the_place_of_a_cancelled_one_runs() {
+    for (body, ran) in [(CALLS, "again"), (MEMBERS, "work+last")] {
+        let mut sim = stopped(body, ALL_SUCCESS, Stops::Failed);
+        sim.retry(Some("list"));
+        let before = sim.calls.len();
+        sim.run_graph(script(&["completed", "failed", "new"]));
+        let calls = sim.calls[before..].iter();
+        let ran_again = calls.filter(|call| call.starts_with("files[2]"));
+        assert_eq!(ran_again.count(), ran.split('+').count(), "{ran}");
+        assert_eq!(sim.status(), Status::Completed);
+    }
+}
+
+/// A run that began under a program which began such an item anew goes on so, or its journal would not replay.
+#[test]
+fn an_older_run_works_at_a_cancelled_item_again() {
+    let body = CALLS.replace("JOIN", ALL_DONE);
+    for (mut sim, ran) in [(Sim::of_old(&body), true), (Sim::new(&body), false)] {
+        let list = sim.start_all().pop().unwrap();
+        sim.end(&list, ok(json!(["a"])));
+        assert_eq!(sim.start_all()[0].path, "files[0]");
+        sim.cancel_item("files[0]").unwrap();
+        sim.run_graph(|_| fail("red"));
+        assert_eq!(sim.status(), Status::Failed);
+        let before = sim.calls.len();
+        sim.retry(Some("list"));
+        sim.run_graph(script(&["a"]));
+        let again = sim.calls[before..].iter().any(|call| call == "files[0]");
+        assert_eq!(again, ran);
+    }
+}
+
+/// In an item that runs again, an item inside of it stays cancelled.
+#[test]
+fn b373_a_cancelled_item_inside_an_item_that_runs_again_stays_cancelled() {
+    const BODY: &str = r#"
+[[step]]
+id = "outer"
+foreach = { items = "['x', 'y']" }
+[[step]]
+id = "inner"
+in = "outer"
+use = "p/inner"
+foreach = { items = "['a', 'b']", join = "all_done" }
+with = { item = "${ item }" }
+[[step]]
+id = "last"
+in = "outer"
+use = "p/last"
+"#;
+    for from in [
+        None,
+        Some("outer[0]"),
+        Some("outer[0]/inner"),
+        Some("outer"),
+    ] {
+        let mut sim = Sim::new(BODY);
+        for attempt in sim.start_all() {
+            match attempt.path.as_str() {
+                "outer[0]/inner[1]" => sim.cancel_item(&attempt.path).unwrap(),
+                _ => sim.end(&attempt, ok(attempt.input.clone())),
+            }
+        }
+        sim.run_graph(|attempt| match attempt.path.as_str() {
+            "outer[0]/last" => fail("red"),
+            _ => ok(json!(1)),
+        });
+        assert_eq!(sim.status(), Status::Failed);
+        let before = sim.calls.len();
+        sim.retry(from);
+        sim.run_graph(|_| ok(json!(1)));
+        let again = |path: &str| sim.calls[before..].iter().any(|call| call == path);
+        assert!(again("outer[0]/last"), "{from:?}");
+        assert!(!again("outer[0]/inner[1]"), "{from:?}");
+        assert_eq!(sim.status(), Status::Completed, "{from:?}");
+    }
 }

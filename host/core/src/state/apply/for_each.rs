@@ -109,16 +109,28 @@ impl RunState {
         touched
     }
 
-    /// A fan-out that begins again at the same path: items whose value is the same keep what came of them, unless they failed.
+    /// A fan-out that begins again at the same path: items whose value is the same keep what came of them, unless they failed. What a
+    /// person cancelled inside of one that failed stays cancelled.
     fn renew_items(&mut self, path: &Path, items: &Items, touched: &mut Touched) {
         let kept = self.kept_items(path, items);
         if kept.is_empty() {
             return;
         }
+        let rules = self.created.rules;
+        let record = self.executions.at(path);
+        let before = record.and_then(StepRecord::items).cloned();
+        let is_same = |index| {
+            before
+                .as_ref()
+                .is_some_and(|before| items.same(before, index))
+        };
         for record in self.executions.iter_mut() {
-            if let Some(index) = record.path.item_of(path)
-                && !kept.get(index as usize).is_some_and(|kept| *kept)
-            {
+            let Some(index) = record.path.item_of(path) else {
+                continue;
+            };
+            let kept = kept.get(index as usize).is_some_and(|kept| *kept);
+            let inside = || record.path.segments().len() > path.segments().len();
+            if !kept && !(record.stays_cancelled(rules) && inside() && is_same(index)) {
                 record.begin_anew(touched);
             }
         }
@@ -134,9 +146,7 @@ impl RunState {
         };
         let kept = |index: u32| {
             let record = self.executions.at(&path.item(index));
-            items.text(index).is_some()
-                && items.text(index) == before.text(index)
-                && record.is_some_and(StepRecord::is_kept)
+            items.same(before, index) && record.is_some_and(StepRecord::is_kept)
         };
         (0..before.len()).map(kept).collect()
     }

@@ -350,9 +350,11 @@ impl RunState {
         item: Option<&Path>,
         touched: &mut Touched,
     ) {
+        let rules = self.created.rules;
         for id in steps {
             for record in self.executions.of_mut(id) {
-                if item.is_none_or(|item| item.holds(&record.path)) {
+                let inside = item.is_none_or(|item| item.holds(&record.path));
+                if inside && !record.stays_cancelled(rules) {
                     record.begin_anew(touched);
                 }
             }
@@ -361,9 +363,12 @@ impl RunState {
 
     /// These executions of fan-outs and items run again, or go on where they stand.
     fn items_again(&mut self, resumed: &RunResumed, touched: &mut Touched) {
+        let rules = self.created.rules;
         for path in &resumed.items.reset {
             let slot = Slot::from(path);
-            if let Some(record) = self.executions.get_mut(&slot) {
+            if let Some(record) = self.executions.get_mut(&slot)
+                && !record.stays_cancelled(rules)
+            {
                 record.begin_anew(touched);
             }
         }
