@@ -82,6 +82,8 @@ struct Listed {
     row: RunRow,
     /// Whether nobody can resume it, though it has failed.
     over: bool,
+    /// Whether it is due for something else than what its row names.
+    beside: bool,
     owner: Option<OwnerReport>,
     /// How long it has been under way.
     took: Option<Duration>,
@@ -210,9 +212,11 @@ impl Snapshot {
                 false => engine.took(&row, at).await.ok().flatten(),
             };
             let over = engine.is_compensated(&row).await;
+            let beside = engine.is_due_beside(&row).await;
             listed.push(Listed {
                 row,
                 over,
+                beside,
                 owner,
                 took,
                 depth,
@@ -229,8 +233,14 @@ impl Snapshot {
     fn document(&self) -> Runs {
         let rows = self.rows.iter();
         Runs(
-            rows.map(|listed| Row::new(&listed.row, listed.owner.as_ref(), listed.over))
-                .collect(),
+            rows.map(|listed| {
+                Row::new(
+                    &listed.row,
+                    listed.owner.as_ref(),
+                    (listed.over, listed.beside),
+                )
+            })
+            .collect(),
         )
     }
 
@@ -251,6 +261,7 @@ impl Snapshot {
         for Listed {
             row,
             over,
+            beside,
             owner,
             took,
             depth,
@@ -271,7 +282,7 @@ impl Snapshot {
                 format::ago(self.at, row.updated_at).into(),
                 Cell::from(match over {
                     true => String::new(),
-                    false => row::next(row, owner.as_ref(), self.at),
+                    false => row::next(row, owner.as_ref(), self.at, *beside),
                 })
                 .at_most(WORDS),
             ]);

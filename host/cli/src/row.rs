@@ -21,8 +21,13 @@ pub(crate) fn owner(owner: &OwnerReport) -> String {
     format!("{}@{}{liveness}", owner.pid, owner.host)
 }
 
-/// What happens next with a run, beside its own due time; `None` when it moves by itself, or is over.
-pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<String> {
+/// What happens next with a run, beside its own due time; `None` when it moves by itself, or is over. With `beside`, that is the due
+/// time of something else than what the row names.
+pub(crate) fn next_action(
+    row: &RunRow,
+    owner: Option<&OwnerReport>,
+    beside: bool,
+) -> Option<String> {
     match row.status {
         Status::Completed | Status::Cancelled => None,
         Status::Pending => Some("a worker starts it".to_owned()),
@@ -34,6 +39,13 @@ pub(crate) fn next_action(row: &RunRow, owner: Option<&OwnerReport>) -> Option<S
             Some(_) | None => Some("a worker fails it, or resume by hand".to_owned()),
         },
         Status::Failed => Some("resume by hand".to_owned()),
+        Status::Paused if beside && stop_of(row) != Some(StopCode::WaitingForTime) => {
+            let without = RunRow {
+                due_at: None,
+                ..row.clone()
+            };
+            Some(paused(&without))
+        }
         Status::Paused => Some(paused(row)),
     }
 }
@@ -66,11 +78,17 @@ fn paused(row: &RunRow) -> String {
 }
 
 /// The same with the run's own due time (B241): `in 4m (resume 2 of 5)`, `signal go, times out in 4m`.
-pub(crate) fn next(row: &RunRow, owner: Option<&OwnerReport>, now: Timestamp) -> String {
-    let action = next_action(row, owner);
+pub(crate) fn next(
+    row: &RunRow,
+    owner: Option<&OwnerReport>,
+    now: Timestamp,
+    beside: bool,
+) -> String {
+    let action = next_action(row, owner, beside);
     let due = row.due_at.map(|at| format::ahead(now, at));
     let times_out = stop_of(row).is_some_and(StopCode::times_out);
     match (action, due) {
+        (Some(action), Some(due)) if beside => format!("{action}; something else is due {due}"),
         (Some(action), Some(due)) if times_out => format!("{action}, times out {due}"),
         (Some(action), Some(due)) => format!("{due} ({action})"),
         (Some(only), None) | (None, Some(only)) => only,
@@ -113,7 +131,41 @@ mod tests {
     }
 
     fn next_of(row: &RunRow) -> String {
-        next(row, None, Timestamp::default())
+        next(row, None, Timestamp::default(), false)
+    }
+
+    #[test]
+    fn a_due_time_of_another_wait_is_told_as_that() {
+        let due = Some(Timestamp::default().after(Duration::from_secs(5)));
+        for (code, awaits, text) in [
+            (
+                StopCode::WaitingForSignal,
+                Some("go"),
+                "signal go; something else is due in 5s",
+            ),
+            (
+                StopCode::WaitingForApproval,
+                None,
+                "approve or reject; something else is due in 5s",
+            ),
+            (
+                StopCode::StepPaused,
+                None,
+                "resume by hand; something else is due in 5s",
+            ),
+            (
+                StopCode::WaitingForTime,
+                None,
+                "a worker continues it; something else is due in 5s",
+            ),
+        ] {
+            let row = RunRow {
+                due_at: due,
+                awaits: awaits.into_iter().map(str::to_owned).collect(),
+                ..paused(code)
+            };
+            assert_eq!(next(&row, None, Timestamp::default(), true), text);
+        }
     }
 
     #[test]
@@ -181,19 +233,19 @@ mod tests {
             lease_until: None,
         };
         assert_eq!(
-            (owner(&who), next_action(&row, Some(&who))),
+            (owner(&who), next_action(&row, Some(&who), false)),
             ("7@h".into(), None)
         );
         who.state = OwnerState::Detached;
         assert_eq!(owner(&who), "7@h detached");
         who.state = OwnerState::Gone;
         assert_eq!(
-            next_action(&row, Some(&who)).as_deref(),
+            next_action(&row, Some(&who), false).as_deref(),
             Some("a worker takes it over")
         );
         row.recoveries = RECOVERIES;
         assert_eq!(
-            next_action(&row, Some(&who)).as_deref(),
+            next_action(&row, Some(&who), false).as_deref(),
             Some("a worker fails it, or resume by hand")
         );
     }

@@ -445,6 +445,7 @@ with = { text = "a" }
     session.milepost("run waits.toml --id r");
     session.milepost("show r");
     session.milepost("graph --run r");
+    session.milepost("ls");
     session.reads(expect![[r#"
         $ milepost run waits.toml --id r
         ! run r: started
@@ -496,6 +497,10 @@ with = { text = "a" }
           ◷ deployed: wait for signal deployed, at most 2h (waiting for the signal deployed)
           ‖ stuck: pausing/until_attempt (paused)
           ○ after: text/upper, needs ask and deployed (pending)
+
+        $ milepost ls
+        ID  WORKFLOW  STATUS                         OWNER  STARTED  TOOK       UPDATED  NEXT
+        r   waits     paused (waiting_for_approval)         [ago]    [elapsed]  [ago]    approve or reject; something else is due in [elapsed]
     "#]]);
 }
 

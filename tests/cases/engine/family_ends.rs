@@ -86,6 +86,41 @@ async fn b369_a_child_that_another_process_drives_is_over_before_its_parent_is()
     }
 }
 
+/// The process that drives parent and child is asked to end the parent, which stands still.
+#[tokio::test]
+async fn b369_a_parent_that_stands_still_ends_with_its_child_for_whoever_drives_both() {
+    const FINALLY: &str = "[[step]]\nid = 'last'\nfinally = true\nuse = 'p/last'\n";
+    for (demand, body) in [
+        (Demand::Kill, STARTS.to_owned()),
+        (Demand::Cancel, STARTS.to_owned()),
+        (Demand::Compensate, STARTS.to_owned()),
+        (Demand::Kill, format!("{STARTS}{FINALLY}")),
+        (Demand::Cancel, format!("{STARTS}{FINALLY}")),
+    ] {
+        let gate = Gate::default();
+        let script = until_cancelled(Script::new(), "inner", &gate);
+        let script = script.step("last", |_| ok(json!(1)));
+        let rig = rig(&body, &script);
+        let store = watched(&rig);
+        let engine = rig.engine_on(Arc::clone(&store) as _);
+        let control = Control::default();
+        let (report, ()) = tokio::join!(rig.run_on(&engine, control.clone()), async {
+            gate.came().await;
+            while rig.row().status != Status::Paused {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(control.ask(Request::new(demand, "ann")));
+        });
+        let child = only_child(&rig);
+        assert_eq!(row(&rig, &child).status, Status::Cancelled, "{demand:?}");
+        assert_eq!(report.unwrap().status, Status::Cancelled, "{demand:?}");
+        assert_eq!(ends(&store), [child, r1()], "{demand:?}");
+        let cleans_up = demand != Demand::Kill && body.contains("last");
+        let called = script.calls().iter().any(|call| call.starts_with("last"));
+        assert_eq!(called, cleans_up, "{demand:?}");
+    }
+}
+
 /// One whose process does not answer holds nobody up, and is named.
 #[tokio::test]
 async fn b369_a_child_that_does_not_end_in_time_is_named_and_its_parent_ends() {

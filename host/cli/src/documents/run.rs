@@ -720,7 +720,12 @@ pub(crate) struct Row {
 
 impl Row {
     /// One that is `over` has failed, and nobody can resume it.
-    pub(crate) fn new(row: &RunRow, owner: Option<&OwnerReport>, over: bool) -> Self {
+    /// `beside` says that its due time is that of something else than what it names.
+    pub(crate) fn new(
+        row: &RunRow,
+        owner: Option<&OwnerReport>,
+        (over, beside): (bool, bool),
+    ) -> Self {
         Self {
             id: row.id.clone(),
             workflow: row.workflow.clone(),
@@ -734,7 +739,7 @@ impl Row {
                 | Status::Failed
                 | Status::Cancelled => row.stop_code.clone(),
             },
-            next_action: row::next_action(row, owner).filter(|_| !over),
+            next_action: row::next_action(row, owner, beside).filter(|_| !over),
             due_at: row.due_at,
             awaits: row
                 .awaits

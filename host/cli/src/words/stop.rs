@@ -15,6 +15,8 @@ const NOT_GRANTED: [&str; 3] = ["denied", "private-address", "insecure-secret"];
 
 /// What may happen next that is told of a run at many things; the rest is counted.
 const NEXT: usize = 4;
+/// Decisions among them: each has two long commands, which differ only in the approval that they name.
+const DECISIONS: usize = 2;
 
 /// Why it does not move: all that it stands at.
 pub(crate) fn message(stop: &Stop) -> String {
@@ -199,16 +201,20 @@ pub(crate) fn next(run: &RunId, stop: &Stop, command: impl Fn(&str) -> String) -
     };
     let mut told = vec![after(run, first, names_step, &command)];
     let mut more = stop.more as usize;
+    let asks = |reason: &Stop| matches!(reason.why, Why::WaitingForApproval { .. });
+    let mut decisions = usize::from(asks(first));
     let finally = |reason: &&Stop| matches!(reason.why, Why::FinallyFailed { .. });
     for reason in beside(stop).filter(|reason| !finally(reason)) {
         let next = after(run, reason, names_step, &command);
         if told.contains(&next) {
             continue;
         }
-        match told.len() < NEXT {
-            true => told.push(next),
-            false => more += 1,
+        if told.len() == NEXT || asks(reason) && decisions == DECISIONS {
+            more += 1;
+            continue;
         }
+        decisions += usize::from(asks(reason));
+        told.push(next);
     }
     if more > 0 {
         told.push(format!("`{} {run}` lists {more} more", command("show")));
@@ -698,24 +704,27 @@ mod tests {
                 "`milepost approve r --step ask{at}` or `milepost reject r --step ask{at}` decides"
             )
         };
-        let [a, b, c, d] = [0, 1, 2, 3].map(decides);
+        let [a, b] = [0, 1].map(decides);
         for (count, told) in [
             (
                 1,
                 "`milepost approve r` or `milepost reject r` decides".to_owned(),
             ),
-            (4, format!("{a}; {b}; {c}; {d}")),
-            (
-                5,
-                format!("{a}; {b}; {c}; {d}; `milepost show r` lists 1 more"),
-            ),
-            (
-                150,
-                format!("{a}; {b}; {c}; {d}; `milepost show r` lists 146 more"),
-            ),
+            (2, format!("{a}; {b}")),
+            (3, format!("{a}; {b}; `milepost show r` lists 1 more")),
+            (150, format!("{a}; {b}; `milepost show r` lists 148 more")),
         ] {
             assert_eq!(next(&run, &stop(count), plain), told);
         }
+        // What else may happen is told beside them.
+        let go = Stop::new(Why::WaitingForSignal {
+            signal: "go".to_owned(),
+        });
+        let reasons = (0..3).map(reason).chain([go]);
+        let mixed = Stop::for_reasons(reasons.collect()).unwrap();
+        let signal = "`milepost signal r go` continues the run";
+        let told = format!("{a}; {b}; {signal}; `milepost show r` lists 1 more");
+        assert_eq!(next(&run, &mixed, plain), told);
         // Each reason names its own step, where one has to be named.
         let several = stop(2);
         assert_eq!(

@@ -15,7 +15,7 @@ use crate::store::{RunRow, StoreError};
 const FEW: u64 = 16;
 
 impl Engine {
-    /// How long a run has been under way: from its first claim to where it stopped, or until now while it moves, as
+    /// How long a run has been under way: from its first claim to where it stopped, or until now while it runs, as
     /// [`RunReport::duration_millis`](crate::report::RunReport::duration_millis) counts it. `None` before its first claim.
     ///
     /// # Errors
@@ -27,7 +27,9 @@ impl Engine {
             return Ok(None);
         };
         let end = match row.status {
-            Status::Pending | Status::Running => now,
+            Status::Running => now,
+            // Nothing moves it until somebody claims it.
+            Status::Pending => row.updated_at,
             Status::Paused | Status::Completed | Status::Failed | Status::Cancelled => {
                 let after = row.seq.saturating_sub(FEW);
                 let stops = self.moments(&row.id, after, is_stop).await?;
@@ -51,6 +53,28 @@ impl Engine {
         found.is_ok_and(|found| !found.is_empty())
     }
 
+    /// Whether the due time of a paused run is that of another of the things that it stands at than the one that its row names. Not,
+    /// where its journal cannot be read.
+    pub async fn is_due_beside(&self, row: &RunRow) -> bool {
+        let (Status::Paused, Some(due_at)) = (row.status, row.due_at) else {
+            return false;
+        };
+        let Ok(events) = self.events(&row.id, row.seq.saturating_sub(FEW)).await else {
+            return false;
+        };
+        let stop = events.into_iter().rev().find_map(|(_, event)| match event {
+            RunEvent::Paused { stop } => Some(stop),
+            _ => None,
+        });
+        // What has come since stands in the row, and is another reason.
+        let stop = stop.filter(|stop| row.stop_code.as_deref() == Some(stop.code().as_str()));
+        stop.is_some_and(|stop| {
+            let mut reasons = stop.reasons.iter();
+            let named = reasons.find(|reason| reason.path == stop.path);
+            named.is_some_and(|named| named.due_at != Some(due_at))
+        })
+    }
+
     /// When such events were recorded, of the few behind this place.
     async fn moments(
         &self,
@@ -58,16 +82,27 @@ impl Engine {
         after: u64,
         wanted: impl Fn(&RunEvent) -> bool,
     ) -> Result<Vec<Timestamp>, StoreError> {
+        let events = self.events(run, after).await?.into_iter();
+        let moments = events.filter(|(_, event)| wanted(event));
+        Ok(moments.map(|(at, _)| at).collect())
+    }
+
+    /// What happened to the run as a whole, of the few events behind this place.
+    async fn events(
+        &self,
+        run: &RunId,
+        after: u64,
+    ) -> Result<Vec<(Timestamp, RunEvent)>, StoreError> {
         let few = usize::try_from(FEW).unwrap_or(usize::MAX);
         let entries = self.shared.store.journal(run, after, few).await?;
-        let moments = entries.into_iter().filter_map(|entry| {
-            // What names a blob is neither, and neither is what cannot be read.
+        let events = entries.into_iter().filter_map(|entry| {
+            // What names a blob is none that is looked for here, and neither is what cannot be read.
             match Event::decode(&entry.body, &|_| None) {
-                Ok(Event::Run(event)) if wanted(&event) => Some(entry.at),
+                Ok(Event::Run(event)) => Some((entry.at, event)),
                 Ok(_) | Err(_) => None,
             }
         });
-        Ok(moments.collect())
+        Ok(events.collect())
     }
 }
 

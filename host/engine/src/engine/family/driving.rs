@@ -18,9 +18,10 @@ use crate::engine::control::Control;
 use crate::engine::driver::{Driver, OfChild};
 use crate::engine::error::EngineError;
 use crate::engine::family::goes_on_as_carried;
-use crate::engine::{Engine, ResumeOptions, Trouble};
+use crate::engine::{Engine, ResumeOptions, StopAnswer, Trouble};
 use crate::record::{self, Recorded};
 use crate::report::RunReport;
+use crate::store::StopKind;
 
 /// How often, and how soon again, it is looked whether a run was claimed before its children go on.
 const CLAIM_LOOKS: usize = 250;
@@ -113,6 +114,10 @@ impl Engine {
             match driving.next().await {
                 Some(()) => {}
                 None => {
+                    next = self.end_standing(&run, &control).await?;
+                    if next.is_some() {
+                        continue;
+                    }
                     let report = self.report(&run).await?;
                     return Ok(match last {
                         Some(last) if report.status == Status::Paused => RunReport {
@@ -148,6 +153,37 @@ impl Engine {
                 return Ok(None);
             }
             self.taken_up(recorded, ResumeBy::Wait, control).await
+        })
+    }
+
+    /// Ends a run that stands still where somebody has asked for that in this process, after its children have ended. Returns who
+    /// drives it on where something is left to do before its end.
+    fn end_standing<'a>(
+        &'a self,
+        run: &'a RunId,
+        control: &'a Control,
+    ) -> BoxFuture<'a, Result<Option<Driver>, EngineError>> {
+        Box::pin(async move {
+            let Some(request) = control.present() else {
+                return Ok(None);
+            };
+            let kind = match request.demand {
+                Demand::Kill => StopKind::Kill,
+                Demand::Cancel => StopKind::Cancel,
+                Demand::Compensate => StopKind::Compensate,
+                Demand::Pause | Demand::PauseNow | Demand::Release | Demand::ReleaseNow => {
+                    return Ok(None);
+                }
+            };
+            let row = self.shared.store.row(run).await?;
+            if row.is_none_or(|row| row.status != Status::Paused) {
+                return Ok(None);
+            }
+            let ended = self.end_family_by(run, kind, &request.by).await?;
+            match ended.answer {
+                StopAnswer::Finishing => self.to_finish(run, control).await,
+                _ => Ok(None),
+            }
         })
     }
 
