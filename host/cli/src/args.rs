@@ -15,9 +15,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, doctor, events, explain, export, gc, go_on, graph,
-    import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets, show,
-    signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, completions, context, doctor, events, explain, export, fork, gc, go_on,
+    graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets,
+    show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -86,6 +86,7 @@ pub(crate) enum Verb {
     Work(work::WorkArgs),
     Resume(go_on::ResumeArgs),
     Retry(go_on::RetryArgs),
+    Fork(fork::ForkArgs),
     Compensate(go_on::CompensateArgs),
     Signal(signal::SignalArgs),
     Approve(approve::ApproveArgs),
@@ -126,6 +127,7 @@ impl Verb {
             Self::Resume(args) => args.world(),
             Self::Retry(args) => args.world(),
             Self::Compensate(args) => args.world(),
+            Self::Fork(args) => &args.world,
             _ => return None,
         };
         world.otlp.as_deref()
@@ -205,6 +207,7 @@ mod tests {
             "run a.toml --id",
             "resume",
             "retry --from",
+            "fork r",
             "ls --status sleeping",
             "ls --limit many",
             "ls --watch 0",

@@ -136,7 +136,12 @@ fn tape(tape: &Tape) -> String {
 fn details(event: &Event, skipped: impl Fn(&Skip, &Path) -> String) -> String {
     match event {
         Event::Run(RunEvent::Created(created)) => {
-            format!(" {} from {}", created.workflow, created.file)
+            let begins = created.fork.as_ref().map(|fork| {
+                let steps = words::steps_of(&fork.from);
+                format!(", forked from {} at {steps}", fork.run)
+            });
+            let begins = begins.unwrap_or_default();
+            format!(" {} from {}{begins}", created.workflow, created.file)
         }
         Event::Run(RunEvent::Claimed { owner, .. }) => format!(" by {owner}"),
         Event::Run(RunEvent::Released { reason }) => format!(": {reason}"),

@@ -69,6 +69,7 @@ mod doctor;
 mod events;
 mod explain;
 mod export;
+mod fork;
 mod gc;
 mod go_on;
 mod graph;
@@ -157,6 +158,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Work(args) => work::run(&args, cx),
         Verb::Resume(args) => go_on::resume(&args, cx),
         Verb::Retry(args) => go_on::retry(&args, cx),
+        Verb::Fork(args) => fork::run(args, cx),
         Verb::Compensate(args) => go_on::compensate(&args, cx),
         Verb::Signal(args) => signal::run(&args, cx),
         Verb::Approve(args) => approve::approve(&args, cx),

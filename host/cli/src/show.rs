@@ -293,6 +293,10 @@ fn family(cx: &Context, report: &RunReport, now: Timestamp) -> Vec<String> {
         let (run, path) = (&parent.run, Shown(&parent.path));
         lines.push(format!("  parent: {run}, at {path}"));
     }
+    if let Some(fork) = &report.fork {
+        let steps = words::steps_of(&fork.from);
+        lines.push(format!("  forked: from {} at {steps}", fork.run));
+    }
     let counts = report.children.iter();
     let counts: Vec<String> = counts
         .map(|(status, count)| format!("{count} {status}"))

@@ -92,6 +92,7 @@ impl Run {
             children: [].into(),
             parent: None,
             redacted: Vec::new(),
+            fork: None,
         };
         let entry = Entry {
             seq: 1,

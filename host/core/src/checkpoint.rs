@@ -13,7 +13,7 @@ use crate::event::RunCreated;
 use crate::ids::{Digest, Epoch};
 use crate::payload::{FindBlob, hydrate};
 use crate::state::{
-    Binding, Ending, Episode, Phase, Restored, RunState, Slot, StepPhase, StepRecord,
+    Binding, Ending, Episode, Phase, RECORD_VALUES, Restored, RunState, Slot, StepPhase, StepRecord,
 };
 use crate::stored::{DecodeError, Format};
 use crate::time::Timestamp;
@@ -216,13 +216,7 @@ pub fn restore<'a>(
             now = Some(read_now(body, find).map_err(damaged)?);
         } else if let Some(id) = name.strip_prefix(STEP) {
             let slot: Slot = id.parse().map_err(|e| damaged(malformed(&e)))?;
-            let pointers = [
-                "/phase/result/output",
-                "/previous/result/output",
-                "/items",
-                "/compensable/with",
-            ];
-            let record: StepRecord = read(body, &pointers, find).map_err(damaged)?;
+            let record: StepRecord = read(body, &RECORD_VALUES, find).map_err(damaged)?;
             check(&slot, &record).map_err(damaged)?;
             records.insert(slot, record);
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost_core::definition::{Definition, Step, TimeoutSource};
-use milepost_core::event::Parent;
+use milepost_core::event::{Fork, Parent};
 use milepost_core::ids::{Digest, RunId, StepId};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, StepError};
@@ -50,6 +50,8 @@ pub struct RunReport {
     pub plugins: BTreeMap<String, Digest>,
     /// Whose child run it is, if it is one.
     pub parent: Option<Parent>,
+    /// Where it began, if it is the fork of another run.
+    pub fork: Option<Fork>,
     /// How many runs it has started, by their status. Only [`Engine::report`](crate::Engine::report) tells.
     pub children: BTreeMap<Status, usize>,
     /// When it was created.
@@ -427,6 +429,7 @@ impl RunReport {
             definition: state.binding().definition,
             plugins: state.binding().plugins.clone(),
             parent: state.created().parent.clone(),
+            fork: state.created().fork.clone(),
             children: BTreeMap::new(),
             created_at: state.created_at(),
             started_at: state.started_at(),

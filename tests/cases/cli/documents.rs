@@ -48,9 +48,10 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("work --until-idle --json", 0);
     run("resume asks --json", 0);
     run("retry failed --json", 1);
+    run("fork done --from greet --id forked --json", 0);
     run("retry trap --json", 1);
     for id in [
-        "done", "failed", "trap", "undone", "yes", "no", "asks", "later", "never",
+        "done", "failed", "trap", "undone", "yes", "no", "asks", "later", "never", "forked",
     ] {
         run(&format!("show {id} --json"), 0);
         run(&format!("events {id} --json"), 0);
@@ -70,7 +71,10 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("validate bad.toml nowhere.toml --json", 65);
     run("run bad.toml --json", 65);
     run("run hello.toml --input nmae=a --json", 65);
-    run("test --from-run done --step greet -o done.test.toml --json", 0);
+    run(
+        "test --from-run done --step greet -o done.test.toml --json",
+        0,
+    );
     run("test done.test.toml --crash --json", 0);
     run("test nowhere.test.toml --json", 65);
     run("secrets hello.toml --json", 0);

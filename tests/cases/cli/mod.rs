@@ -16,6 +16,7 @@ mod fan_out;
 mod files;
 mod finally;
 mod foreign;
+mod forking;
 mod going_on;
 mod graphs;
 mod keeping;

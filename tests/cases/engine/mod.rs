@@ -17,6 +17,7 @@ mod fan_outs;
 mod far;
 mod finalization;
 mod finally;
+mod forks;
 mod golden;
 mod graphs;
 mod items_and_finally;

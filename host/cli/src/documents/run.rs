@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milepost::core::definition::Join;
-use milepost::core::event::{Parent, Skip};
+use milepost::core::event::{Fork, Parent, Skip};
 use milepost::core::ids::{Digest, Epoch, RunId, StepId};
 use milepost::core::outcome::StepError;
 use milepost::core::request::signal::is_reserved;
@@ -53,6 +53,9 @@ pub(crate) struct Run {
     /// The step of another run that has started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<Parent>,
+    /// Where it began, if it is the fork of another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forked_from: Option<ForkedFrom>,
     /// How many runs it has started, by status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     children: BTreeMap<String, usize>,
@@ -102,6 +105,27 @@ pub(crate) struct Run {
     /// `show`: bytes that it takes in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stored_bytes: Option<u64>,
+}
+
+/// The run that a run is the fork of.
+#[derive(Serialize, JsonSchema)]
+struct ForkedFrom {
+    /// That run. It may have been removed.
+    run: RunId,
+    /// How many events it had recorded then.
+    events: u64,
+    /// From which steps on the fork runs by itself.
+    from: Vec<StepId>,
+}
+
+impl From<&Fork> for ForkedFrom {
+    fn from(fork: &Fork) -> Self {
+        Self {
+            run: fork.run.clone(),
+            events: fork.seq,
+            from: fork.from.clone(),
+        }
+    }
 }
 
 /// The tape of an attempt.
@@ -574,6 +598,7 @@ impl From<&RunReport> for Run {
             definition: report.definition,
             plugins: report.plugins.clone(),
             parent: report.parent.clone(),
+            forked_from: report.fork.as_ref().map(ForkedFrom::from),
             children: report
                 .children
                 .iter()

@@ -21,12 +21,13 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 33] = [
+const VERBS: [(&str, Of); 34] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
     ("resume", of::<Resumed>),
     ("retry", of::<Resumed>),
+    ("fork", of::<Run>),
     ("compensate", of::<Run>),
     ("signal", of::<Signalled>),
     ("approve", of::<Decided>),

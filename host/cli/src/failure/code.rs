@@ -107,6 +107,9 @@ codes! {
     NotCancellable = "not_cancellable", Invalid,
         "The item of a fan-out cannot be cancelled: it has ended, there is no such item, or the run is running. A run stands still \
          after `milepost pause`.";
+    NotForked = "not_forked", Invalid,
+        "The run cannot be forked so: it moves, has no such step, or a step whose outcome would be kept has read an input that is to \
+         be changed. `--from` may be given several times.";
     NotPausable = "not_pausable", Invalid,
         "A run that has not begun cannot be paused. `milepost cancel` ends it.";
     NotResumable = "not_resumable", Invalid,

@@ -5,6 +5,7 @@ use milepost::core::definition::UnknownSignal;
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
 use milepost::core::limits;
+use milepost::core::request::fork::NotForked;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, Wanted};
@@ -87,6 +88,23 @@ impl From<EngineError> for Failure {
                             .command(format!("resume {run} --accept-changes"))
                     }
                 })
+            }
+            EngineError::Inputs(problems) => Self::inputs(problems),
+            EngineError::NotForked { run, reason } => {
+                let failure = Self::new(Code::NotForked, message);
+                match reason {
+                    NotForked::Moves(_) => failure.help(
+                        command(format!("show {run}"))
+                            .text(" shows how far it is, ")
+                            .command(format!("pause {run}"))
+                            .text(" stops a running one"),
+                    ),
+                    NotForked::UnknownStep(_) => failure
+                        .help(command(format!("show {run}")).text(" shows its steps")),
+                    NotForked::ReadsInput { step, .. } => failure.help(format!(
+                        "add `--from {step}`, so that this step runs again, or leave the input as it was"
+                    )),
+                }
             }
             EngineError::InputsUnfit { problems, .. } => {
                 Self::new(Code::InvalidInput, message).help(unfit(&problems))

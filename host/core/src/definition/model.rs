@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::expr::{Expr, Template};
+use crate::expr::{Expr, Reference, Template};
 use crate::grants::Grants;
 use crate::ids::{Digest, Path, StepId};
 use crate::limits::CallLimits;
@@ -470,6 +470,33 @@ pub enum OnExhausted {
 }
 
 impl Step {
+    /// Whether an expression that its outcome comes of reads this input; of a loop or fan-out, members not included.
+    #[must_use]
+    pub fn reads_input(&self, input: &str) -> bool {
+        let is_it =
+            |reference: &Reference| matches!(reference, Reference::Input(name) if name == input);
+        let in_template = |template: &Template| template.references().into_iter().any(is_it);
+        let in_expr = |expr: &Expr| expr.references().any(is_it);
+        let in_kind = match &self.kind {
+            StepKind::Component(call) => in_template(&call.with),
+            StepKind::Child(child) => in_template(&child.with),
+            StepKind::Loop(body) => in_expr(&body.until),
+            StepKind::Wait(WaitStep::Until(until)) => in_expr(until),
+            StepKind::Wait(WaitStep::For(_) | WaitStep::Signal { .. }) => false,
+            StepKind::Approval(approval) => in_template(&approval.message),
+            StepKind::End(end) => end.message.iter().chain(&end.output).any(in_template),
+            StepKind::ForEach(fan_out) => {
+                let each = match &fan_out.over {
+                    Over::Call(call) => in_template(&call.with),
+                    Over::Child(child) => in_template(&child.with),
+                    Over::Body { returns, .. } => returns.iter().any(in_template),
+                };
+                each || in_expr(&fan_out.items)
+            }
+        };
+        in_kind || self.condition.iter().any(in_expr)
+    }
+
     /// The workflow of its child runs, if it starts any and that was looked for.
     #[must_use]
     pub const fn child(&self) -> Option<&Child> {

@@ -17,14 +17,15 @@ mod wait;
 pub use for_each::ForEachEvent;
 pub use repeat::LoopEvent;
 pub use run::{
-    CarriedWorkflow, ClaimCause, DefinitionChanged, ItemsAgain, Parent, ResumeCause, RunCreated,
-    RunEvent, RunResumed,
+    CarriedWorkflow, ClaimCause, DefinitionChanged, Fork, ItemsAgain, Parent, ResumeCause,
+    RunCreated, RunEvent, RunResumed,
 };
 pub use step::{AttemptStarted, Skip, StepEvent, Undo};
 pub use wait::{ChildEnding, WaitEvent};
 
 use crate::ids::{Digest, Epoch, Path};
 use crate::payload::Payload;
+use crate::state::StepRecord;
 use crate::tape::Tape;
 use crate::time::Timestamp;
 
@@ -208,7 +209,13 @@ impl Event {
             } => undo.with.as_ref(),
             _ => None,
         };
-        self.payload().into_iter().chain(undo)
+        let kept = match self {
+            Self::Run(RunEvent::Created(created)) => created.fork.as_ref(),
+            Self::Run(_) | Self::Step { .. } => None,
+        };
+        let kept = kept.into_iter().flat_map(|fork| &fork.kept);
+        let own = self.payload().into_iter().chain(undo);
+        own.chain(kept.flat_map(StepRecord::payloads))
     }
 
     /// The blobs that its stored form names.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, Path, RunId, StepId};
 use crate::payload::Payload;
 use crate::rules::Rules;
-use crate::state::Ending;
+use crate::state::{Ending, StepRecord};
 use crate::stop::Stop;
 use crate::time::Timestamp;
 
@@ -127,6 +127,36 @@ pub struct RunCreated {
     /// Places of values that were replaced when the run was exported: what was made of them cannot be made again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redacted: Vec<String>,
+    /// What it begins with, if it is the fork of another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
+}
+
+/// Where a run begins that is the fork of another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fork {
+    /// That run. It need not be there any more.
+    pub run: RunId,
+    /// Where its journal ended.
+    pub seq: u64,
+    /// From which steps on the fork runs again.
+    pub from: Vec<StepId>,
+    /// The executions whose outcomes it keeps, as the other run had recorded them. The first event of a journal alone has them: whoever
+    /// folds it finds them among the executions of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Value>"))]
+    pub kept: Vec<StepRecord>,
+}
+
+impl Fork {
+    /// The steps at the top level that it keeps the outcome of.
+    #[must_use]
+    pub fn kept_steps(&self) -> Vec<StepId> {
+        let top = |record: &&StepRecord| record.path.parent().is_none() && !record.path.is_item();
+        let kept = self.kept.iter().filter(top);
+        kept.map(|record| record.path.step().clone()).collect()
+    }
 }
 
 /// What a run carries of a child workflow.

@@ -14,8 +14,8 @@ use super::{
 use crate::definition::EndStatus;
 use crate::ids::{Digest, Path, RunId, StepId};
 use crate::outcome::{ErrorClass, Pause, StepError, codes};
-use crate::payload::{FindBlob, Payload};
-use crate::state::Ending;
+use crate::payload::{FindBlob, Payload, hydrate};
+use crate::state::{Ending, RECORD_VALUES};
 use crate::stop::Stop;
 use crate::stored::{DecodeError, Format};
 use crate::tape::Tape;
@@ -835,7 +835,7 @@ impl Event {
     /// # Errors
     /// [`DecodeError`] when the text is damaged, too new, or names a missing blob.
     pub fn decode(text: &str, find: &FindBlob<'_>) -> Result<Self, DecodeError> {
-        let body = EVENTS.open(
+        let mut body = EVENTS.open(
             text,
             &[
                 "/inputs",
@@ -848,6 +848,10 @@ impl Event {
             ],
             find,
         )?;
+        let kept = body.pointer_mut("/fork/kept").and_then(Value::as_array_mut);
+        for record in kept.into_iter().flatten() {
+            hydrate(record, &RECORD_VALUES, find)?;
+        }
         let stored: Stored<'static> =
             serde_json::from_value(body).map_err(|e| DecodeError::malformed(&e))?;
         stored.try_into().map_err(|e| DecodeError::malformed(&e))

@@ -193,7 +193,7 @@ pub(super) fn add_finally(definition: &Definition, reset: &mut BTreeSet<StepId>)
 
 /// Adds whatever reads a step of `reset` or `reopened`, until nothing more is added. What an earlier step read of an approval
 /// that rejected its work is past, and does not make it run again.
-fn add_readers(
+pub(super) fn add_readers(
     definition: &Definition,
     state: &RunState,
     reset: &mut BTreeSet<StepId>,
@@ -229,7 +229,11 @@ pub(super) fn reads_any(definition: &Definition, index: usize, steps: &BTreeSet<
 }
 
 /// Adds whatever needs a step of `reset` or `reopened`, directly or through others. In a graph a step reads only what it needs.
-fn add_needing(definition: &Definition, reset: &mut BTreeSet<StepId>, reopened: &BTreeSet<StepId>) {
+pub(super) fn add_needing(
+    definition: &Definition,
+    reset: &mut BTreeSet<StepId>,
+    reopened: &BTreeSet<StepId>,
+) {
     let again = |id: &StepId| reset.contains(id) || reopened.contains(id);
     let top = definition.top().iter().copied();
     let again = top.filter(|index| again(&definition.steps()[*index].id));

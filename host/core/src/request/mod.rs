@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `resume`, `retry` | a stopped run to go on; `again` says what runs again with a step, `take` who may take it |
 //! | `compensate` | to undo what it has done, and to end |
+//! | `fork` | a new run to begin with what it has recorded |
 //! | `accept` | to go on under another definition |
 //! | `stop` | to pause, to be held, to end; `release`: to be let go of; `cancel_item`: an item of a fan-out to end |
 //! | `signal`, `approve` | what a wait is for; `deadline`: what holds when it comes too late |
@@ -20,6 +21,7 @@ pub mod approve;
 pub mod cancel_item;
 pub mod compensate;
 pub mod deadline;
+pub mod fork;
 mod items;
 pub mod let_go;
 pub mod posted;

@@ -35,7 +35,9 @@ pub enum Refused {
     )]
     Cancelled,
     /// What it has done is undone.
-    #[error("its completed steps were compensated, so it cannot continue; start a new run")]
+    #[error(
+        "its completed steps were compensated, so it cannot continue; fork it, or start a new run"
+    )]
     Compensated,
     /// What it has done is being undone.
     #[error(

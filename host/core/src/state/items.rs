@@ -69,6 +69,15 @@ impl PartialEq for Items {
 }
 
 impl Executions {
+    /// [`Self::share_outputs`] of every fan-out.
+    pub(super) fn share_all_outputs(&mut self) {
+        let fan_outs = self.iter().filter(|record| record.items().is_some());
+        let fan_outs: Vec<Path> = fan_outs.map(|record| record.path.clone()).collect();
+        for path in &fan_outs {
+            self.share_outputs(path);
+        }
+    }
+
     /// The output of a fan-out that has completed holds those of its items: their records take no memory besides.
     pub(super) fn share_outputs(&mut self, fan_out: &Path) {
         let Some(record) = self.at(fan_out) else {

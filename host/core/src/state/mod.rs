@@ -43,6 +43,7 @@ pub use record::{
 };
 pub use rest::{Reason, Rest};
 pub use status::{Status, UnknownStatus};
+pub(crate) use stored::RECORD_VALUES;
 
 /// The state of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,11 +92,7 @@ pub(crate) struct Restored {
 impl From<Restored> for RunState {
     fn from(restored: Restored) -> Self {
         let mut executions = restored.executions;
-        let fan_outs = executions.iter().filter(|record| record.items().is_some());
-        let fan_outs: Vec<Path> = fan_outs.map(|record| record.path.clone()).collect();
-        for path in &fan_outs {
-            executions.share_outputs(path);
-        }
+        executions.share_all_outputs();
         let in_flight = executions.iter().filter(|record| record.is_in_flight());
         Self {
             in_flight: in_flight.map(|record| Slot::from(&record.path)).collect(),

@@ -294,6 +294,28 @@ impl StepRecord {
         rules.keep_cancelled_items() && self.is_cancelled_item()
     }
 
+    /// What another run begins with of an execution that has ended: its outcome. How it was tried, with whose child run, and how it
+    /// is undone, is a matter of the run that did.
+    pub(crate) fn carried_over(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Component(attempts) => Kind::Component(Attempts {
+                made: attempts.made,
+                ..Attempts::default()
+            }),
+            Kind::Child(_) => Kind::Unknown,
+            kind @ (Kind::Unknown
+            | Kind::Loop
+            | Kind::FanOut(_)
+            | Kind::Item
+            | Kind::Wait { .. }) => kind.clone(),
+        };
+        Self {
+            kind,
+            deadline: None,
+            ..self.clone()
+        }
+    }
+
     /// What the last pause at this path left for the next attempt.
     #[must_use]
     pub fn resume_state(&self) -> Option<&Value> {

@@ -12,6 +12,14 @@ use crate::payload::Payload;
 use crate::tape::{LogDropped, TapeNote};
 use crate::time::Timestamp;
 
+/// Where the values of users and plugins stand in it, as JSON pointers.
+pub(crate) const RECORD_VALUES: [&str; 4] = [
+    "/phase/result/output",
+    "/previous/result/output",
+    "/items",
+    "/compensable/with",
+];
+
 /// A record as it is stored. It borrows what is written, and owns what was read.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {

@@ -43,6 +43,7 @@ pub(crate) fn child(sim: &Sim, id: &str, goes: &[Goes]) -> RunState {
             path,
         }),
         redacted: Vec::new(),
+        fork: None,
     };
     let entry = |seq, epoch, event: RunEvent| Entry {
         seq,

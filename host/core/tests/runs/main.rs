@@ -15,6 +15,7 @@ mod endings;
 mod fan_out;
 mod fan_out_resumes;
 mod finally;
+mod forks;
 mod graph;
 mod graph_stops;
 mod identity;

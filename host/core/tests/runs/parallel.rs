@@ -36,6 +36,7 @@ impl Run {
             children: BTreeMap::new(),
             parent: None,
             redacted: Vec::new(),
+            fork: None,
         };
         let state = RunState::create(&entry(1, RunEvent::Created(created).into())).unwrap();
         let mut run = Self {

@@ -9,7 +9,7 @@ use milepost_core::decide::{
     Action, ChildStarted, Decision, decide, decide_from, interrupt, overdue, settle,
 };
 use milepost_core::definition::{Around, Child, Children, Definition};
-use milepost_core::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
+use milepost_core::event::{ClaimCause, Entry, Event, Fork, RunCreated, RunEvent};
 use milepost_core::frontier::Frontier;
 use milepost_core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
@@ -20,6 +20,7 @@ use milepost_core::request::accept::accept;
 use milepost_core::request::approve::{self, Answer, Approving, NotDecided};
 use milepost_core::request::cancel_item::{NotCancellable, cancel_item};
 use milepost_core::request::compensate::Undoing;
+use milepost_core::request::fork::{NotForked, fork};
 use milepost_core::request::resume::ResumeBy;
 use milepost_core::request::signal::{self, Kept, Sending, SignalRefused};
 use milepost_core::request::stop::{Demand, Stopping, finish, meet, stop};
@@ -176,14 +177,35 @@ impl Sim {
     }
 
     fn under(rules: Rules, body: &str, inputs: Value) -> Self {
-        let definition = definition(body);
+        Self::begun(definition(body), rules, inputs, None)
+    }
+
+    /// The fork of this run that runs again from these steps on, with these inputs.
+    pub(crate) fn forked(&self, from: &[&str], inputs: Value) -> Result<Self, NotForked> {
+        let before = self.state.inputs().value();
+        let names = inputs.as_object().unwrap().keys();
+        let changed = names.filter(|name| before.get(name.as_str()) != inputs.get(name.as_str()));
+        let changed = changed.cloned().collect();
+        let from: Vec<StepId> = from.iter().map(|id| StepId::new(id).unwrap()).collect();
+        let kept = fork(&self.definition, &self.state, &from, &changed)?;
+        let fork = Fork {
+            run: self.state.created().run.clone(),
+            seq: self.state.seq(),
+            from,
+            kept,
+        };
+        let definition = self.definition.clone();
+        Ok(Self::begun(definition, Rules::PRESENT, inputs, Some(fork)))
+    }
+
+    fn begun(definition: Definition, rules: Rules, inputs: Value, fork: Option<Fork>) -> Self {
         let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
         let entry = Entry {
             seq: 1,
             at: now,
             epoch: Epoch(0),
             event: Event::Run(RunEvent::Created(RunCreated {
-                run: RunId::new("r1").unwrap(),
+                run: RunId::new(if fork.is_some() { "r2" } else { "r1" }).unwrap(),
                 workflow: definition.name.to_string(),
                 definition: definition.source.digest,
                 file: "/w/test.toml".into(),
@@ -194,6 +216,7 @@ impl Sim {
                 children: BTreeMap::new(),
                 parent: None,
                 redacted: Vec::new(),
+                fork,
             })),
         };
         let state = RunState::create(&entry).unwrap();

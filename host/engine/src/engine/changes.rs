@@ -222,7 +222,7 @@ fn on_disk(
 }
 
 /// The event of a run that goes on under another workflow.
-fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
+pub(super) fn changed(workflow: &Workflow, state: &RunState) -> Result<Event, EngineError> {
     let definition = &workflow.definition;
     let inputs = inputs_under(definition, state)?;
     Ok(accept(

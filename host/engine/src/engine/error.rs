@@ -8,6 +8,7 @@ use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::request::approve::EarlierDecision;
 use milepost_core::request::cancel_item::NotCancellable;
 use milepost_core::request::deadline::TimedOut;
+use milepost_core::request::fork::NotForked;
 use milepost_core::request::resume::Refused;
 use milepost_core::shown::Shown;
 use milepost_core::state::{Rejected, Status};
@@ -94,6 +95,17 @@ pub enum EngineError {
         /// What differs.
         changes: Box<Changes>,
     },
+    /// A run cannot be forked so.
+    #[error("run `{run}` cannot be forked: {reason}")]
+    NotForked {
+        /// The run.
+        run: RunId,
+        /// Why not.
+        reason: NotForked,
+    },
+    /// Inputs are not as the workflow wants them.
+    #[error("the inputs do not fit the workflow:{}", Listed(.0))]
+    Inputs(Vec<InputProblem>),
     /// The inputs of the run are not those that the changed definition needs.
     #[error("run `{run}` cannot continue with the changed definition:{}", Listed(.problems))]
     InputsUnfit {

@@ -17,6 +17,7 @@ mod error;
 mod examination;
 mod family;
 mod files;
+mod fork;
 mod housekeeping;
 mod inbox;
 mod items;
@@ -61,6 +62,7 @@ pub use control::{Control, Request};
 pub use error::{EngineError, Wanted};
 pub use examination::{Doctor, Examining, Finding, Gravity, Remedy, much_unused};
 pub use family::FamilyStopped;
+pub use fork::ForkOptions;
 pub use housekeeping::Collected;
 pub use inbox::{SignalAnswer, Signalled};
 pub use items::{ItemAnswer, ItemStopped};
@@ -348,6 +350,7 @@ impl Engine {
             children: workflow.children().clone(),
             parent: None,
             redacted: Vec::new(),
+            fork: None,
         };
         let mut batch = Batch::for_new_run();
         batch.workflow(workflow);
@@ -366,6 +369,9 @@ impl Engine {
     ) -> Result<Recorded, EngineError> {
         let recorded = record::load(self.shared.store.as_ref(), &wanted.run).await?;
         let (created, now) = (&recorded.state.created(), &recorded.state.binding());
+        if let Some(taken) = Taken::otherwise_forked(created, wanted) {
+            return Err(EngineError::IdTaken(Box::new(taken)));
+        }
         if created.inputs != wanted.inputs
             && *recorded.state.inputs() != wanted.inputs
             && let Some(taken) = Taken::by(created, wanted)

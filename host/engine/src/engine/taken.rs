@@ -15,6 +15,8 @@ pub struct Taken {
     pub workflows: Option<(String, String)>,
     /// Whether the text of the definition differs.
     pub definition: bool,
+    /// Whether it is the fork of another run, or from elsewhere, or only one of them is a fork.
+    pub fork: bool,
     /// Names of the inputs that differ.
     pub inputs: Vec<String>,
     /// Names of the plugins whose component differs.
@@ -22,6 +24,23 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// The same where one of them is a fork and the other is not the same one.
+    #[must_use]
+    pub fn otherwise_forked(existing: &RunCreated, wanted: &RunCreated) -> Option<Self> {
+        let begins = |created: &RunCreated| {
+            let fork = created.fork.as_ref()?;
+            Some((fork.run.clone(), fork.seq, fork.from.clone()))
+        };
+        (begins(existing) != begins(wanted)).then(|| Self {
+            run: wanted.run.clone(),
+            workflows: None,
+            definition: false,
+            fork: true,
+            inputs: Vec::new(),
+            plugins: Vec::new(),
+        })
+    }
+
     /// What differs between a run that exists and one that is to be started; `None` when nothing does.
     #[must_use]
     pub fn by(existing: &RunCreated, wanted: &RunCreated) -> Option<Self> {
@@ -49,6 +68,7 @@ impl Taken {
                 .then(|| (existing.workflow.clone(), wanted.workflow.clone())),
             definition: existing.definition != wanted.definition
                 || existing.children != wanted.children,
+            fork: false,
             inputs: inputs.cloned().collect(),
             plugins: plugins.cloned().collect(),
         };
@@ -74,6 +94,9 @@ impl fmt::Display for Taken {
                 differs.push("another version of its definition".to_owned());
             }
             None => {}
+        }
+        if self.fork {
+            differs.push("another origin".to_owned());
         }
         if !self.inputs.is_empty() {
             differs.push(named("other values of the input", &self.inputs));

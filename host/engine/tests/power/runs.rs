@@ -151,6 +151,7 @@ impl Mover {
             children: BTreeMap::new(),
             parent,
             redacted: Vec::new(),
+            fork: None,
         };
         let state = batch
             .create(Event::Run(RunEvent::Created(created)), now)

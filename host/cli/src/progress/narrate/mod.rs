@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use milepost::attempt::{LogLevel, LogLine, Progress};
 use milepost::core::event::{
     ChildEnding, ClaimCause, DefinitionChanged, Entry, Event, ForEachEvent, ItemsAgain, LoopEvent,
-    RunEvent, RunResumed, StepEvent, WaitEvent,
+    RunCreated, RunEvent, RunResumed, StepEvent, WaitEvent,
 };
 use milepost::core::ids::{Path, RunId, StepId};
 use milepost::core::stop::{Came, Stop, Why};
@@ -336,6 +336,19 @@ impl Narrator {
                 let how = style.yellow("compensating");
                 let what = " what its completed steps did, the latest first";
                 Some(lasting(Text::from(format!("run {run}: ")) + how + what))
+            }
+            Event::Run(RunEvent::Created(RunCreated {
+                fork: Some(fork), ..
+            })) => {
+                let steps = words::steps_of(&fork.from);
+                let kept = match fork.kept_steps() {
+                    kept if kept.is_empty() => "nothing".to_owned(),
+                    kept => words::steps_of(&kept),
+                };
+                Some(lasting(format!(
+                    "run {run}: forked from {} at {steps}, keeps {kept}",
+                    fork.run
+                )))
             }
             // The first says nothing that the claim does not; the others are what is printed at the end.
             Event::Run(

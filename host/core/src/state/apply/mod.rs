@@ -120,14 +120,23 @@ impl RunState {
                 found: entry.seq,
             });
         }
+        let mut created = created.clone();
+        let kept = created
+            .fork
+            .as_mut()
+            .map(|fork| std::mem::take(&mut fork.kept));
+        let mut executions: Executions = kept.unwrap_or_default().into_iter().collect();
+        executions.share_all_outputs();
         Ok(Self {
+            recorded_bytes: executions.iter().map(StepRecord::bytes).sum(),
+            executions,
             binding: Binding {
                 definition: created.definition,
                 plugins: created.plugins.clone(),
                 children: created.children.clone(),
                 inputs: None,
             },
-            created: Arc::new(created.clone()),
+            created: Arc::new(created),
             created_at: entry.at,
             phase: Phase::Pending,
             started_at: None,
@@ -139,9 +148,7 @@ impl RunState {
             ending: None,
             finally_since: None,
             compensates: false,
-            executions: Executions::default(),
             in_flight: BTreeSet::new(),
-            recorded_bytes: 0,
             recent: Recent::after(entry.seq),
         })
     }

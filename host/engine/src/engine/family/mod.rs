@@ -92,6 +92,7 @@ pub(in crate::engine) async fn created(
             path: path.clone(),
         }),
         redacted: Vec::new(),
+        fork: None,
     };
     let mut batch = Batch::for_new_run();
     batch.artifacts(files::known(store, &workflow.definition, &created.inputs.value()).await?);

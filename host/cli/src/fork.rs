@@ -1,0 +1,106 @@
+//! `milepost fork`: a new run that keeps what another one has recorded before a step.
+
+use clap::Args;
+use milepost::core::ids::{RunId, StepId};
+use milepost::engine::{ForkOptions, OnChange};
+
+use super::context::{Context, Reply};
+use super::drive::{drive, recorded_definition};
+use super::failure::{Code, Failure};
+use super::inputs::InputArgs;
+use super::memory_args::MemoryArgs;
+use super::progress::Limits;
+use super::words::advice::command;
+use super::world_args::WorldArgs;
+use super::{ending, ids, place};
+
+/// Start a new run that keeps the outcomes of another one before a step
+///
+/// Starts a run of the same workflow that keeps what another run has recorded before a step, and runs from that step on: in a
+/// sequence this step and all after it, in a graph this step and all that need it. The other run stays as it is, whatever its status;
+/// it must not be running. Its outcomes are shared, not copied, and the new run keeps them when the other one is removed.
+///
+/// Other steps run again, too, where there is no outcome to keep: what failed, was open, or was compensated, steps with `finally` or
+/// `always_run`, and what depends on these. A loop or a fan-out is kept whole or runs again as a whole.
+///
+/// The new run takes the inputs of the other one, but for those that are given. An outcome is not kept beside another value of an
+/// input that it comes of: name the step that reads the input, too.
+///
+/// The new run has an id of its own, and so have the idempotency keys of its steps: a step that runs again does its work again. What
+/// the kept steps did belongs to the other run: `compensate` and `cancel --compensate` of the new one do not undo it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost fork 7k3m --from publish
+  milepost fork 7k3m --from draft --input tone=formal
+  milepost fork 7k3m --from fetch --from draft --input model=large
+  milepost fork 7k3m --from draft --accept-changes    # with what the files hold now")]
+pub(crate) struct ForkArgs {
+    /// Id of the run, or a unique prefix
+    run: String,
+    /// Step to run from, at the top level or inside of a loop or fan-out, which then runs again as a whole; may be repeated
+    #[arg(long, value_name = "STEP", required = true, allow_hyphen_values = true)]
+    from: Vec<StepId>,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Id of the new run; if it already exists as the same fork, the answer is that run
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    id: Option<RunId>,
+    /// Use the definition and components that the run carries, whatever the files hold now
+    #[arg(long)]
+    as_started: bool,
+    /// Use the definition and components that the files hold now
+    #[arg(long, conflicts_with = "as_started")]
+    accept_changes: bool,
+    #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    pub(super) world: WorldArgs,
+}
+
+pub(super) fn run(args: ForkArgs, cx: &Context) -> Result<Reply, Failure> {
+    let world = args.world.read()?;
+    let store = place::open_existing(&cx.store)?;
+    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let Some(definition) = recorded_definition(store.as_ref(), &run) else {
+        let message = format!("the definition of run {run} cannot be read");
+        return Err(Failure::new(Code::DamagedRecord, message)
+            .help(command("doctor").text(" lists all damage")));
+    };
+    let mut given = args.inputs.read(&definition)?;
+    let problems = std::mem::take(&mut given.problems);
+    if !problems.is_empty() {
+        return Err(Failure::inputs(problems));
+    }
+    let mut inputs = given.inputs.clone();
+    let files = given.keep(store.as_ref())?;
+    inputs
+        .arguments
+        .retain(|(name, _)| !files.contains_key(name));
+    inputs.file.extend(files);
+    let on_change = match (args.as_started, args.accept_changes) {
+        (true, _) => OnChange::AsStarted,
+        (false, true) => OnChange::Accept,
+        (false, false) => OnChange::Ask,
+    };
+    let limits = Limits::of(&definition);
+    world.warn_idle(cx, &definition);
+    let plugins = cx.plugins_within(&args.memory, 1);
+    let (id, from) = (args.id, args.from);
+    let report = drive(
+        cx,
+        store,
+        plugins,
+        &world,
+        limits,
+        |engine, control| async move {
+            let options = ForkOptions {
+                id,
+                on_change,
+                control,
+            };
+            engine.fork(&run, &from, &inputs, options).await
+        },
+    )?;
+    Ok(ending::reply(cx, &report))
+}
