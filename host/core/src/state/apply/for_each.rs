@@ -129,8 +129,9 @@ impl RunState {
                 continue;
             };
             let kept = kept.get(index as usize).is_some_and(|kept| *kept);
-            let inside = || record.path.segments().len() > path.segments().len();
-            if !kept && !(record.stays_cancelled(rules) && inside() && is_same(index)) {
+            let inside = record.path.segments().len() > path.segments().len();
+            let stays = inside && record.stays_cancelled(rules) && is_same(index);
+            if !kept && !stays {
                 record.begin_anew(touched);
             }
         }
