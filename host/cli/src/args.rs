@@ -15,9 +15,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, doctor, events, explain, export, fork, gc, go_on,
-    graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema, secrets,
-    show, signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, completions, context, diff, doctor, eval, events, explain, export, fork,
+    gc, go_on, graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema,
+    secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -43,7 +43,7 @@ Exit codes:
   0 completed   1 failed   2 paused   3 cancelled   4 replay differs
   64 usage   65 invalid definition or input   69 store or component unavailable
   70 internal error   75 already running, try again
-  1 also: a decision or a signal came too late, `doctor` found damage, a second signal cut a run short";
+  1 also: a decision or a signal came too late, `doctor` found damage, `diff` a difference, a second signal cut a run short";
 
 /// What holds for every verb.
 #[derive(Debug, Args)]
@@ -101,6 +101,8 @@ pub(crate) enum Verb {
     Artifacts(artifacts::ArtifactsArgs),
     Kv(kv::KvArgs),
     Metrics(metrics::MetricsArgs),
+    Diff(diff::DiffArgs),
+    Eval(eval::EvalArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),

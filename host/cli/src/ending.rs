@@ -136,8 +136,8 @@ fn failures(report: &RunReport) -> impl Iterator<Item = String> {
     })
 }
 
-/// Why it stands still, and what happens next (B157). That steps failed is told by the steps.
-pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<String> {
+/// Why it stands still (B157). That steps failed is told by the steps.
+pub(crate) fn why(report: &RunReport, stop: &Stop) -> Vec<String> {
     let mut lines = Vec::new();
     if stop.code() != StopCode::StepFailed {
         let provider = stop
@@ -166,6 +166,12 @@ pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<Stri
             format!("  {word:<7} {}", indent(&told))
         }));
     }
+    lines
+}
+
+/// The same, and what happens next.
+pub(crate) fn reasons(cx: &Context, report: &RunReport, stop: &Stop) -> Vec<String> {
+    let mut lines = why(report, stop);
     let next = words::next::of_stop(report, stop, |verb| cx.program(verb));
     lines.push(format!("  next:   {}", indent(&next)));
     let now = SystemTime::now().into();

@@ -8,7 +8,7 @@
 //! | [`context`] | the choices that hold for every verb, and how answers and notes get out |
 //! | [`place`] | where the store and the code cache are |
 //! | [`documents`] | what `--json` prints, and its JSON Schema |
-//! | [`ids`] | from what a person typed to the id of a run |
+//! | [`ids`], [`moment`] | from what a person typed to the id of a run, and to a point in its history |
 //! | [`recorded`] | from what a person typed to a recorded run, in the store or in a file |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
@@ -18,7 +18,7 @@
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`otlp`] | spans for a collector, where a person named one |
-//! | [`style`], [`format`], [`table`] | colours, times, columns |
+//! | [`style`], [`format`], [`table`], [`differences`] | colours, times, columns, where two values differ |
 //! | [`whole_file`] | files that nobody sees half of |
 //!
 //! # Invariants
@@ -30,6 +30,7 @@
 mod args;
 mod component;
 mod context;
+mod differences;
 mod documents;
 mod drive;
 mod ending;
@@ -65,7 +66,9 @@ mod approve;
 mod artifacts;
 mod compiling;
 mod completions;
+mod diff;
 mod doctor;
+mod eval;
 mod events;
 mod explain;
 mod export;
@@ -80,6 +83,7 @@ mod logs;
 mod ls;
 mod memory_args;
 mod metrics;
+mod moment;
 mod pack;
 mod replay;
 mod run;
@@ -179,6 +183,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Pack(args) => pack::run(&args, cx),
         Verb::Symbolize(args) => symbolize::run(&args, cx),
         Verb::Secrets(args) => secrets::run(&args, cx),
+        Verb::Diff(args) => diff::run(&args, cx),
+        Verb::Eval(args) => eval::run(&args, cx),
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Export(args) => export::run(&args, cx),
         Verb::Import(args) => import::run(&args, cx),

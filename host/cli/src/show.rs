@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use milepost::core::definition::Join;
+use milepost::core::definition::{Definition, Join};
 use milepost::core::event::Skip;
 use milepost::core::limits;
 use milepost::core::request::signal::is_reserved;
@@ -12,16 +12,18 @@ use milepost::core::state::Status;
 use milepost::core::stop::{Stop, StopCode};
 use milepost::core::time::{Timestamp, format_duration};
 use milepost::core::wait::Wait;
+use milepost::history::{self, HistoryError, Past};
 use milepost::report::{OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{StopRequest, Store, StoredSignal, UsedArtifact};
 use serde_json::Value;
 
 use super::context::{Context, Reply, bare};
-use super::documents::{Kept, KeptArtifact, Request, Run, Skipped};
+use super::documents::{AsOf, Kept, KeptArtifact, Request, Run, Skipped};
 use super::drive::{recorded_definition, wait};
-use super::ending::{others_paused, reasons};
+use super::ending::{others_paused, reasons, why};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::moment::{self, MomentArgs};
 use super::table::{Cell, Table};
 use super::text::Text;
 use super::words::event::Unmet;
@@ -30,14 +32,21 @@ use super::{artifacts, format, ids, shell, words, world};
 /// Show one run: its status, steps and output
 ///
 /// Shows a run: its status, why it stopped and what happens next, its steps and its output.
+///
+/// With `--at` or `--at-step`: as it was, from its journal, with its children as they were then. What the store keeps beside the
+/// journal (signals, requests, artifacts, the owner) is of today, and left out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost show 7k3m
+  milepost show 7k3m --at 12
+  milepost show 7k3m --at-step fix#2/test
   milepost show 7k3m --json | jq '.steps[] | select(.status == \"failed\")'")]
 pub(crate) struct ShowArgs {
     /// Id of the run, or a unique prefix
     run: String,
+    #[command(flatten)]
+    moment: MomentArgs,
 }
 
 /// Cells of a path in the table of steps.
@@ -49,6 +58,8 @@ const KEPT: usize = 10;
 /// A run, with what the store keeps for it beside its record.
 struct Detailed {
     report: RunReport,
+    /// Up to where its history counts, where that is not all of it.
+    past: Option<Past>,
     /// What somebody asked of it, until that is met.
     request: Option<StopRequest>,
     /// The first signals that it does not wait for yet.
@@ -56,7 +67,7 @@ struct Detailed {
     /// How many such signals there are.
     inbox_count: u64,
     /// Bytes that it takes in the store.
-    stored_bytes: u64,
+    stored_bytes: Option<u64>,
     /// Names of the signals that it waits for.
     awaits: Vec<String>,
     /// Why steps were skipped.
@@ -97,7 +108,8 @@ impl Detailed {
             })
             .collect();
         run.inbox_count = self.inbox_count;
-        run.stored_bytes = Some(self.stored_bytes);
+        run.stored_bytes = self.stored_bytes;
+        run.as_of = self.past.as_ref().map(AsOf::from);
         run
     }
 }
@@ -106,17 +118,23 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
     let store = engine.store();
     let run = ids::resolve(store.as_ref(), &args.run)?;
+    if let Some(moment) = args.moment.read()? {
+        let past = wait::<_, HistoryError>(history::at(store.as_ref(), &run, &moment))?;
+        return as_it_was(cx, store.as_ref(), past);
+    }
     let row = wait(store.row(&run))?;
     let report = wait(engine.report(&run))?;
+    let definition = || recorded_definition(store.as_ref(), &run);
     let shown = Detailed {
-        skipped: skipped(store.as_ref(), &report),
+        past: None,
+        skipped: skipped(definition, &report),
         calls: world::last_calls(store.as_ref(), &report),
         artifacts: artifacts::used(store.as_ref(), &run)?,
         report,
         request: row.as_ref().and_then(|row| row.request.clone()),
         inbox: wait(store.inbox(&run, KEPT))?,
         inbox_count: wait(store.inbox_size(&run))?.signals,
-        stored_bytes: row.as_ref().map_or(0, |row| row.stored_bytes),
+        stored_bytes: Some(row.as_ref().map_or(0, |row| row.stored_bytes)),
         awaits: row.map(|row| row.awaits).unwrap_or_default(),
     };
     let now = SystemTime::now().into();
@@ -127,12 +145,39 @@ pub(super) fn run(args: &ShowArgs, cx: &Context) -> Result<Reply, Failure> {
     ))
 }
 
+/// The same of an earlier point of its history.
+fn as_it_was(cx: &Context, store: &dyn Store, past: Past) -> Result<Reply, Failure> {
+    let (report, definition) = wait::<_, HistoryError>(history::report(store, &past))?;
+    let then = past.at;
+    let shown = Detailed {
+        skipped: skipped(|| definition, &report),
+        calls: world::last_calls(store, &report),
+        artifacts: Vec::new(),
+        report,
+        past: Some(past),
+        request: None,
+        inbox: Vec::new(),
+        inbox_count: 0,
+        stored_bytes: None,
+        awaits: Vec::new(),
+    };
+    Ok(cx.reply(
+        Exit::Completed,
+        || shown.document(),
+        || text(cx, &shown, then),
+    ))
+}
+
 fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
     let report = &shown.report;
     let status = cx.out.status(report.status, report.status.as_str());
     let workflow = Shown(&report.workflow);
     let head = Text::from("run ") + cx.out.bold(report.id.as_str());
-    let mut lines = vec![
+    let as_of = shown.past.iter();
+    let mut lines: Vec<String> = as_of
+        .map(|past| format!("  as of:  {}", moment::told(past)))
+        .collect();
+    lines.extend([
         format!("  file:   {}", Shown(&report.file)),
         format!(
             "  begun:  {}{}",
@@ -147,7 +192,7 @@ fn text(cx: &Context, shown: &Detailed, now: Timestamp) -> Text {
             format::instant(report.updated_at),
             format::ago(now, report.updated_at)
         ),
-    ];
+    ]);
     if let Some(problem) = &report.definition_problem {
         let problem = problem.replace('\n', "\n    ");
         lines.push(format!("  cannot be read: its definition: {problem}"));
@@ -264,9 +309,14 @@ fn ledger(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
     }));
     match &report.stop {
         Some(stop) => {
-            lines.extend(reasons(cx, report, stop));
+            // What came of it is known.
+            lines.extend(match shown.past {
+                Some(_) => why(report, stop),
+                None => reasons(cx, report, stop),
+            });
             lines.extend(others_paused(report));
         }
+        None if shown.past.is_some() => {}
         None => lines.extend(
             words::next::of_run(report, |verb| cx.program(verb))
                 .map(|next| format!("  next:   {next}")),
@@ -375,9 +425,11 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
                 lines.push(format!(
                     "  waits:  {path}, for a decision{until}: {message}"
                 ));
-                // Nobody decides in a run that failed or is over.
+                // Nobody decides in a run that failed or is over, nor in the past.
                 let verbs = match shown.report.status {
-                    Status::Running | Status::Paused => &["approve", "reject"][..],
+                    Status::Running | Status::Paused if shown.past.is_none() => {
+                        &["approve", "reject"][..]
+                    }
                     _ => &[],
                 };
                 for verb in verbs {
@@ -408,12 +460,15 @@ fn waits(cx: &Context, shown: &Detailed, now: Timestamp) -> Vec<String> {
 }
 
 /// Why steps were skipped, as far as the definition and what came of the others tell.
-fn skipped(store: &dyn Store, report: &RunReport) -> Vec<SkippedStep> {
+fn skipped(
+    definition: impl FnOnce() -> Option<Definition>,
+    report: &RunReport,
+) -> Vec<SkippedStep> {
     let is_skipped = |step: &StepReport| step.status == "skipped";
     if !report.steps.iter().any(is_skipped) {
         return Vec::new();
     }
-    let Some(definition) = recorded_definition(store, &report.id) else {
+    let Some(definition) = definition() else {
         return Vec::new();
     };
     let steps = || definition.steps().iter().zip(&report.steps);

@@ -25,6 +25,7 @@ pub mod limits;
 mod open;
 pub mod outcome;
 pub mod payload;
+pub mod question;
 pub mod recovery;
 pub mod replay;
 pub mod request;

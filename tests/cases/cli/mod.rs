@@ -19,6 +19,7 @@ mod foreign;
 mod forking;
 mod going_on;
 mod graphs;
+mod history;
 mod keeping;
 mod language;
 mod ledger;

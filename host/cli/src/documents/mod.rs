@@ -16,6 +16,7 @@ mod bundle;
 mod component;
 mod definition;
 mod failure;
+mod history;
 mod journal;
 mod kept;
 mod replay;
@@ -31,13 +32,14 @@ pub(crate) use definition::{
     Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,
 };
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
+pub(crate) use history::{Compared, Evaluated};
 pub(crate) use journal::{EventEntry, LogEntry};
 pub(crate) use kept::{
     Artifacts, Bucket, Buckets, Changed, Counted, Item, KeptArtifact, Metrics, Range,
     WrittenArtifact,
 };
 pub(crate) use replay::Replay;
-pub(crate) use run::{Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
+pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};
 pub(crate) use tested::{Difference, Test, Tested};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use milepost::core::definition::Join;
 use milepost::core::event::{Fork, Parent, Skip};
-use milepost::core::ids::{Digest, Epoch, RunId, StepId};
+use milepost::core::ids::{Digest, Epoch, Path, RunId, StepId};
 use milepost::core::outcome::StepError;
 use milepost::core::request::signal::is_reserved;
 use milepost::core::state::Status;
@@ -13,6 +13,7 @@ use milepost::core::stop::{self, StopCode};
 use milepost::core::tape::{LogDropped, TapeNote};
 use milepost::core::time::Timestamp;
 use milepost::core::wait::Wait;
+use milepost::history::Past;
 use milepost::report::{ItemsReport, Next, OwnerReport, OwnerState, RunReport, StepReport};
 use milepost::store::{RunRow, StopKind, StopRequest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -90,6 +91,9 @@ pub(crate) struct Run {
     /// there is no summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     definition_problem: Option<String>,
+    /// `show --at`, `show --at-step`: the event up to which its history counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) as_of: Option<AsOf>,
     /// `show`: what somebody asked of it, until that is met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<Request>,
@@ -124,6 +128,30 @@ impl From<&Fork> for ForkedFrom {
             run: fork.run.clone(),
             events: fork.seq,
             from: fork.from.clone(),
+        }
+    }
+}
+
+/// A point in the history of a run.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AsOf {
+    /// Position of the last event that counts.
+    event: u64,
+    /// What it is called.
+    name: &'static str,
+    /// The step execution that it is about; null where it is about none.
+    path: Option<Path>,
+    /// When it was recorded.
+    at: Timestamp,
+}
+
+impl From<&Past> for AsOf {
+    fn from(past: &Past) -> Self {
+        Self {
+            event: past.event,
+            name: past.name,
+            path: past.path.clone(),
+            at: past.at,
         }
     }
 }
@@ -623,6 +651,7 @@ impl From<&RunReport> for Run {
             inbox_count: 0,
             artifacts: Vec::new(),
             stored_bytes: None,
+            as_of: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::bundle::{Exported, Imported};
 use super::component::{Backtraces, Component};
 use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
 use super::failure::Failed;
+use super::history::{Compared, Evaluated};
 use super::journal::{Events, Logs};
 use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
 use super::replay::Replay;
@@ -21,7 +22,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 34] = [
+const VERBS: [(&str, Of); 36] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -42,6 +43,8 @@ const VERBS: [(&str, Of); 34] = [
     ("artifacts", of::<ArtifactsAnswer>),
     ("kv", of::<KvAnswer>),
     ("metrics", of::<Metrics>),
+    ("diff", of::<Compared>),
+    ("eval", of::<Evaluated>),
     ("replay", of::<Replay>),
     ("export", of::<Exported>),
     ("import", of::<Imported>),

@@ -83,6 +83,9 @@ codes! {
         "A defect of milepost. Please report it with the message.";
     InvalidDefinition = "invalid_definition", Invalid,
         "The definition has mistakes; `diagnostics` lists them. Each has a code of its own, which `milepost explain` knows, too.";
+    InvalidExpression = "invalid_expression", Invalid,
+        "The expression has a mistake, or has no value where the run stood: `diagnostics` says where in its text. It is the language \
+         of `if` and `with`, without `${ }`.";
     InvalidInput = "invalid_input", Invalid,
         "The inputs do not fit the workflow: one is missing, unknown, too large or of another type. `diagnostics` lists them where \
          there are several.";
@@ -92,6 +95,8 @@ codes! {
         "No step of the run has a backtrace to look up: only a component that trapped leaves one.";
     NoDefinitions = "no_definitions", Invalid,
         "No file under the named folders is a definition. A definition is a TOML file with a `schema` line.";
+    NoEvent = "no_event", Invalid,
+        "The journal of the run has no event of that number. `milepost events RUN` lists them.";
     NoKey = "no_key", Invalid,
         "The bucket has no such key. `milepost kv ls` lists buckets, and the keys of one.";
     NoStore = "no_store", Unavailable,
@@ -104,6 +109,8 @@ codes! {
         "A comment or a name takes more than 16 KiB. Use a shorter one.";
     NoteWithNul = "note_with_nul", Invalid,
         "A comment or a name contains a NUL character, which not every store can keep. Leave it out.";
+    NotBegun = "not_begun", Invalid,
+        "Nothing began at that path in the run. A path is written as in `milepost events RUN`, such as `fix#2/test` or `notes[3]`.";
     NotCancellable = "not_cancellable", Invalid,
         "The item of a fan-out cannot be cancelled: it has ended, there is no such item, or the run is running. A run stands still \
          after `milepost pause`.";

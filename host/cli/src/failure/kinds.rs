@@ -9,6 +9,7 @@ use milepost::core::request::fork::NotForked;
 use milepost::core::shown::{self, Shown};
 use milepost::core::state::Status;
 use milepost::engine::{EngineError, Wanted};
+use milepost::history::HistoryError;
 use milepost::plugin::PluginError;
 use milepost::store::StoreError;
 use milepost::wasm::{DescribeError, Rejection};
@@ -222,6 +223,22 @@ impl From<Diagnostics> for Failure {
         Self {
             details: Details::Definition(Box::new(diagnostics)),
             ..Self::new(Code::InvalidDefinition, message)
+        }
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let message = error.to_string();
+        let lists = |run| command(format!("events {run}")).text(" lists its events");
+        match error {
+            HistoryError::Engine(error) => error.into(),
+            HistoryError::NoEvent { run, .. } => Self::new(Code::NoEvent, message).help(lists(run)),
+            HistoryError::NotBegun { run, .. } => {
+                Self::new(Code::NotBegun, message).help(lists(run))
+            }
+            HistoryError::Contradicted { .. } => Self::new(Code::DamagedRecord, message)
+                .help(command("doctor").text(" lists all damage")),
         }
     }
 }

@@ -74,6 +74,16 @@ impl Failure {
         }
     }
 
+    /// All problems of an expression.
+    pub(crate) fn expression(problems: Diagnostics) -> Self {
+        let message = problems.items.first();
+        let message = message.map(|problem| problem.message.clone());
+        Self {
+            details: Details::Definition(Box::new(problems)),
+            ..Self::new(Code::InvalidExpression, message.unwrap_or_default())
+        }
+    }
+
     /// The store was moved away under the program.
     pub(crate) fn store_gone(message: impl Into<String>) -> Self {
         Self::new(Code::StoreGone, message)

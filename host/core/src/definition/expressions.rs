@@ -294,7 +294,8 @@ fn fits(ty: &Type, wanted: &Type) -> bool {
     }
 }
 
-fn code_of(kind: &ProblemKind) -> &'static str {
+/// The stable code of a problem.
+pub(crate) fn code_of(kind: &ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Syntax => codes::EXPR_SYNTAX,
         ProblemKind::TooLarge => codes::EXPR_TOO_LARGE,

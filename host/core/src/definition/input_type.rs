@@ -36,7 +36,7 @@ impl InputType {
     }
 
     /// What expressions see.
-    pub(super) fn expr_type(self) -> Type {
+    pub(crate) fn expr_type(self) -> Type {
         match self {
             Self::String => Type::String,
             Self::Int => Type::Int,

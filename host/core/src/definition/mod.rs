@@ -43,6 +43,7 @@ mod wanted;
 
 pub use children::{Children, UnusableChild};
 pub use codes::{ALL as CODES, Code, explain};
+pub(crate) use expressions::code_of;
 pub use load::{Around, Parsed};
 pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
 pub use model::{

@@ -1,6 +1,7 @@
 //! JSON that comes from outside (outputs of steps, inputs, signals, manifests): what it says is what is kept, or it is
 //! refused. What it would take in memory is measured before it is read.
 
+mod difference;
 mod size;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::limits;
 use crate::strict_json::{self, Refusal};
 
+pub use difference::{Difference, differences};
 pub use size::check as check_size;
 pub(crate) use size::takes_at_most;
 
