@@ -200,6 +200,7 @@ impl Callable for Script {
                 logs: vec![line],
                 progress: None,
                 divergence: None,
+                fuel: None,
             }
         })
     }

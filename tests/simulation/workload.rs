@@ -222,6 +222,7 @@ impl Callable for Steps {
                 logs: Vec::new(),
                 progress: None,
                 divergence: None,
+                fuel: None,
             }
         })
     }

@@ -193,6 +193,12 @@ impl Context {
         Arc::new(components())
     }
 
+    /// The components, to be set up otherwise.
+    #[expect(clippy::unused_self, reason = "beside the others")]
+    pub(crate) fn components(&self) -> WasmPlugins {
+        components()
+    }
+
     /// The components, for verbs that drive so many runs at once.
     pub(crate) fn plugins_within(&self, memory: &MemoryArgs, runs: u16) -> Arc<WasmPlugins> {
         let attempts = u32::from(runs).clamp(FEW_ATTEMPTS, MANY_ATTEMPTS);

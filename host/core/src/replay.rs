@@ -11,6 +11,7 @@ use crate::definition::Definition;
 use crate::event::{Entry, Event, ForEachEvent, LoopEvent, RunEvent, StepEvent, WaitEvent};
 use crate::frontier::Frontier;
 use crate::ids::Path;
+use crate::json::{Difference, differences};
 use crate::outcome::{ErrorClass, Outcome, StepError, codes};
 use crate::state::{Rejected, RunState};
 use crate::stop::{Stop, StopCode};
@@ -34,7 +35,13 @@ pub struct Divergence {
     pub recorded: Value,
     /// What the replay gives there.
     pub actual: Value,
+    /// All places that differ, where there are several, at first: `a` is the record, `b` the replay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
 }
+
+/// Places of a divergence that are shown.
+const PLACES: usize = 20;
 
 /// How an event came into the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -461,12 +468,17 @@ fn nothing(entry: &Entry, actual: &str) -> Box<Divergence> {
         field: String::new(),
         recorded: json!(entry.event.name()),
         actual: json!(actual),
+        differences: Vec::new(),
     })
 }
 
 /// The divergence at the first field in which two values differ.
 #[must_use]
 pub fn differing(entry: &Entry, recorded: &Value, actual: &Value) -> Box<Divergence> {
+    let mut differences = differences(recorded, actual, PLACES);
+    if differences.len() < 2 {
+        differences.clear();
+    }
     let (field, recorded, actual) =
         first_difference(recorded, actual).unwrap_or((String::new(), Value::Null, Value::Null));
     Box::new(Divergence {
@@ -476,6 +488,7 @@ pub fn differing(entry: &Entry, recorded: &Value, actual: &Value) -> Box<Diverge
         field,
         recorded,
         actual,
+        differences,
     })
 }
 

@@ -253,6 +253,7 @@ impl Callable for NativePlugin {
                 logs,
                 progress: said.progress().take(),
                 divergence: None,
+                fuel: None,
             }
         })
     }

@@ -65,6 +65,7 @@ impl Missing {
             logs: Vec::new(),
             progress: None,
             divergence: None,
+            fuel: None,
         }
     }
 }

@@ -21,6 +21,7 @@ pub struct WasmPlugins {
     cache: Option<PathBuf>,
     compiler: Compiler,
     room: Room,
+    metered: bool,
     group_holder: Option<ChildProgram>,
     program_supervisor: Option<ChildProgram>,
     engine: OnceLock<WasmEngine>,
@@ -34,6 +35,7 @@ impl WasmPlugins {
             cache,
             compiler: Compiler::InProcess,
             room: Room::default(),
+            metered: false,
             group_holder: None,
             program_supervisor: None,
             engine: OnceLock::new(),
@@ -58,6 +60,13 @@ impl WasmPlugins {
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.room.attempts = attempts;
+        self
+    }
+
+    /// Counts the fuel of attempts; see [`WasmEngine::metered`].
+    #[must_use]
+    pub fn metered(mut self) -> Self {
+        self.metered = true;
         self
     }
 
@@ -86,7 +95,10 @@ impl WasmPlugins {
         let cache = self.cache.as_deref().map(CodeCache::open);
         let clock = Arc::new(SystemClock);
         let compiler = self.compiler.clone();
-        let mut engine = WasmEngine::within(self.room, cache, clock, compiler)?;
+        let mut engine = match self.metered {
+            true => WasmEngine::metered(self.room, cache, clock)?,
+            false => WasmEngine::within(self.room, cache, clock, compiler)?,
+        };
         if let Some(holder) = &self.group_holder {
             engine = engine.group_holder(holder.clone());
         }

@@ -151,6 +151,16 @@ impl Workflow {
         }
     }
 
+    /// The same with these in the places of others.
+    pub(crate) fn replacing(mut self, plugins: &BTreeMap<String, LoadedPlugin>) -> Self {
+        if !plugins.is_empty() {
+            let others = plugins.iter();
+            let others = others.map(|(name, plugin)| (name.clone(), plugin.clone()));
+            Arc::make_mut(&mut self.plugins).extend(others);
+        }
+        self
+    }
+
     /// The component of that name.
     #[must_use]
     pub fn callable(&self, plugin: &str) -> Option<Arc<dyn Callable>> {

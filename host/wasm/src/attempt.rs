@@ -176,6 +176,8 @@ pub struct CallResult {
     pub progress: Option<Progress>,
     /// In replay: the first call that differed from the tape.
     pub divergence: Option<TapeDivergence>,
+    /// What the guest consumed, where its engine [meters](crate::WasmEngine::metered) that.
+    pub fuel: Option<u64>,
 }
 
 /// What was not saved of a tape while its attempt ran.

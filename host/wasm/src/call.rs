@@ -136,8 +136,14 @@ pub(super) async fn execute<T>(
         Ok(Err(message)) => Err(Stop::HostPanic(message)),
         Err(stop) => Err(stop),
     };
-    (store.into_data(), ended)
+    let left = shared.metered.then(|| store.get_fuel().ok()).flatten();
+    let mut state = store.into_data();
+    state.fuel = left.map(|left| FUEL - left);
+    (state, ended)
 }
+
+/// What a metered guest may consume: no attempt ends because of it.
+const FUEL: u64 = u64::MAX;
 
 fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
     let mut store = Store::new(&shared.engine, state);
@@ -146,6 +152,11 @@ fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
     let copied = limits::HOST_CALL_BYTES.max(store.data().call.limits.output_bytes);
     store.set_hostcall_fuel(copied);
     store.set_max_component_handles(limits::HANDLES);
+    if shared.metered {
+        store
+            .set_fuel(FUEL)
+            .expect("an engine that meters takes fuel");
+    }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         store.data().check_host_calls()?;

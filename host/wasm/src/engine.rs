@@ -58,6 +58,8 @@ pub(super) struct Sandbox {
     pub(super) turns: Turns,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http: HttpClient,
+    /// Whether its guests' fuel is counted.
+    pub(super) metered: bool,
     cache: Option<CodeCache>,
     compiler: Compiler,
     pub(super) holder: Arc<ChildProgram>,
@@ -107,19 +109,44 @@ impl WasmEngine {
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.
     pub fn within(
+        room: Room,
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+        compiler: Compiler,
+    ) -> Result<Self, EngineError> {
+        Self::of(config(), false, room, cache, clock, compiler)
+    }
+
+    /// The same for attempts whose fuel is counted, a stamp of every instruction that a guest executed: two executions of one
+    /// attempt consume the same. Its code is of its own, compiled in this process, and some tenths slower.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the machine lacks what wasmtime needs.
+    pub fn metered(
+        room: Room,
+        cache: Option<CodeCache>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        let mut config = config();
+        config.consume_fuel(true);
+        Self::of(config, true, room, cache, clock, Compiler::InProcess)
+    }
+
+    fn of(
+        config: Config,
+        metered: bool,
         mut room: Room,
         cache: Option<CodeCache>,
         clock: Arc<dyn Clock>,
         compiler: Compiler,
     ) -> Result<Self, EngineError> {
         room.attempts = room.attempts.clamp(1, Room::MOST_ATTEMPTS);
-        let pooling = Engine::new(
-            config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room.attempts))),
-        );
+        let with = |strategy| Engine::new(config.clone().allocation_strategy(strategy));
+        let pooling = with(InstanceAllocationStrategy::Pooling(pool(room.attempts)));
         let engine = pooling.or_else(|error| {
             // The pool reserves address space up front, which a limit on it (`ulimit -v`) may forbid.
             tracing::warn!(%error, "memory is not pooled; steps start more slowly");
-            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+            with(InstanceAllocationStrategy::OnDemand)
                 .map_err(|error| EngineError::Settings(format!("{error:#}")))
         })?;
         let ticker = Ticker::start(engine.clone()).map_err(EngineError::Ticker)?;
@@ -130,6 +157,7 @@ impl WasmEngine {
                 turns: Turns::new(room),
                 clock,
                 http: HttpClient::default(),
+                metered,
                 cache,
                 compiler,
                 holder: Arc::new(capability::exec::plain_holder()),

@@ -33,6 +33,8 @@ pub(super) struct HostState {
     pub(super) under_way: Option<(Instant, HostCall)>,
     /// How the guest reaches the web; `None` where it does not.
     pub(super) http: Option<HttpClient>,
+    /// What the guest consumed, once it has ended and where that is metered.
+    pub(super) fuel: Option<u64>,
     host_calls: u64,
 }
 
@@ -59,6 +61,7 @@ impl HostState {
             durable: Arc::default(),
             under_way: None,
             http: None,
+            fuel: None,
             host_calls: 0,
             call,
             clock,
@@ -129,6 +132,7 @@ impl HostState {
             logs,
             progress,
             divergence,
+            fuel: self.fuel,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use kept::{
     Artifacts, Bucket, Buckets, Changed, Counted, Item, KeptArtifact, Metrics, Range,
     WrittenArtifact,
 };
-pub(crate) use replay::Replay;
+pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};

@@ -13,7 +13,7 @@ use super::failure::Failed;
 use super::history::{Compared, Evaluated};
 use super::journal::{Events, Logs};
 use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
-use super::replay::Replay;
+use super::replay::ReplayAnswer;
 use super::run::{Run, Runs};
 use super::store::{Collected, Doctor, Worked};
 use super::tested::Tested;
@@ -45,7 +45,7 @@ const VERBS: [(&str, Of); 36] = [
     ("metrics", of::<Metrics>),
     ("diff", of::<Compared>),
     ("eval", of::<Evaluated>),
-    ("replay", of::<Replay>),
+    ("replay", of::<ReplayAnswer>),
     ("export", of::<Exported>),
     ("import", of::<Imported>),
     ("test", of::<Tested>),

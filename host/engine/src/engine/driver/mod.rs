@@ -643,6 +643,7 @@ fn without_tape(outcome: Outcome) -> CallResult {
         logs: Vec::new(),
         progress: None,
         divergence: None,
+        fuel: None,
     }
 }
 
