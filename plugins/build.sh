@@ -10,11 +10,12 @@
 # Environment:
 #   CARGO_TARGET_DIR   where to build (default: plugins/target)
 #   MILEPOST           the milepost program (default: built from this checkout)
+#   PLUGINS            which ones, separated by spaces (default: all); DIGESTS then names those alone
 #   MILEPOST_PACK      another command that takes `IN -o OUT` and embeds the manifest
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-plugins=(text table report command git fetch notify orders flaky pausing hostile world web)
+read -ra plugins <<<"${PLUGINS:-text table report command git fetch notify orders flaky pausing hostile world web}"
 target=wasm32-wasip2
 out=$here/prebuilt
 check=false

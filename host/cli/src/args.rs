@@ -15,9 +15,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, diff, doctor, eval, events, explain, export, fork,
-    gc, go_on, graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run, schema,
-    secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, completions, context, diff, doctor, dry_run, eval, events, explain, export,
+    fork, gc, go_on, graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run,
+    schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -108,6 +108,7 @@ pub(crate) enum Verb {
     Import(import::ImportArgs),
     Test(test::TestArgs),
     Validate(validate::ValidateArgs),
+    DryRun(dry_run::DryRunArgs),
     Graph(graph::GraphArgs),
     Inspect(inspect::InspectArgs),
     Pack(pack::PackArgs),

@@ -68,6 +68,7 @@ mod compiling;
 mod completions;
 mod diff;
 mod doctor;
+mod dry_run;
 mod eval;
 mod events;
 mod explain;
@@ -178,6 +179,7 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Kv(args) => kv::run(&args, cx),
         Verb::Metrics(args) => metrics::run(&args, cx),
         Verb::Validate(args) => validate::run(&args, cx),
+        Verb::DryRun(args) => dry_run::run(args, cx),
         Verb::Graph(args) => graph::run(&args, cx),
         Verb::Inspect(args) => inspect::run(&args, cx),
         Verb::Pack(args) => pack::run(&args, cx),

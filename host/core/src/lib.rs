@@ -14,6 +14,7 @@ pub mod definition;
 #[cfg(feature = "schema")]
 mod described;
 pub mod diagnostic;
+pub mod dry_run;
 pub mod effect;
 pub mod event;
 pub mod expr;

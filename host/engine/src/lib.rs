@@ -34,6 +34,7 @@ pub mod bundle;
 mod carried;
 mod child_workflows;
 pub mod comparison;
+pub mod dry_run;
 pub mod engine;
 pub mod history;
 pub mod input_file;

@@ -15,6 +15,7 @@ mod answer;
 mod bundle;
 mod component;
 mod definition;
+mod dry_run;
 mod failure;
 mod history;
 mod journal;
@@ -31,6 +32,7 @@ pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{
     Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,
 };
+pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};
 pub(crate) use history::{Compared, Evaluated};
 pub(crate) use journal::{EventEntry, LogEntry};

@@ -9,6 +9,7 @@ use super::answer::{Decided, Resumed, Signalled, Stopped};
 use super::bundle::{Exported, Imported};
 use super::component::{Backtraces, Component};
 use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
+use super::dry_run::Simulated;
 use super::failure::Failed;
 use super::history::{Compared, Evaluated};
 use super::journal::{Events, Logs};
@@ -22,7 +23,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 36] = [
+const VERBS: [(&str, Of); 37] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -50,6 +51,7 @@ const VERBS: [(&str, Of); 36] = [
     ("import", of::<Imported>),
     ("test", of::<Tested>),
     ("validate", of::<Validated>),
+    ("dry-run", of::<Simulated>),
     ("graph", of::<Drawing>),
     ("inspect", of::<Component>),
     ("pack", of::<Component>),

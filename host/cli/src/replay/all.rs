@@ -35,7 +35,9 @@ pub(super) fn run(
     replaying: &Replaying<'_>,
     store: &Arc<dyn Store>,
 ) -> Result<Reply, Failure> {
-    let since = args.since.and_then(|age| SystemTime::now().checked_sub(age));
+    let since = args
+        .since
+        .and_then(|age| SystemTime::now().checked_sub(age));
     // The children of a run are replayed with it.
     let mut pages = Pages::of(Filter {
         workflow: args.workflow.clone(),
@@ -99,7 +101,10 @@ impl Summary {
         for replayed in &self.different {
             let how = told::in_short(replayed).unwrap_or_default();
             let shows = cx.command("replay", &replayed.run);
-            lines.push(cx.out.red("differs") + format!(": run {}: {how}; `{shows}` shows it", replayed.run));
+            lines.push(
+                cx.out.red("differs")
+                    + format!(": run {}: {how}; `{shows}` shows it", replayed.run),
+            );
         }
         for (run, reason) in &self.failed {
             lines.push(cx.out.red("not replayed") + format!(": run {run}: {reason}"));

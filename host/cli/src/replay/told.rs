@@ -90,7 +90,10 @@ pub(super) fn in_short(replayed: &Replayed) -> Option<String> {
         }
         (None, None) => replayed.unstable.first().map(|unstable| {
             let attempt = unstable.attempt;
-            format!("{}, attempt {attempt}: not deterministic", Shown(&unstable.path))
+            format!(
+                "{}, attempt {attempt}: not deterministic",
+                Shown(&unstable.path)
+            )
         }),
     };
     own.or_else(|| {
@@ -119,9 +122,13 @@ fn change(cx: &Context, changed: &Changed) -> Vec<Text> {
             actual,
         } => {
             let show = |text: &str| shown::message(text);
-            let recorded = recorded.as_deref().map_or_else(|| "the end".to_owned(), show);
+            let recorded = recorded
+                .as_deref()
+                .map_or_else(|| "the end".to_owned(), show);
             vec![
-                Text::from(format!("{head}: a host call that the history does not answer")),
+                Text::from(format!(
+                    "{head}: a host call that the history does not answer"
+                )),
                 Text::from(format!("    call {index}")),
                 cx.out.red(format!("      recorded: {recorded}")),
                 cx.out.green(format!("      now:      {}", show(actual))),
@@ -133,11 +140,17 @@ fn change(cx: &Context, changed: &Changed) -> Vec<Text> {
 fn unstable(unstable: &Unstable) -> Vec<Text> {
     let [a, b] = unstable.fuel;
     let attempt = unstable.attempt;
-    let head = format!("not the same twice: {}, attempt {attempt}", Shown(&unstable.path));
+    let head = format!(
+        "not the same twice: {}, attempt {attempt}",
+        Shown(&unstable.path)
+    );
     let fuel = format!("  fuel: {a} and {b}");
     let [one, other] = &unstable.outcomes;
     let outcome = (one != other).then(|| Text::from("  outcome: different, too"));
-    [head.into(), fuel.into()].into_iter().chain(outcome).collect()
+    [head.into(), fuel.into()]
+        .into_iter()
+        .chain(outcome)
+        .collect()
 }
 
 fn at(divergence: &Divergence) -> String {

@@ -5,6 +5,7 @@ use milepost::core::ids::StepId;
 
 pub(crate) mod advice;
 pub(crate) mod bundle;
+pub(crate) mod dry_run;
 pub(crate) mod event;
 pub(crate) mod explain;
 mod host_codes;

@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use super::attempt::{Done, Found, Job, not_replayable, outcome_json};
 use super::checkpoint::{checkpoint_differs, damaged};
 use super::{
-    Change, Changed, NotCompared, NotReplayed, Replacing, ReplayOptions, ReplayProgress, Replayed, Unstable,
-    at_once,
+    Change, Changed, NotCompared, NotReplayed, Replacing, ReplayOptions, ReplayProgress, Replayed,
+    Unstable, at_once,
 };
 use crate::attempt::{Mode, NoHost};
 use crate::carried;
@@ -236,10 +236,7 @@ impl<'a> Replayer<'a> {
 
     /// The same, or at one that an attempt has found. Which attempts ended before does not matter: what stands behind the first
     /// divergence does not count.
-    async fn ended(
-        &mut self,
-        refused: Option<Box<Divergence>>,
-    ) -> Result<Replayed, EngineError> {
+    async fn ended(&mut self, refused: Option<Box<Divergence>>) -> Result<Replayed, EngineError> {
         self.finish().await?;
         let first = match (self.first.take(), refused) {
             // An outcome that differs is found before its event is checked.
@@ -258,6 +255,7 @@ impl<'a> Replayer<'a> {
             events: seq - 1,
             attempts: self.executed.iter().filter(|at| upto(**at)).count() as u64,
             not_replayed: skipped.map(|(_, it)| it.clone()).collect(),
+            not_compared: self.not_compared.clone(),
             divergence: Some(first),
             changed: changed.cloned().collect(),
             more_changed: 0,
@@ -373,7 +371,6 @@ impl<'a> Replayer<'a> {
         }
         Ok(None)
     }
-
 
     /// Whether values of the run were replaced when it was exported, and the entry can follow all the same: what was decided by them
     /// cannot be decided again.
@@ -655,8 +652,7 @@ impl<'a> Replayer<'a> {
 fn same_but_for_words(recorded: &Outcome, actual: &Outcome) -> bool {
     match (recorded, actual) {
         (Outcome::Failed(said), Outcome::Failed(says)) => {
-            let of_the_plugin =
-                matches!(said.class, ErrorClass::Retryable | ErrorClass::Failed);
+            let of_the_plugin = matches!(said.class, ErrorClass::Retryable | ErrorClass::Failed);
             !of_the_plugin && (said.class, &said.code) == (says.class, &says.code)
         }
         (recorded, actual) => recorded == actual,

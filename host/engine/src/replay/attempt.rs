@@ -139,9 +139,8 @@ impl Job {
             let why = "its component counts no fuel".to_owned();
             return Some(Found::Not(why));
         };
-        let same = a == b
-            && first.outcome == second.outcome
-            && first.divergence == second.divergence;
+        let same =
+            a == b && first.outcome == second.outcome && first.divergence == second.divergence;
         (!same).then(|| {
             Found::Unstable(Unstable {
                 path: self.path.clone(),
@@ -216,4 +215,3 @@ pub(super) fn outcome_json(outcome: &Outcome) -> Value {
         Outcome::Cancelled(message) => json!({ "cancelled": message }),
     }
 }
-
