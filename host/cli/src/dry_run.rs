@@ -63,6 +63,10 @@ pub(super) fn run(args: DryRunArgs, cx: &Context) -> Result<Reply, Failure> {
     let (workflow, schemas) = open(&args.file, plugins.as_ref())?;
     let definition = &workflow.definition;
     let stubs = stubs(&args, definition, &schemas)?;
+    // Also where the inputs do not let it go on.
+    if let Some(file) = &args.scaffold {
+        cx.note(format!("stubs written to {}", Shown(file.display())));
+    }
     let mut given = args.inputs.read(definition)?;
     let mut problems = std::mem::take(&mut given.problems);
     let resolved = Inputs::resolve(definition, &given.inputs);
@@ -87,9 +91,6 @@ pub(super) fn run(args: DryRunArgs, cx: &Context) -> Result<Reply, Failure> {
         (Status::Running | Status::Pending, _) => Exit::Failed,
         (status, _) => Exit::from(status),
     };
-    if let Some(file) = &args.scaffold {
-        cx.note(format!("stubs written to {}", Shown(file.display())));
-    }
     let name = definition.name.to_string();
     Ok(cx.reply(
         exit,

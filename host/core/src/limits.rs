@@ -59,6 +59,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const JSON_VALUES: usize = 1_000_000;
 /// Memory that a JSON document may take once it is read, bytes, as estimated from its text.
 pub const JSON_MEMORY_BYTES: usize = 64 * MIB;
+/// Events of a dry run, its child runs' included: a loop over stubs may never come to an end that matters.
+pub const DRY_RUN_EVENTS: u64 = 200_000;
 /// Bytes of an expression's text.
 pub const EXPRESSION_BYTES: usize = 4 * KIB;
 /// Levels of an expression's syntax tree.

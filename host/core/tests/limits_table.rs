@@ -77,6 +77,7 @@ fn in_code() -> BTreeMap<&'static str, String> {
         ("RUN_STATE_BYTES", bytes(limits::RUN_STATE_BYTES)),
         ("JSON_DEPTH", number(limits::JSON_DEPTH as u64)),
         ("JSON_VALUES", number(limits::JSON_VALUES as u64)),
+        ("DRY_RUN_EVENTS", number(limits::DRY_RUN_EVENTS)),
         ("JSON_MEMORY_BYTES", bytes(limits::JSON_MEMORY_BYTES)),
         ("EXPRESSION_BYTES", bytes(limits::EXPRESSION_BYTES)),
         ("EXPRESSION_DEPTH", number(limits::EXPRESSION_DEPTH as u64)),

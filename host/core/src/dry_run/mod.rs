@@ -17,6 +17,7 @@ use crate::decide::{ChildStanding, ChildStarted, child_standing};
 use crate::definition::{Definition, Step, StepKind};
 use crate::event::{ChildEnding, Event, RunCreated, WaitEvent};
 use crate::ids::{Path, RunId};
+use crate::limits;
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::rules::Rules;
@@ -28,9 +29,6 @@ use self::run::Run;
 pub use self::sample::sample;
 pub use self::stubs::{InvalidStubs, Stub, Stubs};
 pub use self::trace::{How, Traced, Why};
-
-/// Events of a dry run, its children's included: loops over stubs may never come to an end that matters.
-pub const EVENTS: u64 = 200_000;
 
 /// What a dry run is given.
 pub struct Setting<'a> {
@@ -66,7 +64,7 @@ pub struct DryRun {
     pub missing: Vec<String>,
     /// Stubs that nothing asked for, with whether there is such a step.
     pub unused: Vec<(String, bool)>,
-    /// Whether it was broken off after [`EVENTS`].
+    /// Whether it was broken off after [`DRY_RUN_EVENTS`](limits::DRY_RUN_EVENTS).
     pub broken_off: bool,
 }
 
@@ -116,7 +114,7 @@ pub fn dry_run(setting: Setting<'_>) -> DryRun {
         },
         stop: phase.stop(),
         unused,
-        broken_off: simulation.events >= EVENTS,
+        broken_off: simulation.events >= limits::DRY_RUN_EVENTS,
         trace: simulation.trace,
         missing: simulation.missing,
     }

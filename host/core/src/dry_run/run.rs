@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use super::trace::{How, Open, Traced, Why};
-use super::{EVENTS, Simulation, Stub};
+use super::{Simulation, Stub};
 use crate::decide::{Action, Decision, decide_from, interrupt, settle};
 use crate::definition::Definition;
 use crate::event::{ClaimCause, Entry, Event, RunCreated, RunEvent};
 use crate::frontier::Frontier;
 use crate::ids::{Epoch, Path};
+use crate::limits::DRY_RUN_EVENTS;
 use crate::request::Intent;
 use crate::request::approve::{Answer, Approving, approve, asking};
 use crate::request::resume::ResumeBy;
@@ -57,7 +58,7 @@ impl<'a> Run<'a> {
     /// Drives it to where it does not move.
     pub(super) fn drive(&mut self, simulation: &mut Simulation<'_>) {
         self.claim(simulation, ClaimCause::Start);
-        while simulation.events < EVENTS {
+        while simulation.events < DRY_RUN_EVENTS {
             match decide_from(&mut self.frontier, self.definition, &self.state, self.now) {
                 Decision::Act(actions) => {
                     for action in actions {
