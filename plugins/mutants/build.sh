@@ -2,7 +2,7 @@
 # Builds variants of plugins in each of which one literal is another: what `milepost replay --with` has to find.
 #
 #   plugins/mutants/build.sh           writes plugins/mutants/<name>.wasm and plugins/mutants/DIGESTS
-#   plugins/mutants/build.sh --check   builds into a temporary folder and compares with what is committed
+#   plugins/mutants/build.sh --check   builds nothing: the components are those of DIGESTS, and what MUTATIONS changes is still there
 #
 # What is changed stands in MUTATIONS. The sources are copied first, so that those of the plugins, and their digests, stay as they
 # are. Compiler and environment are those of plugins/build.sh, which does the work.
@@ -27,19 +27,14 @@ while IFS='|' read -r plugin file from to; do
     names+=("$plugin")
 done <"$here/MUTATIONS"
 
-PLUGINS="${names[*]}" "$scratch/plugins/build.sh"
-built=$scratch/plugins/prebuilt
-if [ "${1-}" != --check ]; then
-    for name in "${names[@]}"; do cp "$built/$name.wasm" "$here/$name.wasm"; done
-    cp "$built/DIGESTS" "$here/DIGESTS"
+if [ "${1-}" = --check ]; then
+    (cd "$here" && sha256sum --check --quiet DIGESTS)
+    for name in "${names[@]}"; do grep -q "  $name.wasm\$" "$here/DIGESTS"; done
+    echo "${#names[@]} mutants are what DIGESTS says"
     exit 0
 fi
-(cd "$here" && sha256sum --check --quiet DIGESTS)
-if [ "$(head -1 "$here/DIGESTS")" != "$(head -1 "$built/DIGESTS")" ]; then
-    echo "not comparable: built with another compiler"
-elif diff "$here/DIGESTS" "$built/DIGESTS"; then
-    echo "mutants are up to date"
-else
-    echo "build.sh: mutants differ from their sources; run plugins/mutants/build.sh" >&2
-    exit 1
-fi
+
+PLUGINS="${names[*]}" "$scratch/plugins/build.sh"
+built=$scratch/plugins/prebuilt
+for name in "${names[@]}"; do cp "$built/$name.wasm" "$here/$name.wasm"; done
+cp "$built/DIGESTS" "$here/DIGESTS"

@@ -25,7 +25,7 @@ pub(crate) fn child() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let word = arguments.next()?;
     if word == COMPILE {
-        Some(compile::compile_stdin_to_stdout())
+        Some(compile::compile_stdin_to_stdout(arguments))
     } else if word == SYMBOLIZE {
         Some(symbolize::symbolize_stdin_to_stdout(arguments))
     } else {

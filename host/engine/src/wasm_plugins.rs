@@ -96,7 +96,7 @@ impl WasmPlugins {
         let clock = Arc::new(SystemClock);
         let compiler = self.compiler.clone();
         let mut engine = match self.metered {
-            true => WasmEngine::metered(self.room, cache, clock)?,
+            true => WasmEngine::metered(self.room, cache, clock, compiler)?,
             false => WasmEngine::within(self.room, cache, clock, compiler)?,
         };
         if let Some(holder) = &self.group_holder {

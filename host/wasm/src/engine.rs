@@ -118,7 +118,7 @@ impl WasmEngine {
     }
 
     /// The same for attempts whose fuel is counted, a stamp of every instruction that a guest executed: two executions of one
-    /// attempt consume the same. Its code is of its own, compiled in this process, and some tenths slower.
+    /// attempt consume the same. Its code is of its own, and slower.
     ///
     /// # Errors
     /// [`EngineError`] when the machine lacks what wasmtime needs.
@@ -126,10 +126,11 @@ impl WasmEngine {
         room: Room,
         cache: Option<CodeCache>,
         clock: Arc<dyn Clock>,
+        compiler: Compiler,
     ) -> Result<Self, EngineError> {
         let mut config = config();
         config.consume_fuel(true);
-        Self::of(config, true, room, cache, clock, Compiler::InProcess)
+        Self::of(config, true, room, cache, clock, compiler)
     }
 
     fn of(
@@ -224,7 +225,7 @@ impl Sandbox {
             }
         }
         self.compilations.fetch_add(1, Ordering::Relaxed);
-        let code = self.compiler.compile(&self.engine, bytes)?;
+        let code = self.compiler.compile(&self.engine, self.metered, bytes)?;
         let component = self.deserialize(&code)?;
         // Before it is kept: code that comes from the cache is not looked at again.
         inspection.check_types(bytes)?;
@@ -274,8 +275,10 @@ impl Sandbox {
 }
 
 /// An engine that compiles for the others: the same settings, and nothing to run anything with.
-pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
-    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
+pub(super) fn for_compiling(metered: bool) -> wasmtime::Result<Engine> {
+    let mut config = config();
+    config.consume_fuel(metered);
+    Engine::new(config.allocation_strategy(InstanceAllocationStrategy::OnDemand))
 }
 
 fn config() -> Config {

@@ -11,6 +11,7 @@ pub(super) mod jail;
 mod strip;
 
 use std::fmt::Write as _;
+use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
@@ -34,14 +35,19 @@ pub enum Compiler {
 
 impl Compiler {
     /// Compiles a component for engines with the settings of `engine`.
-    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
+    pub(super) fn compile(
+        &self,
+        engine: &Engine,
+        metered: bool,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, Rejection> {
         census::check(bytes)?;
         let bytes = strip::strip(bytes)?;
         match self {
             Self::InProcess => engine
                 .precompile_component(&bytes)
                 .map_err(|error| Rejection::Invalid(first_of(&format!("{error:#}")))),
-            Self::Child(program) => program.compile(&bytes),
+            Self::Child(program) => program.compile(&bytes, metered),
         }
     }
 }
@@ -54,20 +60,24 @@ pub(super) fn count(bytes: &[u8]) -> Result<(), Rejection> {
 /// The child's whole life: limits itself, reads a component from standard input, writes its machine code to standard output.
 ///
 /// A program that compiles with [`Compiler::Child`] calls this, and nothing else, when it is started with the arguments of its
-/// [`ChildProgram`]. The exit code is 0 with the code written, 1 with what the compiler says against the component on standard
+/// [`ChildProgram`], with those that follow. The exit code is 0 with the code written, 1 with what the compiler says against the component on standard
 /// error, or 70 with what else went wrong, which says nothing of the component.
 #[must_use]
-pub fn compile_stdin_to_stdout() -> ExitCode {
+pub fn compile_stdin_to_stdout(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let metered = arguments.any(|argument| argument == METERED);
     let bounds = jail::Bounds {
         memory_bytes: limits::COMPILE_MEMORY_BYTES,
         processor_time: limits::COMPILE_PROCESSOR_TIME,
     };
     serve(bounds, |bytes| {
-        let engine = engine::for_compiling().map_err(|error| format!("{error:#}"))?;
+        let engine = engine::for_compiling(metered).map_err(|error| format!("{error:#}"))?;
         let code = engine.precompile_component(bytes);
         Ok(code.map_err(|error| format!("{error:#}")))
     })
 }
+
+/// The argument of a child whose code is to count the fuel of guests.
+pub(super) const METERED: &str = "metered";
 
 /// Exit code of a child that could not do its work: it could not be shut in, or had no memory.
 pub(super) const CANNOT_COMPILE: u8 = 70;
