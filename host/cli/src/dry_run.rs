@@ -150,7 +150,10 @@ fn text(cx: &Context, simulated: &DryRun) -> Text {
     let end = cx.out.status(status, status.as_str());
     lines.push(match &simulated.stop {
         Some(why) => end + ": " + stop::message(why).as_str(),
-        None if status == Status::Completed => end + ": " + bare(&simulated.output).as_str(),
+        None if status == Status::Completed => match bare(&simulated.output) {
+            output if output.is_empty() => end,
+            output => end + ": " + output.as_str(),
+        },
         None => end,
     });
     Text::joined(lines, "\n")

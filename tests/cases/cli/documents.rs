@@ -58,6 +58,13 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
         run(&format!("logs {id} --json"), 0);
         run(&format!("replay {id} --json"), 0);
     }
+    run("show done --at 3 --json", 0);
+    run("diff done done --json", 0);
+    run("diff done failed --json", 1);
+    run("eval done run.id --json", 0);
+    run("eval done nothing --json", 65);
+    run("dry-run hello.toml --input name=a --json", 1);
+    run("replay --all --json", 0);
     run("ls --json", 0);
     run("artifacts done --json", 0);
     run("kv put b k 1 --json", 0);

@@ -362,7 +362,7 @@ fn two_runs_are_compared() {
 #[test]
 fn endings_are_compared() {
     let cli = Cli::new();
-    cli.workflow("w.toml", &flaky("max_attempts = 1"));
+    cli.workflow("w.toml", &flaky("max_attempts = 1, then = \"fail\""));
     cli.run("run w.toml --id a").expect(1);
     cli.workflow("w.toml", &flaky("max_attempts = 3, initial = \"1ms\""));
     cli.run("run w.toml --id b").expect(0);

@@ -94,7 +94,75 @@ fn a_replay_with_another_component_says_what_differs() {
     session.milepost("replay --all --workflow hello --since 7d");
     session.milepost("replay r --all");
     session.milepost("replay");
-    session.reads(expect![[""]]);
+    session.reads(expect![[r#"
+        $ milepost replay f --with flaky=flaky2.wasm
+        try, attempt 1 of `flaky` (event 4)
+            /error/message
+              recorded: "attempt 1 of 2 fails"
+              now:      "attempt 1 out of 2 fails"
+        differs: 1 of 7 events, 2 attempts
+        [exit 4]
+
+        $ milepost replay r --with text=other.wasm
+        greet, attempt 1 of `text` (event 4)
+            /error
+              recorded: nothing
+              now:      {"class":"failed","code":"unknown_step","message":"no step `greet`; there are: markdown"}
+            /output
+              recorded: {"greeting":"Hello, x!"}
+              now:      nothing
+        differs: 1 of 5 events, 1 attempt
+        [exit 4]
+
+        $ milepost replay r --with txet=other.wasm
+        ! error: run `r` has no plugin `txet`
+        !   help: it has `text`
+        [exit 64]
+
+        $ milepost replay r --with text
+        ! error: invalid value 'text' for '--with <NAME=FILE>': write NAME=FILE: the name of a plugin in the definition, and a component
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost replay r --with text=nowhere.wasm
+        ! error: cannot read nowhere.wasm: No such file or directory (os error 2)
+        [exit 65]
+
+        $ milepost replay --all --with flaky=flaky2.wasm
+        differs: run f: try, attempt 1; `milepost replay f` shows it
+        2 runs: 0 the same, 1 different, 1 without that component
+        12 events, 2 attempts executed
+        [exit 4]
+
+        $ milepost replay --all --with flaky=flaky2.wasm --json
+        /same: 0
+        /untouched: 1
+        /different/0/id: "f"
+        /failed: []
+        [exit 4]
+
+        $ milepost replay --all --workflow hello --since 7d
+        1 run: 1 the same, 0 different
+        5 events, 1 attempt executed
+
+        $ milepost replay r --all
+        ! error: the argument '[RUN]' cannot be used with '--all'
+        !
+        ! Usage: milepost replay <RUN>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+
+        $ milepost replay
+        ! error: the following required arguments were not provided:
+        !   <RUN>
+        !
+        ! Usage: milepost replay <RUN>
+        !
+        ! For more information, try '--help'.
+        [exit 64]
+    "#]]);
 }
 
 #[test]
@@ -105,7 +173,14 @@ fn one_step_is_replayed_alone() {
     let mut session = cli.session();
     session.milepost("replay r --step try");
     session.milepost("replay r --step other");
-    session.reads(expect![[""]]);
+    session.reads(expect![[r#"
+        $ milepost replay r --step try
+        same as recorded: 7 events, 2 attempts
+
+        $ milepost replay r --step other
+        ! error: no attempt at `other` in run `r` can be executed again
+        [exit 65]
+    "#]]);
 }
 
 /// Puts a value into a bucket, and gets it.
@@ -138,7 +213,21 @@ fn a_host_call_that_the_history_does_not_answer_is_listed_as_such() {
             "/changed/0/unanswered/index",
         ],
     );
-    session.reads(expect![[""]]);
+    session.reads(expect![[r#"
+        $ milepost replay r --with world=world2.wasm
+        keep, attempt 1 of `world` (event 4): a host call that the history does not answer
+            call 3
+              recorded: kv.get b/k (request [digest])
+              now:      kv.get b/other (request [digest])
+        differs: 1 of 5 events, 1 attempt
+        [exit 4]
+
+        $ milepost replay r --with world=world2.wasm --json
+        /divergence: null
+        /changed/0/differences: []
+        /changed/0/unanswered/index: 3
+        [exit 4]
+    "#]]);
 }
 
 #[test]

@@ -10,8 +10,8 @@ pub(super) mod child;
 pub(super) mod jail;
 mod strip;
 
-use std::fmt::Write as _;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
