@@ -53,7 +53,7 @@ fn text(cx: &Context, found: &Comparison) -> Text {
     }
     let mut part = |head: &str, lines: Vec<Text>| {
         if !lines.is_empty() {
-            all.push(cx.out.bold(head).into());
+            all.push(cx.out.bold(head));
             all.extend(lines);
         }
     };

@@ -113,7 +113,7 @@ pub(crate) struct NotReplayable {
 #[expect(dead_code, reason = "it only describes what two types are written as")]
 pub(crate) enum ReplayAnswer {
     /// `replay RUN`.
-    One(Replay),
+    One(Box<Replay>),
     /// `replay --all`.
     All(ReplayedAll),
 }
