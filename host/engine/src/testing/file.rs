@@ -197,6 +197,17 @@ struct Table<'a> {
     span: Range<usize>,
 }
 
+/// The end of the last line that says something: comments behind it belong to what follows.
+fn last_line(text: &str) -> usize {
+    let mut end = text.trim_end().len();
+    while let Some(start) = text[..end].rfind('\n')
+        && text[start + 1..end].trim_start().starts_with('#')
+    {
+        end = text[..start].trim_end().len();
+    }
+    end
+}
+
 /// Where `expect` stands, whose value and key have these places.
 fn place_of(text: &str, value: Range<usize>, key_end: usize) -> Place {
     match text.get(value.clone()) {
@@ -253,6 +264,7 @@ impl Reader<'_> {
         let starts: Vec<_> = tables.iter().map(|table| table.span.start).collect();
         for (at, table) in tables.iter().enumerate() {
             let end = starts.get(at + 1).copied().unwrap_or(text.len());
+            let end = last_line(&text[..end]);
             let Some(case) = self.case(&top, table, text, end) else {
                 continue;
             };

@@ -75,7 +75,7 @@ fn edits_of(text: &str, case: &Case, happened: &Map<String, Value>) -> Vec<(Rang
         edits.push(match &case.expect {
             Place::Header(at) => (*at..*at, format!("\n{}", line(end, value))),
             Place::Inline(at) => (*at..*at, format!(" {},", line(end, value))),
-            Place::Nowhere(at) => (*at..*at, format!("\n[test.expect]\n{}\n", line(end, value))),
+            Place::Nowhere(at) => (*at..*at, format!("\n\n[test.expect]\n{}", line(end, value))),
         });
     }
     edits
@@ -133,7 +133,7 @@ mod tests {
             new,
             "# head\nschema = 1\ncomponent = \"a\"\n\n[[test]]\nname = \"a\" # why\nstep = \"x\"\n\n[test.expect]\n\
              output = { n = 2, none = { \"$json\" = \"null\" } } # one\nlogs = [\"y\"]\n\n[[test]]\nname = \"b\"\nstep = \"x\"\n\n\
-             [test.expect]\nfailed = \"no\"\n[[test]]\nname = \"c\"\nstep = \"x\"\nexpect = { retryable = \"later\" } # c\n"
+             [test.expect]\nfailed = \"no\"\n\n[[test]]\nname = \"c\"\nstep = \"x\"\nexpect = { retryable = \"later\" } # c\n"
         );
         let file = TestFile::parse(Path::new("a.test.toml"), &new).expect("it is right again");
         let pairs: Vec<_> = file
