@@ -44,4 +44,4 @@ pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;
 pub(crate) use store::{Collected, Doctor, Finding, KeptRun, Worked};
-pub(crate) use tested::{Difference, Test, Tested};
+pub(crate) use tested::{Test, Tested, Unmet};

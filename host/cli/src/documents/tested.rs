@@ -40,12 +40,12 @@ pub(crate) struct Test {
     /// Why it could not be executed.
     pub(crate) error: Option<String>,
     /// What was expected and did not happen.
-    pub(crate) differences: Vec<Difference>,
+    pub(crate) differences: Vec<Unmet>,
 }
 
 /// An expectation that was not met.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Difference {
+pub(crate) struct Unmet {
     /// Where it stands: the line.
     pub(crate) line: usize,
     /// The column.

@@ -14,7 +14,7 @@ use milepost::testing::{Case, Finding, Ran, Runner, TestFile, Verdict, updated};
 use milepost::workflow::OpenError;
 
 use super::context::{Context, Reply};
-use super::documents::{self, Difference, Problem, Test, Tested, located};
+use super::documents::{self, Problem, Test, Tested, Unmet, located};
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::text::Text;
@@ -279,7 +279,7 @@ struct Outcome<'a> {
     passed: bool,
     line: usize,
     error: Option<String>,
-    differences: Vec<Difference>,
+    differences: Vec<Unmet>,
 }
 
 impl<'a> Outcome<'a> {
@@ -312,7 +312,7 @@ impl<'a> Outcome<'a> {
         let error = self.error.iter();
         lines.extend(error.map(|error| format!("  {file}:{}: {error}", self.line).into()));
         for difference in &self.differences {
-            let Difference { line, column, .. } = difference;
+            let Unmet { line, column, .. } = difference;
             lines.push(format!("  {file}:{line}:{column}: {}", difference.message).into());
             for line in difference.detail.lines() {
                 let line_text = format!("    {line}");
@@ -327,7 +327,7 @@ impl<'a> Outcome<'a> {
     }
 
     fn document(&self) -> Test {
-        let differences = self.differences.iter().map(|difference| Difference {
+        let differences = self.differences.iter().map(|difference| Unmet {
             message: difference.message.clone(),
             detail: difference.detail.clone(),
             ..*difference
@@ -344,9 +344,9 @@ impl<'a> Outcome<'a> {
     }
 }
 
-fn difference(file: &TestFile, finding: &Finding) -> Difference {
+fn difference(file: &TestFile, finding: &Finding) -> Unmet {
     let (line, column) = position(file, &finding.place);
-    Difference {
+    Unmet {
         line,
         column,
         message: finding.message.clone(),

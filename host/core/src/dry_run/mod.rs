@@ -256,5 +256,7 @@ fn created(run: RunId, definition: &Definition, inputs: Payload, seed: u64) -> R
         rules: Rules::PRESENT,
         children: BTreeMap::new(),
         parent: None,
+        redacted: Vec::new(),
+        fork: None,
     }
 }

@@ -111,6 +111,17 @@ impl Field {
         Some(place)
     }
 
+    /// The outputs of its step that a fork begins with.
+    fn kept<'a>(&self, event: &'a Event) -> impl Iterator<Item = &'a Payload> {
+        let fork = match event {
+            Event::Run(RunEvent::Created(created)) => created.fork.as_ref(),
+            _ => None,
+        };
+        let kept = fork.map_or(&[][..], |fork| &fork.kept).iter();
+        kept.filter(|record| matches!(&self.of, Of::Output(step) if record.path().step() == step))
+            .filter_map(|record| record.visible()?.output())
+    }
+
     /// Whether it is a place in the value of an event.
     fn is_in(&self, event: &Event) -> bool {
         match (&self.of, event) {
@@ -239,7 +250,8 @@ pub(super) fn redact(
         let before = found.len();
         for entry in &runs[0].lines.entries {
             let event = decoded(&runs[0], entry.seq, &entry.body, blobs)?;
-            if let Some(payload) = event.payload().filter(|_| field.is_in(&event)) {
+            let own = event.payload().filter(|_| field.is_in(&event));
+            for payload in own.into_iter().chain(field.kept(&event)) {
                 let mut value = Arc::unwrap_or_clone(payload.value());
                 found.extend(field.find(&mut value).map(|value| value.take()));
             }
@@ -375,7 +387,11 @@ impl Redaction<'_> {
                 return Err(wrong("it becomes another event".to_owned()));
             }
             if let Event::Run(RunEvent::Created(created)) = &mut event {
-                created.redacted = self.all.iter().map(ToString::to_string).collect();
+                let fields = self.all.iter().map(ToString::to_string);
+                let known = std::mem::take(&mut created.redacted);
+                created.redacted = known.into_iter().chain(fields).collect();
+                created.redacted.sort();
+                created.redacted.dedup();
             }
             if let Event::Step {
                 event:

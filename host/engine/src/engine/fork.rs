@@ -87,6 +87,7 @@ impl Engine {
             rules: Rules::PRESENT,
             children: binding.children.clone(),
             parent: None,
+            redacted: origin.created().redacted.clone(),
             fork: Some(Fork {
                 run: run.clone(),
                 seq: origin.seq(),
