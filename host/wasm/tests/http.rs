@@ -293,7 +293,7 @@ fn what_is_not_granted_is_denied_with_the_toml_to_add() {
             .unwrap()
             .to_owned();
         assert!(
-            message.contains("[plugins.web.allow]\nhttp = [{ host = "),
+            message.contains("add to the list `http` of `[plugins.web.allow]`:\n{ host = "),
             "{message}"
         );
     }

@@ -155,6 +155,45 @@ fn redacted_values_of_a_tape_are_gone_and_the_rest_replays() {
 }
 
 #[test]
+fn what_a_fork_keeps_is_replaced_too_and_stays_so() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        "[[step]]\nid = \"a\"\nuse = \"text/echo\"\nwith = { token = \"s3cret-of-a-run\" }\n\
+         [[step]]\nid = \"b\"\nuse = \"text/echo\"\nwith = { got = \"${ steps.a.output.token }\" }\n",
+    );
+    // The definition has the value as well, which is told; what is recorded of the run has it no more.
+    cli.run("run w.toml --id r").expect(0);
+    cli.run("fork r --from b --id f").expect(0);
+    let exported = cli.run("export f -o f.mpr --redact steps.a.output.token --json");
+    let exported = exported.expect(0).json();
+    assert_eq!(exported["redacted"], json!(["steps.a.output.token"]));
+    let other = Cli::new();
+    other.write("f.mpr", fs::read(cli.folder().join("f.mpr")).unwrap());
+    other.run("import f.mpr").expect(0);
+    for told in ["show f --json", "events f --json"] {
+        let told = other.run(told).expect(0).stdout;
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    let replayed = other.run("replay f --json").expect(0).json();
+    assert_eq!(
+        replayed["not_replayed"].as_array().unwrap().len(),
+        1,
+        "{replayed:#}"
+    );
+    // A fork of it has the same gaps.
+    other.run("fork f --from b --id g").expect(0);
+    let replayed = other.run("replay g --json").expect(0).json();
+    assert_eq!(
+        replayed["not_replayed"].as_array().unwrap().len(),
+        1,
+        "{replayed:#}"
+    );
+    cli.run("doctor").expect(0);
+    other.run("doctor").expect(0);
+}
+
+#[test]
 fn a_run_that_was_waiting_elsewhere_waits_for_a_person_here() {
     let cli = Cli::new();
     cli.workflow(

@@ -30,10 +30,10 @@ fn every_byte_of_a_file_counts() {
             }
         }
     }
-    // Such as the size of a window that is never filled.
+    // Such as the size of a window that is never filled, or the offset of a match where several hold the same.
     assert!(
-        silent < 16,
-        "{silent} of {} bytes change nothing",
+        silent * 100 < file.len() * 3,
+        "{silent} changes of a file of {} bytes change nothing",
         file.len()
     );
 }

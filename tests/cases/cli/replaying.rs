@@ -147,18 +147,18 @@ fn a_replay_with_another_component_says_what_differs() {
         5 events, 1 attempt executed
 
         $ milepost replay r --all
-        ! error: the argument '[RUN]' cannot be used with '--all'
+        ! error: the argument '[RUN|FILE]' cannot be used with '--all'
         !
-        ! Usage: milepost replay <RUN>
+        ! Usage: milepost replay <RUN|FILE>
         !
         ! For more information, try '--help'.
         [exit 64]
 
         $ milepost replay
         ! error: the following required arguments were not provided:
-        !   <RUN>
+        !   <RUN|FILE>
         !
-        ! Usage: milepost replay <RUN>
+        ! Usage: milepost replay <RUN|FILE>
         !
         ! For more information, try '--help'.
         [exit 64]
