@@ -174,7 +174,7 @@ fn what_is_not_granted_is_denied_and_the_log_has_the_toml_to_add() {
     let told = &lived.logs[0].message;
     assert!(told.contains("denied: "), "{told}");
     assert!(
-        told.contains("[plugins.web.allow]\nhttp = [{ host = "),
+        told.contains("add to the list `http` of `[plugins.web.allow]`: { host = "),
         "{told}"
     );
     assert_eq!(other.accepted(), 0);
