@@ -1,8 +1,8 @@
 //! Replay of a recorded run: folds the journal, checks that the core allows every event, and executes every attempt again
 //! with its recorded input, seed and tape. No clock, no network, no side effect: the store is only read.
 //!
-//! The journal is read once, in order ([`against`]); attempts are executed beside it, on all threads of the runtime
-//! ([`attempt`]), and only those in flight are in memory. What is found does not depend on which of them ends first.
+//! The journal is read once, in order (`against`); attempts are executed beside it, on all threads of the runtime
+//! (`attempt`), and only those in flight are in memory. What is found does not depend on which of them ends first.
 
 mod against;
 mod attempt;
