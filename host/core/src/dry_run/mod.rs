@@ -1,6 +1,6 @@
 //! A run that does not take place: the decisions of a real one, over stubs in the place of everything outside, in virtual time.
 //!
-//! What happens is decided by [`decide_from`] and [`settle`] and folded by the run's state, as in an engine: graphs, joins,
+//! What happens is decided by `decide_from` and `settle` and folded by the run's state, as in an engine: graphs, joins,
 //! conditions, loops, fan-outs, retries, waits, endings and child runs are the real ones. Only what a driver does is done
 //! otherwise: an attempt ends at once with what its stub says, time passes when nothing else moves, people approve.
 
