@@ -3,16 +3,17 @@
 //! The journals are read once, and of each step execution only a digest is kept, however large its values are; the values of
 //! those that differ are read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milepost_core::event::{
-    AttemptStarted, ChildEnding, Entry, Event, ForEachEvent, LoopEvent, Skip, StepEvent, WaitEvent,
+    AttemptStarted, ChildEnding, Entry, Event, ForEachEvent, LoopEvent, RunEvent, Skip, StepEvent,
+    WaitEvent,
 };
 use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::json::{Difference, differences};
 use milepost_core::outcome::StepError;
 use milepost_core::payload::Payload;
-use milepost_core::state::{Phase, RunState};
+use milepost_core::state::{Phase, RunState, StepResult};
 use milepost_core::stop::StopCode;
 use serde_json::{Value, json};
 
@@ -97,14 +98,27 @@ impl Comparison {
 /// [`EngineError`] when one of them cannot be read.
 pub async fn compare(store: &dyn Store, a: &RunId, b: &RunId) -> Result<Comparison, EngineError> {
     let (of_a, of_b) = (record::load(store, a).await?, record::load(store, b).await?);
-    let (left, right) = (seen(store, a).await?, seen(store, b).await?);
+    let (mut left, mut right) = (seen(store, a).await?, seen(store, b).await?);
+    // Of a step whose outcome a fork keeps, there is that outcome and no history.
+    let tops: BTreeSet<Path> = left.iter().chain(&right).filter_map(kept_at).collect();
+    let has_history = |path: &Path| {
+        let top = Path::top(path.segments()[0].step.clone());
+        *path == top || !tops.contains(&top)
+    };
+    left.retain(|path, _| has_history(path));
+    right.retain(|path, _| has_history(path));
     let mut differing: Vec<(u64, &Path)> = Vec::new();
     let mut same_steps = 0;
     for (path, one) in &left {
         match right.get(path) {
-            Some(other) if one.fingerprint() == other.fingerprint() => same_steps += 1,
+            Some(other) if one.is_as(other) => same_steps += 1,
             other => {
-                let begun = other.map_or(one.first, |other| one.first.min(other.first));
+                let begun = match other {
+                    // That it is kept says nothing of when it began.
+                    Some(other) if one.kept.is_some() => other.first,
+                    Some(other) if other.kept.is_none() => one.first.min(other.first),
+                    _ => one.first,
+                };
                 differing.push((begun, path));
             }
         }
@@ -156,12 +170,55 @@ struct Seen {
     attempts: u32,
     input: Option<Digest>,
     outcome: Option<Digest>,
+    /// Whether it was skipped, for whatever reason.
+    skipped: bool,
+    /// In a fork: what it came to in the other run.
+    kept: Option<StepResult>,
 }
 
 impl Seen {
-    fn fingerprint(&self) -> (u32, Option<Digest>, Option<Digest>) {
-        (self.attempts, self.input, self.outcome)
+    const fn new(first: u64) -> Self {
+        Self {
+            first,
+            started: None,
+            ended: None,
+            attempts: 0,
+            input: None,
+            outcome: None,
+            skipped: false,
+            kept: None,
+        }
     }
+
+    fn is_as(&self, other: &Self) -> bool {
+        match (&self.kept, &other.kept) {
+            (None, None) => {
+                (self.attempts, self.input, self.outcome)
+                    == (other.attempts, other.input, other.outcome)
+            }
+            (Some(one), Some(other)) => one == other,
+            (Some(kept), None) => other.came_to(kept),
+            (None, Some(kept)) => self.came_to(kept),
+        }
+    }
+
+    fn came_to(&self, result: &StepResult) -> bool {
+        match result {
+            StepResult::Completed { output } => {
+                // Of a loop, the journal has the numbers that its output is made of.
+                let of_loop = json!({ "status": "completed", "output": output.value() });
+                let ways = [Came::Output(output), Came::Other(of_loop)];
+                ways.iter().any(|came| self.outcome == Some(came.digest()))
+            }
+            StepResult::Failed { error } => self.outcome == Some(Came::Failed(error).digest()),
+            StepResult::Skipped => self.skipped,
+        }
+    }
+}
+
+/// The path, where it is a step at the top level that a fork keeps the outcome of.
+fn kept_at((path, seen): (&Path, &Seen)) -> Option<Path> {
+    (seen.kept.is_some() && path.parent().is_none() && !path.is_item()).then(|| path.clone())
 }
 
 async fn seen(store: &dyn Store, run: &RunId) -> Result<BTreeMap<Path, Seen>, RecordError> {
@@ -169,6 +226,14 @@ async fn seen(store: &dyn Store, run: &RunId) -> Result<BTreeMap<Path, Seen>, Re
     let mut entries = record::entries(store, run, 0);
     while let Some(entry) = entries.next().await {
         let entry = entry?;
+        if let Event::Run(RunEvent::Created(created)) = &entry.event {
+            let kept = created.fork.iter().flat_map(|fork| &fork.kept);
+            all.extend(kept.filter_map(|record| {
+                let kept = Some(record.settled()?.result.clone());
+                let seen = Seen::new(entry.seq);
+                Some((record.path().clone(), Seen { kept, ..seen }))
+            }));
+        }
         let Event::Step { path, event } = &entry.event else {
             continue;
         };
@@ -176,14 +241,8 @@ async fn seen(store: &dyn Store, run: &RunId) -> Result<BTreeMap<Path, Seen>, Re
         if input.is_none() && outcome.is_none() {
             continue;
         }
-        let seen = all.entry(path.clone()).or_insert_with(|| Seen {
-            first: entry.seq,
-            started: None,
-            ended: None,
-            attempts: 0,
-            input: None,
-            outcome: None,
-        });
+        let seen = all.entry(path.clone());
+        let seen = seen.or_insert_with(|| Seen::new(entry.seq));
         if let Some((started, input)) = input {
             seen.started = Some(entry.seq);
             seen.attempts = started;
@@ -193,6 +252,7 @@ async fn seen(store: &dyn Store, run: &RunId) -> Result<BTreeMap<Path, Seen>, Re
         if let Some(outcome) = outcome {
             seen.ended = Some(entry.seq);
             seen.outcome = Some(outcome.digest());
+            seen.skipped = matches!(event, StepEvent::Skipped(_));
         }
     }
     Ok(all)
@@ -295,6 +355,15 @@ async fn values(
     let Some(seen) = seen else {
         return Ok(None);
     };
+    if let Some(kept) = &seen.kept {
+        return Ok(Some(match kept {
+            StepResult::Completed { output } => {
+                json!({ "status": "completed", "output": output.value() })
+            }
+            StepResult::Failed { error } => json!({ "status": "failed", "error": error }),
+            StepResult::Skipped => json!({ "status": "skipped" }),
+        }));
+    }
     let mut whole = serde_json::Map::new();
     if let Some(Entry {
         event: Event::Step { event, .. },

@@ -213,3 +213,27 @@ with = { class = "failed" }
         [exit 1]
     "#]]);
 }
+
+#[test]
+fn a_fork_differs_from_its_origin_by_what_it_does_itself() {
+    let cli = Cli::new();
+    let loops = "[[step]]\nid = \"again\"\nloop = { until = \"loop.iteration >= 2\" }\n\
+         [[step]]\nid = \"count\"\nin = \"again\"\nuse = \"text/count\"\nwith = { n = \"${ loop.iteration }\" }\n\
+         [[step]]\nid = \"never\"\nif = \"1 > 2\"\nuse = \"text/count\"\nwith = { n = 1 }\n\
+         [[step]]\nid = \"last\"\nuse = \"text/count\"\nwith = { n = 3 }\n";
+    cli.workflow("notes.toml", &format!("{NOTES}{loops}"));
+    cli.run("run notes.toml --id first").expect(0);
+    cli.run("fork first --from last --id same").expect(0);
+    let same = cli.run("diff first same --json").expect(0).json();
+    assert_eq!(same["steps"], serde_json::json!([]), "{same:#}");
+    cli.run("fork first --from style --input tone=loud --id other")
+        .expect(0);
+    let other = cli.run("diff same other --json").expect(1).json();
+    let paths: Vec<&str> = other["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["style", "join"], "{other:#}");
+}

@@ -143,7 +143,8 @@ pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
             end.push_str(&format!(", {failed} failed"));
         }
         if args.crash {
-            end.push_str(&format!("; killed {kills} times"));
+            let kills = u32::try_from(kills).unwrap_or(u32::MAX);
+            end.push_str(&format!("; killed {}", format::times(kills)));
         }
         lines.push(end.into());
         Text::joined(lines, "\n")
