@@ -249,13 +249,21 @@ pub struct Progress {
 /// ends meanwhile, the future is dropped.
 pub trait AttemptHost: Send + Sync {
     /// Shows a log line. The attempt keeps it as well: nothing is lost that is not shown.
-    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()>;
+    fn log<'a>(&'a self, _: &'a LogLine) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
     /// Shows how far the attempt is.
-    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()>;
+    fn progress<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
     /// Whether somebody asked for the run to stop.
-    fn cancel_requested(&self) -> BoxFuture<'_, bool>;
+    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
+        Box::pin(ready(false))
+    }
     /// Ends when somebody asks.
-    fn cancelled(&self) -> BoxFuture<'_, ()>;
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(pending())
+    }
     /// What time it is for the run, by the clock that its record goes by; `None`: by that of the machine.
     fn now(&self) -> Option<Timestamp> {
         None
@@ -330,22 +338,6 @@ fn nothing_kept() -> HostError {
 pub(crate) struct Silent(pub(crate) Arc<dyn AttemptHost>);
 
 impl AttemptHost for Silent {
-    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
-        NoHost.log(line)
-    }
-
-    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
-        NoHost.progress(progress)
-    }
-
-    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
-        NoHost.cancel_requested()
-    }
-
-    fn cancelled(&self) -> BoxFuture<'_, ()> {
-        NoHost.cancelled()
-    }
-
     fn read_artifact<'a>(
         &'a self,
         digest: &'a Digest,
@@ -364,23 +356,7 @@ impl AttemptHost for Silent {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 
-impl AttemptHost for NoHost {
-    fn log<'a>(&'a self, _: &'a LogLine) -> BoxFuture<'a, ()> {
-        Box::pin(ready(()))
-    }
-
-    fn progress<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, ()> {
-        Box::pin(ready(()))
-    }
-
-    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
-        Box::pin(ready(false))
-    }
-
-    fn cancelled(&self) -> BoxFuture<'_, ()> {
-        Box::pin(pending())
-    }
-}
+impl AttemptHost for NoHost {}
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -71,15 +71,15 @@ impl Asked {
         &self.about
     }
 
-    /// The call as the tape has it, answered after so long.
-    fn entry(&self, secrets: &Secrets, begun: Instant, answer: Value) -> HostCall {
+    /// The call as the tape has it, but for its answer.
+    fn entry(&self, secrets: &Secrets) -> HostCall {
         HostCall {
             interface: self.interface.to_owned(),
             function: self.function.to_owned(),
             request: self.request,
             about: secrets.mask(self.about.as_str()).into_owned(),
-            took_millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            answer,
+            took_millis: 0,
+            answer: Value::Null,
         }
     }
 
@@ -99,6 +99,10 @@ impl Asked {
 /// The span of a host call, in that of its attempt. Nothing of what it asks or is answered is in it: that may be anything.
 pub(crate) fn call_span(interface: &'static str, function: &'static str) -> Span {
     tracing::debug_span!("host_call", interface, function, error = Empty)
+}
+
+fn millis_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of the words for people.
@@ -186,9 +190,7 @@ impl HostState {
     /// A live call begins now. Until its answer is noted, it is known as under way.
     pub(crate) fn begins(&mut self, call: &Asked) -> Instant {
         let begun = Instant::now();
-        // Nothing is known of an answer yet.
-        let entry = call.entry(&self.call.secrets, begun, Value::Null);
-        self.under_way = Some((begun, entry));
+        self.under_way = Some((begun, call.entry(&self.call.secrets)));
         begun
     }
 
@@ -204,7 +206,7 @@ impl HostState {
             self.recorder.answer_last(answer);
         } else if let Some((begun, mut call)) = self.under_way.take() {
             call.answer = answer("the attempt was over before there was an answer");
-            call.took_millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            call.took_millis = millis_since(begun);
             self.recorder.note_unanswered(call);
         }
     }
@@ -306,8 +308,12 @@ impl HostState {
             }
         };
         let answer = serde_json::to_value(&answer).unwrap_or_default();
-        self.under_way = None;
-        let entry = call.entry(&self.call.secrets, begun, answer);
+        let mut entry = match self.under_way.take() {
+            Some((_, entry)) => entry,
+            None => call.entry(&self.call.secrets),
+        };
+        entry.took_millis = millis_since(begun);
+        entry.answer = answer;
         self.recorder.note(TapeEntry::Host(entry))
     }
 }

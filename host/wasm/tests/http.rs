@@ -18,7 +18,7 @@ use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, codes};
 use milepost_core::tape::{Tape, TapeEntry};
-use milepost_wasm::attempt::{AttemptHost, BoxFuture, Call, CallResult, LogLine, NoHost, Progress};
+use milepost_wasm::attempt::{AttemptHost, BoxFuture, Call, CallResult};
 use milepost_wasm::clock::SystemClock;
 use milepost_wasm::{HttpClient, HttpSettings, Plugin, WasmEngine};
 use serde_json::json;
@@ -135,22 +135,6 @@ impl Bodies {
 }
 
 impl AttemptHost for Bodies {
-    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
-        NoHost.log(line)
-    }
-
-    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
-        NoHost.progress(progress)
-    }
-
-    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
-        NoHost.cancel_requested()
-    }
-
-    fn cancelled(&self) -> BoxFuture<'_, ()> {
-        NoHost.cancelled()
-    }
-
     fn blob<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Option<Vec<u8>>> {
         let found = self
             .0

@@ -100,15 +100,7 @@ impl From<Field> for String {
 impl Field {
     /// Where in a value: what stands there, if anything does.
     fn find<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
-        let mut place = value;
-        for name in &self.members {
-            place = match place {
-                Value::Object(members) => members.get_mut(name)?,
-                Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?)?,
-                _ => return None,
-            };
-        }
-        Some(place)
+        value_at(value, self.members.iter().map(String::as_str))
     }
 
     /// The outputs of its step that a fork begins with.
@@ -132,6 +124,22 @@ impl Field {
             _ => false,
         }
     }
+}
+
+/// What stands in a value where these names lead, through members and items.
+pub(crate) fn value_at<'v, 'n>(
+    value: &'v mut Value,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<&'v mut Value> {
+    let mut place = value;
+    for name in names {
+        place = match place {
+            Value::Object(members) => members.get_mut(name)?,
+            Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?)?,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
+        };
+    }
+    Some(place)
 }
 
 /// Texts that are replaced, the longest first: one may hold another.

@@ -10,10 +10,7 @@ use milepost_core::tape::Tape;
 use serde_json::{Value, json};
 
 use super::Unstable;
-use crate::attempt::{
-    AttemptHost, BoxFuture, Call, CallResult, Callable, LogLine, Mode, NoHost, Progress,
-    TapeDivergence,
-};
+use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, Mode, TapeDivergence};
 use crate::bundle::MARKER;
 use crate::engine::attempt_host::read_artifact;
 use crate::record;
@@ -156,22 +153,6 @@ impl Job {
 struct Beside(Arc<dyn Store>);
 
 impl AttemptHost for Beside {
-    fn log<'a>(&'a self, line: &'a LogLine) -> BoxFuture<'a, ()> {
-        NoHost.log(line)
-    }
-
-    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
-        NoHost.progress(progress)
-    }
-
-    fn cancel_requested(&self) -> BoxFuture<'_, bool> {
-        NoHost.cancel_requested()
-    }
-
-    fn cancelled(&self) -> BoxFuture<'_, ()> {
-        NoHost.cancelled()
-    }
-
     fn read_artifact<'a>(
         &'a self,
         digest: &'a Digest,

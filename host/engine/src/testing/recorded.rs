@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::mock::short;
 use super::step::ending;
 use super::toml_text::{inline, string};
+use crate::bundle::value_at;
 use crate::record::{self, RecordError};
 use crate::store::Store;
 
@@ -211,18 +212,9 @@ async fn embed(store: &dyn Store, answer: &mut Value) {
 
 /// Replaces the value at a path of names and positions. Returns false where there is none.
 fn redact(value: &mut Value, path: &str) -> bool {
-    let mut at = value;
-    for name in path.split('.') {
-        let next = match at {
-            Value::Object(members) => members.get_mut(name),
-            Value::Array(items) => name.parse::<usize>().ok().and_then(|n| items.get_mut(n)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        };
-        match next {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    *at = "***".into();
+    let Some(place) = value_at(value, path.split('.')) else {
+        return false;
+    };
+    *place = "***".into();
     true
 }
