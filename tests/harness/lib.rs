@@ -1,7 +1,6 @@
 //! What tests of the whole need: the real program in a clean environment, and the engine with scripted steps.
 
 pub mod cli;
-pub mod decorator;
 pub mod documents;
 pub mod faulty;
 pub mod now;
@@ -13,3 +12,5 @@ pub mod scripted;
 pub mod session;
 pub mod terminal;
 pub mod values;
+
+pub use milepost::store::{decorator, hand_on};

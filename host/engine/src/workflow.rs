@@ -143,6 +143,11 @@ impl Workflow {
         self
     }
 
+    /// Its components, by plugin name.
+    pub(crate) fn loaded(&self) -> &BTreeMap<String, LoadedPlugin> {
+        &self.plugins
+    }
+
     /// The same with these components.
     pub(crate) fn with(self, plugins: BTreeMap<String, LoadedPlugin>) -> Self {
         Self {

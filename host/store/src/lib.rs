@@ -20,6 +20,8 @@ mod claims;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[doc(hidden)]
+pub mod decorator;
+#[doc(hidden)]
 pub mod fault;
 #[doc(hidden)]
 pub mod hints;

@@ -34,7 +34,7 @@ mod sweep;
 mod taken;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ use crate::record::{self, Batch, Recorded};
 use crate::report::{OwnerReport, RunReport};
 use crate::secrets::{NoSecrets, SecretSource};
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{Claim, Owner, RunRow, StopKind, Store, StoreError};
+use crate::store::{Ask, Claim, Owner, RunRow, StopKind, Store, StoreError};
 use crate::wasm_plugins::WasmPlugins;
 use crate::workflow::{OpenError, Workflow};
 
@@ -545,6 +545,43 @@ impl Engine {
             Some((driver, definition)) => self.drive(driver, &definition).await,
             None => self.report(&run).await,
         }
+    }
+
+    /// Drives a run that was offered, or found lost, and in this process its children, from where that row stands.
+    pub(crate) async fn take_up(
+        &self,
+        row: &RunRow,
+        how: ResumeBy,
+        control: Control,
+    ) -> Result<RunReport, EngineError> {
+        let recorded = record::load_to_change(self.shared.store.as_ref(), &row.id).await?;
+        let options = ResumeOptions::as_started(control.clone());
+        let prepared = self.prepared(recorded, Some(row), Intent::Resume(how), options, None);
+        match prepared.await? {
+            Some((driver, definition)) => {
+                self.drive_family(driver, definition, control, false).await
+            }
+            None => self.report(&row.id).await,
+        }
+    }
+
+    /// Runs that somebody may take now, but for these, and how they go on.
+    pub(crate) async fn offered(
+        &self,
+        except: BTreeSet<RunId>,
+    ) -> Result<Vec<(RunRow, ResumeBy)>, StoreError> {
+        let ask = Ask {
+            room: usize::MAX,
+            except,
+        };
+        let offer = self.shared.store.offer(&ask).await?;
+        let rows = offer.rows.into_iter();
+        Ok(rows.map(|row| (row.clone(), worker::goes_on(&row))).collect())
+    }
+
+    /// Something was left for a run of this process: its driver looks now.
+    pub(crate) fn nudge(&self, run: &RunId) {
+        self.shared.keeper.nudge(run);
     }
 
     /// Who drives a run on, before it is claimed; `None` when this process was asked to stop first.

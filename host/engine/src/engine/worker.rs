@@ -149,6 +149,15 @@ impl Engine {
     }
 }
 
+/// How a run goes on that is on offer.
+pub(super) fn goes_on(row: &RunRow) -> ResumeBy {
+    match (row.status, stop_of(row)) {
+        (Status::Pending, _) => ResumeBy::Person,
+        (_, Some(code)) if code.is_wait() => ResumeBy::Wait,
+        (_, Some(_) | None) => ResumeBy::Schedule,
+    }
+}
+
 impl Worker<'_> {
     async fn work(&mut self) {
         let control = self.options.control.clone();
@@ -330,11 +339,7 @@ impl Worker<'_> {
         }
         let mut left = !self.resting.is_empty() || !self.waiting.is_empty();
         for row in offer.rows {
-            let how = match (row.status, stop_of(&row)) {
-                (Status::Pending, _) => ResumeBy::Person,
-                (_, Some(code)) if code.is_wait() => ResumeBy::Wait,
-                (_, Some(_) | None) => ResumeBy::Schedule,
-            };
+            let how = goes_on(&row);
             left |= self.consider(row, how);
         }
         Ok(left)

@@ -21,6 +21,20 @@ pub(crate) enum How {
     Lines(Vec<Value>),
     /// These lines are among them, in this order.
     HasLines(Vec<Value>),
+    /// These are among the items, in this order.
+    InOrder(Vec<Value>),
+}
+
+impl How {
+    /// What is written.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Exactly(value) | Self::Has(value) => value.clone(),
+            Self::Lines(items) | Self::HasLines(items) | Self::InOrder(items) => {
+                items.clone().into()
+            }
+        }
+    }
 }
 
 /// One thing that is expected.
@@ -197,6 +211,17 @@ fn member_differs(key: &str, how: &How, actual: &Value, place: &Range<usize>) ->
         How::Exactly(expected) => Some(differs(expected, actual)),
         How::Has(part) if contains(actual, part) => None,
         How::Has(part) => Some(differs(part, &seen(actual, part))),
+        How::InOrder(expected) => {
+            let mut items = actual.as_array().into_iter().flatten();
+            let missing = expected
+                .iter()
+                .find(|want| !items.by_ref().any(|item| item == *want))?;
+            let message = match actual.as_array().is_some_and(|all| all.contains(missing)) {
+                true => format!("`{key}`: {missing} did not come in this order"),
+                false => format!("`{key}`: {missing} did not come"),
+            };
+            Some(Finding::new(message, place.clone()).with(plus(actual)))
+        }
         How::Lines(expected) => {
             let lines = actual.as_array().map_or(&[][..], Vec::as_slice);
             let fits = lines.len() == expected.len()

@@ -32,18 +32,21 @@ mod runner;
 mod step;
 mod toml_text;
 mod update;
+mod workflow;
 mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use milepost_core::definition::{Manifest, PluginSpec};
 
 use crate::attempt::Callable;
+use crate::engine::EngineError;
 use crate::native::NativePlugin;
 use crate::plugin::{PluginError, PluginSource};
 use crate::wasm_plugins::WasmPlugins;
-use crate::workflow::OpenError;
+use crate::workflow::{OpenError, Workflow};
 
 pub use compare::Finding;
 pub use crash::CrashReport;
@@ -53,6 +56,7 @@ pub use recorded::{NotRecorded, from_run};
 pub use runner::{Ran, Runner, Verdict};
 pub use step::{StepRun, StepTest};
 pub use update::updated;
+pub use workflow::{Act, Stub, WorkflowRun, WorkflowTest};
 pub use world::Seen;
 
 /// Why a test could not be executed.
@@ -71,6 +75,12 @@ pub enum TestError {
     /// The value of a secret cannot be used.
     #[error("the secret `{0}`: {1}")]
     Secret(String, String),
+    /// The engine could not go on with its run.
+    #[error("the engine could not go on: {0}")]
+    Engine(Box<EngineError>),
+    /// It took too long, by the clock of the machine.
+    #[error("it did not end within {0:?}; `timeout` gives it more time")]
+    Slow(Duration),
     /// There is no runtime for it.
     #[error("no runtime could be started: {0}")]
     Runtime(#[from] std::io::Error),
@@ -90,10 +100,7 @@ impl Component {
     /// # Errors
     /// [`TestError::Plugin`].
     pub fn load(file: impl AsRef<Path>) -> Result<Self, TestError> {
-        static COMPONENTS: OnceLock<runner::Components> = OnceLock::new();
-        let components =
-            COMPONENTS.get_or_init(|| runner::Components::new(Arc::new(WasmPlugins::new(None))));
-        components.load(file.as_ref())
+        components().load(file.as_ref())
     }
 
     /// Steps in Rust.
@@ -134,6 +141,17 @@ impl Component {
     pub(crate) fn is_native(&self) -> bool {
         self.native
     }
+}
+
+/// The components of this process's tests.
+fn components() -> &'static runner::Components {
+    static COMPONENTS: OnceLock<runner::Components> = OnceLock::new();
+    COMPONENTS.get_or_init(|| runner::Components::new(Arc::new(WasmPlugins::new(None))))
+}
+
+/// A workflow from a file, loaded once per process and file, and the source of its components.
+fn workflow_of(file: &Path) -> Result<(Workflow, Arc<dyn PluginSource>), TestError> {
+    Ok((components().workflow(file)?, components().source()))
 }
 
 /// Executes a test on this thread alone.

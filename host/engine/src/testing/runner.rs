@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
 
 use super::compare::Finding;
 use super::file::{Case, Subject};
 use super::step::{self, StepTest};
+use super::workflow::WorkflowTest;
 use super::{Component, TestError};
 use crate::plugin::{Once, PluginSource};
 use crate::workflow::Workflow;
@@ -62,7 +64,11 @@ impl Components {
         })
     }
 
-    fn workflow(&self, file: &Path) -> Result<Workflow, TestError> {
+    pub(crate) fn source(&self) -> Arc<dyn PluginSource> {
+        Arc::clone(&self.source) as _
+    }
+
+    pub(crate) fn workflow(&self, file: &Path) -> Result<Workflow, TestError> {
         once(&self.workflows, file, || {
             Ok(Workflow::open(file, &*self.source)?)
         })
@@ -126,10 +132,10 @@ impl Runner {
                         let Some(case) = cases.get(at) else {
                             return;
                         };
-                        let ran = match &runtime {
-                            Ok(runtime) => runtime.block_on(self.run_one(case)),
-                            Err(error) => Ran::broken(TestError::Missing(error.to_string())),
-                        };
+                        let ran = timed(|| match &runtime {
+                            Ok(runtime) => self.judged(case, runtime),
+                            Err(error) => Err(TestError::Missing(error.to_string())),
+                        });
                         *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
                     }
                 });
@@ -142,18 +148,37 @@ impl Runner {
         results.collect()
     }
 
-    async fn run_one(&self, case: &Case) -> Ran {
-        let begun = Instant::now();
-        let mut ran = match self.judged(case).await {
-            Ok(ran) => ran,
-            Err(error) => Ran::broken(error),
-        };
-        ran.took = begun.elapsed();
-        ran
+    fn workflow(
+        &self,
+        case: &Case,
+        file: &Path,
+        test: &WorkflowTest,
+    ) -> Result<Ran, TestError> {
+        let (workflow, source) = (self.components.workflow(file)?, self.components.source());
+        let played = test.played(&workflow, &source, None)?;
+        let mut findings = test.judge(&played, &case.place, false);
+        let mut kills = 0;
+        // Of a test that fails anyway, a crash says nothing more.
+        if self.crash && findings.is_empty() {
+            let report = test.killed(&workflow, &source, &played, &case.place)?;
+            kills = report.kills;
+            findings = report.findings;
+        }
+        Ok(Ran {
+            verdict: verdict(findings),
+            took: Duration::ZERO,
+            happened: match played.refused {
+                true => Map::new(),
+                false => played.happened.members(),
+            },
+            kills,
+        })
     }
 
-    async fn judged(&self, case: &Case) -> Result<Ran, TestError> {
+    fn judged(&self, case: &Case, runtime: &Runtime) -> Result<Ran, TestError> {
         let (component, test) = match &case.subject {
+            // It has a runtime of its own.
+            Subject::Workflow { workflow, test } => return self.workflow(case, workflow, test),
             Subject::Component { file, test } => {
                 let component = self.components.load(file)?;
                 if let Some(missing) = step::missing(component.manifest(), &test.step, file) {
@@ -172,7 +197,7 @@ impl Runner {
                 (component, test)
             }
         };
-        self.step(case, &component, &test).await
+        runtime.block_on(self.step(case, &component, &test))
     }
 
     async fn step(
@@ -200,6 +225,13 @@ impl Runner {
             kills,
         })
     }
+}
+
+fn timed(test: impl FnOnce() -> Result<Ran, TestError>) -> Ran {
+    let begun = Instant::now();
+    let mut ran = test().unwrap_or_else(Ran::broken);
+    ran.took = begun.elapsed();
+    ran
 }
 
 pub(super) fn verdict(findings: Vec<Finding>) -> Verdict {

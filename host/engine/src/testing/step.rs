@@ -265,14 +265,14 @@ impl StepTest {
     pub(super) fn ran(&self, world: &MockedWorld, result: CallResult) -> StepRun {
         let mut findings = Vec::new();
         let refused = result.divergence.is_some();
-        if let Some(unknown) = world.unknown() {
+        if let Some((_, unknown)) = world.answers().unknown() {
             let (message, add) = unknown.split_once('\n').unwrap_or((&unknown, ""));
             findings.push(Finding::new(message, 0..0).with(add));
         } else if let Some(divergence) = &result.divergence {
             findings.push(Finding::new(divergence.actual.clone(), 0..0));
         }
         if !refused {
-            for (at, left) in world.unused() {
+            for (at, left) in world.answers().unused() {
                 let place = self.places.get(at).cloned().unwrap_or(0..0);
                 let mock = &self.mocks[at];
                 let message = match left == mock.times {

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::compare::{Check, How, seen};
 use super::file::{Case, Place};
-use super::step::ENDINGS;
 use super::toml_text::inline;
 
 /// The text with what happened in these tests in the place of what was expected; `None` where nothing of it changes.
@@ -26,8 +25,9 @@ pub fn updated(text: &str, happened: &[(&Case, &Map<String, Value>)]) -> Option<
 }
 
 fn edits_of(text: &str, case: &Case, happened: &Map<String, Value>) -> Vec<(Range<usize>, String)> {
-    let is_end = |key: &str| key == "output" || ENDINGS.contains(&key);
-    let Some((end, value)) = happened.iter().find(|(key, _)| is_end(key)) else {
+    let is_end = |key: &str| key == "output" || case.ends().contains(&key);
+    let end = happened.iter().find(|(key, _)| is_end(key));
+    let Some((end, value)) = end.or_else(|| happened.get_key_value("status")) else {
         return Vec::new();
     };
     let mut edits = Vec::new();
@@ -42,12 +42,6 @@ fn edits_of(text: &str, case: &Case, happened: &Map<String, Value>) -> Vec<(Rang
         else {
             continue;
         };
-        if *member == "logs" {
-            if let (How::Lines(lines), Some(actual)) = (how, happened.get("logs")) {
-                edits.push((place.clone(), inline(&log_lines(lines, actual))));
-            }
-            continue;
-        }
         let named = case.keys.iter().find(|(of, _)| of == place);
         if *member == end {
             let new = match how {
@@ -61,6 +55,13 @@ fn edits_of(text: &str, case: &Case, happened: &Map<String, Value>) -> Vec<(Rang
             };
             edits.push((place.clone(), inline(&new)));
             written = true;
+        } else if !is_end(member) {
+            // What is beside the end of it.
+            let actual = happened.get(*member);
+            if let Some(new) = actual.and_then(|actual| beside(how, actual)) {
+                edits.push((place.clone(), inline(&new)));
+            }
+            written |= *member == "status";
         } else if let Some((_, name)) = named {
             // It ended otherwise than was expected.
             let with = match written {
@@ -81,6 +82,20 @@ fn edits_of(text: &str, case: &Case, happened: &Map<String, Value>) -> Vec<(Rang
     edits
 }
 
+/// What stands in the place of an expectation of something beside the end.
+fn beside(how: &How, actual: &Value) -> Option<Value> {
+    match how {
+        How::Lines(lines) => Some(log_lines(lines, actual)),
+        How::Exactly(_) => Some(actual.clone()),
+        How::Has(Value::Object(part)) => {
+            // What did not happen is not counted.
+            let count = |name: &String| actual.get(name).cloned().unwrap_or(0.into());
+            Some(part.keys().map(|name| (name.clone(), count(name))).collect())
+        }
+        How::Has(_) | How::HasLines(_) | How::InOrder(_) => None,
+    }
+}
+
 /// Whether the value that stands there is a table rather than a text.
 fn is_table(text: &str, place: &Range<usize>) -> bool {
     text.get(place.clone())
@@ -89,7 +104,8 @@ fn is_table(text: &str, place: &Range<usize>) -> bool {
 
 fn line(end: &str, value: &Value) -> String {
     match end {
-        "output" | "cancelled" => format!("{end} = {}", inline(value)),
+        "output" | "status" => format!("{end} = {}", inline(value)),
+        "cancelled" if value.is_string() => format!("{end} = {}", inline(value)),
         _ => format!("{end} = {}", inline(&value["code"])),
     }
 }

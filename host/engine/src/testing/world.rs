@@ -49,9 +49,113 @@ pub(crate) struct Kept {
     pub(crate) artifacts: BTreeMap<Digest, (Artifact, Arc<[u8]>)>,
 }
 
-pub(crate) struct MockedWorld {
+/// The mocks of a test, with what is left of them.
+pub(crate) struct Answers {
     mocks: Vec<Mock>,
     order: Order,
+    state: Mutex<Left>,
+}
+
+#[derive(Default)]
+struct Left {
+    /// How often each can still answer.
+    left: Vec<u32>,
+    /// The first call that the test does not know, and whose it was.
+    unknown: Option<(String, String)>,
+}
+
+impl Answers {
+    pub(crate) fn new(mocks: Vec<Mock>, order: Order) -> Self {
+        let left = mocks.iter().map(|mock| mock.times).collect();
+        Self {
+            mocks,
+            order,
+            state: Mutex::new(Left {
+                left,
+                unknown: None,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Left> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to say of a call that the test does not know, and which step made it.
+    pub(crate) fn unknown(&self) -> Option<(String, String)> {
+        self.state().unknown.clone()
+    }
+
+    /// Mocks that have not answered as often as they can, by position.
+    pub(crate) fn unused(&self) -> Vec<(usize, u32)> {
+        let state = self.state();
+        let left = state.left.iter().copied().enumerate();
+        left.filter(|(_, left)| *left > 0).collect()
+    }
+
+    /// What these answered has not been: whoever asked is asked again.
+    pub(crate) fn give_back(&self, answered: &[usize]) {
+        let mut state = self.state();
+        for at in answered {
+            state.left[*at] += 1;
+        }
+    }
+
+    /// Whether a second call of this kind does no harm.
+    pub(crate) fn is_harmless(&self, call: &str, request: &Value) -> bool {
+        let state = self.state();
+        let known = (0..self.mocks.len())
+            .find(|at| state.left[*at] > 0 && self.mocks[*at].fits(call, request));
+        let said = known.and_then(|at| self.mocks[at].idempotent);
+        said.unwrap_or_else(|| is_harmless(call, request))
+    }
+
+    /// The answer to a call of the execution at `path`, and which mock gave it. `granted`: a definition says what it may do.
+    pub(crate) fn reply(
+        &self,
+        (path, step): (&str, &str),
+        granted: bool,
+        call: &str,
+        request: &Value,
+    ) -> (Reply, Option<usize>) {
+        let mut state = self.state();
+        let usable = |at: &usize| state.left[*at] > 0 && self.mocks[*at].is_for(path, step);
+        let fits = |at: &usize| self.mocks[*at].fits(call, request);
+        let mut all = (0..self.mocks.len()).filter(usable);
+        let found = match self.order {
+            Order::Strict => all.next().filter(fits),
+            Order::Any => all.find(fits),
+        };
+        if let Some(at) = found {
+            state.left[at] -= 1;
+            return (Reply::Answer(self.mocks[at].answer.clone()), Some(at));
+        }
+        let interface = call
+            .rsplit_once('.')
+            .map_or(call, |(interface, _)| interface);
+        let kept = matches!(interface, "memo" | "kv" | "artifacts");
+        let mocked = self.mocks.iter().any(|mock| {
+            mock.call
+                .rsplit_once('.')
+                .is_some_and(|(other, _)| other == interface)
+        });
+        if kept && !mocked {
+            // Buckets are there for whoever is tested without a definition, which would grant them.
+            let reply = match (call, granted) {
+                ("kv.open", false) => Reply::Answer(json!({ "ok": null })),
+                _ => Reply::Perform,
+            };
+            return (reply, None);
+        }
+        let next = (0..self.mocks.len()).find(usable).map(|at| &self.mocks[at]);
+        let unknown = unknown(call, request, next, self.order);
+        state.unknown.get_or_insert((path.to_owned(), unknown));
+        (Reply::Refuse, None)
+    }
+}
+
+pub(crate) struct MockedWorld {
+    answers: Answers,
     /// The execution, as mocks name it.
     at: (String, String),
     clock: VirtualClock,
@@ -69,19 +173,14 @@ pub(crate) struct MockedWorld {
 
 #[derive(Default)]
 struct State {
-    left: Vec<u32>,
     kept: Kept,
     seen: Vec<Seen>,
-    /// The first call that the test does not know.
-    unknown: Option<String>,
 }
 
 impl MockedWorld {
     pub(crate) fn new(mocks: Vec<Mock>, order: Order, clock: VirtualClock, kept: Kept) -> Self {
-        let left = mocks.iter().map(|mock| mock.times).collect();
         Self {
-            mocks,
-            order,
+            answers: Answers::new(mocks, order),
             at: Default::default(),
             clock,
             secrets: Secrets::default(),
@@ -91,7 +190,6 @@ impl MockedWorld {
             died: Notify::new(),
             native: false,
             state: Mutex::new(State {
-                left,
                 kept,
                 ..State::default()
             }),
@@ -138,55 +236,17 @@ impl MockedWorld {
         self.state().seen.clone()
     }
 
-    /// What to say of a call that the test does not know.
-    pub(crate) fn unknown(&self) -> Option<String> {
-        self.state().unknown.clone()
+    /// The mocks, with what is left of them.
+    pub(crate) const fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     pub(crate) fn kept(&self) -> Kept {
         self.state().kept.clone()
     }
 
-    /// Mocks that have not answered as often as they can, by position.
-    pub(crate) fn unused(&self) -> Vec<(usize, u32)> {
-        let state = self.state();
-        let left = state.left.iter().copied().enumerate();
-        left.filter(|(_, left)| *left > 0).collect()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The request with the values of secrets in it, as the world would get it.
-    fn filled(&self, request: &Value) -> Value {
-        match request {
-            Value::String(text) => match self.secrets.filled(text.as_bytes()) {
-                Some(filled) => String::from_utf8_lossy(&filled).into_owned().into(),
-                None => request.clone(),
-            },
-            Value::Array(items) => items.iter().map(|item| self.filled(item)).collect(),
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, value)| (name.clone(), self.filled(value)))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => request.clone(),
-        }
-    }
-
-    /// Whether the definition denies the request.
-    fn denied(&self, call: &str, request: &Value) -> Option<HostError> {
-        let grants = self.grants.as_ref()?;
-        if !matches!(call, "http.send" | "wasi:http.send") {
-            return None;
-        }
-        let url = url::Url::parse(request["url"].as_str()?).ok()?;
-        let host = url.host_str()?;
-        let port = url.port_or_known_default()?;
-        let method = request["method"].as_str()?;
-        let granted = grants.http(url.scheme(), method, host, port, url.path());
-        granted.err().map(HostError::from)
     }
 
     /// Notes a call, and stops in front of it where that was asked for.
@@ -209,42 +269,36 @@ impl MockedWorld {
             pending::<()>().await;
         }
     }
+}
 
-    fn reply(&self, call: &str, request: &Value) -> Reply {
-        let mut state = self.state();
-        let (path, step) = &self.at;
-        let usable = |at: &usize| state.left[*at] > 0 && self.mocks[*at].is_for(path, step);
-        let fits = |at: &usize| self.mocks[*at].fits(call, request);
-        let mut all = (0..self.mocks.len()).filter(usable);
-        let found = match self.order {
-            Order::Strict => all.next().filter(fits),
-            Order::Any => all.find(fits),
-        };
-        if let Some(at) = found {
-            state.left[at] -= 1;
-            return Reply::Answer(self.mocks[at].answer.clone());
-        }
-        let interface = call
-            .rsplit_once('.')
-            .map_or(call, |(interface, _)| interface);
-        let kept = matches!(interface, "memo" | "kv" | "artifacts");
-        let mocked = self.mocks.iter().any(|mock| {
-            mock.call
-                .rsplit_once('.')
-                .is_some_and(|(other, _)| other == interface)
-        });
-        if kept && !mocked {
-            // Buckets are there for whoever is tested without a definition, which would grant them.
-            return match (call, &self.grants) {
-                ("kv.open", None) => Reply::Answer(json!({ "ok": null })),
-                _ => Reply::Perform,
-            };
-        }
-        let next = (0..self.mocks.len()).find(usable).map(|at| &self.mocks[at]);
-        let unknown = unknown(call, request, next, self.order);
-        state.unknown.get_or_insert(unknown);
-        Reply::Refuse
+/// The request with the values of secrets in it, as the world would get it.
+pub(crate) fn filled(secrets: &Secrets, request: &Value) -> Value {
+    match request {
+        Value::String(text) => match secrets.filled(text.as_bytes()) {
+            Some(filled) => String::from_utf8_lossy(&filled).into_owned().into(),
+            None => request.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| filled(secrets, item)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), filled(secrets, value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => request.clone(),
     }
+}
+
+/// Whether a definition that grants this denies the request.
+pub(crate) fn denied(grants: &Grants, call: &str, request: &Value) -> Option<HostError> {
+    if !matches!(call, "http.send" | "wasi:http.send") {
+        return None;
+    }
+    let url = url::Url::parse(request["url"].as_str()?).ok()?;
+    let host = url.host_str()?;
+    let port = url.port_or_known_default()?;
+    let method = request["method"].as_str()?;
+    let granted = grants.http(url.scheme(), method, host, port, url.path());
+    granted.err().map(HostError::from)
 }
 
 /// Whether a second call of this kind does no harm.
@@ -300,20 +354,17 @@ impl World for MockedWorld {
     fn answer<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let call = format!("{}.{}", question.interface, question.function);
-            let request = self.filled(question.request);
-            let harmless = {
-                let state = self.state();
-                let known = (0..self.mocks.len())
-                    .find(|at| state.left[*at] > 0 && self.mocks[*at].fits(&call, &request));
-                let said = known.and_then(|at| self.mocks[at].idempotent);
-                said.unwrap_or_else(|| is_harmless(&call, &request))
-            };
+            let request = filled(&self.secrets, question.request);
+            let harmless = self.answers.is_harmless(&call, &request);
             self.note(&call, question.about, request.clone(), harmless)
                 .await;
-            if let Some(denied) = self.denied(&call, &request) {
+            let grants = self.grants.as_deref();
+            if let Some(denied) = grants.and_then(|grants| denied(grants, &call, &request)) {
                 return Reply::Answer(json!({ "error": denied }));
             }
-            self.reply(&call, &request)
+            let (path, step) = &self.at;
+            let asked = self.answers.reply((path, step), grants.is_some(), &call, &request);
+            asked.0
         })
     }
 

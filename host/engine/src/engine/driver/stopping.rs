@@ -233,6 +233,8 @@ impl Driver {
             }
             Some(Tidings::Mail) => {
                 self.mail.look_now();
+                // The end of a child run is told the same way.
+                self.children.looked = None;
                 Ok(())
             }
             Some(Tidings::Lost) => Err(Halted::LostClaim),

@@ -1,5 +1,7 @@
 //! Files of tests, `*.test.toml`: read whole, with every problem at its place.
 
+mod workflow;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,7 +22,8 @@ use toml::de::{DeTable, DeValue};
 use super::beside;
 use super::compare::{Check, How};
 use super::mock::{CALLS, Mock, taped};
-use super::step::StepTest;
+use super::step::{ENDINGS, StepTest};
+use super::workflow::WorkflowTest;
 use crate::bounded_file;
 use crate::workflow::OpenError;
 
@@ -89,8 +92,27 @@ pub(crate) enum Place {
 
 impl Case {
     pub(crate) fn checks(&self) -> &[Check] {
-        let (Subject::Component { test, .. } | Subject::StepOf { test, .. }) = &self.subject;
-        &test.checks
+        match &self.subject {
+            Subject::Component { test, .. } | Subject::StepOf { test, .. } => &test.checks,
+            Subject::Workflow { test, .. } => &test.checks,
+        }
+    }
+
+    /// The members of what happened that say how it ended.
+    pub(crate) fn ends(&self) -> &'static [&'static str] {
+        match &self.subject {
+            Subject::Component { .. } | Subject::StepOf { .. } => ENDINGS,
+            Subject::Workflow { .. } => super::workflow::ENDINGS,
+        }
+    }
+
+    /// The files that it depends on: the one that is tested.
+    #[must_use]
+    pub fn tests(&self) -> &Path {
+        match &self.subject {
+            Subject::Component { file, .. } => file,
+            Subject::StepOf { workflow, .. } | Subject::Workflow { workflow, .. } => workflow,
+        }
     }
 }
 
@@ -103,6 +125,11 @@ pub(crate) enum Subject {
     StepOf {
         workflow: PathBuf,
         test: Box<StepTest>,
+    },
+    /// A workflow as a whole.
+    Workflow {
+        workflow: PathBuf,
+        test: Box<WorkflowTest>,
     },
 }
 
@@ -189,6 +216,16 @@ const ARTIFACT: &[&str] = &["name", "media_type", "text", "file"];
 
 type Node<'a> = Spanned<DeValue<'a>>;
 
+/// What messages call a test of a workflow as a whole.
+const WHOLE: &str = "a test of a workflow";
+
+/// What a test expects, and where that is written.
+struct Expected<'a> {
+    given: Option<Table<'a>>,
+    place: Place,
+    keys: Vec<(Range<usize>, Range<usize>)>,
+}
+
 /// A table with its place.
 #[derive(Clone)]
 struct Table<'a> {
@@ -260,7 +297,7 @@ impl Reader<'_> {
             None => self.missing(&top, "schema", "1"),
         }
         let mut cases: Vec<Case> = Vec::new();
-        let tables = self.tables(&top, "test", "a test", TEST);
+        let tables = self.tests(&top);
         let starts: Vec<_> = tables.iter().map(|table| table.span.start).collect();
         for (at, table) in tables.iter().enumerate() {
             let end = starts.get(at + 1).copied().unwrap_or(text.len());
@@ -285,8 +322,12 @@ impl Reader<'_> {
 
     fn case(&mut self, top: &Table<'_>, table: &Table<'_>, text: &str, end: usize) -> Option<Case> {
         let name = self.needed_text(table, "name");
-        let step = self.needed_text(table, "step");
         let subject = self.subject(top, table);
+        if table.what == WHOLE {
+            let test = self.workflow_test(table);
+            return self.whole(table, text, end, name?, subject?, test);
+        }
+        let step = self.needed_text(table, "step");
         let mut test = StepTest::new("step", Value::Object(Map::new()));
         if let Some(input) = self.json(table, "input") {
             test.input = input;
@@ -300,35 +341,15 @@ impl Reader<'_> {
         if let Some(seed) = self.seed(table) {
             test.seed = seed;
         }
-        if let Some(now) = self.text(table, "now") {
-            match now.parse::<Timestamp>() {
-                Ok(now) => test.now = now,
-                Err(_) => {
-                    let span = self.span(table, "now");
-                    let problem = Diagnostic::error(codes::WRONG_TYPE, span, "`now` is no time");
-                    let help = "write it as `now = \"2026-01-31T12:00:00Z\"`";
-                    self.out.push(problem.with_help(help));
-                }
-            }
+        if let Some(now) = self.time(table, "now") {
+            test.now = now;
         }
         if let Some(timeout) = self.duration(table, "timeout") {
             test.timeout = timeout;
         }
         test.cancelled = self.flag(table, "cancel_requested");
         test.any_order = self.flag(table, "any_order");
-        for (name, value) in self.json_table(table, "secrets").unwrap_or_default() {
-            match value {
-                Value::String(text) => drop(test.secrets.insert(name, text)),
-                _ => {
-                    let span = self.span(table, "secrets");
-                    self.error(
-                        codes::WRONG_TYPE,
-                        span,
-                        format!("the secret `{name}` is no text"),
-                    );
-                }
-            }
-        }
+        test.secrets = self.secrets(table);
         self.kept(table, &mut test);
         for (id, output) in self.json_table(table, "outputs").unwrap_or_default() {
             match StepId::new(&id) {
@@ -345,15 +366,9 @@ impl Reader<'_> {
                 test.places.push(call.span.clone());
             }
         }
-        let mut expect = Place::Nowhere(end);
-        let mut keys = Vec::new();
-        if let Some(given) = self.record(table, "expect", "`expect`", EXPECT) {
+        let Expected { given, place, keys } = self.expected(table, text, end, EXPECT);
+        if let Some(given) = given {
             test.checks = self.checks(&given);
-            let pairs = given.table.iter();
-            keys = pairs
-                .map(|(name, node)| (node.span(), name.span()))
-                .collect();
-            expect = place_of(text, self.span(table, "expect"), given.span.end);
         }
         let (name, step) = (name?, step?);
         match StepId::new(&step) {
@@ -377,9 +392,118 @@ impl Reader<'_> {
             name,
             place: self.span(table, "name"),
             subject,
-            expect,
+            expect: place,
             keys,
         })
+    }
+
+    /// A test of a workflow as a whole.
+    fn whole(
+        &mut self,
+        table: &Table<'_>,
+        text: &str,
+        end: usize,
+        name: String,
+        (of_component, workflow): (bool, PathBuf),
+        mut test: WorkflowTest,
+    ) -> Option<Case> {
+        if of_component {
+            self.missing(table, "step", "\"..\"");
+            return None;
+        }
+        let Expected { given, place, keys } = self.expected(table, text, end, workflow::EXPECT);
+        if let Some(given) = given {
+            test.checks = self.workflow_checks(&given);
+        }
+        let test = Box::new(test);
+        Some(Case {
+            name,
+            place: self.span(table, "name"),
+            subject: Subject::Workflow { workflow, test },
+            expect: place,
+            keys,
+        })
+    }
+
+    /// The tests; a test of a workflow without a step is one of all of it, and has other keys.
+    fn tests<'a>(&mut self, top: &Table<'a>) -> Vec<Table<'a>> {
+        let of_workflows = top.table.get("workflow").is_some();
+        let Some(node) = top.table.get("test") else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = node.get_ref() else {
+            self.wrong_type("test", "a list of tables (`[[..]]`)", node);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in items.iter() {
+            let DeValue::Table(inner) = item.get_ref() else {
+                self.wrong_type("test", "a list of tables", item);
+                continue;
+            };
+            let has = |key| inner.get(key).is_some();
+            let whole = !has("step") && !has("component") && (of_workflows || has("workflow"));
+            found.push(match whole {
+                true => self.table(WHOLE, inner, item.span(), workflow::TEST),
+                false => self.table("a test", inner, item.span(), TEST),
+            });
+        }
+        found
+    }
+
+    fn expected<'a>(
+        &mut self,
+        table: &Table<'a>,
+        text: &str,
+        end: usize,
+        known: &[&'static str],
+    ) -> Expected<'a> {
+        let given = self.record(table, "expect", "`expect`", known);
+        let mut expected = Expected {
+            given: None,
+            place: Place::Nowhere(end),
+            keys: Vec::new(),
+        };
+        if let Some(given) = given {
+            let pairs = given.table.iter();
+            expected.keys = pairs
+                .map(|(name, node)| (node.span(), name.span()))
+                .collect();
+            expected.place = place_of(text, self.span(table, "expect"), given.span.end);
+            expected.given = Some(given);
+        }
+        expected
+    }
+
+    fn secrets(&mut self, table: &Table<'_>) -> BTreeMap<String, String> {
+        let mut secrets = BTreeMap::new();
+        for (name, value) in self.json_table(table, "secrets").unwrap_or_default() {
+            match value {
+                Value::String(text) => drop(secrets.insert(name, text)),
+                _ => {
+                    let span = self.span(table, "secrets");
+                    self.error(
+                        codes::WRONG_TYPE,
+                        span,
+                        format!("the secret `{name}` is no text"),
+                    );
+                }
+            }
+        }
+        secrets
+    }
+
+    fn time(&mut self, table: &Table<'_>, key: &str) -> Option<Timestamp> {
+        let text = self.text(table, key)?;
+        let time = text.parse::<Timestamp>().ok();
+        if time.is_none() {
+            let span = self.span(table, key);
+            let problem =
+                Diagnostic::error(codes::WRONG_TYPE, span, format!("`{key}` is no time"));
+            let help = format!("write it as `{key} = \"2026-01-31T12:00:00Z\"`");
+            self.out.push(problem.with_help(help));
+        }
+        time
     }
 
     /// Whether a component is tested, and the file.

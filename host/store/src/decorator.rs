@@ -1,25 +1,26 @@
 //! Stores around another store: written down is only what they do otherwise.
 
-use milepost::store::{Store, StoreError};
+use futures_util::future::BoxFuture;
 
-use self::prelude::BoxFuture;
+use crate::{Store, StoreError};
 
 /// The words of the traits, for the modules that use [`hand_on!`](crate::hand_on).
 pub mod prelude {
     pub use std::time::Duration;
 
-    pub use milepost::attempt::BoxFuture;
-    pub use milepost::store::{
+    pub use futures_util::future::BoxFuture;
+    pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, Memo, ProcessGroup};
+    pub use milepost_core::ids::{Digest, Epoch, RunId};
+    pub use milepost_core::state::Status;
+    pub use milepost_core::time::Timestamp;
+
+    pub use crate::{
         ArtifactSink, Artifacts, Ask, Attempts, Attention, Blobs, Bucket, CheckedBlob, Claims,
         Count, Filter, Health, Held, Holdings, Inbox, KnownToken, Listing, Look, Mailbox,
         NewSignal, News, Note, Offer, RunRow, Runs, Sent, StopRequest, Store, StoreError,
         StoredCheckpoint, StoredEntry, StoredLog, StoredSignal, StoredTape, Swept, Upkeep,
         UsedArtifact, Watch, Write, Written,
     };
-    pub use milepost_core::effect::{Applied, Artifact, KvChange, KvItem, Memo, ProcessGroup};
-    pub use milepost_core::ids::{Digest, Epoch, RunId};
-    pub use milepost_core::state::Status;
-    pub use milepost_core::time::Timestamp;
 }
 
 /// A store that hands on what it is asked: [`hand_on!`](crate::hand_on) writes the methods that do nothing else.
