@@ -176,11 +176,12 @@ impl Reader<'_> {
             _ => ErrorClass::Failed,
         };
         let members = self.coded(key, node)?;
-        let code = members["code"].as_str().unwrap_or(key);
-        let message = members["message"].as_str().unwrap_or("a test says so");
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        let code = text("code").unwrap_or(key);
+        let message = text("message").unwrap_or("a test says so");
         Some(StepError {
             detail: members.get("detail").cloned(),
-            provider: members.get("provider").and_then(Value::as_str).map(str::to_owned),
+            provider: text("provider").map(str::to_owned),
             retry_after_millis: members.get("retry_after_millis").and_then(Value::as_u64),
             ..StepError::new(class, code, message)
         })

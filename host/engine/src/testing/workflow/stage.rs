@@ -81,7 +81,6 @@ pub(super) struct Called {
     pub(super) run: RunId,
     pub(super) path: Path,
     pub(super) name: Name,
-    pub(super) attempt: u32,
     /// In which life of the engine.
     pub(super) life: u32,
     /// The engine died before its outcome was recorded.
@@ -309,7 +308,6 @@ impl Stage {
             run: call.run.clone(),
             path: call.path.clone(),
             name,
-            attempt: call.attempt,
             life,
             lost: false,
             seen: Vec::new(),

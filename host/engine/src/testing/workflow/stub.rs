@@ -107,11 +107,6 @@ impl Name {
         }
     }
 
-    /// Whether somebody means it who writes this.
-    pub(super) fn is(&self, written: &str) -> bool {
-        self.full == written || self.short == written
-    }
-
     /// The stubs that are meant for it: those of the place rather than those of the step.
     pub(super) fn find<'a>(&self, stubs: &'a Stubs) -> Option<(&'a str, &'a [Stub])> {
         let found = [&self.full, &self.short]
