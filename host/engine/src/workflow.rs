@@ -137,6 +137,12 @@ impl Workflow {
         self.read.iter().map(|(digest, bytes)| (*digest, bytes))
     }
 
+    /// The same with these bytes, for a new run of it.
+    pub(crate) fn with_bytes(mut self, bytes: BTreeMap<Digest, Arc<[u8]>>) -> Self {
+        self.read.extend(bytes);
+        self
+    }
+
     /// The same without the bytes, which a run that was created does not need any more.
     pub(crate) fn without_bytes(mut self) -> Self {
         self.read.clear();

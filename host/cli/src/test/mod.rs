@@ -48,16 +48,18 @@ pub(crate) struct TestArgs {
     /// Kill each test after every host call and begin it again: it must come to the same, and repeat nothing that does harm
     #[arg(long)]
     crash: bool,
-    /// Make a test of a recorded run instead: of the last attempt of `--step` that has ended, with what it was answered as mocks
-    #[arg(long, value_name = "RUN", requires_all = ["step", "output"], conflicts_with_all = ["paths", "filter", "update", "crash", "junit"])]
+    /// Make a test of a recorded run instead, with what its attempts came to as stubs, and who did what when; with `--step`, of the
+    /// last attempt of that step that has ended, with what it was answered as mocks
+    #[arg(long, value_name = "RUN", requires = "output", conflicts_with_all = ["paths", "filter", "update", "crash", "junit"])]
     from_run: Option<String>,
-    /// The step of `--from-run`, as `milepost show` names it
+    /// Only this step of `--from-run`, as `milepost show` names it
     #[arg(long, value_name = "PATH", requires = "from_run")]
     step: Option<String>,
     /// Where the test of `--from-run` is written; no file is overwritten
     #[arg(short, long, value_name = "FILE", requires = "from_run")]
     output: Option<PathBuf>,
-    /// Values that are left out of the test of `--from-run`: `input.token,output.name,calls.0.answer`
+    /// Values that are left out of the test of `--from-run`: `inputs.token,steps.fetch.output.name`; of a step,
+    /// `input.token,output.name,calls.0.answer`
     #[arg(
         long,
         value_name = "PATHS",
@@ -80,8 +82,8 @@ pub(super) fn is_test_file(file: &Path) -> bool {
 }
 
 pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
-    if let (Some(run), Some(step), Some(output)) = (&args.from_run, &args.step, &args.output) {
-        return recorded::run(run, step, output, &args.redact, cx);
+    if let (Some(run), Some(output)) = (&args.from_run, &args.output) {
+        return recorded::run(run, args.step.as_deref(), output, &args.redact, cx);
     }
     let found = Found::below(&args.paths)?;
     if !found.bad.is_empty() {

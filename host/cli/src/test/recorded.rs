@@ -4,7 +4,7 @@ use std::path::Path;
 
 use milepost::core::ids::Path as StepPath;
 use milepost::core::shown::Shown;
-use milepost::testing::{NotRecorded, from_run};
+use milepost::testing::{NotRecorded, RecordedTest, from_run, workflow_from_run};
 
 use crate::context::{Context, Reply};
 use crate::documents::Tested;
@@ -15,7 +15,7 @@ use crate::{ids, place, whole_file};
 
 pub(super) fn run(
     run: &str,
-    step: &str,
+    step: Option<&str>,
     output: &Path,
     redacted: &[String],
     cx: &Context,
@@ -33,25 +33,41 @@ pub(super) fn run(
     }
     let store = place::open_to_read(&cx.store)?;
     let run = ids::resolve(store.as_ref(), run)?;
-    let path: StepPath = step.parse().map_err(|error| {
-        let message = format!("`{}` is no step: {error}", Shown(step));
-        Failure::new(Code::InvalidInput, message)
-    })?;
+    let path = step.map(|step| {
+        step.parse::<StepPath>().map_err(|error| {
+            let message = format!("`{}` is no step: {error}", Shown(step));
+            Failure::new(Code::InvalidInput, message)
+        })
+    });
+    let path = path.transpose()?;
     let absolute = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let text = wait(async {
-        let text = from_run(store.as_ref(), &run, &path, folder, redacted).await;
-        Ok::<_, Failure>(text)
+    let made = wait(async {
+        let store = store.as_ref();
+        let made = match &path {
+            Some(path) => from_run(store, &run, path, folder, redacted)
+                .await
+                .map(|text| RecordedTest {
+                    text,
+                    differs: Vec::new(),
+                }),
+            None => workflow_from_run(store, cx.plugins(), &run, folder, redacted).await,
+        };
+        Ok::<_, Failure>(made)
     })?;
-    let text = text.map_err(|error| match error {
+    let RecordedTest { text, differs } = made.map_err(|error| match error {
         NotRecorded::Record(error) => Failure::from(milepost::engine::EngineError::from(error)),
         other => Failure::new(Code::InvalidInput, other.to_string()),
     })?;
     whole_file::replace(output, text.as_bytes())
         .map_err(|error| Failure::file("write", output, &error))?;
+    let exit = match differs.is_empty() {
+        true => Exit::Completed,
+        false => Exit::Failed,
+    };
     let written = output.display().to_string();
     let document = || Tested {
-        ok: true,
+        ok: differs.is_empty(),
         passed: 0,
         failed: 0,
         kills: 0,
@@ -59,7 +75,13 @@ pub(super) fn run(
         files: Vec::new(),
         updated: vec![written.clone()],
     };
-    Ok(cx.reply(Exit::Completed, document, || {
-        format!("wrote {}", Shown(output.display()))
+    Ok(cx.reply(exit, document, || {
+        let mut lines = vec![format!("wrote {}", Shown(output.display()))];
+        if !differs.is_empty() {
+            lines.push("executed, the test comes to something else than the run did:".to_owned());
+        }
+        let differs = differs.iter().flat_map(|differs| differs.lines());
+        lines.extend(differs.map(|line| format!("  {}", Shown(line))));
+        lines.join("\n")
     }))
 }

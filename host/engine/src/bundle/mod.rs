@@ -33,7 +33,7 @@ pub use self::error::{BundleError, Refused};
 pub use self::manifest::{FORMAT, Manifest};
 pub use self::place::{Imported, Standing, import, place, unpack};
 pub use self::read::{Bundle, read};
-pub(crate) use self::redact::value_at;
+pub(crate) use self::redact::{Needles, value_at};
 pub use self::redact::{Field, InvalidField, MARKER};
 pub use self::write::{ExportOptions, Exported, export};
 

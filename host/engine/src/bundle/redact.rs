@@ -144,10 +144,10 @@ pub(crate) fn value_at<'v, 'n>(
 
 /// Texts that are replaced, the longest first: one may hold another.
 #[derive(Default)]
-struct Needles(Vec<String>);
+pub(crate) struct Needles(Vec<String>);
 
 impl Needles {
-    fn of(values: &[Value]) -> Self {
+    pub(crate) fn of(values: &[Value]) -> Self {
         fn texts(value: &Value, found: &mut BTreeSet<String>) {
             match value {
                 Value::String(text) if !text.is_empty() => {
@@ -170,7 +170,7 @@ impl Needles {
     }
 
     /// A text without them; `None` where none is in it.
-    fn text(&self, text: &str) -> Option<String> {
+    pub(crate) fn text(&self, text: &str) -> Option<String> {
         let mut made: Option<String> = None;
         for needle in &self.0 {
             let now = made.as_deref().unwrap_or(text);
@@ -185,7 +185,7 @@ impl Needles {
     }
 
     /// Takes them out of a value. Returns whether any was in it.
-    fn value(&self, value: &mut Value) -> bool {
+    pub(crate) fn value(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => match self.text(text) {
                 Some(made) => {

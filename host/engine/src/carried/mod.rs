@@ -105,6 +105,28 @@ impl Carried {
     }
 }
 
+/// The workflow of a run with all that a new run of it takes into its store.
+///
+/// # Errors
+/// [`EngineError`].
+pub(crate) async fn whole(
+    store: &dyn Store,
+    source: &dyn PluginSource,
+    state: &RunState,
+) -> Result<Workflow, EngineError> {
+    let workflow = read(store, source, state).await?.workflow(source)?;
+    let binding = state.binding();
+    let children = binding.children.values().flat_map(CarriedWorkflow::blobs);
+    let digests = binding.plugins.values().copied().chain(children);
+    let mut bytes = BTreeMap::new();
+    for digest in digests {
+        if let Some(blob) = store.blob(&digest).await? {
+            bytes.insert(digest, blob.into());
+        }
+    }
+    Ok(workflow.with_bytes(bytes))
+}
+
 /// The same without its components: enough to plan by, not to call anything.
 ///
 /// # Errors

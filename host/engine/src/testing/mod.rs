@@ -56,7 +56,9 @@ pub use recorded::{NotRecorded, from_run};
 pub use runner::{Ran, Runner, Verdict};
 pub use step::{StepRun, StepTest};
 pub use update::updated;
-pub use workflow::{Act, Stub, WorkflowRun, WorkflowTest};
+pub use workflow::{
+    Act, RecordedTest, Stub, WorkflowRun, WorkflowTest, from_run as workflow_from_run,
+};
 pub use world::Seen;
 
 /// Why a test could not be executed.

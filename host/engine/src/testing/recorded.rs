@@ -34,7 +34,8 @@ pub enum NotRecorded {
     NotReplayable(String),
     /// A value that is to be left out is not there.
     #[error(
-        "there is no `{0}` to redact; paths begin with `input`, `output` or `calls`, such as `input.token`"
+        "there is no `{0}` to redact; of a step, paths begin with `input`, `output` or `calls`, such as `input.token`; of a run, \
+         with `inputs`, `output` or `steps.ID.output`, such as `steps.fetch.output.token`"
     )]
     NothingToRedact(String),
 }

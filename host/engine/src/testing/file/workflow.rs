@@ -41,6 +41,7 @@ const STUB: &[&str] = &[
     "retryable",
     "trap",
     "timed_out",
+    "host",
     "paused",
     "takes",
 ];
@@ -173,6 +174,7 @@ impl Reader<'_> {
             "retryable" => ErrorClass::Retryable,
             "trap" => ErrorClass::Trap,
             "timed_out" => ErrorClass::Timeout,
+            "host" => ErrorClass::Host,
             _ => ErrorClass::Failed,
         };
         let members = self.coded(key, node)?;

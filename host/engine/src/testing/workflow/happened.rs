@@ -149,7 +149,7 @@ fn calls(definition: &Definition, path: &Path) -> bool {
 }
 
 /// A stop, as expectations name it: the code of the error where there is one, else that of the stop.
-fn stopped(stop: &Stop) -> Value {
+pub(super) fn stopped(stop: &Stop) -> Value {
     let mut value = json!({ "code": stop.code().as_str(), "reason": stop.code().as_str() });
     let mut set = |name: &str, with: Value| {
         if !with.is_null() {
@@ -238,6 +238,7 @@ impl WorkflowTest {
                 findings.extend(played.happened.where_holds(text, place));
             }
         }
+        findings.sort_by_key(|finding| finding.place.start);
         findings
     }
 }

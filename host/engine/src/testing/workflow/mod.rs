@@ -7,6 +7,7 @@ mod conductor;
 mod crash;
 mod happened;
 mod host;
+mod recorded;
 
 mod stage;
 mod store;
@@ -31,6 +32,7 @@ use self::conductor::Conductor;
 pub(crate) use self::happened::ENDINGS;
 use self::happened::Happened;
 
+pub use self::recorded::{RecordedTest, from_run};
 use self::stage::{Called, Stage, Staged};
 pub use self::stub::Stub;
 pub(crate) use self::stub::Stubs;

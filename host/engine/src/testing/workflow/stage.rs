@@ -321,8 +321,8 @@ impl Stage {
 /// An event for people, from its stored form.
 fn event_of(before: &str, body: &str) -> String {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
-    let name = event["type"].as_str().unwrap_or("an event");
-    match event["path"].as_str() {
+    let name = event["body"]["type"].as_str().unwrap_or("an event");
+    match event["body"]["path"].as_str() {
         Some(path) => format!("`{name}` of `{before}{path}`"),
         None => format!("`{name}`"),
     }
