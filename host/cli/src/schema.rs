@@ -1,7 +1,8 @@
-//! `milepost schema`: the JSON Schema of definitions, and that of documents.
+//! `milepost schema`: the JSON Schema of definitions, that of files of tests, and that of documents.
 
 use clap::Args;
 use milepost::core::definition::json_schema;
+use milepost::testing;
 
 use super::context::{Context, Reply, pretty};
 use super::documents;
@@ -13,17 +14,22 @@ use super::failure::Failure;
 #[command(after_help = "\
 Examples:
   milepost schema > workflow.schema.json    # then on line 1: #:schema ./workflow.schema.json
+  milepost schema --tests > tests.schema.json    # for *.test.toml
   milepost schema --documents | jq .verbs")]
 pub(crate) struct SchemaArgs {
     /// Print the schema of the documents that `--json` prints, and which verb prints which one
     #[arg(long)]
     documents: bool,
+    /// Print the schema of files of tests (`*.test.toml`)
+    #[arg(long, conflicts_with = "documents")]
+    tests: bool,
 }
 
 pub(super) fn run(args: &SchemaArgs, cx: &Context) -> Result<Reply, Failure> {
-    let schema = match args.documents {
-        true => documents::schema(),
-        false => json_schema(),
+    let schema = match (args.documents, args.tests) {
+        (true, _) => documents::schema(),
+        (_, true) => testing::json_schema(),
+        (false, false) => json_schema(),
     };
     Ok(cx.reply(Exit::Completed, || &schema, || pretty(&schema)))
 }

@@ -1,7 +1,8 @@
-//! `milepost test`: steps in a mocked world, from `*.test.toml` files.
+//! `milepost test`: steps and workflows in a mocked world, from `*.test.toml` files.
 
 mod junit;
 mod recorded;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,19 +21,22 @@ use super::failure::{Code, Failure};
 use super::text::Text;
 use super::{format, whole_file};
 
-/// Execute tests of steps
+/// Execute tests of steps and workflows
 ///
-/// Executes the tests of `*.test.toml` files: steps whose host calls are answered by the test.
+/// Executes the tests of `*.test.toml` files: single steps, whose host calls are answered by the test, and whole workflows, with
+/// stubs in the place of steps, and signals and decisions at their times.
 ///
-/// Nothing leaves the machine, time is virtual, and the result is the same every time. Exit code 1 means that a test failed, 65
-/// that a file cannot be used; then no test was executed.
+/// Nothing leaves the machine, time is virtual (a wait of a day takes no time), and the result is the same every time. Exit code 1
+/// means that a test failed, 65 that a file cannot be used; then no test was executed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   milepost test
   milepost test plugins/orders --filter retries
   milepost test orders.test.toml --update    # write what happened into the file
-  milepost test --crash                      # kill each test after every host call, and begin it again
+  milepost test --crash                      # kill each test at every point, and let it go on
+  milepost test --watch                      # again whenever a test, a workflow or a component changes
+  milepost test --from-run 7k3m -o orders.test.toml --redact inputs.token
   milepost test --from-run 7k3m --step fetch -o fetch.test.toml --redact input.token
   milepost test --junit report.xml --json | jq '.tests[] | select(.ok | not)'")]
 pub(crate) struct TestArgs {
@@ -45,12 +49,17 @@ pub(crate) struct TestArgs {
     /// Write what happened into the files, in the place of what was expected
     #[arg(long, conflicts_with = "crash")]
     update: bool,
-    /// Kill each test after every host call and begin it again: it must come to the same, and repeat nothing that does harm
+    /// Kill each test after every host call, and the engine of a workflow after every commit, and let it go on: it must come to the
+    /// same, and repeat nothing that does harm or has ended
     #[arg(long)]
     crash: bool,
+    /// Execute the tests again whenever a file of tests, a workflow or a component changes; Ctrl-C ends it, with the exit code of the
+    /// last time
+    #[arg(long)]
+    watch: bool,
     /// Make a test of a recorded run instead, with what its attempts came to as stubs, and who did what when; with `--step`, of the
     /// last attempt of that step that has ended, with what it was answered as mocks
-    #[arg(long, value_name = "RUN", requires = "output", conflicts_with_all = ["paths", "filter", "update", "crash", "junit"])]
+    #[arg(long, value_name = "RUN", requires = "output", conflicts_with_all = ["paths", "filter", "update", "crash", "watch", "junit"])]
     from_run: Option<String>,
     /// Only this step of `--from-run`, as `milepost show` names it
     #[arg(long, value_name = "PATH", requires = "from_run")]
@@ -85,6 +94,14 @@ pub(super) fn run(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
     if let (Some(run), Some(output)) = (&args.from_run, &args.output) {
         return recorded::run(run, args.step.as_deref(), output, &args.redact, cx);
     }
+    match args.watch {
+        true => watch::run(args, cx),
+        false => once(args, cx),
+    }
+}
+
+/// Executes the tests.
+fn once(args: &TestArgs, cx: &Context) -> Result<Reply, Failure> {
     let found = Found::below(&args.paths)?;
     if !found.bad.is_empty() {
         return Ok(found.refused(cx));

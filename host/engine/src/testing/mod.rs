@@ -50,7 +50,7 @@ use crate::workflow::{OpenError, Workflow};
 
 pub use compare::Finding;
 pub use crash::CrashReport;
-pub use file::{Case, TestFile};
+pub use file::{Case, TestFile, json_schema};
 pub use mock::Mock;
 pub use recorded::{NotRecorded, from_run};
 pub use runner::{Ran, Runner, Verdict};

@@ -1,5 +1,6 @@
 //! Files of tests, `*.test.toml`: read whole, with every problem at its place.
 
+mod schema;
 mod workflow;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use self::schema::json_schema;
 use super::beside;
 use super::compare::{Check, How};
 use super::mock::{CALLS, Mock, taped};

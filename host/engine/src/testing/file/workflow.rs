@@ -35,7 +35,7 @@ pub(super) const TEST: &[&str] = &[
     "call",
     "expect",
 ];
-const STUB: &[&str] = &[
+pub(super) const STUB: &[&str] = &[
     "output",
     "failed",
     "retryable",
@@ -45,9 +45,9 @@ const STUB: &[&str] = &[
     "paused",
     "takes",
 ];
-const SIGNAL: &[&str] = &["name", "at", "payload", "step"];
-const DECISION: &[&str] = &["step", "decision", "at", "comment", "by"];
-const REQUEST: &[&str] = &["do", "at", "step", "by"];
+pub(super) const SIGNAL: &[&str] = &["name", "at", "payload", "step"];
+pub(super) const DECISION: &[&str] = &["step", "decision", "at", "comment", "by"];
+pub(super) const REQUEST: &[&str] = &["do", "at", "step", "by"];
 pub(super) const EXPECT: &[&str] = &[
     "status",
     "output",
@@ -369,7 +369,7 @@ impl Reader<'_> {
     }
 }
 
-const VERDICTS: [(&str, Verdict); 2] = [
+pub(super) const VERDICTS: [(&str, Verdict); 2] = [
     ("approve", Verdict::Approved),
     ("reject", Verdict::Rejected),
 ];
