@@ -1,11 +1,14 @@
 //! `milepost::testing` as an author of plugins uses it: the plugin `notify`, tested here as its own tests would.
 
-use milepost::native::{Failure, NativePlugin};
-use milepost::testing::{Component, Mock, StepTest};
+use milepost::native::{Failure, NativePlugin, NativePlugins};
+use milepost::testing::{Act, Component, Mock, StepTest, Stub, WorkflowTest};
 use milepost_core::effect::{Effect, Memo};
 use milepost_core::outcome::{ErrorClass, Outcome};
+use milepost_core::state::Status;
 use milepost_tests::cli::component;
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
 
 fn webhook() -> StepTest {
     StepTest::new(
@@ -183,4 +186,92 @@ fn native_steps_have_the_same_world() {
     assert_eq!((report.kills, report.findings.len()), (3, 0));
     let known = test.memo("n", &json!(7)).run(&counting()).unwrap();
     known.assert_output(&json!({ "n": "7", "at": "2026-01-01T00:00:00.000000000Z" }));
+}
+
+/// The train of the examples, with one package.
+fn train() -> WorkflowTest {
+    WorkflowTest::new(json!({
+        "train": "2026.11",
+        "packages": [{ "name": "core", "version": "1.4.2", "changes": ["fix: a leak"] }],
+    }))
+}
+
+const TRAIN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../examples/release-train/workflow.toml"
+);
+
+#[test]
+fn a_workflow_is_tested_whole() {
+    let ran = train()
+        .act(Act::approve("gate").at(Duration::from_secs(3 * 86_400)))
+        .run(TRAIN)
+        .unwrap();
+    ran.assert_output(&json!("## core 1.4.3\n\n- fix: a leak\n"));
+    assert_eq!(ran.took, Duration::from_secs(3 * 86_400));
+    assert_eq!(
+        ran.path,
+        [
+            "packages[0]",
+            "packages[0]/numbers",
+            "packages[0]/changes",
+            "packages[0]/kind",
+            "packages[0]/next",
+            "packages[0]/notes",
+            "plan",
+            "gate",
+            "publish[0]/upload",
+            "changelog",
+            "report"
+        ]
+    );
+    // Nobody decides: it stands there, until it gives up.
+    let ran = train()
+        .until(Duration::from_secs(86_400))
+        .run(TRAIN)
+        .unwrap();
+    ran.assert_status(Status::Paused);
+    let ran = train().run(TRAIN).unwrap();
+    ran.assert_status(Status::Cancelled);
+    assert_eq!(ran.attempts.get("upload"), None);
+}
+
+#[test]
+fn b124_a_person_resumes_what_failed_and_completed_steps_are_not_called_again() {
+    let test = train()
+        .stub("packages[0]/kind", Stub::fails("broken"))
+        .stub("packages[0]/kind", Stub::output(json!({ "kind": "patch" })))
+        .act(Act::resume())
+        .act(Act::approve("gate"));
+    let ran = test.run(TRAIN).unwrap();
+    ran.assert_status(Status::Completed);
+    assert_eq!(ran.attempts["packages/numbers"], 1);
+    assert_eq!(ran.attempts["packages/kind"], 2);
+    let report = test.crash(TRAIN).unwrap();
+    assert!(report.kills > 20, "{report:?}");
+    assert_eq!(report.findings, []);
+}
+
+#[test]
+fn native_steps_are_tested_in_their_workflow() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.toml");
+    let text = "schema = 1\nname = \"w\"\nreturns = \"${ steps.a.output + steps.b.output }\"\n\
+                [plugins.math]\nsource = \"native:math\"\n\
+                [[step]]\nid = \"a\"\nuse = \"math/double\"\nwith = { n = 1 }\n\
+                [[step]]\nid = \"b\"\nuse = \"math/double\"\nwith = { n = \"${ steps.a.output }\" }\n";
+    std::fs::write(&file, text).unwrap();
+    let double = NativePlugin::new("math", "1").step("double", |call| async move {
+        let n = call.input["n"].as_i64().ok_or("`n` is no number")?;
+        Ok(json!(2 * n))
+    });
+    let plugins = Arc::new(NativePlugins::default().plugin(double));
+    let ran = WorkflowTest::new(json!({}))
+        .run_with(&file, plugins.clone())
+        .unwrap();
+    ran.assert_output(&json!(6));
+    let stubbed = WorkflowTest::new(json!({})).stub("a", Stub::output(json!(5)));
+    let ran = stubbed.run_with(&file, plugins.clone()).unwrap();
+    ran.assert_output(&json!(15));
+    assert_eq!(stubbed.crash_with(&file, plugins).unwrap().findings, []);
 }

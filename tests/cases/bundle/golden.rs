@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use milepost::bundle;
+use milepost::plugin::PluginSource;
 use milepost::record;
 use milepost::replay::{Replayed, replay};
 use milepost::store::memory::MemoryStore;
+use milepost::testing::{Runner, TestFile, Verdict, workflow_from_run};
 use milepost::wasm_plugins::WasmPlugins;
 use milepost_core::checkpoint::{self, Position};
 use milepost_core::definition::Definition;
@@ -348,5 +350,36 @@ fn copy(from: &Path, to: &Path) {
             true => copy(&entry.path(), &target),
             false => drop(fs::copy(entry.path(), target).unwrap()),
         }
+    }
+}
+
+/// A test of every recorded run passes at once, beside its definition.
+#[tokio::test]
+async fn golden_runs_become_tests_that_pass() {
+    let source: Arc<dyn PluginSource> = Arc::new(WasmPlugins::new(Some(code_cache())));
+    for file in golden() {
+        let (store, run) = unpacked(&file).await;
+        let shown = file.display();
+        let made = workflow_from_run(
+            store.as_ref(),
+            Arc::clone(&source),
+            &run,
+            Path::new("/"),
+            &[],
+        )
+        .await;
+        let made = made.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(made.differs, [] as [String; 0], "{shown}");
+        // The examples are those that the runs were made of.
+        let examples = format!("{}/examples/", root().display());
+        let text = made.text.replace(&format!("{FOLDER}/examples/"), &examples);
+        if text == made.text {
+            continue;
+        }
+        let test = TestFile::parse(Path::new("golden.test.toml"), &text).unwrap();
+        let source = Arc::clone(&source);
+        let ran = std::thread::spawn(move || Runner::new(source).run(&[&test.cases[0]]).remove(0));
+        let verdict = ran.join().unwrap().verdict;
+        assert!(matches!(verdict, Verdict::Passed), "{shown}: {verdict:?}");
     }
 }

@@ -33,6 +33,7 @@ mod signals;
 mod simulating;
 mod stopping;
 mod testing;
+mod testing_workflows;
 mod undelivered;
 mod values;
 mod waiting;

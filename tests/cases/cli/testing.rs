@@ -213,7 +213,7 @@ fn a_recorded_step_becomes_a_test_that_passes() {
             .stderr
             .contains("there is no `input.nothing`")
     );
-    cli.run("test --from-run r -o y.test.toml").expect(64);
+    cli.run("test --from-run r --step v").expect(64);
     // Another answer of the world, another outcome: the test sees it.
     let other = text.replace("answer = \"fresh\"", "answer = { recorded = 2 }");
     cli.write("v.test.toml", other);

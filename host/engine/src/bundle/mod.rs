@@ -33,8 +33,8 @@ pub use self::error::{BundleError, Refused};
 pub use self::manifest::{FORMAT, Manifest};
 pub use self::place::{Imported, Standing, import, place, unpack};
 pub use self::read::{Bundle, read};
-pub(crate) use self::redact::{Needles, value_at};
 pub use self::redact::{Field, InvalidField, MARKER};
+pub(crate) use self::redact::{Needles, value_at};
 pub use self::write::{ExportOptions, Exported, export};
 
 /// Is told how many bytes, unpacked, went through so far.

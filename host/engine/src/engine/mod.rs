@@ -576,7 +576,9 @@ impl Engine {
         };
         let offer = self.shared.store.offer(&ask).await?;
         let rows = offer.rows.into_iter();
-        Ok(rows.map(|row| (row.clone(), worker::goes_on(&row))).collect())
+        Ok(rows
+            .map(|row| (row.clone(), worker::goes_on(&row)))
+            .collect())
     }
 
     /// Something was left for a run of this process: its driver looks now.

@@ -4,6 +4,10 @@
 //! stands still, its random numbers come from a fixed seed, and memos, buckets and artifacts live in memory. [`StepTest::crash`]
 //! kills it after every host call and begins again.
 //!
+//! A [`WorkflowTest`] lets a whole run take place on the real engine, on a store in memory: [`Stub`]s or a mocked world stand in
+//! the place of its steps, people and signals ([`Act`]) come at their times, and the clock jumps to what is due next.
+//! [`WorkflowTest::crash`] kills the engine after every commit and lets another one go on.
+//!
 //! ```
 //! use milepost::native::{Failure, NativePlugin};
 //! use milepost::testing::{Component, StepTest};

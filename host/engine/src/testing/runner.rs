@@ -148,12 +148,7 @@ impl Runner {
         results.collect()
     }
 
-    fn workflow(
-        &self,
-        case: &Case,
-        file: &Path,
-        test: &WorkflowTest,
-    ) -> Result<Ran, TestError> {
+    fn workflow(&self, case: &Case, file: &Path, test: &WorkflowTest) -> Result<Ran, TestError> {
         let (workflow, source) = (self.components.workflow(file)?, self.components.source());
         let played = test.played(&workflow, &source, None)?;
         let mut findings = test.judge(&played, &case.place, false);

@@ -90,7 +90,11 @@ fn beside(how: &How, actual: &Value) -> Option<Value> {
         How::Has(Value::Object(part)) => {
             // What did not happen is not counted.
             let count = |name: &String| actual.get(name).cloned().unwrap_or(0.into());
-            Some(part.keys().map(|name| (name.clone(), count(name))).collect())
+            Some(
+                part.keys()
+                    .map(|name| (name.clone(), count(name)))
+                    .collect(),
+            )
         }
         How::Has(_) | How::HasLines(_) | How::InOrder(_) => None,
     }

@@ -363,7 +363,9 @@ impl World for MockedWorld {
                 return Reply::Answer(json!({ "error": denied }));
             }
             let (path, step) = &self.at;
-            let asked = self.answers.reply((path, step), grants.is_some(), &call, &request);
+            let asked = self
+                .answers
+                .reply((path, step), grants.is_some(), &call, &request);
             asked.0
         })
     }

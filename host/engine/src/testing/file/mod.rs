@@ -500,8 +500,7 @@ impl Reader<'_> {
         let time = text.parse::<Timestamp>().ok();
         if time.is_none() {
             let span = self.span(table, key);
-            let problem =
-                Diagnostic::error(codes::WRONG_TYPE, span, format!("`{key}` is no time"));
+            let problem = Diagnostic::error(codes::WRONG_TYPE, span, format!("`{key}` is no time"));
             let help = format!("write it as `{key} = \"2026-01-31T12:00:00Z\"`");
             self.out.push(problem.with_help(help));
         }

@@ -37,7 +37,10 @@ fn step_test() -> Value {
 fn workflow_test() -> Value {
     let mut test = record(workflow::TEST, &["name"]);
     let mut stub = record(workflow::STUB, &[]);
-    for key in workflow::STUB.iter().filter(|key| !matches!(**key, "output" | "takes")) {
+    for key in workflow::STUB
+        .iter()
+        .filter(|key| !matches!(**key, "output" | "takes"))
+    {
         stub["properties"][*key] = code();
     }
     test["properties"]["steps"] = json!({
@@ -48,7 +51,11 @@ fn workflow_test() -> Value {
     let mut decision = record(workflow::DECISION, &["decision"]);
     decision["properties"]["decision"] = choice(workflow::VERDICTS.iter().map(|(name, _)| *name));
     let mut request = record(workflow::REQUEST, &["do"]);
-    request["properties"]["do"] = choice(super::super::workflow::Ask::ALL.iter().map(|(name, _)| *name));
+    request["properties"]["do"] = choice(
+        super::super::workflow::Ask::ALL
+            .iter()
+            .map(|(name, _)| *name),
+    );
     test["properties"]["signal"] = list(record(workflow::SIGNAL, &["name"]));
     test["properties"]["decision"] = list(decision);
     test["properties"]["request"] = list(request);
@@ -67,7 +74,15 @@ fn mock(keys: &[&str]) -> Value {
 
 fn expected(keys: &[&str]) -> Value {
     let mut expected = record(keys, &[]);
-    for key in ["failed", "retryable", "paused", "trap", "timeout", "host", "cancelled"] {
+    for key in [
+        "failed",
+        "retryable",
+        "paused",
+        "trap",
+        "timeout",
+        "host",
+        "cancelled",
+    ] {
         if keys.contains(&key) {
             expected["properties"][key] = code();
         }
@@ -93,9 +108,8 @@ fn of_key(key: &str) -> Value {
         "schema" => (json!({ "const": 1 }), "version of this format"),
         "component" => (text(), "file of a component, relative to this file"),
         "workflow" => (text(), "file of a workflow, relative to this file"),
-        "name" | "step" | "by" | "comment" | "message" | "code" | "media_type" | "text" | "file" | "run" => {
-            (text(), "")
-        }
+        "name" | "step" | "by" | "comment" | "message" | "code" | "media_type" | "text"
+        | "file" | "run" => (text(), ""),
         "where" => (text(), "an expression of the workflow language that holds"),
         "now" => (text(), "when it starts, such as 2026-01-31T12:00:00Z"),
         "at" => (

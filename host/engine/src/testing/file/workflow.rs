@@ -217,7 +217,13 @@ impl Reader<'_> {
 
     /// A code, or a table with one.
     fn coded(&mut self, key: &str, node: &Node<'_>) -> Option<Map<String, Value>> {
-        const ERROR: &[&str] = &["code", "message", "detail", "provider", "retry_after_millis"];
+        const ERROR: &[&str] = &[
+            "code",
+            "message",
+            "detail",
+            "provider",
+            "retry_after_millis",
+        ];
         const PAUSE: &[&str] = &["code", "reason", "provider", "until", "signal", "state"];
         match self.value(node, 0) {
             Value::String(code) => Some(Map::from_iter([("code".to_owned(), code.into())])),
@@ -247,7 +253,11 @@ impl Reader<'_> {
                 payload: self.json(&signal, "payload").unwrap_or_default(),
                 to: self.text(&signal, "step"),
             };
-            acts.push(Act::of(what, self.duration(&signal, "at"), signal.span.clone()));
+            acts.push(Act::of(
+                what,
+                self.duration(&signal, "at"),
+                signal.span.clone(),
+            ));
         }
         for decision in self.tables(table, "decision", "a decision", DECISION) {
             let Some(verdict) = self.choice(&decision, "decision", &VERDICTS) else {
@@ -259,7 +269,11 @@ impl Reader<'_> {
                 comment: self.text(&decision, "comment"),
                 by: self.text(&decision, "by"),
             };
-            acts.push(Act::of(what, self.duration(&decision, "at"), decision.span.clone()));
+            acts.push(Act::of(
+                what,
+                self.duration(&decision, "at"),
+                decision.span.clone(),
+            ));
         }
         for request in self.tables(table, "request", "a request", REQUEST) {
             let Some(what) = self.choice(&request, "do", &Ask::ALL) else {
@@ -270,9 +284,15 @@ impl Reader<'_> {
                 let span = self.span(&request, "step");
                 self.error(codes::UNKNOWN_KEY, span, "only `retry` names a step");
             }
-            let by = self.text(&request, "by").unwrap_or_else(|| "a test".to_owned());
+            let by = self
+                .text(&request, "by")
+                .unwrap_or_else(|| "a test".to_owned());
             let what = What::Request { what, step, by };
-            acts.push(Act::of(what, self.duration(&request, "at"), request.span.clone()));
+            acts.push(Act::of(
+                what,
+                self.duration(&request, "at"),
+                request.span.clone(),
+            ));
         }
         acts.sort_by_key(|act| act.place.start);
         test.acts = acts;

@@ -30,15 +30,16 @@ use crate::store::{Filter, RunRow};
 use crate::testing::compare::Finding;
 use crate::workflow::Workflow;
 
-/// More commits than this are no test any more.
-const COMMITS: usize = 50_000;
-
 /// Who acts has acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
     Waits,
+    /// It acts again after a crash, if it still can.
+    Tried,
     /// Under way; `since`: where the run stood.
-    Acts { since: u64 },
+    Acts {
+        since: u64,
+    },
     Done,
 }
 
@@ -77,11 +78,11 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// From the start until nothing happens any more. Returns the engine that was the last one, and what was wrong.
+    /// From the start until nothing happens any more. Returns what was wrong.
     pub(super) async fn play(
         mut self,
         workflow: Workflow,
-    ) -> Result<(Engine, Vec<Finding>), TestError> {
+    ) -> Result<Vec<Finding>, TestError> {
         let inputs = workflow
             .inputs(self.test.inputs.clone())
             .map_err(|error| TestError::Missing(error.to_string()))?;
@@ -96,15 +97,17 @@ impl<'a> Conductor<'a> {
             engine.run(workflow, inputs, options).await
         });
         loop {
-            if self.stage.commits().len() > COMMITS {
-                let message = format!("the run has not ended after {COMMITS} events");
-                self.findings.push(Finding::new(message, 0..0));
-                break;
-            }
             let stage = Arc::clone(&self.stage);
             tokio::select! {
                 biased;
-                () = stage.died() => self.begin_again().await?,
+                () = stage.died() => {
+                    if stage.is_endless() {
+                        let message = format!("the run has not ended after {} events", self.test.most);
+                        self.findings.push(Finding::new(message, 0..0));
+                        break;
+                    }
+                    self.begin_again().await?;
+                }
                 Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => self.ended(ended).await?,
                 () = stage.idle() => {
                     if !self.look_around().await? && !self.go_on().await? {
@@ -115,7 +118,7 @@ impl<'a> Conductor<'a> {
         }
         self.tasks.clear();
         self.left_over().await?;
-        Ok((self.engine, self.findings))
+        Ok(self.findings)
     }
 
     /// After a crash: another process takes over what the first one has left.
@@ -135,7 +138,7 @@ impl<'a> Conductor<'a> {
                 );
                 self.acts[at] = match moved && is_once {
                     true => Stands::Done,
-                    false => Stands::Waits,
+                    false => Stands::Tried,
                 };
             }
         }
@@ -149,9 +152,8 @@ impl<'a> Conductor<'a> {
                 self.driven.remove(&run);
                 match *result {
                     Ok(_)
-                    | Err(
-                        EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. },
-                    ) => {}
+                    | Err(EngineError::AlreadyRunning { .. } | EngineError::NotResumable { .. }) => {
+                    }
                     Err(error) => return Err(TestError::Engine(Box::new(error))),
                 }
                 // Whoever waits for it may be driven here, too.
@@ -194,7 +196,12 @@ impl<'a> Conductor<'a> {
         let mut taken: Vec<(RunRow, ResumeBy)> = Vec::new();
         taken.extend(swept.lost.into_iter().map(|row| (row, ResumeBy::Person)));
         let driven: BTreeSet<RunId> = self.driven.keys().cloned().collect();
-        taken.extend(self.engine.offered(driven).await.map_err(EngineError::from)?);
+        taken.extend(
+            self.engine
+                .offered(driven)
+                .await
+                .map_err(EngineError::from)?,
+        );
         let changed = [&swept.delivered, &swept.stopped, &swept.given_up];
         let any = !taken.is_empty() || changed.iter().any(|runs| !runs.is_empty());
         for (row, how) in taken {
@@ -210,7 +217,7 @@ impl<'a> Conductor<'a> {
     /// Nothing moves: somebody acts, or time passes. Returns whether there is anything to come.
     async fn go_on(&mut self) -> Result<bool, TestError> {
         let waits: Vec<usize> = (0..self.acts.len())
-            .filter(|at| self.acts[*at] == Stands::Waits)
+            .filter(|at| matches!(self.acts[*at], Stands::Waits | Stands::Tried))
             .collect();
         for at in &waits {
             if self.test.acts[*at].at.is_none() && self.is_awaited(*at).await? {
@@ -223,7 +230,11 @@ impl<'a> Conductor<'a> {
             Some((self.start.after(after), at))
         });
         let act = timed.min();
-        let next = [act.map(|(at, _)| at), self.stage.clock.next(), self.due().await?];
+        let next = [
+            act.map(|(at, _)| at),
+            self.stage.clock.next(),
+            self.due().await?,
+        ];
         if let Some(next) = next.into_iter().flatten().min() {
             let end = self.test.until.map(|until| self.start.after(until));
             if end.is_some_and(|end| next > end) {
@@ -319,7 +330,10 @@ impl<'a> Conductor<'a> {
                 let Some(rest) = whole.strip_prefix(prefix.as_str()) else {
                     continue;
                 };
-                if found.as_ref().is_none_or(|(length, ..)| *length < prefix.len()) {
+                if found
+                    .as_ref()
+                    .is_none_or(|(length, ..)| *length < prefix.len())
+                {
                     let rest = rest.trim_end_matches('/').to_owned();
                     found = Some((prefix.len(), row.id.clone(), rest));
                 }
@@ -350,9 +364,9 @@ impl<'a> Conductor<'a> {
         driven: impl Future<Output = Result<RunReport, EngineError>> + Send + 'static,
     ) {
         self.driven.insert(run.clone(), control);
-        self.tasks.push(Box::pin(async move {
-            Ended::Run(run, Box::new(driven.await))
-        }));
+        self.tasks.push(Box::pin(
+            async move { Ended::Run(run, Box::new(driven.await)) },
+        ));
     }
 
     /// Somebody does what the test says.
@@ -362,11 +376,13 @@ impl<'a> Conductor<'a> {
         let rows = self.rows().await?;
         let act: &Act = &self.test.acts[at];
         let (engine, busy) = (self.engine.clone(), self.stage.busy());
-        let nowhere = |step: &str| Finding::new(format!("no run of `{step}` is there"), act.place.clone());
+        let nowhere =
+            |step: &str| Finding::new(format!("no run of `{step}` is there"), act.place.clone());
         match act.what.clone() {
             What::Signal { name, payload, to } => {
                 let Some((run, _)) = self.run_of(to.as_deref(), &rows).await else {
-                    self.findings.push(nowhere(to.as_deref().unwrap_or_default()));
+                    self.findings
+                        .push(nowhere(to.as_deref().unwrap_or_default()));
                     self.acts[at] = Stands::Done;
                     return Ok(());
                 };
@@ -385,7 +401,8 @@ impl<'a> Conductor<'a> {
                 by,
             } => {
                 let Some((run, path)) = self.asked_at(step.as_deref(), &rows).await else {
-                    self.findings.push(nowhere(step.as_deref().unwrap_or_default()));
+                    self.findings
+                        .push(nowhere(step.as_deref().unwrap_or_default()));
                     self.acts[at] = Stands::Done;
                     return Ok(());
                 };
@@ -421,9 +438,7 @@ impl<'a> Conductor<'a> {
         let options = ResumeOptions::as_started(control.clone());
         let driven: BoxFuture<'static, Result<RunReport, EngineError>> = match what {
             Ask::Resume => Box::pin(async move { engine.resume(&run, options).await }),
-            Ask::Compensate => {
-                Box::pin(async move { engine.compensate(&run, &by, options).await })
-            }
+            Ask::Compensate => Box::pin(async move { engine.compensate(&run, &by, options).await }),
             Ask::Retry => {
                 let from: Option<Path> = match step.as_deref().map(str::parse).transpose() {
                     Ok(from) => from,
@@ -482,7 +497,10 @@ impl<'a> Conductor<'a> {
                     }
                     None => "nothing waited for it",
                 };
-                found.push((format!("{} did not come: {why}", act.shown()), act.place.clone()));
+                found.push((
+                    format!("{} did not come: {why}", act.shown()),
+                    act.place.clone(),
+                ));
                 continue;
             }
             let What::Signal { name, .. } = &act.what else {

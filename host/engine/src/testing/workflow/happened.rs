@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use super::stage::Stage;
 use super::stub::Name;
 use super::{Played, TestError, WorkflowTest};
-use crate::engine::{Engine, EngineError};
+use crate::carried;
+use crate::engine::EngineError;
 use crate::record;
 use crate::report::RunReport;
 use crate::testing::compare::{Check, Finding, Known, compare};
@@ -34,13 +35,12 @@ pub(crate) struct Happened {
 
 impl Happened {
     pub(super) async fn read(
-        engine: &Engine,
         stage: &Stage,
         run: &RunId,
     ) -> Result<Self, TestError> {
         let store = stage.store.as_ref();
         let recorded = record::load(store, run).await.map_err(EngineError::from)?;
-        let definition = engine.frozen(&recorded.state).await?;
+        let definition = carried::definition(store, &recorded.state).await?;
         let mut journals: BTreeMap<RunId, BTreeMap<u64, Event>> = BTreeMap::new();
         let mut path = Vec::new();
         let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
@@ -145,7 +145,9 @@ impl Happened {
 
 /// Whether a component is called there, which a signal lets go on.
 fn calls(definition: &Definition, path: &Path) -> bool {
-    definition.step(path.step()).is_some_and(|step| step.call().is_some())
+    definition
+        .step(path.step())
+        .is_some_and(|step| step.call().is_some())
 }
 
 /// A stop, as expectations name it: the code of the error where there is one, else that of the stop.
@@ -226,7 +228,11 @@ impl WorkflowTest {
                 }
             }
         }
-        let ends = match self.checks.iter().any(|check| about(check) == Some("status")) {
+        let ends = match self
+            .checks
+            .iter()
+            .any(|check| about(check) == Some("status"))
+        {
             // It is said how it ends.
             true => Vec::new(),
             false => [&["output"][..], ENDINGS].concat(),
@@ -263,16 +269,50 @@ pub(super) fn steps(definition: &Definition) -> BTreeMap<String, bool> {
     all
 }
 
-/// The name of a step: the path without items and iterations, and without what surrounds it in its run.
-pub(super) fn without_positions(name: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
+/// What a step is called without items and iterations: in its run, what surrounds it does not count.
+pub(super) fn id_of(name: &str, known: &BTreeMap<String, bool>) -> String {
+    let bare = |part: &str| part.split(['[', '#']).next().unwrap_or(part).to_owned();
+    let mut ids = vec![String::new()];
     let parts: Vec<&str> = name.split('/').collect();
     for (at, part) in parts.iter().enumerate() {
-        // A loop, or an item with members, is around what follows in the same run.
-        let around = at + 1 < parts.len() && part.contains('#');
-        if !around {
-            kept.push(part.split('[').next().unwrap_or(part));
+        // A loop is around what follows; an item may be, or start a child run.
+        let around = at + 1 < parts.len() && part.contains(['#', '[']);
+        let starts = !part.contains('#') || at + 1 == parts.len();
+        let before = std::mem::take(&mut ids);
+        for id in before {
+            if around {
+                ids.push(id.clone());
+            }
+            if starts {
+                let slash = if id.is_empty() { "" } else { "/" };
+                ids.push(format!("{id}{slash}{}", bare(part)));
+            }
         }
     }
-    kept.join("/")
+    let found = ids.iter().find(|id| known.contains_key(*id));
+    found.or(ids.last()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_of_steps() {
+        let known = ["a", "gate", "call/inner", "packages/numbers"];
+        let known = known.map(|id| (id.to_owned(), true)).into();
+        for (name, id) in [
+            ("a", "a"),
+            ("a[3]", "a"),
+            ("fix#2/gate", "gate"),
+            ("files[3]/gate", "gate"),
+            ("files[3]/fix#2/gate", "gate"),
+            ("packages[2]/numbers", "packages/numbers"),
+            ("each#1/packages[2]/numbers", "packages/numbers"),
+            ("call/inner[0]", "call/inner"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(id_of(name, &known), id, "{name}");
+        }
+    }
 }

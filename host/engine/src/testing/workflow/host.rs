@@ -74,7 +74,10 @@ pub(super) struct Known(pub(super) BTreeMap<String, String>);
 
 impl SecretSource for Known {
     fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<SecretValue>, String>> {
-        let value = self.0.get(name).map(|value| SecretValue::new(value.as_str()));
+        let value = self
+            .0
+            .get(name)
+            .map(|value| SecretValue::new(value.as_str()));
         let value = value.transpose().map_err(|error| error.to_string());
         Box::pin(ready(value))
     }

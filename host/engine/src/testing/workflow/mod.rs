@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use milepost_core::definition::{Definition, nearest};
 use milepost_core::ids::RunId;
+use milepost_core::limits;
 use milepost_core::state::Status;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -41,13 +42,13 @@ use super::mock::Mock;
 use super::step::NOW;
 use super::world::{Answers, Order};
 use super::{CrashReport, TestError};
+use crate::clock::Clock as _;
 use crate::engine::EngineError;
 use crate::plugin::PluginSource;
 use crate::report::RunReport;
 use crate::store::StoreClock;
 use crate::store::memory::MemoryStore;
 use crate::workflow::Workflow;
-use crate::clock::Clock as _;
 
 /// How long a test may take, by the clock of the machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,6 +69,8 @@ pub struct WorkflowTest {
     pub(crate) any_order: bool,
     pub(crate) acts: Vec<Act>,
     pub(crate) checks: Vec<Check>,
+    /// How many events there may be.
+    pub(crate) most: u64,
 }
 
 impl WorkflowTest {
@@ -88,6 +91,7 @@ impl WorkflowTest {
             any_order: false,
             acts: Vec::new(),
             checks: Vec::new(),
+            most: limits::DRY_RUN_EVENTS,
         }
     }
 
@@ -154,7 +158,8 @@ impl WorkflowTest {
     /// [`TestError`] when the workflow cannot be used, or the engine cannot go on.
     pub fn run(&self, file: impl AsRef<FilePath>) -> Result<WorkflowRun, TestError> {
         let (workflow, source) = super::workflow_of(file.as_ref())?;
-        self.played(&workflow, &source, None).map(|played| played.run)
+        self.played(&workflow, &source, None)
+            .map(|played| played.run)
     }
 
     /// The same, with components from another source, such as [native steps](crate::native).
@@ -167,7 +172,8 @@ impl WorkflowTest {
         source: Arc<dyn PluginSource>,
     ) -> Result<WorkflowRun, TestError> {
         let (workflow, source) = opened(file.as_ref(), source)?;
-        self.played(&workflow, &source, None).map(|played| played.run)
+        self.played(&workflow, &source, None)
+            .map(|played| played.run)
     }
 
     /// Lets the run take place again and again; each time the engine is killed after another one of its commits and of the host
@@ -214,6 +220,7 @@ impl WorkflowTest {
             Arc::new(store),
             self.stubs.clone(),
             Answers::new(self.mocks.clone(), order),
+            self.most,
             dies_at,
         ));
         let staged = Arc::new(Staged {
@@ -229,8 +236,8 @@ impl WorkflowTest {
         let conductor = Conductor::new(self, Arc::clone(&stage), staged);
         let played = runtime.block_on(async {
             let playing = async {
-                let (engine, findings) = conductor.play(ready).await?;
-                let happened = Happened::read(&engine, &stage, &self.run).await?;
+                let findings = conductor.play(ready).await?;
+                let happened = Happened::read(&stage, &self.run).await?;
                 Ok::<_, TestError>((happened, findings))
             };
             match tokio::time::timeout(self.timeout, playing).await {
@@ -275,9 +282,13 @@ impl WorkflowTest {
             let first = &stubs[taken];
             let mut message = match taken {
                 0 => format!("nothing called `{name}`, which has a stub"),
-                _ => format!("`{name}` was called {taken} times, and has {} stubs", stubs.len()),
+                1 => format!("`{name}` was called once, and has {} stubs", stubs.len()),
+                _ => format!(
+                    "`{name}` was called {taken} times, and has {} stubs",
+                    stubs.len()
+                ),
             };
-            let id = happened::without_positions(name);
+            let id = happened::id_of(name, &known);
             let help = match known.get(&id) {
                 Some(true) => String::new(),
                 Some(false) => "only components have stubs; those of a child run stand behind the step that starts it: \
@@ -383,5 +394,33 @@ impl WorkflowRun {
 impl From<EngineError> for TestError {
     fn from(error: EngineError) -> Self {
         Self::Engine(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::native::{NativePlugin, NativePlugins};
+
+    #[test]
+    fn a_run_that_does_not_end_is_broken_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("w.toml");
+        let text = "schema = 1\nname = \"w\"\n[plugins.p]\nsource = \"native:p\"\n\
+                    [[step]]\nid = \"l\"\nloop = { until = \"false\", max_iterations = 900 }\n\
+                    [[step]]\nid = \"a\"\nin = \"l\"\nuse = \"p/a\"\n";
+        std::fs::write(&file, text).unwrap();
+        let plugin = NativePlugin::new("p", "1").step("a", |_| async { Ok(json!(1)) });
+        let plugins = Arc::new(NativePlugins::default().plugin(plugin));
+        let mut test = WorkflowTest::new(json!({})).stub("a", Stub::output(json!(1)));
+        test.most = 100;
+        let ran = test.run_with(&file, plugins).unwrap();
+        assert_eq!(
+            ran.findings[0].message,
+            "the run has not ended after 100 events"
+        );
+        assert!(ran.attempts["a"] < 100, "{:?}", ran.attempts);
     }
 }

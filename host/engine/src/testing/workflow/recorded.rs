@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use milepost_core::event::{
-    Entry, Event, ResumeCause, RunCreated, RunEvent, StepEvent, WaitEvent,
-};
+use milepost_core::event::{Entry, Event, ResumeCause, RunCreated, RunEvent, StepEvent, WaitEvent};
 use milepost_core::ids::{Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_core::replay::{Origin, origin};
@@ -222,7 +220,9 @@ impl Reader<'_> {
                 self.calls.insert(name.full.clone());
                 self.begin(&name);
                 // One that was interrupted begins anew, and a test has the outcome at once.
-                let lost = self.started.insert(name.full.clone(), (name.clone(), entry.at));
+                let lost = self
+                    .started
+                    .insert(name.full.clone(), (name.clone(), entry.at));
                 if lost.is_none() {
                     *self.script.attempts.entry(name.short).or_default() += 1;
                 }
@@ -296,7 +296,9 @@ impl Reader<'_> {
                     self.script.stop = Some(stop.clone());
                 }
             }
-            RunEvent::Compensating { by, .. } if is_root => self.request(at, "compensate", by, None),
+            RunEvent::Compensating { by, .. } if is_root => {
+                self.request(at, "compensate", by, None)
+            }
             RunEvent::Resumed(resumed) if is_root => {
                 // A test pauses nobody in between, and what has come moves its run at once.
                 let code = resumed.cleared.as_ref().map(Stop::code);
@@ -306,9 +308,10 @@ impl Reader<'_> {
                 match resumed.cause {
                     ResumeCause::Resume if !by_itself => self.request(at, "resume", "", None),
                     ResumeCause::Retry => {
-                        let named = resumed.reset.first().filter(|step| {
-                            self.completed.contains(&Path::top((*step).clone()))
-                        });
+                        let named = resumed
+                            .reset
+                            .first()
+                            .filter(|step| self.completed.contains(&Path::top((*step).clone())));
                         let step = named.map(ToString::to_string);
                         self.request(at, "retry", "", step.as_deref());
                     }
@@ -345,7 +348,11 @@ impl Reader<'_> {
     }
 
     fn ended(&mut self, name: Name, ended: Ended) {
-        let known = self.script.stubs.iter_mut().find(|(known, _)| *known == name);
+        let known = self
+            .script
+            .stubs
+            .iter_mut()
+            .find(|(known, _)| *known == name);
         match known {
             Some((_, all)) => all.push(ended),
             None => self.script.stubs.push((name, vec![ended])),
@@ -516,7 +523,9 @@ fn written(outcome: &Outcome) -> (&'static str, Value) {
     match outcome {
         Outcome::Completed(output) => ("output", output.clone()),
         Outcome::Paused(pause) => ("paused", json!(pause)),
-        Outcome::Cancelled(message) => ("failed", json!({ "code": "cancelled", "message": message })),
+        Outcome::Cancelled(message) => {
+            ("failed", json!({ "code": "cancelled", "message": message }))
+        }
         Outcome::Failed(error) => {
             let key = match error.class {
                 ErrorClass::Retryable => "retryable",

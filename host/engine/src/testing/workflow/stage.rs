@@ -47,6 +47,8 @@ pub(super) struct Stage {
     stubs: Stubs,
     answers: Answers,
     state: Mutex<State>,
+    /// How many events there may be.
+    most: u64,
     idle: Notify,
     died: Notify,
 }
@@ -62,6 +64,8 @@ struct State {
     /// It has died.
     dead: bool,
     dies_at: Option<usize>,
+    /// It does not come to an end.
+    endless: bool,
     points: usize,
     /// After what it died, for people.
     died_after: String,
@@ -99,6 +103,7 @@ impl Stage {
         store: Arc<MemoryStore>,
         stubs: Stubs,
         answers: Answers,
+        most: u64,
         dies_at: Option<usize>,
     ) -> Self {
         Self {
@@ -106,6 +111,7 @@ impl Stage {
             store,
             stubs,
             answers,
+            most,
             state: Mutex::new(State {
                 life: 1,
                 dies_at,
@@ -143,8 +149,9 @@ impl Stage {
 
     /// While it lives, the clock stands still.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        self.state().busy += 1;
-        Busy(Arc::clone(self))
+        let mut state = self.state();
+        state.busy += 1;
+        Busy(Arc::clone(self), state.life)
     }
 
     pub(super) fn life(&self) -> u32 {
@@ -159,6 +166,11 @@ impl Stage {
     /// How many points were reached.
     pub(super) fn points(&self) -> usize {
         self.state().points
+    }
+
+    /// Whether it was broken off.
+    pub(super) fn is_endless(&self) -> bool {
+        self.state().endless
     }
 
     pub(super) fn died_after(&self) -> String {
@@ -192,6 +204,12 @@ impl Stage {
         if let Point::Commit { run, entries } = &point {
             let entries = entries.iter().map(|(seq, _)| (run.clone(), *seq));
             state.commits.extend(entries);
+            if state.commits.len() as u64 > self.most {
+                state.dead = true;
+                state.endless = true;
+                self.died.notify_one();
+                return true;
+            }
         }
         state.points += 1;
         if state.dies_at != Some(state.points) {
@@ -302,7 +320,10 @@ impl Stage {
             });
             (name.to_owned(), at.min(stubs.len() - 1))
         });
-        let taken = stub.as_ref().zip(found).map(|((_, at), (_, stubs))| stubs[*at].clone());
+        let taken = stub
+            .as_ref()
+            .zip(found)
+            .map(|((_, at), (_, stubs))| stubs[*at].clone());
         let life = state.life;
         state.calls.push(Called {
             run: call.run.clone(),
@@ -328,13 +349,15 @@ fn event_of(before: &str, body: &str) -> String {
     }
 }
 
-/// Something is under way.
-pub(super) struct Busy(Arc<Stage>);
+/// Something is under way, in that life of the engine.
+pub(super) struct Busy(Arc<Stage>, u32);
 
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.busy = state.busy.saturating_sub(1);
+        if state.life == self.1 {
+            state.busy -= 1;
+        }
     }
 }
 
@@ -374,11 +397,15 @@ impl PluginSource for Staged {
     }
 
     fn load(&self, component: &ComponentBytes) -> Result<LoadedPlugin, PluginError> {
-        self.source.load(component).map(|loaded| self.wrapped(loaded))
+        self.source
+            .load(component)
+            .map(|loaded| self.wrapped(loaded))
     }
 
     fn loaded(&self, digest: &Digest) -> Option<LoadedPlugin> {
-        self.source.loaded(digest).map(|loaded| self.wrapped(loaded))
+        self.source
+            .loaded(digest)
+            .map(|loaded| self.wrapped(loaded))
     }
 }
 
@@ -531,7 +558,9 @@ impl World for Asked {
             }
             let at = (name.full.as_str(), name.short.as_str());
             let (reply, answered) = self.stage.answers.reply(at, true, &call, &request);
-            self.stage.state().calls[self.number].answered.extend(answered);
+            self.stage.state().calls[self.number]
+                .answered
+                .extend(answered);
             let point = Point::Call {
                 name: name.full,
                 about: format!("`{call}` {}", question.about),

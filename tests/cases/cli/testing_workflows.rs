@@ -1,0 +1,352 @@
+//! `milepost test` of workflows as a whole: stubs, signals, decisions, a clock that jumps, crashes, tests of runs, `--watch`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use expect_test::expect;
+use milepost_tests::cli::{Cli, component};
+
+/// A retry, a wait of a day, a signal and an approval, beside each other.
+const ORDER: &str = r#"
+flow = "graph"
+returns = "${ steps.ship.output }"
+[inputs.n]
+type = "int"
+[[step]]
+id = "pay"
+use = "text/echo"
+with = { n = "${ inputs.n }" }
+retry = { max_attempts = 3, initial = "10m", max = "30m" }
+[[step]]
+id = "day"
+wait = { for = "24h" }
+[[step]]
+id = "call"
+wait = { signal = "called", timeout = "3d" }
+[[step]]
+id = "gate"
+needs = ["pay"]
+approval = { message = "Ship ${ inputs.n }?", timeout = "2h" }
+[[step]]
+id = "ship"
+needs = ["day", "call", "gate"]
+use = "text/echo"
+with = { to = "${ steps.call.output.data.to }", by = "${ steps.gate.output.by }" }
+deadline = "1h"
+"#;
+
+const TEST: &str = r#"schema = 1
+workflow = "order.toml"
+
+[[test]]
+name = "shipped"
+inputs = { n = 3 }
+
+[[test.steps.pay]]
+retryable = "busy"
+takes = "1m"
+[[test.steps.pay]]
+output = { paid = true }
+
+[[test.signal]]
+name = "called"
+at = "30h"
+payload = { to = "Ada" }
+
+[[test.decision]]
+step = "gate"
+decision = "approve"
+at = "1h"
+by = "bob"
+
+[test.expect]
+output = { to = "Ada", by = "bob" } # really
+path = ["day", "call", "pay", "gate", "ship"]
+path_has = ["pay", "ship"]
+attempts = { pay = 2, ship = 1 }
+where = "steps.day.status == 'completed' && inputs.n == 3"
+"#;
+
+fn order() -> Cli {
+    let cli = Cli::new();
+    cli.workflow("order.toml", ORDER);
+    cli.write("order.test.toml", TEST);
+    cli
+}
+
+#[test]
+fn b198_retries_and_waits_pass_on_the_clock_of_a_test_and_the_result_is_the_same() {
+    let cli = order();
+    let began = Instant::now();
+    let first = cli.run("test").expect(0).stdout;
+    assert_eq!(first, "ok   order.test.toml: shipped\n1 test: 1 passed\n");
+    assert!(began.elapsed().as_secs() < 60, "30 hours take no time");
+    // Jitter comes of the seed of the run, and so does the time of whatever follows.
+    let late = TEST.replace("at = \"1h\"", "at = \"9m\"");
+    cli.write("order.test.toml", &late);
+    let [one, two] = [0, 1].map(|_| cli.run("test").expect(1).stdout);
+    assert_eq!(one, two);
+}
+
+#[test]
+fn b381_b382_what_happens_otherwise_is_told_at_its_place_and_no_run_is_left() {
+    let cli = order();
+    let text = TEST
+        .replace("at = \"1h\"", "at = \"5h\"")
+        .replace("[[test.signal]]\n", "[[test.signal]]\nstep = \"shipp\"\n")
+        + "\n[test.steps.shp]\noutput = 1\n[[test.request]]\ndo = \"resume\"\n[[test.call]]\ncall = \"http.send\"\nanswer = {}\n";
+    cli.write("order.test.toml", text);
+    let mut session = cli.session();
+    session.milepost("test");
+    session.milepost("ls");
+    session.reads(expect![[r#""#]]);
+}
+
+#[test]
+fn mistakes_in_a_test_of_a_workflow_are_told_all_at_once() {
+    let cli = order();
+    cli.write(
+        "order.test.toml",
+        "schema = 1\nworkflow = \"order.toml\"\n[[test]]\nname = \"a\"\ninput = {}\nuntil = 5\n\
+         [test.steps]\npay = { output = 1, failed = \"x\" }\nship = { takes = \"1h\" }\nday = 1\n\
+         [[test.decision]]\ndecision = \"aprove\"\n[[test.signal]]\nat = \"1w\"\n[[test.request]]\ndo = \"stop\"\n\
+         [[test.request]]\ndo = \"cancel\"\nstep = \"pay\"\n[test.expect]\nstatus = \"done\"\npath = 1\noutpt = 1\n",
+    );
+    let mut session = cli.session();
+    session.milepost("test");
+    session.reads(expect![[r#""#]]);
+}
+
+#[test]
+fn an_update_writes_what_happened_to_a_workflow() {
+    let cli = order();
+    let wrong = TEST
+        .replace("to = \"Ada\", by = \"bob\" }", "to = \"Eve\" }")
+        .replace("\"pay\", \"gate\", \"ship\"]", "\"gate\"]")
+        .replace("pay = 2,", "pay = 5,");
+    cli.write("order.test.toml", wrong);
+    cli.run("test --update").expect(1);
+    let text = fs::read_to_string(cli.folder().join("order.test.toml")).expect("it is there");
+    assert_eq!(
+        text,
+        TEST.replace(
+            "{ to = \"Ada\", by = \"bob\" }",
+            "{ by = \"bob\", to = \"Ada\" }"
+        )
+    );
+    cli.run("test").expect(0);
+    // It ends otherwise.
+    cli.write(
+        "order.test.toml",
+        TEST.replace("at = \"1h\"", "at = \"3h\""),
+    );
+    cli.run("test --update").expect(1);
+    let text = fs::read_to_string(cli.folder().join("order.test.toml")).expect("it is there");
+    assert!(
+        text.contains("cancelled = \"approval_timed_out\" # really"),
+        "{text}"
+    );
+}
+
+#[test]
+fn children_loops_and_items_have_stubs_by_their_paths() {
+    let cli = Cli::new();
+    cli.workflow(
+        "note.toml",
+        "[inputs.n]\ntype = \"int\"\n[[step]]\nid = \"write\"\nuse = \"text/echo\"\nwith = { n = \"${ inputs.n }\" }\n\
+         [[step]]\nid = \"ask\"\nif = \"inputs.n == 2\"\napproval = { message = \"Keep it?\" }\n",
+    );
+    cli.workflow(
+        "all.toml",
+        "returns = \"${ steps.fix.iterations }\"\n\
+         [[step]]\nid = \"notes\"\nworkflow = \"note.toml\"\nforeach = { items = \"[1, 2]\" }\nwith = { n = \"${ item }\" }\n\
+         [[step]]\nid = \"fix\"\nloop = { until = \"steps.try.output.ok\", max_iterations = 5 }\n\
+         [[step]]\nid = \"try\"\nin = \"fix\"\nuse = \"text/echo\"\nwith = {}\n",
+    );
+    cli.write(
+        "all.test.toml",
+        "schema = 1\nworkflow = \"all.toml\"\n[[test]]\nname = \"all\"\n\
+         [test.steps]\n\"notes/write\" = { output = 1 }\n\"notes[1]/write\" = { output = 2, takes = \"1h\" }\n\
+         try = { output = { ok = false } }\n\"fix#3/try\" = { output = { ok = true } }\n\
+         [[test.decision]]\nstep = \"notes[1]/ask\"\ndecision = \"approve\"\n\
+         [test.expect]\noutput = 3\n\
+         path = [\"notes[0]\", \"notes[1]\", \"notes[0]/write\", \"notes[1]/write\", \"notes[1]/ask\", \
+         \"fix#1/try\", \"fix#2/try\", \"fix#3/try\"]\nattempts = { \"notes/write\" = 2, try = 3 }\n",
+    );
+    let said = cli.run("test").stdout;
+    assert!(said.ends_with("1 test: 1 passed\n"), "{said}");
+    let said = cli.run("test --crash").stdout;
+    assert!(said.contains("1 passed; killed"), "{said}");
+}
+
+#[test]
+fn b268_after_a_crash_only_what_was_in_flight_is_done_again_and_that_is_told() {
+    let cli = order();
+    let said = cli.run("test --crash").stdout;
+    assert!(said.contains("1 passed; killed"), "{said}");
+    // A program that is run again does harm.
+    cli.write(
+        "deploy.toml",
+        format!(
+            "schema = 1\nname = \"deploy\"\n[plugins.command]\nsource = {:?}\nallow = {{ exec = [\"/bin/true\"] }}\n\
+             [[step]]\nid = \"deploy\"\nuse = \"command/run\"\nwith = {{ program = \"/bin/true\" }}\n",
+            component("command")
+        ),
+    );
+    cli.write(
+        "order.test.toml",
+        "schema = 1\nworkflow = \"deploy.toml\"\n[[test]]\nname = \"deploys\"\n\
+         [[test.call]]\ncall = \"exec.run\"\nstep = \"deploy\"\nanswer = { stdout = \"done\" }\n",
+    );
+    cli.run("test").expect(0);
+    let said = cli.run("test --crash").expect(1).stdout;
+    assert!(
+        said.contains("killed after the host call `exec.run`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("`deploy`: ") && said.contains("was run twice"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_recorded_run_becomes_a_test_that_passes() {
+    let cli = Cli::new();
+    cli.workflow(
+        "order.toml",
+        &ORDER
+            .replace("\"24h\"", "\"50ms\"")
+            .replace("\"10m\"", "\"10ms\""),
+    );
+    cli.run("run order.toml --id r --input n=3").expect(2);
+    cli.run("approve r --step gate --by bob --comment hush")
+        .expect(0);
+    let signal = cli.shell("milepost signal r called '{\"to\":\"Ada\",\"token\":\"s3cret-token\"}'");
+    signal.expect(0);
+    cli.run("resume r").expect(0);
+    let made = "test --from-run r -o r.test.toml --redact steps.ship.output.to";
+    let said = cli.run(made);
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (0, "wrote r.test.toml\n"),
+        "{}",
+        said.stderr
+    );
+    let text = fs::read_to_string(cli.folder().join("r.test.toml")).expect("it is written");
+    assert!(
+        !text.contains("Ada"),
+        "what looks the same is left out, too: {text}"
+    );
+    assert!(
+        text.contains("comment = \"hush\"") && text.contains("by = \"bob\""),
+        "{text}"
+    );
+    assert!(text.contains("workflow = \"order.toml\""), "{text}");
+    cli.run("test r.test.toml").expect(0);
+    // Nothing is overwritten, and what is not there is not left out silently.
+    cli.run(made).expect(65);
+    let nothing = cli.run("test --from-run r -o x.test.toml --redact inputs.nothing");
+    assert!(
+        nothing
+            .expect(65)
+            .stderr
+            .contains("there is no `inputs.nothing`")
+    );
+    // Another outcome of a step, another run: the test sees it.
+    cli.write(
+        "r.test.toml",
+        text.replace(
+            "[test.steps.ship]\noutput",
+            "[test.steps.ship]\nfailed = \"x\"\n#",
+        ),
+    );
+    cli.run("test r.test.toml").expect(1);
+}
+
+#[test]
+fn tests_are_executed_again_when_something_changes() {
+    let cli = order();
+    let mut watching = cli.start("test --watch");
+    watching.until("waiting for changes");
+    cli.write("order.test.toml", TEST.replace("n = 3", "n = 4"));
+    watching.until("waiting for changes");
+    cli.workflow(
+        "order.toml",
+        &ORDER.replace("deadline = \"1h\"", "deadline = \"2h\""),
+    );
+    watching.until("waiting for changes");
+    watching.signal("INT");
+    let ended = watching.wait();
+    assert_eq!(ended.status, 1, "{}", ended.stdout);
+    let ends: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.contains("1 test: "))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            "1 test: 1 passed",
+            "1 test: 0 passed, 1 failed",
+            "1 test: 0 passed, 1 failed"
+        ]
+    );
+}
+
+/// All files of tests below a folder of the repository.
+fn test_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).expect("it can be read") {
+        let path = entry.expect("it can be read").path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            test_files(&path, found);
+        } else if name.ends_with(".test.toml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_schema_of_tests_is_published_and_every_file_of_tests_fits_it() {
+    let cli = order();
+    let schema = cli.run("schema --tests").expect(0);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let published = fs::read_to_string(root.join("host/cli/tests.schema.json")).unwrap_or_default();
+    assert!(
+        schema.stdout == published,
+        "the schema of tests has changed: if it should, write `milepost schema --tests` to host/cli/tests.schema.json, and say so \
+         in CHANGELOG.md"
+    );
+    let schema = jsonschema::validator_for(&schema.json()).expect("it is a schema");
+    let mut files = vec![cli.folder().join("order.test.toml")];
+    test_files(&root, &mut files);
+    assert!(files.len() > 5, "{files:?}");
+    let value = |text: &str| -> serde_json::Value { toml::from_str(text).expect("it is TOML") };
+    for file in files {
+        let text = fs::read_to_string(&file).expect("it can be read");
+        let problems: Vec<String> = schema
+            .iter_errors(&value(&text))
+            .map(|error| error.to_string())
+            .collect();
+        assert!(problems.is_empty(), "{}: {problems:?}", file.display());
+    }
+    for (right, wrong) in [
+        ("decision = \"approve\"", "decision = \"yes\""),
+        ("name = \"shipped\"", "nam = \"shipped\""),
+        ("takes = \"1m\"", "takes = 1"),
+        ("retryable = \"busy\"", "retriable = \"busy\""),
+        ("schema = 1", "schema = 2"),
+    ] {
+        assert!(TEST.contains(right));
+        assert!(
+            !schema.is_valid(&value(&TEST.replace(right, wrong))),
+            "{wrong}"
+        );
+    }
+}
