@@ -302,14 +302,19 @@ impl CallLimits {
         log_bytes: LOG_BYTES,
     };
 
+    /// What may pass from the guest to the host in one call, and when it returns.
+    #[must_use]
+    pub const fn passed_bytes(&self) -> usize {
+        largest(self.output_bytes, HOST_CALL_BYTES)
+    }
+
     /// Memory that an attempt may take at most, bytes: the guest's, or that of its output once it has been read, which come one
     /// after the other; what passes between guest and host; requests and responses; its tape and its log; and
     /// `beside`, which not every component can take.
     #[must_use]
     pub const fn worst_case_bytes(&self, beside: usize) -> usize {
         let held = largest(self.memory_bytes, JSON_MEMORY_BYTES);
-        let passed = largest(self.output_bytes, HOST_CALL_BYTES);
-        held.saturating_add(passed)
+        held.saturating_add(self.passed_bytes())
             .saturating_add(HTTP_HELD_BYTES)
             .saturating_add(beside)
             .saturating_add(self.tape_bytes)

@@ -81,7 +81,7 @@ pub(super) enum Stop {
 impl Stop {
     pub(super) fn error(&self, state: &HostState) -> StepError {
         match self {
-            Self::Error(error) => ending::stopped(error, &state.allocations),
+            Self::Error(error) => ending::stopped(error, &state.allocations, &state.call.limits),
             Self::TimedOut(after) => ending::timed_out(*after),
             Self::Silent(for_) => ending::silent(*for_),
             Self::HostPanic(message) => ending::host_failed(message),
@@ -149,8 +149,7 @@ fn store(shared: &Sandbox, state: HostState) -> Store<HostState> {
     let mut store = Store::new(&shared.engine, state);
     store.limiter(|state| &mut state.allocations);
     // Also bounds what the guest returns.
-    let copied = limits::HOST_CALL_BYTES.max(store.data().call.limits.output_bytes);
-    store.set_hostcall_fuel(copied);
+    store.set_hostcall_fuel(store.data().call.limits.passed_bytes());
     store.set_max_component_handles(limits::HANDLES);
     if shared.metered {
         store

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use milepost_core::limits::{self, MESSAGE_BYTES, NAME_BYTES};
+use milepost_core::limits::{self, CallLimits, MESSAGE_BYTES, NAME_BYTES};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError, codes};
 use milepost_core::time::{Timestamp, format_duration};
 use serde_json::Value;
@@ -44,9 +44,17 @@ pub(super) fn returned(result: Result<String, guest::StepError>, max_bytes: usiz
 }
 
 /// The error of a call that something stopped: a trap, a limit, or the host.
-pub(super) fn stopped(error: &wasmtime::Error, allocations: &Allocations) -> StepError {
+pub(super) fn stopped(
+    error: &wasmtime::Error,
+    allocations: &Allocations,
+    allowed: &CallLimits,
+) -> StepError {
     let (class, code) = cause(error, allocations);
-    let mut message = cut(error.root_cause().to_string(), MESSAGE_BYTES);
+    let cause = error.root_cause().to_string();
+    let mut message = match is_too_much(&cause) {
+        true => too_much(code, allowed),
+        false => cut(cause, MESSAGE_BYTES),
+    };
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
         message.push_str(&backtrace(trace));
     }
@@ -133,7 +141,7 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> (ErrorClass, &'s
 /// notice.
 fn untyped(error: &wasmtime::Error) -> &'static str {
     let text = error.root_cause().to_string();
-    if text.contains("fuel allocated for hostcalls") {
+    if is_too_much(&text) {
         // With no guest on the stack it is the guest's result that is too large.
         let in_guest = error
             .downcast_ref::<WasmBacktrace>()
@@ -148,6 +156,23 @@ fn untyped(error: &wasmtime::Error) -> &'static str {
         return codes::LIMIT_EXCEEDED;
     }
     codes::TRAP
+}
+
+/// Whether that says that the guest handed over more than it may in one go. wasmtime stops it before the host function is called, which
+/// would have had an answer.
+fn is_too_much(cause: &str) -> bool {
+    cause.contains("fuel allocated for hostcalls")
+}
+
+fn too_much(code: &str, allowed: &CallLimits) -> String {
+    if code == codes::OUTPUT_TOO_LARGE {
+        let limit = allowed.output_bytes;
+        return format!("the output of the step cannot be used: it has more than {limit} bytes");
+    }
+    let limit = allowed.passed_bytes();
+    format!(
+        "the component passed more than {limit} bytes to one host call; larger data can be written to an artifact, in several calls"
+    )
 }
 
 fn contract_broken(unusable: &UnusableJson) -> StepError {

@@ -475,10 +475,12 @@ fn what_is_handed_to_one_host_call_is_bounded() {
         execute(&load(&guest.build()), call())
     };
     assert_eq!(output(&logs(limits::HOST_CALL_BYTES)), 1);
-    assert_failed(
-        &logs(limits::HOST_CALL_BYTES + 1),
-        ErrorClass::Trap,
-        codes::LIMIT_EXCEEDED,
+    let result = logs(limits::HOST_CALL_BYTES + 1);
+    assert_failed(&result, ErrorClass::Trap, codes::LIMIT_EXCEEDED);
+    let message = &error(&result).message;
+    assert!(
+        message.starts_with("the component passed more than 8388608 bytes to one host call; "),
+        "{message}"
     );
 }
 
