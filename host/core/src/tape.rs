@@ -1,7 +1,7 @@
 //! The tape: what the host answered to one attempt, in order, so that the attempt can be executed again; and what it did not
 //! keep of the attempt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct HostCall {
     pub request: Digest,
     /// What was asked, in a few words for people.
     pub about: String,
+    /// Parts of it that those words do not show, each with the beginning of its own SHA-256: in which of them another request differs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
     /// How long the answer took, milliseconds.
     pub took_millis: u64,
     /// `{"ok": ..}` or `{"error": {"code": .., "message": .., "transient": ..}}`.

@@ -100,6 +100,11 @@ impl Recorder {
         Ok(answer)
     }
 
+    /// The next entry of the tape that is replayed.
+    pub(super) fn next(&self) -> Option<&TapeEntry> {
+        self.replay.as_ref()?.entries.get(self.tape.entries.len())
+    }
+
     /// What `pick` takes from the next entry of the tape that is replayed; its refusal is a divergence. `None` when live.
     pub(super) fn recorded<T>(
         &mut self,
@@ -361,6 +366,7 @@ mod tests {
                     function: "get".into(),
                     request: Digest::of(b"rates"),
                     about: "rates/\u{1b}".into(),
+                    parts: [("value".into(), "0123abcd".into())].into(),
                     took_millis: number,
                     answer: serde_json::json!({ "ok": null }),
                 }),

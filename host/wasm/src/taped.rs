@@ -1,5 +1,6 @@
 //! A host call whose answer goes on the tape: live it is performed and noted, in replay the tape answers and nothing happens.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,8 @@ pub(crate) struct Asked {
     request: Digest,
     /// For people, in a few words: `GET https://example.com/items`. Nothing secret.
     about: String,
+    /// What the words for people do not show, by its name.
+    parts: BTreeMap<String, String>,
     /// All of it under names, where a test answers.
     details: Value,
     /// Lasts as long as the call.
@@ -53,8 +56,21 @@ impl Asked {
             // What capabilities ask with are plain records of text and numbers, which always become JSON.
             request: Digest::of(&serde_json::to_vec(request).unwrap_or_default()),
             about: shown::excerpt(about, ABOUT_BYTES),
+            parts: BTreeMap::new(),
             details: Value::Null,
             span: call_span(interface, function),
+        }
+    }
+
+    /// The same with parts that the words for people do not show, or not whole.
+    pub(crate) fn with_parts<const N: usize>(self, parts: [(&str, Digest); N]) -> Self {
+        let part = |(name, digest): (&str, Digest)| {
+            let digest = digest.hex();
+            (name.to_owned(), digest[..PART_DIGITS].to_owned())
+        };
+        Self {
+            parts: parts.into_iter().map(part).collect(),
+            ..self
         }
     }
 
@@ -78,6 +94,7 @@ impl Asked {
             function: self.function.to_owned(),
             request: self.request,
             about: secrets.mask(self.about.as_str()).into_owned(),
+            parts: self.parts.clone(),
             took_millis: 0,
             answer: Value::Null,
         }
@@ -94,6 +111,26 @@ impl Asked {
     fn shown(&self) -> String {
         asked(self.interface, self.function, &self.about, &self.request)
     }
+
+    /// The same beside the call that the tape has in its place: with what differs where the words are the same, as far as the tape knows.
+    fn shown_beside(&self, recorded: Option<&TapeEntry>) -> String {
+        let shown = self.shown();
+        let Some(TapeEntry::Host(recorded)) = recorded else {
+            return shown;
+        };
+        let alike = (&*recorded.interface, &*recorded.function, &*recorded.about)
+            == (self.interface, self.function, &*self.about);
+        if !alike || recorded.request == self.request {
+            return shown;
+        }
+        let known = recorded.parts.iter();
+        let other = known.filter(|(name, digest)| self.parts.get(*name) != Some(digest));
+        let other: Vec<&str> = other.map(|(name, _)| name.as_str()).collect();
+        match other.as_slice() {
+            [] => format!("{shown}; the tape has only a digest of what differs"),
+            other => format!("{shown}; what differs: {}", other.join(", ")),
+        }
+    }
 }
 
 /// The span of a host call, in that of its attempt. Nothing of what it asks or is answered is in it: that may be anything.
@@ -107,6 +144,9 @@ fn millis_since(begun: Instant) -> u64 {
 
 /// Bytes of the words for people.
 const ABOUT_BYTES: usize = 300;
+
+/// Hexadecimal digits that tell one part of a request from another.
+const PART_DIGITS: usize = 8;
 
 /// An answer as it stands on the tape.
 #[derive(Serialize, Deserialize)]
@@ -244,7 +284,12 @@ impl HostState {
             }
             _ => None,
         };
-        self.recorder.recorded(&call.shown(), pick)
+        if !self.recorder.is_replay() {
+            // Nobody needs its words.
+            return Ok(None);
+        }
+        let actual = call.shown_beside(self.recorder.next());
+        self.recorder.recorded(&actual, pick)
     }
 
     /// Whether a test answers the calls of this attempt.
@@ -287,6 +332,7 @@ impl HostState {
             function: call.function.to_owned(),
             request: call.request,
             about: self.call.secrets.mask(call.about.as_str()).into_owned(),
+            parts: call.parts.clone(),
             took_millis: 0,
             answer,
         }));

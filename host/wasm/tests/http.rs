@@ -218,15 +218,29 @@ fn another_request_than_the_recorded_one_diverges() {
         &sends("POST", &url, &[("x", "y")], "data"),
         granted(&server),
     );
+    let (b, query) = (server.url("/b"), server.url("/a?b"));
+    // What people do not see of a request is told where it is what differs.
     let others = [
-        sends("PUT", &url, &[("x", "y")], "data"),
-        sends("POST", &server.url("/b"), &[("x", "y")], "data"),
-        sends("POST", &server.url("/a?b"), &[("x", "y")], "data"),
-        sends("POST", &url, &[("x", "z")], "data"),
-        sends("POST", &url, &[], "data"),
-        sends("POST", &url, &[("x", "y")], "date"),
+        (sends("PUT", &url, &[("x", "y")], "data"), ")"),
+        (sends("POST", &b, &[("x", "y")], "data"), ")"),
+        (
+            sends("POST", &query, &[("x", "y")], "data"),
+            "); what differs: URL",
+        ),
+        (
+            sends("POST", &url, &[("x", "z")], "data"),
+            "); what differs: headers",
+        ),
+        (
+            sends("POST", &url, &[], "date"),
+            "); what differs: body, headers",
+        ),
+        (
+            sends("POST", &url, &[("x", "y")], "date"),
+            "); what differs: body",
+        ),
     ];
-    for other in others {
+    for (other, what) in others {
         let replayed = execute(&other, replay(&lived.tape));
         let divergence = replayed.divergence.unwrap();
         assert!(
@@ -236,11 +250,22 @@ fn another_request_than_the_recorded_one_diverges() {
                 .starts_with("http.send POST http://127.0.0.1:")
         );
         assert!(
-            divergence.actual.starts_with("http.send P"),
+            divergence.actual.starts_with("http.send P") && divergence.actual.ends_with(what),
             "{}",
             divergence.actual
         );
     }
+    let mut old = lived.tape.clone();
+    let Some(TapeEntry::Host(recorded)) = old.entries.first_mut() else {
+        panic!("{old:?}");
+    };
+    recorded.parts.clear();
+    let other = sends("POST", &url, &[("x", "y")], "date");
+    let actual = execute(&other, replay(&old)).divergence.unwrap().actual;
+    assert!(
+        actual.ends_with("); the tape has only a digest of what differs"),
+        "{actual}"
+    );
     assert_eq!(server.seen().len(), 1);
 }
 

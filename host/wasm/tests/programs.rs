@@ -213,6 +213,12 @@ fn a_program_runs_once_and_a_replay_runs_nothing() {
         assert_eq!((replayed.divergence, &replayed.tape), (None, &live.tape));
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "again\n");
+    // Where people see only the beginning, what differs is told.
+    let long = |end: &str| load(&shell(&format!("exit 0; {} {end}", "x".repeat(400))));
+    let live = execute(&long("a"), call_on(&store));
+    let other = execute(&long("b"), replay_on(&store, &live.tape));
+    let actual = other.divergence.unwrap().actual;
+    assert!(actual.ends_with("); what differs: arguments"), "{actual}");
     let other = load(&shell(&script.replace("done", "gone")));
     let divergence = execute(&other, replay_on(&store, &live.tape))
         .divergence

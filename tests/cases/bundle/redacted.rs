@@ -92,6 +92,7 @@ async fn recorded() -> Rig {
             function: "send".to_owned(),
             request: Digest::of(TOKEN.as_bytes()),
             about: format!("GET /?{TOKEN}"),
+            parts: BTreeMap::from([("body".to_owned(), "feed1234".to_owned())]),
             took_millis: 1,
             answer,
         })

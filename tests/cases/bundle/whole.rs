@@ -173,6 +173,7 @@ async fn what_attempts_left_comes_along_and_a_moving_run_is_as_it_was_seen() {
         function: "send".to_owned(),
         request: Digest::of(b"r"),
         about: "GET".to_owned(),
+        parts: BTreeMap::new(),
         took_millis: 1,
         answer: json!({ "ok": { "body": { "blob": beside } } }),
     });

@@ -545,6 +545,7 @@ impl Redaction<'_> {
                 for entry in entries.iter_mut() {
                     if let TapeEntry::Host(call) = entry {
                         call.request = Digest::of(MARKER.as_bytes());
+                        call.parts.clear();
                     }
                 }
             }

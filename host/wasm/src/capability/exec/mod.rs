@@ -199,6 +199,22 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// What people do not see of it, or not whole.
+    fn parts(&self) -> [(&'static str, Digest); 5] {
+        // Texts and numbers always become JSON.
+        let of = |part: serde_json::Result<Vec<u8>>| Digest::of(&part.unwrap_or_default());
+        [
+            ("arguments", of(serde_json::to_vec(self.args))),
+            ("environment", of(serde_json::to_vec(&self.env))),
+            ("standard input", self.stdin),
+            (
+                "working directory",
+                of(serde_json::to_vec(&self.working_dir)),
+            ),
+            ("timeout", of(serde_json::to_vec(&self.timeout_millis))),
+        ]
+    }
+
     /// What a test sees of it.
     fn details(command: &command::Command) -> Value {
         let named = |(name, value): &(String, String)| (name.clone(), value.clone());
@@ -375,7 +391,9 @@ impl HostState {
         let about = format!("{} {}", command.inner.program, command.inner.args.join(" "));
         // Before it is cut: part of a secret would not be known as one.
         let about = self.call.secrets.mask(about);
-        let call = Asked::new(INTERFACE, "run", &Request::of(&command.inner), &about)
+        let request = Request::of(&command.inner);
+        let call = Asked::new(INTERFACE, "run", &request, &about)
+            .with_parts(request.parts())
             .told(self.details(|| Request::details(&command.inner)));
         if let Some(answer) = self.recorded_answer::<Taped>(&call).await? {
             return Ok(match answer {

@@ -287,6 +287,7 @@ impl HostRequest for HostState {
         // It leaves the guest's hands; the response needs the room.
         draft.held = self.states.http.room.hold(0);
         let call = Asked::new(INTERFACE, "send", &draft.request(), &draft.about())
+            .with_parts(draft.parts())
             .told(self.details(|| draft.details()));
         let mut live = None;
         let answer = self
@@ -384,6 +385,16 @@ impl Draft {
             &self.artifact,
             self.timeout.map(|timeout| timeout.as_millis()),
         )
+    }
+
+    /// What people do not see of it.
+    fn parts(&self) -> [(&'static str, Digest); 4] {
+        let body = match &self.artifact {
+            Some(artifact) => Digest::of(artifact.as_bytes()),
+            None => self.body_digest,
+        };
+        let timeout = self.timeout.map(|timeout| timeout.as_millis());
+        request::parts(&self.url, &self.headers, body, &timeout)
     }
 
     fn digest(&self) -> Digest {

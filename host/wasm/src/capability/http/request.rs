@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
+use milepost_core::ids::Digest;
 use milepost_core::{limits, shown};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -222,6 +223,23 @@ pub(in crate::capability) fn about(method: &str, url: &str) -> String {
     let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{method} {scheme}{host}{path}")
+}
+
+/// What [`about`] does not show of a request, or not whole.
+pub(in crate::capability) fn parts(
+    url: &str,
+    headers: &[(String, Vec<u8>)],
+    body: Digest,
+    times: &impl Serialize,
+) -> [(&'static str, Digest); 4] {
+    // Texts and numbers always become JSON.
+    let of = |part: serde_json::Result<Vec<u8>>| Digest::of(&part.unwrap_or_default());
+    [
+        ("URL", Digest::of(url.as_bytes())),
+        ("headers", of(serde_json::to_vec(headers))),
+        ("body", body),
+        ("timeouts", of(serde_json::to_vec(times))),
+    ]
 }
 
 fn parse_method(method: &str) -> Result<Method, HostError> {

@@ -21,7 +21,7 @@ use super::outgoing::{Body, Draft, End};
 use super::{Options, codes};
 use crate::attempt::LogLevel;
 use crate::capability::http::client::{self, Sending};
-use crate::capability::http::request::{Request, Times, about, details};
+use crate::capability::http::request::{Request, Times, about, details, parts};
 use crate::capability::http::{Answered, TapedResponse};
 use crate::capability::wasi::lock;
 use crate::capability::wasi::poll::Look;
@@ -155,6 +155,7 @@ impl HostState {
             self.states.wasi.http.exchanges.remove(&number);
             return;
         }
+        let body = Digest::of(&bytes);
         let asked = Asked::new(
             INTERFACE,
             "send",
@@ -163,11 +164,12 @@ impl HostState {
                 &outline.method,
                 &outline.url,
                 &outline.headers,
-                Digest::of(&bytes),
+                body,
                 outline.times,
             ),
             &about(&outline.method, &outline.url),
         )
+        .with_parts(parts(&outline.url, &outline.headers, body, &outline.times))
         .told(self.details(|| details(&outline.method, &outline.url, &outline.headers, &bytes)));
         exchange.begun = Instant::now();
         exchange.stage = if self.recorder.is_replay() {
