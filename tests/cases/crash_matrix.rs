@@ -368,6 +368,40 @@ fn what_is_undone_is_undone_once_wherever_the_process_is_cut_off() {
     assert!(aborted > 60, "{aborted}");
 }
 
+/// A run of which a fork repeats the end. What it keeps is large enough to be a blob that both share.
+const FORKED: &str = "[inputs.n]\ntype = \"number\"\ndefault = 1\n\
+[[step]]\nid = \"a\"\nuse = \"text/echo\"\nwith = { text = \"LARGE\" }\n\
+[[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = \"${ inputs.n }\" }\n\
+[[step]]\nid = \"c\"\nuse = \"text/echo\"\nwith = { a = \"${ steps.a.output }\", b = \"${ steps.b.output }\" }\n";
+
+#[test]
+fn a_fork_survives_an_abort_at_every_point_of_every_commit() {
+    let points = [&WRITE[..], &CALL[..]].concat();
+    let prepare = || {
+        let cli = cli(&FORKED.replace("LARGE", &"x".repeat(20_000)));
+        cli.run("run w.toml --id r").expect(0);
+        cli
+    };
+    let aborted = at_every_point(
+        &points,
+        prepare,
+        "fork r --from b --input n=2 --id f",
+        |cli, _| {
+            work(cli);
+            // What was not acknowledged is forked again; what was is the same run.
+            let run = cli.run("fork r --from b --input n=2 --id f --json");
+            let run = run.expect(0).json();
+            assert_eq!(run["status"], "completed", "{run}");
+            assert_eq!(run["output"]["a"], cli.shown("r")["output"]["a"]);
+            assert_ne!(run["output"]["b"], cli.shown("r")["output"]["b"]);
+            assert_eq!(count(cli, "f", "step_completed"), 2);
+            assert_eq!(count(cli, "r", "step_completed"), 3);
+        },
+    );
+    println!("{aborted} aborts");
+    assert!(aborted > 40, "{aborted}");
+}
+
 #[test]
 fn b366_parent_and_child_survive_an_abort_at_every_point_of_every_commit() {
     let points = [&WRITE[..], &CALL[..], &CHILD[..2]].concat();

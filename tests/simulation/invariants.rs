@@ -8,7 +8,7 @@ use std::sync::Arc;
 use milepost::{record, workflow};
 use milepost_core::definition::{Around, Definition, Flow, StepKind};
 use milepost_core::event::{
-    AttemptStarted, ChildEnding, Entry, Event, ResumeCause, RunEvent, StepEvent, WaitEvent,
+    AttemptStarted, ChildEnding, Entry, Event, Fork, ResumeCause, RunEvent, StepEvent, WaitEvent,
 };
 use milepost_core::ids::{Path, RunId, StepId};
 use milepost_core::replay;
@@ -68,6 +68,7 @@ pub(crate) fn check(world: &Arc<World>) {
         nothing_is_early(&journal);
         nothing_is_late(&journal, asks_one_at_a_time(&definition));
         children_end_as_recorded(world, &journal);
+        a_fork_keeps_what_was_recorded(world, &journal);
         let mut again = RunState::create(&journal[0]).unwrap();
         for entry in &journal[1..] {
             if let Err(divergence) = replay::check(&definition, &mut again, entry) {
@@ -166,7 +167,11 @@ fn attempts_end_once(journal: &Journal) {
 
 /// What was completed starts again only if somebody named it, or what it follows from.
 fn nothing_completed_runs_again(journal: &Journal) {
-    let mut completed = BTreeSet::<Path>::new();
+    let kept = forked(journal).into_iter().flat_map(|fork| &fork.kept);
+    let mut completed: BTreeSet<Path> = kept
+        .filter(|record| record.has_completed())
+        .map(|record| record.path().clone())
+        .collect();
     for entry in journal {
         match &entry.event {
             Event::Step { path, event } => match event {
@@ -257,6 +262,39 @@ fn children_end_as_recorded(world: &World, journal: &Journal) {
             | (ChildEnding::Cancelled(_), Phase::Cancelled { .. }) => {}
             (told, phase) => panic!("{run} is {} at {seq}, {told:?}", phase.status()),
         }
+    }
+}
+
+/// What a run was forked of, if it was.
+fn forked(journal: &Journal) -> Option<&Fork> {
+    match &journal[0].event {
+        Event::Run(RunEvent::Created(created)) => created.fork.as_ref(),
+        _ => panic!("a run begins with its creation"),
+    }
+}
+
+/// What a fork begins with is how the steps had ended in the run that was forked, and that run did not move.
+fn a_fork_keeps_what_was_recorded(world: &World, journal: &Journal) {
+    let Some(fork) = forked(journal) else {
+        return;
+    };
+    let upto = usize::try_from(fork.seq).unwrap();
+    let origin = RunState::fold(&world.journal(&fork.run)[..upto]).unwrap();
+    assert!(
+        !matches!(origin.phase().status(), Status::Pending | Status::Running),
+        "{} moved when it was forked",
+        fork.run
+    );
+    for kept in &fork.kept {
+        let own = origin.executions().latest(kept.path()).unwrap();
+        assert_eq!(
+            own.settled(),
+            kept.settled(),
+            "{} of {}",
+            kept.path(),
+            fork.run
+        );
+        assert!(own.settled().is_some(), "{}", kept.path());
     }
 }
 

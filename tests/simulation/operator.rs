@@ -1,5 +1,5 @@
 //! The people and the machines around the store: workers that die and come back, an operator who submits, signals, decides,
-//! cancels, pauses and resumes at random; at last the storm is over and everything has to come to an end.
+//! cancels, pauses, resumes and forks at random; at last the storm is over and everything has to come to an end.
 
 use milepost::store::prelude::*;
 use milepost_tests::now::Now as _;
@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use milepost::Engine;
 use milepost::engine::{
-    ApprovalDecision, Control, EngineError, FamilyStopped, ResumeOptions, StartOptions, StopAnswer,
-    WorkOptions,
+    ApprovalDecision, Control, EngineError, FamilyStopped, ForkOptions, ResumeOptions,
+    StartOptions, StopAnswer, WorkOptions,
 };
 use milepost::record;
 use milepost::store::RunRow;
+use milepost_core::definition::input::GivenInputs;
 use milepost_core::ids::{Path, RunId};
 use milepost_core::limits::{JSON_DEPTH, NOTE_BYTES};
 use milepost_core::state::{RunState, Status};
@@ -181,7 +183,8 @@ async fn meddle(world: &Arc<World>) {
                 world.say(format!("cancel {path} of {run}: {}", short(&cancelled)));
             }
         }
-        73..80 => {
+        73..76 => fork(world, &engine, &run).await,
+        76..80 => {
             // Sweeps that nobody waited for, twice: duplicate wake-ups change nothing.
             for _ in 0..2 {
                 let swept = patiently(engine.sweep()).await;
@@ -207,6 +210,30 @@ async fn meddle(world: &Arc<World>) {
     }
     // The command is over, and its process with it.
     process.kill();
+}
+
+/// A new run begins with what another one has recorded, and is driven here for a while.
+async fn fork(world: &World, engine: &Engine, run: &RunId) {
+    let Some(path) = some_path(world, run) else {
+        return;
+    };
+    let from = [path.segments()[0].step.clone()];
+    let id = RunId::new(&format!("fork-{}", world.rng.below(1_000_000))).unwrap();
+    let options = ForkOptions {
+        id: Some(id.clone()),
+        ..ForkOptions::default()
+    };
+    let inputs = GivenInputs::default();
+    let forked = engine.fork(run, &from, &inputs, options);
+    let forked = tokio::time::timeout(seconds(world, 20), forked).await.ok();
+    world.say(format!(
+        "fork {run} from {} as {id}: {}",
+        from[0],
+        short(&forked)
+    ));
+    if let Some(Ok(_)) = forked {
+        world.promises().starts.insert(id);
+    }
 }
 
 /// A run that was started, or one that another run has started.

@@ -1,17 +1,18 @@
 //! Runs as the engine writes them: the core decides every event, [`Batch`] makes the transaction. Only the outcomes of steps
 //! are invented.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use milepost::record::Batch;
 use milepost::store::{Claim, NewLog, NewSignal, Write};
 use milepost_core::decide::{decide, interrupt, settle};
 use milepost_core::definition::Definition;
-use milepost_core::event::{ClaimCause, Event, Parent, RunCreated, RunEvent};
-use milepost_core::ids::{Path, RunId};
+use milepost_core::event::{ClaimCause, Event, Fork, Parent, RunCreated, RunEvent};
+use milepost_core::ids::{Path, RunId, StepId};
 use milepost_core::outcome::{ErrorClass, Outcome, Pause, StepError};
 use milepost_core::payload::Payload;
+use milepost_core::request::fork::fork;
 use milepost_core::request::resume::{ResumeBy, resume};
 use milepost_core::rules::Rules;
 use milepost_core::state::{Phase, RunState};
@@ -102,7 +103,26 @@ impl Mover {
 
     /// The first move of a run; some are claimed at once, as the engine does, some wait.
     pub(crate) fn create(&mut self, run: RunId, draws: &mut Draws) -> Write {
-        let (mut batch, mut state) = self.created(run, None, draws);
+        let (batch, state) = self.created(run, None, None, draws);
+        self.begin(batch, state, draws)
+    }
+
+    /// The first move of a run that keeps what came of the steps of another one, which is over.
+    pub(crate) fn fork(&mut self, run: RunId, origin: &RunState, draws: &mut Draws) -> Write {
+        let ids = ["fetch", "improve", "each", "publish"];
+        let from = vec![StepId::new(draws.choose(&ids)).unwrap()];
+        let kept = fork(&self.definition, origin, &from, &BTreeSet::new());
+        let fork = Fork {
+            run: origin.created().run.clone(),
+            seq: origin.seq(),
+            kept: kept.unwrap(),
+            from,
+        };
+        let (batch, state) = self.created(run, None, Some(fork), draws);
+        self.begin(batch, state, draws)
+    }
+
+    fn begin(&mut self, mut batch: Batch, mut state: RunState, draws: &mut Draws) -> Write {
         if draws.chance(80) {
             self.claim(&mut batch, &mut state, ClaimCause::Start, draws);
         }
@@ -115,7 +135,7 @@ impl Mover {
             run: write.run.clone(),
             path: "fetch".parse().unwrap(),
         };
-        let (batch, state) = self.created(child, Some(parent), draws);
+        let (batch, state) = self.created(child, Some(parent), None, draws);
         write.kin.children.push(batch.to_write(&state));
     }
 
@@ -134,6 +154,7 @@ impl Mover {
         &mut self,
         run: RunId,
         parent: Option<Parent>,
+        fork: Option<Fork>,
         draws: &mut Draws,
     ) -> (Batch, RunState) {
         let now = self.now();
@@ -151,7 +172,7 @@ impl Mover {
             children: BTreeMap::new(),
             parent,
             redacted: Vec::new(),
-            fork: None,
+            fork,
         };
         let state = batch
             .create(Event::Run(RunEvent::Created(created)), now)

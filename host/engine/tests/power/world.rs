@@ -155,7 +155,7 @@ impl World {
         Change::Write(Box::new(next))
     }
 
-    /// The first move of a run in the place of one that is over: one that another run has started, or a new one.
+    /// The first move of a run in the place of one that is over: one that another run has started, a fork of it, or a new one.
     fn another(&mut self, actor: usize, draws: &mut Draws) -> Write {
         while let Some(child) = self.born.pop() {
             if let Ok(recorded) = record::load(&self.oracle, &child).now()
@@ -166,8 +166,11 @@ impl World {
             }
         }
         let run = self.fresh();
-        self.actors[actor] = (run.clone(), None);
-        self.mover.create(run, draws)
+        let over = std::mem::replace(&mut self.actors[actor], (run.clone(), None));
+        match over.1 {
+            Some(over) if draws.chance(50) => self.mover.fork(run, &over, draws),
+            _ => self.mover.create(run, draws),
+        }
     }
 
     /// The change was made.
