@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use milepost_tests::cli::{Cli, Running, component};
+use milepost_tests::cli::{Cli, Output, Running, component};
 use serde_json::json;
 
 /// A workflow whose only step runs `sh -c SCRIPT`.
@@ -58,6 +58,26 @@ fn b73_b80_a_program_that_fails_fails_its_step_and_never_pauses_the_run() {
     let error = &cli.shown("silent")["steps"][0]["error"];
     assert_eq!(error["message"], "exited with code 4");
     cli.run("replay silent").expect(0);
+}
+
+#[test]
+fn b162_an_error_object_in_what_a_program_writes_decides_nothing() {
+    let cli = Cli::new();
+    let noise = "warming up; please wait .. {\"error\": {\"type\": \"rate_limit_error\", \"retry_after\": 30, \"inner\": {\"code\": 429}}} .. done";
+    for (exit, status) in [(1, 1), (0, 0)] {
+        let script = format!("echo '{noise}' >&2; exit {exit}");
+        let workflow = shell(&script, "").replace(
+            "use = \"command/run\"\n",
+            "use = \"command/run\"\nretry = { max_attempts = 3, initial = \"1ms\" }\n",
+        );
+        cli.write("tool.toml", workflow);
+        let run = cli.run(&format!("run tool.toml --id exit-{exit} --json"));
+        let step = &run.expect(status).json()["steps"][0];
+        assert_eq!(step["attempts"], 1, "{step:#}");
+        if exit == 1 {
+            assert_eq!(step["error"]["code"], "exit-code", "{step:#}");
+        }
+    }
 }
 
 #[test]
@@ -188,6 +208,35 @@ fn what_is_denied_is_denied_also_before_the_end_of_a_run_that_is_cancelled_and_a
             "{shown:#}"
         );
     }
+}
+
+#[test]
+fn what_the_environment_denies_no_command_line_allows() {
+    let cli = Cli::new();
+    cli.write("tool.toml", shell("exit 0", ""));
+    let run = |id: &str, line: &str, variable: &str| {
+        let mut command = cli.command(&format!("run tool.toml --id {id}{line}"));
+        command.env("MILEPOST_DENY", variable);
+        Output::of(command.output().unwrap())
+    };
+    for (id, line, variable) in [
+        ("all", "", "exec"),
+        ("one", "", " http , exec=sh"),
+        ("both", " --deny exec=git", "exec=sh"),
+    ] {
+        let ran = run(id, line, variable).expect(1);
+        // What is denied for all workflows is no slip where it does not concern one.
+        assert!(!ran.stderr.contains("`--deny http`"), "{ran:?}");
+        let error = &cli.shown(id)["steps"][0]["error"];
+        assert_eq!(error["code"], "denied", "{error:#}");
+    }
+    run("none", "", "").expect(0);
+    let ran = run("slip", "", "exec,htpp").expect(64);
+    assert!(
+        ran.stderr.contains("MILEPOST_DENY cannot be used: `htpp`"),
+        "{ran:?}"
+    );
+    assert_ne!(cli.run("show slip").status, 0, "nothing has begun");
 }
 
 /// A run whose step has started processes that end by nothing but force, and their ids.
@@ -385,6 +434,30 @@ fn b400_what_leaves_its_group_ends_with_its_program() {
     cli.write("tool.toml", shell(&script, "allow_failure = true\n"));
     let output = cli.run("run tool.toml --id own").expect(0).stdout;
     assert!(output.contains("\"exit_code\": null"), "{output}");
+    assert_eq!(running(&time), Vec::<u32>::new());
+}
+
+#[test]
+fn b400_what_kills_its_own_supervisor_leaves_nothing_and_harms_no_other() {
+    let cli = Cli::new();
+    let time = own_time(4);
+    // In sessions of their own, one without a parent; each starts others while it is looked for.
+    let escape = format!(
+        "setsid sh -c 'while :; do setsid sleep {time} & sleep 0.01; done' & setsid sleep {time} & sleep 0.2; kill -9 $PPID; sleep {time}"
+    );
+    let honest = "setsid sleep 0.5; sleep 1; echo honest";
+    let beside = "[[step]]\nid = \"honest\"\nuse = \"command/run\"\n[step.with]\nprogram = \"sh\"\nenv = { PATH = \"/usr/bin:/bin\" }\n";
+    let beside = format!("allow_failure = true\n{beside}args = [\"-c\", {honest:?}]\n");
+    let workflow = shell(&escape, &beside);
+    cli.write(
+        "tool.toml",
+        workflow.replace("schema = 1\n", "schema = 1\nflow = \"graph\"\n"),
+    );
+    let run = cli.run("run tool.toml --id r --json").expect(0).json();
+    let steps = run["steps"].as_array().unwrap();
+    let output = |path: &str| &steps.iter().find(|step| step["path"] == path).unwrap()["output"];
+    assert!(output("tool")["exit_code"].is_null(), "{run:#}");
+    assert_eq!(output("honest")["stdout"], "honest\n", "{run:#}");
     assert_eq!(running(&time), Vec::<u32>::new());
 }
 

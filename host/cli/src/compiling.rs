@@ -60,8 +60,16 @@ pub(crate) fn group_holder() -> Option<ChildProgram> {
 
 /// What starts what steps run; `None` where programs are not supervised, or when this program does not find itself.
 pub(crate) fn program_supervisor() -> Option<ChildProgram> {
-    let supervises = cfg!(target_os = "linux");
-    supervises.then(|| this_program(SUPERVISE).ok()).flatten()
+    #[cfg(target_os = "linux")]
+    {
+        // All that this program starts, it starts through the library.
+        if let Err(error) = milepost::wasm::strays::adopt() {
+            tracing::warn!(%error, "what kills its supervisor can leave processes behind");
+        }
+        this_program(SUPERVISE).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// How this program compiles.

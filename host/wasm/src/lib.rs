@@ -68,9 +68,10 @@ pub mod process_group;
 pub mod process_table;
 mod recorder;
 pub mod secrets;
-#[cfg(unix)]
 mod spawn;
 mod state;
+#[cfg(target_os = "linux")]
+pub mod strays;
 pub mod supervisor;
 pub mod symbolize;
 mod taped;

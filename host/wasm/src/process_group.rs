@@ -4,7 +4,8 @@
 //! A group is held by a process of its own, which does nothing: it is in the group before the program is, so that the name of the
 //! group can be written down before anything starts, and the system gives the number to nobody else for as long as it has not been
 //! waited for. What leaves its group on purpose, by a session of its own as daemons do, is the matter of the
-//! [supervisor](crate::supervisor) of its program; where that was killed as well, only what still has its parents in the group is found.
+//! [supervisor](crate::supervisor) of its program, and of the [process above](crate::strays) that; where both were killed, only what still has
+//! its parents in the group is found.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 //! A process whose parent has ended becomes a child of the nearest ancestor that asked for that (a subreaper). A program's supervisor does,
 //! so that also what begins a session of its own, as daemons do, stays among its descendants; when the program has ended, the supervisor
 //! kills all of them. It does the same when the process that started it lets it go, or has died. It is in no group of the program's, so that what
-//! a program does to its own group does not concern it.
+//! a program does to its own group does not concern it. Where a program kills it on purpose, what it has started are [strays](crate::strays).
 //!
 //! Its standard input is a socket: one line that says what to start, what the program reads, then `TERMINATE` or the end; from the
 //! other side, when all is over, what became of it. Standard output and standard error are the program's, and so are environment and working
@@ -43,6 +43,8 @@ pub(crate) enum Ended {
 pub(crate) const TERMINATE: u8 = b'T';
 
 #[cfg(target_os = "linux")]
+pub(crate) use linux::children;
+#[cfg(target_os = "linux")]
 pub use linux::supervise_program;
 
 #[cfg(target_os = "linux")]
@@ -65,7 +67,7 @@ mod linux {
     use super::{Ended, Start, TERMINATE};
     use crate::descriptors;
     use crate::process_table as table;
-    use crate::spawn::spawn;
+    use crate::spawn::spawn_written;
 
     /// How long is tried to end what a program has left behind. Whatever outruns that for so long is left.
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,7 +130,7 @@ mod linux {
             .envs(start.env.iter().map(|(name, value)| (name, value)))
             .stdin(input)
             .process_group(start.group);
-        spawn(&mut command)
+        spawn_written(&mut command)
     }
 
     /// Gives the program its input, then does what it is told. When nobody is there any more to tell it, the program is killed.
@@ -196,7 +198,7 @@ mod linux {
     }
 
     /// The children of this process, whichever of its threads they are listed under.
-    fn children() -> Vec<Pid> {
+    pub(crate) fn children() -> Vec<Pid> {
         let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
         let mut all = Vec::new();
         let mut listed = true;

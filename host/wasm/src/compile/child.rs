@@ -11,6 +11,7 @@ use milepost_core::limits;
 
 use super::{CANNOT_COMPILE, METERED, first_of};
 use crate::component::Rejection;
+use crate::spawn::spawn_own;
 
 /// As much of what the child complains about as is worth reading.
 const WORDS_BYTES: usize = 64 * 1024;
@@ -91,7 +92,7 @@ impl ChildProgram {
         // A key pressed at the terminal is meant for the parent.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn()?;
+        let mut child = spawn_own(&mut command)?;
         talk(&mut child, bytes, bounds)
     }
 }

@@ -16,6 +16,7 @@ use rustix::process::{
 use super::program::Program;
 use crate::compile::ChildProgram;
 use crate::process_group;
+use crate::spawn::spawn_own;
 
 /// A group that was formed and has not ended.
 pub(super) struct Group {
@@ -33,15 +34,16 @@ struct Holder {
 
 impl Group {
     pub(super) fn form(holder: &ChildProgram) -> io::Result<Self> {
-        let mut process = Command::new(&holder.program)
+        let mut command = Command::new(&holder.program);
+        command
             .args(&holder.arguments)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let mut process = spawn_own(&mut command)?;
         let input = process.stdin.take();
         Ok(Self {
             name: process_group::led_by(process.id()),

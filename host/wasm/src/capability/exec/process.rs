@@ -30,7 +30,7 @@ use super::tail::Tail;
 use crate::compile::ChildProgram;
 use crate::host_error::HostError;
 use crate::process_group;
-use crate::spawn::spawn;
+use crate::spawn::spawn_own_written;
 
 impl Command {
     /// Runs it. `holder` is a program that reads its standard input to the end and ends then, which its process group is held by.
@@ -127,7 +127,7 @@ impl Command {
             .process_group(group.id());
         #[cfg(target_os = "linux")]
         crate::descriptors::keep_from_programs();
-        let mut child = spawn(&mut command)?;
+        let mut child = spawn_own_written(&mut command)?;
         Ok(Started {
             input: child.stdin.take().map(OwnedFd::from),
             to_write: self.stdin.clone(),

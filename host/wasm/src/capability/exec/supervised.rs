@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::command;
 use super::process::{Ended, Started};
 use crate::compile::ChildProgram;
+use crate::spawn::spawn_own;
 use crate::supervisor::{self, Start, TERMINATE};
 
 /// How long a supervisor may take to end all that its program has started, a little longer than it gives itself.
@@ -30,7 +31,8 @@ pub(super) fn start(
     entrance: &Path,
 ) -> io::Result<Started> {
     let (here, there) = UnixStream::pair()?;
-    let child = Command::new(&supervisor.program)
+    let mut command = Command::new(&supervisor.program);
+    command
         .args(&supervisor.arguments)
         .env_clear()
         .current_dir(entrance)
@@ -38,8 +40,8 @@ pub(super) fn start(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // A key pressed at the terminal is meant for this process, and what the program does to its own group for that.
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    let child = spawn_own(&mut command)?;
     let start = Start {
         program: program.to_string_lossy().into_owned(),
         args: given.args.clone(),
@@ -85,21 +87,36 @@ impl Control {
         let _ = self.0.read_to_end(&mut text);
         match serde_json::from_slice(&text) {
             Ok(supervisor::Ended::Program { code, signal, left }) => {
-                if left > 0 {
-                    tracing::warn!(left, "what a program has left behind could not be ended");
-                }
+                warn_of(left);
                 Ok(Ended { code, signal })
             }
             Ok(supervisor::Ended::NotStarted(Some(error), _)) => {
                 Err(io::Error::from_raw_os_error(error))
             }
             Ok(supervisor::Ended::NotStarted(None, words)) => Err(io::Error::other(words)),
-            // Somebody killed it, so that the program is killed by whoever ends its group.
-            Err(_) => Ok(Ended {
-                code: None,
-                signal: Some(KILLED),
-            }),
+            // Somebody killed it.
+            Err(_) => {
+                warn_of(end_strays());
+                Ok(Ended {
+                    code: None,
+                    signal: Some(KILLED),
+                })
+            }
         }
+    }
+}
+
+/// Ends what was under a supervisor that was killed. Where it does not come to this process, the program is killed by whoever ends its group.
+fn end_strays() -> usize {
+    #[cfg(target_os = "linux")]
+    return crate::strays::end();
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+fn warn_of(left: usize) {
+    if left > 0 {
+        tracing::warn!(left, "what a program has left behind could not be ended");
     }
 }
 
