@@ -34,7 +34,7 @@ pub(crate) struct WorldArgs {
     #[command(flatten)]
     secrets: SecretArgs,
     /// Deny a capability to all steps, whatever their workflow allows: `http`, `kv`, `artifacts` or `exec`; or one host, bucket
-    /// or program, as in `exec=git`; may be repeated
+    /// or program, as in `exec=git`; may be repeated. Always denied is what the variable MILEPOST_DENY lists, separated by commas
     #[arg(long, value_name = "WHAT", value_parser = |text: &str| text.parse::<Narrowing>())]
     deny: Vec<Narrowing>,
     /// Export spans of runs, steps, attempts and host calls to the OTLP collector at this address, over HTTP
@@ -45,18 +45,22 @@ pub(crate) struct WorldArgs {
 /// What was given.
 pub(crate) struct World {
     secrets: Arc<Provided>,
+    /// By the command line.
     deny: Narrowing,
+    /// By the environment: for whatever workflow, so that it need not concern the one at hand.
+    always: Narrowing,
 }
 
 impl WorldArgs {
-    /// Reads the file of secrets.
+    /// Reads the file of secrets, and what is always denied.
     ///
     /// # Errors
-    /// As [`SecretArgs::read`].
+    /// As [`SecretArgs::read`]; and where the variable cannot be read: nothing is driven with less denied than somebody meant.
     pub(crate) fn read(&self) -> Result<World, Failure> {
         Ok(World {
             secrets: self.secrets.read()?,
             deny: self.deny.iter().cloned().collect(),
+            always: always_denied()?,
         })
     }
 }
@@ -69,6 +73,7 @@ impl World {
                 file: BTreeMap::new(),
             }),
             deny: Narrowing::default(),
+            always: Narrowing::default(),
         }
     }
 
@@ -108,10 +113,34 @@ impl World {
 
     /// The engine with that.
     pub(crate) fn around(&self, builder: EngineBuilder) -> EngineBuilder {
+        let denied = [self.deny.clone(), self.always.clone()];
         builder
             .secrets(Arc::clone(&self.secrets) as _)
-            .deny(self.deny.clone())
+            .deny(denied.into_iter().collect())
     }
+}
+
+/// What is denied on this machine, whatever the command line says.
+const DENY: &str = "MILEPOST_DENY";
+
+fn always_denied() -> Result<Narrowing, Failure> {
+    let Some(text) = std::env::var_os(DENY) else {
+        return Ok(Narrowing::default());
+    };
+    let refused = |why: String| {
+        let help =
+            "it lists what `--deny` takes, separated by commas, such as `exec,http=*.example.com`";
+        Failure::new(Code::Usage, format!("{DENY} cannot be used: {why}")).help(help)
+    };
+    let text = text
+        .into_string()
+        .map_err(|_| refused("it is not UTF-8".to_owned()))?;
+    let words = text.split(',').map(str::trim);
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| word.parse::<Narrowing>())
+        .collect::<Result<_, _>>()
+        .map_err(|error| refused(Shown(error).to_string()))
 }
 
 /// Most that a file of secrets may have, bytes.

@@ -105,13 +105,13 @@ codes! {
     REJECT_TWICE = "MP0217", "two answers to a rejection",
         "With `rework`, a rejection repeats the work, and the last rejection cancels the run; with `on_reject = \"continue\"`, the run continues after the first one. Only one of them can apply.";
     REWORK_FROM = "MP0218", "rework from a step that is not before the approval",
-        "`rework.from` names the step from which the work is repeated. That step comes before the approval, in the same loop body, or at the top level if the approval is there.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
+        "`rework.from` names the step from which the work is repeated. In a sequence that step comes before the approval. In a graph the approval needs it, directly or through other steps, and what builds upon it comes before or after the approval: a step beside it would keep what it made of the rejected work. Both are members of the same loop or fan-out, or both are at the top level.\n\n    rework = { from = \"draft\", max_attempts = 3 }";
     NEEDS = "MP0219", "`needs` that cannot be",
         "`needs` lists the steps that are settled before this one starts: other steps at the same level of a graph, each once. What stands before a loop is settled for its members; whoever waits for a member of a loop needs the loop.\n\n    flow = \"graph\"\n\n    [[step]]\n    id = \"report\"\n    use = \"tools/report\"\n    needs = [\"test\", \"lint\"]";
     NEEDS_CYCLE = "MP0220", "steps that need each other",
         "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.\n\n    needs = [\"test\"]      # MP0220, if `test` needs this step";
     NEEDS_IN_SEQUENCE = "MP0221", "`needs` in a sequence",
-        "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop whose members they are. In a graph, `join` says which outcomes of what a step needs let it run: `all_success` (the default), `one_success`, `none_failed_min_one_success` or `all_done`.\n\n    flow = \"graph\"";
+        "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop or fan-out whose members they are. In a graph, `join` says which outcomes of what a step needs let it run: `all_success` (the default), `one_success`, `none_failed_min_one_success` or `all_done`.\n\n    flow = \"graph\"";
     CHILD_UNREADABLE = "MP0231", "child workflow that cannot be read",
         "`workflow` names the file of another workflow, relative to this one. It is read when this file is: a run carries the workflows of its children.\n\n    workflow = \"notes.toml\"";
     CHILD_INVALID = "MP0232", "child workflow that cannot be used",

@@ -1,4 +1,4 @@
-//! What an operator takes away from the grants of every workflow: `--deny exec`, `--deny http=api.example.com`.
+//! What an operator takes away from the grants of every workflow: `--deny exec`, `--deny http=api.example.com`; or the same in the environment.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

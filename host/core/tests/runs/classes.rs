@@ -50,6 +50,26 @@ fn b141_b142_b143_no_text_decides_about_another_attempt() {
 }
 
 #[test]
+fn b161_an_authentication_error_stays_one_whatever_it_says_of_limits() {
+    for text in [
+        "credit balance exhausted",
+        "billing quota exceeded for this key",
+        "billing is not configured",
+        "account balance",
+    ] {
+        let mut sim = Sim::new(ONE);
+        let refused = StepError::new(ErrorClass::Failed, "authentication", text);
+        sim.run(|_| Outcome::Failed(refused.clone()));
+        assert_eq!(
+            (sim.calls.len(), sim.status()),
+            (1, Status::Failed),
+            "{text}"
+        );
+        assert_eq!(sim.error("a"), refused, "{text}");
+    }
+}
+
+#[test]
 fn b160_every_class_has_a_stable_word_and_one_of_them_is_tried_again() {
     for (class, word, tried_again) in [
         (ErrorClass::Retryable, "retryable", true),
