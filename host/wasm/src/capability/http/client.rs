@@ -351,15 +351,17 @@ pub(super) fn message(
     }
     let agent = HeaderValue::from_static(concat!("milepost/", env!("CARGO_PKG_VERSION")));
     headers.entry(header::USER_AGENT).or_insert(agent);
+    // Who asks for no encoding expects none; a server may choose one where nothing is said.
+    let identity = HeaderValue::from_static("identity");
+    headers
+        .entry(header::ACCEPT_ENCODING)
+        .or_insert_with(|| identity.clone());
     if secret {
         if !guarded {
             policy.allows_bare_secrets(&request.method, &request.url)?;
         }
         // What the server repeats of a secret can only be masked where it can be read.
-        headers.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
+        headers.insert(header::ACCEPT_ENCODING, identity);
     }
     Ok(message)
 }

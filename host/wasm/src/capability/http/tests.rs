@@ -246,6 +246,7 @@ fn a_request_and_its_response_arrive_whole() {
         seen.header("user-agent"),
         Some(concat!("milepost/", env!("CARGO_PKG_VERSION")))
     );
+    assert_eq!(seen.header("accept-encoding"), Some("identity"));
     let twice: Vec<_> = seen
         .headers
         .iter()
