@@ -59,16 +59,17 @@ pub(crate) fn group_holder() -> Option<ChildProgram> {
 }
 
 /// What starts what steps run; `None` where programs are not supervised, or when this program does not find itself.
+#[cfg(target_os = "linux")]
 pub(crate) fn program_supervisor() -> Option<ChildProgram> {
-    #[cfg(target_os = "linux")]
-    {
-        // All that this program starts, it starts through the library.
-        if let Err(error) = milepost::wasm::strays::adopt() {
-            tracing::warn!(%error, "what kills its supervisor can leave processes behind");
-        }
-        this_program(SUPERVISE).ok()
+    // All that this program starts, it starts through the library.
+    if let Err(error) = milepost::wasm::strays::adopt() {
+        tracing::warn!(%error, "what kills its supervisor can leave processes behind");
     }
-    #[cfg(not(target_os = "linux"))]
+    this_program(SUPERVISE).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn program_supervisor() -> Option<ChildProgram> {
     None
 }
 

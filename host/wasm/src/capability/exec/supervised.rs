@@ -107,10 +107,13 @@ impl Control {
 }
 
 /// Ends what was under a supervisor that was killed. Where it does not come to this process, the program is killed by whoever ends its group.
+#[cfg(target_os = "linux")]
 fn end_strays() -> usize {
-    #[cfg(target_os = "linux")]
-    return crate::strays::end();
-    #[cfg(not(target_os = "linux"))]
+    crate::strays::end()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_strays() -> usize {
     0
 }
 
