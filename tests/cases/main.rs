@@ -7,6 +7,7 @@ mod bounds;
 mod bundle;
 mod card;
 mod cli;
+mod conformance;
 mod crash;
 mod crash_matrix;
 mod durable;
