@@ -31,7 +31,8 @@ import * as secretsHost from 'milepost:step/secrets@0.1.0';
 const json = (value) => JSON.stringify(value === undefined ? null : value);
 const optionalJson = (value) => (value === undefined ? undefined : JSON.stringify(value));
 const parsed = (text) => (text === undefined || text === null ? undefined : JSON.parse(text));
-const optionalBig = (value) => (value === undefined || value === null ? undefined : BigInt(value));
+/** The engine hands 64-bit integers over as numbers, and takes no others. */
+const NANOS = 1e6;
 
 /** The ways not to return an output. */
 export class StepError extends Error {
@@ -50,9 +51,10 @@ export const failed = (code, message, detail) => new StepError('failed', failure
 
 /** It may work later: after `after` milliseconds, or when the retry policy of the step says. */
 export const retryable = (code, message, { after, provider, detail } = {}) =>
-  new StepError('retryable', { cause: failure(code, message, detail), after: optionalBig(after), provider }, message);
+  new StepError('retryable', { cause: failure(code, message, detail), after, provider }, message);
 
-/** Stop the run here. `state` comes back as `context.resumeState` of the next attempt. */
+/** Stop the run here, until a time (a Date, or milliseconds since 1970), a signal, or a person resumes it. `state` comes back as
+ * `context.resumeState` of the next attempt. */
 export const pause = (code, reason, { state, until, signal, provider } = {}) =>
   new StepError(
     'paused',
@@ -60,7 +62,7 @@ export const pause = (code, reason, { state, until, signal, provider } = {}) =>
       code,
       reason,
       provider,
-      until: until === undefined ? undefined : until instanceof Date ? BigInt(until.getTime()) * 1_000_000n : BigInt(until),
+      until: until === undefined ? undefined : Number(until) * NANOS,
       signal,
       state: optionalJson(state),
     },
@@ -128,8 +130,11 @@ export const context = {
   get loopIteration() { return contextHost.loopIteration() ?? undefined; },
   get itemIndex() { return contextHost.itemIndex() ?? undefined; },
   get idempotencyKey() { return contextHost.idempotencyKey(); },
-  /** Nanoseconds since 1970, a bigint. */
-  get deadline() { return contextHost.deadline() ?? undefined; },
+  /** Milliseconds since 1970. */
+  get deadline() {
+    const nanos = contextHost.deadline() ?? undefined;
+    return nanos === undefined ? undefined : nanos / NANOS;
+  },
   get resumeState() { return parsed(contextHost.resumeState()); },
   get resumeSignal() { return parsed(contextHost.resumeSignal()); },
   get traceParent() { return contextHost.traceParent(); },
@@ -147,7 +152,7 @@ const emit = (level) => (message, fields = {}) =>
 export const log = { trace: emit('trace'), debug: emit('debug'), info: emit('info'), warn: emit('warn'), error: emit('error') };
 
 export const progress = (done, total, message = '') =>
-  progressHost.report(BigInt(done), optionalBig(total), message);
+  progressHost.report(done, total, message);
 
 export const memo = {
   /** Does the work once per key over all attempts of the step; later ones get what it returned. */
@@ -187,15 +192,15 @@ export const artifacts = {
   /** Up to `max` bytes from `offset` on. */
   read(digest, offset = 0, max = CHUNK) {
     const reader = ask(() => artifactsHost.Reader.open(digest));
-    return ask(() => reader.read(BigInt(offset), max));
+    return ask(() => reader.read(offset, max));
   },
 };
 
 export const clock = {
-  /** Nanoseconds since 1970, a bigint. */
-  now() { return clockHost.now(); },
+  /** Milliseconds since 1970, with microseconds behind the point. */
+  now() { return clockHost.now() / NANOS; },
   /** For seconds; throw `pause(..)` with `until` for longer. */
-  sleep(millis) { clockHost.sleep(BigInt(millis)); },
+  sleep(millis) { clockHost.sleep(millis); },
 };
 
 export const random = { bytes(count) { return randomHost.bytes(count); } };
@@ -211,7 +216,7 @@ export function request(method, url, { headers = {}, body, bodyArtifact, timeout
   for (const [name, value] of Object.entries(headers)) draft.header(name, bytes(value));
   if (body !== undefined) draft.body(bytes(body));
   if (bodyArtifact !== undefined) draft.bodyArtifact(bodyArtifact);
-  if (timeout !== undefined) draft.timeout(BigInt(timeout));
+  if (timeout !== undefined) draft.timeout(timeout);
   const response = ask(() => httpHost.Request.send(draft));
   return {
     status: response.status(),
@@ -230,7 +235,7 @@ export function exec(program, args = [], { env = {}, stdin, cwd, timeout } = {})
   for (const [name, value] of Object.entries(env)) command.env(name, value);
   if (stdin !== undefined) command.stdin(bytes(stdin));
   if (cwd !== undefined) command.workingDir(cwd);
-  if (timeout !== undefined) command.timeout(BigInt(timeout));
+  if (timeout !== undefined) command.timeout(timeout);
   const outcome = ask(() => execHost.Command.run(command));
   return {
     exitCode: outcome.exitCode() ?? undefined,
