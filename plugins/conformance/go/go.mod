@@ -1,0 +1,7 @@
+module conformance
+
+go 1.24
+
+require milepost v0.0.0
+
+replace milepost => ../../sdk-go

@@ -1,0 +1,3 @@
+module milepost
+
+go 1.24
