@@ -39,6 +39,7 @@ pub mod state;
 pub mod stop;
 pub mod stored;
 mod strict_json;
+mod synonyms;
 pub mod tape;
 pub mod time;
 pub mod trace;

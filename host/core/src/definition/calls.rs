@@ -71,7 +71,8 @@ pub(super) fn resolve<'m>(
             own: call(&entry.view),
             compensation: compensate.as_ref().and_then(&mut call),
         };
-        // While a `use` is misspelt, its plugin only looks unused.
+        // While a `use` is misspelt, or stands there in other words, its plugin only looks unused.
+        sure &= entry.kind != Kind::Unknown;
         if entry.kind == Kind::Component {
             let undone = calls_of_it.compensation.is_some() || compensate.is_none();
             sure &= calls_of_it.own.is_some() && undone;
@@ -151,7 +152,11 @@ fn resolve_one<'m>(
         || step.is_some_and(|step| step.is_empty() || step.contains(['/', ' ']))
     {
         let message = format!("`{text}` is not of the form `plugin/step`");
-        return Err(Box::new(Diagnostic::error(codes::BAD_USE, span, message)));
+        let problem = Diagnostic::error(codes::BAD_USE, span, message);
+        return Err(Box::new(match form(text, candidates) {
+            Some(help) => problem.with_help(help),
+            None => problem,
+        }));
     }
     if !plugins.contains(plugin) {
         let message = format!("there is no plugin `{plugin}`");
@@ -207,6 +212,21 @@ fn resolve_one<'m>(
             Ok(call(Some(only), Some(found)))
         }
     }
+}
+
+/// How what was probably meant by a malformed `use` is written.
+fn form(text: &str, plugins: &BTreeSet<&str>) -> Option<String> {
+    if text.ends_with(".wasm") || text.contains("://") || text.starts_with('.') {
+        return Some(
+            "a component is declared as a plugin, and called by that name:\n[plugins.text]\nsource = \"text.wasm\"\n\n[[step]]\nid = \"greet\"\nuse = \"text/greet\""
+                .to_owned(),
+        );
+    }
+    // `text.greet`, `text:greet`, `text::greet`, `text@greet`.
+    let plugin = text.split(['.', ':', '@', ' ', '#']).next()?;
+    let step = text[plugin.len()..].trim_start_matches(['.', ':', '@', ' ', '#']);
+    (plugins.contains(plugin) && check_id(step).is_ok())
+        .then(|| format!("write `use = \"{plugin}/{step}\"`"))
 }
 
 fn steps_of(Manifest { steps, .. }: &Manifest) -> String {

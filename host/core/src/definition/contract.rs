@@ -174,7 +174,7 @@ fn check_fixed(
 /// The JSON Schema types that the value can have, the most telling first; `None` when it can be anything.
 fn kinds_of(node: &Node<'_>, template: &Template) -> Option<Vec<&'static str>> {
     let kinds: &[&str] = match (node.get_ref(), template) {
-        (DeValue::String(_), Template::Expr(expr)) => match expr.ty() {
+        (DeValue::String(_), Template::Expr(expr)) => match expr.ty().base() {
             Type::Null => &["null"],
             Type::Bool => &["boolean"],
             Type::Int => &["integer", "number"],
@@ -182,7 +182,7 @@ fn kinds_of(node: &Node<'_>, template: &Template) -> Option<Vec<&'static str>> {
             Type::String => &["string"],
             Type::List(_) => &["array"],
             Type::Object { .. } => &["object"],
-            Type::Dyn | Type::Optional(_) => return None,
+            Type::Dyn | Type::Optional(_) | Type::OneOf { .. } => return None,
         },
         (DeValue::String(_) | DeValue::Datetime(_), _) => &["string"],
         (DeValue::Integer(_), _) => &["integer", "number"],

@@ -9,12 +9,11 @@ use toml::de::DeValue;
 
 use super::children::Children;
 use super::codes;
-use super::nearest::{enough, nearest};
+use super::nearest::enough;
 use super::needs::Order;
 use super::outline::Outline;
 use super::scope::{Place, Scope};
 use super::shape::Node;
-use super::status_words::{self, STATUSES};
 use super::string_map::StringMap;
 use super::toml_values::to_json;
 use crate::diagnostic::Diagnostic;
@@ -106,7 +105,6 @@ impl Compiler<'_> {
             .filter(|text| !text.trim().is_empty())?;
         match Expr::compile(text, &self.scope(place)) {
             Ok(expr) if fits(expr.ty(), wanted) => {
-                self.check_statuses(node, text);
                 self.note(&[(0, &expr)], node, text, place, key == "if");
                 Some(expr)
             }
@@ -211,30 +209,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn check_statuses(&mut self, node: &Node<'_>, text: &str) {
-        for word in status_words::impossible(text) {
-            let message = match word.statuses == STATUSES {
-                true => format!("no step ever has the status `{}`", word.text),
-                false => format!("no run ends as `{}`", word.text),
-            };
-            let all: Vec<_> = word
-                .statuses
-                .iter()
-                .map(|status| format!("`{status}`"))
-                .collect();
-            let problem = Diagnostic::error(
-                codes::EXPR_STATUS,
-                self.inside(node, text, word.range),
-                message,
-            );
-            self.out.push(
-                problem
-                    .with_help(format!("statuses are {}", all.join(", ")))
-                    .with_candidates(nearest(&word.text, word.statuses.iter().copied())),
-            );
-        }
-    }
-
     fn inside(&self, node: &Node<'_>, text: &str, range: Range<usize>) -> Range<usize> {
         StringMap::new(self.file, node.span(), text).range(range)
     }
@@ -246,7 +220,8 @@ impl Compiler<'_> {
             let dashed = self.dashed(&problem, text);
             let mut item = Diagnostic::error(code, map.range(problem.range), problem.message);
             // The candidates are shown as a question of their own.
-            item.help = dashed.or(problem.help.filter(|_| problem.candidates.is_empty()));
+            let told = problem.candidates.is_empty() || problem.kind == ProblemKind::NeverEqual;
+            item.help = dashed.or(problem.help.filter(|_| told));
             item.candidates = problem.candidates;
             self.out.push(item);
         }
@@ -288,7 +263,7 @@ impl Compiler<'_> {
 }
 
 fn fits(ty: &Type, wanted: &Type) -> bool {
-    match (ty, wanted) {
+    match (ty.base(), wanted) {
         (Type::Dyn, _) | (Type::List(_), Type::List(_)) => true,
         (ty, wanted) => ty == wanted,
     }
@@ -302,6 +277,7 @@ pub(crate) fn code_of(kind: &ProblemKind) -> &'static str {
         ProblemKind::UnknownName => codes::EXPR_UNKNOWN_NAME,
         ProblemKind::NotReadable => codes::EXPR_NOT_READABLE,
         ProblemKind::TypeMismatch => codes::EXPR_TYPE,
+        ProblemKind::NeverEqual => codes::NEVER_EQUAL,
         ProblemKind::UnsupportedFeature => codes::EXPR_UNSUPPORTED,
         ProblemKind::TemplateInExpression => codes::EXPR_TEMPLATE,
         ProblemKind::Literal => codes::EXPR_LITERAL,

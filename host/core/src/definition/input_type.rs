@@ -4,9 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
-use super::model::InputType;
+use super::model::{InputSpec, InputType};
 use crate::effect::Artifact;
 use crate::expr::Type;
+
+impl InputSpec {
+    /// What expressions see.
+    pub(super) fn expr_type(&self) -> Type {
+        let ty = self.ty.expr_type();
+        match &self.allowed {
+            Some(values) => ty.among(values),
+            None => ty,
+        }
+    }
+}
 
 impl InputType {
     /// The type of that name in a definition.

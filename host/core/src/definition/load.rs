@@ -241,7 +241,7 @@ fn build(
 
     let input_types = inputs
         .iter()
-        .map(|(name, spec)| (name.clone(), known(spec.ty.expr_type())))
+        .map(|(name, spec)| (name.clone(), known(spec.expr_type())))
         .collect();
     let outputs: Vec<_> = outline
         .entries

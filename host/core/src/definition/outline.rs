@@ -425,6 +425,13 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
     let foreach = view.key_span(FOREACH_KEY);
     match &found[..] {
         [] if foreach.is_some() => Kind::ForEach,
+        // What it is stands there in other words, which have been reported.
+        [] if view
+            .meant()
+            .any(|key| KINDS.contains(&key) || key == FOREACH_KEY) =>
+        {
+            Kind::Unknown
+        }
         [] => {
             let message = format!("{what} does nothing");
             let help = "add `use = \"plugin/step\"` to call a component, `loop = { until = \"..\" }` to repeat its members, `foreach = { items = \"..\" }` to run them for each item, `wait`, `approval`, `workflow` or `end`";
@@ -444,9 +451,15 @@ fn kind(view: &View<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Kind {
             let all: Vec<_> = found.iter().map(|(key, _)| format!("`{key}`")).collect();
             let message = format!("{what} is more than one kind: {}", all.join(" and "));
             let (_, second) = &rest[0];
+            let help = match found.iter().find(|(key, _)| *key == "loop") {
+                Some(_) => {
+                    "a loop is a step of its own, and what it repeats are steps with `in`:\n[[step]]\nid = \"again\"\nloop = { until = \"..\" }\n\n[[step]]\nid = \"work\"\nin = \"again\"\nuse = \"plugin/step\""
+                }
+                None => "split it into several steps",
+            };
             out.push(
                 Diagnostic::error(codes::STEP_KIND, second.clone(), message)
-                    .with_help("split it into several steps")
+                    .with_help(help)
                     .with_related(span.clone(), format!("`{first}` makes it one kind already")),
             );
             Kind::Unknown

@@ -11,6 +11,20 @@ use super::view::View;
 use crate::expr::{Env, StepField, StepProblem, Type};
 use crate::limits;
 
+/// Every status of a step that an expression can meet.
+const STATUSES: &[&str] = &[
+    "completed",
+    "failed",
+    "skipped",
+    "pending",
+    "running",
+    "waiting",
+    "paused",
+];
+
+/// What comes of an approval.
+const DECISIONS: &[&str] = &["approved", "rejected"];
+
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -276,7 +290,7 @@ impl Env for Scope<'_> {
         let target = self.outline.find(id).ok_or(StepProblem::Unknown)?;
         self.check_readable(target, field)?;
         match field {
-            StepField::Status => Ok(Type::String),
+            StepField::Status => Ok(Type::one_of(STATUSES)),
             StepField::Output
                 if self.is_undone(target) && self.outline.entries[target].fans_out =>
             {
@@ -350,7 +364,7 @@ pub(super) fn fan_out_output(one: Type, join: Option<&str>) -> Type {
     let item = match join {
         Some("all_done") => object(
             [
-                ("status", Type::String),
+                ("status", Type::one_of(&["completed", "failed"])),
                 ("output", one),
                 ("error", error_type()),
             ],
@@ -397,7 +411,7 @@ pub(super) fn wait_output(wait: &View<'_>) -> Type {
 pub(super) fn approval_output() -> Type {
     object(
         [
-            ("decision", Type::String),
+            ("decision", Type::one_of(DECISIONS)),
             ("comment", Type::String),
             ("by", Type::Dyn),
             ("timed_out", Type::Bool),

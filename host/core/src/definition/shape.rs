@@ -7,6 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::codes;
+use super::foreign;
+use super::forms;
 use super::grammar::{Key, Names, Record, SCHEMA_VERSIONS, Shape};
 use super::names::{check_id, check_identifier, check_secret, check_signal};
 use super::nearest::nearest;
@@ -15,6 +17,7 @@ use super::toml_values;
 use crate::diagnostic::Diagnostic;
 use crate::ids::Digest;
 use crate::limits;
+use crate::synonyms;
 use crate::time::parse_duration;
 
 /// A TOML value with its byte range.
@@ -25,7 +28,7 @@ const PORTS: std::ops::RangeInclusive<i64> = 1..=65_535;
 
 /// Checks `table`, which stands at `span`, against `record`.
 pub(super) fn check_record(
-    record: &Record,
+    record: &'static Record,
     table: &DeTable<'_>,
     span: Range<usize>,
     out: &mut Vec<Diagnostic>,
@@ -47,7 +50,9 @@ pub(super) fn check_record(
                     .with_related(name.span(), "first spelling"),
             );
         }
-        if key.required && written.is_none() {
+        // A key that stands there in other words has been reported.
+        if key.required && written.is_none() && !meant(record, table).any(|meant| meant == key.name)
+        {
             let message = format!("{} needs `{}`", record.title, key.name);
             out.push(
                 Diagnostic::error(codes::MISSING_KEY, span.clone(), message)
@@ -55,6 +60,22 @@ pub(super) fn check_record(
             );
         }
     }
+}
+
+/// The keys that unknown keys of a table probably mean.
+pub(super) fn meant<'a>(
+    record: &'static Record,
+    table: &'a DeTable<'_>,
+) -> impl Iterator<Item = &'static str> + 'a {
+    let unknown = table.keys().map(|name| &**name.get_ref());
+    let unknown = unknown.filter(|name| record.key(name).is_none());
+    unknown.filter_map(|name| match foreign::key(record.title, name) {
+        Some(foreign) => foreign.key,
+        None => {
+            let near = nearest(name, record.keys.iter().map(|key| key.name));
+            record.key(near.first()?).map(|key| key.name)
+        }
+    })
 }
 
 fn missing_help(key: &Key) -> String {
@@ -73,13 +94,16 @@ fn unknown_key(record: &Record, name: &Spanned<std::borrow::Cow<'_, str>>) -> Di
     if let Some((_, feature)) = record.planned.iter().find(|(planned, _)| planned == given) {
         return planned(name.span(), given, feature);
     }
-    let known = record.keys.iter().map(|key| key.name);
-    let candidates = nearest(given, known.clone());
     let problem = Diagnostic::error(
         codes::UNKNOWN_KEY,
         name.span(),
         format!("{} has no key `{given}`", record.title),
     );
+    if let Some(foreign) = foreign::key(record.title, given) {
+        return problem.with_help(foreign.help);
+    }
+    let known = record.keys.iter().map(|key| key.name);
+    let candidates = nearest(given, known.clone());
     if candidates.is_empty() {
         let all: Vec<_> = known.map(|key| format!("`{key}`")).collect();
         problem.with_help(format!(
@@ -101,7 +125,7 @@ pub(super) fn planned(span: Range<usize>, what: &str, feature: &str) -> Diagnost
 
 fn check_value(
     name: &str,
-    shape: &Shape,
+    shape: &'static Shape,
     key_span: Range<usize>,
     node: &Node<'_>,
     out: &mut Vec<Diagnostic>,
@@ -184,7 +208,14 @@ fn check_value(
             }
         }
         (Shape::Duration { zero }, DeValue::String(text)) => match parse_duration(text) {
-            Err(invalid) => error(codes::BAD_DURATION, invalid.to_string()),
+            Err(invalid) => {
+                let problem =
+                    Diagnostic::error(codes::BAD_DURATION, span.clone(), invalid.to_string());
+                out.push(match forms::duration(text) {
+                    Some(form) => problem.with_help(format!("write `{name} = \"{form}\"`")),
+                    None => problem,
+                });
+            }
             Ok(duration) if duration.is_zero() && !zero => {
                 error(
                     codes::OUT_OF_RANGE,
@@ -235,10 +266,14 @@ fn check_value(
             } else if !words.contains(&&**text) {
                 let all: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
                 let message = format!("`{name}` cannot be `{text}`");
+                let candidates = match synonyms::choice(text, words) {
+                    Some(same) => vec![same.to_owned()],
+                    None => nearest(text, words.iter().copied()),
+                };
                 out.push(
                     Diagnostic::error(codes::UNKNOWN_CHOICE, span, message)
                         .with_help(format!("choose one of {}", all.join(", ")))
-                        .with_candidates(nearest(text, words.iter().copied())),
+                        .with_candidates(candidates),
                 );
             }
         }
@@ -296,33 +331,22 @@ fn check_value(
                 error(codes::OUT_OF_RANGE, message);
             }
         }
-        (Shape::Port, DeValue::String(_)) => {
-            out.push(wrong_type(name, expected(shape), node).with_help(
-                "write each port as a number, without quotes: `ports = [8080, 8081]`; there are no ranges",
-            ));
-        }
-        (Shape::Record(record), DeValue::String(text)) => {
+        (_, _) => {
             let problem = wrong_type(name, expected(shape), node);
-            out.push(match record.keys {
-                [first, ..]
-                    if first.required && matches!(first.shape, Shape::Text | Shape::Name) =>
-                {
-                    let others = record.keys.iter().skip(1).filter(|key| key.required);
-                    let others = others.map(|key| match key.shape {
-                        Shape::List(_) => format!(", {} = []", key.name),
-                        _ => format!(", {} = \"..\"", key.name),
-                    });
-                    let others: String = others.collect();
-                    problem.with_help(format!("write `{{ {} = \"{text}\"{others} }}`", first.name))
-                }
-                _ => problem,
+            out.push(match forms::right(name, shape, value) {
+                Some(help) => problem.with_help(help),
+                None => problem,
             });
         }
-        (_, _) => out.push(wrong_type(name, expected(shape), node)),
     }
 }
 
-fn check_map(names: Names, values: &Record, table: &DeTable<'_>, out: &mut Vec<Diagnostic>) {
+fn check_map(
+    names: Names,
+    values: &'static Record,
+    table: &DeTable<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
     for (name, node) in table {
         let checked = match names {
             Names::Identifier => check_identifier(name.get_ref()),
@@ -335,11 +359,12 @@ fn check_map(names: Names, values: &Record, table: &DeTable<'_>, out: &mut Vec<D
         if let DeValue::Table(table) = node.get_ref() {
             check_record(values, table, place_of(name.span(), node), out);
         } else {
-            out.push(wrong_type(
-                name.get_ref(),
-                &format!("a table that describes {}", values.title),
-                node,
-            ));
+            let what = format!("a table that describes {}", values.title);
+            let problem = wrong_type(name.get_ref(), &what, node);
+            out.push(match forms::entry(name.get_ref(), values, node.get_ref()) {
+                Some(help) => problem.with_help(help),
+                None => problem,
+            });
         }
     }
 }
@@ -443,7 +468,7 @@ fn expected(shape: &Shape) -> &'static str {
     }
 }
 
-fn text_of(value: &DeValue<'_>) -> String {
+pub(super) fn text_of(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(n) => n.to_string(),
         DeValue::Float(n) => n.to_string(),

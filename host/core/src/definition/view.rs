@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::grammar::{Record, Shape};
-use super::shape::Node;
+use super::shape::{Node, meant};
 use super::size::parse_size;
 use super::toml_values;
 use crate::time::parse_duration;
@@ -46,6 +46,11 @@ impl<'a> View<'a> {
             .into_iter()
             .flatten()
             .find_map(|spelling| self.table.get_key_value(spelling))
+    }
+
+    /// The keys that unknown keys of the table probably mean.
+    pub(super) fn meant(&self) -> impl Iterator<Item = &'static str> {
+        meant(self.record, self.table)
     }
 
     /// The value of a key.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::ast::{Access, BinaryOp, Function, Node, NodeKind, Tree, TreeKind, Word};
 use super::functions::{function, takes, unknown_function, wrong_count};
+use super::impossible::impossible;
 use super::problem::{Problem, ProblemKind};
 use super::reference::{Env, Reference};
 use super::types::Type;
@@ -204,8 +205,15 @@ impl Checker<'_> {
         let advice = self.chained(op, left, right);
         let (left, right) = (self.left_of(op, left, right), self.value(right));
         let (left, right) = (left?, right?);
-        match result_of(op, &left.ty, &right.ty) {
+        match result_of(op, left.ty.base(), right.ty.base()) {
             Ok(ty) => {
+                let impossible = impossible(op, &left, &right);
+                if !impossible.is_empty() && !self.env.accepted() {
+                    let whose = |range: &Range<usize>| self.text[range.clone()].to_owned();
+                    let problems = impossible.iter().map(|value| value.problem(whose));
+                    self.problems.extend(problems.collect::<Vec<_>>());
+                    return None;
+                }
                 let kind = NodeKind::Binary {
                     op,
                     left: left.boxed(),
@@ -301,7 +309,7 @@ impl Checker<'_> {
     }
 
     fn element_type(&mut self, base: &Type, key: &Typed, index: &Tree) -> Option<Type> {
-        let text = matches!(key.ty, Type::String);
+        let text = *key.ty.base() == Type::String;
         let number = key.ty.is_number();
         match base {
             Type::Dyn if text || number || key.ty == Type::Dyn => Some(Type::Dyn),

@@ -19,6 +19,7 @@ pub(super) fn function(name: &str, method: bool) -> Option<(Function, &'static s
 }
 
 pub(super) fn takes(function: Function, ty: &Type) -> bool {
+    let ty = ty.base();
     *ty == Type::Dyn
         || match function {
             Function::Size => matches!(ty, Type::String | Type::List(_) | Type::Object { .. }),

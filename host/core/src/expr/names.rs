@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::ast::{NodeKind, Tree, TreeKind, Word};
 use super::check::{Checker, Outcome, Typed};
+use super::foreign;
 use super::problem::{Problem, ProblemKind};
 use super::reference::{Reference, StepField, StepProblem};
 use super::types::Type;
@@ -13,6 +14,9 @@ use crate::ids::StepId;
 
 /// Words that values of the context begin with.
 pub(super) const ROOTS: [&str; 6] = ["inputs", "steps", "loop", "item", "item_index", "run"];
+
+/// Every status that a run is about to get.
+const ENDS: &[&str] = &["completed", "failed", "cancelled"];
 
 /// Those of them that only a fan-out has.
 pub(super) const OF_FOREACH: [&str; 2] = ["item", "item_index"];
@@ -155,7 +159,10 @@ impl Checker<'_> {
             let names = StepField::ALL.map(|f| f.name().to_owned());
             let range = field_key.range.clone();
             let mut problem = Problem::unknown("field of a step", field, range, names);
-            if problem.candidates.is_empty() {
+            if let Some(help) = foreign::field(id, field) {
+                problem.candidates.clear();
+                problem = problem.help(help);
+            } else if problem.candidates.is_empty() {
                 problem = problem.help(format!(
                     "what a step returned is below `output`: `steps.{id}.output.{field}`"
                 ));
@@ -197,7 +204,7 @@ impl Checker<'_> {
         match field {
             "id" => Some((Reference::RunId, Type::String)),
             "started_at" => Some((Reference::RunStartedAt, Type::String)),
-            "status" if self.env.at_the_end() => Some((Reference::RunStatus, Type::String)),
+            "status" if self.env.at_the_end() => Some((Reference::RunStatus, Type::one_of(ENDS))),
             "status" => {
                 let problem = Problem::new(
                     ProblemKind::NotReadable,
@@ -250,6 +257,9 @@ impl Checker<'_> {
             problem = problem.help(format!("a step is read as `steps.{name}.output`"));
         } else if self.env.input(name).is_some() {
             problem = problem.help(format!("an input is read as `inputs.{name}`"));
+        } else if let Some(help) = foreign::root(name) {
+            problem.candidates.clear();
+            problem = problem.help(help);
         }
         self.refuse(problem)
     }

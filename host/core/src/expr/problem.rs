@@ -31,6 +31,8 @@ pub enum ProblemKind {
     NotReadable,
     /// An operation on types that it does not take.
     TypeMismatch,
+    /// A comparison with a value that the other side never has.
+    NeverEqual,
     /// Something of CEL that this subset leaves out.
     UnsupportedFeature,
     /// `${ }` where the text already is an expression.

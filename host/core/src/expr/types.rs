@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -22,6 +23,13 @@ pub enum Type {
     Number,
     /// A string.
     String,
+    /// One of these values, all of one plain type.
+    OneOf {
+        /// That type.
+        base: Box<Type>,
+        /// The values; at least one.
+        values: Arc<[Value]>,
+    },
     /// A list and the type of its elements.
     List(Box<Type>),
     /// An object: the fields known by name, and whether there may be others.
@@ -45,12 +53,55 @@ impl Type {
         }
     }
 
+    /// One of these words.
+    #[must_use]
+    pub fn one_of(words: &[&str]) -> Self {
+        Self::OneOf {
+            base: Box::new(Self::String),
+            values: words.iter().map(|word| Value::from(*word)).collect(),
+        }
+    }
+
+    /// The same, where only these values are allowed: known only if all of them are plain values of this type.
+    #[must_use]
+    pub fn among(self, values: &[Value]) -> Self {
+        let plain = matches!(
+            self,
+            Self::Bool | Self::Int | Self::Double | Self::Number | Self::String
+        );
+        if !plain || values.is_empty() || !values.iter().all(|value| Self::of(value).fits(&self)) {
+            return self;
+        }
+        Self::OneOf {
+            base: Box::new(self),
+            values: values.into(),
+        }
+    }
+
+    /// The type without what is known of the values.
+    #[must_use]
+    pub fn base(&self) -> &Self {
+        match self {
+            Self::OneOf { base, .. } => base,
+            ty => ty,
+        }
+    }
+
     /// The type that a JSON Schema describes.
     ///
-    /// Reads `type`, `properties`, `additionalProperties` and `items`. Everything else only narrows the values that are
-    /// allowed, and is ignored; several types, a reference or no `type` at all give [`Type::Dyn`].
+    /// Reads `type`, `enum`, `const`, `properties`, `additionalProperties` and `items`. Everything else only narrows the values
+    /// that are allowed, and is ignored; several types, a reference or no `type` at all give [`Type::Dyn`].
     #[must_use]
     pub fn from_json_schema(schema: &Value) -> Self {
+        let ty = Self::declared(schema);
+        match (schema.get("enum"), schema.get("const")) {
+            (Some(Value::Array(values)), _) => ty.among(values),
+            (_, Some(value)) => ty.among(std::slice::from_ref(value)),
+            _ => ty,
+        }
+    }
+
+    fn declared(schema: &Value) -> Self {
         match schema.get("type").and_then(Value::as_str) {
             Some("null") => Self::Null,
             Some("boolean") => Self::Bool,
@@ -107,6 +158,9 @@ impl Type {
     pub(super) fn join(&self, other: &Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a.clone(),
+            (Self::OneOf { base, .. }, other) | (other, Self::OneOf { base, .. }) => {
+                base.join(other.base())
+            }
             (a, b) if a.is_number() && b.is_number() => Self::Number,
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.join(b))),
             (Self::Object { .. }, Self::Object { .. }) => Self::any_object(),
@@ -115,12 +169,12 @@ impl Type {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        matches!(self, Self::Int | Self::Double | Self::Number)
+        matches!(self.base(), Self::Int | Self::Double | Self::Number)
     }
 
     /// Whether `==` between these can be true.
     pub(super) fn may_equal(&self, other: &Self) -> bool {
-        match (self, other) {
+        match (self.base(), other.base()) {
             (Self::Dyn, _) | (_, Self::Dyn) => true,
             (Self::List(a), Self::List(b)) => a.may_equal(b),
             (Self::Object { .. }, Self::Object { .. } | Self::Null)
@@ -132,16 +186,17 @@ impl Type {
     /// Whether `<` between these is defined.
     pub(super) fn may_order(&self, other: &Self) -> bool {
         let orderable =
-            |t: &Self| t.is_number() || matches!(t, Self::Dyn | Self::String | Self::Bool);
+            |t: &Self| t.is_number() || matches!(t.base(), Self::Dyn | Self::String | Self::Bool);
         orderable(self) && orderable(other) && self.may_equal(other)
     }
 
     /// Whether a value of this type can be used where `expected` is.
     pub(super) fn fits(&self, expected: &Self) -> bool {
-        *self == Self::Dyn
-            || self == expected
-            || (*self == Self::Number && expected.is_number())
-            || (*expected == Self::Number && self.is_number())
+        let (this, expected) = (self.base(), expected.base());
+        *this == Self::Dyn
+            || this == expected
+            || (*this == Self::Number && expected.is_number())
+            || (*expected == Self::Number && this.is_number())
     }
 }
 
@@ -155,6 +210,7 @@ impl fmt::Display for Type {
             Self::Double => f.write_str("double"),
             Self::Number => f.write_str("number"),
             Self::String => f.write_str("string"),
+            Self::OneOf { base, .. } => base.fmt(f),
             Self::List(element) if **element == Self::Dyn => f.write_str("list"),
             Self::List(element) => write!(f, "list of {element}"),
             Self::Object { .. } => f.write_str("object"),
@@ -174,6 +230,8 @@ mod tests {
         let text = |schema: &Value| Type::from_json_schema(schema).to_string();
         for (schema, expected) in [
             (json!({"type": "integer", "enum": [1, 2]}), "int"),
+            (json!({"type": "string", "enum": []}), "string"),
+            (json!({"type": "string", "const": "a"}), "string"),
             (json!({"type": "number"}), "number"),
             (json!({"type": "string", "minLength": 1}), "string"),
             (json!({"type": "boolean"}), "bool"),
@@ -192,6 +250,28 @@ mod tests {
         ] {
             assert_eq!(text(&schema), expected, "{schema}");
         }
+    }
+
+    #[test]
+    fn known_values_are_kept_where_they_are_of_the_type() {
+        for (schema, known) in [
+            (json!({"type": "string", "enum": ["a", "b"]}), true),
+            (json!({"type": "string", "const": "a"}), true),
+            (json!({"type": "number", "enum": [1, 2.5]}), true),
+            (json!({"type": "string", "enum": ["a", null]}), false),
+            (json!({"type": "string", "enum": []}), false),
+            (json!({"type": "array", "enum": [[1]]}), false),
+            (json!({"enum": ["a"]}), false),
+        ] {
+            let ty = Type::from_json_schema(&schema);
+            assert_eq!(matches!(ty, Type::OneOf { .. }), known, "{schema}");
+        }
+        let words = Type::one_of(&["a", "b"]);
+        assert_eq!(words.join(&words), words);
+        assert_eq!(words.join(&Type::one_of(&["c"])), Type::String);
+        assert_eq!(words.join(&Type::String), Type::String);
+        assert!(words.fits(&Type::String) && Type::String.fits(&words));
+        assert!(words.may_order(&Type::String) && !words.may_equal(&Type::Int));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod checked;
 mod editor;
+mod first_guesses;
 mod hostile;
 mod inputs;
 mod reading;
