@@ -36,15 +36,16 @@ pub(super) struct Calls<'m> {
     pub(super) compensation: Option<Call<'m>>,
 }
 
-/// Resolves every `use`, of component steps and of what undoes them.
+/// Resolves every `use`, of component steps and of what undoes them. `names` are those of all plugins, also of those whose table is
+/// none.
 pub(super) fn resolve<'m>(
     outline: &Outline<'_>,
     plugins: &[Named<'_>],
+    names: &BTreeSet<&str>,
     specs: &BTreeMap<String, PluginSpec>,
     manifests: Option<&'m Manifests>,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Calls<'m>> {
-    let names: BTreeSet<_> = plugins.iter().map(|plugin| plugin.name).collect();
     let nobody = BTreeSet::new();
     let mut used = BTreeSet::new();
     let mut calls = Vec::with_capacity(outline.entries.len());
@@ -54,8 +55,8 @@ pub(super) fn resolve<'m>(
             (Some(text), Some(node)) if !text.trim().is_empty() => {
                 let plugin = text.split_once('/').map_or(text, |(plugin, _)| plugin);
                 used.insert(plugin.to_owned());
-                let known = if enough(out) { &nobody } else { &names };
-                let resolved = resolve_one(text, node.span(), &names, known, manifests);
+                let known = if enough(out) { &nobody } else { names };
+                let resolved = resolve_one(text, node.span(), names, known, manifests);
                 let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
                 let resolved = resolved.filter(|_| entry.kind == Kind::Component);
                 resolved.map(|call| {

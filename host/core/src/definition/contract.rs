@@ -1,6 +1,7 @@
 //! Checks `with` against the input schema of a step's manifest, as far as it can be known before the run. What cannot
 //! be known (a value of any type, a schema keyword beyond these) is left to the step itself.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -8,14 +9,20 @@ use toml::de::DeValue;
 
 use super::codes;
 use super::nearest::{enough, excerpt, listed, nearest};
-use super::shape::Node;
+use super::shape::{Node, text_of};
 use super::toml_values::to_json;
 use crate::diagnostic::Diagnostic;
 use crate::expr::Template;
 use crate::expr::Type;
+use crate::grants::toml_text;
+use crate::synonyms;
 
 /// Characters of a description that are shown.
 const ABOUT: usize = 400;
+/// Parts of schemas that are looked at for one step: alternatives inside of alternatives multiply.
+const WORK: usize = 20_000;
+/// References that are followed one behind the other.
+const HOPS: usize = 16;
 
 /// Checks the input of one step. `with` is the value and its compiled form; without it, the input is `{}`.
 pub(super) fn check(
@@ -24,84 +31,237 @@ pub(super) fn check(
     place: Range<usize>,
     out: &mut Vec<Diagnostic>,
 ) {
+    let contract = Contract {
+        root: schema,
+        work: Cell::new(WORK),
+    };
     match with {
-        Some((node, template)) => check_value("with", schema, node, template, place, out),
-        None => check_required(schema, |_| false, place, out),
+        Some((node, template)) => contract.value("", schema, node, template, place, out),
+        None => {
+            let schema = contract.resolved(schema).unwrap_or(schema);
+            required(schema, "", |_| false, place, out);
+        }
     }
 }
 
-fn check_value(
-    name: &str,
-    schema: &Value,
+/// The schema of one step's input.
+struct Contract<'a> {
+    root: &'a Value,
+    /// How much is still looked at.
+    work: Cell<usize>,
+}
+
+impl<'a> Contract<'a> {
+    /// The schema that a local reference leads to; `None` where it leads nowhere that is known.
+    fn resolved(&self, mut schema: &'a Value) -> Option<&'a Value> {
+        for _ in 0..HOPS {
+            let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
+                return Some(schema);
+            };
+            schema = self.root.pointer(reference.strip_prefix('#')?)?;
+        }
+        None
+    }
+
+    fn value(
+        &self,
+        path: &str,
+        schema: &'a Value,
+        node: &Node<'_>,
+        template: &Template,
+        place: Range<usize>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        self.work.set(self.work.get().saturating_sub(1));
+        let Some(schema) = self.resolved(schema).filter(|_| self.work.get() > 0) else {
+            return;
+        };
+        let shown = shown(path);
+        let Some(keywords) = schema.as_object() else {
+            if schema == &Value::Bool(false) {
+                let message = format!("the step allows no value for {shown}");
+                out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
+            }
+            return;
+        };
+        let kinds = kinds_of(node, template);
+        let allowed = allowed(keywords);
+        if let (Some(kinds), Some(allowed)) = (&kinds, &allowed)
+            && !kinds.iter().any(|kind| allowed.contains(kind))
+        {
+            out.push(mismatch(&shown, allowed, kinds[0], node, template));
+            return;
+        }
+        self.alternatives(path, keywords, node, template, &place, out);
+        fixed(&shown, keywords, node, template, out);
+        if let Template::Literal(_) = template {
+            bounds(&shown, keywords, &to_json(node.get_ref()), node, out);
+        }
+        match (node.get_ref(), template) {
+            (DeValue::Table(table), Template::Object(templates)) => {
+                required(schema, path, |key| table.contains_key(key), place, out);
+                let properties = keywords.get("properties").and_then(Value::as_object);
+                for (key, value) in table {
+                    let name = &**key.get_ref();
+                    let known = properties.and_then(|properties| properties.get(name));
+                    let inner = match path {
+                        "" => name.to_owned(),
+                        path => format!("{path}.{name}"),
+                    };
+                    match (
+                        known,
+                        keywords.get("additionalProperties"),
+                        templates.get(name),
+                    ) {
+                        (Some(schema), _, Some(template))
+                        | (None, Some(schema @ Value::Object(_)), Some(template)) => {
+                            self.value(&inner, schema, value, template, key.span(), out);
+                        }
+                        (None, Some(Value::Bool(false)), _)
+                            if !keywords.contains_key("patternProperties") =>
+                        {
+                            let properties = properties.filter(|_| !enough(out));
+                            out.push(unknown(&inner, name, key.span(), properties));
+                        }
+                        (_, _, _) => {}
+                    }
+                }
+            }
+            (DeValue::Array(items), Template::List(templates)) => {
+                let bound = |key: &str| keywords.get(key).and_then(Value::as_u64);
+                let length = items.len() as u64;
+                let wanted = match (bound("minItems"), bound("maxItems")) {
+                    (Some(least), _) if length < least => Some(format!("at least {least}")),
+                    (_, Some(most)) if length > most => Some(format!("at most {most}")),
+                    _ => None,
+                };
+                if let Some(wanted) = wanted {
+                    let message = format!("{shown} must have {wanted} elements, not {length}");
+                    out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
+                }
+                let first = keywords.get("prefixItems").and_then(Value::as_array);
+                for (index, (item, template)) in items.iter().zip(templates).enumerate() {
+                    let own = first.and_then(|first| first.get(index));
+                    if let Some(schema) = own.or_else(|| keywords.get("items")) {
+                        let inner = format!("{path}[{index}]");
+                        self.value(&inner, schema, item, template, item.span(), out);
+                    }
+                }
+            }
+            (_, _) => {}
+        }
+    }
+
+    /// `allOf`, `anyOf` and `oneOf`. Where no alternative fits, the one that comes nearest says what is wrong.
+    fn alternatives(
+        &self,
+        path: &str,
+        keywords: &'a Map<String, Value>,
+        node: &Node<'_>,
+        template: &Template,
+        place: &Range<usize>,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let list = |key: &str| keywords.get(key).and_then(Value::as_array);
+        for schema in list("allOf").into_iter().flatten() {
+            self.value(path, schema, node, template, place.clone(), out);
+        }
+        for schemas in ["anyOf", "oneOf"].into_iter().filter_map(list) {
+            let kinds = kinds_of(node, template);
+            let mut nearest = None::<Vec<Diagnostic>>;
+            let mut wanted = Vec::new();
+            for schema in schemas {
+                let types = self
+                    .resolved(schema)
+                    .and_then(Value::as_object)
+                    .and_then(allowed);
+                if let (Some(kinds), Some(types)) = (&kinds, &types)
+                    && !kinds.iter().any(|kind| types.contains(kind))
+                {
+                    wanted.extend(types.iter().copied());
+                    continue;
+                }
+                let mut problems = Vec::new();
+                self.value(path, schema, node, template, place.clone(), &mut problems);
+                if nearest
+                    .as_ref()
+                    .is_none_or(|best| problems.len() < best.len())
+                {
+                    nearest = Some(problems);
+                }
+            }
+            match (nearest, kinds) {
+                (Some(problems), _) => out.extend(problems),
+                (None, Some(kinds)) if !wanted.is_empty() => {
+                    wanted.dedup();
+                    out.push(mismatch(&shown(path), &wanted, kinds[0], node, template));
+                }
+                (None, _) => {}
+            }
+        }
+    }
+}
+
+/// A place in the input, for messages.
+fn shown(path: &str) -> String {
+    match path {
+        "" => "`with`".to_owned(),
+        path => format!("`{}`", excerpt(path, ABOUT)),
+    }
+}
+
+fn mismatch(
+    shown: &str,
+    allowed: &[&str],
+    kind: &str,
     node: &Node<'_>,
     template: &Template,
-    place: Range<usize>,
-    out: &mut Vec<Diagnostic>,
-) {
-    let Some(keywords) = schema.as_object() else {
-        if schema == &Value::Bool(false) {
-            out.push(Diagnostic::error(
-                codes::WITH_TYPE,
-                node.span(),
-                format!("the step allows no value for `{name}`"),
-            ));
-        }
-        return;
-    };
-    let kinds = kinds_of(node, template);
-    let allowed = allowed(keywords);
-    if let (Some(kinds), Some(allowed)) = (&kinds, &allowed)
-        && !kinds.iter().any(|kind| allowed.contains(kind))
-    {
-        let message = format!(
-            "`{name}` must be {}, this is {}",
-            allowed.join(" or "),
-            kinds[0]
-        );
-        out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
-        return;
-    }
-    check_fixed(name, keywords, node, template, out);
-    match (node.get_ref(), template) {
-        (DeValue::Table(table), Template::Object(templates)) => {
-            check_required(schema, |key| table.contains_key(key), place, out);
-            let properties = keywords.get("properties").and_then(Value::as_object);
-            for (key, value) in table {
-                let known = properties.and_then(|properties| properties.get(&**key.get_ref()));
-                match (
-                    known,
-                    keywords.get("additionalProperties"),
-                    templates.get(&**key.get_ref()),
-                ) {
-                    (Some(schema), _, Some(template)) => {
-                        check_value(key.get_ref(), schema, value, template, key.span(), out)
-                    }
-                    (None, Some(Value::Bool(false)), _)
-                        if !keywords.contains_key("patternProperties") =>
-                    {
-                        let properties = properties.filter(|_| !enough(out));
-                        out.push(unknown(key.get_ref(), key.span(), properties));
-                    }
-                    (None, Some(schema @ Value::Object(_)), Some(template)) => {
-                        check_value(key.get_ref(), schema, value, template, key.span(), out);
-                    }
-                    (_, _, _) => {}
-                }
-            }
-        }
-        (DeValue::Array(items), Template::List(templates)) => {
-            if let Some(schema) = keywords.get("items") {
-                for (item, template) in items.iter().zip(templates) {
-                    check_value(name, schema, item, template, item.span(), out);
-                }
-            }
-        }
-        (_, _) => {}
+) -> Diagnostic {
+    let message = format!("{shown} must be {}, this is {kind}", allowed.join(" or "));
+    let problem = Diagnostic::error(codes::WITH_TYPE, node.span(), message);
+    match conversion(allowed, node, template) {
+        Some(form) => problem.with_help(format!("write `{form}`")),
+        None => problem,
     }
 }
 
-fn check_required(
+/// The value as one of the allowed types.
+fn conversion(allowed: &[&str], node: &Node<'_>, template: &Template) -> Option<String> {
+    let wants = |kind: &str| allowed.contains(&kind);
+    if let Template::Expr(expr) = template {
+        let ty = expr.ty().base();
+        let function = match ty {
+            Type::Int | Type::Double | Type::Number | Type::Bool if wants("string") => "string",
+            Type::String | Type::Double if wants("integer") => "int",
+            Type::String if wants("number") => "double",
+            _ => return None,
+        };
+        return Some(format!("${{ {function}({}) }}", expr.text().trim()));
+    }
+    match node.get_ref() {
+        DeValue::String(text) if wants("integer") || wants("number") => {
+            let number = text.trim().parse::<f64>().ok()?;
+            let whole = number.fract() == 0.0;
+            (number.is_finite() && (whole || wants("number"))).then(|| text.trim().to_owned())
+        }
+        DeValue::String(text) if wants("boolean") => {
+            matches!(&**text, "true" | "false").then(|| text.to_string())
+        }
+        DeValue::String(text) if wants("array") => Some(format!("[{}]", toml_text(text))),
+        DeValue::Integer(_) | DeValue::Float(_) if wants("string") => {
+            Some(format!("\"{}\"", text_of(node.get_ref())))
+        }
+        DeValue::Boolean(truth) if wants("string") => Some(format!("\"{truth}\"")),
+        DeValue::Integer(_) | DeValue::Float(_) if wants("array") => {
+            Some(format!("[{}]", text_of(node.get_ref())))
+        }
+        _ => None,
+    }
+}
+
+fn required(
     schema: &Value,
+    path: &str,
     given: impl Fn(&str) -> bool,
     place: Range<usize>,
     out: &mut Vec<Diagnostic>,
@@ -109,7 +269,10 @@ fn check_required(
     let required = schema.get("required").and_then(Value::as_array);
     for key in required.into_iter().flatten().filter_map(Value::as_str) {
         if !given(key) {
-            let message = format!("the step needs `{key}`");
+            let message = match path {
+                "" => format!("the step needs `{key}`"),
+                path => format!("the step needs `{key}` in {}", shown(path)),
+            };
             let about = schema.pointer(&format!(
                 "/properties/{}/description",
                 key.replace('~', "~0").replace('/', "~1")
@@ -123,7 +286,56 @@ fn check_required(
     }
 }
 
-fn unknown(key: &str, span: Range<usize>, properties: Option<&Map<String, Value>>) -> Diagnostic {
+/// Bounds of numbers, texts and lists that are written out.
+fn bounds(
+    shown: &str,
+    keywords: &Map<String, Value>,
+    value: &Value,
+    node: &Node<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let bound = |key: &str| keywords.get(key).and_then(Value::as_f64);
+    let (what, size) = match value {
+        Value::Number(number) => ("", number.as_f64()),
+        Value::String(text) => ("Length", Some(text.chars().count() as f64)),
+        _ => return,
+    };
+    let Some(size) = size else { return };
+    let (least, most) = match what {
+        "" => (bound("minimum"), bound("maximum")),
+        what => (bound(&format!("min{what}")), bound(&format!("max{what}"))),
+    };
+    let unit = if what.is_empty() { "" } else { " characters" };
+    let broken = [
+        least
+            .filter(|least| size < *least)
+            .map(|least| format!("at least {least}{unit}")),
+        most.filter(|most| size > *most)
+            .map(|most| format!("at most {most}{unit}")),
+        bound("exclusiveMinimum")
+            .filter(|least| what.is_empty() && size <= *least)
+            .map(|least| format!("more than {least}")),
+        bound("exclusiveMaximum")
+            .filter(|most| what.is_empty() && size >= *most)
+            .map(|most| format!("less than {most}")),
+    ];
+    for wanted in broken.into_iter().flatten() {
+        let has = if what.is_empty() {
+            "must be"
+        } else {
+            "must have"
+        };
+        let message = format!("{shown} {has} {wanted}, not {size}");
+        out.push(Diagnostic::error(codes::WITH_TYPE, node.span(), message));
+    }
+}
+
+fn unknown(
+    path: &str,
+    key: &str,
+    span: Range<usize>,
+    properties: Option<&Map<String, Value>>,
+) -> Diagnostic {
     let known = || {
         properties
             .into_iter()
@@ -133,7 +345,7 @@ fn unknown(key: &str, span: Range<usize>, properties: Option<&Map<String, Value>
     let problem = Diagnostic::error(
         codes::WITH_UNKNOWN,
         span,
-        format!("the step has no input `{key}`"),
+        format!("the step has no input {}", shown(path)),
     );
     let candidates = nearest(key, known());
     if candidates.is_empty() && known().next().is_some() {
@@ -143,8 +355,8 @@ fn unknown(key: &str, span: Range<usize>, properties: Option<&Map<String, Value>
 }
 
 /// `enum` and `const`, for values that are written out.
-fn check_fixed(
-    name: &str,
+fn fixed(
+    shown: &str,
     keywords: &Map<String, Value>,
     node: &Node<'_>,
     template: &Template,
@@ -161,12 +373,21 @@ fn check_fixed(
     };
     if !fixed.contains(&value) {
         let all: Vec<_> = fixed.iter().map(Value::to_string).collect();
+        let value_text = value.as_str().map(str::to_owned);
         let value = excerpt(&value.to_string(), ABOUT);
-        let message = format!("`{name}` cannot be `{value}`");
+        let message = format!("{shown} cannot be `{value}`");
         let choices = listed(all.iter().map(String::as_str));
+        let words: Vec<&str> = fixed.iter().filter_map(Value::as_str).collect();
+        let near = match value_text {
+            Some(word) => synonyms::choice(&word, &words)
+                .map(str::to_owned)
+                .map_or_else(|| nearest(&word, words.iter().copied()), |same| vec![same]),
+            None => Vec::new(),
+        };
         out.push(
             Diagnostic::error(codes::WITH_TYPE, node.span(), message)
-                .with_help(format!("choose one of {choices}")),
+                .with_help(format!("choose one of {choices}"))
+                .with_candidates(near),
         );
     }
 }

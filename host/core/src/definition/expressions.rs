@@ -38,7 +38,7 @@ pub(super) struct Compiler<'a> {
     pub(super) out: Vec<Diagnostic>,
 }
 
-/// An expression that reads what steps came to, and where it stands.
+/// An expression that reads what steps or the iteration before came to, and where it stands.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) expr: Expr,
@@ -195,7 +195,8 @@ impl Compiler<'_> {
         place: Place,
         is_condition: bool,
     ) {
-        let of_steps = |(_, expr): &&(usize, &Expr)| expr.references().any(Reference::is_outcome);
+        let judged = |read: &Reference| read.is_outcome() || *read == Reference::LoopPrevious;
+        let of_steps = |(_, expr): &&(usize, &Expr)| expr.references().any(judged);
         let mut whole = None::<Rc<str>>;
         for (start, expr) in exprs.iter().filter(of_steps) {
             self.readers.push(Reader {

@@ -11,6 +11,7 @@ use super::children::Children;
 use super::codes;
 use super::declarations;
 use super::expressions::Compiler;
+use super::first_iteration;
 use super::grammar::{FOREACH_KEY, SCHEMA, WORKFLOW};
 use super::manifest::{Manifests, StepManifest};
 use super::model::{Definition, OnFailure, PluginSpec, Source};
@@ -237,12 +238,23 @@ fn build(
     let plugins = declarations::plugins(&declared, out);
     let outline = Outline::build(views, out);
     let order = Order::resolve(workflow, &outline, out);
-    let calls = calls::resolve(&outline, &declared, &plugins, around.manifests, out);
+    let calls = calls::resolve(
+        &outline,
+        &declared,
+        &workflow.names("plugins").collect(),
+        &plugins,
+        around.manifests,
+        out,
+    );
 
-    let input_types = inputs
+    // What is declared in a wrong form has been reported; who reads it has no problem of its own.
+    let unread = workflow
+        .names("inputs")
+        .map(|name| (name.to_owned(), Type::Dyn));
+    let read = inputs
         .iter()
-        .map(|(name, spec)| (name.clone(), known(spec.expr_type())))
-        .collect();
+        .map(|(name, spec)| (name.clone(), known(spec.expr_type())));
+    let input_types = unread.chain(read).collect();
     let outputs: Vec<_> = outline
         .entries
         .iter()
@@ -272,6 +284,7 @@ fn build(
         returns.map_or(Some(None), |returns| returns.map(Some))?,
     );
     if rules == Rules::Present {
+        first_iteration::check(text, &order, &steps, &readers, out);
         skips::check(text, &outline, &order, &steps, &readers, out);
     }
     let top: Vec<usize> = (0..steps.len())

@@ -14,6 +14,7 @@ mod codes;
 mod contract;
 mod declarations;
 mod expressions;
+mod first_iteration;
 mod fit;
 mod foreign;
 mod forms;

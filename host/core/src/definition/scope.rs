@@ -329,6 +329,19 @@ impl Env for Scope<'_> {
         self.enclosing().iter().any(is_loop) || self.lost()
     }
 
+    /// What the last member of the innermost loop returns.
+    fn previous(&self) -> Type {
+        let is_loop = |index: &usize| self.outline.entries[*index].kind == Kind::Loop;
+        let around = self.enclosing();
+        let Some(innermost) = around.into_iter().rfind(is_loop) else {
+            return Type::Dyn;
+        };
+        match self.outline.entries[innermost].members.last() {
+            Some(last) if !self.lost() => self.outputs[*last].clone(),
+            _ => Type::Dyn,
+        }
+    }
+
     fn accepted(&self) -> bool {
         self.accepted
     }

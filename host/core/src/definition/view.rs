@@ -142,6 +142,14 @@ impl<'a> View<'a> {
         found
     }
 
+    /// Every name of a map, also of what is no table.
+    pub(super) fn names(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let table = self.node(name).and_then(|node| node.get_ref().as_table());
+        table
+            .into_iter()
+            .flat_map(|table| table.keys().map(|key| &**key.get_ref()))
+    }
+
     /// The tables of a list.
     pub(super) fn tables(&self, name: &str) -> Vec<View<'a>> {
         let shape = self.record.key(name).map(|key| &key.shape);

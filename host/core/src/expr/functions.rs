@@ -81,11 +81,11 @@ pub(super) fn unknown_function(name: &Word, method: bool) -> Problem {
         ),
         "failure" | "always" if !method => unsupported(
             "there is no such function",
-            "give the step that may fail `continue_on_error = true` and ask `steps.x.status == 'failed'`",
+            "a step with `finally = true` runs whatever came of the run, and may ask `run.status`; for one step, give it `continue_on_error = true` and ask `steps.x.status == 'failed'`",
         ),
         "cancelled" if !method => unsupported(
             "there is no such function",
-            "nothing runs after a cancellation",
+            "a step with `finally = true` runs at the end of a run that was cancelled, too, and may ask `run.status == 'cancelled'`",
         ),
         _ => {
             let names: &[&str] = match method {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Expr;
 use super::ast::{BinaryOp, Node, NodeKind};
 use super::reference::{Reference, StepField};
-use super::supposed::{Given, Supposed};
+use super::supposed::{Given, Supposed, Supposition};
 use crate::ids::StepId;
 
 /// A read of what a step came to, which fails if it came to nothing.
@@ -71,8 +71,7 @@ impl<'a> Known<'a> {
         self.0.iter().filter(reads).any(|outcome| {
             let supposed = Supposed {
                 expr: outcome.expr,
-                id,
-                status,
+                what: Supposition::Step { id, status },
             };
             match supposed.value(outcome.node) {
                 Given::Is(value) => value.as_bool() == Some(!outcome.truth),

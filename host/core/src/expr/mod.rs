@@ -34,6 +34,7 @@ mod check;
 mod doubt;
 mod error;
 mod eval;
+mod first_iteration;
 mod foreign;
 mod functions;
 mod hint;

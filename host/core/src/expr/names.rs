@@ -159,13 +159,10 @@ impl Checker<'_> {
             let names = StepField::ALL.map(|f| f.name().to_owned());
             let range = field_key.range.clone();
             let mut problem = Problem::unknown("field of a step", field, range, names);
-            if let Some(help) = foreign::field(id, field) {
-                problem.candidates.clear();
-                problem = problem.help(help);
-            } else if problem.candidates.is_empty() {
-                problem = problem.help(format!(
-                    "what a step returned is below `output`: `steps.{id}.output.{field}`"
-                ));
+            if problem.candidates.is_empty() {
+                problem = problem.help(foreign::field(id, field).unwrap_or_else(|| {
+                    format!("what a step returned is below `output`: `steps.{id}.output.{field}`")
+                }));
             }
             return self.refuse(problem);
         };
@@ -186,7 +183,7 @@ impl Checker<'_> {
     fn loop_field(&mut self, field: &str, path: &RootPath<'_>) -> Option<(Reference, Type)> {
         let found = match field {
             "iteration" => (Reference::LoopIteration, Type::Int),
-            "previous" => (Reference::LoopPrevious, Type::Dyn),
+            "previous" => (Reference::LoopPrevious, self.env.previous()),
             _ => return self.unknown_field("loop", field, path, &["iteration", "previous"]),
         };
         if self.env.in_loop() {
@@ -257,8 +254,7 @@ impl Checker<'_> {
             problem = problem.help(format!("a step is read as `steps.{name}.output`"));
         } else if self.env.input(name).is_some() {
             problem = problem.help(format!("an input is read as `inputs.{name}`"));
-        } else if let Some(help) = foreign::root(name) {
-            problem.candidates.clear();
+        } else if let Some(help) = foreign::root(name).filter(|_| problem.candidates.is_empty()) {
             problem = problem.help(help);
         }
         self.refuse(problem)

@@ -141,6 +141,11 @@ pub trait Env {
     /// Whether `loop` has a meaning here.
     fn in_loop(&self) -> bool;
 
+    /// The type of `loop.previous`.
+    fn previous(&self) -> Type {
+        Type::Dyn
+    }
+
     /// Whether `item` and `item_index` have a meaning here.
     fn in_foreach(&self) -> bool;
 

@@ -1,4 +1,4 @@
-//! What an expression comes to where one step has a given status and nothing else is known.
+//! What an expression comes to where one thing is supposed and nothing else is known.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,19 @@ use super::value::{Val, View, compares};
 use crate::ids::StepId;
 use crate::rules::Rules;
 
-/// One step has this status, and nothing is known of everything else.
+/// An expression, and what is supposed where it is evaluated.
 pub(super) struct Supposed<'a> {
     pub(super) expr: &'a Expr,
-    pub(super) id: &'a StepId,
-    pub(super) status: &'a str,
+    pub(super) what: Supposition<'a>,
+}
+
+/// What is supposed; nothing is known of everything else.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Supposition<'a> {
+    /// One step has this status.
+    Step { id: &'a StepId, status: &'a str },
+    /// It is the first iteration of the loop.
+    FirstIteration,
 }
 
 /// What a part of an expression then comes to.
@@ -53,10 +61,7 @@ impl Supposed<'_> {
             NodeKind::Literal(value) => Given::Is(Cow::Borrowed(value)),
             NodeKind::List(items) => self.list(items),
             NodeKind::Reference { index, .. } => self.reference(*index),
-            NodeKind::HasReference { index } => match self.field(*index) {
-                Some(field) => self.has(field).map_or(Given::Open, Given::truth),
-                None => Given::Open,
-            },
+            NodeKind::HasReference { index } => self.has(*index).map_or(Given::Open, Given::truth),
             NodeKind::OrValue { chain, default } => match self.chain(chain) {
                 Some(true) => self.value(default),
                 Some(false) => Given::Missing,
@@ -93,29 +98,41 @@ impl Supposed<'_> {
         }
     }
 
-    /// Which field of the step the reference reads, if it is that step.
-    fn field(&self, index: usize) -> Option<StepField> {
-        match &self.expr.references[index] {
-            Reference::Step { id, field } if id == self.id => Some(*field),
+    /// Whether there is a value where the reference reads, as far as that is certain.
+    fn has(&self, index: usize) -> Option<bool> {
+        match (self.what, &self.expr.references[index]) {
+            (Supposition::Step { id, status }, Reference::Step { id: read, field })
+                if id == read =>
+            {
+                match field {
+                    StepField::Status | StepField::Attempts => Some(true),
+                    StepField::Output => Some(status == "completed"),
+                    StepField::Error => Some(status == "failed"),
+                    StepField::Iterations | StepField::Item => None,
+                }
+            }
+            (Supposition::FirstIteration, Reference::LoopIteration) => Some(true),
+            (Supposition::FirstIteration, Reference::LoopPrevious) => Some(false),
             _ => None,
         }
     }
 
-    /// Whether a step of that status has the field, where that is certain.
-    fn has(&self, field: StepField) -> Option<bool> {
-        match field {
-            StepField::Status | StepField::Attempts => Some(true),
-            StepField::Output => Some(self.status == "completed"),
-            StepField::Error => Some(self.status == "failed"),
-            StepField::Iterations | StepField::Item => None,
-        }
-    }
-
     fn reference<'v>(&self, index: usize) -> Given<'v> {
-        match self.field(index) {
-            Some(StepField::Status) => Given::Is(Cow::Owned(Value::from(self.status))),
-            Some(field) if self.has(field) == Some(false) => Given::Missing,
-            Some(_) | None => Given::Open,
+        let value = match (self.what, &self.expr.references[index]) {
+            (
+                Supposition::Step { id, status },
+                Reference::Step {
+                    id: read,
+                    field: StepField::Status,
+                },
+            ) if id == read => Some(Value::from(status)),
+            (Supposition::FirstIteration, Reference::LoopIteration) => Some(Value::from(1)),
+            _ => None,
+        };
+        match value {
+            Some(value) => Given::Is(Cow::Owned(value)),
+            None if self.has(index) == Some(false) => Given::Missing,
+            None => Given::Open,
         }
     }
 
@@ -134,7 +151,7 @@ impl Supposed<'_> {
     fn chain(&self, node: &Node) -> Option<bool> {
         match &node.kind {
             NodeKind::Reference { index, optional } => {
-                let has = self.has(self.field(*index)?)?;
+                let has = self.has(*index)?;
                 (!has).then_some(*optional)
             }
             NodeKind::Select { base, .. } | NodeKind::Index { base, .. } => self.chain(base),

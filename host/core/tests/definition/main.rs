@@ -57,6 +57,7 @@ fn manifests() -> Manifests {
     Manifests::from([
         ("git".to_owned(), Some(read("git"))),
         ("ci".to_owned(), Some(read("ci"))),
+        ("shop".to_owned(), Some(read("shop"))),
         ("bare".to_owned(), None),
     ])
 }

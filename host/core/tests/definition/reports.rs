@@ -38,9 +38,9 @@ reports! {
     b18_not_bool b19_cannot_have_run b19_unknown_names b1_missing_keys b1_step_without_id
     b20_unknown_keys b21_schema_version b24_timeouts b25_retry b311_approvals b325_reserved b326_needs b326_needs_cycle b326_needs_in_a_sequence b328_skipped_reads graph_readings
     b334_kinds b358_retry_on_a_loop b367_child_files b370_fan_outs b376_child_inputs b47_files b48_loop_outputs doubled_braces instants literal_braces b48_manifest_outputs b5_three_mistakes b63_one_parser
-    b65_legacy_and b67_empty_conditions b9_unknown_kind children_of_items columns_in_strings compensations dashed_ids deadlines digest ends finally finally_needs grants grants_wanted
+    b65_legacy_and b67_empty_conditions b9_unknown_kind children_of_items columns_in_strings compensations dashed_ids deadlines digest ends finally finally_needs first_iteration grants grants_wanted
     duplicate_keys expression_too_long expression_types in_mistakes inputs limits manifest_inputs
-    manifest_steps max_iterations_twice names no_steps not_toml status_words step_is_a_table
+    manifest_nested manifest_steps max_iterations_twice names no_steps not_toml status_words step_is_a_table
     step_not_a_table template_in_condition templates types unused_plugin use_forms values waits
 }
 
