@@ -172,6 +172,8 @@ codes! {
         "`allow` of the plugin lists a secret that no step names, so that no step gets it. A secret is granted twice: name it where it is needed, or remove it from `allow`.\n\n    [[step]]\n    id = \"send\"\n    use = \"billing/send\"\n    secrets = [\"api_token\"]";
     GRANT_IDLE = "MP0605", "grant of an address that is not public",
         "The host of the grant is an address of this machine or of a private network, or a name of this machine. No request goes there unless the grant says `private = true`.\n\n    http = [{ host = \"127.0.0.1\", ports = [8080], private = true }]";
+    NO_MANIFEST = "MP0606", "component without a manifest",
+        "The component does not say which steps it has, nor what they take and return, so that none of it could be checked: a misspelt step or input is found when the step runs. A component gets its manifest when it is packed.";
 
     UNKNOWN_INPUT = "MP0701", "unknown input",
         "The workflow declares no such input. `--allow-extra-inputs` turns this into a warning.";

@@ -22,8 +22,8 @@ pub type Imports = BTreeMap<String, Vec<String>>;
 pub const WASI_HTTP: &str = "wasi:http";
 
 impl Definition {
-    /// Warnings about what its components import or want and are not allowed, and about what they are allowed and do not import,
-    /// in the order of the plugins. A plugin without an entry in `imports` is left out.
+    /// Warnings about components without a manifest, about what components import or want and are not allowed, and about what they are
+    /// allowed and do not import, in the order of the plugins. A plugin without an entry in `imports` is left out.
     #[must_use]
     pub fn compare_grants(text: &str, imports: &Imports, manifests: &Manifests) -> Vec<Diagnostic> {
         if too_deep(text).is_some() {
@@ -45,6 +45,17 @@ impl Definition {
                     imports,
                     manifest,
                 };
+                if manifests.get(named.name) == Some(&None) {
+                    let message = format!(
+                        "plugin `{}` has no manifest: its steps, and what they take and return, cannot be checked",
+                        named.name
+                    );
+                    let problem =
+                        Diagnostic::warning(codes::NO_MANIFEST, named.span.clone(), message);
+                    found.push(problem.with_help(
+                        "packing the component puts one in; until then, try its steps before you rely on them",
+                    ));
+                }
                 one.wanted(&mut found);
                 one.unused(&mut found);
             }
