@@ -7,7 +7,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue};
+use clap::{
+    ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use milepost::core::shown;
 
@@ -44,6 +47,70 @@ Exit codes:
   64 usage   65 invalid definition or input   69 store or component unavailable
   70 internal error   75 already running, try again
   1 also: a decision or a signal came too late, `doctor` found damage, `diff` a difference, a second signal cut a run short";
+
+/// Below the examples of every verb.
+const EXIT_CODES: &str = "\
+Exit codes: 0 completed, 1 failed, 2 paused, 3 cancelled, 4 replay differs, 64 usage, 65 invalid definition or input,
+69 store or component unavailable, 70 internal error, 75 already running, try again";
+
+/// What people type who know other tools, and the verbs to look at.
+const OTHER_WORDS: &[(&[&str], &[&str])] = &[
+    (
+        &["status", "describe", "info", "get", "inspect-run", "view"],
+        &["show"],
+    ),
+    (&["list", "ps", "runs", "top"], &["ls"]),
+    (
+        &["start", "exec", "execute", "trigger", "apply"],
+        &["run", "submit"],
+    ),
+    (
+        &["stop", "abort", "terminate", "halt"],
+        &["pause", "cancel", "kill"],
+    ),
+    (&["suspend", "hold"], &["pause"]),
+    (
+        &["restart", "redo", "again", "resubmit"],
+        &["rerun", "retry"],
+    ),
+    (&["continue", "unpause", "recover"], &["resume"]),
+    (&["history", "journal", "trace", "log-events"], &["events"]),
+    (&["log", "tail", "output"], &["logs"]),
+    (
+        &["delete", "rm", "remove", "clean", "prune", "purge"],
+        &["gc"],
+    ),
+    (&["check", "lint", "verify"], &["validate"]),
+    (&["plan", "simulate", "preview"], &["dry-run"]),
+    (
+        &["worker", "server", "serve", "daemon", "scheduler"],
+        &["work"],
+    ),
+    (&["dag", "draw", "visualize", "viz", "plot"], &["graph"]),
+    (&["compare"], &["diff"]),
+    (&["save", "dump"], &["export"]),
+    (&["load", "restore"], &["import"]),
+    (&["stats", "metric"], &["metrics"]),
+    (&["rollback", "undo", "revert"], &["compensate"]),
+    (&["accept", "allow"], &["approve"]),
+    (&["deny", "decline"], &["reject"]),
+    (&["send", "emit", "event"], &["signal"]),
+    (&["secret"], &["secrets"]),
+    (&["artifact", "files"], &["artifacts"]),
+    (&["fsck", "repair"], &["doctor"]),
+];
+
+/// The whole command line, with what every verb's help ends in.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| {
+        let examples = verb.get_after_help().map(ToString::to_string);
+        let help = match examples {
+            Some(examples) => format!("{examples}\n\n{EXIT_CODES}"),
+            None => EXIT_CODES.to_owned(),
+        };
+        verb.after_help(help)
+    })
+}
 
 /// What holds for every verb.
 #[derive(Debug, Args)]
@@ -87,6 +154,7 @@ pub(crate) enum Verb {
     Resume(go_on::ResumeArgs),
     Retry(go_on::RetryArgs),
     Fork(fork::ForkArgs),
+    Rerun(fork::RerunArgs),
     Compensate(go_on::CompensateArgs),
     Signal(signal::SignalArgs),
     Approve(approve::ApproveArgs),
@@ -130,7 +198,8 @@ impl Verb {
             Self::Resume(args) => args.world(),
             Self::Retry(args) => args.world(),
             Self::Compensate(args) => args.world(),
-            Self::Fork(args) => &args.world,
+            Self::Fork(args) => args.world(),
+            Self::Rerun(args) => args.world(),
             _ => return None,
         };
         world.otlp.as_deref()
@@ -146,7 +215,12 @@ pub(crate) struct Refused {
 /// Reads a command line, the program's name first.
 pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, Refused> {
     let json = wants_json(&line);
-    Cli::try_parse_from(line).map_err(|error| Refused { error, json })
+    let matches = command().try_get_matches_from(line);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    cli.map_err(|error| Refused {
+        error: error.format(&mut command()),
+        json,
+    })
 }
 
 /// Whether a document is wanted, also when the line cannot be parsed.
@@ -164,6 +238,36 @@ impl Refused {
         }
     }
 
+    /// The verbs that a word of another tool means.
+    fn meant(&self) -> Option<String> {
+        let Some(ContextValue::String(word)) = self.error.get(ContextKind::InvalidSubcommand)
+        else {
+            return None;
+        };
+        let word = word.to_lowercase();
+        let (_, verbs) = OTHER_WORDS
+            .iter()
+            .find(|(words, _)| words.contains(&word.as_str()))?;
+        let verbs: Vec<_> = verbs
+            .iter()
+            .map(|verb| format!("`milepost {verb}`"))
+            .collect();
+        Some(format!("  tip: here that is {}\n\n", verbs.join(" or ")))
+    }
+
+    /// What is wrong, for people. Before the usage, what was meant.
+    fn text(&self) -> String {
+        let text = self.error.render().to_string();
+        match (self.meant(), text.find("Usage:")) {
+            (Some(meant), Some(usage)) => {
+                let (error, usage) = text.split_at(usage);
+                let error = error.split("  tip:").next().unwrap_or(error).trim_end();
+                format!("{error}\n\n{meant}{usage}")
+            }
+            _ => text,
+        }
+    }
+
     /// Prints help to stdout and mistakes to stderr.
     pub(crate) fn print(&self) -> Exit {
         match self.exit() {
@@ -171,12 +275,12 @@ impl Refused {
                 Reply::text(Exit::Completed, self.error.render().to_string()).print()
             }
             _ if self.json => {
-                let text = self.error.render().to_string();
+                let text = self.text();
                 let message = text.trim_start_matches("error: ").trim_end();
                 context::print_error(&Failure::new(Code::Usage, message))
             }
             exit => {
-                let text = shown::message(self.error.render().to_string());
+                let text = shown::message(self.text());
                 narration::say(&text.into());
                 exit
             }
@@ -187,8 +291,6 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test")]
-
-    use clap::CommandFactory as _;
 
     use super::*;
 
@@ -211,6 +313,7 @@ mod tests {
             "resume",
             "retry --from",
             "fork r",
+            "ls -o table",
             "ls --status sleeping",
             "ls --limit many",
             "ls --watch 0",
@@ -238,6 +341,34 @@ mod tests {
     }
 
     #[test]
+    fn words_of_other_tools_name_verbs_that_exist() {
+        let command = command();
+        let verbs: Vec<&str> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        for (words, meant) in OTHER_WORDS {
+            for word in *words {
+                assert!(!verbs.contains(word), "{word} is a verb");
+                let line = ["milepost", word].map(OsString::from).to_vec();
+                let text = parse(line).map_or_else(|refused| refused.text(), |_| String::new());
+                let tip = format!("tip: here that is `milepost {}`", meant[0]);
+                assert!(text.contains(&tip), "{word}: {text}");
+                assert!(text.starts_with("error: unrecognized subcommand"), "{text}");
+            }
+            for verb in *meant {
+                assert!(verbs.contains(verb), "{verb} is no verb");
+            }
+        }
+        let unknown = ["milepost", "shw"].map(OsString::from).to_vec();
+        let text = parse(unknown).map_or_else(|refused| refused.text(), |_| String::new());
+        assert!(
+            text.contains("a similar subcommand exists: 'show'"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn help_and_version_are_no_mistakes() {
         for line in [
             "--help",
@@ -254,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent_and_every_verb_has_examples() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         command.clone().debug_assert();
         for verb in command
@@ -270,6 +401,7 @@ mod tests {
                 help.contains(&format!("milepost {name}")),
                 "{name}: no example"
             );
+            assert!(help.ends_with(EXIT_CODES), "{name}: no exit codes");
         }
     }
 }

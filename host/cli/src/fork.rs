@@ -1,4 +1,4 @@
-//! `milepost fork`: a new run that keeps what another one has recorded before a step.
+//! `milepost fork` and `rerun`: a new run of what another one was, with the outcomes that it has recorded before a step, or none.
 
 use clap::Args;
 use milepost::core::ids::{RunId, StepId};
@@ -42,6 +42,36 @@ pub(crate) struct ForkArgs {
     #[arg(long, value_name = "STEP", required = true, allow_hyphen_values = true)]
     from: Vec<StepId>,
     #[command(flatten)]
+    new: NewRun,
+}
+
+/// Run the same workflow again, as a new run
+///
+/// Starts a new run with the definition, the components and the inputs of another run, whatever its status; it must not be running.
+/// Nothing is kept of what the other one has done, unless `--from` names the step to run from: that is what `milepost fork` does.
+///
+/// To go on with a run that stopped, see `milepost resume` and `milepost retry`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost rerun 7k3m
+  milepost rerun 7k3m --input tone=formal
+  milepost rerun 7k3m --from publish
+  milepost rerun 7k3m --accept-changes    # with what the files hold now")]
+pub(crate) struct RerunArgs {
+    /// Id of the run, or a unique prefix
+    run: String,
+    /// Step to run from; what was done before it is kept [default: the first one]
+    #[arg(long, value_name = "STEP", allow_hyphen_values = true)]
+    from: Vec<StepId>,
+    #[command(flatten)]
+    new: NewRun,
+}
+
+/// The new run, as far as it is not as the other one.
+#[derive(Debug, Args)]
+struct NewRun {
+    #[command(flatten)]
     inputs: InputArgs,
     /// Id of the new run; if it already exists as the same fork, the answer is that run
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
@@ -55,13 +85,34 @@ pub(crate) struct ForkArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     #[command(flatten)]
-    pub(super) world: WorldArgs,
+    world: WorldArgs,
 }
 
-pub(super) fn run(args: ForkArgs, cx: &Context) -> Result<Reply, Failure> {
+impl ForkArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.new.world
+    }
+}
+
+impl RerunArgs {
+    pub(super) fn world(&self) -> &WorldArgs {
+        &self.new.world
+    }
+}
+
+pub(super) fn fork(args: ForkArgs, cx: &Context) -> Result<Reply, Failure> {
+    start(&args.run, args.from, args.new, cx)
+}
+
+pub(super) fn rerun(args: RerunArgs, cx: &Context) -> Result<Reply, Failure> {
+    start(&args.run, args.from, args.new, cx)
+}
+
+/// Starts the new run; without a step to run from, all of them run again.
+fn start(run: &str, from: Vec<StepId>, args: NewRun, cx: &Context) -> Result<Reply, Failure> {
     let world = args.world.read()?;
     let store = place::open_existing(&cx.store)?;
-    let run = ids::resolve(store.as_ref(), &args.run)?;
+    let run = ids::resolve(store.as_ref(), run)?;
     let Some(definition) = recorded_definition(store.as_ref(), &run) else {
         let message = format!("the definition of run {run} cannot be read");
         return Err(Failure::new(Code::DamagedRecord, message)
@@ -86,7 +137,15 @@ pub(super) fn run(args: ForkArgs, cx: &Context) -> Result<Reply, Failure> {
     let limits = Limits::of(&definition);
     world.warn_idle(cx, &definition);
     let plugins = cx.plugins_within(&args.memory, 1);
-    let (id, from) = (args.id, args.from);
+    let id = args.id;
+    let from = match from.is_empty() {
+        true => definition
+            .main()
+            .iter()
+            .map(|index| definition.steps()[*index].id.clone())
+            .collect(),
+        false => from,
+    };
     let report = drive(
         cx,
         store,

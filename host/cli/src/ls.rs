@@ -38,7 +38,7 @@ Examples:
   milepost ls --workflow release-notes --limit 5
   milepost ls --flat           # child runs, too, by when they were created
   milepost ls --watch          # every 3 seconds, until Ctrl-C
-  milepost ls --json | jq '.[].id'")]
+  milepost ls --status failed --since 1d -o ids | xargs -n1 milepost retry")]
 pub(crate) struct LsArgs {
     /// Only runs with this status; may be repeated
     #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -46,7 +46,13 @@ pub(crate) struct LsArgs {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
-    /// Maximum number of runs to list [default: 50; 20 with --watch; all with --json]
+    /// Only runs in which something happened in the last .., such as `12h` or `7d`
+    #[arg(long, value_name = "TIME", value_parser = milepost::core::time::parse_duration)]
+    since: Option<Duration>,
+    /// Print only ids, one a line, of all runs that the list would have without a limit
+    #[arg(short, long, value_name = "WHAT", value_enum, conflicts_with_all = ["json", "watch"])]
+    output: Option<Output>,
+    /// Maximum number of runs to list; 0 lists all [default: 50; 20 with --watch; all with --json and `-o ids`]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// List child runs as runs of their own, not under the run that started them
@@ -61,6 +67,13 @@ default_missing_value = "3",
 value_parser = clap::value_parser!(u8).range(1..=60)
 )]
     watch: Option<u8>,
+}
+
+/// What is printed of the runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// Their ids, for pipes
+    Ids,
 }
 
 fn status(text: &str) -> Result<Status, String> {
@@ -103,18 +116,25 @@ struct Snapshot {
 
 pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     let engine = cx.engine_to_read()?;
-    let flat = args.flat || cx.json || !args.status.is_empty() || args.workflow.is_some();
+    let flat = args.flat
+        || cx.json
+        || args.output.is_some()
+        || !args.status.is_empty()
+        || args.workflow.is_some();
+    let now: Timestamp = SystemTime::now().into();
     let filter = Filter {
         statuses: args.status,
         workflow: args.workflow,
         family: if flat { Family::All } else { Family::Roots },
+        updated_after: args.since.map(|since| now.before(since)),
         ..Filter::default()
     };
-    let most = args.limit.or(match (cx.json, args.watch) {
-        (true, _) => None,
-        (false, Some(_)) => Some(SCREEN),
-        (false, None) => Some(ROWS),
-    });
+    let most = match (args.limit, cx.json || args.output.is_some(), args.watch) {
+        (Some(0), _, _) | (None, true, _) => None,
+        (Some(limit), _, _) => Some(limit),
+        (None, false, Some(_)) => Some(SCREEN),
+        (None, false, None) => Some(ROWS),
+    };
     if let Some(seconds) = args.watch {
         return watch::watch(cx, Duration::from_secs(seconds.into()), async || {
             let mut snapshot = Snapshot::take(cx, &engine, &filter, most).await?;
@@ -133,6 +153,13 @@ pub(super) fn run(args: LsArgs, cx: &Context) -> Result<Reply, Failure> {
     }
     let mut snapshot = wait(Snapshot::take(cx, &engine, &filter, most))?;
     snapshot.notes.drain(..).for_each(|note| cx.note(note));
+    if args.output == Some(Output::Ids) {
+        let ids = snapshot
+            .rows
+            .iter()
+            .map(|listed| Text::from(listed.row.id.to_string()));
+        return Ok(Reply::text(Exit::Completed, Text::joined(ids, "\n")));
+    }
     Ok(cx.reply(
         Exit::Completed,
         || snapshot.document(),
@@ -246,7 +273,9 @@ impl Snapshot {
 
     fn text(&self, cx: &Context, filter: &Filter) -> Text {
         if self.rows.is_empty() {
-            let filtered = !filter.statuses.is_empty() || filter.workflow.is_some();
+            let filtered = !filter.statuses.is_empty()
+                || filter.workflow.is_some()
+                || filter.updated_after.is_some();
             let which = if filtered {
                 "no matching runs"
             } else {

@@ -21,7 +21,7 @@ use super::text::Text;
 ///
 /// Checks definitions and the components that they name, without running anything.
 ///
-/// In a folder, every TOML file with a `schema` line or a `[[step]]` is checked.
+/// In a folder, every TOML file with a `schema` line or a `[[step]]` is checked; others that look like workflows are named.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,13 +48,20 @@ struct Checked {
 }
 
 pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
-    let mut files = Vec::new();
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
     for path in &args.files {
         if path.is_dir() {
-            collect(path, &mut files).map_err(|error| Failure::file("read", path, &error))?;
+            collect(path, &mut files, &mut skipped)
+                .map_err(|error| Failure::file("read", path, &error))?;
         } else {
             files.push(path.clone());
         }
+    }
+    for file in &skipped {
+        let file = Shown(file.display());
+        cx.note(format!(
+            "{file} is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`"
+        ));
     }
     if files.is_empty() {
         return Err(Failure::new(Code::NoDefinitions, "no definitions found")
@@ -84,35 +91,71 @@ pub(super) fn run(args: &ValidateArgs, cx: &Context) -> Result<Reply, Failure> {
     }))
 }
 
-/// Definitions below a folder, in the order of their names. Hidden folders are left alone, and links are not followed.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// Definitions below a folder, in the order of their names, and what only looks like one. Hidden folders are left alone, and links are
+/// not followed.
+fn collect(
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    skipped: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            collect(&path, files)?;
+            collect(&path, files, skipped)?;
         } else if path
             .extension()
             .is_some_and(|extension| extension == "toml")
             && !super::test::is_test_file(&path)
-            && looks_like_a_definition(&path)
         {
-            files.push(path);
+            match Looks::of(&path) {
+                Looks::Definition => files.push(path),
+                Looks::Alike => skipped.push(path),
+                Looks::Other => {}
+            }
         }
     }
     Ok(())
 }
 
-/// Other TOML files stand beside definitions. One that cannot be read counts, so that it is told about.
-fn looks_like_a_definition(file: &Path) -> bool {
-    read_definition(file).map_or(true, |text| {
+/// What a TOML file looks like, without reading it as TOML.
+enum Looks {
+    Definition,
+    /// A workflow in the words of another tool.
+    Alike,
+    Other,
+}
+
+impl Looks {
+    /// Other TOML files stand beside definitions. One that cannot be read counts, so that it is told about.
+    fn of(file: &Path) -> Self {
+        let Ok(text) = read_definition(file) else {
+            return Self::Definition;
+        };
         let text = text.trim_start_matches('\u{feff}');
-        text.lines().map(str::trim_start).any(|line| {
-            let schema = line.strip_prefix("schema").map(str::trim_start);
-            line.starts_with("[[step]]") || schema.is_some_and(|rest| rest.starts_with('='))
-        })
-    })
+        let lines = || text.lines().map(str::trim_start);
+        let is_key = |line: &str, key: &str| {
+            let rest = line.strip_prefix(key).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with('='))
+        };
+        let alike = [
+            "[steps",
+            "[[steps",
+            "[[tasks",
+            "[tasks.",
+            "[[jobs",
+            "[jobs",
+            "[plugins.",
+        ];
+        if lines().any(|line| line.starts_with("[[step]]") || is_key(line, "schema")) {
+            Self::Definition
+        } else if lines().any(|line| alike.iter().any(|word| line.starts_with(word))) {
+            Self::Alike
+        } else {
+            Self::Other
+        }
+    }
 }
 
 impl Checked {

@@ -237,3 +237,22 @@ fn a_fork_differs_from_its_origin_by_what_it_does_itself() {
         .collect();
     assert_eq!(paths, ["style", "join"], "{other:#}");
 }
+
+#[test]
+fn a_rerun_is_a_new_run_of_the_same_workflow() {
+    let cli = Cli::new();
+    cli.workflow("notes.toml", NOTES);
+    cli.run("run notes.toml --id first --input tone=loud")
+        .expect(0);
+    let mut session = cli.session();
+    session.milepost("rerun first --id second");
+    session.milepost("rerun first --from join --input tone=soft");
+    session.milepost("rerun first --from join --id third");
+    session.milepost("rerun fisrt");
+    session.reads(expect![[r#""#]]);
+    for (run, status) in [("second", "completed"), ("third", "completed")] {
+        assert_eq!(cli.shown(run)["status"], status);
+        cli.run(&format!("replay {run}")).expect(0);
+    }
+    cli.run("diff first second").expect(0);
+}

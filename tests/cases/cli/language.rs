@@ -380,3 +380,15 @@ fn a_name_is_given_once_wherever_json_comes_in() {
         [exit 64]
     "#]]);
 }
+
+#[test]
+fn validate_names_what_only_looks_like_a_workflow() {
+    let cli = Cli::new();
+    cli.workflow("flows/good.toml", HELLO);
+    cli.write("flows/steps.toml", "name = \"x\"\n[[steps]]\nid = \"a\"\n");
+    cli.write("flows/jobs.toml", "[jobs.build]\nruns-on = \"x\"\n");
+    cli.write("flows/Cargo.toml", "[package]\nname = \"x\"\n");
+    let mut session = cli.session();
+    session.milepost("validate flows");
+    session.reads(expect![[r#""#]]);
+}

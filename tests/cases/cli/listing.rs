@@ -464,3 +464,38 @@ fn a_watch_ends_when_nobody_reads_any_more() {
     drop(stdout);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_list_of_ids_is_for_pipes() {
+    let cli = Cli::new();
+    cli.workflow("hello.toml", HELLO);
+    for n in 0..60 {
+        cli.run(&format!("submit hello.toml --input name=x --id r{n:02}"))
+            .expect(0);
+    }
+    cli.run("run hello.toml --input name=x --id last").expect(0);
+    let ids = |line: &str| -> Vec<String> {
+        let said = cli.run(line).expect(0).stdout;
+        said.lines().map(str::to_owned).collect()
+    };
+    let all = ids("ls -o ids");
+    assert_eq!(all.len(), 61);
+    assert_eq!((&*all[0], &*all[60]), ("last", "r00"));
+    assert_eq!(ids("ls -o ids --limit 2"), ["last", "r59"]);
+    assert_eq!(ids("ls -o ids --status completed"), ["last"]);
+    assert_eq!(ids("ls -o ids --since 1d").len(), 61);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(ids("ls -o ids --since 1ms"), [""; 0]);
+    // The table has a limit of its own, which 0 lifts.
+    let table = |line: &str| cli.run(line).expect(0).stdout.lines().count();
+    assert_eq!(table("ls"), 51);
+    assert_eq!(table("ls --limit 0"), 62);
+    assert!(
+        cli.run("ls --since 1ms")
+            .expect(0)
+            .stdout
+            .starts_with("no matching runs")
+    );
+    cli.run("ls -o ids --json").expect(64);
+    cli.run("ls -o ids --watch").expect(64);
+}

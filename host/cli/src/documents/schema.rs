@@ -30,6 +30,7 @@ const VERBS: [(&str, Of); 37] = [
     ("resume", of::<Resumed>),
     ("retry", of::<Resumed>),
     ("fork", of::<Run>),
+    ("rerun", of::<Run>),
     ("compensate", of::<Run>),
     ("signal", of::<Signalled>),
     ("approve", of::<Decided>),
