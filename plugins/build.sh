@@ -86,10 +86,10 @@ pack() {
     if [ -n "${MILEPOST_PACK-}" ]; then
         $MILEPOST_PACK "$@"
     elif [ -n "${MILEPOST-}" ]; then
-        "$MILEPOST" pack "$@"
+        "$MILEPOST" plugin pack "$@"
     else
         env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS -u RUSTC -u RUSTC_BOOTSTRAP \
-            cargo run --quiet --release --manifest-path "$here/../Cargo.toml" --bin milepost -- pack "$@"
+            cargo run --quiet --release --manifest-path "$here/../Cargo.toml" --bin milepost -- plugin pack "$@"
     fi
 }
 for name in "${plugins[@]}"; do

@@ -19,8 +19,8 @@ use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
     approve, artifacts, completions, context, diff, doctor, dry_run, eval, events, explain, export,
-    fork, gc, go_on, graph, import, inspect, kv, logs, ls, metrics, narration, pack, replay, run,
-    schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, plugin, replay, run, schema,
+    secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -178,8 +178,12 @@ pub(crate) enum Verb {
     Validate(validate::ValidateArgs),
     DryRun(dry_run::DryRunArgs),
     Graph(graph::GraphArgs),
-    Inspect(inspect::InspectArgs),
-    Pack(pack::PackArgs),
+    Plugin(plugin::PluginArgs),
+    /// What `plugin inspect` was called
+    #[command(hide = true)]
+    Inspect(plugin::inspect::InspectArgs),
+    #[command(hide = true)]
+    Pack(plugin::pack::PackArgs),
     Secrets(secrets::SecretsArgs),
     Symbolize(symbolize::SymbolizeArgs),
     Gc(gc::GcArgs),

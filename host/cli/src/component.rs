@@ -56,7 +56,8 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
     }
     match &inspection.manifest {
         None => lines.push(
-            "  no manifest: its steps are not checked; `milepost pack` embeds one".to_owned(),
+            "  no manifest: its steps are not checked; `milepost plugin pack` embeds one"
+                .to_owned(),
         ),
         Some(manifest) => {
             for (name, step) in &manifest.steps {

@@ -78,14 +78,13 @@ mod gc;
 mod go_on;
 mod graph;
 mod import;
-mod inspect;
 mod kv;
 mod logs;
 mod ls;
 mod memory_args;
 mod metrics;
 mod moment;
-mod pack;
+mod plugin;
 mod replay;
 mod run;
 mod schema;
@@ -182,8 +181,9 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Validate(args) => validate::run(&args, cx),
         Verb::DryRun(args) => dry_run::run(args, cx),
         Verb::Graph(args) => graph::run(&args, cx),
-        Verb::Inspect(args) => inspect::run(&args, cx),
-        Verb::Pack(args) => pack::run(&args, cx),
+        Verb::Plugin(args) => plugin::run(&args, cx),
+        Verb::Inspect(args) => plugin::inspect::run(&args, cx),
+        Verb::Pack(args) => plugin::pack::run(&args, cx),
         Verb::Symbolize(args) => symbolize::run(&args, cx),
         Verb::Secrets(args) => secrets::run(&args, cx),
         Verb::Diff(args) => diff::run(&args, cx),

@@ -55,7 +55,12 @@ fn stripped(bytes: &[u8], kept: Kept) -> Option<Vec<u8>> {
 
 fn stays(section: &str, kept: Kept) -> bool {
     let debug = section.starts_with(".debug") || section == "external_debug_info";
-    let tools = ["producers", "target_features", "sourceMappingURL", "linking"];
+    let tools = [
+        "producers",
+        "target_features",
+        "sourceMappingURL",
+        "linking",
+    ];
     match kept {
         Kept::Debug => true,
         Kept::Names => !debug && !tools.contains(&section) && !section.starts_with("reloc."),

@@ -34,7 +34,11 @@ fn surface(component: &[u8]) -> (Vec<String>, Vec<String>) {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
             Payload::ComponentImportSection(section) if depth == 1 => {
-                imports.extend(section.into_iter().map(|item| item.unwrap().name.name.to_owned()));
+                imports.extend(
+                    section
+                        .into_iter()
+                        .map(|item| item.unwrap().name.name.to_owned()),
+                );
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 exports.extend(section.into_iter().map(Result::unwrap).map(|item| {
@@ -49,8 +53,10 @@ fn surface(component: &[u8]) -> (Vec<String>, Vec<String>) {
     (imports, exports)
 }
 
-const LOGS: &str = r#"(import "milepost:step/log@0.1.0" "emit" (func (param i32 i32 i32 i32 i32)))"#;
-const PRINTS: &str = r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
+const LOGS: &str =
+    r#"(import "milepost:step/log@0.1.0" "emit" (func (param i32 i32 i32 i32 i32)))"#;
+const PRINTS: &str =
+    r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#;
 
 #[test]
 fn a_module_becomes_a_component_with_the_imports_that_it_uses() {
@@ -60,22 +66,39 @@ fn a_module_becomes_a_component_with_the_imports_that_it_uses() {
     assert_eq!(exports, ["milepost:step/guest@0.1.0"]);
     let again = made(&plugin(LOGS), &Options::default()).unwrap();
     assert_eq!(component, again, "the same bytes every time");
-    assert_eq!(componentize(&component, &Options::default()).unwrap(), component);
+    assert_eq!(
+        componentize(&component, &Options::default()).unwrap(),
+        component
+    );
 }
 
 #[test]
 fn wasi_preview_1_leads_where_it_is_said() {
     let with = |wasi| {
-        let options = Options { wasi, ..Options::default() };
+        let options = Options {
+            wasi,
+            ..Options::default()
+        };
         surface(&made(&plugin(PRINTS), &options).unwrap()).0
     };
     assert_eq!(with(Wasi::None), [""; 0]);
     let reactor = with(Wasi::Reactor);
-    assert!(reactor.iter().any(|import| import.starts_with("wasi:cli/stderr@0.2")), "{reactor:?}");
+    assert!(
+        reactor
+            .iter()
+            .any(|import| import.starts_with("wasi:cli/stderr@0.2")),
+        "{reactor:?}"
+    );
     let proxy = with(Wasi::Proxy);
-    assert!(!proxy.is_empty() && proxy.iter().all(|import| !import.contains("filesystem")), "{proxy:?}");
+    assert!(
+        !proxy.is_empty() && proxy.iter().all(|import| !import.contains("filesystem")),
+        "{proxy:?}"
+    );
     // What does not call it does not get it.
-    let options = Options { wasi: Wasi::Reactor, ..Options::default() };
+    let options = Options {
+        wasi: Wasi::Reactor,
+        ..Options::default()
+    };
     assert_eq!(surface(&made(&plugin(""), &options).unwrap()).0, [""; 0]);
 }
 
@@ -85,14 +108,28 @@ fn the_adapter_without_wasi_has_all_of_preview_1() {
     let exports = |bytes: &[u8]| -> Vec<String> {
         let payloads = Parser::new(0).parse_all(bytes).map(Result::unwrap);
         let names = payloads.filter_map(|payload| match payload {
-            Payload::ExportSection(section) => Some(section.into_iter().map(|export| export.unwrap().name.to_owned()).collect::<Vec<_>>()),
+            Payload::ExportSection(section) => Some(
+                section
+                    .into_iter()
+                    .map(|export| export.unwrap().name.to_owned())
+                    .collect::<Vec<_>>(),
+            ),
             _ => None,
         });
-        names.flatten().filter(|name| !name.contains('#') && !name.contains("adapter") && !name.starts_with("cabi_") && name != "memory").collect()
+        names
+            .flatten()
+            .filter(|name| {
+                !name.contains('#')
+                    && !name.contains("adapter")
+                    && !name.starts_with("cabi_")
+                    && name != "memory"
+            })
+            .collect()
     };
     let ours = wat::parse_str(include_str!("../src/nowasi.wat")).unwrap();
     let ours = exports(&ours);
-    let theirs = exports(wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
+    let theirs =
+        exports(wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     assert!(theirs.len() > 40, "{theirs:?}");
     let missing: Vec<_> = theirs.iter().filter(|name| !ours.contains(name)).collect();
     assert_eq!(missing, [""; 0]);
@@ -100,25 +137,34 @@ fn the_adapter_without_wasi_has_all_of_preview_1() {
 
 #[test]
 fn strings_may_be_utf_16() {
-    let options = Options { encoding: Encoding::Utf16, ..Options::default() };
-    let (utf16, utf8) = (made(&plugin(LOGS), &options).unwrap(), made(&plugin(LOGS), &Options::default()).unwrap());
+    let options = Options {
+        encoding: Encoding::Utf16,
+        ..Options::default()
+    };
+    let (utf16, utf8) = (
+        made(&plugin(LOGS), &options).unwrap(),
+        made(&plugin(LOGS), &Options::default()).unwrap(),
+    );
     let text = |bytes: &[u8]| wasmprinted(bytes);
     assert!(text(&utf16) && !text(&utf8));
 }
 
 /// Whether some function is lifted or lowered with UTF-16.
 fn wasmprinted(component: &[u8]) -> bool {
-    Parser::new(0).parse_all(component).any(|payload| match payload.unwrap() {
-        Payload::ComponentCanonicalSection(section) => section.into_iter().any(|function| {
-            use wasmparser::{CanonicalFunction, CanonicalOption};
-            let options = match function.unwrap() {
-                CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => options,
-                _ => return false,
-            };
-            options.contains(&CanonicalOption::UTF16)
-        }),
-        _ => false,
-    })
+    Parser::new(0)
+        .parse_all(component)
+        .any(|payload| match payload.unwrap() {
+            Payload::ComponentCanonicalSection(section) => section.into_iter().any(|function| {
+                use wasmparser::{CanonicalFunction, CanonicalOption};
+                let options = match function.unwrap() {
+                    CanonicalFunction::Lift { options, .. }
+                    | CanonicalFunction::Lower { options, .. } => options,
+                    _ => return false,
+                };
+                options.contains(&CanonicalOption::UTF16)
+            }),
+            _ => false,
+        })
 }
 
 #[test]
@@ -127,11 +173,27 @@ fn another_world_comes_from_its_wit() {
     let wit = folder.path().join("math.wit");
     std::fs::write(&wit, "package example:math; interface ops { add: func(a: u32, b: u32) -> u32; } world calc { export ops; }").unwrap();
     let world = World::Of { wit, world: None };
-    let options = Options { world, ..Options::default() };
+    let options = Options {
+        world,
+        ..Options::default()
+    };
     let text = r#"(module (func (export "example:math/ops#add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
-    assert_eq!(surface(&made(text, &options).unwrap()).1, ["example:math/ops"]);
-    let missing = World::Of { wit: folder.path().join("none"), world: None };
-    let error = made(text, &Options { world: missing, ..options }).unwrap_err();
+    assert_eq!(
+        surface(&made(text, &options).unwrap()).1,
+        ["example:math/ops"]
+    );
+    let missing = World::Of {
+        wit: folder.path().join("none"),
+        world: None,
+    };
+    let error = made(
+        text,
+        &Options {
+            world: missing,
+            ..options
+        },
+    )
+    .unwrap_err();
     assert!(matches!(error, Problem::Wit(_)), "{error}");
 }
 
@@ -146,17 +208,50 @@ fn what_people_get_wrong_is_said_with_its_remedy() {
         ("hello", "it is not WebAssembly"),
         ("", "it is not WebAssembly"),
         ("(module (func) (memory", "cannot be assembled"),
-        (r#"(module (func (export "_start")))"#, "-mexec-model=reactor"),
-        (r#"(module (import "env" "sqrtf" (func)))"#, "imports `sqrtf` from `env`"),
-        (r#"(module (import "env" "sqrtf" (func)))"#, "link the library"),
-        (r#"(module (import "__wbindgen_placeholder__" "f" (func)))"#, "wasm-bindgen"),
-        (r#"(module (import "host" "f" (func)))"#, "no functions of a host of its own"),
-        ("(module)", "interface `milepost:step/guest@0.1.0` function `describe`"),
+        (
+            r#"(module (func (export "_start")))"#,
+            "-mexec-model=reactor",
+        ),
+        (
+            r#"(module (import "env" "sqrtf" (func)))"#,
+            "imports `sqrtf` from `env`",
+        ),
+        (
+            r#"(module (import "env" "sqrtf" (func)))"#,
+            "link the library",
+        ),
+        (
+            r#"(module (import "__wbindgen_placeholder__" "f" (func)))"#,
+            "wasm-bindgen",
+        ),
+        (
+            r#"(module (import "host" "f" (func)))"#,
+            "no functions of a host of its own",
+        ),
+        (
+            "(module)",
+            "interface `milepost:step/guest@0.1.0` function `describe`",
+        ),
         (&plugin("").replace("#run", "#rum"), "function `run`"),
-        (&plugin("").replace("(param i32 i32 i32 i32) (result i32) unreachable))", "(param i64) (result i32) unreachable))"), "run"),
-        (&plugin(r#"(import "milepost:step/log@0.1.0" "print" (func))"#), "print"),
-        (&plugin(r#"(import "milepost:step/log@0.1.0" "emit" (func))"#), "emit"),
-        (&plugin(r#"(import "milepost:step/lock@0.1.0" "take" (func))"#), "milepost:step/lock@0.1.0"),
+        (
+            &plugin("").replace(
+                "(param i32 i32 i32 i32) (result i32) unreachable))",
+                "(param i64) (result i32) unreachable))",
+            ),
+            "run",
+        ),
+        (
+            &plugin(r#"(import "milepost:step/log@0.1.0" "print" (func))"#),
+            "print",
+        ),
+        (
+            &plugin(r#"(import "milepost:step/log@0.1.0" "emit" (func))"#),
+            "emit",
+        ),
+        (
+            &plugin(r#"(import "milepost:step/lock@0.1.0" "take" (func))"#),
+            "milepost:step/lock@0.1.0",
+        ),
     ] {
         let said = refused(text);
         println!("{said}");
@@ -173,14 +268,30 @@ fn what_people_get_wrong_is_said_with_its_remedy() {
 fn names_stay_and_the_rest_of_the_custom_sections_goes() {
     let more = r#"(@custom ".debug_info" "secret") (@custom "producers" "\00")"#;
     let component = made(&plugin(more), &Options::default()).unwrap();
-    let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    let has = |bytes: &[u8], text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
     assert!(has(&component, ".debug_info") && has(&component, "producers"));
     let light = strip(&component, Kept::Names);
     assert!(light.len() < component.len());
     assert!(!has(&light, ".debug_info") && !has(&light, "secret") && !has(&light, "producers"));
-    assert!(has(&light, "cabi_realloc") && has(&light, "words"), "the names of the module");
-    Validator::new_with_features(WasmFeatures::all()).validate_all(&light).unwrap();
-    assert_eq!(strip(&light, Kept::Names), light, "nothing is left to strip");
+    assert!(
+        has(&light, "cabi_realloc") && has(&light, "words"),
+        "the names of the module"
+    );
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&light)
+        .unwrap();
+    assert_eq!(
+        strip(&light, Kept::Names),
+        light,
+        "nothing is left to strip"
+    );
     assert_eq!(strip(&component, Kept::Debug), component);
-    assert_eq!(&*strip(b"\0asm\x0d\0\x01\0\x01\xff", Kept::Names), b"\0asm\x0d\0\x01\0\x01\xff");
+    assert_eq!(
+        &*strip(b"\0asm\x0d\0\x01\0\x01\xff", Kept::Names),
+        b"\0asm\x0d\0\x01\0\x01\xff"
+    );
 }

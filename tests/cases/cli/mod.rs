@@ -27,6 +27,7 @@ mod listing;
 mod looking;
 mod output;
 mod places;
+mod plugins;
 mod replaying;
 mod running;
 mod signals;

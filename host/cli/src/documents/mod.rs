@@ -20,6 +20,7 @@ mod failure;
 mod history;
 mod journal;
 mod kept;
+mod plugin;
 mod replay;
 mod run;
 mod schema;
@@ -40,6 +41,7 @@ pub(crate) use kept::{
     Artifacts, Bucket, Buckets, Changed, Counted, Item, KeptArtifact, Metrics, Range,
     WrittenArtifact,
 };
+pub(crate) use plugin::{BuiltPlugin, ListChange, NewPlugin, PluginChange};
 pub(crate) use replay::{NotReplayable, Replay, ReplayedAll};
 pub(crate) use run::{AsOf, Grade, HostCall, Kept, Request, Row, Run, Runs, Skipped};
 pub(crate) use schema::schema;

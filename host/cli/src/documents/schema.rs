@@ -14,6 +14,7 @@ use super::failure::Failed;
 use super::history::{Compared, Evaluated};
 use super::journal::{Events, Logs};
 use super::kept::{ArtifactsAnswer, KvAnswer, Metrics};
+use super::plugin::PluginAnswer;
 use super::replay::ReplayAnswer;
 use super::run::{Run, Runs};
 use super::store::{Collected, Doctor, Worked};
@@ -23,7 +24,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 37] = [
+const VERBS: [(&str, Of); 38] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -54,6 +55,7 @@ const VERBS: [(&str, Of); 37] = [
     ("validate", of::<Validated>),
     ("dry-run", of::<Simulated>),
     ("graph", of::<Drawing>),
+    ("plugin", of::<PluginAnswer>),
     ("inspect", of::<Component>),
     ("pack", of::<Component>),
     ("secrets", of::<Secrets>),

@@ -51,6 +51,8 @@ codes! {
         "The run has several artifacts of this name, with different bytes. Name the digest of the one that is meant.";
     AmbiguousRun = "ambiguous_run", Usage,
         "Several runs begin with these characters. Type more of the id.";
+    BuildFailed = "build_failed", Invalid,
+        "The compiler of a plugin found a mistake, or made nothing that can be used. What it said stands above the message, or in it.";
     BundleRefused = "bundle_refused", Invalid,
         "The file is not one that `milepost export` wrote, or not as it was written: it was cut off or altered, or holds what such a \
          file never does. Nothing of it was taken. Export the run again.";
@@ -99,6 +101,9 @@ codes! {
         "The journal of the run has no event of that number. `milepost events RUN` lists them.";
     NoKey = "no_key", Invalid,
         "The bucket has no such key. `milepost kv ls` lists buckets, and the keys of one.";
+    NoPlugin = "no_plugin", Invalid,
+        "The folder holds no sources of a plugin, or too many to tell with which file it begins. `milepost plugin build --help` says \
+         what is looked for.";
     NoStore = "no_store", Unavailable,
         "There is no store in this folder. The store belongs to the working folder: go where the run was started, or name the store \
          with `--store` or `MILEPOST_STORE`.";
@@ -167,6 +172,8 @@ codes! {
          and do not strip it.";
     UnreadableDefinition = "unreadable_definition", Invalid,
         "The definition could not be read: there is no such file, or it is not a regular file of UTF-8 text.";
+    ToolMissing = "tool_missing", Unavailable,
+        "A program that compiles plugins is not installed. The help has the command that installs it.";
     TooLarge = "too_large", Invalid,
         "What was to be kept is larger than a value, or all of a bucket, may be.";
     Usage = "usage", Usage,

@@ -290,6 +290,9 @@ impl From<Rejection> for Failure {
             format!("cannot use the component: {rejection}"),
         );
         match rejection.help() {
+            _ if matches!(rejection, Rejection::CoreModule) => failure.help(
+                command("plugin pack CORE.wasm -o PLUGIN.wasm").text(" makes a component of it"),
+            ),
             Some(help) => failure.help(help),
             None => failure,
         }

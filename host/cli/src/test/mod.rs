@@ -81,6 +81,29 @@ pub(crate) struct TestArgs {
     junit: Option<PathBuf>,
 }
 
+/// Executes the tests below a folder.
+pub(super) fn of_folder(
+    folder: &Path,
+    filter: Option<String>,
+    update: bool,
+    crash: bool,
+    junit: Option<PathBuf>,
+    cx: &Context,
+) -> Result<Reply, Failure> {
+    let args = TestArgs {
+        paths: vec![folder.to_owned()],
+        filter,
+        update,
+        crash,
+        from_run: None,
+        step: None,
+        output: None,
+        redact: Vec::new(),
+        junit,
+    };
+    run(&args, cx)
+}
+
 /// What the names of test files end with.
 const SUFFIX: &str = ".test.toml";
 
@@ -282,7 +305,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         // What is built is no place for tests, and there is much of it.
-        if kind.is_dir() && !name.starts_with(b".") && name != b"target" {
+        if kind.is_dir() && !name.starts_with(b".") && name != b"target" && name != b"node_modules"
+        {
             collect(&path, files)?;
         } else if kind.is_file() && is_test_file(&path) {
             files.push(path.strip_prefix(".").map_or(path.clone(), Path::to_owned));

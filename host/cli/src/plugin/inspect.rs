@@ -1,15 +1,15 @@
-//! `milepost inspect`: what a component is and needs.
+//! `milepost plugin inspect`: what a component is and needs.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use milepost::wasm::Inspection;
 
-use super::component;
-use super::context::{Context, Reply};
-use super::documents::Component;
-use super::exit::Exit;
-use super::failure::Failure;
+use crate::component;
+use crate::context::{Context, Reply};
+use crate::documents::Component;
+use crate::exit::Exit;
+use crate::failure::Failure;
 
 /// Show what a component contains and needs, without executing it
 ///
@@ -18,14 +18,14 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost inspect plugins/git.wasm
-  milepost inspect plugins/git.wasm --json | jq -r .digest")]
+  milepost plugin inspect plugins/git.wasm
+  milepost plugin inspect plugins/git.wasm --json | jq -r .digest")]
 pub(crate) struct InspectArgs {
     /// The component
     component: PathBuf,
 }
 
-pub(super) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
+pub(crate) fn run(args: &InspectArgs, cx: &Context) -> Result<Reply, Failure> {
     let inspection = Inspection::of(&component::read(&args.component)?)?;
     let document = || Component::new(&args.component, &inspection);
     Ok(cx.reply(Exit::Completed, document, || {

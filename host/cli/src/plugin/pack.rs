@@ -1,0 +1,110 @@
+//! `milepost plugin pack`: makes a component of what any compiler wrote, asks it for its manifest, once, and embeds the answer.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use milepost_componentize::{Encoding, Kept, Options, Wasi, World};
+
+use super::finish::finish;
+use crate::context::{Context, Reply};
+use crate::documents::Component;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{component, whole_file};
+
+/// Make a component complete: of a core module, with its manifest
+///
+/// Makes a component of what any compiler wrote, unless it is one, asks it for its manifest and writes it with the manifest
+/// inside. Workflows can then be checked against the component's steps before anything runs.
+///
+/// Only the component's `describe` function is executed, with every capability switched off.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  milepost plugin pack target/wasm32-wasip2/release/git.wasm -o plugins/git.wasm
+  milepost plugin pack core.wasm -o words.wasm                     # a core module
+  milepost plugin pack words.wat -o words.wasm                     # in the text format
+  milepost plugin pack as.wasm -o words.wasm --encoding utf16      # of AssemblyScript")]
+pub(crate) struct PackArgs {
+    /// The component, or the core module
+    component: PathBuf,
+    /// File to write; may be the same file
+    #[arg(long, short, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    module: ModuleArgs,
+}
+
+/// How a core module becomes a component.
+#[derive(Debug, Args)]
+pub(super) struct ModuleArgs {
+    /// WIT that a core module was written for, when it does not say so itself [default: the contract's]
+    #[arg(long, value_name = "FILE|DIR")]
+    wit: Option<PathBuf>,
+    /// World of `--wit`
+    #[arg(long, value_name = "NAME", requires = "wit")]
+    world: Option<String>,
+    /// How a core module keeps its strings
+    #[arg(long, value_enum, default_value_t = StringsIn::Utf8)]
+    encoding: StringsIn,
+    /// What calls of WASI preview 1 lead to
+    #[arg(long, value_enum, value_name = "WHERE")]
+    wasi: Option<Preview1>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StringsIn {
+    /// As nearly every language does
+    Utf8,
+    /// As AssemblyScript does
+    Utf16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Preview1 {
+    /// Nowhere: output is dropped, the clock does not go, random bytes are the same every time
+    None,
+    /// To WASI 0.2: output becomes lines of the log, clock and random bytes are recorded
+    Reactor,
+    /// To WASI 0.2, without files and environment
+    Proxy,
+}
+
+impl ModuleArgs {
+    /// The options, with what a language needs where nothing was said.
+    pub(super) fn options(&self, wasi: Wasi, encoding: Encoding) -> Options {
+        Options {
+            world: match &self.wit {
+                Some(wit) => World::Of {
+                    wit: wit.clone(),
+                    world: self.world.clone(),
+                },
+                None => World::Step,
+            },
+            encoding: match self.encoding {
+                StringsIn::Utf8 => encoding,
+                StringsIn::Utf16 => Encoding::Utf16,
+            },
+            wasi: match self.wasi {
+                Some(Preview1::None) => Wasi::None,
+                Some(Preview1::Reactor) => Wasi::Reactor,
+                Some(Preview1::Proxy) => Wasi::Proxy,
+                None => wasi,
+            },
+        }
+    }
+}
+
+pub(crate) fn run(args: &PackArgs, cx: &Context) -> Result<Reply, Failure> {
+    let bytes = component::read(&args.component)?;
+    let options = args.module.options(Wasi::Reactor, Encoding::Utf8);
+    // It is its author's: nothing that was left in it is taken out.
+    let finished = finish(&bytes, &options, Kept::Debug, cx)?;
+    whole_file::replace(&args.output, &finished.bytes)
+        .map_err(|error| Failure::file("write", &args.output, &error))?;
+    let inspection = finished.inspection;
+    let document = || Component::new(&args.output, &inspection);
+    Ok(cx.reply(Exit::Completed, document, || {
+        component::text(&args.output, &inspection)
+    }))
+}
