@@ -51,6 +51,18 @@ fn hello_greets() {
 }
 
 #[test]
+fn outliers_are_found_by_functions_of_a_component_without_an_sdk() {
+    let cli = Cli::new();
+    let output = run(&cli, "outliers", "").expect(0).stdout;
+    let readme = std::fs::read_to_string(example("outliers").join("README.md")).unwrap();
+    assert!(readme.contains(&output), "{output}");
+    let report = run(&cli, "outliers", "--input times=[] --json")
+        .expect(1)
+        .json();
+    assert_eq!(report["steps"][0]["error"]["code"], "empty");
+}
+
+#[test]
 fn retry_succeeds_on_the_third_attempt() {
     let cli = Cli::new();
     let report = run(&cli, "retry", "--json").expect(0).json();

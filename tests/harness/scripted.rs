@@ -170,6 +170,7 @@ impl PluginSource for Script {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            functions: Arc::default(),
             callable: Arc::new(self.clone()),
         })
     }

@@ -189,6 +189,7 @@ impl PluginSource for Steps {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            functions: Arc::default(),
             callable: Arc::new(self.clone()),
         })
     }

@@ -10,6 +10,7 @@ use milepost::wasm::{Inspection, Rejection};
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::functions;
 
 /// Reads a component file, bounded.
 ///
@@ -55,6 +56,7 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
         lines.push(format!("  cannot run here: {problem}"));
     }
     match &inspection.manifest {
+        None if inspection.functions.alone => {}
         None => lines.push(
             "  no manifest: its steps are not checked; `milepost plugin pack` embeds one"
                 .to_owned(),
@@ -72,6 +74,8 @@ pub(crate) fn text(file: &Path, inspection: &Inspection) -> String {
             }
         }
     }
+    let plugin = functions::plugin(file);
+    lines.extend(functions::lines(&inspection.functions, &plugin));
     lines.join("\n")
 }
 

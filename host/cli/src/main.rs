@@ -37,6 +37,7 @@ mod ending;
 mod exit;
 mod failure;
 mod format;
+mod functions;
 mod ids;
 mod inputs;
 mod narration;

@@ -209,7 +209,7 @@ impl Checked {
                 source.load(&component)
             });
             match loaded {
-                Ok(plugin) => drop(manifests.insert(name.clone(), plugin.manifest)),
+                Ok(plugin) => drop(manifests.insert(name.clone(), plugin.offer())),
                 Err(error) => self.components.push(error),
             }
         }

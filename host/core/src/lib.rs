@@ -19,6 +19,7 @@ pub mod effect;
 pub mod event;
 pub mod expr;
 pub mod frontier;
+pub mod function;
 pub mod grants;
 pub mod ids;
 pub mod json;

@@ -75,6 +75,13 @@ pub const COMPONENT_BYTES: usize = 64 * MIB;
 pub const COMPONENT_FUNCTIONS: usize = 200_000;
 /// Bytes of the body of one function.
 pub const COMPONENT_FUNCTION_BYTES: usize = MIB;
+/// Levels of a type of an exported function, so that its values stay within [`JSON_DEPTH`].
+pub const FUNCTION_TYPE_DEPTH: usize = 32;
+/// Bytes that the types of an exported function may take, about, when they are written out: a type may be far larger than what
+/// describes it.
+pub const FUNCTION_TYPE_BYTES: usize = 64 * KIB;
+/// The same of all exported functions of a component that can be called.
+pub const FUNCTIONS_TYPE_BYTES: usize = MIB;
 /// Local variables of one function.
 pub const COMPONENT_LOCALS: usize = 10_000;
 /// Types that a component declares.

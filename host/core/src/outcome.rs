@@ -172,6 +172,8 @@ pub mod codes {
     pub const SECRET_MISSING: &str = "secret_missing";
     /// What a child run is given does not fit the inputs of its workflow.
     pub const INPUTS_UNFIT: &str = "inputs_unfit";
+    /// What a function is given does not fit its parameters; it was not called.
+    pub const INVALID_INPUT: &str = "invalid_input";
     /// Bytes that the attempt was about to read are not what they were.
     pub const DAMAGED: &str = "damaged";
     /// The host itself failed while it ran the step.

@@ -95,6 +95,12 @@ fn in_code() -> BTreeMap<&'static str, String> {
             "COMPONENT_FUNCTION_BYTES",
             bytes(limits::COMPONENT_FUNCTION_BYTES),
         ),
+        (
+            "FUNCTION_TYPE_DEPTH",
+            number(limits::FUNCTION_TYPE_DEPTH as u64),
+        ),
+        ("FUNCTION_TYPE_BYTES", bytes(limits::FUNCTION_TYPE_BYTES)),
+        ("FUNCTIONS_TYPE_BYTES", bytes(limits::FUNCTIONS_TYPE_BYTES)),
         ("COMPONENT_LOCALS", number(limits::COMPONENT_LOCALS as u64)),
         ("COMPONENT_TYPES", number(limits::COMPONENT_TYPES as u64)),
         (

@@ -241,7 +241,7 @@ impl Opening<'_> {
             });
             match loaded {
                 Ok((component, loaded)) => {
-                    manifests.insert(name.clone(), loaded.manifest);
+                    manifests.insert(name.clone(), loaded.offer());
                     plugins.insert(name, component.digest);
                     blobs.insert(component.digest, component.bytes);
                 }

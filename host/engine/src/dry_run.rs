@@ -33,10 +33,10 @@ fn add(
         let component = read_beside(source, name, spec, file)?;
         let loaded = source.load(&component)?;
         let key = (definition.source.file.clone(), name.clone());
-        schemas.insert(
-            key,
-            loaded.manifest.as_ref().map(outputs).unwrap_or_default(),
-        );
+        let mut of = loaded.manifest.as_ref().map(outputs).unwrap_or_default();
+        let functions = loaded.functions.callable.iter();
+        of.extend(functions.map(|function| (function.full_name(), function.output_schema())));
+        schemas.insert(key, of);
     }
     for step in definition.steps() {
         if let Some(child) = step.child() {

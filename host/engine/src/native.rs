@@ -212,6 +212,7 @@ impl PluginSource for NativePlugins {
         Ok(LoadedPlugin {
             digest: component.digest,
             manifest: None,
+            functions: Arc::default(),
             callable: Arc::new(plugin.clone()),
         })
     }

@@ -156,6 +156,7 @@ impl PluginSource for WasmPlugins {
         Ok(LoadedPlugin {
             digest: plugin.digest(),
             manifest: plugin.manifest().cloned(),
+            functions: Arc::clone(plugin.functions()),
             callable: Arc::new(plugin),
         })
     }

@@ -301,7 +301,7 @@ impl Components {
     fn manifests(&self) -> Manifests {
         let plugins = self.plugins.iter();
         plugins
-            .map(|(name, plugin)| (name.clone(), plugin.manifest.clone()))
+            .map(|(name, plugin)| (name.clone(), plugin.offer()))
             .collect()
     }
 

@@ -34,7 +34,7 @@ pub struct Call {
     pub run: RunId,
     /// Name of the workflow.
     pub workflow: Arc<str>,
-    /// Name of the step inside the component (`use = "plugin/step"`).
+    /// Name of the step inside the component (`use = "plugin/step"`), or of a function that it exports, with a `#` in it.
     pub step: Arc<str>,
     /// Where the execution stands.
     pub path: Path,

@@ -8,13 +8,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use milepost_core::function::Function;
 use milepost_core::limits;
-use milepost_core::outcome::{Outcome, StepError};
+use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
+use serde_json::Value;
+use wasmtime::component::Val;
 use wasmtime::{Store, UpdateDeadline};
 
+use super::contract::v0_1::PluginPre;
+use super::contract::v0_1::exports::milepost::step::guest::StepError as StepErrorOfGuest;
 use super::ending;
 use super::engine::Sandbox;
-use super::loader::{Inner, Plugin};
+use super::function;
+use super::loader::{Callee, Inner, Plugin};
 use super::memory_budget::Turn;
 use super::state::HostState;
 use crate::attempt::{BoxFuture, Call, CallResult, Callable};
@@ -33,31 +39,52 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let timeout = call.timeout;
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
+    let prepared = prepare(plugin, &step, &input);
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
     state.hold_groups_with(&shared.holder, shared.supervisor.as_ref());
     if !state.is_mocked() {
         state.http = Some(shared.http.clone());
     }
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(outcome) => {
+            let outcome = state.masked(outcome);
+            return state.finish(outcome);
+        }
+    };
     // Held until the output has been read.
     let limits = &state.call.limits;
-    let beside = plugin.held_bytes();
+    let beside = plugin.held_bytes() + prepared.held_bytes();
     let turn = shared.turns.take(limits, beside, &*state.call.host);
     let Some(turn) = turn.await else {
         return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
     };
     let begun = Instant::now();
-    let (mut state, ended) = execute(shared, &turn, state, timeout, async |store| {
-        let instance = plugin.pre.instantiate_async(&mut *store).await?;
-        let input = input.to_string();
-        instance
-            .milepost_step_guest()
-            .call_run(store, &step, &input)
-            .await
-    })
+    let (mut state, ended) = execute(
+        shared,
+        &turn,
+        state,
+        timeout,
+        async |store| match &prepared {
+            Prepared::Step(guest) => {
+                let instance = guest.instantiate_async(&mut *store).await?;
+                let input = input.to_string();
+                let guest = instance.milepost_step_guest();
+                Ok(Returned::Step(guest.call_run(store, &step, &input).await?))
+            }
+            Prepared::Function(function, arguments) => {
+                let value = function::call(&plugin.pre, store, function, arguments).await?;
+                Ok(Returned::Function(function, value))
+            }
+        },
+    )
     .await;
     state.end_programs().await;
     let outcome = match ended {
-        Ok(result) => ending::returned(result, max_output),
+        Ok(Returned::Step(result)) => ending::returned(result, max_output),
+        Ok(Returned::Function(function, value)) => {
+            function::returned(function, value.as_ref(), max_output)
+        }
         Err(stop) => Outcome::Failed(stop.error(&state)),
     };
     let log = state.states.log();
@@ -65,6 +92,49 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let result = state.finish(outcome);
     log.show_rest(timeout.saturating_sub(begun.elapsed())).await;
     result
+}
+
+/// A call whose input was read.
+enum Prepared<'a> {
+    Step(&'a PluginPre<HostState>),
+    Function(&'a Function, Vec<Val>),
+}
+
+/// What a guest returned, which is looked at once the guest is gone.
+enum Returned<'a> {
+    Step(Result<String, StepErrorOfGuest>),
+    Function(&'a Function, Option<Val>),
+}
+
+impl Prepared<'_> {
+    /// What its arguments may take while the guest runs: those of a step are text by then.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Step(_) => 0,
+            Self::Function(..) => limits::JSON_MEMORY_BYTES,
+        }
+    }
+}
+
+/// # Errors
+/// The outcome of a call of what is not there, or that does not fit.
+fn prepare<'a>(plugin: &'a Inner, step: &str, input: &Value) -> Result<Prepared<'a>, Outcome> {
+    match plugin.callee(step) {
+        Ok(Callee::Step(guest)) => Ok(Prepared::Step(guest)),
+        Ok(Callee::Function(function)) => {
+            let arguments = function::arguments(function, input)?;
+            Ok(Prepared::Function(function, arguments))
+        }
+        Err(unresolved) => {
+            let message = format!("`{step}`: {unresolved}");
+            let code = codes::PLUGIN_INCOMPATIBLE;
+            Err(Outcome::Failed(StepError::new(
+                ErrorClass::Host,
+                code,
+                message,
+            )))
+        }
+    }
 }
 
 /// How long an attempt that is over waits for what it was making durable.

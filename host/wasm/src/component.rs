@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
+use std::sync::Arc;
+
 use milepost_core::definition::{InvalidManifest, Manifest, WASI_HTTP};
+use milepost_core::function::{Functions, NotCallable};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
 use milepost_core::shown::{self, Shown};
@@ -12,7 +15,8 @@ use wasmtime::wasmparser::{
     CustomSectionReader,
 };
 
-use super::contract::{self, GUEST, PACKAGE};
+use super::contract::{self, PACKAGE};
+use super::function;
 
 /// Name of the custom section that holds the manifest, as UTF-8 JSON.
 const MANIFEST_SECTION: &str = "milepost:manifest";
@@ -54,14 +58,18 @@ pub enum Rejection {
         /// Size of the file.
         bytes: u64,
     },
-    /// The component does not export the contract's interface.
+    /// The component exports neither the contract's interface nor a function that can be called.
     #[error(
-        "it does not export `milepost:step/guest@0.1`; it exports {}",
-        list(exports)
+        "it does not export `milepost:step/guest@0.1`{}; it exports {}{}",
+        or_functions(not_callable),
+        list(exports),
+        reasons(not_callable)
     )]
     WrongWorld {
         /// What it does export.
         exports: Vec<String>,
+        /// Its functions, and why none of them can be called; `None` where they were not looked for.
+        not_callable: Option<Vec<NotCallable>>,
     },
     /// The component needs capabilities of the contract that this version has not got.
     #[error("it imports {}, which this version does not provide", list(interfaces))]
@@ -160,6 +168,24 @@ fn list(names: &[String]) -> String {
     format!("{}{more}", quoted.join(", "))
 }
 
+fn or_functions(not_callable: &Option<Vec<NotCallable>>) -> &'static str {
+    match not_callable {
+        Some(_) => ", nor a function that can be called",
+        None => "",
+    }
+}
+
+/// Why functions cannot be called, of as many as can be read.
+fn reasons(not_callable: &Option<Vec<NotCallable>>) -> String {
+    const TOLD: usize = 5;
+    let told = not_callable.iter().flatten().take(TOLD);
+    told.map(|NotCallable { name, reason }| {
+        let name = Shown(shown::excerpt(name, limits::NAME_BYTES));
+        format!("; `{name}` cannot be called: {}", Shown(reason))
+    })
+    .collect()
+}
+
 /// What wasmtime says about a component: bounded, because it repeats what it found in there.
 pub(super) fn words(error: &wasmtime::Error) -> String {
     shown::message(format!("{error:#}"))
@@ -180,6 +206,8 @@ pub struct Inspection {
     pub capabilities: Vec<String>,
     /// The embedded manifest, if there is one.
     pub manifest: Option<Manifest>,
+    /// The functions that it exports beside the contract's.
+    pub functions: Arc<Functions>,
     /// How the types of its imports and exports differ from the contract's.
     other_type: Option<String>,
 }
@@ -241,6 +269,7 @@ impl Inspection {
             digest,
             bytes: bytes.len(),
             capabilities: capabilities(&imports),
+            functions: function::of(bytes, &exports)?.into(),
             imports,
             exports,
             manifest,
@@ -248,14 +277,29 @@ impl Inspection {
         })
     }
 
+    /// Whether it has steps of its own.
+    ///
+    /// # Errors
+    /// [`Rejection::WrongWorld`]: it has functions at the most.
+    pub(super) fn check_guest(&self) -> Result<(), Rejection> {
+        match self.functions.alone {
+            true => Err(Rejection::WrongWorld {
+                exports: self.exports.clone(),
+                not_callable: None,
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether this version can run it, as far as names and types tell.
     ///
     /// # Errors
     /// [`Rejection`]: wrong world, capabilities that are not provided, unknown imports, other types.
     pub fn check(&self) -> Result<(), Rejection> {
-        if !self.exports.iter().any(|name| name.starts_with(GUEST)) {
+        if self.functions.alone && self.functions.callable.is_empty() {
             return Err(Rejection::WrongWorld {
                 exports: self.exports.clone(),
+                not_callable: Some(self.functions.not_callable.clone()),
             });
         }
         let mut interfaces = Vec::new();

@@ -45,6 +45,7 @@ impl WasmEngine {
     /// [`DescribeError`] when it is no plugin, traps, or takes longer than ten seconds.
     pub async fn describe(&self, bytes: &[u8]) -> Result<String, DescribeError> {
         let inspection = Inspection::of(bytes)?;
+        inspection.check_guest()?;
         let (component, _) = self.shared.code(bytes, &inspection)?;
         let mut linker = Linker::new(&self.shared.engine);
         let pre = wasi::add_to_linker(&mut linker)

@@ -15,6 +15,7 @@
 //! | [`log`] | what an attempt says: shown by its host, kept within a bound |
 //! | `recorder`, `taped` | the tape: recording live, answering in replay |
 //! | [`secrets`] | what stands for them, where they are filled in, and the mask over what is said |
+//! | `function` | exported functions as steps: which ones there are, calls of them, their values as JSON |
 //! | `ending`, `guest_json` | from a returned value or a trap to a classified outcome |
 //! | `capability` | what a guest may ask of the host, one file per interface, which owns all of it |
 //! | [`exec`], [`process_group`], [`supervisor`], [`process_table`] | programs that steps run, and the processes that come of them |
@@ -56,6 +57,7 @@ pub mod exec {
     pub use crate::capability::exec::command::{Captured, Command, Finished};
     pub use crate::capability::exec::granted::found_elsewhere;
 }
+mod function;
 mod guest_json;
 mod host_error;
 mod limits;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use milepost_core::definition::{Manifest, WASI_HTTP};
+use milepost_core::function::{Function, Functions, SEPARATOR, Unresolved};
 use milepost_core::ids::Digest;
 use milepost_core::limits;
+use wasmtime::component::InstancePre;
 
 use super::capability;
 use super::component::{Inspection, Rejection, words};
@@ -23,12 +25,39 @@ pub struct Plugin {
 
 pub(super) struct Inner {
     pub(super) engine: Arc<Sandbox>,
-    pub(super) pre: PluginPre<HostState>,
+    pub(super) pre: InstancePre<HostState>,
+    /// The contract's exports, where it has them.
+    guest: Option<PluginPre<HostState>>,
     inspection: Inspection,
     from_cache: bool,
 }
 
+/// What a call names.
+pub(super) enum Callee<'a> {
+    /// A step of the contract.
+    Step(&'a PluginPre<HostState>),
+    /// A function that is exported.
+    Function(&'a Function),
+}
+
 impl Inner {
+    /// What `step` names: with a `#` in it, a function, unless there is none of that name and the component has steps.
+    ///
+    /// # Errors
+    /// [`Unresolved`].
+    pub(super) fn callee(&self, step: &str) -> Result<Callee<'_>, Unresolved> {
+        let functions = &self.inspection.functions;
+        let found = match (&self.guest, step.contains(SEPARATOR)) {
+            (Some(guest), false) => return Ok(Callee::Step(guest)),
+            (_, _) => functions.find(step),
+        };
+        match (found, &self.guest) {
+            (Ok(function), _) => Ok(Callee::Function(function)),
+            (Err(Unresolved::Unknown { .. }), Some(guest)) => Ok(Callee::Step(guest)),
+            (Err(unresolved), _) => Err(unresolved),
+        }
+    }
+
     /// What its attempts may hold because of what it imports: of programs, and of responses that came before they were asked for.
     pub(super) fn held_bytes(&self) -> usize {
         let held = |interface: &String| match interface.as_str() {
@@ -133,12 +162,18 @@ impl WasmEngine {
         let pre = shared
             .linker(&inspection)
             .and_then(|linker| linker.instantiate_pre(&component))
-            .and_then(PluginPre::new)
             .map_err(|error| Rejection::OtherType(words(&error)))?;
+        let guest = match inspection.functions.alone {
+            true => None,
+            false => Some(PluginPre::new(pre.clone()))
+                .transpose()
+                .map_err(|error| Rejection::OtherType(words(&error)))?,
+        };
         Ok(Plugin {
             inner: Arc::new(Inner {
                 engine: Arc::clone(shared),
                 pre,
+                guest,
                 inspection,
                 from_cache,
             }),
@@ -166,6 +201,12 @@ impl Plugin {
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.inner.inspection.manifest.as_ref()
+    }
+
+    /// The functions that it exports beside the contract's.
+    #[must_use]
+    pub fn functions(&self) -> &Arc<Functions> {
+        &self.inner.inspection.functions
     }
 
     /// What it looks like from outside.

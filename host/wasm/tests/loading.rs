@@ -56,11 +56,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         };
         guest.build()
     };
-    let other_world = component_of_other_world(
-        r#"(module (memory (export "memory") 1)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
-            (func (export "run") (result i32) (i32.const 0)))"#,
-    );
+    let other_world = component_of_other_world();
     let newer = imports(
         r#"(import "milepost:step/random@0.1.0" "bytes" (func $r (param i32 i32)))"#,
         "(call $r (i32.const 0) (i32.const 1200))",
@@ -89,7 +85,11 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         ("garbled", &garbled, "not a valid component"),
         ("large", &large, "more than the 67108864"),
         ("bare", &good[..8], "it exports nothing"),
-        ("other world", &other_world, "it exports `run`"),
+        (
+            "other world",
+            &other_world,
+            "nor a function that can be called; it exports `file`, `run`",
+        ),
         (
             "newer",
             &newer,

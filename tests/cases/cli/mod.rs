@@ -3,6 +3,7 @@
 
 mod advice;
 mod bounded;
+mod calling;
 mod carrying;
 mod children;
 mod contradicted;

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use milepost::core::definition::Manifest;
+use milepost::core::function::Functions;
 use milepost::core::ids::Digest;
 use milepost::wasm::Inspection;
 use milepost::wasm::symbolize as found;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::functions::{plugin, snippet};
 
 /// A component.
 #[derive(Serialize, JsonSchema)]
@@ -30,6 +34,50 @@ pub(crate) struct Component {
     pub(crate) exports: Vec<String>,
     /// What its author says of its steps; null when nothing is embedded.
     pub(crate) manifest: Option<Manifest>,
+    /// Functions that it exports, in its order: first those that a step can call.
+    pub(crate) functions: Vec<Exported>,
+}
+
+/// A function that a component exports.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Exported {
+    /// How a step names it: `call`.
+    pub(crate) call: String,
+    /// Why no step can call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+    /// Its type, as WIT writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signature: Option<String>,
+    /// JSON Schema of its arguments: what `with` holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<Value>,
+    /// JSON Schema of the output of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<Value>,
+    /// A step that calls it, in TOML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
+}
+
+fn exported(functions: &Functions, plugin: &str) -> Vec<Exported> {
+    let callable = functions.callable.iter().map(|function| Exported {
+        call: function.call_name(),
+        problem: None,
+        signature: Some(function.to_string()),
+        input: Some(function.input_schema()),
+        output: Some(function.output_schema()),
+        step: Some(snippet(function, plugin)),
+    });
+    let not_callable = functions.not_callable.iter().map(|refused| Exported {
+        call: refused.name.clone(),
+        problem: Some(refused.reason.clone()),
+        signature: None,
+        input: None,
+        output: None,
+        step: None,
+    });
+    callable.chain(not_callable).collect()
 }
 
 impl Component {
@@ -45,6 +93,7 @@ impl Component {
             imports: inspection.imports.clone(),
             exports: inspection.exports.clone(),
             manifest: inspection.manifest.clone(),
+            functions: exported(&inspection.functions, &plugin(file)),
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::failure::Failure;
 
 /// Show what a component contains and needs, without executing it
 ///
-/// Shows a component's steps and their schemas, the capabilities that it needs, its digest and its size. Nothing in it is
-/// executed.
+/// Shows a component's steps and their schemas, the capabilities that it needs, its digest and its size. Functions that it exports
+/// beside those are shown with a step to paste that calls them, or with the reason why none can. Nothing in it is executed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -158,6 +158,11 @@ const STEP_CODES: &[(&str, &str)] = &[
          type.",
     ),
     (
+        codes::INVALID_INPUT,
+        "What `with` gave to a function (`call`) does not fit its parameters, so it was not called. The message names the place, what is \
+         expected there, and what was found; `milepost inspect COMPONENT` shows the parameters of its functions.",
+    ),
+    (
         codes::SECRET_MISSING,
         "The step needs a secret that has no value, so its component was not called. Give it in a file (`--secrets FILE`, which only \
          its owner may be able to read, with `name = \"...\"`) or as MILEPOST_SECRET_<NAME> in the environment of whoever drives the \

@@ -337,11 +337,7 @@ fn contracts(all: &mut Corpus) {
     add(
         all,
         "another world",
-        component_of_other_world(
-            r#"(module (memory (export "memory") 1)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
-            (func (export "run") (result i32) (i32.const 0)))"#,
-        ),
+        component_of_other_world(),
         Ends::Refused("WrongWorld"),
     );
     text(

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use super::allow;
 use super::codes;
-use super::grammar::{COMPENSATE_KEY, REVEAL_KEY, SECRETS_KEY};
-use super::manifest::{Manifest, Manifests, StepManifest};
+use super::grammar::{COMPENSATE_KEY, FUNCTION_KEY, REVEAL_KEY, SECRETS_KEY};
+use super::manifest::{Manifest, Manifests, Offer, StepManifest};
 use super::model::PluginSpec;
 use super::names::check_id;
 use super::nearest::{enough, listed, nearest};
 use super::outline::{Kind, Outline};
 use super::view::{Named, View};
 use crate::diagnostic::Diagnostic;
+use crate::function::{Function, Functions, SEPARATOR, Unresolved};
 
 /// The resolved `use` of one step.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(super) struct Call<'m> {
     pub(super) step: Option<Arc<str>>,
     /// What the manifest says, when there is one.
     pub(super) manifest: Option<&'m StepManifest>,
+    /// The function that it is instead of a step, where the component has been read.
+    pub(super) function: Option<&'m Function>,
     /// The secrets that it needs.
     pub(super) secrets: BTreeSet<Arc<str>>,
 }
@@ -56,7 +59,9 @@ pub(super) fn resolve<'m>(
                 let plugin = text.split_once('/').map_or(text, |(plugin, _)| plugin);
                 used.insert(plugin.to_owned());
                 let known = if enough(out) { &nobody } else { names };
-                let resolved = resolve_one(text, node.span(), names, known, manifests);
+                let function = view.text(FUNCTION_KEY).zip(view.node(FUNCTION_KEY));
+                let function = function.map(|(name, node)| (name, node.span()));
+                let resolved = resolve_one(text, node.span(), function, names, known, manifests);
                 let resolved = resolved.map_err(|problem| out.push(*problem)).ok();
                 let resolved = resolved.filter(|_| entry.kind == Kind::Component);
                 resolved.map(|call| {
@@ -141,6 +146,7 @@ fn unnamed_secrets(
 fn resolve_one<'m>(
     text: &str,
     span: Range<usize>,
+    function: Option<(&str, Range<usize>)>,
     plugins: &BTreeSet<&str>,
     candidates: &BTreeSet<&str>,
     manifests: Option<&'m Manifests>,
@@ -173,9 +179,42 @@ fn resolve_one<'m>(
         plugin: plugin.to_owned(),
         step: step.map(Arc::from),
         manifest,
+        function: None,
         secrets: BTreeSet::new(),
     };
-    match (manifests.and_then(|all| all.get(plugin)), step) {
+    let offer = manifests.and_then(|all| all.get(plugin));
+    if let Some((name, place)) = function {
+        if let Some(step) = step {
+            let message =
+                format!("`use` names the step `{step}`, and `call` a function: one can be called");
+            let help = format!("write `use = \"{plugin}\"` to call the function");
+            let problem = Diagnostic::error(codes::BAD_USE, span, message);
+            return Err(Box::new(problem.with_help(help)));
+        }
+        let Some(offer) = offer else {
+            let step = match name.contains(SEPARATOR) {
+                true => name.to_owned(),
+                false => format!("{SEPARATOR}{name}"),
+            };
+            return Ok(call(Some(&step), None));
+        };
+        return match offer.functions.find(name) {
+            Ok(function) => Ok(Call {
+                function: Some(function),
+                ..call(Some(&function.full_name()), None)
+            }),
+            Err(unresolved) => Err(Box::new(no_function(plugin, name, place, unresolved))),
+        };
+    }
+    if let Some(Offer { functions, .. }) = offer
+        && functions.alone
+    {
+        let message =
+            format!("plugin `{plugin}` has no steps, only functions, so `call` must name one");
+        let problem = Diagnostic::error(codes::STEP_OF_PLUGIN, span, message);
+        return Err(Box::new(problem.with_help(functions_of(functions))));
+    }
+    match (offer.map(|offer| &offer.manifest), step) {
         (None, _) | (Some(None), Some(_)) => Ok(call(step, None)),
         (Some(None), None) => {
             let message =
@@ -228,6 +267,45 @@ fn form(text: &str, plugins: &BTreeSet<&str>) -> Option<String> {
     let step = text[plugin.len()..].trim_start_matches(['.', ':', '@', ' ', '#']);
     (plugins.contains(plugin) && check_id(step).is_ok())
         .then(|| format!("write `use = \"{plugin}/{step}\"`"))
+}
+
+fn no_function(
+    plugin: &str,
+    name: &str,
+    place: Range<usize>,
+    unresolved: Unresolved,
+) -> Diagnostic {
+    let message = match &unresolved {
+        Unresolved::Unknown { .. } => format!("plugin `{plugin}` exports no function `{name}`"),
+        Unresolved::NotCallable(refused) => {
+            format!("`{name}` cannot be called: {}", refused.reason)
+        }
+        Unresolved::Ambiguous(_) => format!("plugin `{plugin}` exports several functions `{name}`"),
+    };
+    let problem = Diagnostic::error(codes::FUNCTION, place, message);
+    let all = |names: &[String]| listed(names.iter().map(String::as_str));
+    match unresolved {
+        Unresolved::Unknown { near, .. } if !near.is_empty() => problem.with_candidates(near),
+        Unresolved::Unknown { known, .. } if known.is_empty() => {
+            problem.with_help("it exports none that can be called")
+        }
+        Unresolved::Unknown { known, .. } => {
+            problem.with_help(format!("its functions are {}", all(&known)))
+        }
+        Unresolved::Ambiguous(names) => problem.with_help(format!("write one of {}", all(&names))),
+        Unresolved::NotCallable(_) => problem,
+    }
+}
+
+fn functions_of(functions: &Functions) -> String {
+    let names: Vec<String> = functions.callable.iter().map(|f| f.call_name()).collect();
+    match &names[..] {
+        [only] => format!("write `call = \"{only}\"`"),
+        all => format!(
+            "its functions are {}",
+            listed(all.iter().map(String::as_str))
+        ),
+    }
 }
 
 fn steps_of(Manifest { steps, .. }: &Manifest) -> String {

@@ -112,6 +112,8 @@ codes! {
         "Every step of the cycle waits for the next one, so none of them could ever start. Remove one of the `needs`; for work that is repeated, use a loop.\n\n    needs = [\"test\"]      # MP0220, if `test` needs this step";
     NEEDS_IN_SEQUENCE = "MP0221", "`needs` in a sequence",
         "The steps of a sequence run in file order, so `needs` and `join` would say nothing. Set `flow = \"graph\"` for the file, or for the loop or fan-out whose members they are. In a graph, `join` says which outcomes of what a step needs let it run: `all_success` (the default), `one_success`, `none_failed_min_one_success` or `all_done`.\n\n    flow = \"graph\"";
+    FUNCTION = "MP0229", "function that cannot be called",
+        "`call` names a function that the component of `use` exports. It is enough to write its own name where no other function has it; in full it stands behind its interface, and the version of that may be left out. Functions that take or return resources, streams or futures cannot be called by a step. `milepost inspect COMPONENT` lists the functions, and why some cannot be called.\n\n    use = \"calc\"\n    call = \"example:math/ops#add\"\n    with = { a = 1, b = 2 }";
     CHILD_UNREADABLE = "MP0231", "child workflow that cannot be read",
         "`workflow` names the file of another workflow, relative to this one. It is read when this file is: a run carries the workflows of its children.\n\n    workflow = \"notes.toml\"";
     CHILD_INVALID = "MP0232", "child workflow that cannot be used",

@@ -486,6 +486,7 @@ pub(super) const FINALLY_KEY: &str = "finally";
 pub(super) const WAITS: &[&str] = &["for", "until", "signal"];
 /// Keys that belong to a call of a component.
 pub(super) const CALL_KEYS: &[&str] = &[
+    FUNCTION_KEY,
     "with",
     "retry",
     "timeout",
@@ -494,12 +495,15 @@ pub(super) const CALL_KEYS: &[&str] = &[
     SECRETS_KEY,
     COMPENSATE_KEY,
 ];
+/// The key of the function that is called, where that is no step of the component.
+pub(super) const FUNCTION_KEY: &str = "call";
 /// The key of the secrets of a call.
 pub(super) const SECRETS_KEY: &str = "secrets";
 /// The key of what undoes a call.
 pub(super) const COMPENSATE_KEY: &str = "compensate";
 /// Those of them that a child run does not have.
 pub(super) const ATTEMPT_KEYS: &[&str] = &[
+    FUNCTION_KEY,
     "retry",
     "timeout",
     "idle_timeout",
@@ -513,6 +517,11 @@ static STEP: Record = Record {
     keys: &[
         required("id", Shape::StepId, "Unique name of the step."),
         key("use", Shape::Text, "Calls a component: `plugin/step`."),
+        key(
+            FUNCTION_KEY,
+            Shape::Text,
+            "A function that the component of `use = \"plugin\"` exports, called instead of a step: `example:math/ops#add`, or `add` where no other has that name. `with` has its arguments by name.",
+        ),
         key(
             "loop",
             Shape::Record(&LOOP),
@@ -639,6 +648,11 @@ static COMPENSATE: Record = record(
             "use",
             Shape::Text,
             "Component that undoes the call: `plugin/step`.",
+        ),
+        key(
+            FUNCTION_KEY,
+            Shape::Text,
+            "A function that the component of `use = \"plugin\"` exports, called instead of a step.",
         ),
         key(
             "with",

@@ -13,7 +13,7 @@ use super::declarations;
 use super::expressions::Compiler;
 use super::first_iteration;
 use super::grammar::{FOREACH_KEY, SCHEMA, WORKFLOW};
-use super::manifest::{Manifests, StepManifest};
+use super::manifest::Manifests;
 use super::model::{Definition, OnFailure, PluginSpec, Source};
 use super::needs::Order;
 use super::nesting::too_deep;
@@ -329,9 +329,17 @@ fn build(
 /// What is known about the output of a step.
 fn output_type(entry: &Entry<'_>, call: Option<&Call<'_>>) -> Type {
     let one = match entry.kind {
-        Kind::Component => call
-            .and_then(|call| call.manifest)
-            .map_or(Type::Dyn, StepManifest::output_type),
+        Kind::Component => match call {
+            Some(Call {
+                function: Some(function),
+                ..
+            }) => function.output_type(),
+            Some(Call {
+                manifest: Some(manifest),
+                ..
+            }) => manifest.output_type(),
+            Some(_) | None => Type::Dyn,
+        },
         Kind::Loop => loop_output(),
         Kind::Wait => entry
             .view

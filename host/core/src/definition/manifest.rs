@@ -1,11 +1,13 @@
 //! What a component says about itself: its steps, with JSON Schemas of their inputs and outputs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expr::Type;
+use crate::function::Functions;
 use crate::ids::{InvalidId, StepId};
 use crate::json::{self, UnusableJson};
 use crate::limits;
@@ -82,8 +84,26 @@ fn anything() -> Value {
     Value::Bool(true)
 }
 
-/// Manifests by plugin name. `None`: the component was read and carries none. No entry: it was not read.
-pub type Manifests = BTreeMap<String, Option<Manifest>>;
+/// What a component has to call.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    /// What it says about its steps; `None`: it carries no manifest.
+    pub manifest: Option<Manifest>,
+    /// The functions that it exports.
+    pub functions: Arc<Functions>,
+}
+
+impl From<Option<Manifest>> for Offer {
+    fn from(manifest: Option<Manifest>) -> Self {
+        Self {
+            manifest,
+            functions: Arc::default(),
+        }
+    }
+}
+
+/// What components have to call, by plugin name. No entry: the component was not read.
+pub type Manifests = BTreeMap<String, Offer>;
 
 /// A manifest that cannot be read: the component was built with a broken or a newer tool.
 #[derive(Debug, thiserror::Error)]

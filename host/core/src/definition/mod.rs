@@ -7,6 +7,7 @@
 
 mod allow;
 mod approvals;
+mod arguments;
 mod bits;
 mod calls;
 mod children;
@@ -47,7 +48,7 @@ pub use children::{Children, UnusableChild};
 pub use codes::{ALL as CODES, Code, explain};
 pub(crate) use expressions::code_of;
 pub use load::{Around, Parsed};
-pub use manifest::{InvalidManifest, Manifest, Manifests, StepManifest};
+pub use manifest::{InvalidManifest, Manifest, Manifests, Offer, StepManifest};
 pub use model::{
     ApprovalStep, Callee, Child, ChildStep, Compensation, ComponentStep, Definition, EndStatus,
     EndStep, Flow, ForEachStep, InputSpec, InputType, ItemsJoin, Join, LoopStep, OnApprovalTimeout,

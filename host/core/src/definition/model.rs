@@ -239,7 +239,8 @@ pub struct Child {
 pub struct ComponentStep {
     /// Key into [`Definition::plugins`].
     pub plugin: String,
-    /// Step name inside the component; `None` when `use` named only the plugin and its manifest has not been seen yet.
+    /// Step name inside the component; `None` when `use` named only the plugin and its manifest has not been seen yet. With a `#`
+    /// in it, it is a function that the component exports: see [`Function::full_name`](crate::function::Function::full_name).
     pub step: Option<Arc<str>>,
     /// Input of the step: an object.
     pub with: Template,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::approvals;
+use super::arguments;
 use super::calls::{Call, Calls};
 use super::children;
 use super::codes;
@@ -224,16 +225,18 @@ fn with(
         Some(node) => compiler.template(node, place),
         None => Some(Template::Object(BTreeMap::new())),
     };
-    if let (Some(manifest), Some(template)) = (call.and_then(|call| call.manifest), &with) {
-        let place = view
-            .key_span("with")
-            .or_else(|| view.node("use").map(|node| node.span()));
-        contract::check(
-            &manifest.input,
-            given.map(|node| (node, template)),
-            place.unwrap_or_else(|| view.span.clone()),
-            &mut compiler.out,
-        );
+    let place = || {
+        let with = view.key_span("with");
+        let place = with.or_else(|| view.node("use").map(|node| node.span()));
+        place.unwrap_or_else(|| view.span.clone())
+    };
+    if let (Some(call), Some(template)) = (call, &with) {
+        let given = given.map(|node| (node, template));
+        if let Some(function) = call.function {
+            arguments::check(function, given, place(), &mut compiler.out);
+        } else if let Some(manifest) = call.manifest {
+            contract::check(&manifest.input, given, place(), &mut compiler.out);
+        }
     }
     with
 }

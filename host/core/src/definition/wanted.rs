@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::codes;
 use super::declarations;
-use super::grammar::{REVEAL_KEY, SECRETS_KEY, WORKFLOW};
+use super::grammar::{COMPENSATE_KEY, FUNCTION_KEY, REVEAL_KEY, SECRETS_KEY, WORKFLOW};
 use super::manifest::{Manifest, Manifests};
 use super::model::{Definition, PluginSpec};
 use super::nearest::listed;
@@ -38,14 +38,15 @@ impl Definition {
             if let (Some(imports), Some(PluginSpec { grants, .. })) =
                 (imports.get(named.name), specs.get(named.name))
             {
-                let manifest = manifests.get(named.name).and_then(Option::as_ref);
+                let offer = manifests.get(named.name);
+                let manifest = offer.and_then(|offer| offer.manifest.as_ref());
                 let one = Compared {
                     named,
                     grants,
                     imports,
                     manifest,
                 };
-                if manifests.get(named.name) == Some(&None) {
+                if offer.is_some() && manifest.is_none() && has_steps(&workflow, named.name) {
                     let message = format!(
                         "plugin `{}` has no manifest: its steps, and what they take and return, cannot be checked",
                         named.name
@@ -62,6 +63,17 @@ impl Definition {
         }
         found
     }
+}
+
+/// Whether a step calls a step of the plugin: a function that it calls by name has a type.
+fn has_steps(workflow: &View<'_>, plugin: &str) -> bool {
+    let steps = workflow.tables("step");
+    let compensations = steps.iter().filter_map(|step| step.record(COMPENSATE_KEY));
+    let is_step = |view: &View<'_>| {
+        let used = view.text("use").and_then(|used| used.split('/').next());
+        used == Some(plugin) && view.text(FUNCTION_KEY).is_none()
+    };
+    steps.iter().any(is_step) || compensations.into_iter().any(|view| is_step(&view))
 }
 
 /// A plugin and its component.

@@ -5,6 +5,7 @@
 mod checked;
 mod editor;
 mod first_guesses;
+mod functions;
 mod hostile;
 mod inputs;
 mod reading;
@@ -55,10 +56,10 @@ fn manifests() -> Manifests {
         Manifest::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
     };
     Manifests::from([
-        ("git".to_owned(), Some(read("git"))),
-        ("ci".to_owned(), Some(read("ci"))),
-        ("shop".to_owned(), Some(read("shop"))),
-        ("bare".to_owned(), None),
+        ("git".to_owned(), Some(read("git")).into()),
+        ("ci".to_owned(), Some(read("ci")).into()),
+        ("shop".to_owned(), Some(read("shop")).into()),
+        ("bare".to_owned(), None.into()),
     ])
 }
 

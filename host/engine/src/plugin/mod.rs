@@ -5,7 +5,8 @@ mod once;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use milepost_core::definition::{Manifest, PluginSpec};
+use milepost_core::definition::{Manifest, Offer, PluginSpec};
+use milepost_core::function::Functions;
 use milepost_core::ids::Digest;
 
 use crate::attempt::Callable;
@@ -65,8 +66,21 @@ pub struct LoadedPlugin {
     pub digest: Digest,
     /// What it says of itself, when it carries a manifest.
     pub manifest: Option<Manifest>,
+    /// The functions that it exports.
+    pub functions: Arc<Functions>,
     /// Its steps.
     pub callable: Arc<dyn Callable>,
+}
+
+impl LoadedPlugin {
+    /// What definitions that use it are checked against.
+    #[must_use]
+    pub fn offer(&self) -> Offer {
+        Offer {
+            manifest: self.manifest.clone(),
+            functions: Arc::clone(&self.functions),
+        }
+    }
 }
 
 /// Why a component cannot be used.

@@ -83,7 +83,7 @@ pub(super) fn difference(
 
 /// The types of a component, from a validation that leaves out the bodies of functions. What it costs is bounded by the counts
 /// that come first.
-fn types(bytes: &[u8]) -> Result<Types, Rejection> {
+pub(super) fn types(bytes: &[u8]) -> Result<Types, Rejection> {
     compile::count(bytes)?;
     // What the engine switches off is refused when it compiles; here types matter.
     let mut validator = Validator::new_with_features(WasmFeatures::all());

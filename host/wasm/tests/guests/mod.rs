@@ -106,7 +106,6 @@ world guest {
     import wasi:sockets/udp-create-socket@0.2.6;
     import wasi:http/incoming-handler@0.2.6;
 }
-world other { export run: func() -> string; }
 interface things { resource thing { constructor(); } }
 world resources { include milepost:step/step@0.1.0; export things; }
 ";
@@ -230,8 +229,15 @@ pub(crate) fn component_with_resources(core: &str) -> Vec<u8> {
 }
 
 /// Makes a component for a world that is not the contract's.
-pub(crate) fn component_of_other_world(core: &str) -> Vec<u8> {
-    encode(core, "other")
+pub(crate) fn component_of_other_world() -> Vec<u8> {
+    let text = r#"(component
+        (type $t (resource (rep i32)))
+        (export $file "file" (type $t))
+        (core module $m (func (export "run") (param i32)))
+        (core instance $i (instantiate $m))
+        (func $run (param "of" (own $file)) (canon lift (core func $i "run")))
+        (export "run" (func $run)))"#;
+    wat::parse_str(text).unwrap()
 }
 
 /// Puts a custom section behind everything else.
