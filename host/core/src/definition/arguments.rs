@@ -263,7 +263,7 @@ fn inside(path: &str, name: &str) -> String {
 
 /// Whether a value of the type of an expression may be one of this type.
 fn takes(ty: &Ty, found: &Type) -> bool {
-    match (ty, found) {
+    match (ty, found.base()) {
         (_, Type::Dyn | Type::Optional(_)) => true,
         (Ty::Option(some), found) => {
             *found == Type::Null || (!some.is_option() && takes(some, found)) || is_object(found)
