@@ -100,7 +100,51 @@ fn b381_b382_what_happens_otherwise_is_told_at_its_place_and_no_run_is_left() {
     let mut session = cli.session();
     session.milepost("test");
     session.milepost("ls");
-    session.reads(expect![[r#""#]]);
+    session.reads(expect![[r#"
+        $ milepost test
+        FAIL order.test.toml: shipped
+          order.test.toml:14:1: no run of `shipp` is there
+          order.test.toml:20:1: the decision at `gate`: nobody decided at `gate` of run `test` in time: since [time] it counts as rejected, and the run is cancelled
+          order.test.toml:27:10: expected `output`, but it ended with `cancelled`
+            + {
+            +   "code": "approval_timed_out",
+            +   "reason": "approval_timed_out",
+            +   "step": "gate"
+            + }
+          order.test.toml:28:8: `path` differs
+                "call",
+                "pay",
+            -   "gate",
+            -   "ship"
+            +   "gate"
+              ]
+          order.test.toml:29:12: `path_has`: "ship" did not come
+            + [
+            +   "day",
+            +   "call",
+            +   "pay",
+            +   "gate"
+            + ]
+          order.test.toml:30:12: `attempts` differs
+              {
+                "pay": 2,
+            -   "ship": 1
+            +   "ship": 0
+              }
+          order.test.toml:31:9: `steps.day.status == 'completed' && inputs.n == 3` does not hold
+              steps.day.output = null
+          order.test.toml:33:13: the workflow has no step `shp`
+            did you mean `ship`?
+          order.test.toml:35:1: the request to resume did not come: the run never stood still for it
+          order.test.toml:37:1: `http.send` was not called
+        1 test: 0 passed, 1 failed
+        [exit 1]
+
+        $ milepost ls
+        ! error: there is no store in .milepost
+        !   help: the first `milepost run` creates it; `--store` or MILEPOST_STORE names another folder
+        [exit 69]
+    "#]]);
 }
 
 #[test]
@@ -115,7 +159,98 @@ fn mistakes_in_a_test_of_a_workflow_are_told_all_at_once() {
     );
     let mut session = cli.session();
     session.milepost("test");
-    session.reads(expect![[r#""#]]);
+    session.reads(expect![[r#"
+        $ milepost test
+        error[MP0101]: a test of a workflow has no key `input`
+         --> order.test.toml:5:1
+          |
+        5 | input = {}
+          | ^^^^^
+          |
+          = help: did you mean `inputs`?
+
+        error[MP0103]: `until` is not a text
+         --> order.test.toml:6:9
+          |
+        6 | until = 5
+          |         ^
+
+        error[MP0102]: `output` and `failed` cannot stand together
+         --> order.test.toml:8:1
+          |
+        8 | pay = { output = 1, failed = "x" }
+          | ^^^
+          |
+          = help: a stub has one of `output`, `failed`, `retryable`, `trap`, `timed_out`, `host`, `paused`
+
+        error[MP0102]: a stub has to say how the step ends
+         --> order.test.toml:9:1
+          |
+        9 | ship = { takes = "1h" }
+          | ^^^^
+          |
+          = help: a stub has one of `output`, `failed`, `retryable`, `trap`, `timed_out`, `host`, `paused`
+
+        error[MP0103]: `day` is not a stub, such as `{ output = {} }`
+          --> order.test.toml:10:7
+           |
+        10 | day = 1
+           |       ^
+
+        error[MP0105]: `aprove` is no `decision`
+          --> order.test.toml:12:12
+           |
+        12 | decision = "aprove"
+           |            ^^^^^^^^
+           |
+           = help: did you mean `approve`?
+
+        error[MP0102]: a signal needs `name`
+          --> order.test.toml:13:1
+           |
+        13 | [[test.signal]]
+           | ^^^^^^^^^^^^^^^
+           |
+           = help: add `name = ".."`
+
+        error[MP0105]: `stop` is no `do`
+          --> order.test.toml:16:6
+           |
+        16 | do = "stop"
+           |      ^^^^^^
+           |
+           = help: write one of `resume`, `retry`, `pause`, `cancel`, `compensate`
+
+        error[MP0101]: only `retry` names a step
+          --> order.test.toml:19:8
+           |
+        19 | step = "pay"
+           |        ^^^^^
+
+        error[MP0105]: `done` is no status
+          --> order.test.toml:21:10
+           |
+        21 | status = "done"
+           |          ^^^^^^
+           |
+           = help: write one of `pending`, `running`, `paused`, `completed`, `failed`, `cancelled`
+
+        error[MP0103]: `path` is not a list of steps
+          --> order.test.toml:22:8
+           |
+        22 | path = 1
+           |        ^
+
+        error[MP0101]: `expect` has no key `outpt`
+          --> order.test.toml:23:1
+           |
+        23 | outpt = 1
+           | ^^^^^
+           |
+           = help: did you mean `output`?
+        1 file of tests cannot be used; no test was executed
+        [exit 65]
+    "#]]);
 }
 
 #[test]
@@ -167,7 +302,7 @@ fn children_loops_and_items_have_stubs_by_their_paths() {
     cli.write(
         "all.test.toml",
         "schema = 1\nworkflow = \"all.toml\"\n[[test]]\nname = \"all\"\n\
-         [test.steps]\n\"notes/write\" = { output = 1 }\n\"notes[1]/write\" = { output = 2, takes = \"1h\" }\n\
+         [test.steps]\n\"notes/write\" = { output = 1 }\n\"notes[1]/write\" = { output = 2, takes = \"20m\" }\n\
          try = { output = { ok = false } }\n\"fix#3/try\" = { output = { ok = true } }\n\
          [[test.decision]]\nstep = \"notes[1]/ask\"\ndecision = \"approve\"\n\
          [test.expect]\noutput = 3\n\
@@ -189,7 +324,7 @@ fn b268_after_a_crash_only_what_was_in_flight_is_done_again_and_that_is_told() {
     cli.write(
         "deploy.toml",
         format!(
-            "schema = 1\nname = \"deploy\"\n[plugins.command]\nsource = {:?}\nallow = {{ exec = [\"/bin/true\"] }}\n\
+            "schema = 1\nname = \"deploy\"\n[plugins.command]\nsource = {:?}\nallow = {{ exec = [{{ program = \"/bin/true\", args = [] }}] }}\n\
              [[step]]\nid = \"deploy\"\nuse = \"command/run\"\nwith = {{ program = \"/bin/true\" }}\n",
             component("command")
         ),
@@ -223,7 +358,7 @@ fn a_recorded_run_becomes_a_test_that_passes() {
     cli.run("run order.toml --id r --input n=3").expect(2);
     cli.run("approve r --step gate --by bob --comment hush")
         .expect(0);
-    let signal = cli.shell("milepost signal r called '{\"to\":\"Ada\",\"token\":\"s3cret-token\"}'");
+    let signal = cli.shell("milepost signal r called --data '{\"to\":\"Ada\"}'");
     signal.expect(0);
     cli.run("resume r").expect(0);
     let made = "test --from-run r -o r.test.toml --redact steps.ship.output.to";

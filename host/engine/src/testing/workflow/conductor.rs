@@ -79,10 +79,7 @@ impl<'a> Conductor<'a> {
     }
 
     /// From the start until nothing happens any more. Returns what was wrong.
-    pub(super) async fn play(
-        mut self,
-        workflow: Workflow,
-    ) -> Result<Vec<Finding>, TestError> {
+    pub(super) async fn play(mut self, workflow: Workflow) -> Result<Vec<Finding>, TestError> {
         let inputs = workflow
             .inputs(self.test.inputs.clone())
             .map_err(|error| TestError::Missing(error.to_string()))?;
@@ -301,6 +298,7 @@ impl<'a> Conductor<'a> {
                 let to = self.run_of(to.as_deref(), &rows).await;
                 let waits = |row: &RunRow| row.awaits.iter().any(|awaited| awaited == name);
                 let mut rows = rows.iter();
+                let to = to.filter(|(_, rest)| rest.is_empty());
                 Ok(to.is_some_and(|(run, _)| rows.any(|row| row.id == run && waits(row))))
             }
             What::Decision { step, .. } => {
@@ -380,7 +378,8 @@ impl<'a> Conductor<'a> {
             |step: &str| Finding::new(format!("no run of `{step}` is there"), act.place.clone());
         match act.what.clone() {
             What::Signal { name, payload, to } => {
-                let Some((run, _)) = self.run_of(to.as_deref(), &rows).await else {
+                let found = self.run_of(to.as_deref(), &rows).await;
+                let Some((run, _)) = found.filter(|(_, rest)| rest.is_empty()) else {
                     self.findings
                         .push(nowhere(to.as_deref().unwrap_or_default()));
                     self.acts[at] = Stands::Done;

@@ -90,3 +90,30 @@ fn repeated_effects(usual: &[Called], again: &[Called]) -> Vec<String> {
     }
     sentences
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_in_flight_may_be_called_again() {
+        let once = [Called::of("a", false), Called::of("fix#1/b", false)];
+        assert_eq!(repeated_effects(&once, &once), [] as [String; 0]);
+        let lost = [
+            Called::of("a", false),
+            Called::of("fix#1/b", true),
+            Called::of("fix#1/b", false),
+        ];
+        assert_eq!(repeated_effects(&once, &lost), [] as [String; 0]);
+        let again = [
+            Called::of("a", false),
+            Called::of("fix#1/b", true),
+            Called::of("a", false),
+            Called::of("fix#1/b", false),
+        ];
+        assert_eq!(
+            repeated_effects(&once, &again),
+            ["`a` had ended and was called again"]
+        );
+    }
+}

@@ -34,10 +34,7 @@ pub(crate) struct Happened {
 }
 
 impl Happened {
-    pub(super) async fn read(
-        stage: &Stage,
-        run: &RunId,
-    ) -> Result<Self, TestError> {
+    pub(super) async fn read(stage: &Stage, run: &RunId) -> Result<Self, TestError> {
         let store = stage.store.as_ref();
         let recorded = record::load(store, run).await.map_err(EngineError::from)?;
         let definition = carried::definition(store, &recorded.state).await?;

@@ -71,6 +71,8 @@ struct State {
     died_after: String,
     /// What was committed, in order: positions of journals.
     commits: Vec<(RunId, u64)>,
+    /// How many attempts of each execution were recorded as started.
+    started: BTreeMap<(RunId, String), usize>,
     /// How many stubs of each name were taken.
     taken: BTreeMap<String, usize>,
     /// Stubs that attempts took whose outcome was lost.
@@ -85,6 +87,8 @@ pub(super) struct Called {
     pub(super) run: RunId,
     pub(super) path: Path,
     pub(super) name: Name,
+    /// Which of the recorded starts of its execution it belongs to, from 1.
+    start: usize,
     /// In which life of the engine.
     pub(super) life: u32,
     /// The engine died before its outcome was recorded.
@@ -95,6 +99,25 @@ pub(super) struct Called {
     stub: Option<(String, usize)>,
     /// Mocks that answered it.
     answered: Vec<usize>,
+}
+
+#[cfg(test)]
+impl Called {
+    /// A call of the execution at this path.
+    pub(super) fn of(path: &str, lost: bool) -> Self {
+        let path: Path = path.parse().expect("a path");
+        Self {
+            run: RunId::new("test").expect("an id of a run"),
+            name: Name::of(&Before::default(), &path),
+            path,
+            start: 1,
+            life: 1,
+            lost,
+            seen: Vec::new(),
+            stub: None,
+            answered: Vec::new(),
+        }
+    }
 }
 
 impl Stage {
@@ -202,6 +225,9 @@ impl Stage {
     pub(super) fn reach(&self, point: Point) -> bool {
         let mut state = self.state();
         if let Point::Commit { run, entries } = &point {
+            for path in entries.iter().filter_map(|(_, body)| started(body)) {
+                *state.started.entry((run.clone(), path)).or_default() += 1;
+            }
             let entries = entries.iter().map(|(seq, _)| (run.clone(), *seq));
             state.commits.extend(entries);
             if state.commits.len() as u64 > self.most {
@@ -265,20 +291,25 @@ impl Stage {
         state.dies_at = None;
     }
 
-    /// Whether the outcome of the attempt, the last one there, is in the journal.
+    /// Whether the outcome of the attempt is in the journal.
     async fn is_recorded(&self, call: &Called) -> bool {
         let journal = record::journal(self.store.as_ref(), &call.run, 0, usize::MAX).await;
-        let mut ended = false;
+        let mut starts = 0;
         for entry in journal.unwrap_or_default() {
             match &entry.event {
                 Event::Step { path, event } if *path == call.path => match event {
-                    StepEvent::Started(_) => ended = false,
-                    _ => ended |= matches!(origin(&entry.event), Origin::Attempt(_)),
+                    StepEvent::Started(_) => starts += 1,
+                    _ if starts == call.start
+                        && matches!(origin(&entry.event), Origin::Attempt(_)) =>
+                    {
+                        return true;
+                    }
+                    _ => {}
                 },
                 _ => {}
             }
         }
-        ended
+        false
     }
 
     /// What the execution is called.
@@ -325,7 +356,12 @@ impl Stage {
             .zip(found)
             .map(|((_, at), (_, stubs))| stubs[*at].clone());
         let life = state.life;
+        let start = state
+            .started
+            .get(&(call.run.clone(), call.path.to_string()));
+        let start = start.copied().unwrap_or(0);
         state.calls.push(Called {
+            start,
             run: call.run.clone(),
             path: call.path.clone(),
             name,
@@ -337,6 +373,17 @@ impl Stage {
         });
         (state.calls.len() - 1, taken)
     }
+}
+
+/// The execution of which an attempt starts, from the stored form of an event.
+fn started(body: &str) -> Option<String> {
+    // Most events are others, and may be long.
+    if !body.contains("\"step_started\"") {
+        return None;
+    }
+    let event: Value = serde_json::from_str(body).ok()?;
+    let body = &event["body"];
+    (body["type"] == "step_started").then(|| body["path"].as_str().map(str::to_owned))?
 }
 
 /// An event for people, from its stored form.
