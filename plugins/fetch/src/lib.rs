@@ -1,6 +1,7 @@
 //! Asks HTTP APIs. An answer that may be another one later (408, 425, 429, 5xx, no answer at all) is a retryable error, at the time
 //! that the server asks for; other answers than success are failures with the code `http-STATUS`.
 
+mod encoding;
 mod pages;
 mod request;
 
@@ -104,7 +105,7 @@ impl Step for Download {
     fn run(input: GetInput, ctx: &Context) -> Result<Downloaded> {
         let response = input.access.send("GET", &input.url, None, ctx)?;
         Ok(Downloaded {
-            artifact: response.unencoded()?.save()?,
+            artifact: encoding::save(&response, &input.url)?,
             status: response.status(),
         })
     }
@@ -156,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_have_a_type_and_no_body_and_must_not_be_encoded() {
+    fn an_answer_may_have_a_type_and_no_body_and_must_be_in_an_encoding_that_is_known() {
         http::answer(|request| {
             let answer = Response::new(200).with_header("content-type", "application/json");
             Ok(match request.url() {
                 "https://api.test/zip" => answer
-                    .with_header("content-encoding", "gzip")
-                    .with_body([0x1f, 0x8b]),
+                    .with_header("content-encoding", "br")
+                    .with_body([0x0b, 0x02]),
                 _ => answer,
             })
         });

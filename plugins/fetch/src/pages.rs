@@ -4,6 +4,7 @@ use milepost_sdk::{Context, Error, Result, Schema, Step, memo, progress};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::encoding;
 use crate::request::{self, Access};
 
 #[derive(Deserialize, Schema)]
@@ -73,7 +74,7 @@ impl Step for Pages {
 
 fn page(input: &PagesInput, url: &str, ctx: &Context) -> Result<Page> {
     let response = input.access.send("GET", url, None, ctx)?;
-    let mut body = request::parsed(&response.text()?)?;
+    let mut body = request::parsed(&encoding::text(&response)?)?;
     let next = match &input.next {
         Some(pointer) => body.pointer(pointer).and_then(Value::as_str),
         None => response.next_page(),

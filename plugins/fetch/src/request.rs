@@ -8,7 +8,7 @@ use milepost_sdk::{Context, Error, Result, Schema, secrets};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Answer;
+use crate::{Answer, encoding};
 
 /// Headers, credentials and time of a request.
 #[derive(Deserialize, Schema, Default)]
@@ -85,7 +85,7 @@ pub(crate) fn answer(response: &Response) -> Result<Answer> {
         }
         joined.push_str(&value);
     }
-    let body = response.text()?;
+    let body = encoding::text(response)?;
     // None follows a HEAD, a 204 or a 304, whatever its type would be.
     let (json, text) = if is_json(response) && !body.is_empty() {
         (Some(parsed(&body)?), None)
