@@ -369,7 +369,7 @@ fn what_is_undone_is_undone_once_wherever_the_process_is_cut_off() {
 }
 
 /// A run of which a fork repeats the end. What it keeps is large enough to be a blob that both share.
-const FORKED: &str = "[inputs.n]\ntype = \"number\"\ndefault = 1\n\
+const FORKED: &str = "[inputs.n]\ntype = \"int\"\ndefault = 1\n\
 [[step]]\nid = \"a\"\nuse = \"text/echo\"\nwith = { text = \"LARGE\" }\n\
 [[step]]\nid = \"b\"\nuse = \"text/count\"\nwith = { n = \"${ inputs.n }\" }\n\
 [[step]]\nid = \"c\"\nuse = \"text/echo\"\nwith = { a = \"${ steps.a.output }\", b = \"${ steps.b.output }\" }\n";
