@@ -179,7 +179,7 @@ pub(crate) enum Verb {
     DryRun(dry_run::DryRunArgs),
     Graph(graph::GraphArgs),
     Plugin(plugin::PluginArgs),
-    /// What `plugin inspect` was called
+    // What `plugin inspect` and `plugin pack` were called.
     #[command(hide = true)]
     Inspect(plugin::inspect::InspectArgs),
     #[command(hide = true)]
@@ -336,6 +336,11 @@ mod tests {
             "completions tcsh",
             "--color sometimes schema",
             "schema extra",
+            "plugin",
+            "plugin new words",
+            "plugin new words --lang cobol",
+            "plugin pack core.wasm",
+            "plugin pack core.wasm -o w.wasm --world step",
             "--json",
         ] {
             assert_eq!(exit_of(line), Exit::Usage, "{line}");
@@ -394,7 +399,7 @@ mod tests {
         command.clone().debug_assert();
         for verb in command
             .get_subcommands()
-            .filter(|verb| verb.get_name() != "help")
+            .filter(|verb| verb.get_name() != "help" && !verb.is_hide_set())
         {
             let name = verb.get_name();
             let help = verb

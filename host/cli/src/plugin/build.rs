@@ -105,6 +105,7 @@ pub(super) fn build(folder: &Path, how: &HowArgs, cx: &Context) -> Result<Built,
         folder,
         scratch: scratch.path(),
         more: &how.more,
+        world: &how.module.world(),
         cx,
     };
     let compiled = compile(language, &job)?;

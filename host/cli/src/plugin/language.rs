@@ -19,10 +19,10 @@ pub(crate) enum Language {
     /// go.mod
     Go,
     /// step.ts
-    #[value(alias = "ts")]
+    #[value(name = "typescript", alias = "ts")]
     TypeScript,
     /// step.js
-    #[value(alias = "js")]
+    #[value(name = "javascript", alias = "js")]
     JavaScript,
     /// step.py
     Python,

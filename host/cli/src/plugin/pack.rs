@@ -71,16 +71,22 @@ enum Preview1 {
 }
 
 impl ModuleArgs {
+    /// The world that was named.
+    pub(super) fn world(&self) -> World {
+        match &self.wit {
+            Some(wit) => World::Of {
+                // Compilers run in the folder of the plugin.
+                wit: std::path::absolute(wit).unwrap_or_else(|_| wit.clone()),
+                world: self.world.clone(),
+            },
+            None => World::Step,
+        }
+    }
+
     /// The options, with what a language needs where nothing was said.
     pub(super) fn options(&self, wasi: Wasi, encoding: Encoding) -> Options {
         Options {
-            world: match &self.wit {
-                Some(wit) => World::Of {
-                    wit: wit.clone(),
-                    world: self.world.clone(),
-                },
-                None => World::Step,
-            },
+            world: self.world(),
             encoding: match self.encoding {
                 StringsIn::Utf8 => encoding,
                 StringsIn::Utf16 => Encoding::Utf16,

@@ -11,7 +11,7 @@ mod wit;
 use std::ffi::OsString;
 use std::path::Path;
 
-use milepost_componentize::{Encoding, Wasi};
+use milepost_componentize::{Encoding, Wasi, World};
 
 use super::language::Language;
 use crate::context::Context;
@@ -25,6 +25,8 @@ pub(super) struct Job<'a> {
     pub(super) scratch: &'a Path,
     /// Arguments for the compiler that its user gave.
     pub(super) more: &'a [OsString],
+    /// The world that it is written for.
+    pub(super) world: &'a World,
     pub(super) cx: &'a Context,
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use milepost_componentize::{STEP_WIT, WORLD};
+use milepost_componentize::{STEP_WIT, WORLD, World};
 
 use super::Job;
 use crate::failure::Failure;
@@ -12,11 +12,26 @@ use crate::failure::Failure;
 /// A world in a folder of WIT.
 pub(super) struct Narrowed {
     pub(super) folder: PathBuf,
-    pub(super) name: String,
+    pub(super) name: Option<String>,
 }
 
-/// Writes the contract with those interfaces in its world that `is_used` tells.
+impl Narrowed {
+    /// The name behind an option, if there is one.
+    pub(super) fn option(&self, option: &str) -> Vec<String> {
+        let name = self.name.iter();
+        name.flat_map(|name| [option.to_owned(), name.clone()])
+            .collect()
+    }
+}
+
+/// Writes the contract with those interfaces in its world that `is_used` tells. A world that was named stays as it is.
 pub(super) fn narrowed(job: &Job<'_>, is_used: impl Fn(&str) -> bool) -> Result<Narrowed, Failure> {
+    if let World::Of { wit, world } = job.world {
+        return Ok(Narrowed {
+            folder: wit.clone(),
+            name: world.clone(),
+        });
+    }
     let folder = job.scratch.join("wit");
     let file = folder.join("step.wit");
     let text = with_imports(STEP_WIT, is_used);
@@ -25,7 +40,7 @@ pub(super) fn narrowed(job: &Job<'_>, is_used: impl Fn(&str) -> bool) -> Result<
         .map_err(|error| Failure::file("write", &file, &error))?;
     Ok(Narrowed {
         folder,
-        name: WORLD.to_owned(),
+        name: Some(WORLD.to_owned()),
     })
 }
 
