@@ -88,6 +88,11 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("graph gate.toml --json", 0);
     run(&format!("inspect {text} --json"), 0);
     run(&format!("pack {text} -o packed.wasm --json"), 0);
+    run("plugin new words --lang wat --json", 0);
+    run("plugin build words --json", 0);
+    run("plugin build words --json", 0);
+    run("plugin test words --json", 0);
+    run("plugin inspect words/words.wasm --json", 0);
     run(&format!("symbolize {hostile} 0x1 --json"), 0);
     run("export done -o done.mpr --json", 0);
     run("import done.mpr --json", 0);

@@ -23,9 +23,9 @@ const steps = {
     run(input) {
       // Each attempt begins afresh: what this one has to know comes back as the state.
       const state = resumeState();
-      const { question } = state === undefined ? input : JSON.parse(state);
+      const { question } = state == null ? input : JSON.parse(state);
       const answer = resumeSignal();
-      if (answer === undefined) {
+      if (answer == null) {
         throw paused('needs-answer', 'waiting for the signal `answer`', { signal: 'answer', state: JSON.stringify({ question }) });
       }
       return { question, answer: JSON.parse(answer) };

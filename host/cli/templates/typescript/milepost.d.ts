@@ -1,12 +1,12 @@
 // What the steps use of the host. The rest of it is in wit/v0.1.0/step.wit: an interface is a module, names are written in camelCase, an
-// option is a value or undefined, and what a function throws is its error.
+// option is a value or null, and what a function throws is its error.
 
 declare module 'milepost:step/context@0.1.0' {
   export function attempt(): number;
   export function idempotencyKey(): string;
-  export function outputOf(step: string): string | undefined;
-  export function resumeState(): string | undefined;
-  export function resumeSignal(): string | undefined;
+  export function outputOf(step: string): string | null;
+  export function resumeState(): string | null;
+  export function resumeSignal(): string | null;
   export function runId(): string;
 }
 
