@@ -2,9 +2,9 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`contract`] | the contract as it is released, carried by the program |
-//! | [`module`] | what a core module imports and exports, and what is wrong with it as a plugin |
-//! | [`strip`] | a component without what only debuggers read |
+//! | `contract` | the contract as it is released, carried by the program |
+//! | `module` | what a core module imports and exports, and what is wrong with it as a plugin |
+//! | `strip` | a component without what only debuggers read |
 //! | `nowasi.wat` | WASI preview 1 without a host: a module that needs files, clocks or random bytes only to start gets along with it |
 //!
 //! # Invariants

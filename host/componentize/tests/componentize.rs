@@ -145,12 +145,11 @@ fn strings_may_be_utf_16() {
         made(&plugin(LOGS), &options).unwrap(),
         made(&plugin(LOGS), &Options::default()).unwrap(),
     );
-    let text = |bytes: &[u8]| wasmprinted(bytes);
-    assert!(text(&utf16) && !text(&utf8));
+    assert!(has_utf16(&utf16) && !has_utf16(&utf8));
 }
 
 /// Whether some function is lifted or lowered with UTF-16.
-fn wasmprinted(component: &[u8]) -> bool {
+fn has_utf16(component: &[u8]) -> bool {
     Parser::new(0)
         .parse_all(component)
         .any(|payload| match payload.unwrap() {
@@ -254,7 +253,6 @@ fn what_people_get_wrong_is_said_with_its_remedy() {
         ),
     ] {
         let said = refused(text);
-        println!("{said}");
         assert!(said.contains(told), "{text}:\n{said}");
         assert!(!said.contains("Stack backtrace"), "{said}");
     }

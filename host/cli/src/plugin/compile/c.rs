@@ -63,7 +63,6 @@ pub(super) fn compile(job: &Job<'_>, language: Language) -> Result<Compiled, Fai
             "-fno-exceptions",
             "-fno-rtti",
         ]);
-        // Sources in C among them keep their language.
     }
     call.args(files.iter().map(|file| relative(file, job.folder)))
         .args(job.more)
