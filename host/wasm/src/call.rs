@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use milepost_core::function::Function;
+use milepost_core::function::{Function, Unresolved};
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use serde_json::Value;
@@ -39,25 +39,28 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let timeout = call.timeout;
     let max_output = call.limits.output_bytes;
     let (step, input) = (Arc::clone(&call.step), Arc::clone(&call.input));
-    let prepared = prepare(plugin, &step, &input);
     let mut state = HostState::new(call, Arc::clone(&shared.clock));
     state.hold_groups_with(&shared.holder, shared.supervisor.as_ref());
     if !state.is_mocked() {
         state.http = Some(shared.http.clone());
     }
-    let prepared = match prepared {
+    let callee = match plugin.callee(&step) {
+        Ok(callee) => callee,
+        Err(unresolved) => return state.finish(unresolved_step(&step, &unresolved)),
+    };
+    // Held until the output has been read.
+    let limits = &state.call.limits;
+    let beside = plugin.held_bytes() + callee.held_bytes();
+    let turn = shared.turns.take(limits, beside, &*state.call.host);
+    let Some(turn) = turn.await else {
+        return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
+    };
+    let prepared = match prepare(callee, &input) {
         Ok(prepared) => prepared,
         Err(outcome) => {
             let outcome = state.masked(outcome);
             return state.finish(outcome);
         }
-    };
-    // Held until the output has been read.
-    let limits = &state.call.limits;
-    let beside = plugin.held_bytes() + prepared.held_bytes();
-    let turn = shared.turns.take(limits, beside, &*state.call.host);
-    let Some(turn) = turn.await else {
-        return state.finish(Outcome::Cancelled(NOT_BEGUN.to_owned()));
     };
     let begun = Instant::now();
     let (mut state, ended) = execute(
@@ -106,35 +109,21 @@ enum Returned<'a> {
     Function(&'a Function, Option<Val>),
 }
 
-impl Prepared<'_> {
-    /// What its arguments may take while the guest runs: those of a step are text by then.
-    fn held_bytes(&self) -> usize {
-        match self {
-            Self::Step(_) => 0,
-            Self::Function(..) => limits::JSON_MEMORY_BYTES,
+/// # Errors
+/// The outcome of a call with arguments that do not fit.
+fn prepare<'a>(callee: Callee<'a>, input: &Value) -> Result<Prepared<'a>, Outcome> {
+    Ok(match callee {
+        Callee::Step(guest) => Prepared::Step(guest),
+        Callee::Function(function) => {
+            Prepared::Function(function, function::arguments(function, input)?)
         }
-    }
+    })
 }
 
-/// # Errors
-/// The outcome of a call of what is not there, or that does not fit.
-fn prepare<'a>(plugin: &'a Inner, step: &str, input: &Value) -> Result<Prepared<'a>, Outcome> {
-    match plugin.callee(step) {
-        Ok(Callee::Step(guest)) => Ok(Prepared::Step(guest)),
-        Ok(Callee::Function(function)) => {
-            let arguments = function::arguments(function, input)?;
-            Ok(Prepared::Function(function, arguments))
-        }
-        Err(unresolved) => {
-            let message = format!("`{step}`: {unresolved}");
-            let code = codes::PLUGIN_INCOMPATIBLE;
-            Err(Outcome::Failed(StepError::new(
-                ErrorClass::Host,
-                code,
-                message,
-            )))
-        }
-    }
+fn unresolved_step(step: &str, unresolved: &Unresolved) -> Outcome {
+    let message = format!("`{step}`: {unresolved}");
+    let code = codes::PLUGIN_INCOMPATIBLE;
+    Outcome::Failed(StepError::new(ErrorClass::Host, code, message))
 }
 
 /// How long an attempt that is over waits for what it was making durable.

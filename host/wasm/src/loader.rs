@@ -40,6 +40,16 @@ pub(super) enum Callee<'a> {
     Function(&'a Function),
 }
 
+impl Callee<'_> {
+    /// What its arguments may take while the guest runs: those of a step are text by then.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Step(_) => 0,
+            Self::Function(_) => limits::JSON_MEMORY_BYTES,
+        }
+    }
+}
+
 impl Inner {
     /// What `step` names: with a `#` in it, a function, unless there is none of that name and the component has steps.
     ///

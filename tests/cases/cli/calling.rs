@@ -126,10 +126,7 @@ fn other_verbs_know_functions() {
         "[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = \"${ inputs.v }\" }\nretry = { on = [\"failed\"], codes = [\"empty\"], max_attempts = 2, initial = \"0s\", then = \"fail\" }\n",
     );
     let graph = cli.run("graph w.toml").expect(0).stdout;
-    assert!(
-        graph.contains("math/example:math/statistics@1.0.0#summarize"),
-        "{graph}"
-    );
+    assert!(graph.contains("a: math#summarize"), "{graph}");
     let dry = cli.run("dry-run w.toml --scaffold stubs.json").expect(0);
     assert!(dry.stdout.contains("\"median\""), "{}", dry.stdout);
     let report = cli.run("run w.toml --input v=[] --json").expect(1).json();

@@ -6,6 +6,7 @@ use milepost::core::definition::{
     ApprovalStep, ChildStep, ComponentStep, Definition, Flow, ForEachStep, ItemsJoin, Join,
     LoopStep, OnExhausted, Over, Step, StepKind, WaitStep,
 };
+use milepost::core::function::SEPARATOR;
 use milepost::core::shown::Shown;
 use milepost::core::time::format_duration;
 
@@ -170,6 +171,10 @@ fn items_limit(fan_out: &ForEachStep) -> String {
 
 fn component_text(component: &ComponentStep) -> String {
     match &component.step {
+        // A function that stands in no interface: its name begins with the separator.
+        Some(step) if step.starts_with(SEPARATOR) => {
+            Shown(format_args!("{}{step}", component.plugin)).to_string()
+        }
         Some(step) => Shown(format_args!("{}/{step}", component.plugin)).to_string(),
         None => Shown(&component.plugin).to_string(),
     }

@@ -251,9 +251,13 @@ pub(super) fn fields<B: Build>(
     let Value::Object(given) = value else {
         return Err(Mismatch::new(expected, told(value)));
     };
-    if let Some(unknown) = given
-        .keys()
-        .find(|key| !fields.iter().any(|field| *field.name == ***key))
+    let known = fields
+        .iter()
+        .filter(|field| given.contains_key(&*field.name));
+    if known.count() < given.len()
+        && let Some(unknown) = given
+            .keys()
+            .find(|key| !fields.iter().any(|field| *field.name == ***key))
     {
         return Err(unknown_field(fields, one, unknown));
     }

@@ -140,7 +140,8 @@ end = { status = "completed", message = "enough for ${ inputs.repo }", output = 
 
 [[step]]
 id = "tidy"
-use = "git/announce"
+use = "git"
+call = "example:chat/rooms@1.0.0#announce"
 finally = true
 "##;
 
@@ -181,6 +182,10 @@ fn the_schema_refuses_what_the_reader_refuses_by_shape() {
         ("flow = \"sequence\"", "flow = \"parallel\""),
         ("on_failure = \"stop\"", "on_failure = \"undo\""),
         ("use = \"git/unlist\", ", ""),
+        (
+            "call = \"example:chat/rooms@1.0.0#announce\"",
+            "call = \"\"",
+        ),
         ("parallel = 4", "parallel = 65"),
         ("finally = \"2m\"", "finally = \"0s\""),
         ("always_run = true", "always_run = true\nfinally = \"yes\""),

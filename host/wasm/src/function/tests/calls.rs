@@ -47,7 +47,6 @@ fn calculator() -> Vec<u8> {
     let text = r#"(component
         (core module $m
             (memory (export "memory") 1)
-            (data (i32.const 100) "\00\00\00\00\48\01\00\00\05\00\00\00")
             (data (i32.const 328) "wrong")
             (global $calls (mut i32) (i32.const 0))
             (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
@@ -81,10 +80,10 @@ fn calculator() -> Vec<u8> {
         (func $trap (canon lift (core func $i "trap")))
         (func $spin (canon lift (core func $i "spin")))
         (func $plain (param "fail" bool) (result (result)) (canon lift (core func $i "plain")))
-        (func $long (result (list u8)) (canon lift (core func $i "long") (memory $i "memory")))
+        (func $long (result (list u8)) (canon lift (core func $i "long") (memory (core memory $i "memory"))))
         (export $f "failure" (type $f'))
         (func $div (param "by" u32) (result (result u32 (error $f)))
-            (canon lift (core func $i "div") (memory $i "memory")))
+            (canon lift (core func $i "div") (memory (core memory $i "memory"))))
         (instance $ops (export "add" (func $add)) (export "count" (func $count)))
         (export "example:math/ops@1.2.0" (instance $ops))
         (export "nothing" (func $nothing))

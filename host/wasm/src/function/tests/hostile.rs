@@ -16,7 +16,7 @@ fn taking(defined: &str, ty: &str) -> Result<Functions, Rejection> {
             (core instance $i (instantiate $m))
             {defined}
             (func $f (param "v" (list {ty}))
-                (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc"))))
+                (canon lift (core func $i "f") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
             (export "f" (func $f)))"#
     );
     of(&wat::parse_str(text).unwrap(), &["f".to_owned()])
@@ -65,7 +65,7 @@ fn types_are_nested_no_deeper_than_values_may_be() {
 
 #[test]
 fn many_large_functions_are_bounded_together() {
-    let one = r#"(func $f (param "v" (list $t9)) (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc"))))"#;
+    let one = r#"(func $f (param "v" (list $t9)) (canon lift (core func $i "f") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))"#;
     let many: String = (0..100)
         .map(|n| format!("(export \"f{n}\" (func $f))"))
         .collect();

@@ -36,7 +36,7 @@ fn identity(ty: &Ty) -> Vec<u8> {
             (core instance $i (instantiate $m))
             {defined}
             (func $id (param "v" {ty}) {pads} (result (tuple {ty}{more}))
-                (canon lift (core func $i "id") (memory $i "memory") (realloc (func $i "realloc"))))
+                (canon lift (core func $i "id") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
             (export "id" (func $id)))"#
     ))
     .unwrap()
@@ -69,7 +69,7 @@ impl Wat {
         };
         match ty {
             Ty::Bool | Ty::Int(_) | Ty::Char | Ty::String => ty.to_string(),
-            Ty::Float(Float::F32) => "float32".replace("float", "f"),
+            Ty::Float(Float::F32) => "f32".to_owned(),
             Ty::Float(Float::F64) => "f64".to_owned(),
             Ty::List(element) => format!("(list {})", self.ty(element)),
             Ty::Option(some) => format!("(option {})", self.ty(some)),

@@ -90,11 +90,10 @@ proptest! {
     }
 
     #[test]
-    fn every_single_comes_back_and_is_short(bits in any::<u32>()) {
+    fn every_single_comes_back(bits in any::<u32>()) {
         let (ty, value) = (Ty::Float(Float::F32), f32::from_bits(bits));
         let text = text(&ty, &Val::Float32(value));
         prop_assert_eq!(ty.read::<Vals>(&parsed(&text)).unwrap(), Val::Float32(value));
-        prop_assert!(!value.is_finite() || text.len() <= 17, "{}", text);
     }
 }
 

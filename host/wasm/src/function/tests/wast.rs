@@ -25,11 +25,12 @@ fn run(name: &str, source: &str) -> Held {
     let buffer = ParseBuffer::new(source).unwrap();
     let wast: Wast<'_> = parser::parse(&buffer).unwrap();
     let mut held = Held::default();
-    let mut current: Option<Plugin> = None;
+    let mut current = Err("there is no component yet".to_owned());
     for directive in wast.directives {
         match directive {
             WastDirective::Module(mut module) => {
-                current = load(&module.encode().unwrap()).ok();
+                let loaded = load(&module.encode().unwrap());
+                current = loaded.map_err(|rejection| rejection.to_string());
             }
             WastDirective::ModuleDefinition(_) => {}
             WastDirective::AssertInvalid { mut module, .. }
@@ -42,7 +43,7 @@ fn run(name: &str, source: &str) -> Held {
                 results,
                 ..
             } => {
-                let plugin = current.as_ref().expect("a component that can be called");
+                let plugin = current.as_ref().unwrap();
                 returns(name, plugin, &invoke, &results);
                 held.returned += 1;
             }
@@ -50,7 +51,7 @@ fn run(name: &str, source: &str) -> Held {
                 exec: WastExecute::Invoke(invoke),
                 ..
             } => {
-                let plugin = current.as_ref().expect("a component that can be called");
+                let plugin = current.as_ref().unwrap();
                 match invoked(plugin, &invoke) {
                     Outcome::Failed(error) => {
                         assert_eq!(error.class, ErrorClass::Trap, "{error:?}")
