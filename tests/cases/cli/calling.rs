@@ -3,11 +3,11 @@
 use milepost_tests::cli::{Cli, component};
 use serde_json::json;
 
-/// A workflow with the component and these steps.
-fn workflow(cli: &Cli, steps: &str) {
+/// A workflow with the component, this line at its top, and these steps.
+fn workflow(cli: &Cli, top: &str, steps: &str) {
     std::fs::copy(component("math"), cli.folder().join("math.wasm")).unwrap();
     let text = format!(
-        "schema = 1\nname = \"w\"\n[plugins.math]\nsource = \"math.wasm\"\n[inputs.v]\ntype = \"json\"\ndefault = [1, 2, 6]\n{steps}"
+        "schema = 1\nname = \"w\"\n{top}\n[plugins.math]\nsource = \"math.wasm\"\n[inputs.v]\ntype = \"json\"\ndefault = [1, 2, 6]\n{steps}"
     );
     cli.write("w.toml", text);
 }
@@ -45,7 +45,7 @@ fn inspect_shows_functions_and_steps_that_call_them() {
         .iter()
         .map(|function| function["step"].as_str().unwrap())
         .collect();
-    workflow(&cli, &steps);
+    workflow(&cli, "", &steps);
     cli.run("validate w.toml").expect(0);
 }
 
@@ -54,7 +54,8 @@ fn mistakes_are_told_where_they_stand() {
     let cli = Cli::new();
     workflow(
         &cli,
-        "returns = \"${ steps.a.output.medium }\"\n[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarise\"\n\
+        "returns = \"${ steps.a.output.medium }\"",
+        "[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarise\"\n\
          [[step]]\nid = \"b\"\nuse = \"math\"\ncall = \"outliers\"\nwith = { values = [1, \"x\"], faktor = 1 }\n",
     );
     let told = cli.run("validate w.toml").expect(65).stdout;
@@ -64,17 +65,18 @@ fn mistakes_are_told_where_they_stand() {
         "`values[1]`: expected f64, found \"x\"",
         "the function has no parameter `faktor`",
         "did you mean `factor`?",
-        "w.toml:16:",
+        "w.toml:17:",
     ] {
         assert!(told.contains(says), "{says}: {told}");
     }
     workflow(
         &cli,
-        "returns = \"${ steps.a.output.medium }\"\n[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = [] }\n",
+        "returns = \"${ steps.a.output.medium }\"",
+        "[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = [] }\n",
     );
     let told = cli.run("validate w.toml").expect(65).stdout;
     assert!(told.contains("did you mean `median`?"), "{told}");
-    workflow(&cli, "[[step]]\nid = \"a\"\nuse = \"math/summarize\"\n");
+    workflow(&cli, "", "[[step]]\nid = \"a\"\nuse = \"math/summarize\"\n");
     let told = cli.run("validate w.toml").expect(65).stdout;
     assert!(
         told.contains("has no steps, only functions, so `call` must name one"),
@@ -87,7 +89,8 @@ fn an_error_of_a_function_fails_its_step_and_a_run_replays() {
     let cli = Cli::new();
     workflow(
         &cli,
-        "returns = \"${ steps.a.output.mean }\"\n[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = \"${ inputs.v }\" }\n\
+        "returns = \"${ steps.a.output.mean }\"",
+        "[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = \"${ inputs.v }\" }\n\
          [[step]]\nid = \"b\"\nuse = \"math\"\ncall = \"outliers\"\nwith = { values = \"${ inputs.v }\" }\n",
     );
     let report = cli.run("run w.toml --id good --json").expect(0).json();
@@ -108,7 +111,7 @@ fn an_error_of_a_function_fails_its_step_and_a_run_replays() {
     cli.run("replay empty").expect(0);
 
     let report = cli
-        .run("run w.toml --id odd --input v='[1, true]' --json")
+        .run("run w.toml --id odd --input v=[1,true] --json")
         .expect(1)
         .json();
     let error = &report["steps"][0]["error"];
@@ -123,6 +126,7 @@ fn other_verbs_know_functions() {
     let cli = Cli::new();
     workflow(
         &cli,
+        "",
         "[[step]]\nid = \"a\"\nuse = \"math\"\ncall = \"summarize\"\nwith = { values = \"${ inputs.v }\" }\nretry = { on = [\"failed\"], codes = [\"empty\"], max_attempts = 2, initial = \"0s\", then = \"fail\" }\n",
     );
     let graph = cli.run("graph w.toml").expect(0).stdout;

@@ -149,7 +149,7 @@ fn an_input_that_does_not_fit_is_a_failure_and_calls_nothing() {
         (json!({"a": 2, "b": -1}), "b: expected u32, found -1"),
         (
             json!({"a": 2, "b": 1, "c": 1}),
-            "expected a parameter of `a`, `b`, found \"c\"",
+            "expected a parameter such as `a`, found \"c\"",
         ),
         (
             json!([2, 1]),

@@ -25,14 +25,14 @@ fn run(name: &str, source: &str) -> Held {
     let buffer = ParseBuffer::new(source).unwrap();
     let wast: Wast<'_> = parser::parse(&buffer).unwrap();
     let mut held = Held::default();
-    let mut current = Err("there is no component yet".to_owned());
+    let mut current: Result<Plugin, String> = Err("there is no component yet".to_owned());
+    let mut defined = current.clone();
     for directive in wast.directives {
         match directive {
-            WastDirective::Module(mut module) => {
-                let loaded = load(&module.encode().unwrap());
-                current = loaded.map_err(|rejection| rejection.to_string());
-            }
-            WastDirective::ModuleDefinition(_) => {}
+            WastDirective::Module(mut module) => current = component(&mut module),
+            // An instance is of the component that was defined last.
+            WastDirective::ModuleDefinition(mut module) => defined = component(&mut module),
+            WastDirective::ModuleInstance { .. } => current = defined.clone(),
             WastDirective::AssertInvalid { mut module, .. }
             | WastDirective::AssertMalformed { mut module, .. } => {
                 refused(name, &mut module);
@@ -64,6 +64,11 @@ fn run(name: &str, source: &str) -> Held {
         }
     }
     held
+}
+
+fn component(module: &mut QuoteWat<'_>) -> Result<Plugin, String> {
+    let loaded = load(&module.encode().unwrap());
+    loaded.map_err(|rejection| rejection.to_string())
 }
 
 fn refused(name: &str, module: &mut QuoteWat<'_>) {
