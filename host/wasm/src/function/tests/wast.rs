@@ -154,6 +154,5 @@ macro_rules! file {
 file!(types, "types.wast", 17, 1, 1, 0);
 file!(enums, "enums.wast", 1, 0, 0, 0);
 file!(strings, "strings.wast", 0, 8, 0, 0);
-file!(big_strings, "big-strings.wast", 59, 49, 0, 0);
 file!(trap, "trap.wast", 0, 1, 0, 0);
 file!(discriminants, "enum_discriminant.wast", 0, 0, 0, 1);
