@@ -29,7 +29,12 @@ fn imports_of_the_world() -> (String, usize) {
         for function in functions.values() {
             let interface = resolve.name_world_key(key);
             let ty = core_type(&resolve, function);
-            writeln!(text, "(import \"{interface}\" \"{}\" (func {ty}))", function.name).unwrap();
+            writeln!(
+                text,
+                "(import \"{interface}\" \"{}\" (func {ty}))",
+                function.name
+            )
+            .unwrap();
         }
     }
     (text, interfaces)
@@ -46,7 +51,11 @@ fn core_type(resolve: &Resolve, function: &Function) -> String {
     };
     let params = signature.params.iter().map(name).collect::<Vec<_>>();
     let results = signature.results.iter().map(name).collect::<Vec<_>>();
-    format!("(param {}) (result {})", params.join(" "), results.join(" "))
+    format!(
+        "(param {}) (result {})",
+        params.join(" "),
+        results.join(" ")
+    )
 }
 
 #[test]

@@ -167,7 +167,7 @@ codes! {
     UNUSED_PLUGIN = "MP0601", "plugin never used",
         "No step uses this plugin. The workflow works, but the entry may be a leftover.";
     NOT_GRANTED = "MP0602", "wanted and not granted",
-        "The component imports a capability, or its manifest wants something, that `allow` of its plugin does not mention. The workflow runs, but what the component does with it is refused as `denied`. Grant it, if the component is to have it, or say with an empty list (`secrets = []`) that it is not.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\"], paths = [\"/v1/**\"] }]";
+        "The component imports a capability, or its manifest wants something, that `allow` of its plugin does not mention. The workflow runs, but what the component does with it is refused as `denied`. Grant it, if the component is to have it, or say with an empty list (`secrets = []`) that it is not. Of a component that imports all there is, as those in JavaScript and Python do, the manifest alone counts.\n\n    [plugins.billing.allow]\n    http = [{ host = \"api.example.com\", methods = [\"GET\"], paths = [\"/v1/**\"] }]";
     NOT_IMPORTED = "MP0603", "granted and not imported",
         "`allow` grants a capability that the component does not import, so that it cannot use it. The entry may be a leftover, and would count once the component is replaced by one that does.";
     SECRET_UNUSED = "MP0604", "secret allowed and never named",

@@ -21,6 +21,9 @@ pub type Imports = BTreeMap<String, Vec<String>>;
 /// Another way to `http`.
 pub const WASI_HTTP: &str = "wasi:http";
 
+/// What has to be granted.
+const KEYS: [&str; 6] = ["http", "kv", "artifacts", SECRETS_KEY, REVEAL_KEY, "exec"];
+
 impl Definition {
     /// Warnings about components without a manifest, about what components import or want and are not allowed, and about what they are
     /// allowed and do not import, in the order of the plugins. A plugin without an entry in `imports` is left out.
@@ -90,6 +93,12 @@ impl Compared<'_> {
             "http" => import == interface || import == WASI_HTTP,
             _ => import == interface,
         })
+    }
+
+    /// Whether it imports whatever has to be granted, as components do whose generator imports all of a world: that tells
+    /// nothing about what it calls.
+    fn imports_all(&self) -> bool {
+        KEYS.into_iter().all(|key| self.imports(key))
     }
 
     /// Whether anything is granted under a key of `allow`.
@@ -164,6 +173,7 @@ impl Compared<'_> {
             ),
         ] {
             let imported = self.imports(key)
+                && !self.imports_all()
                 && !self.granted(key)
                 && !stated(key)
                 && (key != "artifacts" || artifacts);
@@ -206,7 +216,7 @@ impl Compared<'_> {
         let Some(allow) = self.named.view.record("allow") else {
             return;
         };
-        for key in ["http", "kv", "artifacts", SECRETS_KEY, REVEAL_KEY, "exec"] {
+        for key in KEYS {
             if !self.granted(key) || self.imports(key) {
                 continue;
             }

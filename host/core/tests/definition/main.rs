@@ -147,3 +147,38 @@ fn load(name: &str) -> Result<Parsed, Diagnostics> {
     }
     Ok(parsed)
 }
+
+/// A generator that imports all of a world says nothing about what is called: what the manifest wants counts.
+#[test]
+fn a_component_that_imports_everything_wants_what_its_manifest_says() {
+    let text =
+        sample("[plugins.all]\nsource = \"all.wasm\"\n[[step]]\nid = \"s\"\nuse = \"all/s\"\n");
+    let all = [
+        "http",
+        "kv",
+        "artifacts",
+        "secrets",
+        "secrets-reveal",
+        "exec",
+    ];
+    let warnings = |imported: &[&str], manifest: &str| -> Vec<String> {
+        let names = imported.iter().map(|name| (*name).to_owned()).collect();
+        let imports = Imports::from([("all".to_owned(), names)]);
+        let manifest = Manifest::parse(manifest).unwrap();
+        let manifests = Manifests::from([("all".to_owned(), Some(manifest))]);
+        let found = Definition::compare_grants(&text, &imports, &manifests);
+        found
+            .iter()
+            .map(|warning| warning.message.clone())
+            .collect()
+    };
+    let silent = r#"{"name":"all","steps":{"s":{}}}"#;
+    assert_eq!(warnings(&all, silent), Vec::<String>::new());
+    let without_exec = warnings(&all[..5], silent);
+    assert_eq!(without_exec.len(), 4, "{without_exec:?}");
+    let wants = r#"{"name":"all","steps":{"s":{}},"buckets":["b"]}"#;
+    assert_eq!(
+        warnings(&all, wants),
+        ["the component wants `kv` for `b`, which the plugin is not allowed"]
+    );
+}
