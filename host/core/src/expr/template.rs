@@ -4,7 +4,7 @@
 //! values are written. `$${` is a literal `${`, and `${ '$' }${ x }` writes a `$` before a value. The text is cut once, when it is compiled: what is inserted later is never
 //! looked at again (B45), and means nothing but itself (B44).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -105,13 +105,14 @@ impl Template {
     /// The value in `scope`.
     ///
     /// # Errors
-    /// [`EvalError::Missing`] lists every expression of the tree that lacks a value, in order (B41). Another error ends the
-    /// walk where it occurs. [`EvalError::TooDeep`] when the tree and what was put into it are too deep together.
+    /// [`EvalError::Missing`] lists every value that expressions of the tree read and that is not there, each once, in order (B41).
+    /// Another error ends the walk where it occurs. [`EvalError::TooDeep`] when the tree and what was put into it are too deep together.
     pub fn resolve(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Value, EvalError> {
         let mut resolver = Resolver {
             scope,
             budget,
             missing: Vec::new(),
+            listed: BTreeSet::new(),
         };
         let value = resolver.value(self)?;
         match resolver.missing {
@@ -186,6 +187,8 @@ struct Resolver<'a, 'b> {
     scope: &'a dyn Scope,
     budget: &'b mut Budget,
     missing: Vec<MissingValue>,
+    /// What of them is on the list, as written.
+    listed: BTreeSet<String>,
 }
 
 impl Resolver<'_, '_> {
@@ -237,7 +240,11 @@ impl Resolver<'_, '_> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(EvalError::Missing { values }) => {
-                self.missing.extend(values);
+                let listed = &mut self.listed;
+                let new = values
+                    .into_iter()
+                    .filter(|value| listed.insert(value.what.clone()));
+                self.missing.extend(new);
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -99,7 +99,7 @@ fn trees_resolve_to_trees() {
 fn b41_all_missing_at_once() {
     let tree = tree(
         "${ inputs.absent }",
-        "x ${ steps.skipped.output.a } ${ inputs.n } ${ inputs.gone }",
+        "x ${ steps.skipped.output.a } ${ inputs.n } ${ inputs.gone } ${ inputs.absent } ${ inputs.gone }",
         "${ inputs.any.nope }",
     );
     let error = tree.resolve(&world(), &mut Budget::default()).unwrap_err();
