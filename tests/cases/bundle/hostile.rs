@@ -1,8 +1,8 @@
 //! Files that nobody exported, or that somebody changed: each is refused for what it is, and nothing of it is kept.
 
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
 
-use milepost::bundle::{BundleError, read};
+use milepost::bundle::{BundleError, read, unpack};
 use milepost::record;
 use milepost::store::Filter;
 use milepost::store::Upkeep as _;
@@ -401,6 +401,56 @@ fn bombs_are_refused_by_what_they_say_and_by_what_they_are() {
         .write_all(&zstd::decode_all(&file()[..]).unwrap())
         .unwrap();
     refused(&encoder.finish().unwrap(), "cannot be unpacked");
+}
+
+#[test]
+fn more_than_a_file_may_hold_is_refused_before_it_is_read() {
+    let entries = unpacked(&file());
+    let with = |change: &dyn Fn(&mut Value)| with_manifest(&entries, change);
+    // One run more than there may be.
+    let many = with(&|m| {
+        let one = m["runs"][0].clone();
+        let numbered = (0..=limits::BUNDLE_RUNS).map(|number| {
+            let mut run = one.clone();
+            run["id"] = json!(format!("r{number}"));
+            run
+        });
+        m["runs"] = numbered.collect();
+    });
+    let says = |most: u64| format!("more than the maximum of {most}");
+    refused(&many, "runs in the file");
+    refused(&many, &says(limits::BUNDLE_RUNS as u64));
+    // Artifacts of the greatest size, of which one is too many; none of their bytes is there.
+    let artifacts = |bytes: u64| {
+        with(&|m| {
+            let count = bytes / limits::ARTIFACT_BYTES + 1;
+            let digests = (0..count).map(|n| Digest::of(&n.to_le_bytes()));
+            let mut parts: Vec<Value> = digests
+                .map(|digest| {
+                    let name = format!("artifacts/{}", digest.hex());
+                    json!({ "name": name, "digest": digest, "size": limits::ARTIFACT_BYTES })
+                })
+                .collect();
+            parts.sort_by_key(|part| part["name"].as_str().unwrap().to_owned());
+            m["parts"].as_array_mut().unwrap().extend(parts);
+        })
+    };
+    let vast = artifacts(limits::BUNDLE_ARTIFACTS_BYTES);
+    refused(&vast, "bytes of the artifacts of the file");
+    refused(&vast, &says(limits::BUNDLE_ARTIFACTS_BYTES));
+    // Less than that, and more than a replay without a store holds in memory.
+    let large = artifacts(limits::BUNDLE_REPLAY_ARTIFACTS_BYTES);
+    let replayed = unpack(&mut Cursor::new(&large), &mut |_| {}).now();
+    let said = replayed.map(drop).expect_err("it was taken").to_string();
+    assert!(
+        said.contains("bytes of artifacts that are held in memory"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&says(limits::BUNDLE_REPLAY_ARTIFACTS_BYTES)),
+        "{said}"
+    );
+    refused(&large, "it is missing");
 }
 
 #[test]

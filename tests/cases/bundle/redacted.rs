@@ -254,3 +254,19 @@ async fn what_cannot_be_replaced_is_refused() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_read_like_a_replaced_text_are_no_rest_of_it() {
+    let numbers: Vec<u64> = (0..8_000).collect();
+    let script = Script::new()
+        .step("a", |_| ok(json!("47,48")))
+        .step("b", move |_| ok(json!(numbers)));
+    let rig = Rig::new(&crate::engine::steps(&["a", "b"]), &script);
+    rig.run().await.unwrap();
+    let (exported, file) = export_as(rig.store.as_ref(), &r1(), &["steps.a.output"]).unwrap();
+    assert!(
+        unpacked(&file).contains("46,47,48,49"),
+        "a value stands beside the record"
+    );
+    assert_eq!(exported.left_in, Vec::<String>::new());
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost::bundle::Imported;
+use milepost::bundle::{BundleError, Imported};
 use milepost::engine::ResumeOptions;
 use milepost::store::Filter;
 use milepost_core::ids::RunId;
@@ -130,4 +130,43 @@ async fn a_family_stands_still_until_somebody_resumes_it() {
     );
     let resumed = other.engine().resume(&r1(), ResumeOptions::default()).await;
     assert_eq!(resumed.unwrap().status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_newer_or_older_than_the_run_that_is_there_is_told_apart_from_another_record()
+ {
+    let gate = Gate::default();
+    let rig = Rig::sqlite(&steps(&["a", "b"]), &Script::new().held_once("b", &gate));
+    let mut run = Box::pin(rig.run());
+    gate.holds(&mut run).await;
+    let early = export(rig.store.as_ref(), &r1());
+    gate.open();
+    run.await.unwrap();
+    let late = export(rig.store.as_ref(), &r1());
+    let events = rig.journal().len() as u64;
+    // Imported while it was at work, so that an import stopped it.
+    let other = Rig::sqlite("", &rig.script);
+    import(other.store.as_ref(), &early).unwrap();
+    let behind = import(other.store.as_ref(), &late);
+    assert!(
+        matches!(&behind, Err(BundleError::Behind { there, file, .. }) if *there < events && *file == events),
+        "{behind:?}"
+    );
+    assert_eq!(import(other.store.as_ref(), &early).unwrap().there, 1);
+    // Somebody went on with it there, and so did the other one.
+    let resumed = other.engine().resume(&r1(), ResumeOptions::default()).await;
+    assert_eq!(resumed.unwrap().status, Status::Completed);
+    let differs = import(other.store.as_ref(), &late);
+    assert!(
+        matches!(&differs, Err(BundleError::Exists { .. })),
+        "{differs:?}"
+    );
+    // An older file of a run that is there brings nothing.
+    let third = Rig::sqlite("", &rig.script);
+    import(third.store.as_ref(), &late).unwrap();
+    let older = import(third.store.as_ref(), &early).unwrap();
+    assert_eq!(
+        (older.runs, older.there, older.status),
+        (0, 1, Status::Completed)
+    );
 }

@@ -138,8 +138,8 @@ codes! {
     Refused = "refused", Invalid,
         "The record of the run does not allow this change where the run stands. Nothing was changed.";
     RunDiffers = "run_differs", Invalid,
-        "The store has a run of that id whose record differs from the one in the file. Neither replaces the other: import the file \
-         into another store, with `--store`.";
+        "The store has a run of that id whose record differs from the one in the file, or ends before it: the file is newer. Neither \
+         replaces the other: import the file into another store, with `--store`.";
     RunNotFound = "run_not_found", Invalid,
         "The store has no such run. `milepost ls` lists the runs. The store belongs to the working folder unless `--store` or \
          `MILEPOST_STORE` says otherwise.";

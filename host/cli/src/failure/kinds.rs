@@ -35,6 +35,10 @@ impl From<BundleError> for Failure {
                     " shows the one that is there; `--store` names another store for the file",
                 ),
             ),
+            BundleError::Behind { .. } => Self::new(Code::RunDiffers, message).help(
+                "import the newer file into another store, with `--store`; where nobody resumed the run, `milepost cancel` and \
+                 `milepost gc` remove it from this one",
+            ),
             BundleError::Damaged { .. } => Self::new(Code::DamagedRecord, message)
                 .help(command("doctor").text(" lists all damage")),
             BundleError::TooLarge { .. } => Self::new(Code::TooLarge, message),

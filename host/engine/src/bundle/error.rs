@@ -33,6 +33,18 @@ pub enum BundleError {
         /// The newest one that is read.
         known: u32,
     },
+    /// There is that run, and the file has what happened to it since.
+    #[error(
+        "the store has run `{run}` as it was after event {there}, and the file as it was after event {file}: the file is newer, and what is in the store stays as it is"
+    )]
+    Behind {
+        /// The run.
+        run: RunId,
+        /// The last event that the store has of what is in the file.
+        there: u64,
+        /// The last event of the file.
+        file: u64,
+    },
     /// There is a run of that id, and its record is another one.
     #[error(
         "the store has a run `{run}` with another record: they differ from event {seq} on, and neither replaces the other"

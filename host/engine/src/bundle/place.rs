@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use milepost_core::checkpoint;
 use milepost_core::decide::interrupt;
-use milepost_core::event::{ClaimCause, Entry, Event, RunEvent};
+use milepost_core::event::{ClaimCause, Entry, Event, RunEvent, StepEvent};
 use milepost_core::ids::{Digest, Epoch, RunId};
 use milepost_core::limits;
 use milepost_core::payload::Payload;
@@ -75,15 +75,18 @@ pub async fn unpack(
     file: &mut (impl Read + Seek),
     progress: &mut super::Progress<'_>,
 ) -> Result<(MemoryStore, RunId), BundleError> {
+    // Before they are read, which takes a while.
     file.seek(SeekFrom::Start(0))?;
-    let bundle = read(&mut *file, progress)?;
-    let parts = bundle.manifest.parts.iter().zip(&bundle.kinds);
+    let (manifest, kinds) = head(&mut Unpacker::new(&mut *file, progress)?)?;
+    let parts = manifest.parts.iter().zip(&kinds);
     let artifacts = parts.filter(|(_, kind)| **kind == Kind::Artifact);
     too_large(
         "bytes of artifacts that are held in memory",
         artifacts.map(|(part, _)| part.size).sum(),
         limits::BUNDLE_REPLAY_ARTIFACTS_BYTES,
     )?;
+    file.seek(SeekFrom::Start(0))?;
+    let bundle = read(&mut *file, progress)?;
     let store = MemoryStore::new();
     let imported = place(&store, file, bundle, &Standing::AsRecorded, progress).await?;
     Ok((store, imported.run))
@@ -111,7 +114,7 @@ pub async fn place(
     let mut writes = Vec::new();
     let mut artifacts = BTreeSet::new();
     for run in &bundle.runs {
-        if is_there(store, run).await? {
+        if is_there(store, run, standing).await? {
             imported.there += 1;
             continue;
         }
@@ -165,31 +168,55 @@ async fn undone(store: &dyn Store, placed: &[Digest], error: BundleError) -> Bun
 }
 
 /// Whether the run is there with all that the file has of it.
-async fn is_there(store: &dyn Store, run: &Run) -> Result<bool, BundleError> {
+async fn is_there(store: &dyn Store, run: &Run, standing: &Standing) -> Result<bool, BundleError> {
     let id = &run.state.created().run;
-    if store.row(id).await?.is_none() {
+    let Some(row) = store.row(id).await? else {
         return Ok(false);
-    }
-    let mut last = 0;
-    let mut wanted = run.lines.entries.iter().peekable();
-    while wanted.peek().is_some() {
-        let page = store.journal(id, last, 512).await?;
-        let differs = |seq| BundleError::Exists {
+    };
+    let entries = &run.lines.entries;
+    let mut same = 0;
+    let beyond = loop {
+        let page = store.journal(id, same as u64, 512).await?;
+        let both = entries[same..].iter().zip(&page);
+        let alike = both.take_while(|(wanted, found)| wanted == found).count();
+        same += alike;
+        if same == entries.len() {
+            return Ok(true);
+        }
+        if alike < page.len() || page.is_empty() {
+            break page.into_iter().skip(alike).collect::<Vec<_>>();
+        }
+    };
+    let there = same as u64;
+    let untouched = beyond.iter().all(|entry| is_stand(entry, standing));
+    if untouched && there + beyond.len() as u64 == row.seq {
+        return Err(BundleError::Behind {
             run: id.clone(),
-            seq,
-        };
-        if page.is_empty() {
-            return Err(differs(last + 1));
-        }
-        for found in page {
-            let Some(wanted) = wanted.next() else { break };
-            if *wanted != found {
-                return Err(differs(last + 1));
-            }
-            last = found.seq;
-        }
+            there,
+            file: entries.len() as u64,
+        });
     }
-    Ok(true)
+    Err(BundleError::Exists {
+        run: id.clone(),
+        seq: there + 1,
+    })
+}
+
+/// Whether an import recorded this, so that the run stands: see [`to_a_stand`].
+fn is_stand(entry: &StoredEntry, standing: &Standing) -> bool {
+    let Standing::Still { by, .. } = standing else {
+        return false;
+    };
+    match Event::decode(&entry.body, &|_| None) {
+        Ok(Event::Run(RunEvent::Claimed { owner: who, .. } | RunEvent::Held { by: who })) => {
+            who == *by
+        }
+        Ok(Event::Run(RunEvent::Paused { stop })) => {
+            matches!(&stop.why, Why::Interrupted { by: who, .. } if who == by)
+        }
+        Ok(Event::Step { event, .. }) => matches!(event, StepEvent::Interrupted { .. }),
+        Ok(Event::Run(_)) | Err(_) => false,
+    }
 }
 
 /// The write that makes a run, and whether it would go on by itself otherwise.

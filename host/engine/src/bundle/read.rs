@@ -33,7 +33,6 @@ const CHUNK: usize = 128 * 1024;
 pub struct Bundle {
     /// What is in it.
     pub manifest: Manifest,
-    pub(super) kinds: Vec<Kind>,
     pub(super) runs: Vec<Run>,
     pub(super) blobs: BTreeMap<Digest, Arc<[u8]>>,
 }
@@ -88,7 +87,6 @@ pub fn read(file: impl Read, progress: &mut super::Progress<'_>) -> Result<Bundl
     .check(records)
     .map(|runs| Bundle {
         manifest: manifest.clone(),
-        kinds,
         runs,
         blobs: blobs
             .iter()

@@ -225,6 +225,18 @@ impl Needles {
         }
     }
 
+    /// Whether one is left in a part: in a value where it was one, not in how several are written one after the other.
+    fn stand_in(&self, kind: Kind, bytes: &[u8]) -> bool {
+        if kind == Kind::Value
+            && let Ok(mut value) = serde_json::from_slice::<Value>(bytes)
+        {
+            return self.value(&mut value);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let mut distinct = self.0.iter().filter(|needle| needle.len() >= DISTINCT);
+        distinct.any(|needle| text.contains(needle.as_str()))
+    }
+
     /// Takes them out of a record: texts everywhere, but numbers only where values of users stand.
     fn record(&self, value: &mut Value) -> bool {
         match value {
@@ -295,15 +307,9 @@ pub(super) fn redact(
     }
     blobs.extend(made);
     blobs.retain(|(kind, digest), _| wanted.get(digest) == Some(kind));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let holds = |bytes: &[u8]| {
-        let distinct = needles.0.iter().filter(|needle| needle.len() >= DISTINCT);
-        let text = text(bytes);
-        distinct
-            .clone()
-            .any(|needle| text.contains(needle.as_str()))
-    };
-    let left = blobs.iter().filter(|(_, bytes)| holds(bytes));
+    let left = blobs
+        .iter()
+        .filter(|((kind, _), bytes)| needles.stand_in(*kind, bytes));
     Ok(left.map(|((kind, digest), _)| kind.name(digest)).collect())
 }
 
