@@ -130,7 +130,7 @@ fn a_replay_with_another_component_says_what_differs() {
         [exit 65]
 
         $ milepost replay --all --with flaky=flaky2.wasm
-        differs: run f: try, attempt 1; `milepost replay f` shows it
+        differs: run f: try, attempt 1; `milepost replay f --with flaky=flaky2.wasm` shows it
         2 runs: 0 the same, 1 different, 1 without that component
         12 events, 2 attempts executed
         [exit 4]

@@ -59,7 +59,7 @@ pub(super) fn run(
         (true, false) => Exit::Unavailable,
         (same, _) => exit(same),
     };
-    Ok(cx.reply(exit, || summary.document(), || summary.text(cx)))
+    Ok(cx.reply(exit, || summary.document(), || summary.text(args, cx)))
 }
 
 impl Summary {
@@ -96,11 +96,11 @@ impl Summary {
         }
     }
 
-    fn text(&self, cx: &Context) -> Text {
+    fn text(&self, args: &ReplayArgs, cx: &Context) -> Text {
         let mut lines: Vec<Text> = Vec::new();
         for replayed in &self.different {
             let how = told::in_short(replayed).unwrap_or_default();
-            let shows = cx.command("replay", &replayed.run);
+            let shows = cx.command("replay", &replayed.run) + &args.as_given();
             lines.push(
                 cx.out.red("differs")
                     + format!(": run {}: {how}; `{shows}` shows it", replayed.run),
@@ -110,6 +110,9 @@ impl Summary {
             lines.push(cx.out.red("not replayed") + format!(": run {run}: {reason}"));
         }
         let runs = self.same + self.untouched + (self.different.len() + self.failed.len()) as u64;
+        if runs == 0 {
+            return "no run was replayed: the store has none of those".into();
+        }
         let mut head = format!(
             "{}: {} the same, {} different",
             format::count(runs, "run"),

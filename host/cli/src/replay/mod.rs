@@ -27,7 +27,7 @@ use super::drive::wait;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::world_args::SecretArgs;
-use super::{documents, format, moment, narration, place, recorded};
+use super::{documents, format, moment, narration, place, recorded, shell};
 
 /// Execute a recorded run again and compare
 ///
@@ -77,6 +77,23 @@ pub(crate) struct ReplayArgs {
     verify: bool,
     #[command(flatten)]
     secrets: SecretArgs,
+}
+
+impl ReplayArgs {
+    /// The options of a replay of one of the runs, as they were given: without them it may differ nowhere.
+    fn as_given(&self) -> String {
+        let mut options = String::new();
+        for (name, file) in &self.with {
+            let mut replacement = name.clone().into_bytes();
+            replacement.push(b'=');
+            replacement.extend(file.as_os_str().as_encoded_bytes());
+            options += &format!(" --with {}", shell::word_of_bytes(&replacement));
+        }
+        if self.verify {
+            options += " --verify";
+        }
+        options
+    }
 }
 
 fn replacement(text: &str) -> Result<(String, PathBuf), String> {
