@@ -1,7 +1,7 @@
 //! `milepost fork` and `rerun`: a new run of what another one was, with the outcomes that it has recorded before a step, or none.
 
 use clap::Args;
-use milepost::core::ids::{RunId, StepId};
+use milepost::core::ids::{Path, RunId, StepId};
 use milepost::engine::{ForkOptions, OnChange};
 
 use super::context::{Context, Reply};
@@ -39,7 +39,7 @@ pub(crate) struct ForkArgs {
     /// Id of the run, or a unique prefix
     run: String,
     /// Step to run from, at the top level or inside of a loop or fan-out, which then runs again as a whole; may be repeated
-    #[arg(long, value_name = "STEP", required = true, allow_hyphen_values = true)]
+    #[arg(long, value_name = "STEP", required = true, allow_hyphen_values = true, value_parser = step)]
     from: Vec<StepId>,
     #[command(flatten)]
     new: NewRun,
@@ -62,7 +62,7 @@ pub(crate) struct RerunArgs {
     /// Id of the run, or a unique prefix
     run: String,
     /// Step to run from; what was done before it is kept [default: the first one]
-    #[arg(long, value_name = "STEP", allow_hyphen_values = true)]
+    #[arg(long, value_name = "STEP", allow_hyphen_values = true, value_parser = step)]
     from: Vec<StepId>,
     #[command(flatten)]
     new: NewRun,
@@ -86,6 +86,21 @@ struct NewRun {
     memory: MemoryArgs,
     #[command(flatten)]
     world: WorldArgs,
+}
+
+/// A step that the definition names. One iteration or one item of it is not taken alone.
+fn step(text: &str) -> Result<StepId, String> {
+    let refused = match StepId::new(text) {
+        Ok(id) => return Ok(id),
+        Err(refused) => refused,
+    };
+    let Ok(path) = text.parse::<Path>() else {
+        return Err(refused.to_string());
+    };
+    let outermost = &path.segments()[0].step;
+    Err(format!(
+        "it is one execution of a step; a loop or a fan-out runs again as a whole: `--from {outermost}`"
+    ))
 }
 
 impl ForkArgs {

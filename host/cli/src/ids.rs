@@ -9,6 +9,7 @@ use milepost::store::Store;
 use super::context::Context;
 use super::drive::wait;
 use super::failure::{Code, Failure};
+use super::shell;
 use super::words::advice::command;
 
 /// What the help of those verbs says of their id.
@@ -23,8 +24,17 @@ const CANDIDATES: usize = 10;
 /// # Errors
 /// [`Failure`]: 64 when the text is no id (B190) or several runs begin with it, 65 when none does (B186).
 pub(crate) fn resolve(store: &dyn Store, typed: &str) -> Result<RunId, Failure> {
-    let prefix =
-        RunId::new(typed).map_err(|invalid| Failure::new(Code::Usage, invalid.to_string()))?;
+    let prefix = RunId::new(typed).map_err(|invalid| {
+        let failure = Failure::new(Code::Usage, invalid.to_string());
+        // The file of an exported run, where only a run of the store will do.
+        match typed.ends_with(".mpr") {
+            true => failure.help(
+                command(format!("import {}", shell::argument(typed)))
+                    .text(" puts the run of that file into the store"),
+            ),
+            false => failure,
+        }
+    })?;
     let mut found = wait(store.ids_with_prefix(typed, CANDIDATES + 1))?;
     if found.contains(&prefix) {
         return Ok(prefix);

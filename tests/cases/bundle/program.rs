@@ -125,6 +125,10 @@ fn a_file_that_is_not_taken_is_named_with_its_place() {
     visited(&other);
     let refused = other.run("import run.mpr --json").expect(65).json();
     assert_eq!(refused["error"]["code"], "run_differs", "{refused:#}");
+    // Where only a run of a store will do.
+    let shown = cli.run("show run.mpr --json").expect(64).json();
+    let help = shown["error"]["help"].as_str().unwrap();
+    assert!(help.starts_with("`milepost import run.mpr`"), "{help}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn a_fork_keeps_what_came_before_a_step_and_says_so() {
     session.comment("an outcome of another value of an input is not kept");
     session.milepost("fork first --from join --input tone=loud");
     session.milepost("fork first --from jion");
+    session.milepost("fork first --from files[3]/check");
     session.milepost("fork first --from style --input tone=1 --input tnoe=2");
     session.milepost("fork first --from join --id second");
     session.milepost("explain not_forked");
@@ -107,6 +108,12 @@ fn a_fork_keeps_what_came_before_a_step_and_says_so() {
         ! error: run `first` cannot be forked: the definition has no step `jion`
         !   help: `milepost show first` shows its steps
         [exit 65]
+
+        $ milepost fork first --from files[3]/check
+        ! error: invalid value 'files[3]/check' for '--from <STEP>': it is one execution of a step; a loop or a fan-out runs again as a whole: `--from files`
+        !
+        ! For more information, try '--help'.
+        [exit 64]
 
         $ milepost fork first --from style --input tone=1 --input tnoe=2
         ! error[MP0701]: the workflow has no input `tnoe`
