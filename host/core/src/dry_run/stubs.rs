@@ -60,13 +60,18 @@ pub enum InvalidStubs {
     NotOne(String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    steps: BTreeMap<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Written {
     steps: BTreeMap<String, Several>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Several {
     One(Box<Raw>),
@@ -133,19 +138,22 @@ impl Stubs {
     /// [`InvalidStubs`].
     pub fn parse(text: &str) -> Result<Self, InvalidStubs> {
         let value = json::parse(text)?;
-        let file: File = serde_json::from_value(value).map_err(|error| {
-            let error = error.to_string();
-            InvalidStubs::Shape(match error.contains("untagged") {
-                true => "a stub is an object, or a list of objects, with known members".to_owned(),
-                false => error,
-            })
-        })?;
+        let file: File = serde_json::from_value(value)
+            .map_err(|error| InvalidStubs::Shape(error.to_string()))?;
         let steps = file.steps.into_iter().map(|(name, stubs)| {
-            let raw = match stubs {
-                Several::One(one) => vec![*one],
-                Several::Many(many) => many,
+            let several = match stubs {
+                Value::Array(several) => several,
+                one => vec![one],
             };
-            let stubs = raw.into_iter().map(|raw| Stub::of(&name, raw));
+            let stubs = several.into_iter().map(|stub| {
+                let wrong =
+                    |what: String| InvalidStubs::Shape(format!("the stub of `{name}`: {what}"));
+                if !stub.is_object() {
+                    return Err(wrong("it is no object".to_owned()));
+                }
+                let raw = serde_json::from_value(stub).map_err(|error| wrong(error.to_string()))?;
+                Stub::of(&name, raw)
+            });
             let stubs: Vec<Stub> = stubs.collect::<Result<_, _>>()?;
             match stubs.is_empty() {
                 true => Err(InvalidStubs::NotOne(name)),
@@ -170,7 +178,7 @@ impl Stubs {
             };
             (name.clone(), several)
         });
-        let file = File {
+        let file = Written {
             steps: steps.collect(),
         };
         serde_json::to_string_pretty(&file).expect("stubs have string keys") + "\n"

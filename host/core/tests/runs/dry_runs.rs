@@ -257,3 +257,37 @@ fn b382_a_scaffold_is_enough() {
     assert!(found.is_complete(), "{found:?}");
     assert!(found.unused.is_empty(), "{:?}", found.unused);
 }
+
+#[test]
+fn a_stub_that_cannot_be_used_is_named() {
+    for (text, words) in [
+        (
+            r#"{"steps": {"a": {"outputt": 1}}}"#,
+            "the stub of `a`: unknown field `outputt`",
+        ),
+        (
+            r#"{"steps": {"a": {}, "b": [{"output": 1}, 5]}}"#,
+            "the stub of `a` has to have one of",
+        ),
+        (
+            r#"{"steps": {"b": [{"output": 1}, 5]}}"#,
+            "the stub of `b`: it is no object",
+        ),
+        (
+            r#"{"steps": {"b": [[]]}}"#,
+            "the stub of `b`: it is no object",
+        ),
+        (
+            r#"{"steps": {"b": []}}"#,
+            "the stub of `b` has to have one of",
+        ),
+        (
+            r#"{"steps": {"b": {"error": {}}}}"#,
+            "the stub of `b`: missing field `code`",
+        ),
+        (r#"{"stubs": {}}"#, "unknown field `stubs`"),
+    ] {
+        let refused = Stubs::parse(text).unwrap_err().to_string();
+        assert!(refused.contains(words), "{text}: {refused}");
+    }
+}
