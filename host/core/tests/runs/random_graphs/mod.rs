@@ -96,6 +96,34 @@ proptest! {
     }
 }
 
+/// What a definition of so many members records replays to the same events, which every simulated run checks when it goes, and cut
+/// anywhere it goes on to the same outcome.
+fn replays_and_goes_on(seed: u64, size: usize) {
+    let made = Made::draw(&mut Chance::new(seed), size);
+    let mut whole = Drive::new(&made, made.parallel, seed, 0);
+    let facts = whole.drive_on().facts();
+    let journal = whole.sim.journal.clone();
+    let cut = 2 + Chance::new(!seed).below(journal.len() - 1);
+    let mut again = Drive::from(&made, seed, 1, &journal[..cut]);
+    let again = again.drive_on().facts();
+    same(&made, &format!("cut at {cut}"), &facts, &again);
+}
+
+// Small ones, and many of them. Two tests, for two threads.
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 64, ..fixed(500) })]
+
+    #[test]
+    fn random_definitions_replay_and_go_on_from_any_cut(size in 2..8usize, seed in any::<u64>()) {
+        replays_and_goes_on(seed, size);
+    }
+
+    #[test]
+    fn larger_random_definitions_replay_and_go_on_from_any_cut(size in 8..14usize, seed in any::<u64>()) {
+        replays_and_goes_on(seed, size);
+    }
+}
+
 /// Seeds that say how often each rule is at work; `MILEPOST_SEEDS=5000` tries more of them.
 #[test]
 #[expect(
