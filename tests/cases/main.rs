@@ -13,6 +13,7 @@ mod crash_matrix;
 mod durable;
 mod engine;
 mod examples;
+mod fuzz_corpora;
 mod hostile;
 mod logs;
 mod offline;

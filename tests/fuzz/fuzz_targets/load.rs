@@ -1,4 +1,4 @@
-//! Any bytes as a component: loaded, and called when they can be. `cargo fuzz run load` from `host`.
+//! Any bytes as a component: loaded, and called when they can be. `cargo fuzz run load`.
 #![no_main]
 
 use std::collections::BTreeMap;
