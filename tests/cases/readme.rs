@@ -36,11 +36,13 @@ fn block<'t>(document: &'t str, begins: &str) -> &'t str {
     found.unwrap_or_else(|| panic!("no block begins with {begins}"))
 }
 
-/// How long something took, and which process it was, is not the same twice.
+/// How long something took, which process it was, and how much its names take, is not the same twice.
 fn steady(text: &str) -> String {
     let took = Regex::new(r"\b\d+(\.\d+)? m?s\b").unwrap();
+    let size = Regex::new(r"\b\d+(\.\d+)? [KMG]iB\b").unwrap();
     let process = Regex::new(r"process \d+ on \S+,").unwrap();
     let text = took.replace_all(text, "[elapsed]");
+    let text = size.replace_all(&text, "[size]");
     process.replace_all(&text, "process [pid],").into_owned()
 }
 
@@ -71,6 +73,43 @@ fn the_readme_shows_what_the_program_prints() {
         let output = cli.run(line).expect(0);
         holds(&(output.stderr + &output.stdout), shown);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_readme_walks_from_a_failed_run_to_its_fix() {
+    let readme = read("README.md");
+    let cli = Cli::new();
+    let component = |folder: &str| std::fs::read(root().join(folder).join("text.wasm")).unwrap();
+    cli.write("answer.toml", block(&readme, "# answer.toml"));
+    cli.write("text.wasm", component("plugins/mutants"));
+    std::fs::create_dir(cli.folder().join("fixed")).unwrap();
+    cli.write("fixed/text.wasm", component("plugins/prebuilt"));
+    let walk = format!("\n{}", block(&readme, "$ milepost run answer.toml"));
+    let mut commands = 0;
+    for command in walk.split("\n$ ").skip(1) {
+        let (line, shown) = command.split_once('\n').unwrap_or((command, ""));
+        let said = match line.strip_prefix("milepost ") {
+            Some(line) => {
+                let output = cli.run(line);
+                output.stderr + &output.stdout
+            }
+            None => {
+                let mut shell = std::process::Command::new("sh");
+                let shell = shell.args(["-c", line]).current_dir(cli.folder());
+                assert!(shell.status().unwrap().success(), "{line}");
+                String::new()
+            }
+        };
+        assert_eq!(steady(said.trim_end()), steady(shown.trim_end()), "{line}");
+        commands += 1;
+    }
+    assert_eq!(commands, 10);
+    let ended = cli.run("show answer --json").expect(0).json();
+    assert_eq!(
+        (&ended["status"], &ended["output"]),
+        (&"completed".into(), &42.into())
+    );
 }
 
 /// Every line is there, in that order; `...` stands for others.
