@@ -339,6 +339,27 @@ fn guests(cli: &Cli) {
     );
     cli.run(&format!("run {FOLDER}/guest-trap.toml --id guest-trap"))
         .expect(1);
+    let pausing = plugin("pausing");
+    write(
+        "guest-pauses",
+        &format!(
+            "flow = \"graph\"\n{pausing}[[step]]\nid = \"kept\"\nuse = \"pausing/once\"\nwith = {{ state = {{ \"ü\" = [1.5, true] }} }}\n\
+             [[step]]\nid = \"told\"\nneeds = [\"kept\"]\nuse = \"pausing/for_signal\"\nwith = {{ signal = \"go\" }}\n\
+             [[step]]\nid = \"again\"\nneeds = [\"told\"]\nloop = {{ until = \"loop.iteration == 2\", max_iterations = 3 }}\n\
+             [[step]]\nid = \"turn\"\nin = \"again\"\nuse = \"pausing/in_iteration\"\nwith = {{ pause_in = 2 }}\n\
+             [[step]]\nid = \"late\"\nfinally = true\nuse = \"pausing/until_attempt\"\nwith = {{ complete_on = 1 }}\n"
+        ),
+    );
+    cli.run(&format!("run {FOLDER}/guest-pauses.toml --id guest-pauses"))
+        .expect(2);
+    cli.run("resume guest-pauses").expect(2);
+    cli.run("signal guest-pauses go --data {\"n\":1}").expect(0);
+    cli.run("resume guest-pauses").expect(2);
+    cli.run("resume guest-pauses").expect(0);
+    // What a fork begins with is in its own record.
+    cli.run("fork guest-pauses --from again --id guest-fork")
+        .expect(2);
+    cli.run("resume guest-fork").expect(0);
 }
 
 fn copy(from: &Path, to: &Path) {
