@@ -1,5 +1,5 @@
 //! Whole processes, as people start them: `submit` and `work` against the bare baseline, a start with a cold and a warm code
-//! cache, and the memory at the peak. Ratios within this one run; the absolute figures are of this machine and this moment.
+//! cache, the memory at the peak, and what is done with a long run that has ended. Ratios within this one run; the absolute figures are of this machine and this moment.
 //!
 //! Run with `cargo bench --bench program`. `MILEPOST_BENCH_DIR` picks the disk.
 
@@ -36,6 +36,8 @@ fn main() {
     fan_out(&place);
     download(&place);
     hello(&place);
+    long(&place);
+    tests(&place);
 }
 
 /// Steps per second of a worker with 64 submitted runs, from its start to its end, in turns with bare ones.
@@ -157,6 +159,79 @@ fn peak_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// What is done with a run of 10,000 steps that has ended, against the run itself, which waits for the disk after each of them.
+fn long(place: &Place) {
+    let steps = format!(
+        "[[step]]\nid = \"each\"\nloop = {{ until = \"loop.iteration == {ITEMS}\", max_iterations = {ITEMS} }}\n\
+         [[step]]\nid = \"count\"\nin = \"each\"\nuse = \"text/count\"\nwith = {{ n = \"${{ loop.iteration }}\" }}\n"
+    );
+    let file = place.dir.join("long.toml");
+    std::fs::write(&file, &*place.workflow(&steps).definition.source.text).unwrap();
+    let exported = place.dir.join("long.mpr");
+    let (file, exported) = (file.to_str().unwrap(), exported.to_str().unwrap());
+    let once = |folder: &str, arguments: &[&str]| {
+        let begun = Instant::now();
+        let status = milepost(place, folder).args(arguments).status();
+        assert!(status.unwrap().success(), "{arguments:?}");
+        ms(begun.elapsed())
+    };
+    let mut runs: Vec<f64> = ["one", "other"]
+        .iter()
+        .map(|id| once("long", &["run", file, "--id", id]))
+        .collect();
+    let run = quarter(&mut runs, 0);
+    let replay = median(|_| once("long", &["replay", "one"]));
+    println!(
+        "run of {ITEMS} steps: {run:.0} ms; its replay {replay:.0} ms, {:.1} times as fast (goal: 10)",
+        run / replay
+    );
+    for (what, arguments) in [
+        ("diff", ["diff", "one", "other"].as_slice()),
+        ("show --at", &["show", "one", "--at", "15000"]),
+        (
+            "eval",
+            &["eval", "one", "steps.count.output.n", "--at", "15000"],
+        ),
+    ] {
+        println!(
+            "  {what}: {:.0} ms (goal: 200)",
+            median(|_| once("long", arguments))
+        );
+    }
+    let export = median(|_| once("long", &["export", "one", "-o", exported, "--force"]));
+    let import = median(|turn| once(&format!("long-{turn}"), &["import", exported]));
+    println!("  export: {export:.0} ms; import: {import:.0} ms (goal: 2000)");
+}
+
+/// A thousand tests of steps.
+fn tests(place: &Place) {
+    let folder = place.dir.join("tests");
+    std::fs::create_dir_all(&folder).unwrap();
+    for number in 0..10 {
+        let mut text = format!("schema = 1\ncomponent = {:?}\n", place.component());
+        for test in 0..100 {
+            text += &format!(
+                "[[test]]\nname = \"{test}\"\nstep = \"count\"\ninput = {{ n = {test} }}\n[test.expect]\noutput = {{ n = {} }}\n",
+                test + 1
+            );
+        }
+        std::fs::write(folder.join(format!("{number}.test.toml")), text).unwrap();
+    }
+    let took = median(|_| {
+        let begun = Instant::now();
+        let status = milepost(place, "tests").arg("test").arg(&folder).status();
+        assert!(status.unwrap().success());
+        ms(begun.elapsed())
+    });
+    println!("1,000 tests of steps: {took:.0} ms (goal: 5000)");
+}
+
+/// Of three turns.
+fn median(turn: impl Fn(usize) -> f64) -> f64 {
+    let mut turns: Vec<f64> = (0..3).map(turn).collect();
+    quarter(&mut turns, 2)
 }
 
 /// `run hello`: from nothing to its result.
