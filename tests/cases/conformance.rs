@@ -135,7 +135,11 @@ fn time(text: &Value) -> i128 {
 fn conforms(guest: &Path, lacks: &[&str]) {
     let cli = Cli::new();
     let server = Server::start(|seen| {
-        let mut body = seen.header("x-case").unwrap_or_default().as_bytes().to_vec();
+        let mut body = seen
+            .header("x-case")
+            .unwrap_or_default()
+            .as_bytes()
+            .to_vec();
         body.push(b':');
         body.extend(&seen.body);
         Reply::new(418, &[], &body)
@@ -146,10 +150,18 @@ fn conforms(guest: &Path, lacks: &[&str]) {
     let mut has: Vec<&str> = STEPS.iter().map(|(_, step, ..)| *step).collect();
     has.retain(|step| !lacks.contains(step));
     for step in &has {
-        assert!(listed.contains_key(*step), "{} lacks {step}", guest.display());
+        assert!(
+            listed.contains_key(*step),
+            "{} lacks {step}",
+            guest.display()
+        );
     }
     for step in lacks {
-        assert!(!listed.contains_key(*step), "{} has {step} by now", guest.display());
+        assert!(
+            !listed.contains_key(*step),
+            "{} has {step} by now",
+            guest.display()
+        );
     }
 
     cli.write("w.toml", workflow(guest, server.port(), &has));
@@ -161,7 +173,10 @@ fn conforms(guest: &Path, lacks: &[&str]) {
     let mut report = run.expect(if pauses { 2 } else { 0 }).json();
     if pauses {
         let stop = report["stop"].to_string();
-        assert!(stop.contains("needs-input") && stop.contains("waits for a person"), "{stop}");
+        assert!(
+            stop.contains("needs-input") && stop.contains("waits for a person"),
+            "{stop}"
+        );
         report = cli.run("resume r --json").expect(0).json();
     }
     let steps = report["steps"].as_array().unwrap();
@@ -171,11 +186,19 @@ fn conforms(guest: &Path, lacks: &[&str]) {
     }
     if has.contains(&"log") {
         let lines = cli.run("logs r --json").expect(0).json()["lines"].clone();
-        let line = lines.as_array().unwrap().iter().find(|line| line["path"] == "log");
+        let line = lines
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|line| line["path"] == "log");
         let line = line.unwrap();
         assert_eq!(
             (&line["level"], &line["message"], &line["fields"]),
-            (&json!("warn"), &json!("grüße 🌍"), &json!({ "from": "guest" }))
+            (
+                &json!("warn"),
+                &json!("grüße 🌍"),
+                &json!({ "from": "guest" })
+            )
         );
     }
     let replayed = cli.run("replay r --json").expect(0).json();
@@ -202,7 +225,10 @@ fn those_that_were_just_built() {
     let mut seen = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let guest = entry.unwrap().path();
-        if guest.extension().is_some_and(|extension| extension == "wasm") {
+        if guest
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
             println!("{}", guest.display());
             conforms(&guest, &[]);
             seen += 1;
