@@ -108,13 +108,23 @@ struct Ended {
     took: std::time::Duration,
 }
 
+/// What somebody did.
+#[derive(Clone, PartialEq)]
+struct Acted {
+    at: Timestamp,
+    /// As it stands in the file.
+    text: String,
+    /// What came with it.
+    payload: Option<Value>,
+}
+
 /// What happened to a run and to those that it started.
 struct Script {
     created: RunCreated,
     start: Timestamp,
     /// In the order of their first attempts.
     stubs: Vec<(Name, Vec<Ended>)>,
-    acts: Vec<(Timestamp, String)>,
+    acts: Vec<Acted>,
     path: Vec<String>,
     attempts: BTreeMap<String, u32>,
     output: Value,
@@ -235,13 +245,12 @@ impl Reader<'_> {
                 sent_at,
             }) => {
                 let mut text = format!("name = {}\n", string(signal));
-                if !data.value().is_null() {
-                    text.push_str(&format!("payload = {}\n", inline(&data.value())));
-                }
+                let payload = (*data.value()).clone();
+                let payload = Some(payload).filter(|payload| !payload.is_null());
                 if let Some(to) = before.full.strip_suffix('/') {
                     text.push_str(&format!("step = {}\n", string(to)));
                 }
-                self.act("signal", *sent_at, text);
+                self.act("signal", *sent_at, text, payload);
                 if !self.calls.contains(&name.full) {
                     self.open.remove(&name.full);
                 }
@@ -388,7 +397,7 @@ impl Reader<'_> {
                 text.push_str(&format!("{key} = {}\n", string(said)));
             }
         }
-        self.act("decision", at, text);
+        self.act("decision", at, text, None);
     }
 
     fn request(&mut self, at: Timestamp, what: &str, by: &str, step: Option<&str>) {
@@ -399,13 +408,13 @@ impl Reader<'_> {
         if let Some(step) = step {
             text.push_str(&format!("step = {}\n", string(step)));
         }
-        self.act("request", at, text);
+        self.act("request", at, text, None);
     }
 
-    fn act(&mut self, kind: &str, at: Timestamp, text: String) {
+    fn act(&mut self, kind: &str, at: Timestamp, text: String, payload: Option<Value>) {
         let after = format_duration(at.since(self.script.start));
         let text = format!("\n[[test.{kind}]]\nat = \"{after}\"\n{text}");
-        let act = (at, text);
+        let act = Acted { at, text, payload };
         if !self.script.acts.contains(&act) {
             self.script.acts.push(act);
         }
@@ -456,9 +465,12 @@ impl Script {
                 needles.value(output);
             }
         }
-        for (_, text) in &mut self.acts {
-            if let Some(with) = needles.text(text) {
-                *text = with;
+        for act in &mut self.acts {
+            if let Some(with) = needles.text(&act.text) {
+                act.text = with;
+            }
+            if let Some(payload) = &mut act.payload {
+                needles.value(payload);
             }
         }
         self.created.inputs = milepost_core::payload::Payload::kept(inputs);
@@ -499,8 +511,13 @@ impl Script {
             }
         }
         let mut acts = self.acts.clone();
-        acts.sort_by_key(|(at, _)| *at);
-        out.extend(acts.into_iter().map(|(_, text)| text));
+        acts.sort_by_key(|act| act.at);
+        for act in acts {
+            out.push_str(&act.text);
+            if let Some(payload) = &act.payload {
+                out.push_str(&format!("payload = {}\n", inline(payload)));
+            }
+        }
         out.push_str(&format!("\n[test.expect]\nstatus = \"{status}\"\n"));
         match (status, &self.stop) {
             (Status::Completed, _) => {
