@@ -256,7 +256,37 @@ fn a_rerun_is_a_new_run_of_the_same_workflow() {
     session.milepost("rerun first --from join --input tone=soft");
     session.milepost("rerun first --from join --id third");
     session.milepost("rerun fisrt");
-    session.reads(expect![[r#""#]]);
+    session.reads(expect![[r#"
+        $ milepost rerun first --id second
+        ! run second: forked from first at steps `draft`, `style` and `join`, keeps nothing
+        ! run second: started
+        ! step draft: started
+        ! step draft: completed in [elapsed]
+        ! step style: started
+        ! step style: completed in [elapsed]
+        ! step join: started
+        ! step join: completed in [elapsed]
+        ! completed: run second after [elapsed], 3 of 3 steps
+        NOTES, LOUD
+
+        $ milepost rerun first --from join --input tone=soft
+        ! error: run `first` cannot be forked: step `style` keeps an outcome that comes of the input `tone`, which is to be changed
+        !   help: add `--from style`, so that this step runs again, or leave the input as it was
+        [exit 65]
+
+        $ milepost rerun first --from join --id third
+        ! run third: forked from first at step `join`, keeps steps `draft` and `style`
+        ! run third: started
+        ! step join: started
+        ! step join: completed in [elapsed]
+        ! completed: run third after [elapsed], 3 of 3 steps
+        NOTES, LOUD
+
+        $ milepost rerun fisrt
+        ! error: no run begins with `fisrt`
+        !   help: `milepost ls` lists the runs
+        [exit 65]
+    "#]]);
     for (run, status) in [("second", "completed"), ("third", "completed")] {
         assert_eq!(cli.shown(run)["status"], status);
         cli.run(&format!("replay {run}")).expect(0);

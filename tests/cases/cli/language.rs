@@ -390,5 +390,11 @@ fn validate_names_what_only_looks_like_a_workflow() {
     cli.write("flows/Cargo.toml", "[package]\nname = \"x\"\n");
     let mut session = cli.session();
     session.milepost("validate flows");
-    session.reads(expect![[r#""#]]);
+    session.reads(expect![[r#"
+        $ milepost validate flows
+        ! flows/jobs.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`
+        ! flows/steps.toml is not checked: it looks like a workflow, and has neither a `schema` line nor a `[[step]]`
+        ok flows/good.toml
+        1 file checked, no errors
+    "#]]);
 }

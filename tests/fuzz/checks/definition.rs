@@ -8,7 +8,7 @@ pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    Definition::plugins_of(text);
+    let _ = Definition::plugins_of(text);
     match Definition::parse(FILE, text) {
         Ok(parsed) => {
             let _ = parsed.diagnostics().to_string();

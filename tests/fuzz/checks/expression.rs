@@ -117,7 +117,7 @@ pub fn check(bytes: &[u8]) {
             }
         }
     }
-    Template::doubts(text);
+    let _ = Template::doubts(text);
     if let Ok(template) = Template::compile_text(text, &World) {
         let found = template.resolve(&World, &mut Budget::default());
         assert_eq!(found, template.resolve(&World, &mut Budget::default()));
@@ -140,6 +140,7 @@ fn fits(value: &Value, ty: &Type) -> bool {
         Type::Double => value.is_f64(),
         Type::Number => value.is_number(),
         Type::String => value.is_string(),
+        Type::OneOf { base, values } => fits(value, base) && values.contains(value),
         Type::Optional(_) => false,
         Type::List(of) => {
             let items = value.as_array();

@@ -109,8 +109,8 @@ fn look(definition: &Definition, state: &RunState, blobs: &mut Blobs) {
         .filter_map(|(name, body)| Some((name.as_str(), body.as_deref()?)));
     let restored = restore(position, parts, &|digest| blobs.find(digest));
     assert_eq!(restored.as_ref(), Ok(state));
-    decide(definition, state, state.updated_at());
-    decide(definition, state, Timestamp::from_nanos(u64::MAX));
+    let _ = decide(definition, state, state.updated_at());
+    let _ = decide(definition, state, Timestamp::from_nanos(u64::MAX));
     for step in definition.steps() {
         let _ = fork(
             definition,

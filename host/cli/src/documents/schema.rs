@@ -24,7 +24,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 38] = [
+const VERBS: [(&str, Of); 39] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),

@@ -95,6 +95,7 @@ pub(super) fn of_folder(
         filter,
         update,
         crash,
+        watch: false,
         from_run: None,
         step: None,
         output: None,

@@ -165,7 +165,7 @@ fn a_component_that_imports_everything_wants_what_its_manifest_says() {
         let names = imported.iter().map(|name| (*name).to_owned()).collect();
         let imports = Imports::from([("all".to_owned(), names)]);
         let manifest = Manifest::parse(manifest).unwrap();
-        let manifests = Manifests::from([("all".to_owned(), Some(manifest))]);
+        let manifests = Manifests::from([("all".to_owned(), Some(manifest).into())]);
         let found = Definition::compare_grants(&text, &imports, &manifests);
         found
             .iter()
