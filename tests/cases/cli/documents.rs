@@ -49,9 +49,11 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run("resume asks --json", 0);
     run("retry failed --json", 1);
     run("fork done --from greet --id forked --json", 0);
+    run("rerun done --id again --json", 0);
     run("retry trap --json", 1);
     for id in [
         "done", "failed", "trap", "undone", "yes", "no", "asks", "later", "never", "forked",
+        "again",
     ] {
         run(&format!("show {id} --json"), 0);
         run(&format!("events {id} --json"), 0);

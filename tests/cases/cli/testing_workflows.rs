@@ -311,6 +311,9 @@ fn children_loops_and_items_have_stubs_by_their_paths() {
     );
     let said = cli.run("test").stdout;
     assert!(said.ends_with("1 test: 1 passed\n"), "{said}");
+    // Also where the engine dies while it looks after what nobody drives.
+    let said = cli.run("test --crash").stdout;
+    assert!(said.contains("1 passed; killed"), "{said}");
 }
 
 #[test]

@@ -97,25 +97,40 @@ impl<'a> Conductor<'a> {
             let stage = Arc::clone(&self.stage);
             tokio::select! {
                 biased;
-                () = stage.died() => {
-                    if stage.is_endless() {
-                        let message = format!("the run has not ended after {} events", self.test.most);
-                        self.findings.push(Finding::new(message, 0..0));
-                        break;
-                    }
-                    self.begin_again().await?;
+                () = stage.died() => {}
+                Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => {
+                    self.ended(ended).await?;
+                    continue;
                 }
-                Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => self.ended(ended).await?,
                 () = stage.idle() => {
-                    if !self.look_around().await? && !self.go_on().await? {
-                        break;
+                    // What it does itself may be what the engine dies of, and then never comes to an end.
+                    let goes_on = tokio::select! {
+                        biased;
+                        () = stage.died() => None,
+                        goes_on = self.next() => Some(goes_on?),
+                    };
+                    match goes_on {
+                        Some(true) => continue,
+                        Some(false) => break,
+                        None => {}
                     }
                 }
             }
+            if stage.is_endless() {
+                let message = format!("the run has not ended after {} events", self.test.most);
+                self.findings.push(Finding::new(message, 0..0));
+                break;
+            }
+            self.begin_again().await?;
         }
         self.tasks.clear();
         self.left_over().await?;
         Ok(self.findings)
+    }
+
+    /// Nothing moves: looks for what is to be done now, or else for what comes later. Returns whether there is anything.
+    async fn next(&mut self) -> Result<bool, TestError> {
+        Ok(self.look_around().await? || self.go_on().await?)
     }
 
     /// After a crash: another process takes over what the first one has left.
