@@ -1,6 +1,10 @@
 //! The corpora of the fuzzers of the core, `tests/fuzz`: every input that is kept passes.
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::disallowed_methods, reason = "corpora are files")]
+#![expect(
+    clippy::disallowed_macros,
+    reason = "a test says which input it is about"
+)]
 
 #[path = "../../../tests/fuzz/checks/definition.rs"]
 #[expect(unreachable_pub, reason = "it is shared")]

@@ -58,7 +58,7 @@ async fn attempt(plugin: &Inner, call: Call) -> CallResult {
     let prepared = match prepare(callee, &input) {
         Ok(prepared) => prepared,
         Err(outcome) => {
-            let outcome = state.masked(outcome);
+            let outcome = state.masked(*outcome);
             return state.finish(outcome);
         }
     };
@@ -111,7 +111,7 @@ enum Returned<'a> {
 
 /// # Errors
 /// The outcome of a call with arguments that do not fit.
-fn prepare<'a>(callee: Callee<'a>, input: &Value) -> Result<Prepared<'a>, Outcome> {
+fn prepare<'a>(callee: Callee<'a>, input: &Value) -> Result<Prepared<'a>, Box<Outcome>> {
     Ok(match callee {
         Callee::Step(guest) => Prepared::Step(guest),
         Callee::Function(function) => {

@@ -1,6 +1,6 @@
 //! A component with a world of its own: no SDK, no `describe`, nothing of Milepost. A workflow calls its functions with `call`.
 
-#[expect(missing_docs, unreachable_pub, unsafe_code, reason = "generated")]
+#[expect(unsafe_code, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({ world: "math", path: "wit" });
     use super::Math;

@@ -27,7 +27,7 @@ pub(super) fn right(name: &str, shape: &'static Shape, value: &DeValue<'_>) -> O
             );
         }
         (Shape::Record(record), value) => table(record, value),
-        (Shape::List(item), DeValue::Table(_)) if matches!(item, Shape::Record(_)) => {
+        (Shape::List(Shape::Record(_)), DeValue::Table(_)) => {
             return Some(format!("write a list: `{last} = [{{ .. }}]`"));
         }
         (Shape::List(item), value) => format!("[{}]", scalar(item, value)?),
@@ -80,7 +80,7 @@ pub(super) fn duration(text: &str) -> Option<String> {
     ];
     let (name, size) = units
         .into_iter()
-        .find(|(_, size)| millis > 0 && millis % size == 0)?;
+        .find(|(_, size)| millis > 0 && millis.is_multiple_of(*size))?;
     Some(format!("{}{name}", millis / size))
 }
 

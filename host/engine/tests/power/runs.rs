@@ -110,7 +110,7 @@ impl Mover {
     /// The first move of a run that keeps what came of the steps of another one, which is over.
     pub(crate) fn fork(&mut self, run: RunId, origin: &RunState, draws: &mut Draws) -> Write {
         let ids = ["fetch", "improve", "each", "publish"];
-        let from = vec![StepId::new(*draws.choose::<&str>(&ids)).unwrap()];
+        let from = vec![StepId::new(draws.choose::<&str>(&ids)).unwrap()];
         let kept = fork(&self.definition, origin, &from, &BTreeSet::new());
         let fork = Fork {
             run: origin.created().run.clone(),

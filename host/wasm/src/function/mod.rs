@@ -27,7 +27,7 @@ pub(super) use types::of;
 ///
 /// # Errors
 /// The outcome of a call with others: the function is not called.
-pub(super) fn arguments(function: &Function, input: &Value) -> Result<Vec<Val>, Outcome> {
+pub(super) fn arguments(function: &Function, input: &Value) -> Result<Vec<Val>, Box<Outcome>> {
     let unfit = |mismatch: Mismatch| {
         let message = format!(
             "the input does not fit `{}`: {mismatch}",
@@ -36,7 +36,7 @@ pub(super) fn arguments(function: &Function, input: &Value) -> Result<Vec<Val>, 
         StepError::new(ErrorClass::Failed, codes::INVALID_INPUT, message)
     };
     let arguments = function.arguments::<values::Vals>(input);
-    arguments.map_err(|mismatch| Outcome::Failed(unfit(mismatch)))
+    arguments.map_err(|mismatch| Box::new(Outcome::Failed(unfit(mismatch))))
 }
 
 /// Calls the function in a new instance.

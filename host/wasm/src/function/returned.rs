@@ -30,14 +30,14 @@ pub(crate) fn returned(function: &Function, value: Option<&Val>, max_bytes: usiz
 fn output(ty: Option<&Ty>, value: Option<&Val>, max_bytes: usize) -> Outcome {
     match json(ty, value, max_bytes) {
         Ok(value) => Outcome::Completed(value),
-        Err(error) => Outcome::Failed(error),
+        Err(error) => Outcome::Failed(*error),
     }
 }
 
 fn failure(ty: Option<&Ty>, value: Option<&Val>, max_bytes: usize) -> Outcome {
     let detail = match json(ty, value, max_bytes) {
         Ok(detail) => detail,
-        Err(error) => return Outcome::Failed(error),
+        Err(error) => return Outcome::Failed(*error),
     };
     let code = match value {
         Some(Val::Enum(case) | Val::Variant(case, _)) => shown::excerpt(case, NAME_BYTES),
@@ -71,15 +71,15 @@ fn said(value: &Val) -> Option<&str> {
 }
 
 /// As any JSON of a guest: within its bounds, and as it will be read back.
-fn json(ty: Option<&Ty>, value: Option<&Val>, max_bytes: usize) -> Result<Value, StepError> {
+fn json(ty: Option<&Ty>, value: Option<&Val>, max_bytes: usize) -> Result<Value, Box<StepError>> {
     let text = values::to_json(ty, value, max_bytes).map_err(|unwritable| match unwritable {
         Unwritable::TooLarge => {
             let message = format!("what the function returned has, as JSON, more than the {max_bytes} bytes that a step output may have");
-            StepError::new(ErrorClass::Trap, codes::OUTPUT_TOO_LARGE, message)
+            Box::new(StepError::new(ErrorClass::Trap, codes::OUTPUT_TOO_LARGE, message))
         }
         Unwritable::OtherType => {
             let message = "what the function returned is not of its type";
-            StepError::new(ErrorClass::Host, codes::HOST_ERROR, message)
+            Box::new(StepError::new(ErrorClass::Host, codes::HOST_ERROR, message))
         }
     })?;
     guest_json::parse(&text, max_bytes, limits::JSON_DEPTH).map_err(|unusable| {
@@ -89,6 +89,6 @@ fn json(ty: Option<&Ty>, value: Option<&Val>, max_bytes: usize) -> Result<Value,
             UnusableJson::TooDeep { .. } | UnusableJson::Content(_) => codes::INVALID_OUTPUT,
         };
         let message = format!("what the function returned cannot be used: {unusable}");
-        StepError::new(ErrorClass::Trap, code, message)
+        Box::new(StepError::new(ErrorClass::Trap, code, message))
     })
 }

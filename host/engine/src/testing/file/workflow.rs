@@ -230,7 +230,7 @@ impl Reader<'_> {
             Value::Object(members) => {
                 let known = if key == "paused" { PAUSE } else { ERROR };
                 if let Some(table) = node.get_ref().as_table() {
-                    drop(self.table("it", table, node.span(), known));
+                    let _ = self.table("it", table, node.span(), known);
                 }
                 Some(members)
             }

@@ -291,11 +291,9 @@ impl Reader<'_> {
             RunEvent::Paused { stop } | RunEvent::Failed { stop } if is_root => {
                 self.script.stop = Some(stop.clone());
             }
-            RunEvent::Finishing { ending } => {
-                if let Ending::Cancelled { stop } = ending {
-                    self.stopped(before, is_root, at, stop);
-                }
-            }
+            RunEvent::Finishing {
+                ending: Ending::Cancelled { stop },
+            } => self.stopped(before, is_root, at, stop),
             RunEvent::Cancelled { stop } => {
                 let known = matches!(&self.script.stop, Some(known) if known.why == stop.why);
                 if !known {
