@@ -13,6 +13,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/bin"
 ln -s "$program" "$scratch/bin/milepost"
+# Where `npx` looks: in the folders above, not on the PATH.
+ln -s "$tools/node_modules" "$scratch/node_modules"
 export MILEPOST_SRC=$root PATH=$scratch/bin:$tools/python/bin:$tools/node_modules/.bin:$PATH
 export GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-mod=mod PYTHONDONTWRITEBYTECODE=1
 unset MILEPOST_STORE
