@@ -53,6 +53,15 @@ pub(crate) enum Check {
     Where { text: String, place: Range<usize> },
 }
 
+impl Check {
+    /// Where it begins in its file.
+    pub(super) fn start(&self) -> usize {
+        match self {
+            Self::Member { place, .. } | Self::Where { place, .. } => place.start,
+        }
+    }
+}
+
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {

@@ -635,7 +635,8 @@ fn ended_at_once(
     }))
 }
 
-fn without_tape(outcome: Outcome) -> CallResult {
+/// What came of an attempt that nothing was recorded of.
+pub(crate) fn without_tape(outcome: Outcome) -> CallResult {
     CallResult {
         outcome,
         tape: Tape::default(),

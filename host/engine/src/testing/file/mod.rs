@@ -687,9 +687,7 @@ impl Reader<'_> {
                 place,
             });
         }
-        checks.sort_by_key(|check| match check {
-            Check::Member { place, .. } | Check::Where { place, .. } => place.start,
-        });
+        checks.sort_by_key(Check::start);
         checks
     }
 

@@ -11,15 +11,15 @@ use milepost_core::event::{Event, RunEvent, StepEvent};
 use milepost_core::ids::{Digest, Path, RunId};
 use milepost_core::outcome::{ErrorClass, Outcome, StepError, codes};
 use milepost_core::replay::{Origin, origin};
-use milepost_core::tape::Tape;
 use milepost_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::clock::TestClock;
 use super::stub::{Before, Name, Stub, Stubs};
-use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, Mode, Unsaved};
+use crate::attempt::{AttemptHost, BoxFuture, Call, CallResult, Callable, Mode};
 use crate::clock::Clock;
+use crate::engine::driver::without_tape;
 use crate::plugin::{ComponentBytes, LoadedPlugin, PluginError, PluginSource};
 use crate::record;
 use crate::store::memory::MemoryStore;
@@ -560,18 +560,6 @@ struct WakesUp(Awake, Arc<Stage>);
 impl Drop for WakesUp {
     fn drop(&mut self) {
         self.0.set(Wakefulness::Awake(self.1.busy()));
-    }
-}
-
-fn without_tape(outcome: Outcome) -> CallResult {
-    CallResult {
-        outcome,
-        tape: Tape::default(),
-        unsaved: Unsaved::default(),
-        logs: Vec::new(),
-        progress: None,
-        divergence: None,
-        fuel: None,
     }
 }
 
