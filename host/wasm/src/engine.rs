@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use milepost_core::ids::Digest;
 use milepost_core::limits;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
@@ -17,6 +18,7 @@ use super::capability::http::HttpClient;
 use super::compile::{ChildProgram, Compiler};
 use super::component::{Inspection, Rejection, words};
 use super::memory_budget::{Room, Turns};
+use super::script;
 use super::state::HostState;
 use super::ticker::Ticker;
 use crate::clock::Clock;
@@ -214,7 +216,11 @@ impl Sandbox {
         bytes: &[u8],
         inspection: &Inspection,
     ) -> Result<(Component, bool), Rejection> {
-        let digest = inspection.digest;
+        let bytes = script::code(bytes, inspection);
+        let digest = match &inspection.script {
+            Some(_) => Digest::of(bytes),
+            None => inspection.digest,
+        };
         if let Some(cache) = &self.cache
             && let Some(code) = cache.read(&self.engine, digest)
         {

@@ -1,0 +1,172 @@
+// Between the engine and a script: what the script declares, and how a step of it ended. Evaluated before the script, in the same
+// realm: whatever the script does to the objects that all JavaScript shares, what is used here was taken before.
+((given) => {
+  'use strict';
+  const { emit, file, reading } = given;
+  const { apply } = Reflect;
+  const { parse, stringify } = JSON;
+  const { create, entries, hasOwn } = Object;
+  const { isArray } = Array;
+  const { isFinite } = Number;
+  const { floor } = Math;
+  const text = String;
+  const Failure = Error;
+  const method = (of) => (self, ...given) => apply(of, self, given);
+  const indexOf = method(String.prototype.indexOf);
+  const slice = method(String.prototype.slice);
+  const replaceAll = method(String.prototype.replaceAll);
+  const join = method(Array.prototype.join);
+  const map = method(Array.prototype.map);
+
+  // --- what a value looks like ---
+
+  /** An error with its place, or any other thrown value; what cannot be shown is said to be so. */
+  const told = (thrown) => {
+    try {
+      if (thrown instanceof Failure) {
+        const stack = typeof thrown.stack === 'string' ? thrown.stack : '';
+        const place = placeIn(stack);
+        const message = `${thrown.name}: ${thrown.message}`;
+        return { message: place ? `${message} (${place})` : message, stack };
+      }
+      return { message: shown(thrown), stack: '' };
+    } catch {
+      return { message: 'a value was thrown that cannot be shown', stack: '' };
+    }
+  };
+
+  /** `file:line:column` of the innermost frame that is in the script. */
+  const placeIn = (stack) => {
+    const start = indexOf(stack, `${file}:`);
+    if (start < 0) return '';
+    let end = start + file.length;
+    while (end < stack.length && indexOf(':0123456789', stack[end]) >= 0) end += 1;
+    return slice(stack, start, end);
+  };
+
+  const shown = (value) => {
+    if (typeof value === 'string') return value;
+    if (typeof value === 'function') return `[function ${value.name || 'without a name'}]`;
+    if (typeof value !== 'object' || value === null) return text(value);
+    if (value instanceof Failure) {
+      const { message, stack } = told(value);
+      return stack ? `${message}\n${stack}` : message;
+    }
+    try {
+      return stringify(value) ?? text(value);
+    } catch {
+      return text(value);
+    }
+  };
+
+  const said = (level) => (...values) => {
+    if (reading) return;
+    emit(level, join(map(values, (value) => {
+      try {
+        return shown(value);
+      } catch {
+        return '[cannot be shown]';
+      }
+    }), ' '), []);
+  };
+  globalThis.console = {
+    trace: said('trace'), debug: said('debug'), log: said('info'), info: said('info'), warn: said('warn'), error: said('error'),
+  };
+
+  // --- what a script declares ---
+
+  const stepsOf = (script) => {
+    const { steps } = script;
+    if (steps === null || typeof steps !== 'object' || isArray(steps)) {
+      throw new Failure(`${file} has no steps: it exports neither an object \`steps\` nor a \`guest\``);
+    }
+    return steps;
+  };
+
+  const runOf = (step) => (typeof step === 'function' ? step : step?.run);
+
+  /** The manifest, as JSON. */
+  const read = (script) => {
+    if (typeof script.guest?.describe === 'function') return text(script.guest.describe());
+    const steps = create(null);
+    for (const [name, step] of entries(stepsOf(script))) {
+      if (typeof runOf(step) !== 'function') throw new Failure(`the step \`${name}\` has no function \`run\``);
+      const { description, input, output } = step;
+      steps[name] = { description, input, output };
+    }
+    const { name = replaceAll(slice(file, 0, file.lastIndexOf('.')), ' ', '-'), version, description, hosts, buckets, secrets } = script;
+    return stringify({ name, version, description, hosts, buckets, secrets, steps });
+  };
+
+  // --- how a step ended: arrays, which the engine reads by position ---
+
+  const failed = (code, message, detail) => ['failed', code, message, detail];
+  const optional = (value) => (value === undefined || value === null ? undefined : text(value));
+  const amount = (value, what) => {
+    if (value === undefined || value === null) return undefined;
+    const number = Number(value);
+    if (!isFinite(number) || number < 0) throw new Failure(`\`${what}\` is ${shown(value)}, which is no time`);
+    return floor(number);
+  };
+
+  /** Thrown by the functions of `milepost`, and by whoever builds the same: `{ tag, val }`; a refusal of the host: `{ code, transient }`. */
+  const meant = (thrown) => {
+    if (thrown === null || typeof thrown !== 'object') return undefined;
+    if (hasOwn(thrown, 'tag') && hasOwn(thrown, 'val')) {
+      const { tag, val } = thrown;
+      switch (tag) {
+        case 'failed': return failed(text(val.code), text(val.message), optional(val.detail));
+        case 'retryable': {
+          const { cause, after, provider } = val;
+          return ['retryable', text(cause.code), text(cause.message), optional(cause.detail), amount(after, 'after'), optional(provider)];
+        }
+        case 'paused': {
+          const { code, reason, provider, until, signal, state } = val;
+          return ['paused', text(code), text(reason), optional(provider), amount(until, 'until'), optional(signal), optional(state)];
+        }
+        case 'cancelled': return ['cancelled', text(val)];
+      }
+    }
+    if (hasOwn(thrown, 'code') && hasOwn(thrown, 'transient') && typeof thrown.transient === 'boolean') {
+      return [thrown.transient ? 'retryable' : 'failed', text(thrown.code), text(thrown.message)];
+    }
+    return undefined;
+  };
+
+  const ended = (thrown) => {
+    try {
+      const outcome = meant(thrown);
+      if (outcome !== undefined) return outcome;
+    } catch (other) {
+      thrown = other;
+    }
+    const { message, stack } = told(thrown);
+    return failed('exception', message, stack ? stringify({ stack }) : undefined);
+  };
+
+  const written = (output) => {
+    if (output === undefined) return ['ok', 'null'];
+    let json;
+    try {
+      json = stringify(output);
+    } catch (thrown) {
+      const { message, stack } = told(thrown);
+      return failed('invalid_output', `the output is no JSON: ${message}`, stack ? stringify({ stack }) : undefined);
+    }
+    return typeof json === 'string' ? ['ok', json] : failed('invalid_output', `the output is no JSON: a ${typeof output}`);
+  };
+
+  const run = async (script, context, name, input) => {
+    try {
+      if (typeof script.guest?.run === 'function') return ['ok', text(script.guest.run(name, input))];
+      const steps = stepsOf(script);
+      if (!hasOwn(steps, name)) return failed('unknown_step', `${file} has no step \`${name}\``);
+      const step = steps[name];
+      return written(await apply(runOf(step), step, [parse(input), context]));
+    } catch (thrown) {
+      return ended(thrown);
+    }
+  };
+
+  return { read, run, ended, told: (thrown) => told(thrown).message };
+})
