@@ -54,8 +54,15 @@ static JSValue chance(JSContext *ctx, JSValueConst self, int argc, JSValueConst 
 
 /* --- modules --- */
 
+/* What a script imports is known before it runs. */
+static bool is_linked;
+
 static char *resolve(JSContext *ctx, const char *from, const char *name, void *unused) {
     (void)unused;
+    if (is_linked) {
+        JS_ThrowReferenceError(ctx, "a script imports at its top, not by import()");
+        return NULL;
+    }
     if (!strcmp(name, "./milepost.js") || !strcmp(name, "./milepost")) name = "milepost";
     if (!strcmp(name, "milepost") || !strncmp(name, "milepost:", 9)) return js_strdup(ctx, name);
     JS_ThrowReferenceError(ctx, "%s cannot import '%s': a script is one file, which can import 'milepost'; bundle others into it", from, name);
@@ -105,7 +112,7 @@ typedef struct {
     /* Of runtime.js. */
     JSValue read, run, ended, told;
     /* What the script exports, and `context` of the SDK. */
-    JSValue script, context;
+    JSValue imports, script, context;
 } Engine;
 
 /* Memory that the host does not give is its limit, which it names itself. */
@@ -156,14 +163,40 @@ static Engine set_up(void) {
     };
 }
 
+/* Names of what a module imports: of the SDK what it takes, of others their own; `*` where that cannot be told. */
+static JSValue imports_of(JSContext *ctx, const JSModuleDef *module) {
+    JSValue it = JS_NewArray(ctx);
+    uint32_t count = 0;
+    for (int i = 0; i < module->req_module_entries_count; i++) {
+        JSAtom from = module->req_module_entries[i].module_name;
+        const char *name = JS_AtomToCString(ctx, from);
+        bool is_sdk = name && !strcmp(name, "milepost"), is_told = false;
+        JS_FreeCString(ctx, name);
+        for (int j = 0; is_sdk && j < module->import_entries_count; j++) {
+            if (module->import_entries[j].req_module_idx != i) continue;
+            JSValue taken = JS_AtomToString(ctx, module->import_entries[j].import_name);
+            JS_DefinePropertyValueUint32(ctx, it, count++, taken, JS_PROP_C_W_E);
+            is_told = true;
+        }
+        if (is_told) continue;
+        JSValue whole = is_sdk ? JS_NewString(ctx, "*") : JS_AtomToString(ctx, from);
+        JS_DefinePropertyValueUint32(ctx, it, count++, whole, JS_PROP_C_W_E);
+    }
+    return it;
+}
+
 /* Compiles, links and evaluates a module to its end. */
-static bool evaluate(JSContext *ctx, const char *source, size_t len, const char *name, JSValue *exports, JSValue *thrown) {
+static bool evaluate(JSContext *ctx, const char *source, size_t len, const char *name, JSValue *imports, JSValue *exports,
+                     JSValue *thrown) {
+    is_linked = false;
     JSValue module = JS_Eval(ctx, source, len, name, JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
     if (JS_IsException(module)) {
         *thrown = JS_GetException(ctx);
         return false;
     }
+    is_linked = true;
     JSModuleDef *definition = JS_VALUE_GET_PTR(module);
+    if (imports) *imports = imports_of(ctx, definition);
     JSValue evaluated = JS_EvalFunction(ctx, module);
     if (JS_IsException(evaluated)) {
         *thrown = JS_GetException(ctx);
@@ -196,7 +229,7 @@ static bool start(Engine *engine, JSValue *thrown) {
     memcpy(body, source.ptr, source.len);
     body[source.len] = 0;
     world_release(NULL);
-    bool is_ready = evaluate(ctx, body, source.len, file, &engine->script, thrown);
+    bool is_ready = evaluate(ctx, body, source.len, file, &engine->imports, &engine->script, thrown);
     free(body);
     return is_ready;
 }
@@ -215,14 +248,14 @@ static mp_str last_words(Engine *engine, JSValue thrown) {
 
 static mp_str description;
 
-/* A script that cannot be read answers with `{"error": ..}`, which is no manifest: nothing else can be told from here. */
+/* Not the manifest itself: `{"manifest": .., "uses": ..}`, or `{"error": ..}` of a script that cannot be read. */
 __attribute__((export_name("milepost:step/guest@0.1.0#describe"))) mp_str *describe(void) {
     world_is_closed = true;
     Engine engine;
     JSValue thrown = JS_UNDEFINED;
     bool is_read = start(&engine, &thrown);
     if (is_read) {
-        JSValue manifest = JS_Call(engine.ctx, engine.read, JS_UNDEFINED, 1, (JSValueConst[]){engine.script});
+        JSValue manifest = JS_Call(engine.ctx, engine.read, JS_UNDEFINED, 2, (JSValueConst[]){engine.script, engine.imports});
         is_read = !JS_IsException(manifest);
         if (is_read) description = text(engine.ctx, manifest);
         else thrown = JS_GetException(engine.ctx);
@@ -275,7 +308,7 @@ static mp_outcome exception(Engine *engine, JSValue thrown) {
 static mp_outcome execute(Engine *engine, JSValue step, JSValue input) {
     JSContext *ctx = engine->ctx;
     JSValue thrown;
-    if (!evaluate(ctx, "export { context } from 'milepost'", 34, "context", &engine->context, &thrown)) return exception(engine, thrown);
+    if (!evaluate(ctx, "export { context } from 'milepost'", 34, "context", NULL, &engine->context, &thrown)) return exception(engine, thrown);
     JSValue context = JS_GetPropertyStr(ctx, engine->context, "context");
     JSValue promise = JS_Call(ctx, engine->run, JS_UNDEFINED, 4, (JSValueConst[]){engine->script, context, step, input});
     if (JS_IsException(promise)) return exception(engine, JS_GetException(ctx));

@@ -5,7 +5,7 @@
   const { emit, file, reading } = given;
   const { apply } = Reflect;
   const { parse, stringify } = JSON;
-  const { create, entries, hasOwn } = Object;
+  const { create, entries, hasOwn, keys } = Object;
   const { isArray } = Array;
   const { isFinite } = Number;
   const { floor } = Math;
@@ -85,8 +85,30 @@
 
   const runOf = (step) => (typeof step === 'function' ? step : step?.run);
 
-  /** The manifest, as JSON. */
-  const read = (script) => {
+  /** The interfaces of the world behind what the SDK exports. */
+  const interfaces = {
+    __proto__: null,
+    config: 'config', secrets: 'secrets', progress: 'progress', memo: 'memo', kv: 'kv', artifacts: 'artifacts', request: 'http', exec: 'exec',
+  };
+  /** There without being imported: `context` is handed to every step, `console` and `Date` are of the language. */
+  const always = ['context', 'log', 'clock', 'random'];
+
+  /** The interfaces that a script can reach, by what it imports. */
+  const usesOf = (imports) => {
+    const uses = { __proto__: null };
+    for (const name of always) uses[name] = true;
+    for (const name of imports) {
+      if (name === '*') for (const all of keys(interfaces)) uses[interfaces[all]] = true;
+      else if (interfaces[name]) uses[interfaces[name]] = true;
+      else if (indexOf(name, ':') >= 0) uses[slice(name, indexOf(name, '/') + 1, indexOf(name, '@'))] = true;
+    }
+    return keys(uses);
+  };
+
+  /** What the host asks before anything else, as JSON. */
+  const read = (script, imports) => stringify({ manifest: manifestOf(script), uses: usesOf(imports) });
+
+  const manifestOf = (script) => {
     if (typeof script.guest?.describe === 'function') return text(script.guest.describe());
     const steps = create(null);
     for (const [name, step] of entries(stepsOf(script))) {

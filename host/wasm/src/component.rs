@@ -275,7 +275,7 @@ impl Inspection {
         Ok(Self {
             digest,
             bytes: bytes.len(),
-            capabilities: capabilities(&imports),
+            capabilities: capabilities(&imports, script.as_deref()),
             functions: function::of(bytes, &exports)?.into(),
             imports,
             exports,
@@ -345,11 +345,12 @@ fn is_wasi(import: &str) -> bool {
         })
 }
 
-fn capabilities(imports: &[String]) -> Vec<String> {
+fn capabilities(imports: &[String], script: Option<&Script>) -> Vec<String> {
     let mut names: Vec<String> = imports
         .iter()
         .filter_map(|import| contract::interface(import))
         .filter(|name| *name != "types")
+        .filter(|name| script.is_none_or(|script| script.uses.iter().any(|used| used == name)))
         .map(str::to_owned)
         .collect();
     if imports.iter().any(|import| import.starts_with("wasi:")) {

@@ -18,18 +18,18 @@ use super::engine::WasmEngine;
 /// The component with the engine, whose sources are `plugins/javascript`.
 const JAVASCRIPT: &[u8] =
     include_bytes!("../../../plugins/javascript/prebuilt/javascript.wasm");
-/// Name of the custom section that holds the file's name, a zero, and its text.
+/// Name of the custom section that holds the file's name, the interfaces that the script can reach, and its text, with zeros between.
 pub(super) const SECTION: &str = "milepost:script";
 /// What the engine imports beside the contract.
 pub(super) const INTERFACE: &str = "milepost:script/source@0.1.0";
-/// How the engine answers when a script cannot be read.
-const ERROR: &str = "{\"error\":";
 
 /// A script that a component carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) file: Arc<str>,
     pub(super) text: Arc<str>,
+    /// Interfaces of the contract. Of those that the engine imports, a script reaches the ones behind what it imports itself.
+    pub(super) uses: Vec<String>,
     /// Where its section begins: what stands before is the component with the engine.
     pub(super) engine_bytes: usize,
 }
@@ -42,10 +42,13 @@ impl Script {
     pub(super) fn read(data: &[u8], engine_bytes: usize) -> Result<Self, Rejection> {
         let invalid = || Rejection::Invalid("its script is damaged".to_owned());
         let text = std::str::from_utf8(data).map_err(|_| invalid())?;
-        let (file, text) = text.split_once('\0').ok_or_else(invalid)?;
+        let (file, rest) = text.split_once('\0').ok_or_else(invalid)?;
+        let (uses, text) = rest.split_once('\0').ok_or_else(invalid)?;
+        let uses = uses.split(',').filter(|name| !name.is_empty());
         Ok(Self {
             file: file.into(),
             text: text.into(),
+            uses: uses.map(str::to_owned).collect(),
             engine_bytes,
         })
     }
@@ -83,22 +86,33 @@ impl WasmEngine {
         }
         let text = std::str::from_utf8(text)
             .map_err(|error| ScriptError::NotText(error.valid_up_to()))?;
-        let mut bytes = JAVASCRIPT.to_vec();
         let file = file.replace('\0', "");
-        custom_section(&mut bytes, SECTION, format!("{file}\0{text}").as_bytes());
-        let manifest = self.describe(&bytes).await?;
-        if manifest.starts_with(ERROR)
-            && let Ok(Refused { error }) = serde_json::from_str(&manifest)
-        {
-            return Err(ScriptError::Thrown(error));
+        let read = self.describe(&component(&file, &[], text)).await?;
+        match serde_json::from_str(&read) {
+            Ok(Read::Script { manifest, uses }) => {
+                let component = component(&file, &uses, text);
+                Ok(embed_manifest(&component, &manifest).map_err(DescribeError::from)?)
+            }
+            Ok(Read::Refused { error }) => Err(ScriptError::Thrown(error)),
+            Err(_) => Err(ScriptError::Thrown("it does not say what it is".to_owned())),
         }
-        Ok(embed_manifest(&bytes, &manifest).map_err(DescribeError::from)?)
     }
 }
 
+/// The engine with a script.
+fn component(file: &str, uses: &[String], text: &str) -> Vec<u8> {
+    let mut bytes = JAVASCRIPT.to_vec();
+    let data = format!("{file}\0{}\0{text}", uses.join(","));
+    custom_section(&mut bytes, SECTION, data.as_bytes());
+    bytes
+}
+
+/// What the engine answers when it is asked what a script is.
 #[derive(Deserialize)]
-struct Refused {
-    error: String,
+#[serde(untagged)]
+enum Read {
+    Script { manifest: String, uses: Vec<String> },
+    Refused { error: String },
 }
 
 /// The part of a component that is compiled: of a script, the engine alone.
