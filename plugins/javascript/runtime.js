@@ -2,7 +2,7 @@
 // realm: whatever the script does to the objects that all JavaScript shares, what is used here was taken before.
 ((given) => {
   'use strict';
-  const { emit, file, reading } = given;
+  const { emit, file, reading, memoryIsGone } = given;
   const { apply } = Reflect;
   const { parse, stringify } = JSON;
   const { create, entries, hasOwn, keys } = Object;
@@ -13,6 +13,8 @@
   const Failure = Error;
   const method = (of) => (self, ...given) => apply(of, self, given);
   const indexOf = method(String.prototype.indexOf);
+  const lastIndexOf = method(String.prototype.lastIndexOf);
+  const endsWith = method(String.prototype.endsWith);
   const slice = method(String.prototype.slice);
   const replaceAll = method(String.prototype.replaceAll);
   const join = method(Array.prototype.join);
@@ -24,7 +26,7 @@
   const told = (thrown) => {
     try {
       if (thrown instanceof Failure) {
-        const stack = typeof thrown.stack === 'string' ? thrown.stack : '';
+        const stack = typeof thrown.stack === 'string' ? framesOfScript(thrown.stack) : '';
         const place = placeIn(stack);
         const message = `${thrown.name}: ${thrown.message}`;
         return { message: place ? `${message} (${place})` : message, stack };
@@ -42,6 +44,16 @@
     let end = start + file.length;
     while (end < stack.length && indexOf(':0123456789', stack[end]) >= 0) end += 1;
     return slice(stack, start, end);
+  };
+
+  /** Without what is called here, and how. */
+  const framesOfScript = (stack) => {
+    let end = indexOf(stack, '(runtime.js:');
+    if (end < 0) return stack;
+    end = lastIndexOf(slice(stack, 0, end), '\n') + 1;
+    const native = ' (native)\n';
+    if (endsWith(slice(stack, 0, end), native)) end = lastIndexOf(slice(stack, 0, end - 1), '\n') + 1;
+    return slice(stack, 0, end);
   };
 
   const shown = (value) => {
@@ -116,7 +128,7 @@
       const { description, input, output } = step;
       steps[name] = { description, input, output };
     }
-    const { name = replaceAll(slice(file, 0, file.lastIndexOf('.')), ' ', '-'), version, description, hosts, buckets, secrets } = script;
+    const { name = replaceAll(slice(file, 0, lastIndexOf(file, '.')), ' ', '-'), version, description, hosts, buckets, secrets } = script;
     return stringify({ name, version, description, hosts, buckets, secrets, steps });
   };
 
@@ -163,7 +175,14 @@
       thrown = other;
     }
     const { message, stack } = told(thrown);
-    return failed('exception', message, stack ? stringify({ stack }) : undefined);
+    return failed(codeOf(thrown, message), message, stack ? stringify({ stack }) : undefined);
+  };
+
+  /** What the engine throws where a step has used up what it may have, the codes of the host for the same. Without memory for an
+   * error it throws `null`. */
+  const codeOf = (thrown, message) => {
+    if (memoryIsGone() && (thrown === null || indexOf(message, 'InternalError: out of memory') === 0)) return 'out_of_memory';
+    return indexOf(message, 'RangeError: Maximum call stack size exceeded') === 0 ? 'stack_overflow' : 'exception';
   };
 
   const written = (output) => {

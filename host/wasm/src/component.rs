@@ -255,7 +255,8 @@ impl Inspection {
                     if custom.name() == MANIFEST_SECTION {
                         manifest = Some(read_manifest(custom.data())?);
                     }
-                    if custom.name() == script::SECTION && script::is_last(bytes, part.whole.start) {
+                    if custom.name() == script::SECTION && script::is_last(bytes, part.whole.start)
+                    {
                         script = Some(Script::read(custom.data(), part.whole.start)?.into());
                     }
                 }

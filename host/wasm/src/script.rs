@@ -11,13 +11,12 @@ use milepost_core::limits;
 use serde::Deserialize;
 use wasmtime::wasmparser::BinaryReader;
 
-use super::component::{Inspection, Rejection, custom_section, embed_manifest};
+use super::component::{Rejection, custom_section, embed_manifest};
 use super::describe::DescribeError;
 use super::engine::WasmEngine;
 
 /// The component with the engine, whose sources are `plugins/javascript`.
-const JAVASCRIPT: &[u8] =
-    include_bytes!("../../../plugins/javascript/prebuilt/javascript.wasm");
+const JAVASCRIPT: &[u8] = include_bytes!("../../../plugins/javascript/prebuilt/javascript.wasm");
 /// Name of the custom section that holds the file's name, the interfaces that the script can reach, and its text, with zeros between.
 pub(super) const SECTION: &str = "milepost:script";
 /// What the engine imports beside the contract.
@@ -58,7 +57,10 @@ impl Script {
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// The file is larger than [`limits::SCRIPT_BYTES`].
-    #[error("it has {bytes} bytes, more than the {} that a script may have", limits::SCRIPT_BYTES)]
+    #[error(
+        "it has {bytes} bytes, more than the {} that a script may have",
+        limits::SCRIPT_BYTES
+    )]
     TooLarge {
         /// Its size.
         bytes: u64,
@@ -84,8 +86,8 @@ impl WasmEngine {
             let bytes = text.len() as u64;
             return Err(ScriptError::TooLarge { bytes });
         }
-        let text = std::str::from_utf8(text)
-            .map_err(|error| ScriptError::NotText(error.valid_up_to()))?;
+        let text =
+            std::str::from_utf8(text).map_err(|error| ScriptError::NotText(error.valid_up_to()))?;
         let file = file.replace('\0', "");
         let read = self.describe(&component(&file, &[], text)).await?;
         match serde_json::from_str(&read) {
@@ -113,14 +115,6 @@ fn component(file: &str, uses: &[String], text: &str) -> Vec<u8> {
 enum Read {
     Script { manifest: String, uses: Vec<String> },
     Refused { error: String },
-}
-
-/// The part of a component that is compiled: of a script, the engine alone.
-pub(super) fn code<'a>(bytes: &'a [u8], inspection: &Inspection) -> &'a [u8] {
-    match &inspection.script {
-        Some(script) => &bytes[..script.engine_bytes],
-        None => bytes,
-    }
 }
 
 /// Whether all that follows is no code either.

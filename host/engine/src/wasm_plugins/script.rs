@@ -19,20 +19,14 @@ pub fn is_one(path: &Path) -> bool {
 
 /// Reads a script and makes a component of it. What it declares is asked of it, on a thread with a runtime of its own: whoever reads
 /// workflows may be inside of one, or have none.
-pub(super) fn read(
-    plugins: &WasmPlugins,
-    name: &str,
-    path: &Path,
-) -> Result<Vec<u8>, PluginError> {
+pub(super) fn read(plugins: &WasmPlugins, name: &str, path: &Path) -> Result<Vec<u8>, PluginError> {
     let place = path.display();
     let unavailable = |reason: String| PluginError::Unavailable {
         name: name.to_owned(),
         reason,
     };
     let text = bounded_file::read(path, limits::SCRIPT_BYTES).map_err(|error| match error {
-        ReadError::TooLarge { bytes, .. } => {
-            refused(name, path, &ScriptError::TooLarge { bytes })
-        }
+        ReadError::TooLarge { bytes, .. } => refused(name, path, &ScriptError::TooLarge { bytes }),
         other => unavailable(format!(
             "cannot read the script {place}: {}",
             std::io::Error::from(other)

@@ -11,10 +11,15 @@ use crate::state::HostState;
 pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut source = linker.instance(INTERFACE)?;
     let mut give = |name: &str, part: fn(&Script) -> &Arc<str>| {
-        source.func_wrap(name, move |store: wasmtime::StoreContextMut<'_, HostState>, ()| {
-            let script = store.data().script.as_ref();
-            Ok((script.map(|script| part(script).to_string()).unwrap_or_default(),))
-        })
+        source.func_wrap(
+            name,
+            move |store: wasmtime::StoreContextMut<'_, HostState>, ()| {
+                let script = store.data().script.as_ref();
+                Ok((script
+                    .map(|script| part(script).to_string())
+                    .unwrap_or_default(),))
+            },
+        )
     };
     give("name", |script| &script.file)?;
     give("text", |script| &script.text)
