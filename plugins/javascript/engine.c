@@ -83,7 +83,9 @@ static char *resolve(JSContext *ctx, const char *from, const char *name, void *u
         JS_ThrowReferenceError(ctx, "a script imports at its top, not by import()");
         return NULL;
     }
-    if (!strcmp(name, "./milepost.js") || !strcmp(name, "./milepost")) name = "milepost";
+    /* Where it was copied to is for editors and bundlers. */
+    const char *last = strrchr(name, '/');
+    if (*name == '.' && last && !strcmp(last, "/milepost.js")) name = "milepost";
     if (!strcmp(name, "milepost") || !strncmp(name, "milepost:", 9)) return js_strdup(ctx, name);
     JS_ThrowReferenceError(ctx, "%s cannot import '%s': a script is one file, which can import 'milepost'; bundle others into it", from, name);
     return NULL;

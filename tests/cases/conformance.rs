@@ -216,6 +216,13 @@ fn c() {
     conforms(&prebuilt().join("c.wasm"), &[]);
 }
 
+/// The source itself, on the engine for scripts.
+#[test]
+fn javascript_that_is_not_built() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    conforms(&root.join("plugins/conformance/javascript/guest.js"), &[]);
+}
+
 /// Guests that are too large to be committed: `.ci/run` builds them into the folder that `MILEPOST_GUESTS` names.
 #[test]
 fn those_that_were_just_built() {

@@ -236,7 +236,11 @@ fn scripts_of_the_worst_kind_fail_with_a_reason() {
             "stack_overflow",
             deep,
         ),
-        ("return eval('{'.repeat(100000))", "stack_overflow", deep),
+        (
+            "return eval('{'.repeat(100000))",
+            "stack_overflow",
+            "call stack exhausted",
+        ),
         (
             "return eval('('.repeat(100000))",
             "stack_overflow",
