@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use milepost_core::ids::Digest;
-use milepost_tests::cli::Cli;
+use milepost_tests::cli::{Cli, component};
 use serde_json::{Value, json};
 
 use crate::servers::{Reply, Server};
@@ -209,6 +209,11 @@ fn conforms(guest: &Path, lacks: &[&str]) {
 fn prebuilt() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     root.join("plugins/conformance/prebuilt")
+}
+
+#[test]
+fn rust() {
+    conforms(&component("conformance"), &[]);
 }
 
 #[test]
