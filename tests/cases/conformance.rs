@@ -223,9 +223,10 @@ fn c() {
 
 /// The source itself, on the engine for scripts.
 #[test]
-fn javascript_that_is_not_built() {
+fn scripts_that_are_not_built() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     conforms(&root.join("plugins/conformance/javascript/guest.js"), &[]);
+    conforms(&root.join("plugins/conformance/typescript/guest.ts"), &[]);
 }
 
 /// Guests that are too large to be committed: `.ci/run` builds them into the folder that `MILEPOST_GUESTS` names.

@@ -1,22 +1,29 @@
-//! Steps that are a file of JavaScript: one component with an engine for it, which is compiled once, and a copy of that for each script
+//! Steps that are a file of JavaScript or TypeScript: one component with an engine for it, which is compiled once, and a copy of that for each script
 //! with the text in a section of its own.
 //!
 //! So a script is a component like any other: its digest covers engine and text, a run carries it, and whatever works with
 //! components works with it. Only its code is shared, because the section is no part of that. What it declares is asked of it when it
 //! is read, as a component is asked when it is built: with every capability off.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use milepost_core::limits;
+use milepost_core::outcome::{ErrorClass, Outcome};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use wasmtime::wasmparser::BinaryReader;
 
 use super::component::{Rejection, custom_section, embed_manifest};
-use super::describe::DescribeError;
+use super::describe::{DescribeError, nobody};
 use super::engine::WasmEngine;
+use super::loader::Plugin;
+use crate::attempt::Callable as _;
 
 /// The component with the engine, whose sources are `plugins/javascript`.
 const JAVASCRIPT: &[u8] = include_bytes!("../../../plugins/javascript/prebuilt/javascript.wasm");
+/// The script that takes the types out of TypeScript, whose sources are in `plugins/javascript/typescript`.
+const STRIPPER: &str = include_str!("../../../plugins/javascript/typescript/stripper.js");
 /// Name of the custom section that holds the file's name, the interfaces that the script can reach, and its text, with zeros between.
 pub(super) const SECTION: &str = "milepost:script";
 /// What the engine imports beside the contract.
@@ -77,7 +84,8 @@ pub enum ScriptError {
 }
 
 impl WasmEngine {
-    /// Makes a component of a script, with a manifest of what it declares. `file` is its name, for messages.
+    /// Makes a component of a script, with a manifest of what it declares. `file` is its name, for messages; one that ends as those of
+    /// TypeScript do loses its types first, which nobody checks.
     ///
     /// # Errors
     /// [`ScriptError`].
@@ -89,6 +97,11 @@ impl WasmEngine {
         let text =
             std::str::from_utf8(text).map_err(|error| ScriptError::NotText(error.valid_up_to()))?;
         let file = file.replace('\0', "");
+        let stripped = match is_typed(Path::new(&file)) {
+            true => Some(self.without_types(&file, text).await?),
+            false => None,
+        };
+        let text = stripped.as_deref().unwrap_or(text);
         let read = self.describe(&component(&file, &[], text)).await?;
         match serde_json::from_str(&read) {
             Ok(Read::Script { manifest, uses }) => {
@@ -99,6 +112,37 @@ impl WasmEngine {
             Err(_) => Err(ScriptError::Thrown("it does not say what it is".to_owned())),
         }
     }
+}
+
+impl WasmEngine {
+    async fn without_types(&self, file: &str, text: &str) -> Result<String, ScriptError> {
+        let stripper = self.link_script("stripper.js", STRIPPER)?;
+        let mut call = nobody().expect("its names are valid");
+        call.step = "strip".into();
+        call.input = Arc::new(json!({ "file": file, "text": text }));
+        match stripper.call(call).await.outcome {
+            Outcome::Completed(Value::String(text)) => Ok(text),
+            Outcome::Failed(error) if error.class == ErrorClass::Failed => {
+                Err(ScriptError::Thrown(error.message))
+            }
+            Outcome::Failed(error) => Err(DescribeError::Stopped(error).into()),
+            other => Err(ScriptError::Thrown(format!(
+                "its types cannot be taken out: {other:?}"
+            ))),
+        }
+    }
+
+    /// A script of ours, which nobody has to ask what it declares.
+    fn link_script(&self, file: &str, text: &str) -> Result<Plugin, DescribeError> {
+        Ok(self.load_bytes(&component(file, &[], text))?)
+    }
+}
+
+/// Whether a file is TypeScript, by its name.
+#[must_use]
+pub fn is_typed(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "ts" || extension == "mts")
 }
 
 /// The engine with a script.

@@ -624,3 +624,54 @@ fn only_a_component_with_a_script_is_given_one() {
     assert!(matches!(rejection, Err(Rejection::UnknownImports { .. })));
     assert_eq!(error(&run("null.x")).class, ErrorClass::Failed);
 }
+
+#[test]
+fn types_are_taken_out_and_lines_stay() {
+    let text = "import { type Context, failed } from 'milepost';\nimport type { Json } from 'milepost';\n\
+        interface In {\n  name: string;\n}\nenum Mood { Glad = 'glad', Sad = 'sad' }\n\
+        abstract class Named<T> { constructor(protected readonly name: T) {} abstract say(): string }\n\
+        declare namespace Far { const x: number } declare module 'm' { const y: 1 }; let namespace = 1, module = namespace; \
+        class Greeting extends Named<string> { say(): string { return `Hello, ${this.name!}` as const; } }\n\
+        function pick<T,>(from: T[], at?: number): from is NonNullable<T>[] { return from.length > (at ?? 0); }\n\
+        export const steps = {\n  s: {\n    run({ name }: In, ctx: Context): Json {\n\
+              if (name === '') throw failed('nobody', 'n');\n      if (!pick<string>([name])) (null as any).x;\n\
+              return [new Greeting(name).say(), Mood.Glad, ctx.attempt satisfies number];\n    },\n  },\n\
+          late() { const o: any = null; return o.x; },\n};\nexport type { In };\n";
+    let bytes = block_on(engine().script("steps.ts", text.as_bytes())).unwrap();
+    let plugin = load(&bytes);
+    let called = |name: &str, step: &str| {
+        let call = Call {
+            step: step.into(),
+            input: Arc::new(json!({ "name": name })),
+            ..call()
+        };
+        execute(&plugin, call)
+    };
+    assert_eq!(
+        *output(&called("Ada", "s")),
+        json!(["Hello, Ada", "glad", 3])
+    );
+    assert_eq!(error(&called("", "s")).code, "nobody");
+    let thrown = called("", "late");
+    let place = "(steps.ts:18:";
+    assert!(
+        error(&thrown).message.contains(place),
+        "{:?}",
+        thrown.outcome
+    );
+
+    for (text, says) in [
+        ("let x: = 1;", "SyntaxError: Unexpected token (steps.ts:1:"),
+        ("\n\ninterface {", "(steps.ts:3:"),
+        (
+            "const n = 1;\n  export namespace N.O { export const x = 1 }\nexport const steps = { s() {} }",
+            "a namespace is more than types: use a module or an object (steps.ts:2:10)",
+        ),
+        ("export const steps = <div/>", "steps.ts:1:"),
+    ] {
+        match block_on(engine().script("steps.ts", text.as_bytes())) {
+            Err(ScriptError::Thrown(told)) => assert!(told.contains(says), "{text}: {told}"),
+            other => panic!("{text}: {:?}", other.map(|bytes| bytes.len())),
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 ///
 /// Shows a component's steps and their schemas, the capabilities that it needs, its digest and its size. Functions that it exports
 /// beside those are shown with a step to paste that calls them, or with the reason why none can. Nothing in it is executed; of a
-/// script (`.js`), what it declares is evaluated, with every capability off.
+/// script (`.js`, `.ts`), what it declares is evaluated, with every capability off.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! Files of JavaScript in the place of components.
+//! Files of JavaScript and TypeScript in the place of components.
 
 use std::path::Path;
 
@@ -8,13 +8,14 @@ use tokio::runtime::Builder;
 use super::WasmPlugins;
 use crate::bounded_file::{self, ReadError};
 use crate::plugin::PluginError;
+use crate::wasm::script::is_typed;
 use crate::wasm::{DescribeError, Rejection, ScriptError};
 
 /// Whether a `source` is a script, by its name.
 #[must_use]
 pub fn is_one(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "js" || extension == "mjs")
+    let is_plain = |extension| extension == "js" || extension == "mjs";
+    path.extension().is_some_and(is_plain) || is_typed(path)
 }
 
 /// Reads a script and makes a component of it. What it declares is asked of it, on a thread with a runtime of its own: whoever reads
