@@ -17,7 +17,6 @@ use wasmtime::wasmparser::BinaryReader;
 use super::component::{Rejection, custom_section, embed_manifest};
 use super::describe::{DescribeError, nobody};
 use super::engine::WasmEngine;
-use super::loader::Plugin;
 use crate::attempt::Callable as _;
 
 /// The component with the engine, whose sources are `plugins/javascript`.
@@ -116,7 +115,9 @@ impl WasmEngine {
 
 impl WasmEngine {
     async fn without_types(&self, file: &str, text: &str) -> Result<String, ScriptError> {
-        let stripper = self.link_script("stripper.js", STRIPPER)?;
+        // One of ours, which nobody has to ask what it declares.
+        let bytes = component("stripper.js", &[], STRIPPER);
+        let stripper = self.load_bytes(&bytes).map_err(DescribeError::from)?;
         let mut call = nobody().expect("its names are valid");
         call.step = "strip".into();
         call.input = Arc::new(json!({ "file": file, "text": text }));
@@ -130,11 +131,6 @@ impl WasmEngine {
                 "its types cannot be taken out: {other:?}"
             ))),
         }
-    }
-
-    /// A script of ours, which nobody has to ask what it declares.
-    fn link_script(&self, file: &str, text: &str) -> Result<Plugin, DescribeError> {
-        Ok(self.load_bytes(&component(file, &[], text))?)
     }
 }
 

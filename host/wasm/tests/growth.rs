@@ -82,10 +82,6 @@ fn does_not_grow(file: &Path) {
         );
     }
     let grown = store.data().0;
-    println!(
-        "{}: {warm} bytes after {WARM} calls, {grown} after {CALLS}",
-        file.display()
-    );
     assert!(
         grown <= warm + SLACK,
         "{}: {warm} bytes after {WARM} calls, {grown} after {CALLS}",

@@ -3,8 +3,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use milepost_sdk::artifacts::{Reader, Writer};
-use milepost_sdk::bindings::exports::milepost::step::guest::Guest;
-use milepost_sdk::bindings::milepost::step::types::StepError;
 use milepost_sdk::exec::Command;
 use milepost_sdk::http::Request;
 use milepost_sdk::kv::Bucket;
@@ -163,7 +161,11 @@ fn artifacts() -> Result<Value> {
 }
 
 /// What `export!` makes.
-const PLUGIN: Plugin = Plugin {
+#[allow(
+    unreachable_pub,
+    reason = "unused outside of components if it were private"
+)]
+pub const PLUGIN: Plugin = Plugin {
     name: "conformance-rust",
     version: env!("CARGO_PKG_VERSION"),
     description: "One step for each thing that a guest has to be able to do, for tests.",
@@ -189,20 +191,29 @@ const PLUGIN: Plugin = Plugin {
     ],
 };
 
-struct Component;
+#[cfg(target_family = "wasm")]
+mod component {
+    use milepost_sdk::Context;
+    use milepost_sdk::bindings::exports::milepost::step::guest::Guest;
+    use milepost_sdk::bindings::milepost::step::types::StepError;
 
-impl Guest for Component {
-    fn describe() -> String {
-        PLUGIN.manifest()
-    }
+    use super::PLUGIN;
 
-    fn run(step: String, input: String) -> core::result::Result<String, StepError> {
-        // What goes through the SDK is always valid JSON, so this one goes around it.
-        if step == "broken" {
-            return Ok("{\"unfinished\":".to_owned());
+    struct Component;
+
+    impl Guest for Component {
+        fn describe() -> String {
+            PLUGIN.manifest()
         }
-        Ok(PLUGIN.run(&step, &input, &Context::current())?)
-    }
-}
 
-milepost_sdk::bindings::export_guest!(Component with_types_in milepost_sdk::bindings);
+        fn run(step: String, input: String) -> Result<String, StepError> {
+            // What goes through the SDK is always valid JSON, so this one goes around it.
+            if step == "broken" {
+                return Ok("{\"unfinished\":".to_owned());
+            }
+            Ok(PLUGIN.run(&step, &input, &Context::current())?)
+        }
+    }
+
+    milepost_sdk::bindings::export_guest!(Component with_types_in milepost_sdk::bindings);
+}
