@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guests::{
-    NOW, TestHost, append_section, block_on, call, call_to, engine, error, execute, execute_at_now,
-    load, output, replay,
+    NOW, TestHost, append_section, block_on, call, call_to, engine, error, execute, load, output,
+    replay,
 };
 use milepost_core::limits;
 use milepost_core::outcome::{ErrorClass, Outcome};
 use milepost_wasm::attempt::{Call, CallResult};
-use milepost_wasm::clock::SystemClock;
+use milepost_wasm::clock::{SystemClock, VirtualClock};
 use milepost_wasm::{Inspection, Rejection, ScriptError, WasmEngine};
 use serde_json::{Value, json};
 
@@ -421,16 +421,19 @@ fn a_step_may_recurse() {
 #[test]
 fn time_and_chance_are_those_of_the_world() {
     let body = "return [Date.now(), new Date().toISOString(), mp.clock.now(), Math.random(), Math.random()]";
+    let clock = Arc::new(VirtualClock::jumping(NOW));
+    let engine = WasmEngine::new(None, clock).unwrap();
     let bytes = with_body(body);
-    let first = execute_at_now(&bytes, step(call()));
+    let plugin = engine.load_bytes(&bytes).unwrap();
+    let first = execute(&plugin, step(call()));
     let values = output(&first).as_array().unwrap();
     assert_eq!(values[0], NOW.as_nanos() / 1_000_000);
     assert_eq!(values[1], "2023-11-14T22:13:20.000Z");
     assert_ne!(values[3], values[4]);
     // Again the same seed, and another one.
-    assert_eq!(output(&execute_at_now(&bytes, step(call())))[3], values[3]);
-    let other = execute_at_now(
-        &bytes,
+    assert_eq!(output(&execute(&plugin, step(call())))[3], values[3]);
+    let other = execute(
+        &plugin,
         Call {
             seed: 8,
             ..step(call())
