@@ -18,9 +18,9 @@ use super::context::Reply;
 use super::exit::Exit;
 use super::failure::{Code, Failure};
 use super::{
-    approve, artifacts, completions, context, diff, doctor, dry_run, eval, events, explain, export,
-    fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, plugin, replay, run, schema,
-    secrets, show, signal, stop, submit, symbolize, test, validate, work,
+    approve, artifacts, call, completions, context, diff, doctor, dry_run, eval, events, explain,
+    export, fork, gc, go_on, graph, import, kv, logs, ls, metrics, narration, new, plugin, replay,
+    run, schema, secrets, show, signal, stop, submit, symbolize, test, validate, work,
 };
 
 /// Durable workflows of WebAssembly steps
@@ -88,6 +88,8 @@ const OTHER_WORDS: &[(&[&str], &[&str])] = &[
     ),
     (&["dag", "draw", "visualize", "viz", "plot"], &["graph"]),
     (&["compare"], &["diff"]),
+    (&["invoke"], &["call"]),
+    (&["init", "create", "generate"], &["new"]),
     (&["save", "dump"], &["export"]),
     (&["load", "restore"], &["import"]),
     (&["stats", "metric"], &["metrics"]),
@@ -174,6 +176,8 @@ pub(crate) enum Verb {
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    New(new::NewArgs),
+    Call(call::CallArgs),
     Test(test::TestArgs),
     Validate(validate::ValidateArgs),
     DryRun(dry_run::DryRunArgs),
@@ -204,6 +208,7 @@ impl Verb {
             Self::Compensate(args) => args.world(),
             Self::Fork(args) => args.world(),
             Self::Rerun(args) => args.world(),
+            Self::Call(args) => &args.world,
             _ => return None,
         };
         world.otlp.as_deref()

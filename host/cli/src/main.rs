@@ -19,7 +19,7 @@
 //! | [`patience`] | how long the end of the program waits for readers |
 //! | [`otlp`] | spans for a collector, where a person named one |
 //! | [`style`], [`format`], [`table`], [`differences`] | colours, times, columns, where two values differ |
-//! | [`whole_file`] | files that nobody sees half of |
+//! | [`whole_file`], [`whole_folder`] | files and folders that nobody sees half of |
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
@@ -61,10 +61,12 @@ mod table;
 mod text;
 mod watch;
 mod whole_file;
+mod whole_folder;
 mod words;
 
 mod approve;
 mod artifacts;
+mod call;
 mod compiling;
 mod completions;
 mod diff;
@@ -85,6 +87,7 @@ mod ls;
 mod memory_args;
 mod metrics;
 mod moment;
+mod new;
 mod plugin;
 mod replay;
 mod run;
@@ -192,6 +195,8 @@ fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
         Verb::Replay(args) => replay::run(&args, cx),
         Verb::Export(args) => export::run(&args, cx),
         Verb::Import(args) => import::run(&args, cx),
+        Verb::New(args) => new::run(&args, cx),
+        Verb::Call(args) => call::run(&args, cx),
         Verb::Test(args) => test::run(&args, cx),
         Verb::Gc(args) => gc::run(&args, cx),
         Verb::Doctor(args) => doctor::run(&args, cx),

@@ -2,6 +2,7 @@
 //! `tests/harness/session.rs`.
 
 mod advice;
+mod beginning;
 mod bounded;
 mod calling;
 mod carrying;
@@ -26,6 +27,7 @@ mod language;
 mod ledger;
 mod listing;
 mod looking;
+mod once;
 mod output;
 mod places;
 mod plugins;

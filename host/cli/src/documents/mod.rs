@@ -13,6 +13,7 @@
 
 mod answer;
 mod bundle;
+mod called;
 mod component;
 mod definition;
 mod dry_run;
@@ -29,9 +30,10 @@ mod tested;
 
 pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
 pub(crate) use bundle::{Exported, Imported};
+pub(crate) use called::{Called, CalledHost};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};
 pub(crate) use definition::{
-    Checked, Completions, Drawing, Explanation, Needed, Refused, Secrets, Validated,
+    Checked, Completions, Drawing, Explanation, Needed, NewWorkflow, Refused, Secrets, Validated,
 };
 pub(crate) use dry_run::Simulated;
 pub(crate) use failure::{Diagnostic, Failed, Problem, located};

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Decided, Resumed, Signalled, Stopped};
 use super::bundle::{Exported, Imported};
+use super::called::Called;
 use super::component::{Backtraces, Component};
-use super::definition::{Completions, Drawing, Explanation, Secrets, Validated};
+use super::definition::{Completions, Drawing, Explanation, NewWorkflow, Secrets, Validated};
 use super::dry_run::Simulated;
 use super::failure::Failed;
 use super::history::{Compared, Evaluated};
@@ -24,7 +25,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Which document each verb prints.
 type Of = fn(&mut SchemaGenerator) -> Schema;
-const VERBS: [(&str, Of); 39] = [
+const VERBS: [(&str, Of); 41] = [
     ("run", of::<Run>),
     ("submit", of::<Run>),
     ("work", of::<Worked>),
@@ -51,6 +52,8 @@ const VERBS: [(&str, Of); 39] = [
     ("replay", of::<ReplayAnswer>),
     ("export", of::<Exported>),
     ("import", of::<Imported>),
+    ("new", of::<NewWorkflow>),
+    ("call", of::<Called>),
     ("test", of::<Tested>),
     ("validate", of::<Validated>),
     ("dry-run", of::<Simulated>),
