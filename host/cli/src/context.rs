@@ -76,9 +76,7 @@ impl Context {
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let context = Self {
             json: global.json,
-            store: named
-                .or_else(|| place::variable("MILEPOST_STORE"))
-                .unwrap_or_else(|| ".milepost".into()),
+            store: place::store(named),
             out: style(global.color, stdout),
             err: style(global.color, stderr),
             lively: stderr && !is_dumb(),

@@ -12,6 +12,7 @@
 //! | [`recorded`] | from what a person typed to a recorded run, in the store or in a file |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
+//! | [`completing`] | what a shell asks while a person types |
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
 //! | [`text`] | what people may see: escaped, with colours beside it |
@@ -28,6 +29,7 @@
 //! - Nothing but [`text::Text`] and JSON gets out.
 
 mod args;
+mod completing;
 mod component;
 mod context;
 mod differences;
@@ -129,6 +131,15 @@ fn main() -> ExitCode {
     world_args::guard_environment();
     panics::tell();
     let line: Vec<_> = std::env::args_os().collect();
+    match completing::answer(&line) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Completed.into(),
+        Err(error) => {
+            narration::say(&format!("error: {error}").into());
+            narration::settle();
+            return Exit::Usage.into();
+        }
+    }
     let json = args::wants_json(&line);
     let answered = catch_unwind(AssertUnwindSafe(|| answer(line)));
     let exit = answered.unwrap_or_else(|_| match json && !stdout::is_used() {

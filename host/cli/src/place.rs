@@ -13,6 +13,13 @@ use super::words::advice::Advice;
 /// Name of the database in the store's folder.
 const FILE: &str = "milepost.db";
 
+/// The folder of the store: the one that was named, else MILEPOST_STORE, else `.milepost` in the working folder.
+pub(crate) fn store(named: Option<PathBuf>) -> PathBuf {
+    named
+        .or_else(|| variable("MILEPOST_STORE"))
+        .unwrap_or_else(|| ".milepost".into())
+}
+
 /// Opens the store in `folder`; creates it when it is missing.
 ///
 /// # Errors

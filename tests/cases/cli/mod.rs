@@ -7,6 +7,7 @@ mod bounded;
 mod calling;
 mod carrying;
 mod children;
+mod completing;
 mod contradicted;
 mod documents;
 mod drawing;
