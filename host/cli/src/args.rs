@@ -46,12 +46,15 @@ Exit codes:
   0 completed   1 failed   2 paused   3 cancelled   4 replay differs
   64 usage   65 invalid definition or input   69 store or component unavailable
   70 internal error   75 already running, try again
-  1 also: a decision or a signal came too late, `doctor` found damage, `diff` a difference, a second signal cut a run short";
+  1 also: a test failed, `doctor` found damage, `diff` a difference, a second
+  signal cut a run short";
 
 /// Below the examples of every verb.
 const EXIT_CODES: &str = "\
-Exit codes: 0 completed, 1 failed, 2 paused, 3 cancelled, 4 replay differs, 64 usage, 65 invalid definition or input,
-69 store or component unavailable, 70 internal error, 75 already running, try again";
+Exit codes:
+  0 completed   1 failed   2 paused   3 cancelled   4 replay differs
+  64 usage   65 invalid definition or input   69 store or component unavailable
+  70 internal error   75 already running, try again";
 
 /// What people type who know other tools, and the verbs to look at.
 const OTHER_WORDS: &[(&[&str], &[&str])] = &[
@@ -395,6 +398,22 @@ mod tests {
         ] {
             assert_eq!(exit_of(line), Exit::Completed, "{line}");
         }
+    }
+
+    #[test]
+    fn examples_do_not_wrap_on_a_terminal_of_80_columns() {
+        fn below(command: &clap::Command, name: &str, long: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let lines = help.iter().flat_map(|help| help.lines());
+            let lines = lines.filter(|line| line.chars().count() > 80);
+            long.extend(lines.map(|line| format!("{name}: {line}")));
+            for verb in command.get_subcommands() {
+                below(verb, verb.get_name(), long);
+            }
+        }
+        let mut long = Vec::new();
+        below(&command(), "milepost", &mut long);
+        assert!(long.is_empty(), "{}", long.join("\n"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`place`] | where the store and the code cache are |
 //! | [`documents`] | what `--json` prints, and its JSON Schema |
 //! | [`ids`], [`moment`] | from what a person typed to the id of a run, and to a point in its history |
+//! | [`several`] | the same verb for each id on stdin |
 //! | [`recorded`] | from what a person typed to a recorded run, in the store or in a file |
 //! | [`start`], [`inputs`] | from a file and inputs to a run that can be recorded |
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
@@ -54,6 +55,7 @@ mod place;
 mod progress;
 mod recorded;
 mod row;
+mod several;
 mod shell;
 mod signals;
 mod start;
@@ -86,6 +88,7 @@ mod import;
 mod kv;
 mod logs;
 mod ls;
+mod meant;
 mod memory_args;
 mod metrics;
 mod moment;
@@ -166,7 +169,7 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
     panics::provoke();
     match dispatch(cli.verb, &context) {
         Ok(reply) => reply.print(),
-        Err(failure) => context.fail(&failure),
+        Err(failure) => context.fail(&failure.in_store(&context.store)),
     }
 }
 

@@ -13,7 +13,7 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  milepost schema > workflow.schema.json    # then on line 1: #:schema ./workflow.schema.json
+  milepost schema > workflow.schema.json  # named by `#:schema` on line 1
   milepost schema --tests > tests.schema.json    # for *.test.toml
   milepost schema --documents | jq .verbs")]
 pub(crate) struct SchemaArgs {

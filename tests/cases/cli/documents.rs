@@ -91,6 +91,9 @@ fn every_verb_prints_a_document_that_fits_its_schema() {
     run(&format!("inspect {text} --json"), 0);
     run(&format!("pack {text} -o packed.wasm --json"), 0);
     run("plugin new words --lang wat --json", 0);
+    run("new flow --json", 0);
+    run(&format!("call {text} greet --json"), 65);
+    run(&format!("call {text} echo --json"), 0);
     run("plugin build words --json", 0);
     run("plugin build words --json", 0);
     run("plugin test words --json", 0);

@@ -28,6 +28,7 @@ mod language;
 mod ledger;
 mod listing;
 mod looking;
+mod many;
 mod once;
 mod output;
 mod places;

@@ -440,7 +440,7 @@ fn b286_cancelling_is_idempotent() {
 
         $ milepost resume nap
         ! error: run `nap` is cancelled: a cancelled run cannot be continued; start a new run
-        !   help: `milepost show nap` shows how it ended
+        !   help: `milepost show nap` shows how it ended, `milepost rerun nap` runs the same again as a new run
         [exit 65]
     "#]]);
 }

@@ -28,7 +28,7 @@ mod schema;
 mod store;
 mod tested;
 
-pub(crate) use answer::{Answer, Decided, Signalled, Stopped};
+pub(crate) use answer::{Answer, Decided, FailedRun, Signalled, Stopped};
 pub(crate) use bundle::{Exported, Imported};
 pub(crate) use called::{Called, CalledHost};
 pub(crate) use component::{Backtrace, Backtraces, Component, Frame, Function};

@@ -5,7 +5,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Decided, Resumed, Signalled, Stopped};
+use super::answer::{Cancelled, Decided, Resumed, Signalled, Stopped};
 use super::bundle::{Exported, Imported};
 use super::called::Called;
 use super::component::{Backtraces, Component};
@@ -38,7 +38,7 @@ const VERBS: [(&str, Of); 41] = [
     ("approve", of::<Decided>),
     ("reject", of::<Decided>),
     ("pause", of::<Stopped>),
-    ("cancel", of::<Stopped>),
+    ("cancel", of::<Cancelled>),
     ("kill", of::<Stopped>),
     ("ls", of::<Runs>),
     ("show", of::<Run>),

@@ -40,7 +40,7 @@ macro_rules! codes {
 }
 
 codes! {
-    AlreadyDecided = "already_decided", Failed,
+    AlreadyDecided = "already_decided", Invalid,
         "The approval was decided before, and otherwise: the first decision counts. The message says what was decided, by whom and \
          when. Repeating the decision that counts is not an error.";
     AlreadyRunning = "already_running", TryAgain,
@@ -163,7 +163,7 @@ codes! {
     StoreUnavailable = "store_unavailable", Unavailable,
         "The store could not be opened, read or written: it is locked for too long, the disk is full, or the rights are missing. \
          The message says which.";
-    TimedOut = "timed_out", Failed,
+    TimedOut = "timed_out", Invalid,
         "The decision or the signal came after the timeout of the wait, and the timeout counts.";
     UnknownSignal = "unknown_signal", Invalid,
         "No step of the workflow waits for a signal of that name. The help names the ones that it waits for.";

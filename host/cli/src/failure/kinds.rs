@@ -16,8 +16,8 @@ use milepost::wasm::{DescribeError, Rejection};
 use milepost::workflow::OpenError;
 
 use super::{Code, Details, Failure};
-use crate::shell;
 use crate::words::advice::{Advice, command};
+use crate::{meant, shell};
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
@@ -67,11 +67,14 @@ impl From<EngineError> for Failure {
                 ..
             } => Self::new(Code::NotResumable, message)
                 .help(command(format!("resume {run}")).text(" takes it over when its process is gone")),
-            EngineError::NotResumable { run, status, .. } => {
-                let shows = if status.is_terminal() { "how it ended" } else { "its status" };
-                Self::new(Code::NotResumable, message)
-                    .help(command(format!("show {run}")).text(format!(" shows {shows}")))
+            EngineError::NotResumable { run, status, .. } if status.is_terminal() => {
+                let help = command(format!("show {run}")).text(" shows how it ended, ")
+                    .command(format!("rerun {run}"))
+                    .text(" runs the same again as a new run");
+                Self::new(Code::NotResumable, message).help(help)
             }
+            EngineError::NotResumable { run, .. } => Self::new(Code::NotResumable, message)
+                .help(command(format!("show {run}")).text(" shows its status")),
             EngineError::AlreadyRunning { run, .. } => Self::new(Code::AlreadyRunning, message)
                 .help(command(format!("show {run}")).text(" shows how far it is")),
             EngineError::ClaimLost { run, .. } => Self::new(Code::ClaimLost, message)
@@ -202,7 +205,14 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let message = error.to_string();
         match error {
-            OpenError::Unreadable { .. } => Self::new(Code::UnreadableDefinition, message),
+            OpenError::Unreadable { file, cause } => {
+                let failure = Self::new(Code::UnreadableDefinition, message);
+                let gone = cause.kind() == std::io::ErrorKind::NotFound;
+                match gone.then(|| meant::file(&file)).flatten() {
+                    Some(question) => failure.help(question),
+                    None => failure,
+                }
+            }
             OpenError::Invalid(diagnostics) => Self::from(*diagnostics),
             OpenError::Plugin(error) => error.into(),
             OpenError::Plugins(errors) => {

@@ -53,6 +53,15 @@ impl Failure {
         self
     }
 
+    /// The same failure of a command that looked into this store: where a run is not found, it may be in another one.
+    pub(crate) fn in_store(mut self, folder: &std::path::Path) -> Self {
+        if self.code == Code::RunNotFound {
+            let store = Shown(folder.display());
+            self.message.push_str(&format!(" (store: {store})"));
+        }
+        self
+    }
+
     /// What went wrong, in words.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -32,7 +32,7 @@ Examples:
   milepost plugin build
   milepost plugin build words -o plugins/words.wasm
   milepost plugin build words --debug            # with what `symbolize` reads
-  milepost plugin build words -- --features csv  # what follows is for the compiler")]
+  milepost plugin build words -- --features csv  # for the compiler")]
 pub(crate) struct BuildArgs {
     /// The folder of the plugin
     #[arg(value_name = "DIR", default_value = ".")]

@@ -22,9 +22,9 @@ use crate::{component, whole_file};
 #[command(after_help = "\
 Examples:
   milepost plugin pack target/wasm32-wasip2/release/git.wasm -o plugins/git.wasm
-  milepost plugin pack core.wasm -o words.wasm                     # a core module
-  milepost plugin pack words.wat -o words.wasm                     # in the text format
-  milepost plugin pack as.wasm -o words.wasm --encoding utf16      # of AssemblyScript")]
+  milepost plugin pack core.wasm -o words.wasm                 # a core module
+  milepost plugin pack words.wat -o words.wasm             # in the text format
+  milepost plugin pack as.wasm -o words.wasm --encoding utf16 # AssemblyScript")]
 pub(crate) struct PackArgs {
     /// The component, or the core module
     component: PathBuf,
