@@ -120,7 +120,7 @@ pub(crate) fn command() -> clap::Command {
 /// What holds for every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Folder of the store [default: $MILEPOST_STORE, or `.milepost` in the working directory]
+    /// Folder of the store [default: $MILEPOST_STORE, or `.milepost` in the working directory or one above it]
     #[arg(
         long,
         global = true,

@@ -11,7 +11,7 @@ use milepost::core::state::Status;
 use milepost::engine::{EngineError, Wanted};
 use milepost::history::HistoryError;
 use milepost::plugin::PluginError;
-use milepost::store::StoreError;
+use milepost::store::{Cause, StoreError};
 use milepost::wasm::{DescribeError, Rejection};
 use milepost::workflow::OpenError;
 
@@ -269,6 +269,9 @@ impl From<PluginError> for Failure {
     }
 }
 
+/// What to do about a store that this user may not use.
+pub(crate) const DENIED: &str = "a store is its owner's: use it as that user, or name another folder with `--store` or MILEPOST_STORE";
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
@@ -281,7 +284,7 @@ impl From<StoreError> for Failure {
                 .help("use a newer version of milepost"),
             StoreError::TooOld { .. } => Self::new(Code::StoreTooOld, message)
                 .help(command("doctor --migrate").text(" migrates it, where it can be written to")),
-            StoreError::ReadOnly(_) => Self::new(Code::StoreUnavailable, message)
+            StoreError::ReadOnly(_) => Self::new(Code::StoreReadOnly, message)
                 .help(Advice::from("commands that only read, such as ")
                     .command("ls")
                     .text(" and ")
@@ -290,9 +293,18 @@ impl From<StoreError> for Failure {
             StoreError::Corrupt(_) => Self::new(Code::StoreDamaged, message)
                 .help(command("doctor").text(" lists all damage; restore the store from a backup, or name another one with `--store`")),
             StoreError::Gone(_) => Self::store_gone(message),
-            StoreError::Unavailable(_) => {
-                Self::new(Code::StoreUnavailable, message)
-            }
+            StoreError::Unavailable(unavailable) => match unavailable.cause {
+                Cause::Locked => Self::new(Code::StoreLocked, message).help(
+                    "another process has kept it locked for too long: try again, or end or continue (`kill -CONT`) that process",
+                ),
+                Cause::Full => Self::new(Code::StoreFull, message).help(
+                    Advice::from("its disk is full: make room; ")
+                        .command("gc")
+                        .text(" removes old runs"),
+                ),
+                Cause::Denied => Self::new(Code::StoreDenied, message).help(DENIED),
+                Cause::Other => Self::new(Code::StoreUnavailable, message),
+            },
         }
     }
 }
@@ -345,6 +357,21 @@ mod tests {
                 "run_not_found",
             ),
             (unavailable().into(), Exit::Unavailable, "store_unavailable"),
+            (
+                StoreError::met(Cause::Full, "no room").into(),
+                Exit::Unavailable,
+                "store_full",
+            ),
+            (
+                StoreError::met(Cause::Denied, "not yours").into(),
+                Exit::Unavailable,
+                "store_denied",
+            ),
+            (
+                StoreError::met(Cause::Locked, "busy").into(),
+                Exit::Unavailable,
+                "store_locked",
+            ),
             (
                 EngineError::Store(unavailable()).into(),
                 Exit::Unavailable,

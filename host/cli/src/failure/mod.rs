@@ -5,6 +5,7 @@ mod code;
 mod kinds;
 
 pub(crate) use code::Code;
+pub(crate) use kinds::DENIED;
 
 use milepost::core::definition::input::InputProblem;
 use milepost::core::diagnostic::Diagnostics;
@@ -53,10 +54,15 @@ impl Failure {
         self
     }
 
-    /// The same failure of a command that looked into this store: where a run is not found, it may be in another one.
+    /// The same failure of a command that looked into this store: where that matters, it is named. A run that is not found may be in
+    /// another one.
     pub(crate) fn in_store(mut self, folder: &std::path::Path) -> Self {
-        if self.code == Code::RunNotFound {
-            let store = Shown(folder.display());
+        let matters = matches!(
+            self.code,
+            Code::RunNotFound | Code::StoreFull | Code::StoreLocked | Code::StoreUnavailable
+        );
+        let store = Shown(folder.display()).to_string();
+        if matters && !self.message.contains(&store) {
             self.message.push_str(&format!(" (store: {store})"));
         }
         self
