@@ -96,7 +96,7 @@ fn resumed_runs_print_what_they_return() {
 }
 
 #[test]
-fn names_that_are_nearly_right_are_answered_with_the_right_ones() {
+fn b380_names_that_are_nearly_right_are_answered_with_the_right_ones() {
     let cli = Cli::new();
     cli.workflow("greet.toml", HELLO);
     cli.workflow("fails.toml", FAILS);

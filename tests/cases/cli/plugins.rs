@@ -302,7 +302,11 @@ fn what_any_compiler_made_is_packed() {
         [exit 65]
 
         $ milepost validate w.toml
-        error: w.toml: plugin `p` does not fit: cannot use the component [folder]/core.wasm: it is a core module, not a component; build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then `wasm-tools component new embedded.wasm -o plugin.wasm`
+        error[MP0607]: plugin `p` does not fit: cannot use the component [folder]/core.wasm: it is a core module, not a component; build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then `wasm-tools component new embedded.wasm -o plugin.wasm`
+         --> w.toml:4:10
+          |
+        4 | source = "core.wasm"
+          |          ^^^^^^^^^^^
         1 file checked, 1 with errors
         [exit 65]
     "#]]);

@@ -40,7 +40,7 @@ fn what_is_no_text_is_printed_as_json() {
 }
 
 #[test]
-fn b189_json_is_one_document_on_stdout() {
+fn b189_b388_json_is_one_document_on_stdout() {
     let cli = Cli::new();
     cli.workflow("hello.toml", HELLO);
     let mut session = cli.session();
