@@ -143,3 +143,45 @@ fn what_was_decided_is_told_and_no_run_has_failed() {
         "{told}"
     );
 }
+
+#[test]
+fn a_cause_is_told_before_what_follows_from_it_and_a_missing_value_with_its_help() {
+    let cli = Cli::new();
+    cli.workflow(
+        "w.toml",
+        r#"
+[inputs.j]
+type = "json"
+default = {}
+[[step]]
+id = "fix"
+loop = { until = "inputs.j.done == true" }
+[[step]]
+id = "attempt"
+in = "fix"
+use = "flaky/fail_always"
+with = { code = "busy", message = "not now" }
+"#,
+    );
+    let told = cli.run("run w.toml --id r").expect(1).stderr;
+    let shown = cli.run("show r").expect(0).stdout;
+    for (told, cause, consequence) in [
+        (
+            told,
+            "step fix#1/attempt: busy: not now",
+            "step fix: definition missing_value",
+        ),
+        (
+            shown,
+            "\nfix#1/attempt: busy: not now",
+            "\nfix: definition missing_value",
+        ),
+    ] {
+        let at = |part: &str| told.rfind(part).unwrap_or_else(|| panic!("{part}: {told}"));
+        assert!(at(cause) < at(consequence), "{told}");
+        assert!(
+            told.contains("help: where a value may be missing"),
+            "{told}"
+        );
+    }
+}
