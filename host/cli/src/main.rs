@@ -14,6 +14,7 @@
 //! | [`drive`], [`signals`], [`progress`], [`ending`] | a run in the foreground, from its first step to what is printed last |
 //! | [`words`] | sentences for people, made from what the library says as data |
 //! | [`row`], [`watch`] | what a list says of a run; a list that is kept up to date |
+//! | [`watched`] | files that a command waits for |
 //! | [`text`] | what people may see: escaped, with colours beside it |
 //! | [`narration`], [`stdout`], [`panics`] | the ways out, which hold no work up |
 //! | [`patience`] | how long the end of the program waits for readers |
@@ -23,7 +24,8 @@
 //!
 //! # Invariants
 //! - A verb prints nothing on stdout itself: it returns one [`Reply`](context::Reply), which is printed here. That makes
-//!   `--json` exactly one document, whatever happens. The exception is [`watch`]: one per refresh, each on a line.
+//!   `--json` exactly one document, whatever happens. The exceptions are [`watch`]: one per refresh, each on a line; and what waits for changes
+//!   ([`dev`], `test --watch`): one each time.
 //! - Progress, notes and errors for people go to stderr, through [`narration`].
 //! - Nothing but [`text::Text`] and JSON gets out.
 
@@ -60,6 +62,7 @@ mod style;
 mod table;
 mod text;
 mod watch;
+mod watched;
 mod whole_file;
 mod words;
 
@@ -67,6 +70,7 @@ mod approve;
 mod artifacts;
 mod compiling;
 mod completions;
+mod dev;
 mod diff;
 mod doctor;
 mod dry_run;
@@ -159,6 +163,7 @@ fn answer(line: Vec<std::ffi::OsString>) -> Exit {
 fn dispatch(verb: Verb, cx: &Context) -> Result<Reply, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, cx),
+        Verb::Dev(args) => dev::run(&args, cx),
         Verb::Submit(args) => submit::run(args, cx),
         Verb::Work(args) => work::run(&args, cx),
         Verb::Resume(args) => go_on::resume(&args, cx),

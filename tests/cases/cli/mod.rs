@@ -7,6 +7,7 @@ mod calling;
 mod carrying;
 mod children;
 mod contradicted;
+mod developing;
 mod documents;
 mod drawing;
 mod ending;

@@ -42,7 +42,7 @@ pub(crate) struct BuildArgs {
 }
 
 /// How a plugin is built.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct HowArgs {
     /// File to write [default: DIR/NAME.wasm, named as the folder is]
     #[arg(long, short, value_name = "OUT")]
@@ -61,7 +61,7 @@ pub(super) struct HowArgs {
 }
 
 /// A plugin that was built.
-pub(super) struct Built {
+pub(crate) struct Built {
     language: Language,
     file: PathBuf,
     inspection: Inspection,
@@ -142,7 +142,8 @@ impl Built {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    /// What was built, and what has changed, for a person.
+    pub(crate) fn text(&self) -> String {
         let now = &self.inspection;
         let before = self.before.as_ref();
         let told = |names: &[String], before: Option<Vec<String>>| {

@@ -36,7 +36,7 @@ pub(crate) struct PackArgs {
 }
 
 /// How a core module becomes a component.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ModuleArgs {
     /// WIT that a core module was written for, when it does not say so itself [default: the contract's]
     #[arg(long, value_name = "FILE|DIR")]
@@ -52,9 +52,10 @@ pub(super) struct ModuleArgs {
     wasi: Option<Preview1>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum StringsIn {
     /// As nearly every language does
+    #[default]
     Utf8,
     /// As AssemblyScript does
     Utf16,
