@@ -119,9 +119,7 @@ impl Rejection {
                 Some("give the path of a compiled component, which begins with `\\0asm`")
             }
             Self::CoreModule => Some(
-                "build with a component target (`cargo build --target wasm32-wasip2`), or turn the module into a component: \
-                 `wasm-tools component embed wit/v0.1.0 core.wasm --world step -o embedded.wasm`, then \
-                 `wasm-tools component new embedded.wasm -o plugin.wasm`",
+                "`plugin pack` makes a component of it, also of one for WASI preview 1, and `plugin build` of its sources",
             ),
             Self::Invalid(_) => Some("the file may be incomplete: build or copy it again"),
             Self::TooLarge { .. } => Some("strip debug information (`wasm-tools strip`)"),

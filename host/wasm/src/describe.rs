@@ -14,7 +14,7 @@ use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::call::execute;
 use super::capability::wasi;
-use super::component::{Inspection, Rejection, words};
+use super::component::{Inspection, Rejection, embed_manifest, words};
 use super::contract::PACKAGE;
 use super::contract::v0_1::PluginPre;
 use super::engine::WasmEngine;
@@ -38,6 +38,18 @@ pub enum DescribeError {
 }
 
 impl WasmEngine {
+    /// Asks a component for its manifest and embeds the answer. The component with its manifest is not compiled again when it is loaded: its
+    /// code is that of the one without.
+    ///
+    /// # Errors
+    /// [`DescribeError`], also when the answer is no manifest.
+    pub async fn complete(&self, bytes: &[u8]) -> Result<Vec<u8>, DescribeError> {
+        let manifest = self.describe(bytes).await?;
+        let complete = embed_manifest(bytes, &manifest)?;
+        self.shared.share_code(bytes, &complete);
+        Ok(complete)
+    }
+
     /// Calls the component's `describe` and returns its text, unchecked. Every capability is off; WASI is linked, because
     /// language runtimes need it to start, but its clock stands at zero and its random bytes are always the same.
     ///

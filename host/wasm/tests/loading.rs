@@ -266,6 +266,37 @@ fn compiled_code_is_found_again_repaired_when_damaged_and_private() {
     }
 }
 
+#[test]
+fn a_component_is_not_compiled_again_with_its_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let start = || {
+        let cache = CodeCache::open(dir.path());
+        WasmEngine::new(Some(cache), Arc::new(SystemClock)).unwrap()
+    };
+    let manifest = r#"{"name":"p","steps":{"s":{}}}"#;
+    let bytes = returns(manifest);
+    let engine = start();
+    let complete = runtime.block_on(engine.complete(&bytes)).unwrap();
+    assert_ne!(complete, bytes);
+    assert_eq!(engine.compilations(), 1);
+    for of in [&bytes, &complete] {
+        let plugin = start().load_bytes(of).unwrap();
+        assert!(plugin.from_cache());
+        assert_eq!(output(&execute(&plugin, call()))["name"], "p");
+    }
+    // A manifest that stood before the code has moved it: that is compiled.
+    let manifest = &complete[bytes.len()..];
+    let moved = [&bytes[..8], manifest, &bytes[8..]].concat();
+    let engine = start();
+    let again = runtime.block_on(engine.complete(&moved)).unwrap();
+    assert_eq!(again, complete);
+    assert_eq!(engine.compilations(), 1);
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// As if the file had been written or used that long ago.
